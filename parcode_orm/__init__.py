@@ -1,0 +1,32 @@
+"""Parcode ORM: an embedded object database for Pydantic models, in one file."""
+
+from __future__ import annotations
+
+from . import errors
+from .errors import *  # noqa: F403
+from .format.compression import register as register_compression
+from .lazy.handles import lazy
+from .lazy.list import LazyList
+from .lazy.map import LazyMap
+from .model import Chunk, Model, ShardedMap
+from .session import Session, dumps, load, loads, open, save, write
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Chunk",
+    "LazyList",
+    "LazyMap",
+    "Model",
+    "Session",
+    "ShardedMap",
+    "dumps",
+    "lazy",
+    "load",
+    "loads",
+    "open",
+    "register_compression",
+    "save",
+    "write",
+    *errors.__all__,
+]

@@ -1,0 +1,1 @@
+"""Bytes to records and back: layout, chunks, commit records, checksums, compression. No I/O."""

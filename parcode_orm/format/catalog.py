@@ -1,0 +1,112 @@
+"""The catalog of a commit: one chunk that names the roots, the entity tables and the schemas.
+
+References stand in the chunk's reference table only; the payload, MessagePack in a RAW node, names them by ordinal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ..errors import EncodeError
+from .chunk import Chunk, Encoder, Ticket
+from .layout import Encoding, Kind, Reference
+
+MAX_PAYLOAD = 64 << 20
+Target = Ticket | Reference
+
+
+@dataclass(slots=True)
+class CatalogData:
+    """What a commit holds. Read from a file, every target is a `Reference`; a writer may name tickets.
+
+    `entities` maps an entity's name to its parts ("table", an index's name, ...), `schemas` a fingerprint to the chunk
+    that describes it. `metadata` holds what MessagePack can: None, bool, int, float, str, bytes, lists and dicts.
+    """
+
+    roots: dict[str, Target] = field(default_factory=dict)
+    entities: dict[str, dict[str, Target]] = field(default_factory=dict)
+    schemas: dict[str, Target] = field(default_factory=dict)
+    revision: str | None = None
+    message: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def root(self, name: str) -> Reference:
+        """The reference of a root that was read from a file."""
+        target = self.roots[name]
+        assert isinstance(target, Reference)
+        return target
+
+    def schema(self, fingerprint: str) -> Reference:
+        """The reference of a schema that was read from a file."""
+        target = self.schemas[fingerprint]
+        assert isinstance(target, Reference)
+        return target
+
+
+class _Payload(msgspec.Struct, omit_defaults=True):
+    roots: dict[str, int] = {}
+    entities: dict[str, dict[str, int]] = {}
+    schemas: dict[str, int] = {}
+    revision: str | None = None
+    message: str = ""
+    metadata: dict[str, Any] = {}
+
+
+_decode = msgspec.msgpack.Decoder(_Payload).decode
+
+
+def encode(data: CatalogData, sink: Any = None) -> Encoder:
+    """The catalog's chunk, to be submitted after everything that it names."""
+    out = Encoder(Kind.CATALOG, None, sink)
+
+    def ordinals(targets: Mapping[str, Target]) -> dict[str, int]:
+        return {name: out.ref(target) for name, target in targets.items()}
+
+    payload = _Payload(
+        ordinals(data.roots),
+        {name: ordinals(parts) for name, parts in data.entities.items()},
+        ordinals(data.schemas),
+        data.revision,
+        data.message,
+        data.metadata,
+    )
+    packed = msgspec.msgpack.encode(payload)
+    if len(packed) > MAX_PAYLOAD:
+        raise EncodeError(f"a catalog of {len(packed)} bytes; {MAX_PAYLOAD} are allowed: put large metadata in a root")
+    out.leaf(Encoding.RAW, 1, packed)
+    return out
+
+
+def decode(chunk: Chunk) -> CatalogData:
+    """Read a catalog.
+
+    Raises:
+        CorruptionError: the chunk is none, or names references that it does not hold.
+    """
+    if chunk.kind != Kind.CATALOG or chunk.nodes[0].encoding != Encoding.RAW:
+        raise chunk.error(0, "this chunk is no catalog")
+    if chunk.nodes[0].raw > MAX_PAYLOAD:
+        raise chunk.error(0, f"a catalog of {chunk.nodes[0].raw} bytes")
+    try:
+        payload = _decode(chunk.buffer(0))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        raise chunk.error(0, f"the catalog cannot be decoded: {problem}") from problem
+
+    def targets(ordinals: dict[str, int]) -> dict[str, Target]:
+        for name, ordinal in ordinals.items():
+            if not 0 <= ordinal < len(chunk.refs):
+                raise chunk.error(0, f"the catalog's entry {name!r} names reference {ordinal} of {len(chunk.refs)}")
+        return {name: chunk.refs[ordinal] for name, ordinal in ordinals.items()}
+
+    return CatalogData(
+        targets(payload.roots),
+        {name: targets(parts) for name, parts in payload.entities.items()},
+        targets(payload.schemas),
+        payload.revision,
+        payload.message,
+        payload.metadata,
+    )

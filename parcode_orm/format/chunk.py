@@ -1,0 +1,270 @@
+"""A chunk: header | reference table | node directory | buffers.
+
+The directory is a pre-order tree of nodes, so a chunk can be walked without its schema: a node's first child
+follows it, and `span` (entries in the subtree) leads to its next sibling. The head (header, references and
+directory) is what a reference's checksum covers; each buffer has a checksum of its own in the directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ..errors import ChecksumError, CorruptionError, EncodeError, MissingExtraError, UnsupportedVersion
+from . import compression
+from .checksum import checksum
+from .layout import (
+    BUFFER_ALIGN,
+    CHUNK_HEADER,
+    CHUNK_MAGIC,
+    NODE,
+    REFERENCE,
+    WIDE_ALIGN,
+    WIDE_BUFFER,
+    Encoding,
+    Kind,
+    Node,
+    NodeFlag,
+    Reference,
+    aligned,
+)
+
+Buffer = bytes | bytearray | memoryview
+MAX_NODES = 1 << 20
+MAX_REFERENCES = 1 << 24
+MAX_DEPTH = 400  # nodes inside each other: readers recurse
+
+
+# `_make` without its Python frame
+_reference: Callable[[Any], Reference] = partial(tuple.__new__, Reference)
+_node: Callable[[Any], Node] = partial(tuple.__new__, Node)
+
+
+class Ticket:
+    """A chunk on its way to the file; `reference` is set when the writer has placed it."""
+
+    __slots__ = ("reference",)
+
+    def __init__(self) -> None:
+        self.reference: Reference | None = None
+
+
+class Encoder:
+    """Builds one chunk: nodes in pre-order, their buffers, references to chunks submitted before it."""
+
+    __slots__ = ("kind", "compression", "sink", "fingerprint", "refs", "entries", "buffers")
+
+    def __init__(self, kind: Kind, compression: str | None, sink: Any, fingerprint: int = 0) -> None:
+        self.kind = kind
+        self.compression = compression
+        self.sink = sink
+        self.fingerprint = fingerprint
+        self.refs: list[Ticket | Reference] = []
+        self.entries: list[list[Any]] = []
+        self.buffers: list[Buffer] = []
+
+    def open(
+        self,
+        encoding: Encoding,
+        count: int,
+        data: Buffer = b"",
+        *,
+        width: int = 0,
+        flags: int = 0,
+        param: int = 0,
+        low: bytes = b"",
+        high: bytes = b"",
+    ) -> int:
+        """Append a node and return its index; its children follow until `close`."""
+        self.entries.append([encoding, width, flags, 1, count, param, low, high])
+        self.buffers.append(data)
+        return len(self.entries) - 1
+
+    def close(self, index: int) -> None:
+        """End the node opened as `index`."""
+        self.entries[index][3] = len(self.entries) - index
+
+    def leaf(self, encoding: Encoding, count: int, data: Buffer = b"", **options: Any) -> None:
+        """Append a node without children; `options` as for `open`."""
+        self.open(encoding, count, data, **options)
+
+    def ref(self, target: Ticket | Reference) -> int:
+        """Add `target` to the reference table and return its ordinal."""
+        self.refs.append(target)
+        return len(self.refs) - 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of the buffers before compression."""
+        return sum(map(len, self.buffers))
+
+    def finish(self) -> tuple[bytes, list[Buffer]]:
+        """Compress and checksum the buffers: the directory, and the parts that follow the head in order.
+
+        Touches nothing shared, so it may run in any thread; the result depends on the chunk alone.
+        """
+        if len(self.entries) > MAX_NODES or len(self.refs) > MAX_REFERENCES:
+            raise EncodeError(f"{len(self.entries)} columns and {len(self.refs)} references do not fit one chunk")
+        position = aligned(CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.entries) * NODE.size, 8)
+        directory = bytearray()
+        parts: list[Buffer] = []
+        end = position
+        for (encoding, width, flags, span, count, param, low, high), data in zip(
+            self.entries, self.buffers, strict=True
+        ):
+            raw = memoryview(data).nbytes
+            method, stored = compression.compress(self.compression, data) if raw else (0, b"")
+            size = memoryview(stored).nbytes
+            place = 0
+            if size:
+                place = aligned(end, WIDE_ALIGN if size >= WIDE_BUFFER else BUFFER_ALIGN)
+                if place != end:
+                    parts.append(bytes(place - end))
+                parts.append(stored)
+                end = place + size
+            digest = checksum(stored) if size else 0
+            directory += NODE.pack(
+                encoding, method, width, flags, span, count, param, place, size, raw, digest, low[:16], high[:16]
+            )
+        return bytes(directory), parts
+
+    def head(self, directory: bytes, parts: Sequence[Buffer], refs: Sequence[Reference]) -> bytes:
+        """Assemble the head, now that the offsets of the chunks referred to are known."""
+        table = b"".join(REFERENCE.pack(r.offset, r.length, r.checksum, r.kind) for r in refs)
+        size = CHUNK_HEADER.size + len(table) + len(directory)
+        length = size + sum(memoryview(part).nbytes for part in parts)
+        header = CHUNK_HEADER.pack(CHUNK_MAGIC, self.kind, 0, 0, len(refs), len(self.entries), length, self.fingerprint)
+        return header + table + directory
+
+
+class Chunk:
+    """A chunk read from `data` (the bytes of exactly this chunk); its head is verified here, buffers at first touch.
+
+    `observe(stored_bytes)` is told of every buffer that is read.
+    """
+
+    __slots__ = ("where", "kind", "fingerprint", "refs", "nodes", "_data", "_buffers", "_observe")
+
+    def __init__(self, reference: Reference, data: memoryview, path: str, observe: Callable[[int], None]) -> None:
+        self.where = (path, reference.offset)
+        if len(data) < CHUNK_HEADER.size or len(data) != reference.length:
+            raise CorruptionError("chunk shorter than its header", path=path, offset=reference.offset)
+        magic, kind, _, _, n_refs, n_nodes, length, self.fingerprint = CHUNK_HEADER.unpack_from(data)
+        nodes_at = CHUNK_HEADER.size + n_refs * REFERENCE.size
+        size = nodes_at + n_nodes * NODE.size
+        if magic != CHUNK_MAGIC or kind != reference.kind or length != reference.length or size > length:
+            raise self._bad("chunk header does not fit its reference")
+        if n_nodes > MAX_NODES or n_refs > MAX_REFERENCES or n_nodes == 0:
+            raise self._bad(f"chunk declares {n_nodes} nodes and {n_refs} references")
+        found = checksum(data[:size])
+        if found != reference.checksum:
+            raise ChecksumError(
+                "chunk head", path=path, offset=reference.offset, expected=reference.checksum, found=found
+            )
+        self.kind = kind
+        self.refs = list(map(_reference, REFERENCE.iter_unpack(data[CHUNK_HEADER.size : nodes_at])))
+        for target in self.refs:
+            if target.offset + target.length > reference.offset:  # so that no cycle can be written
+                raise self._bad("chunk refers to one that does not lie before it")
+        self.nodes = list(map(_node, NODE.iter_unpack(data[nodes_at:size])))
+        if n_nodes > MAX_DEPTH:
+            self._check_depth()
+        self._data = data
+        self._buffers: dict[int, memoryview] = {}
+        self._observe = observe
+        observe(size)
+
+    def _check_depth(self) -> None:
+        ends: list[int] = []
+        for index, node in enumerate(self.nodes):
+            while ends and ends[-1] <= index:
+                ends.pop()
+            ends.append(index + node.span)
+            if len(ends) > MAX_DEPTH:
+                raise self.error(index, f"nodes are nested more than {MAX_DEPTH} deep")
+
+    def _bad(self, message: str) -> CorruptionError:
+        path, offset = self.where
+        return CorruptionError(message, path=path, offset=offset)
+
+    @property
+    def directory(self) -> memoryview:
+        """The entries of all nodes, as they stand."""
+        start = CHUNK_HEADER.size + len(self.refs) * REFERENCE.size
+        return self._data[start : start + len(self.nodes) * NODE.size]
+
+    def error(self, index: int, message: str) -> CorruptionError:
+        """A `CorruptionError` that names this chunk and its node `index`."""
+        return self._bad(f"node {index}: {message}")
+
+    def children(self, index: int) -> list[int]:
+        """Indexes of the node's children, in order."""
+        end = index + self.nodes[index].span
+        if end > len(self.nodes):
+            raise self.error(index, "subtree leaves the directory")
+        found = []
+        child = index + 1
+        while child < end:
+            found.append(child)
+            span = self.nodes[child].span
+            if span == 0 or child + span > end:
+                raise self.error(child, "subtree leaves its parent")
+            child += span
+        return found
+
+    def buffer(self, index: int) -> memoryview:
+        """The node's buffer, verified at first touch and decompressed.
+
+        Raises:
+            ChecksumError: the stored bytes are not those that were written.
+            CorruptionError: place or size leave the chunk, or the buffer does not decompress to its size.
+        """
+        view = self._buffers.get(index)
+        if view is None:
+            view = self._buffers.setdefault(index, self._read(index))
+        return view
+
+    def _read(self, index: int) -> memoryview:
+        node = self.nodes[index]
+        stored = self.stored(index)
+        if node.flags & NodeFlag.PIECES:
+            raise self.error(index, "the data of a blob is read in pieces")
+        if not node.stored:
+            if node.raw:
+                raise self.error(index, "buffer is missing")
+            return stored
+        self.verify(index, stored, node.checksum)
+        if node.compression == 0:
+            if node.raw != node.stored:
+                raise self.error(index, "uncompressed buffer of two sizes")
+            return stored
+        return memoryview(self.decompress(index, stored, node.raw))
+
+    def stored(self, index: int) -> memoryview:
+        """The node's bytes as they stand in the file, neither verified nor decompressed."""
+        node = self.nodes[index]
+        stored = self._data[node.place : node.place + node.stored]
+        if len(stored) != node.stored:
+            raise self.error(index, "buffer leaves the chunk")
+        return stored
+
+    def verify(self, index: int, stored: memoryview, expected: int, at: int = 0) -> None:
+        """Compare the checksum of bytes that begin `at` bytes into the node's buffer, and count them as read."""
+        found = checksum(stored)
+        if found != expected:
+            path, offset = self.where
+            offset += self.nodes[index].place + at
+            raise ChecksumError(f"buffer of node {index}", path=path, offset=offset, expected=expected, found=found)
+        self._observe(len(stored))
+
+    def decompress(self, index: int, stored: memoryview, raw: int) -> Buffer:
+        """The `raw` bytes that were compressed, as the node says, to `stored`."""
+        try:
+            return compression.decompress(self.nodes[index].compression, stored, raw)
+        except (UnsupportedVersion, MissingExtraError):
+            raise
+        except Exception as problem:
+            raise self.error(
+                index, f"buffer does not decompress: {str(problem) or type(problem).__name__}"
+            ) from problem

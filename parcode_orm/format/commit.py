@@ -1,0 +1,113 @@
+"""The commit record, which makes everything before it the content of the file.
+
+The one record of a whole-file write stands at its end. An appended commit's record starts at a multiple of 4096 and is
+written twice, 512 bytes apart, both copies alike (`offset` is that of the first).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .checksum import checksum, seed
+from .layout import (
+    CHUNK_ALIGN,
+    CHUNK_HEADER,
+    RECORD,
+    RECORD_ALIGN,
+    RECORD_COPY,
+    RECORD_MAGIC,
+    REFERENCE,
+    SUPERBLOCK,
+    Kind,
+    RecordFlag,
+    Reference,
+)
+
+NO_HASH = bytes(16)
+
+
+class Record(NamedTuple):
+    """One commit. `time` counts nanoseconds since 1970 (UTC); lengths and offsets are bytes."""
+
+    sequence: int
+    previous: int
+    offset: int
+    file_length: int
+    time: int
+    flags: int
+    live: int
+    dead: int
+    catalog: Reference
+    range_start: int = 0
+    range_hash: bytes = NO_HASH
+    boot: int = 0
+
+    @property
+    def end(self) -> int:
+        """Where the first copy ends: a file that reaches so far holds the commit."""
+        return self.offset + RECORD.size
+
+
+def pack(record: Record, uuid: bytes) -> bytes:
+    """One copy of the record, `RECORD.size` bytes."""
+    body = RECORD.pack(
+        RECORD_MAGIC,
+        record.sequence,
+        record.previous,
+        record.offset,
+        record.file_length,
+        record.time,
+        record.flags,
+        0,
+        record.live,
+        record.dead,
+        REFERENCE.pack(*record.catalog),
+        record.range_start,
+        record.range_hash,
+        record.boot,
+        0,
+    )[:-8]
+    return body + checksum(body, seed(uuid, record.offset)).to_bytes(8, "little")
+
+
+def doubled(record: Record, uuid: bytes) -> bytes:
+    """Both copies and the zeros between them: the last bytes of an appended commit."""
+    copy = pack(record, uuid)
+    return copy + bytes(RECORD_COPY - len(copy)) + copy
+
+
+def unpack(data: bytes | memoryview, uuid: bytes, position: int, size: int) -> Record | None:
+    """The record whose bytes stand at `position` of a file of `size` bytes; None where they are no valid one."""
+    if len(data) != RECORD.size or data[:8] != RECORD_MAGIC:
+        return None
+    _, sequence, previous, offset, length, time, flags, _, live, dead, catalog, start, digest, boot, stored = (
+        RECORD.unpack(data)
+    )
+    if position not in (offset, offset + RECORD_COPY):
+        return None
+    if checksum(data[:-8], seed(uuid, offset)) != stored:
+        return None
+    reference = Reference._make(REFERENCE.unpack(catalog))
+    record = Record(sequence, previous, offset, length, time, flags, live, dead, reference, start, digest, boot)
+    return record if _consistent(record, position, size) else None
+
+
+def _consistent(record: Record, position: int, size: int) -> bool:
+    """Whether a record with a good checksum says what a writer of this format can have said."""
+    flags, offset, catalog = record.flags, record.offset, record.catalog
+    if flags & RecordFlag.DOUBLED:
+        placed = offset % RECORD_ALIGN == 0 and record.file_length == record.end + RECORD_COPY
+    else:
+        placed = offset % CHUNK_ALIGN == 0 and record.file_length == record.end and position == offset
+    return (
+        placed
+        and bool(flags & RecordFlag.WHOLE_FILE) != bool(flags & RecordFlag.DOUBLED)
+        and record.end <= size
+        and record.sequence > 0
+        and record.previous < offset
+        and (not flags & RecordFlag.FAST or SUPERBLOCK.size <= record.range_start <= offset)
+        and catalog.kind == Kind.CATALOG
+        and catalog.offset >= SUPERBLOCK.size
+        and catalog.length >= CHUNK_HEADER.size
+        and catalog.offset + catalog.length <= offset
+    )

@@ -1,0 +1,255 @@
+"""Appending commits to a file.
+
+The order is the whole of crash safety: chunks, wait for the disk, record (twice), wait for the disk. Whatever goes
+wrong before the second wait ends, the file is cut back to the record it had.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from ..errors import ConflictError, SessionError, StorageError
+from ..format import catalog as catalogs
+from ..format import commit
+from ..format.catalog import CatalogData
+from ..format.chunk import Buffer
+from ..format.commit import Record
+from ..format.layout import RECORD, RECORD_ALIGN, RECORD_COPY, RecordFlag
+from ..format.superblock import Superblock
+from .files import FILES, Files, storage_error, storing
+from .lock import WriterLock
+from .mapped import Source
+from .pipeline import Pipeline
+from .recovery import Found, boot, newest
+from .stats import Stats
+from .writer import Clock
+
+SETTLE_EVERY = 64  # fast commits; one of so many waits for the disk, so that recovery has no more to verify
+
+
+class Appender:
+    """Holds the writer lock of a file, from construction to `close`, and appends commits to it.
+
+    An error in `pipeline.submit` leaves a tail behind the last commit until `abort` or `close`; readers ignore it.
+
+        with Appender(path, source) as appender:
+            appender.pipeline.submit(...)
+            record = appender.commit(catalog)
+
+    Args:
+        path: the file.
+        source: the snapshot that the caller's changes stand on.
+        durability: `"full"` or `"fast"`.
+        workers, compression, stats: as for `Pipeline`.
+        clock: gives nanoseconds since 1970.
+        timeout: seconds to wait for the lock.
+        files: the file system.
+
+    Raises:
+        LockedError: another session is writing.
+        ConflictError: the file was replaced, or has another newest commit than `source`.
+        ReadOnlyError: the file has features that this version cannot write.
+        StorageError: the file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        source: Source,
+        *,
+        durability: str = "full",
+        workers: int | None = None,
+        compression: str | None = None,
+        stats: Stats | None = None,
+        clock: Clock | None = None,
+        timeout: float = 0.0,
+        files: Files = FILES,
+    ) -> None:
+        self.path = os.path.realpath(os.fspath(path))
+        self.stats = stats if stats is not None else source.stats
+        self._fast = durability == "fast"
+        self._workers = workers
+        self._compression = compression
+        self._clock = clock or time.time_ns
+        self._files = files
+        self._pipeline: Pipeline | None = None
+        self._position = 0
+        self._settle = False
+        self._poison: StorageError | None = None
+        self.lock = WriterLock.take(self.path, timeout=timeout, files=files)
+        try:
+            self.superblock, self.record = self._take_over(source)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Where the chunks of the next commit go; opened when first asked for."""
+        if self._pipeline is None:
+            self._check()
+            if self._fast:
+                self._settle = self._needs_settling()
+                if self._settle:
+                    self._sync()
+            self._pipeline = Pipeline(
+                self._write,
+                self.record.file_length,
+                self._workers,
+                self._compression,
+                stats=self.stats,
+                hashed=self._fast,
+            )
+            self._position = self.record.file_length
+        return self._pipeline
+
+    def commit(self, catalog: CatalogData, *, released: int = 0) -> Record:
+        """Make what was submitted the content of the file.
+
+        Args:
+            catalog: what it holds.
+            released: bytes of chunks that the last commit held and this one does not.
+
+        Raises:
+            StorageError: the disk is full or fails; the file is at its last commit. Where waiting for the disk failed
+                nobody knows what it holds, and this appender takes nothing more.
+        """
+        self._check()
+        pipeline = self.pipeline
+        try:
+            ticket = pipeline.submit(catalogs.encode(catalog, pipeline))
+            pipeline.close()
+            output = pipeline.output
+            chunks_end = output.position
+            offset = output.align(RECORD_ALIGN)
+            output.flush()
+            if not self._fast:
+                self._sync()
+            assert ticket.reference is not None
+            last = self.record
+            end = offset + RECORD_COPY + RECORD.size
+            record = Record(
+                sequence=last.sequence + 1,
+                previous=last.offset,
+                offset=offset,
+                file_length=end,
+                time=self._clock(),
+                flags=self._flags(),
+                live=max(0, last.live + end - last.file_length - released),
+                dead=last.dead + released,
+                catalog=ticket.reference,
+                range_start=last.file_length if self._fast else 0,
+                range_hash=output.digest() if self._fast else commit.NO_HASH,
+                boot=boot() if self._fast else 0,
+            )
+            output.put(commit.doubled(record, self.superblock.uuid))
+            output.flush()
+            if not self._fast:
+                self._sync()
+            self.stats.bytes_written += end - chunks_end
+        except BaseException:
+            self.abort()
+            raise
+        self._pipeline = None
+        self.record = record
+        return record
+
+    def source(self, stats: Stats | None = None) -> Source:
+        """The snapshot of the newest commit, mapped."""
+        self._check()
+        with storing("map", self.path):
+            map = mmap.mmap(self.lock.fd, self.record.file_length, access=mmap.ACCESS_READ)
+        found = Found(self.superblock, self.record, None)
+        return Source(memoryview(map), found, self.path, stats or self.stats, map, self.lock.identity)
+
+    def abort(self) -> None:
+        """Drop what was submitted since the last commit, and cut it off the file."""
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is None:
+            return
+        pipeline.abort()
+        fd = self.lock.fd
+        if fd < 0:
+            return
+        try:
+            self._files.truncate(fd, self.record.file_length)
+        except OSError as problem:
+            self._poison = self._poison or storage_error(problem, "cut", self.path)
+            with suppress(OSError):  # else, at the least, no record may stay that was not acknowledged
+                record = max(self.record.file_length, pipeline.output.position - RECORD_COPY - RECORD.size)
+                self._files.write(fd, bytes(RECORD_COPY + RECORD.size), record)
+
+    def close(self) -> None:
+        """Drop what is not committed and release the lock."""
+        try:
+            self.abort()
+        finally:
+            self.lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check(self) -> None:
+        self.lock.check()
+        if self._poison is not None:
+            raise SessionError(
+                f"{self.path}: waiting for the disk failed, so what it holds is not known; open the file again"
+            ) from self._poison
+
+    def _take_over(self, source: Source) -> tuple[Superblock, Record]:
+        fd, files = self.lock.fd, self._files
+        with storing("read", self.path):
+            size = files.stat(fd).st_size
+            found = newest(lambda count, offset: files.read(fd, count, offset), size, self.path)
+        if source.identity != self.lock.identity or found.superblock.uuid != source.uuid:
+            raise ConflictError(f"{self.path} was replaced by another file since it was opened; nothing was written")
+        record = found.record
+        if record != source.record:
+            raise ConflictError(
+                f"{self.path} was changed since it was opened: its newest commit is {record.sequence}, and this "
+                f"session stands on {source.record.sequence}; nothing was written. Open it again, or refresh"
+            )
+        found.superblock.check_writable(self.path)
+        with storing("repair", self.path):
+            if size > record.file_length:  # the tail of a commit that did not end
+                files.truncate(fd, record.file_length)
+            if record.flags & RecordFlag.DOUBLED:
+                both = commit.doubled(record, found.superblock.uuid)
+                if files.read(fd, len(both), record.offset) != both:
+                    files.write(fd, both, record.offset)
+                    files.sync(fd)
+        return found.superblock, record
+
+    def _needs_settling(self) -> bool:
+        last = self.record
+        return bool(last.flags & RecordFlag.FAST) and (last.boot != boot() or last.sequence % SETTLE_EVERY == 0)
+
+    def _flags(self) -> int:
+        flags = int(RecordFlag.DOUBLED)
+        if self._fast:
+            flags |= RecordFlag.FAST
+        if self._settle:
+            flags |= RecordFlag.SETTLED
+        return flags
+
+    def _write(self, data: Buffer) -> None:
+        with storing("write", self.path):
+            self._files.write(self.lock.fd, data, self._position)
+        self._position += memoryview(data).nbytes
+
+    def _sync(self) -> None:
+        try:
+            self._files.sync(self.lock.fd)
+        except OSError as problem:
+            self._poison = storage_error(problem, "wait for the disk", self.path)
+            raise self._poison from problem

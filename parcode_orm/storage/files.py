@@ -1,0 +1,182 @@
+"""The system calls that writing takes, in one object, so that a test can put another file system in its place.
+
+Every `OSError` leaves as a `StorageError` that says what was being done, and to which file.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import AccessDeniedError, FileMissingError, NotAFileError, StorageError
+from ..format.chunk import Buffer
+
+CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+BINARY = getattr(os, "O_BINARY", 0)
+
+_KINDS: dict[int | None, type[StorageError]] = {
+    errno.ENOENT: FileMissingError,
+    errno.EACCES: AccessDeniedError,
+    errno.EPERM: AccessDeniedError,
+    errno.EISDIR: NotAFileError,
+}
+
+
+def storage_error(problem: OSError, doing: str, path: str = "") -> StorageError:
+    """The typed error for `problem`, which came while `doing` something ("write", "open", ...) to `path`."""
+    kind = _KINDS.get(problem.errno, StorageError)
+    reason = problem.strerror or str(problem) or type(problem).__name__
+    return kind(problem.errno or errno.EIO, f"cannot {doing}: {reason}", path or None)
+
+
+@contextmanager
+def storing(doing: str, path: str = "") -> Iterator[None]:
+    """Turn an `OSError` in the block into a `StorageError`."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as problem:
+        raise storage_error(problem, doing, path) from problem
+
+
+def check_regular(status: os.stat_result, path: str) -> None:
+    """Raise `NotAFileError` for a directory, a device or a pipe."""
+    if stat.S_ISDIR(status.st_mode):
+        raise NotAFileError(errno.EISDIR, "cannot open: it is a directory", path)
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFileError(errno.EISDIR, "cannot open: it is no regular file (write() takes any binary writer)", path)
+
+
+class Files:
+    """The system's files. Methods raise plain `OSError`; those that write do all of it."""
+
+    def open(self, path: str, flags: int, mode: int = 0o666) -> int:
+        """A descriptor that no child process inherits."""
+        return os.open(path, flags | CLOEXEC | BINARY, mode)
+
+    def close(self, fd: int) -> None:
+        """Close the descriptor."""
+        os.close(fd)
+
+    def stat(self, fd: int) -> os.stat_result:
+        """`fstat`."""
+        return os.fstat(fd)
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        """Up to `size` bytes at `offset`; fewer only at the end of the file."""
+        data = os.pread(fd, size, offset)
+        while len(data) < size:
+            more = os.pread(fd, size - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def write(self, fd: int, data: Buffer, offset: int) -> None:
+        """Write all of `data` at `offset`."""
+        done = os.pwrite(fd, data, offset)
+        size = memoryview(data).nbytes
+        if done < size:
+            view = memoryview(data).cast("B")
+            while done < size:
+                count = os.pwrite(fd, view[done:], offset + done)
+                if not count:
+                    raise OSError(errno.EIO, "nothing more is written")
+                done += count
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Cut the file to `size` bytes."""
+        os.ftruncate(fd, size)
+
+    def sync(self, fd: int) -> None:
+        """Wait until content and length are on the disk."""
+        getattr(os, "fdatasync", os.fsync)(fd)
+
+    def sync_directory(self, path: str) -> None:
+        """Wait until the names in a directory are on the disk; where directories cannot be opened, nothing is done."""
+        try:
+            fd = os.open(path, os.O_RDONLY | CLOEXEC)
+        except OSError:
+            return
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def chmod(self, fd: int, mode: int) -> None:
+        """Set the permission bits."""
+        os.fchmod(fd, mode)
+
+    def rename(self, source: str, target: str) -> None:
+        """Put `source` in the place of `target`, at once."""
+        os.replace(source, target)
+
+    def link(self, source: str, target: str) -> None:
+        """Give `source` a second name; fails where `target` exists."""
+        os.link(source, target)
+
+    def remove(self, path: str) -> None:
+        """Remove a name."""
+        os.unlink(path)
+
+
+FILES = Files()
+
+
+def stream_writer(target: Any) -> Callable[[Buffer], None]:
+    """A function that writes all of what it is given to `target`: an object with `write`, a socket, or a descriptor.
+
+    Nothing is ever sought, flushed or closed.
+
+    Raises:
+        TypeError: `target` takes text, or has neither `write` nor `sendall`.
+    """
+    if isinstance(target, int):
+        return _raw_writer(lambda data: os.write(target, data))
+    if isinstance(target, io.TextIOBase) or isinstance(getattr(target, "encoding", None), str):
+        raise TypeError(f"a binary writer is needed, and {target!r} takes text: open it with mode 'wb'")
+    write = getattr(target, "write", None)
+    if write is None:
+        sendall = getattr(target, "sendall", None)
+        if sendall is None:
+            raise TypeError(f"{type(target).__qualname__} has neither write() nor sendall()")
+        return _whole_writer(sendall)
+    return _raw_writer(write) if isinstance(target, io.RawIOBase) else _whole_writer(write)
+
+
+def _raw_writer(write: Callable[[Any], Any]) -> Callable[[Buffer], None]:
+    """For writers that may take less than they are given, and return how much."""
+
+    def everything(data: Buffer) -> None:
+        view = memoryview(data).cast("B")
+        while len(view):
+            with storing("write to the stream"):
+                count = write(view)
+            if not count:
+                raise StorageError(errno.EAGAIN, "cannot write to the stream: it would block, and must not")
+            view = view[count:]
+
+    return everything
+
+
+def _whole_writer(write: Callable[[Any], Any]) -> Callable[[Buffer], None]:
+    """For writers that take everything; some of them return nothing, others the count, and a few come short."""
+
+    def everything(data: Buffer) -> None:
+        view = memoryview(data).cast("B")
+        while len(view):
+            with storing("write to the stream"):
+                count = write(view)
+            if count is None or not isinstance(count, int) or count >= len(view):
+                return
+            if count <= 0:
+                raise StorageError(errno.EIO, "cannot write to the stream: it takes nothing more")
+            view = view[count:]
+
+    return everything

@@ -1,0 +1,139 @@
+"""The writer lock: `flock` on the database file itself, so that no second file lies about and no rename is missed.
+
+Why not the others. POSIX record locks (`fcntl`, `lockf`) are lost when *any* descriptor of the file is closed in the
+process, and readers open and close it all the time. A lock file beside the database stays behind and is locked by path,
+so that two names of one file would be two locks. `flock` belongs to the open file: two sessions of one process exclude
+each other as those of two processes do, and the kernel ends it with the process. A forked child shares it; so the child
+closes its copy at once (the parent's lock stays), and the parent unlocks explicitly (else the child's copy holds it).
+
+A file that is replaced by rename takes its lock along to its nameless end, so whoever gets the lock looks whether the
+path still leads to the file that is locked.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from contextlib import suppress
+from weakref import WeakSet
+
+from ..errors import ConflictError, LockedError, SessionError
+from .files import FILES, Files, check_regular, storage_error, storing
+
+RETRIES = 100
+PAUSE = 0.005  # seconds
+
+
+class WriterLock:
+    """Holds the lock of the file at `path`, and the descriptor `fd` that it belongs to, until `release`."""
+
+    def __init__(self, path: str, fd: int, status: os.stat_result, files: Files) -> None:
+        self.path = path
+        self.fd = fd
+        self.identity = (status.st_dev, status.st_ino)
+        self._files = files
+        self._process = os.getpid()
+        _held.add(self)
+
+    @classmethod
+    def take(cls, path: str, *, write: bool = True, timeout: float = 0.0, files: Files = FILES) -> WriterLock:
+        """Lock the file that `path` leads to, waiting up to `timeout` seconds.
+
+        Raises:
+            LockedError: another session holds the lock; the message names its process where the system tells.
+            StorageError: the file cannot be opened, or its file system knows no locks.
+        """
+        deadline = time.monotonic() + timeout
+        for _ in range(RETRIES):
+            with storing("open", path):
+                fd = files.open(path, (os.O_RDWR if write else os.O_RDONLY) | getattr(os, "O_NONBLOCK", 0))
+            try:
+                with storing("look at", path):
+                    status = files.stat(fd)
+                check_regular(status, path)
+                _lock(fd, path, status, deadline)
+                with storing("look at", path):
+                    now = os.stat(path)
+                if (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino):
+                    return cls(path, fd, status, files)
+            except BaseException:
+                files.close(fd)
+                raise
+            files.close(fd)  # replaced while we waited
+        raise ConflictError(f"{path} is being replaced over and over; nothing was written")
+
+    def check(self) -> None:
+        """Raise `SessionError` where the lock is not this process's (any more)."""
+        if self.fd < 0 or self._process != os.getpid():
+            raise SessionError(
+                f"{self.path} was opened for writing before this process was forked: open it again here"
+                if self._process != os.getpid()
+                else f"the writer lock of {self.path} was released"
+            )
+
+    def release(self) -> None:
+        """Unlock and close the descriptor; again, or in a forked child, it does nothing."""
+        fd, self.fd = self.fd, -1
+        _held.discard(self)
+        if fd >= 0 and self._process == os.getpid():
+            with suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            with suppress(OSError):
+                self._files.close(fd)
+
+
+def _lock(fd: int, path: str, status: os.stat_result, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as problem:
+            if problem.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise storage_error(problem, "lock", path) from problem
+            if time.monotonic() >= deadline:
+                pid = holder(status)
+                who = "another process" if pid is None else f"process {pid}"
+                who = "another session of this process" if pid == os.getpid() else who
+                raise LockedError(
+                    f"{path} is locked: {who} is writing to it; wait for it to commit or close", holder=pid
+                ) from None
+        time.sleep(PAUSE)
+
+
+def holder(status: os.stat_result) -> int | None:
+    """The process that holds the lock of a file, as Linux tells in /proc/locks; None where it is not told."""
+    try:
+        with open("/proc/locks") as lines:
+            found = [line.split() for line in lines]
+    except OSError:
+        return None
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    inexact = None
+    for fields in found:
+        if len(fields) < 6 or fields[1] != "FLOCK" or not fields[4].isdigit():
+            continue  # also those that wait, whose second field is "->"
+        where, _, inode = fields[5].rpartition(":")
+        if inode == str(status.st_ino) and int(fields[4]) > 0:
+            if where == device:
+                return int(fields[4])
+            inexact = int(fields[4])  # some file systems show another device number
+    return inexact
+
+
+_held: WeakSet[WriterLock] = WeakSet()
+
+
+def _forget() -> None:
+    """In a forked child: close the copies of descriptors, so that the child does not keep the parent's lock alive."""
+    for lock in list(_held):
+        if lock.fd >= 0:
+            with suppress(OSError):
+                os.close(lock.fd)
+            lock.fd = -1
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

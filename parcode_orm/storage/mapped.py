@@ -1,0 +1,256 @@
+"""`Source`: one snapshot of a file, mapped, from which chunks are read."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from ..errors import CorruptionError, DetachedError, NoResultFound, StorageError, TruncatedError
+from ..format import catalog as catalogs
+from ..format.catalog import CatalogData
+from ..format.chunk import Chunk
+from ..format.commit import Record
+from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Reference
+from .files import CLOEXEC, check_regular, storage_error, storing
+from .recovery import Found, Read, newest, record_at
+from .stats import Stats
+
+CACHED = 512  # chunks
+FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Source:
+    """The bytes of one commit. Only as much is mapped as that commit's record vouches for.
+
+    Views that were handed out own the map: after `close` they stay readable, and the last of them ends it.
+    `identity` is (device, inode) for a file, None for bytes.
+    """
+
+    __slots__ = (
+        "path",
+        "identity",
+        "superblock",
+        "record",
+        "recovery",
+        "length",
+        "stats",
+        "_cache",
+        "_catalog",
+        "_data",
+        "_full",
+        "_map",
+    )
+
+    def __init__(
+        self,
+        data: memoryview,
+        found: Found,
+        path: str,
+        stats: Stats | None = None,
+        map: mmap.mmap | None = None,
+        identity: tuple[int, int] | None = None,
+    ) -> None:
+        self.path = path
+        self.identity = identity
+        self.superblock, self.record, self.recovery = found
+        self.length = len(data)
+        self.stats = stats if stats is not None else Stats()
+        self._cache: dict[Reference, Chunk] = {}
+        self._full = False
+        self._catalog: CatalogData | None = None
+        self._data: memoryview | None = data
+        self._map = map
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+        stats: Stats | None = None,
+        *,
+        at: int | None = None,
+    ) -> Source:
+        """Open a path, the bytes of a file, or a binary file object (from where it stands; it stays open).
+
+        Args:
+            path: what to read.
+            stats: counts what is read.
+            at: the sequence number of an earlier commit; the newest without it.
+
+        Raises:
+            FileMissingError, AccessDeniedError, NotAFileError, StorageError: the file cannot be opened.
+            NotAParcodeFile, UnsupportedVersion, CorruptionError: it cannot be read.
+            NoResultFound: there is no commit `at`.
+            TypeError: `path` is none of these.
+        """
+        if isinstance(path, str | os.PathLike):
+            name = os.fspath(path)
+            try:
+                fd = os.open(name, FLAGS)
+            except OSError as problem:
+                raise storage_error(problem, "open", name) from problem
+            try:
+                return _from_descriptor(fd, name, stats, at)
+            except StorageError:
+                raise
+            except OSError as problem:
+                raise storage_error(problem, "read", name) from problem
+            finally:
+                os.close(fd)
+        if isinstance(path, bytes | bytearray | memoryview):
+            return _from_bytes(memoryview(path).cast("B").toreadonly(), "", stats, at)
+        return _from_object(path, stats, at)
+
+    @property
+    def uuid(self) -> bytes:
+        """The file's own 16 bytes."""
+        return self.superblock.uuid
+
+    @property
+    def recovered(self) -> str | None:
+        """What was found damaged and left aside when the file was opened; None after a clean end."""
+        return None if self.recovery is None else str(self.recovery)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._data is None
+
+    @property
+    def catalog(self) -> CatalogData:
+        """What the commit holds; all targets are references."""
+        if self._catalog is None:
+            self._catalog = catalogs.decode(self.chunk(self.record.catalog))
+        return self._catalog
+
+    def chunk(self, ref: Reference) -> Chunk:
+        """The chunk at `ref`, its head verified; kept for a while.
+
+        Raises:
+            CorruptionError: `ref` leaves the file, or what it leads to is damaged.
+            DetachedError: the source is closed.
+        """
+        cache = self._cache
+        chunk = cache.get(ref)
+        if chunk is not None:
+            if self._full and cache.pop(ref, None) is not None:  # so that the first of the dict is the least used
+                cache[ref] = chunk
+            return chunk
+        data = self._bytes()
+        offset, length = ref[0], ref[1]
+        if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
+            raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
+        stats = self.stats
+        chunk = Chunk(ref, data[offset : offset + length], self.path, stats.count_bytes_read)
+        stats.chunks_read += 1
+        if len(cache) >= CACHED:
+            self._full = True
+            cache.pop(next(iter(cache), ref), None)
+        return cache.setdefault(ref, chunk)
+
+    def view(self, offset: int, length: int) -> memoryview:
+        """Bytes of the file as they stand, neither verified nor counted; bounds are checked."""
+        data = self._bytes()
+        if offset < 0 or length < 0 or offset + length > self.length:
+            raise CorruptionError(f"{length} bytes lead out of the file", path=self.path, offset=offset)
+        return data[offset : offset + length]
+
+    def records(self) -> Iterator[Record]:
+        """The commit records from this source's own back to the first.
+
+        Raises:
+            CorruptionError: one of them is damaged in both copies.
+        """
+        yield from _records(_reader(self._bytes()), self.record, self.uuid, self.length, self.path)
+
+    def retire(self) -> None:
+        """The session goes on with another snapshot: what was handed out may still read, nothing is kept ready."""
+        self._cache.clear()
+
+    def close(self) -> None:
+        """Read no more. The map ends with the last view into it."""
+        self._cache.clear()
+        self._data = None
+        map, self._map = self._map, None
+        if map is not None:
+            try:
+                map.close()
+            except BufferError:
+                pass  # views are held: the map dies with the last of them
+
+    def _bytes(self) -> memoryview:
+        data = self._data
+        if data is None:
+            raise DetachedError(
+                f"{self.path or 'the file'} was closed before this was read: read it while the session is open, "
+                "or load() it"
+            )
+        return data
+
+
+def _reader(data: memoryview) -> Read:
+    return lambda size, offset: bytes(data[offset : offset + size])
+
+
+def _records(read: Read, record: Record, uuid: bytes, size: int, path: str) -> Iterator[Record]:
+    yield record
+    while record.previous:  # each lies before the one that names it
+        earlier = record_at(read, uuid, record.previous, size, path)
+        if earlier.sequence >= record.sequence or earlier.offset != record.previous:
+            raise CorruptionError("commit records are out of order", path=path, offset=record.previous)
+        record = earlier
+        yield record
+
+
+def _commit(read: Read, size: int, path: str, at: int | None) -> Found:
+    found = newest(read, size, path)
+    if at is None or at == found.record.sequence:
+        return found
+    for record in _records(read, found.record, found.superblock.uuid, size, path):
+        if record.sequence == at:
+            return Found(found.superblock, record, None)
+    raise NoResultFound(f"{path or 'the file'} holds no commit {at}: its newest is {found.record.sequence}")
+
+
+def _from_descriptor(fd: int, path: str, stats: Stats | None, at: int | None) -> Source:
+    status = os.fstat(fd)
+    check_regular(status, path)
+    size = status.st_size
+    found = _commit(lambda count, offset: os.pread(fd, count, offset), size, path, at)
+    length = min(found.record.file_length, size)
+    try:
+        map = mmap.mmap(fd, length, access=mmap.ACCESS_READ)
+    except ValueError as problem:
+        raise TruncatedError("the file shrank while it was opened", path=path, offset=length) from problem
+    return Source(memoryview(map), found, path, stats, map, (status.st_dev, status.st_ino))
+
+
+def _from_bytes(data: memoryview, path: str, stats: Stats | None, at: int | None) -> Source:
+    found = _commit(_reader(data), len(data), path, at)
+    return Source(data[: min(found.record.file_length, len(data))], found, path, stats)
+
+
+def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
+    file = getattr(file, "file", file)  # what tempfile wraps
+    name = getattr(file, "name", "")
+    path = name if isinstance(name, str) else ""
+    read = getattr(file, "read", None)
+    if read is None or isinstance(file, io.TextIOBase):
+        raise TypeError(f"a path, bytes or a binary file object is needed, not {type(file).__qualname__}")
+    # Only of these it is known that the descriptor holds the very bytes that read() gives (a GzipFile's does not).
+    plain = isinstance(file, io.FileIO) or (
+        isinstance(file, io.BufferedReader | io.BufferedRandom) and isinstance(file.raw, io.FileIO)
+    )
+    if plain and file.seekable() and file.tell() == 0:
+        with storing("read", path):
+            if file.writable():
+                file.flush()
+        with storing("read", path):
+            return _from_descriptor(file.fileno(), path, stats, at)
+    with storing("read", path):
+        data = read()
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"a binary file object is needed; read() gives {type(data).__qualname__}")
+    return _from_bytes(memoryview(data).cast("B").toreadonly(), path, stats, at)

@@ -1,0 +1,65 @@
+"""The end of the pipeline: bytes in order, small parts gathered, large ones passed on without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..format.checksum import WideChecksum
+from ..format.chunk import Buffer
+from ..format.layout import aligned
+
+DIRECT = 64 * 1024  # bytes; a part as large goes out by itself
+GATHER = 256 * 1024  # bytes; so many wait at most
+
+
+class Output:
+    """Writes parts through `write`, which takes all that it is given; `position` counts them, waiting ones included.
+
+    A part that waits must not change until `flush`.
+    """
+
+    __slots__ = ("position", "_hash", "_waiting", "_waiting_size", "_write")
+
+    def __init__(self, write: Callable[[Buffer], None], position: int = 0, *, hashed: bool = False) -> None:
+        self.position = position
+        self._write = write
+        self._hash = WideChecksum() if hashed else None
+        self._waiting: list[Buffer] = []
+        self._waiting_size = 0
+
+    def put(self, part: Buffer) -> None:
+        """Append one part."""
+        size = len(part) if type(part) is bytes else memoryview(part).nbytes
+        self.position += size
+        if size >= DIRECT:
+            self.flush()
+            self._emit(part)
+        elif size:
+            self._waiting.append(part)
+            self._waiting_size += size
+            if self._waiting_size >= GATHER:
+                self.flush()
+
+    def align(self, alignment: int) -> int:
+        """Append zeros up to a multiple of `alignment` and return the position."""
+        gap = aligned(self.position, alignment) - self.position
+        if gap:
+            self.put(bytes(gap))
+        return self.position
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            parts, self._waiting, self._waiting_size = self._waiting, [], 0
+            self._emit(b"".join(parts) if len(parts) > 1 else parts[0])
+
+    def digest(self) -> bytes:
+        """XXH3-128 of everything written so far, where it was asked for."""
+        assert self._hash is not None
+        self.flush()
+        return self._hash.digest()
+
+    def _emit(self, part: Buffer) -> None:
+        if self._hash is not None:
+            self._hash.update(part)
+        self._write(part)

@@ -1,0 +1,208 @@
+"""From encoded chunks to bytes in a file: a pool finishes chunks, one thread writes them in the order of submission.
+
+What is written depends on the order of submission alone: the same bytes with any number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from ..errors import StorageError
+from ..format import compression as compressions
+from ..format.blob import BlobEncoder
+from ..format.checksum import checksum
+from ..format.chunk import Buffer, Encoder, Ticket
+from ..format.layout import CHUNK_ALIGN, Kind, Reference
+from .output import DIRECT, Output
+from .stats import Stats
+
+INFLIGHT = 32 << 20
+MAX_WORKERS = 4
+
+Finished = tuple[bytes, list[Buffer]]
+
+
+class Aborted(StorageError):
+    """The pipeline was stopped by its owner."""
+
+
+class _Job(NamedTuple):
+    chunk: Encoder
+    ticket: Ticket
+    finished: Future[Finished | None]
+    size: int
+
+
+class Pipeline:
+    """Writes chunks through `write`, beginning at byte `start_offset` of the file.
+
+    Args:
+        write: takes all the bytes it is given; called from one thread at a time.
+        start_offset: where the first byte goes.
+        workers: threads that finish chunks (and one more that writes); 0: no thread at all; None: none until a chunk
+            is compressed, then one a CPU up to 4.
+        compression: for chunks and blobs that name none. A chunk's own comes from its encoder.
+        inflight_bytes: so many bytes, before compression, wait at most; `submit` blocks. One chunk may be larger.
+        stats: counts chunks and bytes.
+        hashed: keep a checksum of all that is written, for `output.digest()`.
+
+    An exception in any stage stops all of them; it is raised by the next `submit` and by `close`. The buffers of a
+    submitted chunk must not change any more. Used by one producer thread.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Buffer], None],
+        start_offset: int = 0,
+        workers: int | None = None,
+        compression: str | None = None,
+        inflight_bytes: int = INFLIGHT,
+        *,
+        stats: Stats | None = None,
+        hashed: bool = False,
+    ) -> None:
+        if workers is not None and workers < 0:
+            raise ValueError(f"workers must be 0 or more, not {workers}")
+        compressions.check(compression)
+        self.output = Output(write, start_offset, hashed=hashed)
+        self.compression = compression
+        self.stats = stats or Stats()
+        self._workers = workers
+        self._limit = inflight_bytes
+        self._inflight = 0
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._pool: ThreadPoolExecutor | None = None
+        self._writer: threading.Thread | None = None
+        self._closed = False
+
+    def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
+        """A new chunk, compressed as the pipeline says unless `compression` is given."""
+        return Encoder(kind, self.compression if compression is None else compression, self, fingerprint)
+
+    def submit(self, chunk: Encoder) -> Ticket:
+        """Write a chunk after all that were submitted before it. Blocks while too many bytes wait.
+
+        Raises:
+            whatever stopped the pipeline, StorageError among it.
+        """
+        if self._closed:
+            raise ValueError("this pipeline is closed")
+        if self._pool is None and self._wants_threads(chunk.compression):
+            self._start()
+        ticket = Ticket()
+        if self._pool is None:
+            self._raise()
+            try:
+                self._place(chunk, ticket, chunk.finish())
+            except BaseException as problem:
+                self._error = problem
+                raise
+            return ticket
+        size = chunk.size
+        with self._changed:
+            while self._error is None and self._inflight and self._inflight + size > self._limit:
+                self._changed.wait()
+            self._raise()
+            self._inflight += size
+        self._jobs.put(_Job(chunk, ticket, self._pool.submit(self._finish, chunk), size))
+        return ticket
+
+    def blob(self, data: Buffer, compression: str | None = None, meta: bytes = b"") -> Ticket:
+        """Write one value as an extent of its own; `data` may change again once this returns."""
+        name = self.compression if compression is None else compression
+        threads = self._pool is not None or self._wants_threads(name)
+        if (threads or memoryview(data).nbytes < DIRECT) and not _immutable(data):
+            data = bytes(data)
+        return self.submit(BlobEncoder(data, name, meta))
+
+    def close(self) -> None:
+        """Wait until everything is written, and end the threads. Raises what stopped the pipeline."""
+        self._join()
+        self._raise()
+        try:
+            self.output.flush()
+        except BaseException as problem:
+            self._error = problem
+            raise
+
+    def abort(self) -> None:
+        """Drop what is not written yet and end the threads. Raises nothing; does nothing after `close`."""
+        with self._changed:
+            self._error = self._error or Aborted(0, "writing was stopped")
+            self._changed.notify_all()
+        self._join()
+
+    def _wants_threads(self, name: str | None) -> bool:
+        if self._workers is None:
+            return name not in (None, "none") and _cpus() > 1
+        return self._workers > 0
+
+    def _start(self) -> None:
+        workers = min(MAX_WORKERS, _cpus()) if self._workers is None else self._workers
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="parcode-worker")
+        self._writer = threading.Thread(target=self._run, name="parcode-writer", daemon=True)
+        self._writer.start()
+
+    def _join(self) -> None:
+        self._closed = True
+        if self._pool is not None and self._writer is not None:
+            self._jobs.put(None)
+            self._writer.join()
+            self._pool.shutdown()
+            self._writer = None
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _finish(self, chunk: Encoder) -> Finished | None:
+        return chunk.finish() if self._error is None else None
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            problem: BaseException | None = None
+            try:
+                finished = job.finished.result()
+                if finished is not None and self._error is None:
+                    self._place(job.chunk, job.ticket, finished)
+            except BaseException as raised:
+                problem = raised
+            with self._changed:
+                self._error = self._error or problem
+                self._inflight -= job.size
+                self._changed.notify_all()
+
+    def _place(self, chunk: Encoder, ticket: Ticket, finished: Finished) -> None:
+        directory, parts = finished
+        references = []
+        for target in chunk.refs:
+            reference = target.reference if isinstance(target, Ticket) else target
+            if reference is None:
+                raise ValueError("a chunk refers to one that was not submitted before it")
+            references.append(reference)
+        head = chunk.head(directory, parts, references)
+        output = self.output
+        start = output.position
+        offset = output.align(CHUNK_ALIGN)
+        output.put(head)
+        for part in parts:
+            output.put(part)
+        ticket.reference = Reference(offset, output.position - offset, checksum(head), int(chunk.kind))
+        self.stats.chunks_written += 1
+        self.stats.bytes_written += output.position - start
+
+
+def _immutable(data: Buffer) -> bool:
+    return type(data) is bytes or (type(data) is memoryview and type(data.obj) is bytes)
+
+
+def _cpus() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,167 @@
+"""Finding the newest commit of a file: its last bytes, or, where they are none, the last record before them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from ..errors import ChecksumError, CorruptionError, TruncatedError
+from ..format import commit, superblock
+from ..format.checksum import WideChecksum, checksum
+from ..format.commit import Record
+from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_COPY, RECORD_MAGIC, SUPERBLOCK, RecordFlag
+from ..format.superblock import Superblock
+
+BLOCK = 1 << 20
+
+Read = Callable[[int, int], bytes]
+"""`read(size, offset)`: that many bytes, fewer only at the file's end."""
+
+
+class Recovered(NamedTuple):
+    """What stood behind the newest whole commit. `ignored` bytes do not belong to it; `copy` is "first" or "last" where
+    that copy of its record is damaged."""
+
+    ignored: int
+    copy: str
+
+    def __str__(self) -> str:
+        told = []
+        if self.ignored:
+            told.append(f"{self.ignored} bytes after the newest whole commit were ignored")
+        if self.copy:
+            told.append(f"the {self.copy} copy of its record is damaged")
+        return "; ".join(told)
+
+
+class Found(NamedTuple):
+    """The state of a file: `recovered` is None after a clean end."""
+
+    superblock: Superblock
+    record: Record
+    recovered: Recovered | None
+
+
+def newest(read: Read, size: int, path: str) -> Found:
+    """Find the newest commit of a file of `size` bytes.
+
+    Raises:
+        NotAParcodeFile, UnsupportedVersion, ChecksumError: the superblock says so.
+        TruncatedError: the file holds no whole commit.
+        ChecksumError: its one commit record is damaged.
+    """
+    block = superblock.unpack(read(SUPERBLOCK.size, 0), path)
+    last = size - RECORD.size
+    record = commit.unpack(read(RECORD.size, last), block.uuid, last, size) if last > 0 else None
+    if record is not None and trusted(read, record, block.uuid, size):
+        whole = record.file_length == size  # else the file ends with the first copy
+        return Found(block, record, None if whole else Recovered(0, "last"))
+    for record in search(read, block.uuid, size):
+        if trusted(read, record, block.uuid, size):
+            return Found(block, record, _recovered(read, record, block.uuid, size))
+    raise _no_record(read, size, path)
+
+
+def search(read: Read, uuid: bytes, size: int) -> Iterator[Record]:
+    """The valid records of a file from the last to the first, found by their bytes.
+
+    Appended records stand at multiples of 4096, that of a whole-file write at a multiple of 64; reading in large blocks
+    costs no more than one page at each multiple would.
+    """
+    seen = -1
+    for start in range((size - 1) // BLOCK * BLOCK, -1, -BLOCK):
+        stop = min(BLOCK, size - start)
+        data = read(stop + RECORD.size, start)
+        at = data.rfind(RECORD_MAGIC, 0, stop)
+        while at >= 0:
+            if at % CHUNK_ALIGN == 0:
+                record = commit.unpack(data[at : at + RECORD.size], uuid, start + at, size)
+                if record is not None and record.offset != seen:
+                    seen = record.offset
+                    yield record
+            at = data.rfind(RECORD_MAGIC, 0, at)
+
+
+def record_at(read: Read, uuid: bytes, offset: int, size: int, path: str) -> Record:
+    """The record whose first copy stands at `offset`, from either copy.
+
+    Raises:
+        CorruptionError: both are damaged.
+    """
+    for position in (offset, offset + RECORD_COPY):
+        record = commit.unpack(read(RECORD.size, position), uuid, position, size)
+        if record is not None:
+            return record
+    raise CorruptionError("commit record is damaged", path=path, offset=offset)
+
+
+def copies(read: Read, record: Record, uuid: bytes) -> tuple[bool, bool]:
+    """Which of a doubled record's two copies stand in the file as they should."""
+    expected = commit.pack(record, uuid)
+    return (
+        read(RECORD.size, record.offset) == expected,
+        read(RECORD.size, record.offset + RECORD_COPY) == expected,
+    )
+
+
+def trusted(read: Read, record: Record, uuid: bytes, size: int) -> bool:
+    """Whether the content of a commit is there.
+
+    A record written without barriers can reach the disk before what it stands for. Within one run of the system that
+    cannot be seen; after another start the hash of the commit's bytes decides, for it and for those before it back to
+    one that had waited for the disk.
+    """
+    while record.flags & RecordFlag.FAST and (record.boot == 0 or record.boot != boot()):
+        if _hash(read, record.range_start, record.offset) != record.range_hash:
+            return False
+        if record.flags & RecordFlag.SETTLED or not record.previous:
+            return True
+        try:
+            record = record_at(read, uuid, record.previous, size, "")
+        except CorruptionError:
+            return False
+    return True
+
+
+@cache
+def boot() -> int:
+    """A number for this run of the operating system; 0 where it gives none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return checksum(file.read()) or 1
+    except OSError:
+        return 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=boot.cache_clear)  # a process may be restored elsewhere; cheap to ask again
+
+
+def _hash(read: Read, start: int, stop: int) -> bytes:
+    state = WideChecksum()
+    while start < stop:
+        data = read(min(BLOCK, stop - start), start)
+        if not data:
+            break
+        state.update(data)
+        start += len(data)
+    return state.digest()
+
+
+def _recovered(read: Read, record: Record, uuid: bytes, size: int) -> Recovered | None:
+    copy = ""
+    if record.flags & RecordFlag.DOUBLED:
+        first, last = copies(read, record, uuid)
+        copy = "" if first and last else "last" if first else "first"
+    ignored = max(0, size - record.file_length)
+    return Recovered(ignored, copy) if ignored or copy else None
+
+
+def _no_record(read: Read, size: int, path: str) -> CorruptionError:
+    last = size - RECORD.size
+    tail = read(RECORD.size, last) if last >= SUPERBLOCK.size else b""
+    if tail[:8] == RECORD_MAGIC or int.from_bytes(tail[24:32], "little") == last > 0:
+        return ChecksumError("the commit record is damaged", path=path, offset=last)
+    return TruncatedError("the file ends before its first commit does", path=path, offset=size)

@@ -1,0 +1,232 @@
+"""Writing a file whole: to any binary writer, or over a path by rename."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..errors import ConflictError, FileMissingError
+from ..format import catalog as catalogs
+from ..format import commit, superblock
+from ..format.catalog import CatalogData
+from ..format.chunk import Buffer
+from ..format.commit import Record
+from ..format.layout import CHUNK_ALIGN, RECORD, SUPERBLOCK, RecordFlag
+from .files import FILES, Files, check_regular, storage_error, storing
+from .lock import WriterLock
+from .pipeline import Pipeline
+from .stats import Stats
+
+Build = Callable[[Pipeline], CatalogData]
+Clock = Callable[[], int]
+
+
+def write_whole(
+    write: Callable[[Buffer], None],
+    build: Build,
+    *,
+    uuid: bytes | None = None,
+    clock: Clock | None = None,
+    workers: int | None = None,
+    compression: str | None = None,
+    stats: Stats | None = None,
+    sequence: int = 1,
+) -> Record:
+    """Write a file of one commit through `write`, from first to last byte.
+
+    Args:
+        write: takes all the bytes it is given (see `files.stream_writer`).
+        build: submits the chunks to the pipeline and returns what the catalog is to hold.
+        uuid: the new file's 16 bytes; random without it.
+        clock: gives nanoseconds since 1970; the system's without it.
+        workers: as for `Pipeline`.
+        compression: for chunks that name none.
+        stats: counts what is written.
+        sequence: the commit's number.
+
+    Raises:
+        whatever `build` or `write` raises; all threads have ended then.
+    """
+    if uuid is None:
+        uuid = os.urandom(16)
+    pipeline = Pipeline(write, 0, workers, compression, stats=stats)
+    output = pipeline.output
+    try:
+        output.put(superblock.pack(uuid))
+        ticket = pipeline.submit(catalogs.encode(build(pipeline), pipeline))
+        pipeline.close()
+        chunks_end = output.position
+        offset = output.align(CHUNK_ALIGN)
+        length = offset + RECORD.size
+        assert ticket.reference is not None
+        record = Record(
+            sequence=sequence,
+            previous=0,
+            offset=offset,
+            file_length=length,
+            time=(clock or time.time_ns)(),
+            flags=int(RecordFlag.WHOLE_FILE),
+            live=length,
+            dead=0,
+            catalog=ticket.reference,
+        )
+        output.put(commit.pack(record, uuid))
+        output.flush()
+        pipeline.stats.bytes_written += SUPERBLOCK.size + output.position - chunks_end
+    finally:
+        pipeline.abort()
+    return record
+
+
+def whole_bytes(
+    build: Build,
+    *,
+    uuid: bytes | None = None,
+    clock: Clock | None = None,
+    workers: int | None = None,
+    compression: str | None = None,
+    stats: Stats | None = None,
+) -> bytes:
+    """The bytes of a file of one commit; arguments as for `write_whole`."""
+    parts: list[bytes] = []
+    write_whole(
+        lambda part: parts.append(bytes(part)),
+        build,
+        uuid=uuid,
+        clock=clock,
+        workers=workers,
+        compression=compression,
+        stats=stats,
+    )
+    return b"".join(parts)
+
+
+def save_path(
+    path: str | os.PathLike[str],
+    build: Build,
+    *,
+    durability: str = "full",
+    exclusive: bool = False,
+    lock: WriterLock | None = None,
+    uuid: bytes | None = None,
+    clock: Clock | None = None,
+    workers: int | None = None,
+    compression: str | None = None,
+    stats: Stats | None = None,
+    sequence: int = 1,
+    files: Files = FILES,
+) -> Record:
+    """Write a new file and put it in the place of `path` at once; readers of the old one keep it.
+
+    The old file stays, bit for bit, when anything fails. Its permission bits are kept, a symbolic link is followed.
+
+    Args:
+        path: the file to write or replace.
+        build: as for `write_whole`, with the arguments that are not named here.
+        durability: `"full"` waits until file and name are on the disk, `"fast"` does not.
+        exclusive: raise `ConflictError` where the path exists by the time the file is complete.
+        lock: the caller's own, where it holds it; else it is taken while an existing file is replaced.
+        files: the file system.
+
+    Raises:
+        LockedError: another session writes to the file.
+        StorageError: the disk is full, the directory is missing or not writable, the path is no file.
+    """
+    target = os.path.realpath(os.fspath(path))
+    own: WriterLock | None = None
+    if lock is None and not exclusive:
+        with suppress(FileMissingError):
+            own = WriterLock.take(target, write=False, files=files)
+    temporary = ""
+    fd = -1
+    try:
+        mode = _mode(target)
+        temporary, fd = _temporary(target, mode, files)
+
+        position = 0
+
+        def write(data: Buffer) -> None:
+            nonlocal position
+            with storing("write", target):
+                files.write(fd, data, position)
+            position += memoryview(data).nbytes
+
+        record = write_whole(
+            write,
+            build,
+            uuid=uuid,
+            clock=clock,
+            workers=workers,
+            compression=compression,
+            stats=stats,
+            sequence=sequence,
+        )
+        with storing("write", target):
+            if durability == "full":
+                files.sync(fd)
+            closing, fd = fd, -1
+            files.close(closing)
+        _publish(temporary, target, exclusive, files)
+        temporary = ""
+        if durability == "full":
+            with storing("write", target):
+                files.sync_directory(os.path.dirname(target))
+        return record
+    finally:
+        if fd >= 0:
+            with suppress(OSError):
+                files.close(fd)
+        if temporary:
+            with suppress(OSError):
+                files.remove(temporary)
+        if own is not None:
+            own.release()
+
+
+def _mode(target: str) -> int | None:
+    """The permission bits of the file that is to be replaced, None where there is none."""
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        raise storage_error(problem, "write", target) from problem
+    check_regular(status, target)
+    return stat.S_IMODE(status.st_mode)
+
+
+def _temporary(target: str, mode: int | None, files: Files) -> tuple[str, int]:
+    directory, name = os.path.split(target)
+    path = os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
+    with storing("write in the directory of", target):
+        fd = files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        if mode is not None:
+            try:
+                files.chmod(fd, mode)
+            except OSError:
+                files.close(fd)
+                files.remove(path)
+                raise
+    return path, fd
+
+
+def _publish(temporary: str, target: str, exclusive: bool, files: Files) -> None:
+    if not exclusive:
+        with storing("write", target):
+            files.rename(temporary, target)
+        return
+    try:
+        files.link(temporary, target)
+    except FileExistsError:
+        raise ConflictError(f"{target} was created by somebody else in between; nothing was written") from None
+    except OSError as problem:
+        if os.path.lexists(target):
+            raise ConflictError(f"{target} was created by somebody else in between; nothing was written") from problem
+        with storing("write", target):  # a file system without hard links
+            files.rename(temporary, target)
+        return
+    with storing("write", target):
+        files.remove(temporary)

@@ -1,0 +1,95 @@
+"""docs/format.md and the code say the same: each would otherwise drift from the other."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from struct import Struct, calcsize
+
+import pytest
+
+from parcode_orm.format import compression, layout
+from parcode_orm.format.commit import Record
+from parcode_orm.format.superblock import Superblock
+
+PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without backquotes."""
+    section = re.split(rf"^#+ `?{re.escape(heading)}`?.*$", PAGE, maxsplit=1, flags=re.M)[1]
+    table = re.search(r"^\|.*?(?:\n(?!\|)|\Z)", section, re.M | re.S)
+    assert table
+    lines = [line for line in table[0].splitlines() if line.startswith("|")]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def fields(struct: Struct) -> list[int]:
+    """The sizes of a struct's fields, padding among them."""
+    tokens = re.findall(r"(\d*)([a-zA-Z])", struct.format.lstrip("<"))
+    sizes = []
+    for count, code in tokens:
+        if code in "sx":
+            sizes.append(int(count or 1))
+        else:
+            sizes += [calcsize("<" + code)] * int(count or 1)
+    return sizes
+
+
+STRUCTS = [name for name, value in vars(layout).items() if isinstance(value, Struct)]
+NAMES = {
+    "SUPERBLOCK": Superblock._fields,
+    "RECORD": Record._fields,
+    "REFERENCE": layout.Reference._fields,
+    "NODE": layout.Node._fields,
+}
+
+
+@pytest.mark.parametrize("name", [name for name in STRUCTS if f"### `{name}`" in PAGE])
+def test_struct(name: str) -> None:
+    struct = getattr(layout, name)
+    table = rows(name)
+    assert [int(size) for _, size, *_ in table] == fields(struct)
+    position = 0
+    for offset, size, *_ in table:
+        assert int(offset) == position
+        position += int(size)
+    assert position == struct.size
+    if name in NAMES:
+        named = [row[2] for row in table if row[2] not in ("magic", "reserved")]
+        if name in ("SUPERBLOCK", "RECORD"):  # their checksums are no fields of the tuples
+            assert named.pop() == "checksum"
+        assert named == list(NAMES[name])
+
+
+def test_no_struct_of_this_layer_is_missing() -> None:
+    # TABLE_HEADER belongs to the tables, which have a page section of their own
+    assert {name for name in STRUCTS if f"### `{name}`" not in PAGE} <= {"TABLE_HEADER"}
+
+
+@pytest.mark.parametrize("enum", [layout.Kind, layout.Encoding, layout.NodeFlag, layout.RecordFlag])
+def test_enum(enum: type[layout.Kind]) -> None:
+    assert [(int(value), name) for value, name, *_ in rows(enum.__name__)] == [(int(e), e.name) for e in enum]
+
+
+def test_compressions() -> None:
+    built_in = {id: method.name for id, method in compression._by_id.items() if id < compression.FIRST_OF_USERS}
+    assert {int(value): name for value, name, *_ in rows("Compression")} == {0: "none", **built_in}
+
+
+@pytest.mark.parametrize("row", rows("Constants"), ids=lambda row: row[0])
+def test_constant(row: list[str]) -> None:
+    value = getattr(layout, row[0])
+    assert (bytes.fromhex(row[1]) if isinstance(value, bytes) else int(row[1], 0)) == value
+
+
+def test_no_constant_is_missing() -> None:
+    plain = {name for name, value in vars(layout).items() if name.isupper() and isinstance(value, int | bytes)}
+    assert plain == {row[0] for row in rows("Constants")}
+
+
+@pytest.mark.parametrize("row", rows("Limits"), ids=lambda row: row[0])
+def test_limit(row: list[str]) -> None:
+    module, _, name = row[0].partition(".")
+    assert getattr(import_module(f"parcode_orm.format.{module}"), name) == int(row[1])
