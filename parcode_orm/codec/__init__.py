@@ -1,0 +1,1 @@
+"""Python types to column buffers and back."""

@@ -1,0 +1,114 @@
+"""What the parts of the codec share: columns write nodes, views read them, sink and space join them to the file.
+
+A `Column` is compiled once from a type and is immutable. Its `encode` appends exactly one node subtree; which encoding
+it takes depends on the values alone, so the same values give the same bytes. `view` reads whatever encoding it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from ..format.chunk import Buffer, Chunk, Encoder, Ticket
+from ..format.layout import Kind, Reference
+
+
+class View:
+    """The values of one node: `get` gives one, lazy where it is a model or a marked collection, `read` many, plain."""
+
+    __slots__ = ("count",)
+
+    count: int
+
+    def get(self, i: int) -> Any:
+        """Value `i`, for a proxy: nested models come as proxies, marked collections as lazy ones."""
+        raise TypeError(f"{type(self).__name__} has no get")
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        """Values `start` to `stop`, plain and whole."""
+        raise TypeError(f"{type(self).__name__} has no read")
+
+
+class Column:
+    """A compiled type."""
+
+    __slots__ = ()
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        """Append one node subtree that holds `values`.
+
+        Raises:
+            EncodeError: a value does not fit the type; its path is built as the error passes the columns above.
+        """
+        raise TypeError(f"{type(self).__name__} has no encode")
+
+    def view(self, chunk: Chunk, at: int, space: Space) -> View:
+        """Read the node `at`; bad structure is a `CorruptionError`."""
+        raise TypeError(f"{type(self).__name__} has no view")
+
+    def describe(self) -> Any:
+        """What the values' layout depends on, in lists, dicts, strings and numbers: the schema of this column."""
+        raise TypeError(f"{type(self).__name__} has no describe")
+
+
+class Sink(Protocol):
+    """Where encoded chunks go."""
+
+    def encoder(self, kind: Kind, compression: str | None = ..., fingerprint: int = ...) -> Encoder:
+        """A new chunk; without `compression`, that of the session."""
+
+    def submit(self, chunk: Encoder) -> Ticket:
+        """Hand over a finished chunk; it is written after all that were submitted before it."""
+
+    def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
+        """Write one value as an extent of its own; `meta` says what it is."""
+
+    def list_table(self, items: Column, values: Iterable[Any], compression: str | None) -> Ticket:
+        """Write a table whose rows are `values`."""
+
+    def map_table(
+        self, keys: Column, values: Column, pairs: Iterable[tuple[Any, Any]], compression: str | None
+    ) -> Ticket:
+        """Write a table of key and value with a hash index."""
+
+    def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
+        """The table or blob that `value` (a lazy collection, unchanged) already is in this very file, else None."""
+
+
+class Space(Protocol):
+    """What views read through. The lazy methods serve `get`, those named read_ serve `read`."""
+
+    writable: bool
+
+    def chunk(self, ref: Reference) -> Chunk:
+        """The chunk at `ref`, its head verified."""
+
+    def count_rows(self, count: int) -> None:
+        """Told of rows that are read."""
+
+    def proxy(self, view: Any, row: int) -> Any:
+        """The proxy of row `row` of a struct view; the same object each time while it lives."""
+
+    def lazy_list(self, items: View, start: int, stop: int) -> Any:
+        """A lazy list over the items `start` to `stop`."""
+
+    def lazy_map(self, keys: View, values: View, start: int, stop: int) -> Any:
+        """A lazy map over the keys and values `start` to `stop`."""
+
+    def lazy_list_table(self, ref: Reference, items: Column) -> Any:
+        """A lazy list over a table."""
+
+    def lazy_map_table(self, ref: Reference, keys: Column, values: Column) -> Any:
+        """A lazy map over a table."""
+
+    def read_list_table(self, ref: Reference, items: Column) -> list[Any]:
+        """All rows of a table, plain."""
+
+    def read_map_table(self, ref: Reference, keys: Column, values: Column) -> dict[Any, Any]:
+        """All pairs of a table, plain."""
+
+    def blob(self, ref: Reference) -> tuple[memoryview, bytes]:
+        """A blob's whole content and its `meta`."""
+
+
+Getter = Callable[[int], Any]

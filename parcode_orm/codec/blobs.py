@@ -1,0 +1,50 @@
+"""Single large values as blobs: what their bytes are, and the `meta` that says how to read them back."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ..errors import EncodeError
+from ..format.chunk import Buffer
+
+TEXT, BYTES, ARRAY = b"s", b"b", b"a"
+
+
+def blob_size(value: Any) -> int:
+    """Bytes of a value that could leave as a blob; 0 for any other."""
+    if isinstance(value, bytes | bytearray):
+        return len(value)
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray) and not value.dtype.hasobject:
+        return int(value.nbytes)
+    return 0
+
+
+def to_blob(value: Any) -> tuple[Buffer, bytes]:
+    """A large value's content and its meta."""
+    if isinstance(value, bytes | bytearray):
+        return value, BYTES
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass"), TEXT
+    from .arrays import array_bytes, array_meta
+
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, numpy.ndarray):
+        raise EncodeError("only text, bytes and arrays are stored as blobs", value_type=type(value))
+    return array_bytes(value), ARRAY + array_meta(value)
+
+
+def from_blob(data: memoryview, meta: bytes, *, writable: bool) -> Any:
+    """The value of a blob; a `ValueError` says what is wrong with it. A `writable` array is a copy."""
+    if meta == BYTES:
+        return bytes(data)
+    if meta == TEXT:
+        return str(data, "utf-8", "surrogatepass")
+    if meta[:1] == ARRAY:
+        from .arrays import array_from, parse_meta
+
+        return array_from(data, *parse_meta(meta[1:]), writable=writable)
+    raise ValueError(f"a blob of unknown kind {meta[:1]!r}")

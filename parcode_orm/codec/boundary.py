@@ -1,0 +1,263 @@
+"""Marked fields: their values leave the owner's chunk, together for a chunk of their own, or, when large, each alone.
+
+What decides is an estimate of a value's encoded size, from its items alone; so equal values are stored equally.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EncodeError
+from ..format.chunk import Chunk, Encoder, Ticket
+from ..format.layout import Encoding, Kind, Node, Reference
+from . import blobs, kernels, trail
+from .base import Column, Space, View
+from .containers import ListColumn, MapColumn
+from .physical import Physical
+from .scalars import BoolColumn, FloatColumn, IntColumn
+from .stream import is_stream
+from .struct import StructColumn
+from .wrappers import OptionalColumn
+
+if TYPE_CHECKING:
+    from .boundary_view import ExternalView
+
+LARGE = 32 * 1024  # bytes from which a value is stored alone
+SAMPLE = 64  # items that the size of a long collection is estimated from
+
+
+class _Scratch:
+    """The sink of encoders that only measure: marked fields within leave nothing, and no stream is touched."""
+
+    def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
+        return Encoder(kind, None, self, fingerprint)
+
+    def submit(self, chunk: Encoder) -> Ticket:
+        return Ticket()
+
+    def reuse(self, value: Any, column: Column) -> None:
+        return None
+
+
+SCRATCH = _Scratch()
+
+
+class Unread:
+    """Stands for the value of a marked field that nobody has read: a table or blob at `ref` of the file of `space`."""
+
+    __slots__ = ("_view", "row")
+    _p_lazy_ = True
+
+    def __init__(self, view: ExternalView, row: int) -> None:
+        self._view = view
+        self.row = row
+
+    @property
+    def column(self) -> Column:
+        """The column that it was written by."""
+        return self._view.column
+
+    @property
+    def space(self) -> Space:
+        """What it can be read through."""
+        return self._view.space
+
+    @property
+    def ref(self) -> Reference:
+        """Where it lies."""
+        return self._view.reference(self.row)
+
+    def read(self) -> Any:
+        """The value, lazy if it is a list or a dictionary."""
+        return self._view.get(self.row)
+
+
+class ChunkColumn(Physical):
+    """A field marked `Chunk` or `ShardedMap` (`kind` "chunk" or "map")."""
+
+    __slots__ = ("inner", "compression", "kind", "shape")
+    encodings = frozenset({Encoding.REFERENCE, Encoding.EXTERNAL})
+    lazy = True
+
+    def __init__(self, inner: Column, compression: str | None = None, kind: str = "chunk") -> None:
+        self.inner = inner
+        self.compression = compression
+        self.kind = kind
+        shape = inner
+        while isinstance(shape, OptionalColumn):
+            shape = shape.inner
+        self.shape = shape
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the values are lists, so that they may be lazy."""
+        return isinstance(self.shape, ListColumn) and self.shape.name == "list"
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the values are dictionaries, so that they may be lazy."""
+        return isinstance(self.shape, MapColumn) and self.shape.factory is dict
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        if not values:
+            out.leaf(Encoding.EMPTY, 0)
+            return
+        if out.sink is SCRATCH:
+            out.leaf(Encoding.REFERENCE, len(values))
+            return
+        tickets, inside = self._part(values, out)
+        if not tickets:
+            self._reference(inside, out)
+            return
+        node = out.open(Encoding.EXTERNAL, len(values))
+        ordinals = [0] * len(values)
+        for row, ticket in sorted(tickets.items()):
+            ordinals[row] = out.ref(ticket) + 1
+        width, _ = kernels.width_of(0, max(ordinals))
+        out.leaf(Encoding.INT, len(values), kernels.pack(kernels.UNSIGNED[width], ordinals), width=width)
+        if inside:
+            try:
+                self._reference(inside, out)
+            except EncodeError as problem:
+                rows = [row for row in range(len(values)) if row not in tickets]
+                raise trail.at(problem, rows[trail.row_of(problem)]) from None
+        else:
+            out.leaf(Encoding.EMPTY, 0)
+        out.close(node)
+
+    def _reference(self, values: Sequence[Any], out: Encoder) -> None:
+        chunk = out.sink.encoder(Kind.COLUMN, self.compression)
+        self.inner.encode(values, chunk)
+        out.leaf(Encoding.REFERENCE, len(values), param=out.ref(out.sink.submit(chunk)))
+
+    def _part(self, values: Sequence[Any], out: Encoder) -> tuple[dict[int, Ticket | Reference], Sequence[Any]]:
+        """Send large values on their way: their tickets by row, and the values that stay, as plain collections."""
+        tickets: dict[int, Ticket | Reference] = {}
+        special = [t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)]
+        if special:
+            values = list(values)
+            for row, value in enumerate(values):
+                if type(value) in special:
+                    self._special(row, value, values, tickets, out)
+        for row in self._large(values, tickets):
+            value = values[row]
+            tickets[row] = out.sink.reuse(value, self) or self._leave(value, row, out)
+        return tickets, [v for row, v in enumerate(values) if row not in tickets] if tickets else values
+
+    def _special(
+        self, row: int, value: Any, values: list[Any], tickets: dict[int, Ticket | Reference], out: Encoder
+    ) -> None:
+        """A stream goes to a table; a lazy collection stays where it is, or is read like a plain one."""
+        if is_stream(type(value)):
+            if not (self.is_list or self.is_map):
+                values[row] = list(value)
+            else:
+                tickets[row] = self._leave(value, row, out)
+            return
+        ticket = out.sink.reuse(value, self)
+        if ticket is None and type(value) is Unread:
+            values[row] = value = value.read()
+            if not getattr(type(value), "_p_lazy_", False):
+                return
+        if ticket is not None:
+            tickets[row] = ticket
+        elif (self.is_list or self.is_map) and self._estimate(value) > LARGE:  # maybe too large for memory
+            tickets[row] = self._leave(value, row, out)
+        else:
+            values[row] = dict(value.items()) if hasattr(value, "items") else list(value)
+
+    def _leave(self, value: Any, row: int, out: Encoder) -> Ticket:
+        sink, shape = out.sink, self.shape
+        try:
+            if isinstance(shape, ListColumn):
+                ticket: Ticket = sink.list_table(shape.item, value, self.compression)
+            elif isinstance(shape, MapColumn):
+                pairs = value if is_stream(type(value)) else value.items()
+                ticket = sink.map_table(shape.key, shape.value, pairs, self.compression)
+            else:
+                data, meta = blobs.to_blob(value)
+                ticket = sink.blob(data, self.compression, meta)
+        except EncodeError as problem:
+            step = f"[{trail.row_of(problem)}]" if isinstance(shape, ListColumn) else ""
+            raise trail.below(problem, step, row) from None
+        return ticket
+
+    def _large(self, values: Sequence[Any], tickets: dict[int, Any]) -> list[int]:
+        """The rows whose values are stored alone."""
+        shape = self.shape
+        rows = [row for row, value in enumerate(values) if value is not None and row not in tickets]
+        if self.is_list or self.is_map:
+            kind = list if self.is_list else dict
+            rows = [row for row in rows if isinstance(values[row], kind)]
+            return self._large_collections(values, rows)
+        if isinstance(shape, StructColumn | ListColumn | MapColumn):
+            return []
+        return [row for row in rows if blobs.blob_size(values[row]) >= LARGE]
+
+    def _large_collections(self, values: Sequence[Any], rows: list[int]) -> list[int]:
+        if not rows:
+            return []
+        item = self.shape.item if isinstance(self.shape, ListColumn) else None
+        longest = max(len(values[row]) for row in rows)
+        if isinstance(item, IntColumn | FloatColumn | BoolColumn) and longest * 8 < LARGE:
+            return []
+        found: list[int] = []
+        stack = [rows]
+        while stack:  # rows that are not large together hold no large one
+            bucket = stack.pop()
+            if len(bucket) == 1:
+                if self._estimate(values[bucket[0]]) > LARGE:
+                    found.append(bucket[0])
+                continue
+            size = self._size(kernels.flatten([_items(values[row]) for row in bucket]))
+            if size > LARGE:
+                rows_each = min(max(len(bucket) * LARGE // (2 * size), 1), len(bucket) // 2)
+                stack += [bucket[at : at + rows_each] for at in range(0, len(bucket), rows_each)]
+        return sorted(found)
+
+    def _estimate(self, value: Any) -> int:
+        """About how many bytes the items of `value`, plain or lazy, encode to."""
+        count = len(value)
+        if count <= SAMPLE:
+            return self._size(list(_items(value)))
+        step = count // SAMPLE
+        if hasattr(value, "items"):
+            sample = list(islice(value.items(), 0, step * SAMPLE, step))
+        else:
+            sample = value[: step * SAMPLE : step]
+        return self._size(sample) * count // len(sample)
+
+    def _size(self, items: list[Any]) -> int:
+        """Bytes that `items` (pairs, for a dictionary) encode to; 0 when they do not, which encoding will tell."""
+        out = Encoder(Kind.COLUMN, None, SCRATCH)
+        shape = self.shape
+        try:
+            if isinstance(shape, MapColumn):
+                shape.key.encode([key for key, _ in items], out)
+                shape.value.encode([value for _, value in items], out)
+            elif isinstance(shape, ListColumn):
+                shape.item.encode(items, out)
+        except EncodeError:
+            return 0
+        return out.size
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        from .boundary_view import ExternalView, ReferenceView
+
+        if node.encoding == Encoding.REFERENCE:
+            return ReferenceView(self, chunk, at, space, node)
+        return ExternalView(self, chunk, at, space, node)
+
+    def describe(self) -> Any:
+        return {self.kind: self.inner.describe()}
+
+
+def _items(value: Any) -> Iterable[Any]:
+    items: Iterable[Any] = value.items() if hasattr(value, "items") else value
+    return items

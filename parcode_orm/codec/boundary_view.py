@@ -1,0 +1,131 @@
+"""Marked fields as they are read: nothing of another chunk is touched before a value of it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..format.chunk import Chunk
+from ..format.layout import Kind, Node, Reference
+from . import blobs
+from .arrays import ArrayColumn
+from .base import Space, View
+from .boundary import Unread
+from .containers import ListColumn, ListView, MapColumn, MapView
+from .physical import child_nodes, locate, open_child, read_numbers
+from .text import BytesColumn, TextColumn
+
+if TYPE_CHECKING:
+    from .boundary import ChunkColumn
+
+
+class ReferenceView(View):
+    """Values that stand together in another chunk."""
+
+    __slots__ = ("column", "chunk", "at", "space", "_reference", "_inner")
+
+    def __init__(self, column: ChunkColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+        if node.param >= len(chunk.refs):
+            raise chunk.error(at, f"reference {node.param} of {len(chunk.refs)}")
+        self._reference: Reference = chunk.refs[node.param]
+        if self._reference.kind != Kind.COLUMN:
+            raise chunk.error(at, f"a reference to a chunk of kind {self._reference.kind}")
+        self.count = node.count
+        self.column = column
+        self.chunk = chunk
+        self.at = at
+        self.space = space
+        self._inner: View | None = None
+
+    @property
+    def inner(self) -> View:
+        """The view of the values in their chunk."""
+        if self._inner is None:
+            chunk = self.space.chunk(self._reference)
+            self._inner = open_child(self.column.inner, chunk, 0, self.space, self.count)
+        return self._inner
+
+    def get(self, i: int) -> Any:
+        column = self.column
+        if not (column.is_list or column.is_map):
+            return self.inner.get(i)
+        place = locate(self.inner, i)
+        if place is None:
+            return None
+        view, at = place
+        if isinstance(view, ListView):
+            return self.space.lazy_list(view.items, *view.bounds(at))
+        if isinstance(view, MapView):
+            return self.space.lazy_map(view.keys, view.values, *view.bounds(at))
+        return view.get(at)
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        return self.inner.read(start, stop)
+
+
+class ExternalView(View):
+    """Values of which some, or all, are tables or blobs."""
+
+    __slots__ = ("column", "chunk", "at", "space", "ordinals", "_inside", "_places")
+
+    def __init__(self, column: ChunkColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+        numbers, inside = child_nodes(chunk, at, 2)
+        self.count = node.count
+        self.column = column
+        self.chunk = chunk
+        self.at = at
+        self.space = space
+        self.ordinals = read_numbers(chunk, numbers, node.count)
+        count = self.ordinals.tolist().count(0)
+        self._inside: View = open_child(column, chunk, inside, space, count)
+        self._places: dict[int, int] | None = None
+
+    def get(self, i: int) -> Any:
+        ordinal = self.ordinals[i]
+        if ordinal:
+            return self._external(i, lazy=True)
+        if self._places is None:
+            rows = [row for row, found in enumerate(self.ordinals) if not found]
+            self._places = {row: place for place, row in enumerate(rows)}
+        return self._inside.get(self._places[i])
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        ordinals = self.ordinals[start:stop].tolist()
+        first = self.ordinals[:start].tolist().count(0)
+        inside = iter(self._inside.read(first, first + ordinals.count(0)))
+        return [self._external(row, lazy=False) if k else next(inside) for row, k in enumerate(ordinals, start)]
+
+    def unread(self, row: int) -> Unread | None:
+        """What stands for the value of `row` as long as it is not read; None where it is not stored alone."""
+        return Unread(self, row) if self.ordinals[row] else None
+
+    def reference(self, row: int) -> Reference:
+        """Where the table or blob of `row` lies."""
+        ordinal = self.ordinals[row] - 1
+        if not 0 <= ordinal < len(self.chunk.refs):
+            raise self.chunk.error(self.at, f"reference {ordinal} of {len(self.chunk.refs)}")
+        return self.chunk.refs[ordinal]
+
+    def _external(self, row: int, *, lazy: bool) -> Any:
+        ref = self.reference(row)
+        column, space, shape = self.column, self.space, self.column.shape
+        if ref.kind in (Kind.TABLE, Kind.ROW_GROUP) and column.is_list and isinstance(shape, ListColumn):
+            item = shape.item
+            return space.lazy_list_table(ref, item) if lazy else space.read_list_table(ref, item)
+        if ref.kind == Kind.TABLE and column.is_map and isinstance(shape, MapColumn):
+            key, value = shape.key, shape.value
+            return space.lazy_map_table(ref, key, value) if lazy else space.read_map_table(ref, key, value)
+        if ref.kind == Kind.BLOB:
+            return self._blob(ref, lazy)
+        raise self.chunk.error(self.at, f"a chunk of kind {ref.kind} as the value of a {type(shape).__name__}")
+
+    def _blob(self, ref: Reference, lazy: bool) -> Any:
+        data, meta = self.space.blob(ref)
+        shape = self.column.shape
+        kind = {BytesColumn: blobs.BYTES, TextColumn: blobs.TEXT, ArrayColumn: blobs.ARRAY}.get(type(shape))
+        if meta[:1] != kind:
+            raise self.chunk.error(self.at, f"a blob of kind {meta[:1]!r} as the value of a {type(shape).__name__}")
+        try:
+            value = blobs.from_blob(data, meta, writable=not lazy or self.space.writable)
+        except (ValueError, TypeError) as problem:
+            raise self.chunk.error(self.at, f"blob does not decode: {problem}") from problem
+        return bytearray(value) if isinstance(shape, BytesColumn) and shape.factory is bytearray else value

@@ -1,0 +1,100 @@
+"""Plain objects in bulk, without validation: dictionaries by a generated comprehension, then slots over whole lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from . import kernels
+
+if TYPE_CHECKING:
+    from .struct import StructColumn
+
+_set_dict: Callable[[Any, Any], None] = BaseModel.__dict__["__dict__"].__set__
+_set_set: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_set_extra: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_extra__"].__set__
+_set_private: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_private__"].__set__
+
+
+class Builder:
+    """Builds the objects of one struct column."""
+
+    __slots__ = ("cls", "names", "full", "pydantic", "extras", "privates", "storable", "_dicts", "_build")
+
+    def __init__(self, column: StructColumn) -> None:
+        plan = column.plan
+        cls: Any = plan.cls
+        self.cls = cls
+        self.names = [name for name, _ in plan.fields]
+        self.full = set(self.names)
+        self.pydantic = column.pydantic and plan.build is None
+        self.extras = self.pydantic and cls.model_config.get("extra") == "allow"
+        self.privates = self.pydantic and bool(cls.__private_attributes__)
+        self.storable = [name for name, _ in plan.privates]
+        self._dicts = kernels.dict_builder(self.names) if self.names else None
+        self._build = plan.build
+
+    def dicts(self, columns: Sequence[list[Any]], count: int) -> list[dict[str, Any]]:
+        """One dictionary a row from one list a field."""
+        return self._dicts(*columns) if self._dicts is not None else [{} for _ in range(count)]
+
+    def objects(
+        self,
+        dicts: list[dict[str, Any]],
+        sets: list[set[str]] | None,
+        extras: list[dict[str, Any] | None] | None,
+        privates: list[dict[str, Any]] | None,
+    ) -> list[Any]:
+        """The objects of `dicts`; `sets` None says that every field of every row was set."""
+        if self._build is not None:
+            return self._build(dicts)
+        if not self.pydantic:
+            return list(map(self._plain, dicts))
+        objects = list(map(object.__new__, repeat(self.cls, len(dicts))))
+        run = kernels.drain
+        run(map(_set_dict, objects, dicts))
+        if sets is None and not self.extras:
+            run(map(_set_set, objects, repeat(self.full)))
+        else:
+            run(map(_set_set, objects, sets if sets is not None else map(set, repeat(self.full, len(dicts)))))
+        if not self.extras:
+            run(map(_set_extra, objects, repeat(None)))
+        else:
+            run(map(_set_extra, objects, [extra or {} for extra in extras] if extras else ({} for _ in dicts)))
+        if not self.privates:
+            run(map(_set_private, objects, repeat(None)))
+        else:
+            stored: Iterable[Any] = privates if privates is not None else repeat(None)
+            made = map(private_values, repeat(self.cls), stored, repeat(self.storable), dicts)
+            run(map(_set_private, objects, made))
+        return objects
+
+    def _plain(self, values: dict[str, Any]) -> Any:
+        made = object.__new__(self.cls)
+        made.__dict__.update(values)
+        return made
+
+
+def private_values(
+    cls: Any, stored: dict[str, Any] | None, storable: Iterable[str], fields: dict[str, Any]
+) -> dict[str, Any]:
+    """What `__pydantic_private__` becomes: stored values, and defaults for what cannot be stored.
+
+    An attribute that can be stored and is not in `stored` was not set, and stays so; `stored` None says that none was
+    written. `fields` is the instance's dictionary, for default factories that take it.
+    """
+    found: dict[str, Any] = {}
+    unset = frozenset(storable) if stored is not None else frozenset()
+    for name, info in cls.__private_attributes__.items():
+        if stored and name in stored:
+            found[name] = stored[name]
+        elif name not in unset and not hasattr(info, "__get__"):
+            given = {**fields, **found} if info.default_factory_takes_validated_data else None
+            default = info.get_default(call_default_factory=True, validated_data=given)
+            if default is not PydanticUndefined:
+                found[name] = default
+    return found

@@ -1,0 +1,338 @@
+"""From annotations to columns: `column_for` a field, `struct_for` a class.
+
+What Pydantic accepts and can be stored is compiled; what cannot (functions, types, open files, classes that do not say
+how they are dumped) is refused when the class is defined, by an error that names field and type and what to do.
+"""
+
+from __future__ import annotations
+
+import collections
+import collections.abc
+import enum
+import typing
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import ImportString, TypeAdapter
+
+from . import convert, named
+from .base import Column
+from .containers import ListColumn, MapColumn, SetColumn
+from .marks import Mark, find_mark
+from .packed import PackedColumn
+from .plans import is_struct_class, model_column, struct_for
+from .registry import register, register_parts
+from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
+from .schema import fingerprint_of
+from .text import BytesColumn, TextColumn
+from .tuples import TupleColumn, UnionColumn
+from .typeforms import ANY, NONE, Scope, is_recursive, is_union, strip
+from .unions import LISTS, MAPS, arms_of, flatten
+from .wrappers import ConvertColumn, OptionalColumn
+
+__all__ = ["column_for", "compile_type", "fingerprint_of", "struct_for"]
+
+PACKED = PackedColumn()
+SIMPLE: dict[Any, Column] = {
+    int: IntColumn(),
+    float: FloatColumn(),
+    bool: BoolColumn(),
+    str: TextColumn(),
+    bytes: BytesColumn(),
+    bytearray: BytesColumn(bytearray),
+}
+_INNER: dict[str, Column] = {"int": SIMPLE[int], "float": SIMPLE[float], "text": SIMPLE[str], "bytes": SIMPLE[bytes]}
+_INNER["bool"] = SIMPLE[bool]
+IN_MEMORY = (type, memoryview, ImportString)
+_ASIDE = "; store what it is made from, leave it out with PrivateAttr(), or compute it with a property"
+
+
+def column_for(annotation: Any, owner: str, field: str, metadata: Iterable[Any] = (), **options: Any) -> Column:
+    """The column of a field: `annotation` and `metadata` as in its `FieldInfo`, `owner` the class's name.
+
+    Raises:
+        UnsupportedTypeError: its values cannot be stored.
+    """
+    found = list(metadata)
+    mark = find_mark(found)
+    scope = Scope(owner, field, compile_type, marked=mark is not None, **options)
+    column = with_metadata(annotation, [item for item in found if not isinstance(item, Mark)], scope)
+    if mark is None:
+        return column
+    from .boundary import ChunkColumn
+
+    return ChunkColumn(column, mark.compression, mark.kind)
+
+
+def with_metadata(tp: Any, metadata: list[Any], scope: Scope) -> Column:
+    """Compile `tp`; metadata that brings a core schema of its own counts where `tp` alone says nothing."""
+    if any(isinstance(item, Mark) for item in metadata):
+        mark = next(item for item in metadata if isinstance(item, Mark))
+        scope.refuse(tp, f"{mark.spelling} may stand only directly on a field")
+    if any(hasattr(item, "__get_pydantic_core_schema__") for item in metadata) and is_unknown_class(tp):
+        parts = named.custom_type(tp, metadata, scope)
+        if parts is not None:
+            register_parts(tp, parts)
+            return converted(parts, scope)
+    return compile_type(tp, scope)
+
+
+def compile_type(tp: Any, scope: Scope) -> Column:
+    """The column for values of `tp`, which stands in `scope`."""
+    if is_recursive(tp, scope):
+        return PACKED  # a recursive alias: what is below this point is packed
+    tp, scope, metadata = strip(tp, scope)
+    if metadata:
+        return with_metadata(tp, metadata, scope)
+    if tp in ANY:
+        return PACKED
+    if tp in NONE:
+        return NoneColumn()
+    if is_union(tp):
+        return union(tp, scope)
+    origin = typing.get_origin(tp) or tp
+    if origin is Literal:
+        return literal(typing.get_args(tp), scope)
+    if origin in (list, set, frozenset, tuple, collections.deque) or origin in LISTS:
+        return collection(origin, typing.get_args(tp), scope)
+    if origin in MAPS:
+        return mapping(origin, typing.get_args(tp), scope)
+    if not isinstance(origin, type):
+        scope.refuse(tp, f"no values of this type are known{_ASIDE}")
+    return class_column(tp, origin, scope)
+
+
+def class_column(tp: Any, cls: type, scope: Scope) -> Column:
+    """The column for a class, or a generic class with its arguments."""
+    simple = SIMPLE.get(cls)
+    if simple is not None:
+        return simple
+    stands = named.STANDS_FOR.get(cls)
+    if stands is not None and stands is not cls:
+        return compile_type(stands, scope)
+    conversion = convert.BY_TYPE.get(cls)
+    if conversion is not None:
+        inner = inner_column(conversion.inner)
+        return ConvertColumn(inner, conversion.name, conversion.types, conversion.to_stored, conversion.from_stored)
+    if issubclass(cls, enum.Enum):
+        return enum_column(cls, scope)
+    if is_struct_class(cls):
+        return model_column(tp, scope)
+    if cls.__module__.partition(".")[0] == "numpy":
+        return numpy_column(tp, cls, scope)
+    parts = named.known_class(cls, tp)
+    if parts is not None:
+        return converted(parts, scope)
+    return foreign_class(tp, cls, scope)
+
+
+def foreign_class(tp: Any, cls: type, scope: Scope) -> Column:
+    """A class of the user's own, or one that cannot be stored."""
+    if cls.__module__ in ("typing", "types", "collections.abc", "io", "abc", "contextlib") or cls in IN_MEMORY:
+        scope.refuse(tp, f"values of this kind live only in memory{_ASIDE}")
+    own = hasattr(cls, "__get_pydantic_core_schema__")
+    parts = named.custom_type(tp, [], scope) if own else None
+    if parts is not None:
+        register_parts(cls, parts)
+    else:
+        parts = named.builtin_subclass(cls)
+        if parts is not None:
+            register(cls)
+            arms = [(partial(is_exactly, cls), converted(parts, scope)), (partial(is_no, cls), PACKED)]
+            return UnionColumn(arms) if own else arms[0][1]
+    if parts is None:
+        scope.refuse(
+            tp,
+            "the class does not say how its values are dumped; make it a Model or a dataclass, give it "
+            "__get_pydantic_core_schema__ with a validator and a serializer, or annotate the field with Annotated["
+            f"{cls.__name__}, ...] that brings both",
+        )
+    return converted(parts, scope)
+
+
+def is_exactly(cls: type, value: Any) -> bool:
+    """Whether `value` is an instance of `cls` (and not of the builtin that its validator may leave)."""
+    return isinstance(value, cls)
+
+
+def is_no(cls: type, value: Any) -> bool:
+    """The contrary of `is_exactly`; None is neither's."""
+    return value is not None and not isinstance(value, cls)
+
+
+def is_unknown_class(tp: Any) -> bool:
+    """Whether `tp` is a class that we know nothing about."""
+    return (
+        isinstance(tp, type)
+        and tp not in SIMPLE
+        and tp not in convert.BY_TYPE
+        and tp not in named.STANDS_FOR
+        and tp not in ANY
+        and tp not in LISTS
+        and tp not in MAPS
+        and tp is not tuple
+        and not is_struct_class(tp)
+        and not issubclass(tp, enum.Enum)
+        and named.known_class(tp, tp) is None
+    )
+
+
+def inner_column(spelling: Any) -> Column:
+    """The column that a `Conversion.inner` spells."""
+    if isinstance(spelling, str):
+        return _INNER[spelling]
+    return TupleColumn([_INNER[name] for name in spelling])
+
+
+def converted(parts: named.Parts, scope: Scope) -> Column:
+    """A `ConvertColumn` from its parts."""
+    inner, name, types, to_stored, from_stored = parts
+    return ConvertColumn(scope.column(inner), name, types, to_stored, from_stored)
+
+
+def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:
+    """Members by name; with `use_enum_values`, values by themselves."""
+    register(cls)
+    column = converted(named.enum_conversion(cls), scope)
+    if not scope.enum_values:
+        return column
+    return UnionColumn([(partial(is_exactly, cls), column), (partial(is_no, cls), PACKED)])
+
+
+def union(tp: Any, scope: Scope) -> Column:
+    """`X | Y`, discriminated or not: which arm is seen from the value, so the discriminator is not needed."""
+    arms = flatten(tp, scope)
+    if any(arm in ANY for arm, _ in arms):
+        return PACKED
+    rest = [(arm, inner) for arm, inner in arms if strip(arm, inner)[0] not in NONE]
+    if len(rest) == 1:
+        column = rest[0][1].column(rest[0][0])
+    else:
+        column = UnionColumn(arms_of(rest, PACKED))
+    return column if len(rest) == len(arms) else OptionalColumn(column)
+
+
+def literal(values: tuple[Any, ...], scope: Scope) -> Column:
+    """`Literal[...]`: as the types of its values."""
+    classes = list(dict.fromkeys(value.__class__ for value in values))
+    if len(classes) == 1:
+        return scope.column(classes[0])
+    combined: Any = typing.Union.__getitem__(tuple(classes))
+    return union(combined, scope)
+
+
+def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
+    """Lists, tuples, sets, deques, and the abstract ones."""
+    if origin is tuple:
+        return tuple_column(args, scope)
+    if origin is collections.abc.Iterable and not scope.marked:
+        abstract: Any = origin
+        scope.refuse(
+            abstract[args] if args else origin,
+            "Pydantic makes an iterator of it that can be read once; use list[...], or mark the field Chunk()",
+        )
+    item = scope.column(args[0]) if args else PACKED
+    if origin is collections.abc.Sequence:
+        return sequence(item)
+    kinds = LISTS[origin]
+    if kinds == (collections.deque,):
+        return deque_column(item)
+    if kinds in ((set,), (frozenset,)):
+        return SetColumn(item, kinds[0], kinds[0].__name__)
+    return ListColumn(item, list, "list")
+
+
+def deque_column(item: Column) -> Column:
+    """A deque and its `maxlen`."""
+    inner = TupleColumn([ListColumn(item, list, "list"), OptionalColumn(SIMPLE[int])])
+    return ConvertColumn(inner, "deque", (collections.deque,), convert.put_deques, convert.get_deques)
+
+
+def sequence(item: Column) -> Column:
+    """A `Sequence`, which Pydantic leaves of the kind it was given."""
+    lists, tuples = ListColumn(item, list, "list"), ListColumn(item, tuple, "tuple")
+    return UnionColumn([(is_listlike, lists), (is_tuple, tuples), (is_other_sequence, PACKED)])
+
+
+def is_tuple(value: Any) -> bool:
+    """A plain tuple."""
+    return type(value) is tuple
+
+
+def is_listlike(value: Any) -> bool:
+    """A list, or what stands for one."""
+    return type(value) is list or bool(getattr(type(value), "_p_lazy_", False))
+
+
+def is_other_sequence(value: Any) -> bool:
+    """A sequence that is stored packed: a range, text, an array."""
+    return value is not None and not is_listlike(value) and not is_tuple(value)
+
+
+def tuple_column(args: tuple[Any, ...], scope: Scope) -> Column:
+    """`tuple`, `tuple[X, ...]`, `tuple[X, Y]`, `tuple[()]`."""
+    if not args:
+        return ListColumn(PACKED, tuple, "tuple")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return ListColumn(scope.column(args[0]), tuple, "tuple")
+    if any(typing.get_origin(arg) is typing.Unpack for arg in args):
+        return ListColumn(PACKED, tuple, "tuple")
+    return TupleColumn([scope.column(arg) for arg in args if arg != ()], tuple, "tuple")
+
+
+def mapping(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
+    """Dictionaries of every kind."""
+    key = scope.column(args[0]) if args else PACKED
+    if origin is collections.Counter:
+        return MapColumn(key, SIMPLE[int], collections.Counter, "Counter")
+    value = scope.column(args[1]) if len(args) > 1 else PACKED
+    if origin is collections.OrderedDict:
+        return MapColumn(key, value, collections.OrderedDict, "OrderedDict")
+    if origin is collections.defaultdict:
+        return MapColumn(key, value, partial(collections.defaultdict, default_factory(args)), "defaultdict")
+    return MapColumn(key, value, dict, "dict")
+
+
+def default_factory(args: tuple[Any, ...]) -> Callable[[], Any] | None:
+    """The `default_factory` that Pydantic makes of a `defaultdict`'s annotation; None where it makes none."""
+    try:
+        annotation: Any = collections.defaultdict.__class_getitem__(args)
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        found: Callable[[], Any] | None = adapter.validate_python({}).default_factory
+    except Exception:  # a type of the user's that is not complete yet
+        return None
+    return found
+
+
+def numpy_column(tp: Any, cls: type, scope: Scope) -> Column:
+    """Arrays of any dtype and shape, and numpy's scalars."""
+    import numpy as np
+
+    if issubclass(cls, np.ndarray):
+        from .arrays import ArrayColumn
+
+        return ArrayColumn(array_dtype(tp))
+    if issubclass(cls, np.generic):
+        if cls.__name__ in {*map("int{}".format, (8, 16, 32, 64)), *map("uint{}".format, (8, 16, 32, 64))}:
+            to_int, build = convert.each(int), convert.rebuilt(cls.__name__, cls)
+            return ConvertColumn(SIMPLE[int], f"numpy {cls.__name__}", (cls,), to_int, build)
+        if cls is np.float64:
+            return ConvertColumn(SIMPLE[float], "numpy float64", (cls,), convert.each(float), convert.each(np.float64))
+        return PACKED
+    return scope.refuse(tp, f"no values of this type are known{_ASIDE}")
+
+
+def array_dtype(tp: Any) -> Any:
+    """The dtype that `NDArray[...]` or `ndarray[shape, dtype[...]]` names, as a string; None where it names none."""
+    import numpy as np
+
+    for arg in typing.get_args(tp):
+        if typing.get_origin(arg) is np.dtype:
+            (scalar,) = typing.get_args(arg)
+            if isinstance(scalar, type) and issubclass(scalar, np.generic):
+                try:
+                    return np.dtype(scalar).str
+                except TypeError:
+                    return None
+    return None

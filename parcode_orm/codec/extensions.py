@@ -1,0 +1,339 @@
+"""The MessagePack extensions of packed values: one code a type, its payload, and how to get back.
+
+Payloads are bytes, or MessagePack of one value again, decoded by a decoder of the next depth: depth is capped there, so
+that a hostile nesting ends in an error before the interpreter's stack does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from functools import cache
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from pydantic import BaseModel
+
+from ..errors import CorruptionError, EncodeError
+from . import convert, instances, named
+from .marks import is_lazy_collection
+from .registry import find_class, is_registered, parts_of, tag_of
+
+if TYPE_CHECKING:
+    from .packed import Packer
+
+MAX_LEVELS = 120
+Ext = msgspec.msgpack.Ext
+_encode = msgspec.msgpack.Encoder().encode
+
+# Codes never change their meaning, and a code that is given up is not used again.
+CODES: dict[str, int] = {
+    "int": 1, "text": 2, "bytearray": 3, "tuple": 4, "set": 5, "frozenset": 6, "deque": 7, "dict": 8, "OrderedDict": 9,
+    "defaultdict": 10, "Counter": 11, "enum": 12, "model": 13, "dataclass": 14, "named tuple": 15, "path": 16,
+    "array": 17, "numpy scalar": 18, "secret": 19, "url": 20, "builtin subclass": 21, "memoryview": 22, "custom": 23,
+    **{conversion.name: 40 + index for index, conversion in enumerate(convert.CONVERSIONS)},
+}  # fmt: skip
+_FLAVOURS: dict[str, Any] = {"posix": PurePosixPath, "windows": PureWindowsPath, "local": type(PurePath())}
+
+
+def extension(name: str, payload: Any) -> Any:
+    """The extension `name` whose payload is lowered values."""
+    return Ext(CODES[name], _encode(payload))
+
+
+def int_extension(value: int) -> Any:
+    """An int beyond 64 bits: two's complement, little-endian."""
+    return Ext(CODES["int"], value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
+
+
+def text_extension(value: str) -> Any:
+    """Text with lone surrogates."""
+    return Ext(CODES["text"], value.encode("utf-8", "surrogatepass"))
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+def lower_other(packer: Packer, value: Any) -> Any:
+    """An extension for a value that is none of MessagePack's own."""
+    cls = type(value)
+    handler = _LOWER.get(cls)
+    if handler is not None:
+        return handler(packer, value)
+    conversion = convert.BY_TYPE.get(cls)
+    if conversion is not None:
+        (stored,) = conversion.to_stored([value])
+        return extension(conversion.name, packer.lower(list(stored) if type(stored) is tuple else stored))
+    if is_lazy_collection(value):
+        return packer.lower(value.load())
+    if isinstance(value, enum.Enum):
+        (name,) = named.enum_conversion(cls)[3]([value])
+        return extension("enum", [tag_of(registered(cls)), packer.lower(name)])
+    if isinstance(value, BaseModel):
+        return extension("model", instances.put_model(packer, value))
+    if dataclasses.is_dataclass(value):
+        return extension("dataclass", instances.put_dataclass(packer, value))
+    if isinstance(value, tuple) and hasattr(cls, "_fields"):
+        return extension("named tuple", [tag_of(registered(cls)), packer.items(list(value))])
+    if isinstance(value, PurePath):
+        return _path(packer, value)
+    if cls.__module__.partition(".")[0] == "numpy":
+        return _numpy(packer, value)
+    return _named(packer, value)
+
+
+def registered(cls: type) -> type:
+    """`cls`, which values name by its tag; refused unless reading would find this very class."""
+    if not is_registered(cls):
+        raise EncodeError(
+            f"{cls.__qualname__} stands in a field of type Any, and reading would not find the class: name it in a "
+            "field's type, or call register() on it",
+            value_type=cls,
+        )
+    return cls
+
+
+def _set(name: str) -> Callable[[Packer, Any], Any]:
+    def lower(packer: Packer, value: Any) -> Any:
+        # By their bytes, so that equal sets give equal bytes whatever the order of hashes.
+        return extension(name, [msgspec.Raw(raw) for raw in sorted(map(_encode, packer.items(list(value))))])
+
+    return lower
+
+
+def _path(packer: Packer, value: PurePath) -> Any:
+    if isinstance(value, PureWindowsPath) and type(value) is PureWindowsPath:
+        flavour = "windows"
+    else:
+        flavour = "posix" if type(value) is PurePosixPath else "local"
+    if type(value) is type(_local_path()):
+        flavour = "path"
+    elif flavour == "local":
+        return _named(packer, value)
+    return extension("path", [flavour, packer.lower(str(value))])
+
+
+def _local_path() -> PurePath:
+    from pathlib import Path
+
+    return Path()
+
+
+def _numpy(packer: Packer, value: Any) -> Any:
+    import numpy as np
+
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        data = np.ascontiguousarray(value).tobytes()
+        return extension("array", [_dtype(value.dtype), list(value.shape), data])
+    if isinstance(value, np.generic) and not value.dtype.hasobject:
+        return extension("numpy scalar", [_dtype(value.dtype), value.tobytes()])
+    raise EncodeError("a numpy value of this kind cannot be stored", value_type=type(value))
+
+
+def _dtype(dtype: Any) -> Any:
+    return dtype.str if dtype.names is None else [list(map(_plain_descr, field)) for field in dtype.descr]
+
+
+def _plain_descr(part: Any) -> Any:
+    return list(part) if isinstance(part, tuple) else part
+
+
+def _named(packer: Packer, value: Any) -> Any:
+    cls = type(value)
+    if isinstance(value, named._SECRET):
+        secret = value.get_secret_value()  # type: ignore[attr-defined]
+        return extension("secret", [_builtin_tag(cls), packer.lower(secret)])
+    if isinstance(value, named._URLS):
+        return extension("url", [_builtin_tag(cls), packer.lower(str(value))])
+    parts = parts_of(cls)
+    if parts is not None and is_registered(cls):
+        return extension("custom", [tag_of(cls), packer.lower(parts[3]([value])[0])])
+    parts = named.builtin_subclass(cls)
+    if parts is not None and is_registered(cls):
+        return extension("builtin subclass", [tag_of(cls), packer.lower(parts[3]([value])[0])])
+    raise EncodeError(
+        "a value of this class cannot be stored in a field of type Any; use a Model, a dataclass or builtin types",
+        value_type=cls,
+    )
+
+
+def _builtin_tag(cls: type) -> str:
+    return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else tag_of(registered(cls))
+
+
+_LOWER: dict[type, Callable[[Packer, Any], Any]] = {
+    bytearray: lambda packer, value: Ext(CODES["bytearray"], bytes(value)),
+    memoryview: lambda packer, value: Ext(CODES["memoryview"], value.tobytes()),
+    tuple: lambda packer, value: extension("tuple", packer.items(value)),
+    set: _set("set"),
+    frozenset: _set("frozenset"),
+    deque: lambda packer, value: extension("deque", [value.maxlen, packer.items(list(value))]),
+    OrderedDict: lambda packer, value: extension("OrderedDict", packer.pairs(value)),
+    Counter: lambda packer, value: extension("Counter", packer.pairs(value)),
+    defaultdict: lambda packer, value: extension("defaultdict", [_factory(value), *packer.pairs(value)]),
+}
+_FACTORIES: dict[str, Any] = {c.__name__: c for c in (list, dict, set, int, float, str, bytes, bool, tuple, deque)}
+
+
+def _factory(value: defaultdict[Any, Any]) -> str | None:
+    """The name of a builtin `default_factory`; another one (a lambda) cannot be stored, and None comes back."""
+    factory = value.default_factory
+    name = getattr(factory, "__name__", None)
+    return name if name is not None and _FACTORIES.get(name) is factory else None
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def decoder(level: int) -> Callable[[Any], Any]:
+    """The decoder of payloads at `level` extensions deep."""
+
+    def hook(code: int, data: memoryview) -> Any:
+        handler = _RAISE.get(code)
+        if handler is None:
+            raise CorruptionError(f"a packed value has the extension code {code}, which there is not")
+        if level >= MAX_LEVELS:
+            raise CorruptionError(f"a packed value is nested more than {MAX_LEVELS} deep")
+        return handler(data) if code in _FROM_BYTES else handler(decoder(level + 1)(data))
+
+    decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=hook).decode
+    return decode
+
+
+def _dict(parts: Any) -> dict[Any, Any]:
+    keys, values = parts
+    found = dict(zip(keys, values, strict=True))
+    if len(found) != len(keys):
+        raise CorruptionError("a packed dictionary has a key twice")
+    return found
+
+
+def _counter(parts: Any) -> Counter[Any]:
+    found: Counter[Any] = Counter()
+    dict.update(found, _dict(parts))
+    return found
+
+
+def _get_path(parts: Any) -> PurePath:
+    flavour, text = parts
+    cls = type(_local_path()) if flavour == "path" else _FLAVOURS[flavour]
+    found: PurePath = cls(text)
+    return found
+
+
+def _get_array(parts: Any) -> Any:
+    import numpy as np
+
+    dtype, shape, data = parts
+    kind = _get_dtype(dtype)
+    return np.frombuffer(data, kind).reshape(shape).copy()
+
+
+def _get_scalar(parts: Any) -> Any:
+    import numpy as np
+
+    dtype, data = parts
+    kind = _get_dtype(dtype)
+    if len(data) != kind.itemsize:
+        raise CorruptionError(f"{len(data)} bytes for a numpy scalar of {kind.itemsize}")
+    return np.frombuffer(data, kind)[0] if kind.itemsize else kind.type()
+
+
+def _get_dtype(spelled: Any) -> Any:
+    import numpy as np
+
+    if type(spelled) is list:
+        spelled = [tuple(tuple(part) if type(part) is list else part for part in field) for field in spelled]
+    dtype = np.dtype(spelled)
+    if dtype.hasobject:
+        raise CorruptionError("a packed array of Python objects")
+    return dtype
+
+
+def _get_enum(parts: Any) -> Any:
+    tag, name = parts
+    cls = find_class(tag)
+    if not issubclass(cls, enum.Enum):
+        raise CorruptionError(f"{tag} is no enum")
+    return named.enum_conversion(cls)[4]([name])[0]
+
+
+def _get_named_tuple(parts: Any) -> Any:
+    tag, values = parts
+    cls = find_class(tag)
+    if not issubclass(cls, tuple) or len(getattr(cls, "_fields", ())) != len(values):
+        raise instances.changed(tag)
+    return tuple.__new__(cls, values)
+
+
+def _get_builtin(parts: Any) -> Any:
+    tag, value = parts
+    found = named.builtin_subclass(find_class(tag))
+    if found is None:
+        raise instances.changed(tag)
+    return found[4]([value])[0]
+
+
+def _get_custom(parts: Any) -> Any:
+    tag, value = parts
+    found = parts_of(find_class(tag))
+    if found is None:
+        raise instances.changed(tag)
+    return found[4]([value])[0]
+
+
+def _get_pydantic(family: tuple[type, ...]) -> Callable[[Any], Any]:
+    def build(parts: Any) -> Any:
+        tag, value = parts
+        cls = instances.PYDANTIC.get(tag) or find_class(tag)
+        if not issubclass(cls, family):
+            raise CorruptionError(f"{tag} is not one of Pydantic's types")
+        return cls(value)
+
+    return build
+
+
+def _get_deque(parts: Any) -> deque[Any]:
+    maxlen, items = parts
+    return deque(items, maxlen)
+
+
+def _converted(conversion: convert.Conversion) -> Callable[[Any], Any]:
+    def build(stored: Any) -> Any:
+        return conversion.from_stored([tuple(stored) if type(stored) is list else stored])[0]
+
+    return build
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "int": lambda data: int.from_bytes(data, "little", signed=True),
+    "text": lambda data: bytes(data).decode("utf-8", "surrogatepass"),
+    "bytearray": bytearray,
+    "memoryview": lambda data: memoryview(bytes(data)),
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "deque": _get_deque,
+    "dict": _dict,
+    "OrderedDict": lambda parts: OrderedDict(_dict(parts)),
+    "defaultdict": lambda parts: defaultdict(_FACTORIES[parts[0]] if parts[0] else None, _dict(parts[1:])),
+    "Counter": _counter,
+    "enum": _get_enum,
+    "model": instances.get_model,
+    "dataclass": instances.get_dataclass,
+    "named tuple": _get_named_tuple,
+    "path": _get_path,
+    "array": _get_array,
+    "numpy scalar": _get_scalar,
+    "secret": _get_pydantic((named._SECRET,)),
+    "url": _get_pydantic(named._URLS),
+    "builtin subclass": _get_builtin,
+    "custom": _get_custom,
+    **{conversion.name: _converted(conversion) for conversion in convert.CONVERSIONS},
+}
+_RAISE: dict[int, Callable[[Any], Any]] = {CODES[name]: reader for name, reader in _READERS.items()}
+_FROM_BYTES = frozenset(CODES[name] for name in ("int", "text", "bytearray", "memoryview"))

@@ -1,0 +1,133 @@
+"""Instances of models and dataclasses as packed values: the class's tag and its parts, by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+from pydantic import BaseModel, networks
+from pydantic_core import MultiHostUrl, PydanticUndefined, Url
+
+from ..errors import CorruptionError, EncodeError, SchemaMismatchError
+from . import trail
+from .registry import find_class, tag_of
+
+if TYPE_CHECKING:
+    from .packed import Packer
+
+_set_dict = BaseModel.__dict__["__dict__"].__set__
+_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
+_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
+
+# Pydantic's own classes may be named in a file without being registered.
+PYDANTIC: dict[str, Any] = {
+    **{name: found for name in networks.__all__ if isinstance(found := getattr(networks, name), type)},
+    "Url": Url,
+    "MultiHostUrl": MultiHostUrl,
+    "SecretStr": pydantic.SecretStr,
+    "SecretBytes": pydantic.SecretBytes,
+    "Secret": pydantic.Secret,
+}
+
+
+def changed(tag: str) -> SchemaMismatchError:
+    """The error for a value whose class has another shape now."""
+    return SchemaMismatchError(f"a stored value of class {tag} does not fit the class as it is now")
+
+
+def _named_values(packer: Packer, values: dict[str, Any]) -> dict[str, Any]:
+    out = {}
+    for name, value in values.items():
+        try:
+            out[name] = packer.lower(value)
+        except EncodeError as problem:
+            raise trail.below(problem, name, 0) from None
+    return out
+
+
+def put_model(packer: Packer, value: BaseModel) -> list[Any]:
+    """Tag, fields, names of the fields set, of those missing, extras, private attributes (those that can be stored)."""
+    from .extensions import registered
+
+    cls = value.__class__
+    present = value.__dict__
+    names = list(cls.__pydantic_fields__)
+    fields = {name: present[name] for name in names if name in present}
+    # Lazy models are read through their dictionary, so nothing is asked of the instance but what Pydantic keeps there.
+    extra, private = value.__pydantic_extra__, value.__pydantic_private__
+    return [
+        tag_of(registered(cls)),
+        _named_values(packer, fields),
+        sorted(value.__pydantic_fields_set__),
+        [name for name in names if name not in present],
+        None if extra is None else packer.lower(extra),
+        None if private is None else _privates(packer, cls, private),
+    ]
+
+
+def _privates(packer: Packer, cls: type, private: dict[str, Any]) -> dict[str, Any]:
+    from .plans import struct_for
+
+    kept = {name for name, _ in struct_for(cls).plan.privates}
+    return _named_values(packer, {name: value for name, value in private.items() if name in kept})
+
+
+def get_model(parts: Any) -> Any:
+    """The model of `put_model`'s parts, built without validation."""
+    tag, fields, fields_set, missing, extra, private = parts
+    cls = find_class(tag)
+    if not issubclass(cls, BaseModel):
+        raise CorruptionError(f"{tag} is no model")
+    known = cls.__pydantic_fields__
+    if not fields.keys() <= known.keys() or not set(missing) <= known.keys():
+        raise changed(tag)
+    values: dict[str, Any] = {}
+    for name, info in known.items():
+        if name in fields:
+            values[name] = fields[name]
+        elif name not in missing:
+            if info.is_required():
+                raise changed(tag)
+            values[name] = info.get_default(call_default_factory=True, validated_data=values)
+    made = object.__new__(cls)
+    _set_dict(made, values)
+    _set_fields_set(made, set(fields_set))
+    _set_extra(made, extra if extra is not None or cls.model_config.get("extra") != "allow" else {})
+    _set_private(made, _with_defaults(cls, private))
+    return made
+
+
+def _with_defaults(cls: Any, stored: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not cls.__private_attributes__:
+        return None
+    found = {}
+    for name, private in cls.__private_attributes__.items():
+        if stored is not None and name in stored:
+            found[name] = stored[name]
+            continue
+        default = private.get_default()
+        if default is not PydanticUndefined:
+            found[name] = default
+    return found
+
+
+def put_dataclass(packer: Packer, value: Any) -> list[Any]:
+    """Tag and the fields that are there."""
+    from .extensions import registered
+
+    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if hasattr(value, f.name)}
+    return [tag_of(registered(type(value))), _named_values(packer, fields)]
+
+
+def get_dataclass(parts: Any) -> Any:
+    """The dataclass instance of `put_dataclass`'s parts."""
+    tag, fields = parts
+    cls: Any = find_class(tag)
+    if not dataclasses.is_dataclass(cls) or not fields.keys() <= {f.name for f in dataclasses.fields(cls)}:
+        raise changed(tag)
+    made: Any = object.__new__(cls)  # type: ignore[arg-type]
+    for name, value in fields.items():
+        object.__setattr__(made, name, value)
+    return made

@@ -1,0 +1,329 @@
+"""Every loop over values: plain functions on lists and buffers, without columns, nodes or chunks.
+
+numpy is used where it is loaded already, or once so much has been packed that importing it pays; the bytes are the same
+either way. Buffers are little-endian.
+"""
+
+from __future__ import annotations
+
+import marshal
+import struct
+import sys
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, chain
+from operator import itemgetter, ne
+from typing import Any
+
+Ints = Sequence[int]  # a typed memoryview, or a list
+
+LITTLE = sys.byteorder == "little"
+UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
+SIGNED = {1: "b", 2: "h", 4: "i", 8: "q"}
+BULK = 1024  # from here numpy beats plain loops
+NUMPY_PAYS = 2_000_000  # values packed before a process imports numpy for this alone
+HEAD = 5  # bytes that `marshal` writes before the items of a list or tuple
+_ONES = bytes.maketrans(b"\0\1", b"01")
+_BITS = [tuple(bool(byte >> bit & 1) for bit in range(8)) for byte in range(256)]
+_packed = 0
+
+
+def numpy_for(count: int) -> Any:
+    """The numpy module if it helps for `count` values and is loaded or worth loading, else None."""
+    global _packed
+    if count < BULK:
+        return None
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        _packed += count
+        if _packed > NUMPY_PAYS:
+            try:
+                import numpy
+            except ImportError:
+                _packed = -sys.maxsize
+    return numpy
+
+
+# -- integers and floats ------------------------------------------------------------------------------------------
+
+
+def pack(code: str, values: Sequence[Any]) -> bytes:
+    """`values` as an array of the `struct` code `code`; `struct.error` when one does not fit."""
+    return struct.pack(f"{'' if LITTLE else '<'}{len(values)}{code}", *values)
+
+
+def width_of(low: int, high: int) -> tuple[int, bool]:
+    """The smallest width in bytes that holds `low` to `high`, and whether it is signed; width 0 beyond 64 bits."""
+    if low >= 0:
+        width = 1 if high < 1 << 8 else 2 if high < 1 << 16 else 4 if high < 1 << 32 else 8 if high < 1 << 64 else 0
+        return width, False
+    reach = max(~low, high)
+    width = 1 if reach < 1 << 7 else 2 if reach < 1 << 15 else 4 if reach < 1 << 31 else 8 if reach < 1 << 63 else 0
+    return width, True
+
+
+def marshalled(values: Any, kind: bytes, size: int) -> bytes | None:
+    """The bytes `marshal` writes for `values` if each is exactly of its type `kind`, `size` bytes long; else None.
+
+    A check of all types and a packing in one pass, twice as fast as `set(map(type, values))` alone. That every item
+    starts where the last one ends follows from the first: `kind` stands there, so it is `size` bytes long.
+    """
+    try:
+        data = marshal.dumps(values, 2)  # version 2 writes every value in full
+    except ValueError:
+        return None
+    count = len(values)
+    fits = len(data) == HEAD + size * count and data[0] in b"[(" and data[HEAD::size].count(kind) == count
+    return data if fits else None
+
+
+Packed = tuple[bytes, int, bool, int, int]  # buffer, width, signed, lowest, highest
+
+
+def pack_small_ints(values: Sequence[Any]) -> Packed | None:
+    """As `pack_ints` when all values are exactly ints and fit in 32 bits; None for any others."""
+    data = marshalled(values, b"i", 5)
+    if data is None:
+        return None
+    numpy = numpy_for(len(values))
+    if numpy is None:
+        return pack_ints(values)
+    return _shrink(numpy.ndarray(len(values), "<i4", data, HEAD + 1, (5,)))
+
+
+def pack_ints(values: Sequence[int]) -> Packed | None:
+    """Exact ints at the smallest width; None when one needs more than 64 bits."""
+    numpy = numpy_for(len(values))
+    if numpy is not None:
+        try:
+            return _shrink(numpy.frombuffer(pack("q", values), "<i8"))
+        except struct.error:
+            pass
+    low, high = min(values), max(values)
+    width, signed = width_of(low, high)
+    if not width:
+        return None
+    return pack((SIGNED if signed else UNSIGNED)[width], values), width, signed, low, high
+
+
+def _shrink(array: Any) -> Packed:
+    low, high = int(array.min()), int(array.max())
+    width, signed = width_of(low, high)
+    return array.astype(f"<{'i' if signed else 'u'}{width}").tobytes(), width, signed, low, high
+
+
+def pack_floats(values: Sequence[Any]) -> bytes | None:
+    """Floats as they stand in memory; None when one is not exactly a float."""
+    data = marshalled(values, b"g", 9)
+    if data is None:
+        return None
+    numpy = numpy_for(len(values))
+    if numpy is None:
+        return pack("d", values)
+    packed: bytes = numpy.ndarray(len(values), "<f8", data, HEAD + 1, (9,)).tobytes()
+    return packed
+
+
+def cast(buffer: memoryview, code: str) -> memoryview:
+    """`buffer` as a typed view; the caller has checked its length."""
+    if not LITTLE:
+        swapped = array(code, bytes(buffer))
+        swapped.byteswap()
+        return memoryview(swapped)
+    return buffer.cast("B").cast(code)  # type: ignore[call-overload,no-any-return]
+
+
+def float_range(values: Sequence[float], data: bytes) -> tuple[float, float] | None:
+    """Lowest and highest of exact floats (packed: `data`), zeros as 0.0; None when one is NaN."""
+    numpy = numpy_for(len(values))
+    if numpy is not None:
+        wide = numpy.frombuffer(data, "<f8")
+        low, high = float(wide.min()), float(wide.max())
+        return (low + 0.0, high + 0.0) if low == low else None
+    total = sum(values)
+    if total != total and any(map(ne, values, values)):
+        return None
+    return min(values) + 0.0, max(values) + 0.0
+
+
+def repeats(data: bytes, width: int) -> bool:
+    """Whether `data` is one item of `width` bytes, again and again."""
+    return data[:width] == data[-width:] and data[width:] == data[:-width]
+
+
+def pack_bigints(values: Sequence[int]) -> list[bytes]:
+    """Each int as two's complement, little-endian, in as few bytes as hold it."""
+    return [v.to_bytes((v if v >= 0 else ~v).bit_length() // 8 + 1, "little", signed=True) for v in values]
+
+
+# -- offsets --------------------------------------------------------------------------------------------------------
+
+
+def pack_offsets(lengths: list[int]) -> tuple[bytes, int, int]:
+    """Running sums of `lengths` from 0 on: buffer, width, total."""
+    numpy = numpy_for(len(lengths))
+    if numpy is not None:
+        sums = numpy.zeros(len(lengths) + 1, "<u8")
+        numpy.cumsum(lengths, out=sums[1:])
+        total = int(sums[-1])
+        width, _ = width_of(0, total)
+        return sums.astype(f"<u{width}").tobytes(), width, total
+    offsets = list(accumulate(lengths, initial=0))
+    width, _ = width_of(0, offsets[-1])
+    return pack(UNSIGNED[width], offsets), width, offsets[-1]
+
+
+def rising(offsets: list[int]) -> bool:
+    """Whether `offsets` never fall."""
+    return sorted(offsets) == offsets  # linear on what is sorted already
+
+
+def slices(items: Any, offsets: list[int]) -> list[Any]:
+    """`items` cut at `offsets`, of which the first stands for item 0; they rise and end at the last item."""
+    base = offsets[0]
+    if base:
+        offsets = [offset - base for offset in offsets]
+    ends = iter(offsets)
+    next(ends)
+    return [items[a:b] for a, b in zip(offsets, ends)]  # noqa: B905  (one shorter on purpose)
+
+
+def flatten(values: Iterable[Iterable[Any]]) -> list[Any]:
+    """The items of all values in order."""
+    return list(chain.from_iterable(values))
+
+
+# -- bits -----------------------------------------------------------------------------------------------------------
+
+
+def pack_bits(flags: Sequence[Any]) -> bytes:
+    """One bit a value (True or False), least significant first."""
+    digits = bytes(flags).translate(_ONES)[::-1]
+    size = (len(digits) + 7) // 8
+    if len(digits) <= 1 << 16:
+        return int(digits, 2).to_bytes(size, "little")
+    step = 1 << 15
+    return b"".join(pack_bits(flags[at : at + step]) for at in range(0, len(flags), step))
+
+
+def unpack_bits(bits: memoryview, start: int, stop: int) -> list[bool]:
+    """Bits `start` to `stop` as bools."""
+    first = start >> 3
+    flags = list(chain.from_iterable(map(_BITS.__getitem__, bits[first : (stop + 7) >> 3])))
+    skip = start - (first << 3)
+    return flags[skip : skip + stop - start]
+
+
+def count_bits(bits: memoryview, stop: int) -> int:
+    """How many of the first `stop` bits are set."""
+    whole, rest = stop >> 3, stop & 7
+    found = int.from_bytes(bits[:whole], "little").bit_count()
+    return found + (bits[whole] & ((1 << rest) - 1)).bit_count() if rest else found
+
+
+RANK_BYTES = 64  # bytes between two marks of `rank_marks`
+
+
+def rank_marks(bits: memoryview) -> list[int]:
+    """Set bits before each run of `RANK_BYTES` bytes."""
+    runs = range(0, len(bits), RANK_BYTES)
+    counts = (int.from_bytes(bits[at : at + RANK_BYTES], "little").bit_count() for at in runs)
+    return list(accumulate(counts, initial=0))
+
+
+def rank(bits: memoryview, marks: list[int], i: int) -> int:
+    """Set bits before bit `i`."""
+    run = i // (RANK_BYTES * 8)
+    byte = i >> 3
+    part = int.from_bytes(bits[run * RANK_BYTES : byte], "little").bit_count()
+    return marks[run] + part + (bits[byte] & ((1 << (i & 7)) - 1)).bit_count()
+
+
+def spread(present: list[Any], flags: list[bool]) -> list[Any]:
+    """`present` in the places where `flags` is true, None elsewhere."""
+    following = iter(present).__next__
+    return [following() if flag else None for flag in flags]
+
+
+# -- text -----------------------------------------------------------------------------------------------------------
+
+
+def pack_text(values: Sequence[str]) -> tuple[bytes, list[int], bool, bool]:
+    """Exact strings as UTF-8: buffer, byte length of each, whether a NUL follows each, whether there are surrogates."""
+    joined = "\0".join(values)
+    surrogates = False
+    try:
+        data = joined.encode()
+    except UnicodeEncodeError:
+        data, surrogates = joined.encode("utf-8", "surrogatepass"), True
+    if data.count(0) != len(values) - 1:
+        parts = [value.encode("utf-8", "surrogatepass") for value in values]
+        return b"".join(parts), list(map(len, parts)), False, surrogates
+    lengths = list(map(len, values if joined.isascii() else data.split(b"\0")))
+    return data + b"\0", lengths, True, surrogates
+
+
+def is_varied(values: Sequence[Any]) -> bool:
+    """Whether `values` are neither one text again and again nor, by a sample, texts of few kinds.
+
+    What it compares are exact strings: a subclass may say that different texts are equal.
+    """
+    count = len(values)
+    sample = values[:: count // 64 + 1]
+    if set(map(type, sample)) != {str}:
+        return False
+    return len(set(sample)) * 2 > len(sample) if count >= 16 else sample[0] != sample[-1]
+
+
+def distinct(values: Sequence[str]) -> list[str] | None:
+    """The distinct strings in order of appearance if they are few enough to be worth a dictionary, else None."""
+    if len(values) < 16 or is_varied(values):
+        return None
+    found = list(dict.fromkeys(values))
+    return found if len(found) * 4 <= len(values) else None
+
+
+def codes(values: Iterable[Any], of: Sequence[Any]) -> bytes:
+    """The position in `of` of each value, at the width that holds `len(of)`."""
+    table = dict(zip(of, range(len(of)), strict=True))
+    return pack(UNSIGNED[width_of(0, len(of))[0]], list(map(table.__getitem__, values)))
+
+
+# -- builders -------------------------------------------------------------------------------------------------------
+
+
+ROWS = 4096  # rows taken apart at once: what they point to stays in the cache
+
+
+def columns_of(dicts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Sequence[Any]]:
+    """One sequence of values a name; `KeyError` when a dictionary lacks one."""
+    if len(names) < 2 or len(dicts) < 2:
+        return [[row[name] for row in dicts] for name in names]
+    take = itemgetter(*names)
+    if len(dicts) <= ROWS:
+        return list(zip(*map(take, dicts), strict=True))
+    found: list[list[Any]] = [[] for _ in names]
+    for at in range(0, len(dicts), ROWS):
+        for column, part in zip(found, zip(*map(take, dicts[at : at + ROWS]), strict=True), strict=True):
+            column += part
+    return list(found)
+
+
+def dict_builder(names: Sequence[str]) -> Callable[..., list[dict[str, Any]]]:
+    """A function from one list a name, all of one length, to a list of dicts."""
+    if not names:
+        raise ValueError("no names")
+    slots = [f"v{i}" for i in range(len(names))]
+    pairs = ", ".join(f"{name!r}: {slot}" for name, slot in zip(names, slots, strict=True))
+    if len(names) == 1:
+        source = f"lambda a: [{{{pairs}}} for v0 in a]"
+    else:
+        source = f"lambda *a: [{{{pairs}}} for {', '.join(slots)} in zip(*a)]"
+    built: Callable[..., list[dict[str, Any]]] = eval(source, {"zip": zip})  # field names only, through !r
+    return built
+
+
+def drain(results: Iterable[Any]) -> None:
+    """Run an iterator for its effects."""
+    deque(results, maxlen=0)

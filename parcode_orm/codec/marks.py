@@ -1,0 +1,194 @@
+"""`Mark`: what says that a field is stored apart, kept in `FieldInfo.metadata`.
+
+A mark changes how its field is validated and dumped in one respect only: lazy collections pass through unread, and
+an iterator becomes a one-shot `Stream`. Everything else, the JSON schema included, is the plain field's.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import types
+import typing
+from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar, Union
+
+from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core import core_schema as cs
+
+from parcode_orm.codec.stream import ItemSpec, Stream
+from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError
+
+__all__ = ["Mark", "building", "find_mark", "is_lazy_collection", "marks_last"]
+
+_LISTS = (list, Sequence, MutableSequence)
+_MAPS = (dict, Mapping, MutableMapping)
+# Values of these types never come as lazy collections nor from iterators: their fields need no wrapping.
+_WHOLE = (str, bytes, bytearray, int, float, complex, tuple, set, frozenset, BaseModel)
+
+
+def is_lazy_collection(value: object) -> bool:
+    """Whether `value` is a `LazyList` or a `LazyMap` (told by its type's `_p_lazy_`, without importing them)."""
+    return getattr(type(value), "_p_lazy_", False) is True
+
+
+class Mark:
+    """A field's storage: `kind` is "chunk" or "map", `compression` None, "lz4", "zstd", "auto" or a registered name."""
+
+    __slots__ = ("compression", "kind")
+
+    def __init__(self, kind: Literal["chunk", "map"], compression: str | None = None) -> None:
+        if compression is not None and not isinstance(compression, str):
+            raise TypeError(f"compression must be a name or None, not {compression!r}")
+        self.kind = kind
+        self.compression = compression
+
+    @property
+    def spelling(self) -> str:
+        """How a user writes this mark."""
+        return "ShardedMap()" if self.kind == "map" else "Chunk()"
+
+    def __repr__(self) -> str:
+        return f"Mark({self.kind!r}, compression={self.compression!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mark):
+            return NotImplemented
+        return (self.kind, self.compression) == (other.kind, other.compression)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.compression))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if handler.field_name is None and not _class_being_built(handler):
+            # A TypeAdapter over a field's annotation, as FastAPI makes one for OpenAPI: the plain type.
+            return handler(source)
+        owner, field = self._owner(handler)
+        schema = handler(source)
+        collection = _collection(source)
+        if self.kind == "map" and (collection is None or collection[0] != "map") and not _is_open(source):
+            raise UnsupportedTypeError(
+                f"{owner.__qualname__}.{field}: ShardedMap() is for a field of type dict, not {source!r}; "
+                "use Chunk() for other types"
+            )
+        if collection is None and not _may_be_lazy(source):
+            return schema
+        spec = None
+        if collection is not None:
+            spec = ItemSpec(owner.__name__, field, collection[0], collection[1], owner.model_config)
+        # JSON never holds lazies nor iterators, and a wrap validator would hand its inner schema Python values in
+        # place of JSON ones, which strict mode and `val_json_bytes` tell apart.
+        python = cs.no_info_wrap_validator_function(partial(_validate, spec), schema)
+        dump = cs.wrap_serializer_function_ser_schema(partial(_serialize, f"{owner.__name__}.{field}"), schema=schema)
+        return cs.json_or_python_schema(schema, python, serialization=dump)
+
+    def _owner(self, handler: GetCoreSchemaHandler) -> tuple[type[BaseModel], str]:
+        """The Model class and field that this mark stands on; refuses a mark that stands anywhere else."""
+        field = handler.field_name
+        owner = _building.get()
+        if owner is not None and field is not None:
+            info = owner.__pydantic_fields__.get(field)
+            if info is not None and any(mark is self for mark in info.metadata):
+                return owner, field
+        where = _class_being_built(handler)
+        place = ".".join(part for part in (where, field) if part) or "a type"
+        raise UnsupportedTypeError(
+            f"{place}: {self.spelling} may stand only directly on a field of a parcode_orm.Model, as its default or in "
+            "the outermost Annotated[...]; not on other classes, and not inside another type. (A Model that overrides "
+            "__get_pydantic_core_schema__ has to call super().)"
+        )
+
+
+_building: contextvars.ContextVar[type[BaseModel] | None] = contextvars.ContextVar("parcode_building", default=None)
+
+
+@contextmanager
+def building(cls: type[BaseModel]) -> Iterator[None]:
+    """While Pydantic builds the schema of `cls`, a Model: the marks on its fields are in their place."""
+    token = _building.set(cls)
+    try:
+        yield
+    finally:
+        _building.reset(token)
+
+
+def marks_last(cls: type[BaseModel]) -> None:
+    """Move marks behind the constraints of their fields, so that constraints never see lazies or streams."""
+    for info in cls.__pydantic_fields__.values():
+        if any(isinstance(item, Mark) for item in info.metadata):
+            info.metadata = sorted(info.metadata, key=lambda item: isinstance(item, Mark))
+
+
+def find_mark(metadata: Sequence[Any]) -> Mark | None:
+    """The mark in a field's metadata: the last one, as a default's comes after those of an inherited `Annotated`."""
+    return next((item for item in reversed(metadata) if isinstance(item, Mark)), None)
+
+
+def _validate(spec: ItemSpec | None, value: Any, handler: cs.ValidatorFunctionWrapHandler) -> Any:
+    if is_lazy_collection(value):
+        is_map = isinstance(value, Mapping)
+        if spec is None or is_map == (spec.kind == "map"):
+            return value
+        return handler(value.load())
+    if spec is not None and hasattr(type(value), "__next__"):
+        return Stream(value, spec)
+    if type(value) is Stream:
+        return value
+    return handler(value)
+
+
+def _serialize(place: str, value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
+    if is_lazy_collection(value):
+        value = value.load()
+    elif type(value) is Stream:
+        raise StreamConsumedError(
+            f"{place} holds an iterator that can be read once, and dumping would use it up: commit the object first, "
+            "or assign a list"
+        )
+    return handler(value)
+
+
+def _strip(source: Any) -> Any:
+    """`source` without `Annotated` and PEP 695 aliases around it."""
+    while True:
+        if typing.get_origin(source) is Annotated:
+            source = typing.get_args(source)[0]
+        elif hasattr(source, "__value__") and type(source).__name__ == "TypeAliasType":
+            source = source.__value__
+        else:
+            return source
+
+
+def _collection(source: Any) -> tuple[Literal["list", "map"], tuple[Any, ...]] | None:
+    """("list", (item,)) or ("map", (key, value)) where values of `source` are, or may be, such a collection."""
+    source = _strip(source)
+    origin = typing.get_origin(source) or source
+    if origin is Union or origin is types.UnionType:
+        found = [each for each in map(_collection, typing.get_args(source)) if each is not None]
+        return found[0] if len(found) == 1 else None
+    if origin in _LISTS:
+        return "list", typing.get_args(source) or (Any,)
+    if origin in _MAPS or (isinstance(origin, type) and issubclass(origin, dict) and not typing.is_typeddict(origin)):
+        args = typing.get_args(source)
+        return "map", args if len(args) == 2 else (Any, Any)
+    return None
+
+
+def _is_open(source: Any) -> bool:
+    """Whether the type is still to be filled in: the unparametrized form of a generic model."""
+    return isinstance(_strip(source), TypeVar)
+
+
+def _may_be_lazy(source: Any) -> bool:
+    source = _strip(source)
+    origin = typing.get_origin(source) or source
+    return not (isinstance(origin, type) and issubclass(origin, _WHOLE))
+
+
+def _class_being_built(handler: GetCoreSchemaHandler) -> str:
+    """The name of the class whose schema is being built, for messages; "" where Pydantic does not tell."""
+    stack = getattr(getattr(handler, "_generate_schema", None), "model_type_stack", None)
+    cls = stack.get() if stack is not None else None
+    return getattr(cls, "__qualname__", "")

@@ -1,0 +1,261 @@
+"""Types known by their class: enums, paths, URLs, secrets, Pydantic's own, and subclasses of the builtins.
+
+A class that is none of these has to say itself how it is stored: by a Pydantic core schema with a serializer. Its
+values are then stored as JSON mode dumps them and validated on reading; each is checked to come back equal when it is
+written.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import pathlib
+import typing
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any
+
+import pydantic
+from pydantic import networks
+from pydantic import types as pydantic_types
+from pydantic_core import MultiHostUrl, Url
+
+from ..errors import CorruptionError, EncodeError, SchemaMismatchError
+from .convert import Bulk, each, rebuilt
+from .typeforms import Scope
+
+# What values of Pydantic's pseudo-types are once they are validated.
+STANDS_FOR: dict[Any, Any] = {
+    pydantic.EmailStr: str,
+    pydantic.AwareDatetime: datetime,
+    pydantic.NaiveDatetime: datetime,
+    pydantic.PastDatetime: datetime,
+    pydantic.FutureDatetime: datetime,
+    pydantic.PastDate: date,
+    pydantic.FutureDate: date,
+    pydantic.Json: Any,
+    pydantic.IPvAnyAddress: IPv4Address | IPv6Address,
+    pydantic.IPvAnyInterface: IPv4Interface | IPv6Interface,
+    pydantic.IPvAnyNetwork: IPv4Network | IPv6Network,
+    os.PathLike: pathlib.PurePath,
+    pathlib.Path: type(pathlib.Path()),
+    pathlib.PurePath: pathlib.PurePosixPath | pathlib.PureWindowsPath | type(pathlib.Path()),
+    Fraction: Fraction,
+}
+_URLS: tuple[type, ...] = (Url, MultiHostUrl, networks._BaseUrl, networks._BaseMultiHostUrl)
+_SECRET: type = pydantic_types._SecretBase
+
+Parts = tuple[Any, str, tuple[type, ...], Bulk, Bulk]
+
+
+def enum_conversion(cls: type[enum.Enum]) -> Parts:
+    """Members by name (aliases by their member's); flags by their bits' names, so that renumbering is harmless."""
+    flags = issubclass(cls, enum.Flag)
+    members: dict[str, Any] = dict(cls.__members__)
+    names: dict[Any, str] = {}
+
+    def name_of(member: Any) -> str:
+        # By identity: an enum whose members are unhashable, or compare as they like, is no hindrance.
+        found = names.get(id(member))
+        if found is None:
+            found = _flag_name(cls, member) if flags else member._name_
+            names[id(member)] = found
+            kept.append(member)
+        return found
+
+    def member_of(name: str) -> Any:
+        found = members.get(name)
+        if found is None:
+            if not flags:
+                raise SchemaMismatchError(f"{cls.__qualname__} has no member {name[:80]!r}, which the file holds")
+            found = members[name] = _flag_member(cls, name)
+        return found
+
+    kept: list[Any] = []
+    return str, f"enum {cls.__qualname__}", (cls,), each(name_of), each(member_of)
+
+
+def _flag_name(cls: type, member: Any) -> str:
+    value = int(member._value_)
+    parts = []
+    for name, each_ in cls.__members__.items():  # type: ignore[attr-defined]
+        bit = int(each_._value_)
+        if bit > 0 and bit & (bit - 1) == 0 and value & bit == bit and each_._name_ == name:
+            parts.append(name)
+            value &= ~bit
+    if value or not parts:
+        parts.append(str(value))
+    return "|".join(parts)
+
+
+def _flag_member(cls: Any, name: str) -> Any:
+    value = 0
+    for part in name.split("|"):
+        if part in cls.__members__:
+            value |= int(cls.__members__[part]._value_)
+        elif part.lstrip("-").isdigit() and len(part) < 40:
+            value |= int(part)
+        else:
+            raise SchemaMismatchError(f"{cls.__qualname__} has no member {part[:80]!r}, which the file holds")
+    try:
+        return cls(value)
+    except ValueError as problem:
+        raise SchemaMismatchError(f"{cls.__qualname__} has no value {value}, which the file holds") from problem
+
+
+def known_class(cls: type, tp: Any) -> Parts | None:
+    """How to store a class from the standard library or Pydantic: (inner type, name, types, to_stored, from_stored)."""
+    if issubclass(cls, pathlib.PurePath):
+        # One flavour each: a path of this machine's flavour comes back as one on any machine.
+        here = pathlib.Path if cls is type(pathlib.Path()) else cls
+        name = "Path" if here is pathlib.Path else cls.__qualname__
+        return str, name, (cls,), each(str), rebuilt(name, here)
+    if issubclass(cls, _URLS):
+        return str, f"url {cls.__qualname__}", (cls,), each(str), rebuilt(cls.__qualname__, cls)
+    if cls is pydantic.NameEmail:
+        return (
+            tuple[str, str],
+            "NameEmail",
+            (cls,),
+            each(lambda v: (v.name, v.email)),
+            rebuilt("NameEmail", lambda pair: pydantic.NameEmail(*pair)),
+        )
+    if issubclass(cls, _SECRET):
+        inner = secret_of(tp)
+        return inner, f"secret {cls.__qualname__}", (cls,), each(lambda v: v.get_secret_value()), each(cls)
+    return None
+
+
+def secret_of(cls: Any) -> Any:
+    """The type inside `SecretStr`, `SecretBytes`, `Secret[T]` or a subclass."""
+    args = typing.get_args(cls)
+    if args:
+        return args[0]
+    if cls is pydantic.Secret:
+        return Any
+    if issubclass(cls, pydantic.SecretStr):
+        return str
+    if issubclass(cls, pydantic.SecretBytes):
+        return bytes
+    for base in cls.__mro__:
+        for spelled in base.__dict__.get("__orig_bases__", ()):
+            found = typing.get_args(spelled)
+            if found and not isinstance(found[0], typing.TypeVar):
+                return found[0]
+    return Any
+
+
+_BUILTINS: tuple[type, ...] = (str, int, float, bytes, Decimal)
+
+
+def builtin_subclass(cls: type) -> Parts | None:
+    """A subclass of `str`, `int`, `float`, `bytes` or `Decimal`: stored as that, rebuilt by `Base.__new__(cls, value)`,
+    or by calling the class where it has an `__init__` or `__new__` of its own.
+
+    Attributes that rebuilding does not bring back would be lost: a value that has any is refused when it is written.
+    """
+    base = next((b for b in _BUILTINS if issubclass(cls, b)), None)
+    if base is None or cls is base or issubclass(cls, enum.Enum):
+        return None
+    own = any("__init__" in b.__dict__ or "__new__" in b.__dict__ for b in cls.__mro__[: cls.__mro__.index(base)])
+    build: Callable[[Any], Any] = cls if own else partial(base.__new__, cls)
+    slots = [name for b in cls.__mro__ for name in _slots(b) if name not in ("__dict__", "__weakref__")]
+
+    def attributes(value: Any) -> dict[str, Any]:
+        return {
+            **getattr(value, "__dict__", {}),
+            **{name: getattr(value, name) for name in slots if hasattr(value, name)},
+        }
+
+    def put(values: list[Any]) -> list[Any]:
+        stored = []
+        for value in values:
+            bare, found = plain(value), attributes(value)
+            if found and not (own and attributes(build(bare)) == found):
+                raise EncodeError(
+                    f"{cls.__qualname__} carries attributes of its own, which would be lost; give it a Pydantic core "
+                    "schema with a serializer",
+                    value_type=type(value),
+                )
+            stored.append(bare)
+        return stored
+
+    # int(IntSubclass) may be overridden, as Decimal's and str's text are: the base's own view of the value counts.
+    plain = _plain_view(base)
+    return base, f"{base.__name__} {cls.__qualname__}", (cls,), put, rebuilt(cls.__qualname__, build)
+
+
+def _plain_view(base: type) -> Callable[[Any], Any]:
+    if base is int:
+        return lambda v: int.__add__(v, 0)
+    if base is float:
+        return lambda v: float.__pos__(v)
+    if base is str:
+        return lambda v: str.__str__(v) if type(v) is str else "".join((str.__getitem__(v, slice(None)),))
+    if base is bytes:
+        return lambda v: bytes.__getitem__(v, slice(None))
+    return lambda v: Decimal(Decimal.__str__(v))
+
+
+def _slots(cls: type) -> tuple[str, ...]:
+    found = cls.__dict__.get("__slots__", ())
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
+def custom_type(tp: Any, metadata: list[Any], scope: Scope) -> Parts | None:
+    """A type with a core schema of its own that has a serializer; None where it has not."""
+    annotated: Any = typing.Annotated
+    source: Any = annotated[(tp, *metadata)] if metadata else tp
+    try:
+        adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(source)
+        schema = adapter.core_schema
+    except Exception:
+        return None
+    if not has_serializer(schema):
+        return None
+    name = getattr(tp, "__qualname__", str(tp))
+    where = f"{scope.owner}.{scope.field}"
+
+    def put(values: list[Any]) -> list[Any]:
+        stored = []
+        for value in values:
+            plain = adapter.dump_python(value, mode="json", warnings=False)
+            back = adapter.validate_python(plain)
+            if type(back) is not type(value) or back != value:
+                raise EncodeError(
+                    f"{where}: {name} does not come back equal from its own serializer and validator",
+                    value_type=type(value),
+                )
+            stored.append(plain)
+        return stored
+
+    def get(values: list[Any]) -> list[Any]:
+        try:
+            return [adapter.validate_python(value) for value in values]
+        except pydantic.ValidationError as problem:
+            raise CorruptionError(f"a stored value is no {name}: {problem}") from problem
+
+    return Any, f"custom {name}", (object,), put, get
+
+
+def has_serializer(schema: Any) -> bool:
+    """Whether a core schema says at its outermost levels how its values are dumped."""
+    for _ in range(16):
+        if "serialization" in schema:
+            return True
+        kind = schema["type"]
+        if kind in ("function-after", "function-before", "function-wrap", "default", "nullable", "definitions"):
+            schema = schema["schema"]
+        elif kind == "json-or-python":
+            schema = schema["python_schema"]
+        elif kind in ("lax-or-strict",):
+            schema = schema["lax_schema"]
+        elif kind == "chain":
+            schema = schema["steps"][-1]
+        else:
+            return False
+    return False

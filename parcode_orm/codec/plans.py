@@ -1,0 +1,339 @@
+"""Struct columns of classes: models, dataclasses, named tuples, typed dictionaries.
+
+A class's column is kept in its own `__dict__`, so it lives as long as the class, and is made before its fields are
+compiled, so that a class may hold itself. A model whose forward references are not resolved yet waits in `_pending`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+import threading
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import ref
+
+import typing_extensions
+from pydantic import BaseModel
+from pydantic._internal._model_construction import unpack_lenient_weakvaluedict
+
+from ..errors import EncodeError, UnsupportedTypeError
+from . import schema, trail
+from .base import Column
+from .containers import MapColumn
+from .packed import PackedColumn
+from .registry import register
+from .struct import StructColumn, StructPlan
+from .text import TextColumn
+from .typeforms import Scope, evaluated, substitute, variables_of
+
+_CACHE = "_p_columns_"
+_NOTHING: dict[Any, Any] = {}
+_lock = threading.RLock()
+_pending: list[ref[type[BaseModel]]] = []
+_building: list[type] = []
+
+
+class CompiledStruct(StructColumn):
+    """A struct column of a class; its schema names it, so that a class may hold itself."""
+
+    __slots__ = ("schema_known",)
+
+    def describe(self) -> Any:
+        """The struct's name, defined beside the schema's root."""
+        return schema.define(self, self.plan.name, super().describe)
+
+
+def struct_for(cls: Any) -> StructColumn:
+    """The column of a class, or of a generic class with its arguments; made once a class.
+
+    Raises:
+        UnsupportedTypeError: a field's type cannot be stored.
+    """
+    known = getattr(cls, "__dict__", _NOTHING).get(_CACHE, _NOTHING).get(())
+    if known is not None and not _pending and known[0] is cls.__dict__.get("__pydantic_fields__"):
+        column: StructColumn = known[1]
+        return column
+    found = _cached(cls, ())
+    if found is None or _pending:
+        with _lock:
+            found = _compile(cls, Scope(getattr(cls, "__name__", str(cls)), "", _compiler()))
+            if _pending and not _building:
+                _retry()
+    return found
+
+
+def _compiler() -> Callable[[Any, Scope], Column]:
+    from .compile import compile_type
+
+    return compile_type
+
+
+def is_struct_class(cls: Any) -> bool:
+    """Whether `cls` is stored field by field."""
+    if not isinstance(cls, type):
+        return False
+    return (
+        issubclass(cls, BaseModel)
+        or dataclasses.is_dataclass(cls)
+        or is_named_tuple(cls)
+        or typing_extensions.is_typeddict(cls)
+    )
+
+
+def is_named_tuple(cls: type) -> bool:
+    """Whether `cls` was made by `NamedTuple` or `namedtuple`."""
+    return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
+
+
+def model_column(tp: Any, scope: Scope) -> Column:
+    """The column for a struct class `tp` that stands in a field."""
+    return _compile(substitute(tp, scope), scope)
+
+
+def _cached(tp: Any, args: tuple[Any, ...]) -> StructColumn | None:
+    origin = typing.get_origin(tp) or tp
+    known = origin.__dict__.get(_CACHE, {}).get(args or typing.get_args(tp))
+    if known is None or known[0] is not _version(origin):
+        return None
+    column: StructColumn = known[1]
+    return column
+
+
+def _version(cls: Any) -> Any:
+    """What changes when Pydantic rebuilds a model; other classes never change."""
+    return cls.__dict__.get("__pydantic_fields__") if isinstance(cls, type) and issubclass(cls, BaseModel) else None
+
+
+def _compile(tp: Any, scope: Scope) -> StructColumn:
+    with _lock:
+        found = _cached(tp, ())
+        if found is not None:
+            return found
+        cls = typing.get_origin(tp) or tp
+        args = typing.get_args(tp)
+        name = cls.__name__ + (f"[{', '.join(map(_name, args))}]" if args else "")
+        column = CompiledStruct(
+            StructPlan(cls, name, [], "plain", exact=dict if typing_extensions.is_typeddict(cls) else None)
+        )
+        if _CACHE not in cls.__dict__:
+            setattr(cls, _CACHE, {})
+        cache = cls.__dict__[_CACHE]
+        cache[args] = (_version(cls), column)
+        _building.append(cls)
+        try:
+            _complete(column, tp, cls, name, scope)
+        except BaseException:
+            cache.pop(args, None)
+            raise
+        finally:
+            _building.pop()
+        register(cls)
+        schema.forget()
+        return column
+
+
+def _name(tp: Any) -> str:
+    return tp.__name__ if isinstance(tp, type) else str(tp)
+
+
+def _complete(column: StructColumn, tp: Any, cls: Any, name: str, scope: Scope) -> None:
+    if issubclass(cls, BaseModel):
+        if cls is not BaseModel and not _fields_complete(cls):
+            column.plan.kind = _kind(cls)
+            _pending.append(ref(cls))
+            return
+        _complete_model(column, cls)
+        return
+    inner = scope.within(owner=name, variables=variables_of(tp, scope), aliases=(), marked=False, enum_values=False)
+    if typing_extensions.is_typeddict(cls):
+        _complete_typed_dict(column, cls, inner)
+    elif is_named_tuple(cls):
+        _complete_named_tuple(column, cls, inner)
+    else:
+        _complete_dataclass(column, cls, inner)
+
+
+# -- models ---------------------------------------------------------------------------------------------------------
+
+
+def _kind(cls: type) -> str:
+    return "model" if any("_p_state" in base.__dict__ for base in cls.__mro__) else "plain"
+
+
+def _fields_complete(cls: type[BaseModel]) -> bool:
+    """Whether all annotations are resolved; tries to, with the classes that are being compiled among the names."""
+    if cls.__pydantic_fields_complete__:
+        return True
+    if cls in _building[:-1]:
+        return False
+    names = {each.__name__: each for each in _building}
+    parent = unpack_lenient_weakvaluedict(cls.__pydantic_parent_namespace__) or {}
+    try:
+        cls.model_rebuild(force=True, raise_errors=False, _types_namespace={**parent, **names})
+    except UnsupportedTypeError:
+        raise
+    except Exception:  # names that are still to come
+        return False
+    return cls.__pydantic_fields_complete__
+
+
+def _retry() -> None:
+    """Complete the models that were waiting for a name."""
+    waiting, _pending[:] = list(_pending), []
+    for reference in waiting:
+        cls = reference()
+        if cls is None:
+            continue
+        column = next(iter(cls.__dict__.get(_CACHE, {}).values()), (None, None))[1]
+        if column is None or column.plan.fields:
+            continue
+        _building.append(cls)
+        try:
+            if _fields_complete(cls):
+                cls.__dict__[_CACHE][()] = (_version(cls), column)
+                _complete_model(column, cls)
+                schema.forget()
+            else:
+                _pending.append(reference)
+        finally:
+            _building.pop()
+
+
+def _complete_model(column: StructColumn, cls: Any) -> None:
+    from .compile import column_for
+
+    plan = column.plan
+    plan.kind = _kind(cls)
+    parent = unpack_lenient_weakvaluedict(cls.__pydantic_parent_namespace__) or {}
+    options = {"enum_values": bool(cls.model_config.get("use_enum_values")), "names": parent}
+    fields = getattr(cls, "__pydantic_fields__", {})
+    column.fields = [
+        (name, column_for(info.annotation, cls.__name__, name, info.metadata, **options))
+        for name, info in fields.items()
+    ]
+    plan.privates = _privates(cls, options)
+    if cls.model_config.get("extra") == "allow":
+        plan.extra = MapColumn(TextColumn(), _extra_column(cls, options))
+
+
+def _privates(cls: Any, options: dict[str, Any]) -> list[tuple[str, Column]]:
+    """Columns of the private attributes whose annotation can be stored; the others come from their defaults."""
+    from .compile import column_for
+
+    names = getattr(cls, "__private_attributes__", None)
+    if not names:
+        return []
+    found = []
+    for name, private in names.items():
+        annotation = _annotation(cls, name, options["names"])
+        if annotation is None or hasattr(private, "__get__"):
+            continue
+        try:
+            found.append((name, column_for(annotation, cls.__name__, name, (), **options)))
+        except UnsupportedTypeError:
+            continue
+    return found
+
+
+def _annotation(cls: type, name: str, names: dict[str, Any]) -> Any:
+    """What annotation `name` has in `cls` or a base, evaluated; None without one, or where it cannot be."""
+    for base in cls.__mro__:
+        own = inspect.get_annotations(base)
+        if name in own:
+            module = vars(sys.modules.get(base.__module__, typing))
+            try:
+                found = evaluated(own[name], {**module, **names, cls.__name__: cls})
+            except Exception:  # what is no annotation at all
+                return None
+            return None if isinstance(found, str | typing.ForwardRef) else found
+    return None
+
+
+def _extra_column(cls: type, options: dict[str, Any]) -> Column:
+    """The column for the values of extra fields, typed where `__pydantic_extra__: dict[str, T]` is annotated."""
+    from .compile import column_for
+
+    for base in cls.__mro__[:-1]:
+        if base is BaseModel:
+            break
+        if "__pydantic_extra__" in inspect.get_annotations(base):
+            args = typing.get_args(_annotation(base, "__pydantic_extra__", options["names"]))
+            if len(args) == 2:
+                return column_for(args[1], cls.__name__, "__pydantic_extra__", (), **options)
+            break
+    return PackedColumn()
+
+
+# -- other classes ----------------------------------------------------------------------------------------------------
+
+
+def hints(cls: Any, scope: Scope) -> dict[str, Any]:
+    """The annotations of `cls` and its bases, evaluated; `UnsupportedTypeError` for names that do not exist."""
+    local = {**scope.names, **{each.__name__: each for each in _building}, cls.__name__: cls}
+    try:
+        return typing_extensions.get_type_hints(cls, None, local, include_extras=True)
+    except NameError as problem:
+        scope.refuse(cls, f"{problem}; define it at module level, before the class")
+
+
+def _columns(scope: Scope, types: Sequence[tuple[str, Any]]) -> list[tuple[str, Column]]:
+    return [(name, scope.within(field=name).column(tp)) for name, tp in types]
+
+
+def _complete_typed_dict(column: StructColumn, cls: Any, scope: Scope) -> None:
+    column.fields = _columns(scope, list(hints(cls, scope).items()))
+    names = frozenset(name for name, _ in column.fields)
+
+    def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
+        for row, value in enumerate(values):
+            if not value.keys() <= names:
+                odd = next(key for key in value if key not in names)
+                problem = EncodeError(f"{cls.__name__} declares no key {odd!r}", path=f"[{odd!r}]")
+                raise trail.at(problem, row)
+        return list(values)
+
+    column.plan.extract = extract
+    column.plan.build = list
+
+
+def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
+    known = hints(cls, scope)
+    column.fields = _columns(scope, [(name, known.get(name, Any)) for name in cls._fields])
+    names = cls._fields
+
+    def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
+        return [dict(zip(names, value, strict=True)) for value in values]
+
+    def build(dicts: list[dict[str, Any]]) -> list[Any]:
+        new = tuple.__new__
+        return [new(cls, [row[name] for name in names]) for row in dicts]
+
+    column.plan.extract, column.plan.build = extract, build
+
+
+def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
+    known = hints(cls, scope)
+    names = tuple(field.name for field in dataclasses.fields(cls))
+    column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names])
+
+    def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
+        # An attribute may be missing (a field of init=False without default): then it is missing in the row.
+        try:
+            return [{name: getattr(value, name) for name in names} for value in values]
+        except AttributeError:
+            return [{name: getattr(value, name) for name in names if hasattr(value, name)} for value in values]
+
+    def build(dicts: list[dict[str, Any]]) -> list[Any]:
+        new, put = object.__new__, object.__setattr__
+        out = []
+        for row in dicts:
+            made = new(cls)
+            for name, value in row.items():
+                put(made, name, value)
+            out.append(made)
+        return out
+
+    column.plan.extract, column.plan.build = extract, build

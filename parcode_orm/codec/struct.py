@@ -1,0 +1,333 @@
+"""Models and what is like them: one child a field, then what the struct's `param` says follows.
+
+The children after the fields, each only if its bit stands in `param`: which fields were set (SETS), which are missing
+(MISSING), extras (EXTRA), private attributes (PRIVATE, a STRUCT of its own).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from types import NoneType
+from typing import Any, is_typeddict
+
+from pydantic import BaseModel
+
+from ..errors import CyclicGraphError, EncodeError
+from ..format.chunk import Chunk, Encoder
+from ..format.layout import Encoding, Node
+from . import kernels, trail
+from .base import Column, Space, View
+from .containers import ListColumn, is_lazy
+from .physical import Physical, write_optional
+from .text import TextColumn
+
+SETS, MISSING, EXTRA, PRIVATE = 1, 2, 4, 8
+MAX_COLUMNS_DEEP = 200
+
+get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
+_get_set: Callable[[Any], set[str]] = BaseModel.__dict__["__pydantic_fields_set__"].__get__
+_sets = attrgetter("__pydantic_fields_set__")
+_extras = attrgetter("__pydantic_extra__")
+_privates = attrgetter("__pydantic_private__")
+
+NAMES = ListColumn(TextColumn(), tuple, "tuple")  # field sets: few distinct ones, each written once
+
+
+@dataclass(slots=True)
+class StructPlan:
+    """What a struct column needs to know of a class.
+
+    `kind` is "model" (a Model: `get` gives proxies) or "plain". `extract` gives the field dictionaries of objects, by
+    default their `__dict__`; `build` makes objects of dictionaries, by default models without validation. `exact` is
+    the type of the values where it is not `cls` (a TypedDict's are dicts).
+    """
+
+    cls: type
+    name: str
+    fields: list[tuple[str, Column]]
+    kind: str = "model"
+    extract: Callable[[Sequence[Any]], list[dict[str, Any]]] | None = None
+    build: Callable[[list[dict[str, Any]]], list[Any]] | None = None
+    privates: list[tuple[str, Column]] = field(default_factory=list)
+    extra: Column | None = None
+    exact: type | None = None
+
+
+class _Depth(threading.local):
+    level = 0
+
+
+_depth = _Depth()
+
+
+class _TooDeep(Exception):
+    """Nested beyond `MAX_COLUMNS_DEEP`; the outermost struct finds out whether the values are a cycle."""
+
+
+class StructColumn(Physical):
+    """Objects of one class. May be built before its fields are known: `fields = [...]` completes it."""
+
+    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_builder")
+    encodings = frozenset({Encoding.STRUCT, Encoding.POLY})
+
+    def __init__(self, plan: StructPlan) -> None:
+        self.plan = plan
+        self.exact = frozenset({plan.exact or (dict if is_typeddict(plan.cls) else plan.cls)})
+        self.expected = plan.name
+        self.pydantic = issubclass(plan.cls, BaseModel)
+        self._private: StructColumn | None = None
+        self._lazy: bool | None = None
+        self._builder: Any = None
+
+    @property
+    def fields(self) -> list[tuple[str, Column]]:
+        """Names and columns of the fields, in order."""
+        return self.plan.fields
+
+    @fields.setter
+    def fields(self, fields: list[tuple[str, Column]]) -> None:
+        self.plan.fields = fields
+        self._lazy = self._builder = None
+
+    @property
+    def lazy(self) -> bool:
+        if self.plan.kind == "model":
+            return True
+        if self._lazy is None:
+            self._lazy = False  # for a class that holds itself
+            self._lazy = any(is_lazy(column) for _, column in self.fields)
+        return self._lazy
+
+    @property
+    def private_column(self) -> StructColumn:
+        """The column of the private attributes, dictionaries of those that are set."""
+        if self._private is None:
+            plan = StructPlan(dict, f"{self.plan.name} private", self.plan.privates, "plain", build=list)
+            self._private = StructColumn(plan)
+        return self._private
+
+    @property
+    def builder(self) -> Any:
+        """Makes plain objects of read columns."""
+        if self._builder is None:
+            from .build import Builder
+
+            self._builder = Builder(self)
+        return self._builder
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        depth = _depth.level
+        if depth * 2 >= MAX_COLUMNS_DEEP:
+            raise _TooDeep
+        _depth.level = depth + 1
+        try:  # no call that could be spared: every level of a deep model takes its frames
+            if not values:
+                out.leaf(Encoding.EMPTY, 0)
+            elif (types := set(map(type, values))) == self.exact:
+                self.write_rows(values, self._dicts(values), out)
+            elif NoneType in types:
+                write_optional(self, values, out)
+            else:
+                self.odd(values, types, out)
+        except EncodeError as problem:
+            problem.model = self.plan.name
+            raise
+        except (_TooDeep, RecursionError):
+            if depth:
+                raise _TooDeep from None
+            raise _deep_error(values, self.plan.name) from None
+        finally:
+            _depth.level = depth
+
+    def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        (exact,) = self.exact
+        classes = {value.__class__ for value in values}  # a proxy names the class that it stands for
+        if classes == {exact}:
+            self.write_rows(values, [_fields_of(value) for value in values], out)
+            return
+        for row, value in enumerate(values):
+            if not isinstance(value, exact):
+                raise trail.misfit(values, row, self.expected)
+        if self.plan.cls is not exact:  # subclasses of dict where a TypedDict belongs
+            self.write_rows(values, [dict(value) for value in values], out)
+            return
+        from .poly import write_poly
+
+        write_poly(self, values, out)
+
+    def write(self, values: Sequence[Any], out: Encoder) -> None:
+        self.write_rows(values, self._dicts(values), out)
+
+    def _dicts(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
+        """The fields of `values`, all exactly of this class."""
+        if self.plan.extract is not None:
+            return self.plan.extract(values)
+        if dict in self.exact:
+            return values
+        return list(map(get_dict, values)) if self.pydantic else _plain_dicts(values)
+
+    def write_rows(self, values: Sequence[Any], dicts: Sequence[dict[str, Any]], out: Encoder) -> None:
+        """Append a STRUCT of `values` whose fields stand in `dicts`."""
+        fields = self.plan.fields
+        names = [name for name, _ in fields]
+        missing: dict[str, set[int]] = {}
+        try:
+            columns = kernels.columns_of(dicts, names)
+        except KeyError:
+            columns = [[row.get(name) for row in dicts] for name in names]
+            gaps = ((name, {i for i, row in enumerate(dicts) if name not in row}) for name in names)
+            missing = {name: rows for name, rows in gaps if rows}
+        node = out.open(Encoding.STRUCT, len(values))
+        columns.reverse()
+        for name, column in fields:
+            try:
+                column.encode(columns.pop(), out)
+            except EncodeError as problem:
+                raise trail.below(problem, name, trail.row_of(problem)) from None
+        out.entries[node][5] = self._write_rest(values, missing, out) if self.pydantic or missing else 0
+        out.close(node)
+
+    def _write_rest(self, values: Sequence[Any], missing: dict[str, set[int]], out: Encoder) -> int:
+        bits = 0
+        if self.pydantic:
+            sets = list(map(_sets, values))
+            full = len(self.plan.fields)
+            if set(map(len, sets)) != {full} or (self.plan.extra and set(map(frozenset, sets)) != {self.all_names}):
+                bits |= SETS
+                write_names(sets, out)
+        if missing:
+            bits |= MISSING
+            rows: list[set[str]] = [set() for _ in values]
+            for name, where in missing.items():
+                for row in where:
+                    rows[row].add(name)
+            write_names(rows, out)
+        if self.pydantic and self.plan.extra is not None:
+            extras = list(map(_extras, values))
+            if any(extras):
+                bits |= EXTRA
+                _named(self.plan.extra, extras, out)
+        if self.pydantic and self.plan.privates:
+            privates = list(map(_privates, values))
+            if any(private is not None for private in privates):
+                bits |= PRIVATE
+                _named(self.private_column, [private or {} for private in privates], out)
+        return bits
+
+    @property
+    def all_names(self) -> frozenset[str]:
+        """The names of all fields."""
+        return frozenset(name for name, _ in self.plan.fields)
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        if node.encoding == Encoding.POLY:
+            from .poly import open_poly
+
+            return open_poly(self, chunk, at, space, node)
+        from .structview import StructView
+
+        return StructView(self, chunk, at, space, node)
+
+    def describe(self) -> Any:
+        plan = self.plan
+        found: dict[str, Any] = {"struct": plan.name, "kind": plan.kind}
+        found["fields"] = [[name, column.describe()] for name, column in plan.fields]
+        if plan.privates:
+            found["privates"] = [[name, column.describe()] for name, column in plan.privates]
+        if plan.extra is not None:
+            found["extra"] = plan.extra.describe()
+        return found
+
+
+def write_names(sets: Sequence[Any], out: Encoder) -> None:
+    """Append one set of names a value: the distinct ones sorted within, in order of appearance, and codes."""
+    frozen = list(map(frozenset, sets))
+    known = list(dict.fromkeys(frozen))
+    names = [tuple(sorted(one)) for one in known]
+    if len(known) == 1:
+        node = out.open(Encoding.CONSTANT, len(frozen))
+        NAMES.encode(names, out)
+    else:
+        node = out.open(Encoding.DICTIONARY, len(frozen))
+        data = kernels.codes(frozen, known)
+        out.leaf(Encoding.INT, len(frozen), data, width=len(data) // len(frozen))
+        NAMES.encode(names, out)
+    out.close(node)
+
+
+def _named(column: Column, values: Sequence[Any], out: Encoder) -> None:
+    try:
+        column.encode(values, out)
+    except EncodeError as problem:
+        raise trail.at(problem, trail.row_of(problem)) from None
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    """The fields of a plain object or a proxy; a proxy gives `Unread` for what need not be read to be written again."""
+    fields_to_store = getattr(type(value), "_p_fields_to_store_", None)
+    found: dict[str, Any] = value.__dict__ if fields_to_store is None else fields_to_store(value)
+    return found
+
+
+def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:
+    return [value.__dict__ for value in values]
+
+
+# -- cycles ---------------------------------------------------------------------------------------------------------
+
+
+def _deep_error(values: Sequence[Any], name: str) -> EncodeError:
+    for row, value in enumerate(values):
+        path = find_cycle(value)
+        if path is not None:
+            message = "the object holds itself below; what is stored inline must be a tree"
+            problem: EncodeError = CyclicGraphError(message, model=name, path=path, value_type=type(value))
+            return trail.at(problem, row)
+    return EncodeError(f"nested deeper than {MAX_COLUMNS_DEEP} levels of columns", model=name)
+
+
+def find_cycle(root: Any) -> str | None:
+    """The path from `root` to the first value found that holds itself, through the second time it is met."""
+    stack: list[tuple[Any, str, Any]] = [(root, "", iter(_parts(root)))]
+    active = {id(root)}
+    done: set[int] = set()
+    while stack:
+        value, _, parts = stack[-1]
+        step, part = next(parts, (None, None))
+        if step is None:
+            stack.pop()
+            active.discard(id(value))
+            done.add(id(value))
+            continue
+        if id(part) in active:
+            return _joined([*(taken for _, taken, _ in stack), step])
+        if id(part) not in done:
+            found = _parts(part)
+            if found:
+                active.add(id(part))
+                stack.append((part, step, iter(found)))
+    return None
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, str | bytes | bytearray | int | float | type) or value is None:
+        return []
+    if isinstance(value, dict):
+        return [(f"[{key!r}]", part) for key, part in value.items()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [(f"[{i}]", part) for i, part in enumerate(value)]
+    return list(getattr(value, "__dict__", {}).items())
+
+
+def _joined(steps: list[str]) -> str:
+    path = ""
+    for step in steps:
+        path += step if not path or step.startswith("[") else f".{step}"
+    return path

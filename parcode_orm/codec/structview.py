@@ -1,0 +1,153 @@
+"""Rows of a struct: lazily a field at a time, or plain objects in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from ..errors import FieldNotStored
+from ..format.chunk import Chunk
+from ..format.layout import Node
+from .base import Column, Getter, Space, View
+from .physical import accessor, child_nodes, open_child
+from .struct import EXTRA, MISSING, NAMES, PRIVATE, SETS
+
+if TYPE_CHECKING:
+    from .struct import StructColumn
+
+
+class StructView(View):
+    """Rows of a struct node. Children are opened when first asked for; `getters` holds those of the fields touched."""
+
+    __slots__ = (
+        "cls",
+        "space",
+        "column",
+        "getters",
+        "chunk",
+        "at",
+        "bits",
+        "live",
+        "_places",
+        "_views",
+        "_missing",
+        "_rest",
+    )
+
+    def __init__(self, column: StructColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+        fields = column.plan.fields
+        self.count = node.count
+        self.bits = node.param
+        if self.bits >> 4:
+            raise chunk.error(at, f"a struct with unknown parts ({self.bits:#x})")
+        children = child_nodes(chunk, at, len(fields) + self.bits.bit_count())
+        self.cls = column.plan.cls
+        self.space = space
+        self.column = column
+        self.chunk = chunk
+        self.at = at
+        self.getters: dict[str, Getter] = {}
+        self.live: dict[int, ref[Any]] = {}  # proxies of these rows that somebody may hold
+        self._places = {name: (child, one) for (name, one), child in zip(fields, children, strict=False)}
+        self._views: dict[str, View] = {}
+        parts = (bit for bit in (SETS, MISSING, EXTRA, PRIVATE) if self.bits & bit)
+        self._rest: dict[int, Any] = dict(zip(parts, children[len(fields) :], strict=True))
+
+    @property
+    def direct(self) -> Getter | None:
+        """What `get` does for a Model's rows."""
+        return partial(self.space.proxy, self) if self.column.plan.kind == "model" else None
+
+    def field(self, name: str) -> View:
+        """The view of the field's column."""
+        view = self._views.get(name)
+        if view is None:
+            at, column = self._places[name]
+            view = self._views[name] = open_child(column, self.chunk, at, self.space, self.count)
+        return view
+
+    def getter(self, name: str) -> Getter:
+        """A callable from row to value, lazy flavour; raises `FieldNotStored` for a row without the field."""
+        get = accessor(self.field(name))
+        if self.bits & MISSING:
+            get = self._careful(name, get)
+        self.getters[name] = get
+        return get
+
+    def _careful(self, name: str, get: Getter) -> Getter:
+        missing = self._part(MISSING, NAMES)
+        rows = missing.get
+
+        def careful(row: int) -> Any:
+            if name in rows(row):
+                raise FieldNotStored(name)
+            return get(row)
+
+        return careful
+
+    def _part(self, bit: int, column: Column) -> Any:
+        part = self._rest[bit]
+        if isinstance(part, int):
+            part = self._rest[bit] = open_child(column, self.chunk, part, self.space, self.count)
+        return part
+
+    def fields_set(self, row: int) -> set[str] | None:
+        """The names of the fields that were set, None for all."""
+        return set(self._part(SETS, NAMES).get(row)) if self.bits & SETS else None
+
+    def extra(self, row: int) -> dict[str, Any] | None:
+        """Values beyond the fields, None without any."""
+        column = self.column.plan.extra
+        if not self.bits & EXTRA or column is None:
+            return None
+        found: dict[str, Any] | None = self._part(EXTRA, column).get(row)
+        return found
+
+    def private(self, row: int) -> dict[str, Any] | None:
+        """The private attributes that were set and stored."""
+        if not self.bits & PRIVATE or not self.column.plan.privates:
+            return None
+        found: dict[str, Any] = self._part(PRIVATE, self.column.private_column).get(row)
+        return found
+
+    def get(self, i: int) -> Any:
+        if self.column.plan.kind == "model":
+            return self.space.proxy(self, i)
+        if not self.column.lazy:
+            return self.read(i, i + 1)[0]
+        found = {}
+        for name in self._places:
+            try:
+                found[name] = (self.getters.get(name) or self.getter(name))(i)
+            except FieldNotStored:
+                continue
+        return self._build([found], i, i + 1)[0]
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        try:
+            columns = [self.field(name).read(start, stop) for name in self._places]
+        except RecursionError:
+            raise self.chunk.error(self.at, "nested too deeply to read") from None
+        dicts = self.column.builder.dicts(columns, stop - start)
+        if self.bits & MISSING:
+            for row, names in zip(dicts, self._part(MISSING, NAMES).read(start, stop), strict=True):
+                for name in names:
+                    row.pop(name, None)
+        return self._build(dicts, start, stop)
+
+    def _build(self, dicts: list[dict[str, Any]], start: int, stop: int) -> list[Any]:
+        plan = self.column.plan
+        sets: Any = None
+        extras: Any = None
+        privates: Any = None
+        if self.bits:
+            if self.bits & SETS:
+                sets = list(map(set, self._part(SETS, NAMES).read(start, stop)))
+            if self.bits & EXTRA and plan.extra is not None:
+                extras = self._part(EXTRA, plan.extra).read(start, stop)
+            if self.bits & PRIVATE and plan.privates:
+                privates = self._part(PRIVATE, self.column.private_column).read(start, stop)
+        built: Sequence[Any] = self.column.builder.objects(dicts, sets, extras, privates)
+        return list(built) if not isinstance(built, list) else built

@@ -1,0 +1,197 @@
+"""Columns whose values have places or kinds: fixed tuples, and unions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import EncodeError
+from ..format.chunk import Chunk, Encoder
+from ..format.layout import Encoding, Node
+from . import trail
+from .base import Column, Space, View
+from .containers import Factory, is_lazy
+from .physical import Physical, child_nodes, open_child, read_numbers, write_codes
+
+
+class TupleColumn(Physical):
+    """Tuples with a type for each place, and named tuples: a STRUCT whose children stand by position."""
+
+    __slots__ = ("items", "factory", "name", "expected")
+    encodings = frozenset({Encoding.STRUCT})
+    exact = frozenset({tuple})
+
+    def __init__(self, items: Sequence[Column], factory: Factory = tuple, name: str = "tuple") -> None:
+        self.items = list(items)
+        self.factory = factory
+        self.name = name
+        self.expected = f"{name} of {len(self.items)} items"
+
+    @property
+    def lazy(self) -> bool:
+        return any(map(is_lazy, self.items))
+
+    def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        if not all(issubclass(t, tuple) for t in types):
+            raise trail.first_misfit(values, (tuple,), self.expected)
+        self.write(values, out)
+
+    def write(self, values: Sequence[Any], out: Encoder) -> None:
+        size = len(self.items)
+        for row, value in enumerate(values if set(map(len, values)) != {size} else ()):
+            if len(value) != size:
+                raise trail.misfit(values, row, self.expected)
+        node = out.open(Encoding.STRUCT, len(values))
+        for place, (item, column) in enumerate(zip(self.items, zip(*values, strict=True), strict=True)):
+            try:
+                item.encode(column, out)
+            except EncodeError as problem:
+                raise trail.below(problem, f"[{place}]", trail.row_of(problem)) from None
+        out.close(node)
+
+    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        children = child_nodes(chunk, at, len(self.items))
+        if node.param:
+            raise chunk.error(at, "a tuple with parts that only models have")
+        views = [
+            open_child(item, chunk, child, space, node.count) for item, child in zip(self.items, children, strict=True)
+        ]
+        return TupleView(views, self, node.count)
+
+    def describe(self) -> Any:
+        return {self.name: [item.describe() for item in self.items], "fixed": True}
+
+
+class TupleView(View):
+    """Tuples put together from the views of their places."""
+
+    __slots__ = ("items", "column")
+
+    def __init__(self, items: list[View], column: TupleColumn, count: int) -> None:
+        self.count = count
+        self.items = items
+        self.column = column
+
+    def get(self, i: int) -> Any:
+        return self.column.factory([item.get(i) for item in self.items])
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        factory = self.column.factory
+        if not self.items:
+            return [factory([]) for _ in range(start, stop)]
+        rows = zip(*[item.read(start, stop) for item in self.items], strict=True)
+        return list(rows) if factory is tuple else list(map(factory, rows))
+
+
+class UnionColumn(Physical):
+    """Values of one of several columns: the first whose `accept` takes the value."""
+
+    __slots__ = ("arms", "expected")
+    encodings = frozenset({Encoding.UNION})
+
+    def __init__(self, arms: Sequence[tuple[Callable[[Any], bool], Column]]) -> None:
+        self.arms = list(arms)
+        self.expected = "a value of one of the union's types"
+
+    @property
+    def lazy(self) -> bool:
+        return any(is_lazy(column) for _, column in self.arms)
+
+    def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        accepts = [accept for accept, _ in self.arms]
+        rows: list[list[int]] = [[] for _ in accepts]
+        tags, positions = [], []
+        for row, value in enumerate(values):
+            tag = next((tag for tag, accept in enumerate(accepts) if accept(value)), -1)
+            if tag < 0:
+                raise trail.misfit(values, row, self.expected)
+            tags.append(tag)
+            positions.append(len(rows[tag]))
+            rows[tag].append(row)
+        columns = [column for _, column in self.arms]
+        write_arms(out, Encoding.UNION, values, tags, positions, list(zip(columns, rows, strict=True)))
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        # An arm may take None, so it is only written apart when none does.
+        if values and any(value is None for value in values) and any(accept(None) for accept, _ in self.arms):
+            self.odd(values, set(), out)
+        else:
+            super().encode(values, out)
+
+    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        tags, positions, *arms = child_nodes(chunk, at, 2 + len(self.arms))
+        views = [
+            open_child(column, chunk, arm, space, chunk.nodes[arm].count)
+            for (_, column), arm in zip(self.arms, arms, strict=True)
+        ]
+        return open_arms(chunk, at, node, tags, positions, views)
+
+    def describe(self) -> Any:
+        return {"union": [column.describe() for _, column in self.arms]}
+
+
+def write_arms(
+    out: Encoder,
+    encoding: Encoding,
+    values: Sequence[Any],
+    tags: list[int],
+    positions: list[int],
+    arms: Sequence[tuple[Column, list[int]]],
+    head: Callable[[], None] | None = None,
+) -> None:
+    """Append tags, positions and arms; `arms` gives for each its column and the rows of `values` that it holds."""
+    node = out.open(encoding, len(values))
+    if head is not None:
+        head()
+    write_codes(tags, out)
+    write_codes(positions, out)
+    for column, rows in arms:
+        try:
+            column.encode([values[row] for row in rows], out)
+        except EncodeError as problem:
+            wanted = trail.row_of(problem)
+            raise trail.at(problem, rows[wanted] if wanted < len(rows) else 0) from None
+    out.close(node)
+
+
+def open_arms(chunk: Chunk, at: int, node: Node, tags: int, positions: int, views: Sequence[View]) -> ArmsView:
+    """View tags and positions over arms; every value must stand in its arm."""
+    numbers = read_numbers(chunk, tags, node.count), read_numbers(chunk, positions, node.count)
+    if sum(arm.count for arm in views) != node.count:
+        raise chunk.error(at, "the arms hold more or fewer values than there are rows")
+    return ArmsView(*numbers, views, chunk, at)
+
+
+class ArmsView(View):
+    """Values that stand in one of several views; positions count up within each."""
+
+    __slots__ = ("tags", "positions", "arms", "chunk", "at")
+
+    def __init__(self, tags: memoryview, positions: memoryview, arms: Sequence[View], chunk: Chunk, at: int) -> None:
+        self.count = len(tags)
+        self.tags = tags
+        self.positions = positions
+        self.arms = arms
+        self.chunk = chunk
+        self.at = at
+
+    def get(self, i: int) -> Any:
+        tag, position = self.tags[i], self.positions[i]
+        if tag >= len(self.arms) or position >= self.arms[tag].count:
+            raise self.chunk.error(self.at, f"value {i} is {position} of arm {tag}")
+        return self.arms[tag].get(position)
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        tags, positions = self.tags[start:stop].tolist(), self.positions[start:stop].tolist()
+        ends: dict[int, list[int]] = {}  # positions count up, so an arm's values here are one slice
+        for tag, position in zip(tags, positions, strict=True):
+            end = ends.setdefault(tag, [position, position])
+            if end[1] != position:
+                raise self.chunk.error(self.at, f"positions of arm {tag} do not count up")
+            end[1] = position + 1
+        following = {}
+        for tag, (a, b) in ends.items():
+            if tag >= len(self.arms) or b > self.arms[tag].count:
+                raise self.chunk.error(self.at, f"values up to {b} of arm {tag}")
+            following[tag] = iter(self.arms[tag].read(a, b)).__next__
+        return [following[tag]() for tag in tags]

@@ -1,0 +1,129 @@
+"""Columns around a column: values that may be None, and values stored as those of another type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import EncodeError, ParcodeError
+from ..format.chunk import Chunk, Encoder
+from ..format.layout import Encoding
+from . import trail
+from .base import Column, Space, View
+from .physical import Physical, open_optional, write_optional
+
+
+class OptionalColumn(Column):
+    """`T | None`. Without a None the inner column stands alone."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Column) -> None:
+        self.inner = inner
+
+    @property
+    def lazy(self) -> bool:
+        return bool(getattr(self.inner, "lazy", False))
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        present = [value for value in values if value is not None]
+        if len(present) < len(values):
+            write_optional(self.inner, values, out, present)
+        else:
+            self.inner.encode(values, out)
+
+    def view(self, chunk: Chunk, at: int, space: Space) -> View:
+        node = chunk.nodes[at]
+        if node.encoding == Encoding.OPTIONAL:
+            return open_optional(self.inner, chunk, at, space, node)
+        return self.inner.view(chunk, at, space)
+
+    def describe(self) -> Any:
+        return {"optional": self.inner.describe()}
+
+
+class ConvertColumn(Physical):
+    """Values of `types`, stored as what `to_stored` makes of them in bulk; `from_stored` goes back."""
+
+    __slots__ = ("inner", "name", "types", "to_stored", "from_stored", "expected")
+
+    def __init__(
+        self,
+        inner: Column,
+        name: str,
+        types: tuple[type, ...],
+        to_stored: Callable[[list[Any]], list[Any]],
+        from_stored: Callable[[list[Any]], list[Any]],
+    ) -> None:
+        self.inner = inner
+        self.name = name
+        self.types = types
+        self.to_stored = to_stored
+        self.from_stored = from_stored
+        self.expected = name
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        if not values:
+            out.leaf(Encoding.EMPTY, 0)
+            return
+        types = set(map(type, values))
+        if type(None) in types and type(None) not in self.types:
+            write_optional(self, values, out)
+            return
+        if not types.issubset(self.types) and not all(issubclass(t, self.types) for t in types):
+            raise trail.first_misfit(values, self.types, self.expected)
+        self.inner.encode(self._stored(values), out)
+
+    def _stored(self, values: Sequence[Any]) -> list[Any]:
+        try:
+            return self.to_stored(list(values))
+        except ParcodeError:
+            raise
+        except Exception:
+            pass
+        for row, value in enumerate(values):  # once more, one by one, to find which it was
+            try:
+                self.to_stored([value])
+            except Exception as problem:
+                message = f"cannot be stored as {self.name}: {problem}"
+                raise trail.at(EncodeError(message, value_type=type(value)), row) from problem
+        raise EncodeError(f"cannot be stored as {self.name}")
+
+    def view(self, chunk: Chunk, at: int, space: Space) -> View:
+        node = chunk.nodes[at]
+        if node.encoding == Encoding.OPTIONAL and type(None) not in self.types:
+            return open_optional(self, chunk, at, space, node)
+        return ConvertView(self.inner.view(chunk, at, space), self, chunk, at)
+
+    def describe(self) -> Any:
+        return {"convert": self.name, "stored": self.inner.describe()}
+
+
+class ConvertView(View):
+    """Values made from those of `inner`."""
+
+    __slots__ = ("inner", "column", "chunk", "at")
+
+    def __init__(self, inner: View, column: ConvertColumn, chunk: Chunk, at: int) -> None:
+        self.count = inner.count
+        self.inner = inner
+        self.column = column
+        self.chunk = chunk
+        self.at = at
+
+    def get(self, i: int) -> Any:
+        return self._convert([self.inner.get(i)])[0]
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        return self._convert(self.inner.read(start, stop))
+
+    def _convert(self, stored: list[Any]) -> list[Any]:
+        try:
+            values = self.column.from_stored(stored)
+        except ParcodeError:
+            raise
+        except Exception as problem:
+            raise self.chunk.error(self.at, f"not a stored {self.column.name}: {problem}") from problem
+        if len(values) != len(stored):
+            raise self.chunk.error(self.at, f"{len(values)} values of {self.column.name} from {len(stored)}")
+        return values
