@@ -1,0 +1,1 @@
+"""What a user holds while reading: lazy models, lists and maps."""

@@ -1,0 +1,116 @@
+"""Assigning to fields of a lazy model without reading the others.
+
+Pydantic writes through `model.__dict__`, which on a lazy model reads all fields. The handlers here stand in for
+Pydantic's in the `__pydantic_setattr_handlers__` of the generated class, so a user's own `__setattr__` still comes
+first.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from parcode_orm.lazy.state import get_dict, load_all, set_dict, touch
+
+__all__ = ["lazy_handler", "read_dict", "write_dict"]
+
+Handler = Callable[[Any, str, Any], None]
+
+
+class _Assignment:
+    """One running `validate_assignment`: the core reads the dictionary once before it validates, and writes it once."""
+
+    __slots__ = ("proxy", "read", "written")
+
+    def __init__(self, proxy: Any) -> None:
+        self.proxy = proxy
+        self.read = self.written = False
+
+
+_running: contextvars.ContextVar[_Assignment | None] = contextvars.ContextVar("parcode_assignment", default=None)
+
+
+def read_dict(proxy: Any) -> dict[str, Any]:
+    """What `proxy.__dict__` is: all fields, but for the core at the start of an assignment those decoded so far."""
+    running = _running.get()
+    if running is not None and running.proxy is proxy and not running.read:
+        running.read = True
+        return get_dict(proxy)
+    return load_all(proxy)
+
+
+def write_dict(proxy: Any, values: dict[str, Any]) -> None:
+    """What assigning `proxy.__dict__` does."""
+    running = _running.get()
+    if running is not None and running.proxy is proxy and not running.written:
+        # `values` began as a copy: a field that was decoded since then must stay.
+        running.written = True
+        get_dict(proxy).update(values)
+    else:
+        set_dict(proxy, values)
+
+
+def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
+    """The handler for `name` on lazy objects of `cls`, where Pydantic's for plain ones is `plain`."""
+    attribute = getattr(cls, name, None)
+    if isinstance(attribute, cached_property):
+        return _set_cached
+    if isinstance(attribute, property):
+        return plain
+    if name.startswith("_"):
+        return _touching(plain)
+    if cls.model_config.get("validate_assignment"):
+        partial = name in cls.__pydantic_fields__ and not _validators_see_others(cls)
+        return _set_validated if partial else _touching(plain)
+    return _set_field if name in cls.__pydantic_fields__ else _touching(plain)
+
+
+def _set_field(proxy: Any, name: str, value: Any) -> None:
+    get_dict(proxy)[name] = value
+    proxy.__pydantic_fields_set__.add(name)
+    touch(proxy)
+
+
+def _set_cached(proxy: Any, name: str, value: Any) -> None:
+    get_dict(proxy)[name] = value
+
+
+def _set_validated(proxy: Any, name: str, value: Any) -> None:
+    token = _running.set(_Assignment(proxy))
+    try:
+        proxy.__pydantic_validator__.validate_assignment(proxy, name, value)
+    finally:
+        _running.reset(token)
+        touch(proxy)  # an "after" validator that fails leaves the value assigned, as on a plain model
+
+
+def _touching(plain: Handler) -> Handler:
+    def handler(proxy: Any, name: str, value: Any) -> None:
+        plain(proxy, name, value)
+        touch(proxy)
+
+    return handler
+
+
+def _validators_see_others(cls: type[Any]) -> bool:
+    """Whether a validator is handed the other fields' values, instead of asking the object for those it needs."""
+    decorators = cls.__pydantic_decorators__
+    if any(each.info.mode != "after" for each in decorators.model_validators.values()):
+        return True
+    return decorators.root_validators or _takes_info(cls.__pydantic_core_schema__, cls)
+
+
+def _takes_info(schema: Any, cls: type[Any]) -> bool:
+    """Whether a function in the core schema of `cls` takes a ValidationInfo; nested models have one of their own."""
+    if isinstance(schema, list):
+        return any(_takes_info(each, cls) for each in schema)
+    if not isinstance(schema, dict):
+        return False
+    if schema.get("type") == "model" and schema.get("cls") is not cls:
+        return False
+    function = schema.get("function")
+    if isinstance(function, dict) and function.get("type") == "with-info":
+        return True
+    return any(_takes_info(each, cls) for key, each in schema.items() if key not in ("metadata", "serialization"))

@@ -1,0 +1,220 @@
+"""`LazyBase`: what generated lazy classes have in place of, and before, the methods of the user's model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
+from parcode_orm.lazy.state import (
+    MISSING,
+    WithoutFields,
+    field_value,
+    fill_slot,
+    first_read,
+    get_dict,
+    get_state,
+    set_state,
+    touch,
+)
+from parcode_orm.model.plain import LazyModel, deep_plain, new_plain
+
+__all__ = ["LazyBase", "UNLESS_OVERRIDDEN", "getattr_for", "to_plain"]
+
+_LAZY_SLOTS = frozenset({"__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"})
+
+
+class LazyBase(LazyModel):
+    """First base of every generated class; the user's model is the second.
+
+    Methods that a user's model may well define itself are not here but in `UNLESS_OVERRIDDEN`.
+    """
+
+    __slots__ = ()
+
+    _p_model_: ClassVar[type[Any]]  # the plain class
+    _p_names_: ClassVar[dict[str, Any]]  # its fields, in order
+    _p_compare_: ClassVar[tuple[str, ...]]  # its fields, those stored apart last
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """The user's own hook is for classes that the user defines."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """``type(proxy)(...)`` in a method of the user's makes a plain object."""
+        return cls._p_model_(*args, **kwargs)
+
+    @classmethod
+    def model_construct(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls._p_model_.model_construct(*args, **kwargs)
+
+    __dict__ = property(read_dict, write_dict)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[Any]:
+        return type(self)._p_model_
+
+    def _setattr_handler(self, name: str, value: Any) -> Any:
+        plain = super()._setattr_handler(name, value)  # type: ignore[misc]
+        if plain is None:  # it was set directly: an extra value
+            touch(self)
+            return None
+        return lazy_handler(type(self)._p_model_, name, plain)
+
+    def __delattr__(self, name: str) -> None:
+        is_field = name in type(self)._p_names_
+        if is_field:
+            getattr(self, name)
+        super().__delattr__(name)
+        if is_field:
+            view, row = get_state(self)
+            if isinstance(view, WithoutFields):
+                set_state(self, (WithoutFields(view.view, view.dropped | {name}), row))
+            else:
+                set_state(self, (WithoutFields(view, frozenset({name})), row))
+        touch(self)
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """As on the plain model: the very set, which may be changed."""
+        touch(self)
+        fields_set: set[str] = getattr(self, "__pydantic_fields_set__")  # noqa: B009  # a slot of the model's
+        return fields_set
+
+    def _p_fields_to_store_(self) -> dict[str, Any]:
+        """The fields in order, for the codec: large values that nobody has read are left unread."""
+        view, row = get_state(self)
+        here = get_dict(self)
+        found = {}
+        for name in type(self)._p_names_:
+            value = here.get(name, MISSING)
+            if value is MISSING and not isinstance(view, WithoutFields):
+                unread = getattr(view.field(name), "unread", None)
+                if unread is not None:
+                    value = unread(row) or MISSING
+            if value is MISSING:
+                value = field_value(self, name)
+            if value is not MISSING:
+                found[name] = value
+        return found
+
+    def __copy__(self) -> Any:
+        return copy.copy(to_plain(self))
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
+        return copy.deepcopy(to_plain(self), memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return to_plain(self).__reduce_ex__(protocol)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
+        skip = frozenset(update or ()) if type(self)._p_model_.model_copy is BaseModel.model_copy else frozenset()
+        return to_plain(self, skip).model_copy(update=update, deep=deep)
+
+    def model_load(self) -> Any:
+        view, row = get_state(self)
+        read = getattr(view, "read", None)
+        if read is not None and _is_untouched(self) and not isinstance(view, WithoutFields):
+            return read(row, row + 1)[0]
+        return deep_plain(self)
+
+
+def getattr_for(cls: type[Any]) -> Any:
+    """`__getattr__` of the lazy class of `cls`: called for names that neither the object nor its class has."""
+    names = frozenset(cls.__pydantic_fields__)
+
+    def __getattr__(self: Any, name: str) -> Any:
+        if name in names:
+            return first_read(self, name)
+        if name in _LAZY_SLOTS:
+            return fill_slot(self, name)
+        if cls.model_config.get("extra") == "allow":
+            self.__pydantic_extra__  # noqa: B018  # the model's __getattr__ asks the bare slot
+        return cls.__getattr__(self, name)
+
+    return __getattr__
+
+
+def to_plain(proxy: Any, skip: frozenset[str] = frozenset()) -> Any:
+    """A plain object holding the very values of `proxy`, lazy handles included.
+
+    All fields are read, but for those in `skip`: None stands in their place.
+    """
+    if skip:
+        values = {}
+        for name in type(proxy)._p_names_:
+            value = None if name in skip else field_value(proxy, name)
+            if value is not MISSING:
+                values[name] = value
+        for name, value in get_dict(proxy).items():
+            values.setdefault(name, value)
+    else:
+        values = dict(read_dict(proxy))
+    extra, private = proxy.__pydantic_extra__, proxy.__pydantic_private__
+    return new_plain(
+        type(proxy)._p_model_,
+        values,
+        set(proxy.__pydantic_fields_set__),
+        None if extra is None else dict(extra),
+        None if private is None else dict(private),
+    )
+
+
+def _is_untouched(proxy: Any) -> bool:
+    """Whether nothing of `proxy` was decoded or assigned: its row alone says what it is."""
+    if get_dict(proxy):
+        return False
+    for name in _LAZY_SLOTS:
+        try:
+            BaseModel.__dict__[name].__get__(proxy)
+        except AttributeError:
+            continue
+        return False
+    return True
+
+
+def _eq(self: Any, other: Any) -> Any:
+    """`BaseModel.__eq__`, field by field, ending at the first difference."""
+    if self is other:
+        return True
+    if not isinstance(other, BaseModel):
+        return NotImplemented
+    mine, theirs = type(self)._p_model_, other.__class__
+    if (mine.__pydantic_generic_metadata__["origin"] or mine) is not (
+        theirs.__pydantic_generic_metadata__["origin"] or theirs
+    ):
+        return False
+    for name in type(self)._p_compare_:
+        left, right = field_value(self, name), field_value(other, name)
+        if left is not right and not left == right:
+            return False
+    return getattr(self, "__pydantic_private__", None) == getattr(other, "__pydantic_private__", None) and (
+        self.__pydantic_extra__ or {}
+    ) == (other.__pydantic_extra__ or {})
+
+
+def _repr_args(self: Any) -> Iterator[tuple[str, Any]]:
+    """`BaseModel.__repr_args__`, fields with ``repr=False`` being left unread."""
+    cls = type(self)._p_model_
+    computed = [(name, getattr(self, name)) for name, info in cls.__pydantic_computed_fields__.items() if info.repr]
+    for name, field in cls.__pydantic_fields__.items():
+        if field.repr:
+            value = field_value(self, name)
+            if value is not MISSING:
+                yield name, value if value is not self else self.__repr_recursion__(value)
+    yield from (self.__pydantic_extra__ or {}).items()
+    yield from computed
+
+
+def _dir(self: Any) -> list[str]:
+    return sorted({*type.__dir__(type(self)._p_model_), *type(self)._p_names_, *get_dict(self)})
+
+
+# name -> (what a model has that does not override it, what its lazy class gets)
+UNLESS_OVERRIDDEN: dict[str, tuple[Any, Any]] = {
+    "__eq__": (BaseModel.__eq__, _eq),
+    "__repr_args__": (BaseModel.__repr_args__, _repr_args),
+    "__dir__": (BaseModel.__dir__, _dir),
+}

@@ -1,0 +1,170 @@
+"""`LazyMap`: a stored dictionary, looked up key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
+from itertools import islice
+from typing import Any, ClassVar, Generic, TypeVar, overload
+
+from pydantic_core import SchemaSerializer
+from pydantic_core import core_schema as cs
+
+from ..errors import ReadOnlyError
+from ..model.plain import deep_plain
+from .list import SHOWN, SHOWN_WHOLE
+from .rows import PairRows
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+
+
+def _dump(value: LazyMap[Any, Any], handler: Callable[[Any], Any]) -> Any:
+    return handler(value.load())
+
+
+class _Values(ValuesView[V]):
+    """The values, read a row group at a time."""
+
+    __slots__ = ()
+    _mapping: LazyMap[Any, V]
+
+    def __iter__(self) -> Iterator[V]:
+        return self._mapping._scan()
+
+
+class _Items(ItemsView[K, V]):
+    """The pairs, read a row group at a time."""
+
+    __slots__ = ()
+    _mapping: LazyMap[K, V]
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        return zip(self._mapping, self._mapping._scan(), strict=True)
+
+
+class LazyMap(MutableMapping[K, V], Generic[K, V]):
+    """A stored dictionary. `[key]`, `get` and `in` read one index shard and one row; iterating, a row group at a time.
+
+    In a writable session it changes as a dictionary does, and `commit` stores the change; in a read-only one changing
+    it raises `ReadOnlyError`. `load()` gives a plain dictionary that is no longer part of the session.
+    """
+
+    __slots__ = ("__weakref__", "replaced", "rows")
+    _p_lazy_: ClassVar[bool] = True
+    __hash__ = None  # type: ignore[assignment]
+    __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
+        cs.any_schema(serialization=cs.wrap_serializer_function_ser_schema(_dump, schema=cs.dict_schema()))
+    )
+
+    def __init__(self, rows: PairRows) -> None:
+        self.rows = rows
+        self.replaced: dict[K, V] | None = None  # the whole dictionary, from the first change on
+
+    @property
+    def location(self) -> tuple[int, ...]:
+        """Where the stored rows lie: two collections at one location are the same stored value."""
+        return self.rows.location
+
+    def _changing(self) -> dict[K, V]:
+        if self.replaced is None:
+            if not self.rows.space.writable:
+                raise ReadOnlyError("this map was opened read-only: open the file with Session(path) to change it")
+            self.replaced = dict(self.items())
+        return self.replaced
+
+    def _scan(self) -> Iterator[V]:
+        if self.replaced is not None:
+            return iter(self.replaced.values())
+        return self.rows.scan(0, len(self.rows))
+
+    def __len__(self) -> int:
+        return len(self.rows if self.replaced is None else self.replaced)
+
+    def __getitem__(self, key: K) -> V:
+        if self.replaced is not None:
+            return self.replaced[key]
+        value: V = self.rows.find(key)
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        return self.rows.has(key) if self.replaced is None else key in self.replaced
+
+    @overload
+    def get(self, key: K, /) -> V | None: ...
+    @overload
+    def get(self, key: K, /, default: V) -> V: ...
+    @overload
+    def get(self, key: K, /, default: D) -> V | D: ...
+    def get(self, key: K, /, default: Any = None) -> Any:
+        """The value of `key`, or `default`."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self._changing()[key] = value
+
+    def __delitem__(self, key: K) -> None:
+        del self._changing()[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return self.rows.keys() if self.replaced is None else iter(self.replaced)
+
+    def __reversed__(self) -> Iterator[K]:
+        return reversed(list(self))
+
+    def values(self) -> ValuesView[V]:
+        """A view of the values."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[K, V]:
+        """A view of the pairs."""
+        return _Items(self)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, dict | LazyMap):
+            return NotImplemented
+        if len(self) != len(other):
+            return False
+        missing = object()
+        for key, value in self.items():
+            theirs = other.get(key, missing)
+            if theirs is missing or not (value is theirs or value == theirs):
+                return False
+        return True
+
+    def __or__(self, other: Any) -> dict[Any, Any]:
+        if not isinstance(other, dict | LazyMap):
+            return NotImplemented
+        return {**dict(self.items()), **dict(other.items())}
+
+    def __ror__(self, other: Any) -> dict[Any, Any]:
+        return {**other, **dict(self.items())} if isinstance(other, dict) else NotImplemented
+
+    def __ior__(self, other: Any) -> LazyMap[K, V]:
+        self.update(other)
+        return self
+
+    def copy(self) -> dict[K, V]:
+        """A plain dictionary of the same values, as `dict.copy`."""
+        return dict(self.items())
+
+    def load(self) -> dict[K, V]:
+        """A plain copy of the whole dictionary, without ties to the session."""
+        if self.replaced is not None:
+            return deep_plain(self.replaced)
+        return dict(zip(self.rows.keys(), self.rows.read(0, len(self.rows)), strict=True))
+
+    def __reduce__(self) -> tuple[type[dict[K, V]], tuple[dict[K, V]]]:
+        return dict, (self.load(),)
+
+    def __repr__(self) -> str:
+        """As a dictionary's up to 100 pairs; of more, the first ten and how many follow."""
+        if len(self) <= SHOWN_WHOLE:
+            return repr(dict(self.items()))
+        shown = ", ".join(f"{key!r}: {value!r}" for key, value in islice(self.items(), SHOWN))
+        return f"{{{shown}, <{len(self) - SHOWN} more>}}"

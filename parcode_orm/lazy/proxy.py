@@ -1,0 +1,211 @@
+"""Lazy models: instances of a class generated from the user's, which decode a field when it is first read.
+
+`lazy_class` generates the class, `make_proxy` an instance over a row; `become_lazy` and `become_plain` change an object
+in place.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NoReturn
+
+from parcode_orm.codec.marks import find_mark, is_lazy_collection
+from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
+from parcode_orm.lazy.serialize import proxy_serializer
+from parcode_orm.lazy.state import MISSING, first_read, forget, get_dict, get_state, load_all, set_dict, set_state
+from parcode_orm.model.base import Model
+from parcode_orm.model.plain import LazyModel
+
+__all__ = [
+    "become_lazy", "become_plain", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
+    "proxy_maker", "proxy_state", "to_plain",
+]  # fmt: skip
+
+# From CPython 3.12 on, an attribute that lies in the instance's own dictionary and that no class defines is read in
+# 8 ns, and one with a descriptor on the class in 35. Before, descriptors make for the cheaper first read.
+_DESCRIPTORS = sys.version_info < (3, 12)
+
+# A dictionary and no attribute of the model: attributes of classes with a metaclass `__getattr__` cost 100 ns.
+_lazy_classes: dict[type[Any], type[Any]] = {}
+
+_new = object.__new__
+_set_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
+_del_state: Callable[[Any], None] = Model.__dict__["_p_state"].__delete__
+_building = threading.RLock()
+
+
+def is_proxy(obj: object) -> bool:
+    """Whether `obj` is a lazy model."""
+    return isinstance(obj, LazyModel)
+
+
+def is_lazy(obj: object) -> bool:
+    """Whether `obj` is a lazy model, or a `LazyList` or `LazyMap`."""
+    return isinstance(obj, LazyModel) or is_lazy_collection(obj)
+
+
+def make_proxy(view: Any, row: int) -> Any:
+    """A new lazy object of `view.cls` over the row `row` of the struct view; nothing is read."""
+    proxy = _new(_lazy_classes.get(view.cls) or lazy_class(view.cls))
+    set_state(proxy, (view, row))
+    if not _DESCRIPTORS:
+        set_dict(proxy, {})
+    return proxy
+
+
+def proxy_maker(view: Any) -> Callable[[int], Any]:
+    """`make_proxy` for many rows of one struct view: a function of the row."""
+    lazy = lazy_class(view.cls)
+
+    def make(row: int) -> Any:
+        proxy = _new(lazy)
+        set_state(proxy, (view, row))
+        if not _DESCRIPTORS:
+            set_dict(proxy, {})
+        return proxy
+
+    return make
+
+
+def proxy_state(proxy: Any) -> tuple[Any, int]:
+    """(struct view, row) of a lazy model."""
+    return get_state(proxy)
+
+
+def decoded(proxy: Any) -> dict[str, Any]:
+    """The real instance dictionary: fields decoded or assigned so far, and cached properties. Not a copy."""
+    return get_dict(proxy)
+
+
+def become_lazy(obj: Any, view: Any, row: int) -> None:
+    """Make a plain object lazy in place (or move a lazy one to another row).
+
+    The values it holds stay, as if they had been read; taking one out of `decoded(obj)` lets it be read anew.
+    """
+    lazy = lazy_class(view.cls)
+    if obj.__class__ is not view.cls:
+        raise TypeError(f"a {obj.__class__.__qualname__} cannot stand for a row of {view.cls.__qualname__}")
+    set_state(obj, (view, row))
+    if not is_proxy(obj):
+        set_dict(obj, dict(get_dict(obj)))
+        _set_class(obj, lazy)
+
+
+def become_plain(proxy: Any) -> None:
+    """Make a lazy object plain in place: all of its fields are read, lazy values in them stay as they are."""
+    load_all(proxy)
+    for slot in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
+        getattr(proxy, slot)
+    _set_class(proxy, type(proxy)._p_model_)
+    _del_state(proxy)
+
+
+def lazy_class(cls: type[Any]) -> type[Any]:
+    """The class of lazy objects of the model `cls`: a subclass that adds no slot, generated once."""
+    if issubclass(cls, LazyModel):
+        return cls
+    found = _lazy_classes.get(cls)
+    if found is None:
+        with _building:
+            found = _lazy_classes.get(cls)
+            if found is None:
+                found = _lazy_classes[cls] = _generate(cls)
+    return found
+
+
+def _generate(cls: type[Any]) -> type[Any]:
+    if not issubclass(cls, Model):
+        raise TypeError(f"{cls.__qualname__} is not a parcode_orm.Model")
+    if not cls.__pydantic_complete__:
+        cls.model_rebuild()
+    fields = cls.__pydantic_fields__
+    namespace: dict[str, Any] = {
+        "__slots__": (),
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        "__getattr__": getattr_for(cls),
+        "__hash__": cls.__hash__,
+        "__pydantic_serializer__": proxy_serializer(cls),
+        "__pydantic_setattr_handlers__": {},
+        "_p_model_": cls,
+        "_p_names_": dict.fromkeys(fields),
+        "_p_compare_": tuple(sorted(fields, key=lambda name: find_mark(fields[name].metadata) is not None)),
+    }
+    for name, (plain, lazy) in UNLESS_OVERRIDDEN.items():
+        if getattr(cls, name) is plain:
+            namespace[name] = lazy
+    namespace.update(_descriptors(cls))
+    # Not through the metaclass: Pydantic would collect the fields anew.
+    return type.__new__(type(cls), cls.__name__, (LazyBase, cls), namespace)
+
+
+def _descriptors(cls: type[Any]) -> dict[str, Any]:
+    """Descriptors for fields, where needed, and for cached properties, which else would go through `__dict__`."""
+    attributes: dict[str, Any] = {}
+    for each in reversed(cls.__mro__):
+        attributes.update(each.__dict__)
+    found: dict[str, Any] = {}
+    for name, field in cls.__pydantic_fields__.items():
+        if field.deprecation_message is not None:
+            found[name] = _DeprecatedField(name, field.deprecation_message)
+        elif _DESCRIPTORS or name in attributes:
+            found[name] = _LazyField(name)
+    for name, value in attributes.items():
+        if isinstance(value, cached_property) and name not in found:
+            found[name] = _LazyCached(value)
+    return found
+
+
+class _LazyField:
+    """Reads a field the first time; then the instance's dictionary comes before it."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, proxy: Any, owner: type[Any]) -> Any:
+        if proxy is None:
+            return getattr(owner._p_model_, self.name)
+        return first_read(proxy, self.name)
+
+
+class _DeprecatedField:
+    """Pydantic's descriptor for deprecated fields, without reading the others."""
+
+    __slots__ = ("message", "name")
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name = name
+        self.message = message
+
+    def __get__(self, proxy: Any, owner: type[Any]) -> Any:
+        if proxy is None:
+            return getattr(owner._p_model_, self.name)
+        warnings.warn(self.message, DeprecationWarning, stacklevel=2)
+        value = get_dict(proxy).get(self.name, MISSING)
+        return first_read(proxy, self.name) if value is MISSING else value
+
+    def __set__(self, proxy: Any, value: Any) -> NoReturn:
+        raise AttributeError(self.name)  # a data descriptor comes before the dictionary; models assign past it
+
+
+class _LazyCached:
+    """`functools.cached_property` into the real dictionary: through `__dict__` it would read all fields."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain: cached_property[Any]) -> None:
+        self.plain = plain
+
+    def __get__(self, proxy: Any, owner: type[Any]) -> Any:
+        if proxy is None:
+            return self.plain
+        value = self.plain.func(proxy)
+        get_dict(proxy)[self.plain.attrname or self.plain.func.__name__] = value
+        return value

@@ -1,0 +1,194 @@
+"""What a lazy model is made of: its slots, and the reading that fills them.
+
+A lazy model is an instance of a class generated from the user's (`lazy.proxy`). Its slot `_p_state` holds
+(struct view, row); its instance dictionary holds what was decoded or assigned. `__dict__` as Python code sees it is a
+property that reads all fields, so everything here goes to the real one through the slot descriptors.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from parcode_orm.errors import DecodeError, FieldNotStored
+from parcode_orm.model.base import Model
+from parcode_orm.model.plain import LazyModel
+
+__all__ = [
+    "MISSING", "RowSpace", "StructView", "WithoutFields", "field_value", "fill_slot", "first_read", "forget",
+    "get_dict", "get_state", "load_all", "set_dict", "set_state", "touch",
+]  # fmt: skip
+
+
+class RowSpace(Protocol):
+    """The part of a reading context that lazy models use."""
+
+    @property
+    def writable(self) -> bool: ...
+    def pin(self, proxy: Any, /) -> None: ...
+
+
+class StructView(Protocol):
+    """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row lacks its field."""
+
+    getters: dict[str, Callable[[int], Any]]
+
+    @property
+    def cls(self) -> type[Any]: ...
+    @property
+    def space(self) -> RowSpace: ...
+    def getter(self, name: str, /) -> Callable[[int], Any]: ...
+    def fields_set(self, row: int, /) -> Iterable[str] | None: ...
+    def extra(self, row: int, /) -> dict[str, Any] | None: ...
+    def private(self, row: int, /) -> dict[str, Any] | None: ...
+
+
+MISSING: Any = object()
+
+get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
+set_dict: Callable[[Any, dict[str, Any]], None] = BaseModel.__dict__["__dict__"].__set__
+get_state: Callable[[Any], tuple[Any, int]] = Model.__dict__["_p_state"].__get__
+set_state: Callable[[Any, tuple[Any, int]], None] = Model.__dict__["_p_state"].__set__
+
+_SLOTS = {
+    name: BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+}
+# A value of one of these types cannot change in place: handing it out does not oblige the session to keep the proxy.
+_IMMUTABLE = frozenset({int, str, float, bool, bytes, type(None), complex})
+_filling = threading.RLock()
+
+
+def touch(proxy: Any) -> None:
+    """Have a writable session keep `proxy` alive until its next commit: it was, or may yet be, changed."""
+    space = get_state(proxy)[0].space
+    if space.writable:
+        space.pin(proxy)
+
+
+def first_read(proxy: Any, name: str) -> Any:
+    """Decode the field `name` of `proxy` and remember it; AttributeError where the row was stored without it."""
+    view, row = get_state(proxy)
+    try:
+        getter = view.getters.get(name) or view.getter(name)
+        value = getter(row)
+    except FieldNotStored:
+        raise AttributeError(f"{view.cls.__name__!r} object has no attribute {name!r}") from None
+    except AttributeError as error:
+        raise _decode_error(view, name) from error
+    # Two threads may decode at once; the first to get here decides which object both see, now and later.
+    value = get_dict(proxy).setdefault(name, value)
+    if type(value) not in _IMMUTABLE and view.space.writable:
+        view.space.pin(proxy)
+    return value
+
+
+def field_value(obj: Any, name: str) -> Any:
+    """The field `name` of a plain or lazy model, no other field being read; MISSING where it has none."""
+    if not isinstance(obj, LazyModel):
+        return obj.__dict__.get(name, MISSING)
+    value = get_dict(obj).get(name, MISSING)
+    if value is MISSING:
+        try:
+            return first_read(obj, name)
+        except AttributeError:
+            return MISSING
+    return value
+
+
+def load_all(proxy: Any) -> dict[str, Any]:
+    """The real dictionary of `proxy` with every field in it, in field order; then cached properties and the like."""
+    names = type(proxy)._p_names_
+    values = get_dict(proxy)
+    if len(values) < len(names) or any(name not in values for name in names):
+        for name in names:
+            field_value(proxy, name)
+    present = [name for name in names if name in values]
+    if list(values)[: len(present)] != present:
+        # All fields are decoded by now, so a thread still holding the former dictionary finds the same objects in it.
+        ordered = {name: values[name] for name in present}
+        ordered.update(values)
+        set_dict(proxy, ordered)
+        return ordered
+    return values
+
+
+def fill_slot(proxy: Any, name: str) -> Any:
+    """Decode one of Pydantic's own slots, left unset until it is asked for; returns its value."""
+    with _filling:
+        slot = _SLOTS[name]
+        try:
+            return slot.__get__(proxy)
+        except AttributeError:
+            pass
+        view, row = get_state(proxy)
+        try:
+            value = _decode_slot(view, row, name)
+        except AttributeError as error:
+            raise _decode_error(view, name) from error
+        slot.__set__(proxy, value)
+    if value and name != "__pydantic_fields_set__":
+        touch(proxy)
+    return value
+
+
+def forget(proxy: Any) -> None:
+    """Let everything of `proxy` be read anew: what was decoded or assigned is dropped, and deleted fields come back."""
+    view, row = get_state(proxy)
+    if isinstance(view, WithoutFields):
+        set_state(proxy, (view.view, row))
+    set_dict(proxy, {})
+    for slot in _SLOTS.values():
+        try:
+            slot.__delete__(proxy)
+        except AttributeError:
+            continue
+
+
+def _decode_slot(view: Any, row: int, name: str) -> Any:
+    cls = view.cls
+    if name == "__pydantic_fields_set__":
+        stored = view.fields_set(row)
+        return set(cls.__pydantic_fields__) if stored is None else set(stored)
+    if name == "__pydantic_extra__":
+        return (view.extra(row) or {}) if cls.model_config.get("extra") == "allow" else None
+    if not cls.__private_attributes__:
+        return None
+    stored = view.private(row) or {}
+    private = {}
+    for attribute, info in cls.__private_attributes__.items():
+        if attribute in stored:
+            private[attribute] = stored[attribute]
+        elif not hasattr(info, "__get__"):
+            default = info.get_default()
+            if default is not PydanticUndefined:
+                private[attribute] = default
+    return private
+
+
+def _decode_error(view: Any, name: str) -> DecodeError:
+    return DecodeError(
+        f"{view.cls.__qualname__}.{name}: AttributeError while the stored value was being read; its cause is above. It "
+        "is not passed on as it is, for then the field would seem to be missing"
+    )
+
+
+class WithoutFields:
+    """A struct view that some fields were deleted from (``del proxy.field``): `dropped` names them."""
+
+    def __init__(self, view: Any, dropped: frozenset[str]) -> None:
+        self.view = view
+        self.dropped = dropped
+        self.getters: dict[str, Callable[[int], Any]] = {}
+
+    def getter(self, name: str) -> Callable[[int], Any]:
+        if name in self.dropped:
+            raise FieldNotStored(name)
+        getter: Callable[[int], Any] = self.view.getter(name)
+        return getter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.view, name)

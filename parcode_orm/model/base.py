@@ -1,0 +1,75 @@
+"""`Model`: the Pydantic base class whose instances can be stored."""
+
+from __future__ import annotations
+
+from typing import Any, Self, cast
+
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, PrivateAttr
+from pydantic._internal._model_construction import ModelMetaclass
+from pydantic_core import CoreSchema
+from pydantic_core import core_schema as cs
+from typing_extensions import dataclass_transform
+
+from parcode_orm.codec.marks import building, marks_last
+from parcode_orm.model.fields import Chunk, ShardedMap
+from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
+
+__all__ = ["Model", "ModelMeta"]
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap))
+class ModelMeta(ModelMetaclass):
+    """Pydantic's metaclass, for which our markers are field specifiers and lazy classes do not exist."""
+
+    def __subclasses__(cls) -> list[Any]:
+        found: list[Any] = super().__subclasses__()
+        return [each for each in found if not issubclass(each, LazyModel)]
+
+
+# Above the class: defining `Model` itself already calls its hooks.
+def _serialize_exactly(value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
+    return handler(shallow_plain(value) if isinstance(value, LazyModel) else value)
+
+
+def _is_storable_class(cls: type[BaseModel]) -> bool:
+    """False for `Model` itself and for a generic model that still has parameters: nothing of them is ever stored."""
+    if cls.__pydantic_generic_metadata__["parameters"]:
+        return False
+    return any(isinstance(base, ModelMeta) for base in cls.__mro__[1:])
+
+
+class Model(BaseModel, metaclass=ModelMeta):
+    """A Pydantic model that can be stored in a Parcode file.
+
+    It validates, dumps, copies, pickles and compares as a `BaseModel`. A field whose type cannot be stored raises
+    `UnsupportedTypeError` when the class is defined.
+    """
+
+    # `_p_state` is set on lazy objects alone: (struct view, row). Classes generated for lazy objects add no slot, so
+    # that a plain object becomes lazy in place by assigning its class.
+    __slots__ = ("__weakref__", "_p_state")
+
+    def model_load(self) -> Self:
+        """A deep copy that holds no lazy object: lists, dicts and models in it are plain, and not tracked."""
+        return deep_plain(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        marks_last(cls)
+        with building(cls):
+            schema = handler(source)
+        if any(getattr(base, "__pydantic_fields__", None) for base in cls.__mro__[1:]):
+            # In Union[Base, Derived] the serializer asks for exact classes first, and the class of a lazy Derived is
+            # neither: it would be dumped as a Base.
+            model = cast(dict[str, Any], handler.resolve_ref_schema(schema))
+            if model["type"] == "model" and "serialization" not in model:
+                model["serialization"] = cs.wrap_serializer_function_ser_schema(_serialize_exactly)
+        return schema
+
+    @classmethod
+    def __pydantic_on_complete__(cls) -> None:
+        super().__pydantic_on_complete__()
+        if _is_storable_class(cls):
+            from parcode_orm.codec.compile import struct_for
+
+            struct_for(cls)

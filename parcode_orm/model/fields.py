@@ -1,0 +1,118 @@
+"""`Chunk` and `ShardedMap`: field markers, written as a field's default or inside `Annotated[...]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from pydantic import AliasChoices, AliasPath, Field
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from parcode_orm.codec.marks import Mark
+
+if TYPE_CHECKING:
+    import warnings
+
+    import annotated_types
+    from pydantic.types import Discriminator
+
+__all__ = ["Chunk", "FieldOptions", "ShardedMap", "marked_field"]
+
+
+class FieldOptions(TypedDict, total=False):
+    """What `pydantic.Field` takes besides the options that type checkers read; all of it is handed on unchanged."""
+
+    alias_priority: int | None
+    validation_alias: str | AliasPath | AliasChoices | None
+    serialization_alias: str | None
+    title: str | None
+    field_title_generator: Callable[[str, FieldInfo], str] | None
+    description: str | None
+    examples: list[Any] | None
+    exclude: bool | None
+    exclude_if: Callable[[Any], bool] | None
+    discriminator: str | Discriminator | None
+    deprecated: warnings.deprecated | str | bool | None  # type: ignore[name-defined, unused-ignore]
+    json_schema_extra: dict[str, Any] | Callable[[dict[str, Any]], None] | None
+    frozen: bool | None
+    validate_default: bool | None
+    repr: bool
+    pattern: str | re.Pattern[str] | None
+    strict: bool | None
+    coerce_numbers_to_str: bool | None
+    gt: annotated_types.SupportsGt | None
+    ge: annotated_types.SupportsGe | None
+    lt: annotated_types.SupportsLt | None
+    le: annotated_types.SupportsLe | None
+    multiple_of: float | None
+    allow_inf_nan: bool | None
+    max_digits: int | None
+    decimal_places: int | None
+    min_length: int | None
+    max_length: int | None
+    union_mode: Literal["smart", "left_to_right"]
+    fail_fast: bool | None
+
+
+def Chunk(
+    default: Any = PydanticUndefined,
+    *,
+    default_factory: Callable[[], Any] | Callable[[dict[str, Any]], Any] | None = None,
+    alias: str | None = None,
+    init: bool | None = None,
+    kw_only: bool | None = None,
+    compression: str | None = None,
+    **options: Unpack[FieldOptions],
+) -> Any:
+    """A field stored in a chunk of its own, read when it is touched.
+
+    A list is read as a `LazyList`, a nested model as a lazy proxy, other values whole. `compression` is None, "lz4",
+    "zstd", "auto" or a registered name; everything else is as in `pydantic.Field`. Raises `UnsupportedTypeError`
+    when the class is defined, if it is no `Model` or the marker is buried inside a type.
+    """
+    return marked_field(
+        Mark("chunk", compression),
+        default,
+        default_factory=default_factory,
+        alias=alias,
+        init=init,
+        kw_only=kw_only,
+        **options,
+    )
+
+
+def ShardedMap(
+    default: Any = PydanticUndefined,
+    *,
+    default_factory: Callable[[], Any] | Callable[[dict[str, Any]], Any] | None = None,
+    alias: str | None = None,
+    init: bool | None = None,
+    kw_only: bool | None = None,
+    compression: str | None = None,
+    **options: Unpack[FieldOptions],
+) -> Any:
+    """A dictionary whose keys are found through a hash index, one at a time; it is read as a `LazyMap`.
+
+    `compression` is None, "lz4", "zstd", "auto" or a registered name; everything else is as in `pydantic.Field`.
+    Raises `UnsupportedTypeError` when the class is defined, if the field is no dictionary.
+    """
+    return marked_field(
+        Mark("map", compression),
+        default,
+        default_factory=default_factory,
+        alias=alias,
+        init=init,
+        kw_only=kw_only,
+        **options,
+    )
+
+
+def marked_field(mark: Mark, default: Any, **options: Any) -> Any:
+    """`pydantic.Field(default, **options)` with `mark` in its metadata; options that are None are left out."""
+    given = {name: value for name, value in options.items() if value is not None}
+    info: FieldInfo = Field(default, **given)
+    # The mark goes last: constraints are for the plain value, which the mark lets lazies go round.
+    info.metadata = [*info.metadata, mark]
+    return info

@@ -1,0 +1,110 @@
+"""Plain copies of models, whether they are plain or lazy: `shallow_plain` and `deep_plain`.
+
+Nothing here knows how lazy objects work. `obj.__dict__` of a lazy model gives all fields, `obj.__class__` its plain
+class; lazy collections have `load()`.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+
+from parcode_orm.codec.marks import is_lazy_collection
+
+__all__ = ["LazyModel", "deep_plain", "new_plain", "shallow_plain"]
+
+T = TypeVar("T")
+
+
+class LazyModel:
+    """What the class of every lazy model derives from, and no other class.
+
+    Known down here because asking ``isinstance(obj, LazyModel)`` is ten times faster than looking for an attribute that
+    a model's class lacks: that ends in the metaclass's `__getattr__`.
+    """
+
+    __slots__ = ()
+
+
+_set_dict = BaseModel.__dict__["__dict__"].__set__
+_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
+_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
+
+_ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
+
+
+def new_plain(
+    cls: type[Any],
+    fields: dict[str, Any],
+    fields_set: set[str],
+    extra: dict[str, Any] | None,
+    private: dict[str, Any] | None,
+) -> Any:
+    """An instance of the plain class `cls` made of these parts, without validation; the parts are not copied."""
+    new = object.__new__(cls)
+    _set_dict(new, fields)
+    _set_fields_set(new, fields_set)
+    _set_extra(new, extra)
+    _set_private(new, private)
+    return new
+
+
+def shallow_plain(obj: Any) -> Any:
+    """A plain model that holds the very values of `obj`, lazy handles included. All fields are read."""
+    extra, private = obj.__pydantic_extra__, obj.__pydantic_private__
+    return new_plain(
+        obj.__class__,
+        dict(obj.__dict__),
+        set(obj.__pydantic_fields_set__),
+        None if extra is None else dict(extra),
+        None if private is None else dict(private),
+    )
+
+
+def deep_plain(value: T) -> T:
+    """A deep copy of `value` without any lazy object in it. An object that occurs twice occurs twice in the copy."""
+    return cast(T, _copy(value, {}))
+
+
+def _copy(value: Any, memo: dict[int, Any]) -> Any:
+    cls = type(value)
+    if cls in _ATOMIC:
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    if is_lazy_collection(value):
+        new = value.load()
+    elif isinstance(value, BaseModel):
+        return _copy_model(value, memo)
+    elif cls is list:
+        memo[id(value)] = new = []
+        new.extend(_copy(item, memo) for item in value)
+        return new
+    elif cls is dict:
+        memo[id(value)] = new = {}
+        new.update((_copy(k, memo), _copy(v, memo)) for k, v in value.items())
+        return new
+    elif cls in (tuple, set, frozenset):
+        new = cls(_copy(item, memo) for item in value)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        new = cls._make(_copy(item, memo) for item in value)
+    else:
+        return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
+    memo[id(value)] = new
+    memo.setdefault(id(memo), []).append(value)  # an object freed too early would lend its id to another
+    return new
+
+
+def _copy_model(obj: Any, memo: dict[int, Any]) -> Any:
+    new = object.__new__(obj.__class__)
+    memo[id(obj)] = new
+    memo.setdefault(id(memo), []).append(obj)
+    _set_dict(new, {name: _copy(item, memo) for name, item in obj.__dict__.items()})
+    _set_fields_set(new, set(obj.__pydantic_fields_set__))
+    extra, private = obj.__pydantic_extra__, obj.__pydantic_private__
+    _set_extra(new, None if extra is None else {name: _copy(item, memo) for name, item in extra.items()})
+    _set_private(new, None if private is None else {name: _copy(item, memo) for name, item in private.items()})
+    return new

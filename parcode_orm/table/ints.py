@@ -1,0 +1,34 @@
+"""Columns of unsigned numbers in the tree's and the index's own chunks."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from ..format.chunk import Chunk, Encoder
+from ..format.layout import Encoding
+
+_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+
+
+def put_ints(out: Encoder, values: Sequence[int]) -> None:
+    """Append an INT node at the smallest width that fits `values` (0 <= value < 2**64)."""
+    top = max(values, default=0)
+    width = 1 if top < 1 << 8 else 2 if top < 1 << 16 else 4 if top < 1 << 32 else 8
+    out.leaf(Encoding.INT, len(values), memoryview(array(_CODES[width], values)).cast("B"), width=width)
+
+
+def get_ints(chunk: Chunk, at: int, count: int) -> Sequence[int]:
+    """The `count` numbers of the INT node `at`, as a view of the chunk.
+
+    Raises:
+        CorruptionError: the node is of another encoding, width or count.
+    """
+    node = chunk.nodes[at] if at < len(chunk.nodes) else None
+    if node is None or node.encoding != Encoding.INT or node.width not in _CODES or node.flags & 1:
+        raise chunk.error(at, "expected a column of unsigned numbers")
+    data = chunk.buffer(at)
+    if node.count != count or len(data) != count * node.width:
+        raise chunk.error(at, f"expected {count} numbers of {node.width} bytes, found {len(data)} bytes")
+    numbers: Sequence[int] = data.cast(_CODES[node.width])  # type: ignore[call-overload]
+    return numbers
