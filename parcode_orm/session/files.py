@@ -1,0 +1,117 @@
+"""Whole objects to files, bytes and writers, and back, without a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, BinaryIO, Literal, TypeVar
+from uuid import UUID
+
+from ..codec.bulk import gc_paused
+from ..codec.compile import struct_for
+from ..format.catalog import CatalogData
+from ..model.base import Model
+from ..storage.files import stream_writer
+from ..storage.mapped import Source
+from ..storage.pipeline import Pipeline
+from ..storage.writer import save_path, whole_bytes, write_whole
+from ..table.writer import TableSink
+from .roots import Root, root_name, root_table, write_roots
+from .space import FileSpace
+
+M = TypeVar("M", bound=Model)
+
+
+def _build(obj: Model, compression: str | None) -> Callable[[Pipeline], CatalogData]:
+    if not isinstance(obj, Model):
+        raise TypeError(f"an instance of parcode_orm.Model is stored, not {type(obj).__qualname__}")
+    root = Root(root_name(obj.__class__), obj, struct_for(obj.__class__))
+    return lambda pipeline: write_roots(TableSink(pipeline, compression), [root], None)
+
+
+def _identity(uuid: UUID | None, time_ns: int | None) -> dict[str, Any]:
+    return {
+        "uuid": None if uuid is None else uuid.bytes,
+        "clock": None if time_ns is None else lambda: time_ns,
+    }
+
+
+def save(
+    path: str | os.PathLike[str],
+    obj: Model,
+    *,
+    compression: str | None = None,
+    workers: int | None = None,
+    durability: Literal["full", "fast"] = "full",
+    uuid: UUID | None = None,
+    time_ns: int | None = None,
+) -> None:
+    """Write `obj` as the one root of a new file that takes the place of `path` at once; open readers keep the old one.
+
+    Args:
+        path: where to; what is there stays as it is if anything fails.
+        obj: the root; streams in its marked fields are read as they are written.
+        compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
+        workers: threads that compress and checksum; 0 starts none, `None` chooses.
+        durability: `"full"` returns when the file is on the disk, `"fast"` earlier.
+        uuid, time_ns: the file's identity and the time of its commit, where equal input is to give equal files.
+
+    Raises:
+        EncodeError: a value does not fit its field; the message names the path to it.
+        LockedError: a session is committing to the file.
+        StorageError: the disk is full, the directory is missing, the path is no file.
+    """
+    build = _build(obj, compression)
+    save_path(path, build, durability=durability, workers=workers, compression=compression, **_identity(uuid, time_ns))
+
+
+def dumps(
+    obj: Model,
+    *,
+    compression: str | None = None,
+    workers: int | None = None,
+    uuid: UUID | None = None,
+    time_ns: int | None = None,
+) -> bytes:
+    """The bytes of the file that `save` would write."""
+    build = _build(obj, compression)
+    return whole_bytes(build, workers=workers, compression=compression, **_identity(uuid, time_ns))
+
+
+def write(
+    file: Any,
+    obj: Model,
+    *,
+    compression: str | None = None,
+    workers: int | None = None,
+    uuid: UUID | None = None,
+    time_ns: int | None = None,
+) -> None:
+    """Write the file that `save` would write to a binary writer: a file object, pipe, socket or gzip file.
+
+    Nothing is sought, flushed or closed. Arguments as for `save`; raises what `file.write` raises, an `OSError` as
+    `StorageError`.
+    """
+    build = _build(obj, compression)
+    write_whole(stream_writer(file), build, workers=workers, compression=compression, **_identity(uuid, time_ns))
+
+
+def load(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, cls: type[M]) -> M:
+    """The root of type `cls`, whole: plain objects without ties to the file. Nothing is validated again.
+
+    Raises:
+        NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
+        NoResultFound: it holds no such root; SchemaMismatchError: one of another definition of the class.
+    """
+    source = Source.open(path)
+    try:
+        with gc_paused():
+            obj: M = root_table(FileSpace(source, writable=False), root_name(cls), struct_for(cls)).read()[0]
+            return obj
+    finally:
+        source.close()
+
+
+def loads(data: bytes | bytearray | memoryview, cls: type[M]) -> M:
+    """The root of type `cls` in the bytes that `dumps` gave; as `load`."""
+    return load(data, cls)

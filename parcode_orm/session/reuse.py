@@ -1,0 +1,48 @@
+"""What a commit need not write again: lazy collections whose table lies in the very file that is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..codec.boundary import Unread
+from ..codec.containers import ListColumn, MapColumn
+from ..codec.schema import short_fingerprint
+from ..format.chunk import Ticket
+from ..format.layout import Reference
+from ..lazy.list import LazyList
+from ..lazy.map import LazyMap
+from ..lazy.rows import TableRows
+from ..storage.mapped import Source
+from ..table.writer import Reuse, TableSink
+from .space import FileSpace
+from .update import update_table
+
+
+def _file_of(space: Any) -> Any:
+    return (space.source.identity, space.source.uuid) if isinstance(space, FileSpace) else None
+
+
+def reuse_from(source: Source) -> Reuse:
+    """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are updated first."""
+
+    here = (source.identity, source.uuid)
+
+    def reuse(sink: TableSink, value: Any, column: Any) -> Ticket | Reference | None:
+        if isinstance(value, Unread):
+            return value.ref if value.column is column and _file_of(value.space) == here else None
+        if not isinstance(value, LazyList | LazyMap) or value.replaced is not None:
+            return None
+        rows = value.rows
+        if not isinstance(rows, TableRows):
+            return None
+        table = rows.table
+        if _file_of(rows.space) != here:
+            return None
+        shape = column.shape
+        if isinstance(shape, MapColumn):
+            fits = table.fingerprint == short_fingerprint(shape.key, shape.value)
+        else:
+            fits = isinstance(shape, ListColumn) and table.fingerprint == short_fingerprint(shape.item)
+        return update_table(sink, table, column.compression) if fits else None
+
+    return reuse

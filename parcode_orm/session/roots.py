@@ -1,0 +1,143 @@
+"""Roots: tables of one row, named by their type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ..codec.schema import canonical_schema, differences
+from ..codec.stream import is_stream
+from ..codec.struct import StructColumn
+from ..errors import NoResultFound, SchemaMismatchError
+from ..format.catalog import CatalogData
+from ..format.checksum import checksum, fingerprint
+from ..format.layout import Encoding, Kind, Reference
+from ..lazy.proxy import decoded, is_proxy, proxy_state
+from ..model.base import Model
+from ..table.reader import Table
+from ..table.writer import TableSink
+from .digest import UnreadStream, root_digests
+from .reuse import reuse_from
+from .space import FileSpace
+from .tracking import proxy_changed
+
+
+@dataclass(slots=True)
+class Root:
+    """An object attached to a session, and the column that stores it."""
+
+    name: str
+    obj: Any
+    column: StructColumn
+
+
+def root_name(cls: type[Any]) -> str:
+    """The name a root is stored under: its class's, without the module, so that a class may move."""
+    name: str = cls.__name__
+    return name
+
+
+def root_table(space: FileSpace, name: str, column: StructColumn) -> Table:
+    """The table of the root `name`, which has one row.
+
+    Raises:
+        NoResultFound: the file holds no such root.
+        SchemaMismatchError: it was written with another definition of the class.
+    """
+    roots = space.source.catalog.roots
+    if name not in roots:
+        there = ", ".join(sorted(roots)) or "no root"
+        raise NoResultFound(f"no root of type {name}: the file holds {there}")
+    table = Table(space, space.source.catalog.root(name), column)
+    if table.rows != 1:
+        raise space.chunk(table.ref).error(0, f"a root has one row, not {table.rows}")
+    try:
+        table.at(0)
+    except SchemaMismatchError as problem:
+        raise _mismatch(space, name, table, column) from problem
+    return table
+
+
+def read_root(space: FileSpace, name: str, column: StructColumn) -> Any:
+    """The lazy proxy of the root `name`."""
+    group, place = root_table(space, name, column).at(0)
+    return group.items.get(place)
+
+
+def _mismatch(space: FileSpace, name: str, table: Table, column: StructColumn) -> SchemaMismatchError:
+    group = table.tree.at(0)[0].group
+    assert isinstance(group, Reference)
+    written_with = space.chunk(group).fingerprint
+    current = canonical_schema(column)
+    for name_of_schema in space.source.catalog.schemas:
+        stored = bytes(space.chunk(space.source.catalog.schema(name_of_schema)).buffer(0))
+        if checksum(stored) == written_with:
+            found = differences(msgspec.json.decode(stored), msgspec.json.decode(current))
+            break
+    else:
+        found = ["the schema it was written with is not in the file"]
+    return SchemaMismatchError(
+        f"the root {name} was written with another definition of the class ({'; '.join(found)}): read it with that "
+        "definition, or store a new root in its place"
+    )
+
+
+def root_changed(root: Root, space: FileSpace | None, compression: str | None) -> bool:
+    """Whether the root must be written again."""
+    if space is None or root.name not in space.source.catalog.roots:
+        return True
+    if is_proxy(root.obj) and proxy_state(root.obj)[0].space is space and not proxy_changed(root.obj):
+        return False
+    stored = space.source.catalog.root(root.name)
+    reuse = reuse_from(space.source)
+    try:
+        new, old = root_digests(root.column, root.obj, stored, space.source, compression, reuse)
+    except UnreadStream:
+        return True
+    return new != old
+
+
+def write_roots(sink: TableSink, roots: Iterable[Root], base: CatalogData | None) -> CatalogData:
+    """Write the tables of `roots` and return the catalog that names them, beside what `base` has already."""
+    catalog = CatalogData() if base is None else deepcopy(base)
+    for root in roots:
+        schema = canonical_schema(root.column)
+        name = fingerprint(schema)
+        if name not in catalog.schemas:
+            out = sink.encoder(Kind.SCHEMA)
+            out.leaf(Encoding.RAW, 1, schema)
+            catalog.schemas[name] = sink.submit(out)
+        catalog.roots[root.name] = sink.list_table(root.column, [root.obj], None)
+    return catalog
+
+
+def attach_streams(obj: Any, stored: Any) -> None:
+    """Put the lazy collections of `stored`, the committed form of `obj`, in place of the streams that were written."""
+    if isinstance(obj, list | tuple):
+        for item, other in zip(obj, stored, strict=True):
+            attach_streams(item, other)
+    elif isinstance(obj, dict):
+        for key, item in obj.items():
+            attach_streams(item, stored[key])
+    elif isinstance(obj, Model):
+        fields = decoded(obj)
+        for name, value in list(fields.items()):
+            if is_stream(type(value)):
+                fields[name] = getattr(stored, name)
+            elif isinstance(value, Model | list | tuple | dict) and holds_stream(value):
+                attach_streams(value, getattr(stored, name))
+
+
+def holds_stream(value: Any) -> bool:
+    """Whether a stream stands somewhere in a model, list or dictionary; lazy collections are not entered."""
+    if isinstance(value, Model):
+        return any(map(holds_stream, decoded(value).values()))
+    if isinstance(value, dict):
+        return any(map(holds_stream, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(holds_stream, value))
+    return is_stream(type(value))

@@ -1,0 +1,107 @@
+"""A user's file as mypy and pyright see it.
+
+It is checked, not run: "type: ignore" speaks to mypy and "pyright: ignore" to pyright, and each must be needed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, TypeVar, assert_type
+
+from pydantic import Field
+
+import parcode_orm
+from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, lazy
+from parcode_orm.session import open as open_session
+
+
+class WorldSettings(Model):
+    difficulty: int
+    history: list[str] = Chunk()
+
+
+class Player(Model):
+    level: int
+    inventory: list[int] = Chunk(default_factory=list)
+    title: str | None = None
+    score: Annotated[float, Field(ge=0)] = 0.0
+
+    def promoted(self) -> Player:
+        return self.model_copy(update={"level": self.level + 1})
+
+
+class Veteran(Player):
+    medals: Annotated[list[str], Chunk(compression="zstd")]
+
+
+class GameWorld(Model):
+    id: int
+    name: str
+    settings: WorldSettings = Chunk()
+    terrain: bytes = Chunk(compression="lz4")
+    players: dict[str, Player] = ShardedMap(description="by name")
+
+
+T = TypeVar("T")
+
+
+class Box(Model, Generic[T]):
+    items: list[T] = Chunk()
+
+
+# The constructor knows the fields, which of them are required, and their types.
+settings = WorldSettings(difficulty=1, history=["founded"])
+hero = Player(level=1)
+world = GameWorld(id=1, name="a", settings=settings, terrain=b"", players={"Hero": hero})
+veteran = Veteran(level=2, medals=["gold"])
+box = Box[int](items=[1, 2])
+Player()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+Player(level="one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+WorldSettings(difficulty=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+Player(level=1, levle=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+# Fields have the types that they are declared with.
+assert_type(hero.level, int)
+assert_type(hero.title, str | None)
+assert_type(hero.promoted(), Player)
+assert_type(veteran.medals, list[str])
+assert_type(box.items, list[int])
+assert_type(world.settings.history, list[str])
+assert_type(world.players["Hero"].level, int)
+print(hero.levle)  # type: ignore[attr-defined]  # pyright: ignore
+hero.level = "two"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+
+# Whole objects.
+parcode_orm.save("world.par", world, compression="lz4", workers=0)
+assert_type(parcode_orm.load("world.par", GameWorld), GameWorld)
+assert_type(parcode_orm.dumps(world), bytes)
+assert_type(parcode_orm.loads(b"", GameWorld), GameWorld)
+parcode_orm.load("world.par")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+# Sessions and what they give.
+with Session("world.par") as session:
+    assert_type(session, Session)
+    session.add(world)
+    session.commit()
+    assert_type(session.root(GameWorld), GameWorld)
+    assert_type(session.root(GameWorld).players["Hero"], Player)
+    assert_type(session.stats.bytes_read, int)
+    session.root(GameWorld).players["Hero"].inventory.append(1)
+
+with open_session("world.par") as reader:
+    assert_type(reader, Session)
+    opened = reader.root(GameWorld)
+    opened.name.upper()
+
+assert_type(Session.open("world.par").root(GameWorld).settings.difficulty, int)
+
+# lazy() names the lazy type of a list or dictionary field.
+history = lazy(opened.settings.history)
+assert_type(history, LazyList[str])
+assert_type(history.load(), list[str])
+assert_type(history[0], str)
+assert_type(history[:2], list[str])
+players = lazy(opened.players)
+assert_type(players, LazyMap[str, Player])
+assert_type(players.load(), dict[str, Player])
+assert_type(players["Hero"], Player)
+assert_type(players.get("Hero"), Player | None)
