@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import errors
+from .codec.registry import register
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
 from .lazy.handles import lazy
@@ -25,6 +26,7 @@ __all__ = [
     "load",
     "loads",
     "open",
+    "register",
     "register_compression",
     "save",
     "write",

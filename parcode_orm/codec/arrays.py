@@ -23,10 +23,23 @@ _TEXT, _SHAPE, _BYTES = TextColumn(), ListColumn(IntColumn(), tuple, "tuple"), B
 
 
 def array_bytes(value: Any) -> Any:
-    """The array's content in C order, without a copy where it lies so already."""
+    """The array's content in C order, without a copy where it lies so already; zeros where fields leave gaps."""
     import numpy
 
+    if _has_gaps(value.dtype):  # they hold whatever was in memory before, and equal arrays give equal bytes
+        filled = numpy.zeros(value.shape, value.dtype)
+        filled[...] = value
+        value = filled
     return numpy.ascontiguousarray(value).reshape(-1).view(numpy.uint8).data if value.nbytes else b""
+
+
+def _has_gaps(dtype: Any) -> bool:
+    if dtype.subdtype is not None:
+        return _has_gaps(dtype.base)
+    if dtype.names is None:
+        return False
+    inner = [dtype.fields[name][0] for name in dtype.names]
+    return sum(each.itemsize for each in inner) != dtype.itemsize or any(map(_has_gaps, inner))
 
 
 def dtype_text(dtype: Any) -> str:
@@ -87,9 +100,7 @@ def array_from(data: memoryview, dtype: Any, shape: Sequence[int], *, writable: 
         raise ValueError("an impossible shape")
     if prod(shape) * dtype.itemsize != data.nbytes:
         raise ValueError(f"{data.nbytes} bytes for shape {tuple(shape)} of {dtype}")
-    if not data.nbytes:
-        return numpy.zeros(shape, dtype)
-    array = numpy.ndarray(tuple(shape), dtype, data)
+    array = numpy.ndarray(tuple(shape), dtype, data) if data.nbytes else numpy.zeros(shape, dtype)
     if writable:
         return array.copy()
     array.flags.writeable = False
@@ -112,6 +123,9 @@ class ArrayColumn(Physical):
         for row, value in enumerate(values):
             if not isinstance(value, numpy.ndarray) or isinstance(value, numpy.ma.MaskedArray):
                 raise trail.misfit(values, row, self.expected)
+            if type(value) not in (numpy.ndarray, numpy.memmap):
+                message = "a subclass of numpy.ndarray would come back as the base; store numpy.asarray(value)"
+                raise trail.at(EncodeError(message, value_type=type(value)), row)
             if value.dtype.hasobject:
                 problem = EncodeError(f"an array of {value.dtype} holds Python objects", value_type=type(value))
                 raise trail.at(problem, row)

@@ -8,17 +8,18 @@ from typing import Any
 from ..errors import EncodeError
 from ..format.chunk import Buffer
 
-TEXT, BYTES, ARRAY = b"s", b"b", b"a"
+TEXT, BYTES, BYTEARRAY, ARRAY = b"s", b"b", b"m", b"a"
 
 
 def blob_size(value: Any) -> int:
-    """Bytes of a value that could leave as a blob; 0 for any other."""
-    if isinstance(value, bytes | bytearray):
+    """Bytes of a value that could leave as a blob; 0 for any other, instances of subclasses among them."""
+    cls = type(value)
+    if cls is bytes or cls is bytearray:
         return len(value)
-    if isinstance(value, str):
+    if cls is str:
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.ndarray) and not value.dtype.hasobject:
+    if numpy is not None and cls in (numpy.ndarray, numpy.memmap) and not value.dtype.hasobject:
         return int(value.nbytes)
     return 0
 
@@ -26,7 +27,7 @@ def blob_size(value: Any) -> int:
 def to_blob(value: Any) -> tuple[Buffer, bytes]:
     """A large value's content and its meta."""
     if isinstance(value, bytes | bytearray):
-        return value, BYTES
+        return value, BYTES if isinstance(value, bytes) else BYTEARRAY
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass"), TEXT
     from .arrays import array_bytes, array_meta
@@ -41,6 +42,8 @@ def from_blob(data: memoryview, meta: bytes, *, writable: bool) -> Any:
     """The value of a blob; a `ValueError` says what is wrong with it. A `writable` array is a copy."""
     if meta == BYTES:
         return bytes(data)
+    if meta == BYTEARRAY:
+        return bytearray(data)
     if meta == TEXT:
         return str(data, "utf-8", "surrogatepass")
     if meta[:1] == ARRAY:

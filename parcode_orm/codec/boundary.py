@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder, Ticket
+from ..format.compression import check
 from ..format.layout import Encoding, Kind, Node, Reference
 from . import blobs, kernels, trail
 from .base import Column, Space, View
@@ -19,6 +20,7 @@ from .physical import Physical
 from .scalars import BoolColumn, FloatColumn, IntColumn
 from .stream import is_stream
 from .struct import StructColumn
+from .tuples import TupleColumn
 from .wrappers import OptionalColumn
 
 if TYPE_CHECKING:
@@ -109,6 +111,8 @@ class ChunkColumn(Physical):
         if out.sink is SCRATCH:
             out.leaf(Encoding.REFERENCE, len(values))
             return
+        if self.compression is not None:
+            check(self.compression)  # small values are not compressed, and would hide that there is no such method
         tickets, inside = self._part(values, out)
         if not tickets:
             self._reference(inside, out)
@@ -145,7 +149,7 @@ class ChunkColumn(Physical):
                     self._special(row, value, values, tickets, out)
         for row in self._large(values, tickets):
             value = values[row]
-            tickets[row] = out.sink.reuse(value, self) or self._leave(value, row, out)
+            tickets[row] = self._leave(value, row, out)
         return tickets, [v for row, v in enumerate(values) if row not in tickets] if tickets else values
 
     def _special(
@@ -158,7 +162,7 @@ class ChunkColumn(Physical):
             else:
                 tickets[row] = self._leave(value, row, out)
             return
-        ticket = out.sink.reuse(value, self)
+        ticket = self._reuse(value, row, out)
         if ticket is None and type(value) is Unread:
             values[row] = value = value.read()
             if not getattr(type(value), "_p_lazy_", False):
@@ -169,6 +173,18 @@ class ChunkColumn(Physical):
             tickets[row] = self._leave(value, row, out)
         else:
             values[row] = dict(value.items()) if hasattr(value, "items") else list(value)
+
+    def _reuse(self, value: Any, row: int, out: Encoder) -> Ticket | Reference | None:
+        try:
+            ticket: Ticket | Reference | None = out.sink.reuse(value, self)
+        except EncodeError as problem:
+            raise self._below(problem, row) from None
+        return ticket
+
+    def _below(self, problem: EncodeError, row: int) -> EncodeError:
+        """An error among the rows of a table, which is value `row` of this field; keys are in its path already."""
+        step = f"[{trail.row_of(problem)}]" if isinstance(self.shape, ListColumn) else ""
+        return trail.below(problem, step, row)
 
     def _leave(self, value: Any, row: int, out: Encoder) -> Ticket:
         sink, shape = out.sink, self.shape
@@ -182,8 +198,7 @@ class ChunkColumn(Physical):
                 data, meta = blobs.to_blob(value)
                 ticket = sink.blob(data, self.compression, meta)
         except EncodeError as problem:
-            step = f"[{trail.row_of(problem)}]" if isinstance(shape, ListColumn) else ""
-            raise trail.below(problem, step, row) from None
+            raise self._below(problem, row) from None
         return ticket
 
     def _large(self, values: Sequence[Any], tickets: dict[int, Any]) -> list[int]:
@@ -194,7 +209,7 @@ class ChunkColumn(Physical):
             kind = list if self.is_list else dict
             rows = [row for row in rows if isinstance(values[row], kind)]
             return self._large_collections(values, rows)
-        if isinstance(shape, StructColumn | ListColumn | MapColumn):
+        if isinstance(shape, StructColumn | ListColumn | MapColumn | TupleColumn):
             return []
         return [row for row in rows if blobs.blob_size(values[row]) >= LARGE]
 

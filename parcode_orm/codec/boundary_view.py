@@ -11,11 +11,26 @@ from .arrays import ArrayColumn
 from .base import Space, View
 from .boundary import Unread
 from .containers import ListColumn, ListView, MapColumn, MapView
+from .packed import PackedColumn
 from .physical import child_nodes, locate, open_child, read_numbers
 from .text import BytesColumn, TextColumn
+from .tuples import UnionColumn
+from .wrappers import ConvertColumn
 
 if TYPE_CHECKING:
     from .boundary import ChunkColumn
+
+
+_ALL = (blobs.BYTES, blobs.BYTEARRAY, blobs.TEXT, blobs.ARRAY)
+# The kinds of blobs that may be the value of a field, by its column.
+_BLOBS: dict[type, tuple[bytes, ...]] = {
+    BytesColumn: (blobs.BYTES, blobs.BYTEARRAY),
+    TextColumn: (blobs.TEXT,),
+    ArrayColumn: (blobs.ARRAY,),
+    UnionColumn: _ALL,
+    PackedColumn: _ALL,
+    ConvertColumn: _ALL,
+}
 
 
 class ReferenceView(View):
@@ -121,11 +136,10 @@ class ExternalView(View):
     def _blob(self, ref: Reference, lazy: bool) -> Any:
         data, meta = self.space.blob(ref)
         shape = self.column.shape
-        kind = {BytesColumn: blobs.BYTES, TextColumn: blobs.TEXT, ArrayColumn: blobs.ARRAY}.get(type(shape))
-        if meta[:1] != kind:
+        if meta[:1] not in _BLOBS.get(type(shape), ()):
             raise self.chunk.error(self.at, f"a blob of kind {meta[:1]!r} as the value of a {type(shape).__name__}")
         try:
             value = blobs.from_blob(data, meta, writable=not lazy or self.space.writable)
         except (ValueError, TypeError) as problem:
             raise self.chunk.error(self.at, f"blob does not decode: {problem}") from problem
-        return bytearray(value) if isinstance(shape, BytesColumn) and shape.factory is bytearray else value
+        return shape.factory(value) if isinstance(shape, BytesColumn) else value

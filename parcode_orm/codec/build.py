@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from . import kernels
+from .extensions import LEFT_OUT
 
 if TYPE_CHECKING:
     from .struct import StructColumn
@@ -20,21 +21,47 @@ _set_extra: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_extra__"
 _set_private: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
+class FullSet(set[str]):
+    """The `model_fields_set` of objects whose every field was set, shared by all that a column builds.
+
+    `Model.model_fields_set` gives its object a set of its own before it hands one out.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> Any:
+        return set, (list(self),)
+
+
 class Builder:
     """Builds the objects of one struct column."""
 
-    __slots__ = ("cls", "names", "full", "pydantic", "extras", "privates", "storable", "_dicts", "_build")
+    __slots__ = (
+        "cls",
+        "names",
+        "full",
+        "pydantic",
+        "extras",
+        "privates",
+        "storable",
+        "all_storable",
+        "shares",
+        "_dicts",
+        "_build",
+    )
 
     def __init__(self, column: StructColumn) -> None:
         plan = column.plan
         cls: Any = plan.cls
         self.cls = cls
         self.names = [name for name, _ in plan.fields]
-        self.full = set(self.names)
+        self.full = FullSet(self.names)
+        self.shares = column.plan.kind == "model"
         self.pydantic = column.pydantic and plan.build is None
         self.extras = self.pydantic and cls.model_config.get("extra") == "allow"
         self.privates = self.pydantic and bool(cls.__private_attributes__)
         self.storable = [name for name, _ in plan.privates]
+        self.all_storable = self.privates and len(self.storable) == len(cls.__private_attributes__)
         self._dicts = kernels.dict_builder(self.names) if self.names else None
         self._build = plan.build
 
@@ -48,8 +75,12 @@ class Builder:
         sets: list[set[str]] | None,
         extras: list[dict[str, Any] | None] | None,
         privates: list[dict[str, Any]] | None,
+        left_out: bool = True,
     ) -> list[Any]:
-        """The objects of `dicts`; `sets` None says that every field of every row was set."""
+        """The objects of `dicts`; `sets` None says that every field of every row was set.
+
+        `left_out`: private attributes may be missing in `privates` because their values could not be stored.
+        """
         if self._build is not None:
             return self._build(dicts)
         if not self.pydantic:
@@ -57,7 +88,7 @@ class Builder:
         objects = list(map(object.__new__, repeat(self.cls, len(dicts))))
         run = kernels.drain
         run(map(_set_dict, objects, dicts))
-        if sets is None and not self.extras:
+        if sets is None and self.shares and not self.extras:
             run(map(_set_set, objects, repeat(self.full)))
         else:
             run(map(_set_set, objects, sets if sets is not None else map(set, repeat(self.full, len(dicts)))))
@@ -67,6 +98,8 @@ class Builder:
             run(map(_set_extra, objects, [extra or {} for extra in extras] if extras else ({} for _ in dicts)))
         if not self.privates:
             run(map(_set_private, objects, repeat(None)))
+        elif self.all_storable and privates is not None and not left_out:
+            run(map(_set_private, objects, privates))
         else:
             stored: Iterable[Any] = privates if privates is not None else repeat(None)
             made = map(private_values, repeat(self.cls), stored, repeat(self.storable), dicts)
@@ -84,15 +117,17 @@ def private_values(
 ) -> dict[str, Any]:
     """What `__pydantic_private__` becomes: stored values, and defaults for what cannot be stored.
 
-    An attribute that can be stored and is not in `stored` was not set, and stays so; `stored` None says that none was
-    written. `fields` is the instance's dictionary, for default factories that take it.
+    An attribute that can be stored and is not in `stored` was not set, and stays so; one whose value could not be
+    stored gets its default. `stored` None says that none was written. `fields` is the instance's dictionary, for
+    default factories that take it.
     """
     found: dict[str, Any] = {}
     unset = frozenset(storable) if stored is not None else frozenset()
     for name, info in cls.__private_attributes__.items():
-        if stored and name in stored:
-            found[name] = stored[name]
-        elif name not in unset and not hasattr(info, "__get__"):
+        value = stored.get(name, PydanticUndefined) if stored else PydanticUndefined
+        if value is not LEFT_OUT and value is not PydanticUndefined:
+            found[name] = value
+        elif (value is LEFT_OUT or name not in unset) and not hasattr(info, "__get__"):
             given = {**fields, **found} if info.default_factory_takes_validated_data else None
             default = info.get_default(call_default_factory=True, validated_data=given)
             if default is not PydanticUndefined:

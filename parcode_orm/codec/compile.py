@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal
 
-from pydantic import ImportString, TypeAdapter
+from pydantic import ImportString
+from pydantic._internal._validators import get_defaultdict_default_default_factory
+from pydantic.errors import PydanticSchemaGenerationError
 
 from . import convert, named
 from .base import Column
@@ -27,7 +29,7 @@ from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from .schema import fingerprint_of
 from .text import BytesColumn, TextColumn
 from .tuples import TupleColumn, UnionColumn
-from .typeforms import ANY, NONE, Scope, is_recursive, is_union, strip
+from .typeforms import ANY, NONE, Scope, is_recursive, is_union, strip, substitute
 from .unions import LISTS, MAPS, arms_of, flatten
 from .wrappers import ConvertColumn, OptionalColumn
 
@@ -146,7 +148,7 @@ def foreign_class(tp: Any, cls: type, scope: Scope) -> Column:
             tp,
             "the class does not say how its values are dumped; make it a Model or a dataclass, give it "
             "__get_pydantic_core_schema__ with a validator and a serializer, or annotate the field with Annotated["
-            f"{cls.__name__}, ...] that brings both",
+            f"{cls.__name__}, ...] that brings both; or keep it in a PrivateAttr()",
         )
     return converted(parts, scope)
 
@@ -290,17 +292,16 @@ def mapping(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
     if origin is collections.OrderedDict:
         return MapColumn(key, value, collections.OrderedDict, "OrderedDict")
     if origin is collections.defaultdict:
-        return MapColumn(key, value, partial(collections.defaultdict, default_factory(args)), "defaultdict")
+        factory = default_factory(substitute(args[1], scope) if args else Any)
+        return MapColumn(key, value, partial(collections.defaultdict, factory), "defaultdict")
     return MapColumn(key, value, dict, "dict")
 
 
-def default_factory(args: tuple[Any, ...]) -> Callable[[], Any] | None:
-    """The `default_factory` that Pydantic makes of a `defaultdict`'s annotation; None where it makes none."""
-    try:
-        annotation: Any = collections.defaultdict.__class_getitem__(args)
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-        found: Callable[[], Any] | None = adapter.validate_python({}).default_factory
-    except Exception:  # a type of the user's that is not complete yet
+def default_factory(tp: Any) -> Callable[[], Any] | None:
+    """The `default_factory` that Pydantic gives a `defaultdict` with values of type `tp`; None where it gives none."""
+    try:  # asking for the type's outermost part alone: what is inside may not be complete yet
+        found: Callable[[], Any] | None = get_defaultdict_default_default_factory(tp)
+    except PydanticSchemaGenerationError:
         return None
     return found
 

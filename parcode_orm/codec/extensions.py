@@ -20,7 +20,8 @@ from pydantic import BaseModel
 from ..errors import CorruptionError, EncodeError
 from . import convert, instances, named
 from .marks import is_lazy_collection
-from .registry import find_class, is_registered, parts_of, tag_of
+from .registry import find_class, is_registered, parts_of, register_parts, tag_of
+from .typeforms import Scope
 
 if TYPE_CHECKING:
     from .packed import Packer
@@ -34,6 +35,7 @@ CODES: dict[str, int] = {
     "int": 1, "text": 2, "bytearray": 3, "tuple": 4, "set": 5, "frozenset": 6, "deque": 7, "dict": 8, "OrderedDict": 9,
     "defaultdict": 10, "Counter": 11, "enum": 12, "model": 13, "dataclass": 14, "named tuple": 15, "path": 16,
     "array": 17, "numpy scalar": 18, "secret": 19, "url": 20, "builtin subclass": 21, "memoryview": 22, "custom": 23,
+    "left out": 24,
     **{conversion.name: 40 + index for index, conversion in enumerate(convert.CONVERSIONS)},
 }  # fmt: skip
 _FLAVOURS: dict[str, Any] = {"posix": PurePosixPath, "windows": PureWindowsPath, "local": type(PurePath())}
@@ -52,6 +54,18 @@ def int_extension(value: int) -> Any:
 def text_extension(value: str) -> Any:
     """Text with lone surrogates."""
     return Ext(CODES["text"], value.encode("utf-8", "surrogatepass"))
+
+
+class _LeftOut:
+    """See `LEFT_OUT`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "LEFT_OUT"
+
+
+LEFT_OUT = _LeftOut()  # in place of a private attribute's value that cannot be stored
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -90,7 +104,7 @@ def registered(cls: type) -> type:
     if not is_registered(cls):
         raise EncodeError(
             f"{cls.__qualname__} stands in a field of type Any, and reading would not find the class: name it in a "
-            "field's type, or call register() on it",
+            "field's type, or call parcode_orm.register() on it",
             value_type=cls,
         )
     return cls
@@ -125,20 +139,20 @@ def _local_path() -> PurePath:
 def _numpy(packer: Packer, value: Any) -> Any:
     import numpy as np
 
+    from .arrays import array_bytes
+
     if type(value) is np.ndarray and not value.dtype.hasobject:
-        data = np.ascontiguousarray(value).tobytes()
-        return extension("array", [_dtype(value.dtype), list(value.shape), data])
+        return extension("array", [_dtype(value.dtype), list(value.shape), bytes(array_bytes(value))])
     if isinstance(value, np.generic) and not value.dtype.hasobject:
         return extension("numpy scalar", [_dtype(value.dtype), value.tobytes()])
     raise EncodeError("a numpy value of this kind cannot be stored", value_type=type(value))
 
 
-def _dtype(dtype: Any) -> Any:
-    return dtype.str if dtype.names is None else [list(map(_plain_descr, field)) for field in dtype.descr]
+def _dtype(dtype: Any) -> str:
+    from .arrays import dtype_text
 
-
-def _plain_descr(part: Any) -> Any:
-    return list(part) if isinstance(part, tuple) else part
+    text: str = dtype.str
+    return text if dtype.names is None else dtype_text(dtype)
 
 
 def _named(packer: Packer, value: Any) -> Any:
@@ -148,8 +162,8 @@ def _named(packer: Packer, value: Any) -> Any:
         return extension("secret", [_builtin_tag(cls), packer.lower(secret)])
     if isinstance(value, named._URLS):
         return extension("url", [_builtin_tag(cls), packer.lower(str(value))])
-    parts = parts_of(cls)
-    if parts is not None and is_registered(cls):
+    parts = _custom_parts(cls)
+    if parts is not None:
         return extension("custom", [tag_of(cls), packer.lower(parts[3]([value])[0])])
     parts = named.builtin_subclass(cls)
     if parts is not None and is_registered(cls):
@@ -160,11 +174,26 @@ def _named(packer: Packer, value: Any) -> Any:
     )
 
 
+def _custom_parts(cls: type) -> Any:
+    """How a registered class with a Pydantic core schema of its own is stored; None for other classes."""
+    if not is_registered(cls):
+        return None
+    found = parts_of(cls)
+    if found is None and hasattr(cls, "__get_pydantic_core_schema__"):
+        from .compile import compile_type
+
+        found = named.custom_type(cls, [], Scope(cls.__qualname__, "value", compile_type))
+        if found is not None:
+            register_parts(cls, found)
+    return found
+
+
 def _builtin_tag(cls: type) -> str:
     return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else tag_of(registered(cls))
 
 
 _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
+    _LeftOut: lambda packer, value: Ext(CODES["left out"], b""),
     bytearray: lambda packer, value: Ext(CODES["bytearray"], bytes(value)),
     memoryview: lambda packer, value: Ext(CODES["memoryview"], value.tobytes()),
     tuple: lambda packer, value: extension("tuple", packer.items(value)),
@@ -246,8 +275,10 @@ def _get_scalar(parts: Any) -> Any:
 def _get_dtype(spelled: Any) -> Any:
     import numpy as np
 
-    if type(spelled) is list:
-        spelled = [tuple(tuple(part) if type(part) is list else part for part in field) for field in spelled]
+    from .arrays import parse_dtype
+
+    if type(spelled) is str and spelled.startswith("["):
+        return parse_dtype(spelled)
     dtype = np.dtype(spelled)
     if dtype.hasobject:
         raise CorruptionError("a packed array of Python objects")
@@ -280,7 +311,7 @@ def _get_builtin(parts: Any) -> Any:
 
 def _get_custom(parts: Any) -> Any:
     tag, value = parts
-    found = parts_of(find_class(tag))
+    found = _custom_parts(find_class(tag))
     if found is None:
         raise instances.changed(tag)
     return found[4]([value])[0]
@@ -313,6 +344,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "int": lambda data: int.from_bytes(data, "little", signed=True),
     "text": lambda data: bytes(data).decode("utf-8", "surrogatepass"),
     "bytearray": bytearray,
+    "left out": lambda data: LEFT_OUT,
     "memoryview": lambda data: memoryview(bytes(data)),
     "tuple": tuple,
     "set": set,
@@ -336,4 +368,4 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     **{conversion.name: _converted(conversion) for conversion in convert.CONVERSIONS},
 }
 _RAISE: dict[int, Callable[[Any], Any]] = {CODES[name]: reader for name, reader in _READERS.items()}
-_FROM_BYTES = frozenset(CODES[name] for name in ("int", "text", "bytearray", "memoryview"))
+_FROM_BYTES = frozenset(CODES[name] for name in ("int", "text", "bytearray", "memoryview", "left out"))

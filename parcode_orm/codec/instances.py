@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 from pydantic import BaseModel, networks
-from pydantic_core import MultiHostUrl, PydanticUndefined, Url
+from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from . import trail
@@ -68,14 +68,28 @@ def put_model(packer: Packer, value: BaseModel) -> list[Any]:
 
 
 def _privates(packer: Packer, cls: type, private: dict[str, Any]) -> dict[str, Any]:
+    from .extensions import LEFT_OUT
+
+    out = {}
+    for name in _storable(cls):
+        if name in private:
+            try:
+                out[name] = packer.lower(private[name])
+            except EncodeError:  # a lock, or a parent that holds this very object
+                out[name] = packer.lower(LEFT_OUT)
+    return out
+
+
+def _storable(cls: Any) -> list[str]:
     from .plans import struct_for
 
-    kept = {name for name, _ in struct_for(cls).plan.privates}
-    return _named_values(packer, {name: value for name, value in private.items() if name in kept})
+    return [name for name, _ in struct_for(cls).plan.privates]
 
 
 def get_model(parts: Any) -> Any:
     """The model of `put_model`'s parts, built without validation."""
+    from .build import private_values
+
     tag, fields, fields_set, missing, extra, private = parts
     cls = find_class(tag)
     if not issubclass(cls, BaseModel):
@@ -95,22 +109,8 @@ def get_model(parts: Any) -> Any:
     _set_dict(made, values)
     _set_fields_set(made, set(fields_set))
     _set_extra(made, extra if extra is not None or cls.model_config.get("extra") != "allow" else {})
-    _set_private(made, _with_defaults(cls, private))
+    _set_private(made, private_values(cls, private, _storable(cls), values) if cls.__private_attributes__ else None)
     return made
-
-
-def _with_defaults(cls: Any, stored: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not cls.__private_attributes__:
-        return None
-    found = {}
-    for name, private in cls.__private_attributes__.items():
-        if stored is not None and name in stored:
-            found[name] = stored[name]
-            continue
-        default = private.get_default()
-        if default is not PydanticUndefined:
-            found[name] = default
-    return found
 
 
 def put_dataclass(packer: Packer, value: Any) -> list[Any]:

@@ -17,8 +17,10 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 from pydantic_core import core_schema as cs
+from typing_extensions import is_typeddict
 
 from parcode_orm.codec.stream import ItemSpec, Stream
+from parcode_orm.codec.typeforms import spelled
 from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError
 
 __all__ = ["Mark", "building", "find_mark", "is_lazy_collection", "marks_last"]
@@ -70,7 +72,7 @@ class Mark:
         collection = _collection(source)
         if self.kind == "map" and (collection is None or collection[0] != "map") and not _is_open(source):
             raise UnsupportedTypeError(
-                f"{owner.__qualname__}.{field}: ShardedMap() is for a field of type dict, not {source!r}; "
+                f"{owner.__qualname__}.{field}: ShardedMap() is for a field of type dict, not {spelled(source)}; "
                 "use Chunk() for other types"
             )
         if collection is None and not _may_be_lazy(source):
@@ -170,7 +172,7 @@ def _collection(source: Any) -> tuple[Literal["list", "map"], tuple[Any, ...]] |
         return found[0] if len(found) == 1 else None
     if origin in _LISTS:
         return "list", typing.get_args(source) or (Any,)
-    if origin in _MAPS or (isinstance(origin, type) and issubclass(origin, dict) and not typing.is_typeddict(origin)):
+    if origin in _MAPS or (isinstance(origin, type) and issubclass(origin, dict) and not is_typeddict(origin)):
         args = typing.get_args(source)
         return "map", args if len(args) == 2 else (Any, Any)
     return None

@@ -13,6 +13,7 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from .base import Space, View
 from .physical import open_child
+from .registry import tag_of
 from .text import TextColumn
 from .tuples import open_arms, write_arms
 
@@ -23,13 +24,8 @@ _TEXT = TextColumn()
 MAX_CLASSES = 1 << 16
 
 
-def class_name(cls: type) -> str:
-    """What stands for a class in a file."""
-    return f"{cls.__module__}:{cls.__qualname__}"
-
-
 def subclasses(cls: type) -> Iterator[type]:
-    """`cls` and all classes below it."""
+    """`cls` and all classes below it; those generated for lazy objects are none."""
     seen = {cls}
     stack = [cls]
     while stack:
@@ -37,7 +33,7 @@ def subclasses(cls: type) -> Iterator[type]:
         yield found
         known: list[type] = type.__subclasses__(found)
         for below in known:
-            if below not in seen:
+            if below not in seen and "_p_model_" not in below.__dict__:
                 seen.add(below)
                 stack.append(below)
 
@@ -68,7 +64,7 @@ def write_poly(column: StructColumn, values: Sequence[Any], out: Encoder) -> Non
     columns = [_column_for(column, cls) for cls in order]
 
     def head() -> None:
-        _TEXT.encode([class_name(cls) for cls in order], out)
+        _TEXT.encode([tag_of(cls) for cls in order], out)
         _TEXT.encode([fingerprint_of(one) for one in columns], out)
 
     arms = list(zip(columns, rows.values(), strict=True))
@@ -115,15 +111,31 @@ class ArmView(View):
         from .compile import fingerprint_of
 
         base = self.column.plan.cls
-        found = [cls for cls in subclasses(base) if class_name(cls) == self.name]
-        if not found:
+        named = list(named_classes(base, self.name))
+        if not named:
             raise SchemaMismatchError(
                 f"a {base.__qualname__} is stored as {self.name}, a subclass that this process does not know; "
                 "import the module that defines it before reading"
             )
-        for cls in reversed(found):  # a class defined anew comes after the old one of the same name
-            column = _column_for(self.column, cls)
-            if fingerprint_of(column) == self.fingerprint:
-                self._view = open_child(column, self.chunk, self.at, self.space, self.count)
-                return self._view
-        raise SchemaMismatchError(f"{self.name} is stored in another shape than the class has now")
+        columns = [_column_for(self.column, cls) for cls in named]
+        found = [column for column in columns if fingerprint_of(column) == self.fingerprint]
+        if not found:
+            raise SchemaMismatchError(f"{self.name} is stored in another shape than the class has now")
+        modules = sorted({column.plan.cls.__module__ for column in found})
+        if len(modules) > 1:
+            raise SchemaMismatchError(
+                f"a {base.__qualname__} is stored as {self.name}, and of that name and shape there are several: in the "
+                f"modules {', '.join(modules)}"
+            )
+        self._view = open_child(found[-1], self.chunk, self.at, self.space, self.count)
+        return self._view
+
+
+def named_classes(base: type, name: str) -> list[type]:
+    """The subclasses of `base` that the class name stands for, older ones first where a class was defined anew.
+
+    A class that is in another module now (`__main__` here, `game` there) is known by its qualified name alone.
+    """
+    known = list(subclasses(base))
+    found = [cls for cls in known if tag_of(cls) == name]
+    return found or [cls for cls in known if cls.__qualname__ == name.partition(":")[2]]

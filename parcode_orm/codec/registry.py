@@ -22,9 +22,16 @@ def tag_of(cls: type) -> str:
 
 
 def register(cls: T) -> T:
-    """Let values of `cls` be stored in fields of type `Any`; usable as a decorator.
+    """Let instances of `cls` stand where a field's type does not name their class, above all in fields of type `Any`.
 
-    Of two classes of one name the later counts.
+        @register
+        class Money(Decimal): ...
+
+    Use it as a class decorator, or call it on classes of others. A file names the class of such a value, and reading
+    takes only classes that were registered, or that stand in the field of a stored model; it never imports any. The
+    class is known by `module:qualname`, by its qualname alone when the module has changed; of two of one name the later
+    counts. What it is stored by is as in a typed field: models, dataclasses, named tuples, enums, subclasses of
+    `str`, `int`, `float`, `bytes` and `Decimal`, and classes with a Pydantic core schema that has a serializer.
     """
     _by_tag[tag_of(cls)] = cls
     _by_name[cls.__qualname__] = cls
@@ -62,6 +69,6 @@ def find_class(tag: str) -> Any:
     if found is None:
         raise SchemaMismatchError(
             f"the file holds a value of class {tag[:200]!r}, which this program has not defined; import its module, or "
-            "call register() on the class, before reading"
+            "call parcode_orm.register() on the class, before reading"
         )
     return found

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from types import NoneType
-from typing import Any, is_typeddict
+from typing import Any
 
 from pydantic import BaseModel
+from typing_extensions import is_typeddict
 
 from ..errors import CyclicGraphError, EncodeError
 from ..format.chunk import Chunk, Encoder
@@ -21,6 +22,7 @@ from ..format.layout import Encoding, Node
 from . import kernels, trail
 from .base import Column, Space, View
 from .containers import ListColumn, is_lazy
+from .marks import is_lazy_collection
 from .physical import Physical, write_optional
 from .text import TextColumn
 
@@ -56,11 +58,12 @@ class StructPlan:
     exact: type | None = None
 
 
-class _Depth(threading.local):
-    level = 0
+class _Path(threading.local):
+    def __init__(self) -> None:
+        self.levels: list[Sequence[Any]] = []
 
 
-_depth = _Depth()
+_path = _Path()  # the values of the structs that are being encoded, from the outermost inwards
 
 
 class _TooDeep(Exception):
@@ -105,8 +108,9 @@ class StructColumn(Physical):
     def private_column(self) -> StructColumn:
         """The column of the private attributes, dictionaries of those that are set."""
         if self._private is None:
-            plan = StructPlan(dict, f"{self.plan.name} private", self.plan.privates, "plain", build=list)
-            self._private = StructColumn(plan)
+            from .privates import PrivateColumn
+
+            self._private = PrivateColumn(self.plan)
         return self._private
 
     @property
@@ -121,10 +125,11 @@ class StructColumn(Physical):
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
-        depth = _depth.level
+        levels = _path.levels
+        depth = len(levels)
         if depth * 2 >= MAX_COLUMNS_DEEP:
             raise _TooDeep
-        _depth.level = depth + 1
+        levels.append(values)
         try:  # no call that could be spared: every level of a deep model takes its frames
             if not values:
                 out.leaf(Encoding.EMPTY, 0)
@@ -142,7 +147,7 @@ class StructColumn(Physical):
                 raise _TooDeep from None
             raise _deep_error(values, self.plan.name) from None
         finally:
-            _depth.level = depth
+            levels.pop()
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         (exact,) = self.exact
@@ -182,27 +187,27 @@ class StructColumn(Physical):
             columns = [[row.get(name) for row in dicts] for name in names]
             gaps = ((name, {i for i, row in enumerate(dicts) if name not in row}) for name in names)
             missing = {name: rows for name, rows in gaps if rows}
-        node = out.open(Encoding.STRUCT, len(values))
+        node = out.open(Encoding.STRUCT, len(dicts))
         columns.reverse()
         for name, column in fields:
             try:
                 column.encode(columns.pop(), out)
             except EncodeError as problem:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
-        out.entries[node][5] = self._write_rest(values, missing, out) if self.pydantic or missing else 0
+        out.entries[node][5] = self.write_rest(values, len(dicts), missing, out) if self.pydantic or missing else 0
         out.close(node)
 
-    def _write_rest(self, values: Sequence[Any], missing: dict[str, set[int]], out: Encoder) -> int:
+    def write_rest(self, values: Sequence[Any], count: int, missing: dict[str, set[int]], out: Encoder) -> int:
+        """Append what follows the fields of `count` rows; returns what of it is there."""
         bits = 0
         if self.pydantic:
             sets = list(map(_sets, values))
-            full = len(self.plan.fields)
-            if set(map(len, sets)) != {full} or (self.plan.extra and set(map(frozenset, sets)) != {self.all_names}):
+            if sets.count(self.all_names) < len(sets):
                 bits |= SETS
                 write_names(sets, out)
         if missing:
             bits |= MISSING
-            rows: list[set[str]] = [set() for _ in values]
+            rows: list[set[str]] = [set() for _ in range(count)]
             for name, where in missing.items():
                 for row in where:
                     rows[row].add(name)
@@ -211,18 +216,18 @@ class StructColumn(Physical):
             extras = list(map(_extras, values))
             if any(extras):
                 bits |= EXTRA
-                _named(self.plan.extra, extras, out)
+                write_named(self.plan.extra, extras, out)
         if self.pydantic and self.plan.privates:
             privates = list(map(_privates, values))
             if any(private is not None for private in privates):
                 bits |= PRIVATE
-                _named(self.private_column, [private or {} for private in privates], out)
+                write_named(self.private_column, [private or {} for private in privates], out)
         return bits
 
     @property
-    def all_names(self) -> frozenset[str]:
+    def all_names(self) -> set[str]:
         """The names of all fields."""
-        return frozenset(name for name, _ in self.plan.fields)
+        return {name for name, _ in self.plan.fields}
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -262,7 +267,8 @@ def write_names(sets: Sequence[Any], out: Encoder) -> None:
     out.close(node)
 
 
-def _named(column: Column, values: Sequence[Any], out: Encoder) -> None:
+def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
+    """Append `values`, one a row, to `out`."""
     try:
         column.encode(values, out)
     except EncodeError as problem:
@@ -283,9 +289,14 @@ def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:
 # -- cycles ---------------------------------------------------------------------------------------------------------
 
 
+def being_encoded() -> set[int]:
+    """The ids of the objects that are being encoded, and of those beside them in their columns."""
+    return {id(value) for level in _path.levels for value in level}
+
+
 def _deep_error(values: Sequence[Any], name: str) -> EncodeError:
-    for row, value in enumerate(values):
-        path = find_cycle(value)
+    found = ((row, value, find_cycle(value, part)) for part in (_declared, _parts) for row, value in enumerate(values))
+    for row, value, path in found:
         if path is not None:
             message = "the object holds itself below; what is stored inline must be a tree"
             problem: EncodeError = CyclicGraphError(message, model=name, path=path, value_type=type(value))
@@ -293,9 +304,10 @@ def _deep_error(values: Sequence[Any], name: str) -> EncodeError:
     return EncodeError(f"nested deeper than {MAX_COLUMNS_DEEP} levels of columns", model=name)
 
 
-def find_cycle(root: Any) -> str | None:
+def find_cycle(root: Any, parts_of: Callable[[Any], list[tuple[str, Any]]] | None = None) -> str | None:
     """The path from `root` to the first value found that holds itself, through the second time it is met."""
-    stack: list[tuple[Any, str, Any]] = [(root, "", iter(_parts(root)))]
+    parts_of = parts_of or _parts
+    stack: list[tuple[Any, str, Any]] = [(root, "", iter(parts_of(root)))]
     active = {id(root)}
     done: set[int] = set()
     while stack:
@@ -309,21 +321,30 @@ def find_cycle(root: Any) -> str | None:
         if id(part) in active:
             return _joined([*(taken for _, taken, _ in stack), step])
         if id(part) not in done:
-            found = _parts(part)
+            found = parts_of(part)
             if found:
                 active.add(id(part))
                 stack.append((part, step, iter(found)))
     return None
 
 
-def _parts(value: Any) -> list[tuple[str, Any]]:
+def _declared(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, str | bytes | bytearray | int | float | type) or value is None:
         return []
     if isinstance(value, dict):
         return [(f"[{key!r}]", part) for key, part in value.items()]
     if isinstance(value, list | tuple | set | frozenset):
         return [(f"[{i}]", part) for i, part in enumerate(value)]
+    if isinstance(value, BaseModel):  # of a proxy what was read: the rest came from a file and is a tree
+        return [item for found in (get_dict(value), value.__pydantic_extra__) if found for item in found.items()]
+    if is_lazy_collection(value):
+        return [("[...]", part) for part in value._p_held_()]
     return list(getattr(value, "__dict__", {}).items())
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    private = value.__pydantic_private__ if isinstance(value, BaseModel) else None
+    return [*_declared(value), *(private or {}).items()]
 
 
 def _joined(steps: list[str]) -> str:

@@ -29,6 +29,7 @@ class StructView(View):
         "chunk",
         "at",
         "bits",
+        "held",
         "live",
         "_places",
         "_views",
@@ -49,6 +50,7 @@ class StructView(View):
         self.chunk = chunk
         self.at = at
         self.getters: dict[str, Getter] = {}
+        self.held: dict[int, Any] | None = None  # where a writable session keeps those that must not be forgotten
         self.live: dict[int, ref[Any]] = {}  # proxies of these rows that somebody may hold
         self._places = {name: (child, one) for (name, one), child in zip(fields, children, strict=False)}
         self._views: dict[str, View] = {}
@@ -142,12 +144,15 @@ class StructView(View):
         sets: Any = None
         extras: Any = None
         privates: Any = None
+        left_out = False
         if self.bits:
             if self.bits & SETS:
                 sets = list(map(set, self._part(SETS, NAMES).read(start, stop)))
             if self.bits & EXTRA and plan.extra is not None:
                 extras = self._part(EXTRA, plan.extra).read(start, stop)
             if self.bits & PRIVATE and plan.privates:
-                privates = self._part(PRIVATE, self.column.private_column).read(start, stop)
-        built: Sequence[Any] = self.column.builder.objects(dicts, sets, extras, privates)
+                part = self._part(PRIVATE, self.column.private_column)
+                privates = part.read(start, stop)
+                left_out = bool(getattr(part, "bits", EXTRA) & EXTRA)
+        built: Sequence[Any] = self.column.builder.objects(dicts, sets, extras, privates, left_out)
         return list(built) if not isinstance(built, list) else built

@@ -8,7 +8,7 @@ from typing import Any
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node, NodeFlag
 from . import kernels, trail
-from .base import Space, View
+from .base import Getter, Space, View
 from .physical import (
     BlocksView,
     Physical,
@@ -115,6 +115,22 @@ class TextView(BlocksView):
     """Text in place. `gap` is 1 where a NUL follows each value; offsets do not count it."""
 
     __slots__ = ("gap", "errors")
+
+    @property
+    def direct(self) -> Getter:
+        """`get` without the way through the view's attributes."""
+        data, offsets, gap, errors, slow = self.data, self.offsets, self.gap, self.errors, self.get
+
+        def get(i: int) -> Any:
+            a, b = offsets[i], offsets[i + 1]
+            if a <= b:
+                try:
+                    return str(data[a + i : b + i] if gap else data[a:b], "utf-8", errors)
+                except UnicodeDecodeError:
+                    pass
+            return slow(i)  # which says what is wrong
+
+        return get
 
     def __init__(self, data: memoryview, offsets: memoryview, chunk: Chunk, at: int, gap: int, errors: str) -> None:
         super().__init__(data, offsets, chunk, at)

@@ -98,11 +98,12 @@ class UnionColumn(Physical):
         return any(is_lazy(column) for _, column in self.arms)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
-        accepts = [accept for accept, _ in self.arms]
-        rows: list[list[int]] = [[] for _ in accepts]
+        # The arms of a union share one chooser, which says at once which of them takes a value.
+        choose = getattr(self.arms[0][0], "chooser", self._choose)
+        rows: list[list[int]] = [[] for _ in self.arms]
         tags, positions = [], []
         for row, value in enumerate(values):
-            tag = next((tag for tag, accept in enumerate(accepts) if accept(value)), -1)
+            tag = choose(value)
             if tag < 0:
                 raise trail.misfit(values, row, self.expected)
             tags.append(tag)
@@ -110,6 +111,9 @@ class UnionColumn(Physical):
             rows[tag].append(row)
         columns = [column for _, column in self.arms]
         write_arms(out, Encoding.UNION, values, tags, positions, list(zip(columns, rows, strict=True)))
+
+    def _choose(self, value: Any) -> int:
+        return next((tag for tag, (accept, _) in enumerate(self.arms) if accept(value)), -1)
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         # An arm may take None, so it is only written apart when none does.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from ..errors import CorruptionError, ParcodeError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Node, NodeFlag
 from . import kernels
@@ -263,6 +264,10 @@ class PackedView(BlocksView):
 
         try:
             return unpack(data)
+        except CorruptionError as problem:
+            raise self.chunk.error(self.at, f"packed value does not decode: {problem}") from problem
+        except ParcodeError:  # a class that is not known, or has another shape now: nothing is damaged
+            raise
         except Exception as problem:
             raise self.chunk.error(self.at, f"packed value does not decode: {problem}") from problem
 

@@ -10,11 +10,16 @@ from pydantic_core import CoreSchema
 from pydantic_core import core_schema as cs
 from typing_extensions import dataclass_transform
 
+from parcode_orm.codec.build import FullSet
 from parcode_orm.codec.marks import building, marks_last
+from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 
 __all__ = ["Model", "ModelMeta"]
+
+
+_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap))
@@ -31,6 +36,14 @@ def _serialize_exactly(value: Any, handler: cs.SerializerFunctionWrapHandler) ->
     return handler(shallow_plain(value) if isinstance(value, LazyModel) else value)
 
 
+def _refuse_bare_markers(cls: type[BaseModel]) -> None:
+    """`= Chunk` would make the function the default, and `Annotated[..., Chunk]` would say nothing to Pydantic."""
+    for name, info in cls.__pydantic_fields__.items():
+        for marker in (Chunk, ShardedMap):
+            if info.default is marker or any(item is marker for item in info.metadata):
+                raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: write {marker.__name__}(), with parentheses")
+
+
 def _is_storable_class(cls: type[BaseModel]) -> bool:
     """False for `Model` itself and for a generic model that still has parameters: nothing of them is ever stored."""
     if cls.__pydantic_generic_metadata__["parameters"]:
@@ -43,11 +56,24 @@ class Model(BaseModel, metaclass=ModelMeta):
 
     It validates, dumps, copies, pickles and compares as a `BaseModel`. A field whose type cannot be stored raises
     `UnsupportedTypeError` when the class is defined.
+
+    Private attributes are stored where their annotation names a type that can be. They are no declared data, and never
+    keep an object from being saved: one without such an annotation, or with a value that cannot be stored (a lock, a
+    parent that holds the object), has its default when the object is read again.
     """
 
     # `_p_state` is set on lazy objects alone: (struct view, row). Classes generated for lazy objects add no slot, so
     # that a plain object becomes lazy in place by assigning its class.
     __slots__ = ("__weakref__", "_p_state")
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The names of the fields that were set; the object's own set, which may be changed."""
+        fields_set: set[str] = self.__pydantic_fields_set__
+        if type(fields_set) is FullSet:
+            fields_set = set(fields_set)
+            _set_fields_set(self, fields_set)
+        return fields_set
 
     def model_load(self) -> Self:
         """A deep copy that holds no lazy object: lists, dicts and models in it are plain, and not tracked."""
@@ -55,6 +81,7 @@ class Model(BaseModel, metaclass=ModelMeta):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        _refuse_bare_markers(cls)
         marks_last(cls)
         with building(cls):
             schema = handler(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pydantic.types import Discriminator
 
 __all__ = ["Chunk", "FieldOptions", "ShardedMap", "marked_field"]
+
+
+_OPTIONS = inspect.signature(Field).parameters.keys() - {"extra"}
 
 
 class FieldOptions(TypedDict, total=False):
@@ -111,6 +115,9 @@ def ShardedMap(
 
 def marked_field(mark: Mark, default: Any, **options: Any) -> Any:
     """`pydantic.Field(default, **options)` with `mark` in its metadata; options that are None are left out."""
+    unknown = sorted(options.keys() - _OPTIONS)
+    if unknown:  # Field takes any, and has put it into the JSON schema by the time a misspelling is noticed
+        raise TypeError(f"{mark.spelling[:-2]}() got an unexpected keyword argument {unknown[0]!r}")
     given = {name: value for name, value in options.items() if value is not None}
     info: FieldInfo = Field(default, **given)
     # The mark goes last: constraints are for the plain value, which the mark lets lazies go round.

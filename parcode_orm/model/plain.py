@@ -7,10 +7,14 @@ class; lazy collections have `load()`.
 from __future__ import annotations
 
 import copy
+import pickle
+import threading
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from parcode_orm.codec.build import private_values
+from parcode_orm.codec.extensions import LEFT_OUT
 from parcode_orm.codec.marks import is_lazy_collection
 
 __all__ = ["LazyModel", "deep_plain", "new_plain", "shallow_plain"]
@@ -65,8 +69,22 @@ def shallow_plain(obj: Any) -> Any:
 
 
 def deep_plain(value: T) -> T:
-    """A deep copy of `value` without any lazy object in it. An object that occurs twice occurs twice in the copy."""
-    return cast(T, _copy(value, {}))
+    """A deep copy of `value` without any lazy object in it."""
+    memo = _running.memo
+    if memo is not None:  # a lazy collection in what is being copied loads rows that may lead back to it
+        return cast(T, _copy(value, memo))
+    _running.memo = {}
+    try:
+        return cast(T, _copy(value, _running.memo))
+    finally:
+        _running.memo = None
+
+
+class _Running(threading.local):
+    memo: dict[int, Any] | None = None
+
+
+_running = _Running()
 
 
 def _copy(value: Any, memo: dict[int, Any]) -> Any:
@@ -106,5 +124,18 @@ def _copy_model(obj: Any, memo: dict[int, Any]) -> Any:
     _set_fields_set(new, set(obj.__pydantic_fields_set__))
     extra, private = obj.__pydantic_extra__, obj.__pydantic_private__
     _set_extra(new, None if extra is None else {name: _copy(item, memo) for name, item in extra.items()})
-    _set_private(new, None if private is None else {name: _copy(item, memo) for name, item in private.items()})
+    _set_private(new, None if private is None else _copy_privates(new, private, memo))
     return new
+
+
+def _copy_privates(new: Any, private: dict[str, Any], memo: dict[int, Any]) -> dict[str, Any]:
+    """Copies of private attributes; what cannot be copied (a lock) has its default, as when it is read from a file."""
+    found = {}
+    for name, value in private.items():
+        try:
+            found[name] = _copy(value, memo)
+        except (TypeError, copy.Error, pickle.PicklingError):
+            found[name] = LEFT_OUT
+    if not any(value is LEFT_OUT for value in found.values()):
+        return found
+    return private_values(new.__class__, found, new.__private_attributes__, new.__dict__)

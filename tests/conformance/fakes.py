@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
+from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.marks import find_mark
 from parcode_orm.errors import DetachedError, FieldNotStored
 from parcode_orm.lazy.proxy import make_proxy
@@ -108,6 +109,7 @@ class FakeView:
 
     def __init__(self, plain: Any, space: FakeSpace) -> None:
         self.cls = type(plain)
+        self.column = struct_for(type(plain))
         self.plain = plain
         self.space = space
         self.getters: dict[str, Callable[[int], Any]] = {}
@@ -140,7 +142,7 @@ class FakeView:
 
     def private(self, row: int) -> dict[str, Any]:
         private = self.plain.__pydantic_private__ or {}
-        return {name: copy.deepcopy(value) for name, value in private.items() if name != "_object"}
+        return {name: copy.deepcopy(value) for name, value in private.items()}
 
 
 def _lazily(value: Any, apart: bool, space: FakeSpace) -> Any:

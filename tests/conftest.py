@@ -1,0 +1,13 @@
+"""How much Hypothesis tries: HYPOTHESIS_PROFILE=thorough for long runs, "quick" by default."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Generated classes and large values are slow to draw, and no example is timed on a shared machine.
+_common = settings(deadline=None, derandomize=False, print_blob=True, suppress_health_check=list(HealthCheck))
+settings.register_profile("quick", _common, max_examples=60)
+settings.register_profile("thorough", _common, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
