@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 from parcode_orm import Chunk, Model, Session, ShardedMap
-from parcode_orm.session import open as open_session
 
 PLAYERS = 20_000
 TERRAIN = 4_000_000
@@ -63,11 +62,11 @@ class Reads:
         new = self.now()
         chunks, size, rows = (after - before for after, before in zip(new, self.seen, strict=True))
         self.seen = new
-        print(f"  {what:<42} = {value!s:<8} read {chunks:>2} chunks, {size:>9,} bytes, {rows:>2} rows")
+        print(f"  {what:<39} = {value!s:<9}  read {chunks:>2} chunks, {size:>9,} bytes, {rows:>2} rows")
 
 
 def read(path: Path) -> None:
-    with open_session(path) as session:
+    with Session.open(path) as session:
         reads = Reads(session)
         world = session.root(GameWorld)
         reads.show("world.name", world.name)
@@ -81,7 +80,7 @@ def read(path: Path) -> None:
         assert stats.bytes_read < TERRAIN // 10, "the terrain was read"
         assert stats.rows_read < PLAYERS // 100, "the other players were read"
         print("The terrain and the other players were never read.")
-        print("Until now:")
+        print("The terrain is read when it is asked for:")
         reads.show("len(world.terrain)", len(world.terrain))
 
 
@@ -92,7 +91,7 @@ def change(path: Path) -> None:
         hero.inventory.append(1_000)
         session.commit()
         print(f"Committed: Hero123 is level {hero.level} now.")
-    with open_session(path) as session:
+    with Session.open(path) as session:
         again = session.root(GameWorld).players["Hero123"]
         assert again.level == hero.level and again.inventory[-1] == 1_000
         print(f"Reopened: level {again.level}, the newest item is {again.inventory[-1]}.")
