@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from operator import index as as_index
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
+from ..codec.bulk import gc_paused
 from ..errors import ReadOnlyError
-from ..model.plain import deep_plain
 from .rows import Rows
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class LazyList(MutableSequence[T], Generic[T]):
     raises `ReadOnlyError`. `load()` gives a plain list that is no longer part of the session.
     """
 
-    __slots__ = ("__weakref__", "replaced", "rows")
+    __slots__ = ("__weakref__", "rows")
     _p_lazy_: ClassVar[bool] = True
     __hash__ = None  # type: ignore[assignment]
     __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
@@ -37,40 +37,41 @@ class LazyList(MutableSequence[T], Generic[T]):
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.replaced: list[T] | None = None  # the whole list, from the first change on
 
     @property
     def location(self) -> tuple[int, ...]:
         """Where the stored rows lie: two collections at one location are the same stored value."""
         return self.rows.location
 
-    def _changing(self) -> list[T]:
-        if self.replaced is None:
-            if not self.rows.space.writable:
-                raise ReadOnlyError("this list was opened read-only: open the file with Session(path) to change it")
-            self.replaced = list(self.rows.scan(0, len(self.rows)))
-        return self.replaced
+    def _p_held_(self) -> list[Any]:
+        """The values in memory: those handed out, and those that were put there."""
+        return self.rows.held()
+
+    def _changing(self) -> Rows:
+        if not self.rows.space.writable:
+            raise ReadOnlyError("this list was opened read-only: open the file with Session(path) to change it")
+        return self.rows
 
     def __len__(self) -> int:
-        return len(self.rows if self.replaced is None else self.replaced)
+        return len(self.rows)
+
+    def _place(self, index: int) -> int:
+        place, size = as_index(index), len(self.rows)
+        if not -size <= place < size:
+            raise IndexError(f"list index {place} out of range: the list has {size} items")
+        return place + size if place < 0 else place
 
     @overload
     def __getitem__(self, index: int) -> T: ...
     @overload
     def __getitem__(self, index: slice) -> list[T]: ...
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        if self.replaced is not None:
-            return self.replaced[index]
-        size = len(self.rows)
         if isinstance(index, slice):
-            start, stop, step = index.indices(size)
+            start, stop, step = index.indices(len(self.rows))
             if step == 1:
                 return list(self.rows.scan(start, max(start, stop)))
             return [self.rows.get(i) for i in range(start, stop, step)]
-        place = as_index(index)
-        if not -size <= place < size:
-            raise IndexError(f"list index {place} out of range: the list has {size} items")
-        value: T = self.rows.get(place + size if place < 0 else place)
+        value: T = self.rows.get(self._place(index))
         return value
 
     @overload
@@ -78,23 +79,88 @@ class LazyList(MutableSequence[T], Generic[T]):
     @overload
     def __setitem__(self, index: slice, value: Iterable[T]) -> None: ...
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._changing()[index] = value
+        rows = self._changing()
+        if not isinstance(index, slice):
+            rows.set(self._place(index), value)
+            return
+        start, stop, step = index.indices(len(rows))
+        values = list(value)
+        if step == 1:
+            rows.splice(start, max(start, stop), values)
+            return
+        places = range(start, stop, step)
+        if len(places) != len(values):
+            raise ValueError(f"attempt to assign {len(values)} items to an extended slice of {len(places)}")
+        for place, each in zip(places, values, strict=True):
+            rows.set(place, each)
 
     def __delitem__(self, index: int | slice) -> None:
-        del self._changing()[index]
+        rows = self._changing()
+        if not isinstance(index, slice):
+            place = self._place(index)
+            rows.splice(place, place + 1, [])
+            return
+        start, stop, step = index.indices(len(rows))
+        if step == 1:
+            rows.splice(start, max(start, stop), [])
+            return
+        for place in sorted(range(start, stop, step), reverse=True):
+            rows.splice(place, place + 1, [])
 
     def insert(self, index: int, value: T) -> None:
         """Insert `value` before `index`."""
-        self._changing().insert(index, value)
+        rows = self._changing()
+        place, size = as_index(index), len(rows)
+        place = min(max(place + size if place < 0 else place, 0), size)
+        rows.splice(place, place, [value])
+
+    def append(self, value: T) -> None:
+        """Add `value` at the end."""
+        rows = self._changing()
+        rows.splice(len(rows), len(rows), [value])
+
+    def extend(self, values: Iterable[T]) -> None:
+        """Add `values`, of any iterable, at the end."""
+        rows = self._changing()
+        added = list(values)
+        rows.splice(len(rows), len(rows), added)
+
+    def __iadd__(self, values: Iterable[T]) -> Self:
+        self.extend(values)
+        return self
+
+    def pop(self, index: int = -1) -> T:
+        """Remove the item at `index` and return it."""
+        rows = self._changing()
+        if not len(rows):
+            raise IndexError("pop from empty list")
+        place = self._place(index)
+        value: T = rows.get(place)
+        rows.splice(place, place + 1, [])
+        return value
+
+    def clear(self) -> None:
+        """Remove all items."""
+        rows = self._changing()
+        rows.splice(0, len(rows), [])
+
+    def reverse(self) -> None:
+        """Reverse in place."""
+        rows = self._changing()
+        rows.splice(0, len(rows), list(self)[::-1])
 
     def sort(self, *, key: Callable[[T], Any] | None = None, reverse: bool = False) -> None:
-        """Sort in place, as `list.sort`."""
-        self._changing().sort(key=key, reverse=reverse)
+        """Sort in place, as `list.sort`; all items are read."""
+        rows = self._changing()
+        rows.splice(0, len(rows), sorted(self, key=key, reverse=reverse))
 
     def __iter__(self) -> Iterator[T]:
-        if self.replaced is not None:
-            return iter(self.replaced)
-        return self.rows.scan(0, len(self.rows))
+        rows = self.rows
+        version = rows.version
+        for value in rows.scan(0, len(rows)):
+            yield value
+            if rows.version != version:
+                raise RuntimeError("list changed size during iteration")
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -117,9 +183,8 @@ class LazyList(MutableSequence[T], Generic[T]):
 
     def load(self) -> list[T]:
         """A plain copy of the whole list, without ties to the session."""
-        if self.replaced is not None:
-            return deep_plain(self.replaced)
-        return self.rows.read(0, len(self.rows))
+        with gc_paused():
+            return self.rows.read(0, len(self.rows))
 
     def __reduce__(self) -> tuple[type[list[T]], tuple[list[T]]]:
         return list, (self.load(),)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
+from ..codec.bulk import gc_paused
 from ..errors import ReadOnlyError
-from ..model.plain import deep_plain
 from .list import SHOWN, SHOWN_WHOLE
 from .rows import PairRows
 
@@ -50,7 +50,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     it raises `ReadOnlyError`. `load()` gives a plain dictionary that is no longer part of the session.
     """
 
-    __slots__ = ("__weakref__", "replaced", "rows")
+    __slots__ = ("__weakref__", "rows")
     _p_lazy_: ClassVar[bool] = True
     __hash__ = None  # type: ignore[assignment]
     __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
@@ -59,36 +59,30 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
 
     def __init__(self, rows: PairRows) -> None:
         self.rows = rows
-        self.replaced: dict[K, V] | None = None  # the whole dictionary, from the first change on
 
     @property
     def location(self) -> tuple[int, ...]:
         """Where the stored rows lie: two collections at one location are the same stored value."""
         return self.rows.location
 
-    def _changing(self) -> dict[K, V]:
-        if self.replaced is None:
-            if not self.rows.space.writable:
-                raise ReadOnlyError("this map was opened read-only: open the file with Session(path) to change it")
-            self.replaced = dict(self.items())
-        return self.replaced
+    def _p_held_(self) -> list[Any]:
+        """The values in memory: those handed out, and those that were put there."""
+        return self.rows.held()
 
-    def _scan(self) -> Iterator[V]:
-        if self.replaced is not None:
-            return iter(self.replaced.values())
-        return self.rows.scan(0, len(self.rows))
+    def _changing(self) -> PairRows:
+        if not self.rows.space.writable:
+            raise ReadOnlyError("this map was opened read-only: open the file with Session(path) to change it")
+        return self.rows
 
     def __len__(self) -> int:
-        return len(self.rows if self.replaced is None else self.replaced)
+        return len(self.rows)
 
     def __getitem__(self, key: K) -> V:
-        if self.replaced is not None:
-            return self.replaced[key]
         value: V = self.rows.find(key)
         return value
 
     def __contains__(self, key: object) -> bool:
-        return self.rows.has(key) if self.replaced is None else key in self.replaced
+        return self.rows.has(key)
 
     @overload
     def get(self, key: K, /) -> V | None: ...
@@ -99,21 +93,49 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     def get(self, key: K, /, default: Any = None) -> Any:
         """The value of `key`, or `default`."""
         try:
-            return self[key]
+            return self.rows.find(key)
         except KeyError:
             return default
 
     def __setitem__(self, key: K, value: V) -> None:
-        self._changing()[key] = value
+        hash(key)
+        self._changing().put(key, value)
 
     def __delitem__(self, key: K) -> None:
-        del self._changing()[key]
+        if not self._changing().remove(key):
+            raise KeyError(key)
+
+    def popitem(self) -> tuple[K, V]:
+        """Remove the last pair and return it, as `dict.popitem`."""
+        rows = self._changing()
+        size = len(rows)
+        if not size:
+            raise KeyError("popitem(): the map is empty")
+        key: K = rows.key_at(size - 1)
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        """Remove all pairs."""
+        self._changing().clear()
 
     def __iter__(self) -> Iterator[K]:
-        return self.rows.keys() if self.replaced is None else iter(self.replaced)
+        keys: Iterator[K] = self.rows.keys()
+        return self._watched(keys)
+
+    def _scan(self) -> Iterator[V]:
+        return self._watched(self.rows.scan(0, len(self.rows)))
+
+    def _watched(self, values: Iterator[D]) -> Iterator[D]:
+        rows = self.rows
+        version = rows.version
+        for value in values:
+            yield value
+            if rows.version != version:
+                raise RuntimeError("dictionary changed size during iteration")
 
     def __reversed__(self) -> Iterator[K]:
-        return reversed(list(self))
+        keys: list[K] = list(self.rows.keys())
+        return reversed(keys)
 
     def values(self) -> ValuesView[V]:
         """A view of the values."""
@@ -155,9 +177,9 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
 
     def load(self) -> dict[K, V]:
         """A plain copy of the whole dictionary, without ties to the session."""
-        if self.replaced is not None:
-            return deep_plain(self.replaced)
-        return dict(zip(self.rows.keys(), self.rows.read(0, len(self.rows)), strict=True))
+        rows = self.rows
+        with gc_paused():
+            return dict(zip(rows.keys(), rows.read(0, len(rows)), strict=True))
 
     def __reduce__(self) -> tuple[type[dict[K, V]], tuple[dict[K, V]]]:
         return dict, (self.load(),)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from ..codec.base import Getter, Space, View
+from ..codec.base import Space, View
 from ..model.plain import deep_plain
-from ..table.reader import Table
-
-_ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
-_MISSING: Any = object()
+from ..table.table import ATOMIC, MISSING, Table
 
 
 class Rows(Protocol):
-    """The rows of a stored collection, by position."""
+    """The rows of a stored list, by position."""
 
     @property
     def space(self) -> Space:
@@ -22,7 +19,14 @@ class Rows(Protocol):
 
     @property
     def location(self) -> tuple[int, ...]:
-        """Where the rows lie."""
+        """Where the stored rows lie."""
+
+    @property
+    def version(self) -> int:
+        """A number that rises whenever rows come or go."""
+
+    def held(self) -> list[Any]:
+        """The rows in memory: those handed out, and those that were put there."""
 
     def __len__(self) -> int: ...
 
@@ -35,43 +39,65 @@ class Rows(Protocol):
     def read(self, start: int, stop: int) -> list[Any]:
         """The rows `start` to `stop` as plain copies."""
 
+    def set(self, position: int, value: Any) -> None:
+        """Put `value` in the place of a row."""
 
-class PairRows(Rows, Protocol):
-    """Rows that have keys."""
+    def splice(self, start: int, stop: int, values: list[Any]) -> None:
+        """Put `values` in the place of the rows `start` to `stop`."""
+
+
+class PairRows(Protocol):
+    """The rows of a stored dictionary."""
+
+    @property
+    def space(self) -> Space:
+        """What the rows are read through."""
+
+    @property
+    def location(self) -> tuple[int, ...]:
+        """Where the stored rows lie."""
+
+    @property
+    def version(self) -> int:
+        """A number that rises whenever keys come or go."""
+
+    def held(self) -> list[Any]:
+        """The values in memory: those handed out, and those that were put there."""
+
+    def __len__(self) -> int: ...
 
     def find(self, key: Any) -> Any:
-        """The row with this key, lazy; KeyError where there is none."""
+        """The value of a key, lazy; KeyError where there is none."""
 
     def has(self, key: Any) -> bool:
-        """Whether a row has this key."""
+        """Whether there is such a key."""
 
     def keys(self) -> Iterator[Any]:
-        """The keys, in the order of the rows."""
+        """The keys, in order."""
 
+    def scan(self, start: int, stop: int) -> Iterator[Any]:
+        """The values `start` to `stop`, lazy, in the order of the keys."""
 
-def _hand_out(get: Getter, place: int, handed: dict[int, Any], writable: bool) -> Any:
-    if not writable:
-        return get(place)
-    value = handed.get(place, _MISSING)
-    if value is _MISSING:
-        value = get(place)
-        if type(value) not in _ATOMIC:
-            value = handed.setdefault(place, value)
-    return value
+    def read(self, start: int, stop: int) -> list[Any]:
+        """The values `start` to `stop` as plain copies."""
 
+    def key_at(self, position: int) -> Any:
+        """The key at `position`."""
 
-def _read_plain(view: View, start: int, stop: int, handed: dict[int, Any]) -> list[Any]:
-    values = view.read(start, stop)
-    for place, value in handed.items():
-        if start <= place < stop:
-            values[place - start] = deep_plain(value)
-    return values
+    def put(self, key: Any, value: Any) -> None:
+        """Set the value of a key."""
+
+    def remove(self, key: Any) -> bool:
+        """Remove a key; False where there is none."""
+
+    def clear(self) -> None:
+        """Remove all keys."""
 
 
 class SpanRows:
-    """Rows `start` to `stop` of a column of the owner's row group."""
+    """Rows `start` to `stop` of a column of the owner's row group; from the first change on, a list of them."""
 
-    __slots__ = ("_items", "_start", "_stop", "handed", "space")
+    __slots__ = ("_items", "_start", "_stop", "changed", "handed", "space", "version")
 
     def __init__(self, space: Space, items: View, start: int, stop: int) -> None:
         self.space = space
@@ -79,18 +105,33 @@ class SpanRows:
         self._start = start
         self._stop = stop
         self.handed: dict[int, Any] = {}
+        self.changed: list[Any] | None = None
+        self.version = 0
 
     @property
     def location(self) -> tuple[int, ...]:
         """The column (by the identity of its view) and the span."""
         return id(self._items), self._start, self._stop
 
+    def held(self) -> list[Any]:
+        """The rows in memory."""
+        return list(self.handed.values()) if self.changed is None else list(self.changed)
+
     def __len__(self) -> int:
-        return self._stop - self._start
+        return self._stop - self._start if self.changed is None else len(self.changed)
 
     def get(self, position: int) -> Any:
         """The row at `position`."""
-        return _hand_out(self._items.get, self._start + position, self.handed, self.space.writable)
+        if self.changed is not None:
+            return self.changed[position]
+        if not self.space.writable:
+            return self._items.get(self._start + position)
+        value = self.handed.get(position, MISSING)
+        if value is MISSING:
+            value = self._items.get(self._start + position)
+            if type(value) not in ATOMIC:
+                value = self.handed.setdefault(position, value)
+        return value
 
     def scan(self, start: int, stop: int) -> Iterator[Any]:
         """The rows `start` to `stop`, one by one."""
@@ -98,7 +139,27 @@ class SpanRows:
 
     def read(self, start: int, stop: int) -> list[Any]:
         """Plain copies of the rows `start` to `stop`."""
-        return _read_plain(self._items, self._start + start, self._start + stop, self.handed)
+        if self.changed is not None:
+            return deep_plain(self.changed[start:stop])
+        values = self._items.read(self._start + start, self._start + stop)
+        for position, value in self.handed.items():
+            if start <= position < stop:
+                values[position - start] = deep_plain(value)
+        return values
+
+    def _changing(self) -> list[Any]:
+        if self.changed is None:
+            self.changed = list(self.scan(0, len(self)))
+        return self.changed
+
+    def set(self, position: int, value: Any) -> None:
+        """Put `value` in the place of a row."""
+        self._changing()[position] = value
+
+    def splice(self, start: int, stop: int, values: list[Any]) -> None:
+        """Put `values` in the place of the rows `start` to `stop`."""
+        self._changing()[start:stop] = values
+        self.version += 1
 
 
 class SpanPairs(SpanRows):
@@ -109,7 +170,7 @@ class SpanPairs(SpanRows):
     def __init__(self, space: Space, keys: View, values: View, start: int, stop: int) -> None:
         super().__init__(space, values, start, stop)
         self._keys = keys
-        self._places: dict[Any, int] | None = None
+        self._places: dict[Any, int] | None = None  # the position of each key
 
     def _by_key(self) -> dict[Any, int]:
         if self._places is None:
@@ -127,45 +188,86 @@ class SpanPairs(SpanRows):
 
     def keys(self) -> Iterator[Any]:
         """The keys in order."""
-        return iter(self._keys.read(self._start, self._stop))
+        return iter(self._by_key())
+
+    def key_at(self, position: int) -> Any:
+        """The key at `position`."""
+        return list(self._by_key())[position]
+
+    def put(self, key: Any, value: Any) -> None:
+        """Set the value of a key."""
+        places = self._by_key()
+        if key in places:
+            self.set(places[key], value)
+        else:
+            places[key] = len(places)
+            self.splice(len(self), len(self), [value])
+
+    def remove(self, key: Any) -> bool:
+        """Remove a key."""
+        places = self._by_key()
+        position = places.pop(key, None)
+        if position is None:
+            return False
+        self._places = dict(zip(places, range(len(places)), strict=True))
+        self.splice(position, position + 1, [])
+        return True
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        self._places = {}
+        self.splice(0, len(self), [])
 
 
 class TableRows:
     """The rows of a table."""
 
-    __slots__ = ("space", "table")
+    __slots__ = ("table",)
 
     def __init__(self, table: Table) -> None:
-        self.space = table.space
         self.table = table
+
+    @property
+    def space(self) -> Space:
+        """What the table is read through."""
+        return self.table.space
 
     @property
     def location(self) -> tuple[int, ...]:
         """The table's place in the file."""
         return (self.table.ref.offset,)
 
+    @property
+    def version(self) -> int:
+        """The table's."""
+        return self.table.version
+
+    def held(self) -> list[Any]:
+        """The rows in memory."""
+        return self.table.in_memory()
+
     def __len__(self) -> int:
         return self.table.rows
 
     def get(self, position: int) -> Any:
         """The row at `position`."""
-        group, place = self.table.at(position)
-        return _hand_out(group.get, place, group.handed, self.space.writable)
+        return self.table.value(*self.table.tree.at(position))
 
     def scan(self, start: int, stop: int) -> Iterator[Any]:
         """The rows `start` to `stop`, a row group at a time."""
-        writable = self.space.writable
-        for group, a, b in self.table.pieces(start, stop):
-            get, handed = group.get, group.handed
-            for place in range(a, b):
-                yield _hand_out(get, place, handed, writable)
+        return self.table.scan(start, stop)
 
     def read(self, start: int, stop: int) -> list[Any]:
         """Plain copies of the rows `start` to `stop`."""
-        found: list[Any] = []
-        for group, a, b in self.table.pieces(start, stop):
-            found += _read_plain(group.items, a, b, group.handed)
-        return found
+        return self.table.read(start, stop, deep_plain)
+
+    def set(self, position: int, value: Any) -> None:
+        """Put `value` in the place of a row."""
+        self.table.tree.replace(position, value)
+
+    def splice(self, start: int, stop: int, values: list[Any]) -> None:
+        """Put `values` in the place of the rows `start` to `stop`."""
+        self.table.splice(start, stop, values)
 
 
 class TablePairs(TableRows):
@@ -178,10 +280,7 @@ class TablePairs(TableRows):
         found = self.table.find(key)
         if found is None:
             raise KeyError(key)
-        group, place = found
-        if not self.space.writable:
-            return group.get(place)
-        return _hand_out(group.get, place, group.handed, True)
+        return self.table.value(*found)
 
     def has(self, key: Any) -> bool:
         """Whether there is such a key."""
@@ -189,6 +288,21 @@ class TablePairs(TableRows):
 
     def keys(self) -> Iterator[Any]:
         """The keys in order, a row group at a time."""
-        for group, a, b in self.table.pieces():
-            assert group.keys is not None
-            yield from group.keys.read(a, b)
+        for keys in self.table.read_keys():
+            yield from keys
+
+    def key_at(self, position: int) -> Any:
+        """The key at `position`."""
+        return self.table.key(*self.table.tree.at(position))
+
+    def put(self, key: Any, value: Any) -> None:
+        """Set the value of a key."""
+        self.table.put(key, value)
+
+    def remove(self, key: Any) -> bool:
+        """Remove a key."""
+        return self.table.remove(key)
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        self.table.clear()

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
+from parcode_orm.codec.build import private_values
 from parcode_orm.errors import DecodeError, FieldNotStored
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
@@ -39,6 +39,8 @@ class StructView(Protocol):
 
     @property
     def cls(self) -> type[Any]: ...
+    @property
+    def column(self) -> Any: ...
     @property
     def space(self) -> RowSpace: ...
     def getter(self, name: str, /) -> Callable[[int], Any]: ...
@@ -126,7 +128,7 @@ def fill_slot(proxy: Any, name: str) -> Any:
             pass
         view, row = get_state(proxy)
         try:
-            value = _decode_slot(view, row, name)
+            value = _decode_slot(proxy, view, row, name)
         except AttributeError as error:
             raise _decode_error(view, name) from error
         slot.__set__(proxy, value)
@@ -148,7 +150,7 @@ def forget(proxy: Any) -> None:
             continue
 
 
-def _decode_slot(view: Any, row: int, name: str) -> Any:
+def _decode_slot(proxy: Any, view: Any, row: int, name: str) -> Any:
     cls = view.cls
     if name == "__pydantic_fields_set__":
         stored = view.fields_set(row)
@@ -157,16 +159,9 @@ def _decode_slot(view: Any, row: int, name: str) -> Any:
         return (view.extra(row) or {}) if cls.model_config.get("extra") == "allow" else None
     if not cls.__private_attributes__:
         return None
-    stored = view.private(row) or {}
-    private = {}
-    for attribute, info in cls.__private_attributes__.items():
-        if attribute in stored:
-            private[attribute] = stored[attribute]
-        elif not hasattr(info, "__get__"):
-            default = info.get_default()
-            if default is not PydanticUndefined:
-                private[attribute] = default
-    return private
+    storable = [name for name, _ in view.column.plan.privates]
+    takes_fields = any(info.default_factory_takes_validated_data for info in cls.__private_attributes__.values())
+    return private_values(cls, view.private(row), storable, load_all(proxy) if takes_fields else {})
 
 
 def _decode_error(view: Any, name: str) -> DecodeError:

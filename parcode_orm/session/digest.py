@@ -11,7 +11,7 @@ from ..format.checksum import wide_checksum
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
 from ..storage.mapped import Source
-from ..table.writer import Reuse, TableSink
+from ..table.writer import Reuse, TableSink, never_reuse
 
 
 class UnreadStream(Exception):
@@ -19,52 +19,47 @@ class UnreadStream(Exception):
 
 
 class _Digest(Ticket):
-    __slots__ = ("digest",)
+    """Of a chunk that would be written: a digest of it alone, and what it refers to."""
 
-    def __init__(self, digest: bytes) -> None:
+    __slots__ = ("digest", "refs")
+
+    def __init__(self, digest: bytes, refs: list[Ticket | Reference]) -> None:
         super().__init__()
         self.digest = digest
+        self.refs = refs
+
+    def whole(self) -> bytes:
+        """The digest of all below, where nothing of a file is referred to."""
+        return wide_checksum(self.digest + b"".join([_below(ref) for ref in self.refs]))
 
 
-def _combine(kind: int, schema: int, directory: bytes | memoryview, refs: list[bytes]) -> bytes:
-    return wide_checksum(b"".join([b"%d %d %d " % (kind, schema, len(refs)), *refs, directory]))
+def _below(ref: Ticket | Reference) -> bytes:
+    assert isinstance(ref, _Digest)
+    return ref.whole()
 
 
-class Digester:
-    """An output that writes nothing; its tickets carry digests. References are digested through `source`."""
+def _digest(kind: int, schema: int, directory: bytes | memoryview) -> bytes:
+    return wide_checksum(b"".join([b"%d %d " % (kind, schema), directory]))
 
-    def __init__(self, source: Source | None) -> None:
-        self._source = source
-        self._known: dict[int, bytes] = {}
+
+class _Nothing:
+    """An output that writes nothing; its tickets carry digests."""
 
     def submit(self, chunk: Encoder) -> Ticket:
         """Digest a chunk."""
         directory, _ = chunk.finish()
-        return _Digest(_combine(chunk.kind, chunk.fingerprint, directory, [self.of(ref) for ref in chunk.refs]))
+        return _Digest(_digest(chunk.kind, chunk.fingerprint, directory), list(chunk.refs))
 
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
         """Digest a blob."""
         return self.submit(BlobEncoder(data, compression, meta))
 
-    def of(self, target: Ticket | Reference) -> bytes:
-        """The digest of a chunk, to be written or in the file."""
-        if isinstance(target, _Digest):
-            return target.digest
-        assert isinstance(target, Reference) and self._source is not None
-        known = self._known.get(target.offset)
-        if known is None:
-            chunk = self._source.chunk(target)
-            known = _stored(chunk, [self.of(ref) for ref in chunk.refs])
-            self._known[target.offset] = known
-        return known
-
-
-def _stored(chunk: Chunk, refs: list[bytes]) -> bytes:
-    return _combine(chunk.kind, chunk.fingerprint, chunk.directory, refs)
-
 
 class DigestSink(TableSink):
     """Encodes as a file would be written, but only to compare."""
+
+    def __init__(self, compression: str | None = None, reuse: Reuse = never_reuse) -> None:
+        super().__init__(_Nothing(), compression, reuse)
 
     def list_table(self, items: Column, values: Any, compression: str | None) -> Ticket:
         """Digest a table; a stream cannot be."""
@@ -81,17 +76,45 @@ class DigestSink(TableSink):
 
 def digest_of(column: Column, value: Any) -> bytes:
     """The digest of one value's encoding; raises `UnreadStream` where it holds a stream."""
-    digester = Digester(None)
-    sink = DigestSink(digester, None)
+    sink = DigestSink()
     out = sink.encoder(Kind.COLUMN)
     column.encode([value], out)
-    return digester.of(sink.submit(out))
+    return _below(sink.submit(out))
 
 
-def root_digests(
+def is_stored(
     column: Column, obj: Any, stored: Reference, source: Source, compression: str | None, reuse: Reuse
-) -> tuple[bytes, bytes]:
-    """The digests of the table that would hold `obj` as its one row, and of the one that is `stored`."""
-    digester = Digester(source)
-    ticket = DigestSink(digester, compression, reuse).list_table(column, [obj], None)
-    return digester.of(ticket), digester.of(stored)
+) -> bool:
+    """Whether the table at `stored` is the one that would hold `obj` as its one row.
+
+    What `obj` would share with the file is not looked into: this costs what is held in memory, not what is stored.
+    """
+    ticket = DigestSink(compression, reuse).list_table(column, [obj], None)
+    return _Comparison(source).equal(ticket, stored)
+
+
+class _Comparison:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._equal: set[tuple[int, int]] = set()  # so that what is referred to twice is compared once
+
+    def equal(self, new: Ticket | Reference, old: Reference) -> bool:
+        if isinstance(new, _Digest):
+            chunk = self._source.chunk(old)
+            return new.digest == _stored(chunk) and self._all(new.refs, chunk.refs)
+        assert isinstance(new, Reference)
+        pair = new.offset, old.offset
+        if new.offset == old.offset or pair in self._equal:
+            return True
+        mine, theirs = self._source.chunk(new), self._source.chunk(old)
+        if _stored(mine) != _stored(theirs) or not self._all(mine.refs, theirs.refs):
+            return False
+        self._equal.add(pair)
+        return True
+
+    def _all(self, new: list[Any], old: list[Reference]) -> bool:
+        return len(new) == len(old) and all(map(self.equal, new, old))
+
+
+def _stored(chunk: Chunk) -> bytes:
+    return _digest(chunk.kind, chunk.fingerprint, chunk.directory)

@@ -13,36 +13,33 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
 from ..storage.mapped import Source
+from ..table.store import store
 from ..table.writer import Reuse, TableSink
-from .space import FileSpace
-from .update import update_table
-
-
-def _file_of(space: Any) -> Any:
-    return (space.source.identity, space.source.uuid) if isinstance(space, FileSpace) else None
+from .space import file_of
+from .tracking import row_changed
 
 
 def reuse_from(source: Source) -> Reuse:
     """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are updated first."""
 
-    here = (source.identity, source.uuid)
+    here = None if source.identity is None else (source.identity, source.uuid)
 
     def reuse(sink: TableSink, value: Any, column: Any) -> Ticket | Reference | None:
         if isinstance(value, Unread):
-            return value.ref if value.column is column and _file_of(value.space) == here else None
-        if not isinstance(value, LazyList | LazyMap) or value.replaced is not None:
+            return value.ref if value.column is column and file_of(value.space) == here else None
+        if not isinstance(value, LazyList | LazyMap):
             return None
         rows = value.rows
         if not isinstance(rows, TableRows):
             return None
         table = rows.table
-        if _file_of(rows.space) != here:
+        if file_of(rows.space) != here:
             return None
         shape = column.shape
         if isinstance(shape, MapColumn):
             fits = table.fingerprint == short_fingerprint(shape.key, shape.value)
         else:
             fits = isinstance(shape, ListColumn) and table.fingerprint == short_fingerprint(shape.item)
-        return update_table(sink, table, column.compression) if fits else None
+        return store(sink, table, column.compression, row_changed) if fits else None
 
     return reuse

@@ -10,17 +10,16 @@ from typing import Any
 import msgspec
 
 from ..codec.schema import canonical_schema, differences
-from ..codec.stream import is_stream
 from ..codec.struct import StructColumn
 from ..errors import NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum, fingerprint
 from ..format.layout import Encoding, Kind, Reference
-from ..lazy.proxy import decoded, is_proxy, proxy_state
+from ..lazy.proxy import is_proxy, proxy_state
 from ..model.base import Model
-from ..table.reader import Table
+from ..table.table import Table
 from ..table.writer import TableSink
-from .digest import UnreadStream, root_digests
+from .digest import UnreadStream, is_stored
 from .reuse import reuse_from
 from .space import FileSpace
 from .tracking import proxy_changed
@@ -28,15 +27,23 @@ from .tracking import proxy_changed
 
 @dataclass(slots=True)
 class Root:
-    """An object attached to a session, and the column that stores it."""
+    """An object attached to a session, and the column that stores it; `read`: as the lazy object of the stored root."""
 
     name: str
     obj: Any
     column: StructColumn
+    read: bool = False
 
 
 def root_name(cls: type[Any]) -> str:
-    """The name a root is stored under: its class's, without the module, so that a class may move."""
+    """The name a root is stored under: its class's, without the module, so that a class may move.
+
+    Raises:
+        TypeError: `cls` is no model.
+    """
+    given: Any = cls
+    if not (isinstance(given, type) and issubclass(given, Model)):
+        raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {cls!r:.80}")
     name: str = cls.__name__
     return name
 
@@ -56,7 +63,7 @@ def root_table(space: FileSpace, name: str, column: StructColumn) -> Table:
     if table.rows != 1:
         raise space.chunk(table.ref).error(0, f"a root has one row, not {table.rows}")
     try:
-        table.at(0)
+        table.group(table.tree.at(0)[0])
     except SchemaMismatchError as problem:
         raise _mismatch(space, name, table, column) from problem
     return table
@@ -64,12 +71,12 @@ def root_table(space: FileSpace, name: str, column: StructColumn) -> Table:
 
 def read_root(space: FileSpace, name: str, column: StructColumn) -> Any:
     """The lazy proxy of the root `name`."""
-    group, place = root_table(space, name, column).at(0)
-    return group.items.get(place)
+    table = root_table(space, name, column)
+    return table.value(*table.tree.at(0))
 
 
 def _mismatch(space: FileSpace, name: str, table: Table, column: StructColumn) -> SchemaMismatchError:
-    group = table.tree.at(0)[0].group
+    group = table.tree.at(0)[0].ref
     assert isinstance(group, Reference)
     written_with = space.chunk(group).fingerprint
     current = canonical_schema(column)
@@ -90,15 +97,22 @@ def root_changed(root: Root, space: FileSpace | None, compression: str | None) -
     """Whether the root must be written again."""
     if space is None or root.name not in space.source.catalog.roots:
         return True
-    if is_proxy(root.obj) and proxy_state(root.obj)[0].space is space and not proxy_changed(root.obj):
-        return False
     stored = space.source.catalog.root(root.name)
-    reuse = reuse_from(space.source)
+    if root.read and _is_row_of(root, stored) and not proxy_changed(root.obj):
+        return False
     try:
-        new, old = root_digests(root.column, root.obj, stored, space.source, compression, reuse)
+        reuse = reuse_from(space.source)
+        return not is_stored(root.column, root.obj, stored, space.source, compression, reuse)
     except UnreadStream:
         return True
-    return new != old
+
+
+def _is_row_of(root: Root, stored: Reference) -> bool:
+    """Whether the lazy object is of the root as it is stored now, be it through an earlier snapshot."""
+    if not is_proxy(root.obj):
+        return False
+    space = proxy_state(root.obj)[0].space
+    return isinstance(space, FileSpace) and space.source.catalog.roots.get(root.name) == stored
 
 
 def write_roots(sink: TableSink, roots: Iterable[Root], base: CatalogData | None) -> CatalogData:
@@ -113,31 +127,3 @@ def write_roots(sink: TableSink, roots: Iterable[Root], base: CatalogData | None
             catalog.schemas[name] = sink.submit(out)
         catalog.roots[root.name] = sink.list_table(root.column, [root.obj], None)
     return catalog
-
-
-def attach_streams(obj: Any, stored: Any) -> None:
-    """Put the lazy collections of `stored`, the committed form of `obj`, in place of the streams that were written."""
-    if isinstance(obj, list | tuple):
-        for item, other in zip(obj, stored, strict=True):
-            attach_streams(item, other)
-    elif isinstance(obj, dict):
-        for key, item in obj.items():
-            attach_streams(item, stored[key])
-    elif isinstance(obj, Model):
-        fields = decoded(obj)
-        for name, value in list(fields.items()):
-            if is_stream(type(value)):
-                fields[name] = getattr(stored, name)
-            elif isinstance(value, Model | list | tuple | dict) and holds_stream(value):
-                attach_streams(value, getattr(stored, name))
-
-
-def holds_stream(value: Any) -> bool:
-    """Whether a stream stands somewhere in a model, list or dictionary; lazy collections are not entered."""
-    if isinstance(value, Model):
-        return any(map(holds_stream, decoded(value).values()))
-    if isinstance(value, dict):
-        return any(map(holds_stream, value.values()))
-    if isinstance(value, list | tuple):
-        return any(map(holds_stream, value))
-    return is_stream(type(value))

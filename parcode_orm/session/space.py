@@ -7,23 +7,32 @@ from weakref import ref as weak
 
 from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
 from ..codec.base import Column, View
+from ..errors import DetachedError
 from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
-from ..lazy.proxy import make_proxy
+from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import SpanPairs, SpanRows, TablePairs, TableRows
 from ..storage.blob import Blob
 from ..storage.mapped import Source
-from ..table.reader import Table
+from ..table.table import Table
+
+SWEEP_EVERY = 4096  # proxies handed out
 
 
 class FileSpace:
-    """Reads one snapshot of a file through `source`; `writable` where changes to what is handed out will be stored."""
+    """Reads one snapshot of a file through `source`; `writable` where changes to what is handed out will be stored.
 
-    def __init__(self, source: Source, *, writable: bool) -> None:
+    `owner` stands for the session: its objects lie on the snapshots of all its commits, each a space of its own.
+    """
+
+    def __init__(self, source: Source, *, writable: bool, owner: object = None) -> None:
         self.source = source
         self.writable = writable
+        self.owner = owner
+        self._lives: list[dict[int, weak[Any]]] = []
+        self._until_sweep = SWEEP_EVERY
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, its head verified."""
@@ -40,12 +49,34 @@ class FileSpace:
         found = None if known is None else known()
         if found is None:
             found = make_proxy(view, row)
+            if not live:
+                self._lives.append(live)
             live[row] = weak(found)
             self.source.stats.rows_read += 1
+            self._until_sweep -= 1
+            if not self._until_sweep:
+                self._sweep()
         return found
 
+    def _sweep(self) -> None:
+        """Forget the proxies that are gone: else a scan would leave a dead reference for every row it met."""
+        alive = 0
+        for live in self._lives:
+            for row in [row for row, ref in live.items() if ref() is None]:
+                del live[row]
+            alive += len(live)
+        self._lives = [live for live in self._lives if live]
+        self._until_sweep = max(SWEEP_EVERY, alive)
+
     def pin(self, proxy: Any) -> None:
-        """Called when a proxy hands out a field; its holder (a row group, a model, the session) keeps it alive."""
+        """Called when a proxy hands out what may change in place, or is changed: its row group keeps it alive.
+
+        A proxy within another object is kept by that one.
+        """
+        view, row = proxy_state(proxy)
+        held = getattr(view, "held", None)
+        if held is not None:
+            held[row] = proxy
 
     def lazy_list(self, items: View, start: int, stop: int) -> Any:
         """A lazy list over the items `start` to `stop`."""
@@ -75,3 +106,37 @@ class FileSpace:
         """A blob's whole content and its `meta`."""
         blob = Blob(self.source.chunk(ref))
         return blob.whole(), blob.meta
+
+    def abandon(self) -> None:
+        """The session forgets what it handed out: from now on its changes would be lost, so they are refused."""
+        self.__class__ = _Abandoned
+
+
+class _Abandoned(FileSpace):
+    """Whoever is about to hand out or take a change asks for `writable`; here, asking raises."""
+
+    @property
+    def writable(self) -> bool:  # type: ignore[override]
+        raise DetachedError(
+            "the session has forgotten this object in a rollback(), so a change to it would not be stored: take it "
+            "from session.root(...) again"
+        )
+
+
+def file_of(space: Any) -> Any:
+    """The file that a space reads, None for bytes: two that are equal are one file."""
+    if not isinstance(space, FileSpace) or space.source.identity is None:
+        return None
+    return space.source.identity, space.source.uuid
+
+
+def space_of(value: Any) -> Any:
+    """What a lazy value is read through; None for a plain one."""
+    if isinstance(value, LazyList | LazyMap):
+        return value.rows.space
+    return proxy_state(value)[0].space if is_proxy(value) else None
+
+
+def owner_of(value: Any) -> object:
+    """The session that a lazy value belongs to."""
+    return getattr(space_of(value), "owner", None)

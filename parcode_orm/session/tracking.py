@@ -11,14 +11,18 @@ from pydantic import BaseModel
 
 from ..codec.base import Column
 from ..codec.packed import pack
-from ..errors import EncodeError
+from ..codec.privates import privates_changed
+from ..errors import EncodeError, FieldNotStored
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import SpanRows, TableRows
 from ..lazy.state import WithoutFields
-from ..table.reader import Group, Table
+from ..table.store import is_changed
+from ..table.table import Table
+from ..table.tree import Piece
 from .digest import UnreadStream, digest_of
+from .space import file_of
 
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 _SLOTS = {
@@ -48,48 +52,86 @@ def _slot_changed(slot: str, proxy: Any, view: Any, row: int) -> bool:
         stored = view.fields_set(row)
         return bool(value != (set(view.cls.__pydantic_fields__) if stored is None else stored))
     if slot == "__pydantic_extra__":
-        return pack(value or {}) != pack(view.extra(row) or {})
-    kept = {name for name, _ in view.column.plan.privates}
-    current = {name: each for name, each in (value or {}).items() if name in kept}
-    return pack(current) != pack(view.private(row) or {})
+        return _packs_differ(value or {}, view.extra(row) or {})
+    return privates_changed(view.column.plan, value, view.private(row))
+
+
+def _packs_differ(value: Any, stored: Any) -> bool:
+    try:
+        return pack(value) != pack(stored)
+    except EncodeError:  # what is wrong will be said, with its path, when it is written
+        return True
 
 
 def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -> bool:
-    if type(value) in _ATOMIC:
-        stored = view.getter(name)(row)
-        return type(stored) is not type(value) or bool(stored != value)
-    if isinstance(value, LazyList | LazyMap):
-        stored = view.getter(name)(row)
-        return type(stored) is not type(value) or value.location != stored.location or collection_changed(value)
-    if is_proxy(value):
-        return view.getter(name)(row) is not value or proxy_changed(value)
+    try:
+        if type(value) in _ATOMIC:
+            stored = view.getter(name)(row)
+            return type(stored) is not type(value) or bool(stored != value)
+        if isinstance(value, LazyList | LazyMap):
+            stored = view.getter(name)(row)
+            return not _same_rows(value, stored) or collection_changed(value)
+        if is_proxy(value):
+            return view.getter(name)(row) is not value or proxy_changed(value)
+        if type(value) is list and value and all(map(is_proxy, value)):
+            stored = view.getter(name)(row)
+            return not _same_proxies(value, stored) or any(map(proxy_changed, value))
+    except FieldNotStored:  # the row was written without this field
+        return True
     return _differ(column, value, view.field(name), row)
 
 
+def _same_rows(value: LazyList[Any] | LazyMap[Any, Any], stored: Any) -> bool:
+    if type(stored) is not type(value) or value.location != stored.location:
+        return False
+    space = value.rows.space
+    return space is stored.rows.space or (file_of(space) is not None and file_of(space) == file_of(stored.rows.space))
+
+
+def _same_proxies(value: list[Any], stored: Any) -> bool:
+    return (
+        type(stored) is list and len(value) == len(stored) and all(a is b for a, b in zip(value, stored, strict=True))
+    )
+
+
 def _differ(column: Column, value: Any, view: Any, row: int) -> bool:
+    stored = view.read(row, row + 1)[0]
+    if _plainly_same(value, stored):
+        return False
     try:
-        return digest_of(column, value) != digest_of(column, view.read(row, row + 1)[0])
+        return digest_of(column, value) != digest_of(column, stored)
     except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
         return True
 
 
+def _plainly_same(value: Any, stored: Any) -> bool:
+    """Whether two lists, or dictionaries, of values whose `==` and type tell all are the same; else encoding tells."""
+    cls = type(value)
+    if cls is not type(stored) or cls not in (list, dict) or value != stored:
+        return False
+    if cls is dict and not _same_types(value.values(), stored.values()):
+        return False
+    return _same_types(value, stored) and (cls is list or list(value) == list(stored))
+
+
+def _same_types(values: Any, stored: Any) -> bool:
+    types = list(map(type, values))
+    return types == list(map(type, stored)) and _ATOMIC.issuperset(types)
+
+
 def collection_changed(value: LazyList[Any] | LazyMap[Any, Any]) -> bool:
     """Whether a lazy collection, or a row it handed out, changed."""
-    if value.replaced is not None:
-        return True
     rows = value.rows
     if isinstance(rows, TableRows):
-        return any(group_changes(rows.table, group) for group in rows.table.groups.values())
+        return is_changed(rows.table, row_changed)
     assert isinstance(rows, SpanRows)
+    if rows.changed is not None:
+        return True
     return any(not is_proxy(item) or proxy_changed(item) for item in rows.handed.values())
 
 
-def group_changes(table: Table, group: Group) -> dict[int, Any]:
-    """The rows of `group` that changed since they were handed out, by place."""
-    return {place: value for place, value in group.handed.items() if _row_changed(table.items, group, place, value)}
-
-
-def _row_changed(column: Column, group: Group, place: int, value: Any) -> bool:
+def row_changed(table: Table, piece: Piece, row: int, value: Any) -> bool:
+    """Whether `value`, held for the row `row` of a written piece's group, is no longer what the group says."""
     if is_proxy(value):
         return proxy_changed(value)
-    return _differ(column, value, group.items, place)
+    return _differ(table.items, value, table.group(piece).items, row)

@@ -159,6 +159,11 @@ class Appender:
         self.record = record
         return record
 
+    @property
+    def poisoned(self) -> bool:
+        """Whether waiting for the disk, or cutting a commit off, has failed: what the file holds is not known."""
+        return self._poison is not None
+
     def source(self, stats: Stats | None = None) -> Source:
         """The snapshot of the newest commit, mapped."""
         self._check()

@@ -68,6 +68,10 @@ class Files:
         """`fstat`."""
         return os.fstat(fd)
 
+    def look(self, path: str) -> os.stat_result:
+        """`stat`."""
+        return os.stat(path)
+
     def read(self, fd: int, size: int, offset: int) -> bytes:
         """Up to `size` bytes at `offset`; fewer only at the end of the file."""
         data = os.pread(fd, size, offset)

@@ -55,7 +55,7 @@ class WriterLock:
                 check_regular(status, path)
                 _lock(fd, path, status, deadline)
                 with storing("look at", path):
-                    now = os.stat(path)
+                    now = files.look(path)
                 if (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino):
                     return cls(path, fd, status, files)
             except BaseException:

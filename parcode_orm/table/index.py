@@ -1,14 +1,15 @@
 """Hash indexes: sorted runs of (hash, row id), each cut into shards by the hash's top bits.
 
-A shard keeps the 32 bits of the hash below those that chose it, sorted, and the row ids beside them; equal hashes are
-told apart by the caller, who compares the row's key. A run of one shard is that shard alone.
+A shard keeps, sorted, the 32 bits of the hash below those that chose it, beside them the row ids, and the bits that are
+left, which only merging runs reads. Equal hashes are told apart by the caller, who compares the row's key. A run of one
+shard is that shard alone.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from ..codec.base import Sink
 from ..errors import CorruptionError
@@ -18,40 +19,51 @@ from .ints import get_ints, put_ints
 
 SHARD_ROWS = 4096
 MAX_BITS = 24
-_LOW = (1 << 32) - 1
+LOW = (1 << 32) - 1
 
 
 def write_run(sink: Sink, hashes: Sequence[int], rows: Sequence[int]) -> Ticket:
     """Write the run that maps `hashes[i]` (64 bits) to `rows[i]`."""
-    bits = 0
-    while len(hashes) > SHARD_ROWS << bits and bits < MAX_BITS:
-        bits += 1
     if len(hashes) < 512:
         pairs = sorted(zip(hashes, rows, strict=True))
-        ordered, ids = [h for h, _ in pairs], [r for _, r in pairs]
-        return _write_shard(sink, [h >> 32 for h in ordered], ids)
+        return _write_shard(sink, [h >> 32 for h, _ in pairs], [r for _, r in pairs], [h & LOW for h, _ in pairs])
     import numpy as np
 
     keys = np.fromiter(hashes, np.uint64, len(hashes))
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    places = np.fromiter(rows, np.uint64, len(hashes))[order]
-    lows = ((keys >> np.uint64(32 - bits)) & np.uint64(_LOW)).astype(np.uint32)
+    return write_sorted_run(sink, *sorted_run(keys, np.fromiter(rows, np.uint64, len(hashes))))
+
+
+def sorted_run(keys: Any, rows: Any) -> tuple[Any, Any]:
+    """Arrays of hashes and row ids, ordered by hash; equal hashes keep their order."""
+    order = keys.argsort(kind="stable")
+    return keys[order], rows[order]
+
+
+def write_sorted_run(sink: Sink, keys: Any, rows: Any) -> Ticket:
+    """Write a run from arrays of uint64, ordered by hash."""
+    import numpy as np
+
+    bits = 0
+    while len(keys) > SHARD_ROWS << bits and bits < MAX_BITS:
+        bits += 1
+    lows = ((keys >> np.uint64(32 - bits)) & np.uint64(LOW)).astype(np.uint32)
+    rests = (keys & np.uint64((1 << 32 - bits) - 1)).astype(np.uint32)
     if bits == 0:
-        return _write_shard(sink, lows.tolist(), places.tolist())
+        return _write_shard(sink, lows.tolist(), rows.tolist(), rests.tolist())
     bounds = np.searchsorted(keys >> np.uint64(64 - bits), np.arange((1 << bits) + 1, dtype=np.uint64)).tolist()
     out = sink.encoder(Kind.INDEX_RUN)
     for a, b in pairwise(bounds):
-        out.ref(_write_shard(sink, lows[a:b].tolist(), places[a:b].tolist()))
-    out.leaf(Encoding.RAW, len(hashes), param=bits)
+        out.ref(_write_shard(sink, lows[a:b].tolist(), rows[a:b].tolist(), rests[a:b].tolist()))
+    out.leaf(Encoding.RAW, len(keys), param=bits)
     return sink.submit(out)
 
 
-def _write_shard(sink: Sink, lows: list[int], rows: list[int]) -> Ticket:
+def _write_shard(sink: Sink, lows: list[int], rows: list[int], rests: list[int]) -> Ticket:
     out = sink.encoder(Kind.INDEX_SHARD)
     root = out.open(Encoding.STRUCT, len(rows))
     put_ints(out, lows)
     put_ints(out, rows)
+    put_ints(out, rests)
     out.close(root)
     return sink.submit(out)
 
@@ -59,51 +71,62 @@ def _write_shard(sink: Sink, lows: list[int], rows: list[int]) -> Ticket:
 class Shard:
     """One shard, opened."""
 
-    __slots__ = ("lows", "rows")
+    __slots__ = ("count", "lows", "rows")
 
     def __init__(self, chunk: Chunk) -> None:
-        count = chunk.nodes[0].count
+        self.count = count = chunk.nodes[0].count
         children = chunk.children(0)
-        if chunk.nodes[0].encoding != Encoding.STRUCT or len(children) != 2:
-            raise chunk.error(0, "an index shard has two columns")
+        if chunk.nodes[0].encoding != Encoding.STRUCT or len(children) != 3:
+            raise chunk.error(0, "an index shard has three columns")
         self.lows = get_ints(chunk, children[0], count)
         self.rows = get_ints(chunk, children[1], count)
 
 
 class Run:
-    """A run of the index. `probe` gives the places of a shard where a hash may stand."""
+    """A run of the index: `shard(key_hash >> shift)` is where a hash stands, by its bits `key_hash >> low_shift & LOW`.
 
-    __slots__ = ("_bits", "_chunk", "_refs", "_shards", "_shift")
+    Hashes that agree in these bits are neighbours there; only the row's key tells whether it is the one sought.
+    """
+
+    __slots__ = ("_chunk", "_refs", "count", "low_shift", "shards", "shift")
 
     def __init__(self, chunk: Callable[[Reference], Chunk], ref: Reference) -> None:
         self._chunk = chunk
-        self._shards: dict[int, Shard] = {}
+        self.shards: dict[int, Shard] = {}
+        bits = 0
         if ref.kind == Kind.INDEX_SHARD:
-            self._bits, self._refs = 0, [ref]
+            self._refs, self.count = [ref], chunk(ref).nodes[0].count
         elif ref.kind == Kind.INDEX_RUN:
             run = chunk(ref)
-            self._bits, self._refs = run.nodes[0].param, run.refs
-            if not 0 < self._bits <= MAX_BITS or len(self._refs) != 1 << self._bits:
-                raise run.error(0, f"an index run of {self._bits} bits has {len(self._refs)} shards")
+            bits, self._refs, self.count = run.nodes[0].param, run.refs, run.nodes[0].count
+            if not 0 < bits <= MAX_BITS or len(self._refs) != 1 << bits:
+                raise run.error(0, f"an index run of {bits} bits has {len(self._refs)} shards")
         else:
             raise CorruptionError(f"an index run is a chunk of kind {ref.kind}", offset=ref.offset)
-        self._shift = 64 - self._bits
+        self.shift = 64 - bits
+        self.low_shift = 32 - bits
 
-    def _open(self, number: int) -> Shard:
-        ref = self._refs[number]
-        if ref.kind != Kind.INDEX_SHARD:
-            raise CorruptionError(f"an index shard is a chunk of kind {ref.kind}", offset=ref.offset)
-        return self._shards.setdefault(number, Shard(self._chunk(ref)))
+    def shard(self, number: int) -> Shard:
+        """The shard `number`, opened at first use; those that are open stand in `shards`."""
+        found = self.shards.get(number)
+        if found is None:
+            ref = self._refs[number]
+            if ref.kind != Kind.INDEX_SHARD:
+                raise CorruptionError(f"an index shard is a chunk of kind {ref.kind}", offset=ref.offset)
+            found = self.shards.setdefault(number, Shard(self._chunk(ref)))
+        return found
 
-    def rows(self, key_hash: int) -> Sequence[int]:
-        """Row ids whose hash agrees with `key_hash` in the bits that are kept."""
-        shard = self._shards.get(key_hash >> self._shift)
-        if shard is None:
-            shard = self._open(key_hash >> self._shift)
-        low = key_hash >> (32 - self._bits) & _LOW
-        lows = shard.lows
-        first = end = bisect_left(lows, low)
-        count = len(lows)
-        while end < count and lows[end] == low:
-            end += 1
-        return shard.rows[first:end]
+    def entries(self) -> tuple[Any, Any]:
+        """All hashes and their row ids, as arrays of uint64, in order."""
+        import numpy as np
+
+        keys, rows = [], []
+        for number, ref in enumerate(self._refs):
+            chunk = self._chunk(ref)
+            shard = self.shard(number)
+            rests = get_ints(chunk, chunk.children(0)[2], shard.count)
+            top = np.uint64(number << self.shift if self.shift < 64 else 0)
+            lows = np.array(shard.lows, np.uint64) << np.uint64(self.low_shift)
+            keys.append(top | lows | np.array(rests, np.uint64))
+            rows.append(np.array(shard.rows, np.uint64))
+        return np.concatenate(keys), np.concatenate(rows)

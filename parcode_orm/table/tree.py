@@ -1,15 +1,19 @@
 """The tree over a table's rows: a copy-on-write B+tree whose leaf entries are slices of row groups.
 
-A slice is (row group, start, count); a node holds columns of counts, first row ids and starts, and refers to its
-children in the chunk's reference table. A table of one whole row group has no node at all: height 0.
+In the file a node holds columns of counts, first row ids and starts, and refers to its children in the chunk's
+reference table; a table of one whole row group has no node at all (height 0). In memory nodes are loaded as they are
+met, and change in place: rows that are not written yet stand in pieces of their own. `write` writes the nodes that
+changed and gives the tree that they make; the tree in memory stays as it is until `adopt`.
+
+Rows are found by position, or by row id where the ids rise with the position (keyed tables).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from itertools import accumulate
-from typing import NamedTuple
+from itertools import accumulate, pairwise
+from typing import Any
 
 from ..codec.base import Sink
 from ..errors import CorruptionError
@@ -17,128 +21,426 @@ from ..format.chunk import Chunk, Ticket
 from ..format.layout import Encoding, Kind, Reference
 from .ints import get_ints, put_ints
 
-FANOUT = 128
+FANOUT = 64
 MAX_HEIGHT = 12
+NO_ID = -1  # lists: rows are known by their position alone
+Target = Ticket | Reference
 
 
-class Slice(NamedTuple):
-    """Rows `start` to `start + length` of a row group; the first of them has the row id `first`."""
+class Piece:
+    """Rows `start` to `start + length` of the row group `ref`; or, where `ref` is None, `rows` not yet written.
 
-    group: Ticket | Reference
-    start: int
-    length: int
-    first: int
+    The first row has the id `first` (`NO_ID` in lists). `keys` go with `rows` in keyed tables.
+    """
 
+    __slots__ = ("first", "keys", "length", "ref", "rows", "start")
 
-def write_tree(sink: Sink, slices: list[Slice]) -> tuple[Ticket | Reference | None, int]:
-    """Write the nodes over `slices`, in order of their rows: the root and its height."""
-    if not slices:
-        return None, 0
-    if len(slices) == 1 and slices[0].start == 0 and slices[0].first == 0:
-        return slices[0].group, 0
-    level, height = slices, 0
-    while height == 0 or len(level) > 1:
-        height += 1
-        level = [_write_node(sink, level[i : i + FANOUT], height) for i in range(0, len(level), FANOUT)]
-    return level[0].group, height
+    def __init__(
+        self,
+        ref: Target | None,
+        start: int,
+        length: int,
+        first: int,
+        rows: list[Any] | None = None,
+        keys: list[Any] | None = None,
+    ) -> None:
+        self.ref = ref
+        self.start = start
+        self.length = length
+        self.first = first
+        self.rows = rows
+        self.keys = keys
 
-
-def _write_node(sink: Sink, entries: list[Slice], height: int) -> Slice:
-    out = sink.encoder(Kind.TREE_NODE)
-    for entry in entries:
-        out.ref(entry.group)
-    counts = [entry.length for entry in entries]
-    root = out.open(Encoding.STRUCT, len(entries), param=height)
-    put_ints(out, counts)
-    put_ints(out, [entry.first for entry in entries])
-    put_ints(out, [entry.start for entry in entries])
-    out.close(root)
-    return Slice(sink.submit(out), 0, sum(counts), entries[0].first)
+    def part(self, start: int, stop: int) -> Piece:
+        """The rows `start` to `stop` of this piece, as a piece."""
+        rows = None if self.rows is None else self.rows[start:stop]
+        keys = None if self.keys is None else self.keys[start:stop]
+        first = self.first + start if self.first >= 0 else NO_ID
+        return Piece(self.ref, self.start + start, stop - start, first, rows, keys)
 
 
-class TreeNode:
-    """A node, decoded: `ends[i]` is the number of rows up to the end of entry `i`."""
+class Node:
+    """A node of height `height` with `length` rows below it; `children` are pieces (height 1) or nodes, None unloaded.
 
-    __slots__ = ("refs", "ends", "firsts", "starts", "height", "counts")
+    `ref` is where the node lies in the file as it is; None once it changed.
+    """
 
-    def __init__(self, chunk: Chunk, height: int, count: int) -> None:
-        root = chunk.nodes[0]
-        entries = len(chunk.refs)
-        if root.encoding != Encoding.STRUCT or root.param != height or root.count != entries or not entries:
-            raise chunk.error(0, f"expected a tree node of height {height}")
-        children = chunk.children(0)
-        if len(children) != 3:
-            raise chunk.error(0, "a tree node has three columns")
+    __slots__ = ("children", "ends", "first", "firsts", "height", "length", "ref")
+
+    def __init__(self, height: int, length: int, first: int, ref: Target | None, children: list[Any] | None) -> None:
         self.height = height
-        self.refs = chunk.refs
-        self.counts = list(get_ints(chunk, children[0], entries))
-        self.firsts = list(get_ints(chunk, children[1], entries))
-        self.starts = list(get_ints(chunk, children[2], entries))
-        self.ends = list(accumulate(self.counts))
-        if self.ends[-1] != count or 0 in self.counts:
-            raise chunk.error(children[0], f"expected {count} rows, found {self.ends[-1]}")
+        self.length = length
+        self.first = first
+        self.ref = ref
+        self.children = children
+        self.ends: list[int] | None = None
+        self.firsts: list[int] = []
+
+    def sum_up(self) -> list[int]:
+        """`ends[i]`: rows up to the end of child `i`; `firsts[i]`: the id of its first row."""
+        children: list[Any] = self.children  # type: ignore[assignment]
+        self.ends = list(accumulate([child.length for child in children]))
+        self.firsts = [child.first for child in children]
+        return self.ends
+
+    def change(self, rows: int) -> None:
+        """Say that the node has other children, and `rows` more rows than before."""
+        self.length += rows
+        self.ref = None
+        self.ends = None
 
 
 class Tree:
-    """Finds slices by position or by row id. `chunk(ref)` gives the chunks."""
+    """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks."""
 
-    __slots__ = ("_chunk", "_height", "_nodes", "_root", "rows")
+    __slots__ = ("_chunk", "keyed", "root")
 
-    def __init__(self, chunk: Callable[[Reference], Chunk], root: Reference | None, height: int, rows: int) -> None:
+    def __init__(
+        self, chunk: Callable[[Reference], Chunk], root: Reference | None, height: int, rows: int, *, keyed: bool
+    ) -> None:
         self._chunk = chunk
-        self._root = root
-        self._height = height
-        self._nodes: dict[int, TreeNode] = {}
-        self.rows = rows
+        self.keyed = keyed
+        first = 0 if keyed else NO_ID
+        if root is None:
+            self.root = Node(1, 0, first, None, [])
+        elif height == 0:
+            self.root = Node(1, rows, first, root, [Piece(root, 0, rows, first)])
+        else:
+            self.root = Node(height, rows, first, root, None)
 
-    def _node(self, ref: Reference, height: int, count: int) -> TreeNode:
-        node = self._nodes.get(ref.offset)
-        if node is None:
-            expected = Kind.TREE_NODE
-            if ref.kind != expected:
+    def move(self, chunk: Callable[[Reference], Chunk]) -> None:
+        """Read nodes through `chunk` from now on."""
+        self._chunk = chunk
+
+    # -- finding ----------------------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self.root.length
+
+    def children(self, node: Node) -> list[Any]:
+        """The node's children, read at first use."""
+        if node.children is None:
+            ref = node.ref
+            assert isinstance(ref, Reference)
+            if ref.kind != Kind.TREE_NODE:
                 raise CorruptionError(
-                    f"a tree node of height {height} is a chunk of kind {ref.kind}", offset=ref.offset
+                    f"a tree node of height {node.height} is a chunk of kind {ref.kind}", offset=ref.offset
                 )
-            node = self._nodes.setdefault(ref.offset, TreeNode(self._chunk(ref), height, count))
-        return node
+            node.children = _read_node(self._chunk(ref), node.height, node.length, self.keyed)
+        return node.children
 
-    def at(self, position: int) -> tuple[Slice, int]:
-        """The slice that holds the row at `position` (0 <= position < rows), and the row's place in its group."""
-        ref, count = self._root, self.rows
-        assert ref is not None
-        for height in range(self._height, 0, -1):
-            node = self._node(ref, height, count)
-            i = bisect_right(node.ends, position)
+    def at(self, position: int) -> tuple[Piece, int]:
+        """The piece with the row at `position` (0 <= position < rows), and the row's place in the piece."""
+        node = self.root
+        while True:
+            children = node.children if node.children is not None else self.children(node)
+            ends = node.ends or node.sum_up()
+            i = bisect_right(ends, position)
             if i:
-                position -= node.ends[i - 1]
-            ref, count = node.refs[i], node.counts[i]
-            if height == 1:
-                start = node.starts[i]
-                return Slice(ref, start, count, node.firsts[i]), start + position
-        return Slice(ref, 0, count, 0), position
+                position -= ends[i - 1]
+            if node.height == 1:
+                return children[i], position
+            node = children[i]
 
-    def row(self, row_id: int) -> tuple[Reference, int] | None:
-        """The row group and place of the row with this id, or None where it is no longer in the table."""
-        ref, count = self._root, self.rows
-        if ref is None:
-            return None
-        for height in range(self._height, 0, -1):
-            node = self._nodes.get(ref.offset) or self._node(ref, height, count)
+    def row(self, row_id: int) -> tuple[Piece, int] | None:
+        """The piece with the row of this id, and the row's place in it; None where it is no longer in the table."""
+        node = self.root
+        while True:
+            children = node.children if node.children is not None else self.children(node)
+            if not (node.ends or node.sum_up()):
+                return None
             i = bisect_right(node.firsts, row_id) - 1
             if i < 0:
                 return None
-            ref, count = node.refs[i], node.counts[i]
-            if height == 1:
-                place = row_id - node.firsts[i]
-                return (ref, node.starts[i] + place) if place < count else None
-        return (ref, row_id) if row_id < count else None
+            child = children[i]
+            if node.height == 1:
+                place = row_id - child.first
+                return (child, place) if place < child.length else None
+            node = child
 
-    def slices(self, start: int = 0, stop: int | None = None) -> Iterator[Slice]:
-        """The slices that meet the rows `start` to `stop`, cut to them, in order."""
+    def position(self, row_id: int) -> int:
+        """The position of the row with this id, which must be there."""
+        node, before = self.root, 0
+        while True:
+            children = self.children(node)
+            ends = node.ends or node.sum_up()
+            i = bisect_right(node.firsts, row_id) - 1
+            before += ends[i - 1] if i else 0
+            if node.height == 1:
+                first: int = children[i].first
+                return before + row_id - first
+            node = children[i]
+
+    def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[Piece, int, int]]:
+        """The pieces that meet the rows `start` to `stop`, each with the part that is met: (piece, first, end)."""
         stop = self.rows if stop is None else min(stop, self.rows)
         while start < stop:
-            found, place = self.at(start)
-            group, first, length, row_id = found
-            take = min(first + length - place, stop - start)
-            yield Slice(group, place, take, row_id + place - first)
-            start += take
+            piece, place = self.at(start)
+            end = min(piece.length, place + stop - start)
+            yield piece, place, end
+            start += end - place
+
+    def loaded(self) -> Iterator[Piece]:
+        """The pieces of all leaves that were read or changed so far."""
+        nodes = [self.root]
+        while nodes:
+            node = nodes.pop()
+            if node.children is None:
+                continue
+            if node.height == 1:
+                yield from node.children
+            else:
+                nodes.extend(reversed(node.children))
+
+    # -- changing ---------------------------------------------------------------------------------------------------
+
+    def insert(self, position: int, rows: list[Any], keys: list[Any] | None = None, first: int = NO_ID) -> None:
+        """Put rows before the one at `position` (0 <= position <= rows); in keyed tables they begin with id `first`."""
+        if not rows:
+            return
+        sibling = self._insert(self.root, position, rows, keys, first)
+        if sibling is not None:
+            root = self.root
+            self.root = Node(root.height + 1, root.length + sibling.length, root.first, None, [root, sibling])
+
+    def _insert(self, node: Node, position: int, rows: list[Any], keys: list[Any] | None, first: int) -> Node | None:
+        children = self.children(node)
+        ends = node.ends or node.sum_up()
+        i = min(bisect_left(ends, position), max(len(children) - 1, 0))
+        offset = position - (ends[i - 1] if i else 0)
+        node.change(len(rows))
+        if node.height > 1:
+            sibling = self._insert(children[i], offset, rows, keys, first)
+            if sibling is not None:
+                children.insert(i + 1, sibling)
+        else:
+            _insert_piece(children, i, offset, rows, keys, first)
+        if len(children) > 2 * FANOUT:
+            half = len(children) // 2
+            right = Node(
+                node.height, sum(child.length for child in children[half:]), children[half].first, None, children[half:]
+            )
+            del children[half:]
+            node.length -= right.length
+            return right
+        return None
+
+    def delete(self, start: int, stop: int) -> None:
+        """Remove the rows `start` to `stop` (0 <= start <= stop <= rows)."""
+        if start < stop:
+            self._delete(self.root, start, stop)
+        if not self.root.length:
+            self.root = Node(1, 0, 0 if self.keyed else NO_ID, None, [])
+
+    def _delete(self, node: Node, start: int, stop: int) -> None:
+        kept: list[Any] = []
+        before = 0
+        for child in self.children(node):
+            size = child.length
+            a, b = max(start - before, 0), min(stop - before, size)
+            before += size
+            if a >= b:
+                kept.append(child)
+            elif b - a < size:
+                if node.height > 1:
+                    self._delete(child, a, b)
+                    kept.append(child)
+                else:
+                    kept += [child.part(*part) for part in ((0, a), (b, size)) if part[0] < part[1]]
+        node.change(start - stop)
+        node.children = kept
+        if kept:
+            node.first = kept[0].first
+
+    def replace(self, position: int, value: Any, key: Any = None) -> None:
+        """Put `value` in the place of the row at `position`; it keeps its id (and so its `key`)."""
+        piece, place = self.at(position)
+        if piece.rows is not None:
+            piece.rows[place] = value
+            return
+        fresh = Piece(None, 0, 1, piece.first + place, [value], None if key is None else [key])
+        node = self.root
+        while True:
+            children = self.children(node)
+            ends = node.ends or node.sum_up()
+            i = bisect_right(ends, position)
+            position -= ends[i - 1] if i else 0
+            node.change(0)
+            if node.height == 1:
+                break
+            node = children[i]
+        left, right = piece.part(0, place), piece.part(place + 1, piece.length)
+        children[i : i + 1] = [part for part in (left, fresh, right) if part.length]
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def mark(self, changed: Callable[[Piece], bool]) -> bool:
+        """Say of each loaded piece whether its rows changed in memory: whether anything changed at all."""
+        return self._mark(self.root, changed)
+
+    def _mark(self, node: Node, changed: Callable[[Piece], bool]) -> bool:
+        found = node.ref is None
+        if node.children is not None:
+            for child in node.children:
+                found |= changed(child) if node.height == 1 else self._mark(child, changed)
+        if found:
+            node.ref = None
+        return found
+
+    def write(self, sink: Sink, leaf: Callable[[list[Piece]], list[Piece]]) -> Node:
+        """Write what changed: the root of the tree that results, its references still tickets.
+
+        `leaf` is given the pieces of neighbouring changed leaves and returns pieces that are all written.
+        """
+        root = self.root
+        if root.ref is None and root.height == 1:
+            return build(sink, leaf(self.children(root)))
+        return _grow(sink, self._write(root, sink, leaf))
+
+    def _write(self, node: Node, sink: Sink, leaf: Callable[[list[Piece]], list[Piece]]) -> list[Node]:
+        if node.ref is not None:
+            return [node]
+        if node.height == 1:
+            return _write_level(sink, leaf(self.children(node)), 1)
+        found: list[Node] = []
+        waiting: list[Piece] = []
+        for child in self.children(node):
+            if node.height == 2 and child.ref is None:
+                waiting += child.children
+                continue
+            if waiting:
+                found += _write_level(sink, leaf(waiting), 1)
+                waiting = []
+            found += self._write(child, sink, leaf)
+        if waiting:
+            found += _write_level(sink, leaf(waiting), 1)
+        return _write_level(sink, found, node.height)
+
+    def adopt(self, root: Node) -> None:
+        """Go on with the tree that `write` gave, once it is committed: its tickets have become references."""
+        nodes = [root]
+        while nodes:
+            node = nodes.pop()
+            if not isinstance(node.ref, Ticket) and node.length:
+                continue
+            for child in node.children or ():
+                if node.height > 1:
+                    nodes.append(child)
+                elif isinstance(child.ref, Ticket):
+                    child.ref = child.ref.reference
+            if isinstance(node.ref, Ticket):
+                node.ref = node.ref.reference
+        self.root = root
+
+    def _check(self) -> None:
+        """The rules that hold between any two operations; for tests."""
+        nodes = [self.root]
+        last = -1
+        while nodes:
+            node = nodes.pop()
+            if node.children is None:
+                continue
+            assert node.length == sum(child.length for child in node.children)
+            assert node is self.root or node.children
+            assert len(node.children) <= 2 * FANOUT
+            for child in node.children:
+                assert child.length > 0
+                if node.height > 1:
+                    assert child.height == node.height - 1
+                elif child.rows is not None:
+                    assert child.ref is None and child.length == len(child.rows)
+                    assert (child.keys is not None) == self.keyed and len(child.keys or child.rows) == child.length
+            if node.height == 1 and self.keyed:
+                for child in node.children:
+                    assert child.first > last
+                    last = child.first + child.length - 1
+            if node.height > 1:
+                nodes.extend(reversed(node.children))
+
+
+def _insert_piece(
+    pieces: list[Piece], i: int, offset: int, rows: list[Any], keys: list[Any] | None, first: int
+) -> None:
+    """Insert rows at `offset` of piece `i`; pieces of unwritten rows grow, so that appending makes no new one."""
+    if not pieces:
+        pieces.append(Piece(None, 0, len(rows), first, list(rows), keys and list(keys)))
+        return
+    piece = pieces[i]
+    if offset == piece.length and i + 1 < len(pieces) and pieces[i + 1].rows is not None and keys is None:
+        piece, offset = pieces[i + 1], 0
+    if piece.rows is not None and (keys is None or (offset == piece.length and piece.first + piece.length == first)):
+        piece.rows[offset:offset] = rows
+        if keys is not None and piece.keys is not None:
+            piece.keys[offset:offset] = keys
+        piece.length += len(rows)
+        return
+    fresh = Piece(None, 0, len(rows), first, list(rows), keys and list(keys))
+    parts = (piece.part(0, offset), fresh, piece.part(offset, piece.length))
+    pieces[i : i + 1] = [part for part in parts if part.length]
+
+
+def build(sink: Sink, pieces: list[Piece]) -> Node:
+    """Write the tree over `pieces`, which are written: its root. One whole row group is a tree without a node."""
+    if len(pieces) == 1 and pieces[0].start == 0 and pieces[0].first <= 0:
+        return Node(1, pieces[0].length, 0, pieces[0].ref, pieces)
+    return _grow(sink, _write_level(sink, pieces, 1))
+
+
+def _grow(sink: Sink, level: list[Node]) -> Node:
+    while len(level) > 1:
+        level = _write_level(sink, level, level[0].height + 1)
+    if not level:
+        return Node(1, 0, 0, None, [])
+    root = level[0]
+    while root.height > 1 and root.children is not None and len(root.children) == 1:
+        root = root.children[0]
+    return root
+
+
+def stored_height(root: Node) -> int:
+    """The height of a written tree in the file: 0 for a row group by itself."""
+    return 0 if root.height == 1 and root.children and root.ref is root.children[0].ref else root.height
+
+
+def _write_level(sink: Sink, entries: list[Any], height: int) -> list[Node]:
+    """Nodes of `height` over `entries`, of even size."""
+    if not entries:
+        return []
+    count = -(-len(entries) // FANOUT)
+    bounds = [len(entries) * i // count for i in range(count + 1)]
+    return [_write_node(sink, entries[a:b], height) for a, b in pairwise(bounds)]
+
+
+def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
+    out = sink.encoder(Kind.TREE_NODE)
+    for entry in entries:
+        out.ref(entry.ref)
+    counts = [entry.length for entry in entries]
+    root = out.open(Encoding.STRUCT, len(entries), param=height)
+    put_ints(out, counts)
+    put_ints(out, [max(entry.first, 0) for entry in entries])
+    put_ints(out, [getattr(entry, "start", 0) for entry in entries])
+    out.close(root)
+    return Node(height, sum(counts), entries[0].first, sink.submit(out), entries)
+
+
+def _read_node(chunk: Chunk, height: int, rows: int, keyed: bool) -> list[Any]:
+    root = chunk.nodes[0]
+    entries = len(chunk.refs)
+    if root.encoding != Encoding.STRUCT or root.param != height or root.count != entries or not entries:
+        raise chunk.error(0, f"expected a tree node of height {height}")
+    columns = chunk.children(0)
+    if len(columns) != 3:
+        raise chunk.error(0, "a tree node has three columns")
+    counts, firsts, starts = (get_ints(chunk, column, entries) for column in columns)
+    if not keyed:
+        firsts = [NO_ID] * entries
+    if sum(counts) != rows or 0 in counts:
+        raise chunk.error(columns[0], f"expected {rows} rows, found {sum(counts)}")
+    if height == 1:
+        return list(map(Piece, chunk.refs, starts, counts, firsts))
+    return [
+        Node(height - 1, count, first, ref, None) for ref, count, first in zip(chunk.refs, counts, firsts, strict=True)
+    ]

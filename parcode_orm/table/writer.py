@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
+from ..codec import trail
 from ..codec.base import Column
 from ..codec.bulk import gc_paused
 from ..codec.keys import hash_keys
 from ..codec.schema import short_fingerprint
+from ..errors import EncodeError
 from ..format.chunk import Buffer, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from .index import write_run
-from .tree import Slice, write_tree
+from .tree import NO_ID, Node, Piece, Target, build, stored_height
 
 TARGET_ROWS = 4096
 TARGET_BYTES = 512 * 1024
@@ -47,6 +49,7 @@ class TableSink:
         self.compression = compression
         self._reuse = reuse
         self.rows_written = 0
+        self.stored: list[Any] = []  # tables that were written anew, to go on from there after the commit
         self._output = output
         self._largest = 0
 
@@ -70,14 +73,20 @@ class TableSink:
 
     def list_table(self, items: Column, values: Iterable[Any], compression: str | None) -> Ticket:
         """Write a table whose rows are `values`, taken as they come. One row group is such a table by itself."""
-        groups = _Groups(self, items, None, compression)
-        for rows in groups.batches(values):
-            groups.write(rows, None)
-        if len(groups.slices) == 1:
-            ticket = groups.slices[0].group
+        groups = self.groups(items, None, compression)
+        pieces: list[Piece] = []
+        rows = 0
+        for batch in groups.batches(values):
+            try:
+                pieces.append(Piece(groups.write_batch(batch), 0, len(batch), NO_ID))
+            except EncodeError as problem:
+                raise trail.at(problem, rows + trail.row_of(problem)) from None
+            rows += len(batch)
+        if len(pieces) == 1:
+            ticket = pieces[0].ref
             assert isinstance(ticket, Ticket)
             return ticket
-        return self.table(groups.slices, groups.rows, keyed=False, runs=[])
+        return self.table(build(self, pieces), 0, keyed=False, runs=[])
 
     def map_table(
         self, keys: Column, values: Column, pairs: Iterable[tuple[Any, Any]], compression: str | None
@@ -87,33 +96,32 @@ class TableSink:
             pairs = pairs.items()
         elif not hasattr(type(pairs), "mapping"):  # a stream; the views of a dict have unequal keys
             pairs = dict(pairs).items()
-        groups = _Groups(self, values, keys, compression)
+        groups = self.groups(values, keys, compression)
         hashes: list[int] = []
+        pieces: list[Piece] = []
         for batch in groups.batches(pairs):
-            batch_keys = [key for key, _ in batch]
-            hashes += hash_keys(batch_keys)
-            groups.write([value for _, value in batch], batch_keys)
+            try:
+                pieces.append(Piece(groups.write_batch(batch), 0, len(batch), len(hashes)))
+            except EncodeError as problem:
+                raise trail.below(problem, f"[{batch[trail.row_of(problem)][0]!r}]", 0) from None
+            hashes += hash_keys([key for key, _ in batch])
         runs = [write_run(self, hashes, range(len(hashes)))] if hashes else []
-        return self.table(groups.slices, groups.rows, keyed=True, runs=runs)
+        return self.table(build(self, pieces), len(hashes), keyed=True, runs=runs)
 
-    def table(
-        self,
-        slices: list[Slice],
-        next_row: int,
-        *,
-        keyed: bool,
-        runs: Sequence[Ticket | Reference],
-    ) -> Ticket:
-        """Write the tree over `slices` and the chunk that says what the table is made of."""
-        root, height = write_tree(self, slices)
+    def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
+        """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""
+        return RowGroups(self, items, keys, compression)
+
+    def table(self, root: Node, next_row: int, *, keyed: bool, runs: Sequence[Target]) -> Ticket:
+        """Write the chunk that says what a table is made of: the written tree `root`, and the index's `runs`."""
         out = self.encoder(Kind.TABLE)
-        if root is not None:
-            out.ref(root)
+        if root.length:
+            assert root.ref is not None
+            out.ref(root.ref)
         for run in runs:
             out.ref(run)
-        rows = sum(piece.length for piece in slices)
-        header = TABLE_HEADER.pack(rows, next_row, height, keyed, len(runs))
-        out.leaf(Encoding.RAW, 1, header)
+        height = stored_height(root)
+        out.leaf(Encoding.RAW, 1, TABLE_HEADER.pack(root.length, max(next_row, root.length), height, keyed, len(runs)))
         return self.submit(out)
 
     def write_group(
@@ -157,15 +165,13 @@ class _Sampler(TableSink):
         return Ticket()
 
 
-class _Groups:
+class RowGroups:
     """The row groups of one table, as they are written: each of about `TARGET_BYTES`, at most `TARGET_ROWS` rows.
 
     How many rows fit is estimated from the rows before them, so it depends on the rows alone.
     """
 
     def __init__(self, sink: TableSink, items: Column, keys: Column | None, compression: str | None) -> None:
-        self.slices: list[Slice] = []
-        self.rows = 0
         self._sink = sink
         self._items = items
         self._keys = keys
@@ -180,7 +186,8 @@ class _Groups:
             return
         more = list(islice(iterator, 1))
         if more:
-            self._sample(pending)
+            sampler = _Sampler(_Nowhere(), None)
+            self._row_bytes = self._write(sampler, pending, None)[1] / len(pending)
         pending += more
         while pending:
             room = min(TARGET_ROWS, max(1, int(TARGET_BYTES / max(self._row_bytes, 1.0))))
@@ -189,19 +196,14 @@ class _Groups:
             yield pending[:room]
             pending = pending[room:] or list(islice(iterator, 1))
 
-    def _sample(self, batch: list[Any]) -> None:
-        sampler = _Sampler(_Nowhere(), None)
-        if self._keys is None:
-            size = sampler.write_group(self._items, batch, None, None)[1]
-        else:
-            keys = [key for key, _ in batch]
-            size = sampler.write_group(self._items, [value for _, value in batch], (self._keys, keys), None)[1]
+    def write_batch(self, batch: list[Any]) -> Ticket:
+        """Write `batch` as one row group."""
+        ticket, size = self._write(self._sink, batch, self._compression)
         self._row_bytes = size / len(batch)
+        return ticket
 
-    def write(self, rows: Sequence[Any], keys: Sequence[Any] | None) -> None:
-        """Write `rows` as the next row group."""
-        pair = None if self._keys is None or keys is None else (self._keys, keys)
-        ticket, size = self._sink.write_group(self._items, rows, pair, self._compression)
-        self.slices.append(Slice(ticket, 0, len(rows), self.rows))
-        self.rows += len(rows)
-        self._row_bytes = size / len(rows)
+    def _write(self, sink: TableSink, batch: list[Any], compression: str | None) -> tuple[Ticket, int]:
+        if self._keys is None:
+            return sink.write_group(self._items, batch, None, compression)
+        keys = [key for key, _ in batch]
+        return sink.write_group(self._items, [value for _, value in batch], (self._keys, keys), compression)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import random
 from pathlib import Path
 
@@ -356,21 +355,43 @@ def test_sources_other_than_paths(path: Path) -> None:
         Session(data).add(world(1))
 
 
-def test_memory_sessions_leave_nothing_behind() -> None:
-    with Session(":memory:") as session:
-        session.add(Score(best=1))
-        session.commit()
-        session.root(Score).best = 2
-        session.commit()
-        assert session.roots() == ["Score"]
-        temporary = session._temporary
-    assert temporary is not None
-    assert not os.path.exists(temporary)
-
-
 def test_an_exception_in_the_block_stores_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.par"
     with pytest.raises(ZeroDivisionError), Session(path) as session:
         session.add(Score(best=1))
         raise ZeroDivisionError
     assert not path.exists()
+
+
+def test_an_error_names_the_row_of_a_large_collection(tmp_path: Path) -> None:
+    class Big(Model):
+        rows: list[Player] = Chunk()
+        by_key: dict[str, Player] = ShardedMap()
+
+    path = tmp_path / "b.par"
+    players = [Player(level=i * 1000) for i in range(30_000)]
+    with Session(path) as session:
+        big = Big(rows=players, by_key={f"k{i}": player for i, player in enumerate(players)})
+        big.rows[20_000] = "bad"  # type: ignore[call-overload]
+        session.add(big)
+        with pytest.raises(EncodeError, match=r"rows\[20000\]"):
+            session.commit()
+        big.rows[20_000] = Player(level=1)
+        big.by_key["k25000"].level = "bad"  # type: ignore[assignment]
+        with pytest.raises(EncodeError, match=r"(rows\[25000\]|by_key\['k25000'\])\.level"):
+            session.commit()
+        big.by_key["k25000"].level = 1
+        session.commit()
+    with Session(path) as session:
+        read = session.root(Big)
+        read.rows.append("bad")  # type: ignore[arg-type]
+        with pytest.raises(EncodeError, match=r"rows\[30000\]"):
+            session.commit()
+        read.rows.pop()
+        read.by_key["new"] = 3  # type: ignore[assignment]
+        with pytest.raises(EncodeError, match=r"by_key\['new'\]"):
+            session.commit()
+        del read.by_key["new"]
+        read.rows[7].level = "bad"  # type: ignore[assignment]
+        with pytest.raises(EncodeError, match=r"rows\[7\]\.level"):
+            session.commit()

@@ -1,0 +1,305 @@
+"""Tables in memory: rows found by position or key, handed out, changed, and written again at the cost of the change."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..codec.base import Column, Getter, Space, View
+from ..codec.keys import key_hash
+from ..codec.physical import accessor, open_child
+from ..codec.schema import short_fingerprint
+from ..errors import CorruptionError, SchemaMismatchError
+from ..format.chunk import Chunk
+from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
+from .index import LOW, Run
+from .tree import MAX_HEIGHT, Piece, Tree
+
+OPEN_GROUPS = 64
+ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
+MISSING: Any = object()
+
+
+def _no_key(place: int) -> Any:
+    raise TypeError("the rows of a list have no keys")
+
+
+class Group:
+    """A row group, opened: views over its rows' items and, where the table is keyed, keys.
+
+    `held` keeps, by row, what a writable session must not forget: values given out that may change in place. Proxies
+    that have handed out nothing are known to their view alone (`keeps` is False for them).
+    """
+
+    __slots__ = ("count", "get", "held", "items", "key", "keys", "proxies", "ref")
+
+    def __init__(self, ref: Reference, table: Table) -> None:
+        space = table.space
+        if ref.kind != Kind.ROW_GROUP:
+            raise CorruptionError(f"a row group is a chunk of kind {ref.kind}", offset=ref.offset)
+        chunk = space.chunk(ref)
+        columns = (table.items,) if table.keys is None else (table.keys, table.items)
+        if chunk.fingerprint != table.fingerprint:
+            raise SchemaMismatchError(
+                f"row group at byte {ref.offset} was written with schema {chunk.fingerprint:016x}, "
+                f"the model has {table.fingerprint:016x}: read it with the class that wrote it"
+            )
+        root = chunk.nodes[0]
+        children = chunk.children(0)
+        if root.encoding != Encoding.STRUCT or len(children) != len(columns):
+            raise chunk.error(0, f"a row group here has {len(columns)} columns")
+        views = [open_child(column, chunk, at, space, root.count) for column, at in zip(columns, children, strict=True)]
+        self.ref = ref
+        self.count = root.count
+        self.keys: View | None = None if table.keys is None else views[0]
+        self.key: Getter = _no_key if self.keys is None else accessor(self.keys)
+        self.items: View = views[-1]
+        self.get = accessor(self.items)
+        self.held = table.held.setdefault(ref.offset, {}) if space.writable else {}
+        self.proxies = hasattr(self.items, "live")
+        if self.proxies:
+            self.items.held = self.held  # type: ignore[attr-defined]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was given out of it may still be in use."""
+        if self.held:
+            return False
+        live = getattr(self.items, "live", None)
+        return not live or all(ref() is None for ref in live.values())
+
+
+class Table:
+    """A table: rows by position and, where it is keyed, by key. Changes stay in memory until they are stored."""
+
+    __slots__ = (
+        "added", "fingerprint", "groups", "held", "items", "keys", "next_row", "ref", "run_refs", "runs", "space",
+        "tree", "version",
+    )  # fmt: skip
+
+    def __init__(self, space: Space, ref: Reference, items: Column, keys: Column | None = None) -> None:
+        self.space = space
+        self.ref = ref
+        self.items = items
+        self.keys = keys
+        self.fingerprint = short_fingerprint(*((items,) if keys is None else (keys, items)))
+        self.groups: dict[int, Group] = {}
+        self.held: dict[int, dict[int, Any]] = {}
+        self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
+        self.version = 0  # rises with every change of the number of rows
+        self.run_refs: list[Reference] = []
+        self.runs: list[Run] = []
+        if ref.kind == Kind.ROW_GROUP and keys is None:
+            self.next_row = rows = space.chunk(ref).nodes[0].count
+            self.tree = Tree(space.chunk, ref, 0, rows, keyed=False)
+        elif ref.kind == Kind.TABLE:
+            self._open_table(space.chunk(ref))
+        else:
+            raise CorruptionError(f"a table is a chunk of kind {ref.kind}", offset=ref.offset)
+
+    def _open_table(self, chunk: Chunk) -> None:
+        data = chunk.buffer(0)
+        if chunk.nodes[0].encoding != Encoding.RAW or len(data) != TABLE_HEADER.size:
+            raise chunk.error(0, "not the header of a table")
+        rows, self.next_row, height, keyed, runs = TABLE_HEADER.unpack(data)
+        trees = 1 if rows else 0
+        if keyed != (self.keys is not None) or height > MAX_HEIGHT or len(chunk.refs) != trees + runs:
+            raise chunk.error(0, "the header of a table does not fit its references")
+        if self.next_row < rows or (rows and keyed and not runs):
+            raise chunk.error(0, f"a table of {rows} rows with ids to {self.next_row} has {runs} index runs")
+        self.tree = Tree(self.space.chunk, chunk.refs[0] if trees else None, height, rows, keyed=bool(keyed))
+        self.index(chunk.refs[trees:])
+
+    def move(self, space: Space) -> None:
+        """Read through `space`, a later snapshot of the same file, from now on."""
+        self.space = space
+        self.tree.move(space.chunk)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return self.tree.root.length
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def open(self, ref: Reference) -> Group:
+        """The opened row group at `ref`; the same object while it is in use."""
+        group = self.groups.get(ref.offset)
+        if group is None:
+            group = self.groups.setdefault(ref.offset, Group(ref, self))
+            if len(self.groups) > OPEN_GROUPS:
+                self._close_idle(ref.offset)
+        return group
+
+    def group(self, piece: Piece) -> Group:
+        """The opened row group of a written piece."""
+        ref = piece.ref
+        assert isinstance(ref, Reference)
+        group = self.open(ref)
+        if piece.start + piece.length > group.count:
+            raise CorruptionError(
+                f"{piece.length} rows from row {piece.start} on leave their group of {group.count}", offset=ref.offset
+            )
+        return group
+
+    def _close_idle(self, newest: int) -> None:
+        for offset in list(self.groups)[: OPEN_GROUPS // 2]:
+            group = self.groups[offset]
+            if offset != newest and group.idle:
+                del self.groups[offset]
+                self.held.pop(offset, None)
+
+    def value(self, piece: Piece, place: int) -> Any:
+        """Row `place` of a piece, lazy; in a writable session the same object each time."""
+        if piece.rows is not None:
+            return piece.rows[place]
+        row = piece.start + place
+        group = self.groups.get(piece.ref.offset)  # type: ignore[union-attr]
+        if group is None or row >= group.count:
+            group = self.group(piece)
+        if not self.space.writable:
+            return group.get(row)
+        value = group.held.get(row, MISSING)
+        if value is MISSING:
+            value = group.get(row)
+            if not group.proxies and type(value) not in ATOMIC:
+                group.held[row] = value
+        return value
+
+    def find(self, key: Any) -> tuple[Piece, int] | None:
+        """The piece and place of the row with this key, or None."""
+        if self.added:
+            row_id = self.added.get(key)
+            if row_id is not None:
+                return self.tree.row(row_id)
+        hashed = key_hash(key)
+        for run in self.runs:
+            shard = run.shards.get(hashed >> run.shift) or run.shard(hashed >> run.shift)
+            low = hashed >> run.low_shift & LOW
+            lows = shard.lows
+            i = bisect_left(lows, low)
+            while i < shard.count and lows[i] == low:
+                found = self.tree.row(shard.rows[i])
+                i += 1
+                if found is not None:
+                    stored = self.key(*found)
+                    if stored == key or stored is key:
+                        return found
+        return None
+
+    def key(self, piece: Piece, place: int) -> Any:
+        """The key of row `place` of a piece."""
+        if piece.keys is not None:
+            return piece.keys[place]
+        row = piece.start + place
+        group = self.groups.get(piece.ref.offset)  # type: ignore[union-attr]
+        if group is None or row >= group.count:
+            group = self.group(piece)
+        return group.key(row)
+
+    def scan(self, start: int = 0, stop: int | None = None) -> Iterator[Any]:
+        """Rows `start` to `stop`, lazy, a row group at a time."""
+        for piece, a, b in self.tree.pieces(start, stop):
+            if piece.rows is not None:
+                yield from piece.rows[a:b]
+            elif self.space.writable:
+                for place in range(a, b):
+                    yield self.value(piece, place)
+            else:
+                yield from map(self.group(piece).get, range(piece.start + a, piece.start + b))
+
+    def read(self, start: int = 0, stop: int | None = None, plain: Callable[[Any], Any] | None = None) -> list[Any]:
+        """Rows `start` to `stop`, whole; what is held or not yet written goes through `plain`."""
+        found: list[Any] = []
+        for piece, a, b in self.tree.pieces(start, stop):
+            found += self._read(piece, a, b, plain)
+            self.space.count_rows(b - a)
+        return found
+
+    def _read(self, piece: Piece, a: int, b: int, plain: Callable[[Any], Any] | None) -> list[Any]:
+        if piece.rows is not None:
+            rows = piece.rows[a:b]
+            return rows if plain is None else list(map(plain, rows))
+        group = self.group(piece)
+        first, end = piece.start + a, piece.start + b
+        rows = group.items.read(first, end)
+        for row, value in group.held.items():
+            if first <= row < end:
+                rows[row - first] = value if plain is None else plain(value)
+        return rows
+
+    def read_keys(self, start: int = 0, stop: int | None = None) -> Iterator[list[Any]]:
+        """The keys of the rows `start` to `stop`, a row group at a time."""
+        for piece, a, b in self.tree.pieces(start, stop):
+            if piece.keys is not None:
+                yield piece.keys[a:b]
+            else:
+                keys = self.group(piece).keys
+                assert keys is not None
+                yield keys.read(piece.start + a, piece.start + b)
+
+    def read_map(self) -> dict[Any, Any]:
+        """Every pair, whole, in the order of the rows."""
+        keys = [key for part in self.read_keys() for key in part]
+        found = dict(zip(keys, self.read(), strict=True))
+        if len(found) != self.rows:
+            raise CorruptionError(f"{self.rows} rows have {len(found)} keys", offset=self.ref.offset)
+        return found
+
+    def in_memory(self) -> list[Any]:
+        """The rows that are held, or not yet written."""
+        fresh = [row for piece in self.tree.loaded() if piece.rows is not None for row in piece.rows]
+        return [*fresh, *(value for rows in self.held.values() for value in rows.values())]
+
+    # -- changing ---------------------------------------------------------------------------------------------------
+
+    def splice(self, start: int, stop: int, values: list[Any]) -> None:
+        """Put `values` in the place of the rows `start` to `stop` of a list."""
+        self.tree.delete(start, stop)
+        self.tree.insert(start, values)
+        self.version += 1
+
+    def put(self, key: Any, value: Any) -> None:
+        """Set the value of a key; a new one comes last."""
+        found = self.find(key)
+        if found is not None:
+            piece, place = found
+            self.tree.replace(self.tree.position(piece.first + place), value, self.key(piece, place))
+            return
+        self.tree.insert(self.rows, [value], [key], self.next_row)
+        self.added[key] = self.next_row
+        self.next_row += 1
+        self.version += 1
+
+    def remove(self, key: Any) -> bool:
+        """Remove a key; False where there is none."""
+        found = self.find(key)
+        if found is None:
+            return False
+        piece, place = found
+        position = self.tree.position(piece.first + place)
+        self.tree.delete(position, position + 1)
+        self.added.pop(key, None)
+        self.version += 1
+        return True
+
+    def clear(self) -> None:
+        """Remove all rows."""
+        self.tree.delete(0, self.rows)
+        self.added.clear()
+        self.version += 1
+
+    def index(self, refs: list[Reference]) -> None:
+        """Take `refs`, the oldest first, for the index's runs."""
+        self.run_refs = refs
+        self.runs = [Run(self.space.chunk, ref) for ref in reversed(refs)]  # the newest first
+
+    def _check(self) -> None:
+        """The rules that hold between any two operations; for tests."""
+        self.tree._check()
+        assert self.next_row >= self.rows or self.keys is None
+        for key, row_id in self.added.items():
+            found = self.tree.row(row_id)
+            assert found is not None and self.key(*found) == key
+        assert len(self.run_refs) == len(self.runs)

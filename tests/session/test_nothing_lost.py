@@ -1,0 +1,618 @@
+"""Rule 1: nothing is silently lost. Each test changes something in a way of its own and finds it after reopening."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ConfigDict, PrivateAttr, RootModel
+
+from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, lazy, load, save
+from parcode_orm.errors import ConflictError, DetachedError, EncodeError, SessionError
+from tests.strategies import same
+
+LARGE = 4000  # rows, so that the collection is a table
+
+
+class Item(Model):
+    level: int
+    tags: list[str] = []
+
+
+class Log(Model):
+    lines: list[str] = Chunk(default=[])
+    level: int = 0
+
+
+@dataclasses.dataclass
+class Crate:
+    log: Log
+
+
+@dataclasses.dataclass(frozen=True)
+class Sealed:
+    logs: tuple[Log, ...]
+
+
+class World(Model):
+    n: int = 0
+    one: Optional[Item] = None  # noqa: UP045
+    items: list[Item] = []
+    small: dict[str, Item] = ShardedMap(default={})
+    big: dict[str, Item] = ShardedMap(default={})
+    rows: list[Item] = Chunk(default=[])
+    logs: dict[str, Log] = ShardedMap(default={})
+    crate: Optional[Crate] = None  # noqa: UP045
+    sealed: Optional[Sealed] = None  # noqa: UP045
+
+
+class Mutable(Model):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    nested: list[list[int]] = Chunk(default=[])
+    lists: dict[str, list[int]] = ShardedMap(default={})
+    some: set[int] = set()
+    other: set[int] = Chunk(default=set())
+    raw: bytearray = bytearray()
+    anything: Any = None
+    array: NDArray[np.int64] = Chunk(default=None)
+
+
+class Frozen(Model):
+    model_config = ConfigDict(frozen=True)
+    a: list[int]
+
+
+class Names(RootModel[dict[str, list[int]]]):
+    pass
+
+
+class Kinds(Model):
+    names: Names
+    frozen: Frozen
+    many: dict[str, Frozen] = ShardedMap()
+
+
+class Checked(Model):
+    model_config = ConfigDict(validate_assignment=True)
+    a: int
+    b: list[int] = Chunk()
+
+
+class Open(Model):
+    model_config = ConfigDict(extra="allow")
+    a: int = 0
+    _notes: dict[str, list[int]] = PrivateAttr(default_factory=dict)
+    _array: Any = PrivateAttr(default=None)
+
+
+def items(first: int, count: int = LARGE) -> dict[str, Item]:
+    return {f"k{i}": Item(level=first + i % 50) for i in range(count)}
+
+
+def _world(first: int, level: int) -> bytes:
+    rows = items(first)
+    return dumps(World(small=items(first, 5), big=rows, rows=list(rows.values()), one=Item(level=level)))
+
+
+WORLD, OTHER = _world(0, 1), _world(50, 2)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "w.par").write_bytes(WORLD)
+    return tmp_path / "w.par"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Laid out as `path` is, with other values."""
+    (tmp_path / "o.par").write_bytes(OTHER)
+    return tmp_path / "o.par"
+
+
+def test_a_collection_of_another_file_at_the_same_place(path: Path, other: Path) -> None:
+    with Session(path) as session, Session(other) as theirs:
+        mine, from_there = session.root(World), theirs.root(World)
+        assert mine.big.location == from_there.big.location
+        mine.big, mine.rows = from_there.big, from_there.rows
+        mine.small = from_there.small
+        session.commit()
+    again = load(path, World)
+    assert again.big["k0"].level == again.rows[0].level == again.small["k0"].level == 50
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_what_came_from_another_session_is_ours_after_the_commit(path: Path, other: Path, read_only: bool) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        with Session(other, read_only=read_only) as theirs:
+            there = theirs.root(World)
+            world.big, world.one, world.small["new"] = there.big, there.one, there.big["k3"]
+            world.items = [there.big["k4"]]
+            world.rows.append(there.rows[7])
+            session.commit()
+        world.n = 5
+        session.commit()  # their session is closed
+        world.big["k1"].level = 1000
+        world.one.level = 1001
+        world.small["new"].level = 1002
+        world.items[0].tags.append("x")
+        world.rows[-1].level = 1003
+        session.commit()
+    again = load(path, World)
+    assert (again.n, again.big["k1"].level, again.one.level, again.small["new"].level) == (5, 1000, 1001, 1002)
+    assert (again.items, again.rows[-1].level) == ([Item(level=54, tags=["x"])], 1003)
+    assert load(other, World).big["k1"].level == 51
+
+
+def test_a_lazy_object_of_another_session_is_added_as_a_copy(tmp_path: Path, other: Path) -> None:
+    path = tmp_path / "copy.par"
+    with Session(path) as session, Session.open(other) as theirs:
+        there = theirs.root(World)
+        with pytest.raises(SessionError, match="model_copy"):
+            session.add(there)
+        mine = there.model_copy()
+        session.add(mine)
+        session.commit()
+        mine.big["k1"].level = -1
+        mine.one.level = -2
+        session.commit()
+    assert load(path, World).big["k1"].level == -1
+    assert load(path, World).one.level == -2
+
+
+def test_a_nested_object_becomes_a_root(path: Path) -> None:
+    with Session(path) as session:
+        session.add(Item(level=77))
+        session.commit()
+    with Session(path) as session:
+        nested = session.root(World).one
+        session.add(nested)
+        session.commit()
+        assert load(path, Item).level == 1
+        nested.level = 3
+        session.commit()
+    assert load(path, Item).level == load(path, World).one.level == 3
+
+
+def test_a_row_becomes_a_root(path: Path) -> None:
+    with Session(path) as session:
+        session.add(session.root(World).big["k9"])
+        session.commit()
+        session.root(Item).tags.append("x")
+        session.commit()
+    assert load(path, Item) == load(path, World).big["k9"] == Item(level=9, tags=["x"])
+
+
+def test_streams_everywhere(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        world.logs = {f"a{i}": Log(lines=["x"]) for i in range(LARGE)}
+        session.commit()
+    with Session(path) as session:
+        world = session.root(World)
+        world.logs["a1"].lines = (f"{i}" for i in range(6000))
+        session.commit()
+        world.logs["a1"].level = 5
+        session.commit()
+        world.logs["new"] = Log(lines=iter("ab"))
+        world.crate = Crate(Log(lines=iter("cd")))
+        world.sealed = Sealed((Log(lines=iter("ef")), Log()))
+        session.commit()
+        world.logs["new"].level = 6
+        world.crate.log.level = 7
+        world.sealed.logs[0].level = 8
+        world.logs["a1"].lines.append("last")
+        session.commit()
+    again = load(path, World)
+    assert again.logs["a1"] == Log(level=5, lines=[*map(str, range(6000)), "last"])
+    assert again.logs["new"] == Log(level=6, lines=["a", "b"])
+    assert again.crate.log == Log(level=7, lines=["c", "d"])
+    assert again.sealed.logs == (Log(level=8, lines=["e", "f"]), Log())
+    assert len(again.logs) == LARGE + 1
+
+
+def test_a_stream_in_a_small_collection(path: Path) -> None:
+    with Session(path) as session:
+        session.root(World).logs = {"a": Log(), "b": Log()}
+        session.commit()
+    with Session(path) as session:
+        world = session.root(World)
+        world.logs["b"].lines = iter("xy")
+        session.commit()
+        world.logs["b"].level = 4
+        session.commit()
+    assert load(path, World).logs == {"a": Log(), "b": Log(lines=["x", "y"], level=4)}
+
+
+def test_a_field_that_the_row_was_stored_without(tmp_path: Path) -> None:
+    path = tmp_path / "x.par"
+    save(path, Item.model_construct())
+    with Session(path) as session:
+        item = session.root(Item)
+        item.level = 9
+        session.commit()
+        item.tags = ["a"]
+        session.commit()
+    assert same(load(path, Item), Item(level=9, tags=["a"]))
+
+
+def test_plain_objects_put_into_lazy_collections(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        new = Item(level=1)
+        world.big["new"] = world.small["new"] = new
+        world.rows.append(new)
+        session.commit()
+        assert world.big["new"] is new
+        new.level = 3
+        session.commit()
+        session.root(World).big["new"].tags.append("x")
+        world.items.append(new)
+        world.one = None
+        session.commit()
+        world.one = new
+        session.commit()
+        new.tags.append("y")
+        session.commit()
+    again = load(path, World)
+    expected = Item(level=3, tags=["x", "y"])
+    assert again.big["new"] == again.small["new"] == again.rows[-1] == again.items[-1] == again.one == expected
+
+
+def test_rows_change_and_then_the_collection(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        held = world.big["k7"]
+        world.big["k1"].level = 100
+        world.rows[3].tags.append("row")
+        session.commit()
+        world.big["k2"].level = 200
+        del world.big["k0"]
+        lazy(world.rows).insert(0, Item(level=-1))
+        session.commit()
+        held.tags.append("held")
+        world.big["k3"].level = 300
+        session.commit()
+        del world.big["k4"]
+        session.commit()
+    again = load(path, World)
+    assert [again.big[f"k{i}"].level for i in (1, 2, 3)] == [100, 200, 300]
+    assert again.big["k7"].tags == ["held"]
+    assert again.rows[4].tags == ["row"]
+    assert len(again.big) == LARGE - 2
+
+
+def test_swapped_and_shared_collections(path: Path) -> None:
+    class Pair(Model):
+        x: dict[str, Item] = ShardedMap()
+        y: dict[str, Item] = ShardedMap()
+
+    with Session(path) as session:
+        session.add(Pair(x=items(0), y=items(50)))
+        session.commit()
+    with Session(path) as session:
+        pair = session.root(Pair)
+        pair.x, pair.y = pair.y, pair.x
+        session.commit()
+        pair.x["k1"].level = 500
+        session.commit()
+        del pair.x["k0"]
+        pair.y["moved"] = pair.x.pop("k2")
+        session.commit()
+        pair.y["moved"].level = 501
+        session.commit()
+        pair.y = pair.x
+        session.commit()
+        pair.y["k3"].level = 502
+        session.commit()
+    again = load(path, Pair)
+    assert again.x == again.y
+    assert again.x["k1"].level == 500
+    assert again.x["k3"].level == 502
+    assert len(again.x) == LARGE - 2
+
+
+def test_values_that_change_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "m.par"
+    plain = Mutable(
+        nested=[[i] * 3 for i in range(6000)],
+        lists={f"k{i}": [i] for i in range(6000)},
+        some={1},
+        other={1, 2},
+        raw=bytearray(b"ab"),
+        anything=np.arange(3),
+        array=np.arange(100_000),
+    )
+    save(path, plain)
+
+    with Session(path) as session:
+        read = session.root(Mutable)
+        for each in (plain, read):
+            each.nested[5].append(9)
+            each.lists["k7"].append(8)
+            each.some.add(2)
+            each.other.add(3)
+            each.raw.extend(b"c")
+            each.anything[0] = 7
+            each.array[5] = 99
+        session.commit()
+        held = [(each.nested[6], each.lists["k8"], each.array) for each in (plain, read)]
+        session.commit()
+        for inner, outer, array in held:
+            inner.append(1)
+            outer.append(2)
+            array[6] = 98
+        session.commit()
+        for each in (plain, read):
+            del each.lists["k0"]
+        for _, outer, _ in held:
+            outer.append(3)
+        session.commit()
+        for each in (plain, read):
+            each.nested.insert(0, [0])
+        for inner, outer, _ in held:
+            outer.append(4)
+            inner.append(5)
+        session.commit()
+        assert same(load(path, Mutable), plain)
+        for inner, outer, array in held:
+            inner.append(6)
+            outer.append(7)
+            array[7] = 1
+        session.commit()
+    assert same(load(path, Mutable), plain)
+
+
+def test_kinds_of_models(tmp_path: Path) -> None:
+    path = tmp_path / "k.par"
+    with Session(path) as session:
+        many = {str(i): Frozen(a=[i]) for i in range(6000)}
+        session.add(Kinds(names=Names({"a": [1]}), frozen=Frozen(a=[1]), many=many))
+        session.add(Checked(a=1, b=[1]))
+        session.commit()
+    with Session(path) as session:
+        kinds, checked = session.root(Kinds), session.root(Checked)
+        kinds.names.root["a"].append(2)
+        kinds.frozen.a.append(3)
+        kinds.many["5"].a.append(6)
+        checked.a = "7"  # type: ignore[assignment]
+        checked.b = ["1", "2"]  # type: ignore[list-item]
+        session.commit()
+        checked.b.append(4)
+        session.commit()
+    again = load(path, Kinds)
+    assert again.names == Names({"a": [1, 2]})
+    assert again.frozen.a == [1, 3]
+    assert again.many["5"].a == [5, 6]
+    assert same(load(path, Checked), Checked(a=7, b=[1, 2, 4]))
+
+
+def test_extras_and_private_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "e.par"
+    save(path, Open(b=[1]))
+    with Session(path) as session:
+        read = session.root(Open)
+        read.b = object()
+        with pytest.raises(EncodeError, match=r"Open.*b"):
+            session.commit()
+        read.b = [2]
+        read.b.append(3)
+        read._notes["x"] = [1]
+        session.commit()
+        read._notes["x"].append(2)
+        read.c = {"x": 1}
+        session.commit()
+        read.c["y"] = 2
+        read._array = np.arange(4)
+        session.commit()
+        read._array[0] = 9
+        session.commit()
+    again = load(path, Open)
+    assert (again.b, again.c, again._notes, again._array.tolist()) == (
+        [2, 3],
+        {"x": 1, "y": 2},
+        {"x": [1, 2]},
+        [9, 1, 2, 3],
+    )
+    with Session(path) as session:
+        read = session.root(Open)
+        read.b[0] = True
+        read._notes["x"].append(4)
+        read._array[1] = 5
+        del read.c
+        session.commit()
+    again = load(path, Open)
+    assert again.b[0] is True
+    assert again._notes == {"x": [1, 2, 4]}
+    assert not hasattr(again, "c")
+    assert again._array[1] == 5
+
+
+def test_ways_round_attribute_assignment(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        for number, change in enumerate(
+            [
+                lambda n: world.__dict__.__setitem__("n", n),
+                lambda n: vars(world).update(n=n),
+                lambda n: object.__setattr__(world, "n", n),
+                lambda n: setattr(world, "n", n),
+            ]
+        ):
+            change(number + 100)
+            session.commit()
+            assert load(path, World).n == number + 100
+        world.model_fields_set.discard("n")
+        session.commit()
+        assert "n" not in load(path, World).model_fields_set
+        world.big["k5"].model_fields_set.add("tags")
+        session.commit()
+    assert "tags" in load(path, World).big["k5"].model_fields_set
+
+
+def test_after_an_error_the_value_is_mended_and_committed(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        world.n = 8
+        world.big["k2"].tags.append(3)  # type: ignore[arg-type]
+        world.big["new"] = Item(level=4)
+        for _ in range(2):
+            with pytest.raises(EncodeError):
+                session.commit()
+        assert load(path, World).n == 0
+        world.big["k2"].tags[0] = "three"
+        session.commit()
+        world.big["k2"].tags.append("four")
+        session.commit()
+    again = load(path, World)
+    assert (again.n, again.big["k2"].tags, again.big["new"].level) == (8, ["three", "four"], 4)
+
+
+def test_after_a_conflict_nothing_is_stored_and_nothing_is_forgotten(path: Path) -> None:
+    with Session(path) as one, Session(path) as two:
+        one.root(World).n = 1
+        world = two.root(World)
+        world.n = 2
+        one.commit()
+        for _ in range(2):
+            with pytest.raises(ConflictError):
+                two.commit()
+        assert world.n == 2
+        one.root(World).n = 3
+        one.commit()
+    assert load(path, World).n == 3
+
+
+def test_the_same_object_under_two_owners(tmp_path: Path) -> None:
+    path = tmp_path / "x.par"
+    shared = Item(level=1)
+    with Session(path) as session:
+        world = World(one=shared, items=[shared], small={"a": shared})
+        session.add(world)
+        session.add(world)
+        session.add(shared)
+        session.commit()
+        shared.tags.append("x")
+        session.commit()
+        shared.level = 2
+        session.commit()
+    again = load(path, World)
+    assert again.one == again.items[0] == again.small["a"] == load(path, Item) == Item(level=2, tags=["x"])
+
+
+def test_a_row_read_through_the_root_that_was_added_plain(tmp_path: Path) -> None:
+    path = tmp_path / "x.par"
+    with Session(path) as session:
+        session.add(World(big=items(0), rows=[Item(level=1)]))
+        session.commit()
+        session.root(World).big["k1"].tags.append("x")
+        session.commit()
+        session.root(World).rows[0].level = 9
+        session.commit()
+    again = load(path, World)
+    assert again.big["k1"].tags == ["x"]
+    assert again.rows == [Item(level=9)]
+
+
+def test_a_change_after_rollback_is_refused_not_lost(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        held, hero = world.big, world.big["k1"]
+        tags = world.one
+        world.n = 5
+        session.rollback()
+        for change in (
+            lambda: setattr(world, "n", 6),
+            lambda: setattr(hero, "level", 6),
+            lambda: held.__setitem__("x", Item(level=1)),
+            lambda: setattr(tags, "level", 3),
+            lambda: hero.tags.append("x"),
+            lambda: session.add(world),
+        ):
+            with pytest.raises((DetachedError, SessionError), match="rollback"):
+                change()
+        assert world not in session
+        session.commit()
+        again = session.root(World)
+        assert again is not world
+        assert again.n == 0
+        again.n = 7
+        session.commit()
+    assert load(path, World).n == 7
+
+
+def test_a_change_that_is_undone_after_its_commit(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        world.big["k1"].level = 100
+        session.commit()
+        world.big["k1"].level = 1
+        session.commit()
+        assert load(path, World).big["k1"].level == 1
+        world.big["k2"].level = 5
+        session.commit()
+    assert load(path, World).big["k1"].level == 1
+    assert load(path, World).big["k2"].level == 5
+
+
+def test_rows_are_let_go_only_when_nothing_is_lost(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        tags = world.big["k1"].tags
+        append = world.big["k2"].tags.append
+        item = world.big["k3"]
+        fields_set = world.big["k4"].model_fields_set
+        iterator = iter(world.big["k5"].tags)
+        for row in world.big.values():
+            assert row.tags == []
+        session.commit()
+        handed = sum(map(len, world.big.rows.table.held.values()))
+        assert handed <= 6
+        del row
+        tags.append("a")
+        append("b")
+        item.tags.append("c")
+        fields_set.add("tags")
+        assert list(iterator) == []
+        session.commit()
+    again = load(path, World)
+    assert [again.big[f"k{i}"].tags for i in (1, 2, 3)] == [["a"], ["b"], ["c"]]
+    assert "tags" in again.big["k4"].model_fields_set
+
+
+def test_lists_within_rows_are_held_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "m.par"
+    save(path, Mutable(lists={f"k{i}": [i] for i in range(6000)}, nested=[[i] * 9 for i in range(6000)]))
+    with Session(path) as session:
+        read = session.root(Mutable)
+        held, other = read.lists["k5"], read.nested[7]
+        assert len(list(read.lists.values())) == len(list(read.nested)) == 6000
+        session.commit()
+        assert sum(map(len, read.lists.rows.table.held.values())) == 1
+        held.append(1)
+        other.append(2)
+        session.commit()
+    again = load(path, Mutable)
+    assert again.lists["k5"] == [5, 1]
+    assert again.nested[7] == [7] * 9 + [2]
+
+
+def test_what_a_commit_compares_it_need_not_read(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        world.n = 5
+        session.commit()
+        session.stats.reset()
+        world.n = 6
+        session.commit()
+        assert session.stats.bytes_read < 20_000  # the root and its small collections, which are written again
+        assert session.stats.bytes_written < 20_000
+    assert isinstance(Session.open(path).root(World).big, LazyMap)
+    assert isinstance(Session.open(path).root(World).rows, LazyList)
+    assert os.path.getsize(path) < 1_000_000

@@ -1,0 +1,64 @@
+"""Tables in memory: chunks are written to a bytearray and read back from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parcode_orm.codec.base import Column
+from parcode_orm.format.blob import BlobEncoder
+from parcode_orm.format.checksum import checksum
+from parcode_orm.format.chunk import Buffer, Chunk, Encoder, Ticket
+from parcode_orm.format.layout import Reference
+from parcode_orm.table.store import store
+from parcode_orm.table.table import Table
+from parcode_orm.table.writer import TableSink
+
+
+class Disk:
+    """Where chunks go, and the space that tables are read through."""
+
+    writable = True
+
+    def __init__(self) -> None:
+        self.data = bytearray(64)
+        self.chunks_read = 0
+
+    def submit(self, chunk: Encoder) -> Ticket:
+        ticket = Ticket()
+        refs = [ref.reference if isinstance(ref, Ticket) else ref for ref in chunk.refs]
+        directory, parts = chunk.finish()
+        head = chunk.head(directory, parts, refs)
+        self.data += bytes(-len(self.data) % 64)
+        offset = len(self.data)
+        self.data += head + b"".join(map(bytes, parts))
+        ticket.reference = Reference(offset, len(self.data) - offset, checksum(head), chunk.kind)
+        return ticket
+
+    def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
+        return self.submit(BlobEncoder(data, compression, meta))
+
+    def chunk(self, ref: Reference) -> Chunk:
+        self.chunks_read += 1
+        data = memoryview(bytes(self.data[ref.offset : ref.offset + ref.length]))
+        return Chunk(ref, data, "disk", lambda size: None)
+
+    def count_rows(self, count: int) -> None:
+        pass
+
+    def sink(self) -> TableSink:
+        return TableSink(self, None)
+
+    def list_table(self, column: Column, values: Any) -> Table:
+        return Table(self, self.sink().list_table(column, values, None).reference, column)
+
+    def map_table(self, keys: Column, column: Column, pairs: Any) -> Table:
+        return Table(self, self.sink().map_table(keys, column, pairs, None).reference, column, keys)
+
+    def commit(self, table: Table) -> int:
+        """Store and adopt; the bytes written."""
+        before = len(self.data)
+        sink = self.sink()
+        store(sink, table, None, lambda table, piece, row, value: False)
+        for stored in sink.stored:
+            stored.adopt(self, lambda table, moved: None)
+        return len(self.data) - before

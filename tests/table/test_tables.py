@@ -1,0 +1,181 @@
+"""Tables against lists and dictionaries: every change, stored and read again, with few bytes written."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from parcode_orm.codec.scalars import IntColumn
+from parcode_orm.codec.text import TextColumn
+from parcode_orm.table.table import Table
+from tests.table.harness import Disk
+
+INT, TEXT = IntColumn(), TextColumn()
+
+
+def reopened(disk: Disk, table: Table) -> Table:
+    return Table(disk, table.ref, table.items, table.keys)
+
+
+def steps() -> st.SearchStrategy[list[tuple[Any, ...]]]:
+    spot = st.floats(0, 1)
+    splice = st.tuples(st.just("splice"), spot, st.integers(0, 30), st.integers(0, 30))
+    bulk = st.tuples(st.just("splice"), spot, st.integers(0, 6000), st.integers(0, 6000))
+    return st.lists(
+        splice | bulk | st.tuples(st.just("set"), spot) | st.tuples(st.sampled_from(["commit", "reopen"])), max_size=25
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([0, 1, 5, 4096, 9000, 400_000]), steps())
+def test_a_list_table_is_a_list(size: int, steps: list[tuple[Any, ...]]) -> None:
+    disk = Disk()
+    expected = list(range(size))
+    table = disk.list_table(INT, expected)
+    fresh = size
+    for step in steps:
+        if step[0] == "splice":
+            start = int(step[1] * len(expected))
+            stop = min(start + step[2], len(expected))
+            values = list(range(fresh, fresh + step[3]))
+            fresh += step[3]
+            expected[start:stop] = values
+            table.splice(start, stop, values)
+        elif step[0] == "set" and expected:
+            place = min(int(step[1] * len(expected)), len(expected) - 1)
+            expected[place] = fresh
+            table.tree.replace(place, fresh)
+            fresh += 1
+        elif step[0] == "commit":
+            disk.commit(table)
+        elif step[0] == "reopen":
+            disk.commit(table)
+            table = reopened(disk, table)
+        table._check()
+        assert table.rows == len(expected)
+        for place in {0, len(expected) // 2, len(expected) - 1} if expected else ():
+            assert table.value(*table.tree.at(place)) == expected[place]
+    assert table.read() == expected
+    disk.commit(table)
+    table._check()
+    assert reopened(disk, table).read() == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([0, 3, 5000, 30_000]),
+    st.lists(
+        st.tuples(st.sampled_from(["put", "put", "remove", "commit", "reopen", "clear"]), st.integers(0, 40_000)),
+        max_size=40,
+    ),
+)
+def test_a_map_table_is_a_dictionary(size: int, steps: list[tuple[str, int]]) -> None:
+    disk = Disk()
+    expected = {f"k{i}": i for i in range(size)}
+    table = disk.map_table(TEXT, INT, expected)
+    for number, (step, what) in enumerate(steps):
+        key = f"k{what}"
+        if step == "put":
+            expected[key] = -number
+            table.put(key, -number)
+        elif step == "remove":
+            assert table.remove(key) == (expected.pop(key, None) is not None)
+        elif step == "clear" and what < 4_000:
+            expected.clear()
+            table.clear()
+        elif step in ("commit", "reopen"):
+            disk.commit(table)
+            if step == "reopen":
+                table = reopened(disk, table)
+        table._check()
+        found = table.find(key)
+        assert (None if found is None else table.value(*found)) == expected.get(key)
+    disk.commit(table)
+    assert reopened(disk, table).read_map() == expected
+    assert list(reopened(disk, table).read_map()) == list(expected)
+
+
+def test_all_rows_of_a_tall_tree_go_and_others_come() -> None:
+    disk = Disk()
+    table = disk.list_table(INT, range(600_000))
+    assert table.tree.root.height == 2
+    table.splice(0, 600_000, [])
+    table._check()
+    table.splice(0, 0, [1, 2])
+    disk.commit(table)
+    assert reopened(disk, table).read() == [1, 2]
+
+
+def test_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    from parcode_orm.table import store, table, writer
+
+    for module in (store, writer):
+        monkeypatch.setattr(module, "hash_keys", lambda keys: [7 << 32] * len(keys))
+    monkeypatch.setattr(table, "key_hash", lambda key: 7 << 32)
+    disk = Disk()
+    expected = {f"k{i}": i for i in range(700)}
+    made = disk.map_table(TEXT, INT, expected)
+    made.put("new", 1)
+    made.remove("k5")
+    disk.commit(made)
+    again = reopened(disk, made)
+    assert all(again.value(*again.find(f"k{i}")) == i for i in range(700) if i != 5)
+    assert again.find("k5") is None and again.find("none") is None
+
+
+def test_one_changed_row_of_a_million_writes_little() -> None:
+    disk = Disk()
+    table = disk.list_table(INT, range(1_000_000))
+    table.tree.replace(500_000, -1)
+    assert disk.commit(table) < 16_000
+    assert disk.commit(table) == 0
+    table.splice(1_000_000, 1_000_000, [1])
+    assert disk.commit(table) < 16_000
+    again = reopened(disk, table)
+    before = disk.chunks_read
+    assert again.value(*again.tree.at(500_000)) == -1
+    assert disk.chunks_read - before <= 4
+
+
+def test_appends_one_by_one_stay_cheap() -> None:
+    disk = Disk()
+    table = disk.list_table(INT, [])
+    written = 0
+    for i in range(3000):
+        table.splice(i, i, [i])
+        written += disk.commit(table)
+    assert written / 3000 < 3_000
+    pieces = list(reopened(disk, table).tree.pieces())
+    assert len(pieces) < 50
+    assert reopened(disk, table).read() == list(range(3000))
+
+
+def test_a_thousand_keys_into_a_map_of_many() -> None:
+    disk = Disk()
+    table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(200_000)})
+    for i in range(1000):
+        table.put(f"new{i}", i)
+    assert disk.commit(table) < 200_000
+    again = reopened(disk, table)
+    assert again.value(*again.find("new999")) == 999
+    assert again.value(*again.find("k777")) == 777
+
+
+def test_the_index_stays_a_small_stack() -> None:
+    disk = Disk()
+    table = disk.map_table(TEXT, INT, {})
+    rng = random.Random(3)
+    expected = {}
+    for commit in range(60):
+        for _ in range(rng.randint(1, 50)):
+            key = f"k{rng.randrange(5_000)}"
+            expected[key] = commit
+            table.put(key, commit)
+        disk.commit(table)
+        assert len(table.run_refs) <= 8
+    again = reopened(disk, table)
+    assert all(again.value(*again.find(key)) == value for key, value in expected.items())
