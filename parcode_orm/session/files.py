@@ -22,9 +22,10 @@ from .space import FileSpace
 M = TypeVar("M", bound=Model)
 
 
-def _build(obj: Model, compression: str | None) -> Callable[[Pipeline], CatalogData]:
+def _build(obj: Any, compression: str | None) -> Callable[[Pipeline], CatalogData]:
     if not isinstance(obj, Model):
-        raise TypeError(f"an instance of parcode_orm.Model is stored, not {type(obj).__qualname__}")
+        what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
+        raise TypeError(f"an instance of parcode_orm.Model is stored, not {what}")
     root = Root(root_name(obj.__class__), obj, struct_for(obj.__class__))
     return lambda pipeline: write_roots(TableSink(pipeline, compression), [root], None)
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, Self, TypeVar
+from typing import Any, BinaryIO, Literal, NoReturn, Self, TypeVar
 from weakref import WeakSet
 
 from ..codec.compile import struct_for
@@ -153,8 +153,8 @@ class Session:
 
     def _check_addable(self, obj: Any) -> None:
         if not isinstance(obj, Model):
-            hint = ", the class itself" if isinstance(obj, type) else ""
-            raise TypeError(f"a session stores instances of parcode_orm.Model, not {type(obj).__qualname__}{hint}")
+            what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
+            raise TypeError(f"a session stores instances of parcode_orm.Model, not {what}")
         if is_lazy(obj) and space_of(obj) not in self._spaces:
             raise SessionError(
                 f"this {type(obj).__qualname__} is a lazy object of another session, or of before a rollback: add a "
@@ -339,6 +339,9 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a session cannot be copied or pickled: it holds an open file; open the path again")
 
     def __repr__(self) -> str:
         state = " closed" if self._closed else " read-only" if self.read_only else ""

@@ -222,7 +222,7 @@ class Appender:
         if record != source.record:
             raise ConflictError(
                 f"{self.path} was changed since it was opened: its newest commit is {record.sequence}, and this "
-                f"session stands on {source.record.sequence}; nothing was written. Open it again, or refresh"
+                f"session stands on {source.record.sequence}; nothing was written. Open it again and repeat the change"
             )
         found.superblock.check_writable(self.path)
         with storing("repair", self.path):

@@ -201,7 +201,7 @@ def _mode(target: str) -> int | None:
 def _temporary(target: str, mode: int | None, files: Files) -> tuple[str, int]:
     directory, name = os.path.split(target)
     path = os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
-    with storing("write in the directory of", target):
+    with storing("create a file beside it", target):
         fd = files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         if mode is not None:
             try:
