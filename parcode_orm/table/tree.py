@@ -381,6 +381,18 @@ def _insert_piece(
     pieces[i : i + 1] = [part for part in parts if part.length]
 
 
+def without(piece: Piece, rows: list[int]) -> Iterator[Piece]:
+    """The parts of a piece that are left when the rows of these ids, in order, are taken out."""
+    done = 0
+    end = piece.first + piece.length
+    for row in rows[bisect_left(rows, piece.first) : bisect_left(rows, end)]:
+        if row - piece.first > done:
+            yield piece.part(done, row - piece.first)
+        done = row - piece.first + 1
+    if done < piece.length:
+        yield piece.part(done, piece.length) if done else piece
+
+
 def build(sink: Sink, pieces: list[Piece]) -> Node:
     """Write the tree over `pieces`, which are written: its root. One whole row group is a tree without a node."""
     if len(pieces) == 1 and pieces[0].start == 0 and pieces[0].first <= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
@@ -14,8 +15,8 @@ from ..codec.schema import short_fingerprint
 from ..errors import EncodeError
 from ..format.chunk import Buffer, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
-from .index import write_run
-from .tree import NO_ID, Node, Piece, Target, build, stored_height
+from .index import Repeated, write_run
+from .tree import NO_ID, Node, Piece, Target, build, stored_height, without
 
 TARGET_ROWS = 4096
 TARGET_BYTES = 512 * 1024
@@ -94,19 +95,29 @@ class TableSink:
         """Write a table of key and value with a hash index. Of pairs with equal keys the last one wins."""
         if isinstance(pairs, dict):
             pairs = pairs.items()
-        elif not hasattr(type(pairs), "mapping"):  # a stream; the views of a dict have unequal keys
-            pairs = dict(pairs).items()
+        twice = None if hasattr(type(pairs), "mapping") else Repeated()  # a stream may hold a key twice, a dict never
         groups = self.groups(values, keys, compression)
-        hashes: list[int] = []
+        hashes = array("Q")
         pieces: list[Piece] = []
         for batch in groups.batches(pairs):
             try:
                 pieces.append(Piece(groups.write_batch(batch), 0, len(batch), len(hashes)))
             except EncodeError as problem:
                 raise trail.below(problem, f"[{batch[trail.row_of(problem)][0]!r}]", 0) from None
-            hashes += hash_keys([key for key, _ in batch])
-        runs = [write_run(self, hashes, range(len(hashes)))] if hashes else []
-        return self.table(build(self, pieces), len(hashes), keyed=True, runs=runs)
+            found = [key for key, _ in batch]
+            hashes.extend(hash_keys(found))
+            if twice is not None:
+                twice.add(found)
+        rows: Sequence[int] = range(len(hashes))
+        next_row = len(hashes)
+        gone = twice.earlier(hashes) if twice is not None else []
+        if gone:
+            pieces = [part for piece in pieces for part in without(piece, gone)]
+            dropped = set(gone)
+            rows = [row for row in rows if row not in dropped]
+            hashes = array("Q", [hashes[row] for row in rows])
+        runs = [write_run(self, hashes, rows)] if hashes else []
+        return self.table(build(self, pieces), next_row, keyed=True, runs=runs)
 
     def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
         """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""

@@ -179,3 +179,25 @@ def test_the_index_stays_a_small_stack() -> None:
         assert len(table.run_refs) <= 8
     again = reopened(disk, table)
     assert all(again.value(*again.find(key)) == value for key, value in expected.items())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers()), max_size=200))
+def test_of_equal_keys_in_a_stream_the_last_wins(pairs: list[tuple[int, int]]) -> None:
+    disk = Disk()
+    table = disk.map_table(INT, INT, iter(pairs))
+    table._check()
+    assert table.read_map() == dict(pairs)
+    for key, value in dict(pairs).items():
+        assert table.value(*table.find(key)) == value
+    table.put(1000, 1)
+    disk.commit(table)
+    assert reopened(disk, table).read_map() == {**dict(pairs), 1000: 1}
+
+
+def test_a_long_stream_with_repeated_keys() -> None:
+    disk = Disk()
+    pairs = [(f"k{i % 7_000}", i) for i in range(20_000)]
+    table = disk.map_table(TEXT, INT, iter(pairs))
+    assert table.read_map() == dict(pairs)
+    assert all(table.value(*table.find(f"k{i}")) == dict(pairs)[f"k{i}"] for i in range(0, 7_000, 97))
