@@ -181,6 +181,22 @@ class LazyList(MutableSequence[T], Generic[T]):
         """A plain list of the same items, as `list.copy`."""
         return list(self)
 
+    def column(self, name: str) -> Any:
+        """The field `name` of all items as a numpy array; dots lead into nested models (`"position.x"`).
+
+        Nothing but that field is read, and no object made. Numbers and bools come as numbers, without a copy (and then
+        read-only, at the width they are stored with) where one row group holds them uncompressed; anything else, None
+        among numbers too, comes as an array of objects.
+
+        Raises:
+            AttributeError: the model has no such field.
+        """
+        return self.rows.column(name.split("."))
+
+    def to_numpy(self) -> Any:
+        """The items as a numpy array, as `column` gives a field."""
+        return self.rows.column([])
+
     def load(self) -> list[T]:
         """A plain copy of the whole list, without ties to the session."""
         with gc_paused():

@@ -175,6 +175,18 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         """A plain dictionary of the same values, as `dict.copy`."""
         return dict(self.items())
 
+    def column(self, name: str) -> Any:
+        """The field `name` of all values as a numpy array; dots lead into nested models (`"position.x"`).
+
+        Nothing but that field is read, and no object made. Numbers and bools come as numbers, without a copy (and then
+        read-only, at the width they are stored with) where one row group holds them uncompressed; anything else, None
+        among numbers too, comes as an array of objects.
+
+        Raises:
+            AttributeError: the model has no such field.
+        """
+        return self.rows.column(name.split("."))
+
     def load(self) -> dict[K, V]:
         """A plain copy of the whole dictionary, without ties to the session."""
         rows = self.rows

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..codec.base import Space, View
 from ..model.plain import deep_plain
+from ..table.columns import array_of, column
 from ..table.table import ATOMIC, MISSING, Table
 
 
@@ -27,6 +28,9 @@ class Rows(Protocol):
 
     def held(self) -> list[Any]:
         """The rows in memory: those handed out, and those that were put there."""
+
+    def column(self, names: list[str]) -> Any:
+        """The field at the path `names` of all rows, as an array."""
 
     def __len__(self) -> int: ...
 
@@ -63,6 +67,9 @@ class PairRows(Protocol):
 
     def held(self) -> list[Any]:
         """The values in memory: those handed out, and those that were put there."""
+
+    def column(self, names: list[str]) -> Any:
+        """The field at the path `names` of all values, as an array."""
 
     def __len__(self) -> int: ...
 
@@ -116,6 +123,10 @@ class SpanRows:
     def held(self) -> list[Any]:
         """The rows in memory."""
         return list(self.handed.values()) if self.changed is None else list(self.changed)
+
+    def column(self, names: list[str]) -> Any:
+        """A field of all rows."""
+        return array_of(self.scan(0, len(self)), names)
 
     def __len__(self) -> int:
         return self._stop - self._start if self.changed is None else len(self.changed)
@@ -245,6 +256,10 @@ class TableRows:
     def held(self) -> list[Any]:
         """The rows in memory."""
         return self.table.in_memory()
+
+    def column(self, names: list[str]) -> Any:
+        """A field of all rows; nothing else of them is read."""
+        return column(self.table, names)
 
     def __len__(self) -> int:
         return self.table.rows

@@ -183,7 +183,10 @@ class Table:
                 found = self.tree.row(shard.rows[i])
                 i += 1
                 if found is not None:
-                    stored = self.key(*found)
+                    piece, place = found
+                    group = None if piece.ref is None else self.groups.get(piece.ref.offset)  # type: ignore[union-attr]
+                    row = piece.start + place
+                    stored = self.key(piece, place) if group is None or row >= group.count else group.key(row)
                     if stored == key or stored is key:
                         return found
         return None
