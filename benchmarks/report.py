@@ -75,10 +75,15 @@ def _targets(result: dict[str, Any]) -> Iterator[tuple[str, Callable[[], tuple[f
         value: float = rivals[module][what]
         return value
 
-    def fastest_load() -> float:
-        return min(of(each, "load") for each in rivals)
-
-    yield "save / Pydantic JSON's", lambda: (ours["save"] / of("pydantic_json", "save"), "<=", 1.5)
+    fast = peers.get(f"{OURS}_fast", ours)  # JSON does not wait for the disk either
+    yield (
+        "save, the disk not waited for, / Pydantic JSON's",
+        lambda: (fast["save"] / of("pydantic_json", "save"), "<=", 1.5),
+    )
+    yield (
+        "save, the disk waited for, / Pydantic JSON's",
+        lambda: (ours["save"] / of("pydantic_json", "save"), "<=", 1.5),
+    )
     yield (
         "fastest peer's full load / ours",
         lambda: (min(each["load"] for each in rivals.values()) / ours["load"], ">=", 3),

@@ -225,7 +225,8 @@ class ChunkColumn(Physical):
         while stack:  # rows that are not large together hold no large one
             bucket = stack.pop()
             if len(bucket) == 1:
-                if self._estimate(values[bucket[0]]) > LARGE:
+                value = values[bucket[0]]
+                if len(value) > LARGE or self._estimate(value) > LARGE:
                     found.append(bucket[0])
                 continue
             size = self._size(kernels.flatten([_items(values[row]) for row in bucket]))

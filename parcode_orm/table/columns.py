@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..codec.base import View
+from ..codec.base import Column, View
+from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ReferenceView
 from ..codec.scalars import BitsView, NumbersView
+from ..codec.struct import MISSING, StructColumn
 from ..codec.structview import StructView
 from ..codec.views import ConstantView
+from ..codec.wrappers import OptionalColumn
 from .table import Table
 
 
@@ -21,6 +24,7 @@ def column(table: Table, names: Sequence[str]) -> Any:
     """
     import numpy as np
 
+    _check(table.items, names)
     parts = list(parts_of(table, names))
     if len(parts) == 1:
         return parts[0]
@@ -63,10 +67,22 @@ def _stored(view: View, names: Sequence[str], start: int, stop: int) -> Any:
             view = view.inner
         if not isinstance(view, StructView):
             return _array([_field(view.get(row), names[i:]) for row in range(start, stop)])
-        if name not in dict(view.column.fields):
-            raise AttributeError(f"{view.cls.__name__!r} has no field {name!r}")
+        if view.bits & MISSING:
+            return _array([_field(view.get(row), names[i:]) for row in range(start, stop)])
         view = view.field(name)
     return _values(view, start, stop)
+
+
+def _check(found: Column, names: Sequence[str]) -> None:
+    for name in names:
+        while isinstance(found, OptionalColumn | ChunkColumn):
+            found = found.inner
+        if not isinstance(found, StructColumn):
+            return
+        fields = dict(found.fields)
+        if name not in fields:
+            raise AttributeError(f"{found.plan.name!r} has no field {name!r}")
+        found = fields[name]
 
 
 def _values(view: View, start: int, stop: int) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from os import urandom
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
@@ -17,9 +18,9 @@ from xxhash import xxh3_64_intdigest
 from ..codec.base import Sink
 from ..codec.keys import canonical
 from ..errors import CorruptionError
-from ..format.chunk import Chunk, Ticket
+from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.layout import Encoding, Kind, Reference
-from .ints import get_ints, put_ints
+from .ints import get_ints, put_array, put_ints
 
 SHARD_ROWS = 4096
 MAX_BITS = 24
@@ -30,11 +31,12 @@ def write_run(sink: Sink, hashes: Sequence[int], rows: Sequence[int]) -> Ticket:
     """Write the run that maps `hashes[i]` (64 bits) to `rows[i]`."""
     if len(hashes) < 512:
         pairs = sorted(zip(hashes, rows, strict=True))
-        return _write_shard(sink, [h >> 32 for h, _ in pairs], [r for _, r in pairs], [h & LOW for h, _ in pairs])
+        columns = [h >> 32 for h, _ in pairs], [r for _, r in pairs], [h & LOW for h, _ in pairs]
+        return _write_shard(sink, put_ints, *columns)
     import numpy as np
 
-    keys = np.fromiter(hashes, np.uint64, len(hashes))
-    return write_sorted_run(sink, *sorted_run(keys, np.fromiter(rows, np.uint64, len(hashes))))
+    ids = np.arange(len(rows), dtype=np.uint64) if rows == range(len(rows)) else np.array(rows, np.uint64)
+    return write_sorted_run(sink, *sorted_run(np.array(hashes, np.uint64), ids))
 
 
 def sorted_run(keys: Any, rows: Any) -> tuple[Any, Any]:
@@ -53,21 +55,21 @@ def write_sorted_run(sink: Sink, keys: Any, rows: Any) -> Ticket:
     lows = ((keys >> np.uint64(32 - bits)) & np.uint64(LOW)).astype(np.uint32)
     rests = (keys & np.uint64((1 << 32 - bits) - 1)).astype(np.uint32)
     if bits == 0:
-        return _write_shard(sink, lows.tolist(), rows.tolist(), rests.tolist())
+        return _write_shard(sink, put_array, lows, rows, rests)
     bounds = np.searchsorted(keys >> np.uint64(64 - bits), np.arange((1 << bits) + 1, dtype=np.uint64)).tolist()
     out = sink.encoder(Kind.INDEX_RUN)
     for a, b in pairwise(bounds):
-        out.ref(_write_shard(sink, lows[a:b].tolist(), rows[a:b].tolist(), rests[a:b].tolist()))
+        out.ref(_write_shard(sink, put_array, lows[a:b], rows[a:b], rests[a:b]))
     out.leaf(Encoding.RAW, len(keys), param=bits)
     return sink.submit(out)
 
 
-def _write_shard(sink: Sink, lows: list[int], rows: list[int], rests: list[int]) -> Ticket:
+def _write_shard(sink: Sink, put: Callable[[Encoder, Any], None], lows: Any, rows: Any, rests: Any) -> Ticket:
     out = sink.encoder(Kind.INDEX_SHARD)
     root = out.open(Encoding.STRUCT, len(rows))
-    put_ints(out, lows)
-    put_ints(out, rows)
-    put_ints(out, rests)
+    put(out, lows)
+    put(out, rows)
+    put(out, rests)
     out.close(root)
     return sink.submit(out)
 
@@ -75,17 +77,18 @@ def _write_shard(sink: Sink, lows: list[int], rows: list[int], rests: list[int])
 class Repeated:
     """Finds the keys that occur twice in a stream, without keeping the keys: by 64 more bits of hash for each.
 
-    Two keys are taken for equal when all 128 bits agree; of those that differ, less than one pair in 10**20 would, in a
-    map of 10**9 keys that nobody made up for the purpose.
+    Two keys are taken for equal when all 128 bits agree: in a map of 10**9 keys the chance that any two that differ do
+    is below 10**-20, and half of the bits depend on a random seed, so that no one can choose such keys.
     """
 
     def __init__(self) -> None:
         self._checks = array("Q")
+        self._seed = int.from_bytes(urandom(8))  # so that nobody can make up keys that agree
 
     def add(self, keys: Sequence[Any]) -> None:
         """The next keys of the stream."""
         for key in keys:
-            value = xxh3_64_intdigest(canonical(key), 1)
+            value = xxh3_64_intdigest(canonical(key), self._seed)
             if key != key:  # NaN equals nothing
                 value = (value + len(self._checks)) & (1 << 64) - 1
             self._checks.append(value)

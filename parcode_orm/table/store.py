@@ -15,10 +15,11 @@ from ..format.layout import Reference
 from .index import Run, sorted_run, write_run, write_sorted_run
 from .table import ATOMIC, Table
 from .tree import Node, Piece, Target
-from .writer import TableSink
+from .writer import TARGET_BYTES, TableSink
 
 MERGED = 8  # so many neighbours of one size class become one row group
 CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
+SMALL_BYTES = TARGET_BYTES // 64  # of a slice that may be joined with its neighbours
 RUNS = 8  # an index has no more
 
 Changed = Callable[[Table, Piece, int, Any], bool]
@@ -132,14 +133,24 @@ class _Writer:
         """Join each `MERGED` or more neighbours of at most `largest` rows."""
         waiting: list[_Part] = []
         for part in parts:
-            if waiting and not (part.piece.length <= largest and self._adjoin(waiting[-1].piece, part.piece)):
+            small = part.piece.length <= largest and self._is_small(part.piece)
+            if waiting and not (small and self._adjoin(waiting[-1].piece, part.piece)):
                 yield from self._joined(waiting)
                 waiting = []
-            if part.piece.length <= largest:
+            if small:
                 waiting.append(part)
             else:
                 yield part
         yield from self._joined(waiting)
+
+    def _is_small(self, piece: Piece) -> bool:
+        """Whether so many pieces of its size in bytes fit a row group that joining some is worth writing them again."""
+        if piece.rows is not None:
+            return True
+        ref = piece.ref
+        if not isinstance(ref, Reference) or ref.length < SMALL_BYTES:
+            return True
+        return ref.length * piece.length < SMALL_BYTES * self._table.group(piece).count
 
     def _adjoin(self, left: Piece, right: Piece) -> bool:
         return self._table.keys is None or left.first + left.length == right.first

@@ -10,13 +10,14 @@ from ..codec.base import Column, Getter, Space, View
 from ..codec.keys import key_hash
 from ..codec.physical import accessor, open_child
 from ..codec.schema import short_fingerprint
-from ..errors import CorruptionError, SchemaMismatchError
+from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from .index import LOW, Run
 from .tree import MAX_HEIGHT, Piece, Tree
 
 OPEN_GROUPS = 64
+MAX_ROWS = 1 << 48
 ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
 MISSING: Any = object()
 
@@ -106,7 +107,7 @@ class Table:
         trees = 1 if rows else 0
         if keyed != (self.keys is not None) or height > MAX_HEIGHT or len(chunk.refs) != trees + runs:
             raise chunk.error(0, "the header of a table does not fit its references")
-        if self.next_row < rows or (rows and keyed and not runs):
+        if not rows <= self.next_row <= MAX_ROWS or (rows and keyed and not runs):
             raise chunk.error(0, f"a table of {rows} rows with ids to {self.next_row} has {runs} index runs")
         self.tree = Tree(self.space.chunk, chunk.refs[0] if trees else None, height, rows, keyed=bool(keyed))
         self.index(chunk.refs[trees:])
@@ -173,7 +174,12 @@ class Table:
             row_id = self.added.get(key)
             if row_id is not None:
                 return self.tree.row(row_id)
-        hashed = key_hash(key)
+        if type(key) is not str:
+            hash(key)  # as a dictionary asks: a TypeError for what cannot be a key
+        try:
+            hashed = key_hash(key)
+        except EncodeError:
+            return None  # equal to no key that can be stored
         for run in self.runs:
             shard = run.shards.get(hashed >> run.shift) or run.shard(hashed >> run.shift)
             low = hashed >> run.low_shift & LOW

@@ -260,7 +260,9 @@ class Tree:
         if piece.rows is not None:
             piece.rows[place] = value
             return
-        fresh = Piece(None, 0, 1, piece.first + place, [value], None if key is None else [key])
+        fresh = piece.part(place, place + 1)
+        fresh.ref, fresh.start, fresh.rows = None, 0, [value]
+        fresh.keys = [key] if self.keyed else None
         node = self.root
         while True:
             children = self.children(node)
@@ -451,8 +453,12 @@ def _read_node(chunk: Chunk, height: int, rows: int, keyed: bool) -> list[Any]:
         firsts = [NO_ID] * entries
     if sum(counts) != rows or 0 in counts:
         raise chunk.error(columns[0], f"expected {rows} rows, found {sum(counts)}")
+    if keyed and any(b < a + count for a, count, b in zip(firsts, counts, firsts[1:], strict=False)):
+        raise chunk.error(columns[1], "row ids do not rise")
     if height == 1:
         return list(map(Piece, chunk.refs, starts, counts, firsts))
+    if len(set(chunk.refs)) != entries:
+        raise chunk.error(0, "a tree node that names a child twice")
     return [
         Node(height - 1, count, first, ref, None) for ref, count, first in zip(chunk.refs, counts, firsts, strict=True)
     ]

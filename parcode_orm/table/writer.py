@@ -216,5 +216,5 @@ class RowGroups:
     def _write(self, sink: TableSink, batch: list[Any], compression: str | None) -> tuple[Ticket, int]:
         if self._keys is None:
             return sink.write_group(self._items, batch, None, compression)
-        keys = [key for key, _ in batch]
-        return sink.write_group(self._items, [value for _, value in batch], (self._keys, keys), compression)
+        keys, values = zip(*batch, strict=True)
+        return sink.write_group(self._items, values, (self._keys, keys), compression)

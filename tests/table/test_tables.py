@@ -201,3 +201,22 @@ def test_a_long_stream_with_repeated_keys() -> None:
     table = disk.map_table(TEXT, INT, iter(pairs))
     assert table.read_map() == dict(pairs)
     assert all(table.value(*table.find(f"k{i}")) == dict(pairs)[f"k{i}"] for i in range(0, 7_000, 97))
+
+
+def test_one_changed_row_among_large_ones_writes_little() -> None:
+    disk = Disk()
+    table = disk.list_table(TEXT, [f"{i:06d}" * 3_000 for i in range(400)])
+    for i in (5, 300, 5, 6):
+        table.tree.replace(i, "x")
+        assert disk.commit(table) < 100_000
+    keyed = disk.map_table(TEXT, TEXT, {f"k{i}": f"{i:06d}" * 2_000 for i in range(400)})
+    keyed.put("k7", "y")
+    assert disk.commit(keyed) < 100_000
+
+
+def test_keys_that_cannot_be_stored_are_not_there() -> None:
+    disk = Disk()
+    table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(9)})
+    assert table.find(object()) is None
+    with pytest.raises(TypeError, match="unhashable"):
+        table.find([])
