@@ -155,28 +155,46 @@ def moved(table: Table, rows: Moved) -> None:
     assert ref is not None
     group = None
     for row, (value, must) in rows.values.items():
-        if is_proxy(value):
+        if is_proxy(value) and owner_of(value) is getattr(table.space, "owner", None):
             if group is None:
                 group = table.open(ref)
             if group.proxies:
                 rebase(value, group.items, row)
+            else:  # of a subclass, or one of a union: the view of all knows the view of its class
+                _follow(value, group.items.get(row))
         if must:
             table.held.setdefault(ref.offset, {})[row] = value
 
 
 def rebase(proxy: Any, view: Any, row: int) -> None:
-    """Let `proxy`, and the proxies among its fields, stand for the row `row` of `view`, where they were stored."""
+    """Let `proxy`, and the proxies among its fields, stand for the row `row` of `view`, where they were stored.
+
+    None may be left behind on the row it was read from: changed back to that, it would pass for unchanged.
+    """
     become_lazy(proxy, view, row)
     view.live[row] = weak(proxy)
+    owner = owner_of(proxy)
     for name, value in decoded(proxy).items():
-        if is_proxy(value) and name in type(proxy)._p_names_:
-            found = view.getter(name)(row)
-            if is_proxy(found) and found.__class__ is value.__class__ and found is not value:
-                rebase(value, *proxy_state(found))
-        elif isinstance(value, LazyList | LazyMap) and isinstance(value.rows, SpanRows):
+        if name not in type(proxy)._p_names_ or owner_of(value) is not owner:
+            continue
+        if is_proxy(value):
+            _follow(value, view.getter(name)(row))
+        elif isinstance(value.rows, SpanRows):
             found = view.getter(name)(row)
             if type(found) is type(value) and isinstance(found.rows, SpanRows):
-                changed = value.rows.changed
-                known = value.rows.handed.items() if changed is None else enumerate(changed)
-                found.rows.handed.update((place, each) for place, each in known if type(each) not in _ATOMIC)
+                _follow_rows(value.rows, found.rows, owner)
                 value.rows = found.rows
+
+
+def _follow(value: Any, found: Any) -> None:
+    if is_proxy(found) and found.__class__ is value.__class__ and found is not value:
+        rebase(value, *proxy_state(found))
+
+
+def _follow_rows(rows: SpanRows, found: SpanRows, owner: object) -> None:
+    known = rows.handed.items() if rows.changed is None else enumerate(rows.changed)
+    for place, each in known:
+        if is_proxy(each) and owner_of(each) is owner:
+            _follow(each, found.get(place))
+        if type(each) not in _ATOMIC:
+            found.handed[place] = each

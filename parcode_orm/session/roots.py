@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -83,7 +83,10 @@ def _mismatch(space: FileSpace, name: str, table: Table, column: StructColumn) -
     for name_of_schema in space.source.catalog.schemas:
         stored = bytes(space.chunk(space.source.catalog.schema(name_of_schema)).buffer(0))
         if checksum(stored) == written_with:
-            found = differences(msgspec.json.decode(stored), msgspec.json.decode(current))
+            try:
+                found = differences(msgspec.json.decode(stored), msgspec.json.decode(current))
+            except Exception:  # whatever a file may say in the place of a schema
+                found = ["the schema it was written with cannot be read"]
             break
     else:
         found = ["the schema it was written with is not in the file"]
@@ -93,18 +96,26 @@ def _mismatch(space: FileSpace, name: str, table: Table, column: StructColumn) -
     )
 
 
-def root_changed(root: Root, space: FileSpace | None, compression: str | None) -> bool:
+class State(Enum):
+    """What a root is, beside what the file holds."""
+
+    SAME = "nothing in it was replaced"
+    EQUAL = "it would be stored as it is"
+    CHANGED = "it must be written again"
+
+
+def root_state(root: Root, space: FileSpace | None, compression: str | None) -> State:
     """Whether the root must be written again."""
     if space is None or root.name not in space.source.catalog.roots:
-        return True
+        return State.CHANGED
     stored = space.source.catalog.root(root.name)
     if root.read and _is_row_of(root, stored) and not proxy_changed(root.obj):
-        return False
+        return State.SAME
     try:
-        reuse = reuse_from(space.source)
-        return not is_stored(root.column, root.obj, stored, space.source, compression, reuse)
+        equal = is_stored(root.column, root.obj, stored, space.source, compression, reuse_from(space.source))
     except UnreadStream:
-        return True
+        return State.CHANGED
+    return State.EQUAL if equal else State.CHANGED
 
 
 def _is_row_of(root: Root, stored: Reference) -> bool:
@@ -117,7 +128,7 @@ def _is_row_of(root: Root, stored: Reference) -> bool:
 
 def write_roots(sink: TableSink, roots: Iterable[Root], base: CatalogData | None) -> CatalogData:
     """Write the tables of `roots` and return the catalog that names them, beside what `base` has already."""
-    catalog = CatalogData() if base is None else deepcopy(base)
+    catalog = CatalogData() if base is None else replace(base, roots=dict(base.roots), schemas=dict(base.schemas))
     for root in roots:
         schema = canonical_schema(root.column)
         name = fingerprint(schema)

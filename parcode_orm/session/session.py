@@ -35,7 +35,7 @@ from ..table.writer import TableSink, never_reuse
 from .attach import moved, rebase, settle
 from .release import release
 from .reuse import reuse_from
-from .roots import Root, read_root, root_changed, root_name, write_roots
+from .roots import Root, State, read_root, root_name, root_state, write_roots
 from .space import FileSpace, owner_of, space_of
 
 M = TypeVar("M", bound=Model)
@@ -234,14 +234,16 @@ class Session:
             StorageError: the disk is full or fails; the file stays at its last commit.
         """
         self._check_writable()
-        changed = [root for root in self._roots.values() if root_changed(root, self._space, self._compression)]
+        roots = list(self._roots.values())
+        states = [root_state(root, self._space, self._compression) for root in roots]
+        changed = [root for root, state in zip(roots, states, strict=True) if state is State.CHANGED]
         if changed:
             sinks: list[TableSink] = []
             self._stand_on(self._write(changed, sinks))
             self._adopt(sinks)
-            for root in changed:
+        for root, state in zip(roots, states, strict=True):
+            if state is not State.SAME:
                 self._settle(root)
-        for root in self._roots.values():
             release(root.obj)
 
     def _adopt(self, sinks: list[TableSink]) -> None:

@@ -107,11 +107,11 @@ def _differ(column: Column, value: Any, view: Any, row: int) -> bool:
 def _plainly_same(value: Any, stored: Any) -> bool:
     """Whether two lists, or dictionaries, of values whose `==` and type tell all are the same; else encoding tells."""
     cls = type(value)
-    if cls is not type(stored) or cls not in (list, dict) or value != stored:
+    if cls is not type(stored) or cls not in (list, dict) or not _same_types(value, stored):
         return False
-    if cls is dict and not _same_types(value.values(), stored.values()):
+    if cls is dict and not (list(value) == list(stored) and _same_types(value.values(), stored.values())):
         return False
-    return _same_types(value, stored) and (cls is list or list(value) == list(stored))
+    return bool(value == stored)
 
 
 def _same_types(values: Any, stored: Any) -> bool:
