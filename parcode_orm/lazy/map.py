@@ -11,6 +11,7 @@ from pydantic_core import core_schema as cs
 
 from ..codec.bulk import gc_paused
 from ..errors import ReadOnlyError
+from ..table.table import MISSING
 from .list import SHOWN, SHOWN_WHOLE
 from .rows import PairRows
 
@@ -78,8 +79,11 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return len(self.rows)
 
     def __getitem__(self, key: K) -> V:
-        value: V = self.rows.find(key)
-        return value
+        value: Any = self.rows.find(key, MISSING)
+        if value is MISSING:
+            raise KeyError(key)
+        found: V = value
+        return found
 
     def __contains__(self, key: object) -> bool:
         return self.rows.has(key)
@@ -92,10 +96,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     def get(self, key: K, /, default: D) -> V | D: ...
     def get(self, key: K, /, default: Any = None) -> Any:
         """The value of `key`, or `default`."""
-        try:
-            return self.rows.find(key)
-        except KeyError:
-            return default
+        return self.rows.find(key, default)
 
     def __setitem__(self, key: K, value: V) -> None:
         hash(key)

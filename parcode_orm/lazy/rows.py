@@ -73,8 +73,8 @@ class PairRows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def find(self, key: Any) -> Any:
-        """The value of a key, lazy; KeyError where there is none."""
+    def find(self, key: Any, default: Any) -> Any:
+        """The value of a key, lazy; `default` where there is none."""
 
     def has(self, key: Any) -> bool:
         """Whether there is such a key."""
@@ -189,9 +189,10 @@ class SpanPairs(SpanRows):
             self._places = dict(zip(keys, range(len(keys)), strict=True))
         return self._places
 
-    def find(self, key: Any) -> Any:
+    def find(self, key: Any, default: Any) -> Any:
         """The value of `key`."""
-        return self.get(self._by_key()[key])
+        place = self._by_key().get(key)
+        return default if place is None else self.get(place)
 
     def has(self, key: Any) -> bool:
         """Whether there is such a key."""
@@ -290,12 +291,10 @@ class TablePairs(TableRows):
 
     __slots__ = ()
 
-    def find(self, key: Any) -> Any:
+    def find(self, key: Any, default: Any) -> Any:
         """The value of `key`."""
         found = self.table.find(key)
-        if found is None:
-            raise KeyError(key)
-        return self.table.value(*found)
+        return default if found is None else self.table.value(*found)
 
     def has(self, key: Any) -> bool:
         """Whether there is such a key."""

@@ -146,9 +146,12 @@ class Table:
 
     def _close_idle(self, newest: int) -> None:
         for offset in list(self.groups)[: OPEN_GROUPS // 2]:
-            group = self.groups[offset]
-            if offset != newest and group.idle:
-                del self.groups[offset]
+            group = self.groups.pop(offset, None)  # threads may share a table that is only read
+            if group is None:
+                continue
+            if offset == newest or not group.idle:
+                self.groups[offset] = group  # at the end now, to be looked at last
+            else:
                 self.held.pop(offset, None)
 
     def value(self, piece: Piece, place: int) -> Any:
@@ -208,15 +211,22 @@ class Table:
         return group.key(row)
 
     def scan(self, start: int = 0, stop: int | None = None) -> Iterator[Any]:
-        """Rows `start` to `stop`, lazy, a row group at a time."""
+        """Rows `start` to `stop`, lazy, a row group at a time; rows that change meanwhile come as they are then."""
+        if self.space.writable:
+            yield from self._scan_changing(start, self.rows if stop is None else stop)
+            return
         for piece, a, b in self.tree.pieces(start, stop):
-            if piece.rows is not None:
-                yield from piece.rows[a:b]
-            elif self.space.writable:
-                for place in range(a, b):
-                    yield self.value(piece, place)
-            else:
-                yield from map(self.group(piece).get, range(piece.start + a, piece.start + b))
+            yield from map(self.group(piece).get, range(piece.start + a, piece.start + b))
+
+    def _scan_changing(self, position: int, stop: int) -> Iterator[Any]:
+        tree = self.tree
+        while position < min(stop, tree.rows):
+            piece, place = tree.at(position)
+            generation = tree.generation
+            while position < stop and place < piece.length and tree.generation == generation:
+                yield self.value(piece, place)
+                position += 1
+                place += 1
 
     def read(self, start: int = 0, stop: int | None = None, plain: Callable[[Any], Any] | None = None) -> list[Any]:
         """Rows `start` to `stop`, whole; what is held or not yet written goes through `plain`."""

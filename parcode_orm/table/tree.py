@@ -79,9 +79,10 @@ class Node:
     def sum_up(self) -> list[int]:
         """`ends[i]`: rows up to the end of child `i`; `firsts[i]`: the id of its first row."""
         children: list[Any] = self.children  # type: ignore[assignment]
-        self.ends = list(accumulate([child.length for child in children]))
         self.firsts = [child.first for child in children]
-        return self.ends
+        ends = list(accumulate([child.length for child in children]))
+        self.ends = ends  # last: another thread that sees it finds the rest as well
+        return ends
 
     def change(self, rows: int) -> None:
         """Say that the node has other children, and `rows` more rows than before."""
@@ -93,12 +94,13 @@ class Node:
 class Tree:
     """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks."""
 
-    __slots__ = ("_chunk", "keyed", "root")
+    __slots__ = ("_chunk", "generation", "keyed", "root")
 
     def __init__(
         self, chunk: Callable[[Reference], Chunk], root: Reference | None, height: int, rows: int, *, keyed: bool
     ) -> None:
         self._chunk = chunk
+        self.generation = 0  # rises whenever pieces that somebody walks over may be others now
         self.keyed = keyed
         first = 0 if keyed else NO_ID
         if root is None:
@@ -200,6 +202,7 @@ class Tree:
         """Put rows before the one at `position` (0 <= position <= rows); in keyed tables they begin with id `first`."""
         if not rows:
             return
+        self.generation += 1
         sibling = self._insert(self.root, position, rows, keys, first)
         if sibling is not None:
             root = self.root
@@ -229,6 +232,7 @@ class Tree:
 
     def delete(self, start: int, stop: int) -> None:
         """Remove the rows `start` to `stop` (0 <= start <= stop <= rows)."""
+        self.generation += 1
         if start < stop:
             self._delete(self.root, start, stop)
         if not self.root.length:
@@ -260,6 +264,7 @@ class Tree:
         if piece.rows is not None:
             piece.rows[place] = value
             return
+        self.generation += 1
         fresh = piece.part(place, place + 1)
         fresh.ref, fresh.start, fresh.rows = None, 0, [value]
         fresh.keys = [key] if self.keyed else None
@@ -322,6 +327,7 @@ class Tree:
 
     def adopt(self, root: Node) -> None:
         """Go on with the tree that `write` gave, once it is committed: its tickets have become references."""
+        self.generation += 1
         nodes = [root]
         while nodes:
             node = nodes.pop()

@@ -638,13 +638,12 @@ class Tree(Model):
 
 
 def _family(i: int) -> Family:
-    return Family(pad="x" * 200, kids=[Item(level=i), Item(level=-i)], below=Item(level=i))
+    return Family(pad=f"{i} " + "x" * 200, kids=[Item(level=i), Item(level=-i)], below=Item(level=i))
 
 
 @pytest.fixture(scope="module")
 def tree() -> bytes:
-    tags = ["x" * 200]
-    mixed = {f"k{i}": Wide(level=i, tags=tags) if i % 2 else Item(level=i, tags=tags) for i in range(300)}
+    mixed = {f"k{i}": (Wide if i % 2 else Item)(level=i, tags=[f"{i} " + "x" * 200]) for i in range(300)}
     small = {"a": _family(1), "b": _family(2)}
     made = dumps(Tree(small=small, big=[_family(i) for i in range(300)], mixed=mixed, items=[_family(3)]))
     with Session(made) as session:

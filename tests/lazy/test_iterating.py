@@ -1,0 +1,130 @@
+"""Walking over a stored collection while it changes: what is handed out is what is there."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from parcode_orm import Chunk, Model, Session, ShardedMap, lazy, load, save
+
+
+class Row(Model):
+    n: int
+    s: str
+
+
+class World(Model):
+    rows: list[Row] = Chunk()
+    by_key: dict[int, Row] = ShardedMap()
+    numbers: list[int] = Chunk()
+
+
+def world() -> World:
+    rows = [Row(n=i, s=f"{i * i * 10**9:030d}") for i in range(3000)]
+    return World(rows=rows, by_key=dict(enumerate(rows)), numbers=[i * i * 10**9 for i in range(20_000)])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    save(tmp_path / "w.par", world())
+    return tmp_path / "w.par"
+
+
+@pytest.mark.parametrize("kind", ["rows", "by_key"])
+def test_commits_within_the_loop(path: Path, kind: str) -> None:
+    expected = [row.n for row in world().rows]
+    with Session(path) as session:
+        collection = getattr(session.root(World), kind)
+        for turn in range(2):
+            for i, row in enumerate(collection.values() if kind == "by_key" else collection):
+                if i == 200:
+                    break
+                if i % 3 == turn or i % 50 == 0:
+                    row.n = expected[i] = -1 - i - turn * 1000
+                if i % 11 == 0:
+                    session.commit()
+        session.commit()
+        assert [row.n for row in (collection.values() if kind == "by_key" else collection)] == expected
+    found = getattr(load(path, World), kind)
+    assert [row.n for row in (found.values() if kind == "by_key" else found)] == expected
+
+
+def test_rows_replaced_ahead(path: Path) -> None:
+    with Session(path) as session:
+        read = session.root(World)
+        for i, row in enumerate(read.rows):
+            if i == 20:
+                break
+            assert row is read.rows[i]
+            read.rows[i + 1] = Row(n=5, s="new")
+            if i:
+                row.n = 1000 + i
+        for i, number in enumerate(read.numbers):
+            if i < 30:
+                read.numbers[i + 1] = number + 1
+        session.commit()
+    again = load(path, World)
+    assert [row.n for row in again.rows[1:20]] == [1001 + i for i in range(19)]
+    assert again.numbers[:31] == list(range(31))
+
+
+def test_a_paused_iterator(path: Path) -> None:
+    with Session(path) as session:
+        read = session.root(World)
+        rows = iter(read.rows)
+        next(rows)
+        for i in range(10, 30):
+            read.rows[i].n = -i
+            session.commit()
+        found = [next(rows) for _ in range(40)]
+        assert all(row is read.rows[i] for i, row in enumerate(found, 1))
+        for row in found:
+            row.s = "changed"
+        session.commit()
+    assert all(row.s == "changed" for row in load(path, World).rows[1:41])
+
+
+def test_a_change_of_size_is_an_error(path: Path) -> None:
+    with Session(path) as session:
+        read = session.root(World)
+        with pytest.raises(RuntimeError, match="changed size"):
+            for _ in read.rows:
+                read.rows.append(Row(n=1, s=""))
+        with pytest.raises(RuntimeError, match="changed size"):
+            for key in read.by_key:
+                del read.by_key[key]
+        with pytest.raises(RuntimeError, match="changed size"):
+            for key, _ in lazy(read.by_key).items():
+                read.by_key[key + 10_000] = Row(n=1, s="")
+
+
+def test_threads_read_one_world(path: Path) -> None:
+    problems: list[BaseException] = []
+
+    def read(world: World, barrier: threading.Barrier) -> None:
+        try:
+            barrier.wait()
+            for i in range(0, 3000, 101):
+                assert world.by_key[i].n == i
+                assert lazy(world.by_key).get(-i - 1) is None
+                assert world.rows[i].n == i
+        except BaseException as problem:
+            problems.append(problem)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(30):
+            with Session.open(path) as session:
+                barrier = threading.Barrier(4)
+                threads = [threading.Thread(target=read, args=(session.root(World), barrier)) for _ in range(4)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not problems
