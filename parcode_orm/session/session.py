@@ -85,6 +85,7 @@ class Session:
         self._durability: Durability = durability
         self._process = os.getpid()
         self._poisoned = False
+        self._stale = False  # another session committed since this one's snapshot
         self._roots: dict[str, Root] = {}
         self._space: FileSpace | None = None
         self._spaces: WeakSet[FileSpace] = WeakSet()  # of all snapshots that objects of this session stand on
@@ -239,7 +240,11 @@ class Session:
         changed = [root for root, state in zip(roots, states, strict=True) if state is State.CHANGED]
         if changed:
             sinks: list[TableSink] = []
-            self._stand_on(self._write(changed, sinks))
+            try:
+                self._stand_on(self._write(changed, sinks))
+            except ConflictError:
+                self._stale = True
+                raise
             self._adopt(sinks)
         for root, state in zip(roots, states, strict=True):
             if state is not State.SAME:
@@ -312,7 +317,7 @@ class Session:
         """Forget what was added since the last commit, and every object handed out: `root` reads anew.
 
         A lazy object that was forgotten takes no more changes: it raises `DetachedError`. A plain one is no longer
-        part of the session.
+        part of the session. After a `ConflictError` the session goes on from the newest commit, else from its own.
         """
         self._check_open()
         self._roots.clear()
@@ -320,7 +325,11 @@ class Session:
             space.abandon()
         self._spaces.clear()
         if self._space is not None:
-            self._stand_on(self._space.source)
+            source = self._space.source
+            if self._stale and self._path is not None:
+                source = Source.open(self._path, self.stats)
+                self._stale = False
+            self._stand_on(source)
 
     def close(self) -> None:
         """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`."""
