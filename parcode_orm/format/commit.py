@@ -24,6 +24,7 @@ from .layout import (
 )
 
 NO_HASH = bytes(16)
+MAX_NUMBER = 1 << 62  # `sequence`, and `live` + `dead`, are less: there is room for what follows
 
 
 class Record(NamedTuple):
@@ -103,9 +104,13 @@ def _consistent(record: Record, position: int, size: int) -> bool:
         placed
         and bool(flags & RecordFlag.WHOLE_FILE) != bool(flags & RecordFlag.DOUBLED)
         and record.end <= size
-        and record.sequence > 0
+        and 0 < record.sequence < MAX_NUMBER
+        and record.live + record.dead < MAX_NUMBER
         and record.previous < offset
-        and (not flags & RecordFlag.FAST or SUPERBLOCK.size <= record.range_start <= offset)
+        and (
+            not flags & RecordFlag.FAST
+            or (bool(flags & RecordFlag.DOUBLED) and SUPERBLOCK.size <= record.range_start <= offset)
+        )
         and catalog.kind == Kind.CATALOG
         and catalog.offset >= SUPERBLOCK.size
         and catalog.length >= CHUNK_HEADER.size

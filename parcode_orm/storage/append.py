@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from ..errors import ConflictError, SessionError, StorageError
+from ..errors import ConflictError, CorruptionError, SessionError, StorageError
 from ..format import catalog as catalogs
 from ..format import commit
 from ..format.catalog import CatalogData
@@ -147,7 +147,12 @@ class Appender:
                 range_hash=output.digest() if self._fast else commit.NO_HASH,
                 boot=boot() if self._fast else 0,
             )
-            output.put(commit.doubled(record, self.superblock.uuid))
+            uuid = self.superblock.uuid
+            if commit.unpack(commit.pack(record, uuid), uuid, offset, end) is None:
+                raise CorruptionError(
+                    "the last commit's record leaves no room for another", path=self.path, offset=last.offset
+                )
+            output.put(commit.doubled(record, uuid))
             output.flush()
             if not self._fast:
                 self._sync()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import unpack
 
+from ..format import compression
 from ..format.blob import CHECKSUMS, DATA, ENDS
 from ..format.chunk import Buffer, Chunk
 from ..format.layout import BLOB_HEADER, BLOB_PIECE, Encoding, Kind, NodeFlag
@@ -56,10 +57,9 @@ class Blob:
         skip = first * BLOB_PIECE
         if last - first == 1:
             return memoryview(self._piece(first))[start - skip : stop - skip]
-        whole = bytearray(min(last * BLOB_PIECE, self._length) - skip)
+        whole = bytearray()  # grows by what was verified: the file's word for its length is worth no memory
         for piece in range(first, last):
-            at = piece * BLOB_PIECE - skip
-            whole[at : at + BLOB_PIECE] = self._piece(piece)
+            whole += self._piece(piece)
         return memoryview(whole).toreadonly()[start - skip : stop - skip]
 
     def whole(self) -> memoryview:
@@ -84,13 +84,21 @@ class Blob:
     def _check_ends(self) -> None:
         if self._ends is None:
             return
+        lz4 = self._chunk.nodes[DATA].compression == compression.LZ4
+        most = compression.LZ4_EXPANSION if lz4 else compression.MAX_EXPANSION
         before = 0
-        for end in self._ends:
-            if not before < end <= before + BLOB_PIECE:
+        for piece, end in enumerate(self._ends):
+            raw = self._raw(piece)
+            if not before < end <= before + raw:
                 raise self._chunk.error(ENDS, "pieces are out of order")
+            if raw > (end - before) * most:
+                raise self._chunk.error(ENDS, f"a piece of {end - before} bytes claims to expand to {raw}")
             before = end
         if before != len(self._data):
             raise self._chunk.error(ENDS, f"pieces end at {before}, the data at {len(self._data)}")
+
+    def _raw(self, piece: int) -> int:
+        return min(BLOB_PIECE, self._length - piece * BLOB_PIECE)
 
     def _stored(self, piece: int) -> memoryview:
         if self._ends is None:
@@ -105,5 +113,5 @@ class Blob:
 
     def _piece(self, piece: int) -> Buffer:
         stored = self._stored(piece)
-        raw = min(BLOB_PIECE, self._length - piece * BLOB_PIECE)
+        raw = self._raw(piece)
         return stored if len(stored) == raw else self._chunk.decompress(DATA, stored, raw)

@@ -145,9 +145,12 @@ class Source:
         stats = self.stats
         chunk = Chunk(ref, data[offset : offset + length], self.path, stats.count_bytes_read)
         stats.chunks_read += 1
-        if len(cache) >= CACHED:
+        while len(cache) >= CACHED:
             self._full = True
-            cache.pop(next(iter(cache), ref), None)
+            try:
+                cache.pop(next(iter(cache), ref), None)
+            except RuntimeError:  # another thread changed it between the two calls
+                continue
         return cache.setdefault(ref, chunk)
 
     def view(self, offset: int, length: int) -> memoryview:
@@ -198,7 +201,7 @@ def _records(read: Read, record: Record, uuid: bytes, size: int, path: str) -> I
     yield record
     while record.previous:  # each lies before the one that names it
         earlier = record_at(read, uuid, record.previous, size, path)
-        if earlier.sequence >= record.sequence or earlier.offset != record.previous:
+        if earlier.sequence >= record.sequence:
             raise CorruptionError("commit records are out of order", path=path, offset=record.previous)
         record = earlier
         yield record

@@ -95,6 +95,7 @@ class Pipeline:
         if self._closed:
             raise ValueError("this pipeline is closed")
         if self._pool is None and self._wants_threads(chunk.compression):
+            self._raise()
             self._start()
         ticket = Ticket()
         if self._pool is None:
@@ -111,7 +112,12 @@ class Pipeline:
                 self._changed.wait()
             self._raise()
             self._inflight += size
-        self._jobs.put(_Job(chunk, ticket, self._pool.submit(self._finish, chunk), size))
+        try:
+            self._jobs.put(_Job(chunk, ticket, self._pool.submit(self._finish, chunk), size))
+        except BaseException as problem:  # no thread can be started: nobody would take these bytes off the count
+            with self._changed:
+                self._error = self._error or problem
+            raise
         return ticket
 
     def blob(self, data: Buffer, compression: str | None = None, meta: bytes = b"") -> Ticket:
@@ -146,16 +152,24 @@ class Pipeline:
 
     def _start(self) -> None:
         workers = min(MAX_WORKERS, _cpus()) if self._workers is None else self._workers
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="parcode-worker")
-        self._writer = threading.Thread(target=self._run, name="parcode-writer", daemon=True)
-        self._writer.start()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="parcode-worker")  # no thread of it runs yet
+        writer = threading.Thread(target=self._run, name="parcode-writer", daemon=True)
+        try:
+            writer.start()
+        except BaseException as problem:
+            self._error = problem
+            self._jobs.put(None)  # it may run, where only waiting for it was interrupted
+            raise
+        self._pool, self._writer = pool, writer
 
     def _join(self) -> None:
         self._closed = True
         if self._pool is not None and self._writer is not None:
-            self._jobs.put(None)
-            self._writer.join()
-            self._pool.shutdown()
+            try:
+                self._jobs.put(None)
+                self._writer.join()
+            finally:
+                self._pool.shutdown()
             self._writer = None
 
     def _raise(self) -> None:

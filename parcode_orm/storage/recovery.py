@@ -55,11 +55,12 @@ def newest(read: Read, size: int, path: str) -> Found:
     block = superblock.unpack(read(SUPERBLOCK.size, 0), path)
     last = size - RECORD.size
     record = commit.unpack(read(RECORD.size, last), block.uuid, last, size) if last > 0 else None
-    if record is not None and trusted(read, record, block.uuid, size):
+    trusted = Trust(read, block.uuid, size, path)
+    if record is not None and trusted(record):
         whole = record.file_length == size  # else the file ends with the first copy
         return Found(block, record, None if whole else Recovered(0, "last"))
     for record in search(read, block.uuid, size):
-        if trusted(read, record, block.uuid, size):
+        if trusted(record):
             return Found(block, record, _recovered(read, record, block.uuid, size))
     raise _no_record(read, size, path)
 
@@ -88,11 +89,11 @@ def record_at(read: Read, uuid: bytes, offset: int, size: int, path: str) -> Rec
     """The record whose first copy stands at `offset`, from either copy.
 
     Raises:
-        CorruptionError: both are damaged.
+        CorruptionError: both are damaged, or none stands there.
     """
     for position in (offset, offset + RECORD_COPY):
         record = commit.unpack(read(RECORD.size, position), uuid, position, size)
-        if record is not None:
+        if record is not None and record.offset == offset:
             return record
     raise CorruptionError("commit record is damaged", path=path, offset=offset)
 
@@ -106,23 +107,61 @@ def copies(read: Read, record: Record, uuid: bytes) -> tuple[bool, bool]:
     )
 
 
-def trusted(read: Read, record: Record, uuid: bytes, size: int) -> bool:
-    """Whether the content of a commit is there.
+class Trust:
+    """Says of the records of one file whether the content of their commits is there.
 
     A record written without barriers can reach the disk before what it stands for. Within one run of the system that
     cannot be seen; after another start the hash of the commit's bytes decides, for it and for those before it back to
-    one that had waited for the disk.
+    one that had waited for the disk. Each record is judged once. The commits of a writer do not overlap, so that no
+    more than the file is hashed; forged ones may.
     """
-    while record.flags & RecordFlag.FAST and (record.boot == 0 or record.boot != boot()):
-        if _hash(read, record.range_start, record.offset) != record.range_hash:
-            return False
-        if record.flags & RecordFlag.SETTLED or not record.previous:
-            return True
+
+    def __init__(self, read: Read, uuid: bytes, size: int, path: str) -> None:
+        self._read = read
+        self._uuid = uuid
+        self._size = size
+        self._path = path
+        self._left = 2 * size
+        self._known: dict[Record, bool] = {}
+
+    def __call__(self, record: Record) -> bool:
+        """Whether it is.
+
+        Raises:
+            CorruptionError: the records overlap so much that no writer can have written them.
+        """
+        relying = []
+        verdict = True
+        while record.flags & RecordFlag.FAST and (record.boot == 0 or record.boot != boot()):
+            known = self._known.get(record)
+            if known is not None:
+                verdict = known
+                break
+            relying.append(record)
+            last = bool(record.flags & RecordFlag.SETTLED) or not record.previous
+            earlier = record if last else self._earlier(record)
+            if earlier is None or not self._fits(record):
+                verdict = False
+                break
+            if last:
+                break
+            record = earlier
+        self._known.update(dict.fromkeys(relying, verdict))
+        return verdict
+
+    def _earlier(self, record: Record) -> Record | None:
+        """The record before one, None where it is not what that one was written behind."""
         try:
-            record = record_at(read, uuid, record.previous, size, "")
+            earlier = record_at(self._read, self._uuid, record.previous, self._size, self._path)
         except CorruptionError:
-            return False
-    return True
+            return None
+        return earlier if earlier.sequence < record.sequence and earlier.file_length == record.range_start else None
+
+    def _fits(self, record: Record) -> bool:
+        self._left -= record.offset - record.range_start
+        if self._left < 0:
+            raise CorruptionError("commit records overlap", path=self._path, offset=record.offset)
+        return _hash(self._read, record.range_start, record.offset) == record.range_hash
 
 
 @cache

@@ -33,7 +33,6 @@ def write_whole(
     workers: int | None = None,
     compression: str | None = None,
     stats: Stats | None = None,
-    sequence: int = 1,
 ) -> Record:
     """Write a file of one commit through `write`, from first to last byte.
 
@@ -45,7 +44,6 @@ def write_whole(
         workers: as for `Pipeline`.
         compression: for chunks that name none.
         stats: counts what is written.
-        sequence: the commit's number.
 
     Raises:
         whatever `build` or `write` raises; all threads have ended then.
@@ -63,7 +61,7 @@ def write_whole(
         length = offset + RECORD.size
         assert ticket.reference is not None
         record = Record(
-            sequence=sequence,
+            sequence=1,
             previous=0,
             offset=offset,
             file_length=length,
@@ -116,7 +114,6 @@ def save_path(
     workers: int | None = None,
     compression: str | None = None,
     stats: Stats | None = None,
-    sequence: int = 1,
     files: Files = FILES,
 ) -> Record:
     """Write a new file and put it in the place of `path` at once; readers of the old one keep it.
@@ -162,7 +159,6 @@ def save_path(
             workers=workers,
             compression=compression,
             stats=stats,
-            sequence=sequence,
         )
         with storing("write", target):
             if durability == "full":

@@ -29,12 +29,14 @@ from parcode_orm.errors import (
 from parcode_orm.format import commit, superblock
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.layout import Reference
+from parcode_orm.storage import mapped
 from parcode_orm.storage.append import Appender
 from parcode_orm.storage.files import Files
 from parcode_orm.storage.lock import WriterLock
 from parcode_orm.storage.mapped import Source
+from parcode_orm.storage.pipeline import Pipeline
 from parcode_orm.storage.stats import Stats
-from parcode_orm.storage.writer import save_path
+from parcode_orm.storage.writer import save_path, whole_bytes
 
 from .sample import UUID, build, content, leaf, small
 
@@ -275,6 +277,59 @@ def test_lock_ends_with_its_process(path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", code, path], env=environment, check=False)
     WriterLock.take(str(path)).release()
+
+
+def test_threads_share_a_snapshot_larger_than_its_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    refs: list[Reference] = []
+
+    def many(pipeline: Pipeline) -> CatalogData:
+        tickets = [pipeline.submit(leaf(pipeline, b"%d" % i)) for i in range(60)]
+        refs.extend(ticket.reference for ticket in tickets if ticket.reference)
+        return CatalogData()
+
+    source = Source.open(whole_bytes(many, workers=0))
+    monkeypatch.setattr(mapped, "CACHED", 5)
+    problems: list[BaseException] = []
+
+    def work(step: int) -> None:
+        try:
+            for i in range(4000):
+                at = i * step % 60
+                assert bytes(source.chunk(refs[at]).buffer(0)) == b"%d" % at
+        except BaseException as problem:
+            problems.append(problem)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        workers = [threading.Thread(target=work, args=(step,)) for step in (1, 7, 11, 13)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not problems and len(source._cache) <= 5 + len(workers)
+
+
+def test_a_cache_that_changes_while_its_first_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source.open(small())
+    monkeypatch.setattr(mapped, "CACHED", 1)
+    source.chunk(source.record.catalog)
+
+    class Changing(dict[Any, Any]):
+        changes = 3
+
+        def __iter__(self) -> Any:
+            found = super().__iter__()
+            if self.changes:  # as another thread may
+                self.changes -= 1
+                self[self.changes] = None
+            return found
+
+    source._cache = Changing(source._cache)
+    source.chunk(source.catalog.root("World"))
+    assert len(source._cache) == 1
 
 
 def test_lock_waits(path: Path) -> None:

@@ -15,9 +15,12 @@ from parcode_orm.errors import (
     ParcodeError,
     TruncatedError,
 )
-from parcode_orm.format import commit
+from parcode_orm.format import commit, superblock
 from parcode_orm.format.catalog import CatalogData
-from parcode_orm.format.layout import RECORD, RecordFlag
+from parcode_orm.format.checksum import wide_checksum
+from parcode_orm.format.commit import Record
+from parcode_orm.format.layout import RECORD, Kind, RecordFlag, Reference
+from parcode_orm.storage import recovery
 from parcode_orm.storage.append import Appender
 from parcode_orm.storage.mapped import Source
 
@@ -155,8 +158,6 @@ def test_fast_commit_is_verified_after_another_boot(tmp_path: Path, monkeypatch:
     assert record.flags == RecordFlag.DOUBLED | RecordFlag.FAST
     torn = data[: len(one) + 10] + bytes(100) + data[len(one) + 110 :]
     assert Source.open(torn).record.sequence == 3  # this run of the system vouches for it
-    from parcode_orm.storage import recovery
-
     monkeypatch.setattr(recovery, "boot", lambda: 1)
     assert Source.open(data).record.sequence == 3
     source = Source.open(torn)
@@ -164,6 +165,96 @@ def test_fast_commit_is_verified_after_another_boot(tmp_path: Path, monkeypatch:
     older = len(small())
     torn = data[: older + 10] + bytes(100) + data[older + 110 :]
     assert Source.open(torn).record.sequence == 1
+
+
+def test_a_fast_record_of_wrong_hash_spoils_those_after_it_and_each_is_hashed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "fast.par"
+    path.write_bytes(small())
+    data = appended(path, 30, durability="fast")
+    at = len(small()) + 10
+    torn = data[:at] + bytes(100) + data[at + 100 :]
+    monkeypatch.setattr(recovery, "boot", lambda: 1)
+    hashed = 0
+    true = recovery._hash
+
+    def count(read: recovery.Read, start: int, stop: int) -> bytes:
+        nonlocal hashed
+        hashed += stop - start
+        return true(read, start, stop)
+
+    monkeypatch.setattr(recovery, "_hash", count)
+    assert Source.open(torn).record.sequence == 1
+    assert hashed <= len(data)
+    assert Source.open(data).record.sequence == 31
+
+
+CATALOG = Reference(64, 64, 0, Kind.CATALOG)
+DOUBLED_FAST = int(RecordFlag.DOUBLED | RecordFlag.FAST)
+
+
+def forged(data: bytearray, sequence: int, previous: int, start: int, flags: int = DOUBLED_FAST) -> Record:
+    """A record of an unknown run of the system whose hash fits, appended to `data`."""
+    data += bytes(-len(data) % 4096)
+    at = len(data)
+    digest = wide_checksum(bytes(data[start:at]))
+    length = at + RECORD.size + (512 if flags & RecordFlag.DOUBLED else 0)
+    record = Record(sequence, previous, at, length, 0, flags, 0, 0, CATALOG, start, digest, 0)
+    data += commit.doubled(record, UUID) if flags & RecordFlag.DOUBLED else commit.pack(record, UUID)
+    return record
+
+
+@pytest.mark.parametrize("flags", [DOUBLED_FAST, int(RecordFlag.WHOLE_FILE | RecordFlag.FAST)])
+@pytest.mark.parametrize("back", [512, 64, 4096])
+def test_a_record_that_names_itself_as_the_one_before(flags: int, back: int) -> None:
+    data = bytearray(superblock.pack(UUID) + bytes(5000))
+    at = 8192
+    record = forged(data, 5, at - back, 64, flags)
+    assert record.offset == at
+    with pytest.raises(CorruptionError):
+        Source.open(bytes(data))
+    with pytest.raises(CorruptionError):
+        recovery.record_at(lambda size, offset: bytes(data[offset : offset + size]), UUID, at - 512, len(data), "")
+
+
+def test_fast_records_follow_each_other_without_gap() -> None:
+    for gap, sequence in ((0, 2), (64, 2), (-64, 2), (0, 1)):
+        data = bytearray(superblock.pack(UUID) + bytes(64))
+        first = forged(data, 1, 0, 64)
+        forged(data, sequence, first.offset, first.file_length + gap)
+        found = Source.open(bytes(data)).record
+        assert (found.offset == first.offset) == (gap != 0 or sequence == 1)
+
+
+def test_what_is_hashed_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(superblock.pack(UUID) + bytes(64))
+    for i in range(100):
+        forged(data, i + 1, 0, 64)
+    hashed = 0
+
+    def count(read: recovery.Read, start: int, stop: int) -> bytes:
+        nonlocal hashed
+        hashed += stop - start
+        return b"another hash...."
+
+    monkeypatch.setattr(recovery, "_hash", count)
+    with pytest.raises(CorruptionError, match="overlap"):
+        Source.open(bytes(data))
+    assert hashed <= 2 * len(data)
+
+
+@pytest.mark.parametrize("changes", [{"live": commit.MAX_NUMBER - 1}, {"sequence": commit.MAX_NUMBER - 1}])
+def test_no_commit_is_written_that_would_not_be_read(two: bytes, tmp_path: Path, changes: dict[str, int]) -> None:
+    record = Source.open(two).record._replace(dead=0, **changes)
+    path = tmp_path / "large.par"
+    path.write_bytes(two[: record.offset] + commit.doubled(record, UUID))
+    source = Source.open(path)
+    with Appender(path, source, workers=0) as appender:
+        with pytest.raises(CorruptionError, match="no room"):
+            appender.commit(CatalogData())
+    assert Source.open(path).record == record
+    assert path.stat().st_size == record.file_length
 
 
 def test_typed_errors_only(two: bytes) -> None:

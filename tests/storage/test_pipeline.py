@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
+from struct import pack
 
 import pytest
 
-from parcode_orm.errors import CompressionError, StorageError
+from parcode_orm.errors import ChecksumError, CompressionError, CorruptionError, StorageError
 from parcode_orm.format import compression
 from parcode_orm.format.catalog import CatalogData
-from parcode_orm.format.chunk import Buffer, Encoder, Ticket
-from parcode_orm.format.layout import BLOB_PIECE, Encoding, Kind
+from parcode_orm.format.checksum import checksum
+from parcode_orm.format.chunk import Buffer, Chunk, Encoder, Ticket
+from parcode_orm.format.layout import BLOB_HEADER, BLOB_PIECE, NODE, Encoding, Kind, NodeFlag, Reference
 from parcode_orm.storage.blob import Blob
 from parcode_orm.storage.mapped import Source
 from parcode_orm.storage.pipeline import Pipeline
@@ -181,6 +184,43 @@ def test_abort_while_the_producer_waits_for_a_slow_disk() -> None:
         pipeline.close()
 
 
+@pytest.mark.parametrize("which", ["parcode-writer", "parcode-worker"])
+def test_a_thread_that_cannot_be_started(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.startswith(which):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    pipeline = Pipeline(lambda data: None, 0, 2, "lz4", inflight_bytes=10)
+    for _ in range(2):  # nor does the second wait for ever
+        with pytest.raises(RuntimeError, match="can't start"):
+            pipeline.submit(leaf(pipeline, bytes(1000)))
+    pipeline.abort()
+    assert not threads()
+    with pytest.raises(RuntimeError, match="can't start"):
+        pipeline.close()
+
+
+def test_the_pool_ends_where_waiting_for_the_writer_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = Pipeline(lambda data: None, 0, 2, "lz4")
+    pipeline.submit(leaf(pipeline, bytes(1000)))
+    assert pipeline._writer is not None
+
+    def interrupted(timeout: float | None = None) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline._writer, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.close()
+        assert not any(name.startswith("parcode-worker") for name in threads())
+    pipeline.abort()
+    assert not threads()
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(CompressionError):
         Pipeline(lambda data: None, compression="brotli")
@@ -244,8 +284,6 @@ def test_a_part_of_a_blob_reads_and_verifies_a_part() -> None:
 
 @pytest.mark.parametrize("name", ["none", "lz4"])
 def test_a_damaged_piece_is_found_where_it_is(name: str) -> None:
-    from parcode_orm.errors import ChecksumError
-
     whole = bytearray(
         whole_bytes(lambda p: CatalogData(roots={"b": p.blob(bytes(range(256)) * 5000, name, b"")}), workers=0)
     )
@@ -260,6 +298,46 @@ def test_a_damaged_piece_is_found_where_it_is(name: str) -> None:
     assert bytes(blob.read(0, 100)) == bytes(range(100))
     with pytest.raises(ChecksumError):
         blob.whole()
+
+
+def forged_blob(name: str, stored: bytes, count: int, checksums: list[int] | None = None) -> Blob:
+    """A blob of `count` whole pieces, each of which is stored as `stored`."""
+    out = Encoder(Kind.BLOB, None, None)
+    root = out.open(Encoding.RAW, 1, BLOB_HEADER.pack(BLOB_PIECE, count, count * BLOB_PIECE))
+    out.leaf(Encoding.INT, count, pack(f"<{count}Q", *(checksums or [checksum(stored)] * count)), width=8)
+    out.leaf(
+        Encoding.INT, count, pack(f"<{count}Q", *range(len(stored), (count + 1) * len(stored), len(stored))), width=8
+    )
+    out.leaf(Encoding.RAW, 1, stored * count)
+    out.close(root)
+    directory, parts = out.finish()
+    data = list(NODE.unpack(directory[-NODE.size :]))
+    data[1], data[3] = compression.compress(name, bytes(1000))[0], NodeFlag.PIECES
+    data[9], data[10] = count * BLOB_PIECE, 0
+    directory = directory[: -NODE.size] + NODE.pack(*data)
+    head = out.head(directory, parts, ())
+    whole = head + b"".join(parts)
+    reference = Reference(64, len(whole), checksum(head), Kind.BLOB)
+    return Blob(Chunk(reference, memoryview(whole), "x.par", lambda size: None))
+
+
+@pytest.mark.parametrize("name, size", [("lz4", 1), ("lz4", 1028), ("zstd", 1), ("zstd", 3)])
+def test_a_piece_that_claims_to_expand_beyond_all_bounds(name: str, size: int) -> None:
+    with pytest.raises(CorruptionError, match="claims to expand"):
+        forged_blob(name, bytes(size), 2)
+
+
+@pytest.mark.parametrize("name", ["lz4", "zstd"])
+def test_memory_follows_what_was_verified(name: str) -> None:
+    stored = bytes(compression.compress(name, bytes(BLOB_PIECE))[1])
+    assert bytes(forged_blob(name, stored, 3).whole()) == bytes(3 * BLOB_PIECE)
+    good = checksum(stored)
+    blob = forged_blob(name, stored, 1000, [good, good, good + 1 & (1 << 64) - 1] + [good] * 997)
+    tracemalloc.start()
+    with pytest.raises(ChecksumError):
+        blob.whole()
+    assert tracemalloc.get_traced_memory()[1] < 8 * BLOB_PIECE
+    tracemalloc.stop()
 
 
 def test_a_registered_compression_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
