@@ -293,8 +293,7 @@ class TablePairs(TableRows):
 
     def find(self, key: Any, default: Any) -> Any:
         """The value of `key`."""
-        found = self.table.find(key)
-        return default if found is None else self.table.value(*found)
+        return self.table.lookup(key, default)
 
     def has(self, key: Any) -> bool:
         """Whether there is such a key."""

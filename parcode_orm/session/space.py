@@ -33,6 +33,7 @@ class FileSpace:
         self.owner = owner
         self._lives: list[dict[int, weak[Any]]] = []
         self._until_sweep = SWEEP_EVERY
+        self._stats = source.stats
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, its head verified."""
@@ -52,7 +53,7 @@ class FileSpace:
             if not live:
                 self._lives.append(live)
             live[row] = weak(found)
-            self.source.stats.rows_read += 1
+            self._stats.rows_read += 1
             self._until_sweep -= 1
             if not self._until_sweep:
                 self._sweep()

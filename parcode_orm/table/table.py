@@ -6,6 +6,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from xxhash import xxh3_64_intdigest
+
 from ..codec.base import Column, Getter, Space, View
 from ..codec.keys import key_hash
 from ..codec.physical import accessor, open_child
@@ -24,6 +26,11 @@ MISSING: Any = object()
 
 def _no_key(place: int) -> Any:
     raise TypeError("the rows of a list have no keys")
+
+
+def _hash(key: Any) -> int:
+    hash(key)  # as a dictionary asks: a TypeError for what cannot be a key
+    return key_hash(key)
 
 
 class Group:
@@ -177,9 +184,25 @@ class Table:
             row_id = self.added.get(key)
             if row_id is not None:
                 return self.tree.row(row_id)
-        if type(key) is not str:
-            hash(key)  # as a dictionary asks: a TypeError for what cannot be a key
+        found = self._search(key)
+        return None if found is None else found[:2]
+
+    def lookup(self, key: Any, default: Any) -> Any:
+        """The value of a key, lazy, or `default`."""
+        if self.added or self.space.writable:
+            place = self.find(key)
+            return default if place is None else self.value(*place)
+        found = self._search(key)
+        if found is None:
+            return default
+        piece, at, group = found
+        return group.get(piece.start + at) if group is not None else self.value(piece, at)
+
+    def _search(self, key: Any) -> tuple[Piece, int, Group | None] | None:
+        """Where the index leads to: piece, place and, where it is one of the file, the row group."""
         try:
+            hashed = xxh3_64_intdigest(key.encode()) if type(key) is str else _hash(key)
+        except UnicodeEncodeError:
             hashed = key_hash(key)
         except EncodeError:
             return None  # equal to no key that can be stored
@@ -191,13 +214,20 @@ class Table:
             while i < shard.count and lows[i] == low:
                 found = self.tree.row(shard.rows[i])
                 i += 1
-                if found is not None:
-                    piece, place = found
-                    group = None if piece.ref is None else self.groups.get(piece.ref.offset)  # type: ignore[union-attr]
+                if found is None:
+                    continue
+                piece, place = found
+                group = None
+                if piece.keys is not None:
+                    stored = piece.keys[place]
+                else:
+                    group = self.groups.get(piece.ref.offset)  # type: ignore[union-attr]
                     row = piece.start + place
-                    stored = self.key(piece, place) if group is None or row >= group.count else group.key(row)
-                    if stored == key or stored is key:
-                        return found
+                    if group is None or row >= group.count:
+                        group = self.group(piece)
+                    stored = group.key(row)
+                if stored == key or stored is key:
+                    return piece, place, group
         return None
 
     def key(self, piece: Piece, place: int) -> Any:

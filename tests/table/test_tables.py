@@ -115,7 +115,7 @@ def test_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (store, writer):
         monkeypatch.setattr(module, "hash_keys", lambda keys: [7 << 32] * len(keys))
-    monkeypatch.setattr(table, "key_hash", lambda key: 7 << 32)
+    monkeypatch.setattr(table, "xxh3_64_intdigest", lambda key: 7 << 32)
     disk = Disk()
     expected = {f"k{i}": i for i in range(700)}
     made = disk.map_table(TEXT, INT, expected)
