@@ -16,8 +16,6 @@ from itertools import accumulate, chain
 from operator import itemgetter, ne
 from typing import Any
 
-Ints = Sequence[int]  # a typed memoryview, or a list
-
 LITTLE = sys.byteorder == "little"
 UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
 SIGNED = {1: "b", 2: "h", 4: "i", 8: "q"}

@@ -30,7 +30,6 @@ SETS, MISSING, EXTRA, PRIVATE = 1, 2, 4, 8
 MAX_COLUMNS_DEEP = 200
 
 get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
-_get_set: Callable[[Any], set[str]] = BaseModel.__dict__["__pydantic_fields_set__"].__get__
 _sets = attrgetter("__pydantic_fields_set__")
 _extras = attrgetter("__pydantic_extra__")
 _privates = attrgetter("__pydantic_private__")
