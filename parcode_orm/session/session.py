@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
-from functools import cache
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, NoReturn, Self, TypeVar
-from weakref import WeakSet
+from typing import Any, BinaryIO, NoReturn, Self, TypeVar
 
 from ..codec.compile import struct_for
-from ..errors import (
-    ClosedError,
-    ConflictError,
-    FileMissingError,
-    NoResultFound,
-    ReadOnlyError,
-    SchemaMismatchError,
-    SessionError,
-)
+from ..errors import ClosedError, FileMissingError, NoResultFound, ReadOnlyError, SchemaMismatchError, SessionError
 from ..format import compression as compressions
-from ..format.catalog import CatalogData
-from ..lazy.proxy import is_lazy, is_proxy, proxy_state
+from ..lazy.proxy import is_lazy
 from ..model.base import Model
-from ..storage.append import Appender
-from ..storage.files import FILES
 from ..storage.mapped import Source
-from ..storage.memory import NAME, MemoryFile
-from ..storage.pipeline import Pipeline
+from ..storage.memory import NAME
 from ..storage.stats import Stats
-from ..storage.writer import save_path
-from ..table.writer import TableSink, never_reuse
-from .attach import moved, rebase, settle
-from .release import release
-from .reuse import reuse_from
-from .roots import Root, State, read_root, root_name, root_state, write_roots
-from .space import FileSpace, owner_of, space_of
+from .medium import Durability, Medium
+from .roots import Root, read_root, root_name
+from .space import space_of
+from .work import Work
 
 M = TypeVar("M", bound=Model)
-Durability = Literal["full", "fast"]
 
 
 def _check_options(durability: Any, workers: Any) -> None:
@@ -80,52 +61,39 @@ class Session:
         compressions.check(compression)
         _check_options(durability, workers)
         self.stats = Stats()
-        self._options: dict[str, Any] = {"workers": workers, "compression": compression, "stats": self.stats}
-        self._compression = compression
-        self._durability: Durability = durability
-        self._process = os.getpid()
-        self._poisoned = False
-        self._stale = False  # another session committed since this one's snapshot
-        self._roots: dict[str, Root] = {}
-        self._space: FileSpace | None = None
-        self._spaces: WeakSet[FileSpace] = WeakSet()  # of all snapshots that objects of this session stand on
-        self._owner = object()  # stands for the session where a reference to it would make a cycle
-        self._memory: MemoryFile | None = None
-        self._path: str | None = None
         self.read_only = read_only or not isinstance(path, str | os.PathLike)
+        self._process = os.getpid()
+        self._work = Work(writable=not self.read_only)
+        self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
         self._recovered: str | None = None
-        if isinstance(path, str) and path == NAME:
-            self._open_memory()
-        elif isinstance(path, str | os.PathLike):
-            self._open_path(os.fsdecode(path))
+        if isinstance(path, str | os.PathLike):
+            self._begin(path, durability, workers, compression)
         else:
             self._stand_on(Source.open(path, self.stats))
         self._closed = False
 
-    def _open_memory(self) -> None:
-        if self.read_only:
+    def _begin(
+        self, path: str | os.PathLike[str], durability: Durability, workers: int | None, compression: str | None
+    ) -> None:
+        memory = isinstance(path, str) and path == NAME
+        name = os.fsdecode(path)
+        if memory and self.read_only:
             raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')
-        self._path = NAME
-        self._memory = MemoryFile()
-
-    def _open_path(self, path: str) -> None:
-        if not path:
+        if not name:
             raise FileMissingError(errno.ENOENT, "cannot open: the path is empty")
-        self._path = os.path.abspath(path)  # the working directory may change
+        name = name if memory else os.path.abspath(name)  # the working directory may change
+        medium = Medium(name, durability=durability, workers=workers, compression=compression, stats=self.stats)
+        self._medium = medium
         try:
-            self._stand_on(Source.open(self._path, self.stats))
+            if not memory:
+                self._stand_on(medium.newest())
         except FileMissingError:
             if self.read_only:
                 raise
 
     def _stand_on(self, source: Source) -> None:
-        """Read from `source` from now on."""
-        if self._space is None:
-            self._recovered = source.recovered
-        else:
-            self._space.source.retire()
-        self._space = FileSpace(source, writable=not self.read_only, owner=self._owner)
-        self._spaces.add(self._space)
+        self._recovered = source.recovered
+        self._work.stand_on(source)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> Session:
@@ -136,16 +104,18 @@ class Session:
         if self._closed:
             raise ClosedError("this session is closed: open the file again")
 
-    def _check_writable(self) -> None:
+    def _check_writable(self) -> Medium:
         self._check_open()
-        if self.read_only:
+        medium = self._medium
+        if self.read_only or medium is None:
             raise ReadOnlyError("this session is read-only: open the file with Session(path) to change it")
         if self._process != os.getpid():
             raise SessionError("this session was opened before this process was forked: open the file again here")
-        if self._poisoned:
+        if medium.poisoned:
             raise SessionError(
-                f"{self._path}: the disk failed in a commit, so what it holds is not known; open the file again"
+                f"{medium.path}: the disk failed in a commit, so what it holds is not known; open the file again"
             )
+        return medium
 
     @property
     def recovered(self) -> str | None:
@@ -156,7 +126,7 @@ class Session:
         if not isinstance(obj, Model):
             what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
             raise TypeError(f"a session stores instances of parcode_orm.Model, not {what}")
-        if is_lazy(obj) and space_of(obj) not in self._spaces:
+        if is_lazy(obj) and space_of(obj) not in self._work.spaces:
             raise SessionError(
                 f"this {type(obj).__qualname__} is a lazy object of another session, or of before a rollback: add a "
                 "copy of it, obj.model_copy(), whose collections are copied when this session commits"
@@ -173,9 +143,9 @@ class Session:
         self._check_writable()
         self._check_addable(obj)
         name = root_name(obj.__class__)
-        known = self._roots.get(name)
+        known = self._work.roots.get(name)
         if known is None or known.obj is not obj:
-            self._roots[name] = Root(name, obj, struct_for(obj.__class__))
+            self._work.roots[name] = Root(name, obj, struct_for(obj.__class__))
 
     def root(self, cls: type[M]) -> M:
         """The root of type `cls`: the object that was added, else a lazy proxy of the one stored.
@@ -187,13 +157,13 @@ class Session:
         """
         self._check_open()
         name = root_name(cls)
-        known = self._roots.get(name)
+        known = self._work.roots.get(name)
         if known is None:
-            if self._space is None:
+            if self._work.space is None:
                 raise NoResultFound(f"no root of type {name}: nothing is stored yet")
             column = struct_for(cls)
-            known = Root(name, read_root(self._space, name, column), column, read=True)
-            self._roots[name] = known
+            known = Root(name, read_root(self._work.space, name, column), column, read=True)
+            self._work.roots[name] = known
         elif known.obj.__class__ is not cls:
             other = known.obj.__class__
             raise SchemaMismatchError(
@@ -206,8 +176,8 @@ class Session:
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, sorted."""
         self._check_open()
-        stored = self._space.source.catalog.roots if self._space is not None else {}
-        return sorted({*self._roots, *stored})
+        stored = self._work.space.source.catalog.roots if self._work.space is not None else {}
+        return sorted({*self._work.roots, *stored})
 
     def __contains__(self, obj: object) -> bool:
         """Whether changes to `obj` are this session's to store: it is a root, or a lazy object that was read here.
@@ -217,9 +187,9 @@ class Session:
         self._check_open()
         if isinstance(obj, type):
             return obj.__name__ in self.roots()
-        if any(root.obj is obj for root in self._roots.values()):
+        if any(root.obj is obj for root in self._work.roots.values()):
             return True
-        return is_lazy(obj) and space_of(obj) in self._spaces
+        return is_lazy(obj) and space_of(obj) in self._work.spaces
 
     def commit(self) -> None:
         """Store every change to every attached object; without one, write nothing.
@@ -234,84 +204,7 @@ class Session:
             ConflictError: another session committed since this one opened; nothing is stored.
             StorageError: the disk is full or fails; the file stays at its last commit.
         """
-        self._check_writable()
-        roots = list(self._roots.values())
-        states = [root_state(root, self._space, self._compression) for root in roots]
-        changed = [root for root, state in zip(roots, states, strict=True) if state is State.CHANGED]
-        if changed:
-            sinks: list[TableSink] = []
-            try:
-                self._stand_on(self._write(changed, sinks))
-            except ConflictError:
-                self._stale = True
-                raise
-            self._adopt(sinks)
-        for root, state in zip(roots, states, strict=True):
-            if state is not State.SAME:
-                self._settle(root)
-            release(root.obj)
-
-    def _adopt(self, sinks: list[TableSink]) -> None:
-        assert self._space is not None
-        for sink in sinks:
-            for stored in sink.stored:
-                stored.adopt(self._space, moved)
-
-    def _settle(self, root: Root) -> None:
-        space = self._space
-        assert space is not None
-        if is_proxy(root.obj) and owner_of(root.obj) is self._owner:
-            rebase(root.obj, *proxy_state(read_root(space, root.name, root.column)))
-        settle(root.obj, cache(lambda: read_root(space, root.name, root.column)), self._owner)
-
-    def _write(self, changed: list[Root], sinks: list[TableSink]) -> Source:
-        assert self._path is not None
-        build = self._build(changed, sinks)
-        if self._space is not None:
-            source = self._append(build, self._space.source)
-        elif self._memory is not None:
-            source = self._memory.create(build, **self._options)
-        else:
-            source = self._create(build)
-        self.stats.rows_written += sum(sink.rows_written for sink in sinks)
-        return source
-
-    def _create(self, build: Callable[[Pipeline], CatalogData]) -> Source:
-        """The first commit. What somebody else commits right after it must not pass for it."""
-        assert self._path is not None
-        uuid = os.urandom(16)
-        record = save_path(self._path, build, exclusive=True, uuid=uuid, durability=self._durability, **self._options)
-        source = Source.open(self._path, self.stats)
-        if source.uuid != uuid:
-            source.close()
-            raise ConflictError(f"{self._path} was replaced as soon as it was written: open it again")
-        if source.record != record:
-            source.close()
-            source = Source.open(self._path, self.stats, at=record.sequence)
-        return source
-
-    def _append(self, build: Callable[[Pipeline], CatalogData], base: Source) -> Source:
-        assert self._path is not None
-        files = FILES if self._memory is None else self._memory
-        with Appender(self._path, base, durability=self._durability, files=files, **self._options) as appender:
-            try:
-                appender.commit(build(appender.pipeline))
-                return appender.source(self.stats)
-            except BaseException:
-                appender.abort()
-                self._poisoned = appender.poisoned
-                raise
-
-    def _build(self, changed: list[Root], sinks: list[TableSink]) -> Callable[[Pipeline], CatalogData]:
-        source = None if self._space is None else self._space.source
-
-        def build(pipeline: Pipeline) -> CatalogData:
-            reuse = never_reuse if source is None else reuse_from(source)
-            sink = TableSink(pipeline, self._compression, reuse)
-            sinks.append(sink)
-            return write_roots(sink, changed, None if source is None else source.catalog)
-
-        return build
+        self._work.commit(self._check_writable())
 
     def rollback(self) -> None:
         """Forget what was added since the last commit, and every object handed out: `root` reads anew.
@@ -320,27 +213,16 @@ class Session:
         part of the session. After a `ConflictError` the session goes on from the newest commit, else from its own.
         """
         self._check_open()
-        self._roots.clear()
-        for space in list(self._spaces):
-            space.abandon()
-        self._spaces.clear()
-        if self._space is not None:
-            source = self._space.source
-            if self._stale and self._path is not None:
-                source = Source.open(self._path, self.stats)
-                self._stale = False
-            self._stand_on(source)
+        self._work.rollback(self._medium)
 
     def close(self) -> None:
         """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`."""
         if self._closed:
             return
         self._closed = True
-        self._roots.clear()
-        for space in list(self._spaces):
-            space.source.close()
-        if self._memory is not None:
-            self._memory.discard()
+        self._work.close()
+        if self._medium is not None:
+            self._medium.discard()
 
     def __enter__(self) -> Self:
         self._check_open()
@@ -356,4 +238,4 @@ class Session:
 
     def __repr__(self) -> str:
         state = " closed" if self._closed else " read-only" if self.read_only else ""
-        return f"<Session {self._path or 'bytes'}{state}>"
+        return f"<Session {'bytes' if self._medium is None else self._medium.path}{state}>"
