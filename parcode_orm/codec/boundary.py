@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder, Ticket
@@ -15,6 +15,7 @@ from ..format.compression import check
 from ..format.layout import Encoding, Kind, Node, Reference
 from . import blobs, kernels, trail
 from .base import Column, Space, View
+from .boundary_view import ExternalView, ReferenceView, Unread
 from .containers import ListColumn, MapColumn
 from .physical import Physical
 from .scalars import BoolColumn, FloatColumn, IntColumn
@@ -22,9 +23,6 @@ from .stream import is_stream
 from .struct import StructColumn
 from .tuples import TupleColumn
 from .wrappers import OptionalColumn
-
-if TYPE_CHECKING:
-    from .boundary_view import ExternalView
 
 LARGE = 32 * 1024  # bytes from which a value is stored alone
 SAMPLE = 64  # items that the size of a long collection is estimated from
@@ -46,40 +44,10 @@ class _Scratch:
 SCRATCH = _Scratch()
 
 
-class Unread:
-    """Stands for the value of a marked field that nobody has read: a table or blob at `ref` of the file of `space`."""
-
-    __slots__ = ("_view", "row")
-    _p_lazy_ = True
-
-    def __init__(self, view: ExternalView, row: int) -> None:
-        self._view = view
-        self.row = row
-
-    @property
-    def column(self) -> Column:
-        """The column that it was written by."""
-        return self._view.column
-
-    @property
-    def space(self) -> Space:
-        """What it can be read through."""
-        return self._view.space
-
-    @property
-    def ref(self) -> Reference:
-        """Where it lies."""
-        return self._view.reference(self.row)
-
-    def read(self) -> Any:
-        """The value, lazy if it is a list or a dictionary."""
-        return self._view.get(self.row)
-
-
 class ChunkColumn(Physical):
     """A field marked `Chunk` or `ShardedMap` (`kind` "chunk" or "map")."""
 
-    __slots__ = ("inner", "compression", "kind", "shape")
+    __slots__ = ("inner", "compression", "is_list", "is_map", "kind", "shape")
     encodings = frozenset({Encoding.REFERENCE, Encoding.EXTERNAL})
     lazy = True
 
@@ -91,16 +59,9 @@ class ChunkColumn(Physical):
         while isinstance(shape, OptionalColumn):
             shape = shape.inner
         self.shape = shape
-
-    @property
-    def is_list(self) -> bool:
-        """Whether the values are lists, so that they may be lazy."""
-        return isinstance(self.shape, ListColumn) and self.shape.name == "list"
-
-    @property
-    def is_map(self) -> bool:
-        """Whether the values are dictionaries, so that they may be lazy."""
-        return isinstance(self.shape, MapColumn) and self.shape.factory is dict
+        # Lists and dictionaries themselves, not what is made of them, may be lazy.
+        self.is_list = isinstance(shape, ListColumn) and shape.name == "list"
+        self.is_map = isinstance(shape, MapColumn) and shape.factory is dict
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -136,7 +97,7 @@ class ChunkColumn(Physical):
     def _reference(self, values: Sequence[Any], out: Encoder) -> None:
         chunk = out.sink.encoder(Kind.COLUMN, self.compression)
         self.inner.encode(values, chunk)
-        out.leaf(Encoding.REFERENCE, len(values), param=out.ref(out.sink.submit(chunk)))
+        out.leaf(Encoding.REFERENCE, len(values), param=out.ref(chunk))
 
     def _part(self, values: Sequence[Any], out: Encoder) -> tuple[dict[int, Ticket | Reference], Sequence[Any]]:
         """Send large values on their way: their tickets by row, and the values that stay, as plain collections."""
@@ -264,8 +225,6 @@ class ChunkColumn(Physical):
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
-        from .boundary_view import ExternalView, ReferenceView
-
         if node.encoding == Encoding.REFERENCE:
             return ReferenceView(self, chunk, at, space, node)
         return ExternalView(self, chunk, at, space, node)

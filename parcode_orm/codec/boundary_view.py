@@ -8,8 +8,7 @@ from ..format.chunk import Chunk
 from ..format.layout import Kind, Node, Reference
 from . import blobs
 from .arrays import ArrayColumn
-from .base import Space, View
-from .boundary import Unread
+from .base import Column, Space, View
 from .containers import ListColumn, ListView, MapColumn, MapView
 from .packed import PackedColumn
 from .physical import child_nodes, locate, open_child, read_numbers
@@ -31,6 +30,36 @@ _BLOBS: dict[type, tuple[bytes, ...]] = {
     PackedColumn: _ALL,
     ConvertColumn: _ALL,
 }
+
+
+class Unread:
+    """Stands for the value of a marked field that nobody has read: a table or blob at `ref` of the file of `space`."""
+
+    __slots__ = ("_view", "row")
+    _p_lazy_ = True
+
+    def __init__(self, view: ExternalView, row: int) -> None:
+        self._view = view
+        self.row = row
+
+    @property
+    def column(self) -> Column:
+        """The column that it was written by."""
+        return self._view.column
+
+    @property
+    def space(self) -> Space:
+        """What it can be read through."""
+        return self._view.space
+
+    @property
+    def ref(self) -> Reference:
+        """Where it lies."""
+        return self._view.reference(self.row)
+
+    def read(self) -> Any:
+        """The value, lazy if it is a list or a dictionary."""
+        return self._view.get(self.row)
 
 
 class ReferenceView(View):

@@ -39,10 +39,16 @@ _building: list[type] = []
 class CompiledStruct(StructColumn):
     """A struct column of a class; its schema names it, so that a class may hold itself."""
 
-    __slots__ = ("schema_known",)
+    __slots__ = ("complete", "schema_known")
+
+    def __init__(self, plan: StructPlan) -> None:
+        super().__init__(plan)
+        self.complete = False
 
     def describe(self) -> Any:
         """The struct's name, defined beside the schema's root."""
+        if not self.complete:
+            schema.unfinished()
         return schema.define(self, self.plan.name, super().describe)
 
 
@@ -131,7 +137,6 @@ def _compile(tp: Any, scope: Scope) -> StructColumn:
         finally:
             _building.pop()
         register(cls)
-        schema.forget()
         return column
 
 
@@ -139,7 +144,7 @@ def _name(tp: Any) -> str:
     return tp.__name__ if isinstance(tp, type) else str(tp)
 
 
-def _complete(column: StructColumn, tp: Any, cls: Any, name: str, scope: Scope) -> None:
+def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope) -> None:
     if issubclass(cls, BaseModel):
         if cls is not BaseModel and not _fields_complete(cls):
             column.plan.kind = _kind(cls)
@@ -154,6 +159,7 @@ def _complete(column: StructColumn, tp: Any, cls: Any, name: str, scope: Scope) 
         _complete_named_tuple(column, cls, inner)
     else:
         _complete_dataclass(column, cls, inner)
+    column.complete = True
 
 
 # -- models ---------------------------------------------------------------------------------------------------------
@@ -195,14 +201,13 @@ def _retry() -> None:
             if _fields_complete(cls):
                 cls.__dict__[_CACHE][()] = (_version(cls), column)
                 _complete_model(column, cls)
-                schema.forget()
             else:
                 _pending.append(reference)
         finally:
             _building.pop()
 
 
-def _complete_model(column: StructColumn, cls: Any) -> None:
+def _complete_model(column: CompiledStruct, cls: Any) -> None:
     from .compile import column_for
 
     plan = column.plan
@@ -217,6 +222,7 @@ def _complete_model(column: StructColumn, cls: Any) -> None:
     plan.privates = _privates(cls, options)
     if cls.model_config.get("extra") == "allow":
         plan.extra = MapColumn(TextColumn(), _extra_column(cls, options))
+    column.complete = True
 
 
 def _privates(cls: Any, options: dict[str, Any]) -> list[tuple[str, Column]]:

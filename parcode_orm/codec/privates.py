@@ -22,8 +22,8 @@ from .containers import MapColumn
 from .extensions import LEFT_OUT
 from .packed import PackedColumn, pack
 from .scalars import NumberColumn
-from .struct import EXTRA, StructColumn, StructPlan, being_encoded, find_cycle, write_named
-from .structview import StructView
+from .struct import StructColumn, StructPlan, being_encoded, find_cycle, write_named
+from .structview import EXTRA, StructView
 from .text import BytesColumn, TextColumn
 
 _UNSET: Any = PydanticUndefined

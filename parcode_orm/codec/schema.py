@@ -19,6 +19,7 @@ class _Definitions(threading.local):
 
     keys: dict[int, str] | None = None
     found: dict[str, Any]
+    whole = True
 
 
 _now = _Definitions()
@@ -56,32 +57,28 @@ def define(column: Column, name: str, body: Callable[[], Any]) -> Any:
     return {"struct": key}
 
 
-class Known(NamedTuple):
-    """A column's canonical schema and its fingerprints, as of a `generation`."""
+def unfinished() -> None:
+    """A struct that is described now is not complete yet: what is said of it holds for the moment."""
+    _now.whole = False
 
-    generation: int
+
+class Known(NamedTuple):
+    """A column's canonical schema and its fingerprints."""
+
     schema: bytes
     long: str
     short: int
 
 
-_generation = 0
-
-
-def forget() -> None:
-    """A struct was completed: what was described before may be out of date."""
-    global _generation
-    _generation += 1
-
-
 def known(column: Column) -> Known:
     """The column's schema; struct columns keep theirs in `schema_known`, so that it lives as long as they do."""
     found: Known | None = getattr(column, "schema_known", None)
-    if found is not None and found.generation == _generation:
+    if found is not None:
         return found
+    _now.whole = True
     schema = _encode(describe(column))
-    found = Known(_generation, schema, fingerprint(schema), checksum(schema))
-    if hasattr(type(column), "schema_known"):
+    found = Known(schema, fingerprint(schema), checksum(schema))
+    if _now.whole and hasattr(type(column), "schema_known"):
         column.schema_known = found  # type: ignore[attr-defined]
     return found
 

@@ -21,20 +21,17 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from . import kernels, trail
 from .base import Column, Space, View
-from .containers import ListColumn, is_lazy
+from .containers import is_lazy
 from .marks import is_lazy_collection
 from .physical import Physical, write_optional
-from .text import TextColumn
+from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
 
-SETS, MISSING, EXTRA, PRIVATE = 1, 2, 4, 8
 MAX_COLUMNS_DEEP = 200
 
 get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
 _sets = attrgetter("__pydantic_fields_set__")
 _extras = attrgetter("__pydantic_extra__")
 _privates = attrgetter("__pydantic_private__")
-
-NAMES = ListColumn(TextColumn(), tuple, "tuple")  # field sets: few distinct ones, each written once
 
 
 @dataclass(slots=True)
@@ -72,7 +69,7 @@ class _TooDeep(Exception):
 class StructColumn(Physical):
     """Objects of one class. May be built before its fields are known: `fields = [...]` completes it."""
 
-    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_builder")
+    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_builder", "_places")
     encodings = frozenset({Encoding.STRUCT, Encoding.POLY})
 
     def __init__(self, plan: StructPlan) -> None:
@@ -83,6 +80,7 @@ class StructColumn(Physical):
         self._private: StructColumn | None = None
         self._lazy: bool | None = None
         self._builder: Any = None
+        self._places: dict[str, tuple[int, Column]] | None = None
 
     @property
     def fields(self) -> list[tuple[str, Column]]:
@@ -92,7 +90,14 @@ class StructColumn(Physical):
     @fields.setter
     def fields(self, fields: list[tuple[str, Column]]) -> None:
         self.plan.fields = fields
-        self._lazy = self._builder = None
+        self._lazy = self._builder = self._places = None
+
+    @property
+    def places(self) -> dict[str, tuple[int, Column]]:
+        """Of each field which child of a node it is, and its column."""
+        if self._places is None:
+            self._places = {name: (i, column) for i, (name, column) in enumerate(self.plan.fields)}
+        return self._places
 
     @property
     def lazy(self) -> bool:
@@ -235,8 +240,6 @@ class StructColumn(Physical):
             from .poly import open_poly
 
             return open_poly(self, chunk, at, space, node)
-        from .structview import StructView
-
         return StructView(self, chunk, at, space, node)
 
     def describe(self) -> Any:

@@ -11,11 +11,15 @@ from ..errors import FieldNotStored
 from ..format.chunk import Chunk
 from ..format.layout import Node
 from .base import Column, Getter, Space, View
-from .physical import accessor, child_nodes, open_child
-from .struct import EXTRA, MISSING, NAMES, PRIVATE, SETS
+from .containers import ListColumn
+from .text import TextColumn
+from .views import accessor, open_child
 
 if TYPE_CHECKING:
     from .struct import StructColumn
+
+SETS, MISSING, EXTRA, PRIVATE = 1, 2, 4, 8
+NAMES = ListColumn(TextColumn(), tuple, "tuple")  # field sets: few distinct ones, each written once
 
 
 class StructView(View):
@@ -31,20 +35,22 @@ class StructView(View):
         "bits",
         "held",
         "live",
-        "_places",
-        "_views",
-        "_missing",
+        "_children",
         "_rest",
+        "_views",
     )
 
     def __init__(self, column: StructColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
-        fields = column.plan.fields
+        plan = column.plan
+        fields = len(plan.fields)
         self.count = node.count
-        self.bits = node.param
-        if self.bits >> 4:
-            raise chunk.error(at, f"a struct with unknown parts ({self.bits:#x})")
-        children = child_nodes(chunk, at, len(fields) + self.bits.bit_count())
-        self.cls = column.plan.cls
+        self.bits = bits = node.param
+        if bits >> 4:
+            raise chunk.error(at, f"a struct with unknown parts ({bits:#x})")
+        self._children = children = chunk.children(at)
+        if len(children) != fields + bits.bit_count():
+            raise chunk.error(at, f"{len(children)} children where {fields + bits.bit_count()} belong")
+        self.cls = plan.cls
         self.space = space
         self.column = column
         self.chunk = chunk
@@ -52,10 +58,10 @@ class StructView(View):
         self.getters: dict[str, Getter] = {}
         self.held: dict[int, Any] | None = None  # where a writable session keeps those that must not be forgotten
         self.live: dict[int, ref[Any]] = {}  # proxies of these rows that somebody may hold
-        self._places = {name: (child, one) for (name, one), child in zip(fields, children, strict=False)}
         self._views: dict[str, View] = {}
-        parts = (bit for bit in (SETS, MISSING, EXTRA, PRIVATE) if self.bits & bit)
-        self._rest: dict[int, Any] = dict(zip(parts, children[len(fields) :], strict=True))
+        if bits:
+            parts = [bit for bit in (SETS, MISSING, EXTRA, PRIVATE) if bits & bit]
+            self._rest: dict[int, Any] = dict(zip(parts, children[fields:], strict=True))
 
     @property
     def direct(self) -> Getter | None:
@@ -66,8 +72,8 @@ class StructView(View):
         """The view of the field's column."""
         view = self._views.get(name)
         if view is None:
-            at, column = self._places[name]
-            view = self._views[name] = open_child(column, self.chunk, at, self.space, self.count)
+            place, column = self.column.places[name]
+            view = self._views[name] = open_child(column, self.chunk, self._children[place], self.space, self.count)
         return view
 
     def getter(self, name: str) -> Getter:
@@ -120,7 +126,7 @@ class StructView(View):
         if not self.column.lazy:
             return self.read(i, i + 1)[0]
         found = {}
-        for name in self._places:
+        for name in self.column.places:
             try:
                 found[name] = (self.getters.get(name) or self.getter(name))(i)
             except FieldNotStored:
@@ -129,7 +135,7 @@ class StructView(View):
 
     def read(self, start: int, stop: int) -> list[Any]:
         try:
-            columns = [self.field(name).read(start, stop) for name in self._places]
+            columns = [self.field(name).read(start, stop) for name in self.column.places]
         except RecursionError:
             raise self.chunk.error(self.at, "nested too deeply to read") from None
         dicts = self.column.builder.dicts(columns, stop - start)

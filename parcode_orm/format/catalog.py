@@ -96,17 +96,21 @@ def decode(chunk: Chunk) -> CatalogData:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         raise chunk.error(0, f"the catalog cannot be decoded: {problem}") from problem
 
-    def targets(ordinals: dict[str, int]) -> dict[str, Target]:
-        for name, ordinal in ordinals.items():
-            if not 0 <= ordinal < len(chunk.refs):
-                raise chunk.error(0, f"the catalog's entry {name!r} names reference {ordinal} of {len(chunk.refs)}")
-        return {name: chunk.refs[ordinal] for name, ordinal in ordinals.items()}
-
     return CatalogData(
-        targets(payload.roots),
-        {name: targets(parts) for name, parts in payload.entities.items()},
-        targets(payload.schemas),
+        _targets(payload.roots, chunk),
+        {name: _targets(parts, chunk) for name, parts in payload.entities.items()},
+        _targets(payload.schemas, chunk),
         payload.revision,
         payload.message,
         payload.metadata,
     )
+
+
+def _targets(ordinals: dict[str, int], chunk: Chunk) -> dict[str, Target]:
+    refs = chunk.refs
+    found: dict[str, Target] = {}
+    for name, ordinal in ordinals.items():
+        if not 0 <= ordinal < len(refs):
+            raise chunk.error(0, f"the catalog's entry {name!r} names reference {ordinal} of {len(refs)}")
+        found[name] = refs[ordinal]
+    return found

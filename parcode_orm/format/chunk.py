@@ -60,7 +60,7 @@ class Encoder:
         self.compression = compression
         self.sink = sink
         self.fingerprint = fingerprint
-        self.refs: list[Ticket | Reference] = []
+        self.refs: list[Ticket | Reference | Any] = []  # Any: chunks that are to go right before this one
         self.entries: list[list[Any]] = []
         self.buffers: list[Buffer] = []
 
@@ -89,8 +89,8 @@ class Encoder:
         """Append a node without children; `options` as for `open`."""
         self.open(encoding, count, data, **options)
 
-    def ref(self, target: Ticket | Reference) -> int:
-        """Add `target` to the reference table and return its ordinal."""
+    def ref(self, target: Encoder | Ticket | Reference) -> int:
+        """Add `target` to the reference table, return its ordinal. A chunk not submitted yet goes right before this."""
         self.refs.append(target)
         return len(self.refs) - 1
 

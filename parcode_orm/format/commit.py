@@ -6,7 +6,9 @@ written twice, 512 bytes apart, both copies alike (`offset` is that of the first
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 from .checksum import checksum, seed
 from .layout import (
@@ -24,6 +26,10 @@ from .layout import (
 )
 
 NO_HASH = bytes(16)
+# Plain numbers: a member of an enum is looked up in five classes.
+WHOLE_FILE, DOUBLED, FAST, CATALOG = map(
+    int, (RecordFlag.WHOLE_FILE, RecordFlag.DOUBLED, RecordFlag.FAST, Kind.CATALOG)
+)
 MAX_NUMBER = 1 << 62  # `sequence`, and `live` + `dead`, are less: there is room for what follows
 
 
@@ -47,6 +53,11 @@ class Record(NamedTuple):
     def end(self) -> int:
         """Where the first copy ends: a file that reaches so far holds the commit."""
         return self.offset + RECORD.size
+
+
+# `_make` without its Python frame
+_record: Callable[[Any], Record] = partial(tuple.__new__, Record)
+_reference: Callable[[Any], Reference] = partial(tuple.__new__, Reference)
 
 
 def pack(record: Record, uuid: bytes) -> bytes:
@@ -84,34 +95,32 @@ def unpack(data: bytes | memoryview, uuid: bytes, position: int, size: int) -> R
     _, sequence, previous, offset, length, time, flags, _, live, dead, catalog, start, digest, boot, stored = (
         RECORD.unpack(data)
     )
-    if position not in (offset, offset + RECORD_COPY):
+    if position != offset and position != offset + RECORD_COPY:
         return None
-    if checksum(data[:-8], seed(uuid, offset)) != stored:
+    if checksum(data[:-8], checksum(uuid + offset.to_bytes(8, "little"))) != stored:  # as `seed` says
         return None
-    reference = Reference._make(REFERENCE.unpack(catalog))
-    record = Record(sequence, previous, offset, length, time, flags, live, dead, reference, start, digest, boot)
+    reference = _reference(REFERENCE.unpack(catalog))
+    record = _record((sequence, previous, offset, length, time, flags, live, dead, reference, start, digest, boot))
     return record if _consistent(record, position, size) else None
 
 
 def _consistent(record: Record, position: int, size: int) -> bool:
     """Whether a record with a good checksum says what a writer of this format can have said."""
     flags, offset, catalog = record.flags, record.offset, record.catalog
-    if flags & RecordFlag.DOUBLED:
-        placed = offset % RECORD_ALIGN == 0 and record.file_length == record.end + RECORD_COPY
+    end = offset + RECORD.size
+    if flags & DOUBLED:
+        placed = offset % RECORD_ALIGN == 0 and record.file_length == end + RECORD_COPY
     else:
-        placed = offset % CHUNK_ALIGN == 0 and record.file_length == record.end and position == offset
+        placed = offset % CHUNK_ALIGN == 0 and record.file_length == end and position == offset
     return (
         placed
-        and bool(flags & RecordFlag.WHOLE_FILE) != bool(flags & RecordFlag.DOUBLED)
-        and record.end <= size
+        and bool(flags & WHOLE_FILE) != bool(flags & DOUBLED)
+        and end <= size
         and 0 < record.sequence < MAX_NUMBER
         and record.live + record.dead < MAX_NUMBER
         and record.previous < offset
-        and (
-            not flags & RecordFlag.FAST
-            or (bool(flags & RecordFlag.DOUBLED) and SUPERBLOCK.size <= record.range_start <= offset)
-        )
-        and catalog.kind == Kind.CATALOG
+        and (not flags & FAST or (bool(flags & DOUBLED) and SUPERBLOCK.size <= record.range_start <= offset))
+        and catalog.kind == CATALOG
         and catalog.offset >= SUPERBLOCK.size
         and catalog.length >= CHUNK_HEADER.size
         and catalog.offset + catalog.length <= offset

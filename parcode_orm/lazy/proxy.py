@@ -17,7 +17,7 @@ from parcode_orm.codec.marks import find_mark, is_lazy_collection
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
 from parcode_orm.lazy.serialize import proxy_serializer
 from parcode_orm.lazy.state import MISSING, first_read, forget, get_dict, get_state, load_all, set_dict, set_state
-from parcode_orm.model.base import Model
+from parcode_orm.model.base import Model, on_complete
 from parcode_orm.model.plain import LazyModel
 
 __all__ = [
@@ -29,8 +29,7 @@ __all__ = [
 # 8 ns, and one with a descriptor on the class in 35. Before, descriptors make for the cheaper first read.
 _DESCRIPTORS = sys.version_info < (3, 12)
 
-# A dictionary and no attribute of the model: attributes of classes with a metaclass `__getattr__` cost 100 ns.
-_lazy_classes: dict[type[Any], type[Any]] = {}
+_LAZY_CLASS = "_p_lazy_class_"  # in the model's own `__dict__`, so that it lives as long as the model
 
 _new = object.__new__
 _set_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
@@ -50,7 +49,7 @@ def is_lazy(obj: object) -> bool:
 
 def make_proxy(view: Any, row: int) -> Any:
     """A new lazy object of `view.cls` over the row `row` of the struct view; nothing is read."""
-    proxy = _new(_lazy_classes.get(view.cls) or lazy_class(view.cls))
+    proxy = _new(view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls))
     set_state(proxy, (view, row))
     if not _DESCRIPTORS:
         set_dict(proxy, {})
@@ -108,13 +107,17 @@ def lazy_class(cls: type[Any]) -> type[Any]:
     """The class of lazy objects of the model `cls`: a subclass that adds no slot, generated once."""
     if issubclass(cls, LazyModel):
         return cls
-    found = _lazy_classes.get(cls)
+    found: type[Any] | None = cls.__dict__.get(_LAZY_CLASS)
     if found is None:
         with _building:
-            found = _lazy_classes.get(cls)
+            found = cls.__dict__.get(_LAZY_CLASS)
             if found is None:
-                found = _lazy_classes[cls] = _generate(cls)
+                found = _generate(cls)
+                setattr(cls, _LAZY_CLASS, found)
     return found
+
+
+on_complete.append(lazy_class)  # so that the first read of a process need not wait for it
 
 
 def _generate(cls: type[Any]) -> type[Any]:
@@ -129,19 +132,19 @@ def _generate(cls: type[Any]) -> type[Any]:
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
         "__getattr__": getattr_for(cls),
-        "__hash__": cls.__hash__,
         "__pydantic_serializer__": proxy_serializer(cls),
         "__pydantic_setattr_handlers__": {},
         "_p_model_": cls,
         "_p_names_": dict.fromkeys(fields),
         "_p_compare_": tuple(sorted(fields, key=lambda name: find_mark(fields[name].metadata) is not None)),
     }
-    for name, (plain, lazy) in UNLESS_OVERRIDDEN.items():
-        if getattr(cls, name) is plain:
-            namespace[name] = lazy
     namespace.update(_descriptors(cls))
     # Not through the metaclass: Pydantic would collect the fields anew.
-    return type.__new__(type(cls), cls.__name__, (LazyBase, cls), namespace)
+    found = type.__new__(type(cls), cls.__name__, (LazyBase, cls), namespace)
+    for name, (plain, lazy) in UNLESS_OVERRIDDEN.items():
+        if getattr(cls, name) is plain:
+            setattr(found, name, lazy)  # an `__eq__` in the namespace would end the inheritance of `__hash__`
+    return found
 
 
 def _descriptors(cls: type[Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self, cast
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, PrivateAttr
@@ -11,13 +12,16 @@ from pydantic_core import core_schema as cs
 from typing_extensions import dataclass_transform
 
 from parcode_orm.codec.build import FullSet
+from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.marks import building, marks_last
+from parcode_orm.codec.schema import known
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 
-__all__ = ["Model", "ModelMeta"]
+__all__ = ["Model", "ModelMeta", "on_complete"]
 
+on_complete: list[Callable[[type[Any]], object]] = []  # what the floors above do with a class that can be stored
 
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
@@ -97,6 +101,6 @@ class Model(BaseModel, metaclass=ModelMeta):
     def __pydantic_on_complete__(cls) -> None:
         super().__pydantic_on_complete__()
         if _is_storable_class(cls):
-            from parcode_orm.codec.compile import struct_for
-
-            struct_for(cls)
+            known(struct_for(cls))
+            for prepare in on_complete:
+                prepare(cls)

@@ -16,7 +16,7 @@ from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.writer import TableSink
-from .roots import Root, root_name, root_table, write_roots
+from .roots import Root, root_group, root_name, write_roots
 from .space import FileSpace
 
 M = TypeVar("M", bound=Model)
@@ -107,7 +107,8 @@ def load(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryI
     source = Source.open(path)
     try:
         with gc_paused():
-            obj: M = root_table(FileSpace(source, writable=False), root_name(cls), struct_for(cls)).read()[0]
+            group = root_group(FileSpace(source, writable=False), root_name(cls), struct_for(cls))
+            obj: M = group.items.read(0, 1)[0]
             return obj
     finally:
         source.close()

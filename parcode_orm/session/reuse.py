@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..codec.boundary import Unread
+from ..codec.boundary_view import Unread
 from ..codec.containers import ListColumn, MapColumn
 from ..codec.schema import short_fingerprint
 from ..format.chunk import Ticket

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..codec.schema import canonical_schema, differences
+from ..codec.schema import canonical_schema, differences, short_fingerprint
 from ..codec.struct import StructColumn
 from ..errors import NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
@@ -17,7 +17,7 @@ from ..format.checksum import checksum, fingerprint
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import is_proxy, proxy_state
 from ..model.base import Model
-from ..table.table import Table
+from ..table.table import Group
 from ..table.writer import TableSink
 from .digest import UnreadStream, is_stored
 from .reuse import reuse_from
@@ -48,37 +48,33 @@ def root_name(cls: type[Any]) -> str:
     return name
 
 
-def root_table(space: FileSpace, name: str, column: StructColumn) -> Table:
-    """The table of the root `name`, which has one row.
+def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
+    """The row group of the root `name`, which has one row.
 
     Raises:
         NoResultFound: the file holds no such root.
         SchemaMismatchError: it was written with another definition of the class.
     """
-    roots = space.source.catalog.roots
-    if name not in roots:
-        there = ", ".join(sorted(roots)) or "no root"
+    ref: Any = space.source.catalog.roots.get(name)
+    if ref is None:
+        there = ", ".join(sorted(space.source.catalog.roots)) or "no root"
         raise NoResultFound(f"no root of type {name}: the file holds {there}")
-    table = Table(space, space.source.catalog.root(name), column)
-    if table.rows != 1:
-        raise space.chunk(table.ref).error(0, f"a root has one row, not {table.rows}")
     try:
-        table.group(table.tree.at(0)[0])
+        group = Group(ref, space, (column,), short_fingerprint(column), {})
     except SchemaMismatchError as problem:
-        raise _mismatch(space, name, table, column) from problem
-    return table
+        raise _mismatch(space, name, ref, column) from problem
+    if group.count != 1:
+        raise space.chunk(ref).error(0, f"a root has one row, not {group.count}")
+    return group
 
 
 def read_root(space: FileSpace, name: str, column: StructColumn) -> Any:
     """The lazy proxy of the root `name`."""
-    table = root_table(space, name, column)
-    return table.value(*table.tree.at(0))
+    return space.proxy(root_group(space, name, column).items, 0)
 
 
-def _mismatch(space: FileSpace, name: str, table: Table, column: StructColumn) -> SchemaMismatchError:
-    group = table.tree.at(0)[0].ref
-    assert isinstance(group, Reference)
-    written_with = space.chunk(group).fingerprint
+def _mismatch(space: FileSpace, name: str, ref: Reference, column: StructColumn) -> SchemaMismatchError:
+    written_with = space.chunk(ref).fingerprint
     current = canonical_schema(column)
     for name_of_schema in space.source.catalog.schemas:
         stored = bytes(space.chunk(space.source.catalog.schema(name_of_schema)).buffer(0))

@@ -14,6 +14,7 @@ from ..lazy.proxy import is_lazy
 from ..model.base import Model
 from ..storage.mapped import Source
 from ..storage.memory import NAME
+from ..storage.recovery import Recovered
 from ..storage.stats import Stats
 from .medium import Durability, Medium
 from .roots import Root, read_root, root_name
@@ -23,7 +24,9 @@ from .work import Work
 M = TypeVar("M", bound=Model)
 
 
-def _check_options(durability: Any, workers: Any) -> None:
+def _check_options(durability: Any, workers: Any, compression: Any) -> None:
+    if compression is not None:
+        compressions.check(compression)
     if durability not in ("full", "fast"):
         raise ValueError(f'durability is "full" or "fast", not {durability!r}')
     if workers is not None and (not isinstance(workers, int) or workers < 0):
@@ -58,16 +61,16 @@ class Session:
         durability: Durability = "full",
     ) -> None:
         self._closed = True  # until it is open
-        compressions.check(compression)
-        _check_options(durability, workers)
+        _check_options(durability, workers, compression)
         self.stats = Stats()
-        self.read_only = read_only or not isinstance(path, str | os.PathLike)
+        is_path = isinstance(path, str) or hasattr(path, "__fspath__")
+        self.read_only = read_only or not is_path
         self._process = os.getpid()
         self._work = Work(writable=not self.read_only)
         self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
-        self._recovered: str | None = None
-        if isinstance(path, str | os.PathLike):
-            self._begin(path, durability, workers, compression)
+        self._recovery: Recovered | None = None
+        if is_path:
+            self._begin(path, durability, workers, compression)  # type: ignore[arg-type]
         else:
             self._stand_on(Source.open(path, self.stats))
         self._closed = False
@@ -75,13 +78,16 @@ class Session:
     def _begin(
         self, path: str | os.PathLike[str], durability: Durability, workers: int | None, compression: str | None
     ) -> None:
-        memory = isinstance(path, str) and path == NAME
-        name = os.fsdecode(path)
+        memory = path == NAME
+        name: Any = os.fspath(path)
+        if isinstance(name, bytes):
+            name = os.fsdecode(name)
         if memory and self.read_only:
             raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')
         if not name:
             raise FileMissingError(errno.ENOENT, "cannot open: the path is empty")
-        name = name if memory else os.path.abspath(name)  # the working directory may change
+        if name[0] != os.sep and not memory:
+            name = os.path.abspath(name)  # the working directory may change
         medium = Medium(name, durability=durability, workers=workers, compression=compression, stats=self.stats)
         self._medium = medium
         try:
@@ -92,7 +98,7 @@ class Session:
                 raise
 
     def _stand_on(self, source: Source) -> None:
-        self._recovered = source.recovered
+        self._recovery = source.recovery
         self._work.stand_on(source)
 
     @classmethod
@@ -120,7 +126,7 @@ class Session:
     @property
     def recovered(self) -> str | None:
         """What was found damaged, and left aside, when the file was opened; None after a clean end."""
-        return self._recovered
+        return None if self._recovery is None else str(self._recovery)
 
     def _check_addable(self, obj: Any) -> None:
         if not isinstance(obj, Model):

@@ -8,7 +8,6 @@ from weakref import ref as weak
 from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
 from ..codec.base import Column, View
 from ..errors import DetachedError
-from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
@@ -29,15 +28,12 @@ class FileSpace:
 
     def __init__(self, source: Source, *, writable: bool, owner: object = None) -> None:
         self.source = source
+        self.chunk = source.chunk
         self.writable = writable
         self.owner = owner
         self._lives: list[dict[int, weak[Any]]] = []
         self._until_sweep = SWEEP_EVERY
         self._stats = source.stats
-
-    def chunk(self, ref: Reference) -> Chunk:
-        """The chunk at `ref`, its head verified."""
-        return self.source.chunk(ref)
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

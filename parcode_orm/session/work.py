@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from weakref import WeakSet
+from weakref import ref as weak
 
 from ..errors import ConflictError
 from ..format.catalog import CatalogData
@@ -25,7 +25,7 @@ class Work:
     def __init__(self, *, writable: bool) -> None:
         self.roots: dict[str, Root] = {}
         self.space: FileSpace | None = None  # None: nothing is stored yet
-        self.spaces: WeakSet[FileSpace] = WeakSet()  # of all snapshots that objects of this session stand on
+        self._lives: list[weak[FileSpace]] = []
         self.owner = object()  # stands for the session where a reference to it would make a cycle
         self.stale = False  # another session committed since this one's snapshot
         self._writable = writable
@@ -35,7 +35,14 @@ class Work:
         if self.space is not None:
             self.space.source.retire()
         self.space = FileSpace(source, writable=self._writable, owner=self.owner)
-        self.spaces.add(self.space)
+        if self._lives:
+            self._lives = [life for life in self._lives if life() is not None]
+        self._lives.append(weak(self.space))
+
+    @property
+    def spaces(self) -> list[FileSpace]:
+        """Those of all snapshots that objects of this session stand on."""
+        return [space for life in self._lives if (space := life()) is not None]
 
     def commit(self, medium: Medium) -> None:
         """Store what changed; without a change, write nothing."""
@@ -74,9 +81,9 @@ class Work:
     def rollback(self, medium: Medium | None) -> None:
         """Forget what is attached and handed out; after a conflict, go on from the newest commit."""
         self.roots.clear()
-        for space in list(self.spaces):
+        for space in self.spaces:
             space.abandon()
-        self.spaces.clear()
+        self._lives.clear()
         if self.space is not None:
             source = self.space.source
             if self.stale and medium is not None:
@@ -87,7 +94,7 @@ class Work:
     def close(self) -> None:
         """Let go of everything."""
         self.roots.clear()
-        for space in list(self.spaces):
+        for space in self.spaces:
             space.source.close()
 
 

@@ -6,7 +6,6 @@ wrong before the second wait ends, the file is cut back to the record it had.
 
 from __future__ import annotations
 
-import mmap
 import os
 import time
 from contextlib import suppress
@@ -173,9 +172,9 @@ class Appender:
         """The snapshot of the newest commit, mapped."""
         self._check()
         with storing("map", self.path):
-            map = mmap.mmap(self.lock.fd, self.record.file_length, access=mmap.ACCESS_READ)
+            fd = os.dup(self.lock.fd)
         found = Found(self.superblock, self.record, None)
-        return Source(memoryview(map), found, self.path, stats or self.stats, map, self.lock.identity)
+        return Source(fd, self.record.file_length, found, self.path, stats or self.stats, self.lock.identity)
 
     def abort(self) -> None:
         """Drop what was submitted since the last commit, and cut it off the file."""

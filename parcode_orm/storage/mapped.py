@@ -1,10 +1,11 @@
-"""`Source`: one snapshot of a file, mapped, from which chunks are read."""
+"""`Source`: one snapshot of a file, mapped when that is needed, from which chunks are read."""
 
 from __future__ import annotations
 
 import io
 import mmap
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -19,14 +20,16 @@ from .recovery import Found, Read, newest, record_at
 from .stats import Stats
 
 CACHED = 512  # chunks
+TAIL = 16 << 10  # bytes
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Source:
     """The bytes of one commit. Only as much is mapped as that commit's record vouches for.
 
-    Views that were handed out own the map: after `close` they stay readable, and the last of them ends it.
-    `identity` is (device, inode) for a file, None for bytes.
+    A file's last bytes, in which a writer puts what is read first, are read when it is opened; it is mapped when
+    anything else is asked for. Views that were handed out own the map: after `close` they stay readable, and the last
+    of them ends it. `identity` is (device, inode) for a file, None for bytes.
     """
 
     __slots__ = (
@@ -40,29 +43,39 @@ class Source:
         "_cache",
         "_catalog",
         "_data",
+        "_fd",
         "_full",
-        "_map",
+        "_tail",
+        "_tail_at",
     )
 
     def __init__(
         self,
-        data: memoryview,
+        data: memoryview | int,
+        length: int,
         found: Found,
         path: str,
         stats: Stats | None = None,
-        map: mmap.mmap | None = None,
         identity: tuple[int, int] | None = None,
+        tail: bytes = b"",
+        tail_at: int = 0,
     ) -> None:
+        self._fd = -1
+        self._data: memoryview | None = None
+        if isinstance(data, int):
+            self._fd = data  # ours to close, from now on
+        else:
+            self._data = data
         self.path = path
         self.identity = identity
         self.superblock, self.record, self.recovery = found
-        self.length = len(data)
+        self.length = length
         self.stats = stats if stats is not None else Stats()
         self._cache: dict[Reference, Chunk] = {}
         self._full = False
         self._catalog: CatalogData | None = None
-        self._data: memoryview | None = data
-        self._map = map
+        self._tail = memoryview(tail)
+        self._tail_at = tail_at if tail else length
 
     @classmethod
     def open(
@@ -93,12 +106,11 @@ class Source:
                 raise storage_error(problem, "open", name) from problem
             try:
                 return _from_descriptor(fd, name, stats, at)
-            except StorageError:
-                raise
-            except OSError as problem:
-                raise storage_error(problem, "read", name) from problem
-            finally:
+            except BaseException as problem:
                 os.close(fd)
+                if isinstance(problem, OSError) and not isinstance(problem, StorageError):
+                    raise storage_error(problem, "read", name) from problem
+                raise
         if isinstance(path, bytes | bytearray | memoryview):
             return _from_bytes(memoryview(path).cast("B").toreadonly(), "", stats, at)
         return _from_object(path, stats, at)
@@ -116,7 +128,7 @@ class Source:
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._data is None
+        return self._data is None and self._fd < 0
 
     @property
     def catalog(self) -> CatalogData:
@@ -138,12 +150,13 @@ class Source:
             if self._full and cache.pop(ref, None) is not None:  # so that the first of the dict is the least used
                 cache[ref] = chunk
             return chunk
-        data = self._bytes()
-        offset, length = ref[0], ref[1]
+        offset, length, _, _ = ref
         if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
             raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
+        at = offset - self._tail_at
+        data = self._tail[at : at + length] if at >= 0 else self._bytes()[offset : offset + length]
         stats = self.stats
-        chunk = Chunk(ref, data[offset : offset + length], self.path, stats.count_bytes_read)
+        chunk = Chunk(ref, data, self.path, stats.count_bytes_read)
         stats.chunks_read += 1
         while len(cache) >= CACHED:
             self._full = True
@@ -176,21 +189,45 @@ class Source:
         """Read no more. The map ends with the last view into it."""
         self._cache.clear()
         self._data = None
-        map, self._map = self._map, None
-        if map is not None:
-            try:
-                map.close()
-            except BufferError:
-                pass  # views are held: the map dies with the last of them
+        self._tail_at = self.length
+        self._end_descriptor()
 
     def _bytes(self) -> memoryview:
         data = self._data
         if data is None:
+            with _mapping:
+                data = self._data
+                if data is None:
+                    data = self._data = self._mapped()
+        return data
+
+    def _mapped(self) -> memoryview:
+        if self._fd < 0:
             raise DetachedError(
                 f"{self.path or 'the file'} was closed before this was read: read it while the session is open, "
                 "or load() it"
             )
-        return data
+        with storing("map", self.path):
+            try:
+                # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
+                map = mmap.mmap(self._fd, self.length, access=mmap.ACCESS_READ)
+            except ValueError as problem:
+                raise TruncatedError(
+                    "the file shrank since it was opened", path=self.path, offset=self.length
+                ) from problem
+        self._end_descriptor()
+        return memoryview(map)
+
+    def _end_descriptor(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self._end_descriptor()
+
+
+_mapping = threading.Lock()
 
 
 def _reader(data: memoryview) -> Read:
@@ -207,9 +244,9 @@ def _records(read: Read, record: Record, uuid: bytes, size: int, path: str) -> I
         yield record
 
 
-def _commit(read: Read, size: int, path: str, at: int | None) -> Found:
+def _commit(read: Read, size: int, path: str, at: int) -> Found:
     found = newest(read, size, path)
-    if at is None or at == found.record.sequence:
+    if at == found.record.sequence:
         return found
     for record in _records(read, found.record, found.superblock.uuid, size, path):
         if record.sequence == at:
@@ -221,18 +258,22 @@ def _from_descriptor(fd: int, path: str, stats: Stats | None, at: int | None) ->
     status = os.fstat(fd)
     check_regular(status, path)
     size = status.st_size
-    found = _commit(lambda count, offset: os.pread(fd, count, offset), size, path, at)
+    tail_at = max(0, size - TAIL)
+    tail = os.pread(fd, TAIL, tail_at)
+
+    def read(count: int, offset: int) -> bytes:
+        at = offset - tail_at
+        return tail[at : at + count] if at >= 0 else os.pread(fd, count, offset)
+
+    found = newest(read, size, path) if at is None else _commit(read, size, path, at)
     length = min(found.record.file_length, size)
-    try:
-        map = mmap.mmap(fd, length, access=mmap.ACCESS_READ)
-    except ValueError as problem:
-        raise TruncatedError("the file shrank while it was opened", path=path, offset=length) from problem
-    return Source(memoryview(map), found, path, stats, map, (status.st_dev, status.st_ino))
+    return Source(fd, length, found, path, stats, (status.st_dev, status.st_ino), tail, tail_at)
 
 
 def _from_bytes(data: memoryview, path: str, stats: Stats | None, at: int | None) -> Source:
-    found = _commit(_reader(data), len(data), path, at)
-    return Source(data[: min(found.record.file_length, len(data))], found, path, stats)
+    found = newest(_reader(data), len(data), path) if at is None else _commit(_reader(data), len(data), path, at)
+    length = min(found.record.file_length, len(data))
+    return Source(data[:length], length, found, path, stats)
 
 
 def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
@@ -251,7 +292,13 @@ def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
             if file.writable():
                 file.flush()
         with storing("read", path):
-            return _from_descriptor(file.fileno(), path, stats, at)
+            fd = os.dup(file.fileno())
+        with storing("read", path):
+            try:
+                return _from_descriptor(fd, path, stats, at)
+            except BaseException:
+                os.close(fd)
+                raise
     with storing("read", path):
         data = read()
     if not isinstance(data, bytes | bytearray | memoryview):

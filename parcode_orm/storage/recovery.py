@@ -15,6 +15,7 @@ from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_COPY, RECORD_MAGIC, SUPE
 from ..format.superblock import Superblock
 
 BLOCK = 1 << 20
+FAST = int(RecordFlag.FAST)
 
 Read = Callable[[int, int], bytes]
 """`read(size, offset)`: that many bytes, fewer only at the file's end."""
@@ -55,6 +56,8 @@ def newest(read: Read, size: int, path: str) -> Found:
     block = superblock.unpack(read(SUPERBLOCK.size, 0), path)
     last = size - RECORD.size
     record = commit.unpack(read(RECORD.size, last), block.uuid, last, size) if last > 0 else None
+    if record is not None and record.file_length == size and not record.flags & FAST:
+        return Found(block, record, None)
     trusted = Trust(read, block.uuid, size, path)
     if record is not None and trusted(record):
         whole = record.file_length == size  # else the file ends with the first copy

@@ -9,8 +9,8 @@ from ..codec.base import Column, View
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ReferenceView
 from ..codec.scalars import BitsView, NumbersView
-from ..codec.struct import MISSING, StructColumn
-from ..codec.structview import StructView
+from ..codec.struct import StructColumn
+from ..codec.structview import MISSING, StructView
 from ..codec.views import ConstantView
 from ..codec.wrappers import OptionalColumn
 from .table import Table

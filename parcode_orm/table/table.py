@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
@@ -42,29 +42,31 @@ class Group:
 
     __slots__ = ("count", "get", "held", "items", "key", "keys", "proxies", "ref")
 
-    def __init__(self, ref: Reference, table: Table) -> None:
-        space = table.space
+    def __init__(
+        self, ref: Reference, space: Space, columns: Sequence[Column], fingerprint: int, held: dict[int, Any]
+    ) -> None:
         if ref.kind != Kind.ROW_GROUP:
             raise CorruptionError(f"a row group is a chunk of kind {ref.kind}", offset=ref.offset)
         chunk = space.chunk(ref)
-        columns = (table.items,) if table.keys is None else (table.keys, table.items)
-        if chunk.fingerprint != table.fingerprint:
+        if chunk.fingerprint != fingerprint:
             raise SchemaMismatchError(
                 f"row group at byte {ref.offset} was written with schema {chunk.fingerprint:016x}, "
-                f"the model has {table.fingerprint:016x}: read it with the class that wrote it"
+                f"the model has {fingerprint:016x}: read it with the class that wrote it"
             )
         root = chunk.nodes[0]
         children = chunk.children(0)
         if root.encoding != Encoding.STRUCT or len(children) != len(columns):
             raise chunk.error(0, f"a row group here has {len(columns)} columns")
-        views = [open_child(column, chunk, at, space, root.count) for column, at in zip(columns, children, strict=True)]
         self.ref = ref
-        self.count = root.count
-        self.keys: View | None = None if table.keys is None else views[0]
-        self.key: Getter = _no_key if self.keys is None else accessor(self.keys)
-        self.items: View = views[-1]
+        self.count = count = root.count
+        self.keys: View | None = None
+        self.key: Getter = _no_key
+        if len(columns) == 2:
+            self.keys = open_child(columns[0], chunk, children[0], space, count)
+            self.key = accessor(self.keys)
+        self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
-        self.held = table.held.setdefault(ref.offset, {}) if space.writable else {}
+        self.held = held
         self.proxies = hasattr(self.items, "live")
         if self.proxies:
             self.items.held = self.held  # type: ignore[attr-defined]
@@ -135,7 +137,9 @@ class Table:
         """The opened row group at `ref`; the same object while it is in use."""
         group = self.groups.get(ref.offset)
         if group is None:
-            group = self.groups.setdefault(ref.offset, Group(ref, self))
+            columns = (self.items,) if self.keys is None else (self.keys, self.items)
+            held = self.held.setdefault(ref.offset, {}) if self.space.writable else {}
+            group = self.groups.setdefault(ref.offset, Group(ref, self.space, columns, self.fingerprint, held))
             if len(self.groups) > OPEN_GROUPS:
                 self._close_idle(ref.offset)
         return group

@@ -63,9 +63,10 @@ class TableSink:
         return Encoder(kind, self.compression if compression is None else compression, self, fingerprint)
 
     def submit(self, chunk: Encoder) -> Ticket:
-        """Hand over a finished chunk."""
+        """Hand over a finished chunk, those first that it refers to and that are to lie beside it."""
         if chunk.kind == Kind.COLUMN:
             self._largest = max(self._largest, chunk.size)
+        chunk.refs = [self.submit(ref) if isinstance(ref, Encoder) else ref for ref in chunk.refs]
         return self._output.submit(chunk)
 
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
@@ -148,10 +149,11 @@ class TableSink:
                 keys[0].encode(keys[1], out)
             items.encode(rows, out)
         out.close(root)
+        ticket = self.submit(out)
         size = max(out.size, self._largest)
         self._largest = outer
         self.rows_written += len(rows)
-        return self.submit(out), size
+        return ticket, size
 
 
 class _Nowhere:

@@ -33,6 +33,7 @@ class MemorySink:
         from parcode_orm.format.checksum import checksum
 
         directory, parts = chunk.finish()
+        chunk.refs = [self.submit(ref) if isinstance(ref, Encoder) else ref for ref in chunk.refs]
         refs = [ref if isinstance(ref, Reference) else ref.reference for ref in chunk.refs]
         assert all(refs), "a child is submitted before its parent"
         head = chunk.head(directory, parts, refs)  # type: ignore[arg-type]

@@ -11,9 +11,10 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, ValidationError, field_validator
 from typing_extensions import TypedDict
 
+from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.marks import find_mark
 from parcode_orm.errors import UnsupportedTypeError
-from parcode_orm.model import Chunk, Model, ShardedMap
+from parcode_orm.model import Chunk, Model, ShardedMap, base
 from parcode_orm.model.fields import FieldOptions
 
 T = TypeVar("T")
@@ -301,10 +302,8 @@ def test_model_load_copies_deeply_and_keeps_shared_objects_shared():
 
 
 def test_the_hook_compiles_every_complete_class(monkeypatch):
-    from parcode_orm.codec import compile as compiler
-
     seen = []
-    monkeypatch.setattr(compiler, "struct_for", seen.append)
+    monkeypatch.setattr(base, "on_complete", [seen.append])
 
     class Done(Model):
         x: int
@@ -314,15 +313,14 @@ def test_the_hook_compiles_every_complete_class(monkeypatch):
 
     Open[int]
     assert seen == [Done, Open[int]]
+    assert all(struct_for(each).schema_known for each in seen)
 
 
 def test_what_cannot_be_stored_is_said_when_the_class_is_defined(monkeypatch):
-    from parcode_orm.codec import compile as compiler
-
     def refuse(cls):
         raise UnsupportedTypeError(f"{cls.__name__}.x cannot be stored")
 
-    monkeypatch.setattr(compiler, "struct_for", refuse)
+    monkeypatch.setattr(base, "struct_for", refuse)
     with pytest.raises(UnsupportedTypeError, match=r"Bad\.x"):
 
         class Bad(Model):

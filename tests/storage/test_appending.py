@@ -452,10 +452,16 @@ def test_closing_ends_the_map(path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     source = Source.open(path)
     content(source)
+    assert maps() == 0, "all of it stands in the tail"
+    source.view(0, 1)
     assert maps() == 1
     source.close()
     gc.collect()
     assert maps() == 0 and len(os.listdir("/proc/self/fd")) == before
+    source = Source.open(path)
+    del source
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_references_are_checked_against_the_file(path: Path) -> None:
