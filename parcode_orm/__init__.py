@@ -9,15 +9,18 @@ from .format.compression import register as register_compression
 from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
-from .model import Chunk, Model, ShardedMap
+from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
 from .session import Session, dumps, load, loads, open, save, write
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Chunk",
+    "LazyArray",
+    "LazyBytes",
     "LazyList",
     "LazyMap",
+    "LazyText",
     "Model",
     "Session",
     "ShardedMap",

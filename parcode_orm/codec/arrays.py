@@ -92,14 +92,19 @@ def parse_meta(meta: bytes) -> tuple[Any, tuple[int, ...]]:
     return parse_dtype(found[0]), tuple(found[1])
 
 
+def check_shape(size: int, dtype: Any, shape: Sequence[int]) -> None:
+    """Raise ValueError unless an array of this dtype and shape has `size` bytes."""
+    if len(shape) > MAX_DIMENSIONS or any(type(each) is not int or not 0 <= each < 1 << 48 for each in shape):
+        raise ValueError("an impossible shape")
+    if prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{size} bytes for shape {tuple(shape)} of {dtype}")
+
+
 def array_from(data: memoryview, dtype: Any, shape: Sequence[int], *, writable: bool) -> Any:
     """The array that `data` holds; a copy when it must be writable. ValueError when they do not fit."""
     import numpy
 
-    if len(shape) > MAX_DIMENSIONS or any(type(size) is not int or not 0 <= size < 1 << 48 for size in shape):
-        raise ValueError("an impossible shape")
-    if prod(shape) * dtype.itemsize != data.nbytes:
-        raise ValueError(f"{data.nbytes} bytes for shape {tuple(shape)} of {dtype}")
+    check_shape(data.nbytes, dtype, shape)
     array = numpy.ndarray(tuple(shape), dtype, data) if data.nbytes else numpy.zeros(shape, dtype)
     if writable:
         return array.copy()

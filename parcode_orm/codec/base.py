@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from ..errors import CorruptionError
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
 
@@ -75,6 +76,24 @@ class Sink(Protocol):
         """The table or blob that `value` (a lazy collection, unchanged) already is in this very file, else None."""
 
 
+class Content(Protocol):
+    """Bytes that are read in parts; `len` is known without reading."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int = 0, stop: int | None = None) -> memoryview:
+        """Bytes `start` to `stop`, clipped, as a read-only view; raises as `Blob.read`."""
+
+    def error(self, message: str) -> CorruptionError:
+        """What to raise where the bytes are not what they should be."""
+
+
+class BlobContent(Content, Protocol):
+    """A blob; `meta` says what its bytes are."""
+
+    meta: bytes
+
+
 class Space(Protocol):
     """What views read through. The lazy methods serve `get`, those named read_ serve `read`."""
 
@@ -107,8 +126,8 @@ class Space(Protocol):
     def read_map_table(self, ref: Reference, keys: Column, values: Column) -> dict[Any, Any]:
         """All pairs of a table, plain."""
 
-    def blob(self, ref: Reference) -> tuple[memoryview, bytes]:
-        """A blob's whole content and its `meta`."""
+    def blob(self, ref: Reference) -> BlobContent:
+        """The blob at `ref`, of which nothing is read yet."""
 
 
 Getter = Callable[[int], Any]

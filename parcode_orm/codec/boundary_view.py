@@ -8,7 +8,7 @@ from ..format.chunk import Chunk
 from ..format.layout import Kind, Node, Reference
 from . import blobs
 from .arrays import ArrayColumn
-from .base import Column, Space, View
+from .base import BlobContent, Column, Space, View
 from .containers import ListColumn, ListView, MapColumn, MapView
 from .packed import PackedColumn
 from .physical import child_nodes, locate, open_child, read_numbers
@@ -56,6 +56,14 @@ class Unread:
     def ref(self) -> Reference:
         """Where it lies."""
         return self._view.reference(self.row)
+
+    def blob(self) -> tuple[BlobContent, bytes] | None:
+        """The blob that it is, of which nothing is read yet, and the `meta` of the value; None for a table."""
+        ref = self.ref
+        if ref.kind != Kind.BLOB:
+            return None
+        blob = self._view.open_blob(ref)
+        return blob, self._view.meta_of(blob)
 
     def read(self) -> Any:
         """The value, lazy if it is a list or a dictionary."""
@@ -159,16 +167,27 @@ class ExternalView(View):
             key, value = shape.key, shape.value
             return space.lazy_map_table(ref, key, value) if lazy else space.read_map_table(ref, key, value)
         if ref.kind == Kind.BLOB:
-            return self._blob(ref, lazy)
+            return self._blob(ref, writable=not lazy or self.space.writable)
         raise self.chunk.error(self.at, f"a chunk of kind {ref.kind} as the value of a {type(shape).__name__}")
 
-    def _blob(self, ref: Reference, lazy: bool) -> Any:
-        data, meta = self.space.blob(ref)
-        shape = self.column.shape
-        if meta[:1] not in _BLOBS.get(type(shape), ()):
-            raise self.chunk.error(self.at, f"a blob of kind {meta[:1]!r} as the value of a {type(shape).__name__}")
+    def _blob(self, ref: Reference, *, writable: bool) -> Any:
+        blob = self.open_blob(ref)
         try:
-            value = blobs.from_blob(data, meta, writable=not lazy or self.space.writable)
+            return blobs.from_blob(blob.read(), self.meta_of(blob), writable=writable)
         except (ValueError, TypeError) as problem:
             raise self.chunk.error(self.at, f"blob does not decode: {problem}") from problem
-        return shape.factory(value) if isinstance(shape, BytesColumn) else value
+
+    def open_blob(self, ref: Reference) -> BlobContent:
+        """The blob at `ref`, which must be of a kind that the field may have."""
+        blob = self.space.blob(ref)
+        kind, shape = blob.meta[:1], self.column.shape
+        if kind not in _BLOBS.get(type(shape), ()):
+            raise self.chunk.error(self.at, f"a blob of kind {kind!r} as the value of a {type(shape).__name__}")
+        return blob
+
+    def meta_of(self, blob: BlobContent) -> bytes:
+        """What `blob` is as a value of the field: `bytes` given for a `bytearray`, or the reverse, are as declared."""
+        shape = self.column.shape
+        if isinstance(shape, BytesColumn) and len(blob.meta) == 1:
+            return blobs.BYTES if shape.factory is bytes else blobs.BYTEARRAY
+        return blob.meta

@@ -85,20 +85,25 @@ class LazyBase(LazyModel):
 
     def _p_fields_to_store_(self) -> dict[str, Any]:
         """The fields in order, for the codec: large values that nobody has read are left unread."""
-        view, row = get_state(self)
         here = get_dict(self)
         found = {}
         for name in type(self)._p_names_:
             value = here.get(name, MISSING)
-            if value is MISSING and not isinstance(view, WithoutFields):
-                unread = getattr(view.field(name), "unread", None)
-                if unread is not None:
-                    value = unread(row) or MISSING
+            if value is MISSING:
+                value = self._p_unread_(name) or MISSING
             if value is MISSING:
                 value = field_value(self, name)
             if value is not MISSING:
                 found[name] = value
         return found
+
+    def _p_unread_(self, name: str) -> Any:
+        """What stands for the value of a field that is stored alone, if it was neither read nor assigned; else None."""
+        view, row = get_state(self)
+        if name in get_dict(self) or isinstance(view, WithoutFields):
+            return None
+        unread = getattr(view.field(name), "unread", None)
+        return None if unread is None else unread(row)
 
     def __copy__(self) -> Any:
         return copy.copy(to_plain(self))

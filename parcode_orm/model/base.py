@@ -17,6 +17,7 @@ from parcode_orm.codec.marks import building, marks_last
 from parcode_orm.codec.schema import known
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
+from parcode_orm.model.handles import HasHandles
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 
 __all__ = ["Model", "ModelMeta", "on_complete"]
@@ -55,7 +56,7 @@ def _is_storable_class(cls: type[BaseModel]) -> bool:
     return any(isinstance(base, ModelMeta) for base in cls.__mro__[1:])
 
 
-class Model(BaseModel, metaclass=ModelMeta):
+class Model(BaseModel, HasHandles, metaclass=ModelMeta):
     """A Pydantic model that can be stored in a Parcode file.
 
     It validates, dumps, copies, pickles and compares as a `BaseModel`. A field whose type cannot be stored raises

@@ -6,7 +6,7 @@ from typing import Any
 from weakref import ref as weak
 
 from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
-from ..codec.base import Column, View
+from ..codec.base import BlobContent, Column, View
 from ..errors import DetachedError
 from ..format.layout import Reference
 from ..lazy.list import LazyList
@@ -99,10 +99,13 @@ class FileSpace:
         """All pairs of a table, plain."""
         return Table(self, ref, values, keys).read_map()
 
-    def blob(self, ref: Reference) -> tuple[memoryview, bytes]:
-        """A blob's whole content and its `meta`."""
-        blob = Blob(self.source.chunk(ref))
-        return blob.whole(), blob.meta
+    def blob(self, ref: Reference) -> BlobContent:
+        """The blob at `ref`, of which nothing is read yet."""
+        return Blob(self.source.chunk(ref), self._check_open)
+
+    def _check_open(self) -> None:
+        # A method of the space, which a blob so keeps alive: the session closes the sources of all that live.
+        self.source.check_open()
 
     def abandon(self) -> None:
         """The session forgets what it handed out: from now on its changes would be lost, so they are refused."""

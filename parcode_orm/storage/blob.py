@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import unpack
 
+from ..errors import CorruptionError
 from ..format import compression
 from ..format.blob import CHECKSUMS, DATA, ENDS
 from ..format.chunk import Buffer, Chunk
@@ -13,14 +15,17 @@ from ..format.layout import BLOB_HEADER, BLOB_PIECE, Encoding, Kind, NodeFlag
 class Blob:
     """The value in a chunk of kind BLOB; `meta` is what its writer said of it, `len` its size in bytes.
 
+    `check_open` is called before each read, and raises where the file was closed.
+
     Raises:
         CorruptionError: the chunk is no blob, or contradicts itself.
     """
 
-    __slots__ = ("meta", "_checksums", "_chunk", "_data", "_ends", "_length", "_verified")
+    __slots__ = ("meta", "_check_open", "_checksums", "_chunk", "_data", "_ends", "_last", "_length", "_verified")
 
-    def __init__(self, chunk: Chunk) -> None:
+    def __init__(self, chunk: Chunk, check_open: Callable[[], object] = lambda: None) -> None:
         self._chunk = chunk
+        self._check_open = check_open
         self._check_shape()
         header = chunk.buffer(0)
         if len(header) < BLOB_HEADER.size:
@@ -35,6 +40,10 @@ class Blob:
         self._ends = self._table(ENDS, count) if chunk.nodes[DATA].compression else None
         self._check_ends()
         self._verified = bytearray(count)
+        self._last: tuple[int, Buffer] = (
+            -1,
+            b"",
+        )  # the piece that was decompressed last: small reads follow each other
 
     def __len__(self) -> int:
         return self._length
@@ -44,7 +53,9 @@ class Blob:
 
         Raises:
             ChecksumError: a piece that is touched is damaged.
+            DetachedError: the file was closed.
         """
+        self._check_open()
         stop = self._length if stop is None else max(0, min(stop, self._length))
         start = max(0, start)
         if start >= stop:
@@ -56,15 +67,15 @@ class Blob:
             return self._data[start:stop]
         skip = first * BLOB_PIECE
         if last - first == 1:
-            return memoryview(self._piece(first))[start - skip : stop - skip]
+            return memoryview(self._piece(first)).toreadonly()[start - skip : stop - skip]
         whole = bytearray()  # grows by what was verified: the file's word for its length is worth no memory
         for piece in range(first, last):
             whole += self._piece(piece)
         return memoryview(whole).toreadonly()[start - skip : stop - skip]
 
-    def whole(self) -> memoryview:
-        """All of it, as `read`."""
-        return self.read()
+    def error(self, message: str) -> CorruptionError:
+        """What to raise where the content is not what `meta` says."""
+        return self._chunk.error(DATA, message)
 
     def _check_shape(self) -> None:
         chunk = self._chunk
@@ -112,6 +123,10 @@ class Blob:
         return stored
 
     def _piece(self, piece: int) -> Buffer:
-        stored = self._stored(piece)
-        raw = self._raw(piece)
-        return stored if len(stored) == raw else self._chunk.decompress(DATA, stored, raw)
+        last, found = self._last
+        if last != piece:
+            stored = self._stored(piece)
+            raw = self._raw(piece)
+            found = stored if len(stored) == raw else self._chunk.decompress(DATA, stored, raw)
+            self._last = piece, found
+        return found

@@ -192,6 +192,10 @@ class Source:
         self._tail_at = self.length
         self._end_descriptor()
 
+    def check_open(self) -> None:
+        """Raise DetachedError if `close` was called."""
+        self._bytes()
+
     def _bytes(self) -> memoryview:
         data = self._data
         if data is None:

@@ -121,9 +121,23 @@ class MemorySpace:
         first, second = self._maps(ref, keys, values)
         return dict(zip(first.read(0, first.count), second.read(0, second.count), strict=True))
 
-    def blob(self, ref: Reference) -> tuple[memoryview, bytes]:
-        chunk = self.chunk(ref)
-        return chunk.buffer(0), bytes(chunk.buffer(1))
+    def blob(self, ref: Reference) -> MemoryBlob:
+        return MemoryBlob(self.chunk(ref))
+
+
+class MemoryBlob:
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.meta = bytes(chunk.buffer(1))
+
+    def __len__(self) -> int:
+        return self.chunk.buffer(0).nbytes
+
+    def read(self, start: int = 0, stop: int | None = None) -> memoryview:
+        return self.chunk.buffer(0)[start:stop]
+
+    def error(self, message: str) -> Exception:
+        return self.chunk.error(0, message)
 
 
 def stored(column: Column, values: Sequence[Any]) -> tuple[MemorySink, Reference]:

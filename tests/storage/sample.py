@@ -71,7 +71,7 @@ def walk(source: Source, ref: Reference) -> list[Any]:
     told: list[Any] = [chunk.kind, chunk.fingerprint]
     if chunk.kind == Kind.BLOB:
         blob = Blob(chunk)
-        return [*told, blob.meta, len(blob), bytes(blob.whole())]
+        return [*told, blob.meta, len(blob), bytes(blob.read())]
     for index, node in enumerate(chunk.nodes):
         told += [node.encoding, node.width, node.flags, node.count, node.param, node.low, node.high]
         told += [chunk.children(index), bytes(chunk.buffer(index))]

@@ -239,8 +239,8 @@ def test_what_a_blob_was_may_change_at_once(workers: int) -> None:
         return CatalogData(roots=dict(roots))
 
     source = Source.open(whole_bytes(build, workers=workers))
-    assert bytes(Blob(source.chunk(source.catalog.root("s"))).whole()) == b"small" * 100
-    assert bytes(Blob(source.chunk(source.catalog.root("l"))).whole()) == b"large" * 50_000
+    assert bytes(Blob(source.chunk(source.catalog.root("s"))).read()) == b"small" * 100
+    assert bytes(Blob(source.chunk(source.catalog.root("l"))).read()) == b"large" * 50_000
 
 
 def source_of(data: bytes, name: str | None, meta: bytes = b"", stats: Stats | None = None) -> tuple[Source, Blob]:
@@ -260,13 +260,13 @@ MIXED = bytes(BLOB_PIECE) + __import__("random").Random(3).randbytes(BLOB_PIECE)
 def test_blob(data: bytes, name: str) -> None:
     _, blob = source_of(data, name, b"what it is")
     assert blob.meta == b"what it is" and len(blob) == len(data)
-    assert bytes(blob.whole()) == data
+    assert bytes(blob.read()) == data
     edges = [0, 1, len(data) // 2, BLOB_PIECE - 1, BLOB_PIECE, BLOB_PIECE + 1, len(data) - 1, len(data), len(data) + 9]
     for start in edges:
         for stop in edges:
             if start >= 0 and stop >= 0:
                 assert bytes(blob.read(start, stop)) == data[start:stop]
-    assert blob.whole().readonly
+    assert blob.read().readonly
 
 
 def test_a_part_of_a_blob_reads_and_verifies_a_part() -> None:
@@ -297,7 +297,7 @@ def test_a_damaged_piece_is_found_where_it_is(name: str) -> None:
     blob = Blob(source.chunk(ref))
     assert bytes(blob.read(0, 100)) == bytes(range(100))
     with pytest.raises(ChecksumError):
-        blob.whole()
+        blob.read()
 
 
 def forged_blob(name: str, stored: bytes, count: int, checksums: list[int] | None = None) -> Blob:
@@ -330,12 +330,12 @@ def test_a_piece_that_claims_to_expand_beyond_all_bounds(name: str, size: int) -
 @pytest.mark.parametrize("name", ["lz4", "zstd"])
 def test_memory_follows_what_was_verified(name: str) -> None:
     stored = bytes(compression.compress(name, bytes(BLOB_PIECE))[1])
-    assert bytes(forged_blob(name, stored, 3).whole()) == bytes(3 * BLOB_PIECE)
+    assert bytes(forged_blob(name, stored, 3).read()) == bytes(3 * BLOB_PIECE)
     good = checksum(stored)
     blob = forged_blob(name, stored, 1000, [good, good, good + 1 & (1 << 64) - 1] + [good] * 997)
     tracemalloc.start()
     with pytest.raises(ChecksumError):
-        blob.whole()
+        blob.read()
     assert tracemalloc.get_traced_memory()[1] < 8 * BLOB_PIECE
     tracemalloc.stop()
 
@@ -352,4 +352,4 @@ def test_a_registered_compression_that_grows(monkeypatch: pytest.MonkeyPatch) ->
     decompress: Callable[[memoryview, int], bytes] = lambda data, raw: bytes(data[:raw])
     compression.register(150, "grow", grow, decompress)
     _, blob = source_of(b"abc" * 1000, "grow")
-    assert calls and bytes(blob.whole()) == b"abc" * 1000
+    assert calls and bytes(blob.read()) == b"abc" * 1000

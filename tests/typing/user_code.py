@@ -10,7 +10,7 @@ from typing import Annotated, Generic, TypeVar, assert_type
 from pydantic import Field
 
 import parcode_orm
-from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, lazy
+from parcode_orm import Chunk, LazyBytes, LazyList, LazyMap, Model, Session, ShardedMap, lazy
 from parcode_orm.session import open as open_session
 
 
@@ -93,6 +93,13 @@ with open_session("world.par") as reader:
     opened.name.upper()
 
 assert_type(Session.open("world.par").root(GameWorld).settings.difficulty, int)
+
+# Handles of large values.
+terrain: LazyBytes = opened.lazy("terrain")
+assert_type(terrain[0], int)
+assert_type(terrain[1:3], bytes)
+assert_type(terrain.read(5), bytes)
+opened.lazy()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 # lazy() names the lazy type of a list or dictionary field.
 history = lazy(opened.settings.history)

@@ -1,0 +1,123 @@
+"""`LazyArray`: a large numpy array, read in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from operator import index as as_index
+from typing import Any
+
+from parcode_orm.codec.arrays import array_from
+from parcode_orm.codec.base import Content
+
+__all__ = ["LazyArray"]
+
+
+class LazyArray:
+    """The value of a numpy array field; `shape`, `dtype`, `ndim`, `size`, `nbytes` and `len` are known without reading.
+
+    It is indexed as an array, and gives what an array gives, read-only. What lies together is read alone: integers for
+    the first axes, then a slice, read, verify and decompress only the pieces of 256 KiB that they meet; any other
+    index reads the whole array. Without compression all of that are views of the file's map, and stay valid when the
+    session is closed; else they are fresh memory. An array stored from Fortran order comes back in C order. Where the
+    session was closed, reading raises `DetachedError`; a damaged piece raises `ChecksumError` when it is met.
+    """
+
+    __slots__ = ("_array", "_content", "dtype", "shape")
+
+    def __init__(self, dtype: Any, shape: tuple[int, ...], content: Content | None = None, array: Any = None) -> None:
+        """Either `content` has the elements, in C order, or `array` does, which lies in memory."""
+        self._array = array
+        self._content = content
+        self.dtype = dtype
+        self.shape = shape
+
+    @property
+    def ndim(self) -> int:
+        """How many axes there are."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many elements there are."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes they take."""
+        return self.size * int(self.dtype.itemsize)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if type(index) is tuple:
+            start, shape, inside = self._block(index)
+            return self._part(start, shape)[inside]
+        start, shape, (inside,) = self._block((index,))
+        return self._part(start, shape)[inside]  # the name of a field is no index within a tuple
+
+    def _block(self, index: tuple[Any, ...]) -> tuple[int, tuple[int, ...], tuple[Any, ...]]:
+        """Where the smallest part begins that lies together and has all that is asked for, its shape, its index.
+
+        What is wrong with an index is left in it, for numpy to tell. In memory the part is the whole.
+        """
+        if self._content is None:
+            return 0, self.shape, index
+        start, inner = 0, self.size  # `inner`: elements at one place of the axis
+        shape, inside = list(self.shape), list(index)
+        for axis, (part, length) in enumerate(zip(index, self.shape, strict=False)):
+            inner = inner // length if length else 0
+            if isinstance(part, slice):
+                places = range(*part.indices(length))
+                low, high = (min(places[0], places[-1]), max(places[0], places[-1]) + 1) if places else (0, 0)
+                start += low * inner
+                shape[axis], inside[axis] = high - low, slice(None, None, places.step)
+                break
+            place = _place(part, length)
+            if place is None:
+                break
+            start += place * inner
+            shape[axis], inside[axis] = 1, 0
+        return start, tuple(shape), tuple(inside)
+
+    def _part(self, start: int, shape: tuple[int, ...]) -> Any:
+        """The elements from `start` on that fill `shape`, read-only."""
+        if self._content is None:
+            array = self._array.view()
+            array.flags.writeable = False
+            return array
+        size = self.dtype.itemsize
+        data = self._content.read(start * size, (start + prod(shape)) * size)
+        return array_from(data, self.dtype, shape, writable=False)
+
+    def _whole(self) -> Any:
+        return self._part(0, self.shape)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        import numpy
+
+        return numpy.array(self._whole(), dtype, copy=copy)
+
+    def load(self) -> Any:
+        """A copy of the whole array, which can be written to."""
+        return self._whole().copy()
+
+    def __repr__(self) -> str:
+        return f"<LazyArray of shape {self.shape} and dtype {self.dtype}>"
+
+
+def _place(part: Any, length: int) -> int | None:
+    """The place that an integer names on an axis; None for any other index, and for one out of range."""
+    if isinstance(part, bool):
+        return None
+    try:
+        place = as_index(part)
+    except TypeError:
+        return None
+    return place % length if -length <= place < length else None
