@@ -1,10 +1,11 @@
-"""The result of a run as text: DESIGN's table, ratios to ours, and which figures are reached."""
+"""The result of `world` as text: DESIGN's table, ratios to ours, and which figures are reached."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.measure import number, reached, table
 from benchmarks.peers import OURS
 
 # heading, key in a peer's result, unit
@@ -22,24 +23,13 @@ COLUMNS = (
 )
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2g}"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, ["-" * width for width in widths], *rows]:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        yield "| " + " | ".join(cells) + " |"
-
-
 def _figures(result: dict[str, Any]) -> Iterator[str]:
     columns = [column for column in COLUMNS if any(column[1] in peer for peer in result["peers"].values())]
     rows = [
-        [peer["name"] + (" *" if peer["syncs"] else ""), *(_number(peer[key] / unit) for _, key, unit in columns)]
+        [peer["name"] + (" *" if peer["syncs"] else ""), *(number(peer[key] / unit) for _, key, unit in columns)]
         for peer in result["peers"].values()
     ]
-    yield from _table(["", *(heading for heading, _, _ in columns)], rows)
+    yield from table(["", *(heading for heading, _, _ in columns)], rows)
     yield "* waits for the disk at save and commit. Peak memory is above what was held before."
 
 
@@ -49,13 +39,13 @@ def _ratios(result: dict[str, Any]) -> Iterator[str]:
         return
     columns = [(heading.rsplit(" ", 1)[0], key) for heading, key, _ in COLUMNS if ours.get(key)]
     rows = [
-        [peer["name"], *(f"{_number(peer[key] / ours[key])}x" for _, key in columns)]
+        [peer["name"], *(f"{number(peer[key] / ours[key])}x" for _, key in columns)]
         for module, peer in result["peers"].items()
         if module != OURS
     ]
     yield ""
     yield "As a multiple of ours:"
-    yield from _table(["", *(heading for heading, _ in columns)], rows)
+    yield from table(["", *(heading for heading, _ in columns)], rows)
 
 
 def _bytes_read(result: dict[str, Any]) -> Iterator[str]:
@@ -105,8 +95,7 @@ def _reach(result: dict[str, Any]) -> Iterator[str]:
         except (KeyError, ValueError):
             yield f"  ----  {what}: the peer did not run"
             continue
-        reached = value <= bound if relation == "<=" else value >= bound
-        yield f"  {'pass' if reached else 'FAIL'}  {what}: {_number(value)} (to reach {relation} {bound})"
+        yield reached(what, value, relation, bound)
 
 
 def text(result: dict[str, Any]) -> str:

@@ -1,203 +1,93 @@
-"""``python -m benchmarks.run world``: what a user could pick, measured side by side on this machine.
+"""``python -m benchmarks.run WORKLOAD``: figures of this machine, as a table and, with ``--json``, in full.
 
-Every round visits every peer, so that a busy minute of the machine strikes all alike; a figure is the median over the
-rounds of each round's median. "Cold" is a newly opened handle in a running process that was busy with something else:
-nothing of an earlier handle is kept and the processor's caches are swept before each; the page cache is warm and
-modules are imported. "Again" is the same in a tight loop. Garbage is collected before each measurement and collection
-stays on during it; what the runner itself holds is frozen.
+`world`: saving, opening, loading and changing a world of players, beside what else a user could pick.
+`stream`: memory and time of collections larger than memory, written from generators and scanned.
+`scale`: opening, finding and appending in files of a thousand rows up to millions.
+`update`: commits of one changed row, with and without waiting for the disk, beside other stores.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import platform
-import random
-import shutil
-import statistics
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import memory, peers, report
-from benchmarks.peers.base import Peer, file_size
-from benchmarks.worlds import player_keys, world_data
+from benchmarks import peers, report, scale, stream, update, world
 
-LOOKUPS = 10_000
-COLD_RUNS = 9
-SWEEP = bytearray(64 << 20)  # larger than the processor's caches
+Run = Callable[[argparse.Namespace, Path], dict[str, Any]]
 
 
-def clock(step: Callable[[], object]) -> float:
-    """Seconds for one step; its result dies after the clock stopped."""
-    start = time.perf_counter()
-    result = step()
-    seconds = time.perf_counter() - start
-    del result
-    return seconds
+def number(text: str) -> int:
+    """A count on the command line, as 20000000 or 20_000_000."""
+    found = int(text)
+    if found < 1:
+        raise argparse.ArgumentTypeError(f"{found} is not 1 or more")
+    return found
 
 
-def repeated(step: Callable[[], object], budget: float = 0.1, most: int = 50) -> float:
-    """Median of as many runs as fit the budget, at least one."""
-    gc.collect()
-    samples = [clock(step)]
-    while len(samples) < most and sum(samples) < budget:
-        samples.append(clock(step))
-    return statistics.median(samples)
+def modules(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        found = text.split(",")
+        if unknown := set(found).difference(known):
+            raise argparse.ArgumentTypeError(
+                f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(known)}"
+            )
+        return found
+
+    return parse
 
 
-def cold(step: Callable[[], object], budget: float = 0.1) -> float:
-    """Median of a few runs, with the processor's caches swept before each."""
-    samples: list[float] = []
-    while not samples or (len(samples) < COLD_RUNS and sum(samples) < budget):
-        gc.collect()
-        SWEEP.count(1)
-        samples.append(clock(step))
-    return statistics.median(samples)
+def parser() -> argparse.ArgumentParser:
+    everywhere = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    everywhere.add_argument("--json", type=Path, metavar="FILE", help="also write every figure there")
+    everywhere.add_argument(
+        "--dir", type=Path, help="where to put the files (default: the system's temporary directory)"
+    )
+    top = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__, allow_abbrev=False)
+    workloads = top.add_subparsers(dest="workload", required=True)
 
+    def workload(module: Any, run: Run, text: Callable[[dict[str, Any]], str]) -> argparse.ArgumentParser:
+        name = module.__name__.rsplit(".", 1)[1]
+        added = workloads.add_parser(name, description=module.__doc__, parents=[everywhere], allow_abbrev=False)
+        added.set_defaults(run=run, text=text)
+        return added
 
-class Contestant:
-    """One peer with its world, its directory and what was measured so far."""
+    def add_peers(added: argparse.ArgumentParser, known: tuple[str, ...]) -> None:
+        text = "modules of benchmarks/peers, by commas"
+        added.add_argument("--peers", type=modules(known), default=list(known), help=text)
 
-    def __init__(self, module: str, data: dict[str, Any], directory: Path) -> None:
-        self.module, self.peer = module, peers.find(module)
-        self.world = self.peer.build(data)
-        self.directory = directory / module
-        self.saves = self.runs = 0
-        self.samples: dict[str, list[float]] = {}
-        self.figures: dict[str, Any] = {}
-        self.path = self.save()
-        self.check(self.peer)
-
-    def check(self, peer: Peer) -> None:
-        """A peer that gives back something else is not measured."""
-        if peer.full_load(self.path) != self.world:
-            raise AssertionError(f"{peer.name}: the loaded world differs from the saved one")
-        self.figures["size"] = file_size(self.path.parent)
-
-    def save(self) -> Path:
-        """Each save in a directory of its own: peers write more than one file."""
-        self.saves += 1
-        path = self.directory / f"save{self.saves}" / "world"
-        path.parent.mkdir(parents=True)
-        gc.collect()
-        self.samples.setdefault("save", []).append(clock(lambda: self.peer.save(path, self.world)))
-        return path
-
-    def round(self, keys: list[str], rng: random.Random) -> None:
-        shutil.rmtree(self.save().parent)
-        self.add("field", cold(lambda: self.peer.open_field(self.path)))
-        self.add("user", cold(lambda: self.peer.open_user(self.path, rng.choice(keys))))
-        self.add("again", repeated(lambda: self.peer.open_field(self.path)))
-        self.add("load", repeated(lambda: self.peer.full_load(self.path)))
-        self.lookups(rng.sample(keys, min(LOOKUPS, len(keys))))
-        self.updates(keys, rng)
-
-    def add(self, what: str, seconds: float) -> None:
-        self.samples.setdefault(what, []).append(seconds)
-
-    def lookups(self, keys: list[str], budget: float = 0.5) -> None:
-        handle = self.peer.open(self.path)
-        gc.collect()
-        done, spent, lookup = 0, 0.0, handle.lookup
-        while done < len(keys) and spent < budget:
-            part = keys[done : done + 1_000]
-            start = time.perf_counter()
-            for key in part:
-                lookup(key)
-            spent += time.perf_counter() - start
-            done += len(part)
-        self.add("lookup", spent / done)
-        handle.close()
-
-    def updates(self, keys: list[str], rng: random.Random) -> None:
-        copy = self.directory / "updated"
-        shutil.copytree(self.path.parent, copy)
-        handle = self.peer.open(copy / self.path.name, write=True)
-        self.add("update", repeated(lambda: handle.update(rng.choice(keys))))
-        handle.close()
-        shutil.rmtree(copy)
-
-    def memory(self, players: int) -> None:
-        for what in ("save", "load"):
-            path = self.path
-            if what == "save":
-                path = self.directory / "memory" / "world"
-                path.parent.mkdir()
-            self.figures[f"{what}_peak"] = memory.in_subprocess(self.module, what, path, players)
-
-    def result(self) -> dict[str, Any]:
-        medians = {what: statistics.median(samples) for what, samples in self.samples.items()}
-        return {"name": self.peer.name, "syncs": self.peer.syncs, **medians, **self.figures, "samples": self.samples}
-
-
-def contestants(modules: list[str], data: dict[str, Any], directory: Path) -> tuple[list[Contestant], dict[str, str]]:
-    found, skipped = [], {}
-    for module in modules:
-        say(f"{module}: build, save and check")
-        try:
-            found.append(Contestant(module, data, directory))
-        except ModuleNotFoundError as error:
-            skipped[module] = str(error)
-    return found, skipped
-
-
-def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
-def world(modules: list[str], players: int, repeat: int, with_memory: bool, directory: Path) -> dict[str, Any]:
-    data = world_data(players)
-    keys, rng = player_keys(players), random.Random(players)
-    found, skipped = contestants(modules, data, directory)
-    for each in found:  # the first save of all is a warm-up
-        each.samples.clear()
-    gc.collect()
-    gc.freeze()
-    for number in range(repeat):
-        for each in found:
-            say(f"round {number + 1} of {repeat}: {each.peer.name}")
-            each.round(keys, rng)
-    gc.unfreeze()
-    result: dict[str, Any] = {"workload": "world", "users": players, "repeat": repeat, "skipped": skipped, **machine()}
-    ours = next((each for each in found if each.module == peers.OURS), None)
-    if ours is not None:
-        from benchmarks.peers.parcode import bytes_read
-
-        result["bytes_read"] = bytes_read(ours.path, keys[len(keys) // 2])
-    if with_memory:
-        for each in found:
-            say(f"memory: {each.peer.name}")
-            each.memory(players)
-    return {**result, "peers": {each.module: each.result() for each in found}}
-
-
-def machine() -> dict[str, str]:
-    return {"python": platform.python_version(), "platform": platform.platform(), "machine": platform.machine()}
+    each = workload(world, lambda o, at: world.world(o.peers, o.users, o.repeat, not o.no_memory, at), report.text)
+    each.add_argument("--users", type=number, default=100_000, help="players in the world; the blob shrinks with them")
+    each.add_argument("--repeat", type=number, default=5, help="rounds")
+    each.add_argument("--no-memory", action="store_true", help="do not measure peak memory")
+    add_peers(each, peers.MODULES)
+    each = workload(stream, lambda o, at: stream.stream(o.rows, o.pairs, at), stream.text)
+    each.add_argument("--rows", type=number, default=20_000_000, help="models in the list")
+    each.add_argument("--pairs", type=number, default=5_000_000, help="models in the map")
+    each = workload(scale, lambda o, at: scale.scale(o.smallest, o.largest, o.commits, at), scale.text)
+    each.add_argument("--from", dest="smallest", type=number, default=1_000, help="rows of the first file")
+    each.add_argument(
+        "--to", dest="largest", type=number, default=10_000_000, help="rows at most; each file ten times more"
+    )
+    each.add_argument("--commits", type=number, default=30, help="appends and inserts a file")
+    each = workload(update, lambda o, at: update.update(o.peers, o.users, o.commits, o.repeat, at), update.text)
+    each.add_argument("--users", type=number, default=100_000, help="players in the world")
+    each.add_argument("--commits", type=number, default=100, help="commits a round")
+    each.add_argument("--repeat", type=number, default=5, help="rounds")
+    add_peers(each, peers.UPDATING)
+    return top
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__, allow_abbrev=False)
-    parser.add_argument("workload", choices=["world"])
-    parser.add_argument("--users", type=int, default=100_000, help="players in the world; the blob shrinks with them")
-    parser.add_argument("--repeat", type=int, default=5, help="rounds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every sample there")
-    parser.add_argument("--peers", default=",".join(peers.MODULES), help="modules of benchmarks/peers, by commas")
-    parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory")
-    parser.add_argument("--dir", type=Path, help="where to put the files (default: the system's temporary directory)")
-    options = parser.parse_args(arguments)
-    modules = options.peers.split(",")
-    if unknown := set(modules).difference(peers.MODULES):
-        parser.error(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(peers.MODULES)}")
+    options = parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.dir, prefix="parcode-bench-") as directory:
-        result = world(modules, options.users, options.repeat, not options.no_memory, Path(directory))
+        result = options.run(options, Path(directory))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
-    print(report.text(result))
+    print(options.text(result))
     return 0
 
 

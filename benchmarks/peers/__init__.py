@@ -18,6 +18,7 @@ MODULES = (
     "parcode_fast",
     OURS,
 )
+UPDATING = ("lmdb_msgpack", "sqlalchemy_sqlite", "zodb_btree", OURS)  # those with `writers`
 
 
 def find(module: str) -> Peer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.worlds import World
 
@@ -20,8 +21,20 @@ class Handle(ABC):
     def update(self, key: str) -> None:
         """Adds one to that player's level and commits."""
 
+    def bytes_written(self) -> int | None:
+        """Bytes that the store itself says it wrote so far, where it counts them."""
+        return None
+
     @abstractmethod
     def close(self) -> None: ...
+
+
+class Writer(NamedTuple):
+    """One way to open a store for writing; `barriers` tells whether a commit waits until the disk has the bytes."""
+
+    name: str
+    barriers: bool
+    open: Callable[[Path], Handle]
 
 
 class Peer(ABC):
@@ -50,6 +63,10 @@ class Peer(ABC):
 
     @abstractmethod
     def open(self, path: Path, write: bool = False) -> Handle: ...
+
+    def writers(self) -> list[Writer]:
+        """How commits of one change are measured (`benchmarks/update.py`)."""
+        return []
 
 
 class WholeFile(Peer):

@@ -6,7 +6,7 @@ from typing import Any
 import lmdb
 import msgspec
 
-from benchmarks.peers.base import Handle, Peer
+from benchmarks.peers.base import Handle, Peer, Writer
 from benchmarks.peers.msgspec_msgpack import fields
 from benchmarks.worlds import Player, Settings, World
 
@@ -15,8 +15,8 @@ encode = msgspec.msgpack.Encoder(enc_hook=fields).encode
 decode = msgspec.msgpack.Decoder().decode
 
 
-def environment(path: Path, write: bool = False) -> Any:
-    return lmdb.open(str(path), subdir=False, readonly=not write, map_size=4 << 30)
+def environment(path: Path, write: bool = False, sync: bool = True) -> Any:
+    return lmdb.open(str(path), subdir=False, readonly=not write, map_size=4 << 30, sync=sync, metasync=sync)
 
 
 class Lmdb(Peer):
@@ -57,6 +57,12 @@ class Lmdb(Peer):
 
     def open(self, path: Path, write: bool = False) -> Handle:
         return LmdbHandle(environment(path, write))
+
+    def writers(self) -> list[Writer]:
+        return [
+            Writer(f"LMDB, sync={sync}", sync, lambda path, sync=sync: LmdbHandle(environment(path, True, sync)))
+            for sync in (True, False)
+        ]
 
 
 class LmdbHandle(Handle):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import parcode_orm
-from benchmarks.peers.base import Handle, Peer
+from benchmarks.peers.base import Handle, Peer, Writer
 from parcode_orm import Chunk, Model, Session, ShardedMap
 
 
@@ -64,6 +64,12 @@ class Parcode(Peer):
     def open(self, path: Path, write: bool = False) -> Handle:
         return ParcodeHandle(Session(path, read_only=not write, durability=self.durability))
 
+    def writers(self) -> list[Writer]:
+        return [
+            Writer("Parcode ORM, durability=full", True, lambda path: ParcodeHandle(Session(path))),
+            Writer("Parcode ORM, durability=fast", False, lambda path: ParcodeHandle(Session(path, durability="fast"))),
+        ]
+
 
 class ParcodeHandle(Handle):
     def __init__(self, session: Session) -> None:
@@ -76,6 +82,9 @@ class ParcodeHandle(Handle):
     def update(self, key: str) -> None:
         self.players[key].level += 1
         self.session.commit()
+
+    def bytes_written(self) -> int:
+        return self.session.stats.bytes_written
 
     def close(self) -> None:
         self.session.close()

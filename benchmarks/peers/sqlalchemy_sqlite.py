@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
+import sqlite3
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, create_engine, select
+from sqlalchemy import JSON, create_engine, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from benchmarks.peers.base import Handle, Peer
+from benchmarks.peers.base import Handle, Peer, Writer
 from benchmarks.worlds import Player, World
 
 
@@ -47,8 +50,9 @@ class PlayerRow(Base):
 
 
 class SqlHandle(Handle):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pragmas: tuple[str, ...] = ()) -> None:
         self.engine = create_engine(f"sqlite:///{path}")
+        event.listen(self.engine, "connect", lambda connection, _: run_pragmas(connection, pragmas))
         self.session = Session(self.engine)
 
     def lookup(self, key: str) -> int:
@@ -61,6 +65,39 @@ class SqlHandle(Handle):
     def close(self) -> None:
         self.session.close()
         self.engine.dispose()
+
+
+class Sqlite3Handle(Handle):
+    """The same table by SQL written by hand, a model validated from each row that is read."""
+
+    def __init__(self, path: Path, pragmas: tuple[str, ...] = ()) -> None:
+        self.connection = sqlite3.connect(path)
+        run_pragmas(self.connection, pragmas)
+        self.fields = tuple(Player.model_fields)
+        self.select = f"SELECT {', '.join(self.fields)} FROM players WHERE key = ?"
+        self.change = f"UPDATE players SET {', '.join(f'{name} = ?' for name in self.fields)} WHERE key = ?"
+
+    def player(self, key: str) -> Player:
+        values = dict(zip(self.fields, self.connection.execute(self.select, (key,)).fetchone(), strict=True))
+        return Player.model_validate({**values, "items": json.loads(values["items"])})
+
+    def lookup(self, key: str) -> int:
+        return self.player(key).level
+
+    def update(self, key: str) -> None:
+        with self.connection:
+            player = self.player(key)
+            player.level += 1
+            values = {**player.__dict__, "items": json.dumps(player.items)}
+            self.connection.execute(self.change, (*values.values(), key))
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def run_pragmas(connection: Any, pragmas: tuple[str, ...]) -> None:
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
 class SqlAlchemy(Peer):
@@ -109,6 +146,20 @@ class SqlAlchemy(Peer):
 
     def open(self, path: Path, write: bool = False) -> Handle:
         return SqlHandle(path)
+
+    def writers(self) -> list[Writer]:
+        return [
+            Writer(
+                f"{name}, {journal}, synchronous={synchronous}",
+                synchronous == "FULL",
+                lambda path, handle=handle, pragmas=(f"journal_mode={journal}", f"synchronous={synchronous}"): handle(
+                    path, pragmas
+                ),
+            )
+            for (name, handle), journal, synchronous in product(
+                (("sqlite3", Sqlite3Handle), ("SQLAlchemy + SQLite", SqlHandle)), ("DELETE", "WAL"), ("FULL", "OFF")
+            )
+        ]
 
 
 PEER = SqlAlchemy()

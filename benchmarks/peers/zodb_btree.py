@@ -8,7 +8,7 @@ import persistent
 import ZODB
 import ZODB.FileStorage
 
-from benchmarks.peers.base import Handle, Peer
+from benchmarks.peers.base import Handle, Peer, Writer
 from benchmarks.worlds import World
 
 
@@ -83,6 +83,9 @@ class Zodb(Peer):
 
     def open(self, path: Path, write: bool = False) -> Handle:
         return ZodbHandle(path, write)
+
+    def writers(self) -> list[Writer]:
+        return [Writer("ZODB, FileStorage", True, lambda path: ZodbHandle(path, write=True))]
 
 
 PEER = Zodb()

@@ -46,17 +46,22 @@ def key_hash(key: Any) -> int:
 
 
 def hash_keys(keys: Sequence[Any]) -> list[int]:
-    """`key_hash` of each of `keys`; fast where all are text, or all ints of 64 bits."""
+    """`key_hash` of each of `keys`."""
+    return list(map(xxh3_64_intdigest, canonical_keys(keys)))
+
+
+def canonical_keys(keys: Sequence[Any]) -> list[bytes]:
+    """`canonical` of each of `keys`; fast where all are text, or all ints of 64 bits."""
     types = set(map(type, keys))
     if types == {str}:
         try:
-            return list(map(xxh3_64_intdigest, map(str.encode, keys)))
+            return list(map(str.encode, keys))
         except UnicodeEncodeError:
             pass
     elif types == {int} and _MIN <= min(keys) and max(keys) <= _MAX:
-        digest, packed = xxh3_64_intdigest, _INT64
-        return [digest(packed(_INT, key)) for key in keys]
-    return list(map(key_hash, keys))
+        packed = _INT64
+        return [packed(_INT, key) for key in keys]
+    return list(map(canonical, keys))
 
 
 def canonical(key: Any) -> bytes:

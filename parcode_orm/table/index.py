@@ -7,16 +7,11 @@ shard is that shard alone.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from os import urandom
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, pairwise
 from typing import Any
 
-from xxhash import xxh3_64_intdigest
-
 from ..codec.base import Sink
-from ..codec.keys import canonical
 from ..errors import CorruptionError
 from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.layout import Encoding, Kind, Reference
@@ -35,8 +30,7 @@ def write_run(sink: Sink, hashes: Sequence[int], rows: Sequence[int]) -> Ticket:
         return _write_shard(sink, put_ints, *columns)
     import numpy as np
 
-    ids = np.arange(len(rows), dtype=np.uint64) if rows == range(len(rows)) else np.array(rows, np.uint64)
-    return write_sorted_run(sink, *sorted_run(np.array(hashes, np.uint64), ids))
+    return write_sorted_run(sink, *sorted_run(np.array(hashes, np.uint64), np.array(rows, np.uint64)))
 
 
 def sorted_run(keys: Any, rows: Any) -> tuple[Any, Any]:
@@ -47,20 +41,35 @@ def sorted_run(keys: Any, rows: Any) -> tuple[Any, Any]:
 
 def write_sorted_run(sink: Sink, keys: Any, rows: Any) -> Ticket:
     """Write a run from arrays of uint64, ordered by hash."""
+    return write_run_of(sink, len(keys), [(keys, rows)], 0)
+
+
+def write_run_of(sink: Sink, count: int, stretches: Iterable[tuple[Any, Any]], stretch_bits: int) -> Ticket:
+    """Write a run of `count` rows that come as `1 << stretch_bits` pairs of arrays (hashes, row ids).
+
+    One pair for each value of the first bits of the hash, in order, and ordered by hash; so few need to be in memory.
+    """
     import numpy as np
 
     bits = 0
-    while len(keys) > SHARD_ROWS << bits and bits < MAX_BITS:
+    while count > SHARD_ROWS << bits and bits < MAX_BITS:
         bits += 1
-    lows = ((keys >> np.uint64(32 - bits)) & np.uint64(LOW)).astype(np.uint32)
-    rests = (keys & np.uint64((1 << 32 - bits) - 1)).astype(np.uint32)
+    parts = iter(stretches)
+    joined = 1 << max(stretch_bits - bits, 0)  # stretches that make one shard
+    tickets = []
+    for first in range(0, 1 << stretch_bits, joined):
+        keys, rows = (np.concatenate(each) for each in zip(*islice(parts, joined), strict=True))
+        shards = np.arange(first << bits >> stretch_bits, (first + joined << bits >> stretch_bits) + 1, dtype=np.uint64)
+        bounds = np.searchsorted(keys >> np.uint64(64 - bits), shards).tolist() if bits else [0, len(keys)]
+        lows = ((keys >> np.uint64(32 - bits)) & np.uint64(LOW)).astype(np.uint32)
+        rests = (keys & np.uint64((1 << 32 - bits) - 1)).astype(np.uint32)
+        tickets += [_write_shard(sink, put_array, lows[a:b], rows[a:b], rests[a:b]) for a, b in pairwise(bounds)]
     if bits == 0:
-        return _write_shard(sink, put_array, lows, rows, rests)
-    bounds = np.searchsorted(keys >> np.uint64(64 - bits), np.arange((1 << bits) + 1, dtype=np.uint64)).tolist()
+        return tickets[0]
     out = sink.encoder(Kind.INDEX_RUN)
-    for a, b in pairwise(bounds):
-        out.ref(_write_shard(sink, put_array, lows[a:b], rows[a:b], rests[a:b]))
-    out.leaf(Encoding.RAW, len(keys), param=bits)
+    for ticket in tickets:
+        out.ref(ticket)
+    out.leaf(Encoding.RAW, count, param=bits)
     return sink.submit(out)
 
 
@@ -72,38 +81,6 @@ def _write_shard(sink: Sink, put: Callable[[Encoder, Any], None], lows: Any, row
     put(out, rests)
     out.close(root)
     return sink.submit(out)
-
-
-class Repeated:
-    """Finds the keys that occur twice in a stream, without keeping the keys: by 64 more bits of hash for each.
-
-    Two keys are taken for equal when all 128 bits agree: in a map of 10**9 keys the chance that any two that differ do
-    is below 10**-20, and half of the bits depend on a random seed, so that no one can choose such keys.
-    """
-
-    def __init__(self) -> None:
-        self._checks = array("Q")
-        self._seed = int.from_bytes(urandom(8))  # so that nobody can make up keys that agree
-
-    def add(self, keys: Sequence[Any]) -> None:
-        """The next keys of the stream."""
-        for key in keys:
-            value = xxh3_64_intdigest(canonical(key), self._seed)
-            if key != key:  # NaN equals nothing
-                value = (value + len(self._checks)) & (1 << 64) - 1
-            self._checks.append(value)
-
-    def earlier(self, hashes: Sequence[int]) -> list[int]:
-        """The places, in order, of keys that come again later; `hashes` are those of all keys."""
-        if len(hashes) < 4096 and len(set(hashes)) == len(hashes):
-            return []
-        import numpy as np
-
-        first, second = np.array(hashes, np.uint64), np.array(self._checks, np.uint64)
-        order = np.lexsort((second, first))  # stable: equal keys stay in the order of their places
-        first, second = first[order], second[order]
-        again = (first[1:] == first[:-1]) & (second[1:] == second[:-1])
-        return sorted(order[:-1][again].tolist())
 
 
 class Shard:

@@ -11,7 +11,7 @@ Rows are found by position, or by row id where the ids rise with the position (k
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -389,7 +389,7 @@ def _insert_piece(
     pieces[i : i + 1] = [part for part in parts if part.length]
 
 
-def without(piece: Piece, rows: list[int]) -> Iterator[Piece]:
+def without(piece: Piece, rows: Sequence[int]) -> Iterator[Piece]:
     """The parts of a piece that are left when the rows of these ids, in order, are taken out."""
     done = 0
     end = piece.first + piece.length

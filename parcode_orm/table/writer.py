@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
@@ -10,12 +9,11 @@ from typing import Any, Protocol
 from ..codec import trail
 from ..codec.base import Column
 from ..codec.bulk import gc_paused
-from ..codec.keys import hash_keys
 from ..codec.schema import short_fingerprint
 from ..errors import EncodeError
 from ..format.chunk import Buffer, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
-from .index import Repeated, write_run
+from .hashes import KeyHashes
 from .tree import NO_ID, Node, Piece, Target, build, stored_height, without
 
 TARGET_ROWS = 4096
@@ -96,29 +94,20 @@ class TableSink:
         """Write a table of key and value with a hash index. Of pairs with equal keys the last one wins."""
         if isinstance(pairs, dict):
             pairs = pairs.items()
-        twice = None if hasattr(type(pairs), "mapping") else Repeated()  # a stream may hold a key twice, a dict never
         groups = self.groups(values, keys, compression)
-        hashes = array("Q")
         pieces: list[Piece] = []
-        for batch in groups.batches(pairs):
-            try:
-                pieces.append(Piece(groups.write_batch(batch), 0, len(batch), len(hashes)))
-            except EncodeError as problem:
-                raise trail.below(problem, f"[{batch[trail.row_of(problem)][0]!r}]", 0) from None
-            found = [key for key, _ in batch]
-            hashes.extend(hash_keys(found))
-            if twice is not None:
-                twice.add(found)
-        rows: Sequence[int] = range(len(hashes))
-        next_row = len(hashes)
-        gone = twice.earlier(hashes) if twice is not None else []
+        # A stream may hold a key twice, a dict never.
+        with KeyHashes(repeated=not hasattr(type(pairs), "mapping")) as hashes:
+            for batch in groups.batches(pairs):
+                try:
+                    pieces.append(Piece(groups.write_batch(batch), 0, len(batch), len(hashes)))
+                except EncodeError as problem:
+                    raise trail.below(problem, f"[{batch[trail.row_of(problem)][0]!r}]", 0) from None
+                hashes.add([key for key, _ in batch])
+            gone, run = hashes.finish(self)
         if gone:
             pieces = [part for piece in pieces for part in without(piece, gone)]
-            dropped = set(gone)
-            rows = [row for row in rows if row not in dropped]
-            hashes = array("Q", [hashes[row] for row in rows])
-        runs = [write_run(self, hashes, rows)] if hashes else []
-        return self.table(build(self, pieces), next_row, keyed=True, runs=runs)
+        return self.table(build(self, pieces), len(hashes), keyed=True, runs=[] if run is None else [run])
 
     def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
         """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import peers, report, run
+from benchmarks import memory, peers, report, run, stream, update, world
 from benchmarks.worlds import world_data
 
 
@@ -28,12 +29,79 @@ def test_world_beside_pickle(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert list(tmp_path.iterdir()) == [file]
 
 
+def result_of(tmp_path: Path, *arguments: str) -> Any:
+    file = tmp_path / "result.json"
+    assert run.main([*arguments, "--json", str(file), "--dir", str(tmp_path)]) == 0
+    assert list(tmp_path.iterdir()) == [file]
+    return json.loads(file.read_text())
+
+
+def test_stream_in_little_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "stream", "--rows", "100000", "--pairs", "40000")
+    assert set(result["steps"]) == set(stream.STEPS) and result["size"] > 1_000_000
+    for figures in result["steps"].values():
+        assert 0 < figures["seconds"] and 0 < figures["before"] <= figures["peak"]
+    assert result["steps"]["write"]["peak"] < stream.WRITE_BYTES / 2
+    assert result["steps"]["scan list"]["peak"] < stream.SCAN_BYTES
+    assert result["steps"]["scan map"]["peak"] < stream.SCAN_BYTES
+    if memory.status("RssAnon") is not None:
+        assert all(0 < figures["RssAnon"] <= figures["peak"] for figures in result["steps"].values())
+    printed = capsys.readouterr().out
+    assert printed.count("pass  peak MB") == 2
+
+
+def test_a_child_that_fails_fails_the_run(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        memory.child("benchmarks.stream", "scan list", str(tmp_path / "missing"), "1", "1")
+
+
+def test_scale_counts_what_is_read_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "scale", "--from", "1000", "--to", "10_000", "--commits", "3")
+    assert list(result["files"]) == ["1000", "10000"]
+    for figures in result["files"].values():
+        assert all(seconds > 0 for seconds in figures.values())
+        assert figures["lookup bytes"] <= 200_000 and figures["row bytes"] <= 200_000
+        assert figures["append bytes"] <= 64_000 and figures["insert bytes"] <= 64_000
+    assert "pass  KB written by an append" in capsys.readouterr().out
+
+
+def test_updates_of_ours_are_small_and_there_afterwards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "update", "--users", "500", "--commits", "5", "--repeat", "2", "--peers", "parcode")
+    assert [store["barriers"] for store in result["stores"].values()] == [True, False]
+    for store in result["stores"].values():
+        assert len(store["samples"]) == 10 and 0 < store["counted"] <= 64_000
+    assert "pass  KB written by any commit" in capsys.readouterr().out
+
+
+def test_every_updating_peer_keeps_its_commits(tmp_path: Path) -> None:
+    for package in ("lmdb", "sqlalchemy", "ZODB"):
+        pytest.importorskip(package)
+    result = result_of(tmp_path, "update", "--users", "50", "--commits", "2", "--repeat", "1")
+    assert {store["module"] for store in result["stores"].values()} == set(peers.UPDATING)
+    assert all(store["written"] > 0 for store in result["stores"].values() if "written" in store)
+
+
+def test_a_store_that_lost_a_commit_is_not_measured(tmp_path: Path) -> None:
+    found, _ = update.contestants(["parcode"], world_data(20), tmp_path)
+    levels = {key: player["level"] for key, player in world_data(20)["players"].items()}
+    found[0].counts["player-0000003"] += 1
+    with pytest.raises(AssertionError, match="1 players"):
+        found[0].close(levels)
+    found[1].close(levels)
+
+
+@pytest.mark.parametrize("arguments", [["world", "--peers", "nobody"], ["stream", "--rows", "0"], ["nothing"]])
+def test_what_is_no_option_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        run.main(arguments)
+
+
 def test_a_missing_package_is_skipped_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def find(module: str) -> Any:
         raise ModuleNotFoundError("No module named 'lmdb'")
 
     monkeypatch.setattr(peers, "find", find)
-    found, skipped = run.contestants(["lmdb_msgpack"], {}, tmp_path)
+    found, skipped = world.contestants(["lmdb_msgpack"], {}, tmp_path)
     assert found == [] and skipped == {"lmdb_msgpack": "No module named 'lmdb'"}
 
 
