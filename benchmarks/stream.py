@@ -169,7 +169,7 @@ def text(result: dict[str, Any]) -> str:
             f"Python {result['python']}, {result['platform']}",
             "",
             *lines,
-            f"Of writing, the generator alone takes {alone} s a million models. Before: what the interpreter holds when",
+            f"Of writing, the generator takes {alone} s a million models. Before: what the interpreter holds when",
             "all is imported. Own and mapped: the most of the process's own pages, and of those of files, as sampled.",
             "",
             "Reach:",

@@ -37,8 +37,8 @@ def result_of(tmp_path: Path, *arguments: str) -> Any:
 
 
 def test_stream_in_little_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = result_of(tmp_path, "stream", "--rows", "100000", "--pairs", "40000")
-    assert set(result["steps"]) == set(stream.STEPS) and result["size"] > 1_000_000
+    result = result_of(tmp_path, "stream", "--rows", "20000", "--pairs", "8000")
+    assert set(result["steps"]) == set(stream.STEPS) and result["size"] > 500_000
     for figures in result["steps"].values():
         assert 0 < figures["seconds"] and 0 < figures["before"] <= figures["peak"]
     assert result["steps"]["write"]["peak"] < stream.WRITE_BYTES / 2
@@ -56,8 +56,8 @@ def test_a_child_that_fails_fails_the_run(tmp_path: Path) -> None:
 
 
 def test_scale_counts_what_is_read_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = result_of(tmp_path, "scale", "--from", "1000", "--to", "10_000", "--commits", "3")
-    assert list(result["files"]) == ["1000", "10000"]
+    result = result_of(tmp_path, "scale", "--from", "300", "--to", "3_000", "--commits", "3")
+    assert list(result["files"]) == ["300", "3000"]
     for figures in result["files"].values():
         assert all(seconds > 0 for seconds in figures.values())
         assert figures["lookup bytes"] <= 200_000 and figures["row bytes"] <= 200_000
