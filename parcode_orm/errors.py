@@ -22,7 +22,8 @@
     ├── StorageError             (also OSError) the system refused: what, path, errno
     │   ├── FileMissingError         (also FileNotFoundError)
     │   ├── AccessDeniedError        (also PermissionError)
-    │   └── NotAFileError            (also IsADirectoryError) a directory, or no regular file
+    │   ├── NotAFileError            (also IsADirectoryError) a directory, or no regular file
+    │   └── SyncError                waiting for the disk failed: what it holds is not known
     ├── CompressionError         (also ValueError) a compression is not known, or registered twice
     ├── MissingExtraError        (also ImportError) an optional package is needed
     ├── LockedError              another process writes: holder
@@ -68,6 +69,7 @@ __all__ = [
     "SchemaMismatchError",
     "SessionError",
     "StorageError",
+    "SyncError",
     "StreamConsumedError",
     "TruncatedError",
     "UnsupportedTypeError",
@@ -231,6 +233,10 @@ class AccessDeniedError(StorageError, PermissionError):
 
 class NotAFileError(StorageError, IsADirectoryError):
     """The path leads to a directory, or to something else that is no regular file."""
+
+
+class SyncError(StorageError):
+    """Waiting for the disk failed, so what it holds is not known: the session takes nothing more, open the file again."""
 
 
 class CompressionError(ParcodeError, ValueError):

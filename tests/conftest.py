@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Generated classes and large values are slow to draw, and no example is timed on a shared machine.
@@ -12,3 +13,20 @@ _common = settings(deadline=None, derandomize=False, print_blob=True, suppress_h
 settings.register_profile("quick", _common, max_examples=60, derandomize=True)
 settings.register_profile("thorough", _common, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--torture",
+        type=float,
+        default=0.0,
+        metavar="LENGTH",
+        help="run long versions of the tests that break things: 1 is what a release passes, 0 (the default) is quick",
+    )
+
+
+@pytest.fixture(scope="session")
+def length(request: pytest.FixtureRequest) -> float:
+    """How long a test may torture: 0 for its quick version."""
+    found: float = request.config.getoption("--torture")
+    return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
-from ..errors import ConflictError
+from ..errors import ConflictError, ParcodeError, SessionError, SyncError
 from ..format.catalog import CatalogData
 from ..storage.append import Appender
 from ..storage.files import FILES
@@ -18,6 +19,7 @@ from ..storage.writer import save_path
 
 Durability = Literal["full", "fast"]
 Build = Callable[[Pipeline], CatalogData]
+DISK_FAILED = "the disk failed in a commit, so what it holds is not known"
 
 
 class Medium:
@@ -29,7 +31,7 @@ class Medium:
         self.memory = MemoryFile() if path == NAME else None
         self.path = path
         self.compression = compression
-        self.poisoned = False  # the disk failed in a commit: nobody knows what the file holds
+        self.broken = ""  # why it takes nothing more
         self.stats = stats
         self._durability: Durability = durability
         self._options: dict[str, Any] = {"workers": workers, "compression": compression, "stats": stats}
@@ -44,24 +46,32 @@ class Medium:
         Raises:
             ConflictError: `base` is not the newest commit; nothing is written.
             LockedError, StorageError: somebody else writes; the disk is full or fails.
+            SyncError: the disk failed while it was waited for; the medium is `broken`.
+            SessionError: the commit is stored, but cannot be read back; the medium is `broken`.
         """
-        if base is not None:
-            return self._append(build, base)
-        if self.memory is not None:
-            return self.memory.create(build, **self._options)
-        return self._create(build)
+        try:
+            if base is not None:
+                return self._append(build, base)
+            if self.memory is not None:
+                return self.memory.create(build, **self._options)
+            return self._create(build)
+        except SyncError:
+            self.broken = DISK_FAILED
+            raise
 
     def _create(self, build: Build) -> Source:
         """The first commit. What somebody else commits right after it must not pass for it."""
         uuid = os.urandom(16)
         record = save_path(self.path, build, exclusive=True, uuid=uuid, durability=self._durability, **self._options)
-        source = self.newest()
+        with self._reading_back():
+            source = self.newest()
         if source.uuid != uuid:
             source.close()
             raise ConflictError(f"{self.path} was replaced as soon as it was written: open it again")
         if source.record != record:
             source.close()
-            source = Source.open(self.path, self.stats, at=record.sequence)
+            with self._reading_back():
+                source = Source.open(self.path, self.stats, at=record.sequence)
         return source
 
     def _append(self, build: Build, base: Source) -> Source:
@@ -69,11 +79,22 @@ class Medium:
         with Appender(self.path, base, durability=self._durability, files=files, **self._options) as appender:
             try:
                 appender.commit(build(appender.pipeline))
-                return appender.source(self.stats)
             except BaseException:
                 appender.abort()
-                self.poisoned = appender.poisoned
+                if appender.poisoned:
+                    self.broken = DISK_FAILED
                 raise
+            with self._reading_back():
+                return appender.source(self.stats)
+
+    @contextmanager
+    def _reading_back(self) -> Iterator[None]:
+        """What fails here fails after the commit, which is stored: a second attempt must not seem to conflict with it."""
+        try:
+            yield
+        except (ParcodeError, MemoryError) as problem:
+            self.broken = "the last commit is stored, but could not be read back"
+            raise SessionError(f"{self.path}: {self.broken} ({problem}); open the file again") from problem
 
     def discard(self) -> None:
         """The session ended: a file in memory is not needed any more."""

@@ -117,10 +117,8 @@ class Session:
             raise ReadOnlyError("this session is read-only: open the file with Session(path) to change it")
         if self._process != os.getpid():
             raise SessionError("this session was opened before this process was forked: open the file again here")
-        if medium.poisoned:
-            raise SessionError(
-                f"{medium.path}: the disk failed in a commit, so what it holds is not known; open the file again"
-            )
+        if medium.broken:
+            raise SessionError(f"{medium.path}: {medium.broken}; open the file again")
         return medium
 
     @property
@@ -209,6 +207,8 @@ class Session:
             LockedError: another process is writing.
             ConflictError: another session committed since this one opened; nothing is stored.
             StorageError: the disk is full or fails; the file stays at its last commit.
+            SyncError: the disk failed while it was waited for, so what it holds is not known; this session takes
+                nothing more.
         """
         self._work.commit(self._check_writable())
 

@@ -1,18 +1,20 @@
 """Appending commits to a file.
 
 The order is the whole of crash safety: chunks, wait for the disk, record (twice), wait for the disk. Whatever goes
-wrong before the second wait ends, the file is cut back to the record it had.
+wrong before the second wait ends, the file is cut back to the record it had. A cut is waited for, too: a record that
+came back after the next commit has begun to write over its chunks would be taken for a commit.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from ..errors import ConflictError, CorruptionError, SessionError, StorageError
+from ..errors import ConflictError, CorruptionError, SessionError, StorageError, SyncError
 from ..format import catalog as catalogs
 from ..format import commit
 from ..format.catalog import CatalogData
@@ -20,11 +22,11 @@ from ..format.chunk import Buffer
 from ..format.commit import Record
 from ..format.layout import RECORD, RECORD_ALIGN, RECORD_COPY, RecordFlag
 from ..format.superblock import Superblock
-from .files import FILES, Files, storage_error, storing
+from .files import FILES, Files, storage_error, storing, syncing
 from .lock import WriterLock
 from .mapped import Source
 from .pipeline import Pipeline
-from .recovery import Found, boot, newest
+from .recovery import Found, boot, copies, newest
 from .stats import Stats
 from .writer import Clock
 
@@ -53,7 +55,7 @@ class Appender:
         LockedError: another session is writing.
         ConflictError: the file was replaced, or has another newest commit than `source`.
         ReadOnlyError: the file has features that this version cannot write.
-        StorageError: the file cannot be opened.
+        StorageError: the file cannot be opened, or what a crash left cannot be repaired.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Appender:
         self._files = files
         self._pipeline: Pipeline | None = None
         self._position = 0
+        self._written = False  # anything behind the last commit
         self._settle = False
         self._poison: StorageError | None = None
         self.lock = WriterLock.take(self.path, timeout=timeout, files=files)
@@ -92,10 +95,12 @@ class Appender:
         """Where the chunks of the next commit go; opened when first asked for."""
         if self._pipeline is None:
             self._check()
-            if self._fast:
-                self._settle = self._needs_settling()
-                if self._settle:
-                    self._sync()
+            self._settle = self._fast and self._needs_settling()
+            if self._settle:
+                self._sync()
+            if self.record.flags & RecordFlag.WHOLE_FILE:  # its name may be as new as its content
+                with self._poisoning(), syncing(self.path):
+                    self._files.sync_directory(os.path.dirname(self.path))
             self._pipeline = Pipeline(
                 self._write,
                 self.record.file_length,
@@ -115,8 +120,8 @@ class Appender:
             released: bytes of chunks that the last commit held and this one does not.
 
         Raises:
-            StorageError: the disk is full or fails; the file is at its last commit. Where waiting for the disk failed
-                nobody knows what it holds, and this appender takes nothing more.
+            StorageError: the disk is full or fails; the file is at its last commit.
+            SyncError: waiting for the disk failed, so nobody knows what it holds; this appender takes nothing more.
         """
         self._check()
         pipeline = self.pipeline
@@ -160,6 +165,7 @@ class Appender:
             self.abort()
             raise
         self._pipeline = None
+        self._written = False
         self.record = record
         return record
 
@@ -183,15 +189,19 @@ class Appender:
             return
         pipeline.abort()
         fd = self.lock.fd
-        if fd < 0:
+        if fd < 0 or not self._written:
             return
         try:
             self._files.truncate(fd, self.record.file_length)
+            self._files.sync(fd)
+            self._written = False
         except OSError as problem:
             self._poison = self._poison or storage_error(problem, "cut", self.path)
             with suppress(OSError):  # else, at the least, no record may stay that was not acknowledged
-                record = max(self.record.file_length, pipeline.output.position - RECORD_COPY - RECORD.size)
-                self._files.write(fd, bytes(RECORD_COPY + RECORD.size), record)
+                if self._files.stat(fd).st_size > self.record.file_length:
+                    record = max(self.record.file_length, pipeline.output.position - RECORD_COPY - RECORD.size)
+                    self._files.write(fd, bytes(RECORD_COPY + RECORD.size), record)
+                    self._files.sync(fd)
 
     def close(self) -> None:
         """Drop what is not committed and release the lock."""
@@ -229,19 +239,31 @@ class Appender:
                 f"session stands on {source.record.sequence}; nothing was written. Open it again and repeat the change"
             )
         found.superblock.check_writable(self.path)
+        self._repair(record, found.superblock.uuid, size)
+        return found.superblock, record
+
+    def _repair(self, record: Record, uuid: bytes, size: int) -> None:
+        """Cut off the tail of a commit that did not end, and write a copy of the record that is damaged; not the other
+        one, which a crash could damage then."""
+        fd, files = self.lock.fd, self._files
         with storing("repair", self.path):
-            if size > record.file_length:  # the tail of a commit that did not end
+            repaired = size > record.file_length
+            if repaired:
                 files.truncate(fd, record.file_length)
             if record.flags & RecordFlag.DOUBLED:
-                both = commit.doubled(record, found.superblock.uuid)
-                if files.read(fd, len(both), record.offset) != both:
-                    files.write(fd, both, record.offset)
-                    files.sync(fd)
-        return found.superblock, record
+                good = copies(lambda count, offset: files.read(fd, count, offset), record, uuid)
+                for whole, offset in zip(good, (record.offset, record.offset + RECORD_COPY), strict=True):
+                    if not whole:
+                        files.write(fd, commit.pack(record, uuid), offset)
+                        repaired = True
+        if repaired:
+            self._sync()
 
     def _needs_settling(self) -> bool:
         last = self.record
-        return bool(last.flags & RecordFlag.FAST) and (last.boot != boot() or last.sequence % SETTLE_EVERY == 0)
+        if last.flags & RecordFlag.FAST:
+            return last.boot != boot() or last.sequence % SETTLE_EVERY == 0
+        return bool(last.flags & RecordFlag.WHOLE_FILE)  # which has no hash to tell whether all of it is there
 
     def _flags(self) -> int:
         flags = int(RecordFlag.DOUBLED)
@@ -252,13 +274,19 @@ class Appender:
         return flags
 
     def _write(self, data: Buffer) -> None:
+        self._written = True
         with storing("write", self.path):
             self._files.write(self.lock.fd, data, self._position)
         self._position += memoryview(data).nbytes
 
     def _sync(self) -> None:
-        try:
+        with self._poisoning(), syncing(self.path):
             self._files.sync(self.lock.fd)
-        except OSError as problem:
-            self._poison = storage_error(problem, "wait for the disk", self.path)
-            raise self._poison from problem
+
+    @contextmanager
+    def _poisoning(self) -> Iterator[None]:
+        try:
+            yield
+        except SyncError as problem:
+            self._poison = problem
+            raise

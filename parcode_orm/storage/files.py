@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import AccessDeniedError, FileMissingError, NotAFileError, StorageError
+from ..errors import AccessDeniedError, FileMissingError, NotAFileError, StorageError, SyncError
 from ..format.chunk import Buffer
 
 CLOEXEC = getattr(os, "O_CLOEXEC", 0)
@@ -43,6 +43,16 @@ def storing(doing: str, path: str = "") -> Iterator[None]:
         raise
     except OSError as problem:
         raise storage_error(problem, doing, path) from problem
+
+
+@contextmanager
+def syncing(path: str) -> Iterator[None]:
+    """Turn an `OSError` in the block into a `SyncError`."""
+    try:
+        yield
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise SyncError(problem.errno or errno.EIO, f"cannot wait for the disk: {reason}", path or None) from problem
 
 
 def check_regular(status: os.stat_result, path: str) -> None:

@@ -39,6 +39,9 @@ class MemoryFile(Files):
     def sync(self, fd: int) -> None:
         """There is nothing to wait for."""
 
+    def sync_directory(self, path: str) -> None:
+        """It has no name."""
+
     def create(self, build: Build, stats: Stats, **options: Any) -> Source:
         """Write the file's first commit and return it, mapped; where that fails the file is empty again."""
         position = 0
@@ -51,11 +54,11 @@ class MemoryFile(Files):
 
         try:
             write_whole(write, build, stats=stats, **options)
+            with io.FileIO(os.dup(self.fd)) as file:
+                return Source.open(file, stats)
         except BaseException:
             self.truncate(self.fd, 0)
             raise
-        with io.FileIO(os.dup(self.fd)) as file:
-            return Source.open(file, stats)
 
 
 def _nameless() -> int:

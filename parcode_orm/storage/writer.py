@@ -15,7 +15,7 @@ from ..format.catalog import CatalogData
 from ..format.chunk import Buffer
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, RECORD, SUPERBLOCK, RecordFlag
-from .files import FILES, Files, check_regular, storage_error, storing
+from .files import FILES, Files, check_regular, storage_error, storing, syncing
 from .lock import WriterLock
 from .pipeline import Pipeline
 from .stats import Stats
@@ -123,7 +123,8 @@ def save_path(
     Args:
         path: the file to write or replace.
         build: as for `write_whole`, with the arguments that are not named here.
-        durability: `"full"` waits until file and name are on the disk, `"fast"` does not.
+        durability: `"full"` waits until file and name are on the disk. `"fast"` waits for neither where there is no
+            file yet, and for the content where one is replaced: else a crash could leave neither of them.
         exclusive: raise `ConflictError` where the path exists by the time the file is complete.
         lock: the caller's own, where it holds it; else it is taken while an existing file is replaced.
         files: the file system.
@@ -131,6 +132,8 @@ def save_path(
     Raises:
         LockedError: another session writes to the file.
         StorageError: the disk is full, the directory is missing or not writable, the path is no file.
+        SyncError: waiting for the disk failed. If it was for the directory, the new file is there, and may be gone
+            after a crash.
     """
     target = os.path.realpath(os.fspath(path))
     own: WriterLock | None = None
@@ -160,15 +163,16 @@ def save_path(
             compression=compression,
             stats=stats,
         )
-        with storing("write", target):
-            if durability == "full":
+        if durability == "full" or mode is not None:
+            with syncing(target):
                 files.sync(fd)
+        with storing("write", target):
             closing, fd = fd, -1
             files.close(closing)
         _publish(temporary, target, exclusive, files)
         temporary = ""
         if durability == "full":
-            with storing("write", target):
+            with syncing(target):
                 files.sync_directory(os.path.dirname(target))
         return record
     finally:
@@ -216,13 +220,35 @@ def _publish(temporary: str, target: str, exclusive: bool, files: Files) -> None
         return
     try:
         files.link(temporary, target)
-    except FileExistsError:
-        raise ConflictError(f"{target} was created by somebody else in between; nothing was written") from None
     except OSError as problem:
-        if os.path.lexists(target):
-            raise ConflictError(f"{target} was created by somebody else in between; nothing was written") from problem
-        with storing("write", target):  # a file system without hard links
-            files.rename(temporary, target)
+        if isinstance(problem, FileExistsError) or os.path.lexists(target):
+            raise _taken(target) from problem
+        _claim_and_rename(temporary, target, files)
         return
-    with storing("write", target):
+    with suppress(OSError):  # the file is there, whatever becomes of its other name
         files.remove(temporary)
+
+
+def _claim_and_rename(temporary: str, target: str, files: Files) -> None:
+    """Publish where the file system has no hard links: an empty file takes the name, and is replaced under its lock."""
+    try:
+        with storing("write", target):
+            files.close(files.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    except FileExistsError as problem:
+        raise _taken(target) from problem
+    lock = WriterLock.take(target, files=files)
+    try:
+        with storing("write", target):
+            if files.stat(lock.fd).st_size:
+                raise _taken(target)
+            try:
+                files.rename(temporary, target)
+            except OSError:
+                files.remove(target)
+                raise
+    finally:
+        lock.release()
+
+
+def _taken(target: str) -> ConflictError:
+    return ConflictError(f"{target} was created by somebody else in between; nothing was written")

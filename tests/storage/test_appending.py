@@ -235,10 +235,10 @@ def test_fast_writes_no_barrier_but_settles_now_and_then(path: Path) -> None:
         for _ in range(130):
             appender.pipeline.submit(leaf(appender.pipeline, bytes(10)))
             appender.commit(CatalogData())
-    assert syncs == 2
+    assert syncs == 3  # the first, as the file may have been written without waiting, and two of 64
     with Appender(path, Source.open(path), files=Counting()) as appender:
         appender.commit(CatalogData())
-    assert syncs == 4
+    assert syncs == 5
 
 
 def test_lock_names_its_holder(path: Path) -> None:
