@@ -231,11 +231,12 @@ def _publish(temporary: str, target: str, exclusive: bool, files: Files) -> None
 
 def _claim_and_rename(temporary: str, target: str, files: Files) -> None:
     """Publish where the file system has no hard links: an empty file takes the name, and is replaced under its lock."""
-    try:
-        with storing("write", target):
-            files.close(files.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-    except FileExistsError as problem:
-        raise _taken(target) from problem
+    with storing("write", target):
+        try:
+            claim = files.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError as problem:
+            raise _taken(target) from problem
+        files.close(claim)
     lock = WriterLock.take(target, files=files)
     try:
         with storing("write", target):

@@ -227,9 +227,10 @@ class Survey:
         self._known: dict[tuple[bytes | None, int], int] = {}
         self._allowed: dict[tuple[int, int], set[int]] = {}
 
-    def run(self) -> Survey:
+    def run(self, step: Literal[1, -1] = 1) -> Survey:
+        """Visit all points, from the first or from the last."""
         log = self.story.disk.log
-        for point in range(len(log) + 1):
+        for point in range(len(log) + 1)[::step]:
             self.at(point)
         self.counts["points"] = len(log) + 1
         self.counts["contents"] = len(self._known)
