@@ -236,7 +236,7 @@ class NotAFileError(StorageError, IsADirectoryError):
 
 
 class SyncError(StorageError):
-    """Waiting for the disk failed, so what it holds is not known: the session takes nothing more; open the file anew."""
+    """Waiting for the disk failed, so what it holds is not known: the session takes nothing more. Open it again."""
 
 
 class CompressionError(ParcodeError, ValueError):

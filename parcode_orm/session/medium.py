@@ -89,7 +89,7 @@ class Medium:
 
     @contextmanager
     def _reading_back(self) -> Iterator[None]:
-        """What fails here fails after the commit, which is stored: another attempt must not seem to conflict with it."""
+        """What fails here fails after the commit, which is stored: another attempt must not seem to conflict."""
         try:
             yield
         except (ParcodeError, MemoryError) as problem:

@@ -51,7 +51,7 @@ def test_every_point_of_what_follows_a_crash(durability: Durability, tmp_path: P
     for generation in range(2):
         rng.shuffle(seeds)
         found: list[Seed] = []
-        for number, seed in enumerate(seeds[: 4 + round(400 * length)]):
+        for number, seed in enumerate(seeds[: 3 + round(60 * length)]):
             following = follow(
                 tmp_path / "b.par", "fast" if number % 3 == 2 else "full", seed, 102 + 4 * generation, rng
             )
