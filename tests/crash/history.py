@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -125,6 +125,31 @@ class Story:
 
         self.attempt(number, commit)
 
+    def kill(self, number: int, after: int) -> None:
+        """End in the middle of a commit. Where it is seen nevertheless, it counts as done, and was not waited for."""
+        plain = self.world.model_copy(deep=True)
+        change(plain, number)
+        self.expected[number] = plain.model_dump()
+        self.disk.say("begin", number)
+        left = after
+
+        def dead(call: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+
+        self.disk.fail = dead
+        with suppress(Killed), self.open() as session:
+            change(session.root(World), number)
+            session.commit()
+        self.disk.fail = lambda call: None
+        with self.open() as session:
+            seen = session.root(World).n == number
+        if seen:
+            self.world = plain
+        self.disk.say("done" if seen else "failed", number)
+
     def save(self, number: int) -> None:
         self.attempt(number, lambda plain: save(self.path, plain, durability=self.durability, workers=0))
 
@@ -137,6 +162,24 @@ class Story:
         with pytest.raises(ParcodeError):
             session.commit()
         session.rollback()
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def killed_history(path: Path, durability: Durability, after: int) -> Story:
+    """A process ends in the middle of a commit, after so many calls; another one goes on before power fails."""
+    story = Story(path, durability)
+    with installed(story.disk):
+        with story.open() as session:
+            story.create(session, 1)
+            story.append(session, 2)
+        story.kill(3, after)
+        with story.open() as session:
+            story.append(session, 4)
+            story.append(session, 5)
+    return story
 
 
 def full_history(path: Path, deaf: Deaf | None = None) -> Story:

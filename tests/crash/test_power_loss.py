@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from parcode_orm.storage import recovery
 
 from .disk import SECTORS, Deaf, Op, cuts, image, installed, part
-from .history import Boot, Durability, Seed, Story, Survey, World, boots, fast_history, full_history
+from .history import Boot, Durability, Seed, Story, Survey, World, boots, fast_history, full_history, killed_history
 
 HISTORIES: dict[Durability, Callable[..., Story]] = {"full": full_history, "fast": fast_history}
 SORTS = {"kept", "dropped", "reordered", "garbage", "killed", "no name"}
@@ -61,6 +61,19 @@ def test_every_point_of_what_follows_a_crash(durability: Durability, tmp_path: P
         seeds = found
     print(durability, dict(counts))
     assert {"kept", "dropped", "reordered", "garbage", "killed"} <= set(counts)
+
+
+@pytest.mark.parametrize("durability", HISTORIES)
+def test_a_killed_process_and_then_a_power_loss(durability: Durability, tmp_path: Path, length: float) -> None:
+    """What a killed process left is seen, and built upon, and was never waited for."""
+    seen: Counter[bool] = Counter()
+    for after in range(8):
+        path = tmp_path / f"{after}.par"
+        story = killed_history(path, durability, after)
+        seen[any(op.kind == "done" and op.offset == 3 for op in story.disk.log)] += 1
+        counts = Survey(story, random.Random(after), round(10 * length)).run().counts
+    print(durability, dict(counts), dict(seen))
+    assert seen[True] >= 2 and seen[False] >= 2
 
 
 def follow(path: Path, durability: Durability, seed: Seed, number: int, rng: random.Random) -> Survey:
