@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from parcode_orm.errors import DetachedError
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
 from parcode_orm.lazy.state import (
     MISSING,
@@ -50,7 +51,19 @@ class LazyBase(LazyModel):
     def model_construct(cls, *args: Any, **kwargs: Any) -> Any:
         return cls._p_model_.model_construct(*args, **kwargs)
 
-    __dict__ = property(read_dict, write_dict)
+    @property
+    def __dict__(self) -> dict[str, Any]:
+        """All fields; the very dictionary, which may be changed."""
+        try:
+            touch(self)
+        except DetachedError:  # after a rollback: what was decoded may still be looked at
+            pass
+        return read_dict(self)
+
+    @__dict__.setter
+    def __dict__(self, values: dict[str, Any]) -> None:
+        write_dict(self, values)
+        touch(self)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type[Any]:
@@ -82,6 +95,13 @@ class LazyBase(LazyModel):
         touch(self)
         fields_set: set[str] = getattr(self, "__pydantic_fields_set__")  # noqa: B009  # a slot of the model's
         return fields_set
+
+    @property
+    def model_extra(self) -> dict[str, Any] | None:
+        """As on the plain model: the very dictionary, which may be changed."""
+        touch(self)
+        extra: dict[str, Any] | None = getattr(self, "__pydantic_extra__")  # noqa: B009  # a slot of the model's
+        return extra
 
     def _p_fields_to_store_(self) -> dict[str, Any]:
         """The fields in order, for the codec: large values that nobody has read are left unread."""

@@ -98,11 +98,11 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
     elif isinstance(value, BaseModel):
         return _copy_model(value, memo)
     elif cls is list:
-        memo[id(value)] = new = []
+        new = _noted(value, [], memo)
         new.extend(_copy(item, memo) for item in value)
         return new
     elif cls is dict:
-        memo[id(value)] = new = {}
+        new = _noted(value, {}, memo)
         new.update((_copy(k, memo), _copy(v, memo)) for k, v in value.items())
         return new
     elif cls in (tuple, set, frozenset):
@@ -111,15 +111,18 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
         new = cls._make(_copy(item, memo) for item in value)
     else:
         return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
+    return _noted(value, new, memo)
+
+
+def _noted(value: Any, new: Any, memo: dict[int, Any]) -> Any:
+    """`new`, which is noted as the copy of `value`, be that a list that lives for this call alone."""
     memo[id(value)] = new
     memo.setdefault(id(memo), []).append(value)  # an object freed too early would lend its id to another
     return new
 
 
 def _copy_model(obj: Any, memo: dict[int, Any]) -> Any:
-    new = object.__new__(obj.__class__)
-    memo[id(obj)] = new
-    memo.setdefault(id(memo), []).append(obj)
+    new = _noted(obj, object.__new__(obj.__class__), memo)
     _set_dict(new, {name: _copy(item, memo) for name, item in obj.__dict__.items()})
     _set_fields_set(new, set(obj.__pydantic_fields_set__))
     extra, private = obj.__pydantic_extra__, obj.__pydantic_private__

@@ -19,7 +19,7 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import SpanRows, TableRows
 from ..lazy.state import WithoutFields
 from ..table.table import Table
-from .tracking import proxy_changed, row_changed
+from .tracking import hold_live, proxy_changed, row_changed
 
 _ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
 _SLOTS = {
@@ -54,6 +54,7 @@ def _release(value: Any) -> None:
 
 
 def _release_table(table: Table) -> None:
+    hold_live(table, moved=True)
     in_use: dict[int, set[int]] = {}
     for piece in table.tree.loaded():
         if not isinstance(piece.ref, Reference):
@@ -98,7 +99,8 @@ def _is_ours(container: Any, key: Any) -> bool:
 
 def _handed(rows: Any) -> bool:
     if isinstance(rows, TableRows):
-        return rows.table.tree.root.ref is None or any(rows.table.held.values())
+        table = rows.table  # a row that handed out nothing is known to its view alone, and reached through this table
+        return table.tree.root.ref is None or not all(group.idle for group in table.groups.values())
     return rows.changed is not None or bool(rows.handed)
 
 
@@ -110,7 +112,9 @@ def _is_proxy_ours(proxy: Any) -> bool:
             value = [slot.__get__(proxy)]
         except AttributeError:  # never asked for
             continue
-        if value[0] and (type(value[0]) is dict or _references(value, 0) > _OURS + 1):
+        if value[0] is not None and (_references(value, 0) > _OURS + 1 or (value[0] and type(value[0]) is dict)):
             return False
     fields = decoded(proxy)
+    if _references([fields], 0) > _OURS + 2:  # the proxy's, the list's, and the name's here
+        return False
     return all(_is_ours(fields, name) for name in list(fields))

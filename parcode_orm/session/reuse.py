@@ -16,7 +16,7 @@ from ..storage.mapped import Source
 from ..table.store import store
 from ..table.writer import Reuse, TableSink
 from .space import file_of
-from .tracking import row_changed
+from .tracking import hold_live, row_changed
 
 
 def reuse_from(source: Source) -> Reuse:
@@ -40,6 +40,9 @@ def reuse_from(source: Source) -> Reuse:
             fits = table.fingerprint == short_fingerprint(shape.key, shape.value)
         else:
             fits = isinstance(shape, ListColumn) and table.fingerprint == short_fingerprint(shape.item)
-        return store(sink, table, column.compression, row_changed) if fits else None
+        if not fits:
+            return None
+        hold_live(table)
+        return store(sink, table, column.compression, row_changed)
 
     return reuse

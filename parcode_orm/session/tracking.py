@@ -123,6 +123,7 @@ def collection_changed(value: LazyList[Any] | LazyMap[Any, Any]) -> bool:
     """Whether a lazy collection, or a row it handed out, changed."""
     rows = value.rows
     if isinstance(rows, TableRows):
+        hold_live(rows.table)
         return is_changed(rows.table, row_changed)
     assert isinstance(rows, SpanRows)
     if rows.changed is not None:
@@ -135,3 +136,40 @@ def row_changed(table: Table, piece: Piece, row: int, value: Any) -> bool:
     if is_proxy(value):
         return proxy_changed(value)
     return _differ(table.items, value, table.group(piece).items, row)
+
+
+def hold_live(table: Table, *, moved: bool = False) -> None:
+    """Hold proxies that their views alone know, and that the table must ask whether they changed.
+
+    Those are proxies that are another row as well, where their changes are noted, and, but for `moved`, those that were
+    changed past every hook (`object.__setattr__`). What is not held is as it was stored, or nobody's.
+    """
+    for offset, group in list(table.groups.items()):
+        live = getattr(group.items, "live", None)
+        if not live or table.held.get(offset) is not group.held:  # a read-only session holds nothing
+            continue
+        for row, known in list(live.items()):
+            proxy = known()
+            if proxy is None or row in group.held:
+                continue
+            if _is_elsewhere(proxy, group.items, row) or not (moved or _is_as_read(proxy, group.items, row)):
+                group.held[row] = proxy
+
+
+def _is_elsewhere(proxy: Any, view: Any, row: int) -> bool:
+    here = proxy_state(proxy) if is_proxy(proxy) else (None, 0)
+    return here[0] is not view or here[1] != row
+
+
+def _is_as_read(proxy: Any, view: Any, row: int) -> bool:
+    """Whether the fields of a proxy that has handed out nothing mutable are those of its row."""
+    for name, value in decoded(proxy).items():
+        getter = view.getters.get(name)
+        if getter is None or type(value) not in _ATOMIC:
+            if isinstance(value, float) and getter is not None and repr(value) == repr(getter(row)):
+                continue
+            return False
+        stored = getter(row)
+        if type(stored) is not type(value) or stored != value:
+            return False
+    return True
