@@ -7,6 +7,7 @@ it takes depends on the values alone, so the same values give the same bytes. `v
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ..errors import CorruptionError
@@ -108,16 +109,19 @@ class Space(Protocol):
     def proxy(self, view: Any, row: int) -> Any:
         """The proxy of row `row` of a struct view; the same object each time while it lives."""
 
-    def lazy_list(self, items: View, start: int, stop: int) -> Any:
-        """A lazy list over the items `start` to `stop`."""
+    def check_change(self, what: str) -> None:
+        """Raise `ReadOnlyError` or `DetachedError` where a change of `what` ("this list") could not be stored."""
 
-    def lazy_map(self, keys: View, values: View, start: int, stop: int) -> Any:
+    def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
+        """A lazy list, value of the marked field `column`, over the items `start` to `stop`."""
+
+    def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int) -> Any:
         """A lazy map over the keys and values `start` to `stop`."""
 
-    def lazy_list_table(self, ref: Reference, items: Column) -> Any:
+    def lazy_list_table(self, column: Any, ref: Reference) -> Any:
         """A lazy list over a table."""
 
-    def lazy_map_table(self, ref: Reference, keys: Column, values: Column) -> Any:
+    def lazy_map_table(self, column: Any, ref: Reference) -> Any:
         """A lazy map over a table."""
 
     def read_list_table(self, ref: Reference, items: Column) -> list[Any]:
@@ -128,6 +132,12 @@ class Space(Protocol):
 
     def blob(self, ref: Reference) -> BlobContent:
         """The blob at `ref`, of which nothing is read yet."""
+
+    def spill(self) -> AbstractContextManager[Any]:
+        """A table sink for rows on their way: what it took can be read through this space when the block has ended."""
+
+    def share(self, other: Space) -> None:
+        """Read what was spilled in `other`, an earlier space of the session, through this one as well."""
 
 
 Getter = Callable[[int], Any]

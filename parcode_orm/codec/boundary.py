@@ -19,7 +19,7 @@ from .boundary_view import ExternalView, ReferenceView, Unread
 from .containers import ListColumn, MapColumn
 from .physical import Physical
 from .scalars import BoolColumn, FloatColumn, IntColumn
-from .stream import is_stream
+from .stream import ItemSpec, is_stream
 from .struct import StructColumn
 from .tuples import TupleColumn
 from .wrappers import OptionalColumn
@@ -45,14 +45,17 @@ SCRATCH = _Scratch()
 
 
 class ChunkColumn(Physical):
-    """A field marked `Chunk` or `ShardedMap` (`kind` "chunk" or "map")."""
+    """A field marked `Chunk` or `ShardedMap` (`kind` "chunk" or "map"); `items` validates what its collections hold."""
 
-    __slots__ = ("inner", "compression", "is_list", "is_map", "kind", "shape")
+    __slots__ = ("inner", "compression", "is_list", "is_map", "items", "kind", "shape")
     encodings = frozenset({Encoding.REFERENCE, Encoding.EXTERNAL})
     lazy = True
 
-    def __init__(self, inner: Column, compression: str | None = None, kind: str = "chunk") -> None:
+    def __init__(
+        self, inner: Column, compression: str | None = None, kind: str = "chunk", items: ItemSpec | None = None
+    ) -> None:
         self.inner = inner
+        self.items = items
         self.compression = compression
         self.kind = kind
         shape = inner

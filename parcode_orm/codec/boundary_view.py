@@ -105,9 +105,9 @@ class ReferenceView(View):
             return None
         view, at = place
         if isinstance(view, ListView):
-            return self.space.lazy_list(view.items, *view.bounds(at))
+            return self.space.lazy_list(column, view.items, *view.bounds(at))
         if isinstance(view, MapView):
-            return self.space.lazy_map(view.keys, view.values, *view.bounds(at))
+            return self.space.lazy_map(column, view.keys, view.values, *view.bounds(at))
         return view.get(at)
 
     def read(self, start: int, stop: int) -> list[Any]:
@@ -161,11 +161,9 @@ class ExternalView(View):
         ref = self.reference(row)
         column, space, shape = self.column, self.space, self.column.shape
         if ref.kind in (Kind.TABLE, Kind.ROW_GROUP) and column.is_list and isinstance(shape, ListColumn):
-            item = shape.item
-            return space.lazy_list_table(ref, item) if lazy else space.read_list_table(ref, item)
+            return space.lazy_list_table(column, ref) if lazy else space.read_list_table(ref, shape.item)
         if ref.kind == Kind.TABLE and column.is_map and isinstance(shape, MapColumn):
-            key, value = shape.key, shape.value
-            return space.lazy_map_table(ref, key, value) if lazy else space.read_map_table(ref, key, value)
+            return space.lazy_map_table(column, ref) if lazy else space.read_map_table(ref, shape.key, shape.value)
         if ref.kind == Kind.BLOB:
             return self._blob(ref, writable=not lazy or self.space.writable)
         raise self.chunk.error(self.at, f"a chunk of kind {ref.kind} as the value of a {type(shape).__name__}")

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal
 
-from pydantic import ImportString
+from pydantic import ConfigDict, ImportString
 from pydantic._internal._validators import get_defaultdict_default_default_factory
 from pydantic.errors import PydanticSchemaGenerationError
 
 from . import convert, named
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
-from .marks import Mark, find_mark
+from .marks import Mark, find_mark, item_spec
 from .packed import PackedColumn
 from .plans import is_struct_class, model_column, struct_for
 from .registry import register, register_parts
@@ -50,8 +50,17 @@ IN_MEMORY = (type, memoryview, ImportString)
 _ASIDE = "; store what it is made from, leave it out with PrivateAttr(), or compute it with a property"
 
 
-def column_for(annotation: Any, owner: str, field: str, metadata: Iterable[Any] = (), **options: Any) -> Column:
+def column_for(
+    annotation: Any,
+    owner: str,
+    field: str,
+    metadata: Iterable[Any] = (),
+    config: ConfigDict | None = None,
+    **options: Any,
+) -> Column:
     """The column of a field: `annotation` and `metadata` as in its `FieldInfo`, `owner` the class's name.
+
+    What a lazy collection takes into a marked field is validated under the class's `config`.
 
     Raises:
         UnsupportedTypeError: its values cannot be stored.
@@ -64,7 +73,7 @@ def column_for(annotation: Any, owner: str, field: str, metadata: Iterable[Any] 
         return column
     from .boundary import ChunkColumn
 
-    return ChunkColumn(column, mark.compression, mark.kind)
+    return ChunkColumn(column, mark.compression, mark.kind, item_spec(owner, field, annotation, config or {}))
 
 
 def with_metadata(tp: Any, metadata: list[Any], scope: Scope) -> Column:

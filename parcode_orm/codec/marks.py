@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar, Union
 
-from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 from pydantic_core import core_schema as cs
 from typing_extensions import is_typeddict
@@ -23,7 +23,7 @@ from parcode_orm.codec.stream import ItemSpec, Stream
 from parcode_orm.codec.typeforms import spelled
 from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError
 
-__all__ = ["Mark", "building", "find_mark", "is_lazy_collection", "marks_last"]
+__all__ = ["Mark", "building", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
 
 _LISTS = (list, Sequence, MutableSequence)
 _MAPS = (dict, Mapping, MutableMapping)
@@ -77,9 +77,7 @@ class Mark:
             )
         if collection is None and not _may_be_lazy(source):
             return schema
-        spec = None
-        if collection is not None:
-            spec = ItemSpec(owner.__name__, field, collection[0], collection[1], owner.model_config)
+        spec = item_spec(owner.__name__, field, source, owner.model_config)
         # JSON never holds lazies nor iterators, and a wrap validator would hand its inner schema Python values in
         # place of JSON ones, which strict mode and `val_json_bytes` tell apart.
         python = cs.no_info_wrap_validator_function(partial(_validate, spec), schema)
@@ -126,6 +124,12 @@ def marks_last(cls: type[BaseModel]) -> None:
 def find_mark(metadata: Sequence[Any]) -> Mark | None:
     """The mark in a field's metadata: the last one, as a default's comes after those of an inherited `Annotated`."""
     return next((item for item in reversed(metadata) if isinstance(item, Mark)), None)
+
+
+def item_spec(owner: str, field: str, annotation: Any, config: ConfigDict) -> ItemSpec | None:
+    """What the items of a marked field are; None where its values are no collection, or none of one kind."""
+    collection = _collection(annotation)
+    return None if collection is None else ItemSpec(owner, field, *collection, config)
 
 
 def _validate(spec: ItemSpec | None, value: Any, handler: cs.ValidatorFunctionWrapHandler) -> Any:

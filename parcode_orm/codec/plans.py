@@ -216,7 +216,7 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
     options = {"enum_values": bool(cls.model_config.get("use_enum_values")), "names": parent}
     fields = getattr(cls, "__pydantic_fields__", {})
     column.fields = [
-        (name, column_for(info.annotation, cls.__name__, name, info.metadata, **options))
+        (name, column_for(info.annotation, cls.__name__, name, info.metadata, cls.model_config, **options))
         for name, info in fields.items()
     ]
     plan.privates = _privates(cls, options)

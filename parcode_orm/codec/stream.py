@@ -1,8 +1,8 @@
-"""`Stream`: an iterator given to a stored field. Items are validated one by one, as they are written."""
+"""Items of marked fields, validated: of `Stream`s, iterators given to a field, and of what lazy collections take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal, NoReturn
 
@@ -14,8 +14,11 @@ from parcode_orm.errors import StreamConsumedError
 __all__ = ["ItemSpec", "Stream", "is_stream"]
 
 
+Location = tuple[int | str, ...]
+
+
 class ItemSpec:
-    """What the items of a field's stream are: `kind` "list" (one type in `args`) or "map" (key and value types)."""
+    """What the items of a marked field are: `kind` "list" (one type in `args`) or "map" (key and value types)."""
 
     def __init__(
         self, model: str, field: str, kind: Literal["list", "map"], args: tuple[Any, ...], config: ConfigDict
@@ -27,10 +30,34 @@ class ItemSpec:
         self.config = config
 
     @cached_property
-    def adapter(self) -> TypeAdapter[tuple[Any, ...]]:
-        """Validates a tuple: of one item, or of key and value. (A bare item model would refuse the field's config.)"""
+    def validate(self) -> Callable[[Sequence[Any]], list[Any]]:
+        """Validates a list of items, or of (key, value) tuples. (A bare item model would refuse the field's config.)"""
         config = ConfigDict(**{k: v for k, v in self.config.items() if k in _ITEM_CONFIG})  # type: ignore[typeddict-item]
-        return TypeAdapter(tuple[self.args], config=config)  # type: ignore[name-defined]
+        item = self.args[0] if self.kind == "list" else tuple[self.args]  # type: ignore[name-defined]
+        adapter = TypeAdapter[list[Any]](list[item], config=config)  # type: ignore[valid-type]
+        return adapter.validator.validate_python
+
+    def items(self, values: list[Any], places: Sequence[int]) -> list[Any]:
+        """`values` as a list would hold them at the positions `places`.
+
+        Raises:
+            ValidationError: at (field, position, ...).
+        """
+        try:
+            return self.validate(values)
+        except ValidationError as error:
+            raise _located(error, self, lambda at: (places[at[0]], *at[1:])) from None
+
+    def pairs(self, pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+        """`pairs` of key and value as a dictionary would hold them.
+
+        Raises:
+            ValidationError: at (field, key, ...), of a key itself at (field, key, "[key]", ...), as Pydantic does.
+        """
+        try:
+            return self.validate(pairs)
+        except ValidationError as error:
+            raise _located(error, self, lambda at: _in_map(pairs[at[0]][0], at)) from None
 
 
 # The part of a model's configuration that reaches into the types of its fields.
@@ -76,15 +103,13 @@ class Stream:
 
     def _items(self) -> Iterator[Any]:
         spec = self._spec
-        validate = spec.adapter.validate_python
+        validate = spec.validate
         pairs = spec.kind == "map"
         for number, item in enumerate(self._source):
-            given = (tuple(item) if isinstance(item, list) else item) if pairs else (item,)
             try:
-                value = validate(given)
+                yield validate([tuple(item) if pairs and isinstance(item, list) else item])[0]
             except ValidationError as error:
-                raise _at_item(error, spec, number) from None
-            yield value if pairs else value[0]
+                raise _located(error, spec, lambda at, number=number: (number, *at[1:])) from None  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<Stream for {self._spec.model}.{self._spec.field}{', read' if self._started else ''}>"
@@ -101,15 +126,19 @@ def is_stream(cls: type) -> bool:
     return cls is Stream or hasattr(cls, "__next__")
 
 
-def _at_item(error: ValidationError, spec: ItemSpec, number: int) -> ValidationError:
-    """The same error as the whole field would give: with the model's title, at (field, item number, ...)."""
+def _in_map(key: Any, at: Any) -> Location:
+    label = key if isinstance(key, int | str) else repr(key)
+    return (label, "[key]", *at[2:]) if at[1:2] == (0,) else (label, *at[2:])
+
+
+def _located(error: ValidationError, spec: ItemSpec, place: Callable[[Any], Location]) -> ValidationError:
+    """The same error as the whole field would give: with the model's title, `place` under the field's name."""
     lines = []
     for line in error.errors(include_url=False):
         context = line.get("ctx", {})
         kind: str | PydanticCustomError = line["type"]
         try:
-            inner = line["loc"] if spec.kind == "map" else line["loc"][1:]
-            details = InitErrorDetails(type=kind, loc=(spec.field, number, *inner), input=line["input"])
+            details = InitErrorDetails(type=kind, loc=(spec.field, *place(line["loc"])), input=line["input"])
             if context:
                 details["ctx"] = context
             ValidationError.from_exception_data(spec.model, [details])

@@ -194,6 +194,12 @@ class Chunk:
         start = CHUNK_HEADER.size + len(self.refs) * REFERENCE.size
         return self._data[start : start + len(self.nodes) * NODE.size]
 
+    @property
+    def body(self) -> memoryview:
+        """All that follows the head."""
+        start = CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.nodes) * NODE.size
+        return self._data[start:]
+
     def error(self, index: int, message: str) -> CorruptionError:
         """A `CorruptionError` that names this chunk and its node `index`."""
         return self._bad(f"node {index}: {message}")
@@ -268,3 +274,24 @@ class Chunk:
             raise self.error(
                 index, f"buffer does not decompress: {str(problem) or type(problem).__name__}"
             ) from problem
+
+
+class Copy(Encoder):
+    """A chunk of another file, to be written as it stands there; only its references are others."""
+
+    __slots__ = ("chunk",)
+
+    def __init__(self, chunk: Chunk, refs: list[Ticket | Reference]) -> None:
+        super().__init__(Kind(chunk.kind), None, None, chunk.fingerprint)
+        self.chunk = chunk
+        self.refs = refs
+        self.entries = [[]] * len(chunk.nodes)  # so many there will be
+
+    @property
+    def size(self) -> int:
+        """Bytes to be written."""
+        return len(self.chunk.body)
+
+    def finish(self) -> tuple[bytes, list[Buffer]]:
+        """As `Encoder.finish`."""
+        return bytes(self.chunk.directory), [self.chunk.body]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from parcode_orm.lazy.state import get_dict, load_all, set_dict, touch
+from parcode_orm.lazy.state import check_change, get_dict, load_all, set_dict, touch
 
 __all__ = ["lazy_handler", "read_dict", "write_dict"]
 
@@ -60,14 +60,15 @@ def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
     if isinstance(attribute, property):
         return plain
     if name.startswith("_"):
-        return _touching(plain)
+        return _set_private(plain)
     if cls.model_config.get("validate_assignment"):
         partial = name in cls.__pydantic_fields__ and not _validators_see_others(cls)
-        return _set_validated if partial else _touching(plain)
-    return _set_field if name in cls.__pydantic_fields__ else _touching(plain)
+        return _set_validated if partial else _set_plainly(plain)
+    return _set_field if name in cls.__pydantic_fields__ else _set_plainly(plain)
 
 
 def _set_field(proxy: Any, name: str, value: Any) -> None:
+    check_change(proxy)
     get_dict(proxy)[name] = value
     proxy.__pydantic_fields_set__.add(name)
     touch(proxy)
@@ -78,6 +79,7 @@ def _set_cached(proxy: Any, name: str, value: Any) -> None:
 
 
 def _set_validated(proxy: Any, name: str, value: Any) -> None:
+    check_change(proxy)
     token = _running.set(_Assignment(proxy))
     try:
         proxy.__pydantic_validator__.validate_assignment(proxy, name, value)
@@ -86,7 +88,18 @@ def _set_validated(proxy: Any, name: str, value: Any) -> None:
         touch(proxy)  # an "after" validator that fails leaves the value assigned, as on a plain model
 
 
-def _touching(plain: Handler) -> Handler:
+def _set_plainly(plain: Handler) -> Handler:
+    def handler(proxy: Any, name: str, value: Any) -> None:
+        check_change(proxy)
+        plain(proxy, name, value)
+        touch(proxy)
+
+    return handler
+
+
+def _set_private(plain: Handler) -> Handler:
+    """Private attributes are no declared data, and a method may keep what it likes there: read-only objects, too."""
+
     def handler(proxy: Any, name: str, value: Any) -> None:
         plain(proxy, name, value)
         touch(proxy)

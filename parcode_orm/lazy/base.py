@@ -13,6 +13,7 @@ from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
 from parcode_orm.lazy.state import (
     MISSING,
     WithoutFields,
+    check_change,
     field_value,
     fill_slot,
     first_read,
@@ -70,14 +71,23 @@ class LazyBase(LazyModel):
         return type(self)._p_model_
 
     def _setattr_handler(self, name: str, value: Any) -> Any:
+        if self._p_is_new_extra_(name):  # the model sets it at once
+            check_change(self)
         plain = super()._setattr_handler(name, value)  # type: ignore[misc]
         if plain is None:  # it was set directly: an extra value
             touch(self)
             return None
         return lazy_handler(type(self)._p_model_, name, plain)
 
+    def _p_is_new_extra_(self, name: str) -> bool:
+        cls = type(self)._p_model_
+        allowed = cls.model_config.get("extra") == "allow" and not name.startswith("_")
+        return allowed and name not in cls.__pydantic_fields__ and getattr(cls, name, None) is None
+
     def __delattr__(self, name: str) -> None:
         is_field = name in type(self)._p_names_
+        if is_field or self._p_is_new_extra_(name):
+            check_change(self)
         if is_field:
             getattr(self, name)
         super().__delattr__(name)

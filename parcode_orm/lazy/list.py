@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from itertools import islice
 from operator import index as as_index
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
+from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
-from ..errors import ReadOnlyError
+from ..table.streaming import gather
 from .rows import Rows
 
 T = TypeVar("T")
 SHOWN_WHOLE, SHOWN = 100, 10  # items
+
+
+# Whoever holds one of these holds its items: nothing is gained by writing them early.
+HELD: Any = (
+    list,
+    tuple,
+    deque,
+    set,
+    frozenset,
+    dict,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+)
+AT_ONCE = 256  # items of a stream that are validated together
+
+
+def _bounds(index: slice, size: int) -> tuple[int, int]:
+    start, stop, _ = index.indices(size)
+    return start, max(start, stop)
 
 
 def _dump(value: LazyList[Any], handler: Callable[[Any], Any]) -> Any:
@@ -25,18 +48,21 @@ class LazyList(MutableSequence[T], Generic[T]):
     """A stored list. Indexing, slicing and iterating read the row groups that they meet, no others.
 
     In a writable session it changes as a list does, and `commit` stores the change; in a read-only one changing it
-    raises `ReadOnlyError`. `load()` gives a plain list that is no longer part of the session.
+    raises `ReadOnlyError`. What is put there is validated against the field's item type first: a `ValidationError`
+    names field and position, and nothing has changed. `load()` gives a plain list that is no longer part of the
+    session.
     """
 
-    __slots__ = ("__weakref__", "rows")
+    __slots__ = ("__weakref__", "_column", "rows")
     _p_lazy_: ClassVar[bool] = True
     __hash__ = None  # type: ignore[assignment]
     __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
         cs.any_schema(serialization=cs.wrap_serializer_function_ser_schema(_dump, schema=cs.list_schema()))
     )
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, column: ChunkColumn) -> None:
         self.rows = rows
+        self._column = column
 
     @property
     def location(self) -> tuple[int, ...]:
@@ -48,9 +74,32 @@ class LazyList(MutableSequence[T], Generic[T]):
         return self.rows.held()
 
     def _changing(self) -> Rows:
-        if not self.rows.space.writable:
-            raise ReadOnlyError("this list was opened read-only: open the file with Session(path) to change it")
+        self.rows.space.check_change("this list")
         return self.rows
+
+    def _checked(self, values: list[Any], places: Sequence[int]) -> list[Any]:
+        """`values` as they are stored at `places`; ValidationError where one cannot be."""
+        items = self._column.items
+        return values if items is None else items.items(values, places)
+
+    def _checked_stream(self, source: Iterator[Any], place: int) -> Iterator[Any]:
+        while batch := list(islice(source, AT_ONCE)):
+            yield from self._checked(batch, range(place, place + len(batch)))
+            place += len(batch)
+
+    def _put(self, values: Iterable[Any], bounds: Callable[[], tuple[int, int]]) -> None:
+        """Put `values`, validated, in the place of the rows within `bounds()`."""
+        start, stop = bounds()
+        if isinstance(values, HELD):
+            added = list(values)
+            self.rows.splice(start, stop, self._checked(added, range(start, start + len(added))))
+            return
+        found = gather(self.rows.space, self._column, self._checked_stream(iter(values), start))
+        rows = self._changing()  # whatever the iterator did meanwhile
+        if isinstance(found, list):
+            rows.splice(*bounds(), found)
+        else:
+            self.rows = rows.splice_spilled(self._column, *bounds(), found)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,17 +130,18 @@ class LazyList(MutableSequence[T], Generic[T]):
     def __setitem__(self, index: Any, value: Any) -> None:
         rows = self._changing()
         if not isinstance(index, slice):
-            rows.set(self._place(index), value)
+            place = self._place(index)
+            rows.set(place, self._checked([value], (place,))[0])
             return
         start, stop, step = index.indices(len(rows))
-        values = list(value)
         if step == 1:
-            rows.splice(start, max(start, stop), values)
+            self._put(value, lambda: _bounds(index, len(self.rows)))
             return
+        values = list(value)
         places = range(start, stop, step)
         if len(places) != len(values):
             raise ValueError(f"attempt to assign {len(values)} items to an extended slice of {len(places)}")
-        for place, each in zip(places, values, strict=True):
+        for place, each in zip(places, self._checked(values, places), strict=True):
             rows.set(place, each)
 
     def __delitem__(self, index: int | slice) -> None:
@@ -112,18 +162,22 @@ class LazyList(MutableSequence[T], Generic[T]):
         rows = self._changing()
         place, size = as_index(index), len(rows)
         place = min(max(place + size if place < 0 else place, 0), size)
-        rows.splice(place, place, [value])
+        rows.splice(place, place, self._checked([value], (place,)))
 
     def append(self, value: T) -> None:
         """Add `value` at the end."""
         rows = self._changing()
-        rows.splice(len(rows), len(rows), [value])
+        size = len(rows)
+        rows.splice(size, size, self._checked([value], (size,)))
 
     def extend(self, values: Iterable[T]) -> None:
-        """Add `values`, of any iterable, at the end."""
-        rows = self._changing()
-        added = list(values)
-        rows.splice(len(rows), len(rows), added)
+        """Add `values`, of any iterable, at the end, once it has ended.
+
+        Of an iterator that gives more than a row group, items leave memory for a temporary file as they come: they are
+        stored as they are then, and an item that you keep is no part of the list.
+        """
+        self._changing()
+        self._put(values, lambda: (len(self.rows), len(self.rows)))
 
     def __iadd__(self, values: Iterable[T]) -> Self:
         self.extend(values)
@@ -159,6 +213,14 @@ class LazyList(MutableSequence[T], Generic[T]):
         version = rows.version
         for value in rows.scan(0, len(rows)):
             yield value
+            if rows.version != version:
+                raise RuntimeError("list changed size during iteration")
+
+    def __reversed__(self) -> Iterator[T]:
+        rows = self.rows
+        version = rows.version
+        for position in range(len(rows) - 1, -1, -1):
+            yield rows.get(position)
             if rows.version != version:
                 raise RuntimeError("list changed size during iteration")
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
-from itertools import islice
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from itertools import chain, islice
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
+from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
-from ..errors import ReadOnlyError
+from ..table.streaming import gather
 from ..table.table import MISSING
-from .list import SHOWN, SHOWN_WHOLE
+from .list import AT_ONCE, HELD, SHOWN, SHOWN_WHOLE
 from .rows import PairRows
 
 K = TypeVar("K")
@@ -24,6 +25,16 @@ def _dump(value: LazyMap[Any, Any], handler: Callable[[Any], Any]) -> Any:
     return handler(value.load())
 
 
+class _Keys(KeysView[K]):
+    """The keys."""
+
+    __slots__ = ()
+    _mapping: LazyMap[K, Any]
+
+    def __reversed__(self) -> Iterator[K]:
+        return reversed(self._mapping)
+
+
 class _Values(ValuesView[V]):
     """The values, read a row group at a time."""
 
@@ -32,6 +43,9 @@ class _Values(ValuesView[V]):
 
     def __iter__(self) -> Iterator[V]:
         return self._mapping._scan()
+
+    def __reversed__(self) -> Iterator[V]:
+        return self._mapping._scan_back()
 
 
 class _Items(ItemsView[K, V]):
@@ -43,23 +57,37 @@ class _Items(ItemsView[K, V]):
     def __iter__(self) -> Iterator[tuple[K, V]]:
         return zip(self._mapping, self._mapping._scan(), strict=True)
 
+    def __reversed__(self) -> Iterator[tuple[K, V]]:
+        return zip(reversed(self._mapping), self._mapping._scan_back(), strict=True)
+
+
+def _pair(given: Any, place: int) -> tuple[Any, Any]:
+    pair = given if type(given) is tuple else tuple(given)
+    if len(pair) != 2:
+        raise ValueError(f"update sequence element #{place} has length {len(pair)}; 2 is required")
+    hash(pair[0])
+    return pair
+
 
 class LazyMap(MutableMapping[K, V], Generic[K, V]):
     """A stored dictionary. `[key]`, `get` and `in` read one index shard and one row; iterating, a row group at a time.
 
     In a writable session it changes as a dictionary does, and `commit` stores the change; in a read-only one changing
-    it raises `ReadOnlyError`. `load()` gives a plain dictionary that is no longer part of the session.
+    it raises `ReadOnlyError`. What is put there is validated against the field's types of keys and values first: a
+    `ValidationError` names field and key, and nothing has changed. `load()` gives a plain dictionary
+    that is no longer part of the session.
     """
 
-    __slots__ = ("__weakref__", "rows")
+    __slots__ = ("__weakref__", "_column", "rows")
     _p_lazy_: ClassVar[bool] = True
     __hash__ = None  # type: ignore[assignment]
     __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
         cs.any_schema(serialization=cs.wrap_serializer_function_ser_schema(_dump, schema=cs.dict_schema()))
     )
 
-    def __init__(self, rows: PairRows) -> None:
+    def __init__(self, rows: PairRows, column: ChunkColumn) -> None:
         self.rows = rows
+        self._column = column
 
     @property
     def location(self) -> tuple[int, ...]:
@@ -71,9 +99,19 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return self.rows.held()
 
     def _changing(self) -> PairRows:
-        if not self.rows.space.writable:
-            raise ReadOnlyError("this map was opened read-only: open the file with Session(path) to change it")
+        self.rows.space.check_change("this map")
         return self.rows
+
+    def _checked(self, pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+        """`pairs` as they are stored; ValidationError where one cannot be."""
+        items = self._column.items
+        return pairs if items is None else items.pairs(pairs)
+
+    def _checked_stream(self, pairs: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+        place = 0
+        while batch := list(islice(pairs, AT_ONCE)):
+            yield from self._checked([_pair(each, place + at) for at, each in enumerate(batch)])
+            place += len(batch)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,8 +137,50 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return self.rows.find(key, default)
 
     def __setitem__(self, key: K, value: V) -> None:
+        rows = self._changing()
         hash(key)
-        self._changing().put(key, value)
+        rows.put(*self._checked([(key, value)])[0])
+
+    @overload
+    def setdefault(self: LazyMap[K, V | None], key: K, default: None = None, /) -> V | None: ...
+    @overload
+    def setdefault(self, key: K, default: V, /) -> V: ...
+    def setdefault(self, key: Any, default: Any = None, /) -> Any:
+        """The value of `key`, which is `default` from now on where there was none."""
+        rows = self._changing()
+        value = rows.find(key, MISSING)
+        if value is MISSING:
+            key, default = self._checked([(key, default)])[0]
+            value = rows.find(key, MISSING)
+            if value is MISSING:
+                rows.put(key, default)
+                value = default
+        return value
+
+    def update(self, other: Any = (), /, **values: Any) -> None:
+        """Set the pairs of a mapping, or of an iterable of pairs, once it has ended.
+
+        Of an iterator that gives more than a row group, pairs leave memory for a temporary file as they come: they are
+        stored as they are then, a value that you keep is no part of the map, and of new keys that come twice the last
+        pair is stored, in its own place.
+        """
+        self._changing()
+        if isinstance(other, Mapping):
+            other = other.items()
+        elif hasattr(other, "keys"):
+            other = ((key, other[key]) for key in other.keys())  # what has keys() need not iterate
+        if values:
+            other = [*other, *values.items()] if isinstance(other, HELD) else chain(other, values.items())
+        if isinstance(other, HELD):
+            found: Any = self._checked([_pair(each, place) for place, each in enumerate(other)])
+        else:
+            found = gather(self.rows.space, self._column, self._checked_stream(iter(other)))
+        rows = self._changing()  # whatever the iterator did meanwhile
+        if isinstance(found, list):
+            for key, value in found:
+                rows.put(key, value)
+        else:
+            self.rows = rows.put_spilled(self._column, found)
 
     def __delitem__(self, key: K) -> None:
         if not self._changing().remove(key):
@@ -126,6 +206,10 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     def _scan(self) -> Iterator[V]:
         return self._watched(self.rows.scan(0, len(self.rows)))
 
+    def _scan_back(self) -> Iterator[V]:
+        rows = self.rows
+        return self._watched(map(rows.get, range(len(rows) - 1, -1, -1)))
+
     def _watched(self, values: Iterator[D]) -> Iterator[D]:
         rows = self.rows
         version = rows.version
@@ -136,7 +220,11 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
 
     def __reversed__(self) -> Iterator[K]:
         keys: list[K] = list(self.rows.keys())
-        return reversed(keys)
+        return self._watched(reversed(keys))
+
+    def keys(self) -> KeysView[K]:
+        """A view of the keys."""
+        return _Keys(self)
 
     def values(self) -> ValuesView[V]:
         """A view of the values."""

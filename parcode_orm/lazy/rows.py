@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ..codec.base import Space, View
+from ..codec.boundary import ChunkColumn
 from ..model.plain import deep_plain
-from ..table.columns import array_of, column
+from ..table.columns import array_of
+from ..table.columns import column as field_of
+from ..table.streaming import Spilled, new_table, put_pairs, put_rows
 from ..table.table import ATOMIC, MISSING, Table
 
 
@@ -49,6 +52,9 @@ class Rows(Protocol):
     def splice(self, start: int, stop: int, values: list[Any]) -> None:
         """Put `values` in the place of the rows `start` to `stop`."""
 
+    def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
+        """Put the rows of a stream in the place of the rows `start` to `stop`: the rows to go on with."""
+
 
 class PairRows(Protocol):
     """The rows of a stored dictionary."""
@@ -72,6 +78,9 @@ class PairRows(Protocol):
         """The field at the path `names` of all values, as an array."""
 
     def __len__(self) -> int: ...
+
+    def get(self, position: int) -> Any:
+        """The value at `position`, lazy."""
 
     def find(self, key: Any, default: Any) -> Any:
         """The value of a key, lazy; `default` where there is none."""
@@ -99,6 +108,9 @@ class PairRows(Protocol):
 
     def clear(self) -> None:
         """Remove all keys."""
+
+    def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
+        """Set the pairs of a stream: the rows to go on with."""
 
 
 class SpanRows:
@@ -172,6 +184,13 @@ class SpanRows:
         self._changing()[start:stop] = values
         self.version += 1
 
+    def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
+        """Put the rows of a stream in the place of the rows `start` to `stop`, in a table."""
+        table = new_table(self.space, column)
+        table.splice(0, 0, list(self.scan(0, len(self))))
+        put_rows(table, start, stop, spilled)
+        return TableRows(table)
+
 
 class SpanPairs(SpanRows):
     """Keys and values `start` to `stop` of two columns of the owner's row group."""
@@ -230,6 +249,14 @@ class SpanPairs(SpanRows):
         self._places = {}
         self.splice(0, len(self), [])
 
+    def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
+        """Set the pairs of a stream, in a table."""
+        table = new_table(self.space, column)
+        for key, value in zip(self.keys(), self.scan(0, len(self)), strict=True):
+            table.put(key, value)
+        put_pairs(table, spilled)
+        return TablePairs(table)
+
 
 class TableRows:
     """The rows of a table."""
@@ -260,7 +287,7 @@ class TableRows:
 
     def column(self, names: list[str]) -> Any:
         """A field of all rows; nothing else of them is read."""
-        return column(self.table, names)
+        return field_of(self.table, names)
 
     def __len__(self) -> int:
         return self.table.rows
@@ -284,6 +311,11 @@ class TableRows:
     def splice(self, start: int, stop: int, values: list[Any]) -> None:
         """Put `values` in the place of the rows `start` to `stop`."""
         self.table.splice(start, stop, values)
+
+    def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
+        """Put the rows of a stream in the place of the rows `start` to `stop`."""
+        put_rows(self.table, start, stop, spilled)
+        return self
 
 
 class TablePairs(TableRows):
@@ -319,3 +351,8 @@ class TablePairs(TableRows):
     def clear(self) -> None:
         """Remove all keys."""
         self.table.clear()
+
+    def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
+        """Set the pairs of a stream."""
+        put_pairs(self.table, spilled)
+        return self

@@ -19,8 +19,8 @@ from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
 
 __all__ = [
-    "MISSING", "RowSpace", "StructView", "WithoutFields", "field_value", "fill_slot", "first_read", "forget",
-    "get_dict", "get_state", "load_all", "set_dict", "set_state", "touch",
+    "MISSING", "RowSpace", "StructView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
+    "forget", "get_dict", "get_state", "load_all", "set_dict", "set_state", "touch",
 ]  # fmt: skip
 
 
@@ -30,6 +30,7 @@ class RowSpace(Protocol):
     @property
     def writable(self) -> bool: ...
     def pin(self, proxy: Any, /) -> None: ...
+    def check_change(self, what: str, /) -> None: ...
 
 
 class StructView(Protocol):
@@ -69,6 +70,12 @@ def touch(proxy: Any) -> None:
     space = get_state(proxy)[0].space
     if space.writable:
         space.pin(proxy)
+
+
+def check_change(proxy: Any) -> None:
+    """Raise `ReadOnlyError` or `DetachedError` where a change of a field of `proxy` could not be stored."""
+    view = get_state(proxy)[0]
+    view.space.check_change(f"this {view.cls.__name__}")
 
 
 def first_read(proxy: Any, name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..codec.base import Column
+from ..codec.base import Column, Space
 from ..codec.stream import is_stream
 from ..format.blob import BlobEncoder
 from ..format.checksum import wide_checksum
@@ -15,7 +15,7 @@ from ..table.writer import Reuse, TableSink, never_reuse
 
 
 class UnreadStream(Exception):
-    """A one-shot stream stands in the object: it can be written, but not read twice."""
+    """A one-shot stream stands in the object: it can be written, but not read twice. Or rows of one that was read."""
 
 
 class _Digest(Ticket):
@@ -60,6 +60,10 @@ class DigestSink(TableSink):
 
     def __init__(self, compression: str | None = None, reuse: Reuse = never_reuse) -> None:
         super().__init__(_Nothing(), compression, reuse)
+
+    def copy(self, ref: Reference, space: Space) -> Ticket:
+        """What was streamed since the last commit is not in the file."""
+        raise UnreadStream
 
     def list_table(self, items: Column, values: Any, compression: str | None) -> Ticket:
         """Digest a table; a stream cannot be."""

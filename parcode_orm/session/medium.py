@@ -14,6 +14,7 @@ from ..storage.files import FILES
 from ..storage.mapped import Source
 from ..storage.memory import NAME, MemoryFile
 from ..storage.pipeline import Pipeline
+from ..storage.spill import Spill
 from ..storage.stats import Stats
 from ..storage.writer import save_path
 
@@ -95,6 +96,11 @@ class Medium:
         except (ParcodeError, MemoryError) as problem:
             self.broken = "the last commit is stored, but could not be read back"
             raise SessionError(f"{self.path}: {self.broken} ({problem}); open the file again") from problem
+
+    def spill(self) -> Spill:
+        """A file for what streams bring before a commit: beside the file, where there is room for it."""
+        directory = os.path.dirname(self.path) if self.memory is None else None
+        return Spill(directory, workers=self._options["workers"], compression=self.compression)
 
     def discard(self) -> None:
         """The session ended: a file in memory is not needed any more."""

@@ -13,6 +13,7 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
 from ..storage.mapped import Source
+from ..storage.spill import is_spilled
 from ..table.store import store
 from ..table.writer import Reuse, TableSink
 from .space import file_of
@@ -26,7 +27,9 @@ def reuse_from(source: Source) -> Reuse:
 
     def reuse(sink: TableSink, value: Any, column: Any) -> Ticket | Reference | None:
         if isinstance(value, Unread):
-            return value.ref if value.column is column and file_of(value.space) == here else None
+            if value.column is not column or file_of(value.space) != here:
+                return None
+            return sink.copy(value.ref, value.space) if is_spilled(value.ref) else value.ref
         if not isinstance(value, LazyList | LazyMap):
             return None
         rows = value.rows

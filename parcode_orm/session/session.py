@@ -90,6 +90,7 @@ class Session:
             name = os.path.abspath(name)  # the working directory may change
         medium = Medium(name, durability=durability, workers=workers, compression=compression, stats=self.stats)
         self._medium = medium
+        self._work.new_spill = medium.spill
         try:
             if not memory:
                 self._stand_on(medium.newest())

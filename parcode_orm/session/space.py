@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import ref as weak
 
 from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
-from ..codec.base import BlobContent, Column, View
-from ..errors import DetachedError
+from ..codec.base import BlobContent, Column, Space, View
+from ..errors import DetachedError, ReadOnlyError
+from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
@@ -15,9 +18,25 @@ from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import SpanPairs, SpanRows, TablePairs, TableRows
 from ..storage.blob import Blob
 from ..storage.mapped import Source
+from ..storage.spill import SPAN_BITS, Spill
 from ..table.table import Table
+from ..table.writer import TableSink
 
 SWEEP_EVERY = 4096  # proxies handed out
+
+
+class _Either:
+    """Chunks of a file, and of what was streamed since. (No method of the space's: that would make a cycle.)"""
+
+    __slots__ = ("_source", "_spills")
+
+    def __init__(self, source: Source, spills: dict[int, Spill]) -> None:
+        self._source = source
+        self._spills = spills
+
+    def __call__(self, ref: Reference) -> Chunk:
+        spill = self._spills.get(ref.offset >> SPAN_BITS)
+        return self._source.chunk(ref) if spill is None else spill.chunk(ref)
 
 
 class FileSpace:
@@ -26,14 +45,53 @@ class FileSpace:
     `owner` stands for the session: its objects lie on the snapshots of all its commits, each a space of its own.
     """
 
-    def __init__(self, source: Source, *, writable: bool, owner: object = None) -> None:
+    def __init__(
+        self, source: Source, *, writable: bool, owner: object = None, new_spill: Callable[[], Spill] = Spill
+    ) -> None:
         self.source = source
-        self.chunk = source.chunk
+        self.chunk: Callable[[Reference], Chunk] = source.chunk
         self.writable = writable
         self.owner = owner
         self._lives: list[dict[int, weak[Any]]] = []
         self._until_sweep = SWEEP_EVERY
         self._stats = source.stats
+        self._new_spill = new_spill
+        self._spills: dict[int, Spill] = {}
+
+    @contextmanager
+    def spill(self) -> Iterator[TableSink]:
+        """A sink for rows that a commit will take: what is written can be read when the block ends."""
+        spill = next((each for each in self._spills.values() if not each.busy), None)
+        if spill is None:
+            spill = self._new_spill()
+            self._take([spill])
+        with spill.writing() as pipeline:
+            yield TableSink(pipeline, pipeline.compression)
+
+    def _take(self, spills: Iterable[Spill]) -> None:
+        self._spills.update((spill.number, spill) for spill in spills)
+        self.chunk = _Either(self.source, self._spills)
+
+    def share(self, other: Space) -> None:
+        """Read what was spilled in `other`, an earlier space of the session, as well: a commit came in between."""
+        if other is not self and isinstance(other, FileSpace):
+            self._take(other._spills.values())
+
+    def check_change(self, what: str) -> None:
+        """Raise `ReadOnlyError` or `DetachedError` where a change of `what` could not be stored."""
+        if not self.writable:
+            raise ReadOnlyError(f"{what} was opened read-only: open the file with Session(path) to change it")
+        if self.source.closed:
+            raise DetachedError(
+                f"the session of {what} was closed, so a change would not be stored: open the file again, or change a "
+                "plain copy"
+            )
+
+    def close(self) -> None:
+        """Read no more than was read so far."""
+        self.source.close()
+        for spill in self._spills.values():
+            spill.close()
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""
@@ -75,21 +133,21 @@ class FileSpace:
         if held is not None:
             held[row] = proxy
 
-    def lazy_list(self, items: View, start: int, stop: int) -> Any:
+    def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
         """A lazy list over the items `start` to `stop`."""
-        return LazyList(SpanRows(self, items, start, stop))
+        return LazyList(SpanRows(self, items, start, stop), column)
 
-    def lazy_map(self, keys: View, values: View, start: int, stop: int) -> Any:
+    def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int) -> Any:
         """A lazy map over the keys and values `start` to `stop`."""
-        return LazyMap(SpanPairs(self, keys, values, start, stop))
+        return LazyMap(SpanPairs(self, keys, values, start, stop), column)
 
-    def lazy_list_table(self, ref: Reference, items: Column) -> Any:
+    def lazy_list_table(self, column: Any, ref: Reference) -> Any:
         """A lazy list over a table."""
-        return LazyList(TableRows(Table(self, ref, items)))
+        return LazyList(TableRows(Table(self, ref, column.shape.item)), column)
 
-    def lazy_map_table(self, ref: Reference, keys: Column, values: Column) -> Any:
+    def lazy_map_table(self, column: Any, ref: Reference) -> Any:
         """A lazy map over a table."""
-        return LazyMap(TablePairs(Table(self, ref, values, keys)))
+        return LazyMap(TablePairs(Table(self, ref, column.shape.value, column.shape.key)), column)
 
     def read_list_table(self, ref: Reference, items: Column) -> list[Any]:
         """All rows of a table, plain."""
@@ -101,7 +159,7 @@ class FileSpace:
 
     def blob(self, ref: Reference) -> BlobContent:
         """The blob at `ref`, of which nothing is read yet."""
-        return Blob(self.source.chunk(ref), self._check_open)
+        return Blob(self.chunk(ref), self._check_open)
 
     def _check_open(self) -> None:
         # A method of the space, which a blob so keeps alive: the session closes the sources of all that live.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from weakref import ref as weak
 
@@ -10,6 +11,7 @@ from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy, proxy_state
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
+from ..storage.spill import Spill
 from ..table.writer import TableSink, never_reuse
 from .attach import moved, rebase, settle
 from .medium import Build, Medium
@@ -28,13 +30,14 @@ class Work:
         self._lives: list[weak[FileSpace]] = []
         self.owner = object()  # stands for the session where a reference to it would make a cycle
         self.stale = False  # another session committed since this one's snapshot
+        self.new_spill: Callable[[], Spill] = Spill
         self._writable = writable
 
     def stand_on(self, source: Source) -> None:
         """Read from `source` from now on."""
         if self.space is not None:
             self.space.source.retire()
-        self.space = FileSpace(source, writable=self._writable, owner=self.owner)
+        self.space = FileSpace(source, writable=self._writable, owner=self.owner, new_spill=self.new_spill)
         if self._lives:
             self._lives = [life for life in self._lives if life() is not None]
         self._lives.append(weak(self.space))
@@ -95,7 +98,7 @@ class Work:
         """Let go of everything."""
         self.roots.clear()
         for space in self.spaces:
-            space.source.close()
+            space.close()
 
 
 def _build(changed: list[Root], sinks: list[TableSink], base: Source | None, compression: str | None) -> Build:

@@ -83,25 +83,31 @@ class KeyHashes:
         if len(self._hashes) >= SPILL_KEYS:
             self._spill()
 
-    def finish(self, sink: Sink) -> tuple[Sequence[int], Ticket | None]:
-        """The rows, in order, whose keys come again later; and the index of all others, written (None: no row)."""
+    def finish(self, sink: Sink, first: int = 0) -> tuple[Sequence[int], Ticket | None]:
+        """The rows, in order, whose keys come again later; and the index of all others, written (None: no row).
+
+        In the index the rows are numbered from `first` on.
+        """
         if len(self) < SMALL and not self._runs:
-            return self._finish_small(sink)
+            return self._finish_small(sink, first)
         if self._runs:
             self._spill()
         bits = 0
         while len(self) >> bits > SPILL_KEYS and bits < FINE_BITS:
             bits += 1
         gone = self._earlier(bits)
-        kept = (_without(keys, rows, gone) for keys, rows, *_ in self._stretches(bits))
+        stretches = (_without(keys, rows, gone) for keys, rows, *_ in self._stretches(bits))
+        kept = ((keys, rows + rows.dtype.type(first)) for keys, rows in stretches) if first else stretches
         return array("Q", gone.tobytes()), write_run_of(sink, len(self) - len(gone), kept, bits)
 
-    def _finish_small(self, sink: Sink) -> tuple[Sequence[int], Ticket | None]:
+    def _finish_small(self, sink: Sink, first: int) -> tuple[Sequence[int], Ticket | None]:
         rows: Sequence[int] = range(len(self))
         if self._repeated:
             rows = sorted({pair: row for row, pair in enumerate(zip(self._hashes, self._checks, strict=True))}.values())
         gone = sorted(set(range(len(self))).difference(rows))
-        return gone, write_run(sink, [self._hashes[row] for row in rows], rows) if rows else None
+        if not rows:
+            return gone, None
+        return gone, write_run(sink, [self._hashes[row] for row in rows], [first + row for row in rows])
 
     def _earlier(self, bits: int) -> Any:
         import numpy as np

@@ -12,6 +12,7 @@ from ..codec.keys import hash_keys
 from ..errors import EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
+from ..storage.spill import FIRST, SPAN_BITS, is_spilled
 from .index import Run, sorted_run, write_run, write_sorted_run
 from .table import ATOMIC, Table
 from .tree import Node, Piece, Target
@@ -49,6 +50,9 @@ class Stored(NamedTuple):
         table.ref = self.ticket.reference
         table.tree.adopt(self.root)
         table.added.clear()
+        for known in (table.groups, table.held):
+            for offset in [offset for offset in known if offset >> SPAN_BITS >= FIRST]:
+                del known[offset]
         table.index([found for run in self.runs if (found := _reference(run)) is not None])
         for moved in self.moved:
             settle(table, moved)
@@ -63,7 +67,7 @@ def is_changed(table: Table, changed: Changed) -> bool:
     held = table.held
 
     def piece_changed(piece: Piece) -> bool:
-        if piece.rows is not None:
+        if piece.rows is not None or is_spilled(piece.ref):
             return True
         rows = held.get(piece.ref.offset) if isinstance(piece.ref, Reference) else None
         return any(
@@ -190,7 +194,7 @@ class _Writer:
     def _write(self, part: _Part) -> Iterator[Piece]:
         piece = part.piece
         if piece.rows is None:
-            yield piece
+            yield self._copied(piece) if is_spilled(piece.ref) else piece
             return
         keys = self._table.keys
         pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows, strict=True)
@@ -207,6 +211,16 @@ class _Writer:
                 self.moved.append(Moved(ticket, values))
             yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
             done = end
+
+    def _copied(self, piece: Piece) -> Piece:
+        """A piece of a spilled row group, which comes along as it is."""
+        ref, table = piece.ref, self._table
+        assert isinstance(ref, Reference)
+        ticket = self._sink.copy(ref, table.space)
+        if ref.offset in table.groups:  # else nobody holds rows of it
+            found = self._in_memory(_Part(piece))
+            self.moved.append(Moved(ticket, {piece.start + row: value for row, value in found.items()}))
+        return Piece(ticket, piece.start, piece.length, piece.first)
 
     def _placed(self, problem: EncodeError, piece: Piece, row: int) -> EncodeError:
         """The error, with the key or the position of the row that it is about."""
@@ -246,23 +260,25 @@ def _runs_of(places: list[int]) -> Iterator[tuple[int, int]]:
 def _write_runs(sink: TableSink, table: Table) -> list[Target]:
     """The index's runs, the oldest first: those that are there, and one for the keys that were added.
 
-    Small runs are merged into the new one, so that each is at least twice as large as the next and there are few.
+    Small runs, and those of streams, are merged into the new one, so that each is at least twice as large as the next
+    and there are few.
     """
-    runs: list[Target] = list(table.run_refs)
-    if not table.added:
-        return runs
+    runs: list[Target] = [ref for ref in table.run_refs if not is_spilled(ref)]
+    spilled = [ref for ref in table.run_refs if is_spilled(ref)]
     hashes = hash_keys(list(table.added))
     rows = list(table.added.values())
-    old = [Run(table.space.chunk, ref) for ref in table.run_refs]
-    size = len(rows)
-    merged: list[Run] = []
-    while old and (len(old) >= RUNS or old[-1].count <= 2 * size):
+    old = [Run(table.space.chunk, ref) for ref in table.run_refs[: len(runs)]]
+    merged = [Run(table.space.chunk, ref) for ref in reversed(spilled)]
+    size = len(rows) + sum(run.count for run in merged)
+    while size and old and (len(old) >= RUNS or old[-1].count <= 2 * size):
         run = old.pop()
         runs.pop()
         size += run.count
         merged.append(run)
     if not merged:
-        return [*runs, write_run(sink, hashes, rows)]
+        return [*runs, write_run(sink, hashes, rows)] if rows else runs
+    if not rows and len(merged) == len(spilled) == 1:
+        return [*runs, sink.copy(spilled[0], table.space)]
     import numpy as np
 
     parts = [(np.array(hashes, np.uint64), np.array(rows, np.uint64))]

@@ -19,6 +19,7 @@ from ..codec.base import Sink
 from ..errors import CorruptionError
 from ..format.chunk import Chunk, Ticket
 from ..format.layout import Encoding, Kind, Reference
+from ..storage.spill import is_spilled
 from .ints import get_ints, put_ints
 
 FANOUT = 64
@@ -200,26 +201,30 @@ class Tree:
 
     def insert(self, position: int, rows: list[Any], keys: list[Any] | None = None, first: int = NO_ID) -> None:
         """Put rows before the one at `position` (0 <= position <= rows); in keyed tables they begin with id `first`."""
-        if not rows:
-            return
+        if rows:
+            self.put(position, Piece(None, 0, len(rows), first, list(rows), keys and list(keys)))
+
+    def put(self, position: int, piece: Piece) -> None:
+        """Put the rows of `piece` before the one at `position`."""
         self.generation += 1
-        sibling = self._insert(self.root, position, rows, keys, first)
+        sibling = self._insert(self.root, position, piece)
         if sibling is not None:
             root = self.root
             self.root = Node(root.height + 1, root.length + sibling.length, root.first, None, [root, sibling])
 
-    def _insert(self, node: Node, position: int, rows: list[Any], keys: list[Any] | None, first: int) -> Node | None:
+    def _insert(self, node: Node, position: int, piece: Piece) -> Node | None:
         children = self.children(node)
         ends = node.ends or node.sum_up()
         i = min(bisect_left(ends, position), max(len(children) - 1, 0))
         offset = position - (ends[i - 1] if i else 0)
-        node.change(len(rows))
+        node.change(piece.length)
         if node.height > 1:
-            sibling = self._insert(children[i], offset, rows, keys, first)
+            sibling = self._insert(children[i], offset, piece)
             if sibling is not None:
                 children.insert(i + 1, sibling)
         else:
-            _insert_piece(children, i, offset, rows, keys, first)
+            _insert_piece(children, i, offset, piece)
+        node.first = children[0].first
         if len(children) > 2 * FANOUT:
             half = len(children) // 2
             right = Node(
@@ -264,34 +269,24 @@ class Tree:
         if piece.rows is not None:
             piece.rows[place] = value
             return
-        self.generation += 1
-        fresh = piece.part(place, place + 1)
-        fresh.ref, fresh.start, fresh.rows = None, 0, [value]
-        fresh.keys = [key] if self.keyed else None
-        node = self.root
-        while True:
-            children = self.children(node)
-            ends = node.ends or node.sum_up()
-            i = bisect_right(ends, position)
-            position -= ends[i - 1] if i else 0
-            node.change(0)
-            if node.height == 1:
-                break
-            node = children[i]
-        left, right = piece.part(0, place), piece.part(place + 1, piece.length)
-        children[i : i + 1] = [part for part in (left, fresh, right) if part.length]
+        first = piece.first + place if self.keyed else NO_ID
+        self.substitute(position, Piece(None, 0, 1, first, [value], [key] if self.keyed else None))
+
+    def substitute(self, position: int, fresh: Piece) -> None:
+        """Put the rows of `fresh` in the place of as many from `position` on, whose ids they have."""
+        self.delete(position, position + fresh.length)
+        self.put(position, fresh)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def mark(self, changed: Callable[[Piece], bool]) -> bool:
-        """Say of each loaded piece whether its rows changed in memory: whether anything changed at all."""
+        """Say of each loaded piece whether it must be written: whether anything must. What was spilled must."""
         return self._mark(self.root, changed)
 
     def _mark(self, node: Node, changed: Callable[[Piece], bool]) -> bool:
-        found = node.ref is None
-        if node.children is not None:
-            for child in node.children:
-                found |= changed(child) if node.height == 1 else self._mark(child, changed)
+        found = node.ref is None or is_spilled(node.ref)
+        for child in self.children(node) if found else node.children or ():
+            found |= changed(child) if node.height == 1 else self._mark(child, changed)
         if found:
             node.ref = None
         return found
@@ -368,23 +363,23 @@ class Tree:
                 nodes.extend(reversed(node.children))
 
 
-def _insert_piece(
-    pieces: list[Piece], i: int, offset: int, rows: list[Any], keys: list[Any] | None, first: int
-) -> None:
+def _insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece) -> None:
     """Insert rows at `offset` of piece `i`; pieces of unwritten rows grow, so that appending makes no new one."""
     if not pieces:
-        pieces.append(Piece(None, 0, len(rows), first, list(rows), keys and list(keys)))
+        pieces.append(fresh)
         return
     piece = pieces[i]
-    if offset == piece.length and i + 1 < len(pieces) and pieces[i + 1].rows is not None and keys is None:
-        piece, offset = pieces[i + 1], 0
-    if piece.rows is not None and (keys is None or (offset == piece.length and piece.first + piece.length == first)):
+    rows, keys = fresh.rows, fresh.keys
+    if rows is not None and keys is None and offset == piece.length:
+        if i + 1 < len(pieces) and pieces[i + 1].rows is not None:
+            piece, offset = pieces[i + 1], 0
+    adjoins = keys is None or (offset == piece.length and piece.first + piece.length == fresh.first)
+    if rows is not None and piece.rows is not None and adjoins:
         piece.rows[offset:offset] = rows
         if keys is not None and piece.keys is not None:
             piece.keys[offset:offset] = keys
         piece.length += len(rows)
         return
-    fresh = Piece(None, 0, len(rows), first, list(rows), keys and list(keys))
     parts = (piece.part(0, offset), fresh, piece.part(offset, piece.length))
     pieces[i : i + 1] = [part for part in parts if part.length]
 

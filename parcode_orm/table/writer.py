@@ -7,12 +7,13 @@ from itertools import islice
 from typing import Any, Protocol
 
 from ..codec import trail
-from ..codec.base import Column
+from ..codec.base import Column, Space
 from ..codec.bulk import gc_paused
 from ..codec.schema import short_fingerprint
 from ..errors import EncodeError
-from ..format.chunk import Buffer, Encoder, Ticket
+from ..format.chunk import Buffer, Copy, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
+from ..storage.spill import is_spilled
 from .hashes import KeyHashes
 from .tree import NO_ID, Node, Piece, Target, build, stored_height, without
 
@@ -50,6 +51,7 @@ class TableSink:
         self.rows_written = 0
         self.stored: list[Any] = []  # tables that were written anew, to go on from there after the commit
         self._output = output
+        self._copied: dict[Reference, Ticket] = {}
         self._largest = 0
 
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
@@ -70,6 +72,19 @@ class TableSink:
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
         """Write one value as an extent of its own."""
         return self._output.blob(data, self.compression if compression is None else compression, meta)
+
+    def copy(self, ref: Reference, space: Space) -> Ticket:
+        """Write the spilled chunk at `ref`, and those below it, as they are; each is written once."""
+        ticket = self._copied.get(ref)
+        if ticket is None:
+            chunk = space.chunk(ref)
+            refs: list[Ticket | Reference] = [
+                self.copy(each, space) if is_spilled(each) else each for each in chunk.refs
+            ]
+            ticket = self._copied[ref] = self._output.submit(Copy(chunk, refs))
+            if chunk.kind == Kind.ROW_GROUP:
+                self.rows_written += chunk.nodes[0].count
+        return ticket
 
     def list_table(self, items: Column, values: Iterable[Any], compression: str | None) -> Ticket:
         """Write a table whose rows are `values`, taken as they come. One row group is such a table by itself."""

@@ -94,24 +94,24 @@ class MemorySpace:
         sets = [builder.full if names is None else names]
         return builder.objects([found], sets, [view.extra(row)], [view.private(row)])[0]
 
-    def lazy_list(self, items: View, start: int, stop: int) -> Any:
+    def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
         return [items.get(i) for i in range(start, stop)]
 
-    def lazy_map(self, keys: View, values: View, start: int, stop: int) -> Any:
+    def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int) -> Any:
         return {keys.get(i): values.get(i) for i in range(start, stop)}
 
-    def lazy_list_table(self, ref: Reference, items: Column) -> Any:
-        view = items.view(self.chunk(ref), 0, self)
-        return self.lazy_list(view, 0, view.count)
+    def lazy_list_table(self, column: Any, ref: Reference) -> Any:
+        view = column.shape.item.view(self.chunk(ref), 0, self)
+        return self.lazy_list(column, view, 0, view.count)
 
     def _maps(self, ref: Reference, keys: Column, values: Column) -> tuple[View, View]:
         chunk = self.chunk(ref)
         first, second = chunk.children(0)
         return keys.view(chunk, first, self), values.view(chunk, second, self)
 
-    def lazy_map_table(self, ref: Reference, keys: Column, values: Column) -> Any:
-        views = self._maps(ref, keys, values)
-        return self.lazy_map(*views, 0, views[0].count)
+    def lazy_map_table(self, column: Any, ref: Reference) -> Any:
+        views = self._maps(ref, column.shape.key, column.shape.value)
+        return self.lazy_map(column, *views, 0, views[0].count)
 
     def read_list_table(self, ref: Reference, items: Column) -> list[Any]:
         view = items.view(self.chunk(ref), 0, self)

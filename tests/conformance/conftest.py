@@ -8,7 +8,15 @@ import pytest
 
 import parcode_orm
 from parcode_orm.lazy.proxy import decoded
+from parcode_orm.session.space import FileSpace, space_of
 from tests.conformance.fakes import FakeSpace, stored
+
+
+class Unrefusing(FileSpace):
+    """Lets changes through that a read-only file refuses: what they do to an object is the same everywhere."""
+
+    def check_change(self, what: str) -> None:
+        pass
 
 
 @pytest.fixture
@@ -28,7 +36,13 @@ def lazy_of(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     if "space" in request.fixturenames:
         space = request.getfixturevalue("space")
         return lambda plain: stored(plain, space)
-    return lambda plain: parcode_orm.open(parcode_orm.dumps(plain)).root(type(plain))
+
+    def lazy_of(plain: Any) -> Any:
+        proxy = parcode_orm.open(parcode_orm.dumps(plain)).root(type(plain))
+        space_of(proxy).__class__ = Unrefusing
+        return proxy
+
+    return lazy_of
 
 
 @pytest.fixture
