@@ -39,7 +39,7 @@ class Session:
     Args:
         path: a file's path (created by the first commit where it is missing), `":memory:"` for a file that lives as
             long as the session, or, read-only, bytes or a binary file object.
-        read_only: refuse `add` and `commit`, and changes through lazy collections.
+        read_only: refuse `add` and `commit`, and changes of objects and lazy collections.
         compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
         workers: threads that compress and checksum; 0 writes without any thread, `None` chooses.
         durability: `"full"` waits for the disk at each commit, `"fast"` does not.
