@@ -99,9 +99,13 @@ class Space(Protocol):
     """What views read through. The lazy methods serve `get`, those named read_ serve `read`."""
 
     writable: bool
+    workers: int | None  # threads for what is read whole; 0 none, None as many as pay
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, its head verified."""
+
+    def release(self, ref: Reference) -> None:
+        """A scan has passed the chunk at `ref`: nothing of it need be kept ready."""
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

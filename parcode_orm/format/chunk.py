@@ -141,10 +141,10 @@ class Encoder:
 class Chunk:
     """A chunk read from `data` (the bytes of exactly this chunk); its head is verified here, buffers at first touch.
 
-    `observe(stored_bytes)` is told of every buffer that is read.
+    `observe(stored_bytes)` is told of every buffer that is read; `held` sums up those that `buffer` keeps, in bytes.
     """
 
-    __slots__ = ("where", "kind", "fingerprint", "refs", "nodes", "_data", "_buffers", "_observe")
+    __slots__ = ("where", "kind", "fingerprint", "held", "refs", "nodes", "_data", "_buffers", "_observe")
 
     def __init__(self, reference: Reference, data: memoryview, path: str, observe: Callable[[int], None]) -> None:
         self.where = (path, reference.offset)
@@ -163,6 +163,7 @@ class Chunk:
                 "chunk head", path=path, offset=reference.offset, expected=reference.checksum, found=found
             )
         self.kind = kind
+        self.held = 0
         self.refs = list(map(_reference, REFERENCE.iter_unpack(data[CHUNK_HEADER.size : nodes_at])))
         for target in self.refs:
             if target.offset + target.length > reference.offset:  # so that no cycle can be written
@@ -241,6 +242,7 @@ class Chunk:
                 raise self.error(index, "buffer is missing")
             return stored
         self.verify(index, stored, node.checksum)
+        self.held += node.raw
         if node.compression == 0:
             if node.raw != node.stored:
                 raise self.error(index, "uncompressed buffer of two sizes")

@@ -14,7 +14,7 @@ from pydantic_core import core_schema as cs
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
 from ..table.streaming import gather
-from .rows import Rows
+from .rows import Rows, named, unchanged
 
 T = TypeVar("T")
 SHOWN_WHOLE, SHOWN = 100, 10  # items
@@ -258,6 +258,28 @@ class LazyList(MutableSequence[T], Generic[T]):
     def to_numpy(self) -> Any:
         """The items as a numpy array, as `column` gives a field."""
         return self.rows.column([])
+
+    def iter_chunks(self) -> Iterator[list[T]]:
+        """The items as plain lists of plain copies, as `load()` gives them, a row group at a time.
+
+        A row group has 4,096 items at most; no more than a few are in memory at once, however long the list.
+
+        Raises:
+            RuntimeError: the list changed its size meanwhile.
+        """
+        return unchanged(self.rows, self.rows.chunks(), "list")
+
+    def iter_columns(self, *names: str) -> Iterator[Any]:
+        """Fields of the items as numpy arrays, a row group at a time, of `column`'s names.
+
+        One name gives an array each time, several a dictionary of arrays by name. Numbers come as int64 (uint64 where
+        one does not fit), float64 or bool; anything else, None among numbers too, as an array of objects.
+
+        Raises:
+            AttributeError: the model has no such field.
+            RuntimeError: the list changed its size meanwhile.
+        """
+        return unchanged(self.rows, named(names, self.rows.columns), "list")
 
     def load(self) -> list[T]:
         """A plain copy of the whole list, without ties to the session."""

@@ -14,7 +14,7 @@ from ..codec.bulk import gc_paused
 from ..table.streaming import gather
 from ..table.table import MISSING
 from .list import AT_ONCE, HELD, SHOWN, SHOWN_WHOLE
-from .rows import PairRows
+from .rows import PairRows, named, unchanged
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -276,11 +276,24 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         """
         return self.rows.column(name.split("."))
 
+    def iter_chunks(self) -> Iterator[dict[K, V]]:
+        """The pairs as plain dictionaries of plain copies, as `load()` gives them, a row group at a time.
+
+        A row group has 4,096 pairs at most; no more than a few are in memory at once, however large the map.
+
+        Raises:
+            RuntimeError: the map changed its size meanwhile.
+        """
+        return unchanged(self.rows, self.rows.pair_chunks(), "dictionary")
+
+    def iter_columns(self, *names: str) -> Iterator[Any]:
+        """Fields of the values as numpy arrays, a row group at a time; as `LazyList.iter_columns`."""
+        return unchanged(self.rows, named(names, self.rows.columns), "dictionary")
+
     def load(self) -> dict[K, V]:
         """A plain copy of the whole dictionary, without ties to the session."""
-        rows = self.rows
         with gc_paused():
-            return dict(zip(rows.keys(), rows.read(0, len(rows)), strict=True))
+            return self.rows.load()
 
     def __reduce__(self) -> tuple[type[dict[K, V]], tuple[dict[K, V]]]:
         return dict, (self.load(),)

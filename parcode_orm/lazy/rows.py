@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 from ..codec.base import Space, View
 from ..codec.boundary import ChunkColumn
 from ..model.plain import deep_plain
-from ..table.columns import array_of
+from ..table.columns import array_of, column_parts
 from ..table.columns import column as field_of
 from ..table.streaming import Spilled, new_table, put_pairs, put_rows
 from ..table.table import ATOMIC, MISSING, Table
+
+T = TypeVar("T")
 
 
 class Rows(Protocol):
@@ -34,6 +36,12 @@ class Rows(Protocol):
 
     def column(self, names: list[str]) -> Any:
         """The field at the path `names` of all rows, as an array."""
+
+    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
+        """The fields at `paths`, a row group at a time: an array for each."""
+
+    def chunks(self) -> Iterator[list[Any]]:
+        """Plain copies of all rows, a row group at a time."""
 
     def __len__(self) -> int: ...
 
@@ -77,6 +85,15 @@ class PairRows(Protocol):
     def column(self, names: list[str]) -> Any:
         """The field at the path `names` of all values, as an array."""
 
+    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
+        """The fields at `paths` of the values, a row group at a time: an array for each."""
+
+    def pair_chunks(self) -> Iterator[dict[Any, Any]]:
+        """Plain copies of all pairs, a row group at a time."""
+
+    def load(self) -> dict[Any, Any]:
+        """Plain copies of all pairs."""
+
     def __len__(self) -> int: ...
 
     def get(self, position: int) -> Any:
@@ -94,9 +111,6 @@ class PairRows(Protocol):
     def scan(self, start: int, stop: int) -> Iterator[Any]:
         """The values `start` to `stop`, lazy, in the order of the keys."""
 
-    def read(self, start: int, stop: int) -> list[Any]:
-        """The values `start` to `stop` as plain copies."""
-
     def key_at(self, position: int) -> Any:
         """The key at `position`."""
 
@@ -111,6 +125,25 @@ class PairRows(Protocol):
 
     def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
         """Set the pairs of a stream: the rows to go on with."""
+
+
+def unchanged(rows: Rows | PairRows, values: Iterator[T], what: str) -> Iterator[T]:
+    """`values`, which are read from `rows` as they are asked for; an error once there are more or fewer rows."""
+    version = rows.version
+    for value in values:
+        yield value
+        if rows.version != version:
+            raise RuntimeError(f"{what} changed size during iteration")
+
+
+def named(names: Sequence[str], columns: Callable[[list[list[str]]], Iterator[list[Any]]]) -> Iterator[Any]:
+    """What `columns` gives for dotted `names`: the arrays of one name, or dictionaries of arrays by name."""
+    if not names:
+        raise TypeError("iter_columns() takes the name of a field, or several")
+    parts = columns([name.split(".") for name in names])
+    if len(names) == 1:
+        return (part for (part,) in parts)
+    return (dict(zip(names, part, strict=True)) for part in parts)
 
 
 class SpanRows:
@@ -139,6 +172,15 @@ class SpanRows:
     def column(self, names: list[str]) -> Any:
         """A field of all rows."""
         return array_of(self.scan(0, len(self)), names)
+
+    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
+        """Fields of all rows, at once."""
+        rows = list(self.scan(0, len(self)))
+        return iter([[array_of(rows, names) for names in paths]] if rows else [])
+
+    def chunks(self) -> Iterator[list[Any]]:
+        """Plain copies of all rows, at once."""
+        return iter([self.read(0, len(self))] if len(self) else [])
 
     def __len__(self) -> int:
         return self._stop - self._start if self.changed is None else len(self.changed)
@@ -221,6 +263,14 @@ class SpanPairs(SpanRows):
         """The keys in order."""
         return iter(self._by_key())
 
+    def pair_chunks(self) -> Iterator[dict[Any, Any]]:
+        """Plain copies of all pairs, at once."""
+        return iter([self.load()] if len(self) else [])
+
+    def load(self) -> dict[Any, Any]:
+        """Plain copies of all pairs."""
+        return dict(zip(self._by_key(), self.read(0, len(self)), strict=True))
+
     def key_at(self, position: int) -> Any:
         """The key at `position`."""
         return list(self._by_key())[position]
@@ -289,6 +339,14 @@ class TableRows:
         """A field of all rows; nothing else of them is read."""
         return field_of(self.table, names)
 
+    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
+        """Fields of all rows, a row group at a time."""
+        return column_parts(self.table, paths)
+
+    def chunks(self) -> Iterator[list[Any]]:
+        """Plain copies of all rows, a row group at a time."""
+        return (part.rows for part in self.table.parts(deep_plain))
+
     def __len__(self) -> int:
         return self.table.rows
 
@@ -335,6 +393,14 @@ class TablePairs(TableRows):
         """The keys in order, a row group at a time."""
         for keys in self.table.read_keys():
             yield from keys
+
+    def pair_chunks(self) -> Iterator[dict[Any, Any]]:
+        """Plain copies of all pairs, a row group at a time."""
+        return (dict(zip(keys, rows, strict=True)) for keys, rows in self.table.parts(deep_plain))
+
+    def load(self) -> dict[Any, Any]:
+        """Plain copies of all pairs."""
+        return self.table.read_map(deep_plain)
 
     def key_at(self, position: int) -> Any:
         """The key at `position`."""

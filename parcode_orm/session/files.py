@@ -13,6 +13,7 @@ from ..format.catalog import CatalogData
 from ..model.base import Model
 from ..storage.files import stream_writer
 from ..storage.mapped import Source
+from ..storage.parallel import check_workers
 from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.writer import TableSink
@@ -97,23 +98,36 @@ def write(
     write_whole(stream_writer(file), build, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
 
-def load(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, cls: type[M]) -> M:
+def load(
+    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    cls: type[M],
+    *,
+    workers: int | None = None,
+) -> M:
     """The root of type `cls`, whole: plain objects without ties to the file. Nothing is validated again.
+
+    Args:
+        path: a path, the bytes of a file, or a binary file object.
+        cls: the root's class.
+        workers: threads that decompress row groups ahead (on a free-threaded interpreter they decode them); 0 starts
+            none, `None` chooses.
 
     Raises:
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
         NoResultFound: it holds no such root; SchemaMismatchError: one of another definition of the class.
     """
+    check_workers(workers)
     source = Source.open(path)
     try:
         with gc_paused():
-            group = root_group(FileSpace(source, writable=False), root_name(cls), struct_for(cls))
+            space = FileSpace(source, writable=False, workers=workers)
+            group = root_group(space, root_name(cls), struct_for(cls))
             obj: M = group.items.read(0, 1)[0]
             return obj
     finally:
         source.close()
 
 
-def loads(data: bytes | bytearray | memoryview, cls: type[M]) -> M:
+def loads(data: bytes | bytearray | memoryview, cls: type[M], *, workers: int | None = None) -> M:
     """The root of type `cls` in the bytes that `dumps` gave; as `load`."""
-    return load(data, cls)
+    return load(data, cls, workers=workers)

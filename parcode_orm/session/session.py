@@ -14,6 +14,7 @@ from ..lazy.proxy import is_lazy
 from ..model.base import Model
 from ..storage.mapped import Source
 from ..storage.memory import NAME
+from ..storage.parallel import check_workers
 from ..storage.recovery import Recovered
 from ..storage.stats import Stats
 from .medium import Durability, Medium
@@ -29,8 +30,7 @@ def _check_options(durability: Any, workers: Any, compression: Any) -> None:
         compressions.check(compression)
     if durability not in ("full", "fast"):
         raise ValueError(f'durability is "full" or "fast", not {durability!r}')
-    if workers is not None and (not isinstance(workers, int) or workers < 0):
-        raise ValueError(f"workers is None or a number from 0 on, not {workers!r}")
+    check_workers(workers)
 
 
 class Session:
@@ -41,7 +41,7 @@ class Session:
             long as the session, or, read-only, bytes or a binary file object.
         read_only: refuse `add` and `commit`, and changes of objects and lazy collections.
         compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
-        workers: threads that compress and checksum; 0 writes without any thread, `None` chooses.
+        workers: threads that compress and checksum, and decompress for `load()`; 0 starts none, `None` chooses.
         durability: `"full"` waits for the disk at each commit, `"fast"` does not.
 
     Raises:
@@ -66,7 +66,7 @@ class Session:
         is_path = isinstance(path, str) or hasattr(path, "__fspath__")
         self.read_only = read_only or not is_path
         self._process = os.getpid()
-        self._work = Work(writable=not self.read_only)
+        self._work = Work(writable=not self.read_only, workers=workers)
         self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
         self._recovery: Recovered | None = None
         if is_path:

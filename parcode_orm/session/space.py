@@ -43,14 +43,22 @@ class FileSpace:
     """Reads one snapshot of a file through `source`; `writable` where changes to what is handed out will be stored.
 
     `owner` stands for the session: its objects lie on the snapshots of all its commits, each a space of its own.
+    `workers`: threads for what is read whole; 0 none, None as many as pay.
     """
 
     def __init__(
-        self, source: Source, *, writable: bool, owner: object = None, new_spill: Callable[[], Spill] = Spill
+        self,
+        source: Source,
+        *,
+        writable: bool,
+        owner: object = None,
+        workers: int | None = None,
+        new_spill: Callable[[], Spill] = Spill,
     ) -> None:
         self.source = source
         self.chunk: Callable[[Reference], Chunk] = source.chunk
         self.writable = writable
+        self.workers = workers
         self.owner = owner
         self._lives: list[dict[int, weak[Any]]] = []
         self._until_sweep = SWEEP_EVERY
@@ -92,6 +100,10 @@ class FileSpace:
         self.source.close()
         for spill in self._spills.values():
             spill.close()
+
+    def release(self, ref: Reference) -> None:
+        """A scan has passed the chunk at `ref`."""
+        self.source.release(ref)
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

@@ -24,7 +24,7 @@ from .space import FileSpace, owner_of
 class Work:
     """What is attached to a session, and the snapshot that its changes stand on."""
 
-    def __init__(self, *, writable: bool) -> None:
+    def __init__(self, *, writable: bool, workers: int | None) -> None:
         self.roots: dict[str, Root] = {}
         self.space: FileSpace | None = None  # None: nothing is stored yet
         self._lives: list[weak[FileSpace]] = []
@@ -32,12 +32,15 @@ class Work:
         self.stale = False  # another session committed since this one's snapshot
         self.new_spill: Callable[[], Spill] = Spill
         self._writable = writable
+        self._workers = workers
 
     def stand_on(self, source: Source) -> None:
         """Read from `source` from now on."""
         if self.space is not None:
             self.space.source.retire()
-        self.space = FileSpace(source, writable=self._writable, owner=self.owner, new_spill=self.new_spill)
+        self.space = FileSpace(
+            source, writable=self._writable, owner=self.owner, workers=self._workers, new_spill=self.new_spill
+        )
         if self._lives:
             self._lives = [life for life in self._lives if life() is not None]
         self._lives.append(weak(self.space))

@@ -14,13 +14,16 @@ from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
 from ..format.chunk import Chunk
 from ..format.commit import Record
-from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Reference
+from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .files import CLOEXEC, check_regular, storage_error, storing
 from .recovery import Found, Read, newest, record_at
 from .stats import Stats
 
 CACHED = 512  # chunks
+CACHED_BYTES = 32 << 20  # buffers of theirs that were read
+SUM_EVERY = 16  # chunks asked for
 TAIL = 16 << 10  # bytes
+DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -45,8 +48,10 @@ class Source:
         "_data",
         "_fd",
         "_full",
+        "_map",
         "_tail",
         "_tail_at",
+        "_until_sum",
     )
 
     def __init__(
@@ -62,6 +67,7 @@ class Source:
     ) -> None:
         self._fd = -1
         self._data: memoryview | None = None
+        self._map: mmap.mmap | None = None
         if isinstance(data, int):
             self._fd = data  # ours to close, from now on
         else:
@@ -73,6 +79,7 @@ class Source:
         self.stats = stats if stats is not None else Stats()
         self._cache: dict[Reference, Chunk] = {}
         self._full = False
+        self._until_sum = SUM_EVERY
         self._catalog: CatalogData | None = None
         self._tail = memoryview(tail)
         self._tail_at = tail_at if tail else length
@@ -145,6 +152,10 @@ class Source:
             DetachedError: the source is closed.
         """
         cache = self._cache
+        self._until_sum -= 1
+        if self._until_sum <= 0:
+            self._until_sum = SUM_EVERY
+            self._shed_bytes()
         chunk = cache.get(ref)
         if chunk is not None:
             if self._full and cache.pop(ref, None) is not None:  # so that the first of the dict is the least used
@@ -161,10 +172,49 @@ class Source:
         while len(cache) >= CACHED:
             self._full = True
             try:
-                cache.pop(next(iter(cache), ref), None)
+                first = next(iter(cache), ref)
             except RuntimeError:  # another thread changed it between the two calls
                 continue
+            cache.pop(first, None)
+            self._drop(first)
         return cache.setdefault(ref, chunk)
+
+    def _shed_bytes(self) -> None:
+        """Let go of the chunks least used where more of their bytes are kept than may be."""
+        kept = self._cache.copy()
+        size = sum([chunk.held for chunk in kept.values()])
+        for ref, chunk in kept.items():
+            if size <= CACHED_BYTES:
+                break
+            self._full = True
+            size -= chunk.held
+            self._cache.pop(ref, None)
+            self._drop(ref)
+
+    def release(self, ref: Reference) -> None:
+        """A scan has passed the chunk at `ref`, and the columns that it leads to: their pages may go.
+
+        The chunks stay known for a while; views into them, here or with whoever has one, may be read as before.
+        """
+        chunk = self._cache.get(ref)
+        self._drop(ref)
+        for target in set(chunk.refs) if chunk is not None else ():
+            if target.kind == Kind.COLUMN and target in self._cache:
+                self._drop(target)
+
+    def _drop(self, ref: Reference) -> None:
+        """Take the pages of a chunk out of this process's memory.
+
+        Only of a map of our own: it is of a file and never written to, so whoever touches them gets them from there.
+        """
+        map = self._map
+        if map is None or DONTNEED is None:
+            return
+        start = ref.offset & -mmap.PAGESIZE
+        try:
+            map.madvise(DONTNEED, start, min(ref.offset + ref.length, self.length) - start)
+        except (OSError, ValueError):  # pages that are locked into memory; a system that counts otherwise
+            pass
 
     def view(self, offset: int, length: int) -> memoryview:
         """Bytes of the file as they stand, neither verified nor counted; bounds are checked."""
@@ -188,7 +238,7 @@ class Source:
     def close(self) -> None:
         """Read no more. The map ends with the last view into it."""
         self._cache.clear()
-        self._data = None
+        self._data = self._map = None
         self._tail_at = self.length
         self._end_descriptor()
 
@@ -220,6 +270,7 @@ class Source:
                     "the file shrank since it was opened", path=self.path, offset=self.length
                 ) from problem
         self._end_descriptor()
+        self._map = map
         return memoryview(map)
 
     def _end_descriptor(self) -> None:

@@ -5,7 +5,6 @@ What is written depends on the order of submission alone: the same bytes with an
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,10 +18,10 @@ from ..format.checksum import checksum
 from ..format.chunk import Buffer, Encoder, Ticket
 from ..format.layout import CHUNK_ALIGN, Kind, Reference
 from .output import DIRECT, Output
+from .parallel import MAX_WORKERS, check_workers, cpus
 from .stats import Stats
 
 INFLIGHT = 32 << 20
-MAX_WORKERS = 4
 
 Finished = tuple[bytes, list[Buffer]]
 
@@ -66,8 +65,7 @@ class Pipeline:
         stats: Stats | None = None,
         hashed: bool = False,
     ) -> None:
-        if workers is not None and workers < 0:
-            raise ValueError(f"workers must be 0 or more, not {workers}")
+        check_workers(workers)
         compressions.check(compression)
         self.output = Output(write, start_offset, hashed=hashed)
         self.compression = compression
@@ -147,11 +145,11 @@ class Pipeline:
 
     def _wants_threads(self, name: str | None) -> bool:
         if self._workers is None:
-            return name not in (None, "none") and _cpus() > 1
+            return name not in (None, "none") and cpus() > 1
         return self._workers > 0
 
     def _start(self) -> None:
-        workers = min(MAX_WORKERS, _cpus()) if self._workers is None else self._workers
+        workers = min(MAX_WORKERS, cpus()) if self._workers is None else self._workers
         pool = ThreadPoolExecutor(workers, thread_name_prefix="parcode-worker")  # no thread of it runs yet
         writer = threading.Thread(target=self._run, name="parcode-writer", daemon=True)
         try:
@@ -215,8 +213,3 @@ class Pipeline:
 
 def _immutable(data: Buffer) -> bool:
     return type(data) is bytes or (type(data) is memoryview and type(data.obj) is bytes)
-
-
-def _cpus() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -13,6 +13,7 @@ from ..codec.struct import StructColumn
 from ..codec.structview import MISSING, StructView
 from ..codec.views import ConstantView
 from ..codec.wrappers import OptionalColumn
+from .scan import Stretch, walk
 from .table import Table
 
 
@@ -25,20 +26,33 @@ def column(table: Table, names: Sequence[str]) -> Any:
     import numpy as np
 
     _check(table.items, names)
-    parts = list(parts_of(table, names))
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return np.empty(0, object)
-    kinds = {part.dtype.kind for part in parts}
-    if kinds <= {"i", "u"}:
-        signed = "i" in kinds or not any(part.dtype == np.uint64 for part in parts)
-        if not signed or not any(part.dtype == np.uint64 for part in parts):
-            return np.concatenate([part.astype(np.int64 if signed else np.uint64) for part in parts])
-        kinds = {"O"}
-    if len(kinds) == 1:
-        return np.concatenate(parts)
-    return np.concatenate([_objects(part.tolist()) for part in parts])
+    joined: Any = None
+    done, signed = 0, False
+    for stretch in walk(table):
+        (part,) = _parts(table, stretch, [names])
+        if len(part) == table.rows:
+            return part
+        signed = signed or part.dtype.kind == "i"
+        part = _wide(part)
+        if joined is None:
+            joined = np.empty(table.rows, part.dtype)
+        elif joined.dtype != part.dtype:
+            common = np.uint64 if {joined.dtype.kind, part.dtype.kind} == {"i", "u"} and not signed else object
+            joined = _as(common, joined, done)
+            part = _as(common, part, len(part))
+        joined[done : done + len(part)] = part
+        done += len(part)
+    return np.empty(0, object) if joined is None else joined
+
+
+def column_parts(table: Table, paths: Sequence[Sequence[str]]) -> Iterator[list[Any]]:
+    """The fields at `paths` as arrays, one list of them for each stretch of rows in one place.
+
+    Numbers come as int64, or uint64 where one needs it, as float64 or bool; anything else as an array of objects.
+    """
+    for names in paths:
+        _check(table.items, names)
+    return ([_wide(part) for part in _parts(table, stretch, paths)] for stretch in walk(table))
 
 
 def array_of(values: Iterable[Any], names: Sequence[str]) -> Any:
@@ -46,19 +60,35 @@ def array_of(values: Iterable[Any], names: Sequence[str]) -> Any:
     return _array([_field(value, names) for value in values])
 
 
-def parts_of(table: Table, names: Sequence[str]) -> Iterator[Any]:
-    """The arrays that `column` joins, one for each stretch of rows in one place."""
-    for piece, a, b in table.tree.pieces():
-        held = False
-        if piece.rows is None:
-            group = table.group(piece)
-            first, end = piece.start + a, piece.start + b
-            held = any(first <= row < end for row in group.held)
-            if not held:
-                yield _stored(group.items, names, first, end)
-                table.space.count_rows(b - a)
-                continue
-        yield _array([_field(table.value(piece, place), names) for place in range(a, b)])
+def _parts(table: Table, stretch: Stretch, paths: Sequence[Sequence[str]]) -> list[Any]:
+    """The arrays of a stretch of rows, at the width they are stored with."""
+    piece, a, b = stretch
+    if piece.rows is None:
+        group = table.group(piece)
+        first, end = piece.start + a, piece.start + b
+        if not any(first <= row < end for row in group.held):
+            table.space.count_rows(b - a)
+            return [_stored(group.items, names, first, end) for names in paths]
+    rows = [table.value(piece, place) for place in range(a, b)]
+    return [array_of(rows, names) for names in paths]
+
+
+def _wide(part: Any) -> Any:
+    """Numbers at the full width of their kind, so that arithmetic does not leave it; `part` itself where it has it."""
+    import numpy as np
+
+    if part.dtype.kind not in "iu" or part.dtype == np.uint64:
+        return part
+    return part.astype(np.int64, copy=False)
+
+
+def _as(dtype: Any, values: Any, count: int) -> Any:
+    """An array of `dtype`, as long as `values` and with the first `count` of them; objects are Python's own numbers."""
+    import numpy as np
+
+    found = np.empty(len(values), dtype)
+    found[:count] = values[:count].tolist() if dtype is object else values[:count]
+    return found
 
 
 def _stored(view: View, names: Sequence[str], start: int, stop: int) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from xxhash import xxh3_64_intdigest
 
 from ..codec.base import Column, Getter, Space, View
+from ..codec.bulk import gc_paused
 from ..codec.keys import key_hash
 from ..codec.physical import accessor, open_child
 from ..codec.schema import short_fingerprint
@@ -16,6 +17,7 @@ from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from .index import LOW, Run
+from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Piece, Tree
 
 OPEN_GROUPS = 64
@@ -40,7 +42,7 @@ class Group:
     that have handed out nothing are known to their view alone (`keeps` is False for them).
     """
 
-    __slots__ = ("count", "get", "held", "items", "key", "keys", "proxies", "ref")
+    __slots__ = ("chunk", "count", "get", "held", "items", "key", "keys", "proxies", "ref")
 
     def __init__(
         self, ref: Reference, space: Space, columns: Sequence[Column], fingerprint: int, held: dict[int, Any]
@@ -58,6 +60,7 @@ class Group:
         if root.encoding != Encoding.STRUCT or len(children) != len(columns):
             raise chunk.error(0, f"a row group here has {len(columns)} columns")
         self.ref = ref
+        self.chunk = chunk
         self.count = count = root.count
         self.keys: View | None = None
         self.key: Getter = _no_key
@@ -77,7 +80,7 @@ class Group:
         if self.held:
             return False
         live = getattr(self.items, "live", None)
-        return not live or all(ref() is None for ref in live.values())
+        return not live or all(ref() is None for ref in live.copy().values())  # other threads may add to it
 
 
 class Table:
@@ -155,15 +158,19 @@ class Table:
             )
         return group
 
+    def close(self, offset: int) -> bool:
+        """Keep the row group at `offset` no longer, if nothing that was given out of it may be in use: whether so."""
+        group = self.groups.pop(offset, None)  # threads may share a table that is only read
+        if group is not None and not group.idle:
+            self.groups[offset] = group  # at the end now, to be looked at last
+            return False
+        self.held.pop(offset, None)
+        return True
+
     def _close_idle(self, newest: int) -> None:
         for offset in list(self.groups)[: OPEN_GROUPS // 2]:
-            group = self.groups.pop(offset, None)  # threads may share a table that is only read
-            if group is None:
-                continue
-            if offset == newest or not group.idle:
-                self.groups[offset] = group  # at the end now, to be looked at last
-            else:
-                self.held.pop(offset, None)
+            if offset != newest:
+                self.close(offset)
 
     def value(self, piece: Piece, place: int) -> Any:
         """Row `place` of a piece, lazy; in a writable session the same object each time."""
@@ -249,13 +256,15 @@ class Table:
         if self.space.writable:
             yield from self._scan_changing(start, self.rows if stop is None else stop)
             return
-        for piece, a, b in self.tree.pieces(start, stop):
+        for piece, a, b in walk(self, start, stop):
             yield from map(self.group(piece).get, range(piece.start + a, piece.start + b))
 
     def _scan_changing(self, position: int, stop: int) -> Iterator[Any]:
         tree = self.tree
+        trail = Trail(self)
         while position < min(stop, tree.rows):
             piece, place = tree.at(position)
+            trail.meet(piece)
             generation = tree.generation
             while position < stop and place < piece.length and tree.generation == generation:
                 yield self.value(piece, place)
@@ -265,26 +274,13 @@ class Table:
     def read(self, start: int = 0, stop: int | None = None, plain: Callable[[Any], Any] | None = None) -> list[Any]:
         """Rows `start` to `stop`, whole; what is held or not yet written goes through `plain`."""
         found: list[Any] = []
-        for piece, a, b in self.tree.pieces(start, stop):
-            found += self._read(piece, a, b, plain)
-            self.space.count_rows(b - a)
+        for part in read_parts(self, start, stop, plain):
+            found += part.rows
         return found
-
-    def _read(self, piece: Piece, a: int, b: int, plain: Callable[[Any], Any] | None) -> list[Any]:
-        if piece.rows is not None:
-            rows = piece.rows[a:b]
-            return rows if plain is None else list(map(plain, rows))
-        group = self.group(piece)
-        first, end = piece.start + a, piece.start + b
-        rows = group.items.read(first, end)
-        for row, value in group.held.items():
-            if first <= row < end:
-                rows[row - first] = value if plain is None else plain(value)
-        return rows
 
     def read_keys(self, start: int = 0, stop: int | None = None) -> Iterator[list[Any]]:
         """The keys of the rows `start` to `stop`, a row group at a time."""
-        for piece, a, b in self.tree.pieces(start, stop):
+        for piece, a, b in walk(self, start, stop):
             if piece.keys is not None:
                 yield piece.keys[a:b]
             else:
@@ -292,13 +288,24 @@ class Table:
                 assert keys is not None
                 yield keys.read(piece.start + a, piece.start + b)
 
-    def read_map(self) -> dict[Any, Any]:
-        """Every pair, whole, in the order of the rows."""
-        keys = [key for part in self.read_keys() for key in part]
-        found = dict(zip(keys, self.read(), strict=True))
+    def read_map(self, plain: Callable[[Any], Any] | None = None) -> dict[Any, Any]:
+        """Every pair, whole, in the order of the rows; values as `read` gives them."""
+        found: dict[Any, Any] = {}
+        for keys, rows in read_parts(self, plain=plain, keys=True):
+            found.update(zip(keys, rows, strict=True))
         if len(found) != self.rows:
             raise CorruptionError(f"{self.rows} rows have {len(found)} keys", offset=self.ref.offset)
         return found
+
+    def parts(self, plain: Callable[[Any], Any] | None) -> Iterator[Part]:
+        """Every row, and its key where the table is keyed, as `read` gives them, a row group at a time."""
+        parts = read_parts(self, plain=plain, keys=self.keys is not None, ahead=not self.space.writable)
+        while True:
+            with gc_paused():
+                part = next(parts, None)
+            if part is None:
+                return
+            yield part
 
     def in_memory(self) -> list[Any]:
         """The rows that are held, or not yet written."""

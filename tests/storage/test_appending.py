@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import mmap
 import multiprocessing
 import os
 import signal
@@ -34,6 +35,7 @@ from parcode_orm.storage.append import Appender
 from parcode_orm.storage.files import Files
 from parcode_orm.storage.lock import WriterLock
 from parcode_orm.storage.mapped import Source
+from parcode_orm.storage.memory import MemoryFile
 from parcode_orm.storage.pipeline import Pipeline
 from parcode_orm.storage.stats import Stats
 from parcode_orm.storage.writer import save_path, whole_bytes
@@ -332,6 +334,61 @@ def test_a_cache_that_changes_while_its_first_is_looked_for(monkeypatch: pytest.
     assert len(source._cache) == 1
 
 
+def test_chunks_that_hold_much_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    refs: list[Reference] = []
+
+    def many(pipeline: Pipeline) -> CatalogData:
+        tickets = [pipeline.submit(leaf(pipeline, bytes([i]) * 10_000)) for i in range(40)]
+        refs.extend(ticket.reference for ticket in tickets if ticket.reference)
+        return CatalogData()
+
+    source = Source.open(whole_bytes(many, workers=0, compression="lz4"))
+    monkeypatch.setattr(mapped, "CACHED_BYTES", 50_000)
+    chunks = [source.chunk(ref) for ref in refs[:30]]
+    assert all(source.chunk(ref) is chunk for ref, chunk in zip(refs, chunks, strict=False))  # nothing was read of them
+    for i, ref in enumerate(refs):
+        assert bytes(source.chunk(ref).buffer(0)) == bytes([i]) * 10_000
+    held = [chunk.held for chunk in source._cache.values()]
+    assert 20_000 <= sum(held) <= 50_000 + mapped.SUM_EVERY * 10_000
+    assert source.chunk(refs[-1]).held == 10_000
+
+
+@pytest.mark.parametrize("kind", ["file", "memory", "bytes"])
+def test_what_is_let_go_of_can_be_read_again(path: Path, kind: str) -> None:
+    if kind == "memory":
+        file = MemoryFile()
+        source = file.create(build, Stats())
+    else:
+        source = Source.open(path if kind == "file" else path.read_bytes())
+    ref = source.catalog.root("World")
+    chunk = source.chunk(ref)
+    view, before = chunk.buffer(1), bytes(source.view(0, source.length))
+    source.release(ref)
+    assert bytes(view) == bytes(chunk.buffer(1)) == bytes([1, 2, 3]) and bytes(source.view(0, source.length)) == before
+    source.close()
+    source.release(ref)
+    assert bytes(view) == bytes(chunk.buffer(1))
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_ANONYMOUS"), reason="no anonymous maps")
+def test_memory_that_is_not_ours_keeps_what_is_in_it(path: Path) -> None:
+    data = path.read_bytes()
+    map = mmap.mmap(-1, len(data), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    map[:] = data
+    source = Source.open(memoryview(map))
+    source.release(source.catalog.root("World"))
+    assert map[:] == data
+
+
+def test_pages_that_cannot_be_let_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "DONTNEED", 9999)  # the system refuses
+    source = Source.open(path)
+    source.release(source.catalog.root("World"))
+    monkeypatch.setattr(mapped, "DONTNEED", None)  # it has no such thing
+    source.release(source.catalog.root("World"))
+    assert source.chunk(source.catalog.root("World")).nodes
+
+
 def test_lock_waits(path: Path) -> None:
     lock = WriterLock.take(str(path))
     timer = threading.Timer(0.1, lock.release)
@@ -400,6 +457,7 @@ from parcode_orm.errors import ConflictError
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.storage.append import Appender
 from parcode_orm.storage.mapped import Source
+from parcode_orm.storage.memory import MemoryFile
 done = 0
 while done < 10:
     try:

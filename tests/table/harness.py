@@ -18,10 +18,12 @@ class Disk:
     """Where chunks go, and the space that tables are read through."""
 
     writable = True
+    workers = 0
 
     def __init__(self) -> None:
         self.data = bytearray(64)
         self.chunks_read = 0
+        self.released: list[Reference] = []
 
     def submit(self, chunk: Encoder) -> Ticket:
         ticket = Ticket()
@@ -41,6 +43,9 @@ class Disk:
         self.chunks_read += 1
         data = memoryview(bytes(self.data[ref.offset : ref.offset + ref.length]))
         return Chunk(ref, data, "disk", lambda size: None)
+
+    def release(self, ref: Reference) -> None:
+        self.released.append(ref)
 
     def count_rows(self, count: int) -> None:
         pass
