@@ -20,7 +20,7 @@ from .recovery import Found, Read, newest, record_at
 from .stats import Stats
 
 CACHED = 512  # chunks
-CACHED_BYTES = 32 << 20  # buffers of theirs that were read
+CACHED_BYTES = 24 << 20  # buffers of theirs that were read
 SUM_EVERY = 16  # chunks asked for
 TAIL = 16 << 10  # bytes
 DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)

@@ -86,6 +86,8 @@ def _as(dtype: Any, values: Any, count: int) -> Any:
     """An array of `dtype`, as long as `values` and with the first `count` of them; objects are Python's own numbers."""
     import numpy as np
 
+    if values.dtype == dtype:
+        return values
     found = np.empty(len(values), dtype)
     found[:count] = values[:count].tolist() if dtype is object else values[:count]
     return found
@@ -140,11 +142,14 @@ def _array(values: list[Any]) -> Any:
     import numpy as np
 
     types = set(map(type, values))
-    if types in ({int}, {float}, {bool}):
-        try:
-            return np.array(values)
-        except OverflowError:
-            pass
+    if types in ({float}, {bool}):
+        return np.array(values)
+    if types == {int}:  # numpy alone would make floats of large and small ones
+        for dtype in (np.int64, np.uint64):
+            try:
+                return np.array(values, dtype)
+            except OverflowError:
+                continue
     return _objects(values)
 
 

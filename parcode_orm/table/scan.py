@@ -7,6 +7,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codec.base import Space
+from ..errors import ParcodeError
+from ..format.chunk import Chunk
 from ..format.layout import Kind, NodeFlag, Reference
 from ..storage.parallel import gil_enabled, in_order, worker_count
 from .tree import Piece
@@ -130,13 +132,13 @@ def _is_long(table: Table) -> bool:
 
 
 def _is_compressed(table: Table, start: int, stop: int | None) -> bool:
-    """Whether the first row group of the file among the rows is compressed."""
-    space = table.space
+    """Whether the first row group of the file among the rows is compressed. Damage is for its reader to find."""
     for piece, _, _ in table.tree.pieces(start, stop):
         if isinstance(piece.ref, Reference):
-            chunk = table.group(piece).chunk
-            chunks = [chunk, *(space.chunk(ref) for ref in set(chunk.refs) if ref.kind == Kind.COLUMN)]
-            return any(node.compression for chunk in chunks for node in chunk.nodes)
+            try:
+                return any(node.compression for chunk in _chunks(table.space, piece.ref) for node in chunk.nodes)
+            except ParcodeError:
+                return False
     return False
 
 
@@ -145,10 +147,18 @@ def _prepare(space: Space, ref: Any) -> None:
     if not isinstance(ref, Reference):
         return
     try:
-        group = space.chunk(ref)
-        for chunk in (group, *(space.chunk(ref) for ref in set(group.refs) if ref.kind == Kind.COLUMN)):
+        for chunk in _chunks(space, ref):
             for index, node in enumerate(chunk.nodes):
                 if node.stored and not node.flags & NodeFlag.PIECES:
                     chunk.buffer(index)
     except Exception:
         return
+
+
+def _chunks(space: Space, ref: Reference) -> Iterator[Chunk]:
+    """A row group's chunk, and those of its fields that are stored apart, each once however often it is referred to."""
+    group = space.chunk(ref)
+    yield group
+    for target in set(group.refs):
+        if target.kind == Kind.COLUMN:
+            yield space.chunk(target)

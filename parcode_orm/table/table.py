@@ -42,7 +42,7 @@ class Group:
     that have handed out nothing are known to their view alone (`keeps` is False for them).
     """
 
-    __slots__ = ("chunk", "count", "get", "held", "items", "key", "keys", "proxies", "ref")
+    __slots__ = ("count", "get", "held", "items", "key", "keys", "proxies", "ref")
 
     def __init__(
         self, ref: Reference, space: Space, columns: Sequence[Column], fingerprint: int, held: dict[int, Any]
@@ -60,7 +60,6 @@ class Group:
         if root.encoding != Encoding.STRUCT or len(children) != len(columns):
             raise chunk.error(0, f"a row group here has {len(columns)} columns")
         self.ref = ref
-        self.chunk = chunk
         self.count = count = root.count
         self.keys: View | None = None
         self.key: Getter = _no_key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +75,39 @@ def test_one_row_group_is_a_view_of_the_file(tmp_path: Path) -> None:
     army = Session.open(tmp_path / "a.par").root(Army)
     numbers = lazy(army.numbers).to_numpy()
     assert numbers.tolist() == [i * 1_000_003 for i in range(4_000)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2, 3, -1],
+        [1, 300, 2**63, 2**64 - 1],
+        [-1, 1, 2**63, 5],
+        [2**63, 1, -1, 5],
+        [1, 2.5, 3, 4.5],
+        [True, 1, False, 2],
+        [1, [1, 2], [3, 4], 2],
+        [[1, 2], [3, 4], 5, None],
+        [1, None, 2**70, 3],
+    ],
+)
+def test_parts_of_different_kinds_become_one(tmp_path: Path, values: list[Any]) -> None:
+    class Bag(Model):
+        things: list[int | float | bool | list[int] | None] = Chunk()
+
+    with Session(tmp_path / "b.par") as session:
+        session.add(Bag(things=[values[0]] * 5_000))
+        session.commit()
+    with Session(tmp_path / "b.par") as session:
+        things = lazy(session.root(Bag).things)
+        for value in values[1:]:
+            things.extend([value] * 5_000)
+            session.commit()
+        expected = [value for value in values for _ in range(5_000)]
+        found = things.to_numpy().tolist()
+        assert found == expected and list(map(type, found)) == list(map(type, expected))
+        parts = [value for chunk in things.iter_chunks() for value in chunk]
+        assert parts == expected and list(map(type, parts)) == list(map(type, expected))
 
 
 def test_changes_in_memory_are_seen(path: Path) -> None:
