@@ -160,7 +160,9 @@ class Table:
     def close(self, offset: int) -> bool:
         """Keep the row group at `offset` no longer, if nothing that was given out of it may be in use: whether so."""
         group = self.groups.pop(offset, None)  # threads may share a table that is only read
-        if group is not None and not group.idle:
+        if group is None:
+            return not self.held.get(offset)  # after a commit rows are held of groups that nobody has opened yet
+        if not group.idle:
             self.groups[offset] = group  # at the end now, to be looked at last
             return False
         self.held.pop(offset, None)

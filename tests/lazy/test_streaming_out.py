@@ -148,7 +148,7 @@ def test_what_is_not_yet_written_is_seen(data: st.DataObject) -> None:
 
 @cache
 def stored_army() -> bytes:
-    return dumps(army(1_000))
+    return dumps(army(1_500))
 
 
 def change_and_compare(path: Path, data: st.DataObject) -> None:

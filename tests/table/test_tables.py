@@ -220,3 +220,19 @@ def test_keys_that_cannot_be_stored_are_not_there() -> None:
     assert table.find(object()) is None
     with pytest.raises(TypeError, match="unhashable"):
         table.find([])
+
+
+def test_a_scan_closes_what_it_passed_but_never_what_is_held() -> None:
+    disk = Disk()
+    table = disk.list_table(INT, range(200_000))
+    pieces = [piece for piece, _, _ in table.tree.pieces()]
+    offsets = [piece.ref.offset for piece in pieces]  # type: ignore[union-attr]
+    table.held[offsets[0]] = {5: -5}  # as after a commit: nobody has opened the group
+    assert not table.close(offsets[0])
+    table.group(pieces[0])
+    table.group(pieces[1]).held[7] = -7
+    values = list(table.scan())
+    assert values[5] == -5 and values[pieces[0].length + 7] == -7
+    assert list(table.groups) == [*offsets[:2], *offsets[-16:]]
+    assert [ref.offset for ref in disk.released] == offsets[2:-16]
+    assert table.read()[5] == -5 and len(table.groups) <= 18
