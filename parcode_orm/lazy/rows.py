@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from ..codec.base import Space, View
+from ..codec.base import Getter, Space, View
 from ..codec.boundary import ChunkColumn
 from ..model.plain import deep_plain
 from ..table.columns import array_of, column_parts
@@ -233,6 +233,21 @@ class SpanRows:
         put_rows(table, start, stop, spilled)
         return TableRows(table)
 
+    def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Forget every change since the rows were stored; of those handed out, what `keep` says is held further."""
+        handed, self.handed, self.changed = self.handed, {}, None
+        self.version += 1
+        for place, value in handed.items():
+            if keep(self._stored, place, value):
+                self.handed[place] = value
+
+    def _stored(self, position: int) -> Any:
+        return self._items.get(self._start + position)
+
+    def hold(self, position: int, value: Any) -> None:
+        """Let `value` stand for the row at `position`, as which it was stored."""
+        self.handed[position] = value
+
 
 class SpanPairs(SpanRows):
     """Keys and values `start` to `stop` of two columns of the owner's row group."""
@@ -243,6 +258,11 @@ class SpanPairs(SpanRows):
         super().__init__(space, values, start, stop)
         self._keys = keys
         self._places: dict[Any, int] | None = None  # the position of each key
+
+    def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """As for a list."""
+        self._places = None
+        super().reset(keep)
 
     def _by_key(self) -> dict[Any, int]:
         if self._places is None:
@@ -361,6 +381,15 @@ class TableRows:
     def read(self, start: int, stop: int) -> list[Any]:
         """Plain copies of the rows `start` to `stop`."""
         return self.table.read(start, stop, deep_plain)
+
+    def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Forget every change since the table was stored."""
+        self.table.reset(keep)
+
+    def hold(self, position: int, value: Any) -> None:
+        """Let `value` stand for the row at `position`, as which it was stored."""
+        piece, place = self.table.tree.at(position)
+        self.table.group(piece).held[piece.start + place] = value
 
     def set(self, position: int, value: Any) -> None:
         """Put `value` in the place of a row."""

@@ -7,34 +7,31 @@ and a change to a row of it would not be this session's to store.
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
-from weakref import ref as weak
 
-from pydantic import BaseModel
-
-from ..codec.stream import is_stream
+from ..codec.base import Column
+from ..codec.boundary import ChunkColumn
+from ..codec.containers import is_lazy as holds_lazy
 from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
 from ..lazy.rows import SpanPairs, SpanRows, TableRows
-from ..model.plain import LazyModel
+from ..model.base import Model
 from ..table.store import Moved
 from ..table.table import Table
 from ..table.tree import Piece
+from .graph import ATOMIC, children, kind_of
 from .space import owner_of
 
 Stored = Callable[[], Any]
-_ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
 
 
 def settle(value: Any, stored: Stored, owner: object) -> Any:
     """What is to stand for `value` now: itself, its alien parts replaced, or `stored()`, its committed form."""
-    cls: Any = type(value)
-    kind = _kind(cls)
+    kind = kind_of(value)
     if kind == "leaf":
         return value
     if kind == "stream" or (kind in ("collection", "proxy") and owner_of(value) is not owner):
@@ -56,26 +53,9 @@ def settle(value: Any, stored: Stored, owner: object) -> Any:
     return value
 
 
-@lru_cache(1024)
-def _kind(cls: Any) -> str:
-    """What is done to values of `cls`: asked of every object, so by class, and once."""
-    kinds: list[tuple[Any, str]] = [
-        ((LazyList, LazyMap), "collection"),
-        (LazyModel, "proxy"),
-        (BaseModel, "model"),
-        ((list, deque), "list"),
-        (dict, "dict"),
-        (tuple, "tuple"),
-    ]
-    if is_stream(cls):
-        return "stream"
-    found = next((name for bases, name in kinds if issubclass(cls, bases)), "leaf")
-    return "dataclass" if found == "leaf" and dataclasses.is_dataclass(cls) else found
-
-
 def _is_plain(value: Any) -> bool:
     cls = type(value)
-    return cls in _ATOMIC or (cls is list and _ATOMIC.issuperset(map(type, value)))
+    return cls in ATOMIC or (cls is list and ATOMIC.issuperset(map(type, value)))
 
 
 def _settle_fields(fields: dict[str, Any], stored: Stored, owner: object) -> None:
@@ -126,7 +106,7 @@ def _settle_collection(value: LazyList[Any] | LazyMap[Any, Any], stored: Stored,
 
 def _settle_places(container: Any, places: Any, keys: Any, stored: Stored, owner: object) -> None:
     for place, old in places:
-        if type(old) not in _ATOMIC:
+        if type(old) not in ATOMIC:
             new = settle(old, lambda place=place: stored()[keys[place]], owner)  # type: ignore[misc]
             if new is not old:
                 container[place] = new
@@ -153,48 +133,76 @@ def moved(table: Table, rows: Moved) -> None:
     """Rows of `table` are now in another row group: what is in memory for them goes on from there."""
     ref = rows.ticket.reference
     assert ref is not None
-    group = None
+    if not rows.values:
+        return
+    group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     for row, (value, must) in rows.values.items():
         if is_proxy(value) and owner_of(value) is getattr(table.space, "owner", None):
-            if group is None:
-                group = table.open(ref)
             if group.proxies:
                 rebase(value, group.items, row)
             else:  # of a subclass, or one of a union: the view of all knows the view of its class
-                _follow(value, group.items.get(row))
+                _follow(value, group.items.get(row), owner_of(value))
         if must:
-            table.held.setdefault(ref.offset, {})[row] = value
+            group.held[row] = value
+
+
+def attach(obj: Any, view: Any, row: int) -> None:
+    """Let `obj`, plain or lazy, be the lazy object of the row `row` of `view`; the values it holds stay."""
+    become_lazy(obj, view, row)
+    view.space.know(view, row, obj)
 
 
 def rebase(proxy: Any, view: Any, row: int) -> None:
-    """Let `proxy`, and the proxies among its fields, stand for the row `row` of `view`, where they were stored.
+    """Let `proxy`, and the models inside it, stand for the row `row` of `view`, where they were stored.
 
-    None may be left behind on the row it was read from: changed back to that, it would pass for unchanged.
+    No proxy may be left behind on the row it was read from: changed back to that, it would pass for unchanged.
     """
-    become_lazy(proxy, view, row)
-    view.live[row] = weak(proxy)
+    attach(proxy, view, row)
     owner = owner_of(proxy)
-    for name, value in decoded(proxy).items():
-        if name not in type(proxy)._p_names_ or owner_of(value) is not owner:
-            continue
-        if is_proxy(value):
-            _follow(value, view.getter(name)(row))
-        elif isinstance(value.rows, SpanRows):
-            found = view.getter(name)(row)
-            if type(found) is type(value) and isinstance(found.rows, SpanRows):
-                _follow_rows(value.rows, found.rows, owner)
-                value.rows = found.rows
+    values = decoded(proxy)
+    for name in lazy_fields(view, values):
+        if type(values[name]) not in ATOMIC:
+            _follow(values[name], view.getter(name)(row), owner)
 
 
-def _follow(value: Any, found: Any) -> None:
-    if is_proxy(found) and found.__class__ is value.__class__ and found is not value:
-        rebase(value, *proxy_state(found))
+def lazy_fields(view: Any, names: Iterable[str]) -> list[str]:
+    """Those of the fields `names` of a struct view whose values are, or hold, lazy objects."""
+    wanted = set(names)
+    return [name for name, column in view.column.fields if name in wanted and _holds_lazy(column)]
 
 
-def _follow_rows(rows: SpanRows, found: SpanRows, owner: object) -> None:
+def _holds_lazy(column: Column) -> bool:
+    if isinstance(column, ChunkColumn):
+        return column.is_list or column.is_map or holds_lazy(column.inner)
+    return holds_lazy(column)
+
+
+def is_plain_model(value: Any) -> bool:
+    """Whether `value` is a `Model` and not lazy."""
+    return isinstance(value, Model) and not is_proxy(value)
+
+
+def _follow(value: Any, found: Any, owner: object) -> None:
+    """Let the models and collections in `value` stand for `found`, as which they were stored."""
+    kind = kind_of(value)
+    if isinstance(value, Model):
+        ours = owner_of(value) is owner or not is_proxy(value)
+        if ours and is_proxy(found) and found.__class__ is value.__class__ and found is not value:
+            rebase(value, *proxy_state(found))
+    elif kind == "collection":
+        if owner_of(value) is owner and type(found) is type(value) and isinstance(value.rows, SpanRows):
+            _follow_rows(value.rows, found.rows, owner)
+            value.rows = found.rows
+    elif kind in ("list", "tuple", "dict", "dataclass") and kind_of(found) == kind:
+        for child, step in children(value):
+            if type(child) not in ATOMIC:
+                with suppress(LookupError):  # a key that equals nothing, not even itself
+                    _follow(child, step(found), owner)
+
+
+def _follow_rows(rows: SpanRows, found: SpanRows | TableRows, owner: object) -> None:
     known = rows.handed.items() if rows.changed is None else enumerate(rows.changed)
     for place, each in known:
-        if is_proxy(each) and owner_of(each) is owner:
-            _follow(each, found.get(place))
-        if type(each) not in _ATOMIC:
-            found.handed[place] = each
+        if type(each) not in ATOMIC:
+            _follow(each, found.get(place), owner)
+            found.hold(place, each)

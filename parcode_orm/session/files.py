@@ -28,7 +28,7 @@ def _build(obj: Any, compression: str | None) -> Callable[[Pipeline], CatalogDat
         what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
         raise TypeError(f"an instance of parcode_orm.Model is stored, not {what}")
     root = Root(root_name(obj.__class__), obj, struct_for(obj.__class__))
-    return lambda pipeline: write_roots(TableSink(pipeline, compression), [root], None)
+    return lambda pipeline: write_roots(TableSink(pipeline, compression), [root], (), None)
 
 
 def _identity(uuid: UUID | None, time_ns: int | None) -> dict[str, Any]:

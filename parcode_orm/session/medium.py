@@ -39,6 +39,8 @@ class Medium:
 
     def newest(self) -> Source:
         """The newest commit of the file; raises `FileMissingError` where there is none."""
+        if self.memory is not None:
+            return self.memory.source(self.stats)
         return Source.open(self.path, self.stats)
 
     def write(self, build: Build, base: Source | None) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -122,9 +122,14 @@ def _is_row_of(root: Root, stored: Reference) -> bool:
     return isinstance(space, FileSpace) and space.source.catalog.roots.get(root.name) == stored
 
 
-def write_roots(sink: TableSink, roots: Iterable[Root], base: CatalogData | None) -> CatalogData:
-    """Write the tables of `roots` and return the catalog that names them, beside what `base` has already."""
-    catalog = CatalogData() if base is None else replace(base, roots=dict(base.roots), schemas=dict(base.schemas))
+def write_roots(
+    sink: TableSink, roots: Iterable[Root], deleted: Container[str], base: CatalogData | None, message: str = ""
+) -> CatalogData:
+    """Write the tables of `roots` and return the catalog that names them, and all of `base` but what is deleted."""
+    catalog = CatalogData(message=message)
+    if base is not None:
+        kept = {name: table for name, table in base.roots.items() if name not in deleted}
+        catalog = replace(base, roots=kept, schemas=dict(base.schemas), message=message)
     for root in roots:
         schema = canonical_schema(root.column)
         name = fingerprint(schema)

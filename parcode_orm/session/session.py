@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self, TypeVar
 
 from ..codec.compile import struct_for
-from ..errors import ClosedError, FileMissingError, NoResultFound, ReadOnlyError, SchemaMismatchError, SessionError
+from ..errors import ClosedError, FileMissingError, NoResultFound, ReadOnlyError, SessionError
 from ..format import compression as compressions
 from ..lazy.proxy import is_lazy
 from ..model.base import Model
@@ -17,9 +18,13 @@ from ..storage.memory import NAME
 from ..storage.parallel import check_workers
 from ..storage.recovery import Recovered
 from ..storage.stats import Stats
+from . import changes
+from .identity import IdentitySet
 from .medium import Durability, Medium
-from .roots import Root, read_root, root_name
-from .space import space_of
+from .merge import check_model, overwrite
+from .roots import Root, root_name
+from .snapshot import Snapshot, snapshot_of
+from .space import owner_of
 from .work import Work
 
 M = TypeVar("M", bound=Model)
@@ -65,6 +70,7 @@ class Session:
         self.stats = Stats()
         is_path = isinstance(path, str) or hasattr(path, "__fspath__")
         self.read_only = read_only or not is_path
+        self._compression = compression
         self._process = os.getpid()
         self._work = Work(writable=not self.read_only, workers=workers)
         self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
@@ -127,15 +133,49 @@ class Session:
         """What was found damaged, and left aside, when the file was opened; None after a clean end."""
         return None if self._recovery is None else str(self._recovery)
 
-    def _check_addable(self, obj: Any) -> None:
-        if not isinstance(obj, Model):
-            what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
-            raise TypeError(f"a session stores instances of parcode_orm.Model, not {what}")
-        if is_lazy(obj) and space_of(obj) not in self._work.spaces:
-            raise SessionError(
-                f"this {type(obj).__qualname__} is a lazy object of another session, or of before a rollback: add a "
-                "copy of it, obj.model_copy(), whose collections are copied when this session commits"
-            )
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The commit that this session reads; None where nothing is stored yet."""
+        self._check_open()
+        source = self._work.source
+        return None if source is None else snapshot_of(source)
+
+    @property
+    def new(self) -> IdentitySet:
+        """The objects that were added since the last commit."""
+        self._check_open()
+        return IdentitySet(root.obj for root in self._work.roots.values() if self._work.is_new(root))
+
+    @property
+    def dirty(self) -> IdentitySet:
+        """The stored objects that changed: roots, and lazy objects below any root.
+
+        An object counts as changed if something inside it did. Plain objects inside others are not told apart: ask
+        `is_modified`. What is held in memory is compared with the file, so this costs as much as a commit's search.
+        """
+        self._check_open()
+        return IdentitySet(changes.dirty(self._work, self._compression))
+
+    @property
+    def deleted(self) -> IdentitySet:
+        """The roots that the next commit takes away."""
+        self._check_open()
+        return IdentitySet(root.obj for root in self._work.deleted.values())
+
+    def is_modified(self, obj: Any) -> bool:
+        """Whether the next commit would store `obj`, or anything inside it, other than it is stored.
+
+        Args:
+            obj: a root, a lazy object or collection, or a plain object inside one.
+
+        Raises:
+            SessionError: `obj` is not of this session.
+        """
+        self._check_open()
+        found = changes.is_modified(self._work, obj, self._compression)
+        if found is None:
+            raise SessionError(f"this {type(obj).__qualname__} is not part of this session: add it first")
+        return found
 
     def add(self, obj: Model) -> None:
         """Make `obj` the root of its type; `commit` stores it. It stays attached: later changes are stored, too.
@@ -146,43 +186,91 @@ class Session:
             SessionError: `obj` is a lazy object of another session; a copy of it can be added.
         """
         self._check_writable()
-        self._check_addable(obj)
-        name = root_name(obj.__class__)
-        known = self._work.roots.get(name)
-        if known is None or known.obj is not obj:
-            self._work.roots[name] = Root(name, obj, struct_for(obj.__class__))
+        check_model(obj)
+        if is_lazy(obj) and owner_of(obj) is not self._work.owner:
+            raise SessionError(
+                f"this {type(obj).__qualname__} is a lazy object of another session, or one that this session has let "
+                "go of (rollback, refresh, expunge, delete): add a copy of it, obj.model_copy(), whose collections "
+                "are copied when this session commits"
+            )
+        self._work.attach(Root(root_name(obj.__class__), obj, struct_for(obj.__class__)))
+
+    def add_all(self, objs: Iterable[Model]) -> None:
+        """`add` each of `objs`."""
+        for obj in objs:
+            self.add(obj)
+
+    def merge(self, obj: M) -> M:
+        """Copy the state of `obj` onto the root of its type and return that; without one, a copy of `obj` is added.
+
+        `obj` stays as it is, and part of nothing; lazy objects in it, of any session, are copied whole. Private
+        attributes and `model_fields_set` come along; nothing is validated.
+
+        Raises:
+            ReadOnlyError, TypeError: as `add`.
+        """
+        self._check_writable()
+        check_model(obj)
+        cls: type[M] = obj.__class__
+        try:
+            root = self.root(cls)
+        except NoResultFound:
+            new = obj.model_load()
+            self.add(new)
+            return new
+        if root is not obj:
+            overwrite(root, obj.model_load())
+        return root
+
+    def delete(self, obj: Model) -> None:
+        """Take the root `obj` away at the next commit. From now on `root` does not find it; `add` undoes this.
+
+        Raises:
+            ReadOnlyError: the session was opened read-only.
+            SessionError: `obj` is no root that is stored. One that was added and not committed: `expunge` it.
+        """
+        self._check_writable()
+        root = self._root_of(obj, "deleted")
+        if self._work.is_new(root):
+            raise SessionError(f"the root {root.name} was not committed yet: to take it back, expunge it")
+        self._work.delete(root)
+
+    def expunge(self, obj: Model) -> None:
+        """Forget the root `obj`: what becomes of it, and of what is inside it, is not stored. What is stored stays.
+
+        Unsaved changes of a lazy root are dropped; a root that was added stays as it is. `root` then reads anew.
+
+        Raises:
+            SessionError: `obj` is no root of this session.
+        """
+        self._check_open()
+        self._work.expunge(self._root_of(obj, "expunged"))
+
+    def _root_of(self, obj: Any, what: str) -> Root:
+        root = self._work.root_of(obj)
+        if root is None:
+            raise SessionError(
+                f"only a root of this session can be {what}, and this {type(obj).__qualname__} is none: what lies "
+                "inside a root is taken out of the object that holds it"
+            )
+        return root
 
     def root(self, cls: type[M]) -> M:
         """The root of type `cls`: the object that was added, else a lazy proxy of the one stored.
 
         Raises:
-            NoResultFound: the file holds no such root.
+            NoResultFound: the file holds no such root, or it was deleted.
             SchemaMismatchError: it was written with another definition of the class.
             TypeError: `cls` is not a `Model` class.
         """
         self._check_open()
-        name = root_name(cls)
-        known = self._work.roots.get(name)
-        if known is None:
-            if self._work.space is None:
-                raise NoResultFound(f"no root of type {name}: nothing is stored yet")
-            column = struct_for(cls)
-            known = Root(name, read_root(self._work.space, name, column), column, read=True)
-            self._work.roots[name] = known
-        elif known.obj.__class__ is not cls:
-            other = known.obj.__class__
-            raise SchemaMismatchError(
-                f"the root {name} is in use as a {other.__module__}.{other.__qualname__}, and another class of this "
-                f"name, {cls.__module__}.{cls.__qualname__}, was asked for"
-            )
-        obj: M = known.obj
+        obj: M = self._work.find(root_name(cls), cls, struct_for(cls)).obj
         return obj
 
     def roots(self) -> list[str]:
-        """The names of the root types that are stored or added, sorted."""
+        """The names of the root types that are stored or added, and not deleted; sorted."""
         self._check_open()
-        stored = self._work.space.source.catalog.roots if self._work.space is not None else {}
-        return sorted({*self._work.roots, *stored})
+        return self._work.names()
 
     def __contains__(self, obj: object) -> bool:
         """Whether changes to `obj` are this session's to store: it is a root, or a lazy object that was read here.
@@ -192,15 +280,30 @@ class Session:
         self._check_open()
         if isinstance(obj, type):
             return obj.__name__ in self.roots()
-        if any(root.obj is obj for root in self._work.roots.values()):
+        if self._work.root_of(obj) is not None or obj in self.deleted:
             return True
-        return is_lazy(obj) and space_of(obj) in self._work.spaces
+        return is_lazy(obj) and owner_of(obj) is self._work.owner
 
-    def commit(self) -> None:
+    def flush(self) -> None:
+        """Encode what the next commit would write, and write nothing: a value that does not fit raises here.
+
+        What nobody can know before the commit (a conflict, a full disk) is not found; streams are not read.
+
+        Raises:
+            ReadOnlyError: the session was opened read-only.
+            EncodeError: a value does not fit its field; the message names the path to it.
+        """
+        self._check_writable()
+        changes.check(self._work, self._compression)
+
+    def commit(self, *, message: str = "") -> None:
         """Store every change to every attached object; without one, write nothing.
 
         Streams in the objects are read, and lazy values of other sessions copied; in their place stand lazy
         collections of this file afterwards.
+
+        Args:
+            message: kept with the commit, and found in `snapshot`.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -211,16 +314,70 @@ class Session:
             SyncError: the disk failed while it was waited for, so what it holds is not known; this session takes
                 nothing more.
         """
-        self._work.commit(self._check_writable())
+        medium = self._check_writable()
+        if not isinstance(message, str):
+            raise TypeError(f"the message of a commit is a str, not {message!r:.80}")
+        self._work.commit(medium, message)
 
     def rollback(self) -> None:
-        """Forget what was added since the last commit, and every object handed out: `root` reads anew.
+        """Drop every change since the last commit: objects show again what is stored of them, and stay attached.
 
-        A lazy object that was forgotten takes no more changes: it raises `DetachedError`. A plain one is no longer
-        part of the session. After a `ConflictError` the session goes on from the newest commit, else from its own.
+        A root that was added and never committed is no longer part of the session, and stays as it is. Plain lists,
+        sets, dictionaries and arrays that were handed out are part of nothing any more: objects give out new ones. So
+        are plain models inside a root that was added plain; the root itself, and lazy ones, stay. A lazy
+        collection that has no place in what is stored takes no more changes: `DetachedError`.
+
+        After a `ConflictError` the session goes on from the newest commit, as with `refresh()`.
         """
         self._check_open()
         self._work.rollback(self._medium)
+
+    def expire(self, obj: Any) -> None:
+        """Drop what was read and assigned of a stored object and all inside it: it shows what is stored.
+
+        Args:
+            obj: a root, or a lazy object or collection. Unsaved changes are lost.
+
+        Raises:
+            SessionError: `obj` is none of this session, or was not committed yet.
+        """
+        self._check_open()
+        root = self._work.root_of(obj)
+        if root is not None and self._work.is_new(root):
+            raise SessionError(f"the root {root.name} was not committed yet: there is nothing to read it from")
+        if root is None and owner_of(obj) is not self._work.owner:
+            raise SessionError(
+                f"this {type(obj).__qualname__} is neither a root nor a lazy object of this session, so nothing is "
+                "known to be stored of it: expire the object that holds it"
+            )
+        self._work.expire(obj)
+
+    def expire_all(self) -> None:
+        """`expire` every stored root."""
+        self._check_open()
+        for root in list(self._work.roots.values()):
+            if not self._work.is_new(root):
+                self._work.expire(root.obj)
+
+    def refresh(self, obj: Any = None) -> None:
+        """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.
+
+        Then roots stay the same objects, as do the models and lazy collections that are fields of them, directly or
+        below; all show the newest commit. Rows that were taken from lazy collections before are let go of: they take
+        no more changes (`DetachedError`), so take them from their collection again.
+
+        Raises:
+            SessionError: there are unsaved changes: commit or roll back first.
+            StorageError: the file cannot be opened any more.
+        """
+        if obj is not None:
+            self.expire(obj)
+            return
+        self._check_open()
+        if not self.read_only and changes.has_changes(self._work, self._compression):
+            raise SessionError("there are unsaved changes, which a refresh() would lose: commit() or rollback() first")
+        if self._medium is not None:
+            self._work.go_on_to_newest(self._medium)
 
     def close(self) -> None:
         """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`."""

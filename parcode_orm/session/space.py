@@ -39,6 +39,26 @@ class _Either:
         return self._source.chunk(ref) if spill is None else spill.chunk(ref)
 
 
+class Owner:
+    """Stands for a session where a reference to it would make a cycle. Knows the lazy collections it handed out."""
+
+    def __init__(self) -> None:
+        self._collections: list[weak[Any]] = []
+        self._until_sweep = SWEEP_EVERY
+
+    def handed(self, collection: Any) -> None:
+        """Told of each lazy collection that may be changed."""
+        self._collections.append(weak(collection))
+        self._until_sweep -= 1
+        if not self._until_sweep:
+            self._collections = [ref for ref in self._collections if ref() is not None]
+            self._until_sweep = max(SWEEP_EVERY, len(self._collections))
+
+    def collections(self) -> list[Any]:
+        """Those that somebody holds, in the order they were handed out."""
+        return [found for ref in self._collections if (found := ref()) is not None]
+
+
 class FileSpace:
     """Reads one snapshot of a file through `source`; `writable` where changes to what is handed out will be stored.
 
@@ -51,7 +71,7 @@ class FileSpace:
         source: Source,
         *,
         writable: bool,
-        owner: object = None,
+        owner: Owner | None = None,
         workers: int | None = None,
         new_spill: Callable[[], Spill] = Spill,
     ) -> None:
@@ -116,13 +136,33 @@ class FileSpace:
         found = None if known is None else known()
         if found is None:
             found = make_proxy(view, row)
-            if not live:
-                self._lives.append(live)
-            live[row] = weak(found)
+            self.know(view, row, found)
             self._stats.rows_read += 1
             self._until_sweep -= 1
             if not self._until_sweep:
                 self._sweep()
+        return found
+
+    def know(self, view: Any, row: int, proxy: Any) -> None:
+        """From now on `proxy` is the proxy of this row."""
+        live = view.live
+        if not live:
+            self._lives.append(live)
+        live[row] = weak(proxy)
+
+    def alive(self) -> list[Any]:
+        """The proxies that somebody holds; those that stand for another row than they were read from are forgotten."""
+        found = []
+        for live in self._lives:
+            for row, ref in list(live.items()):
+                proxy = ref()
+                if proxy is None:
+                    continue
+                view, at = proxy_state(proxy)
+                if at == row and view.live is live:
+                    found.append(proxy)
+                else:
+                    del live[row]
         return found
 
     def _sweep(self) -> None:
@@ -147,19 +187,24 @@ class FileSpace:
 
     def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
         """A lazy list over the items `start` to `stop`."""
-        return LazyList(SpanRows(self, items, start, stop), column)
+        return self._handed(LazyList(SpanRows(self, items, start, stop), column))
 
     def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int) -> Any:
         """A lazy map over the keys and values `start` to `stop`."""
-        return LazyMap(SpanPairs(self, keys, values, start, stop), column)
+        return self._handed(LazyMap(SpanPairs(self, keys, values, start, stop), column))
 
     def lazy_list_table(self, column: Any, ref: Reference) -> Any:
         """A lazy list over a table."""
-        return LazyList(TableRows(Table(self, ref, column.shape.item)), column)
+        return self._handed(LazyList(TableRows(Table(self, ref, column.shape.item)), column))
 
     def lazy_map_table(self, column: Any, ref: Reference) -> Any:
         """A lazy map over a table."""
-        return LazyMap(TablePairs(Table(self, ref, column.shape.value, column.shape.key)), column)
+        return self._handed(LazyMap(TablePairs(Table(self, ref, column.shape.value, column.shape.key)), column))
+
+    def _handed(self, collection: Any) -> Any:
+        if self.owner is not None and self.writable:
+            self.owner.handed(collection)
+        return collection
 
     def read_list_table(self, ref: Reference, items: Column) -> list[Any]:
         """All rows of a table, plain."""
@@ -179,6 +224,7 @@ class FileSpace:
 
     def abandon(self) -> None:
         """The session forgets what it handed out: from now on its changes would be lost, so they are refused."""
+        self.owner = None
         self.__class__ = _Abandoned
 
 
@@ -188,9 +234,18 @@ class _Abandoned(FileSpace):
     @property
     def writable(self) -> bool:  # type: ignore[override]
         raise DetachedError(
-            "the session has forgotten this object in a rollback(), so a change to it would not be stored: take it "
-            "from session.root(...) again"
+            "the session has let go of this object in a rollback() or refresh(), so a change to it would not be "
+            "stored: take it from session.root(...) again"
         )
+
+
+def disown(collection: LazyList[Any] | LazyMap[Any, Any], lost: FileSpace) -> None:
+    """Let a lazy collection that is part of nothing any more read through `lost`, which refuses changes."""
+    rows = collection.rows
+    if isinstance(rows, TableRows):
+        rows.table.space = lost
+    elif isinstance(rows, SpanRows):
+        rows.space = lost
 
 
 def file_of(space: Any) -> Any:

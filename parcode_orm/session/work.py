@@ -4,73 +4,173 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 from weakref import ref as weak
 
-from ..errors import ConflictError
+from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
-from ..lazy.proxy import is_proxy, proxy_state
+from ..lazy.proxy import forget, is_proxy, proxy_state
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
 from ..table.writer import TableSink, never_reuse
-from .attach import moved, rebase, settle
-from .medium import Build, Medium
+from .attach import attach, moved, rebase, settle
+from .medium import Medium
 from .release import release
+from .reset import Reset, follow
 from .reuse import reuse_from
 from .roots import Root, State, read_root, root_state, write_roots
-from .space import FileSpace, owner_of
+from .space import FileSpace, Owner, owner_of
 
 
 class Work:
     """What is attached to a session, and the snapshot that its changes stand on."""
 
     def __init__(self, *, writable: bool, workers: int | None) -> None:
-        self.roots: dict[str, Root] = {}
+        self.roots: dict[str, Root] = {}  # attached, by name
+        self.settled: dict[str, Root] = {}  # those of them, and those deleted or replaced since, that are stored
+        self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.space: FileSpace | None = None  # None: nothing is stored yet
         self._lives: list[weak[FileSpace]] = []
-        self.owner = object()  # stands for the session where a reference to it would make a cycle
+        self.owner = Owner()
         self.stale = False  # another session committed since this one's snapshot
         self.new_spill: Callable[[], Spill] = Spill
-        self._writable = writable
+        self.writable = writable
         self._workers = workers
+
+    @property
+    def source(self) -> Source | None:
+        """The snapshot; None where nothing is stored yet."""
+        return None if self.space is None else self.space.source
 
     def stand_on(self, source: Source) -> None:
         """Read from `source` from now on."""
         if self.space is not None:
             self.space.source.retire()
         self.space = FileSpace(
-            source, writable=self._writable, owner=self.owner, workers=self._workers, new_spill=self.new_spill
+            source, writable=self.writable, owner=self.owner, workers=self._workers, new_spill=self.new_spill
         )
+        self._watch(self.space)
+
+    def _watch(self, space: FileSpace) -> None:
         if self._lives:
             self._lives = [life for life in self._lives if life() is not None]
-        self._lives.append(weak(self.space))
+        self._lives.append(weak(space))
 
     @property
     def spaces(self) -> list[FileSpace]:
-        """Those of all snapshots that objects of this session stand on."""
+        """Those of all snapshots that objects of this session stand on, now or before it let go of them."""
         return [space for life in self._lives if (space := life()) is not None]
 
-    def commit(self, medium: Medium) -> None:
+    def names(self) -> list[str]:
+        """Of the roots that are stored or attached, sorted."""
+        stored = {} if self.source is None else self.source.catalog.roots
+        return sorted({*self.roots, *stored} - self.deleted.keys())
+
+    def read(self, root: Root) -> Any:
+        """A lazy object of the stored root: another one each time, and attached to nothing."""
+        assert self.space is not None
+        return read_root(self.space, root.name, root.column)
+
+    # -- roots ------------------------------------------------------------------------------------------------------
+
+    def attach(self, root: Root) -> None:
+        """Let `root` be the root of its name."""
+        deleted = self.deleted.pop(root.name, None)
+        if deleted is not None and deleted.obj is root.obj:
+            root = deleted
+        known = self.roots.get(root.name)
+        if known is None or known.obj is not root.obj:
+            settled = self.settled.get(root.name)
+            self.roots[root.name] = settled if settled is not None and settled.obj is root.obj else root
+
+    def find(self, name: str, cls: type[Any], column: Any) -> Root:
+        """The root of that name, read where it is only stored."""
+        known = self.roots.get(name)
+        if known is None:
+            if self.space is None:
+                raise NoResultFound(f"no root of type {name}: nothing is stored yet")
+            if name in self.deleted:
+                raise NoResultFound(f"no root of type {name}: it was deleted in this session")
+            known = Root(name, read_root(self.space, name, column), column, read=True)
+            self.roots[name] = self.settled[name] = known
+        elif known.obj.__class__ is not cls:
+            other = known.obj.__class__
+            raise SchemaMismatchError(
+                f"the root {name} is in use as a {other.__module__}.{other.__qualname__}, and another class of this "
+                f"name, {cls.__module__}.{cls.__qualname__}, was asked for"
+            )
+        return known
+
+    def root_of(self, obj: object) -> Root | None:
+        """The attached root that `obj` is."""
+        return next((root for root in self.roots.values() if root.obj is obj), None)
+
+    def is_new(self, root: Root) -> bool:
+        """Whether the attached root was added since the last commit."""
+        return self.settled.get(root.name) is not root
+
+    def delete(self, root: Root) -> None:
+        """Take a stored root away at the next commit."""
+        self.deleted[root.name] = self.roots.pop(root.name)
+
+    def expunge(self, root: Root) -> None:
+        """Forget a root; what is stored under its name stays."""
+        del self.roots[root.name]
+        if self.is_new(root):
+            settled = self.settled.get(root.name)
+            if settled is not None:
+                self.roots[root.name] = settled
+        else:
+            del self.settled[root.name]
+            self._detach(root)
+
+    def _detach(self, root: Root) -> None:
+        """A lazy root that is no longer one: it reads on, and what becomes of it is nobody's concern."""
+        if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
+            assert self.space is not None
+            space = FileSpace(self.space.source, writable=False)
+            self._watch(space)
+            found = read_root(space, root.name, root.column)
+            forget(root.obj)
+            attach(root.obj, *proxy_state(found))
+
+    # -- commit -----------------------------------------------------------------------------------------------------
+
+    def states(self, compression: str | None) -> list[tuple[Root, State]]:
+        """Each attached root with what it is beside the file's."""
+        return [(root, root_state(root, self.space, compression)) for root in self.roots.values()]
+
+    def commit(self, medium: Medium, message: str) -> None:
         """Store what changed; without a change, write nothing."""
-        roots = list(self.roots.values())
-        states = [root_state(root, self.space, medium.compression) for root in roots]
-        changed = [root for root, state in zip(roots, states, strict=True) if state is State.CHANGED]
-        if changed:
-            self._write(changed, medium)
-        for root, state in zip(roots, states, strict=True):
+        states = self.states(medium.compression)
+        changed = [root for root, state in states if state is State.CHANGED]
+        if changed or self.deleted:
+            self._write(changed, medium, message)
+        for root, state in states:
             if state is not State.SAME:
                 self._settle(root)
             release(root.obj)
+        self.settled = dict(self.roots)
 
-    def _write(self, changed: list[Root], medium: Medium) -> None:
+    def _write(self, changed: list[Root], medium: Medium, message: str) -> None:
         sinks: list[TableSink] = []
-        base = None if self.space is None else self.space.source
+
+        def build(pipeline: Pipeline) -> CatalogData:
+            sink = TableSink(pipeline, medium.compression, never_reuse if base is None else reuse_from(base))
+            sinks.append(sink)
+            return write_roots(sink, changed, self.deleted, None if base is None else base.catalog, message)
+
+        base = self.source
         try:
-            source = medium.write(_build(changed, sinks, base, medium.compression), base)
+            source = medium.write(build, base)
         except ConflictError:
             self.stale = True
             raise
         medium.stats.rows_written += sum(sink.rows_written for sink in sinks)
+        for root in self.deleted.values():
+            self._detach(root)
+        self.deleted.clear()
         self.stand_on(source)
         assert self.space is not None
         for sink in sinks:
@@ -78,36 +178,85 @@ class Work:
                 stored.adopt(self.space, moved)
 
     def _settle(self, root: Root) -> None:
-        space = self.space
-        assert space is not None
         if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
-            rebase(root.obj, *proxy_state(read_root(space, root.name, root.column)))
-        settle(root.obj, cache(lambda: read_root(space, root.name, root.column)), self.owner)
+            rebase(root.obj, *proxy_state(self.read(root)))
+        settle(root.obj, cache(lambda: self.read(root)), self.owner)
+
+    # -- going back and on ------------------------------------------------------------------------------------------
 
     def rollback(self, medium: Medium | None) -> None:
-        """Forget what is attached and handed out; after a conflict, go on from the newest commit."""
-        self.roots.clear()
-        for space in self.spaces:
-            space.abandon()
-        self._lives.clear()
-        if self.space is not None:
-            source = self.space.source
-            if self.stale and medium is not None:
-                source = medium.newest()
-                self.stale = False
-            self.stand_on(source)
+        """Everything is again as it was committed; after a conflict, as in the newest commit."""
+        self.roots = dict(self.settled)
+        self.deleted.clear()
+        if self.stale and medium is not None:
+            self.go_on(medium.newest())
+        elif self.space is not None:
+            lost = FileSpace(self.space.source, writable=True)
+            self._watch(lost)
+            lost.abandon()
+            for root in self.roots.values():
+                self._make_lazy(root)
+            Reset(self.owner).everything([root.obj for root in self.roots.values()], self._own(), lost)
+
+    def _own(self) -> list[FileSpace]:
+        return [space for space in self.spaces if space.owner is self.owner]
+
+    def _make_lazy(self, root: Root) -> None:
+        """A root that was added plain, and is stored: from now on it is the lazy object of what is stored."""
+        if not is_proxy(root.obj):
+            attach(root.obj, *proxy_state(self.read(root)))
+            root.read = True
+
+    def expire(self, obj: Any) -> None:
+        """Drop what was read and assigned of a stored root, or of a lazy object or collection."""
+        root = self.root_of(obj)
+        if root is not None:
+            self._make_lazy(root)
+        reset = Reset(self.owner)
+        if is_proxy(obj):
+            reset.object(obj)
+        else:
+            reset.collection(obj)
+
+    def go_on_to_newest(self, medium: Medium) -> None:
+        """Stand on the newest commit; without another one, all stays as it is."""
+        if self.space is None and medium.memory is not None:
+            return
+        try:
+            source = medium.newest()
+        except FileMissingError:
+            if self.space is not None:
+                raise
+            return  # nothing is stored yet
+        here = self.source
+        if here is not None and (here.uuid, here.record) == (source.uuid, source.record):
+            source.close()
+        else:
+            self.go_on(source)
+
+    def go_on(self, source: Source) -> None:
+        """Stand on another commit: roots, and the models and collections that are their fields, show it in place."""
+        before = self._own()
+        self.stand_on(source)
+        self.stale = False
+        roots, self.roots = list(self.roots.values()), {}
+        for root in roots:
+            try:
+                found = self.read(root)
+            except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
+                continue
+            follow(root.obj, found, self.owner)
+            root.read = True
+            self.roots[root.name] = root
+        self.settled = dict(self.roots)
+        if self.writable:
+            for space in before:
+                space.abandon()
 
     def close(self) -> None:
         """Let go of everything."""
         self.roots.clear()
+        self.settled.clear()
+        self.deleted.clear()
         for space in self.spaces:
             space.close()
-
-
-def _build(changed: list[Root], sinks: list[TableSink], base: Source | None, compression: str | None) -> Build:
-    def build(pipeline: Pipeline) -> CatalogData:
-        sink = TableSink(pipeline, compression, never_reuse if base is None else reuse_from(base))
-        sinks.append(sink)
-        return write_roots(sink, changed, None if base is None else base.catalog)
-
-    return build

@@ -54,11 +54,15 @@ class MemoryFile(Files):
 
         try:
             write_whole(write, build, stats=stats, **options)
-            with io.FileIO(os.dup(self.fd)) as file:
-                return Source.open(file, stats)
+            return self.source(stats)
         except BaseException:
             self.truncate(self.fd, 0)
             raise
+
+    def source(self, stats: Stats) -> Source:
+        """The newest commit, mapped."""
+        with io.FileIO(os.dup(self.fd)) as file:
+            return Source.open(file, stats)
 
 
 def _nameless() -> int:

@@ -102,11 +102,16 @@ class Table:
         self.version = 0  # rises with every change of the number of rows
         self.run_refs: list[Reference] = []
         self.runs: list[Run] = []
-        if ref.kind == Kind.ROW_GROUP and keys is None:
-            self.next_row = rows = space.chunk(ref).nodes[0].count
-            self.tree = Tree(space.chunk, ref, 0, rows, keyed=False)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take the rows as they are stored."""
+        ref, chunk = self.ref, self.space.chunk
+        if ref.kind == Kind.ROW_GROUP and self.keys is None:
+            self.next_row = rows = chunk(ref).nodes[0].count
+            self.tree = Tree(chunk, ref, 0, rows, keyed=False)
         elif ref.kind == Kind.TABLE:
-            self._open_table(space.chunk(ref))
+            self._open_table(chunk(ref))
         else:
             raise CorruptionError(f"a table is a chunk of kind {ref.kind}", offset=ref.offset)
 
@@ -350,6 +355,20 @@ class Table:
         self.tree.delete(0, self.rows)
         self.added.clear()
         self.version += 1
+
+    def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Forget every change since the table was stored. Row groups stay open, so that a row stays the same object.
+
+        `keep` is asked of each value that is held, with the getter of its group's rows and its row: whether it is to
+        stay held.
+        """
+        for offset, held in list(self.held.items()):
+            for row, value in list(held.items()):
+                if not keep(self.groups[offset].items.get, row, value):
+                    del held[row]
+        self.added.clear()
+        self.version += 1
+        self._begin()
 
     def index(self, refs: list[Reference]) -> None:
         """Take `refs`, the oldest first, for the index's runs."""

@@ -496,6 +496,8 @@ def test_in_and_roots(path: Path) -> None:
         session.commit()
         assert world in session
         session.rollback()
+        assert world in session
+        session.expunge(world)
         assert world not in session
         assert other.roots() == ["World"]
         with pytest.raises(NoResultFound, match="World"):

@@ -521,31 +521,49 @@ def test_a_row_read_through_the_root_that_was_added_plain(tmp_path: Path) -> Non
     assert again.rows == [Item(level=9)]
 
 
-def test_a_change_after_rollback_is_refused_not_lost(path: Path) -> None:
+def test_a_change_after_rollback_is_stored(path: Path) -> None:
     with Session(path) as session:
         world = session.root(World)
         held, hero = world.big, world.big["k1"]
-        tags = world.one
+        one = world.one
         world.n = 5
         session.rollback()
+        assert world in session
+        assert session.root(World) is world
+        assert world.n == 0
+        world.n = 6
+        hero.level = 6
+        hero.tags.append("x")
+        held["x"] = Item(level=1)
+        one.level = 3
+        session.add(world)
+        session.commit()
+    again = load(path, World)
+    assert again.n == again.big["k1"].level == 6
+    assert again.big["k1"].tags == ["x"]
+    assert again.big["x"] == Item(level=1)
+    assert again.one.level == 3
+
+
+def test_a_change_to_what_a_session_let_go_of_is_refused_not_lost(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        hero, first = world.big["k1"], world.small["k1"]
+        with Session(path) as other:
+            other.root(World).n = 5
+            other.commit()
+        session.refresh()
         for change in (
-            lambda: setattr(world, "n", 6),
             lambda: setattr(hero, "level", 6),
-            lambda: held.__setitem__("x", Item(level=1)),
-            lambda: setattr(tags, "level", 3),
             lambda: hero.tags.append("x"),
-            lambda: session.add(world),
+            lambda: setattr(first, "level", 6),
+            lambda: session.add(hero),
         ):
-            with pytest.raises((DetachedError, SessionError), match="rollback"):
+            with pytest.raises((DetachedError, SessionError), match="refresh"):
                 change()
-        assert world not in session
+        assert hero not in session
         session.commit()
-        again = session.root(World)
-        assert again is not world
-        assert again.n == 0
-        again.n = 7
-        session.commit()
-    assert load(path, World).n == 7
+    assert load(path, World).n == 5
 
 
 def test_a_change_that_is_undone_after_its_commit(path: Path) -> None:

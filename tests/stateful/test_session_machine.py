@@ -417,10 +417,65 @@ class SessionMachine(RuleBasedStateMachine):
             assert self.path.stat().st_size == before
         self.check()
 
-    @rule()
-    def rollback(self) -> None:
+    @rule(deleted=st.booleans(), root=PLACES)
+    def rollback(self, deleted: bool, root: int) -> None:
+        before = [mine for cls in ROOTS if (mine := self.session.root(cls)) not in self.session.new]
+        if deleted and (mine := self.session.root(ROOTS[root % 2])) in before:
+            self.session.delete(mine)
         self.session.rollback()
-        self.start_again()
+        self.plain = {cls: load(self.path, cls) for cls in ROOTS}
+        self.go_on()
+        assert all(self.session.root(mine.__class__) is mine for mine in before)
+
+    @rule(root=PLACES, delete=st.booleans())
+    def undo_a_deletion(self, root: int, delete: bool) -> None:
+        mine = self.session.root(ROOTS[root % 2])
+        if mine not in self.session.new:
+            self.session.delete(mine)
+            self.session.add(mine)
+
+    @rule(number=st.integers(0, 99), key=KEYS, conflict=st.booleans())
+    def another_commits(self, number: int, key: str, conflict: bool) -> None:
+        """The session goes on to what another one committed."""
+        self.session.commit()
+        before = [self.session.root(cls) for cls in ROOTS]
+        with Session(self.path) as other:
+            left = other.root(Left)
+            left.number = left.number + 1
+            left.large_map[key] = _inner(number)
+            left.one = None if number % 3 == 0 else _inner(number)
+            other.commit()
+        if conflict:
+            before[0].text += "!"
+            before[1].large_map["new"] = Inner()
+            try:
+                self.session.commit()
+            except ConflictError:
+                self.session.rollback()
+            else:
+                raise AssertionError("a conflict was not noticed")
+        else:
+            self.session.refresh()
+        assert [self.session.root(cls) for cls in ROOTS] == before
+        self.plain = {cls: load(self.path, cls) for cls in ROOTS}
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Of the objects that variables hold, those that are still the session's are followed further."""
+        known = {id(mine): mine for mine, _ in self.held}
+        self.held.clear()
+        for cls, plain in self.plain.items():
+            mine = self.session.root(cls)
+            assert _agree(mine.model_load(), plain)
+            for name in ["one", "apart", *MAPS, *LISTS]:
+                value, theirs = getattr(mine, name), getattr(plain, name)
+                if isinstance(theirs, Inner):
+                    pairs = [(value, theirs)]
+                elif isinstance(theirs, dict):
+                    pairs = [(value[key], theirs[key]) for key in theirs]
+                else:
+                    pairs = list(zip(value, theirs, strict=True)) if theirs is not None else []
+                self.held += [pair for pair in pairs if id(pair[0]) in known]
 
     @rule(commit=st.booleans())
     def reopen(self, commit: bool) -> None:

@@ -1,0 +1,127 @@
+"""What of an object is in memory: the values it holds, one step down and all the way, without reading any."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..codec.stream import is_stream
+from ..format.layout import Reference
+from ..lazy.list import LazyList
+from ..lazy.map import LazyMap
+from ..lazy.proxy import decoded
+from ..lazy.rows import SpanPairs, SpanRows, TableRows
+from ..model.plain import LazyModel
+from ..table.table import Table
+from ..table.tree import Piece
+
+ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
+Step = Callable[[Any], Any]
+
+
+def kind_of(value: Any) -> str:
+    """What `value` is to those who look into it."""
+    cls: Any = type(value)
+    return _kind(cls)
+
+
+@lru_cache(1024)
+def _kind(cls: Any) -> str:
+    """Asked of every object, so by class, and once."""
+    kinds: list[tuple[Any, str]] = [
+        ((LazyList, LazyMap), "collection"),
+        (LazyModel, "proxy"),
+        (BaseModel, "model"),
+        ((list, deque), "list"),
+        (dict, "dict"),
+        (tuple, "tuple"),
+    ]
+    if is_stream(cls):
+        return "stream"
+    found = next((name for bases, name in kinds if issubclass(cls, bases)), "leaf")
+    return "dataclass" if found == "leaf" and dataclasses.is_dataclass(cls) else found
+
+
+def children(value: Any) -> Iterator[tuple[Any, Step]]:
+    """The values that `value` holds in memory, each with a step: from the stored form of `value` to the child's own.
+
+    A step raises LookupError where nothing is stored of the child.
+    """
+    kind = kind_of(value)
+    if kind in ("model", "proxy"):
+        fields = value.__dict__ if kind == "model" else decoded(value)
+        for name, child in list(fields.items()):
+            yield child, attrgetter(name)
+    elif kind in ("list", "tuple"):
+        for at, child in enumerate(value):
+            yield child, itemgetter(at)
+    elif kind == "dict":
+        for key, child in value.items():
+            yield child, itemgetter(key)
+    elif kind == "dataclass":
+        for field in dataclasses.fields(value):
+            if hasattr(value, field.name):
+                yield getattr(value, field.name), attrgetter(field.name)
+    elif kind == "collection":
+        rows = value.rows
+        yield from _table_rows(rows.table) if isinstance(rows, TableRows) else _span_rows(rows)
+
+
+def _table_rows(table: Table) -> Iterator[tuple[Any, Step]]:
+    for piece in table.tree.loaded():
+        if piece.rows is not None:
+            for child in piece.rows:
+                yield child, _nothing
+        elif isinstance(piece.ref, Reference) and table.held.get(piece.ref.offset):
+            for row, child in list(table.held[piece.ref.offset].items()):
+                if piece.start <= row < piece.start + piece.length:
+                    yield child, partial(_row, table, piece, row)
+
+
+def _span_rows(rows: SpanRows) -> Iterator[tuple[Any, Step]]:
+    keys: Any = list(rows.keys()) if isinstance(rows, SpanPairs) else range(len(rows))
+    places = rows.handed.items() if rows.changed is None else enumerate(rows.changed)
+    for place, child in list(places):
+        yield child, itemgetter(keys[place])
+
+
+def _row(table: Table, piece: Piece, row: int, _: Any) -> Any:
+    return table.group(piece).items.read(row, row + 1)[0]
+
+
+def _nothing(_: Any) -> Any:
+    raise LookupError("the row was put there since the last commit")
+
+
+def walk(value: Any) -> Iterator[Any]:
+    """`value` and every model, collection and container in memory below it, each once."""
+    stack = [value]
+    seen: dict[int, Any] = {}
+    while stack:
+        each = stack.pop()
+        if type(each) in ATOMIC or id(each) in seen or kind_of(each) == "leaf":
+            continue
+        seen[id(each)] = each
+        yield each
+        stack.extend(child for child, _ in children(each))
+
+
+def path_to(value: Any, target: Any) -> list[Step] | None:
+    """The steps that lead from the stored form of `value` to that of `target`; None where it is not below."""
+    stack: list[tuple[Any, list[Step]]] = [(value, [])]
+    seen: dict[int, Any] = {}
+    while stack:
+        each, steps = stack.pop()
+        if each is target:
+            return steps
+        if type(each) in ATOMIC or id(each) in seen or kind_of(each) == "leaf":
+            continue
+        seen[id(each)] = each
+        stack.extend((child, [*steps, step]) for child, step in children(each))
+    return None

@@ -1,0 +1,37 @@
+"""`IdentitySet`: objects told apart by `is`, as models need not be hashable and equal ones are not the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+class IdentitySet:
+    """A set of objects by identity, in the order they were given; it does not change.
+
+    `len`, iteration, `in`, and `==` with another one.
+    """
+
+    __slots__ = ("_members",)
+
+    def __init__(self, members: Iterable[Any] = ()) -> None:
+        self._members = {id(each): each for each in members}
+
+    def __contains__(self, obj: object) -> bool:
+        return id(obj) in self._members
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._members.values())
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, IdentitySet):
+            return NotImplemented
+        return self._members.keys() == other._members.keys()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"IdentitySet({list(self)!r})"

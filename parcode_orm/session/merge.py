@@ -1,0 +1,23 @@
+"""The state of one model put into another of its class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..lazy.proxy import is_proxy
+from ..lazy.state import touch
+from ..model.base import Model
+
+
+def check_model(obj: Any) -> None:
+    """Raise TypeError for what is no model."""
+    if not isinstance(obj, Model):
+        what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
+        raise TypeError(f"a session stores instances of parcode_orm.Model, not {what}")
+
+
+def overwrite(target: Any, plain: Any) -> None:
+    """Give `target`, lazy or plain, frozen or not, the very values of `plain`, of the same class."""
+    target.__setstate__(plain.__getstate__())
+    if is_proxy(target):
+        touch(target)

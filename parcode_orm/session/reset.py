@@ -1,0 +1,132 @@
+"""Objects of a session go back, in place, to what is stored of them: attached, and the objects they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from ..codec.base import Getter
+from ..errors import FieldNotStored
+from ..lazy.list import LazyList
+from ..lazy.map import LazyMap
+from ..lazy.proxy import decoded, forget, is_proxy, proxy_state
+from ..lazy.state import WithoutFields, touch
+from .attach import attach, is_plain_model, lazy_fields
+from .graph import ATOMIC, children, kind_of
+from .space import FileSpace, Owner, disown, owner_of
+
+
+class Reset:
+    """Brings objects, and all that is below them, back to their stored state.
+
+    What was decoded or assigned is read anew. Models stay the same objects; so do lazy collections where they are
+    stored. Plain lists, sets, dictionaries and arrays that were handed out are no longer part of anything.
+    """
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._done: dict[int, Any] = {}
+
+    @cached_property
+    def _collections(self) -> dict[Any, list[Any]]:
+        """Those that were handed out, by the place where what they show is stored."""
+        found: dict[Any, list[Any]] = {}
+        for each in self._owner.collections():
+            found.setdefault(_place(each), []).append(each)
+        return found
+
+    def everything(self, roots: Iterable[Any], spaces: Iterable[FileSpace], lost: FileSpace) -> None:
+        """Reset `roots` and what was read through `spaces`; collections that are part of nothing get `lost`."""
+        collections = [each for found in self._collections.values() for each in found]
+        alive = [proxy for space in spaces for proxy in space.alive()]
+        for root in roots:  # first, as objects that are part of nothing any more may know the same collections
+            self.object(root)
+        for proxy in alive:
+            self.object(proxy)
+        for collection in collections:
+            if id(collection) not in self._done:
+                disown(collection, lost)
+
+    def object(self, proxy: Any) -> None:
+        """Reset a lazy object."""
+        if id(proxy) in self._done:
+            return
+        self._done[id(proxy)] = proxy
+        before = dict(decoded(proxy))  # collections among them must outlive this: they hold rows that changed
+        names = set(before)
+        view, row = proxy_state(proxy)
+        if isinstance(view, WithoutFields):
+            names |= view.dropped
+        forget(proxy)
+        view, row = proxy_state(proxy)
+        values = decoded(proxy)
+        for name in lazy_fields(view, names):
+            try:
+                values[name] = self._stored(view.getter(name)(row))
+            except FieldNotStored:
+                continue
+        if values:
+            touch(proxy)  # it keeps what is below it
+
+    def collection(self, collection: LazyList[Any] | LazyMap[Any, Any]) -> None:
+        """Reset a lazy collection."""
+        if id(collection) not in self._done:
+            self._done[id(collection)] = collection
+            rows: Any = collection.rows
+            rows.reset(self._keep)
+
+    def _stored(self, value: Any) -> Any:
+        """A value that was just read: reset what of it was known; of a collection, the one that is known."""
+        kind = kind_of(value)
+        if kind == "proxy":
+            self.object(value)
+        elif kind == "collection":
+            known = self._collections.get(_place(value))
+            value = known.pop(0) if known else value
+            self.collection(value)
+        else:
+            for child, _ in children(value):
+                if type(child) not in ATOMIC:
+                    self._stored(child)
+        return value
+
+    def _keep(self, stored: Getter, row: int, value: Any) -> bool:
+        """Reset a value held for a row; whether it must stay held, as something below it may be."""
+        found = stored(row)
+        if is_plain_model(value) and is_proxy(found) and found.__class__ is value.__class__:
+            attach(value, *proxy_state(found))
+            found = value
+        self._stored(found)
+        return found is value and bool(decoded(value))
+
+
+def follow(obj: Any, found: Any, owner: object) -> None:
+    """Let `obj` be the lazy object of the row of `found`, which lies in another snapshot, and show what that says.
+
+    Nested models and collections that are fields of `obj`, in both, follow as well.
+    """
+    known = {name: value for name, value in decoded(obj).items() if owner_of(value) is owner}
+    view, row = proxy_state(found)
+    attach(obj, view, row)
+    forget(obj)
+    values = decoded(obj)
+    for name in lazy_fields(view, known):
+        value = known[name]
+        try:
+            there = view.getter(name)(row)
+        except FieldNotStored:
+            continue
+        if type(there) is not type(value):
+            continue
+        if is_proxy(value):
+            follow(value, there, owner)
+        else:
+            value.rows = there.rows
+        values[name] = value
+    if values:
+        touch(obj)
+
+
+def _place(collection: Any) -> tuple[Any, ...]:
+    return type(collection), *collection.location

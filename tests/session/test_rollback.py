@@ -1,0 +1,487 @@
+"""Rollback, expire and refresh: objects show what is stored, and stay the objects they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, dumps, load
+from parcode_orm.errors import ConflictError, DetachedError, NoResultFound, SessionError
+from tests.strategies import same
+
+LARGE = 150  # rows: a table of its own; a small collection lies in its owner's row group
+
+
+class Item(Model):
+    level: int = 0
+    tags: list[str] = []
+    kids: list[int] = Chunk(default=[])
+
+
+class Wide(Item):
+    more: int = 0
+
+
+class World(Model):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    n: int = 0
+    one: Item = Item()
+    apart: Item = Chunk(default=Item())
+    inline: list[Item] = []
+    small: dict[str, Item] = ShardedMap(default={})
+    big: dict[str, Item] = ShardedMap(default={})
+    rows: list[Item] = Chunk(default=[])
+    lists: list[list[int]] = Chunk(default=[])
+    mixed: list[Item] = Chunk(default=[])
+    array: NDArray[np.int64] = Chunk(default_factory=lambda: np.arange(3))
+
+
+class Score(Model):
+    best: int = 0
+
+
+def items(count: int) -> dict[str, Item]:
+    return {f"k{i}": Item(level=i, tags=[f"{i:0300}"], kids=[i]) for i in range(count)}
+
+
+def world() -> World:
+    return World(
+        one=Item(level=1, kids=[1]),
+        apart=Item(level=2, kids=[2]),
+        inline=[Item(level=3, kids=[3])],
+        small=items(3),
+        big=items(LARGE),
+        rows=list(items(LARGE).values()),
+        lists=[[i << 40] * 60 for i in range(LARGE)],
+        mixed=[Item(level=1, tags=["x" * 300]), Wide(level=2, more=3)] * LARGE,  # of more than one class
+    )
+
+
+WORLD = dumps(world())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "w.par").write_bytes(WORLD)
+    return tmp_path / "w.par"
+
+
+# Where an `Item` of a world is.
+PLACES: dict[str, Any] = {
+    "one": lambda w: w.one,
+    "apart": lambda w: w.apart,
+    "inline": lambda w: w.inline[0],
+    "small": lambda w: w.small["k1"],
+    "big": lambda w: w.big["k1"],
+    "rows": lambda w: w.rows[7],
+    "mixed": lambda w: w.mixed[0],
+    "wide": lambda w: w.mixed[1],
+}
+WAYS_BACK = {
+    "rollback": lambda session: session.rollback(),
+    "expire": lambda session: session.expire(session.root(World)),
+    "expire_all": lambda session: session.expire_all(),
+    "refresh": lambda session: session.refresh(session.root(World)),
+}
+
+
+@pytest.mark.parametrize("back", WAYS_BACK)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("committed", [False, True])
+def test_an_object_shows_what_is_stored_and_stays_attached(path: Path, place: str, back: str, committed: bool) -> None:
+    reach = PLACES[place]
+    with Session(path) as session:
+        root = session.root(World)
+        item = reach(root)
+        kids = item.kids
+        if committed:  # then the row lies elsewhere than where it was read
+            item.tags.append("committed")
+            kids.append(5)
+            root.small["k2"].level = 77
+            session.commit()
+        stored = load(path, World)
+        item.level, item.tags = 99, ["lost"]
+        kids.append(99)
+        del item.kids
+        WAYS_BACK[back](session)
+        assert session.root(World) is root
+        assert reach(root) is item
+        assert item == reach(stored)
+        assert item.kids is kids
+        assert same(root.model_load(), stored)
+        assert not session.dirty
+        size = path.stat().st_size
+        session.commit()
+        assert path.stat().st_size == size
+
+        item.level = 50
+        item.tags.append("kept")
+        kids.append(51)
+        session.commit()
+    again = reach(load(path, World))
+    assert (again.level, again.tags[-1], again.kids[-1]) == (50, "kept", 51)
+
+
+@pytest.mark.parametrize("back", WAYS_BACK)
+@pytest.mark.parametrize("name", ["small", "big"])
+def test_maps_and_their_rows(path: Path, name: str, back: str) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        mapping = getattr(root, name)
+        popped, replaced, kept = (mapping[f"k{i}"] for i in range(3))
+        replaced.level = -1
+        new = Item(level=7)
+        mapping.pop("k0").level = -2
+        mapping["k1"] = new
+        mapping["new"] = popped
+        del mapping["k2"]
+        WAYS_BACK[back](session)
+        assert getattr(root, name) is mapping
+        assert len(mapping) == len(getattr(world(), name))
+        assert list(mapping) == list(getattr(world(), name))
+        for i, item in enumerate((popped, replaced, kept)):
+            assert mapping[f"k{i}"] is item
+            assert item == items(3)[f"k{i}"]
+        assert "new" not in mapping
+        assert new == Item(level=7)
+        popped.level = 5
+        mapping["new"] = new
+        session.commit()
+        if name == "big":
+            mapping.rows.table._check()
+    again = getattr(load(path, World), name)
+    assert again["k0"].level == 5
+    assert again["new"] == Item(level=7)
+    assert again["k1"].level == 1
+
+
+@pytest.mark.parametrize("back", WAYS_BACK)
+@pytest.mark.parametrize("name", ["rows", "inline", "mixed", "lists"])
+def test_lists(path: Path, name: str, back: str) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        rows = getattr(root, name)
+        first = rows[0]
+        del rows[0]
+        rows.append(rows[0] if len(rows) else first)
+        rows.reverse()
+        if isinstance(first, list):
+            first.append(9)
+        WAYS_BACK[back](session)
+        assert same(root.model_load(), world())
+        rows = getattr(root, name)
+        if name != "lists":
+            assert rows[0] is first
+            first.level = 41
+        rows[-1] = rows[0]
+        session.commit()
+    again = getattr(load(path, World), name)
+    assert again[-1] == again[0]
+
+
+@pytest.mark.parametrize("back", WAYS_BACK)
+def test_fields_that_were_replaced_or_deleted(path: Path, back: str) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        one, big = root.one, root.big
+        one.level = 99
+        hero = big["k1"]
+        hero.level = 99
+        big["x"] = Item()
+        other = Item(level=4)
+        root.one, root.big = other, {"other": Item()}
+        del root.n
+        root.array[:] = 7
+        WAYS_BACK[back](session)
+        assert root.one is one
+        assert root.big is big
+        assert big["k1"] is hero
+        assert same(root.model_load(), world())
+        assert other == Item(level=4)
+        one.level, hero.level, root.n = 5, 6, 7
+        big["y"] = Item(level=8)
+        session.commit()
+    again = load(path, World)
+    assert (again.one.level, again.big["k1"].level, again.n, again.big["y"].level) == (5, 6, 7, 8)
+    assert list(again.array) == [0, 1, 2]
+
+
+def test_what_was_added_and_stored(tmp_path: Path) -> None:
+    path = tmp_path / "x.par"
+    plain = world()
+    with Session(path) as session:
+        session.add(plain)
+        session.commit()
+        plain.n = 5
+        plain.big["k1"].level = 99
+        session.add(score := Score(best=3))
+        session.rollback()
+        assert session.root(World) is plain
+        assert same(plain.model_load(), world())
+        assert isinstance(plain.big, LazyMap)
+        assert session.roots() == ["World"]
+        assert score not in session
+        assert score == Score(best=3)
+        with pytest.raises(NoResultFound):
+            session.root(Score)
+        plain.big["k1"].level = 44
+        session.commit()
+    again = load(path, World)
+    assert again.big["k1"].level == 44
+    assert again.n == 0
+
+
+@pytest.mark.parametrize("name", ["small", "big"])
+def test_plain_rows_that_were_stored(path: Path, name: str) -> None:
+    with Session(path) as session:
+        mapping = getattr(session.root(World), name)
+        mapping["new"] = new = Item(level=1, tags=["a"])
+        session.root(World).one = one = Item(level=2)
+        session.commit()
+        new.level, one.level = 9, 9
+        new.tags.append("b")
+        session.rollback()
+        assert mapping["new"] is new
+        assert session.root(World).one is one
+        assert new == Item(level=1, tags=["a"])
+        assert one == Item(level=2)
+        new.tags.append("c")
+        one.level = 3
+        session.commit()
+    again = load(path, World)
+    assert getattr(again, name)["new"].tags == ["a", "c"]
+    assert again.one.level == 3
+
+
+def test_a_root_that_was_replaced_is_back(path: Path) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        session.add(World(n=8, big=root.big))
+        session.rollback()
+        assert session.root(World) is root
+        assert same(root.model_load(), world())
+        root.big["k1"].level = 5
+        session.commit()
+    assert load(path, World).big["k1"].level == 5
+
+
+def test_rollback_of_a_session_without_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.par"
+    with Session(path) as session:
+        session.add(Score(best=1))
+        session.rollback()
+        assert session.roots() == []
+        session.commit()
+        assert not path.exists()
+        session.add(Score(best=2))
+        session.commit()
+    assert load(path, Score).best == 2
+
+
+def test_rollback_keeps_what_others_hold_apart(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "o.par"
+    other.write_bytes(path.read_bytes())
+    with Session(path) as session, Session(other) as theirs:
+        foreign = theirs.root(World).big
+        foreign["k1"].level = 5
+        session.root(World).big = foreign
+        session.root(World).one = theirs.root(World).one
+        session.rollback()
+        assert foreign["k1"].level == 5
+        assert same(session.root(World).model_load(), world())
+        theirs.commit()
+    assert load(other, World).big["k1"].level == 5
+
+
+def test_a_collection_without_a_place_is_refused_not_lost(path: Path) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        big = root.big
+        root.big = {}
+        session.commit()
+        root.n = 1
+        session.rollback()
+        with pytest.raises(DetachedError, match="rollback"):
+            big["x"] = Item()
+
+
+def test_rows_that_somebody_walks_over(path: Path) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        root.big["x"] = Item()
+        with pytest.raises(RuntimeError, match="changed size"):
+            for _ in root.big:
+                session.rollback()
+
+
+def test_expire_leaves_the_rest(path: Path) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        root.n = 5
+        root.one.level = root.apart.level = 9
+        root.big["k1"].level = root.big["k2"].level = 9
+        root.rows[3].level = 9
+        session.expire(root.one)
+        session.refresh(root.big["k1"])
+        session.expire(root.rows)
+        assert (root.one.level, root.apart.level) == (1, 9)
+        assert (root.big["k1"].level, root.big["k2"].level) == (1, 9)
+        assert root.rows[3].level == 3
+        assert root.n == 5
+        session.commit()
+    again = load(path, World)
+    assert (again.n, again.one.level, again.apart.level, again.big["k2"].level) == (5, 1, 9, 9)
+
+
+def test_what_cannot_be_expired(path: Path) -> None:
+    with Session(path) as session, Session(path) as other:
+        session.add(score := Score())
+        item = Item()
+        session.root(World).one = item
+        for obj in (score, item, Item(), other.root(World), other.root(World).big, 5):
+            with pytest.raises(SessionError, match=r"not committed yet|neither a root nor"):
+                session.expire(obj)
+        session.expire_all()
+        assert score in session
+        assert session.root(World).one.level == 1
+
+
+# -- going on to the newest commit -------------------------------------------------------------------------------------
+
+
+def change(path: Path) -> None:
+    with Session(path) as other:
+        theirs = other.root(World)
+        theirs.n = 10
+        theirs.one.level = 11
+        theirs.apart.kids.append(12)
+        theirs.big["k1"].level = 13
+        theirs.big["new"] = Item(level=14)
+        theirs.small["k1"].level = 15
+        other.add(Score(best=16))
+        other.commit()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_refresh_goes_on_to_the_newest_commit(path: Path, read_only: bool) -> None:
+    with Session(path, read_only=read_only) as session:
+        root = session.root(World)
+        one, kids, big, small, hero = root.one, root.apart.kids, root.big, root.small, root.big["k1"]
+        assert (root.n, one.level, list(kids), big["k1"].level, small["k1"].level) == (0, 1, [2], 1, 1)
+        before = session.snapshot
+        session.refresh()
+        assert session.snapshot == before
+        assert big["k1"] is hero  # nothing happened
+        change(path)
+        assert root.n == 0
+        session.refresh()
+        assert session.snapshot is not None and before is not None
+        assert session.snapshot.sequence == before.sequence + 1
+        assert session.root(World) is root
+        assert (root.one, root.apart.kids, root.big, root.small) == (one, kids, big, small)
+        assert root.one is one and root.apart.kids is kids and root.big is big and root.small is small
+        assert (root.n, one.level, list(kids), small["k1"].level) == (10, 11, [2, 12], 15)
+        assert (big["k1"].level, big["new"].level) == (13, 14)
+        assert session.root(Score).best == 16
+        assert hero.level == 1
+        if read_only:
+            assert hero.tags == [f"{1:0300}"]
+        else:
+            with pytest.raises(DetachedError, match="refresh"):
+                hero.level = 5
+            root.n = 20
+            one.level = 21
+            big["new"].level = 22
+            kids.append(23)
+            session.commit()
+            assert load(path, World).model_dump(include={"n", "one"})["one"]["level"] == 21
+            assert load(path, World).big["new"].level == 22
+            assert load(path, World).apart.kids == [2, 12, 23]
+
+
+@pytest.mark.parametrize("pending", ["new", "changed", "deleted"])
+def test_refresh_refuses_to_lose_changes(path: Path, pending: str) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        change(path)
+        if pending == "new":
+            session.add(Score())
+        elif pending == "changed":
+            root.big["k1"].tags.append("x")
+        else:
+            session.delete(root)
+        with pytest.raises(SessionError, match="unsaved changes"):
+            session.refresh()
+        if pending == "changed":
+            assert root.big["k1"].tags[-1] == "x"
+        session.rollback()
+        session.refresh()
+        assert session.root(World) is root
+        assert root.n == 10
+
+
+def test_refresh_finds_the_first_commit(tmp_path: Path) -> None:
+    path = tmp_path / "x.par"
+    with Session(path) as session:
+        session.refresh()
+        assert session.snapshot is None
+        with Session(path) as other:
+            other.add(Score(best=4))
+            other.commit()
+        session.refresh()
+        assert session.root(Score).best == 4
+        session.root(Score).best = 5
+        session.commit()
+    assert load(path, Score).best == 5
+
+
+def test_refresh_after_a_root_went(path: Path) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        with Session(path) as other:
+            other.add(Score())
+            other.delete(other.root(World))
+            other.commit()
+        session.refresh()
+        assert session.roots() == ["Score"]
+        assert root not in session
+        with pytest.raises(NoResultFound):
+            session.root(World)
+        with pytest.raises(DetachedError, match="refresh"):
+            root.n = 1
+
+
+def test_refresh_of_memory_and_of_bytes(path: Path) -> None:
+    with Session(":memory:") as session:
+        session.refresh()
+        session.add(Score(best=1))
+        session.commit()
+        session.refresh()
+        assert session.root(Score).best == 1
+    with Session(path.read_bytes()) as session:
+        session.refresh()
+        assert session.root(World).n == 0
+
+
+def test_rollback_after_a_conflict_goes_on(path: Path) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        one, big = root.one, root.big
+        root.n, big["k2"].level, one.level = 1, 1, 1
+        session.add(Score(best=0))
+        change(path)
+        with pytest.raises(ConflictError):
+            session.commit()
+        session.rollback()
+        assert session.root(World) is root
+        assert root.one is one and root.big is big
+        assert (root.n, one.level, big["k1"].level, big["k2"].level) == (10, 11, 13, 2)
+        assert session.root(Score).best == 16
+        root.n = 30
+        session.commit()
+    assert load(path, World).n == 30
