@@ -101,31 +101,44 @@ class Reset:
         return found is value and bool(decoded(value))
 
 
-def follow(obj: Any, found: Any, owner: object) -> None:
-    """Let `obj` be the lazy object of the row of `found`, which lies in another snapshot, and show what that says.
+class Follow:
+    """Lets objects of a session stand for rows of another snapshot, and show what those say.
 
-    Nested models and collections that are fields of `obj`, in both, follow as well.
+    Nested models and collections that are fields of an object, in both snapshots, follow as well. What stood at two
+    places follows to the first: from there on the places may differ.
     """
-    known = {name: value for name, value in decoded(obj).items() if owner_of(value) is owner}
-    view, row = proxy_state(found)
-    attach(obj, view, row)
-    forget(obj)
-    values = decoded(obj)
-    for name in lazy_fields(view, known):
-        value = known[name]
-        try:
-            there = view.getter(name)(row)
-        except FieldNotStored:
-            continue
-        if type(there) is not type(value):
-            continue
+
+    def __init__(self, owner: object) -> None:
+        self._owner = owner
+        self._done: dict[int, Any] = {}
+
+    def object(self, obj: Any, found: Any) -> None:
+        """Let `obj` be the lazy object of the row of `found`."""
+        self._done[id(obj)] = obj
+        known = {name: value for name, value in decoded(obj).items() if owner_of(value) is self._owner}
+        view, row = proxy_state(found)
+        attach(obj, view, row)
+        forget(obj)
+        values = decoded(obj)
+        for name in lazy_fields(view, known):
+            try:
+                there = view.getter(name)(row)
+            except FieldNotStored:
+                continue
+            if self._value(known[name], there):
+                values[name] = known[name]
+        if values:
+            touch(obj)
+
+    def _value(self, value: Any, there: Any) -> bool:
+        if type(there) is not type(value) or id(value) in self._done:
+            return False
         if is_proxy(value):
-            follow(value, there, owner)
+            self.object(value, there)
         else:
+            self._done[id(value)] = value
             value.rows = there.rows
-        values[name] = value
-    if values:
-        touch(obj)
+        return True
 
 
 def _place(collection: Any) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from ..table.writer import TableSink, never_reuse
 from .attach import attach, moved, rebase, settle
 from .medium import Medium
 from .release import release
-from .reset import Reset, follow
+from .reset import Follow, Reset
 from .reuse import reuse_from
 from .roots import Root, State, read_root, root_state, write_roots
 from .space import FileSpace, Owner, owner_of
@@ -240,12 +240,13 @@ class Work:
         self.stand_on(source)
         self.stale = False
         roots, self.roots = list(self.roots.values()), {}
+        follow = Follow(self.owner)
         for root in roots:
             try:
                 found = self.read(root)
             except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
                 continue
-            follow(root.obj, found, self.owner)
+            follow.object(root.obj, found)
             root.read = True
             self.roots[root.name] = root
         self.settled = dict(self.roots)

@@ -468,6 +468,28 @@ def test_refresh_of_memory_and_of_bytes(path: Path) -> None:
         assert session.root(World).n == 0
 
 
+class Other(World):
+    pass
+
+
+def test_refresh_of_what_stood_at_two_places(path: Path) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        other = session.merge(Other())
+        other.big, other.one = root.big, root.one
+        session.commit()
+        with Session(path) as theirs:
+            theirs.root(World).big["k1"].level = theirs.root(World).one.level = 50
+            theirs.commit()
+        session.refresh()
+        assert (root.big["k1"].level, root.one.level) == (50, 50)
+        assert (other.big["k1"].level, other.one.level) == (1, 1)
+        root.n = other.n = 9
+        session.commit()
+    assert load(path, World).big["k1"].level == 50
+    assert load(path, Other).big["k1"].level == 1
+
+
 def test_rollback_after_a_conflict_goes_on(path: Path) -> None:
     with Session(path) as session:
         root = session.root(World)
