@@ -92,13 +92,13 @@ class Reset:
         return value
 
     def _keep(self, stored: Getter, row: int, value: Any) -> bool:
-        """Reset a value held for a row; whether it must stay held, as something below it may be."""
+        """Reset a value held for a row; whether it stays held: a lazy object does, as somebody may change it."""
         found = stored(row)
         if is_plain_model(value) and is_proxy(found) and found.__class__ is value.__class__:
             attach(value, *proxy_state(found))
             found = value
         self._stored(found)
-        return found is value and bool(decoded(value))
+        return found is value
 
 
 class Follow:

@@ -369,6 +369,8 @@ class Table:
         self.added.clear()
         self.version += 1
         self._begin()
+        if not all(group.idle for group in self.groups.values()):
+            self.tree.load()
 
     def index(self, refs: list[Reference]) -> None:
         """Take `refs`, the oldest first, for the index's runs."""

@@ -197,6 +197,15 @@ class Tree:
             else:
                 nodes.extend(reversed(node.children))
 
+    def load(self) -> None:
+        """Read every node: `mark` looks for changes in what is read, and somebody may hold a row anywhere."""
+        nodes = [self.root]
+        while nodes:
+            node = nodes.pop()
+            children = self.children(node)
+            if node.height > 1:
+                nodes.extend(children)
+
     # -- changing ---------------------------------------------------------------------------------------------------
 
     def insert(self, position: int, rows: list[Any], keys: list[Any] | None = None, first: int = NO_ID) -> None:

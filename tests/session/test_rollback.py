@@ -128,6 +128,47 @@ def test_an_object_shows_what_is_stored_and_stays_attached(path: Path, place: st
 
 
 @pytest.mark.parametrize("back", WAYS_BACK)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("way", ["level", "tags", "kids"])
+def test_a_variable_alone_leads_to_the_next_commit(path: Path, place: str, back: str, way: str) -> None:
+    """Nothing is reached again after the way back: the rows of the file lie where nobody has looked yet."""
+    reach = PLACES[place]
+    with Session(path) as session:
+        item = reach(session.root(World))
+        kids = item.kids
+        if way == "level":
+            item.level = 99
+        WAYS_BACK[back](session)
+        if way == "level":
+            item.level = 50
+        elif way == "tags":
+            item.tags.append("kept")
+        else:
+            del item
+            kids.append(51)
+        session.commit()
+    again = reach(load(path, World))
+    assert {"level": again.level, "tags": again.tags[-1:], "kids": again.kids[-1:]}[way] in (50, ["kept"], [51])
+
+
+def test_variables_alone_in_trees_of_several_nodes(tmp_path: Path) -> None:
+    path = tmp_path / "x.par"
+    rows = [Item(level=i) for i in range(9000)]
+    path.write_bytes(dumps(World(big={f"k{item.level}": item for item in rows}, rows=rows)))
+    with Session(path) as session:
+        root = session.root(World)
+        hero, row = root.big["k8000"], root.rows[8000]
+        root.big["new"] = Item()
+        root.rows.insert(0, Item())
+        session.rollback()
+        hero.level = row.level = 5
+        session.commit()
+    again = load(path, World)
+    assert again.big["k8000"].level == again.rows[8000].level == 5
+    assert len(again.rows) == len(again.big) == 9000
+
+
+@pytest.mark.parametrize("back", WAYS_BACK)
 @pytest.mark.parametrize("name", ["small", "big"])
 def test_maps_and_their_rows(path: Path, name: str, back: str) -> None:
     with Session(path) as session:
