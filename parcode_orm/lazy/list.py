@@ -14,7 +14,7 @@ from pydantic_core import core_schema as cs
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
 from ..table.streaming import gather
-from .rows import Rows, named, unchanged
+from .rows import Rows, named, unchanged, walk
 
 T = TypeVar("T")
 SHOWN_WHOLE, SHOWN = 100, 10  # items
@@ -209,12 +209,7 @@ class LazyList(MutableSequence[T], Generic[T]):
         rows.splice(0, len(rows), sorted(self, key=key, reverse=reverse))
 
     def __iter__(self) -> Iterator[T]:
-        rows = self.rows
-        version = rows.version
-        for value in rows.scan(0, len(rows)):
-            yield value
-            if rows.version != version:
-                raise RuntimeError("list changed size during iteration")
+        return walk(self, self.rows.version, "list changed size during iteration")
 
     def __reversed__(self) -> Iterator[T]:
         rows = self.rows
@@ -294,3 +289,7 @@ class LazyList(MutableSequence[T], Generic[T]):
         if len(self) <= SHOWN_WHOLE:
             return repr(list(self))
         return f"[{', '.join(map(repr, self[:SHOWN]))}, <{len(self) - SHOWN} more>]"
+
+    def _check(self) -> None:
+        """The rules that hold between any two operations; for tests."""
+        self.rows._check()

@@ -14,11 +14,12 @@ from ..codec.bulk import gc_paused
 from ..table.streaming import gather
 from ..table.table import MISSING
 from .list import AT_ONCE, HELD, SHOWN, SHOWN_WHOLE
-from .rows import PairRows, named, unchanged
+from .rows import PairRows, named, unchanged, walk
 
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
+CHANGED = "dictionary changed size during iteration"
 
 
 def _dump(value: LazyMap[Any, Any], handler: Callable[[Any], Any]) -> Any:
@@ -200,11 +201,18 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         self._changing().clear()
 
     def __iter__(self) -> Iterator[K]:
-        keys: Iterator[K] = self.rows.keys()
-        return self._watched(keys)
+        return self._keys(self.rows.version)
+
+    def _keys(self, version: int) -> Iterator[K]:
+        if self.rows.version != version:
+            raise RuntimeError(CHANGED)
+        for key in self.rows.keys():
+            yield key
+            if self.rows.version != version:
+                raise RuntimeError(CHANGED)
 
     def _scan(self) -> Iterator[V]:
-        return self._watched(self.rows.scan(0, len(self.rows)))
+        return walk(self, self.rows.version, CHANGED)
 
     def _scan_back(self) -> Iterator[V]:
         rows = self.rows
@@ -216,7 +224,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         for value in values:
             yield value
             if rows.version != version:
-                raise RuntimeError("dictionary changed size during iteration")
+                raise RuntimeError(CHANGED)
 
     def __reversed__(self) -> Iterator[K]:
         keys: list[K] = list(self.rows.keys())
@@ -304,3 +312,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
             return repr(dict(self.items()))
         shown = ", ".join(f"{key!r}: {value!r}" for key, value in islice(self.items(), SHOWN))
         return f"{{{shown}, <{len(self) - SHOWN} more>}}"
+
+    def _check(self) -> None:
+        """The rules that hold between any two operations; for tests."""
+        self.rows._check()

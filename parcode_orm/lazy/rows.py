@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..codec.base import Getter, Space, View
 from ..codec.boundary import ChunkColumn
+from ..errors import CorruptionError
 from ..model.plain import deep_plain
 from ..table.columns import array_of, column_parts
 from ..table.columns import column as field_of
@@ -62,6 +63,8 @@ class Rows(Protocol):
 
     def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
         """Put the rows of a stream in the place of the rows `start` to `stop`: the rows to go on with."""
+
+    def _check(self) -> None: ...
 
 
 class PairRows(Protocol):
@@ -126,6 +129,8 @@ class PairRows(Protocol):
     def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
         """Set the pairs of a stream: the rows to go on with."""
 
+    def _check(self) -> None: ...
+
 
 def unchanged(rows: Rows | PairRows, values: Iterator[T], what: str) -> Iterator[T]:
     """`values`, which are read from `rows` as they are asked for; an error once there are more or fewer rows."""
@@ -144,6 +149,26 @@ def named(names: Sequence[str], columns: Callable[[list[list[str]]], Iterator[li
     if len(names) == 1:
         return (part for (part,) in parts)
     return (dict(zip(names, part, strict=True)) for part in parts)
+
+
+def walk(lazy: Any, version: int, message: str) -> Iterator[Any]:
+    """The rows of a lazy collection, as long as its version is `version`; else RuntimeError.
+
+    A commit may give the collection other `rows` between two of them; from there on those are read.
+    """
+    position = 0
+    rows = None
+    while rows is not lazy.rows:
+        rows = lazy.rows
+        if rows.version != version:
+            raise RuntimeError(message)
+        for value in rows.scan(position, len(rows)):
+            yield value
+            position += 1
+            if lazy.rows.version != version:
+                raise RuntimeError(message)
+            if lazy.rows is not rows:
+                break
 
 
 class SpanRows:
@@ -248,6 +273,12 @@ class SpanRows:
         """Let `value` stand for the row at `position`, as which it was stored."""
         self.handed[position] = value
 
+    def _check(self) -> None:
+        """The rules that hold between any two operations; for tests."""
+        assert 0 <= self._start <= self._stop <= self._items.count
+        if self.changed is None:
+            assert all(0 <= place < len(self) and type(value) not in ATOMIC for place, value in self.handed.items())
+
 
 class SpanPairs(SpanRows):
     """Keys and values `start` to `stop` of two columns of the owner's row group."""
@@ -268,6 +299,8 @@ class SpanPairs(SpanRows):
         if self._places is None:
             keys = self._keys.read(self._start, self._stop)
             self._places = dict(zip(keys, range(len(keys)), strict=True))
+            if len(self._places) != len(keys):
+                raise CorruptionError(f"a dictionary of {len(keys)} pairs has {len(self._places)} keys")
         return self._places
 
     def find(self, key: Any, default: Any) -> Any:
@@ -326,6 +359,10 @@ class SpanPairs(SpanRows):
             table.put(key, value)
         put_pairs(table, spilled)
         return TablePairs(table)
+
+    def _check(self) -> None:
+        super()._check()
+        assert list(self._by_key().values()) == list(range(len(self)))
 
 
 class TableRows:
@@ -403,6 +440,9 @@ class TableRows:
         """Put the rows of a stream in the place of the rows `start` to `stop`."""
         put_rows(self.table, start, stop, spilled)
         return self
+
+    def _check(self) -> None:
+        self.table._check()
 
 
 class TablePairs(TableRows):

@@ -93,6 +93,7 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if id(value) in memo:
         return memo[id(value)]
+    memo.setdefault(id(memo), []).append(value)  # an object freed too early would lend its id to another
     if is_lazy_collection(value):
         new = value.load()
     elif isinstance(value, BaseModel):
@@ -117,7 +118,6 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
 def _noted(value: Any, new: Any, memo: dict[int, Any]) -> Any:
     """`new`, which is noted as the copy of `value`, be that a list that lives for this call alone."""
     memo[id(value)] = new
-    memo.setdefault(id(memo), []).append(value)  # an object freed too early would lend its id to another
     return new
 
 

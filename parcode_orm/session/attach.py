@@ -201,8 +201,12 @@ def _follow(value: Any, found: Any, owner: object) -> None:
 
 
 def _follow_rows(rows: SpanRows, found: SpanRows | TableRows, owner: object) -> None:
+    if isinstance(found, SpanRows):  # for those who iterate
+        found.version = rows.version
+    else:
+        found.table.version = rows.version
     known = rows.handed.items() if rows.changed is None else enumerate(rows.changed)
-    for place, each in known:
+    for place, each in list(known):
         if type(each) not in ATOMIC:
             _follow(each, found.get(place), owner)
             found.hold(place, each)

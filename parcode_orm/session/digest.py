@@ -78,11 +78,11 @@ class DigestSink(TableSink):
         return super().map_table(keys, values, pairs, compression)
 
 
-def digest_of(column: Column, value: Any) -> bytes:
-    """The digest of one value's encoding; raises `UnreadStream` where it holds a stream."""
+def digest_of(column: Column, *values: Any) -> bytes:
+    """The digest of the encoding of values; raises `UnreadStream` where they hold a stream."""
     sink = DigestSink()
     out = sink.encoder(Kind.COLUMN)
-    column.encode([value], out)
+    column.encode(values, out)
     return _below(sink.submit(out))
 
 

@@ -19,7 +19,7 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import SpanRows, TableRows
 from ..lazy.state import WithoutFields
 from ..table.table import Table
-from .tracking import hold_live, proxy_changed, row_changed
+from .tracking import hold_live, proxy_changed, rows_changed
 
 _ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
 _SLOTS = {
@@ -64,7 +64,7 @@ def _release_table(table: Table) -> None:
             rows = {row for row in held if piece.start <= row < piece.start + piece.length}
             in_use.setdefault(piece.ref.offset, set()).update(rows)
             part = {row: held.pop(row) for row in rows}
-            _let_go(part, {row for row, value in part.items() if row_changed(table, piece, row, value)})
+            _let_go(part, rows_changed(table, piece, part))
             held.update(part)
     for offset, held in table.held.items():
         for row in held.keys() - in_use.get(offset, set()):  # rows that the table has no more
@@ -94,7 +94,7 @@ def _is_ours(container: Any, key: Any) -> bool:
         return cls is bytearray or _ATOMIC.issuperset(map(type, value))
     if isinstance(value, LazyList | LazyMap):
         return not _handed(value.rows)
-    return is_proxy(value) and _is_proxy_ours(value)
+    return isinstance(value, BaseModel) and _is_model_ours(value)
 
 
 def _handed(rows: Any) -> bool:
@@ -104,17 +104,17 @@ def _handed(rows: Any) -> bool:
     return rows.changed is not None or bool(rows.handed)
 
 
-def _is_proxy_ours(proxy: Any) -> bool:
-    if isinstance(proxy_state(proxy)[0], WithoutFields):
+def _is_model_ours(model: Any) -> bool:
+    if is_proxy(model) and isinstance(proxy_state(model)[0], WithoutFields):
         return False
     for slot in _SLOTS.values():
         try:
-            value = [slot.__get__(proxy)]
+            value = [slot.__get__(model)]
         except AttributeError:  # never asked for
             continue
         if value[0] is not None and (_references(value, 0) > _OURS + 1 or (value[0] and type(value[0]) is dict)):
             return False
-    fields = decoded(proxy)
-    if _references([fields], 0) > _OURS + 2:  # the proxy's, the list's, and the name's here
+    fields = decoded(model)
+    if _references([fields], 0) > _OURS + 2:  # the model's, the list's, and the name's here
         return False
     return all(_is_ours(fields, name) for name in list(fields))

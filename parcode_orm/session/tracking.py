@@ -22,7 +22,7 @@ from ..table.store import is_changed
 from ..table.table import Table
 from ..table.tree import Piece
 from .digest import UnreadStream, digest_of
-from .space import file_of
+from .space import file_of, owner_of
 
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 _SLOTS = {
@@ -70,7 +70,14 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
             return type(stored) is not type(value) or bool(stored != value)
         if isinstance(value, LazyList | LazyMap):
             stored = view.getter(name)(row)
-            return not _same_rows(value, stored) or collection_changed(value)
+            if _same_rows(value, stored):
+                return collection_changed(value)
+            if (
+                type(stored) is not type(value)
+                or not isinstance(value.rows, SpanRows)
+                or owner_of(value) is not owner_of(stored)
+            ):
+                return True
         if is_proxy(value):
             return view.getter(name)(row) is not value or proxy_changed(value)
         if type(value) is list and value and all(map(is_proxy, value)):
@@ -136,6 +143,20 @@ def row_changed(table: Table, piece: Piece, row: int, value: Any) -> bool:
     if is_proxy(value):
         return proxy_changed(value)
     return _differ(table.items, value, table.group(piece).items, row)
+
+
+def rows_changed(table: Table, piece: Piece, values: dict[int, Any]) -> set[int]:
+    """The rows of which `row_changed` is true; plain objects are encoded together, as few of them ever changed."""
+    plain = [row for row, value in values.items() if not is_proxy(value)]
+    if plain:
+        read = table.group(piece).items.read
+        try:
+            stored = digest_of(table.items, *(read(row, row + 1)[0] for row in plain))
+            if stored == digest_of(table.items, *map(values.__getitem__, plain)):
+                values = {row: value for row, value in values.items() if is_proxy(value)}
+        except (UnreadStream, EncodeError):
+            pass
+    return {row for row, value in values.items() if row_changed(table, piece, row, value)}
 
 
 def hold_live(table: Table, *, moved: bool = False) -> None:

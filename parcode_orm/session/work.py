@@ -174,7 +174,7 @@ class Work:
         self.stand_on(source)
         assert self.space is not None
         for sink in sinks:
-            for stored in sink.stored:
+            for stored in sink.stored.values():
                 stored.adopt(self.space, moved)
 
     def _settle(self, root: Root) -> None:

@@ -18,13 +18,14 @@ from ..format.layout import Encoding, Kind, Reference
 from .ints import get_ints, put_array, put_ints
 
 SHARD_ROWS = 4096
+ARRAYS_FROM = 512  # keys
 MAX_BITS = 24
 LOW = (1 << 32) - 1
 
 
 def write_run(sink: Sink, hashes: Sequence[int], rows: Sequence[int]) -> Ticket:
     """Write the run that maps `hashes[i]` (64 bits) to `rows[i]`."""
-    if len(hashes) < 512:
+    if len(hashes) < ARRAYS_FROM:
         pairs = sorted(zip(hashes, rows, strict=True))
         columns = [h >> 32 for h, _ in pairs], [r for _, r in pairs], [h & LOW for h, _ in pairs]
         return _write_shard(sink, put_ints, *columns)
@@ -145,3 +146,11 @@ class Run:
             keys.append(top | lows | np.array(rests, np.uint64))
             rows.append(np.array(shard.rows, np.uint64))
         return np.concatenate(keys), np.concatenate(rows)
+
+    def _check(self, next_row: int) -> None:
+        """The rules that hold between any two operations; for tests."""
+        assert len(self._refs) == 1 << 64 - self.shift
+        keys, rows = self.entries()
+        assert len(keys) == self.count
+        assert (keys[:-1] <= keys[1:]).all()
+        assert rows.max(initial=0) < next_row

@@ -14,14 +14,13 @@ from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import FIRST, SPAN_BITS, is_spilled
 from .index import Run, sorted_run, write_run, write_sorted_run
-from .table import ATOMIC, Table
+from .table import ATOMIC, MAX_RUNS, Table
 from .tree import Node, Piece, Target
 from .writer import TARGET_BYTES, TableSink
 
 MERGED = 8  # so many neighbours of one size class become one row group
 CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
 SMALL_BYTES = TARGET_BYTES // 64  # of a slice that may be joined with its neighbours
-RUNS = 8  # an index has no more
 
 Changed = Callable[[Table, Piece, int, Any], bool]
 
@@ -80,13 +79,16 @@ def is_changed(table: Table, changed: Changed) -> bool:
 
 def store(sink: TableSink, table: Table, compression: str | None, changed: Changed) -> Target:
     """Where the table lies: in place when nothing changed, else written anew at the cost of what changed."""
+    known: Stored | None = sink.stored.get(id(table))
+    if known is not None:  # it stands in two places
+        return known.ticket
     if not is_changed(table, changed):
         return table.ref
     writer = _Writer(sink, table, compression, changed)
     root = table.tree.write(sink, writer.leaf)
     runs = _write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
-    sink.stored.append(Stored(table, ticket, root, runs, writer.moved))
+    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved)
     return ticket
 
 
@@ -270,7 +272,7 @@ def _write_runs(sink: TableSink, table: Table) -> list[Target]:
     old = [Run(table.space.chunk, ref) for ref in table.run_refs[: len(runs)]]
     merged = [Run(table.space.chunk, ref) for ref in reversed(spilled)]
     size = len(rows) + sum(run.count for run in merged)
-    while size and old and (len(old) >= RUNS or old[-1].count <= 2 * size):
+    while size and old and (len(old) >= MAX_RUNS or old[-1].count <= 2 * size):
         run = old.pop()
         runs.pop()
         size += run.count

@@ -21,6 +21,7 @@ from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Piece, Tree
 
 OPEN_GROUPS = 64
+MAX_RUNS = 8  # of an index
 MAX_ROWS = 1 << 48
 ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
 MISSING: Any = object()
@@ -378,10 +379,24 @@ class Table:
         self.runs = [Run(self.space.chunk, ref) for ref in reversed(refs)]  # the newest first
 
     def _check(self) -> None:
-        """The rules that hold between any two operations; for tests."""
+        """The rules that hold between any two operations; for tests. All keys are read."""
         self.tree._check()
-        assert self.next_row >= self.rows or self.keys is None
-        for key, row_id in self.added.items():
-            found = self.tree.row(row_id)
-            assert found is not None and self.key(*found) == key
-        assert len(self.run_refs) == len(self.runs)
+        assert len(self.run_refs) == len(self.runs) <= MAX_RUNS
+        for run in self.runs:
+            run._check(self.next_row)
+        for piece, start, stop in self.tree.pieces():
+            assert (start, stop) == (0, piece.length)
+            if piece.rows is None:
+                group = self.group(piece)
+                assert group.held is self.held.get(group.ref.offset, group.held)
+                live = getattr(group.items, "live", {})
+                for row, value in group.held.items():  # a row is one object
+                    assert 0 <= row < group.count
+                    assert row not in live or live[row]() in (None, value)
+            if self.keys is not None:
+                assert piece.first + piece.length <= self.next_row
+                for place in range(piece.length):
+                    found = self.find(self.key(piece, place))
+                    assert found is not None and found[0] is piece and found[1] == place
+        for row_id in self.added.values():
+            assert self.tree.row(row_id) is not None

@@ -91,11 +91,22 @@ class Node:
         self.ref = None
         self.ends = None
 
+    def halve(self) -> Node | None:
+        """Where a changed node has too many children, its right half, taken off it."""
+        children = self.children or []
+        if len(children) <= 2 * FANOUT:
+            return None
+        taken = children[len(children) // 2 :]
+        right = Node(self.height, sum(child.length for child in taken), taken[0].first, None, taken)
+        del children[len(children) // 2 :]
+        self.length -= right.length
+        return right
+
 
 class Tree:
     """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks."""
 
-    __slots__ = ("_chunk", "generation", "keyed", "root")
+    __slots__ = ("_chunk", "_stored", "generation", "keyed", "root")
 
     def __init__(
         self, chunk: Callable[[Reference], Chunk], root: Reference | None, height: int, rows: int, *, keyed: bool
@@ -110,6 +121,7 @@ class Tree:
             self.root = Node(1, rows, first, root, [Piece(root, 0, rows, first)])
         else:
             self.root = Node(height, rows, first, root, None)
+        self._stored = self.root
 
     def move(self, chunk: Callable[[Reference], Chunk]) -> None:
         """Read nodes through `chunk` from now on."""
@@ -216,7 +228,9 @@ class Tree:
     def put(self, position: int, piece: Piece) -> None:
         """Put the rows of `piece` before the one at `position`."""
         self.generation += 1
-        sibling = self._insert(self.root, position, piece)
+        self._grow(self._insert(self.root, position, piece))
+
+    def _grow(self, sibling: Node | None) -> None:
         if sibling is not None:
             root = self.root
             self.root = Node(root.height + 1, root.length + sibling.length, root.first, None, [root, sibling])
@@ -234,25 +248,17 @@ class Tree:
         else:
             _insert_piece(children, i, offset, piece)
         node.first = children[0].first
-        if len(children) > 2 * FANOUT:
-            half = len(children) // 2
-            right = Node(
-                node.height, sum(child.length for child in children[half:]), children[half].first, None, children[half:]
-            )
-            del children[half:]
-            node.length -= right.length
-            return right
-        return None
+        return node.halve()
 
     def delete(self, start: int, stop: int) -> None:
         """Remove the rows `start` to `stop` (0 <= start <= stop <= rows)."""
         self.generation += 1
         if start < stop:
-            self._delete(self.root, start, stop)
+            self._grow(self._delete(self.root, start, stop))
         if not self.root.length:
             self.root = Node(1, 0, 0 if self.keyed else NO_ID, None, [])
 
-    def _delete(self, node: Node, start: int, stop: int) -> None:
+    def _delete(self, node: Node, start: int, stop: int) -> Node | None:
         kept: list[Any] = []
         before = 0
         for child in self.children(node):
@@ -263,14 +269,15 @@ class Tree:
                 kept.append(child)
             elif b - a < size:
                 if node.height > 1:
-                    self._delete(child, a, b)
-                    kept.append(child)
+                    sibling = self._delete(child, a, b)
+                    kept += [child] if sibling is None else [child, sibling]
                 else:
                     kept += [child.part(*part) for part in ((0, a), (b, size)) if part[0] < part[1]]
         node.change(start - stop)
         node.children = kept
         if kept:
             node.first = kept[0].first
+        return node.halve()
 
     def replace(self, position: int, value: Any, key: Any = None) -> None:
         """Put `value` in the place of the row at `position`; it keeps its id (and so its `key`)."""
@@ -290,6 +297,8 @@ class Tree:
 
     def mark(self, changed: Callable[[Piece], bool]) -> bool:
         """Say of each loaded piece whether it must be written: whether anything must. What was spilled must."""
+        if self.root is self._stored and not self.rows:  # an empty tree has no place in the file
+            return False
         return self._mark(self.root, changed)
 
     def _mark(self, node: Node, changed: Callable[[Piece], bool]) -> bool:
@@ -344,7 +353,7 @@ class Tree:
                     child.ref = child.ref.reference
             if isinstance(node.ref, Ticket):
                 node.ref = node.ref.reference
-        self.root = root
+        self.root = self._stored = root
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""

@@ -49,7 +49,7 @@ class TableSink:
         self.compression = compression
         self._reuse = reuse
         self.rows_written = 0
-        self.stored: list[Any] = []  # tables that were written anew, to go on from there after the commit
+        self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
         self._largest = 0

@@ -64,6 +64,6 @@ class Disk:
         before = len(self.data)
         sink = self.sink()
         store(sink, table, None, lambda table, piece, row, value: False)
-        for stored in sink.stored:
+        for stored in sink.stored.values():
             stored.adopt(self, lambda table, moved: None)
         return len(self.data) - before

@@ -236,3 +236,16 @@ def test_a_scan_closes_what_it_passed_but_never_what_is_held() -> None:
     assert list(table.groups) == [*offsets[:2], *offsets[-16:]]
     assert [ref.offset for ref in disk.released] == offsets[2:-16]
     assert table.read()[5] == -5 and len(table.groups) <= 18
+
+
+def test_an_emptied_table_is_stored_once() -> None:
+    disk = Disk()
+    table = disk.map_table(TEXT, INT, {"a": 1})
+    table.clear()
+    assert disk.commit(table) > 0
+    assert disk.commit(table) == 0
+    again = reopened(disk, table)
+    assert disk.commit(again) == 0
+    again.put("b", 2)
+    assert disk.commit(again) > 0
+    assert reopened(disk, again).read_map() == {"b": 2}

@@ -1,0 +1,36 @@
+"""Small constants: collections of a few dozen rows get trees of several levels, merges, large indexes, full caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from parcode_orm.codec import boundary
+from parcode_orm.storage import mapped
+from parcode_orm.table import index, store, table, tree, writer
+
+SMALL = (
+    (tree, "FANOUT", 3),
+    (writer, "TARGET_ROWS", 6),
+    (writer, "SAMPLE_ROWS", 2),
+    (store, "MERGED", 3),
+    (store, "CLASSES", (1, 3)),
+    (table, "OPEN_GROUPS", 4),
+    (table, "MAX_RUNS", 3),
+    (store, "MAX_RUNS", 3),
+    (index, "SHARD_ROWS", 4),
+    (index, "ARRAYS_FROM", 5),
+    (mapped, "CACHED", 3),
+)
+
+
+@contextmanager
+def small_constants(large: int = 64) -> Iterator[None]:
+    """With these constants; values of more than `large` bytes are stored alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in (*SMALL, (boundary, "LARGE", large)):
+            assert hasattr(module, name)
+            patch.setattr(module, name, value)
+        yield
