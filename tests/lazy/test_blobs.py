@@ -559,15 +559,17 @@ def test_what_is_no_blob_comes_as_it_is() -> None:
             each.lazy("raw")
 
 
-def test_a_deleted_field_has_no_handle() -> None:
-    world = Session.open(dumps(World(raw=b"a" * 50_000, text="b" * 50_000))).root(World)
-    del world.raw
-    with pytest.raises(AttributeError, match="raw"):
-        world.lazy("raw")
-    assert world.lazy("text")[:3] == "bbb"
+def test_a_deleted_field_has_no_handle(tmp_path: Path) -> None:
+    save(tmp_path / "w.par", World(raw=b"a" * 50_000, text="b" * 50_000))
+    with Session(tmp_path / "w.par") as session:
+        world = session.root(World)
+        del world.raw
+        with pytest.raises(AttributeError, match="raw"):
+            world.lazy("raw")
+        assert world.lazy("text")[:3] == "bbb"
 
 
-def test_a_field_may_be_named_lazy() -> None:
+def test_a_field_may_be_named_lazy(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
 
@@ -581,7 +583,8 @@ def test_a_field_may_be_named_lazy() -> None:
     with pytest.raises(ValueError, match="lazy"):
         Animal()
     for animal in (Animal(lazy=False), Sloth(lazy=False), Sloth.model_construct(lazy=False)):
-        for each in (Session.open(dumps(animal)).root(type(animal)), loads(dumps(animal), type(animal)), animal):
+        save(tmp_path / "a.par", animal)
+        for each in (Session(tmp_path / "a.par").root(type(animal)), loads(dumps(animal), type(animal)), animal):
             assert each.lazy is False and each == animal
             each.lazy = True
             assert each.lazy is True and each.model_dump()["lazy"] is True
