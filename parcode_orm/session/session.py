@@ -238,7 +238,8 @@ class Session:
     def expunge(self, obj: Model) -> None:
         """Forget the root `obj`: what becomes of it, and of what is inside it, is not stored. What is stored stays.
 
-        Unsaved changes of a lazy root are dropped; a root that was added stays as it is. `root` then reads anew.
+        A lazy root drops its unsaved changes, and takes no more (`DetachedError`); one that was added stays as it is.
+        `root` then reads anew.
 
         Raises:
             SessionError: `obj` is no root of this session.

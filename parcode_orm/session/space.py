@@ -239,6 +239,19 @@ class _Abandoned(FileSpace):
         )
 
 
+class Detached(FileSpace):
+    """For a root that was deleted or expunged: it can be read on, and takes no change."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source, writable=False)
+
+    def check_change(self, what: str) -> None:
+        """Refuse."""
+        raise DetachedError(
+            f"{what} was deleted or expunged, so a change would not be stored: change a plain copy, obj.model_load()"
+        )
+
+
 def disown(collection: LazyList[Any] | LazyMap[Any, Any], lost: FileSpace) -> None:
     """Let a lazy collection that is part of nothing any more read through `lost`, which refuses changes."""
     rows = collection.rows

@@ -20,7 +20,7 @@ from .release import release
 from .reset import Follow, Reset
 from .reuse import reuse_from
 from .roots import Root, State, read_root, root_state, write_roots
-from .space import FileSpace, Owner, owner_of
+from .space import Detached, FileSpace, Owner, owner_of
 
 
 class Work:
@@ -126,10 +126,10 @@ class Work:
             self._detach(root)
 
     def _detach(self, root: Root) -> None:
-        """A lazy root that is no longer one: it reads on, and what becomes of it is nobody's concern."""
+        """A lazy root that is no longer one: it reads on, and takes no change."""
         if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
             assert self.space is not None
-            space = FileSpace(self.space.source, writable=False)
+            space = Detached(self.space.source)
             self._watch(space)
             found = read_root(space, root.name, root.column)
             forget(root.obj)

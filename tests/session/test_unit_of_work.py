@@ -10,7 +10,7 @@ import pytest
 from pydantic import ConfigDict, PrivateAttr
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, dumps, load
-from parcode_orm.errors import ClosedError, EncodeError, NoResultFound, ReadOnlyError, SessionError
+from parcode_orm.errors import ClosedError, DetachedError, EncodeError, NoResultFound, ReadOnlyError, SessionError
 from parcode_orm.session.identity import IdentitySet
 
 
@@ -204,8 +204,14 @@ def test_expunge(path: Path) -> None:
         root.n = 5
         session.expunge(root)
         assert root not in session and root.n == 0
-        root.n = 6
-        root.one.level = 6
+        for change in (
+            lambda: setattr(root, "n", 6),
+            lambda: setattr(root.one, "level", 6),
+            lambda: root.big.clear(),
+            lambda: root.rows.append(Item()),
+        ):
+            with pytest.raises(DetachedError, match="expunged"):
+                change()
         assert session.root(World) is not root
         size = path.stat().st_size
         session.commit()
