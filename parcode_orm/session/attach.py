@@ -14,7 +14,6 @@ from typing import Any
 from ..codec.base import Column
 from ..codec.boundary import ChunkColumn
 from ..codec.containers import is_lazy as holds_lazy
-from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
@@ -114,13 +113,14 @@ def _settle_places(container: Any, places: Any, keys: Any, stored: Stored, owner
 
 def _settle_table(table: Table, owner: object) -> None:
     """The rows in memory of a table that has gone on to what was committed."""
-    for piece in table.tree.loaded():
-        held = table.held.get(piece.ref.offset) if isinstance(piece.ref, Reference) else None
-        for row, old in list(held.items()) if held else ():
+    known = {offset: held for offset, held in table.held.items() if held}
+    for piece in table.tree.loaded_of(known):
+        held = known[piece.ref.offset]  # type: ignore[union-attr]
+        for row, old in list(held.items()):
             if piece.start <= row < piece.start + piece.length:
                 new = settle(old, lambda piece=piece, row=row: _fresh(table, piece, row), owner)  # type: ignore[misc]
                 if new is not old:
-                    held[row] = new  # type: ignore[index]
+                    held[row] = new
 
 
 def _fresh(table: Table, piece: Piece, row: int) -> Any:

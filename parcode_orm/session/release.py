@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import SpanRows, TableRows
 from ..lazy.state import WithoutFields
 from ..table.table import Table
+from ..table.tree import Piece
 from .tracking import hold_live, proxy_changed, rows_changed
 
 _ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
@@ -55,20 +55,22 @@ def _release(value: Any) -> None:
 
 def _release_table(table: Table) -> None:
     hold_live(table, moved=True)
+    known = {offset: held for offset, held in table.held.items() if held}
+    parts: list[tuple[Piece, list[int]]] = []
     in_use: dict[int, set[int]] = {}
-    for piece in table.tree.loaded():
-        if not isinstance(piece.ref, Reference):
-            continue
-        held = table.held.get(piece.ref.offset)
-        if held:
-            rows = {row for row in held if piece.start <= row < piece.start + piece.length}
-            in_use.setdefault(piece.ref.offset, set()).update(rows)
-            part = {row: held.pop(row) for row in rows}
-            _let_go(part, rows_changed(table, piece, part))
-            held.update(part)
-    for offset, held in table.held.items():
-        for row in held.keys() - in_use.get(offset, set()):  # rows that the table has no more
+    for piece in table.tree.loaded_of(known):
+        offset: int = piece.ref.offset  # type: ignore[union-attr]
+        rows = [row for row in known[offset] if piece.start <= row < piece.start + piece.length]
+        in_use.setdefault(offset, set()).update(rows)
+        parts.append((piece, rows))
+    for offset, held in known.items():
+        for row in held.keys() - in_use.get(offset, set()):  # rows that the table has no more, here
             del held[row]
+    for piece, rows in parts:
+        held = known[piece.ref.offset]  # type: ignore[union-attr]
+        part = {row: held.pop(row) for row in rows}
+        _let_go(part, rows_changed(table, piece, part))
+        held.update(part)
 
 
 def _let_go(handed: dict[int, Any], changed: set[int]) -> None:

@@ -63,18 +63,16 @@ def _reference(target: Target) -> Reference | None:
 
 def is_changed(table: Table, changed: Changed) -> bool:
     """Whether rows came, went or changed since the table was stored."""
-    held = table.held
+    held = {offset: rows for offset, rows in table.held.items() if rows}
 
     def piece_changed(piece: Piece) -> bool:
-        if piece.rows is not None or is_spilled(piece.ref):
-            return True
-        rows = held.get(piece.ref.offset) if isinstance(piece.ref, Reference) else None
+        rows = held[piece.ref.offset]  # type: ignore[union-attr]
         return any(
             piece.start <= row < piece.start + piece.length and changed(table, piece, row, value)
-            for row, value in list((rows or {}).items())
+            for row, value in list(rows.items())
         )
 
-    return table.tree.mark(piece_changed)
+    return table.tree.mark(held, piece_changed)
 
 
 def store(sink: TableSink, table: Table, compression: str | None, changed: Changed) -> Target:
@@ -104,10 +102,23 @@ class _Writer:
 
     def leaf(self, pieces: list[Piece]) -> list[Piece]:
         """`pieces`, all written."""
-        split = [part for piece in pieces for part in self._split(piece)]
+        held = self._table.held
+        split: list[_Part] = []
+        for piece in pieces:
+            if piece.rows is None and not held.get(piece.ref.offset):  # type: ignore[union-attr]
+                split.append(_Part(piece))
+            else:
+                split += self._split(piece)
         for largest in CLASSES:
-            split = list(self._merge(split, largest))
-        return [written for piece in split for written in self._write(piece)]
+            if sum([part.piece.length <= largest for part in split]) >= MERGED:
+                split = list(self._merge(split, largest))
+        written: list[Piece] = []
+        for part in split:
+            if part.piece.rows is None and not is_spilled(part.piece.ref):
+                written.append(part.piece)
+            else:
+                written += self._write(part)
+        return written
 
     def _split(self, piece: Piece) -> Iterator[_Part]:
         """The piece, cut around the rows that changed in memory; these stand between as rows to be written."""
@@ -196,7 +207,7 @@ class _Writer:
     def _write(self, part: _Part) -> Iterator[Piece]:
         piece = part.piece
         if piece.rows is None:
-            yield self._copied(piece) if is_spilled(piece.ref) else piece
+            yield self._copied(piece)
             return
         keys = self._table.keys
         pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows, strict=True)

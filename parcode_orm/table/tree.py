@@ -11,7 +11,7 @@ Rows are found by position, or by row id where the ids rise with the position (k
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -197,6 +197,12 @@ class Tree:
             yield piece, place, end
             start += end - place
 
+    def loaded_of(self, groups: Collection[int]) -> list[Piece]:
+        """Those of the loaded pieces that are rows of the stored row groups at these offsets."""
+        if not groups:
+            return []
+        return [piece for piece in self.loaded() if piece.ref is not None and piece.ref.offset in groups]  # type: ignore[union-attr]
+
     def loaded(self) -> Iterator[Piece]:
         """The pieces of all leaves that were read or changed so far."""
         nodes = [self.root]
@@ -295,16 +301,23 @@ class Tree:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def mark(self, changed: Callable[[Piece], bool]) -> bool:
-        """Say of each loaded piece whether it must be written: whether anything must. What was spilled must."""
+    def mark(self, held: Collection[int], changed: Callable[[Piece], bool]) -> bool:
+        """Find what must be written: changed nodes, and loaded pieces of the row groups at `held` that are `changed`.
+
+        Returns whether anything must. What was spilled must.
+        """
         if self.root is self._stored and not self.rows:  # an empty tree has no place in the file
             return False
-        return self._mark(self.root, changed)
+        return self._mark(self.root, held, changed)
 
-    def _mark(self, node: Node, changed: Callable[[Piece], bool]) -> bool:
+    def _mark(self, node: Node, held: Collection[int], changed: Callable[[Piece], bool]) -> bool:
         found = node.ref is None or is_spilled(node.ref)
-        for child in self.children(node) if found else node.children or ():
-            found |= changed(child) if node.height == 1 else self._mark(child, changed)
+        children = self.children(node) if found else node.children or ()
+        if node.height > 1:
+            for child in children:
+                found |= self._mark(child, held, changed)
+        elif not found and held:
+            found = any(changed(child) for child in children if child.ref.offset in held)
         if found:
             node.ref = None
         return found
