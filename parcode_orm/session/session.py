@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, BinaryIO, NoReturn, Self, TypeVar
+from typing import Any, TypeVar
 
 from ..codec.compile import struct_for
-from ..errors import ClosedError, FileMissingError, NoResultFound, ReadOnlyError, SessionError
-from ..format import compression as compressions
+from ..errors import NoResultFound, SessionError
 from ..lazy.proxy import is_lazy
 from ..model.base import Model
-from ..storage.mapped import Source
-from ..storage.memory import NAME
-from ..storage.parallel import check_workers
-from ..storage.recovery import Recovered
-from ..storage.stats import Stats
 from . import changes
 from .identity import IdentitySet
-from .medium import Durability, Medium
 from .merge import check_model, overwrite
+from .past import Past
 from .roots import Root, root_name
-from .snapshot import Snapshot, snapshot_of
 from .space import owner_of
-from .work import Work
 
 M = TypeVar("M", bound=Model)
 
 
-def _check_options(durability: Any, workers: Any, compression: Any) -> None:
-    if compression is not None:
-        compressions.check(compression)
-    if durability not in ("full", "fast"):
-        raise ValueError(f'durability is "full" or "fast", not {durability!r}')
-    check_workers(workers)
-
-
-class Session:
+class Session(Past):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:
         path: a file's path (created by the first commit where it is missing), `":memory:"` for a file that lives as
             long as the session, or, read-only, bytes or a binary file object.
         read_only: refuse `add` and `commit`, and changes of objects and lazy collections.
+        at: read an earlier commit, read-only: its sequence number, its `Snapshot`, or a datetime with a time zone,
+            which means the newest commit that is not later. `refresh()` goes on to the newest.
         compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
         workers: threads that compress and checksum, and decompress for `load()`; 0 starts none, `None` chooses.
         durability: `"full"` waits for the disk at each commit, `"fast"` does not.
@@ -52,93 +35,11 @@ class Session:
     Raises:
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
         OSError: the path cannot be opened.
+        NoResultFound: there is no commit `at`; the message says which there are.
+        TypeError, ValueError: an argument is none of these; a datetime without a time zone.
 
     Not thread-safe: one session a thread.
     """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
-        *,
-        read_only: bool = False,
-        compression: str | None = None,
-        workers: int | None = None,
-        durability: Durability = "full",
-    ) -> None:
-        self._closed = True  # until it is open
-        _check_options(durability, workers, compression)
-        self.stats = Stats()
-        is_path = isinstance(path, str) or hasattr(path, "__fspath__")
-        self.read_only = read_only or not is_path
-        self._compression = compression
-        self._process = os.getpid()
-        self._work = Work(writable=not self.read_only, workers=workers)
-        self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
-        self._recovery: Recovered | None = None
-        if is_path:
-            self._begin(path, durability, workers, compression)  # type: ignore[arg-type]
-        else:
-            self._stand_on(Source.open(path, self.stats))
-        self._closed = False
-
-    def _begin(
-        self, path: str | os.PathLike[str], durability: Durability, workers: int | None, compression: str | None
-    ) -> None:
-        memory = path == NAME
-        name: Any = os.fspath(path)
-        if isinstance(name, bytes):
-            name = os.fsdecode(name)
-        if memory and self.read_only:
-            raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')
-        if not name:
-            raise FileMissingError(errno.ENOENT, "cannot open: the path is empty")
-        if name[0] != os.sep and not memory:
-            name = os.path.abspath(name)  # the working directory may change
-        medium = Medium(name, durability=durability, workers=workers, compression=compression, stats=self.stats)
-        self._medium = medium
-        self._work.new_spill = medium.spill
-        try:
-            if not memory:
-                self._stand_on(medium.newest())
-        except FileMissingError:
-            if self.read_only:
-                raise
-
-    def _stand_on(self, source: Source) -> None:
-        self._recovery = source.recovery
-        self._work.stand_on(source)
-
-    @classmethod
-    def open(cls, path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> Session:
-        """A read-only session; raises FileNotFoundError where there is no file."""
-        return cls(path, read_only=True)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError("this session is closed: open the file again")
-
-    def _check_writable(self) -> Medium:
-        self._check_open()
-        medium = self._medium
-        if self.read_only or medium is None:
-            raise ReadOnlyError("this session is read-only: open the file with Session(path) to change it")
-        if self._process != os.getpid():
-            raise SessionError("this session was opened before this process was forked: open the file again here")
-        if medium.broken:
-            raise SessionError(f"{medium.path}: {medium.broken}; open the file again")
-        return medium
-
-    @property
-    def recovered(self) -> str | None:
-        """What was found damaged, and left aside, when the file was opened; None after a clean end."""
-        return None if self._recovery is None else str(self._recovery)
-
-    @property
-    def snapshot(self) -> Snapshot | None:
-        """The commit that this session reads; None where nothing is stored yet."""
-        self._check_open()
-        source = self._work.source
-        return None if source is None else snapshot_of(source)
 
     @property
     def new(self) -> IdentitySet:
@@ -379,28 +280,3 @@ class Session:
             raise SessionError("there are unsaved changes, which a refresh() would lose: commit() or rollback() first")
         if self._medium is not None:
             self._work.go_on_to_newest(self._medium)
-
-    def close(self) -> None:
-        """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`."""
-        if self._closed:
-            return
-        self._closed = True
-        self._work.close()
-        if self._medium is not None:
-            self._medium.discard()
-
-    def __enter__(self) -> Self:
-        self._check_open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a session cannot be copied or pickled: it holds an open file; open the path again")
-
-    def __repr__(self) -> str:
-        state = " closed" if self._closed else " read-only" if self.read_only else ""
-        return f"<Session {'bytes' if self._medium is None else self._medium.path}{state}>"

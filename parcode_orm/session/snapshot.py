@@ -1,10 +1,11 @@
-"""`Snapshot`: which commit of a file a session reads."""
+"""`Snapshot`: one commit of a file, as those see it who ask which a session reads, or which there are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ..format.commit import Record
 from ..storage.mapped import Source
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,11 +23,15 @@ class Snapshot:
     size: int
 
 
+def time_of(record: Record) -> datetime:
+    """When a commit was made, to the microsecond."""
+    try:
+        return _EPOCH + timedelta(microseconds=record.time // 1000)
+    except OverflowError:  # `save(time_ns=...)` takes any number
+        return datetime.max.replace(tzinfo=UTC)
+
+
 def snapshot_of(source: Source) -> Snapshot:
     """What `source` reads."""
     record = source.record
-    try:
-        time = _EPOCH + timedelta(microseconds=record.time // 1000)
-    except OverflowError:  # `save(time_ns=...)` takes any number
-        time = datetime.max.replace(tzinfo=UTC)
-    return Snapshot(record.sequence, time, source.catalog.message, record.file_length)
+    return Snapshot(record.sequence, time_of(record), source.catalog.message, record.file_length)

@@ -9,13 +9,15 @@ from weakref import ref as weak
 
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
+from ..format.commit import Record
 from ..lazy.proxy import forget, is_proxy, proxy_state
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
 from ..table.writer import TableSink, never_reuse
 from .attach import attach, moved, rebase, settle
-from .medium import Medium
+from .history import content_of
+from .medium import Build, Medium
 from .release import release
 from .reset import Follow, Reset
 from .reuse import reuse_from
@@ -162,11 +164,7 @@ class Work:
             return write_roots(sink, changed, self.deleted, None if base is None else base.catalog, message)
 
         base = self.source
-        try:
-            source = medium.write(build, base)
-        except ConflictError:
-            self.stale = True
-            raise
+        source = self._append(medium, build)
         medium.stats.rows_written += sum(sink.rows_written for sink in sinks)
         for root in self.deleted.values():
             self._detach(root)
@@ -176,6 +174,13 @@ class Work:
         for sink in sinks:
             for stored in sink.stored.values():
                 stored.adopt(self.space, moved)
+
+    def _append(self, medium: Medium, build: Build) -> Source:
+        try:
+            return medium.write(build, self.source)
+        except ConflictError:
+            self.stale = True
+            raise
 
     def _settle(self, root: Root) -> None:
         if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
@@ -253,6 +258,19 @@ class Work:
         if self.writable:
             for space in before:
                 space.abandon()
+
+    def revert(self, medium: Medium, record: Record, message: str) -> None:
+        """Commit the content of `record`, an earlier commit, and stand on it; without a difference, write nothing."""
+        assert self.source is not None
+        content = content_of(self.source, record, message)
+        if content is not None:
+            self.go_on(self._append(medium, lambda pipeline: content))
+
+    def look_at(self, source: Source) -> FileSpace:
+        """A space that reads another commit, as long as the session is open."""
+        space = FileSpace(source, writable=False, workers=self._workers)
+        self._watch(space)
+        return space
 
     def close(self) -> None:
         """Let go of everything."""

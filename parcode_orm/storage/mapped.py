@@ -231,6 +231,14 @@ class Source:
         """
         yield from _records(_reader(self._bytes()), self.record, self.uuid, self.length, self.path)
 
+    def at(self, record: Record) -> Source:
+        """The snapshot of `record`, one of `records()`: the same bytes, as far as that commit goes."""
+        length = min(record.file_length, self.length)
+        found = Found(self.superblock, record, self.recovery)
+        earlier = Source(self._bytes()[:length], length, found, self.path, self.stats, self.identity)
+        earlier._map = self._map
+        return earlier
+
     def retire(self) -> None:
         """The session goes on with another snapshot: what was handed out may still read, nothing is kept ready."""
         self._cache.clear()

@@ -1,0 +1,155 @@
+"""`session.diff`: what changed between two commits of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Literal
+
+from ..codec.boundary_view import Unread
+from ..codec.compile import struct_for
+from ..codec.poly import subclasses
+from ..codec.schema import short_fingerprint
+from ..errors import ParcodeError, SchemaMismatchError
+from ..lazy.state import MISSING
+from ..model.base import Model
+from .compare import Difference, Place, compare
+from .roots import read_root
+from .snapshot import Snapshot, snapshot_of
+from .space import FileSpace
+
+SHOWN = 50  # changes that a diff's text lists
+WIDTH = 60  # characters of a value in it
+Kind = Literal["added", "removed", "changed"]
+
+
+class Change:
+    """One place where two commits differ.
+
+    `kind` is "added", "removed" or "changed". `path` leads there: the root's name, then names of fields, keys and
+    positions; the position of what was removed is that in the older value, any other that in the newer one.
+    `str()` spells it, with both values cut short.
+    """
+
+    __slots__ = ("_difference",)
+
+    def __init__(self, difference: Difference) -> None:
+        self._difference = difference
+
+    @property
+    def kind(self) -> Kind:
+        """What happened to the value."""
+        if self._difference.old is MISSING:
+            return "added"
+        return "removed" if self._difference.new is MISSING else "changed"
+
+    @property
+    def path(self) -> tuple[Any, ...]:
+        """The root's name, then field names, keys and positions."""
+        return self._difference.path
+
+    @property
+    def where(self) -> str:
+        """`path` as Python would spell it: `World.players['ann'].level`."""
+        return self._difference.text
+
+    @property
+    def old(self) -> Any:
+        """The value before, read-only and lazy; large values are read now. None for what was added."""
+        return _value(self._difference.old)
+
+    @property
+    def new(self) -> Any:
+        """The value after; None for what was removed."""
+        return _value(self._difference.new)
+
+    def __str__(self) -> str:
+        _, where, old, new = self._difference
+        if old is MISSING:
+            return f"+ {where}: {_shown(new)}"
+        return f"- {where}: {_shown(old)}" if new is MISSING else f"~ {where}: {_shown(old)} -> {_shown(new)}"
+
+    def __repr__(self) -> str:
+        return f"<Change {self}>"
+
+
+class Diff:
+    """What changed from the commit `a` to the commit `b`, found while it is iterated.
+
+    What both commits refer to is not read: whole tables, nodes, row groups, and large values. Iterating again compares
+    again. Empty if nothing changed: `if session.diff(3, 5): ...`. `str()` lists the first 50 changes.
+    """
+
+    def __init__(self, old: FileSpace, new: FileSpace, classes: tuple[type[Model], ...]) -> None:
+        self._old = old
+        self._new = new
+        self._classes = classes
+        self.a: Snapshot = snapshot_of(old.source)
+        self.b: Snapshot = snapshot_of(new.source)
+
+    def __iter__(self) -> Iterator[Change]:
+        return map(Change, self._differences())
+
+    def _differences(self) -> Iterator[Difference]:
+        mine, theirs = self._old.source.catalog.roots, self._new.source.catalog.roots
+        for name in sorted({*mine, *theirs}):
+            asked = [cls for cls in self._classes if cls.__name__ == name]
+            if mine.get(name) == theirs.get(name) or (self._classes and not asked):
+                continue
+            old, new = self._root(self._old, name, asked), self._root(self._new, name, asked)
+            yield from compare(old, new, Place((name,), name))
+
+    def _root(self, space: FileSpace, name: str, asked: list[type[Any]]) -> Any:
+        """The lazy object of a root, MISSING where the commit has none."""
+        if name not in space.source.catalog.roots:
+            return MISSING
+        column = struct_for(asked[0] if asked else _class_of(space, name))
+        return read_root(space, name, column)
+
+    def __bool__(self) -> bool:
+        return next(self._differences(), None) is not None
+
+    def __str__(self) -> str:
+        changes = iter(self)
+        lines = [f"commit {self.a.sequence} -> commit {self.b.sequence}", *map(str, islice(changes, SHOWN))]
+        if len(lines) == 1:
+            lines.append("no changes")
+        elif next(changes, None) is not None:
+            lines.append("... and more")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Diff of commit {self.a.sequence} and commit {self.b.sequence}>"
+
+
+def _class_of(space: FileSpace, name: str) -> type[Any]:
+    """The class of a root, among those that this process has defined: by its name and schema."""
+    written = space.chunk(space.source.catalog.root(name)).fingerprint
+    named = [cls for cls in subclasses(Model) if cls.__name__ == name]
+    for cls in reversed(named):
+        try:
+            if short_fingerprint(struct_for(cls)) == written:
+                return cls
+        except ParcodeError:  # a class that cannot be stored, or is not complete
+            continue
+    if named:
+        return named[-1]  # reading with it says what differs
+    raise SchemaMismatchError(
+        f"no class named {name} is defined in this program, so this root cannot be compared: import the module that "
+        "defines it, or name the classes of the roots to compare, session.diff(a, b, World)"
+    )
+
+
+def _value(value: Any) -> Any:
+    if value is MISSING:
+        return None
+    return value.read() if isinstance(value, Unread) else value
+
+
+def _shown(value: Any) -> str:
+    """A value's text, cut short; large values are not read for it."""
+    blob = value.blob() if isinstance(value, Unread) else None
+    if blob is not None:
+        return f"<{len(blob[0])} bytes>"
+    text = repr(_value(value))
+    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."

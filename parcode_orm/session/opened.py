@@ -1,0 +1,151 @@
+"""`Opened`: what every session is, whatever it does: a file that is open, and the snapshot of it that is read."""
+
+from __future__ import annotations
+
+import errno
+import os
+from types import TracebackType
+from typing import Any, BinaryIO, NoReturn, Self
+
+from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError
+from ..format import compression as compressions
+from ..storage.mapped import Source
+from ..storage.memory import NAME
+from ..storage.parallel import check_workers
+from ..storage.recovery import Recovered
+from ..storage.stats import Stats
+from .history import At, check_at, earlier
+from .medium import Durability, Medium
+from .snapshot import Snapshot, snapshot_of
+from .work import Work
+
+
+def _check_options(durability: Any, workers: Any, compression: Any) -> None:
+    if compression is not None:
+        compressions.check(compression)
+    if durability not in ("full", "fast"):
+        raise ValueError(f'durability is "full" or "fast", not {durability!r}')
+    check_workers(workers)
+
+
+class Opened:
+    """The opening, the state and the end of a `Session`, which says what the arguments mean."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+        *,
+        read_only: bool = False,
+        at: At | None = None,
+        compression: str | None = None,
+        workers: int | None = None,
+        durability: Durability = "full",
+    ) -> None:
+        self._closed = True  # until it is open
+        _check_options(durability, workers, compression)
+        if at is not None:
+            check_at(at)
+        self.stats = Stats()
+        is_path = isinstance(path, str) or hasattr(path, "__fspath__")
+        self.read_only = read_only or at is not None or not is_path
+        self._compression = compression
+        self._process = os.getpid()
+        self._work = Work(writable=not self.read_only, workers=workers)
+        self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
+        self._recovery: Recovered | None = None
+        if is_path:
+            self._begin(path, at, durability, workers, compression)  # type: ignore[arg-type]
+        else:
+            self._stand_on(Source.open(path, self.stats), at)
+        self._closed = False
+
+    def _begin(
+        self,
+        path: str | os.PathLike[str],
+        at: At | None,
+        durability: Durability,
+        workers: int | None,
+        compression: str | None,
+    ) -> None:
+        memory = path == NAME
+        name: Any = os.fspath(path)
+        if isinstance(name, bytes):
+            name = os.fsdecode(name)
+        if memory and self.read_only:
+            raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')
+        if not name:
+            raise FileMissingError(errno.ENOENT, "cannot open: the path is empty")
+        if name[0] != os.sep and not memory:
+            name = os.path.abspath(name)  # the working directory may change
+        medium = Medium(name, durability=durability, workers=workers, compression=compression, stats=self.stats)
+        self._medium = medium
+        self._work.new_spill = medium.spill
+        try:
+            if not memory:
+                self._stand_on(medium.newest(), at)
+        except FileMissingError:
+            if self.read_only:
+                raise
+
+    def _stand_on(self, source: Source, at: At | None) -> None:
+        self._recovery = source.recovery
+        self._work.stand_on(source if at is None else earlier(source, at))
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, at: At | None = None
+    ) -> Self:
+        """A read-only session, of the newest commit or that `at`; raises FileNotFoundError where there is no file."""
+        return cls(path, read_only=True, at=at)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this session is closed: open the file again")
+
+    def _check_writable(self) -> Medium:
+        self._check_open()
+        medium = self._medium
+        if self.read_only or medium is None:
+            raise ReadOnlyError("this session is read-only: open the file with Session(path) to change it")
+        if self._process != os.getpid():
+            raise SessionError("this session was opened before this process was forked: open the file again here")
+        if medium.broken:
+            raise SessionError(f"{medium.path}: {medium.broken}; open the file again")
+        return medium
+
+    @property
+    def recovered(self) -> str | None:
+        """What was found damaged, and left aside, when the file was opened; None after a clean end."""
+        return None if self._recovery is None else str(self._recovery)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The commit that this session reads; None where nothing is stored yet."""
+        self._check_open()
+        source = self._work.source
+        return None if source is None else snapshot_of(source)
+
+    def close(self) -> None:
+        """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._work.close()
+        if self._medium is not None:
+            self._medium.discard()
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a session cannot be copied or pickled: it holds an open file; open the path again")
+
+    def __repr__(self) -> str:
+        state = " closed" if self._closed else " read-only" if self.read_only else ""
+        return f"<Session {'bytes' if self._medium is None else self._medium.path}{state}>"

@@ -1,0 +1,81 @@
+"""`Past`: what a session does with the commits before its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..errors import NoResultFound, SessionError
+from ..model.base import Model
+from ..storage.mapped import Source
+from . import changes
+from .diff import Diff
+from .history import At, find, snapshots
+from .opened import Opened
+from .snapshot import Snapshot
+
+
+class Past(Opened):
+    """The methods of a `Session` that look at earlier commits, or go back to one."""
+
+    def history(self) -> Iterator[Snapshot]:
+        """The commits of the file up to the one that this session reads, the newest first.
+
+        They are read one by one, as they are asked for. A file that was saved or compacted begins anew.
+
+        Raises:
+            CorruptionError: the next one is damaged; those that came before it can be read.
+        """
+        self._check_open()
+        return iter(()) if self._work.source is None else snapshots(self._work.source)
+
+    def _stored(self) -> Source:
+        self._check_open()
+        if self._work.source is None:
+            raise NoResultFound("nothing is stored yet, so there is no commit")
+        return self._work.source
+
+    def diff(self, a: At, b: At | None = None, /, *classes: type[Model]) -> Diff:
+        """What changed from commit `a` to commit `b`, field by field, found while the result is iterated.
+
+        What both commits share is not read. Changes that are not committed are not seen.
+
+        Args:
+            a, b: sequence numbers, snapshots, or datetimes with a time zone (the newest commit not later); without
+                `b`, what this session reads. Either may be the later one.
+            classes: of the roots to compare; without them all roots, as the classes of their names that are defined.
+
+        Raises:
+            NoResultFound: there is no such commit up to the one that this session reads; the message says which are.
+            CorruptionError: damage on the way there.
+            SchemaMismatchError: while iterating: a root was written with another definition of its class, or no class
+                has its name.
+            TypeError, ValueError: `a` or `b` is none of these; a datetime without a time zone.
+        """
+        source = self._stored()
+        old = find(source, a)
+        new = source.record if b is None else find(source, b)
+        return Diff(self._work.look_at(source.at(old)), self._work.look_at(source.at(new)), classes)
+
+    def revert(self, to: At, /, *, message: str | None = None) -> None:
+        """Commit what an earlier commit held. Only a catalog and a record are written: the rest is in the file.
+
+        Objects of the session show it then, as after `refresh()`. Nothing is lost: the commits in between stay, and
+        `revert` can go back to them. Where the content is the same already, nothing is written.
+
+        Args:
+            to: a sequence number, a snapshot, or a datetime with a time zone (the newest commit not later).
+            message: kept with the commit; without one it says which commit this goes back to.
+
+        Raises:
+            ReadOnlyError: the session was opened read-only.
+            SessionError: there are unsaved changes: commit or roll back first.
+            NoResultFound, CorruptionError, TypeError, ValueError: as `diff`.
+            LockedError, ConflictError, StorageError, SyncError: as `commit`.
+        """
+        medium = self._check_writable()
+        if message is not None and not isinstance(message, str):
+            raise TypeError(f"the message of a commit is a str, not {message!r:.80}")
+        record = find(self._stored(), to)
+        if changes.has_changes(self._work, self._compression):
+            raise SessionError("there are unsaved changes, which a revert() would lose: commit() or rollback() first")
+        self._work.revert(medium, record, f"revert to commit {record.sequence}" if message is None else message)
