@@ -10,12 +10,14 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-from .session import Session, dumps, load, loads, open, save, write
+from .session import Change, Diff, Session, Snapshot, dumps, load, loads, open, save, write
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Change",
     "Chunk",
+    "Diff",
     "LazyArray",
     "LazyBytes",
     "LazyList",
@@ -24,6 +26,7 @@ __all__ = [
     "Model",
     "Session",
     "ShardedMap",
+    "Snapshot",
     "dumps",
     "lazy",
     "load",

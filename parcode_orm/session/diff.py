@@ -80,10 +80,13 @@ class Diff:
     again. Empty if nothing changed: `if session.diff(3, 5): ...`. `str()` lists the first 50 changes.
     """
 
-    def __init__(self, old: FileSpace, new: FileSpace, classes: tuple[type[Model], ...]) -> None:
+    def __init__(
+        self, old: FileSpace, new: FileSpace, asked: tuple[type[Model], ...], in_use: dict[str, type[Any]]
+    ) -> None:
         self._old = old
         self._new = new
-        self._classes = classes
+        self._asked = {cls.__name__: cls for cls in asked}
+        self._classes = {**in_use, **self._asked}
         self.a: Snapshot = snapshot_of(old.source)
         self.b: Snapshot = snapshot_of(new.source)
 
@@ -93,18 +96,15 @@ class Diff:
     def _differences(self) -> Iterator[Difference]:
         mine, theirs = self._old.source.catalog.roots, self._new.source.catalog.roots
         for name in sorted({*mine, *theirs}):
-            asked = [cls for cls in self._classes if cls.__name__ == name]
-            if mine.get(name) == theirs.get(name) or (self._classes and not asked):
+            if mine.get(name) == theirs.get(name) or (self._asked and name not in self._asked):
                 continue
-            old, new = self._root(self._old, name, asked), self._root(self._new, name, asked)
-            yield from compare(old, new, Place((name,), name))
+            yield from compare(self._root(self._old, name), self._root(self._new, name), Place((name,), name))
 
-    def _root(self, space: FileSpace, name: str, asked: list[type[Any]]) -> Any:
+    def _root(self, space: FileSpace, name: str) -> Any:
         """The lazy object of a root, MISSING where the commit has none."""
         if name not in space.source.catalog.roots:
             return MISSING
-        column = struct_for(asked[0] if asked else _class_of(space, name))
-        return read_root(space, name, column)
+        return read_root(space, name, struct_for(self._classes.get(name) or _class_of(space, name)))
 
     def __bool__(self) -> bool:
         return next(self._differences(), None) is not None

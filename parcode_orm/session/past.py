@@ -42,7 +42,8 @@ class Past(Opened):
         Args:
             a, b: sequence numbers, snapshots, or datetimes with a time zone (the newest commit not later); without
                 `b`, what this session reads. Either may be the later one.
-            classes: of the roots to compare; without them all roots, as the classes of their names that are defined.
+            classes: of the roots to compare. Without them all roots are, as the classes that this session uses or, by
+                name and schema, as those that this program defines.
 
         Raises:
             NoResultFound: there is no such commit up to the one that this session reads; the message says which are.
@@ -54,7 +55,8 @@ class Past(Opened):
         source = self._stored()
         old = find(source, a)
         new = source.record if b is None else find(source, b)
-        return Diff(self._work.look_at(source.at(old)), self._work.look_at(source.at(new)), classes)
+        in_use = {name: root.obj.__class__ for name, root in self._work.roots.items()}
+        return Diff(self._work.look_at(source.at(old)), self._work.look_at(source.at(new)), classes, in_use)
 
     def revert(self, to: At, /, *, message: str | None = None) -> None:
         """Commit what an earlier commit held. Only a catalog and a record are written: the rest is in the file.
