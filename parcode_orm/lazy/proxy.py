@@ -22,7 +22,7 @@ from parcode_orm.model.plain import LazyModel
 
 __all__ = [
     "become_lazy", "become_plain", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
-    "proxy_maker", "proxy_state", "to_plain",
+    "plain_again", "proxy_maker", "proxy_state", "to_plain",
 ]  # fmt: skip
 
 # From CPython 3.12 on, an attribute that lies in the instance's own dictionary and that no class defines is read in
@@ -101,6 +101,16 @@ def become_plain(proxy: Any) -> None:
         getattr(proxy, slot)
     _set_class(proxy, type(proxy)._p_model_)
     _del_state(proxy)
+
+
+def plain_again(obj: Any) -> None:
+    """Undo `become_lazy` on an object that was plain; what it is to hold now is the caller's to set."""
+    view, row = get_state(obj)
+    known = view.live.get(row)
+    if known is not None and known() is obj:
+        del view.live[row]
+    _set_class(obj, type(obj)._p_model_)
+    _del_state(obj)
 
 
 def lazy_class(cls: type[Any]) -> type[Any]:

@@ -11,6 +11,7 @@ from ..errors import CorruptionError
 from ..model.plain import deep_plain
 from ..table.columns import array_of, column_parts
 from ..table.columns import column as field_of
+from ..table.memory import put_back, remember
 from ..table.streaming import Spilled, new_table, put_pairs, put_rows
 from ..table.table import ATOMIC, MISSING, Table
 
@@ -63,6 +64,12 @@ class Rows(Protocol):
 
     def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
         """Put the rows of a stream in the place of the rows `start` to `stop`: the rows to go on with."""
+
+    def remember(self) -> Any:
+        """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
+
+    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
 
     def _check(self) -> None: ...
 
@@ -128,6 +135,12 @@ class PairRows(Protocol):
 
     def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
         """Set the pairs of a stream: the rows to go on with."""
+
+    def remember(self) -> Any:
+        """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
+
+    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
 
     def _check(self) -> None: ...
 
@@ -266,6 +279,19 @@ class SpanRows:
             if keep(self._stored, place, value):
                 self.handed[place] = value
 
+    def remember(self) -> Any:
+        """What was handed out, the changed rows, and the version."""
+        return dict(self.handed), None if self.changed is None else list(self.changed), self.version
+
+    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Hand out again what was handed out, and hold the rows that were changed."""
+        since, (self.handed, self.changed, version) = self.handed, state
+        if self.version != version:  # rows came or went: for those who iterate
+            self.version += 1
+        for place, value in since.items():
+            if place not in self.handed and keep(self._stored, place, value):
+                self.handed[place] = value
+
     def _stored(self, position: int) -> Any:
         return self._items.get(self._start + position)
 
@@ -294,6 +320,15 @@ class SpanPairs(SpanRows):
         """As for a list."""
         self._places = None
         super().reset(keep)
+
+    def remember(self) -> Any:
+        """As for a list, and the places of the keys."""
+        return None if self._places is None else dict(self._places), super().remember()
+
+    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """As for a list."""
+        self._places, rows = state
+        super().go_back(rows, keep)
 
     def _by_key(self) -> dict[Any, int]:
         if self._places is None:
@@ -422,6 +457,14 @@ class TableRows:
     def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
         """Forget every change since the table was stored."""
         self.table.reset(keep)
+
+    def remember(self) -> Any:
+        """The state of the table in memory."""
+        return remember(self.table)
+
+    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Take on that state."""
+        put_back(self.table, state, keep)
 
     def hold(self, position: int, value: Any) -> None:
         """Let `value` stand for the row at `position`, as which it was stored."""

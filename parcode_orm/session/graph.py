@@ -28,12 +28,12 @@ Step = Callable[[Any], Any]
 def kind_of(value: Any) -> str:
     """What `value` is to those who look into it."""
     cls: Any = type(value)
-    return _kind(cls)
+    return kind_of_class(cls)
 
 
 @lru_cache(1024)
-def _kind(cls: Any) -> str:
-    """Asked of every object, so by class, and once."""
+def kind_of_class(cls: Any) -> str:
+    """`kind_of` for objects of `cls`: asked of every object, so by class, and once."""
     kinds: list[tuple[Any, str]] = [
         ((LazyList, LazyMap), "collection"),
         (LazyModel, "proxy"),

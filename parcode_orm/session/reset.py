@@ -21,19 +21,21 @@ class Reset:
     """Brings objects, and all that is below them, back to their stored state.
 
     What was decoded or assigned is read anew. Models stay the same objects; so do lazy collections where they are
-    stored. Plain lists, sets, dictionaries and arrays that were handed out are no longer part of anything.
+    stored. Plain lists, sets, dictionaries and arrays that were handed out are no longer part of anything. Objects in
+    `spared`, by id, stay as they are.
     """
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, spared: dict[int, Any] | None = None) -> None:
         self._owner = owner
-        self._done: dict[int, Any] = {}
+        self._done: dict[int, Any] = dict(spared or {})
 
     @cached_property
     def _collections(self) -> dict[Any, list[Any]]:
         """Those that were handed out, by the place where what they show is stored."""
         found: dict[Any, list[Any]] = {}
         for each in self._owner.collections():
-            found.setdefault(_place(each), []).append(each)
+            if id(each) not in self._done:
+                found.setdefault(_place(each), []).append(each)
         return found
 
     def everything(self, roots: Iterable[Any], spaces: Iterable[FileSpace], lost: FileSpace) -> None:
@@ -54,11 +56,13 @@ class Reset:
             return
         self._done[id(proxy)] = proxy
         before = dict(decoded(proxy))  # collections among them must outlive this: they hold rows that changed
-        names = set(before)
-        view, row = proxy_state(proxy)
-        if isinstance(view, WithoutFields):
-            names |= view.dropped
+        names = names_met(proxy)
         forget(proxy)
+        self.fields(proxy, names)
+        del before
+
+    def fields(self, proxy: Any, names: Iterable[str]) -> None:
+        """Read anew those of the fields `names` of a lazy object that hold lazy ones, and reset these."""
         view, row = proxy_state(proxy)
         values = decoded(proxy)
         for name in lazy_fields(view, names):
@@ -74,7 +78,7 @@ class Reset:
         if id(collection) not in self._done:
             self._done[id(collection)] = collection
             rows: Any = collection.rows
-            rows.reset(self._keep)
+            rows.reset(self.keep)
 
     def _stored(self, value: Any) -> Any:
         """A value that was just read: reset what of it was known; of a collection, the one that is known."""
@@ -91,7 +95,7 @@ class Reset:
                     self._stored(child)
         return value
 
-    def _keep(self, stored: Getter, row: int, value: Any) -> bool:
+    def keep(self, stored: Getter, row: int, value: Any) -> bool:
         """Reset a value held for a row; whether it stays held: a lazy object does, as somebody may change it."""
         found = stored(row)
         if is_plain_model(value) and is_proxy(found) and found.__class__ is value.__class__:
@@ -99,6 +103,12 @@ class Reset:
             found = value
         self._stored(found)
         return found is value
+
+
+def names_met(proxy: Any) -> set[str]:
+    """The fields of a lazy object that were read, assigned or deleted; and cached properties and the like."""
+    view, _ = proxy_state(proxy)
+    return {*decoded(proxy), *view.dropped} if isinstance(view, WithoutFields) else set(decoded(proxy))
 
 
 class Follow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
@@ -24,6 +24,9 @@ from .reuse import reuse_from
 from .roots import Root, State, read_root, root_state, write_roots
 from .space import Detached, FileSpace, Owner, owner_of
 
+if TYPE_CHECKING:
+    from .nested import Savepoint
+
 
 class Work:
     """What is attached to a session, and the snapshot that its changes stand on."""
@@ -35,6 +38,7 @@ class Work:
         self.space: FileSpace | None = None  # None: nothing is stored yet
         self._lives: list[weak[FileSpace]] = []
         self.owner = Owner()
+        self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
         self.new_spill: Callable[[], Spill] = Spill
         self.writable = writable
@@ -125,9 +129,9 @@ class Work:
                 self.roots[root.name] = settled
         else:
             del self.settled[root.name]
-            self._detach(root)
+            self.detach(root)
 
-    def _detach(self, root: Root) -> None:
+    def detach(self, root: Root) -> None:
         """A lazy root that is no longer one: it reads on, and takes no change."""
         if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
             assert self.space is not None
@@ -149,6 +153,7 @@ class Work:
         changed = [root for root, state in states if state is State.CHANGED]
         if changed or self.deleted:
             self._write(changed, medium, message)
+        self.end_savepoints()  # they hold what `release` is to let go of
         for root, state in states:
             if state is not State.SAME:
                 self._settle(root)
@@ -167,7 +172,7 @@ class Work:
         source = self._append(medium, build)
         medium.stats.rows_written += sum(sink.rows_written for sink in sinks)
         for root in self.deleted.values():
-            self._detach(root)
+            self.detach(root)
         self.deleted.clear()
         self.stand_on(source)
         assert self.space is not None
@@ -191,20 +196,38 @@ class Work:
 
     def rollback(self, medium: Medium | None) -> None:
         """Everything is again as it was committed; after a conflict, as in the newest commit."""
+        self.end_savepoints()
         self.roots = dict(self.settled)
         self.deleted.clear()
         if self.stale and medium is not None:
             self.go_on(medium.newest())
         elif self.space is not None:
-            lost = FileSpace(self.space.source, writable=True)
-            self._watch(lost)
-            lost.abandon()
             for root in self.roots.values():
                 self._make_lazy(root)
-            Reset(self.owner).everything([root.obj for root in self.roots.values()], self._own(), lost)
+            Reset(self.owner).everything([root.obj for root in self.roots.values()], self.own(), self.lost())
 
-    def _own(self) -> list[FileSpace]:
+    def own(self) -> list[FileSpace]:
+        """The spaces whose objects are this session's."""
         return [space for space in self.spaces if space.owner is self.owner]
+
+    def lost(self) -> FileSpace:
+        """What lazy collections that are part of nothing any more read through; it refuses changes."""
+        assert self.space is not None
+        lost = FileSpace(self.space.source, writable=True)
+        self._watch(lost)
+        lost.abandon()
+        return lost
+
+    def in_memory(self) -> list[Any]:
+        """The lazy objects and collections of this session that somebody holds."""
+        return [*self.owner.collections(), *(proxy for space in self.own() for proxy in space.alive())]
+
+    def end_savepoints(self, first: Savepoint | None = None) -> None:
+        """End the savepoint `first` and all that began in it; without one, all."""
+        at = 0 if first is None else self.savepoints.index(first)
+        for savepoint in self.savepoints[at:]:
+            savepoint.end()
+        del self.savepoints[at:]
 
     def _make_lazy(self, root: Root) -> None:
         """A root that was added plain, and is stored: from now on it is the lazy object of what is stored."""
@@ -241,7 +264,7 @@ class Work:
 
     def go_on(self, source: Source) -> None:
         """Stand on another commit: roots, and the models and collections that are their fields, show it in place."""
-        before = self._own()
+        before = self.own()
         self.stand_on(source)
         self.stale = False
         roots, self.roots = list(self.roots.values()), {}
@@ -274,6 +297,7 @@ class Work:
 
     def close(self) -> None:
         """Let go of everything."""
+        self.end_savepoints()
         self.roots.clear()
         self.settled.clear()
         self.deleted.clear()

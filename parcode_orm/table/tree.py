@@ -299,6 +299,17 @@ class Tree:
         self.delete(position, position + fresh.length)
         self.put(position, fresh)
 
+    def remember(self) -> tuple[Node, bool]:
+        """A copy of all nodes and pieces that were loaded, and whether the tree is the one that is stored."""
+        return _copy(self.root), self.root is self._stored
+
+    def go_back(self, root: Node, *, stored: bool) -> None:
+        """Go on with what `remember` gave, once."""
+        self.generation += 1
+        self.root = root
+        if stored:
+            self._stored = root
+
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def mark(self, held: Collection[int], changed: Callable[[Piece], bool]) -> bool:
@@ -392,6 +403,13 @@ class Tree:
                     last = child.first + child.length - 1
             if node.height > 1:
                 nodes.extend(reversed(node.children))
+
+
+def _copy(node: Node) -> Node:
+    children: list[Any] | None = node.children
+    if children is not None:
+        children = [_copy(child) if node.height > 1 else child.part(0, child.length) for child in children]
+    return Node(node.height, node.length, node.first, node.ref, children)
 
 
 def _insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece) -> None:

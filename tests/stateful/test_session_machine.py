@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from itertools import compress
 from pathlib import Path
 from typing import Any, Optional
 from uuid import UUID
@@ -180,6 +181,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.plain, self.foreign_plain = _plain(), _plain()
         self.held: list[tuple[Any, Any]] = []
         self.readers: list[tuple[Session, Any, Any]] = []
+        self.savepoints: list[tuple[Any, Any, list[Any]]] = []  # with what the plain ones were, and what was held
 
     @initialize()
     def begin(self) -> None:
@@ -416,6 +418,29 @@ class SessionMachine(RuleBasedStateMachine):
             self.session.commit()
             assert self.path.stat().st_size == before
         self.check()
+
+    @rule()
+    def begin_nested(self) -> None:
+        plain = copy.deepcopy((self.plain, self.foreign_plain, [each for _, each in self.held]))
+        self.savepoints.append((self.session.begin_nested(), plain, [mine for mine, _ in self.held]))
+
+    @rule(back=st.booleans(), which=st.integers(0, 2))
+    @precondition(lambda self: self.savepoints)
+    def end_nested(self, back: bool, which: int) -> None:
+        which %= len(self.savepoints)
+        savepoint, plain, held = self.savepoints[which]
+        del self.savepoints[which:]
+        if not savepoint.is_active:  # a commit, a rollback or the like came in between
+            return
+        if not back:
+            savepoint.commit()
+            return
+        ours = [mine in savepoint for mine in held]  # others were part of nothing when it began
+        savepoint.rollback()
+        self.plain, self.foreign_plain, theirs = plain
+        self.held = list(compress(zip(held, theirs, strict=True), ours))
+        for cls, each in self.plain.items():
+            assert _agree(self.session.root(cls).model_load(), each)
 
     @rule(deleted=st.booleans(), root=PLACES)
     def rollback(self, deleted: bool, root: int) -> None:

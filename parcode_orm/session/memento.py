@@ -1,0 +1,293 @@
+"""What the objects of a session are in memory, to be put back: each keeps its identity, and gets its former content.
+
+A memento holds a shallow copy of every object that can be reached: models, lists, dictionaries, sets, arrays, lazy
+collections and the tables below them. Nothing is read for it. Lazy objects of other sessions are not looked into.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from functools import lru_cache
+from types import MemberDescriptorType
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..codec.bulk import gc_paused
+from ..errors import SessionError
+from ..lazy.proxy import is_proxy, plain_again, proxy_state
+from ..lazy.state import MISSING, get_dict, set_state
+from .graph import ATOMIC, kind_of, kind_of_class
+from .space import owner_of
+
+_SLOTS = tuple(
+    BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+_WORD = object.__basicsize__ // 2
+
+PutBack = Callable[[Any, Any], None]
+
+
+class Memento:
+    """The state of `objects` and all below them; `owner` is their session's.
+
+    Raises:
+        SessionError: one of them may change in place in a way that cannot be undone.
+    """
+
+    def __init__(self, objects: list[Any], owner: object) -> None:
+        self.known: dict[int, Any] = {}  # by id; held, so that no id becomes another object's
+        self.proxies: list[tuple[Any, set[str]]] = []  # lazy models, with the fields that had been read
+        self.rows: list[tuple[Any, Any, Any]] = []  # lazy collections, with their rows and the state of these
+        self._states: list[tuple[PutBack, Any, Any]] = []
+        self._owner = owner
+        self._privates: list[Any] = []
+        self._lenient = False
+        with gc_paused():
+            self._take(list(objects))
+            # Private attributes may be anything: of what is not known, the reference alone is kept.
+            self._lenient = True
+            self._take(self._privates)
+
+    def put_back(self) -> list[str]:
+        """Give every object its content back, but for the rows of collections; what could not be, a line each."""
+        problems = []
+        for put_back, value, state in self._states:
+            try:
+                put_back(value, state)
+            except (ValueError, TypeError, BufferError) as problem:
+                problems.append(f"{type(value).__qualname__}: {problem}")
+        return problems
+
+    def _take(self, waiting: list[Any]) -> None:
+        known = self.known
+        while waiting:
+            value = waiting.pop()
+            cls: Any = type(value)
+            if cls in ATOMIC or id(value) in known:
+                continue
+            taker = _taker(cls)
+            if taker is not None:
+                known[id(value)] = value
+                waiting += taker(self, value)
+
+    def _model(self, model: Any) -> list[Any]:
+        fields = dict(get_dict(model))
+        fields_set, extra, private = slots = [_get(slot, model) for slot in _SLOTS]
+        names = None if fields_set is MISSING else set(fields_set)
+        if not is_proxy(model):
+            self._states.append((_put_model, model, (fields, slots, names)))
+        elif owner_of(model) is self._owner:
+            self.proxies.append((model, set(fields)))
+            self._states.append((_put_proxy, model, (fields, slots, names, proxy_state(model))))
+        else:
+            return []
+        if private:
+            self._privates.append(private)
+        declared = model.__class__.__pydantic_fields__
+        # A cached property may be anything, as a private attribute.
+        below = [value for name, value in fields.items() if type(value) not in ATOMIC and name in declared]
+        return [*below, extra]
+
+    def _collection(self, collection: Any) -> list[Any]:
+        if owner_of(collection) is not self._owner:
+            return []
+        rows = collection.rows
+        self.rows.append((collection, rows, rows.remember()))
+        held: list[Any] = rows.held()
+        return held
+
+    def _list(self, value: Any) -> list[Any]:
+        state = list(value)
+        self._states.append((_put_deque if isinstance(value, deque) else _put_list, value, state))
+        return state
+
+    def _dict(self, value: dict[Any, Any]) -> list[Any]:
+        state = OrderedDict.copy(value) if isinstance(value, OrderedDict) else dict.copy(value)
+        self._states.append((_put_ordered if isinstance(value, OrderedDict) else _put_dict, value, state))
+        return [*state, *state.values()]
+
+    def _set(self, value: set[Any]) -> list[Any]:
+        state = set(value)
+        self._states.append((_put_set, value, state))
+        return list(state)
+
+    def _fixed(self, value: Any) -> list[Any]:
+        return list(value)
+
+    def _bytes(self, value: bytearray) -> list[Any]:
+        self._states.append((_put_bytes, value, bytes(value)))
+        return []
+
+    def _array(self, array: Any) -> list[Any]:
+        if array.dtype.hasobject:
+            return self._unknown(array)
+        if not _is_fixed(array):
+            self._states.append((_put_array, array, array.copy()))
+        return []
+
+    def _object(self, value: Any) -> list[Any]:
+        if self._lenient and kind_of(value) != "dataclass":
+            return []
+        inner = dict(getattr(value, "__dict__", {}))
+        slots = [(slot, _get(slot, value)) for slot in _members(type(value))]
+        self._states.append((_put_object, value, (inner, slots)))
+        return [*inner.values(), *(each for _, each in slots)]
+
+    def _unknown(self, value: Any) -> list[Any]:
+        if self._lenient:
+            return []
+        cls = type(value)
+        raise SessionError(
+            f"a {cls.__module__}.{cls.__qualname__} can change in place, and a savepoint could not undo that: commit() "
+            f"and rollback() do without one ({value!r:.80})"
+        )
+
+
+Taker = Callable[[Memento, Any], list[Any]]
+_KINDS: dict[str, Taker | None] = {
+    "model": Memento._model,
+    "proxy": Memento._model,
+    "collection": Memento._collection,
+    "list": Memento._list,
+    "dict": Memento._dict,
+    "tuple": Memento._fixed,
+    "stream": None,  # it is read once, whoever holds it
+    "dataclass": Memento._object,
+}
+
+
+@lru_cache(1024)
+def _taker(cls: Any) -> Taker | None:
+    """How a memento takes objects of `cls`; None where they do not change."""
+    kind = kind_of_class(cls)
+    if kind != "leaf":
+        return _KINDS[kind]
+    builtin: list[tuple[type, Taker]] = [
+        (set, Memento._set),
+        (frozenset, Memento._fixed),
+        (bytearray, Memento._bytes),
+    ]
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        builtin.append((numpy.ndarray, Memento._array))
+    for base, taker in builtin:
+        if issubclass(cls, base):
+            return taker
+    if cls is object or issubclass(cls, type) or cls.__hash__ not in (None, object.__hash__):
+        return None  # what has a hash of its own does not change
+    if _has_only_attributes(cls):
+        return Memento._object
+    return Memento._unknown if cls.__hash__ is None else None  # functions, locks and the like are no data
+
+
+def _members(cls: type) -> list[Any]:
+    """The slots that the class and its bases define."""
+    return [each for base in cls.__mro__ for each in vars(base).values() if isinstance(each, MemberDescriptorType)]
+
+
+def _has_only_attributes(cls: Any) -> bool:
+    """Whether objects of `cls` have no state but a dictionary and slots: as `copyreg` tells it, by their size."""
+    words = (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0) + len(_members(cls))
+    return not cls.__itemsize__ and bool(cls.__basicsize__ <= object.__basicsize__ + words * _WORD)
+
+
+def _is_fixed(array: Any) -> bool:
+    """Whether nothing can write to the memory of an array, as where it is the file's."""
+    while type(array).__module__ == "numpy":
+        if array.flags.writeable or array.base is None:
+            return False
+        array = array.base
+    return True
+
+
+# -- putting back: the content, so that whoever holds the object sees it -----------------------------------------------
+
+
+def _get(slot: Any, obj: Any) -> Any:
+    try:
+        return slot.__get__(obj)
+    except AttributeError:
+        return MISSING
+
+
+def _set(slot: Any, obj: Any, value: Any) -> None:
+    if _get(slot, obj) is value:  # then it may well be one that cannot be set
+        return
+    if value is MISSING:
+        slot.__delete__(obj)
+    else:
+        slot.__set__(obj, value)
+
+
+def _put_model(model: Any, state: Any) -> None:
+    if is_proxy(model):  # it was expired
+        plain_again(model)
+    _put_parts(model, *state)
+
+
+def _put_proxy(proxy: Any, state: Any) -> None:
+    *parts, (view, row) = state
+    set_state(proxy, (view, row))
+    known = view.live.get(row)
+    if known is None or known() is not proxy:  # it was expunged, and stood for another row
+        view.space.know(view, row, proxy)
+    _put_parts(proxy, *parts)
+
+
+def _put_parts(model: Any, fields: dict[str, Any], slots: list[Any], names: set[str] | None) -> None:
+    _put_dict(get_dict(model), fields)
+    for slot, value in zip(_SLOTS, slots, strict=True):
+        _set(slot, model, value)
+    if names is not None:
+        _put_set(slots[0], names)
+
+
+def _put_list(value: list[Any], state: list[Any]) -> None:
+    list.__setitem__(value, slice(None), state)
+
+
+def _put_deque(value: deque[Any], state: list[Any]) -> None:
+    deque.clear(value)
+    deque.extend(value, state)
+
+
+def _put_dict(value: dict[Any, Any], state: Any) -> None:
+    dict.clear(value)
+    dict.update(value, state)
+
+
+def _put_ordered(value: OrderedDict[Any, Any], state: Any) -> None:
+    OrderedDict.clear(value)
+    for key, each in state.items():
+        OrderedDict.__setitem__(value, key, each)
+
+
+def _put_set(value: set[Any], state: set[Any]) -> None:
+    set.clear(value)
+    set.update(value, state)
+
+
+def _put_bytes(value: bytearray, state: bytes) -> None:
+    value[:] = state
+
+
+def _put_array(array: Any, state: Any) -> None:
+    if array.dtype != state.dtype:
+        raise TypeError(f"its dtype was {state.dtype} and was made {array.dtype} in place")
+    writeable = array.flags.writeable
+    array.flags.writeable = True
+    if array.shape != state.shape:
+        array.resize(state.shape, refcheck=False)
+    array[...] = state
+    array.flags.writeable = writeable
+
+
+def _put_object(value: Any, state: Any) -> None:
+    inner, slots = state
+    if hasattr(value, "__dict__"):
+        _put_dict(value.__dict__, inner)
+    for slot, each in slots:
+        _set(slot, value, each)

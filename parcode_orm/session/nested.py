@@ -1,0 +1,126 @@
+"""`Savepoint`: a state of the session's objects in memory to go back to, without the file."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ..errors import SessionError
+from ..lazy.proxy import is_proxy
+from .memento import Memento
+from .reset import Reset, names_met
+
+if TYPE_CHECKING:
+    from .work import Work
+
+
+class Savepoint:
+    """What `Session.begin_nested` gives: the state of the session at that time.
+
+    In a `with` statement an exception goes back to that state, and goes on; without one, what was changed is kept.
+    The session's `commit()`, `rollback()` and `close()` end it, as does the end of a savepoint that it began in.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._state: _State | None = _State(work)
+        work.savepoints.append(self)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it can still be committed or rolled back."""
+        return self._state is not None
+
+    def commit(self) -> None:
+        """End the savepoint, and those that began in it; what was changed is kept, for the session's next commit.
+
+        Raises:
+            SessionError: it has ended already.
+        """
+        self._end()
+
+    def rollback(self) -> None:
+        """Take every change since the savepoint back, and end it.
+
+        Objects that were in memory are again as they were, and the objects they were: lists, sets, dictionaries and
+        arrays, too. What was read since shows again what is stored, and stays attached, but for plain values that were
+        handed out since. What was added since is no longer part of the session, and stays as it is.
+
+        Raises:
+            SessionError: it has ended already, or an array changed its type in place; all else is as it was then.
+        """
+        self._end().put_back(self._work)
+
+    def __contains__(self, obj: object) -> bool:
+        """Whether a rollback to it brings `obj` back: what was part of the session in memory when it began."""
+        return self._state is not None and id(obj) in self._state.memento.known
+
+    def end(self) -> None:
+        """Told that there is nothing to go back to any more."""
+        self._state = None
+
+    def _end(self) -> _State:
+        state = self._state
+        if state is None:
+            raise SessionError(
+                "this savepoint has ended (it was committed or rolled back, or the session or an outer savepoint was): "
+                "begin another one"
+            )
+        self._work.end_savepoints(self)
+        return state
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._state is not None:
+            if error is None:
+                self.commit()
+            else:
+                self.rollback()
+
+
+class _State:
+    """The roots of a session, and all that is in memory for it."""
+
+    def __init__(self, work: Work) -> None:
+        self._roots = dict(work.roots)
+        self._settled = dict(work.settled)
+        self._deleted = dict(work.deleted)
+        roots = [*self._roots.values(), *self._settled.values(), *self._deleted.values()]
+        self._read = [(root, root.read) for root in roots]
+        self.memento = Memento([root.obj for root in roots] + work.in_memory(), work.owner)
+
+    def put_back(self, work: Work) -> None:
+        memento = self.memento
+        since = work.in_memory()  # they must outlive this: what was changed through them is to be found
+        unread = [(proxy, names_met(proxy) - known) for proxy, known in memento.proxies if is_proxy(proxy)]
+        problems = memento.put_back()
+        self._put_roots_back(work)
+        if work.space is not None:
+            reset = Reset(work.owner, memento.known)
+            for collection, rows, state in memento.rows:
+                collection.rows = rows
+                rows.go_back(state, reset.keep)
+            for proxy, names in unread:
+                reset.fields(proxy, names)
+            reset.everything((), work.own(), work.lost())
+        del since
+        if problems:
+            raise SessionError(
+                f"not all could be put back as it was at the savepoint, but all else was: {'; '.join(problems)}"
+            )
+
+    def _put_roots_back(self, work: Work) -> None:
+        for root, read in self._read:
+            root.read = read
+        found = [root for name, root in work.settled.items() if name not in self._settled]
+        lost = [root for name, root in work.settled.items() if self._settled.get(name, root) is not root]
+        work.roots, work.settled, work.deleted = self._roots, self._settled, self._deleted
+        for root in found:  # first read since
+            work.settled[root.name] = root
+            work.roots.setdefault(root.name, root)
+        for root in lost:
+            work.detach(root)

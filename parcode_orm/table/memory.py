@@ -1,0 +1,52 @@
+"""What a table is in memory, to be put back later: its rows, and what is held of those that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..codec.base import Getter
+from ..format.layout import Reference
+from .table import Table
+from .tree import Node
+
+
+class TableState(NamedTuple):
+    """A table as `remember` found it. It can be put back once, as the table then goes on with these very nodes."""
+
+    root: Node
+    stored: bool
+    held: dict[Reference, dict[int, Any]]
+    added: dict[Any, int]
+    next_row: int
+    runs: list[Reference]
+    version: int
+
+
+def remember(table: Table) -> TableState:
+    """The state of `table`. Nodes and pieces are copied, rows are not."""
+    root, stored = table.tree.remember()
+    # Rows are held of open groups alone, so that what is stored of them is at hand.
+    held = {table.groups[offset].ref: dict(rows) for offset, rows in table.held.items() if rows}
+    return TableState(root, stored, held, dict(table.added), table.next_row, table.run_refs, table.version)
+
+
+def put_back(table: Table, state: TableState, keep: Callable[[Getter, int, Any], bool]) -> None:
+    """Let `table` be as it was. `keep` is asked of values that have come to be held, as in `Table.reset`."""
+    table.tree.go_back(state.root, stored=state.stored)
+    table.added = state.added
+    table.next_row = state.next_row
+    if table.run_refs is not state.runs:
+        table.index(state.runs)
+    if table.version != state.version:  # rows came or went: for those who iterate
+        table.version += 1
+    before = {ref.offset: rows for ref, rows in state.held.items()}
+    for offset, held in list(table.held.items()):
+        known = before.get(offset, {})
+        for row, value in list(held.items()):
+            if row not in known and not keep(table.groups[offset].items.get, row, value):
+                held.pop(row, None)
+    for ref, rows in state.held.items():
+        table.open(ref).held.update(rows)
+    if not all(group.idle for group in table.groups.values()):
+        table.tree.load()
