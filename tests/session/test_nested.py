@@ -15,7 +15,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
@@ -364,6 +364,78 @@ def test_a_collection_that_is_part_of_nothing_refuses(path: Path) -> None:
         assert "x" in load(path, World).small
 
 
+@pytest.mark.parametrize("name", ["small", "big"])
+@pytest.mark.parametrize("added", [False, True])
+def test_keys_that_came_and_went(path: Path, name: str, added: bool) -> None:
+    with Session(path) as session:
+        mapping = getattr(session.root(World), name)
+        if added:
+            mapping["early"] = Item(level=1)
+        before = dict(mapping)
+        for _ in range(2):
+            with pytest.raises(Failed), session.begin_nested():
+                mapping["late"] = Item(level=2)
+                mapping["later"] = Item(level=3)
+                mapping.pop("early", None)
+                del mapping["k1"]
+                mapping["k2"] = Item(level=4)
+                raise Failed
+            assert list(mapping) == list(before) and "late" not in mapping and mapping.get("later") is None
+            assert all(mapping[key] is value for key, value in before.items())
+            mapping._check()
+        mapping["another"] = Item(level=5)
+        assert mapping["another"].level == 5 and "late" not in mapping
+        mapping._check()
+        session.commit()
+        assert list(getattr(load(path, World), name)) == [*before, "another"]
+
+
+@pytest.mark.parametrize("name", ["few", "lists"])
+def test_rows_that_came_and_went(path: Path, name: str) -> None:
+    with Session(path) as session:
+        rows = getattr(session.root(World), name)
+        rows.append([1])
+        rows[0] = [2]
+        rows[1].append(3)
+        before, contents = list(rows), rows.load()
+        for expire in (False, True):
+            with pytest.raises(Failed), session.begin_nested():
+                rows.append([4])
+                rows[0] = [5]
+                rows[1].append(6)
+                rows[-2].append(7)
+                rows.insert(1, [8])
+                if expire:
+                    session.expire(rows)
+                    rows[0].append(9)
+                raise Failed
+            assert all(a is b for a, b in zip(rows, before, strict=True))
+            assert rows.load() == contents
+            rows._check()
+        rows[1].append(10)
+        contents[1].append(10)
+        session.commit()
+        assert getattr(load(path, World), name) == contents
+
+
+def test_one_stored_list_in_two_places(path: Path) -> None:
+    with Session(path) as session:
+        root = session.root(World)
+        root.one.kids = [1 << 40 | i for i in range(20_000)]
+        session.commit()
+        session.rollback()
+        root.apart.kids = root.one.kids
+        session.commit()
+    with Session(path) as session:
+        root = session.root(World)
+        one = root.one.kids
+        with pytest.raises(Failed), session.begin_nested():
+            apart = root.apart.kids
+            assert apart.location == one.location
+            raise Failed
+        assert root.one.kids is one and root.apart.kids is apart and one is not apart
+
+
 # -- kinds of values ---------------------------------------------------------------------------------------------------
 
 
@@ -583,9 +655,13 @@ STEP = st.one_of(
     st.tuples(st.just("root"), st.just(0), st.sampled_from(sorted(ON_ROOT)), st.integers(0, 9)),
     st.tuples(st.just("hold"), st.integers(0, 7), st.just(""), st.integers(0, 9)),
     st.tuples(st.just("held"), st.integers(0, 7), st.sampled_from(sorted(CHANGES)), st.integers(0, 9)),
-    st.tuples(st.just("begin"), st.just(0), st.just(""), st.just(0)),
-    st.tuples(st.sampled_from(["back", "keep"]), st.just(0), st.just(""), st.integers(0, 2)),
     st.tuples(st.sampled_from(["commit", "look"]), st.just(0), st.just(""), st.just(0)),
+)
+STEPS = st.lists(STEP, max_size=6)
+BLOCKS: Any = st.recursive(  # the steps in a savepoint, whether it goes back, and the steps after it
+    st.tuples(STEPS, st.booleans(), STEPS),
+    lambda inner: st.tuples(st.tuples(STEPS, inner, STEPS), st.booleans(), STEPS),
+    max_leaves=3,
 )
 
 
@@ -602,7 +678,6 @@ class Both:
         # `held`: pairs of objects that variables hold. A copy of both keeps what they share.
         self.plain, self.held = loads(WORLD, World), list[Any]()
         self.mine: list[Any] = []
-        self.savepoints: list[tuple[Any, Any, list[Any], list[Any]]] = []
 
     def do(self, what: str, where: int, change: str, n: int) -> None:
         if what == "item":
@@ -624,27 +699,37 @@ class Both:
             at = where % len(self.mine)
             CHANGES[change](self.mine[at], n)
             CHANGES[change](self.held[at], n)
-        elif what == "begin":
-            self.savepoints.append((self.session.begin_nested(), *self.copied()))
-        elif what in ("back", "keep") and self.savepoints:
-            self.end(what == "back", n % len(self.savepoints))
         elif what == "commit":
             self.session.commit()
-            self.savepoints.clear()
             assert same(load(self.path, World), self.plain)
         elif what == "look":
             assert same(self.root.model_load(), self.plain)
 
-    def copied(self) -> Any:
-        plain, held = copy.deepcopy((self.plain, self.held))
-        return plain, held, list(self.mine)
-
-    def end(self, back: bool, at: int) -> None:
-        savepoint, plain, held, mine = self.savepoints[at]
-        del self.savepoints[at:]
-        if not back:
-            savepoint.commit()
+    def run(self, steps: Any) -> None:
+        """Do `steps`; a block is one that has a block in its middle."""
+        if isinstance(steps, list):
+            for step in steps:
+                self.do(*step)
             return
+        before, block, after = steps
+        self.run(before)
+        self.nested(block)
+        self.run(after)
+
+    def nested(self, block: Any) -> None:
+        steps, back, after = block
+        plain, held = copy.deepcopy((self.plain, self.held))
+        mine = list(self.mine)
+        savepoint = self.session.begin_nested()
+        self.run(steps)
+        if savepoint.is_active:  # no commit came in between
+            if back:
+                self.go_back(savepoint, plain, held, mine)
+            else:
+                savepoint.commit()
+        self.run(after)
+
+    def go_back(self, savepoint: Any, plain: World, held: list[Any], mine: list[Any]) -> None:
         ours = [each in savepoint for each in mine]  # others had been taken out of the world, and stay as they are
         savepoint.rollback()
         self.plain = plain
@@ -663,13 +748,13 @@ class Both:
         self.session.close()
 
 
-@settings(max_examples=settings.default.max_examples if settings.default else 100)
-@given(plain=st.booleans(), steps=st.lists(STEP, max_size=30))
-def test_savepoints_against_copies(tmp_path_factory: pytest.TempPathFactory, plain: bool, steps: list[Any]) -> None:
+@given(plain=st.booleans(), before=STEPS, block=BLOCKS)
+def test_savepoints_against_copies(
+    tmp_path_factory: pytest.TempPathFactory, plain: bool, before: list[Any], block: Any
+) -> None:
     both = Both(tmp_path_factory.mktemp("w") / "w.par", plain)
     try:
-        for step in steps:
-            both.do(*step)
+        both.run((before, block, []))
         both.finish()
     finally:
         both.session.close()
