@@ -18,7 +18,6 @@ class TableState(NamedTuple):
     stored: bool
     held: dict[Reference, dict[int, Any]]
     added: dict[Any, int]
-    next_row: int
     runs: list[Reference]
     version: int
 
@@ -28,14 +27,16 @@ def remember(table: Table) -> TableState:
     root, stored = table.tree.remember()
     # Rows are held of open groups alone, so that what is stored of them is at hand.
     held = {table.groups[offset].ref: dict(rows) for offset, rows in table.held.items() if rows}
-    return TableState(root, stored, held, dict(table.added), table.next_row, table.run_refs, table.version)
+    return TableState(root, stored, held, dict(table.added), table.run_refs, table.version)
 
 
 def put_back(table: Table, state: TableState, keep: Callable[[Getter, int, Any], bool]) -> None:
-    """Let `table` be as it was. `keep` is asked of values that have come to be held, as in `Table.reset`."""
+    """Let `table` be as it was. `keep` is asked of values that have come to be held, as in `Table.reset`.
+
+    Row ids that were given since stay used: no id is given twice.
+    """
     table.tree.go_back(state.root, stored=state.stored)
     table.added = state.added
-    table.next_row = state.next_row
     if table.run_refs is not state.runs:
         table.index(state.runs)
     if table.version != state.version:  # rows came or went: for those who iterate
