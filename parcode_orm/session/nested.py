@@ -47,29 +47,30 @@ class Savepoint:
         handed out since. What was added since is no longer part of the session, and stays as it is.
 
         Raises:
-            SessionError: it has ended already, or an array changed its type in place; all else is as it was then.
+            SessionError: it has ended already, or an array changed its type or its buffer is in use;
+                all else is as it was then.
         """
         self._end().put_back(self._work)
-
-    def __contains__(self, obj: object) -> bool:
-        """Whether a rollback to it brings `obj` back: what was part of the session in memory when it began."""
-        return self._state is not None and id(obj) in self._state.memento.known
 
     def end(self) -> None:
         """Told that there is nothing to go back to any more."""
         self._state = None
 
-    def _end(self) -> _State:
-        state = self._state
-        if state is None:
+    def _check_active(self) -> _State:
+        if self._state is None:
             raise SessionError(
                 "this savepoint has ended (it was committed or rolled back, or the session or an outer savepoint was): "
                 "begin another one"
             )
+        return self._state
+
+    def _end(self) -> _State:
+        state = self._check_active()
         self._work.end_savepoints(self)
         return state
 
     def __enter__(self) -> Self:
+        self._check_active()
         return self
 
     def __exit__(

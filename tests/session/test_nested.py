@@ -190,7 +190,7 @@ def test_a_savepoint_that_ended_is_refused(path: Path, end: str) -> None:
         whose: Any = {"savepoint": savepoint, "outer": outer}.get(end.split(".")[0], session)
         getattr(whose, "rollback" if end == "outer" else end.split(".")[-1])()
         assert not savepoint.is_active
-        for use in (savepoint.commit, savepoint.rollback):
+        for use in (savepoint.commit, savepoint.rollback, savepoint.__enter__):
             with pytest.raises(SessionError, match="has ended"):
                 use()
 
@@ -565,6 +565,19 @@ def test_an_array_that_changed_its_shape() -> None:
         assert obj.array is given and given.tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.filterwarnings("ignore:Setting the dtype:DeprecationWarning")
+def test_an_array_that_changed_its_type_is_told_of_and_all_else_is_back() -> None:
+    with Session(":memory:") as session:
+        obj = kinds()
+        session.add(obj)
+        with pytest.raises(SessionError, match="ndarray: its dtype was int64"), session.begin_nested():
+            obj.array.dtype = np.dtype("float64")  # type: ignore[misc]
+            obj.numbers.add(5)
+            obj.number = 7
+            raise Failed
+        assert obj.numbers == {1} and obj.number == 1
+
+
 def test_a_value_that_cannot_be_brought_back_is_refused() -> None:
     with Session(":memory:") as session:
         obj = kinds()
@@ -730,7 +743,8 @@ class Both:
         self.run(after)
 
     def go_back(self, savepoint: Any, plain: World, held: list[Any], mine: list[Any]) -> None:
-        ours = [each in savepoint for each in mine]  # others had been taken out of the world, and stay as they are
+        known = savepoint._state.memento.known
+        ours = [id(each) in known for each in mine]  # others had been taken out of the world, and stay as they are
         savepoint.rollback()
         self.plain = plain
         self.held, self.mine = (list(compress(each, ours)) for each in (held, mine))

@@ -435,7 +435,8 @@ class SessionMachine(RuleBasedStateMachine):
         if not back:
             savepoint.commit()
             return
-        ours = [mine in savepoint for mine in held]  # others were part of nothing when it began
+        known = savepoint._state.memento.known
+        ours = [id(mine) in known for mine in held]  # others were part of nothing when it began
         savepoint.rollback()
         self.plain, self.foreign_plain, theirs = plain
         self.held = list(compress(zip(held, theirs, strict=True), ours))
