@@ -9,10 +9,10 @@ import pytest
 
 from parcode_orm.codec import boundary
 from parcode_orm.storage import mapped
-from parcode_orm.table import index, store, table, tree, writer
+from parcode_orm.table import index, nodes, store, table, writer
 
 SMALL = (
-    (tree, "FANOUT", 3),
+    (nodes, "FANOUT", 3),
     (writer, "TARGET_ROWS", 6),
     (writer, "SAMPLE_ROWS", 2),
     (store, "MERGED", 3),

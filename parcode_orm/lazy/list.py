@@ -14,7 +14,8 @@ from pydantic_core import core_schema as cs
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
 from ..table.streaming import gather
-from .rows import Rows, named, unchanged, walk
+from .protocols import Rows
+from .rows import named, unchanged, walk
 
 T = TypeVar("T")
 SHOWN_WHOLE, SHOWN = 100, 10  # items

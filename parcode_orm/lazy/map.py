@@ -14,7 +14,8 @@ from ..codec.bulk import gc_paused
 from ..table.streaming import gather
 from ..table.table import MISSING
 from .list import AT_ONCE, HELD, SHOWN, SHOWN_WHOLE
-from .rows import PairRows, named, unchanged, walk
+from .protocols import PairRows
+from .rows import named, unchanged, walk
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -19,9 +19,9 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
 from ..lazy.rows import SpanPairs, SpanRows, TableRows
 from ..model.base import Model
+from ..table.nodes import Piece
 from ..table.store import Moved
 from ..table.table import Table
-from ..table.tree import Piece
 from .graph import ATOMIC, children, kind_of
 from .space import owner_of
 

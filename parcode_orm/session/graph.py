@@ -18,8 +18,8 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded
 from ..lazy.rows import SpanPairs, SpanRows, TableRows
 from ..model.plain import LazyModel
+from ..table.nodes import Piece
 from ..table.table import Table
-from ..table.tree import Piece
 
 ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
 Step = Callable[[Any], Any]

@@ -17,8 +17,8 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import SpanRows, TableRows
 from ..lazy.state import WithoutFields
+from ..table.nodes import Piece
 from ..table.table import Table
-from ..table.tree import Piece
 from .tracking import hold_live, proxy_changed, rows_changed
 
 _ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})

@@ -18,9 +18,9 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import SpanRows, TableRows
 from ..lazy.state import WithoutFields
+from ..table.nodes import Piece
 from ..table.store import is_changed
 from ..table.table import Table
-from ..table.tree import Piece
 from .digest import UnreadStream, digest_of
 from .space import file_of, owner_of
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from ..codec.base import Getter
 from ..format.layout import Reference
+from .nodes import Node
 from .table import Table
-from .tree import Node
 
 
 class TableState(NamedTuple):

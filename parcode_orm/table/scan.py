@@ -11,7 +11,7 @@ from ..errors import ParcodeError
 from ..format.chunk import Chunk
 from ..format.layout import Kind, NodeFlag, Reference
 from ..storage.parallel import gil_enabled, in_order, worker_count
-from .tree import Piece
+from .nodes import Piece
 
 if TYPE_CHECKING:
     from .table import Table

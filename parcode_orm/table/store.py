@@ -14,8 +14,8 @@ from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import FIRST, SPAN_BITS, is_spilled
 from .index import Run, sorted_run, write_run, write_sorted_run
+from .nodes import Node, Piece, Target
 from .table import ATOMIC, MAX_RUNS, Table
-from .tree import Node, Piece, Target
 from .writer import TARGET_BYTES, TableSink
 
 MERGED = 8  # so many neighbours of one size class become one row group

@@ -21,8 +21,8 @@ from ..format.chunk import Ticket
 from ..format.layout import Reference
 from .hashes import KeyHashes
 from .index import Run
+from .nodes import NO_ID, Node, Piece, without
 from .table import Table
-from .tree import NO_ID, Node, Piece, without
 from .writer import SAMPLE_ROWS
 
 

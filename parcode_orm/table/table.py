@@ -17,8 +17,9 @@ from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from .index import LOW, Run
+from .nodes import Piece
 from .scan import Part, Trail, read_parts, walk
-from .tree import MAX_HEIGHT, Piece, Tree
+from .tree import MAX_HEIGHT, Tree
 
 OPEN_GROUPS = 64
 MAX_RUNS = 8  # of an index

@@ -1,9 +1,8 @@
 """The tree over a table's rows: a copy-on-write B+tree whose leaf entries are slices of row groups.
 
-In the file a node holds columns of counts, first row ids and starts, and refers to its children in the chunk's
-reference table; a table of one whole row group has no node at all (height 0). In memory nodes are loaded as they are
-met, and change in place: rows that are not written yet stand in pieces of their own. `write` writes the nodes that
-changed and gives the tree that they make; the tree in memory stays as it is until `adopt`.
+In memory nodes are loaded as they are met, and change in place: rows that are not written yet stand in pieces of their
+own. `write` writes the nodes that changed and gives the tree that they make; the tree in memory stays as it is until
+`adopt`.
 
 Rows are found by position, or by row id where the ids rise with the position (keyed tables).
 """
@@ -11,96 +10,17 @@ Rows are found by position, or by row id where the ids rise with the position (k
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from ..codec.base import Sink
 from ..errors import CorruptionError
 from ..format.chunk import Chunk, Ticket
-from ..format.layout import Encoding, Kind, Reference
+from ..format.layout import Kind, Reference
 from ..storage.spill import is_spilled
-from .ints import get_ints, put_ints
+from .nodes import FANOUT, NO_ID, Node, Piece, build, grow, read_node, write_level
 
-FANOUT = 64
 MAX_HEIGHT = 12
-NO_ID = -1  # lists: rows are known by their position alone
-Target = Ticket | Reference
-
-
-class Piece:
-    """Rows `start` to `start + length` of the row group `ref`; or, where `ref` is None, `rows` not yet written.
-
-    The first row has the id `first` (`NO_ID` in lists). `keys` go with `rows` in keyed tables.
-    """
-
-    __slots__ = ("first", "keys", "length", "ref", "rows", "start")
-
-    def __init__(
-        self,
-        ref: Target | None,
-        start: int,
-        length: int,
-        first: int,
-        rows: list[Any] | None = None,
-        keys: list[Any] | None = None,
-    ) -> None:
-        self.ref = ref
-        self.start = start
-        self.length = length
-        self.first = first
-        self.rows = rows
-        self.keys = keys
-
-    def part(self, start: int, stop: int) -> Piece:
-        """The rows `start` to `stop` of this piece, as a piece."""
-        rows = None if self.rows is None else self.rows[start:stop]
-        keys = None if self.keys is None else self.keys[start:stop]
-        first = self.first + start if self.first >= 0 else NO_ID
-        return Piece(self.ref, self.start + start, stop - start, first, rows, keys)
-
-
-class Node:
-    """A node of height `height` with `length` rows below it; `children` are pieces (height 1) or nodes, None unloaded.
-
-    `ref` is where the node lies in the file as it is; None once it changed.
-    """
-
-    __slots__ = ("children", "ends", "first", "firsts", "height", "length", "ref")
-
-    def __init__(self, height: int, length: int, first: int, ref: Target | None, children: list[Any] | None) -> None:
-        self.height = height
-        self.length = length
-        self.first = first
-        self.ref = ref
-        self.children = children
-        self.ends: list[int] | None = None
-        self.firsts: list[int] = []
-
-    def sum_up(self) -> list[int]:
-        """`ends[i]`: rows up to the end of child `i`; `firsts[i]`: the id of its first row."""
-        children: list[Any] = self.children  # type: ignore[assignment]
-        self.firsts = [child.first for child in children]
-        ends = list(accumulate([child.length for child in children]))
-        self.ends = ends  # last: another thread that sees it finds the rest as well
-        return ends
-
-    def change(self, rows: int) -> None:
-        """Say that the node has other children, and `rows` more rows than before."""
-        self.length += rows
-        self.ref = None
-        self.ends = None
-
-    def halve(self) -> Node | None:
-        """Where a changed node has too many children, its right half, taken off it."""
-        children = self.children or []
-        if len(children) <= 2 * FANOUT:
-            return None
-        taken = children[len(children) // 2 :]
-        right = Node(self.height, sum(child.length for child in taken), taken[0].first, None, taken)
-        del children[len(children) // 2 :]
-        self.length -= right.length
-        return right
 
 
 class Tree:
@@ -143,7 +63,7 @@ class Tree:
                 raise CorruptionError(
                     f"a tree node of height {node.height} is a chunk of kind {ref.kind}", offset=ref.offset
                 )
-            node.children = _read_node(self._chunk(ref), node.height, node.length, self.keyed)
+            node.children = read_node(self._chunk(ref), node.height, node.length, self.keyed)
         return node.children
 
     def at(self, position: int) -> tuple[Piece, int]:
@@ -341,13 +261,13 @@ class Tree:
         root = self.root
         if root.ref is None and root.height == 1:
             return build(sink, leaf(self.children(root)))
-        return _grow(sink, self._write(root, sink, leaf))
+        return grow(sink, self._write(root, sink, leaf))
 
     def _write(self, node: Node, sink: Sink, leaf: Callable[[list[Piece]], list[Piece]]) -> list[Node]:
         if node.ref is not None:
             return [node]
         if node.height == 1:
-            return _write_level(sink, leaf(self.children(node)), 1)
+            return write_level(sink, leaf(self.children(node)), 1)
         found: list[Node] = []
         waiting: list[Piece] = []
         for child in self.children(node):
@@ -355,12 +275,12 @@ class Tree:
                 waiting += child.children
                 continue
             if waiting:
-                found += _write_level(sink, leaf(waiting), 1)
+                found += write_level(sink, leaf(waiting), 1)
                 waiting = []
             found += self._write(child, sink, leaf)
         if waiting:
-            found += _write_level(sink, leaf(waiting), 1)
-        return _write_level(sink, found, node.height)
+            found += write_level(sink, leaf(waiting), 1)
+        return write_level(sink, found, node.height)
 
     def adopt(self, root: Node) -> None:
         """Go on with the tree that `write` gave, once it is committed: its tickets have become references."""
@@ -431,84 +351,3 @@ def _insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece) -> Non
         return
     parts = (piece.part(0, offset), fresh, piece.part(offset, piece.length))
     pieces[i : i + 1] = [part for part in parts if part.length]
-
-
-def without(piece: Piece, rows: Sequence[int]) -> Iterator[Piece]:
-    """The parts of a piece that are left when the rows of these ids, in order, are taken out."""
-    done = 0
-    end = piece.first + piece.length
-    for row in rows[bisect_left(rows, piece.first) : bisect_left(rows, end)]:
-        if row - piece.first > done:
-            yield piece.part(done, row - piece.first)
-        done = row - piece.first + 1
-    if done < piece.length:
-        yield piece.part(done, piece.length) if done else piece
-
-
-def build(sink: Sink, pieces: list[Piece]) -> Node:
-    """Write the tree over `pieces`, which are written: its root. One whole row group is a tree without a node."""
-    if len(pieces) == 1 and pieces[0].start == 0 and pieces[0].first <= 0:
-        return Node(1, pieces[0].length, 0, pieces[0].ref, pieces)
-    return _grow(sink, _write_level(sink, pieces, 1))
-
-
-def _grow(sink: Sink, level: list[Node]) -> Node:
-    while len(level) > 1:
-        level = _write_level(sink, level, level[0].height + 1)
-    if not level:
-        return Node(1, 0, 0, None, [])
-    root = level[0]
-    while root.height > 1 and root.children is not None and len(root.children) == 1:
-        root = root.children[0]
-    return root
-
-
-def stored_height(root: Node) -> int:
-    """The height of a written tree in the file: 0 for a row group by itself."""
-    return 0 if root.height == 1 and root.children and root.ref is root.children[0].ref else root.height
-
-
-def _write_level(sink: Sink, entries: list[Any], height: int) -> list[Node]:
-    """Nodes of `height` over `entries`, of even size."""
-    if not entries:
-        return []
-    count = -(-len(entries) // FANOUT)
-    bounds = [len(entries) * i // count for i in range(count + 1)]
-    return [_write_node(sink, entries[a:b], height) for a, b in pairwise(bounds)]
-
-
-def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
-    out = sink.encoder(Kind.TREE_NODE)
-    for entry in entries:
-        out.ref(entry.ref)
-    counts = [entry.length for entry in entries]
-    root = out.open(Encoding.STRUCT, len(entries), param=height)
-    put_ints(out, counts)
-    put_ints(out, [max(entry.first, 0) for entry in entries])
-    put_ints(out, [getattr(entry, "start", 0) for entry in entries])
-    out.close(root)
-    return Node(height, sum(counts), entries[0].first, sink.submit(out), entries)
-
-
-def _read_node(chunk: Chunk, height: int, rows: int, keyed: bool) -> list[Any]:
-    root = chunk.nodes[0]
-    entries = len(chunk.refs)
-    if root.encoding != Encoding.STRUCT or root.param != height or root.count != entries or not entries:
-        raise chunk.error(0, f"expected a tree node of height {height}")
-    columns = chunk.children(0)
-    if len(columns) != 3:
-        raise chunk.error(0, "a tree node has three columns")
-    counts, firsts, starts = (get_ints(chunk, column, entries) for column in columns)
-    if not keyed:
-        firsts = [NO_ID] * entries
-    if sum(counts) != rows or 0 in counts:
-        raise chunk.error(columns[0], f"expected {rows} rows, found {sum(counts)}")
-    if keyed and any(b < a + count for a, count, b in zip(firsts, counts, firsts[1:], strict=False)):
-        raise chunk.error(columns[1], "row ids do not rise")
-    if height == 1:
-        return list(map(Piece, chunk.refs, starts, counts, firsts))
-    if len(set(chunk.refs)) != entries:
-        raise chunk.error(0, "a tree node that names a child twice")
-    return [
-        Node(height - 1, count, first, ref, None) for ref, count, first in zip(chunk.refs, counts, firsts, strict=True)
-    ]

@@ -15,7 +15,7 @@ from ..format.chunk import Buffer, Copy, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from .hashes import KeyHashes
-from .tree import NO_ID, Node, Piece, Target, build, stored_height, without
+from .nodes import NO_ID, Node, Piece, Target, build, stored_height, without
 
 TARGET_ROWS = 4096
 TARGET_BYTES = 512 * 1024

@@ -1,0 +1,137 @@
+"""What lazy collections ask of the rows that they stand for, wherever these are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from ..codec.base import Getter, Space
+from ..codec.boundary import ChunkColumn
+from ..table.streaming import Spilled
+
+
+class Rows(Protocol):
+    """The rows of a stored list, by position."""
+
+    @property
+    def space(self) -> Space:
+        """What the rows are read through."""
+
+    @property
+    def location(self) -> tuple[int, ...]:
+        """Where the stored rows lie."""
+
+    @property
+    def version(self) -> int:
+        """A number that rises whenever rows come or go."""
+
+    def held(self) -> list[Any]:
+        """The rows in memory: those handed out, and those that were put there."""
+
+    def column(self, names: list[str]) -> Any:
+        """The field at the path `names` of all rows, as an array."""
+
+    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
+        """The fields at `paths`, a row group at a time: an array for each."""
+
+    def chunks(self) -> Iterator[list[Any]]:
+        """Plain copies of all rows, a row group at a time."""
+
+    def __len__(self) -> int: ...
+
+    def get(self, position: int) -> Any:
+        """The row at `position`, lazy; in a writable session the same object each time."""
+
+    def scan(self, start: int, stop: int) -> Iterator[Any]:
+        """The rows `start` to `stop`, lazy, a row group at a time."""
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        """The rows `start` to `stop` as plain copies."""
+
+    def set(self, position: int, value: Any) -> None:
+        """Put `value` in the place of a row."""
+
+    def splice(self, start: int, stop: int, values: list[Any]) -> None:
+        """Put `values` in the place of the rows `start` to `stop`."""
+
+    def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
+        """Put the rows of a stream in the place of the rows `start` to `stop`: the rows to go on with."""
+
+    def remember(self) -> Any:
+        """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
+
+    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
+
+    def _check(self) -> None: ...
+
+
+class PairRows(Protocol):
+    """The rows of a stored dictionary."""
+
+    @property
+    def space(self) -> Space:
+        """What the rows are read through."""
+
+    @property
+    def location(self) -> tuple[int, ...]:
+        """Where the stored rows lie."""
+
+    @property
+    def version(self) -> int:
+        """A number that rises whenever keys come or go."""
+
+    def held(self) -> list[Any]:
+        """The values in memory: those handed out, and those that were put there."""
+
+    def column(self, names: list[str]) -> Any:
+        """The field at the path `names` of all values, as an array."""
+
+    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
+        """The fields at `paths` of the values, a row group at a time: an array for each."""
+
+    def pair_chunks(self) -> Iterator[dict[Any, Any]]:
+        """Plain copies of all pairs, a row group at a time."""
+
+    def load(self) -> dict[Any, Any]:
+        """Plain copies of all pairs."""
+
+    def __len__(self) -> int: ...
+
+    def get(self, position: int) -> Any:
+        """The value at `position`, lazy."""
+
+    def find(self, key: Any, default: Any) -> Any:
+        """The value of a key, lazy; `default` where there is none."""
+
+    def has(self, key: Any) -> bool:
+        """Whether there is such a key."""
+
+    def keys(self) -> Iterator[Any]:
+        """The keys, in order."""
+
+    def scan(self, start: int, stop: int) -> Iterator[Any]:
+        """The values `start` to `stop`, lazy, in the order of the keys."""
+
+    def key_at(self, position: int) -> Any:
+        """The key at `position`."""
+
+    def put(self, key: Any, value: Any) -> None:
+        """Set the value of a key."""
+
+    def remove(self, key: Any) -> bool:
+        """Remove a key; False where there is none."""
+
+    def clear(self) -> None:
+        """Remove all keys."""
+
+    def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
+        """Set the pairs of a stream: the rows to go on with."""
+
+    def remember(self) -> Any:
+        """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
+
+    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+        """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
+
+    def _check(self) -> None: ...
