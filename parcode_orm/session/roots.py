@@ -17,7 +17,7 @@ from ..format.checksum import checksum, fingerprint
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import is_proxy, proxy_state
 from ..model.base import Model
-from ..table.table import Group
+from ..table.group import Group
 from ..table.writer import TableSink
 from .digest import UnreadStream, is_stored
 from .reuse import reuse_from

@@ -21,6 +21,8 @@ from .writer import TARGET_BYTES, TableSink
 MERGED = 8  # so many neighbours of one size class become one row group
 CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
 SMALL_BYTES = TARGET_BYTES // 64  # of a slice that may be joined with its neighbours
+LARGEST = 2048  # rows of a slice that is joined with others where a commit brings many rows beside it
+LARGEST_BYTES = TARGET_BYTES // 2
 
 Changed = Callable[[Table, Piece, int, Any], bool]
 
@@ -109,9 +111,12 @@ class _Writer:
                 split.append(_Part(piece))
             else:
                 split += self._split(piece)
+        fresh = max((part.piece.length for part in split if part.piece.rows is not None), default=0)
         for largest in CLASSES:
-            if sum([part.piece.length <= largest for part in split]) >= MERGED:
-                split = list(self._merge(split, largest))
+            split = self._merged(split, largest, SMALL_BYTES)
+        largest = min(MERGED * fresh, LARGEST)  # so what is written again is bounded by what came
+        if largest > CLASSES[-1]:
+            split = self._merged(split, largest, LARGEST_BYTES)
         written: list[Piece] = []
         for part in split:
             if part.piece.rows is None and not is_spilled(part.piece.ref):
@@ -119,6 +124,11 @@ class _Writer:
             else:
                 written += self._write(part)
         return written
+
+    def _merged(self, parts: list[_Part], largest: int, most_bytes: int) -> list[_Part]:
+        if sum([part.piece.length <= largest for part in parts]) < MERGED:
+            return parts
+        return list(self._merge(parts, largest, most_bytes))
 
     def _split(self, piece: Piece) -> Iterator[_Part]:
         """The piece, cut around the rows that changed in memory; these stand between as rows to be written."""
@@ -146,11 +156,11 @@ class _Writer:
         if done < piece.length:
             yield _Part(piece if not done else piece.part(done, piece.length))
 
-    def _merge(self, parts: list[_Part], largest: int) -> Iterator[_Part]:
-        """Join each `MERGED` or more neighbours of at most `largest` rows."""
+    def _merge(self, parts: list[_Part], largest: int, size: int) -> Iterator[_Part]:
+        """Join each `MERGED` or more neighbours of at most `largest` rows and less than `size` bytes."""
         waiting: list[_Part] = []
         for part in parts:
-            small = part.piece.length <= largest and self._is_small(part.piece)
+            small = part.piece.length <= largest and self._is_small(part.piece, size)
             if waiting and not (small and self._adjoin(waiting[-1].piece, part.piece)):
                 yield from self._joined(waiting)
                 waiting = []
@@ -160,14 +170,14 @@ class _Writer:
                 yield part
         yield from self._joined(waiting)
 
-    def _is_small(self, piece: Piece) -> bool:
-        """Whether so many pieces of its size in bytes fit a row group that joining some is worth writing them again."""
+    def _is_small(self, piece: Piece, size: int) -> bool:
+        """Whether the piece takes less than `size` bytes of its row group, or is not written yet."""
         if piece.rows is not None:
             return True
         ref = piece.ref
-        if not isinstance(ref, Reference) or ref.length < SMALL_BYTES:
+        if not isinstance(ref, Reference) or ref.length < size:
             return True
-        return ref.length * piece.length < SMALL_BYTES * self._table.group(piece).count
+        return ref.length * piece.length < size * self._table.group(piece).count
 
     def _adjoin(self, left: Piece, right: Piece) -> bool:
         return self._table.keys is None or left.first + left.length == right.first
@@ -181,12 +191,35 @@ class _Writer:
         values: dict[int, tuple[Any, bool]] = {}
         for part in parts:
             at = len(rows)
-            values.update({at + row: value for row, value in self._in_memory(part).items()})
-            piece = part.piece
-            rows += [self._table.value(piece, place) for place in range(piece.length)]
+            part = part._replace(values=self._in_memory(part))
+            values.update({at + row: value for row, value in part.values.items()})
+            rows += self._rows(part)
             if keys is not None:
-                keys += [self._table.key(piece, place) for place in range(piece.length)]
+                keys += self._keys(part.piece)
         yield _Part(Piece(None, 0, len(rows), parts[0].piece.first, rows, keys), values)
+
+    def _rows(self, part: _Part) -> list[Any]:
+        """The part's rows, to be written again: plain copies, but for those in memory.
+
+        Rows with marked fields are taken lazily, so that what these lead to is referred to where it is.
+        """
+        piece = part.piece
+        if piece.rows is not None:
+            return piece.rows
+        group = self._table.group(piece)
+        if not group.whole:
+            return [self._table.value(piece, place) for place in range(piece.length)]
+        rows = group.items.read(piece.start, piece.start + piece.length)
+        for place, (value, _) in part.values.items():
+            rows[place] = value
+        return rows
+
+    def _keys(self, piece: Piece) -> list[Any]:
+        if piece.keys is not None:
+            return piece.keys
+        keys = self._table.group(piece).keys
+        assert keys is not None
+        return keys.read(piece.start, piece.start + piece.length)
 
     def _in_memory(self, part: _Part) -> dict[int, tuple[Any, bool]]:
         """What of the part's rows somebody may hold: proxies too that are known only to their view."""

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
-from ..codec.base import Column, Getter, Space, View
+from ..codec.base import Column, Getter, Space
 from ..codec.bulk import gc_paused
 from ..codec.keys import key_hash
-from ..codec.physical import accessor, open_child
 from ..codec.schema import short_fingerprint
-from ..errors import CorruptionError, EncodeError, SchemaMismatchError
+from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
+from .group import Group
 from .index import LOW, Run
 from .nodes import Piece
 from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
-OPEN_GROUPS = 64
+OPEN_GROUPS = 64  # stay open whatever they take
+OPEN_BYTES = 48 << 20  # of more groups
+SWEEP_EVERY = 16  # groups opened
 MAX_RUNS = 8  # of an index
 MAX_ROWS = 1 << 48
 ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
 MISSING: Any = object()
-
-
-def _no_key(place: int) -> Any:
-    raise TypeError("the rows of a list have no keys")
 
 
 def _hash(key: Any) -> int:
@@ -37,59 +35,12 @@ def _hash(key: Any) -> int:
     return key_hash(key)
 
 
-class Group:
-    """A row group, opened: views over its rows' items and, where the table is keyed, keys.
-
-    `held` keeps, by row, what a writable session must not forget: values given out that may change in place. Proxies
-    that have handed out nothing are known to their view alone (`keeps` is False for them).
-    """
-
-    __slots__ = ("count", "get", "held", "items", "key", "keys", "proxies", "ref")
-
-    def __init__(
-        self, ref: Reference, space: Space, columns: Sequence[Column], fingerprint: int, held: dict[int, Any]
-    ) -> None:
-        if ref.kind != Kind.ROW_GROUP:
-            raise CorruptionError(f"a row group is a chunk of kind {ref.kind}", offset=ref.offset)
-        chunk = space.chunk(ref)
-        if chunk.fingerprint != fingerprint:
-            raise SchemaMismatchError(
-                f"row group at byte {ref.offset} was written with schema {chunk.fingerprint:016x}, "
-                f"the model has {fingerprint:016x}: read it with the class that wrote it"
-            )
-        root = chunk.nodes[0]
-        children = chunk.children(0)
-        if root.encoding != Encoding.STRUCT or len(children) != len(columns):
-            raise chunk.error(0, f"a row group here has {len(columns)} columns")
-        self.ref = ref
-        self.count = count = root.count
-        self.keys: View | None = None
-        self.key: Getter = _no_key
-        if len(columns) == 2:
-            self.keys = open_child(columns[0], chunk, children[0], space, count)
-            self.key = accessor(self.keys)
-        self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
-        self.get = accessor(self.items)
-        self.held = held
-        self.proxies = hasattr(self.items, "live")
-        if self.proxies:
-            self.items.held = self.held  # type: ignore[attr-defined]
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing that was given out of it may still be in use."""
-        if self.held:
-            return False
-        live = getattr(self.items, "live", None)
-        return not live or all(ref() is None for ref in live.copy().values())  # other threads may add to it
-
-
 class Table:
     """A table: rows by position and, where it is keyed, by key. Changes stay in memory until they are stored."""
 
     __slots__ = (
         "added", "fingerprint", "groups", "held", "items", "keys", "next_row", "ref", "run_refs", "runs", "space",
-        "tree", "version",
+        "tree", "version", "_until_sweep",
     )  # fmt: skip
 
     def __init__(self, space: Space, ref: Reference, items: Column, keys: Column | None = None) -> None:
@@ -101,6 +52,7 @@ class Table:
         self.groups: dict[int, Group] = {}
         self.held: dict[int, dict[int, Any]] = {}
         self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
+        self._until_sweep = 0
         self.version = 0  # rises with every change of the number of rows
         self.run_refs: list[Reference] = []
         self.runs: list[Run] = []
@@ -149,8 +101,10 @@ class Table:
             columns = (self.items,) if self.keys is None else (self.keys, self.items)
             held = self.held.setdefault(ref.offset, {}) if self.space.writable else {}
             group = self.groups.setdefault(ref.offset, Group(ref, self.space, columns, self.fingerprint, held))
-            if len(self.groups) > OPEN_GROUPS:
-                self._close_idle(ref.offset)
+            self._until_sweep -= 1
+            if self._until_sweep <= 0 and len(self.groups) > OPEN_GROUPS:
+                self._until_sweep = SWEEP_EVERY
+                self._close_idle(group)
         return group
 
     def group(self, piece: Piece) -> Group:
@@ -175,10 +129,16 @@ class Table:
         self.held.pop(offset, None)
         return True
 
-    def _close_idle(self, newest: int) -> None:
-        for offset in list(self.groups)[: OPEN_GROUPS // 2]:
-            if offset != newest:
-                self.close(offset)
+    def _close_idle(self, newest: Group) -> None:
+        """Close the groups opened first where more than `OPEN_GROUPS` take more than `OPEN_BYTES`."""
+        groups = list(self.groups.copy().values())  # other threads may open some meanwhile
+        size = sum([group.size for group in groups])
+        for group in groups[: min(OPEN_GROUPS, len(groups) - OPEN_GROUPS)]:
+            if size <= OPEN_BYTES:
+                break
+            if group is not newest and self.close(group.ref.offset):
+                size -= group.size
+                self.space.release(group.ref)
 
     def value(self, piece: Piece, place: int) -> Any:
         """Row `place` of a piece, lazy; in a writable session the same object each time."""

@@ -86,6 +86,60 @@ def test_a_map_grown_in_many_commits(tmp_path: Path) -> None:
         assert session.stats.bytes_read < 200_000
 
 
+@pytest.mark.parametrize("step", [100, 1000])
+def test_what_grew_in_commits_of_many_rows_has_few_slices(tmp_path: Path, step: int) -> None:
+    """Slices of a thousand rows were merged with none, and a map of a million had four times the row groups."""
+    path = tmp_path / "w.par"
+    first, rows = 8_000, 8_000 + 40 * step
+    save(path, World(by_name={f"k{n}": Item(level=n) for n in range(first)}))
+    with Session(path, durability="fast") as session:
+        found = lazy(session.root(World).by_name)
+        for i in range(first, rows, step):
+            written, read = session.stats.bytes_written, session.stats.rows_read
+            found.update({f"k{n}": Item(level=n) for n in range(i, i + step)})
+            session.commit()
+            assert session.stats.bytes_written - written < 400 * 1024
+            assert session.stats.rows_read - read < 10  # rows that are merged are copied, not handed out
+            assert not any(found.rows.table.held.values())
+    with Session.open(path) as session:
+        grown = lazy(session.root(World).by_name)
+        grown._check()
+        assert {key: item.level for key, item in grown.items()} == {f"k{n}": n for n in range(rows)}
+        table = grown.rows.table
+        assert sum(1 for _ in table.tree.pieces()) <= rows // 4096 + 16
+        assert len(table.runs) <= 4
+
+
+def test_rows_replaced_here_and_there_do_not_merge_what_lies_between(tmp_path: Path) -> None:
+    path = tmp_path / "w.par"
+    save(path, World(by_name={f"k{n}": Item(level=n, name=f"{n * n:015}") for n in range(40_000)}))
+    with Session(path, durability="fast") as session:
+        found = lazy(session.root(World).by_name)
+        for n in range(0, 40_000, 600):
+            found[f"k{n}"] = Item(level=-n)
+        written = session.stats.rows_written
+        session.commit()
+        assert session.stats.rows_written - written < 200
+        found._check()
+
+
+def test_rows_that_somebody_holds_are_merged_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "w.par"
+    save(path, World(items=[Item(level=n) for n in range(4000)]))
+    with Session(path, durability="fast") as session:
+        items = lazy(session.root(World).items)
+        for turn in range(20):
+            items.extend([Item(level=turn * 200 + n) for n in range(200)])
+            session.commit()
+            if turn == 2:
+                held = items[4300]
+                held.level = -1
+        held.level = -2
+        session.commit()
+        assert items[4300] is held
+    assert [item.level for item in load(path, World).items[4000:]] == [-2 if n == 300 else n for n in range(4000)]
+
+
 def test_loading_changed_collections_in_others(tmp_path: Path) -> None:
     """Copies were noted by the identity of lists that had gone already, and given in the place of others."""
     path = tmp_path / "w.par"

@@ -238,6 +238,43 @@ def test_a_scan_closes_what_it_passed_but_never_what_is_held() -> None:
     assert table.read()[5] == -5 and len(table.groups) <= 18
 
 
+def random_reads(table: Table, keys: list[str], disk: Disk) -> int:
+    """Chunks that random lookups read."""
+    before = disk.chunks_read
+    for key in keys:
+        assert table.lookup(key, None) == int(key[1:])
+    return disk.chunks_read - before
+
+
+def test_random_lookups_find_row_groups_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only 64 were kept open, so lookups in a million rows opened one each."""
+    monkeypatch.setattr("parcode_orm.table.writer.TARGET_ROWS", 50)
+    disk = Disk()
+    disk.writable = False
+    table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(10_000)})
+    assert table.tree.rows == 10_000
+    keys = random.Random(1).sample([f"k{i}" for i in range(10_000)], 5_000)
+    random_reads(table, keys, disk)
+    assert random_reads(table, keys, disk) == 0 and len(table.groups) == 200
+
+
+def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parcode_orm.table.writer.TARGET_ROWS", 50)
+    monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 300_000)
+    disk = Disk()
+    disk.writable = False
+    table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(10_000)})
+    keys = random.Random(1).sample([f"k{i}" for i in range(10_000)], 5_000)
+    random_reads(table, keys, disk)
+    size = max(group.size for group in table.groups.values())
+    assert sum(group.size for group in table.groups.values()) <= 300_000 + 16 * size
+    assert 64 <= len(table.groups) < 200 and disk.released
+    table = disk.list_table(TEXT, [f"{i:06d}" * 100 for i in range(10_000)])
+    for i in range(10_000):
+        table.value(*table.tree.at(i * 37 % 10_000))
+    assert len(table.groups) <= 64 + 16
+
+
 def test_an_emptied_table_is_stored_once() -> None:
     disk = Disk()
     table = disk.map_table(TEXT, INT, {"a": 1})

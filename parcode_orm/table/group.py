@@ -1,0 +1,76 @@
+"""A row group, opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..codec.base import Column, Getter, Space, View
+from ..codec.physical import accessor, open_child
+from ..errors import CorruptionError, SchemaMismatchError
+from ..format.layout import Encoding, Kind, Reference
+
+NODE_BYTES = 512  # of memory: a node of an opened chunk, and the view over it
+
+
+def _no_key(place: int) -> Any:
+    raise TypeError("the rows of a list have no keys")
+
+
+class Group:
+    """A row group, opened: views over its rows' items and, where the table is keyed, keys.
+
+    `held` keeps, by row, what a writable session must not forget: values given out that may change in place. Proxies
+    that have handed out nothing are known to their view alone (`keeps` is False for them).
+    """
+
+    __slots__ = ("_apart", "_chunk", "count", "get", "held", "items", "key", "keys", "proxies", "ref")
+
+    def __init__(
+        self, ref: Reference, space: Space, columns: Sequence[Column], fingerprint: int, held: dict[int, Any]
+    ) -> None:
+        if ref.kind != Kind.ROW_GROUP:
+            raise CorruptionError(f"a row group is a chunk of kind {ref.kind}", offset=ref.offset)
+        chunk = space.chunk(ref)
+        if chunk.fingerprint != fingerprint:
+            raise SchemaMismatchError(
+                f"row group at byte {ref.offset} was written with schema {chunk.fingerprint:016x}, "
+                f"the model has {fingerprint:016x}: read it with the class that wrote it"
+            )
+        root = chunk.nodes[0]
+        children = chunk.children(0)
+        if root.encoding != Encoding.STRUCT or len(children) != len(columns):
+            raise chunk.error(0, f"a row group here has {len(columns)} columns")
+        self.ref = ref
+        self._chunk = chunk
+        self._apart = sum(target.length for target in set(chunk.refs) if target.kind == Kind.COLUMN)
+        self.count = count = root.count
+        self.keys: View | None = None
+        self.key: Getter = _no_key
+        if len(columns) == 2:
+            self.keys = open_child(columns[0], chunk, children[0], space, count)
+            self.key = accessor(self.keys)
+        self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
+        self.get = accessor(self.items)
+        self.held = held
+        self.proxies = hasattr(self.items, "live")
+        if self.proxies:
+            self.items.held = self.held  # type: ignore[attr-defined]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was given out of it may still be in use."""
+        if self.held:
+            return False
+        live = getattr(self.items, "live", None)
+        return not live or all(ref() is None for ref in live.copy().values())  # other threads may add to it
+
+    @property
+    def size(self) -> int:
+        """About the bytes that it keeps: buffers that were read, nodes, and columns stored apart, read or not."""
+        return self._chunk.held + self._apart + NODE_BYTES * len(self._chunk.nodes)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that its rows hold lies in the group itself, so that reading them reads nothing else."""
+        return not self._chunk.refs
