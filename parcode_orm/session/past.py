@@ -34,6 +34,13 @@ class Past(Opened):
             raise NoResultFound("nothing is stored yet, so there is no commit")
         return self._work.source
 
+    def _check_leaving(self, what: str) -> None:
+        """Refuse to go on to another commit where that would lose something."""
+        if not self.read_only and changes.has_changes(self._work, self._compression):
+            raise SessionError(f"there are unsaved changes, which a {what} would lose: commit() or rollback() first")
+        if self._work.savepoints:
+            raise SessionError("a savepoint is active, and what it goes back to is of this commit: end it first")
+
     def diff(self, a: At, b: At | None = None, /, *classes: type[Model]) -> Diff:
         """What changed from commit `a` to commit `b`, field by field, found while the result is iterated.
 
@@ -70,7 +77,7 @@ class Past(Opened):
 
         Raises:
             ReadOnlyError: the session was opened read-only.
-            SessionError: there are unsaved changes: commit or roll back first.
+            SessionError: there are unsaved changes, or a savepoint is active: commit or roll back first.
             NoResultFound, CorruptionError, TypeError, ValueError: as `diff`.
             LockedError, ConflictError, StorageError, SyncError: as `commit`.
         """
@@ -78,6 +85,5 @@ class Past(Opened):
         if message is not None and not isinstance(message, str):
             raise TypeError(f"the message of a commit is a str, not {message!r:.80}")
         record = find(self._stored(), to)
-        if changes.has_changes(self._work, self._compression):
-            raise SessionError("there are unsaved changes, which a revert() would lose: commit() or rollback() first")
+        self._check_leaving("revert()")
         self._work.revert(medium, record, f"revert to commit {record.sequence}" if message is None else message)

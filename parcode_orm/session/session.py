@@ -289,9 +289,6 @@ class Session(Past):
             self.expire(obj)
             return
         self._check_open()
-        if not self.read_only and changes.has_changes(self._work, self._compression):
-            raise SessionError("there are unsaved changes, which a refresh() would lose: commit() or rollback() first")
-        if self._work.savepoints:
-            raise SessionError("a savepoint is active, and what it goes back to is of this commit: end it first")
+        self._check_leaving("refresh()")
         if self._medium is not None:
             self._work.go_on_to_newest(self._medium)

@@ -269,6 +269,8 @@ def test_revert_refuses_what_it_would_lose(path: Path) -> None:
             session.revert(9)
         with pytest.raises(TypeError, match="message of a commit is a str"):
             session.revert(1, message=5)  # type: ignore[arg-type]
+        with session.begin_nested(), pytest.raises(SessionError, match="a savepoint is active"):
+            session.revert(1)
         other.root(World).n = 80
         other.commit()
         with pytest.raises(ConflictError):
