@@ -264,6 +264,7 @@ class Work:
 
     def go_on(self, source: Source) -> None:
         """Stand on another commit: roots, and the models and collections that are their fields, show it in place."""
+        self.end_savepoints()  # their objects stood on the commit before
         before = self.own()
         self.stand_on(source)
         self.stale = False
