@@ -21,6 +21,7 @@ SMALL = (
     (table, "OPEN_GROUPS", 4),
     (table, "OPEN_BYTES", 1),
     (table, "SWEEP_EVERY", 1),
+    (table, "PARKED_BYTES", 20_000),
     (table, "MAX_RUNS", 3),
     (store, "MAX_RUNS", 3),
     (index, "SHARD_ROWS", 4),

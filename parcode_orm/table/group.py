@@ -71,6 +71,16 @@ class Group:
         return self._chunk.held + self._apart + NODE_BYTES * len(self._chunk.nodes)
 
     @property
+    def nodes(self) -> int:
+        """How many nodes its chunk has."""
+        return len(self._chunk.nodes)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether all that it keeps, once the pages of the file are let go, are nodes and views."""
+        return self.whole and not any(node.compression for node in self._chunk.nodes)
+
+    @property
     def whole(self) -> bool:
         """Whether all that its rows hold lies in the group itself, so that reading them reads nothing else."""
         return not self._chunk.refs

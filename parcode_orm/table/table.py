@@ -15,15 +15,16 @@ from ..codec.schema import short_fingerprint
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
-from .group import Group
+from .group import NODE_BYTES, Group
 from .index import LOW, Run
 from .nodes import Piece
 from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
 OPEN_GROUPS = 64  # stay open whatever they take
-OPEN_BYTES = 48 << 20  # of more groups
+OPEN_BYTES = 32 << 20  # of more groups
 SWEEP_EVERY = 16  # groups opened
+PARKED_BYTES = 16 << 20
 MAX_RUNS = 8  # of an index
 MAX_ROWS = 1 << 48
 ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
@@ -40,7 +41,7 @@ class Table:
 
     __slots__ = (
         "added", "fingerprint", "groups", "held", "items", "keys", "next_row", "ref", "run_refs", "runs", "space",
-        "tree", "version", "_until_sweep",
+        "tree", "version", "_parked", "_until_sweep",
     )  # fmt: skip
 
     def __init__(self, space: Space, ref: Reference, items: Column, keys: Column | None = None) -> None:
@@ -53,6 +54,7 @@ class Table:
         self.held: dict[int, dict[int, Any]] = {}
         self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
         self._until_sweep = 0
+        self._parked: dict[int, Group] = {}  # verified, their pages let go; of tables that are only read
         self.version = 0  # rises with every change of the number of rows
         self.run_refs: list[Reference] = []
         self.runs: list[Run] = []
@@ -100,7 +102,9 @@ class Table:
         if group is None:
             columns = (self.items,) if self.keys is None else (self.keys, self.items)
             held = self.held.setdefault(ref.offset, {}) if self.space.writable else {}
-            group = self.groups.setdefault(ref.offset, Group(ref, self.space, columns, self.fingerprint, held))
+            parked = self._parked.pop(ref.offset, None)
+            group = parked or Group(ref, self.space, columns, self.fingerprint, held)
+            group = self.groups.setdefault(ref.offset, group)
             self._until_sweep -= 1
             if self._until_sweep <= 0 and len(self.groups) > OPEN_GROUPS:
                 self._until_sweep = SWEEP_EVERY
@@ -139,6 +143,14 @@ class Table:
             if group is not newest and self.close(group.ref.offset):
                 size -= group.size
                 self.space.release(group.ref)
+                if group.mapped and not self.space.writable:
+                    self._park(group)
+
+    def _park(self, group: Group) -> None:
+        parked = self._parked
+        parked[group.ref.offset] = group
+        if len(parked) * group.nodes * NODE_BYTES > PARKED_BYTES:
+            parked.pop(next(iter(parked.copy()), 0), None)
 
     def value(self, piece: Piece, place: int) -> Any:
         """Row `place` of a piece, lazy; in a writable session the same object each time."""

@@ -258,21 +258,32 @@ def test_random_lookups_find_row_groups_open(monkeypatch: pytest.MonkeyPatch) ->
     assert random_reads(table, keys, disk) == 0 and len(table.groups) == 200
 
 
-def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("writable", [False, True])
+def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, writable: bool) -> None:
+    """Those that are closed are not read again, where only pages of the file need be let go for it."""
     monkeypatch.setattr("parcode_orm.table.writer.TARGET_ROWS", 50)
     monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 300_000)
     disk = Disk()
-    disk.writable = False
+    disk.writable = writable
     table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(10_000)})
     keys = random.Random(1).sample([f"k{i}" for i in range(10_000)], 5_000)
     random_reads(table, keys, disk)
     size = max(group.size for group in table.groups.values())
     assert sum(group.size for group in table.groups.values()) <= 300_000 + 16 * size
     assert 64 <= len(table.groups) < 200 and disk.released
-    table = disk.list_table(TEXT, [f"{i:06d}" * 100 for i in range(10_000)])
-    for i in range(10_000):
-        table.value(*table.tree.at(i * 37 % 10_000))
-    assert len(table.groups) <= 64 + 16
+    assert (random_reads(table, keys, disk) == 0) is not writable
+    monkeypatch.setattr("parcode_orm.table.table.PARKED_BYTES", 0)
+    assert random_reads(table, keys, disk) > 0
+
+
+def test_few_row_groups_with_large_columns_apart_stay_open() -> None:
+    disk = Disk()
+    disk.writable = False
+    texts = [f"{i:06d}" * 4_000 for i in range(3_000)]
+    table = disk.list_table(TEXT, texts)
+    for i in range(0, 3_000, 7):
+        assert table.value(*table.tree.at(i)) == texts[i]
+    assert len(table.groups) <= 64 + 16 < sum(1 for _ in table.tree.pieces())
 
 
 def test_an_emptied_table_is_stored_once() -> None:
