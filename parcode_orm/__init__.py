@@ -10,7 +10,7 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-from .session import Change, Diff, Session, Snapshot, dumps, load, loads, open, save, write
+from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, open, save, write
 
 __version__ = "0.1.0"
 
@@ -27,6 +27,7 @@ __all__ = [
     "Session",
     "ShardedMap",
     "Snapshot",
+    "compact",
     "dumps",
     "lazy",
     "load",

@@ -34,6 +34,7 @@ Buffer = bytes | bytearray | memoryview
 MAX_NODES = 1 << 20
 MAX_REFERENCES = 1 << 24
 MAX_DEPTH = 400  # nodes inside each other: readers recurse
+STRETCH = 1 << 20  # bytes of a copied chunk that are written at once
 
 
 # `_make` without its Python frame
@@ -229,10 +230,11 @@ class Chunk:
         """
         view = self._buffers.get(index)
         if view is None:
-            view = self._buffers.setdefault(index, self._read(index))
+            view = self._buffers.setdefault(index, self.read(index))
         return view
 
-    def _read(self, index: int) -> memoryview:
+    def read(self, index: int) -> memoryview:
+        """As `buffer`, and nothing is kept of it."""
         node = self.nodes[index]
         stored = self.stored(index)
         if node.flags & NodeFlag.PIECES:
@@ -279,7 +281,10 @@ class Chunk:
 
 
 class Copy(Encoder):
-    """A chunk of another file, to be written as it stands there; only its references are others."""
+    """A chunk of another file, to be written as it stands there; only its references are others.
+
+    Its buffers are neither verified nor decoded.
+    """
 
     __slots__ = ("chunk",)
 
@@ -296,4 +301,5 @@ class Copy(Encoder):
 
     def finish(self) -> tuple[bytes, list[Buffer]]:
         """As `Encoder.finish`."""
-        return bytes(self.chunk.directory), [self.chunk.body]
+        body = self.chunk.body
+        return bytes(self.chunk.directory), [body[at : at + STRETCH] for at in range(0, len(body), STRETCH)]

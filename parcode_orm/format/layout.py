@@ -97,6 +97,7 @@ class RecordFlag(IntEnum):
     DOUBLED = 2  # a copy follows RECORD_COPY bytes behind
     FAST = 4  # written without waiting for the disk: range and hash of the commit's bytes are given
     SETTLED = 8  # all before `range_start` was on the disk when this was written
+    COPIED = 16  # by a compaction: the file's name may be as new as this record
 
 
 class Reference(NamedTuple):

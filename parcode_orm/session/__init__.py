@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .diff import Change, Diff
-from .files import dumps, load, loads, save, write
+from .files import compact, dumps, load, loads, save, write
 from .session import Session
 from .snapshot import Snapshot
 
 open = Session.open
 
-__all__ = ["Change", "Diff", "Session", "Snapshot", "dumps", "load", "loads", "open", "save", "write"]
+__all__ = ["Change", "Diff", "Session", "Snapshot", "compact", "dumps", "load", "loads", "open", "save", "write"]

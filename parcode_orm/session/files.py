@@ -11,6 +11,7 @@ from ..codec.bulk import gc_paused
 from ..codec.compile import struct_for
 from ..format.catalog import CatalogData
 from ..model.base import Model
+from ..storage.compaction import compact_file
 from ..storage.files import stream_writer
 from ..storage.mapped import Source
 from ..storage.parallel import check_workers
@@ -96,6 +97,21 @@ def write(
     """
     build = _build(obj, compression)
     write_whole(stream_writer(file), build, workers=workers, compression=compression, **_identity(uuid, time_ns))
+
+
+def compact(path: str | os.PathLike[str], keep: int = 1) -> None:
+    """Replace a file by one of its `keep` newest commits, without the bytes that only earlier ones use.
+
+    Whoever reads the old file goes on reading it; a session that stands on it to write gets `ConflictError`. The
+    commits keep their numbers, times and messages. Chunks are copied as they stand, and verified.
+
+    Raises:
+        LockedError: a session is committing to the file.
+        NotAParcodeFile, UnsupportedVersion, CorruptionError: it cannot be read; it is as it was.
+        StorageError: the disk is full or fails; the file is as it was.
+        SyncError: waiting for the disk failed; the file is the old one or the new one.
+    """
+    compact_file(path, keep)
 
 
 def load(

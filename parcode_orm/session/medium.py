@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
-from ..errors import ConflictError, ParcodeError, SessionError, SyncError
+from ..errors import ConflictError, FileMissingError, LockedError, ParcodeError, SessionError, SyncError
 from ..format.catalog import CatalogData
 from ..storage.append import Appender
+from ..storage.compaction import compact_file, write_compacted
 from ..storage.files import FILES
 from ..storage.mapped import Source
 from ..storage.memory import NAME, MemoryFile
@@ -62,6 +63,26 @@ class Medium:
             self.broken = DISK_FAILED
             raise
 
+    def compact(self, base: Source, keep: int) -> Source:
+        """Replace the file by its `keep` newest commits, `base` being the newest. Returns the newest one's snapshot.
+
+        Raises:
+            as `storage.compaction.compact_file`; after a `SyncError` the medium is `broken`.
+        """
+        if self.memory is not None:
+            compacted = MemoryFile()
+            compacted.fill(lambda write: write_compacted(write, base, keep))
+            self.memory.discard()
+            self.memory = compacted
+            return self.newest()
+        try:
+            compact_file(self.path, keep, base=base)
+        except SyncError:
+            self.broken = DISK_FAILED
+            raise
+        with self._reading_back():
+            return self.newest()
+
     def _create(self, build: Build) -> Source:
         """The first commit. What somebody else commits right after it must not pass for it."""
         uuid = os.urandom(16)
@@ -89,6 +110,18 @@ class Medium:
                 raise
             with self._reading_back():
                 return appender.source(self.stats)
+
+    def compact_if_dead(self, share: float) -> None:
+        """Compact the file where more than `share` of it is dead and nobody else writes; the session has ended."""
+        if self.memory is not None or self.broken:
+            return
+        with suppress(FileMissingError):
+            source = Source.open(self.path)
+            record = source.record
+            source.close()
+            if record.dead > share * record.file_length:
+                with suppress(LockedError):
+                    compact_file(self.path)
 
     @contextmanager
     def _reading_back(self) -> Iterator[None]:

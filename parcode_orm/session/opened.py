@@ -20,12 +20,14 @@ from .snapshot import Snapshot, snapshot_of
 from .work import Work
 
 
-def _check_options(durability: Any, workers: Any, compression: Any) -> None:
+def _check_options(durability: Any, workers: Any, compression: Any, compact_above: Any) -> None:
     if compression is not None:
         compressions.check(compression)
     if durability not in ("full", "fast"):
         raise ValueError(f'durability is "full" or "fast", not {durability!r}')
     check_workers(workers)
+    if compact_above is not None and not 0 <= compact_above <= 1:
+        raise ValueError(f"compact_above is a share of dead bytes, 0 to 1, not {compact_above!r}")
 
 
 class Opened:
@@ -40,15 +42,17 @@ class Opened:
         compression: str | None = None,
         workers: int | None = None,
         durability: Durability = "full",
+        compact_above: float | None = None,
     ) -> None:
         self._closed = True  # until it is open
-        _check_options(durability, workers, compression)
+        _check_options(durability, workers, compression, compact_above)
         if at is not None:
             check_at(at)
         self.stats = Stats()
         is_path = isinstance(path, str) or hasattr(path, "__fspath__")
         self.read_only = read_only or at is not None or not is_path
         self._compression = compression
+        self._compact_above = None if self.read_only else compact_above
         self._process = os.getpid()
         self._work = Work(writable=not self.read_only, workers=workers)
         self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
@@ -126,13 +130,25 @@ class Opened:
         return None if source is None else snapshot_of(source)
 
     def close(self) -> None:
-        """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`."""
+        """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`.
+
+        With `compact_above` the file is compacted where so much of it is dead, if nobody else is writing to it.
+
+        Raises:
+            CorruptionError, StorageError: compacting failed; the session is closed, and the file as it was.
+        """
         if self._closed:
             return
-        self._closed = True
-        self._work.close()
-        if self._medium is not None:
-            self._medium.discard()
+        self._close()
+        if self._medium is not None and self._compact_above is not None:
+            self._medium.compact_if_dead(self._compact_above)
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._work.close()
+            if self._medium is not None:
+                self._medium.discard()
 
     def __enter__(self) -> Self:
         self._check_open()
@@ -141,7 +157,10 @@ class Opened:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self._close()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a session cannot be copied or pickled: it holds an open file; open the path again")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..errors import NoResultFound, SessionError
 from ..model.base import Model
+from ..storage.compaction import check_keep
 from ..storage.mapped import Source
 from . import changes
 from .diff import Diff
@@ -15,7 +16,7 @@ from .snapshot import Snapshot
 
 
 class Past(Opened):
-    """The methods of a `Session` that look at earlier commits, or go back to one."""
+    """The methods of a `Session` that look at earlier commits, go back to one, or let go of them."""
 
     def history(self) -> Iterator[Snapshot]:
         """The commits of the file up to the one that this session reads, the newest first.
@@ -87,3 +88,29 @@ class Past(Opened):
         record = find(self._stored(), to)
         self._check_leaving("revert()")
         self._work.revert(medium, record, f"revert to commit {record.sequence}" if message is None else message)
+
+    def compact(self, *, keep: int = 1) -> None:
+        """Replace the file by one of its `keep` newest commits, without the bytes that only earlier ones use.
+
+        Whoever reads the old file goes on reading it; another session that writes to it gets `ConflictError`. This
+        session goes on in the new one, its objects following as in a `refresh()`. Chunks are copied as they stand:
+        nothing is decoded, and what is copied is verified.
+
+        Args:
+            keep: how many commits stay, with their numbers, times and messages.
+
+        Raises:
+            ReadOnlyError: the session was opened read-only.
+            SessionError: there are unsaved changes, or a savepoint: commit or roll back first.
+            LockedError, ConflictError: another session is writing, or has committed since this one opened.
+            CorruptionError: something that would be copied is damaged; the file is as it was.
+            StorageError: the disk is full or fails; the file is as it was.
+            SyncError: waiting for the disk failed; this session takes nothing more.
+        """
+        medium = self._check_writable()
+        check_keep(keep)
+        if changes.has_changes(self._work, self._compression):
+            raise SessionError("there are unsaved changes, which a compact() would lose: commit() or rollback() first")
+        if self._work.savepoints:
+            raise SessionError("a savepoint is active, and what it goes back to is of this file: end it first")
+        self._work.compact(medium, keep)

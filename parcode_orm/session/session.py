@@ -32,6 +32,8 @@ class Session(Past):
         compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
         workers: threads that compress and checksum, and decompress for `load()`; 0 starts none, `None` chooses.
         durability: `"full"` waits for the disk at each commit, `"fast"` does not.
+        compact_above: compact the file when the session closes, if more than this share of it (0 to 1) is dead:
+            used by earlier commits alone, which are gone then. `None`: never.
 
     Raises:
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.

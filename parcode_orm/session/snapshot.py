@@ -15,12 +15,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Snapshot:
     """One commit: its number (1 is a file's first), its time (UTC, to the microsecond), the message given to
     `commit`, and the size of the file up to it in bytes.
+
+    `dead` of these bytes only earlier commits use, at most, and `live` the rest; compaction counts anew.
     """
 
     sequence: int
     time: datetime
     message: str
     size: int
+    live: int
+    dead: int
 
 
 def time_of(record: Record) -> datetime:
@@ -34,4 +38,6 @@ def time_of(record: Record) -> datetime:
 def snapshot_of(source: Source) -> Snapshot:
     """What `source` reads."""
     record = source.record
-    return Snapshot(record.sequence, time_of(record), source.catalog.message, record.file_length)
+    return Snapshot(
+        record.sequence, time_of(record), source.catalog.message, record.file_length, record.live, record.dead
+    )

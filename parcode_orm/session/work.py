@@ -262,6 +262,18 @@ class Work:
         else:
             self.go_on(source)
 
+    def compact(self, medium: Medium, keep: int) -> None:
+        """Replace the file by its newest commits, and stand on the newest in the new one."""
+        base = self.source
+        if base is None:
+            return
+        try:
+            source = medium.compact(base, keep)
+        except ConflictError:
+            self.stale = True
+            raise
+        self.go_on(source)
+
     def go_on(self, source: Source) -> None:
         """Stand on another commit: roots, and the models and collections that are their fields, show it in place."""
         self.end_savepoints()  # their objects stood on the commit before

@@ -28,6 +28,7 @@ from .mapped import Source
 from .pipeline import Pipeline
 from .recovery import Found, boot, copies, newest
 from .stats import Stats
+from .usage import record_bytes, released
 from .writer import Clock
 
 SETTLE_EVERY = 64  # fast commits; one of so many waits for the disk, so that recovery has no more to verify
@@ -83,6 +84,7 @@ class Appender:
         self._written = False  # anything behind the last commit
         self._settle = False
         self._poison: StorageError | None = None
+        self._source: Source | None = source  # of the last commit; None: not opened
         self.lock = WriterLock.take(self.path, timeout=timeout, files=files)
         try:
             self.superblock, self.record = self._take_over(source)
@@ -98,7 +100,7 @@ class Appender:
             self._settle = self._fast and self._needs_settling()
             if self._settle:
                 self._sync()
-            if self.record.flags & RecordFlag.WHOLE_FILE:  # its name may be as new as its content
+            if self.record.flags & (RecordFlag.WHOLE_FILE | RecordFlag.COPIED):  # its name may be as new as its content
                 with self._poisoning(), syncing(self.path):
                     self._files.sync_directory(os.path.dirname(self.path))
             self._pipeline = Pipeline(
@@ -112,12 +114,11 @@ class Appender:
             self._position = self.record.file_length
         return self._pipeline
 
-    def commit(self, catalog: CatalogData, *, released: int = 0) -> Record:
+    def commit(self, catalog: CatalogData) -> Record:
         """Make what was submitted the content of the file.
 
         Args:
             catalog: what it holds.
-            released: bytes of chunks that the last commit held and this one does not.
 
         Raises:
             StorageError: the disk is full or fails; the file is at its last commit.
@@ -137,6 +138,8 @@ class Appender:
             assert ticket.reference is not None
             last = self.record
             end = offset + RECORD_COPY + RECORD.size
+            gone = record_bytes(last) + released(self._base().peek, last.catalog, pipeline.referred)
+            dead = min(last.dead + gone, last.file_length)
             record = Record(
                 sequence=last.sequence + 1,
                 previous=last.offset,
@@ -144,8 +147,8 @@ class Appender:
                 file_length=end,
                 time=self._clock(),
                 flags=self._flags(),
-                live=max(0, last.live + end - last.file_length - released),
-                dead=last.dead + released,
+                live=end - dead,
+                dead=dead,
                 catalog=ticket.reference,
                 range_start=last.file_length if self._fast else 0,
                 range_hash=output.digest() if self._fast else commit.NO_HASH,
@@ -167,12 +170,18 @@ class Appender:
         self._pipeline = None
         self._written = False
         self.record = record
+        self._source = None
         return record
 
     @property
     def poisoned(self) -> bool:
         """Whether waiting for the disk, or cutting a commit off, has failed: what the file holds is not known."""
         return self._poison is not None
+
+    def _base(self) -> Source:
+        if self._source is None:
+            self._source = self.source(Stats())
+        return self._source
 
     def source(self, stats: Stats | None = None) -> Source:
         """The snapshot of the newest commit, mapped."""
@@ -226,21 +235,11 @@ class Appender:
             ) from self._poison
 
     def _take_over(self, source: Source) -> tuple[Superblock, Record]:
-        fd, files = self.lock.fd, self._files
-        with storing("read", self.path):
-            size = files.stat(fd).st_size
-            found = newest(lambda count, offset: files.read(fd, count, offset), size, self.path)
-        if source.identity != self.lock.identity or found.superblock.uuid != source.uuid:
-            raise ConflictError(f"{self.path} was replaced by another file since it was opened; nothing was written")
-        record = found.record
-        if record != source.record:
-            raise ConflictError(
-                f"{self.path} was changed since it was opened: its newest commit is {record.sequence}, and this "
-                f"session stands on {source.record.sequence}; nothing was written. Open it again and repeat the change"
-            )
+        found, size = newest_locked(self.lock, self._files)
+        check_stands_on(source, self.lock, found)
         found.superblock.check_writable(self.path)
-        self._repair(record, found.superblock.uuid, size)
-        return found.superblock, record
+        self._repair(found.record, found.superblock.uuid, size)
+        return found.superblock, found.record
 
     def _repair(self, record: Record, uuid: bytes, size: int) -> None:
         """Cut off the tail of a commit that did not end, and write a copy of the record that is damaged; not the other
@@ -290,3 +289,21 @@ class Appender:
         except SyncError as problem:
             self._poison = problem
             raise
+
+
+def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int]:
+    """The newest commit of the file that `lock` holds, and how long the file is."""
+    with storing("read", lock.path):
+        size = files.stat(lock.fd).st_size
+        return newest(lambda count, offset: files.read(lock.fd, count, offset), size, lock.path), size
+
+
+def check_stands_on(source: Source, lock: WriterLock, found: Found) -> None:
+    """Raise `ConflictError` unless `source` reads what was `found` as the newest commit of the locked file."""
+    if source.identity != lock.identity or found.superblock.uuid != source.uuid:
+        raise ConflictError(f"{lock.path} was replaced by another file since it was opened; nothing was written")
+    if found.record != source.record:
+        raise ConflictError(
+            f"{lock.path} was changed since it was opened: its newest commit is {found.record.sequence}, and this "
+            f"session stands on {source.record.sequence}; nothing was written. Open it again and repeat the change"
+        )

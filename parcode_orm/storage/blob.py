@@ -73,6 +73,17 @@ class Blob:
             whole += self._piece(piece)
         return memoryview(whole).toreadonly()[start - skip : stop - skip]
 
+    @property
+    def pieces(self) -> int:
+        """How many there are; each is verified by itself."""
+        return len(self._verified)
+
+    def check(self, piece: int, *, decompress: bool) -> None:
+        """Raise `CorruptionError` where a piece is damaged."""
+        self._stored(piece)
+        if decompress and self._ends is not None:
+            self._piece(piece)
+
     def error(self, message: str) -> CorruptionError:
         """What to raise where the content is not what `meta` says."""
         return self._chunk.error(DATA, message)

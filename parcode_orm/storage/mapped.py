@@ -6,7 +6,8 @@ import io
 import mmap
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from ..errors import CorruptionError, DetachedError, NoResultFound, StorageError, TruncatedError
@@ -161,13 +162,8 @@ class Source:
             if self._full and cache.pop(ref, None) is not None:  # so that the first of the dict is the least used
                 cache[ref] = chunk
             return chunk
-        offset, length, _, _ = ref
-        if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
-            raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
-        at = offset - self._tail_at
-        data = self._tail[at : at + length] if at >= 0 else self._bytes()[offset : offset + length]
         stats = self.stats
-        chunk = Chunk(ref, data, self.path, stats.count_bytes_read)
+        chunk = self.read(ref, stats.count_bytes_read)
         stats.chunks_read += 1
         while len(cache) >= CACHED:
             self._full = True
@@ -178,6 +174,19 @@ class Source:
             cache.pop(first, None)
             self._drop(first)
         return cache.setdefault(ref, chunk)
+
+    def read(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
+        """As `chunk`, but the chunk is not kept, and what is read of it is told to `observe` alone."""
+        offset, length, _, _ = ref
+        if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
+            raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
+        at = offset - self._tail_at
+        data = self._tail[at : at + length] if at >= 0 else self._bytes()[offset : offset + length]
+        return Chunk(ref, data, self.path, observe)
+
+    def peek(self, ref: Reference) -> Chunk:
+        """As `chunk`, for who looks at the graph: what is not known already is neither kept nor counted."""
+        return self._cache.get(ref) or self.read(ref, _uncounted)
 
     def _shed_bytes(self) -> None:
         """Let go of the chunks least used where more of their bytes are kept than may be."""
@@ -215,6 +224,12 @@ class Source:
             map.madvise(DONTNEED, start, min(ref.offset + ref.length, self.length) - start)
         except (OSError, ValueError):  # pages that are locked into memory; a system that counts otherwise
             pass
+
+    def drop_pages(self) -> None:
+        """Take all that was read out of this process's memory: who reads a whole file asks for it now and then."""
+        if self._map is not None and DONTNEED is not None:
+            with suppress(OSError, ValueError):  # as in `_drop`
+                self._map.madvise(DONTNEED)
 
     def view(self, offset: int, length: int) -> memoryview:
         """Bytes of the file as they stand, neither verified nor counted; bounds are checked."""
@@ -291,6 +306,10 @@ class Source:
 
 
 _mapping = threading.Lock()
+
+
+def _uncounted(size: int) -> None:
+    pass
 
 
 def _reader(data: memoryview) -> Read:

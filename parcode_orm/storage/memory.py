@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections.abc import Callable
 from typing import Any
 from weakref import finalize
 
@@ -12,7 +13,7 @@ from ..format.chunk import Buffer
 from .files import Files, storing
 from .mapped import Source
 from .stats import Stats
-from .writer import Build, write_whole
+from .writer import Build, Write, write_whole
 
 NAME = ":memory:"
 
@@ -44,6 +45,15 @@ class MemoryFile(Files):
 
     def create(self, build: Build, stats: Stats, **options: Any) -> Source:
         """Write the file's first commit and return it, mapped; where that fails the file is empty again."""
+        try:
+            self.fill(lambda write: write_whole(write, build, stats=stats, **options))
+            return self.source(stats)
+        except BaseException:
+            self.truncate(self.fd, 0)
+            raise
+
+    def fill(self, produce: Callable[[Write], object]) -> None:
+        """Let `produce` write the content of this empty file through the function that it is given."""
         position = 0
 
         def write(data: Buffer) -> None:
@@ -52,12 +62,7 @@ class MemoryFile(Files):
                 self.write(self.fd, data, position)
             position += memoryview(data).nbytes
 
-        try:
-            write_whole(write, build, stats=stats, **options)
-            return self.source(stats)
-        except BaseException:
-            self.truncate(self.fd, 0)
-            raise
+        produce(write)
 
     def source(self, stats: Stats) -> Source:
         """The newest commit, mapped."""

@@ -70,6 +70,7 @@ class Pipeline:
         self.output = Output(write, start_offset, hashed=hashed)
         self.compression = compression
         self.stats = stats or Stats()
+        self.referred: set[Reference] = set()  # chunks that lay in the file before, and are referred to
         self._workers = workers
         self._limit = inflight_bytes
         self._inflight = 0
@@ -95,6 +96,7 @@ class Pipeline:
         if self._pool is None and self._wants_threads(chunk.compression):
             self._raise()
             self._start()
+        self.referred.update(ref for ref in chunk.refs if isinstance(ref, Reference))
         ticket = Ticket()
         if self._pool is None:
             self._raise()

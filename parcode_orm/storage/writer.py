@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from ..errors import ConflictError, FileMissingError
 from ..format import catalog as catalogs
@@ -22,6 +23,7 @@ from .stats import Stats
 
 Build = Callable[[Pipeline], CatalogData]
 Clock = Callable[[], int]
+Write = Callable[[Buffer], None]
 
 
 def write_whole(
@@ -109,24 +111,52 @@ def save_path(
     durability: str = "full",
     exclusive: bool = False,
     lock: WriterLock | None = None,
-    uuid: bytes | None = None,
-    clock: Clock | None = None,
-    workers: int | None = None,
-    compression: str | None = None,
-    stats: Stats | None = None,
     files: Files = FILES,
+    **options: Any,
 ) -> Record:
-    """Write a new file and put it in the place of `path` at once; readers of the old one keep it.
-
-    The old file stays, bit for bit, when anything fails. Its permission bits are kept, a symbolic link is followed.
+    """Write a new file of one commit and put it in the place of `path` at once.
 
     Args:
-        path: the file to write or replace.
-        build: as for `write_whole`, with the arguments that are not named here.
+        path, durability, exclusive, lock, files: as for `replace_file`, which says what is raised.
+        build: as for `write_whole`, as are all other `options`.
+    """
+    own: WriterLock | None = None
+    target = os.path.realpath(os.fspath(path))
+    if lock is None and not exclusive:
+        with suppress(FileMissingError):
+            own = WriterLock.take(target, write=False, files=files)
+    try:
+        return replace_file(
+            target,
+            lambda write: write_whole(write, build, **options),
+            durability=durability,
+            exclusive=exclusive,
+            files=files,
+        )
+    finally:
+        if own is not None:
+            own.release()
+
+
+def replace_file(
+    target: str,
+    produce: Callable[[Write], Record],
+    *,
+    durability: str = "full",
+    exclusive: bool = False,
+    files: Files = FILES,
+) -> Record:
+    """Put what `produce` writes in the place of the file at the real path `target`; readers of the old one keep it.
+
+    The old file stays, bit for bit, when anything fails. Its permission bits are kept. Where there is one, the caller
+    holds its lock.
+
+    Args:
+        target: the file to write or replace.
+        produce: writes a whole file through the function that it is given, and returns its newest record.
         durability: `"full"` waits until file and name are on the disk. `"fast"` waits for neither where there is no
             file yet, and for the content where one is replaced: else a crash could leave neither of them.
         exclusive: raise `ConflictError` where the path exists by the time the file is complete.
-        lock: the caller's own, where it holds it; else it is taken while an existing file is replaced.
         files: the file system.
 
     Raises:
@@ -135,11 +165,6 @@ def save_path(
         SyncError: waiting for the disk failed. If it was for the directory, the new file is there, and may be gone
             after a crash.
     """
-    target = os.path.realpath(os.fspath(path))
-    own: WriterLock | None = None
-    if lock is None and not exclusive:
-        with suppress(FileMissingError):
-            own = WriterLock.take(target, write=False, files=files)
     temporary = ""
     fd = -1
     try:
@@ -154,15 +179,7 @@ def save_path(
                 files.write(fd, data, position)
             position += memoryview(data).nbytes
 
-        record = write_whole(
-            write,
-            build,
-            uuid=uuid,
-            clock=clock,
-            workers=workers,
-            compression=compression,
-            stats=stats,
-        )
+        record = produce(write)
         if durability == "full" or mode is not None:
             with syncing(target):
                 files.sync(fd)
@@ -182,8 +199,6 @@ def save_path(
         if temporary:
             with suppress(OSError):
                 files.remove(temporary)
-        if own is not None:
-            own.release()
 
 
 def _mode(target: str) -> int | None:

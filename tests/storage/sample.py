@@ -76,3 +76,15 @@ def walk(source: Source, ref: Reference) -> list[Any]:
         told += [node.encoding, node.width, node.flags, node.count, node.param, node.low, node.high]
         told += [chunk.children(index), bytes(chunk.buffer(index))]
     return told + [walk(source, target) for target in chunk.refs]
+
+
+def below(source: Source, ref: Reference) -> set[Reference]:
+    """A chunk and all below it, by reference."""
+    return {ref}.union(*(below(source, target) for target in source.chunk(ref).refs))
+
+
+def live(source: Source) -> int:
+    """Bytes that a commit uses: superblock, chunks with the gaps behind them, and what follows its catalog."""
+    last = source.record.catalog
+    chunks = sum(-(-ref.length // 64) * 64 for ref in below(source, last))
+    return 64 + chunks + source.record.file_length - -(-(last.offset + last.length) // 64) * 64

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from parcode_orm.storage.pipeline import Pipeline
 from parcode_orm.storage.stats import Stats
 from parcode_orm.storage.writer import save_path, whole_bytes
 
-from .sample import UUID, build, content, leaf, small
+from .sample import UUID, build, content, leaf, live, small
 
 
 @pytest.fixture
@@ -54,7 +55,8 @@ def add(path: Path, message: str, **options: Any) -> Source:
     source = Source.open(path)
     with Appender(path, source, **options) as appender:
         ticket = appender.pipeline.submit(leaf(appender.pipeline, message.encode() * 50, "lz4"))
-        appender.commit(CatalogData(roots={**source.catalog.roots, message: ticket}, message=message))
+        roots = {**source.catalog.roots, message: ticket}
+        appender.commit(replace(source.catalog, roots=roots, message=message))
         return appender.source()
 
 
@@ -66,7 +68,8 @@ def test_commits(path: Path) -> None:
         assert source.record == Source.open(path).record
         assert source.record.sequence == i and source.record.offset % 4096 == 0
         assert path.stat().st_size == source.record.file_length
-        assert source.record.live == path.stat().st_size
+        assert source.record.live == live(source)
+        assert source.record.live + source.record.dead == path.stat().st_size
     assert [r.sequence for r in source.records()] == [5, 4, 3, 2, 1]
     assert source.catalog.message == "m5"
     chunk = source.chunk(source.catalog.root("m3"))
@@ -93,9 +96,9 @@ def test_many_commits_with_one_lock_and_live_bytes(path: Path) -> None:
     stats = Stats()
     with Appender(path, source, stats=stats) as appender:
         for _ in range(3):
-            appender.pipeline.submit(leaf(appender.pipeline, bytes(100)))
-            record = appender.commit(CatalogData(), released=50)
-    assert record.dead == 150 and record.live + record.dead == record.file_length
+            ticket = appender.pipeline.submit(leaf(appender.pipeline, bytes(100)))
+            record = appender.commit(CatalogData(roots={"a": ticket}))
+            assert record.live == live(appender.source()) and record.live + record.dead == record.file_length
     assert stats.chunks_written == 6
     assert stats.bytes_written == record.file_length - source.length
 

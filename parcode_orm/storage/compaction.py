@@ -1,0 +1,158 @@
+"""Compaction: the newest commits of a file, without what only earlier ones use, as a file that takes its place.
+
+Chunks are copied as they stand; only the references in them, and so the checksums of their heads, are others.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+
+from ..format import commit, superblock
+from ..format.chunk import Buffer, Copy
+from ..format.commit import Record
+from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_ALIGN, RECORD_COPY, Kind, RecordFlag, Reference
+from .append import check_stands_on, newest_locked
+from .check import Sweep, check_buffers
+from .files import FILES, Files, storing
+from .lock import WriterLock
+from .mapped import Source
+from .pipeline import Pipeline
+from .stats import Stats
+from .usage import LEADING, record_bytes, released
+from .writer import Write, replace_file
+
+KINDS = frozenset(Kind)
+
+
+def check_keep(keep: int) -> None:
+    """Raise `ValueError` unless `keep` is a number of commits."""
+    if type(keep) is not int or keep < 1:
+        raise ValueError(f"keep is how many commits are kept, 1 or more, not {keep!r}")
+
+
+def compact_file(
+    path: str | os.PathLike[str],
+    keep: int = 1,
+    *,
+    base: Source | None = None,
+    files: Files = FILES,
+) -> Record:
+    """Replace the file at `path` by one of its `keep` newest commits, or of all where there are fewer.
+
+    Whoever reads the old file goes on reading it. It stays, bit for bit, when anything fails.
+
+    Args:
+        path: the file.
+        keep: how many commits.
+        base: the snapshot that the caller stands on, if any: it must be the newest.
+        files: the file system.
+
+    Raises:
+        LockedError: a session is committing to the file.
+        ConflictError: `base` is not its newest commit.
+        CorruptionError: something that would be copied is damaged.
+        ReadOnlyError: the file has features that this version cannot write.
+        StorageError, SyncError: as for `save_path`.
+    """
+    check_keep(keep)
+    target = os.path.realpath(os.fspath(path))
+    lock = WriterLock.take(target, write=False, files=files)
+    try:
+        found, _ = newest_locked(lock, files)
+        if base is not None:
+            check_stands_on(base, lock, found)
+        found.superblock.check_writable(target)
+        with storing("map", target):
+            fd = os.dup(lock.fd)
+        source = Source(fd, found.record.file_length, found, target, Stats(), lock.identity)
+        try:
+            return replace_file(target, lambda write: write_compacted(write, source, keep), files=files)
+        finally:
+            source.close()
+    finally:
+        lock.release()
+
+
+def write_compacted(write: Write, source: Source, keep: int) -> Record:
+    """Write the `keep` newest commits up to that of `source` as a file through `write`; returns the newest record."""
+    check_keep(keep)
+    records = list(islice(source.records(), keep))
+    return _Compaction(write, source).commits(records[::-1])
+
+
+class _Compaction:
+    def __init__(self, write: Write, source: Source) -> None:
+        self._source = source
+        self._write = write
+        self._sweep = Sweep(source)
+        self._uuid = os.urandom(16)  # another file: nobody who knows a place in the old one takes it for one in this
+        self._pipeline = Pipeline(self._put, 0, 0)
+        self._places: dict[Reference, Reference] = {}  # where each chunk lies now
+
+    def commits(self, records: list[Record]) -> Record:
+        """Write the whole file; `records` with the oldest first."""
+        old = self._source.superblock
+        output = self._pipeline.output
+        output.put(superblock.pack(self._uuid, compatible=old.compatible))
+        last: Record | None = None
+        before: Record | None = None
+        for record in records:
+            referred = self._copy_below(record.catalog)
+            dead = 0
+            if last is not None and before is not None:
+                dead = last.dead + record_bytes(last) + released(self._source.peek, before.catalog, referred)
+            last, before = self._record(record, last, dead), record
+        self._pipeline.close()
+        assert last is not None
+        return last
+
+    def _copy_below(self, catalog: Reference) -> set[Reference]:
+        """Copy a commit's chunks that were not copied yet; returns those that these refer to and that were."""
+        fresh: set[Reference] = set()
+        referred: set[Reference] = set()
+        waiting = [catalog]
+        while waiting:
+            ref = waiting.pop()
+            if ref in self._places:
+                referred.add(ref)
+            elif ref not in fresh:
+                fresh.add(ref)
+                if ref.kind in LEADING:
+                    waiting += self._source.read(ref, self._sweep).refs
+        for ref in sorted(fresh):  # by offset: children lie before parents
+            self._copy(ref)
+        return referred
+
+    def _copy(self, ref: Reference) -> None:
+        chunk = self._source.read(ref, self._sweep)
+        if chunk.kind not in KINDS or (chunk.refs and chunk.kind not in LEADING):
+            raise chunk.error(0, f"a chunk of kind {chunk.kind} with {len(chunk.refs)} references is not known")
+        for problem in check_buffers(chunk, decompress=False):
+            raise problem
+        ticket = self._pipeline.submit(Copy(chunk, [self._places[each] for each in chunk.refs]))
+        assert ticket.reference is not None
+        self._places[ref] = ticket.reference
+
+    def _record(self, old: Record, last: Record | None, dead: int) -> Record:
+        output = self._pipeline.output
+        first = last is None
+        offset = output.align(CHUNK_ALIGN if first else RECORD_ALIGN)
+        end = offset + RECORD.size + (0 if first else RECORD_COPY)
+        record = Record(
+            sequence=old.sequence,
+            previous=0 if last is None else last.offset,
+            offset=offset,
+            file_length=end,
+            time=old.time,
+            flags=int(RecordFlag.WHOLE_FILE if first else RecordFlag.DOUBLED | RecordFlag.COPIED),
+            live=end - dead,
+            dead=dead,
+            catalog=self._places[old.catalog],
+        )
+        output.put(commit.pack(record, self._uuid) if first else commit.doubled(record, self._uuid))
+        return record
+
+    def _put(self, data: Buffer) -> None:
+        self._write(data)
+        self._sweep(memoryview(data).nbytes)
