@@ -6,6 +6,8 @@ from . import errors
 from .codec.registry import register
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
+from .inspect.report import VerifyReport
+from .inspect.verify import verify
 from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
@@ -27,6 +29,7 @@ __all__ = [
     "Session",
     "ShardedMap",
     "Snapshot",
+    "VerifyReport",
     "compact",
     "dumps",
     "lazy",
@@ -36,6 +39,7 @@ __all__ = [
     "register",
     "register_compression",
     "save",
+    "verify",
     "write",
     *errors.__all__,
 ]

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, save
-from parcode_orm.errors import NoResultFound, ParcodeError
+from parcode_orm.errors import NoResultFound, ParcodeError, StorageError
 from parcode_orm.storage import append, recovery
 
 from .disk import Deaf, Left, Op, Recorder, failing, images, installed, killed, leads_to, left_of
@@ -131,15 +131,7 @@ class Story:
         change(plain, number)
         self.expected[number] = plain.model_dump()
         self.disk.say("begin", number)
-        left = after
-
-        def dead(call: str) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Killed
-
-        self.disk.fail = dead
+        self.disk.fail = self._dead(after)
         with suppress(Killed), self.open() as session:
             change(session.root(World), number)
             session.commit()
@@ -150,8 +142,37 @@ class Story:
             self.world = plain
         self.disk.say("done" if seen else "failed", number)
 
+    @staticmethod
+    def _dead(after: int) -> Callable[[str], None]:
+        left = after
+
+        def dead(call: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+
+        return dead
+
     def save(self, number: int) -> None:
         self.attempt(number, lambda plain: save(self.path, plain, durability=self.durability, workers=0))
+
+    def compact(self, session: Session, keep: int, fail: Callable[[str], None] | None = None) -> None:
+        """The same commits in another file; `fail` makes the disk fail in it."""
+        self.disk.fail = fail or self.disk.fail
+        if fail is None:
+            session.compact(keep=keep)
+        else:
+            with pytest.raises(StorageError):
+                session.compact(keep=keep)
+        self.disk.fail = lambda call: None
+
+    def kill_compacting(self, keep: int, after: int) -> None:
+        """End in the middle of a compaction."""
+        self.disk.fail = self._dead(after)
+        with suppress(Killed), self.open() as session:
+            session.compact(keep=keep)
+        self.disk.fail = lambda call: None
 
     def abort(self, session: Session) -> None:
         """A commit that fails in the middle, at a value that cannot be stored."""
@@ -179,6 +200,47 @@ def killed_history(path: Path, durability: Durability, after: int) -> Story:
         with story.open() as session:
             story.append(session, 4)
             story.append(session, 5)
+    return story
+
+
+def killed_compaction(path: Path, durability: Durability, after: int) -> Story:
+    """A process ends in the middle of a compaction, after so many calls; another one goes on before power fails."""
+    story = Story(path, durability)
+    with installed(story.disk):
+        with story.open() as session:
+            story.create(session, 1)
+            for number in (2, 3, 4):
+                story.append(session, number)
+        story.kill_compacting(1 + after % 2, after // 2)
+        story.durability = "full"
+        with story.open() as session:
+            story.append(session, 5)
+            story.append(session, 6)
+    return story
+
+
+def compacted_history(path: Path, durability: Durability, deaf: Deaf | None = None) -> Story:
+    """Compactions between commits: of the newest alone, of some, of a file that was compacted, on a failing disk."""
+    story = Story(path, durability, deaf=deaf)
+    with installed(story.disk):
+        with story.open() as session:
+            story.create(session, 1)
+            for number in (2, 3, 4):
+                story.append(session, number)
+            story.compact(session, 2)
+            story.append(session, 5)
+            story.compact(session, 1, failing("write", 0))
+            story.append(session, 6)
+            story.compact(session, 1)
+            story.append(session, 7)
+            story.append(session, 8)
+            story.compact(session, 3)
+            story.compact(session, 3)
+        with story.open() as session:
+            story.append(session, 9)
+            story.compact(session, 1)
+        with story.open() as session:
+            story.append(session, 10)
     return story
 
 

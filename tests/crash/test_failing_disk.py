@@ -80,6 +80,14 @@ def create(path: Path, plain: World) -> Session:
     return session
 
 
+def compact_and_append(path: Path, plain: World) -> Session:
+    session = Session(path, workers=0)
+    session.compact()
+    change(session.root(World), plain.n)
+    session.commit()
+    return session
+
+
 def save_to(path: Path, plain: World) -> None:
     save(path, plain, workers=0)
 

@@ -16,10 +16,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcode_orm.storage import recovery
+from parcode_orm.storage import compaction, recovery
 
 from .disk import SECTORS, Deaf, Op, cuts, image, installed, part
-from .history import Boot, Durability, Seed, Story, Survey, World, boots, fast_history, full_history, killed_history
+from .history import (
+    Boot,
+    Durability,
+    Seed,
+    Story,
+    Survey,
+    World,
+    boots,
+    compacted_history,
+    fast_history,
+    full_history,
+    killed_compaction,
+    killed_history,
+)
 
 HISTORIES: dict[Durability, Callable[..., Story]] = {"full": full_history, "fast": fast_history}
 SORTS = {"kept", "dropped", "reordered", "garbage", "killed", "no name"}
@@ -74,6 +87,27 @@ def test_a_killed_process_and_then_a_power_loss(durability: Durability, tmp_path
         counts = Survey(story, random.Random(after), round(10 * length)).run().counts
     print(durability, dict(counts), dict(seen))
     assert seen[True] >= 2 and seen[False] >= 2
+
+
+@pytest.mark.parametrize("durability", HISTORIES)
+def test_every_point_of_a_history_with_compactions(durability: Durability, tmp_path: Path, length: float) -> None:
+    story = compacted_history(tmp_path / "a.par", durability)
+    survey = Survey(story, random.Random(3), round(10 * length)).run()
+    print(durability, dict(survey.counts), dict(sorted(survey.states.items())))
+    assert SORTS <= set(survey.counts) and set(story.expected) <= set(survey.states)
+    assert sum(op.kind == "rename" for op in story.disk.log) == 5
+
+
+@pytest.mark.parametrize("durability", HISTORIES)
+def test_a_killed_compaction_and_then_a_power_loss(durability: Durability, tmp_path: Path, length: float) -> None:
+    """A process ended between the rename and waiting for it; the next one's commit was lost with the new name."""
+    renamed: Counter[bool] = Counter()
+    for after in range(12):
+        story = killed_compaction(tmp_path / f"{after}.par", durability, after)
+        renamed[any(op.kind == "rename" for op in story.disk.log)] += 1
+        Survey(story, random.Random(after), round(10 * length)).run()
+    print(durability, dict(renamed))
+    assert renamed[True] >= 2 and renamed[False] >= 2
 
 
 def follow(path: Path, durability: Durability, seed: Seed, number: int, rng: random.Random) -> Survey:
@@ -155,6 +189,25 @@ def test_what_is_left_out_is_noticed(what: str, tmp_path: Path) -> None:
     story = full_history(tmp_path / "a.par", LEFT_OUT[what])
     with pytest.raises(AssertionError, match=r"not one of|mixture"):
         Survey(story, random.Random(1), 0).run()
+
+
+@pytest.mark.parametrize("what", ["waiting for a new file", "waiting for the directory"])
+def test_what_a_compaction_leaves_out_is_noticed(what: str, tmp_path: Path) -> None:
+    def deaf(log: list[Op], file: int) -> bool:
+        return any(op.kind == "done" and op.offset == 4 for op in log) and LEFT_OUT[what](log, file)
+
+    story = compacted_history(tmp_path / "a.par", "full", deaf)
+    with pytest.raises(AssertionError, match=r"not one of|mixture"):
+        Survey(story, random.Random(1), 0).run()
+
+
+def test_a_compacted_file_whose_name_is_not_waited_for_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction.RecordFlag, "COPIED", 0)
+    with pytest.raises(AssertionError, match=r"not one of|mixture"):
+        for after in range(12):
+            Survey(killed_compaction(tmp_path / f"{after}.par", "full", after), random.Random(1), 0).run()
 
 
 @pytest.mark.parametrize("what", ["waiting for a cut", "waiting for a new file", "waiting for the directory"])

@@ -1,0 +1,203 @@
+"""Whether each row of a keyed table is found by its key: its index against its rows, in memory bounded by a chunk.
+
+A hash and a row id make one number, and the numbers of all rows have one sum; so have those of the index's entries that
+are not stale. Where the sums differ, some row is not found, or another is. Keys are decoded where the stored schema
+says that they are text or ints.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from ..codec.base import Column, Space
+from ..codec.keys import hash_keys
+from ..codec.scalars import IntColumn
+from ..codec.text import TextColumn
+from ..errors import CorruptionError
+from ..format.checksum import checksum
+from ..format.chunk import Chunk
+from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
+from ..table.index import LOW, MAX_BITS
+from ..table.ints import get_ints
+from ..table.nodes import MAX_HEIGHT
+from ..table.table import MAX_ROWS
+from ..table.tree import Tree
+
+READABLE: dict[Any, Column] = {"text": TextColumn(), "int": IntColumn()}
+_DICTS = ("dict", "OrderedDict", "defaultdict", "Counter")
+_canonical = msgspec.json.Encoder(order="sorted").encode
+Read = Callable[[Reference], Chunk]
+
+
+class Header:
+    """A table's chunk: `tree` and `runs` are its references.
+
+    Raises:
+        CorruptionError: the header does not fit them.
+    """
+
+    def __init__(self, chunk: Chunk) -> None:
+        data = chunk.read(0)
+        if chunk.nodes[0].encoding != Encoding.RAW or len(data) != TABLE_HEADER.size:
+            raise chunk.error(0, "not the header of a table")
+        self.rows, self.next_row, self.height, keyed, runs = TABLE_HEADER.unpack(data)
+        self.keyed = bool(keyed)
+        trees = 1 if self.rows else 0
+        if keyed > 1 or self.height > MAX_HEIGHT or len(chunk.refs) != trees + runs:
+            raise chunk.error(0, "the header of a table does not fit its references")
+        if not self.rows <= self.next_row <= MAX_ROWS or bool(runs) != bool(self.rows and self.keyed):
+            raise chunk.error(0, f"a table of {self.rows} rows with ids to {self.next_row} has {runs} index runs")
+        self.tree = chunk.refs[0] if trees else None
+        self.runs = chunk.refs[trees:]
+
+
+def check_shard(chunk: Chunk) -> None:
+    """Raise `CorruptionError` unless an index shard has three columns, and its hashes rise."""
+    shard = _Shard(chunk, 0, 0)
+    if (shard.lows[1:] < shard.lows[:-1]).any():
+        raise chunk.error(1, "the hashes of an index shard do not rise")
+
+
+def check_run(chunk: Chunk) -> None:
+    """Raise `CorruptionError` unless an index run has as many shards as it says, and nothing else."""
+    bits = chunk.nodes[0].param
+    if not 0 < bits <= MAX_BITS or len(chunk.refs) != 1 << bits:
+        raise chunk.error(0, f"an index run of {bits} bits has {len(chunk.refs)} shards")
+    if any(ref.kind != Kind.INDEX_SHARD for ref in chunk.refs):
+        raise chunk.error(0, "an index run refers to what is no shard")
+
+
+def key_columns(schema: bytes) -> dict[int, Column | None]:
+    """By the fingerprint of their row groups, the columns of the keys of all tables that a stored schema speaks of."""
+    found: dict[int, Column | None] = {}
+    whole = msgspec.json.decode(schema)
+    structs = whole["structs"]
+    waiting = [whole["root"], *structs.values()]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            for name in _DICTS:
+                if isinstance(each.get(name), list):
+                    pair = b"\n".join(_canonical(_with_structs(part, structs)) for part in each[name])
+                    key = each[name][0]
+                    found[checksum(pair)] = READABLE.get(key) if isinstance(key, str) else None
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return found
+
+
+def _with_structs(root: Any, structs: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a part: with the structs that it needs."""
+    needed: dict[str, Any] = {}
+    waiting = [root]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            name = each.get("struct")
+            if isinstance(name, str) and name not in needed and name in structs:
+                needed[name] = structs[name]
+                waiting.append(structs[name])
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return {"root": root, "structs": needed}
+
+
+def check_index(read: Read, space: Space, chunk: Chunk, columns: dict[int, Column | None]) -> bool:
+    """Compare the rows of a keyed table with its index; whether the keys could be read.
+
+    Raises:
+        CorruptionError: they differ, or row ids are not as they must be; or something on the way is damaged.
+    """
+    import numpy as np
+
+    table = Header(chunk)
+    firsts, counts = array("Q"), array("Q")
+    expected = 0
+    readable = True
+    tree = Tree(read, table.tree, table.height, table.rows, keyed=True)
+    for piece, _, _ in tree.pieces():
+        assert isinstance(piece.ref, Reference)
+        firsts.append(piece.first)
+        counts.append(piece.length)
+        group = read(piece.ref)
+        column = columns.get(group.fingerprint)
+        if column is None:
+            readable = False
+            continue
+        keys = column.view(group, group.children(0)[0], space).read(piece.start, piece.start + piece.length)
+        ids = np.arange(piece.first, piece.first + len(keys), dtype=np.uint64)
+        expected += _sum(np.array(hash_keys(keys), np.uint64), ids)
+    starts, lengths = (np.frombuffer(each, np.uint64) for each in (firsts, counts))
+    if (starts[1:] < (starts + lengths)[:-1]).any() or (starts + lengths).max(initial=0) > table.next_row:
+        raise chunk.error(0, f"row ids do not rise, or reach {table.next_row}, the next one")
+    found = entries = 0
+    for shard in _shards(read, table.runs):
+        there = _live(shard.rows, starts, lengths)
+        entries += int(there.sum())
+        found += _sum(shard.hashes()[there], shard.rows[there])
+    if entries != table.rows or (readable and (found - expected) % (1 << 64)):
+        raise chunk.error(0, f"the index does not lead to the table's rows: {entries} entries for {table.rows} rows")
+    return readable
+
+
+class _Shard:
+    """An opened shard: the hash's bits to search by, row ids, and the bits left, as arrays of uint64."""
+
+    def __init__(self, chunk: Chunk, number: int, bits: int) -> None:
+        import numpy as np
+
+        children = chunk.children(0)
+        if chunk.kind != Kind.INDEX_SHARD or chunk.nodes[0].encoding != Encoding.STRUCT or len(children) != 3:
+            raise chunk.error(0, "an index shard has three columns")
+        count = chunk.nodes[0].count
+        self.lows, self.rows, self._rests = (np.array(get_ints(chunk, at, count), np.uint64) for at in children)
+        if self.lows.max(initial=0) > LOW:
+            raise chunk.error(1, "the hashes of an index shard have more than 32 bits")
+        self._number, self._bits = number, bits
+
+    def hashes(self) -> Any:
+        """Whole hashes."""
+        import numpy as np
+
+        top = np.uint64(self._number << 64 - self._bits if self._bits else 0)
+        return top | self.lows << np.uint64(32 - self._bits) | self._rests
+
+
+def _shards(read: Read, runs: list[Reference]) -> Iterator[_Shard]:
+    for run in runs:
+        chunk = read(run)
+        if chunk.kind == Kind.INDEX_SHARD:
+            yield _Shard(chunk, 0, 0)
+        elif chunk.kind == Kind.INDEX_RUN:
+            check_run(chunk)
+            for number, ref in enumerate(chunk.refs):
+                yield _Shard(read(ref), number, chunk.nodes[0].param)
+        else:
+            raise CorruptionError(f"an index run is a chunk of kind {chunk.kind}", offset=run.offset)
+
+
+def _live(rows: Any, starts: Any, lengths: Any) -> Any:
+    """Which of the row ids are those of rows: the others are stale."""
+    import numpy as np
+
+    if not len(starts):
+        return np.zeros(len(rows), bool)
+    at = np.searchsorted(starts, rows, "right")
+    before = np.maximum(at, 1) - 1
+    return (at > 0) & (rows - starts[before] < lengths[before])
+
+
+def _sum(hashes: Any, rows: Any) -> int:
+    """The sum of one number for each pair, modulo 2**64."""
+    import numpy as np
+
+    mixed = hashes + rows * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return int((mixed ^ (mixed >> np.uint64(31))).sum(dtype=np.uint64))

@@ -1,0 +1,281 @@
+"""`verify`: every chunk of every commit looked at, each once, and everything that is wrong told with its offset."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
+
+import msgspec
+
+from ..errors import ChecksumError, CorruptionError, ParcodeError
+from ..format import catalog as catalogs
+from ..format.checksum import WideChecksum, fingerprint
+from ..format.chunk import Chunk
+from ..format.commit import Record
+from ..format.layout import Encoding, Kind, RecordFlag, Reference
+from ..session.space import FileSpace
+from ..storage.check import Sweep, check_buffers
+from ..storage.files import storing
+from ..storage.mapped import FLAGS, Source
+from ..storage.recovery import BLOCK, Read
+from ..storage.usage import footprint, live_bytes
+from ..table.nodes import Piece, read_node
+from .commits import RECORD_NAME, lost_records, records
+from .nodes import check_nodes
+from .report import Problem, VerifyReport
+from .tables import Header, check_index, check_run, check_shard, key_columns
+
+NAMES = {kind: kind.name.lower().replace("_", " ") for kind in Kind}
+
+
+class _Step(NamedTuple):
+    """A chunk to look at: whose it is, and what the one that refers to it says of it."""
+
+    ref: Reference
+    owner: str
+    height: int = 0  # of a tree node
+    rows: int = -1  # of a tree node; a row group has so many at least
+    keyed: bool = False
+    fingerprint: str = ""  # of a schema
+
+
+def verify(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> VerifyReport:
+    """Look at every byte of a file that means something, and tell of everything that is wrong.
+
+    Every chunk of every commit is looked at, once: checksums, decompression, references, the rules of trees and
+    indexes. For the newest commit also that an index leads to each row of its table, by the rows' keys where these are
+    text or ints. No class is needed, and memory does not grow with the file but for some hundred bytes a chunk.
+
+    Args:
+        path: a file's path, the bytes of a file, or a binary file object.
+
+    Raises:
+        NotAParcodeFile, UnsupportedVersion: there is nothing that could be verified.
+        OSError: the file cannot be read.
+    """
+    if not isinstance(path, str | os.PathLike):
+        data: Any = path
+        if not isinstance(path, bytes | bytearray | memoryview):
+            if not hasattr(path, "read"):
+                raise TypeError(f"a path, bytes or a binary file object is needed, not {type(path).__qualname__}")
+            data = path.read()
+        view = memoryview(data).cast("B").toreadonly()
+        return _verified("", view, lambda size, offset: bytes(view[offset : offset + size]), len(view))
+    name = os.fspath(path)
+    with storing("open", name):
+        file = io.FileIO(os.open(name, FLAGS), "rb")
+    with file, storing("read", name):
+        fd = file.fileno()
+        return _verified(name, file, lambda size, offset: os.pread(fd, size, offset), os.fstat(fd).st_size)
+
+
+def _verified(name: str, file: Any, read: Read, size: int) -> VerifyReport:
+    report = VerifyReport(name, size)
+    try:
+        source = Source.open(file)
+    except CorruptionError as problem:
+        where = "superblock" if (problem.offset or 0) < 64 else RECORD_NAME
+        report.problems.append(Problem(problem.offset or 0, _what(problem), where, 0))
+        return report
+    try:
+        _Verification(source, read, report).run()
+    finally:
+        source.close()
+    report.problems.sort(key=lambda problem: problem.offset)
+    return report
+
+
+class _Verification:
+    def __init__(self, source: Source, read: Read, report: VerifyReport) -> None:
+        self._source = source
+        self._pread = read
+        self._report = report
+        self._sweep = Sweep(source)
+        self._seen: dict[Reference, int] = {}  # with the rows of row groups
+        self._tables: list[_Step] = []  # keyed ones of the newest commit
+        self._keys: dict[int, Any] = {}
+        self._commit = 0
+        self._steps: list[_Step] = []
+        self._told: set[tuple[int, str]] = set()
+
+    def run(self) -> None:
+        """Fill the report."""
+        report, source = self._report, self._source
+        found = []
+        for record in records(self._pread, source.uuid, source.record, report.problems):
+            found.append(record)
+            self._commit = record.sequence
+            self._walk(_Step(record.catalog, "the catalog"))
+            if record == source.record:
+                report.live = live_bytes(record, sum(map(footprint, self._seen)))
+                report.dead = record.file_length - report.live
+                self._check_indexes()
+        report.commits, report.chunks = len(found), len(self._seen)
+        self._check_places(found)
+        for record in found:
+            self._check_range(record)
+        self._check_tail()
+
+    def _walk(self, first: _Step) -> None:
+        self._steps = [first]
+        while self._steps:
+            step = self._steps.pop()
+            rows = self._seen.get(step.ref)
+            if rows is None:
+                rows = self._seen[step.ref] = self._guarded(step, self._check) or -1
+            if step.ref.kind == Kind.ROW_GROUP and 0 <= rows < step.rows:
+                what = f"the tree leads to row {step.rows - 1} of {rows}"
+                self._report.problems.append(Problem(step.ref.offset, what, _where(step), self._commit))
+
+    def _guarded(self, step: _Step, check: Callable[[_Step], int]) -> int | None:
+        try:
+            return check(step)
+        except ParcodeError as problem:
+            self._add(step, problem)
+            return None
+
+    def _add(self, step: _Step, problem: ParcodeError) -> None:
+        offset = getattr(problem, "offset", None)
+        found = Problem(step.ref.offset if offset is None else offset, _what(problem), _where(step), self._commit)
+        if (found.offset, found.what) not in self._told:
+            self._told.add((found.offset, found.what))
+            self._report.problems.append(found)
+
+    def _check(self, step: _Step) -> int:
+        """Look at one chunk; what it refers to comes next. Returns the rows of a row group."""
+        chunk = self._source.read(step.ref, self._sweep)
+        whole = True
+        for problem in (*check_nodes(chunk), *check_buffers(chunk, decompress=True)):
+            self._add(step, problem)
+            whole = False
+        below = self._below(step, chunk) if whole else [_Step(ref, step.owner) for ref in chunk.refs]
+        self._steps += reversed(below)
+        return chunk.nodes[0].count if chunk.kind == Kind.ROW_GROUP else 0
+
+    def _below(self, step: _Step, chunk: Chunk) -> list[_Step]:
+        """Hold a chunk to the rules of its kind: the chunks below it, with what it says of them."""
+        try:
+            if chunk.kind == Kind.CATALOG:
+                return _named(chunk)
+            if chunk.kind == Kind.TABLE:
+                return self._table(step, chunk)
+            if chunk.kind == Kind.TREE_NODE and step.height:
+                return _children(step, chunk)
+            if chunk.kind == Kind.INDEX_SHARD:
+                check_shard(chunk)
+            elif chunk.kind == Kind.INDEX_RUN:
+                check_run(chunk)
+            elif chunk.kind == Kind.SCHEMA:
+                self._schema(step, chunk)
+            elif chunk.kind == Kind.ROW_GROUP and chunk.nodes[0].encoding != Encoding.STRUCT:
+                raise chunk.error(0, "a row group is a struct of columns")
+        except CorruptionError as problem:
+            self._add(step, problem)
+        return [_Step(ref, step.owner) for ref in chunk.refs]
+
+    def _table(self, step: _Step, chunk: Chunk) -> list[_Step]:
+        table = Header(chunk)
+        if table.keyed and self._commit == self._source.record.sequence:
+            self._tables.append(step)
+        found = [_Step(run, step.owner) for run in table.runs]
+        if table.tree is not None:
+            kind = Kind.TREE_NODE if table.height else Kind.ROW_GROUP
+            if table.tree.kind != kind:
+                raise chunk.error(0, f"a tree of height {table.height} begins with a chunk of kind {table.tree.kind}")
+            found.insert(0, _Step(table.tree, step.owner, table.height, table.rows, table.keyed))
+        return found
+
+    def _schema(self, step: _Step, chunk: Chunk) -> None:
+        data = bytes(chunk.read(0))
+        if step.fingerprint and fingerprint(data) != step.fingerprint:
+            raise chunk.error(0, "a schema with another fingerprint than the catalog says")
+        try:
+            self._keys.update(key_columns(data))
+        except (msgspec.DecodeError, LookupError, TypeError, AttributeError, RecursionError) as problem:
+            raise chunk.error(0, f"the schema cannot be read: {problem}") from problem
+
+    def _check_indexes(self) -> None:
+        space = FileSpace(self._source, writable=False)
+        unread = 0
+        for step in self._tables:
+
+            def check(step: _Step) -> int:
+                read: Callable[[Reference], Chunk] = lambda ref: self._source.read(ref, self._sweep)  # noqa: E731
+                return int(check_index(read, space, read(step.ref), self._keys))
+
+            unread += self._guarded(step, check) == 0
+        if unread:
+            self._report.notes.append(
+                f"the keys of {unread} tables are neither text nor ints: of these it was verified that their indexes "
+                "lead to all rows, not that it is by their keys"
+            )
+
+    def _check_places(self, found: list[Record]) -> None:
+        """No two things may lie on each other."""
+        spans = [(ref.offset, ref.offset + ref.length, "chunk") for ref in self._seen]
+        spans += [(record.offset, record.file_length, RECORD_NAME) for record in found]
+        last = 0
+        for start, end, what in sorted(spans):
+            if start < last:
+                self._report.problems.append(Problem(start, "it lies on what stands before it", what, 0))
+            last = max(last, end)
+
+    def _check_range(self, record: Record) -> None:
+        """The hash of all that a fast commit wrote; told where nothing in it was found to be damaged."""
+        start, stop = record.range_start, record.offset
+        if not record.flags & RecordFlag.FAST or any(start <= each.offset < stop for each in self._report.problems):
+            return
+        state = WideChecksum()
+        for at in range(start, stop, BLOCK):
+            state.update(self._pread(min(BLOCK, stop - at), at))
+        if state.digest() != record.range_hash:
+            what = "the bytes of a fast commit are not those that it wrote"
+            self._report.problems.append(Problem(start, what, "gaps between chunks", record.sequence))
+
+    def _check_tail(self) -> None:
+        report, end = self._report, self._source.record.file_length
+        if report.size <= end:
+            return
+        lost = next(lost_records(self._pread, end, report.size), None)
+        if lost is None:
+            report.notes.append(f"{report.size - end} bytes behind the newest commit, of one that did not end")
+        else:
+            what = f"a damaged record, and {report.size - end} bytes of a commit that is lost"
+            report.problems.append(Problem(lost, what, RECORD_NAME, 0))
+
+
+def _named(chunk: Chunk) -> list[_Step]:
+    catalog: Any = catalogs.decode(chunk)
+    found = [_Step(ref, f"schema {name[:8]}", fingerprint=name) for name, ref in catalog.schemas.items()]
+    found += [_Step(ref, f"root {name}") for name, ref in catalog.roots.items()]
+    for name, parts in catalog.entities.items():
+        found += [_Step(ref, f"entity {name}, {part}") for part, ref in parts.items()]
+    return found
+
+
+def _children(step: _Step, chunk: Chunk) -> list[_Step]:
+    found = []
+    for child in read_node(chunk, step.height, step.rows, step.keyed):
+        kind = Kind.ROW_GROUP if step.height == 1 else Kind.TREE_NODE
+        if child.ref.kind != kind:
+            raise chunk.error(0, f"a tree node of height {step.height} refers to a chunk of kind {child.ref.kind}")
+        rows = child.start + child.length if isinstance(child, Piece) else child.length
+        found.append(_Step(child.ref, step.owner, step.height - 1, rows, step.keyed))
+    return found
+
+
+def _where(step: _Step) -> str:
+    kind = NAMES.get(step.ref.kind, "chunk")  # type: ignore[call-overload]
+    return step.owner if step.owner == "the catalog" else f"{kind} of {step.owner}"
+
+
+def _what(problem: ParcodeError) -> str:
+    """The message alone: the offset is told apart from it, and the file by the report."""
+    if not isinstance(problem, CorruptionError):
+        return str(problem)
+    what = ParcodeError.__str__(problem)
+    if isinstance(problem, ChecksumError) and problem.expected is not None:
+        return f"{what}: checksum {problem.found:016x}, not {problem.expected:016x}"
+    return what
