@@ -99,6 +99,7 @@ ACTIONS: dict[str, tuple[Action, int]] = {
     "repair": (repair, 2),
     "create": (create, 0),
     "save": (save_to, 2),
+    "compact": (compact_and_append, 2),
 }
 
 
