@@ -23,9 +23,8 @@ from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..table.index import LOW, MAX_BITS
 from ..table.ints import get_ints
-from ..table.nodes import MAX_HEIGHT
 from ..table.table import MAX_ROWS
-from ..table.tree import Tree
+from ..table.tree import MAX_HEIGHT, Tree
 
 READABLE: dict[Any, Column] = {"text": TextColumn(), "int": IntColumn()}
 _DICTS = ("dict", "OrderedDict", "defaultdict", "Counter")
