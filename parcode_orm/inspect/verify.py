@@ -17,7 +17,7 @@ from ..format.commit import Record
 from ..format.layout import Encoding, Kind, RecordFlag, Reference
 from ..session.space import FileSpace
 from ..storage.check import Sweep, check_buffers
-from ..storage.files import storing
+from ..storage.files import check_regular, storing
 from ..storage.mapped import FLAGS, Source
 from ..storage.recovery import BLOCK, Read
 from ..storage.usage import footprint, live_bytes
@@ -65,10 +65,15 @@ def verify(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
         return _verified("", view, lambda size, offset: bytes(view[offset : offset + size]), len(view))
     name = os.fspath(path)
     with storing("open", name):
-        file = io.FileIO(os.open(name, FLAGS), "rb")
-    with file, storing("read", name):
-        fd = file.fileno()
-        return _verified(name, file, lambda size, offset: os.pread(fd, size, offset), os.fstat(fd).st_size)
+        fd = os.open(name, FLAGS)
+    try:
+        with storing("read", name):
+            status = os.fstat(fd)
+            check_regular(status, name)
+            file = io.FileIO(fd, "rb", closefd=False)
+            return _verified(name, file, lambda size, offset: os.pread(fd, size, offset), status.st_size)
+    finally:
+        os.close(fd)
 
 
 def _verified(name: str, file: Any, read: Read, size: int) -> VerifyReport:

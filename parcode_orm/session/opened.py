@@ -140,7 +140,7 @@ class Opened:
         if self._closed:
             return
         self._close()
-        if self._medium is not None and self._compact_above is not None:
+        if self._medium is not None and self._compact_above is not None and self._process == os.getpid():
             self._medium.compact_if_dead(self._compact_above)
 
     def _close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,9 @@ def test_what_is_no_file(tmp_path: Path, original: bytes) -> None:
         verify(tmp_path / "none.par")
     with pytest.raises(NotAFileError):
         verify(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotAFileError):
+        verify(tmp_path / "pipe")
     with pytest.raises(TypeError):
         verify(7)  # type: ignore[arg-type]
 

@@ -106,6 +106,8 @@ def test_without_changes_to_lose(path: Path) -> None:
         with pytest.raises(SessionError, match=r"unsaved changes.*compact\(\)"):
             session.compact()
         session.rollback()
+        with session.begin_nested(), pytest.raises(SessionError, match="savepoint"):
+            session.compact()
         with pytest.raises(ValueError, match="1 or more"):
             session.compact(keep=0)
         session.compact()
@@ -221,6 +223,21 @@ def test_when_a_session_closes(path: Path) -> None:
     assert found.n == 7
     Session(path.with_name("none.par"), compact_above=0.1).close()
     Session(":memory:", compact_above=0).close()
+
+
+def test_a_forked_child_only_closes(path: Path) -> None:
+    inode = path.stat().st_ino
+    session = Session(path, compact_above=0.1)
+    pid = os.fork()
+    if not pid:
+        try:
+            session.close()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert path.stat().st_ino == inode
+    session.close()
+    assert path.stat().st_ino != inode
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
