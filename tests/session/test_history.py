@@ -147,7 +147,7 @@ def test_commits_that_are_not_there(path: Path) -> None:
         (0, "0"),
         (-1, "-1"),
         (first.time - timedelta(microseconds=1), "of 2.* or before"),
-        (Snapshot(1, first.time, "", 77), "1 of .*, 77 bytes"),
+        (Snapshot(1, first.time, "", 77, 77, 0), "1 of .*, 77 bytes"),
     ):
         with pytest.raises(NoResultFound, match=rf"w\.par holds no commit {named}: what is read here has {there}"):
             Session(path, at=at)
