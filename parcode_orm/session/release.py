@@ -68,8 +68,9 @@ def _release_table(table: Table) -> None:
             del held[row]
     for piece, rows in parts:
         held = known[piece.ref.offset]  # type: ignore[union-attr]
-        part = {row: held.pop(row) for row in rows}
-        _let_go(part, rows_changed(table, piece, part))
+        changed = rows_changed(table, piece, {row: held[row] for row in rows})
+        part = {row: held.pop(row) for row in rows}  # that alone holds them now
+        _let_go(part, changed)
         held.update(part)
 
 
