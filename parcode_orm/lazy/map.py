@@ -119,11 +119,10 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return len(self.rows)
 
     def __getitem__(self, key: K) -> V:
-        value: Any = self.rows.find(key, MISSING)
+        value: V = self.rows.find(key, MISSING)
         if value is MISSING:
             raise KeyError(key)
-        found: V = value
-        return found
+        return value
 
     def __contains__(self, key: object) -> bool:
         return self.rows.has(key)

@@ -136,7 +136,9 @@ class FileSpace:
         found = None if known is None else known()
         if found is None:
             found = make_proxy(view, row)
-            self.know(view, row, found)
+            if not live:
+                self._lives.append(live)
+            live[row] = weak(found)
             self._stats.rows_read += 1
             self._until_sweep -= 1
             if not self._until_sweep:

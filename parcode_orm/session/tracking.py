@@ -165,13 +165,17 @@ def hold_live(table: Table, *, moved: bool = False) -> None:
     Those are proxies that are another row as well, where their changes are noted, and, but for `moved`, those that were
     changed past every hook (`object.__setattr__`). What is not held is as it was stored, or nobody's.
     """
-    for offset, group in list(table.groups.items()):
-        live = getattr(group.items, "live", None)
-        if not live or table.held.get(offset) is not group.held:  # a read-only session holds nothing
-            continue
+    if not table.space.writable:  # it holds nothing
+        return
+    lively = [group for group in table.groups.values() if group.proxies and group.items.live]  # type: ignore[attr-defined]
+    for group in lively:
+        live = group.items.live  # type: ignore[attr-defined]
         for row, known in list(live.items()):
             proxy = known()
-            if proxy is None or row in group.held:
+            if proxy is None:
+                del live[row]
+                continue
+            if row in group.held:
                 continue
             if _is_elsewhere(proxy, group.items, row) or not (moved or _is_as_read(proxy, group.items, row)):
                 group.held[row] = proxy
