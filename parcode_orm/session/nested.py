@@ -18,7 +18,7 @@ class Savepoint:
     """What `Session.begin_nested` gives: the state of the session at that time.
 
     In a `with` statement an exception goes back to that state, and goes on; without one, what was changed is kept.
-    The session's `commit()`, `revert()`, `rollback()` and `close()` end it, as does the end of a savepoint that it
+    The session's `commit()`, `rollback()` and `close()` end it, as does the end of a savepoint that it
     began in.
     """
 

@@ -194,20 +194,20 @@ def test_roots_that_come_and_go() -> None:
 
 
 def test_a_root_of_no_known_class(tmp_path: Path) -> None:
-    gone = type("Gone", (Model,), {"__annotations__": {"n": int}, "__module__": __name__})
+    gone = type("Vanished", (Model,), {"__annotations__": {"n": int}, "__module__": __name__})
     with Session(tmp_path / "f") as session:
         session.add(gone(n=1))
         session.add(Score())
         session.commit()
         session.root(gone).n = 2
         session.commit()
-    other = type("Gone", (Model,), {"__annotations__": {"m": str}, "__module__": __name__})
+    other = type("Vanished", (Model,), {"__annotations__": {"m": str}, "__module__": __name__})
     with Session(tmp_path / "f") as session:
-        assert [str(each) for each in session.diff(1, 2)] == ["~ Gone.n: 1 -> 2"]  # the class that fits
+        assert [str(each) for each in session.diff(1, 2)] == ["~ Vanished.n: 1 -> 2"]  # the class that fits
         with pytest.raises(SchemaMismatchError, match="another definition"):
             list(session.diff(1, 2, other))
     gone.__name__ = other.__name__ = "Different"
-    with Session(tmp_path / "f") as session, pytest.raises(SchemaMismatchError, match="no class named Gone is defined"):
+    with Session(tmp_path / "f") as session, pytest.raises(SchemaMismatchError, match="no class named Vanished is defined"):
         list(session.diff(1, 2))
 
 

@@ -205,17 +205,19 @@ def test_a_commit_in_the_block_is_kept(path: Path) -> None:
         assert root.n == load(path, World).n == 5
 
 
-def test_a_revert_in_the_block_is_a_commit(path: Path) -> None:
+def test_a_revert_waits_for_the_end_of_the_savepoint(path: Path) -> None:
     with Session(path) as session:
         root = session.root(World)
         root.n = 5
         session.commit()
         savepoint = session.begin_nested()
+        with pytest.raises(SessionError, match="savepoint is active"):
+            session.revert(1)
+        assert savepoint.is_active and root.n == 5
+        savepoint.commit()
         session.revert(1)
-        assert not savepoint.is_active and root.n == 0
-        root.n = 6
-        session.commit()
-        assert load(path, World).n == 6
+        assert root.n == 0
+    assert load(path, World).n == 0
 
 
 def test_a_commit_that_failed_leaves_the_savepoint(path: Path) -> None:
