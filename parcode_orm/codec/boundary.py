@@ -133,7 +133,8 @@ class ChunkColumn(Physical):
                 return
         if ticket is not None:
             tickets[row] = ticket
-        elif (self.is_list or self.is_map) and self._estimate(value) > LARGE:  # maybe too large for memory
+        elif (self.is_list or self.is_map) and len(value) > SAMPLE and self._estimate(value) > LARGE:
+            # maybe too large for memory
             tickets[row] = self._leave(value, row, out)
         else:
             values[row] = dict(value.items()) if hasattr(value, "items") else list(value)

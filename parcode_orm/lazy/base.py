@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from parcode_orm.errors import DetachedError
+from parcode_orm.errors import DetachedError, FieldNotStored
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
 from parcode_orm.lazy.state import (
     MISSING,
@@ -114,17 +114,21 @@ class LazyBase(LazyModel):
         return extra
 
     def _p_fields_to_store_(self) -> dict[str, Any]:
-        """The fields in order, for the codec: large values that nobody has read are left unread."""
+        """The fields in order, for the codec. What nobody has read is read past this object, large values not at all.
+
+        So nothing is handed out, and a session need not keep the object: it may be one of thousands in a merge.
+        """
         here = get_dict(self)
+        view, row = get_state(self)
         found = {}
         for name in type(self)._p_names_:
             value = here.get(name, MISSING)
             if value is MISSING:
-                value = self._p_unread_(name) or MISSING
-            if value is MISSING:
-                value = field_value(self, name)
-            if value is not MISSING:
-                found[name] = value
+                try:
+                    value = self._p_unread_(name) or (view.getters.get(name) or view.getter(name))(row)
+                except FieldNotStored:
+                    continue
+            found[name] = value
         return found
 
     def _p_unread_(self, name: str) -> Any:

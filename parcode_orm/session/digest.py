@@ -58,6 +58,8 @@ class _Nothing:
 class DigestSink(TableSink):
     """Encodes as a file would be written, but only to compare."""
 
+    merges = False
+
     def __init__(self, compression: str | None = None, reuse: Reuse = never_reuse) -> None:
         super().__init__(_Nothing(), compression, reuse)
 

@@ -111,19 +111,20 @@ class _Writer:
                 split.append(_Part(piece))
             else:
                 split += self._split(piece)
-        fresh = max((part.piece.length for part in split if part.piece.rows is not None), default=0)
-        for largest in CLASSES:
-            split = self._merged(split, largest, SMALL_BYTES)
-        largest = min(MERGED * fresh, LARGEST)  # so what is written again is bounded by what came
-        if largest > CLASSES[-1]:
-            split = self._merged(split, largest, LARGEST_BYTES)
         written: list[Piece] = []
-        for part in split:
+        for part in self._joined_neighbours(split) if self._sink.merges else split:
             if part.piece.rows is None and not is_spilled(part.piece.ref):
                 written.append(part.piece)
             else:
                 written += self._write(part)
         return written
+
+    def _joined_neighbours(self, parts: list[_Part]) -> list[_Part]:
+        fresh = max((part.piece.length for part in parts if part.piece.rows is not None), default=0)
+        for largest in CLASSES:
+            parts = self._merged(parts, largest, SMALL_BYTES)
+        largest = min(MERGED * fresh, LARGEST)  # so what is written again is bounded by what came
+        return self._merged(parts, largest, LARGEST_BYTES) if largest > CLASSES[-1] else parts
 
     def _merged(self, parts: list[_Part], largest: int, most_bytes: int) -> list[_Part]:
         if sum([part.piece.length <= largest for part in parts]) < MERGED:

@@ -45,6 +45,8 @@ class TableSink:
     `reuse(value, column)` tells where an unchanged lazy collection already lies in the file that is written.
     """
 
+    merges = True  # what is only compared need not be
+
     def __init__(self, output: Output, compression: str | None, reuse: Reuse = never_reuse) -> None:
         self.compression = compression
         self._reuse = reuse
