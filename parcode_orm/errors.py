@@ -184,11 +184,11 @@ class EncodeError(ParcodeError, ValueError):
 
 
 class CyclicGraphError(EncodeError):
-    """An object holds itself, directly or below; what is stored inline must be a tree. Use ``Ref`` for references."""
+    """An object holds itself, directly or below; what is stored is a tree. Keep an identifier of the other instead."""
 
 
 class DecodeError(ParcodeError):
-    """User code raised `AttributeError` while a stored value was being read; the cause is chained."""
+    """A stored value cannot be built here: user code raised `AttributeError` (chained), or a time zone is unknown."""
 
 
 class SessionError(ParcodeError):

@@ -18,6 +18,7 @@ from ..storage.parallel import check_workers
 from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.writer import TableSink
+from .merge import check_model
 from .roots import Root, root_group, root_name, write_roots
 from .space import FileSpace
 
@@ -25,9 +26,7 @@ M = TypeVar("M", bound=Model)
 
 
 def _build(obj: Any, compression: str | None) -> Callable[[Pipeline], CatalogData]:
-    if not isinstance(obj, Model):
-        what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
-        raise TypeError(f"an instance of parcode_orm.Model is stored, not {what}")
+    check_model(obj)
     root = Root(root_name(obj.__class__), obj, struct_for(obj.__class__))
     return lambda pipeline: write_roots(TableSink(pipeline, compression), [root], (), None)
 

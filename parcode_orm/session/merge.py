@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from ..lazy.proxy import is_proxy
 from ..lazy.state import touch
 from ..model.base import Model
@@ -13,7 +15,8 @@ def check_model(obj: Any) -> None:
     """Raise TypeError for what is no model."""
     if not isinstance(obj, Model):
         what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
-        raise TypeError(f"a session stores instances of parcode_orm.Model, not {what}")
+        derive = ": derive the class from parcode_orm.Model" if isinstance(obj, BaseModel) else ""
+        raise TypeError(f"instances of parcode_orm.Model are stored, not {what}{derive}")
 
 
 def overwrite(target: Any, plain: Any) -> None:

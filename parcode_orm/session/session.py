@@ -184,7 +184,7 @@ class Session(Past):
         """
         self._check_open()
         if isinstance(obj, type):
-            return obj.__name__ in self.roots()
+            return issubclass(obj, Model) and root_name(obj) in self.roots()
         if self._work.root_of(obj) is not None or obj in self.deleted:
             return True
         return is_lazy(obj) and owner_of(obj) is self._work.owner

@@ -301,9 +301,13 @@ def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int]:
 def check_stands_on(source: Source, lock: WriterLock, found: Found) -> None:
     """Raise `ConflictError` unless `source` reads what was `found` as the newest commit of the locked file."""
     if source.identity != lock.identity or found.superblock.uuid != source.uuid:
-        raise ConflictError(f"{lock.path} was replaced by another file since it was opened; nothing was written")
+        raise ConflictError(
+            f"{lock.path} was replaced by another file since it was opened; nothing was written. "
+            "Call rollback(), which goes on in the new file, and repeat the change"
+        )
     if found.record != source.record:
         raise ConflictError(
             f"{lock.path} was changed since it was opened: its newest commit is {found.record.sequence}, and this "
-            f"session stands on {source.record.sequence}; nothing was written. Open it again and repeat the change"
+            f"session stands on {source.record.sequence}; nothing was written. Call rollback(), which goes "
+            "on from the newest commit, and repeat the change"
         )

@@ -207,7 +207,10 @@ def test_a_root_of_no_known_class(tmp_path: Path) -> None:
         with pytest.raises(SchemaMismatchError, match="another definition"):
             list(session.diff(1, 2, other))
     gone.__name__ = other.__name__ = "Different"
-    with Session(tmp_path / "f") as session, pytest.raises(SchemaMismatchError, match="no class named Vanished is defined"):
+    with (
+        Session(tmp_path / "f") as session,
+        pytest.raises(SchemaMismatchError, match="no class named Vanished is defined"),
+    ):
         list(session.diff(1, 2))
 
 
