@@ -26,7 +26,7 @@ def _check_options(durability: Any, workers: Any, compression: Any, compact_abov
     if durability not in ("full", "fast"):
         raise ValueError(f'durability is "full" or "fast", not {durability!r}')
     check_workers(workers)
-    if compact_above is not None and not 0 <= compact_above <= 1:
+    if compact_above is not None and not (isinstance(compact_above, int | float) and 0 <= compact_above <= 1):
         raise ValueError(f"compact_above is a share of dead bytes, 0 to 1, not {compact_above!r}")
 
 

@@ -12,7 +12,7 @@ from . import changes
 from .diff import Diff
 from .history import At, find, snapshots
 from .opened import Opened
-from .snapshot import Snapshot
+from .snapshot import Snapshot, check_message
 
 
 class Past(Opened):
@@ -83,8 +83,8 @@ class Past(Opened):
             LockedError, ConflictError, StorageError, SyncError: as `commit`.
         """
         medium = self._check_writable()
-        if message is not None and not isinstance(message, str):
-            raise TypeError(f"the message of a commit is a str, not {message!r:.80}")
+        if message is not None:
+            check_message(message)
         record = find(self._stored(), to)
         self._check_leaving("revert()")
         self._work.revert(medium, record, f"revert to commit {record.sequence}" if message is None else message)

@@ -15,6 +15,7 @@ from .merge import check_model, overwrite
 from .nested import Savepoint
 from .past import Past
 from .roots import Root, root_name
+from .snapshot import check_message
 from .space import owner_of
 
 M = TypeVar("M", bound=Model)
@@ -220,8 +221,7 @@ class Session(Past):
                 nothing more.
         """
         medium = self._check_writable()
-        if not isinstance(message, str):
-            raise TypeError(f"the message of a commit is a str, not {message!r:.80}")
+        check_message(message)
         self._work.commit(medium, message)
 
     def rollback(self) -> None:

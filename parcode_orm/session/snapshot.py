@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ..format.commit import Record
 from ..storage.mapped import Source
@@ -41,3 +42,13 @@ def snapshot_of(source: Source) -> Snapshot:
     return Snapshot(
         record.sequence, time_of(record), source.catalog.message, record.file_length, record.live, record.dead
     )
+
+
+def check_message(message: Any) -> None:
+    """Raise for what cannot be the message of a commit."""
+    if not isinstance(message, str):
+        raise TypeError(f"the message of a commit is a str, not {message!r:.80}")
+    try:
+        message.encode()
+    except UnicodeEncodeError as problem:
+        raise ValueError(f"the message of a commit is text, and holds half a character: {message!r:.80}") from problem

@@ -16,6 +16,7 @@ from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
 from ..table.writer import TableSink, never_reuse
 from .attach import attach, moved, rebase, settle
+from .graph import walk
 from .history import content_of
 from .medium import Build, Medium
 from .release import release
@@ -241,10 +242,16 @@ class Work:
         if root is not None:
             self._make_lazy(root)
         reset = Reset(self.owner)
+        alive: list[Any] = []
+        if root is not None:  # rows that somebody holds may be in no collection any more, which was replaced
+            others = {id(each) for other in self.roots.values() if other is not root for each in walk(other.obj)}
+            alive = [proxy for space in self.own() for proxy in space.alive() if id(proxy) not in others]
         if is_proxy(obj):
             reset.object(obj)
         else:
             reset.collection(obj)
+        for proxy in alive:
+            reset.object(proxy)
 
     def go_on_to_newest(self, medium: Medium) -> None:
         """Stand on the newest commit; without another one, all stays as it is."""

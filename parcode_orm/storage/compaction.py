@@ -27,7 +27,7 @@ KINDS = frozenset(Kind)
 
 def check_keep(keep: int) -> None:
     """Raise `ValueError` unless `keep` is a number of commits."""
-    if type(keep) is not int or keep < 1:
+    if type(keep) is not int or not 1 <= keep < 1 << 62:
         raise ValueError(f"keep is how many commits are kept, 1 or more, not {keep!r}")
 
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, dumps, load
+from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, dumps, load, save
 from parcode_orm.errors import ConflictError, DetachedError, NoResultFound, SessionError
 from tests.strategies import same
 
@@ -548,3 +548,29 @@ def test_rollback_after_a_conflict_goes_on(path: Path) -> None:
         root.n = 30
         session.commit()
     assert load(path, World).n == 30
+
+
+@pytest.mark.parametrize("count", [2, 10_000])
+@pytest.mark.parametrize("how", ["expire", "refresh", "expire_all"])
+def test_a_held_row_of_a_collection_that_was_replaced_goes_back(tmp_path: Path, count: int, how: str) -> None:
+    """The row is reached through no collection then: it was met again with its change, which the next commit stored."""
+
+    class Leaf(Model):
+        n: int = 0
+
+    class Owner(Model):
+        rows: list[Leaf] = Chunk()
+
+    path = tmp_path / "a.par"
+    save(path, Owner(rows=[Leaf(n=n) for n in range(count)]))
+    with Session(path) as session:
+        root = session.root(Owner)
+        row = root.rows[0]
+        row.n = 100
+        root.rows = [Leaf(n=9)]
+        getattr(session, how)(*([] if how == "expire_all" else [root]))
+        assert root.rows[0].n == row.n == 0 and root.rows[0] is row and not session.is_modified(root)
+        session.commit()
+        row.n = 5
+        session.commit()
+    assert load(path, Owner).rows[0].n == 5

@@ -336,3 +336,8 @@ def test_the_hero_of_the_readme(path: Path) -> None:
         again = load(path, World)
         assert again.big["hero"] == Item(level=2, tags=["a", "b", "c"])
         assert again.big["k5"].tags[-1] == again.small["a"].tags[-1] == "y"
+
+
+def test_half_a_character_is_no_message(tmp_path: Path) -> None:
+    with Session(tmp_path / "a.par") as session, pytest.raises(ValueError, match="half a character"):
+        session.commit(message="\ud800")
