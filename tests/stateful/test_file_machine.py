@@ -112,7 +112,8 @@ class FileMachine(RuleBasedStateMachine):
             writer.stand_on(newest, self.commits[newest])
             return
         writer.session.commit()
-        if self.path.stat().st_size > size:
+        snapshot = writer.session.snapshot
+        if snapshot.sequence > writer.sequence:
             writer.sequence += 1
             self.commits[writer.sequence] = deepcopy(writer.state)
         else:
