@@ -24,7 +24,7 @@ SMALL_BYTES = TARGET_BYTES // 64  # of a slice that may be joined with its neigh
 LARGEST = 2048  # rows of a slice that is joined with others where a commit brings many rows beside it
 LARGEST_BYTES = TARGET_BYTES // 2
 
-Changed = Callable[[Table, Piece, int, Any], bool]
+Changed = Callable[[Table, Piece, int, Any], int]  # not 0: it changed
 
 
 class Moved(NamedTuple):
