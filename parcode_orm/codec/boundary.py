@@ -113,7 +113,7 @@ class ChunkColumn(Physical):
                     self._special(row, value, values, tickets, out)
         for row in self._large(values, tickets):
             value = values[row]
-            tickets[row] = self._leave(value, row, out)
+            tickets[row] = self.leave(value, row, out)
         return tickets, [v for row, v in enumerate(values) if row not in tickets] if tickets else values
 
     def _special(
@@ -124,7 +124,7 @@ class ChunkColumn(Physical):
             if not (self.is_list or self.is_map):
                 values[row] = list(value)
             else:
-                tickets[row] = self._leave(value, row, out)
+                tickets[row] = self.leave(value, row, out)
             return
         ticket = self._reuse(value, row, out)
         if ticket is None and type(value) is Unread:
@@ -135,7 +135,7 @@ class ChunkColumn(Physical):
             tickets[row] = ticket
         elif (self.is_list or self.is_map) and len(value) > SAMPLE and self._estimate(value) > LARGE:
             # maybe too large for memory
-            tickets[row] = self._leave(value, row, out)
+            tickets[row] = self.leave(value, row, out)
         else:
             values[row] = dict(value.items()) if hasattr(value, "items") else list(value)
 
@@ -151,7 +151,8 @@ class ChunkColumn(Physical):
         step = f"[{trail.row_of(problem)}]" if isinstance(self.shape, ListColumn) else ""
         return trail.below(problem, step, row)
 
-    def _leave(self, value: Any, row: int, out: Encoder) -> Ticket:
+    def leave(self, value: Any, row: int, out: Encoder) -> Ticket:
+        """Write `value`, that of row `row`, as a table or blob of its own."""
         sink, shape = out.sink, self.shape
         try:
             if isinstance(shape, ListColumn):

@@ -81,6 +81,10 @@ class SpanRows:
         """The rows in memory."""
         return list(self.handed.values()) if self.changed is None else list(self.changed)
 
+    def in_memory(self) -> list[tuple[int, Any]]:
+        """The rows in memory, with their positions."""
+        return list(self.handed.items() if self.changed is None else enumerate(self.changed))
+
     def column(self, names: list[str]) -> Any:
         """A field of all rows."""
         return array_of(self.scan(0, len(self)), names)
@@ -300,6 +304,10 @@ class TableRows:
     def held(self) -> list[Any]:
         """The rows in memory."""
         return self.table.in_memory()
+
+    def in_memory(self) -> list[tuple[int, Any]]:
+        """The rows in memory, with their positions."""
+        return self.table.places_in_memory()
 
     def column(self, names: list[str]) -> Any:
         """A field of all rows; nothing else of them is read."""

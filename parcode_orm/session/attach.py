@@ -23,7 +23,8 @@ from ..table.nodes import Piece
 from ..table.store import Moved
 from ..table.table import Table
 from .graph import ATOMIC, children, kind_of
-from .space import owner_of
+from .holding import held
+from .space import file_of, owner_of
 
 Stored = Callable[[], Any]
 
@@ -136,13 +137,16 @@ def moved(table: Table, rows: Moved) -> None:
     if not rows.values:
         return
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
-    for row, (value, must) in rows.values.items():
-        if is_proxy(value) and owner_of(value) is getattr(table.space, "owner", None):
-            if group.proxies:
-                rebase(value, group.items, row)
+    owner = getattr(table.space, "owner", None)
+    may_hold = _holds_lazy(table.items)
+    kept = held([value for value, _ in rows.values.values()])
+    for at, (row, (value, must)) in enumerate(rows.values.items()):
+        if is_proxy(value) if at not in kept else may_hold:
+            if group.proxies and value.__class__ is group.items.cls:  # type: ignore[attr-defined]
+                _stand_for(value, group.items, row, owner)
             else:  # of a subclass, or one of a union: the view of all knows the view of its class
-                _follow(value, group.items.get(row), owner_of(value))
-        if must:
+                follow(value, group.items.get(row), owner)
+        if must and (at in kept or is_proxy(value)):
             group.held[row] = value
 
 
@@ -162,7 +166,7 @@ def rebase(proxy: Any, view: Any, row: int) -> None:
     values = decoded(proxy)
     for name in lazy_fields(view, values):
         if type(values[name]) not in ATOMIC:
-            _follow(values[name], view.getter(name)(row), owner)
+            follow(values[name], view.getter(name)(row), owner)
 
 
 def lazy_fields(view: Any, names: Iterable[str]) -> list[str]:
@@ -182,31 +186,39 @@ def is_plain_model(value: Any) -> bool:
     return isinstance(value, Model) and not is_proxy(value)
 
 
-def _follow(value: Any, found: Any, owner: object) -> None:
+def follow(value: Any, found: Any, owner: object) -> None:
     """Let the models and collections in `value` stand for `found`, as which they were stored."""
     kind = kind_of(value)
     if isinstance(value, Model):
-        ours = owner_of(value) is owner or not is_proxy(value)
-        if ours and is_proxy(found) and found.__class__ is value.__class__ and found is not value:
-            rebase(value, *proxy_state(found))
+        if is_proxy(found) and found.__class__ is value.__class__ and found is not value:
+            _stand_for(value, *proxy_state(found), owner)
     elif kind == "collection":
-        if owner_of(value) is owner and type(found) is type(value) and isinstance(value.rows, SpanRows):
+        if owner_of(value) is owner and type(found) is type(value) and not _goes_on(value.rows, found.rows):
             _follow_rows(value.rows, found.rows, owner)
             value.rows = found.rows
     elif kind in ("list", "tuple", "dict", "dataclass") and kind_of(found) == kind:
         for child, step in children(value):
             if type(child) not in ATOMIC:
                 with suppress(LookupError):  # a key that equals nothing, not even itself
-                    _follow(child, step(found), owner)
+                    follow(child, step(found), owner)
 
 
-def _follow_rows(rows: SpanRows, found: SpanRows | TableRows, owner: object) -> None:
+def _stand_for(value: Any, view: Any, row: int, owner: object) -> None:
+    if owner_of(value) is owner or not is_proxy(value):
+        rebase(value, view, row)
+
+
+def _goes_on(rows: Any, found: Any) -> bool:
+    """Whether a table has gone on to what was committed of it: it was stored in the file where it lay."""
+    return isinstance(rows, TableRows) and file_of(rows.space) == file_of(found.space)
+
+
+def _follow_rows(rows: SpanRows | TableRows, found: SpanRows | TableRows, owner: object) -> None:
     if isinstance(found, SpanRows):  # for those who iterate
         found.version = rows.version
     else:
         found.table.version = rows.version
-    known = rows.handed.items() if rows.changed is None else enumerate(rows.changed)
-    for place, each in list(known):
+    for place, each in rows.in_memory():
         if type(each) not in ATOMIC:
-            _follow(each, found.get(place), owner)
+            follow(each, found.get(place), owner)
             found.hold(place, each)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..codec.base import Column, Space
+from ..codec.boundary import ChunkColumn
+from ..codec.boundary_view import Unread
 from ..codec.stream import is_stream
+from ..errors import EncodeError
 from ..format.blob import BlobEncoder
 from ..format.checksum import wide_checksum
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
@@ -97,6 +100,17 @@ def is_stored(
     """
     ticket = DigestSink(compression, reuse).list_table(column, [obj], None)
     return _Comparison(source).equal(ticket, stored)
+
+
+def is_stored_apart(column: ChunkColumn, value: Any, stored: Unread) -> bool:
+    """Whether `value`, a plain collection, would be the table that `stored` stands for."""
+    space: Any = stored.space
+    sink = DigestSink(space.compression)
+    try:
+        ticket = column.leave(value, 0, sink.encoder(Kind.COLUMN))
+    except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
+        return False
+    return _Comparison(space.source).equal(ticket, stored.ref)
 
 
 class _Comparison:

@@ -54,7 +54,7 @@ class Opened:
         self._compression = compression
         self._compact_above = None if self.read_only else compact_above
         self._process = os.getpid()
-        self._work = Work(writable=not self.read_only, workers=workers)
+        self._work = Work(writable=not self.read_only, workers=workers, compression=compression)
         self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
         self._recovery: Recovered | None = None
         if is_path:

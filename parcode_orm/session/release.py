@@ -1,17 +1,19 @@
-"""After a commit: rows that a writable session kept alive, in case they change, are let go.
+"""After a commit: what a writable session keeps in memory, in case it changes, is let go.
 
 A row goes if it is as it was read, and nobody but the session holds it or any mutable value of it: what somebody holds
-may still be changed in place, and the row is the only way from there to the next commit. Who holds a value is told by
-its reference count; a value that this module does not know to the bottom counts as held.
+may still be changed in place, and the row is the only way from there to the next commit. A plain collection in a marked
+field gives way to the lazy one that it was stored as, unless somebody holds it.
 """
 
 from __future__ import annotations
 
-import sys
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
-from pydantic import BaseModel
-
+from ..codec.boundary import ChunkColumn
+from ..errors import FieldNotStored
+from ..format.layout import Kind
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
@@ -19,26 +21,65 @@ from ..lazy.rows import SpanRows, TableRows
 from ..lazy.state import WithoutFields
 from ..table.nodes import Piece
 from ..table.table import Table
+from .attach import follow, lazy_fields
+from .graph import ATOMIC, children, kind_of
+from .holding import OURS, held_in, references
+from .holding import held as find_held
+from .space import owner_of
 from .tracking import hold_live, proxy_changed, rows_changed
 
-_ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
-_SLOTS = {
-    name: BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-}
-
-
-def _references(container: Any, key: Any) -> int:
-    return sys.getrefcount(container[key])
-
-
-_OURS = _references({0: object()}, 0)  # of a value that one container alone holds
+MANY = 1000  # rows: where more are held, and more than an eighth of all, they are compared faster together
 
 
 def release(obj: Any) -> None:
-    """Let go of the rows that were handed out below the proxy `obj`, wherever that loses nothing."""
+    """Let go of what the proxy `obj` holds, and of rows that were handed out below it, where that loses nothing."""
     if is_proxy(obj):
-        for value in decoded(obj).values():
-            _release(value)
+        give_way(obj)
+        values = decoded(obj)
+        for name in lazy_fields(proxy_state(obj)[0], values):
+            if type(values[name]) not in ATOMIC:
+                _release(values[name])
+
+
+def give_way(obj: Any) -> None:
+    """Let lazy collections take the place of plain ones in the marked fields of the proxy `obj`, as they were stored.
+
+    Rows that somebody holds stand for what was stored of them from now on; the others go. A plain collection that
+    somebody holds may be changed in place, and stays.
+    """
+    view, row = proxy_state(obj)
+    if isinstance(view, WithoutFields):
+        return
+    values, places = decoded(obj), view.column.places
+    for name in [name for name in values if name in places and isinstance(places[name][1], ChunkColumn)]:
+        if type(values[name]) in (list, dict):
+            if references(values, name) <= OURS:
+                with suppress(FieldNotStored):
+                    _take_place(values, name, view.getter(name)(row), owner_of(obj))
+        elif view.space.keeps and _is_blob(view.field(name), row) and not find_held([values[name]]):
+            del values[name]
+
+
+def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> None:
+    if not isinstance(found, LazyList | LazyMap) or len(found) != len(values[name]):
+        return
+    most = max(MANY, len(found) // 8)
+    kept = list(islice(held_in(values[name]), most + 1))
+    if len(kept) > most:
+        return
+    rows: Any = found.rows
+    for place, each in kept:
+        follow(each, rows.get(place), owner)
+        rows.hold(place, each)
+    values[name] = found
+    owner.keeps = True
+
+
+def _is_blob(view: Any, row: int) -> bool:
+    """Whether a field is stored as a blob, which can be read again when it is asked for."""
+    unread = getattr(view, "unread", None)
+    found = None if unread is None else unread(row)
+    return found is not None and found.ref.kind == Kind.BLOB
 
 
 def _release(value: Any) -> None:
@@ -49,8 +90,12 @@ def _release(value: Any) -> None:
             handed = value.rows.handed
             changed = {place for place, item in handed.items() if not is_proxy(item) or proxy_changed(item)}
             _let_go(handed, changed)
-    else:
+    elif is_proxy(value):
         release(value)
+    elif kind_of(value) in ("list", "tuple", "dict", "dataclass"):
+        for child, _ in children(value):
+            if type(child) not in ATOMIC:
+                _release(child)
 
 
 def _release_table(table: Table) -> None:
@@ -75,49 +120,10 @@ def _release_table(table: Table) -> None:
 
 
 def _let_go(handed: dict[int, Any], changed: set[int]) -> None:
-    for place in list(handed):
+    for place in handed:
         _release(handed[place])
-        if place not in changed and _is_ours(handed, place):
+    places = [place for place in handed if place not in changed]
+    kept = find_held([handed[place] for place in places])
+    for at, place in enumerate(places):
+        if at not in kept:
             del handed[place]
-
-
-def _is_ours(container: Any, key: Any) -> bool:
-    """Whether `container` alone holds its value at `key`, and that value alone whatever can change in it."""
-    cls = type(container[key])
-    if cls in _ATOMIC:
-        return True
-    if _references(container, key) > _OURS:
-        return False
-    value = container[key]
-    if cls is list or cls is tuple:
-        return all(_is_ours(value, at) for at in range(len(value)))
-    if cls is dict:
-        return all(_is_ours(value, each) for each in value)
-    if cls is bytearray or cls in (set, frozenset):
-        return cls is bytearray or _ATOMIC.issuperset(map(type, value))
-    if isinstance(value, LazyList | LazyMap):
-        return not _handed(value.rows)
-    return isinstance(value, BaseModel) and _is_model_ours(value)
-
-
-def _handed(rows: Any) -> bool:
-    if isinstance(rows, TableRows):
-        table = rows.table  # a row that handed out nothing is known to its view alone, and reached through this table
-        return table.tree.root.ref is None or not all(group.idle for group in table.groups.values())
-    return rows.changed is not None or bool(rows.handed)
-
-
-def _is_model_ours(model: Any) -> bool:
-    if is_proxy(model) and isinstance(proxy_state(model)[0], WithoutFields):
-        return False
-    for slot in _SLOTS.values():
-        try:
-            value = [slot.__get__(model)]
-        except AttributeError:  # never asked for
-            continue
-        if value[0] is not None and (_references(value, 0) > _OURS + 1 or (value[0] and type(value[0]) is dict)):
-            return False
-    fields = decoded(model)
-    if _references([fields], 0) > _OURS + 2:  # the model's, the list's, and the name's here
-        return False
-    return all(_is_ours(fields, name) for name in list(fields))

@@ -27,12 +27,16 @@ from .tracking import Change, proxy_changed
 
 @dataclass(slots=True)
 class Root:
-    """An object attached to a session, and the column that stores it; `read`: as the lazy object of the stored root."""
+    """An object attached to a session, and the column that stores it.
+
+    `read`: it is the lazy object of the stored root; `added`: it was plain before.
+    """
 
     name: str
     obj: Any
     column: StructColumn
     read: bool = False
+    added: bool = False
 
 
 def root_name(cls: type[Any]) -> str:

@@ -92,7 +92,7 @@ class Session(Past):
         """
         self._check_writable()
         check_model(obj)
-        if is_lazy(obj) and owner_of(obj) is not self._work.owner:
+        if is_lazy(obj) and owner_of(obj) is not self._work.owner and not self._work.take(obj):
             raise SessionError(
                 f"this {type(obj).__qualname__} is a lazy object of another session, or one that this session has let "
                 "go of (rollback, refresh, expunge, delete): add a copy of it, obj.model_copy(), whose collections "

@@ -43,6 +43,7 @@ class Owner:
     """Stands for a session where a reference to it would make a cycle. Knows the lazy collections it handed out."""
 
     def __init__(self) -> None:
+        self.keeps = False  # whether what was plain stands on its spaces, so that they are read after the session, too
         self._collections: list[weak[Any]] = []
         self._until_sweep = SWEEP_EVERY
 
@@ -59,11 +60,51 @@ class Owner:
         return [found for ref in self._collections if (found := ref()) is not None]
 
 
+class Added:
+    """What was added to a session: its objects have spaces of their own, which outlive the session.
+
+    Once the session has closed they have no owner: what stands on them is read and changed as plain objects are, and
+    another session may take them.
+    """
+
+    def __init__(self) -> None:
+        self._spaces: list[weak[FileSpace]] = []
+        self._owners: list[Owner] = []
+
+    def stands_on(self, space: FileSpace) -> None:
+        """Told of each space."""
+        space.added = self
+        self._spaces = [ref for ref in self._spaces if ref() is not None]
+        self._spaces.append(weak(space))
+
+    def spaces(self) -> list[FileSpace]:
+        """Those that something still stands on."""
+        return [space for ref in self._spaces if (space := ref()) is not None]
+
+    def move(self, added: Added, owner: Owner) -> None:
+        """All of it is a part of `added` from now on, and `owner`'s."""
+        for space in self.spaces():
+            if space.free:
+                space.owner = owner
+                added.stands_on(space)
+        for known in self._owners:
+            for each in known.collections():
+                if owner_of(each) is owner:
+                    owner.handed(each)
+
+    def leave(self, owner: Owner) -> None:
+        """The session closes."""
+        self._owners.append(owner)
+        for space in self.spaces():
+            if space.owner is owner:
+                space.owner = None
+
+
 class FileSpace:
     """Reads one snapshot of a file through `source`; `writable` where changes to what is handed out will be stored.
 
     `owner` stands for the session: its objects lie on the snapshots of all its commits, each a space of its own.
-    `workers`: threads for what is read whole; 0 none, None as many as pay.
+    `workers`: threads for what is read whole; 0 none, None as many as pay. `compression`: that of the session.
     """
 
     def __init__(
@@ -73,13 +114,17 @@ class FileSpace:
         writable: bool,
         owner: Owner | None = None,
         workers: int | None = None,
+        compression: str | None = None,
         new_spill: Callable[[], Spill] = Spill,
     ) -> None:
         self.source = source
+        self.compression = compression
         self.chunk: Callable[[Reference], Chunk] = source.chunk
         self.writable = writable
         self.workers = workers
         self.owner = owner
+        self.added: Added | None = None
+        self.closed = False
         self._lives: list[dict[int, weak[Any]]] = []
         self._until_sweep = SWEEP_EVERY
         self._stats = source.stats
@@ -109,17 +154,29 @@ class FileSpace:
         """Raise `ReadOnlyError` or `DetachedError` where a change of `what` could not be stored."""
         if not self.writable:
             raise ReadOnlyError(f"{what} was opened read-only: open the file with Session(path) to change it")
-        if self.source.closed:
+        if self.closed:
             raise DetachedError(
                 f"the session of {what} was closed, so a change would not be stored: open the file again, or change a "
                 "plain copy"
             )
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it is read after the session, as what was plain stands on it."""
+        return self.added is not None or (self.owner is not None and self.owner.keeps)
+
+    @property
+    def free(self) -> bool:
+        """Whether what stands on it is nobody's, and may be added again."""
+        return self.added is not None and self.owner is None and self.writable
+
     def close(self) -> None:
-        """Read no more than was read so far."""
-        self.source.close()
-        for spill in self._spills.values():
-            spill.close()
+        """The session ends: take no more changes, and read no more than was read so far, unless it `keeps`."""
+        self.closed = True
+        if not self.keeps:
+            self.source.close()
+            for spill in self._spills.values():
+                spill.close()
 
     def release(self, ref: Reference) -> None:
         """A scan has passed the chunk at `ref`."""
@@ -227,7 +284,15 @@ class FileSpace:
     def abandon(self) -> None:
         """The session forgets what it handed out: from now on its changes would be lost, so they are refused."""
         self.owner = None
-        self.__class__ = _Abandoned
+        if self.added is not None:
+            self.writable = False
+        self.__class__ = _Abandoned if self.added is None else _Left
+
+
+LET_GO = (
+    "the session has let go of this object in a rollback() or refresh(), so a change to it would not be "
+    "stored: take it from session.root(...) again"
+)
 
 
 class _Abandoned(FileSpace):
@@ -235,10 +300,15 @@ class _Abandoned(FileSpace):
 
     @property
     def writable(self) -> bool:  # type: ignore[override]
-        raise DetachedError(
-            "the session has let go of this object in a rollback() or refresh(), so a change to it would not be "
-            "stored: take it from session.root(...) again"
-        )
+        raise DetachedError(LET_GO)
+
+
+class _Left(FileSpace):
+    """As that, of what was added: it reads on."""
+
+    def check_change(self, what: str) -> None:
+        """Refuse."""
+        raise DetachedError(LET_GO)
 
 
 class Detached(FileSpace):

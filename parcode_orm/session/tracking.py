@@ -5,6 +5,7 @@ What is only `Change.PERHAPS` other is encoded again and compared with what is s
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..codec.base import Column
+from ..codec.boundary import ChunkColumn
 from ..codec.packed import pack
 from ..codec.privates import privates_changed
 from ..errors import EncodeError, FieldNotStored
@@ -23,9 +25,10 @@ from ..lazy.state import WithoutFields
 from ..table.nodes import Piece
 from ..table.store import is_changed
 from ..table.table import Table
-from .digest import UnreadStream, digest_of
+from .digest import UnreadStream, digest_of, is_stored_apart
 from .space import file_of, owner_of
 
+DOUBLE = struct.Struct("d")
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 _SLOTS = {
     name: BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
@@ -95,6 +98,10 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
             if stored != value:
                 return Change.YES
             return _perhaps(type(stored) is not type(value))
+        if type(value) is float:
+            stored = (view.getters.get(name) or view.getter(name))(row)
+            if type(stored) is float and DOUBLE.pack(stored) == DOUBLE.pack(value):
+                return Change.NO
         if isinstance(value, LazyList | LazyMap):
             stored = view.getter(name)(row)
             if _same_rows(value, stored):
@@ -112,6 +119,11 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
             return _most(map(proxy_changed, value)) if _same_proxies(value, stored) else Change.PERHAPS
     except FieldNotStored:  # the row was written without this field
         return Change.PERHAPS
+    if isinstance(column, ChunkColumn) and type(value) in (list, dict):
+        unread = getattr(view.field(name), "unread", None)
+        known = None if unread is None else unread(row)
+        if known is not None:  # a table, which is not read for this
+            return Change.NO if is_stored_apart(column, value, known) else Change.YES
     return _perhaps(_differ(column, value, view.field(name), row))
 
 

@@ -19,11 +19,11 @@ from .attach import attach, moved, rebase, settle
 from .graph import walk
 from .history import content_of
 from .medium import Build, Medium
-from .release import release
+from .release import give_way, release
 from .reset import Follow, Reset
 from .reuse import reuse_from
 from .roots import Root, State, read_root, root_state, write_roots
-from .space import Detached, FileSpace, Owner, owner_of
+from .space import Added, Detached, FileSpace, Owner, owner_of, space_of
 
 if TYPE_CHECKING:
     from .nested import Savepoint
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 class Work:
     """What is attached to a session, and the snapshot that its changes stand on."""
 
-    def __init__(self, *, writable: bool, workers: int | None) -> None:
+    def __init__(self, *, writable: bool, workers: int | None, compression: str | None = None) -> None:
         self.roots: dict[str, Root] = {}  # attached, by name
         self.settled: dict[str, Root] = {}  # those of them, and those deleted or replaced since, that are stored
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.space: FileSpace | None = None  # None: nothing is stored yet
+        self._beside: FileSpace | None = None  # as `space`, for what was added
+        self._added = Added()
         self._lives: list[weak[FileSpace]] = []
         self.owner = Owner()
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
@@ -44,6 +46,7 @@ class Work:
         self.new_spill: Callable[[], Spill] = Spill
         self.writable = writable
         self._workers = workers
+        self._compression = compression
 
     @property
     def source(self) -> Source | None:
@@ -54,10 +57,33 @@ class Work:
         """Read from `source` from now on."""
         if self.space is not None:
             self.space.source.retire()
-        self.space = FileSpace(
-            source, writable=self.writable, owner=self.owner, workers=self._workers, new_spill=self.new_spill
+        self.space, self._beside = self._space(source), None
+
+    def _space(self, source: Source) -> FileSpace:
+        space = FileSpace(
+            source,
+            writable=self.writable,
+            owner=self.owner,
+            workers=self._workers,
+            compression=self._compression,
+            new_spill=self.new_spill,
         )
-        self._watch(self.space)
+        self._watch(space)
+        return space
+
+    def space_for(self, added: bool) -> FileSpace:
+        """What is read of the snapshot through; another one for what was `added`, which is read after the session."""
+        assert self.space is not None
+        if not added:
+            return self.space
+        if self._beside is None:
+            self._beside = self._space(self.space.source.twin())
+            self._added.stands_on(self._beside)
+        return self._beside
+
+    def _like(self, space: Any) -> FileSpace:
+        """What stood on `space` stands on this one from now on."""
+        return self.space_for(isinstance(space, FileSpace) and space.owner is self.owner and space.added is not None)
 
     def _watch(self, space: FileSpace) -> None:
         if self._lives:
@@ -76,8 +102,7 @@ class Work:
 
     def read(self, root: Root) -> Any:
         """A lazy object of the stored root: another one each time, and attached to nothing."""
-        assert self.space is not None
-        return read_root(self.space, root.name, root.column)
+        return read_root(self.space_for(root.added), root.name, root.column)
 
     # -- roots ------------------------------------------------------------------------------------------------------
 
@@ -121,6 +146,17 @@ class Work:
         """Take a stored root away at the next commit."""
         self.deleted[root.name] = self.roots.pop(root.name)
 
+    def take(self, obj: Any) -> bool:
+        """Whether `obj` was added to a session and is lazy now; of a session that has closed, it is this one's then."""
+        space = space_of(obj)
+        if not isinstance(space, FileSpace) or space.added is None or not space.writable:
+            return False
+        if space.free:
+            for each in space.added.spaces():
+                self._watch(each)
+            space.added.move(self._added, self.owner)
+        return True
+
     def expunge(self, root: Root) -> None:
         """Forget a root; what is stored under its name stays."""
         del self.roots[root.name]
@@ -134,13 +170,17 @@ class Work:
 
     def detach(self, root: Root) -> None:
         """A lazy root that is no longer one: it reads on, and takes no change."""
-        if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
-            assert self.space is not None
+        if not is_proxy(root.obj) or owner_of(root.obj) is not self.owner:
+            return
+        assert self.space is not None
+        if root.added:  # as a plain object would be, it is on its own now
+            space = FileSpace(self.space.source.twin(), writable=True, new_spill=self.new_spill)
+            Added().stands_on(space)
+        else:
             space = Detached(self.space.source)
-            self._watch(space)
-            found = read_root(space, root.name, root.column)
             forget(root.obj)
-            attach(root.obj, *proxy_state(found))
+        self._watch(space)
+        attach(root.obj, *proxy_state(read_root(space, root.name, root.column)))
 
     # -- commit -----------------------------------------------------------------------------------------------------
 
@@ -150,6 +190,8 @@ class Work:
 
     def commit(self, medium: Medium, message: str) -> None:
         """Store what changed; without a change, write nothing."""
+        for root in self.roots.values():
+            self.take(root.obj)  # the session that it was added to as well may have closed
         states = self.states(medium.compression)
         changed = [root for root, state in states if state is State.CHANGED]
         if changed or self.deleted:
@@ -158,7 +200,8 @@ class Work:
         for root, state in states:
             if state is not State.SAME:
                 self._settle(root)
-            release(root.obj)
+            if owner_of(root.obj) is self.owner:
+                release(root.obj)
         self.settled = dict(self.roots)
 
     def _write(self, changed: list[Root], medium: Medium, message: str) -> None:
@@ -179,7 +222,7 @@ class Work:
         assert self.space is not None
         for sink in sinks:
             for stored in sink.stored.values():
-                stored.adopt(self.space, moved)
+                stored.adopt(self._like(stored.table.space), moved)
 
     def _append(self, medium: Medium, build: Build) -> Source:
         try:
@@ -189,8 +232,13 @@ class Work:
             raise
 
     def _settle(self, root: Root) -> None:
-        if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
+        if not is_proxy(root.obj):
+            root.added = root.read = True
+        elif isinstance(space := space_of(root.obj), FileSpace):
+            root.added = space.added is not None
+        if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
             rebase(root.obj, *proxy_state(self.read(root)))
+            give_way(root.obj)
         settle(root.obj, cache(lambda: self.read(root)), self.owner)
 
     # -- going back and on ------------------------------------------------------------------------------------------
@@ -232,7 +280,7 @@ class Work:
 
     def _make_lazy(self, root: Root) -> None:
         """A root that was added plain, and is stored: from now on it is the lazy object of what is stored."""
-        if not is_proxy(root.obj):
+        if not is_proxy(root.obj) or owner_of(root.obj) is not self.owner:
             attach(root.obj, *proxy_state(self.read(root)))
             root.read = True
 
@@ -321,5 +369,7 @@ class Work:
         self.roots.clear()
         self.settled.clear()
         self.deleted.clear()
+        self._added.leave(self.owner)
         for space in self.spaces:
-            space.close()
+            if space.added is None:
+                space.close()

@@ -254,6 +254,12 @@ class Source:
         earlier._map = self._map
         return earlier
 
+    def twin(self) -> Source:
+        """The same snapshot, to be closed on its own. Chunks are known to both."""
+        twin = self.at(self.record)
+        twin._cache, twin._catalog = self._cache, self._catalog
+        return twin
+
     def retire(self) -> None:
         """The session goes on with another snapshot: what was handed out may still read, nothing is kept ready."""
         self._cache.clear()

@@ -709,6 +709,8 @@ class Both:
 
     def do(self, what: str, where: int, change: str, n: int) -> None:
         if what == "item":
+            if change == "object":  # no hook sees it: it is found in what somebody holds
+                self.do("hold", where, "", n)
             for root in (self.root, self.plain):
                 found = REACH[where](root, n)
                 if found is not None:

@@ -1,0 +1,221 @@
+"""Who holds a value: reference counts tell, of many values at once.
+
+What can change in place and is held by somebody else may be changed at any time, and only who keeps it in its place
+finds that. A value that this module does not know to the bottom counts as held.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import accumulate, chain, islice
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..codec.build import FullSet
+from ..codec.compile import struct_for
+from ..lazy.list import LazyList
+from ..lazy.map import LazyMap
+from ..lazy.proxy import is_proxy, proxy_state
+from ..lazy.rows import TableRows
+from ..lazy.state import WithoutFields, get_dict
+from ..model.base import Model
+from .graph import ATOMIC, kind_of_class
+
+_FIELDS_SET, _EXTRA, _PRIVATE = (
+    BaseModel.__dict__[name].__get__
+    for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+
+
+def _counts(values: list[Any]) -> list[int]:
+    return list(map(sys.getrefcount, values))
+
+
+_ALONE = _counts([object()])[0] + 1  # of a value in a list of this module's, and in the one place where it belongs
+
+
+def references(container: Any, key: Any) -> int:
+    """The references to the value that a container has at `key`."""
+    return sys.getrefcount(container[key])
+
+
+AT_ONCE = 1024  # values that are looked at together, so that they are still in the processor's cache
+OURS = references({0: object()}, 0)  # of a value that one container alone holds
+
+
+def held(values: list[Any]) -> set[int]:
+    """The places of those `values` that somebody holds, or anything in them that can change in place.
+
+    Each value belongs to one container, and is held by that and by the list `values`.
+    """
+    types: set[Any] = set(map(type, values))
+    kinds: set[Any] = {cls for cls in types if cls not in ATOMIC and not _is_fixed(cls)}
+    if not kinds:
+        return set()
+    counts = _counts(values)
+    found: set[int] = set()
+    if max(counts) > _ALONE:
+        many = [at for at, count in enumerate(counts) if count > _ALONE]
+        found = {at for at in many if type(values[at]) in kinds and not _is_constant(values[at])}
+    for cls in kinds:
+        if not found and len(types) == 1:
+            return _held_inside(cls, values)
+        places = [at for at, each in enumerate(values) if type(each) is cls and at not in found]
+        found.update(places[at] for at in _held_inside(cls, [values[at] for at in places]))
+    return found
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether nothing in a value can change, be it held or not."""
+    cls: Any = type(value)
+    if issubclass(cls, tuple | frozenset):
+        return all(map(_is_constant, value))
+    return cls in ATOMIC or bool(_is_fixed(cls))
+
+
+def held_in(container: list[Any] | dict[Any, Any]) -> Iterator[tuple[int, Any]]:
+    """The values of a plain container that `held` finds, with their places."""
+    values = iter(container.values() if isinstance(container, dict) else container)
+    start = 0
+    while part := list(islice(values, AT_ONCE)):
+        for at in sorted(held(part)):
+            yield start + at, part[at]
+        start += len(part)
+
+
+@lru_cache(1024)
+def _is_fixed(cls: Any) -> bool:
+    """Whether nothing in objects of `cls` changes: what has a hash of its own, but for what holds other objects."""
+    if kind_of_class(cls) != "leaf" or issubclass(cls, frozenset):
+        return False
+    return cls.__hash__ not in (None, object.__hash__) or issubclass(cls, type)
+
+
+def _held_inside(cls: Any, values: list[Any]) -> set[int]:
+    """The places of those `values`, of one class and not held themselves, that hold something that is held."""
+    look = _looker(cls)
+    if look is None:
+        return set(range(len(values)))
+    return look(values) if values else set()
+
+
+@lru_cache(1024)
+def _looker(cls: Any) -> Callable[[list[Any]], set[int]] | None:
+    if issubclass(cls, BaseModel):
+        return _models
+    kind = kind_of_class(cls)
+    if kind == "leaf":
+        if issubclass(cls, bytearray):
+            return _nothing
+        if issubclass(cls, set | frozenset):
+            return _items
+        return _arrays if cls.__module__ == "numpy" and cls.__name__ == "ndarray" else None
+    looks: dict[str, Callable[[list[Any]], set[int]]] = {
+        "list": _items,
+        "tuple": _items,
+        "dict": _pairs,
+        "collection": _collections,
+        "dataclass": _objects,
+    }
+    return looks.get(kind)
+
+
+def _nothing(values: list[Any]) -> set[int]:
+    return set()
+
+
+def _items(values: list[Any]) -> set[int]:
+    return _parts(values, values)
+
+
+def _pairs(values: list[dict[Any, Any]]) -> set[int]:
+    return _parts(values, map(dict.values, values))
+
+
+def _parts(values: list[Any], parts: Iterable[Any]) -> set[int]:
+    """The places of those `values` of whose `parts`, as many as their length says, any is held."""
+    inside = held(list(chain.from_iterable(parts)))
+    if not inside:
+        return inside
+    ends = list(accumulate(map(len, values)))
+    return {bisect_right(ends, at) for at in inside}
+
+
+def _arrays(values: list[Any]) -> set[int]:
+    return {at for at, each in enumerate(values) if each.base is not None or each.dtype.hasobject}
+
+
+def _collections(values: list[LazyList[Any] | LazyMap[Any, Any]]) -> set[int]:
+    return {at for at, each in enumerate(values) if has_handed_out(each.rows)}
+
+
+def has_handed_out(rows: Any) -> bool:
+    """Whether a row of a lazy collection may be in use."""
+    if isinstance(rows, TableRows):
+        table = rows.table  # a row that handed out nothing is known to its view alone, and reached through this table
+        return table.tree.root.ref is None or not all(group.idle for group in table.groups.values())
+    return rows.changed is not None or bool(rows.handed)
+
+
+def _objects(values: list[Any]) -> set[int]:
+    """Dataclasses."""
+    return _columns([each.__dict__ for each in values]) if hasattr(values[0], "__dict__") else set(range(len(values)))
+
+
+def _models(values: list[Any]) -> set[int]:
+    found = _columns(list(map(get_dict, values)))
+    for look, slot in ((_sets, _FIELDS_SET), (_extras, _EXTRA), (_privates, _PRIVATE)):
+        try:
+            inside: list[Any] = list(map(slot, values))
+        except AttributeError:  # of a lazy object, never asked for
+            inside = [_get(slot, each) for each in values]
+        if inside.count(None) < len(inside):
+            found |= look(values, inside)
+    if is_proxy(values[0]):
+        found |= {at for at, each in enumerate(values) if isinstance(proxy_state(each)[0], WithoutFields)}
+    return found
+
+
+def _get(slot: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return slot(value)
+    except AttributeError:
+        return None
+
+
+def _sets(values: list[Any], sets: list[Any]) -> set[int]:
+    counts = _counts(sets)
+    if max(counts) <= _ALONE:
+        return set()
+    return {at for at, count in enumerate(counts) if count > _ALONE and type(sets[at]) not in (FullSet, type(None))}
+
+
+def _extras(values: list[Any], extras: list[Any]) -> set[int]:
+    return held(extras)
+
+
+def _privates(values: list[Any], privates: list[Any]) -> set[int]:
+    """Of private attributes, those that are not stored would be lost with their object."""
+    found = held(privates)
+    cls = values[0].__class__
+    stored = {name for name, _ in struct_for(cls).plan.privates} if issubclass(cls, Model) else set()
+    return found | {at for at, each in enumerate(privates) if each and not each.keys() <= stored}
+
+
+def _columns(dicts: list[dict[str, Any]]) -> set[int]:
+    """The places of those objects whose attributes stand in `dicts`, their own, of which something is held."""
+    counts = _counts(dicts)
+    found = {at for at, count in enumerate(counts) if count > _ALONE} if max(counts) > _ALONE else set()
+    names = list(dicts[0])
+    try:
+        if set(map(len, dicts)) == {len(names)}:
+            for name in names:
+                found |= held([each[name] for each in dicts])
+            return found
+    except KeyError:
+        pass
+    return found | _pairs(dicts)
