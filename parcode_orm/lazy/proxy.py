@@ -22,7 +22,7 @@ from parcode_orm.model.plain import LazyModel
 
 __all__ = [
     "become_lazy", "become_plain", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
-    "plain_again", "proxy_maker", "proxy_state", "to_plain",
+    "plain_again", "plain_class", "proxy_maker", "proxy_state", "to_plain",
 ]  # fmt: skip
 
 # From CPython 3.12 on, an attribute that lies in the instance's own dictionary and that no class defines is read in
@@ -80,6 +80,11 @@ def decoded(proxy: Any) -> dict[str, Any]:
     return get_dict(proxy)
 
 
+def plain_class(cls: Any) -> Any:
+    """The model that `cls` is: `type(obj)` of a lazy object is a generated class."""
+    return cls._p_model_ if isinstance(cls, type) and issubclass(cls, LazyModel) else cls
+
+
 def become_lazy(obj: Any, view: Any, row: int) -> None:
     """Make a plain object lazy in place (or move a lazy one to another row).
 
@@ -90,7 +95,6 @@ def become_lazy(obj: Any, view: Any, row: int) -> None:
         raise TypeError(f"a {obj.__class__.__qualname__} cannot stand for a row of {view.cls.__qualname__}")
     set_state(obj, (view, row))
     if not is_proxy(obj):
-        set_dict(obj, dict(get_dict(obj)))
         _set_class(obj, lazy)
 
 

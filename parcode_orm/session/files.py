@@ -10,6 +10,7 @@ from uuid import UUID
 from ..codec.bulk import gc_paused
 from ..codec.compile import struct_for
 from ..format.catalog import CatalogData
+from ..lazy.proxy import plain_class
 from ..model.base import Model
 from ..storage.compaction import compact_file
 from ..storage.files import stream_writer
@@ -132,6 +133,7 @@ def load(
         NoResultFound: it holds no such root; SchemaMismatchError: one of another definition of the class.
     """
     check_workers(workers)
+    cls = plain_class(cls)
     source = Source.open(path)
     try:
         with gc_paused():

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ..codec.compile import struct_for
 from ..errors import NoResultFound, SessionError
-from ..lazy.proxy import is_lazy
+from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from . import changes
 from .identity import IdentitySet
@@ -170,6 +170,7 @@ class Session(Past):
             TypeError: `cls` is not a `Model` class.
         """
         self._check_open()
+        cls = plain_class(cls)
         obj: M = self._work.find(root_name(cls), cls, struct_for(cls)).obj
         return obj
 

@@ -373,3 +373,4 @@ class Work:
         for space in self.spaces:
             if space.added is None:
                 space.close()
+        self.space = self._beside = None
