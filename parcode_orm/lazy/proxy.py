@@ -82,7 +82,9 @@ def decoded(proxy: Any) -> dict[str, Any]:
 
 def plain_class(cls: Any) -> Any:
     """The model that `cls` is: `type(obj)` of a lazy object is a generated class."""
-    return cls._p_model_ if isinstance(cls, type) and issubclass(cls, LazyModel) else cls
+    if isinstance(cls, type) and issubclass(cls, LazyModel):
+        cls = cls._p_model_  # type: ignore[attr-defined]
+    return cls
 
 
 def become_lazy(obj: Any, view: Any, row: int) -> None:

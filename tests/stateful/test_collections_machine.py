@@ -31,6 +31,7 @@ from tests.strategies import same
 class Item(Model):
     level: int = 0
     tags: list[str] = []
+    marks: list[int] = []
 
 
 class Player(Model):
@@ -76,7 +77,7 @@ VALUES: dict[str, Callable[[int], Any]] = {
     "int": lambda n: n * n - 50,
     "text": lambda n: f"text {n}",
     "list": lambda n: [n] * (n % 4),
-    "item": lambda n: Item(level=n, tags=[f"tag {n}"] * (n % 3)),
+    "item": lambda n: Item(level=n, tags=[f"tag {n}"] * (n % 3), marks=[n] * (n % 2)),
     "player": lambda n: Player(
         score=n,
         numbers=list(range(n % 19)),
@@ -238,6 +239,12 @@ class CollectionsMachine(RuleBasedStateMachine):
     def begin(self, sizes: dict[str, int], large: int, checking: bool) -> None:
         self.checking = checking
         self.stack.enter_context(self.constants(large))
+        with Session(self.path, durability="fast") as session:
+            session.add(self.make(sizes))
+            session.commit()
+        self.open()
+
+    def make(self, sizes: dict[str, int]) -> World:
         world = World()
         for name, at in sizes.items():
             kinds = FIELDS[name]
@@ -248,14 +255,12 @@ class CollectionsMachine(RuleBasedStateMachine):
                 setattr(world, name, [VALUES[kinds[0]](n) for n in range(count)])
             else:
                 setattr(world, name, {KEYS[kinds[0]](n): VALUES[kinds[1]](n) for n in range(count)})
-        with Session(self.path, durability="fast") as session:
-            session.add(world)
-            session.commit()
-        self.open()
+        return world
 
     def open(self) -> None:
         self.session = Session(self.path, durability="fast", workers=0)
         self.start_again()
+        self.added = False  # whether the root was plain when this session, or one before, got it
 
     def start_again(self) -> None:
         """What aliased each other does so no more."""
@@ -495,8 +500,77 @@ class CollectionsMachine(RuleBasedStateMachine):
             else:
                 world.ints = a.numbers
 
-    @rule(name=st.sampled_from(NAMES), count=COUNTS, stream=st.booleans())
-    def replace(self, name: str, count: int, stream: bool) -> None:
+    @rule(where=PLACES, count=COUNTS, hold=st.booleans())
+    def replace_nested(self, where: int, count: int, hold: bool) -> None:
+        """A plain collection in a marked field of a row; perhaps a variable holds it from now on."""
+        mine, plain = self.player(where)
+        for each in (mine, plain):
+            each.numbers = list(range(count))
+            each.items = {f"k{n}": VALUES["item"](n) for n in range(count // 3)}
+        if hold:
+            self.handles.append(Target(mine.numbers, plain.numbers, ("int",)))
+            self.handles.append(Target(mine.items, plain.items, ("name", "item")))
+            del self.handles[:-4]
+
+    @rule(
+        sizes=st.dictionaries(st.sampled_from(NAMES), st.integers(1, 4), min_size=3, max_size=5),
+        hold=st.lists(st.tuples(PLACES, st.sampled_from(["all", "row", "part"]), COUNTS), max_size=4),
+        commit=st.booleans(),
+    )
+    def add_plain(self, sizes: dict[str, int], hold: list[tuple[int, str, int]], commit: bool) -> None:
+        """A plain root in the place of the one before, of which variables hold rows, parts of rows and collections."""
+        self.start_again()
+        self.world, self.plain = self.make(sizes), self.make(sizes)
+        self.session.add(self.world)
+        self.added = True
+        for where, what, place in hold:
+            self.hold_part(sorted(sizes)[where % len(sizes)], what, place)
+        if commit:
+            self.commit(False)
+
+    def hold_part(self, name: str, what: str, place: int) -> None:
+        pair = getattr(self.world, name), getattr(self.plain, name)
+        if what == "all" or not pair[1]:
+            self.handles.append(Target(*pair, FIELDS[name]))
+            return
+        place %= len(pair[1])
+        mine, plain = (each[place if isinstance(each, list) else list(each)[place]] for each in pair)
+        if what == "part" and isinstance(plain, Item):
+            self.hold(mine.marks, plain.marks)
+        elif what == "part" and isinstance(plain, Player):
+            self.handles.append(Target(mine.numbers, plain.numbers, ("int",)))
+        else:
+            self.hold(mine, plain)
+
+    @rule(n=COUNTS)
+    @precondition(lambda self: self.held or self.handles)
+    def change_all_held(self, n: int) -> None:
+        for mine, plain in self.held:
+            for each in (mine, plain):
+                CHANGES[type(plain)](each, n)
+        for target in self.handles:
+            size = len(target.plain)
+            values = VALUES[target.kinds[-1]](n), VALUES[target.kinds[-1]](n)
+            if len(target.kinds) == 1:
+                target.both(lambda x, value: x.append(value), values[:1], values[1:])
+            else:
+                key = KEYS[target.kinds[0]](n)
+                target.both(lambda x, value, key=key: x.__setitem__(key, value), values[:1], values[1:])
+            self.changed(target, size, True)
+        self.commit(False)
+
+    @rule(commit=st.booleans())
+    @precondition(lambda self: self.added)
+    def add_again(self, commit: bool) -> None:
+        """Another session goes on with the objects that were added to the one before."""
+        if commit:
+            self.commit(False)
+        self.session.close()
+        self.session = Session(self.path, durability="fast", workers=0)
+        self.session.add(self.world)
+
+    @rule(name=st.sampled_from(NAMES), count=COUNTS, stream=st.booleans(), hold=st.booleans())
+    def replace(self, name: str, count: int, stream: bool, hold: bool) -> None:
         kinds = FIELDS[name]
         keys = [KEYS[kinds[0]](n) for n in range(count)] if len(kinds) == 2 else []
         for each in (self.world, self.plain):
@@ -507,6 +581,9 @@ class CollectionsMachine(RuleBasedStateMachine):
             setattr(each, name, new)
         if stream:
             self.commit(False)
+        if hold:
+            self.handles.append(Target(getattr(self.world, name), getattr(self.plain, name), kinds))
+            del self.handles[:-4]
 
     # -- the session -------------------------------------------------------------------------------------------------
 
@@ -524,6 +601,7 @@ class CollectionsMachine(RuleBasedStateMachine):
     def rollback(self) -> None:
         self.session.rollback()
         self.start_again()
+        self.added = False
 
     @rule(commit=st.booleans())
     def reopen(self, commit: bool) -> None:
