@@ -132,6 +132,8 @@ class Opened:
     def close(self) -> None:
         """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`.
 
+        Objects that were added to it can be read and changed on.
+
         With `compact_above` the file is compacted where so much of it is dead, if nobody else is writing to it.
 
         Raises:

@@ -85,10 +85,14 @@ class Session(Past):
     def add(self, obj: Model) -> None:
         """Make `obj` the root of its type; `commit` stores it. It stays attached: later changes are stored, too.
 
+        From the commit on it is a lazy object, in place: plain lists and dictionaries in its marked fields give way to
+        lazy ones, and rows leave memory, except what somebody holds. What was added to a session is read and changed on
+        when that has closed, and may be added to another one.
+
         Raises:
             ReadOnlyError: the session was opened read-only.
             TypeError: `obj` is not a `Model`.
-            SessionError: `obj` is a lazy object of another session; a copy of it can be added.
+            SessionError: `obj` is a lazy object that another session read; a copy of it can be added.
         """
         self._check_writable()
         check_model(obj)
@@ -143,7 +147,8 @@ class Session(Past):
     def expunge(self, obj: Model) -> None:
         """Forget the root `obj`: what becomes of it, and of what is inside it, is not stored. What is stored stays.
 
-        A lazy root drops its unsaved changes, and takes no more (`DetachedError`); one that was added stays as it is.
+        A root that was read drops its unsaved changes, and takes no more (`DetachedError`); one that was added stays as
+        it is, and is changed on.
         `root` then reads anew.
 
         Raises:
@@ -230,7 +235,7 @@ class Session(Past):
 
         A root that was added and never committed is no longer part of the session, and stays as it is. Plain lists,
         sets, dictionaries and arrays that were handed out are part of nothing any more: objects give out new ones. So
-        are plain models inside a root that was added plain; the root itself, and lazy ones, stay. A lazy
+        are models inside a plain list or dictionary in a marked field; lazy ones stay. A lazy
         collection that has no place in what is stored takes no more changes: `DetachedError`.
 
         After a `ConflictError` the session goes on from the newest commit, as with `refresh()`.

@@ -179,7 +179,7 @@ class Story:
         world = session.root(World)
         world.n = 1_000_000
         world.blob = bytes(100_000)
-        world.players["x"] = "no number"  # type: ignore[assignment]
+        world.players = {**world.players, "x": "no number"}  # type: ignore[dict-item]
         with pytest.raises(ParcodeError):
             session.commit()
         session.rollback()
