@@ -160,7 +160,7 @@ def _named(packer: Packer, value: Any) -> Any:
     if isinstance(value, named._SECRET):
         secret = value.get_secret_value()  # type: ignore[attr-defined]
         return extension("secret", [_builtin_tag(cls), packer.lower(secret)])
-    if isinstance(value, named._URLS):
+    if isinstance(value, named.URLS):
         return extension("url", [_builtin_tag(cls), packer.lower(str(value))])
     parts = _custom_parts(cls)
     if parts is not None:
@@ -362,7 +362,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "array": _get_array,
     "numpy scalar": _get_scalar,
     "secret": _get_pydantic((named._SECRET,)),
-    "url": _get_pydantic(named._URLS),
+    "url": _get_pydantic(named.URLS),
     "builtin subclass": _get_builtin,
     "custom": _get_custom,
     **{conversion.name: _converted(conversion) for conversion in convert.CONVERSIONS},

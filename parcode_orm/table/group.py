@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..codec.base import Column, Getter, Space, View
+from ..codec.containers import is_lazy
 from ..codec.physical import accessor, open_child
 from ..errors import CorruptionError, SchemaMismatchError
 from ..format.layout import Encoding, Kind, Reference
@@ -15,6 +16,11 @@ NODE_BYTES = 512  # of memory: a node of an opened chunk, and the view over it
 
 def _no_key(place: int) -> Any:
     raise TypeError("the rows of a list have no keys")
+
+
+def _plain_key(keys: View) -> Getter:
+    """Keys that are models are never lazy: nobody changes them, and they go on into plain dictionaries."""
+    return lambda row: keys.read(row, row + 1)[0]
 
 
 class Group:
@@ -49,7 +55,7 @@ class Group:
         self.key: Getter = _no_key
         if len(columns) == 2:
             self.keys = open_child(columns[0], chunk, children[0], space, count)
-            self.key = accessor(self.keys)
+            self.key = _plain_key(self.keys) if is_lazy(columns[0]) else accessor(self.keys)
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
         self.held = held

@@ -10,7 +10,7 @@ from xxhash import xxh3_64_intdigest
 
 from ..codec.base import Column, Getter, Space
 from ..codec.bulk import gc_paused
-from ..codec.keys import key_hash
+from ..codec.keys import EqualityUnknown, key_hash
 from ..codec.schema import short_fingerprint
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
@@ -195,6 +195,8 @@ class Table:
             hashed = xxh3_64_intdigest(key.encode()) if type(key) is str else _hash(key)
         except UnicodeEncodeError:
             hashed = key_hash(key)
+        except EqualityUnknown:
+            raise
         except EncodeError:
             return None  # equal to no key that can be stored
         for run in self.runs:
