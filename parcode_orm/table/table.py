@@ -351,7 +351,7 @@ class Table:
     def index(self, refs: list[Reference]) -> None:
         """Take `refs`, the oldest first, for the index's runs."""
         self.run_refs = refs
-        self.runs = [Run(self.space.chunk, ref) for ref in reversed(refs)]  # the newest first
+        self.runs = [Run(self.space.chunk, ref) for ref in refs]  # the largest first: most keys are there
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests. All keys are read."""
