@@ -18,7 +18,7 @@ from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import SpanPairs, SpanRows, TablePairs, TableRows
 from ..storage.blob import Blob
 from ..storage.mapped import Source
-from ..storage.spill import SPAN_BITS, Spill
+from ..storage.spill import SPAN_BITS, Spill, is_spilled
 from ..table.table import Table
 from ..table.writer import TableSink
 
@@ -123,7 +123,8 @@ class FileSpace:
 
     def release(self, ref: Reference) -> None:
         """A scan has passed the chunk at `ref`."""
-        self.source.release(ref)
+        if not is_spilled(ref):  # spilled chunks are no part of the map
+            self.source.release(ref)
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""
