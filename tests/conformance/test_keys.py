@@ -30,6 +30,7 @@ from pydantic import (
     Field,
     HttpUrl,
     IPvAnyNetwork,
+    PrivateAttr,
     RootModel,
     Secret,
     SecretStr,
@@ -464,6 +465,40 @@ def test_the_first_of_equal_keys_stays(storage: type, tmp_path: Path) -> None:
     assert spelled(loads((tmp_path / "m.par").read_bytes(), holder).pairs) == [
         (bool, "True", 10), (int, "2", 20), (Decimal, "Decimal('3.50')", 3)
     ]  # fmt: skip
+
+
+def test_of_a_long_stream_into_a_map_the_key_that_came_last_stays(tmp_path: Path) -> None:
+    holder = MODELS["numbers"]
+    with small_constants(0):
+        save(tmp_path / "m.par", holder(pairs={True: 1, 2: 2, Decimal("3.50"): 3}))
+        with Session(tmp_path / "m.par") as session:
+            found = session.root(holder).pairs
+            found.update(iter([(1.0, 10), *((n, n) for n in range(10, 400)), (11.0, 0), (Decimal(2), 20)]))
+            session.commit()
+        again = spelled(loads((tmp_path / "m.par").read_bytes(), holder).pairs)
+    assert again[:4] == [
+        (float, "1.0", 10), (Decimal, "Decimal('2')", 20), (Decimal, "Decimal('3.50')", 3), (int, "10", 10)
+    ]  # fmt: skip
+    assert again[-1] == (float, "11.0", 0) and len(again) == 393
+
+
+class Private(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    a: int
+    _seen: int = PrivateAttr(0)
+
+
+def test_private_attributes_tell_keys_apart(storage: type) -> None:
+    one, other = Private(a=1), Private(a=1)
+    other._seen = 5
+    holder: Any = type(
+        "Holder",
+        (Model,),
+        {"__annotations__": {"pairs": dict[Private, int]}, "pairs": ShardedMap(), "__module__": __name__},
+    )
+    with read(dumps(holder(pairs={one: 1, other: 2}))) as session:
+        found = session.root(holder).pairs
+        assert found[Private(a=1)] == 1 and found[other] == 2 and len(found.load()) == 2
 
 
 @pytest.mark.parametrize("annotation", [float, tuple[float, int], frozenset[float], Any])

@@ -12,7 +12,7 @@ import pytest
 from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, lazy, load, save, verify
 from parcode_orm.codec import keys
 from parcode_orm.codec.keys import key_hash
-from parcode_orm.table import table
+from parcode_orm.table import streaming, table
 from tests.small import small_constants
 
 
@@ -44,6 +44,7 @@ def agreeing(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(keys, "xxh3_64_intdigest", digest)
     monkeypatch.setattr(table, "xxh3_64_intdigest", digest)
+    monkeypatch.setattr(streaming, "SAMPLE_ROWS", 2)  # so that short streams go to a spill
     assert key_hash("a") == change(real(b"a"))
     with small_constants(0):
         yield
