@@ -77,6 +77,11 @@ class ChunkColumn(Physical):
             return
         if self.compression is not None:
             check(self.compression)  # small values are not compressed, and would hide that there is no such method
+        if len(values) == 1 and type(values[0]) is Unread and values[0].ref.kind == Kind.COLUMN:
+            there = out.sink.reuse(values[0], self)
+            if there is not None:
+                out.leaf(Encoding.REFERENCE, 1, param=out.ref(there))
+                return
         tickets, inside = self._part(values, out)
         if not tickets:
             self._reference(inside, out)
