@@ -131,7 +131,8 @@ class ChunkColumn(Physical):
             else:
                 tickets[row] = self._leave(value, row, out)
             return
-        ticket = self._reuse(value, row, out)
+        together = type(value) is Unread and value.ref.kind == Kind.COLUMN  # which is no value of its own here
+        ticket = None if together else self._reuse(value, row, out)
         if ticket is None and type(value) is Unread:
             values[row] = value = value.read()
             if not getattr(type(value), "_p_lazy_", False):
