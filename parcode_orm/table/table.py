@@ -22,9 +22,9 @@ from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
 OPEN_GROUPS = 64  # stay open whatever they take
-OPEN_BYTES = 32 << 20  # of more groups
+OPEN_BYTES = 32 << 20  # of more groups, as `Group.size` counts them
 SMALL_BYTES = 8 << 10  # of a row group that is joined with its neighbours, and kept open no longer than it holds rows
-SWEEP_EVERY = 16  # groups opened
+SWEEP_EVERY = 16  # groups opened, at least
 PARKED_BYTES = 16 << 20
 MAX_RUNS = 8  # of an index
 MAX_ROWS = 1 << 48
@@ -111,7 +111,6 @@ class Table:
             group = self.groups.setdefault(ref.offset, group)
             self._until_sweep -= 1
             if self._until_sweep <= 0 and len(self.groups) > OPEN_GROUPS:
-                self._until_sweep = SWEEP_EVERY
                 self._close_idle(group)
         return group
 
@@ -146,8 +145,9 @@ class Table:
     def _close_idle(self, newest: Group) -> None:
         """Close the groups opened first where more than `OPEN_GROUPS` take more than `OPEN_BYTES`."""
         groups = list(self.groups.copy().values())  # other threads may open some meanwhile
+        self._until_sweep = max(SWEEP_EVERY, len(groups) // 8)
         size = sum([group.size for group in groups])
-        for group in groups[: min(OPEN_GROUPS, len(groups) - OPEN_GROUPS)]:
+        for group in groups[: min(max(OPEN_GROUPS, len(groups) // 4), len(groups) - OPEN_GROUPS)]:
             if size <= OPEN_BYTES:
                 break
             if group is not newest and self.close(group.ref.offset):
