@@ -181,7 +181,7 @@ def test_small_marked_fields_of_rows_that_are_merged(tmp_path: Path) -> None:
     with Session(path, durability="fast") as session:
         for i in range(40):
             rows.append(Noted(note="new", numbers=[-i, i]))
-            session.root(Notes).rows.append(rows[-1].model_copy())
+            session.root(Notes).rows.append(rows[-1].model_copy(deep=True))
             session.commit()
             assert load(path, Notes).rows == rows
         assert isinstance(lazy(session.root(Notes).rows).rows, TableRows)
