@@ -77,6 +77,11 @@ class ChunkColumn(Physical):
             return
         if self.compression is not None:
             check(self.compression)  # small values are not compressed, and would hide that there is no such method
+        if len(values) == 1 and type(values[0]) is Unread and values[0].ref.kind == Kind.COLUMN:
+            there = out.sink.reuse(values[0], self)
+            if there is not None:
+                out.leaf(Encoding.REFERENCE, 1, param=out.ref(there))
+                return
         tickets, inside = self._part(values, out)
         if not tickets:
             self._reference(inside, out)
@@ -126,7 +131,8 @@ class ChunkColumn(Physical):
             else:
                 tickets[row] = self._leave(value, row, out)
             return
-        ticket = self._reuse(value, row, out)
+        together = type(value) is Unread and value.ref.kind == Kind.COLUMN  # which is no value of its own here
+        ticket = None if together else self._reuse(value, row, out)
         if ticket is None and type(value) is Unread:
             values[row] = value = value.read()
             if not getattr(type(value), "_p_lazy_", False):

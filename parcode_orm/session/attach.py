@@ -161,8 +161,11 @@ def rebase(proxy: Any, view: Any, row: int) -> None:
     owner = owner_of(proxy)
     values = decoded(proxy)
     for name in lazy_fields(view, values):
-        if type(values[name]) not in ATOMIC:
-            _follow(values[name], view.getter(name)(row), owner)
+        value = values[name]
+        if type(value) not in ATOMIC and not isinstance(
+            getattr(value, "rows", None), TableRows
+        ):  # `adopt` sees to these
+            _follow(value, view.getter(name)(row), owner)
 
 
 def lazy_fields(view: Any, names: Iterable[str]) -> list[str]:

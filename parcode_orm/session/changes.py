@@ -42,7 +42,7 @@ def is_modified(work: Work, obj: Any, compression: str | None) -> bool | None:
     if root is not None:
         return work.is_new(root) or _root_changed(work, root, compression)
     if owner_of(obj) is work.owner:
-        return collection_changed(obj) if isinstance(obj, LazyList | LazyMap) else proxy_changed(obj)
+        return bool(collection_changed(obj) if isinstance(obj, LazyList | LazyMap) else proxy_changed(obj))
     for root in work.roots.values():
         steps = path_to(root.obj, obj)
         if steps is not None:

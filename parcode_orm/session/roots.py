@@ -22,7 +22,7 @@ from ..table.writer import TableSink
 from .digest import UnreadStream, is_stored
 from .reuse import reuse_from
 from .space import FileSpace
-from .tracking import proxy_changed
+from .tracking import Change, proxy_changed
 
 
 @dataclass(slots=True)
@@ -105,8 +105,10 @@ def root_state(root: Root, space: FileSpace | None, compression: str | None) -> 
     if space is None or root.name not in space.source.catalog.roots:
         return State.CHANGED
     stored = space.source.catalog.root(root.name)
-    if root.read and _is_row_of(root, stored) and not proxy_changed(root.obj):
-        return State.SAME
+    if root.read and _is_row_of(root, stored):
+        change = proxy_changed(root.obj)
+        if change is not Change.PERHAPS:
+            return State.CHANGED if change else State.SAME
     try:
         equal = is_stored(root.column, root.obj, stored, space.source, compression, reuse_from(space.source))
     except UnreadStream:

@@ -138,7 +138,7 @@ class FileSpace:
         if found is None:
             found = make_proxy(view, row)
             if not live:
-                self._lives.append(live)
+                self._first(view)
             live[row] = weak(found)
             self._stats.rows_read += 1
             self._until_sweep -= 1
@@ -150,8 +150,14 @@ class FileSpace:
         """From now on `proxy` is the proxy of this row."""
         live = view.live
         if not live:
-            self._lives.append(live)
+            self._first(view)
         live[row] = weak(proxy)
+
+    def _first(self, view: Any) -> None:
+        """A view is about to have its first proxy."""
+        self._lives.append(view.live)
+        if view.lively is not None:
+            view.lively.add(view.chunk.where[1])
 
     def alive(self) -> list[Any]:
         """The proxies that somebody holds; those that stand for another row than they were read from are forgotten."""

@@ -1,10 +1,12 @@
 """What changed since a value was read: by comparing encoded bytes, never by `==` (`[1] == [True]`, NaN, -0.0).
 
-Every answer here may be a cautious yes; what is then encoded again is compared with what is stored by its digest.
+What is only `Change.PERHAPS` other is encoded again and compared with what is stored by its digest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import IntEnum
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,17 +32,40 @@ _SLOTS = {
 }
 
 
-def proxy_changed(proxy: Any) -> bool:
+class Change(IntEnum):
+    """Whether a value would be stored as other bytes than are there."""
+
+    NO = 0
+    PERHAPS = 1
+    YES = 2
+
+
+def _most(found: Iterable[Change]) -> Change:
+    """The surest of what was found, which is looked at no further than to the first `YES`."""
+    most = Change.NO
+    for each in found:
+        if each is Change.YES:
+            return each
+        most = max(most, each)
+    return most
+
+
+def _perhaps(changed: bool) -> Change:
+    return Change.PERHAPS if changed else Change.NO
+
+
+def proxy_changed(proxy: Any) -> Change:
     """Whether a proxy, or anything it handed out, differs from its row."""
     view, row = proxy_state(proxy)
     if isinstance(view, WithoutFields):
-        return True
-    columns = dict(view.column.fields)
-    for name, value in decoded(proxy).items():
-        column = columns.get(name)
-        if column is not None and _field_changed(column, value, view, name, row):
-            return True
-    return any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS)
+        return Change.PERHAPS
+    places = view.column.places
+    fields = _most(
+        _field_changed(places[name][1], value, view, name, row)
+        for name, value in decoded(proxy).items()
+        if name in places
+    )
+    return fields or _perhaps(any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS))
 
 
 def _slot_changed(slot: str, proxy: Any, view: Any, row: int) -> bool:
@@ -63,11 +88,13 @@ def _packs_differ(value: Any, stored: Any) -> bool:
         return True
 
 
-def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -> bool:
+def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -> Change:
     try:
         if type(value) in _ATOMIC:
-            stored = view.getter(name)(row)
-            return type(stored) is not type(value) or bool(stored != value)
+            stored = (view.getters.get(name) or view.getter(name))(row)
+            if stored != value:
+                return Change.YES
+            return _perhaps(type(stored) is not type(value))
         if isinstance(value, LazyList | LazyMap):
             stored = view.getter(name)(row)
             if _same_rows(value, stored):
@@ -77,15 +104,15 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
                 or not isinstance(value.rows, SpanRows)
                 or owner_of(value) is not owner_of(stored)
             ):
-                return True
+                return Change.PERHAPS
         if is_proxy(value):
-            return view.getter(name)(row) is not value or proxy_changed(value)
+            return proxy_changed(value) if view.getter(name)(row) is value else Change.PERHAPS
         if type(value) is list and value and all(map(is_proxy, value)):
             stored = view.getter(name)(row)
-            return not _same_proxies(value, stored) or any(map(proxy_changed, value))
+            return _most(map(proxy_changed, value)) if _same_proxies(value, stored) else Change.PERHAPS
     except FieldNotStored:  # the row was written without this field
-        return True
-    return _differ(column, value, view.field(name), row)
+        return Change.PERHAPS
+    return _perhaps(_differ(column, value, view.field(name), row))
 
 
 def _same_rows(value: LazyList[Any] | LazyMap[Any, Any], stored: Any) -> bool:
@@ -126,23 +153,31 @@ def _same_types(values: Any, stored: Any) -> bool:
     return types == list(map(type, stored)) and _ATOMIC.issuperset(types)
 
 
-def collection_changed(value: LazyList[Any] | LazyMap[Any, Any]) -> bool:
+def collection_changed(value: LazyList[Any] | LazyMap[Any, Any]) -> Change:
     """Whether a lazy collection, or a row it handed out, changed."""
     rows = value.rows
     if isinstance(rows, TableRows):
         hold_live(rows.table)
-        return is_changed(rows.table, row_changed)
+        surest = Change.NO
+
+        def changed(table: Table, piece: Piece, row: int, value: Any) -> bool:
+            nonlocal surest
+            found = row_changed(table, piece, row, value)
+            surest = max(surest, found)
+            return bool(found)
+
+        return max(surest, Change.PERHAPS) if is_changed(rows.table, changed) else Change.NO
     assert isinstance(rows, SpanRows)
     if rows.changed is not None:
-        return True
-    return any(not is_proxy(item) or proxy_changed(item) for item in rows.handed.values())
+        return Change.PERHAPS
+    return _most(proxy_changed(item) if is_proxy(item) else Change.PERHAPS for item in rows.handed.values())
 
 
-def row_changed(table: Table, piece: Piece, row: int, value: Any) -> bool:
+def row_changed(table: Table, piece: Piece, row: int, value: Any) -> Change:
     """Whether `value`, held for the row `row` of a written piece's group, is no longer what the group says."""
     if is_proxy(value):
         return proxy_changed(value)
-    return _differ(table.items, value, table.group(piece).items, row)
+    return _perhaps(_differ(table.items, value, table.group(piece).items, row))
 
 
 def rows_changed(table: Table, piece: Piece, values: dict[int, Any]) -> set[int]:
@@ -165,11 +200,12 @@ def hold_live(table: Table, *, moved: bool = False) -> None:
     Those are proxies that are another row as well, where their changes are noted, and, but for `moved`, those that were
     changed past every hook (`object.__setattr__`). What is not held is as it was stored, or nobody's.
     """
-    if not table.space.writable:  # it holds nothing
-        return
-    lively = [group for group in table.groups.values() if group.proxies and group.items.live]  # type: ignore[attr-defined]
-    for group in lively:
-        live = group.items.live  # type: ignore[attr-defined]
+    for offset in list(table.lively):
+        group = table.groups.get(offset)
+        live = {} if group is None else group.items.live  # type: ignore[attr-defined]
+        if group is None or not live:
+            table.lively.discard(offset)
+            continue
         for row, known in list(live.items()):
             proxy = known()
             if proxy is None:
