@@ -233,8 +233,11 @@ def handler_of(cls: type) -> Callable[[Any], bytes]:
     family = next((family for family in _FAMILIES if issubclass(cls, family[0])), None)
     if family is not None and equals is family[0].__eq__:
         return family[1]
-    if family is None and dataclasses.is_dataclass(cls) and _is_generated(equals):
-        return _dataclass
+    if dataclasses.is_dataclass(cls) and _is_generated(equals):
+        if family is None:
+            return _dataclass
+        if issubclass(cls, enum.Enum):
+            return _member
     if equals is object.__eq__:
         raise EncodeError(
             "its objects are equal to nothing but themselves, so none could be found again by its key; use text, a "

@@ -26,6 +26,7 @@ import pytest
 from pydantic import (
     AnyUrl,
     BaseModel,
+    ByteSize,
     ConfigDict,
     Field,
     HttpUrl,
@@ -36,6 +37,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from parcode_orm import (
     Chunk,
@@ -101,6 +103,16 @@ class Spot(NamedTuple):
 class Seal:
     code: int
     note: str = dataclasses.field(default="", compare=False)
+
+
+class Coin(Seal, enum.Enum):
+    CENT = 1, "c"
+    DIME = 10, "d"
+
+
+@pydantic_dataclass(frozen=True, slots=True)
+class Checked:
+    code: int
 
 
 class Frozen(BaseModel):
@@ -257,6 +269,8 @@ KINDS: dict[str, Kind] = {
         [frozenset({1}), (3,)],
     ),
     "dataclass": Kind(Seal, [Seal(1, "x"), Seal(2)], [Seal(1, "y"), Seal(1.0)], [Seal(3), (1,), 1]),
+    "Pydantic dataclass": Kind(Checked, [Checked(1), Checked(2)], [Checked(True)], [Checked(3), Seal(1), 1]),
+    "dataclass and Enum": Kind(Coin, [Coin.DIME, Coin.CENT], [], [Seal(1, "c"), Seal(2), 1]),
     "model": Kind(
         Frozen,
         [Frozen(a=1), looked_at(Frozen(a=2)), Frozen(a="x")],
@@ -306,6 +320,7 @@ KINDS: dict[str, Kind] = {
         [HttpUrl("HTTP://A.b/")],
         [AnyUrl("http://a.b"), "http://a.b/"],
     ),
+    "ByteSize": Kind(ByteSize, [ByteSize(1), ByteSize(2**40)], [*ONES, 2**40], [2, "1"]),
     "Pattern": Kind(
         re.Pattern[str], [re.compile("a"), re.compile("a", re.I)], [], [re.compile("b"), re.compile(b"a"), "a"]
     ),
