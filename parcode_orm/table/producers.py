@@ -126,7 +126,10 @@ class Channel:
         """Submit what comes until the producer has ended; what its work returned or raised."""
         while (step := self._next()) is not None:
             step()
-        return self._done.result()
+        try:
+            return self._done.result()
+        finally:
+            del self._done  # whose error's traceback leads here
 
     def _next(self) -> Callable[[], object] | None:
         with self._changed:
