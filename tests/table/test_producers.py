@@ -147,7 +147,7 @@ def test_rows_of_growing_and_repeating_size(workers: int, gil: bool, monkeypatch
     assert made == whole(World(rows=rows), 0)
 
 
-def test_streams_are_taken_from_by_the_calling_thread_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_are_taken_from_by_the_calling_thread_alone(no_gil: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def threads(source: Iterator[Any]) -> Iterator[Any]:
         for each in source:
             assert threading.current_thread() is threading.main_thread()
@@ -155,23 +155,22 @@ def test_streams_are_taken_from_by_the_calling_thread_alone(monkeypatch: pytest.
 
     def streams() -> World:
         def rows() -> Iterator[Row]:
-            for i in range(700):
+            for i in range(300):
                 found = row(i)
-                found.tags = threads(iter(range(i if i % 90 else 30_000)))
+                found.tags = threads(iter(range(i if i % 70 else 20_000)))
                 if i % 3 == 0:
-                    found.parts = threads((f"{k % 100}", Part(n=k)) for k in range(i % 150))
+                    found.parts = threads((f"{k % 100}", Part(n=k)) for k in range(i % 120))
                 yield found
 
         pairs = ((f"key {i % 300}", row(i)) for i in range(500))
         return World(rows=threads(rows()), by_key=threads(pairs), numbers=threads(iter(range(1000))))
 
-    made = set()
-    for gil in (True, False):
-        monkeypatch.setattr(pipelines, "gil_enabled", lambda gil=gil: gil)
-        made |= {whole(streams(), workers, "lz4") for workers in WORKERS}
+    made = {whole(streams(), workers, "lz4") for workers in (0, 1, 4)}
+    monkeypatch.setattr(pipelines, "gil_enabled", lambda: True)
+    made.add(whole(streams(), 2, "lz4"))
     assert len(made) == 1
     found = loads(made.pop(), World)
-    assert len(found.rows) == 700
+    assert len(found.rows) == 300
     assert len(found.by_key) == 300
 
 
