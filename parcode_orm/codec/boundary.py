@@ -16,6 +16,7 @@ from ..format.layout import Encoding, Kind, Node, Reference
 from . import blobs, kernels, trail
 from .base import Column, Space, View
 from .boundary_view import ExternalView, ReferenceView, Unread
+from .caller import in_caller
 from .containers import ListColumn, MapColumn
 from .physical import Physical
 from .scalars import BoolColumn, FloatColumn, IntColumn
@@ -112,10 +113,14 @@ class ChunkColumn(Physical):
         tickets: dict[int, Ticket | Reference] = {}
         special = [t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)]
         if special:
-            values = list(values)
-            for row, value in enumerate(values):
-                if type(value) in special:
-                    self._special(row, value, values, tickets, out)
+            values = plain = list(values)
+
+            def settle() -> None:
+                for row, value in enumerate(plain):
+                    if type(value) in special:
+                        self._special(row, value, plain, tickets, out)
+
+            in_caller(settle)
         for row in self._large(values, tickets):
             value = values[row]
             tickets[row] = self._leave(value, row, out)

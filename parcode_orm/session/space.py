@@ -128,7 +128,7 @@ class FileSpace:
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""
-        self.source.stats.rows_read += count
+        self.source.stats.count_rows_read(count)
 
     def proxy(self, view: Any, row: int) -> Any:
         """The proxy of a row: the same object while anyone holds it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from ..storage.spill import FIRST, SPAN_BITS, is_spilled
 from .index import Run, sorted_run, write_run, write_sorted_run
 from .nodes import Known, Node, Piece, Target
 from .table import ATOMIC, MAX_RUNS, SMALL_BYTES, Table
-from .writer import TARGET_BYTES, TableSink
+from .writer import TARGET_BYTES, Cut, TableSink
 
 MERGED = 8  # so many neighbours of one size class become one row group
 CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
@@ -245,18 +246,19 @@ class _Writer:
         keys = self._table.keys
         pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows, strict=True)
         groups = self._sink.groups(self._table.items, keys, self._compression)
+
+        def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
+            return self._placed(problem, piece, row)
+
         done = 0
-        for batch in groups.batches(pairs):
-            try:
-                ticket = groups.write_batch(batch)
-            except EncodeError as problem:
-                raise self._placed(problem, piece, done + trail.row_of(problem)) from None
-            end = done + len(batch)
-            values = {row - done: value for row, value in piece.known.items() if done <= row < end}
-            if values:
-                self.moved.append(Moved(ticket, values))
-            yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
-            done = end
+        with closing(groups.write(Cut(pairs), placed)) as written:
+            for ticket, batch in written:
+                end = done + len(batch)
+                values = {row - done: value for row, value in piece.known.items() if done <= row < end}
+                if values:
+                    self.moved.append(Moved(ticket, values))
+                yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
+                done = end
 
     def _copied(self, piece: Piece) -> Piece:
         """A piece of a spilled row group, which comes along as it is."""
