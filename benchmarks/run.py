@@ -3,6 +3,7 @@
 `world`: saving, opening, loading and changing a world of players, beside what else a user could pick.
 `stream`: memory and time of collections larger than memory, written from generators and scanned.
 `scale`: opening, finding and appending in files of a thousand rows up to millions.
+`growth`: looking up in a map grown in a thousand commits, beside one written at once.
 `update`: commits of one changed row, with and without waiting for the disk, beside other stores.
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers, report, scale, stream, update, world
+from benchmarks import growth, peers, report, scale, stream, update, world
 
 Run = Callable[[argparse.Namespace, Path], dict[str, Any]]
 
@@ -73,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
         "--to", dest="largest", type=number, default=10_000_000, help="rows at most; each file ten times more"
     )
     each.add_argument("--commits", type=number, default=30, help="appends and inserts a file")
+    each = workload(growth, lambda o, at: growth.growth(o.pairs, o.rounds, at), growth.text)
+    each.add_argument("--pairs", type=number, default=1_000_000, help="pairs in the map in the end")
+    each.add_argument("--rounds", type=number, default=15, help="rounds of lookups")
     each = workload(update, lambda o, at: update.update(o.peers, o.users, o.commits, o.repeat, at), update.text)
     each.add_argument("--users", type=number, default=100_000, help="players in the world")
     each.add_argument("--commits", type=number, default=100, help="commits a round")

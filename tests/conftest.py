@@ -25,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    length: float = config.getoption("--torture")
+    if length:
+        settings.register_profile("torture", _common, max_examples=60 + round(940 * length))
+        settings.load_profile("torture")
+
+
 @pytest.fixture(scope="session")
 def length(request: pytest.FixtureRequest) -> float:
     """How long a test may torture: 0 for its quick version."""

@@ -25,6 +25,7 @@ SMALL = (
     (table, "MAX_RUNS", 3),
     (store, "MAX_RUNS", 3),
     (index, "SHARD_ROWS", 4),
+    (index, "DIRECTORY_BITS", 2),
     (index, "ARRAYS_FROM", 5),
     (mapped, "CACHED", 3),
 )

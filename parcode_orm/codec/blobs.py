@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from ..errors import EncodeError
 from ..format.chunk import Buffer
+from .kernels import loaded_numpy
 
 TEXT, BYTES, BYTEARRAY, ARRAY = b"s", b"b", b"m", b"a"
 
@@ -18,7 +18,7 @@ def blob_size(value: Any) -> int:
         return len(value)
     if cls is str:
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-    numpy = sys.modules.get("numpy")
+    numpy = loaded_numpy()
     if numpy is not None and cls in (numpy.ndarray, numpy.memmap) and not value.dtype.hasobject:
         return int(value.nbytes)
     return 0
@@ -32,7 +32,7 @@ def to_blob(value: Any) -> tuple[Buffer, bytes]:
         return value.encode("utf-8", "surrogatepass"), TEXT
     from .arrays import array_bytes, array_meta
 
-    numpy = sys.modules.get("numpy")
+    numpy = loaded_numpy()
     if numpy is None or not isinstance(value, numpy.ndarray):
         raise EncodeError("only text, bytes and arrays are stored as blobs", value_type=type(value))
     return array_bytes(value), ARRAY + array_meta(value)

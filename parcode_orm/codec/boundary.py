@@ -16,6 +16,7 @@ from ..format.layout import Encoding, Kind, Node, Reference
 from . import blobs, kernels, trail
 from .base import Column, Space, View
 from .boundary_view import ExternalView, ReferenceView, Unread
+from .caller import in_caller
 from .containers import ListColumn, MapColumn
 from .physical import Physical
 from .scalars import BoolColumn, FloatColumn, IntColumn
@@ -77,6 +78,11 @@ class ChunkColumn(Physical):
             return
         if self.compression is not None:
             check(self.compression)  # small values are not compressed, and would hide that there is no such method
+        if len(values) == 1 and type(values[0]) is Unread and values[0].ref.kind == Kind.COLUMN:
+            there = out.sink.reuse(values[0], self)
+            if there is not None:
+                out.leaf(Encoding.REFERENCE, 1, param=out.ref(there))
+                return
         tickets, inside = self._part(values, out)
         if not tickets:
             self._reference(inside, out)
@@ -107,10 +113,14 @@ class ChunkColumn(Physical):
         tickets: dict[int, Ticket | Reference] = {}
         special = [t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)]
         if special:
-            values = list(values)
-            for row, value in enumerate(values):
-                if type(value) in special:
-                    self._special(row, value, values, tickets, out)
+            values = plain = list(values)
+
+            def settle() -> None:
+                for row, value in enumerate(plain):
+                    if type(value) in special:
+                        self._special(row, value, plain, tickets, out)
+
+            in_caller(settle)
         for row in self._large(values, tickets):
             value = values[row]
             tickets[row] = self.leave(value, row, out)
@@ -126,7 +136,8 @@ class ChunkColumn(Physical):
             else:
                 tickets[row] = self.leave(value, row, out)
             return
-        ticket = self._reuse(value, row, out)
+        together = type(value) is Unread and value.ref.kind == Kind.COLUMN  # which is no value of its own here
+        ticket = None if together else self._reuse(value, row, out)
         if ticket is None and type(value) is Unread:
             values[row] = value = value.read()
             if not getattr(type(value), "_p_lazy_", False):

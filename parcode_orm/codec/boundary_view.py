@@ -33,12 +33,13 @@ _BLOBS: dict[type, tuple[bytes, ...]] = {
 
 
 class Unread:
-    """Stands for the value of a marked field that nobody has read: a table or blob at `ref` of the file of `space`."""
+    """Stands for the value of a marked field that nobody has read: a table, a blob or a column of this one value, at
+    `ref` of the file of `space`."""
 
     __slots__ = ("_view", "row")
     _p_lazy_ = True
 
-    def __init__(self, view: ExternalView, row: int) -> None:
+    def __init__(self, view: ExternalView | ReferenceView, row: int) -> None:
         self._view = view
         self.row = row
 
@@ -59,11 +60,11 @@ class Unread:
 
     def blob(self) -> tuple[BlobContent, bytes] | None:
         """The blob that it is, of which nothing is read yet, and the `meta` of the value; None for a table."""
-        ref = self.ref
-        if ref.kind != Kind.BLOB:
+        ref, view = self.ref, self._view
+        if ref.kind != Kind.BLOB or not isinstance(view, ExternalView):
             return None
-        blob = self._view.open_blob(ref)
-        return blob, self._view.meta_of(blob)
+        blob = view.open_blob(ref)
+        return blob, view.meta_of(blob)
 
     def read(self) -> Any:
         """The value, lazy if it is a list or a dictionary."""
@@ -113,6 +114,14 @@ class ReferenceView(View):
     def read(self, start: int, stop: int) -> list[Any]:
         return self.inner.read(start, stop)
 
+    def to_store(self, row: int) -> Unread | None:
+        """What the value of `row` may be written as again, unread: where it is alone in its chunk."""
+        return Unread(self, row) if self.count == 1 else None
+
+    def reference(self, row: int) -> Reference:
+        """Where the values lie."""
+        return self._reference
+
 
 class ExternalView(View):
     """Values of which some, or all, are tables or blobs."""
@@ -149,6 +158,8 @@ class ExternalView(View):
     def unread(self, row: int) -> Unread | None:
         """What stands for the value of `row` as long as it is not read; None where it is not stored alone."""
         return Unread(self, row) if self.ordinals[row] else None
+
+    to_store = unread
 
     def reference(self, row: int) -> Reference:
         """Where the table or blob of `row` lies."""

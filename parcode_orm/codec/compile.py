@@ -21,6 +21,7 @@ from pydantic.errors import PydanticSchemaGenerationError
 from . import convert, named
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
+from .key_types import check_key_type
 from .marks import Mark, find_mark, item_spec
 from .packed import PackedColumn
 from .plans import is_struct_class, model_column, struct_for
@@ -73,7 +74,10 @@ def column_for(
         return column
     from .boundary import ChunkColumn
 
-    return ChunkColumn(column, mark.compression, mark.kind, item_spec(owner, field, annotation, config or {}))
+    items = item_spec(owner, field, annotation, config or {})
+    if items is not None and items.kind == "map":
+        check_key_type(items.args[0], scope)
+    return ChunkColumn(column, mark.compression, mark.kind, items)
 
 
 def with_metadata(tp: Any, metadata: list[Any], scope: Scope) -> Column:

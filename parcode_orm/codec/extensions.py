@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from ..errors import CorruptionError, EncodeError
 from . import convert, instances, named
+from .caller import in_caller
 from .marks import is_lazy_collection
 from .registry import find_class, is_registered, parts_of, register_parts, tag_of
 from .typeforms import Scope
@@ -82,12 +83,14 @@ def lower_other(packer: Packer, value: Any) -> Any:
         (stored,) = conversion.to_stored([value])
         return extension(conversion.name, packer.lower(list(stored) if type(stored) is tuple else stored))
     if is_lazy_collection(value):
-        return packer.lower(value.load())
+        return packer.lower(in_caller(value.load))
     if isinstance(value, enum.Enum):
         (name,) = named.enum_conversion(cls)[3]([value])
         return extension("enum", [tag_of(registered(cls)), packer.lower(name)])
     if isinstance(value, BaseModel):
-        return extension("model", instances.put_model(packer, value))
+        if type(value) is value.__class__:
+            return extension("model", instances.put_model(packer, value))
+        return extension("model", in_caller(lambda: instances.put_model(packer, value)))  # a lazy one
     if dataclasses.is_dataclass(value):
         return extension("dataclass", instances.put_dataclass(packer, value))
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
@@ -160,7 +163,7 @@ def _named(packer: Packer, value: Any) -> Any:
     if isinstance(value, named._SECRET):
         secret = value.get_secret_value()  # type: ignore[attr-defined]
         return extension("secret", [_builtin_tag(cls), packer.lower(secret)])
-    if isinstance(value, named._URLS):
+    if isinstance(value, named.URLS):
         return extension("url", [_builtin_tag(cls), packer.lower(str(value))])
     parts = _custom_parts(cls)
     if parts is not None:
@@ -362,7 +365,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "array": _get_array,
     "numpy scalar": _get_scalar,
     "secret": _get_pydantic((named._SECRET,)),
-    "url": _get_pydantic(named._URLS),
+    "url": _get_pydantic(named.URLS),
     "builtin subclass": _get_builtin,
     "custom": _get_custom,
     **{conversion.name: _converted(conversion) for conversion in convert.CONVERSIONS},

@@ -27,12 +27,21 @@ _BITS = [tuple(bool(byte >> bit & 1) for bit in range(8)) for byte in range(256)
 _packed = 0
 
 
+def loaded_numpy() -> Any:
+    """The numpy module if the process has imported it, whole: another thread may be about to. Else None."""
+    if sys.modules.get("numpy") is None:
+        return None
+    import numpy
+
+    return numpy
+
+
 def numpy_for(count: int) -> Any:
     """The numpy module if it helps for `count` values and is loaded or worth loading, else None."""
     global _packed
     if count < BULK:
         return None
-    numpy = sys.modules.get("numpy")
+    numpy = loaded_numpy()
     if numpy is None:
         _packed += count
         if _packed > NUMPY_PAYS:

@@ -10,29 +10,30 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import PurePath, PureWindowsPath
-from struct import Struct
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel, Secret, SecretBytes, SecretStr
 from xxhash import xxh3_64_intdigest
 
 from ..errors import EncodeError
+from .key_numbers import INT, INT64, MAX, MIN, complexes, decimal, joined, ratio, real, whole
+from .named import URLS, flag_name
 from .zones import microseconds
 
-_INT64 = Struct("<2sq").pack
-_INT = b"\xffi"
-_MIN, _MAX = -(1 << 63), (1 << 63) - 1
-# Numbers of more bits are known by Python's own hash of numbers, which is one for all equal numbers of any type.
-_EXACT_BITS = 4096
-_IP = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
+_IP = (IPv4Interface, IPv4Network, IPv4Address, IPv6Interface, IPv6Network, IPv6Address)
 _EPOCH = datetime(1970, 1, 1)
+
+
+class EqualityUnknown(EncodeError):
+    """A key of a class that says itself what its instances are equal to: their bytes cannot be known."""
 
 
 def key_hash(key: Any) -> int:
@@ -58,9 +59,9 @@ def canonical_keys(keys: Sequence[Any]) -> list[bytes]:
             return list(map(str.encode, keys))
         except UnicodeEncodeError:
             pass
-    elif types == {int} and _MIN <= min(keys) and max(keys) <= _MAX:
-        packed = _INT64
-        return [packed(_INT, key) for key in keys]
+    elif types == {int} and MIN <= min(keys) and max(keys) <= MAX:
+        packed = INT64
+        return [packed(INT, key) for key in keys]
     return list(map(canonical, keys))
 
 
@@ -68,73 +69,33 @@ def canonical(key: Any) -> bytes:
     """Bytes that are equal for equal keys.
 
     Raises:
-        EncodeError: a key of a class for which equality is not known.
+        EncodeError: a key of a class whose instances are equal to nothing but themselves.
+        EqualityUnknown: a key of a class with an `__eq__` of its own.
     """
     cls = type(key)
     if cls is str:
         return _text(key)
     if cls is int:
-        return _int(key)
+        return whole(key)
     handler = _HANDLERS.get(cls)
     if handler is None:
-        handler = _handler_for(key)
+        handler = handler_of(key.__class__)
     return handler(key)
+
+
+def holds_nan(key: Any) -> bool:
+    """Whether a NaN stands in `key`, which therefore equals no key that is another object."""
+    if isinstance(key, tuple | frozenset):
+        return any(map(holds_nan, key))
+    if isinstance(key, BaseModel):
+        return any(map(holds_nan, vars(key).values()))
+    if dataclasses.is_dataclass(key):
+        return any(holds_nan(getattr(key, f.name)) for f in dataclasses.fields(key) if f.compare)
+    return bool(key != key)
 
 
 def _text(key: str) -> bytes:
     return str.encode(key, "utf-8", "surrogatepass")
-
-
-def _int(key: int) -> bytes:
-    if _MIN <= key <= _MAX:
-        return _INT64(_INT, key)
-    if key.bit_length() > _EXACT_BITS:
-        return b"\xffh" + hash(key).to_bytes(8, "little", signed=True)
-    return b"\xffI" + int(key).to_bytes(key.bit_length() // 8 + 1, "little", signed=True)
-
-
-def _ratio(top: int, bottom: int, key: Any) -> bytes:
-    if bottom == 1:
-        return _int(top)
-    if max(top.bit_length(), bottom.bit_length()) > _EXACT_BITS:
-        return b"\xffh" + hash(key).to_bytes(8, "little", signed=True)
-    return b"\xffq" + joined([_int(top), _int(bottom)])
-
-
-def _float(key: float) -> bytes:
-    if key != key:
-        return b"\xffn"
-    if key in (float("inf"), float("-inf")):
-        return b"\xff+" if key > 0 else b"\xff-"
-    return _ratio(*float.as_integer_ratio(key), key)
-
-
-def _decimal(key: Decimal) -> bytes:
-    if key.is_nan():
-        return b"\xffn"
-    if key.is_infinite():
-        return b"\xff+" if key > 0 else b"\xff-"
-    if not key:
-        return _int(0)
-    _, digits, exponent = key.as_tuple()
-    assert isinstance(exponent, int)
-    if exponent > 5000 or exponent + len(digits) < -5000:  # far beyond the exact form: never spelled out
-        return b"\xffh" + hash(key).to_bytes(8, "little", signed=True)
-    return _ratio(*key.as_integer_ratio(), key)
-
-
-def _complex(key: complex) -> bytes:
-    if key.imag == 0:
-        return _float(key.real)
-    return b"\xffc" + joined([_float(key.real), _float(key.imag)])
-
-
-def joined(parts: Sequence[bytes]) -> bytes:
-    """`parts` so that no other parts give the same bytes."""
-    out = [len(parts).to_bytes(4, "little")]
-    for part in parts:
-        out += (len(part).to_bytes(4, "little"), part)
-    return b"".join(out)
 
 
 def _tuple(key: tuple[Any, ...]) -> bytes:
@@ -150,16 +111,16 @@ def _datetime(key: datetime) -> bytes:
     offset = key.replace(fold=0).utcoffset()
     wall = microseconds(key.replace(tzinfo=None) - _EPOCH)
     if offset is None:
-        return _INT64(b"\xffD", wall)
-    return _INT64(b"\xffA", wall - microseconds(offset))
+        return INT64(b"\xffD", wall)
+    return INT64(b"\xffA", wall - microseconds(offset))
 
 
 def _time(key: time) -> bytes:
     offset = key.utcoffset()
     wall = ((key.hour * 60 + key.minute) * 60 + key.second) * 1_000_000 + key.microsecond
     if offset is None:
-        return _INT64(b"\xffT", wall)
-    return _INT64(b"\xffV", wall - microseconds(offset))
+        return INT64(b"\xffT", wall)
+    return INT64(b"\xffV", wall - microseconds(offset))
 
 
 def _path(key: PurePath) -> bytes:
@@ -172,30 +133,46 @@ def _path(key: PurePath) -> bytes:
 def _range(key: range) -> bytes:
     first = key[0] if key else None
     step = key.step if len(key) > 1 else None
-    return b"\xffr" + joined([_int(len(key)), canonical(first), canonical(step)])
+    return b"\xffr" + joined([whole(len(key)), canonical(first), canonical(step)])
 
 
 def _member(key: enum.Enum) -> bytes:
-    return b"\xffe" + joined([_text(type(key).__qualname__), _text(str(key.name)), canonical_or_text(key.value)])
-
-
-def canonical_or_text(value: Any) -> bytes:
-    """Canonical bytes, or the `repr` of what has none: an enum's value that is no key itself."""
-    try:
-        return canonical(value)
-    except EncodeError:
-        return _text(repr(value))
+    # Not the value: a member is stored by its name, and its value may change.
+    cls = type(key)
+    name = "|".join(sorted(flag_name(cls, key).split("|"))) if isinstance(key, enum.Flag) else key._name_
+    return b"\xffe" + joined([_text(cls.__qualname__), _text(name)])
 
 
 def _model(key: BaseModel) -> bytes:
-    # Frozen models are equal when class and fields are.
-    values = [canonical(value) for value in vars(key).values()]
-    return b"\xffm" + joined([_text(key.__class__.__qualname__), *values])
+    # As `BaseModel.__eq__`: fields and extra values, of classes of one generic origin; cached properties do not count.
+    cls, values = key.__class__, vars(key)
+    name = (cls.__pydantic_generic_metadata__["origin"] or cls).__qualname__
+    parts = [canonical(values[field]) if field in values else b"" for field in cls.__pydantic_fields__]
+    if key.__pydantic_extra__:
+        parts.append(_tuple(tuple(sorted(key.__pydantic_extra__.items()))))
+    return b"\xffm" + joined([_text(name), *parts])
 
 
 def _dataclass(key: Any) -> bytes:
     values = [canonical(getattr(key, f.name)) for f in dataclasses.fields(key) if f.compare]
     return b"\xffm" + joined([_text(type(key).__qualname__), *values])
+
+
+def _pattern(key: re.Pattern[Any]) -> bytes:
+    return b"\xffR" + joined([canonical(key.pattern), whole(key.flags)])
+
+
+def _ip(cls: type) -> Callable[[Any], bytes]:
+    return lambda key: b"\xffa" + joined([_text(cls.__name__), _text(str(key))])
+
+
+def _numpy(key: Any) -> bytes:
+    value = key.item()
+    if value.__class__.__module__ != "numpy":
+        return canonical(value)
+    if hasattr(key, "as_integer_ratio") and key == key and abs(key) != float("inf"):  # a float of more bits
+        return ratio(*key.as_integer_ratio())
+    raise EqualityUnknown("numpy scalars of this kind cannot be keys", value_type=type(key))
 
 
 def _by_class_and_text(key: Any) -> bytes:
@@ -208,56 +185,72 @@ def _secret(key: Any) -> bytes:
 
 _HANDLERS: dict[type, Callable[[Any], bytes]] = {
     str: _text,
-    int: _int,
-    bool: lambda key: _INT64(_INT, key),
-    float: _float,
+    int: whole,
+    bool: lambda key: INT64(INT, key),
+    float: real,
     type(None): lambda key: b"\xffN",
-    bytes: lambda key: b"\xffb" + key,
+    bytes: lambda key: b"\xffb" + bytes(key),
     memoryview: lambda key: b"\xffb" + key.tobytes(),
-    Decimal: _decimal,
-    Fraction: lambda key: _ratio(key.numerator, key.denominator, key),
-    complex: _complex,
+    Decimal: decimal,
+    Fraction: lambda key: ratio(key.numerator, key.denominator),
+    complex: complexes,
     tuple: _tuple,
     frozenset: _frozenset,
     datetime: _datetime,
-    date: lambda key: _INT64(b"\xffd", key.toordinal()),
+    date: lambda key: INT64(b"\xffd", key.toordinal()),
     time: _time,
-    timedelta: lambda key: b"\xffl" + _int(microseconds(key)),
+    timedelta: lambda key: b"\xffl" + whole(microseconds(key)),
     UUID: lambda key: b"\xffU" + key.bytes,
     range: _range,
-    **{ip: (lambda key: b"\xffa" + joined([_text(type(key).__name__), _text(str(key))])) for ip in _IP},
+    re.Pattern: _pattern,
+    **{cls: _ip(cls) for cls in _IP},
 }
-# The order matters: an IntEnum is an int, a datetime is a date, a named tuple is a tuple.
+# Whose subclasses are equal as they are; the order matters: a datetime is a date, and so may be a member of an enum.
 _FAMILIES: tuple[tuple[type, Callable[[Any], bytes]], ...] = (
-    (str, _text),
-    (int, lambda key: _int(int.__index__(key))),
-    (float, _float),
-    (bytes, lambda key: b"\xffb" + bytes(key)),
-    (Decimal, _decimal),
-    (Fraction, _HANDLERS[Fraction]),
-    (enum.Enum, _member),
-    (tuple, _tuple),
-    (frozenset, _frozenset),
-    (datetime, _datetime),
-    (date, _HANDLERS[date]),
-    (timedelta, _HANDLERS[timedelta]),
+    (int, lambda key: whole(int.__index__(key))),
+    *((cls, _HANDLERS[cls]) for cls in (str, float, bytes, Decimal, Fraction, complex, tuple, frozenset)),
+    *((cls, _HANDLERS[cls]) for cls in (datetime, date, time, timedelta, UUID, *_IP)),
     (PurePath, _path),
-    (UUID, _HANDLERS[UUID]),
+    (enum.Enum, _member),
+    (RootModel, _model),
     (BaseModel, _model),
+    *((cls, _by_class_and_text) for cls in URLS),
+    *((cls, _secret) for cls in (SecretStr, SecretBytes, Secret)),
 )
 
 
-def _handler_for(key: Any) -> Callable[[Any], bytes]:
-    for family, handler in _FAMILIES:
-        if isinstance(key, family):
-            return handler
-    cls = type(key)
-    if dataclasses.is_dataclass(cls):
-        return _dataclass
-    if hasattr(cls, "get_secret_value"):
-        return _secret
-    if cls.__module__.startswith("pydantic"):  # the URL types: equal by class and text
-        return _by_class_and_text
-    if cls.__module__ == "numpy" and hasattr(key, "item"):
-        return lambda scalar: canonical(scalar.item())
-    raise EncodeError("a key of this class cannot be stored", value_type=cls)
+def handler_of(cls: type) -> Callable[[Any], bytes]:
+    """What gives the canonical bytes of keys of a class.
+
+    Raises:
+        EncodeError, EqualityUnknown: as `canonical`.
+    """
+    if cls in _HANDLERS:
+        return _HANDLERS[cls]
+    if cls.__module__ == "numpy" and hasattr(cls, "item"):
+        return _numpy
+    equals: Any = cls.__eq__
+    family = next((family for family in _FAMILIES if issubclass(cls, family[0])), None)
+    if family is not None and equals is family[0].__eq__:
+        return family[1]
+    if dataclasses.is_dataclass(cls) and _is_generated(equals):
+        if family is None:
+            return _dataclass
+        if issubclass(cls, enum.Enum):
+            return _member
+    if equals is object.__eq__:
+        raise EncodeError(
+            "its objects are equal to nothing but themselves, so none could be found again by its key; use text, a "
+            "number, a tuple, or a frozen dataclass",
+            value_type=cls,
+        )
+    raise EqualityUnknown(
+        "the class has an __eq__ of its own, so which keys of a stored map are equal to it cannot be known; use as key "
+        "what it compares, or a frozen dataclass or model without an __eq__",
+        value_type=cls,
+    )
+
+
+def _is_generated(equals: Any) -> bool:
+    """Whether the `__eq__` of a dataclass is the one that `dataclass` made."""
+    return getattr(getattr(equals, "__code__", None), "co_filename", None) == "<string>"

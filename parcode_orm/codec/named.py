@@ -46,7 +46,7 @@ STANDS_FOR: dict[Any, Any] = {
     pathlib.PurePath: pathlib.PurePosixPath | pathlib.PureWindowsPath | type(pathlib.Path()),
     Fraction: Fraction,
 }
-_URLS: tuple[type, ...] = (Url, MultiHostUrl, networks._BaseUrl, networks._BaseMultiHostUrl)
+URLS: tuple[type, ...] = (Url, MultiHostUrl, networks._BaseUrl, networks._BaseMultiHostUrl)
 _SECRET: type = pydantic_types._SecretBase
 
 Parts = tuple[Any, str, tuple[type, ...], Bulk, Bulk]
@@ -62,7 +62,7 @@ def enum_conversion(cls: type[enum.Enum]) -> Parts:
         # By identity: an enum whose members are unhashable, or compare as they like, is no hindrance.
         found = names.get(id(member))
         if found is None:
-            found = _flag_name(cls, member) if flags else member._name_
+            found = flag_name(cls, member) if flags else member._name_
             names[id(member)] = found
             kept.append(member)
         return found
@@ -79,7 +79,8 @@ def enum_conversion(cls: type[enum.Enum]) -> Parts:
     return str, f"enum {cls.__qualname__}", (cls,), each(name_of), each(member_of)
 
 
-def _flag_name(cls: type, member: Any) -> str:
+def flag_name(cls: type, member: Any) -> str:
+    """The names of a flag's bits."""
     value = int(member._value_)
     parts = []
     for name, each_ in cls.__members__.items():  # type: ignore[attr-defined]
@@ -114,7 +115,7 @@ def known_class(cls: type, tp: Any) -> Parts | None:
         here = pathlib.Path if cls is type(pathlib.Path()) else cls
         name = "Path" if here is pathlib.Path else cls.__qualname__
         return str, name, (cls,), each(str), rebuilt(name, here)
-    if issubclass(cls, _URLS):
+    if issubclass(cls, URLS):
         return str, f"url {cls.__qualname__}", (cls,), each(str), rebuilt(cls.__qualname__, cls)
     if cls is pydantic.NameEmail:
         return (

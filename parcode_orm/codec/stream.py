@@ -87,11 +87,6 @@ class Stream:
         """ "list" or "map"."""
         return self._spec.kind
 
-    @property
-    def consumed(self) -> bool:
-        """Whether iteration has begun."""
-        return self._started
-
     def __iter__(self) -> Iterator[Any]:
         if self._started:
             raise StreamConsumedError(

@@ -7,7 +7,8 @@ The children after the fields, each only if its bit stands in `param`: which fie
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
 from types import NoneType
@@ -21,6 +22,7 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from . import kernels, trail
 from .base import Column, Space, View
+from .caller import in_caller
 from .containers import is_lazy
 from .marks import is_lazy_collection
 from .physical import Physical, write_optional
@@ -57,9 +59,11 @@ class StructPlan:
 class _Path(threading.local):
     def __init__(self) -> None:
         self.levels: list[Sequence[Any]] = []
+        self.asked: set[StructColumn] = set()
 
 
-_path = _Path()  # the values of the structs that are being encoded, from the outermost inwards
+# The values of the structs that are being encoded, from the outermost inwards; columns that are asked if they are lazy.
+_path = _Path()
 
 
 class _TooDeep(Exception):
@@ -104,8 +108,17 @@ class StructColumn(Physical):
         if self.plan.kind == "model":
             return True
         if self._lazy is None:
-            self._lazy = False  # for a class that holds itself
-            self._lazy = any(is_lazy(column) for _, column in self.fields)
+            asked = _path.asked
+            if self in asked:  # a class that holds itself
+                return False
+            asked.add(self)
+            try:
+                found = any(is_lazy(column) for _, column in self.fields)
+            finally:
+                asked.discard(self)
+            if asked and not found:  # as far as is known before those that were asked first are done
+                return False
+            self._lazy = found
         return self._lazy
 
     @property
@@ -157,7 +170,7 @@ class StructColumn(Physical):
         (exact,) = self.exact
         classes = {value.__class__ for value in values}  # a proxy names the class that it stands for
         if classes == {exact}:
-            self.write_rows(values, [_fields_of(value) for value in values], out)
+            in_caller(lambda: self.write_rows(values, [_fields_of(value) for value in values], out))
             return
         for row, value in enumerate(values):
             if not isinstance(value, exact):
@@ -286,6 +299,21 @@ def _fields_of(value: Any) -> dict[str, Any]:
 
 def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:
     return [value.__dict__ for value in values]
+
+
+def levels() -> list[Sequence[Any]]:
+    """The values of the structs that this thread is encoding, from the outermost inwards."""
+    return list(_path.levels)
+
+
+@contextmanager
+def within(outer: list[Sequence[Any]]) -> Iterator[None]:
+    """What is encoded here stands below `outer`, which another thread is encoding."""
+    before, _path.levels = _path.levels, outer
+    try:
+        yield
+    finally:
+        _path.levels = before
 
 
 # -- cycles ---------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class StructView(View):
         "bits",
         "held",
         "live",
+        "lively",
         "_children",
         "_rest",
         "_views",
@@ -58,6 +59,7 @@ class StructView(View):
         self.getters: dict[str, Getter] = {}
         self.held: dict[int, Any] | None = None  # where a writable session keeps those that must not be forgotten
         self.live: dict[int, ref[Any]] = {}  # proxies of these rows that somebody may hold
+        self.lively: set[int] | None = None  # the offset of the chunk goes here before `live` gets its first
         self._views: dict[str, View] = {}
         if bits:
             parts = [bit for bit in (SETS, MISSING, EXTRA, PRIVATE) if bits & bit]

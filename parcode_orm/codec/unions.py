@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import typing_extensions
 
 from .base import Column
+from .caller import in_caller
 from .convert import BY_TYPE
 from .marks import is_lazy_collection
 from .named import STANDS_FOR
@@ -172,13 +173,14 @@ def _typed_dict(tp: Any, scope: Scope) -> Shape:
     origin = typing.get_origin(tp) or tp
     types = hints(origin, scope)
     inner = scope.within(variables=variables_of(tp, scope), aliases=(*scope.aliases, tp))
-    shapes: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}  # empty, or complete: other threads read it
 
     def fits(value: Any, exact: bool) -> bool:
+        nonlocal shapes
         if not _outer(value, (dict,), exact) or not origin.__required_keys__ <= value.keys() <= types.keys():
             return False
         if not shapes:
-            shapes.update((name, shape_of(kind, inner)) for name, kind in types.items())
+            shapes = {name: shape_of(kind, inner) for name, kind in types.items()}
         return all(shapes[name].fits(item, exact) for name, item in value.items())
 
     return Shape((dict,), fits, True)
@@ -215,11 +217,16 @@ class Chooser:
         for exact in (True, False):
             for index, shape in enumerate(self.shapes):
                 try:
-                    if shape.fits(value, exact):
+                    if self._fits(shape, value, exact):
                         return index
                 except (TypeError, AttributeError, RecursionError):
                     continue
         return self.fallback
+
+    def _fits(self, shape: Shape, value: Any, exact: bool) -> bool:
+        if is_lazy_collection(value):
+            return in_caller(lambda: shape.fits(value, exact))
+        return shape.fits(value, exact)
 
 
 def _literal_like(shape: Shape) -> bool:

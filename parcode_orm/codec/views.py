@@ -157,7 +157,12 @@ class ConstantView(View):
         return self.one.get(0)
 
     def read(self, start: int, stop: int) -> list[Any]:
-        return self.one.read(0, 1) * (stop - start) if stop > start else []
+        if stop <= start:
+            return []
+        (value,) = self.one.read(0, 1)
+        if type(value) is float and value != value:  # one object would be one key of a dictionary; each NaN is another
+            return [self.one.get(0) for _ in range(start, stop)]
+        return [value] * (stop - start)
 
 
 class DictionaryView(View):

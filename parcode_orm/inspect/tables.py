@@ -17,11 +17,10 @@ from ..codec.base import Column, Space
 from ..codec.keys import hash_keys
 from ..codec.scalars import IntColumn
 from ..codec.text import TextColumn
-from ..errors import CorruptionError
 from ..format.checksum import checksum
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
-from ..table.index import LOW, MAX_BITS
+from ..table.index import LOW, bits_of, directory, shards_of
 from ..table.ints import get_ints
 from ..table.table import MAX_ROWS
 from ..table.tree import MAX_HEIGHT, Tree
@@ -61,13 +60,18 @@ def check_shard(chunk: Chunk) -> None:
         raise chunk.error(1, "the hashes of an index shard do not rise")
 
 
-def check_run(chunk: Chunk) -> None:
-    """Raise `CorruptionError` unless an index run has as many shards as it says, and nothing else."""
-    bits = chunk.nodes[0].param
-    if not 0 < bits <= MAX_BITS or len(chunk.refs) != 1 << bits:
-        raise chunk.error(0, f"an index run of {bits} bits has {len(chunk.refs)} shards")
-    if any(ref.kind != Kind.INDEX_SHARD for ref in chunk.refs):
-        raise chunk.error(0, "an index run refers to what is no shard")
+def run_below(chunk: Chunk, bits: int) -> tuple[list[Reference], int]:
+    """What the directory of an index run refers to, and the bits left below; `bits` lead through it, 0 if not known.
+
+    Raises:
+        CorruptionError: it is not one of so many bits, or refers to chunks of other kinds.
+    """
+    refs, below = directory(chunk, bits or bits_of(chunk))
+    kind = Kind.INDEX_RUN if below else Kind.INDEX_SHARD
+    other = next((ref.kind for ref in refs if ref.kind != kind), None)
+    if other is not None:
+        raise chunk.error(0, f"an index run refers to a chunk of kind {other}, not {kind}")
+    return refs, below
 
 
 def key_columns(schema: bytes) -> dict[int, Column | None]:
@@ -170,15 +174,15 @@ class _Shard:
 
 def _shards(read: Read, runs: list[Reference]) -> Iterator[_Shard]:
     for run in runs:
-        chunk = read(run)
-        if chunk.kind == Kind.INDEX_SHARD:
-            yield _Shard(chunk, 0, 0)
-        elif chunk.kind == Kind.INDEX_RUN:
-            check_run(chunk)
-            for number, ref in enumerate(chunk.refs):
-                yield _Shard(read(ref), number, chunk.nodes[0].param)
-        else:
-            raise CorruptionError(f"an index run is a chunk of kind {chunk.kind}", offset=run.offset)
+        root = read(run)
+        bits = bits_of(root)
+        left = root.nodes[0].count
+        for number, ref in enumerate(shards_of(read, run)):
+            shard = _Shard(read(ref), number, bits)
+            left -= len(shard.rows)
+            yield shard
+        if left:
+            raise root.error(0, f"an index run of {root.nodes[0].count} entries has {root.nodes[0].count - left}")
 
 
 def _live(rows: Any, starts: Any, lengths: Any) -> Any:

@@ -25,7 +25,7 @@ from ..table.nodes import Piece, read_node
 from .commits import RECORD_NAME, lost_records, records
 from .nodes import check_nodes
 from .report import Problem, VerifyReport
-from .tables import Header, check_index, check_run, check_shard, key_columns
+from .tables import Header, check_index, check_shard, key_columns, run_below
 
 NAMES = {kind: kind.name.lower().replace("_", " ") for kind in Kind}
 
@@ -35,7 +35,7 @@ class _Step(NamedTuple):
 
     ref: Reference
     owner: str
-    height: int = 0  # of a tree node
+    height: int = 0  # of a tree node; of an index run below another, the bits that lead through it
     rows: int = -1  # of a tree node; a row group has so many at least
     keyed: bool = False
     fingerprint: str = ""  # of a schema
@@ -171,7 +171,8 @@ class _Verification:
             if chunk.kind == Kind.INDEX_SHARD:
                 check_shard(chunk)
             elif chunk.kind == Kind.INDEX_RUN:
-                check_run(chunk)
+                refs, bits = run_below(chunk, step.height)
+                return [_Step(ref, step.owner, bits) for ref in refs]
             elif chunk.kind == Kind.SCHEMA:
                 self._schema(step, chunk)
             elif chunk.kind == Kind.ROW_GROUP and chunk.nodes[0].encoding != Encoding.STRUCT:

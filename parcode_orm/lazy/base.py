@@ -120,12 +120,14 @@ class LazyBase(LazyModel):
         """
         here = get_dict(self)
         view, row = get_state(self)
+        whole = not isinstance(view, WithoutFields)
         found = {}
         for name in type(self)._p_names_:
             value = here.get(name, MISSING)
             if value is MISSING:
+                to_store = getattr(view.field(name), "to_store", None) if whole else None
                 try:
-                    value = self._p_unread_(name) or (view.getters.get(name) or view.getter(name))(row)
+                    value = (to_store and to_store(row)) or (view.getters.get(name) or view.getter(name))(row)
                 except FieldNotStored:
                     continue
             found[name] = value

@@ -18,6 +18,7 @@ from .protocols import Rows
 from .rows import named, unchanged, walk
 
 T = TypeVar("T")
+CHANGED = "list changed size during iteration"
 SHOWN_WHOLE, SHOWN = 100, 10  # items
 
 
@@ -106,6 +107,8 @@ class LazyList(MutableSequence[T], Generic[T]):
         return len(self.rows)
 
     def _place(self, index: int) -> int:
+        if not hasattr(index, "__index__"):
+            raise TypeError(f"list indices must be integers or slices, not {type(index).__name__}")
         place, size = as_index(index), len(self.rows)
         if not -size <= place < size:
             raise IndexError(f"list index {place} out of range: the list has {size} items")
@@ -134,12 +137,12 @@ class LazyList(MutableSequence[T], Generic[T]):
             place = self._place(index)
             rows.set(place, self._checked([value], (place,))[0])
             return
-        start, stop, step = index.indices(len(rows))
-        if step == 1:
+        if index.indices(len(rows))[2] == 1:
             self._put(value, lambda: _bounds(index, len(self.rows)))
             return
         values = list(value)
-        places = range(start, stop, step)
+        rows = self._changing()  # whatever the iterator did meanwhile
+        places = range(*index.indices(len(rows)))
         if len(places) != len(values):
             raise ValueError(f"attempt to assign {len(values)} items to an extended slice of {len(places)}")
         for place, each in zip(places, self._checked(values, places), strict=True):
@@ -194,6 +197,23 @@ class LazyList(MutableSequence[T], Generic[T]):
         rows.splice(place, place + 1, [])
         return value
 
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """The first position of `value`, of those from `start` to `stop`."""
+        first, last, _ = slice(start, stop).indices(len(self.rows))
+        version = self.rows.version
+        for place, item in enumerate(self.rows.scan(first, max(first, last)), first):
+            if item is value or item == value:
+                return place
+            if self.rows.version != version:
+                raise RuntimeError(CHANGED)
+        raise ValueError(f"{value!r} is not in the list")
+
+    def remove(self, value: T) -> None:
+        """Remove the first item that is equal to `value`."""
+        self._changing()
+        place = self.index(value)
+        self._changing().splice(place, place + 1, [])
+
     def clear(self) -> None:
         """Remove all items."""
         rows = self._changing()
@@ -206,11 +226,16 @@ class LazyList(MutableSequence[T], Generic[T]):
 
     def sort(self, *, key: Callable[[T], Any] | None = None, reverse: bool = False) -> None:
         """Sort in place, as `list.sort`; all items are read."""
+        version = self._changing().version
+        found: list[Any] = list(self)
+        found.sort(key=key, reverse=reverse)
         rows = self._changing()
-        rows.splice(0, len(rows), sorted(self, key=key, reverse=reverse))
+        if rows.version != version:  # `key` did it: what it added would be lost
+            raise ValueError("list modified during sort")
+        rows.splice(0, len(rows), found)
 
     def __iter__(self) -> Iterator[T]:
-        return walk(self, self.rows.version, "list changed size during iteration")
+        return walk(self, self.rows.version, CHANGED)
 
     def __reversed__(self) -> Iterator[T]:
         rows = self.rows
@@ -218,7 +243,7 @@ class LazyList(MutableSequence[T], Generic[T]):
         for position in range(len(rows) - 1, -1, -1):
             yield rows.get(position)
             if rows.version != version:
-                raise RuntimeError("list changed size during iteration")
+                raise RuntimeError(CHANGED)
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from itertools import chain, islice
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
@@ -64,7 +64,12 @@ class _Items(ItemsView[K, V]):
 
 
 def _pair(given: Any, place: int) -> tuple[Any, Any]:
-    pair = given if type(given) is tuple else tuple(given)
+    if type(given) is tuple:
+        pair = given
+    elif isinstance(given, Iterable):
+        pair = tuple(given)
+    else:
+        raise TypeError(f"update sequence element #{place} is {given!r}, not a pair of key and value")
     if len(pair) != 2:
         raise ValueError(f"update sequence element #{place} has length {len(pair)}; 2 is required")
     hash(pair[0])

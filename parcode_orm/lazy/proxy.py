@@ -22,7 +22,7 @@ from parcode_orm.model.plain import LazyModel
 
 __all__ = [
     "become_lazy", "become_plain", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
-    "plain_again", "plain_class", "proxy_maker", "proxy_state", "to_plain",
+    "plain_again", "plain_class", "proxy_state", "to_plain",
 ]  # fmt: skip
 
 # From CPython 3.12 on, an attribute that lies in the instance's own dictionary and that no class defines is read in
@@ -54,20 +54,6 @@ def make_proxy(view: Any, row: int) -> Any:
     if not _DESCRIPTORS:
         set_dict(proxy, {})
     return proxy
-
-
-def proxy_maker(view: Any) -> Callable[[int], Any]:
-    """`make_proxy` for many rows of one struct view: a function of the row."""
-    lazy = lazy_class(view.cls)
-
-    def make(row: int) -> Any:
-        proxy = _new(lazy)
-        set_state(proxy, (view, row))
-        if not _DESCRIPTORS:
-            set_dict(proxy, {})
-        return proxy
-
-    return make
 
 
 def proxy_state(proxy: Any) -> tuple[Any, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 from parcode_orm.codec.arrays import check_shape, parse_meta
 from parcode_orm.codec.base import BlobContent
 from parcode_orm.codec.blobs import ARRAY, BYTEARRAY, BYTES, TEXT
+from parcode_orm.codec.kernels import loaded_numpy
 from parcode_orm.codec.marks import find_mark, is_lazy_collection
 from parcode_orm.model.arrays import LazyArray
 from parcode_orm.model.blobs import LazyBytes, LazyText, Memory
@@ -84,7 +84,7 @@ def _of_value(value: Any) -> Any:
         return LazyBytes(Memory(value), cls)
     if cls is str:
         return LazyText(Memory(value.encode("utf-8", "surrogatepass")))
-    numpy = sys.modules.get("numpy")
+    numpy = loaded_numpy()
     if numpy is not None and cls in (numpy.ndarray, numpy.memmap):
         return LazyArray(value.dtype, value.shape, array=value)
     return value

@@ -165,8 +165,9 @@ def rebase(proxy: Any, view: Any, row: int) -> None:
     owner = owner_of(proxy)
     values = decoded(proxy)
     for name in lazy_fields(view, values):
-        if type(values[name]) not in ATOMIC:
-            follow(values[name], view.getter(name)(row), owner)
+        value = values[name]
+        if type(value) not in ATOMIC and not _goes_on(getattr(value, "rows", None), view):
+            follow(value, view.getter(name)(row), owner)
 
 
 def lazy_fields(view: Any, names: Iterable[str]) -> list[str]:

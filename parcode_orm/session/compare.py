@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from difflib import SequenceMatcher
@@ -14,6 +13,7 @@ from pydantic import BaseModel
 
 from ..codec.base import BlobContent
 from ..codec.boundary_view import Unread
+from ..codec.kernels import loaded_numpy
 from ..codec.packed import pack
 from ..errors import EncodeError
 from ..lazy.list import LazyList
@@ -107,7 +107,7 @@ def _same_whole(old: Any, new: Any) -> bool:
         return pack_struct("<d", old) == pack_struct("<d", new)
     if isinstance(old, tuple | deque):
         return len(old) == len(new) and all(map(is_same, old, new))
-    numpy = sys.modules.get("numpy")
+    numpy = loaded_numpy()
     if numpy is not None and isinstance(old, numpy.ndarray) and not old.dtype.hasobject:
         return bool(old.dtype == new.dtype and old.shape == new.shape and old.tobytes() == new.tobytes())
     try:

@@ -48,7 +48,9 @@ def _digest(kind: int, schema: int, directory: bytes | memoryview) -> bytes:
 class _Nothing:
     """An output that writes nothing; its tickets carry digests."""
 
-    def submit(self, chunk: Encoder) -> Ticket:
+    producers = 0
+
+    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
         """Digest a chunk."""
         directory, _ = chunk.finish()
         return _Digest(_digest(chunk.kind, chunk.fingerprint, directory), list(chunk.refs))

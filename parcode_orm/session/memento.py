@@ -6,7 +6,6 @@ collections and the tables below them. Nothing is read for it. Lazy objects of o
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..codec.bulk import gc_paused
+from ..codec.kernels import loaded_numpy
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict, set_state
@@ -170,7 +170,7 @@ def _taker(cls: Any) -> Taker | None:
         (frozenset, Memento._fixed),
         (bytearray, Memento._bytes),
     ]
-    numpy = sys.modules.get("numpy")
+    numpy = loaded_numpy()
     if numpy is not None:
         builtin.append((numpy.ndarray, Memento._array))
     for base, taker in builtin:

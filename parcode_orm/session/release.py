@@ -105,9 +105,11 @@ def _release_table(table: Table) -> None:
     in_use: dict[int, set[int]] = {}
     for piece in table.tree.loaded_of(known):
         offset: int = piece.ref.offset  # type: ignore[union-attr]
-        rows = [row for row in known[offset] if piece.start <= row < piece.start + piece.length]
-        in_use.setdefault(offset, set()).update(rows)
-        parts.append((piece, rows))
+        start, end = piece.start, piece.start + piece.length
+        rows = [row for row in known[offset] if start <= row < end]
+        if rows:
+            in_use.setdefault(offset, set()).update(rows)
+            parts.append((piece, rows))
     for offset, held in known.items():
         for row in held.keys() - in_use.get(offset, set()):  # rows that the table has no more, here
             del held[row]
@@ -117,6 +119,8 @@ def _release_table(table: Table) -> None:
         part = {row: held.pop(row) for row in rows}  # that alone holds them now
         _let_go(part, changed)
         held.update(part)
+    for offset in known:
+        table.close_small(offset)
 
 
 def _let_go(handed: dict[int, Any], changed: set[int]) -> None:

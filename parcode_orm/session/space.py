@@ -18,7 +18,7 @@ from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import SpanPairs, SpanRows, TablePairs, TableRows
 from ..storage.blob import Blob
 from ..storage.mapped import Source
-from ..storage.spill import SPAN_BITS, Spill
+from ..storage.spill import SPAN_BITS, Spill, is_spilled
 from ..table.table import Table
 from ..table.writer import TableSink
 
@@ -180,11 +180,12 @@ class FileSpace:
 
     def release(self, ref: Reference) -> None:
         """A scan has passed the chunk at `ref`."""
-        self.source.release(ref)
+        if not is_spilled(ref):  # spilled chunks are no part of the map
+            self.source.release(ref)
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""
-        self.source.stats.rows_read += count
+        self.source.stats.count_rows_read(count)
 
     def proxy(self, view: Any, row: int) -> Any:
         """The proxy of a row: the same object while anyone holds it."""
@@ -194,7 +195,7 @@ class FileSpace:
         if found is None:
             found = make_proxy(view, row)
             if not live:
-                self._lives.append(live)
+                self._first(view)
             live[row] = weak(found)
             self._stats.rows_read += 1
             self._until_sweep -= 1
@@ -206,8 +207,14 @@ class FileSpace:
         """From now on `proxy` is the proxy of this row."""
         live = view.live
         if not live:
-            self._lives.append(live)
+            self._first(view)
         live[row] = weak(proxy)
+
+    def _first(self, view: Any) -> None:
+        """A view is about to have its first proxy."""
+        self._lives.append(view.live)
+        if view.lively is not None:
+            view.lively.add(view.chunk.where[1])
 
     def alive(self) -> list[Any]:
         """The proxies that somebody holds; those that stand for another row than they were read from are forgotten."""

@@ -212,11 +212,12 @@ def hold_live(table: Table, *, moved: bool = False) -> None:
     Those are proxies that are another row as well, where their changes are noted, and, but for `moved`, those that were
     changed past every hook (`object.__setattr__`). What is not held is as it was stored, or nobody's.
     """
-    if not table.space.writable:  # it holds nothing
-        return
-    lively = [group for group in table.groups.values() if group.proxies and group.items.live]  # type: ignore[attr-defined]
-    for group in lively:
-        live = group.items.live  # type: ignore[attr-defined]
+    for offset in list(table.lively):
+        group = table.groups.get(offset)
+        live = {} if group is None else group.items.live  # type: ignore[attr-defined]
+        if group is None or not live:
+            table.lively.discard(offset)
+            continue
         for row, known in list(live.items()):
             proxy = known()
             if proxy is None:

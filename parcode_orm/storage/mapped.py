@@ -164,7 +164,7 @@ class Source:
             return chunk
         stats = self.stats
         chunk = self.read(ref, stats.count_bytes_read)
-        stats.chunks_read += 1
+        stats.count_chunk_read()
         while len(cache) >= CACHED:
             self._full = True
             try:

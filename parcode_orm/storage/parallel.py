@@ -64,7 +64,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Genera
         for item in items:
             yield item, work(item)
         return
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="parcode-reader", initializer=_enter)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="parcode-reader", initializer=enter_worker)
     waiting: deque[tuple[T, Callable[[], R]]] = deque()
     try:
         for item in items:
@@ -79,7 +79,8 @@ def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Genera
         pool.shutdown(cancel_futures=True)
 
 
-def _enter() -> None:
+def enter_worker() -> None:
+    """This thread works for others: what it calls starts no further threads."""
     _here.worker = True
 
 

@@ -18,7 +18,7 @@ from ..format.checksum import checksum
 from ..format.chunk import Buffer, Encoder, Ticket
 from ..format.layout import CHUNK_ALIGN, Kind, Reference
 from .output import DIRECT, Output
-from .parallel import MAX_WORKERS, check_workers, cpus
+from .parallel import MAX_WORKERS, check_workers, cpus, gil_enabled, worker_count
 from .stats import Stats
 
 INFLIGHT = 32 << 20
@@ -85,8 +85,15 @@ class Pipeline:
         """A new chunk, compressed as the pipeline says unless `compression` is given."""
         return Encoder(kind, self.compression if compression is None else compression, self, fingerprint)
 
-    def submit(self, chunk: Encoder) -> Ticket:
+    @property
+    def producers(self) -> int:
+        """How many threads may encode for this pipeline: none where one at a time runs Python code."""
+        return 0 if gil_enabled() else worker_count(self._workers)
+
+    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
         """Write a chunk after all that were submitted before it. Blocks while too many bytes wait.
+
+        `ticket` will say where it lies; without one, a new one will.
 
         Raises:
             whatever stopped the pipeline, StorageError among it.
@@ -97,7 +104,7 @@ class Pipeline:
             self._raise()
             self._start()
         self.referred.update(ref for ref in chunk.refs if isinstance(ref, Reference))
-        ticket = Ticket()
+        ticket = ticket or Ticket()
         if self._pool is None:
             self._raise()
             try:
@@ -124,7 +131,7 @@ class Pipeline:
         """Write one value as an extent of its own; `data` may change again once this returns."""
         name = self.compression if compression is None else compression
         threads = self._pool is not None or self._wants_threads(name)
-        if (threads or memoryview(data).nbytes < DIRECT) and not _immutable(data):
+        if (threads or memoryview(data).nbytes < DIRECT) and not immutable(data):
             data = bytes(data)
         return self.submit(BlobEncoder(data, name, meta))
 
@@ -213,5 +220,6 @@ class Pipeline:
         self.stats.bytes_written += output.position - start
 
 
-def _immutable(data: Buffer) -> bool:
+def immutable(data: Buffer) -> bool:
+    """Whether nobody can change `data`."""
     return type(data) is bytes or (type(data) is memoryview and type(data.obj) is bytes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import threading
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(slots=True)
@@ -15,10 +16,12 @@ class Stats:
     chunks_written: int = 0
     bytes_written: int = 0
     rows_written: int = 0
+    # For what several threads count: those that read ahead share the session's counters.
+    _counting: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, int]:
         """The counters by name."""
-        return asdict(self)
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
 
     def reset(self) -> None:
         """Start again at zero."""
@@ -27,4 +30,15 @@ class Stats:
 
     def count_bytes_read(self, size: int) -> None:
         """Told of every stored byte that is read."""
-        self.bytes_read += size
+        with self._counting:
+            self.bytes_read += size
+
+    def count_chunk_read(self) -> None:
+        """Told of every chunk that is opened."""
+        with self._counting:
+            self.chunks_read += 1
+
+    def count_rows_read(self, count: int) -> None:
+        """Told of rows that are read."""
+        with self._counting:
+            self.rows_read += count

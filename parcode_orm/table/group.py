@@ -6,15 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..codec.base import Column, Getter, Space, View
+from ..codec.containers import is_lazy
 from ..codec.physical import accessor, open_child
 from ..errors import CorruptionError, SchemaMismatchError
 from ..format.layout import Encoding, Kind, Reference
+from ..storage.spill import is_spilled
 
 NODE_BYTES = 512  # of memory: a node of an opened chunk, and the view over it
+MAPPED = 8  # bytes of a file's pages, which the system can take back, count as one
 
 
 def _no_key(place: int) -> Any:
     raise TypeError("the rows of a list have no keys")
+
+
+def _plain_key(keys: View) -> Getter:
+    """Keys that are models are never lazy: nobody changes them, and they go on into plain dictionaries."""
+    return lambda row: keys.read(row, row + 1)[0]
 
 
 class Group:
@@ -24,7 +32,9 @@ class Group:
     that have handed out nothing are known to their view alone (`keeps` is False for them).
     """
 
-    __slots__ = ("_apart", "_chunk", "count", "get", "held", "items", "key", "keys", "proxies", "ref")
+    __slots__ = (
+        "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "whole", "_apart", "_chunk",
+    )  # fmt: skip
 
     def __init__(
         self, ref: Reference, space: Space, columns: Sequence[Column], fingerprint: int, held: dict[int, Any]
@@ -44,12 +54,15 @@ class Group:
         self.ref = ref
         self._chunk = chunk
         self._apart = sum(target.length for target in set(chunk.refs) if target.kind == Kind.COLUMN)
+        self.whole = not chunk.refs  # reading its rows reads nothing else
+        # Whether all that it keeps, but for nodes and views, are pages of the file.
+        self.mapped = self.whole and not is_spilled(ref) and not any(node.compression for node in chunk.nodes)
         self.count = count = root.count
         self.keys: View | None = None
         self.key: Getter = _no_key
         if len(columns) == 2:
             self.keys = open_child(columns[0], chunk, children[0], space, count)
-            self.key = accessor(self.keys)
+            self.key = _plain_key(self.keys) if is_lazy(columns[0]) else accessor(self.keys)
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
         self.held = held
@@ -68,19 +81,10 @@ class Group:
     @property
     def size(self) -> int:
         """About the bytes that it keeps: buffers that were read, nodes, and columns stored apart, read or not."""
-        return self._chunk.held + self._apart + NODE_BYTES * len(self._chunk.nodes)
+        held = self._chunk.held // MAPPED if self.mapped else self._chunk.held
+        return held + self._apart + NODE_BYTES * len(self._chunk.nodes)
 
     @property
     def nodes(self) -> int:
         """How many nodes its chunk has."""
         return len(self._chunk.nodes)
-
-    @property
-    def mapped(self) -> bool:
-        """Whether all that it keeps, once the pages of the file are let go, are nodes and views."""
-        return self.whole and not any(node.compression for node in self._chunk.nodes)
-
-    @property
-    def whole(self) -> bool:
-        """Whether all that its rows hold lies in the group itself, so that reading them reads nothing else."""
-        return not self._chunk.refs

@@ -17,7 +17,8 @@ from typing import IO, Any, NamedTuple, Self
 from xxhash import xxh3_64_intdigest
 
 from ..codec.base import Sink
-from ..codec.keys import canonical_keys, hash_keys
+from ..codec.key_numbers import NAN
+from ..codec.keys import canonical_keys, hash_keys, holds_nan
 from ..format.chunk import Ticket
 from ..storage.files import storing
 from .index import write_run, write_run_of
@@ -76,8 +77,9 @@ class KeyHashes:
         start = len(self)
         self._hashes.extend(hash_keys(keys))
         if self._repeated:
-            checks = list(map(xxh3_64_intdigest, canonical_keys(keys), repeat(self._seed)))
-            for i in [i for i, key in enumerate(keys) if key != key]:  # NaN equals nothing
+            found = canonical_keys(keys)
+            checks = list(map(xxh3_64_intdigest, found, repeat(self._seed)))
+            for i in [i for i, data in enumerate(found) if NAN in data and holds_nan(keys[i])]:  # it equals nothing
                 checks[i] = (checks[i] + start + i) & (1 << 64) - 1
             self._checks.extend(checks)
         if len(self._hashes) >= SPILL_KEYS:

@@ -2,22 +2,22 @@
 
 A shard keeps, sorted, the 32 bits of the hash below those that chose it, beside them the row ids, and the bits that are
 left, which only merging runs reads. Equal hashes are told apart by the caller, who compares the row's key. A run of one
-shard is that shard alone.
+shard is that shard alone; over more there are directories, and over many of those directories again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from typing import Any
 
 from ..codec.base import Sink
-from ..errors import CorruptionError
 from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.layout import Encoding, Kind, Reference
 from .ints import get_ints, put_array, put_ints
 
 SHARD_ROWS = 4096
+DIRECTORY_BITS = 6  # of the hash, which choose one of a directory's references
 ARRAYS_FROM = 512  # keys
 MAX_BITS = 24
 LOW = (1 << 32) - 1
@@ -57,7 +57,7 @@ def write_run_of(sink: Sink, count: int, stretches: Iterable[tuple[Any, Any]], s
         bits += 1
     parts = iter(stretches)
     joined = 1 << max(stretch_bits - bits, 0)  # stretches that make one shard
-    tickets = []
+    tickets, counts = [], []
     for first in range(0, 1 << stretch_bits, joined):
         keys, rows = (np.concatenate(each) for each in zip(*islice(parts, joined), strict=True))
         shards = np.arange(first << bits >> stretch_bits, (first + joined << bits >> stretch_bits) + 1, dtype=np.uint64)
@@ -65,8 +65,24 @@ def write_run_of(sink: Sink, count: int, stretches: Iterable[tuple[Any, Any]], s
         lows = ((keys >> np.uint64(32 - bits)) & np.uint64(LOW)).astype(np.uint32)
         rests = (keys & np.uint64((1 << 32 - bits) - 1)).astype(np.uint32)
         tickets += [_write_shard(sink, put_array, lows[a:b], rows[a:b], rests[a:b]) for a, b in pairwise(bounds)]
-    if bits == 0:
-        return tickets[0]
+        counts += [b - a for a, b in pairwise(bounds)]
+    return _write_directories(sink, tickets, counts)
+
+
+def _write_directories(sink: Sink, tickets: list[Ticket], counts: list[int]) -> Ticket:
+    """Write the directories over a run's shards, which have `counts` entries, in levels of about even width."""
+    bits = 0
+    while len(tickets) > 1:
+        left = len(tickets).bit_length() - 1
+        taken = -(-left // -(-left // DIRECTORY_BITS))
+        bits += taken
+        spans = [slice(at, at + (1 << taken)) for at in range(0, len(tickets), 1 << taken)]
+        counts = [sum(counts[span]) for span in spans]
+        tickets = [_write_directory(sink, tickets[s], count, bits) for s, count in zip(spans, counts, strict=True)]
+    return tickets[0]
+
+
+def _write_directory(sink: Sink, tickets: list[Ticket], count: int, bits: int) -> Ticket:
     out = sink.encoder(Kind.INDEX_RUN)
     for ticket in tickets:
         out.ref(ticket)
@@ -84,15 +100,53 @@ def _write_shard(sink: Sink, put: Callable[[Encoder, Any], None], lows: Any, row
     return sink.submit(out)
 
 
+def bits_of(chunk: Chunk) -> int:
+    """The bits of the hash that choose a shard of the run that begins with `chunk`; 0 where that is its one shard."""
+    bits = chunk.nodes[0].param if chunk.kind == Kind.INDEX_RUN else 0
+    if chunk.kind not in (Kind.INDEX_RUN, Kind.INDEX_SHARD) or bits > MAX_BITS:
+        raise chunk.error(0, f"an index run of {bits} bits is a chunk of kind {chunk.kind}")
+    return bits
+
+
+def directory(chunk: Chunk, bits: int) -> tuple[list[Reference], int]:
+    """The references of a directory that `bits` bits lead through, and the bits that are left below each of them."""
+    refs = chunk.refs
+    taken = len(refs).bit_length() - 1
+    if chunk.kind != Kind.INDEX_RUN or chunk.nodes[0].param != bits:
+        raise chunk.error(0, f"expected the directory of an index run for {bits} bits")
+    if not 0 < taken <= bits or len(refs) != 1 << taken:
+        raise chunk.error(0, f"an index run of {bits} bits has {len(refs)} references")
+    return refs, bits - taken
+
+
+def shards_of(chunk: Callable[[Reference], Chunk], run: Reference) -> Iterator[Reference]:
+    """The shards of a run, in order. Nothing in it may stand twice, or a few chunks could name millions."""
+    waiting = [(run, bits_of(chunk(run)))]
+    seen = {run}
+    while waiting:
+        ref, bits = waiting.pop()
+        if not bits:
+            yield ref
+            continue
+        opened = chunk(ref)
+        refs, below = directory(opened, bits)
+        known = len(seen)
+        seen.update(refs)
+        if len(seen) != known + len(refs):
+            raise opened.error(0, "an index run that names a chunk twice")
+        waiting += [(each, below) for each in reversed(refs)]
+
+
 class Shard:
     """One shard, opened."""
 
     __slots__ = ("count", "lows", "rows")
 
     def __init__(self, chunk: Chunk) -> None:
-        self.count = count = chunk.nodes[0].count
+        root = chunk.nodes[0]
+        self.count = count = root.count
         children = chunk.children(0)
-        if chunk.nodes[0].encoding != Encoding.STRUCT or len(children) != 3:
+        if chunk.kind != Kind.INDEX_SHARD or root.encoding != Encoding.STRUCT or len(children) != 3:
             raise chunk.error(0, "an index shard has three columns")
         self.lows = get_ints(chunk, children[0], count)
         self.rows = get_ints(chunk, children[1], count)
@@ -104,21 +158,15 @@ class Run:
     Hashes that agree in these bits are neighbours there; only the row's key tells whether it is the one sought.
     """
 
-    __slots__ = ("_chunk", "_refs", "count", "low_shift", "shards", "shift")
+    __slots__ = ("_chunk", "_ref", "count", "low_shift", "shards", "shift")
 
     def __init__(self, chunk: Callable[[Reference], Chunk], ref: Reference) -> None:
         self._chunk = chunk
+        self._ref = ref
         self.shards: dict[int, Shard] = {}
-        bits = 0
-        if ref.kind == Kind.INDEX_SHARD:
-            self._refs, self.count = [ref], chunk(ref).nodes[0].count
-        elif ref.kind == Kind.INDEX_RUN:
-            run = chunk(ref)
-            bits, self._refs, self.count = run.nodes[0].param, run.refs, run.nodes[0].count
-            if not 0 < bits <= MAX_BITS or len(self._refs) != 1 << bits:
-                raise run.error(0, f"an index run of {bits} bits has {len(self._refs)} shards")
-        else:
-            raise CorruptionError(f"an index run is a chunk of kind {ref.kind}", offset=ref.offset)
+        root = chunk(ref)
+        bits = bits_of(root)
+        self.count = root.nodes[0].count
         self.shift = 64 - bits
         self.low_shift = 32 - bits
 
@@ -126,9 +174,10 @@ class Run:
         """The shard `number`, opened at first use; those that are open stand in `shards`."""
         found = self.shards.get(number)
         if found is None:
-            ref = self._refs[number]
-            if ref.kind != Kind.INDEX_SHARD:
-                raise CorruptionError(f"an index shard is a chunk of kind {ref.kind}", offset=ref.offset)
+            ref, bits = self._ref, 64 - self.shift
+            while bits:
+                refs, bits = directory(self._chunk(ref), bits)
+                ref = refs[number >> bits & len(refs) - 1]
             found = self.shards.setdefault(number, Shard(self._chunk(ref)))
         return found
 
@@ -137,9 +186,9 @@ class Run:
         import numpy as np
 
         keys, rows = [], []
-        for number, ref in enumerate(self._refs):
+        for number, ref in enumerate(shards_of(self._chunk, self._ref)):
             chunk = self._chunk(ref)
-            shard = self.shard(number)
+            shard = Shard(chunk)
             rests = get_ints(chunk, chunk.children(0)[2], shard.count)
             top = np.uint64(number << self.shift if self.shift < 64 else 0)
             lows = np.array(shard.lows, np.uint64) << np.uint64(self.low_shift)
@@ -149,7 +198,7 @@ class Run:
 
     def _check(self, next_row: int) -> None:
         """The rules that hold between any two operations; for tests."""
-        assert len(self._refs) == 1 << 64 - self.shift
+        assert sum(1 for _ in shards_of(self._chunk, self._ref)) == 1 << 64 - self.shift
         keys, rows = self.entries()
         assert len(keys) == self.count
         assert (keys[:-1] <= keys[1:]).all()

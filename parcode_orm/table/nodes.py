@@ -7,7 +7,7 @@ reference table; a table of one whole row group has no node at all (height 0).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -19,15 +19,17 @@ from .ints import get_ints, put_ints
 FANOUT = 64
 NO_ID = -1  # lists: rows are known by their position alone
 Target = Ticket | Reference
+Known = dict[int, tuple[Any, bool]]  # by row, what is in memory for it, and whether it must be held
 
 
 class Piece:
     """Rows `start` to `start + length` of the row group `ref`; or, where `ref` is None, `rows` not yet written.
 
-    The first row has the id `first` (`NO_ID` in lists). `keys` go with `rows` in keyed tables.
+    The first row has the id `first` (`NO_ID` in lists). `keys` go with `rows` in keyed tables. While a table is
+    written, `known` are those of the `rows` that somebody may hold, and `size` is about what the piece takes in bytes.
     """
 
-    __slots__ = ("first", "keys", "length", "ref", "rows", "start")
+    __slots__ = ("first", "keys", "known", "length", "ref", "rows", "size", "start")
 
     def __init__(
         self,
@@ -44,6 +46,8 @@ class Piece:
         self.first = first
         self.rows = rows
         self.keys = keys
+        self.known: Known = {}
+        self.size: float | None = None
 
     def part(self, start: int, stop: int) -> Piece:
         """The rows `start` to `stop` of this piece, as a piece."""
@@ -59,7 +63,7 @@ class Node:
     `ref` is where the node lies in the file as it is; None once it changed.
     """
 
-    __slots__ = ("children", "ends", "first", "firsts", "height", "length", "ref")
+    __slots__ = ("_groups", "children", "ends", "first", "firsts", "height", "length", "ref")
 
     def __init__(self, height: int, length: int, first: int, ref: Target | None, children: list[Any] | None) -> None:
         self.height = height
@@ -69,6 +73,7 @@ class Node:
         self.children = children
         self.ends: list[int] | None = None
         self.firsts: list[int] = []
+        self._groups: frozenset[int] | None = None
 
     def sum_up(self) -> list[int]:
         """`ends[i]`: rows up to the end of child `i`; `firsts[i]`: the id of its first row."""
@@ -78,11 +83,20 @@ class Node:
         self.ends = ends  # last: another thread that sees it finds the rest as well
         return ends
 
+    def meets(self, offsets: Collection[int]) -> bool:
+        """Whether pieces of this loaded leaf are rows of the row groups at some of these offsets."""
+        groups = self._groups
+        if groups is None:
+            refs = [piece.ref for piece in self.children or ()]
+            groups = self._groups = frozenset([ref.offset for ref in refs if isinstance(ref, Reference)])
+        return not groups.isdisjoint(offsets)
+
     def change(self, rows: int) -> None:
         """Say that the node has other children, and `rows` more rows than before."""
         self.length += rows
         self.ref = None
         self.ends = None
+        self._groups = None
 
     def halve(self) -> Node | None:
         """Where a changed node has too many children, its right half, taken off it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -14,13 +16,12 @@ from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import FIRST, SPAN_BITS, is_spilled
 from .index import Run, sorted_run, write_run, write_sorted_run
-from .nodes import Node, Piece, Target
-from .table import ATOMIC, MAX_RUNS, Table
-from .writer import TARGET_BYTES, TableSink
+from .nodes import Known, Node, Piece, Target
+from .table import ATOMIC, MAX_RUNS, SMALL_BYTES, Table
+from .writer import TARGET_BYTES, Cut, TableSink
 
 MERGED = 8  # so many neighbours of one size class become one row group
 CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
-SMALL_BYTES = TARGET_BYTES // 64  # of a slice that may be joined with its neighbours
 LARGEST = 2048  # rows of a slice that is joined with others where a commit brings many rows beside it
 LARGEST_BYTES = TARGET_BYTES // 2
 
@@ -28,10 +29,10 @@ Changed = Callable[[Table, Piece, int, Any], int]  # not 0: it changed
 
 
 class Moved(NamedTuple):
-    """Values in memory whose rows are now in the row group of `ticket`: by row, with whether they must be held."""
+    """Values in memory whose rows are now in the row group of `ticket`."""
 
     ticket: Ticket
-    values: dict[int, tuple[Any, bool]]
+    values: Known
 
 
 class Stored(NamedTuple):
@@ -52,9 +53,12 @@ class Stored(NamedTuple):
         table.tree.adopt(self.root)
         table.added.clear()
         for known in (table.groups, table.held):
-            for offset in [offset for offset in known if offset >> SPAN_BITS >= FIRST]:
-                del known[offset]
-        table.index([found for run in self.runs if (found := _reference(run)) is not None])
+            if max(known, default=0) >> SPAN_BITS >= FIRST:
+                for offset in [offset for offset in known if offset >> SPAN_BITS >= FIRST]:
+                    del known[offset]
+        runs = [found for run in self.runs if (found := _reference(run)) is not None]
+        if runs != table.run_refs:
+            table.index(runs)
         for moved in self.moved:
             settle(table, moved)
 
@@ -68,11 +72,10 @@ def is_changed(table: Table, changed: Changed) -> bool:
     held = {offset: rows for offset, rows in table.held.items() if rows}
 
     def piece_changed(piece: Piece) -> bool:
+        start, end = piece.start, piece.start + piece.length
         rows = held[piece.ref.offset]  # type: ignore[union-attr]
-        return any(
-            piece.start <= row < piece.start + piece.length and changed(table, piece, row, value)
-            for row, value in list(rows.items())
-        )
+        here = [row for row in rows if start <= row < end]
+        return bool(here) and any(changed(table, piece, row, rows[row]) for row in here)
 
     return table.tree.mark(held, piece_changed)
 
@@ -104,38 +107,53 @@ class _Writer:
 
     def leaf(self, pieces: list[Piece]) -> list[Piece]:
         """`pieces`, all written."""
-        held = self._table.held
-        split: list[_Part] = []
+        held = {offset: sorted(rows) for offset, rows in self._table.held.items() if rows}
+        split: list[Piece] = []
         for piece in pieces:
-            if piece.rows is None and not held.get(piece.ref.offset):  # type: ignore[union-attr]
-                split.append(_Part(piece))
-            else:
+            if piece.rows is not None:
+                piece.known = {i: (value, True) for i, value in enumerate(piece.rows) if type(value) not in ATOMIC}
+                split.append(piece)
+                continue
+            rows = held.get(piece.ref.offset)  # type: ignore[union-attr]
+            if rows is not None and bisect_left(rows, piece.start) < bisect_left(rows, piece.start + piece.length):
                 split += self._split(piece)
-        written: list[Piece] = []
-        for part in self._joined_neighbours(split) if self._sink.merges else split:
-            if part.piece.rows is None and not is_spilled(part.piece.ref):
-                written.append(part.piece)
             else:
-                written += self._write(part)
+                split.append(piece)
+        written: list[Piece] = []
+        for piece in self._joined_neighbours(split) if self._sink.merges else split:
+            if piece.rows is None and not is_spilled(piece.ref):
+                written.append(piece)
+            else:
+                written += self._write(piece)
         return written
 
-    def _joined_neighbours(self, parts: list[_Part]) -> list[_Part]:
-        fresh = max((part.piece.length for part in parts if part.piece.rows is not None), default=0)
+    def _joined_neighbours(self, pieces: list[Piece]) -> list[Piece]:
+        fresh = max([piece.length for piece in pieces if piece.rows is not None], default=0)
         for largest in CLASSES:
-            parts = self._merged(parts, largest, SMALL_BYTES)
+            pieces = self._merged(pieces, largest, SMALL_BYTES)
         largest = min(MERGED * fresh, LARGEST)  # so what is written again is bounded by what came
-        return self._merged(parts, largest, LARGEST_BYTES) if largest > CLASSES[-1] else parts
+        return self._merged(pieces, largest, LARGEST_BYTES) if largest > CLASSES[-1] else pieces
 
-    def _merged(self, parts: list[_Part], largest: int, most_bytes: int) -> list[_Part]:
-        if sum([part.piece.length <= largest for part in parts]) < MERGED:
-            return parts
-        return list(self._merge(parts, largest, most_bytes))
+    def _merged(self, pieces: list[Piece], largest: int, most_bytes: int) -> list[Piece]:
+        """`pieces`, each `MERGED` or more neighbours of at most `largest` rows and less than `most_bytes` joined."""
+        small = [i for i, piece in enumerate(pieces) if piece.length <= largest]
+        if len(small) < MERGED:
+            return pieces
+        merged: list[Piece] = []
+        done = first = last = -1
+        for i in [*(i for i in small if self._bytes(pieces[i]) < most_bytes), -2]:
+            if i == last + 1 and last >= 0 and self._adjoin(pieces[last], pieces[i]):
+                last = i
+                continue
+            if last - first + 1 >= MERGED and first >= 0:
+                merged += pieces[done + 1 : first]
+                merged.append(self._joined(pieces[first : last + 1]))
+                done = last
+            first = last = i
+        return [*merged, *pieces[done + 1 :]] if merged else pieces
 
-    def _split(self, piece: Piece) -> Iterator[_Part]:
-        """The piece, cut around the rows that changed in memory; these stand between as rows to be written."""
-        if piece.rows is not None:
-            yield _Part(piece, {i: (value, True) for i, value in enumerate(piece.rows) if type(value) not in ATOMIC})
-            return
+    def _split(self, piece: Piece) -> Iterator[Piece]:
+        """The written piece, cut around the rows that changed in memory; these stand between, to be written."""
         assert isinstance(piece.ref, Reference)
         held = self._table.held.get(piece.ref.offset, {})
         places = sorted(
@@ -146,72 +164,56 @@ class _Writer:
         done = 0
         for first, last in _runs_of(places):
             if done < first:
-                yield _Part(piece.part(done, first))
+                yield piece.part(done, first)
             values = [held[piece.start + place] for place in range(first, last)]
             fresh = piece.part(first, last)
             fresh.rows, fresh.ref = values, None
             if self._table.keys is not None:
                 fresh.keys = [self._table.key(piece, place) for place in range(first, last)]
-            yield _Part(fresh, {i: (value, True) for i, value in enumerate(values)})
+            fresh.known = {i: (value, True) for i, value in enumerate(values)}
+            yield fresh
             done = last
         if done < piece.length:
-            yield _Part(piece if not done else piece.part(done, piece.length))
+            yield piece if not done else piece.part(done, piece.length)
 
-    def _merge(self, parts: list[_Part], largest: int, size: int) -> Iterator[_Part]:
-        """Join each `MERGED` or more neighbours of at most `largest` rows and less than `size` bytes."""
-        waiting: list[_Part] = []
-        for part in parts:
-            small = part.piece.length <= largest and self._is_small(part.piece, size)
-            if waiting and not (small and self._adjoin(waiting[-1].piece, part.piece)):
-                yield from self._joined(waiting)
-                waiting = []
-            if small:
-                waiting.append(part)
-            else:
-                yield part
-        yield from self._joined(waiting)
-
-    def _is_small(self, piece: Piece, size: int) -> bool:
-        """Whether the piece takes less than `size` bytes of its row group, or is not written yet."""
-        if piece.rows is not None:
-            return True
-        ref = piece.ref
-        if not isinstance(ref, Reference) or ref.length < size:
-            return True
-        return ref.length * piece.length < size * self._table.group(piece).count
+    def _bytes(self, piece: Piece) -> float:
+        """About how many bytes of its row group the piece takes; none, where it is not written yet."""
+        if piece.size is None:
+            ref = piece.ref
+            size = 0.0 if piece.rows is not None or not isinstance(ref, Reference) else float(ref.length)
+            if size >= SMALL_BYTES:
+                size *= piece.length / self._table.group(piece).count
+            piece.size = size
+        return piece.size
 
     def _adjoin(self, left: Piece, right: Piece) -> bool:
         return self._table.keys is None or left.first + left.length == right.first
 
-    def _joined(self, parts: list[_Part]) -> Iterator[_Part]:
-        if len(parts) < MERGED:
-            yield from parts
-            return
-        rows: list[Any] = []
-        keys: list[Any] | None = None if self._table.keys is None else []
-        values: dict[int, tuple[Any, bool]] = {}
-        for part in parts:
-            at = len(rows)
-            part = part._replace(values=self._in_memory(part))
-            values.update({at + row: value for row, value in part.values.items()})
-            rows += self._rows(part)
-            if keys is not None:
-                keys += self._keys(part.piece)
-        yield _Part(Piece(None, 0, len(rows), parts[0].piece.first, rows, keys), values)
+    def _joined(self, pieces: list[Piece]) -> Piece:
+        joined = Piece(None, 0, 0, pieces[0].first, [], None if self._table.keys is None else [])
+        assert joined.rows is not None
+        for piece in pieces:
+            at = joined.length
+            known = self._in_memory(piece)
+            joined.known.update({at + row: value for row, value in known.items()})
+            joined.rows += self._rows(piece, known)
+            joined.length += piece.length
+            if joined.keys is not None:
+                joined.keys += self._keys(piece)
+        return joined
 
-    def _rows(self, part: _Part) -> list[Any]:
-        """The part's rows, to be written again: plain copies, but for those in memory.
+    def _rows(self, piece: Piece, known: Known) -> list[Any]:
+        """The rows of a piece, to be written again: plain copies, but for those in memory.
 
         Rows with marked fields are taken lazily, so that what these lead to is referred to where it is.
         """
-        piece = part.piece
         if piece.rows is not None:
             return piece.rows
         group = self._table.group(piece)
         if not group.whole:
             return [self._table.value(piece, place) for place in range(piece.length)]
         rows = group.items.read(piece.start, piece.start + piece.length)
-        for place, (value, _) in part.values.items():
+        for place, (value, _) in known.items():
             rows[place] = value
         return rows
 
@@ -222,13 +224,12 @@ class _Writer:
         assert keys is not None
         return keys.read(piece.start, piece.start + piece.length)
 
-    def _in_memory(self, part: _Part) -> dict[int, tuple[Any, bool]]:
-        """What of the part's rows somebody may hold: proxies too that are known only to their view."""
-        piece = part.piece
+    def _in_memory(self, piece: Piece) -> Known:
+        """What of the piece's rows somebody may hold: proxies too that are known only to their view."""
         if piece.rows is not None:
-            return part.values
+            return piece.known
         group = self._table.group(piece)
-        found: dict[int, tuple[Any, bool]] = {}
+        found: Known = {}
         for row, known in getattr(group.items, "live", {}).items():
             proxy = known()
             if proxy is not None and piece.start <= row < piece.start + piece.length:
@@ -238,26 +239,26 @@ class _Writer:
                 found[row - piece.start] = (value, True)
         return found
 
-    def _write(self, part: _Part) -> Iterator[Piece]:
-        piece = part.piece
+    def _write(self, piece: Piece) -> Iterator[Piece]:
         if piece.rows is None:
             yield self._copied(piece)
             return
         keys = self._table.keys
         pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows, strict=True)
         groups = self._sink.groups(self._table.items, keys, self._compression)
+
+        def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
+            return self._placed(problem, piece, row)
+
         done = 0
-        for batch in groups.batches(pairs):
-            try:
-                ticket = groups.write_batch(batch)
-            except EncodeError as problem:
-                raise self._placed(problem, part.piece, done + trail.row_of(problem)) from None
-            end = done + len(batch)
-            values = {row - done: part.values[row] for row in range(done, end) if row in part.values}
-            if values:
-                self.moved.append(Moved(ticket, values))
-            yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
-            done = end
+        with closing(groups.write(Cut(pairs), placed)) as written:
+            for ticket, batch in written:
+                end = done + len(batch)
+                values = {row - done: value for row, value in piece.known.items() if done <= row < end}
+                if values:
+                    self.moved.append(Moved(ticket, values))
+                yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
+                done = end
 
     def _copied(self, piece: Piece) -> Piece:
         """A piece of a spilled row group, which comes along as it is."""
@@ -265,7 +266,7 @@ class _Writer:
         assert isinstance(ref, Reference)
         ticket = self._sink.copy(ref, table.space)
         if ref.offset in table.groups:  # else nobody holds rows of it
-            found = self._in_memory(_Part(piece))
+            found = self._in_memory(piece)
             self.moved.append(Moved(ticket, {piece.start + row: value for row, value in found.items()}))
         return Piece(ticket, piece.start, piece.length, piece.first)
 
@@ -284,13 +285,6 @@ class _Writer:
                     return trail.at(problem, position + found - other.start)
             position += other.length
         return problem
-
-
-class _Part(NamedTuple):
-    """A piece on its way; `values` are those of its rows, if unwritten, that somebody may hold."""
-
-    piece: Piece
-    values: dict[int, tuple[Any, bool]] = {}
 
 
 def _runs_of(places: list[int]) -> Iterator[tuple[int, int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from .hashes import KeyHashes
 from .index import Run
 from .nodes import NO_ID, Node, Piece, without
 from .table import Table
-from .writer import SAMPLE_ROWS
+from .writer import SAMPLE_ROWS, Cut
 
 
 class Spilled(NamedTuple):
@@ -48,28 +49,27 @@ def gather(space: Space, column: ChunkColumn, source: Iterator[Any]) -> list[Any
     head = list(islice(source, SAMPLE_ROWS))
     if len(head) < SAMPLE_ROWS:
         return head
+    cut = Cut(chain(head, source))
+    del head
     items, keys = columns_of(column)
     pieces: list[Piece] = []
     hashes = KeyHashes(repeated=True)
     done = 0
+
+    def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
+        return _placed(problem, column, row if keys is None else value[0])
+
     with space.spill() as sink:
         groups = sink.groups(items, keys, column.compression)
-        batches = groups.batches(chain(head, source))
-        first, second = next(batches), next(batches, None)
-        if second is None:
-            found: list[Any] = first
-            return found
-        for batch in chain((first, second), batches):
-            first = second = None
-            try:
-                ticket = groups.write_batch(batch)
-            except EncodeError as problem:
-                row = trail.row_of(problem)
-                raise _placed(problem, column, done + row if keys is None else batch[row][0]) from None
-            pieces.append(Piece(ticket, 0, len(batch), done))
-            if keys is not None:
-                hashes.add([key for key, _ in batch])
-            done += len(batch)
+        room = groups.room(cut, placed)
+        if len(cut.peek(room + 1)) <= room:
+            return cut.take(room)
+        with closing(groups.write(cut, placed)) as written:
+            for ticket, batch in written:
+                pieces.append(Piece(ticket, 0, len(batch), done))
+                if keys is not None:
+                    hashes.add([key for key, _ in batch])
+                done += len(batch)
     for piece in pieces:
         piece.ref = _reference(piece.ref)
     return Spilled(space, pieces, hashes)

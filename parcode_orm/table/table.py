@@ -10,7 +10,7 @@ from xxhash import xxh3_64_intdigest
 
 from ..codec.base import Column, Getter, Space
 from ..codec.bulk import gc_paused
-from ..codec.keys import key_hash
+from ..codec.keys import EqualityUnknown, key_hash
 from ..codec.schema import short_fingerprint
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
@@ -22,8 +22,9 @@ from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
 OPEN_GROUPS = 64  # stay open whatever they take
-OPEN_BYTES = 32 << 20  # of more groups
-SWEEP_EVERY = 16  # groups opened
+OPEN_BYTES = 32 << 20  # of more groups, as `Group.size` counts them
+SMALL_BYTES = 8 << 10  # of a row group that is joined with its neighbours, and kept open no longer than it holds rows
+SWEEP_EVERY = 16  # groups opened, at least
 PARKED_BYTES = 16 << 20
 MAX_RUNS = 8  # of an index
 MAX_ROWS = 1 << 48
@@ -40,8 +41,8 @@ class Table:
     """A table: rows by position and, where it is keyed, by key. Changes stay in memory until they are stored."""
 
     __slots__ = (
-        "added", "fingerprint", "groups", "held", "items", "keys", "next_row", "ref", "run_refs", "runs", "space",
-        "tree", "version", "_parked", "_until_sweep",
+        "added", "fingerprint", "groups", "held", "items", "keys", "lively", "next_row", "ref", "run_refs", "runs",
+        "space", "tree", "version", "_parked", "_until_sweep",
     )  # fmt: skip
 
     def __init__(self, space: Space, ref: Reference, items: Column, keys: Column | None = None) -> None:
@@ -52,6 +53,7 @@ class Table:
         self.fingerprint = short_fingerprint(*((items,) if keys is None else (keys, items)))
         self.groups: dict[int, Group] = {}
         self.held: dict[int, dict[int, Any]] = {}
+        self.lively: set[int] = set()  # offsets of row groups whose views may know proxies, in a writable session
         self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
         self._until_sweep = 0
         self._parked: dict[int, Group] = {}  # verified, their pages let go; of tables that are only read
@@ -104,10 +106,11 @@ class Table:
             held = self.held.setdefault(ref.offset, {}) if self.space.writable else {}
             parked = self._parked.pop(ref.offset, None)
             group = parked or Group(ref, self.space, columns, self.fingerprint, held)
+            if group.proxies and self.space.writable:
+                group.items.lively = self.lively  # type: ignore[attr-defined]
             group = self.groups.setdefault(ref.offset, group)
             self._until_sweep -= 1
             if self._until_sweep <= 0 and len(self.groups) > OPEN_GROUPS:
-                self._until_sweep = SWEEP_EVERY
                 self._close_idle(group)
         return group
 
@@ -133,11 +136,18 @@ class Table:
         self.held.pop(offset, None)
         return True
 
+    def close_small(self, offset: int) -> None:
+        """Close a small row group where many are open: a commit opens the one it wrote, to hold a row of it."""
+        group = self.groups.get(offset)
+        if group is not None and len(self.groups) > OPEN_GROUPS and group.ref.length < SMALL_BYTES:
+            self.close(offset)
+
     def _close_idle(self, newest: Group) -> None:
         """Close the groups opened first where more than `OPEN_GROUPS` take more than `OPEN_BYTES`."""
         groups = list(self.groups.copy().values())  # other threads may open some meanwhile
+        self._until_sweep = max(SWEEP_EVERY, len(groups) // 8)
         size = sum([group.size for group in groups])
-        for group in groups[: min(OPEN_GROUPS, len(groups) - OPEN_GROUPS)]:
+        for group in groups[: min(max(OPEN_GROUPS, len(groups) // 4), len(groups) - OPEN_GROUPS)]:
             if size <= OPEN_BYTES:
                 break
             if group is not newest and self.close(group.ref.offset):
@@ -195,6 +205,8 @@ class Table:
             hashed = xxh3_64_intdigest(key.encode()) if type(key) is str else _hash(key)
         except UnicodeEncodeError:
             hashed = key_hash(key)
+        except EqualityUnknown:
+            raise
         except EncodeError:
             return None  # equal to no key that can be stored
         for run in self.runs:
@@ -367,7 +379,7 @@ class Table:
     def index(self, refs: list[Reference]) -> None:
         """Take `refs`, the oldest first, for the index's runs."""
         self.run_refs = refs
-        self.runs = [Run(self.space.chunk, ref) for ref in reversed(refs)]  # the newest first
+        self.runs = [Run(self.space.chunk, ref) for ref in refs]  # the largest first: most keys are there
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests. All keys are read."""

@@ -121,17 +121,28 @@ class Tree:
         """Those of the loaded pieces that are rows of the stored row groups at these offsets."""
         if not groups:
             return []
-        return [piece for piece in self.loaded() if piece.ref is not None and piece.ref.offset in groups]  # type: ignore[union-attr]
+        found = []
+        for leaf in self._leaves():
+            if leaf.meets(groups):
+                found += [
+                    piece for piece in leaf.children or () if piece.ref is not None and piece.ref.offset in groups
+                ]
+        return found
 
     def loaded(self) -> Iterator[Piece]:
         """The pieces of all leaves that were read or changed so far."""
+        for leaf in self._leaves():
+            yield from leaf.children or ()
+
+    def _leaves(self) -> Iterator[Node]:
+        """The leaves that were read or changed so far."""
         nodes = [self.root]
         while nodes:
             node = nodes.pop()
             if node.children is None:
                 continue
             if node.height == 1:
-                yield from node.children
+                yield node
             else:
                 nodes.extend(reversed(node.children))
 
@@ -247,7 +258,7 @@ class Tree:
         if node.height > 1:
             for child in children:
                 found |= self._mark(child, held, changed)
-        elif not found and held:
+        elif not found and held and node.meets(held):
             found = any(changed(child) for child in children if child.ref.offset in held)
         if found:
             node.ref = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import count, islice
+from typing import Any, NamedTuple
 
 from ..codec import trail
 from ..codec.base import Column, Space
@@ -16,20 +19,13 @@ from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from .hashes import KeyHashes
 from .nodes import NO_ID, Node, Piece, Target, build, stored_height, without
+from .producers import Channel, Output, Producers
 
 TARGET_ROWS = 4096
 TARGET_BYTES = 512 * 1024
 SAMPLE_ROWS = 64
-
-
-class Output(Protocol):
-    """Where chunks go: the storage pipeline."""
-
-    def submit(self, chunk: Encoder) -> Ticket:
-        """Write a chunk after all that were submitted before it."""
-
-    def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
-        """Write one large value."""
+LAG = 8  # row groups: how far back the one lies that tells how many rows the next one gets
+ALONE = 2  # row groups that are encoded before any producer is started
 
 
 Reuse = Callable[["TableSink", Any, Column], Ticket | Reference | None]
@@ -90,36 +86,38 @@ class TableSink:
 
     def list_table(self, items: Column, values: Iterable[Any], compression: str | None) -> Ticket:
         """Write a table whose rows are `values`, taken as they come. One row group is such a table by itself."""
-        groups = self.groups(items, None, compression)
+
+        def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
+            return trail.at(problem, row)
+
         pieces: list[Piece] = []
-        rows = 0
-        for batch in groups.batches(values):
-            try:
-                pieces.append(Piece(groups.write_batch(batch), 0, len(batch), NO_ID))
-            except EncodeError as problem:
-                raise trail.at(problem, rows + trail.row_of(problem)) from None
-            rows += len(batch)
+        with closing(self.groups(items, None, compression).write(Cut(values), placed)) as groups:
+            for ticket, batch in groups:
+                pieces.append(Piece(ticket, 0, len(batch), NO_ID))
         if len(pieces) == 1:
-            ticket = pieces[0].ref
-            assert isinstance(ticket, Ticket)
-            return ticket
+            only = pieces[0].ref
+            assert isinstance(only, Ticket)
+            return only
         return self.table(build(self, pieces), 0, keyed=False, runs=[])
 
     def map_table(
         self, keys: Column, values: Column, pairs: Iterable[tuple[Any, Any]], compression: str | None
     ) -> Ticket:
         """Write a table of key and value with a hash index. Of pairs with equal keys the last one wins."""
+
+        def placed(problem: EncodeError, row: int, pair: Any) -> EncodeError:
+            return trail.below(problem, f"[{pair[0]!r}]", 0)
+
         if isinstance(pairs, dict):
             pairs = pairs.items()
-        groups = self.groups(values, keys, compression)
         pieces: list[Piece] = []
         # A stream may hold a key twice, a dict never.
-        with KeyHashes(repeated=not hasattr(type(pairs), "mapping")) as hashes:
-            for batch in groups.batches(pairs):
-                try:
-                    pieces.append(Piece(groups.write_batch(batch), 0, len(batch), len(hashes)))
-                except EncodeError as problem:
-                    raise trail.below(problem, f"[{batch[trail.row_of(problem)][0]!r}]", 0) from None
+        with (
+            KeyHashes(repeated=not hasattr(type(pairs), "mapping")) as hashes,
+            closing(self.groups(values, keys, compression).write(Cut(pairs), placed)) as groups,
+        ):
+            for ticket, batch in groups:
+                pieces.append(Piece(ticket, 0, len(batch), len(hashes)))
                 hashes.add([key for key, _ in batch])
             gone, run = hashes.finish(self)
         if gone:
@@ -128,7 +126,7 @@ class TableSink:
 
     def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
         """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""
-        return RowGroups(self, items, keys, compression)
+        return RowGroups(self, self._output, items, keys, compression)
 
     def table(self, root: Node, next_row: int, *, keyed: bool, runs: Sequence[Target]) -> Ticket:
         """Write the chunk that says what a table is made of: the written tree `root`, and the index's `runs`."""
@@ -162,10 +160,21 @@ class TableSink:
         return ticket, size
 
 
+class _Producing(TableSink):
+    """What a producer encodes for `sink`. What it shares with that one is touched in the calling thread alone."""
+
+    def __init__(self, sink: TableSink, channel: Channel) -> None:
+        super().__init__(channel, sink.compression, sink._reuse)
+        self.stored = sink.stored
+        self._copied = sink._copied
+
+
 class _Nowhere:
     """Measures what rows would take: chunks are counted by their sink and dropped."""
 
-    def submit(self, chunk: Encoder) -> Ticket:
+    producers = 0
+
+    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
         return Ticket()
 
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
@@ -184,45 +193,131 @@ class _Sampler(TableSink):
         return Ticket()
 
 
+class Written(NamedTuple):
+    """A row group that is on its way, and its rows, or pairs of key and row."""
+
+    ticket: Ticket
+    batch: list[Any]
+
+
+Placed = Callable[[EncodeError, int, Any], EncodeError]  # told which row, and its value, the error is about
+
+
+class Cut:
+    """Takes the rows of an iterable, some at a time, and none before they are asked for."""
+
+    def __init__(self, source: Iterable[Any]) -> None:
+        self._source = iter(source)
+        self._rows: list[Any] = []
+
+    def peek(self, count: int) -> list[Any]:
+        """The next `count` rows at least, fewer at the end; they stay."""
+        if len(self._rows) < count:
+            self._rows += islice(self._source, count - len(self._rows))
+        return self._rows
+
+    def take(self, count: int) -> list[Any]:
+        """The next `count` rows, fewer at the end."""
+        rows = self.peek(count)
+        taken, self._rows = rows[:count], rows[count:]
+        return taken
+
+
+Result = Callable[[], tuple[Ticket, int, int]]  # of one row group: ticket, largest chunk, rows of all tables in it
+
+
 class RowGroups:
     """The row groups of one table, as they are written: each of about `TARGET_BYTES`, at most `TARGET_ROWS` rows.
 
-    How many rows fit is estimated from the rows before them, so it depends on the rows alone.
+    How many rows fit is estimated from the rows before them, so it depends on the rows alone. The estimate comes from
+    a row group some way back, so that those since may be encoded at the same time, in threads where these run at once.
     """
 
-    def __init__(self, sink: TableSink, items: Column, keys: Column | None, compression: str | None) -> None:
+    def __init__(
+        self, sink: TableSink, output: Output, items: Column, keys: Column | None, compression: str | None
+    ) -> None:
         self._sink = sink
+        self._output = output
         self._items = items
         self._keys = keys
         self._compression = compression
-        self._row_bytes = 0.0
+        self._sizes: deque[float] = deque(maxlen=LAG)  # bytes a row of the last ones written
+        self._written = 0
+        self._rows = 0
 
-    def batches(self, source: Iterable[Any]) -> Iterator[list[Any]]:
-        """Cut `source` into batches of one row group each."""
-        iterator = iter(source)
-        pending = list(islice(iterator, SAMPLE_ROWS))
-        if not pending:
-            return
-        more = list(islice(iterator, 1))
-        if more:
-            sampler = _Sampler(_Nowhere(), None)
-            self._row_bytes = self._write(sampler, pending, None)[1] / len(pending)
-        pending += more
-        while pending:
-            room = min(TARGET_ROWS, max(1, int(TARGET_BYTES / max(self._row_bytes, 1.0))))
-            if len(pending) < room:
-                pending += islice(iterator, room - len(pending))
-            yield pending[:room]
-            pending = pending[room:] or list(islice(iterator, 1))
+    def write(self, cut: Cut, placed: Placed) -> Generator[Written, None, None]:
+        """Write all rows, a row group at a time; to be closed where it is not read to its end.
 
-    def write_batch(self, batch: list[Any]) -> Ticket:
-        """Write `batch` as one row group."""
-        ticket, size = self._write(self._sink, batch, self._compression)
-        self._row_bytes = size / len(batch)
-        return ticket
+        Rows are taken in this thread alone. What that raises comes after all row groups before it are written, and an
+        error about a row goes through `placed`, so all is as if nothing ran at the same time.
+        """
+        failed: Exception | None = None
+        pending: deque[tuple[list[Any], Result]] = deque()
+        with Producers(self._output) as producers:
+            for number in count():
+                while pending and (len(pending) >= producers.ahead or self._written <= _basis(number)):
+                    yield self._finish(*pending.popleft(), placed)
+                try:
+                    batch = cut.take(self.room(cut, placed, number))
+                except Exception as problem:
+                    failed = problem
+                    break
+                if not batch:
+                    break
+                pending.append((batch, self._start(batch, number, producers)))
+                del batch
+            while pending:
+                yield self._finish(*pending.popleft(), placed)
+        if failed is not None:
+            raise failed
 
-    def _write(self, sink: TableSink, batch: list[Any], compression: str | None) -> tuple[Ticket, int]:
+    def room(self, cut: Cut, placed: Placed, number: int = 0) -> int:
+        """How many rows row group `number` gets; of the first one, as a sample of the rows to come says."""
+        if number:
+            size = self._sizes[_basis(number) - self._written]
+        else:
+            sample = cut.peek(SAMPLE_ROWS + 1)
+            size = self._sample(sample[:SAMPLE_ROWS], placed) if len(sample) > SAMPLE_ROWS else 0.0
+        return min(TARGET_ROWS, max(1, int(TARGET_BYTES / max(size, 1.0))))
+
+    def _sample(self, rows: list[Any], placed: Placed) -> float:
+        try:
+            return self._write(_Sampler(_Nowhere(), None), rows, None)[1] / len(rows)
+        except EncodeError as problem:
+            row = trail.row_of(problem)
+            raise placed(problem, row, rows[row]) from None
+
+    def _start(self, batch: list[Any], number: int, producers: Producers) -> Result:
+        """Have a producer encode the batch, or let this thread do it when its turn has come."""
+        started = producers.start(partial(self._produce, batch)) if number >= ALONE else None
+        return started or partial(self._write, self._sink, batch, self._compression)
+
+    def _produce(self, batch: list[Any], channel: Channel) -> tuple[Ticket, int, int]:
+        sink = _Producing(self._sink, channel)
+        ticket, size, _ = self._write(sink, batch, self._compression)
+        return ticket, size, sink.rows_written
+
+    def _finish(self, batch: list[Any], result: Result, placed: Placed) -> Written:
+        try:
+            ticket, size, rows = result()
+        except EncodeError as problem:
+            row = trail.row_of(problem)
+            raise placed(problem, self._rows + row, batch[row]) from None
+        self._sink.rows_written += rows
+        self._sizes.append(size / len(batch))
+        self._written += 1
+        self._rows += len(batch)
+        return Written(ticket, batch)
+
+    def _write(self, sink: TableSink, batch: list[Any], compression: str | None) -> tuple[Ticket, int, int]:
         if self._keys is None:
-            return sink.write_group(self._items, batch, None, compression)
-        keys, values = zip(*batch, strict=True)
-        return sink.write_group(self._items, values, (self._keys, keys), compression)
+            ticket, size = sink.write_group(self._items, batch, None, compression)
+        else:
+            keys, values = zip(*batch, strict=True)
+            ticket, size = sink.write_group(self._items, values, (self._keys, keys), compression)
+        return ticket, size, 0
+
+
+def _basis(number: int) -> int:
+    """The row group whose rows say how many row group `number` gets. Near the start it is not so far back."""
+    return max(number - LAG, (number - 1) // 2)

@@ -65,6 +65,15 @@ def test_scale_counts_what_is_read_and_written(tmp_path: Path, capsys: pytest.Ca
     assert "pass  KB written by an append" in capsys.readouterr().out
 
 
+def test_a_grown_map_holds_what_one_written_at_once_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "growth", "--pairs", "2500", "--rounds", "1")
+    assert list(result["files"]) == ["grown", "at once"]
+    for figures in result["files"].values():
+        assert all(value > 0 for value in figures.values())
+    assert result["files"]["at once"]["runs"] == 1
+    assert "grown / at once: cold" in capsys.readouterr().out
+
+
 def test_updates_of_ours_are_small_and_there_afterwards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = result_of(tmp_path, "update", "--users", "500", "--commits", "5", "--repeat", "2", "--peers", "parcode")
     assert [store["barriers"] for store in result["stores"].values()] == [True, False]

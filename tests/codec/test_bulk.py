@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -48,3 +50,17 @@ def test_an_error_ends_the_pause() -> None:
     with pytest.raises(KeyError), gc_paused():
         raise KeyError
     assert gc.isenabled()
+
+
+def test_numpy_is_taken_whole_while_another_thread_imports_it() -> None:
+    code = """
+import threading
+from parcode_orm.codec.kernels import loaded_numpy
+thread = threading.Thread(target=__import__, args=("numpy",))
+thread.start()
+while thread.is_alive():
+    found = loaded_numpy()
+    assert found is None or found.ndarray
+assert loaded_numpy()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
+from parcode_orm import Model
 from parcode_orm.codec import poly
 from parcode_orm.codec.base import Column
+from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.containers import ListColumn, MapColumn
 from parcode_orm.codec.scalars import FloatColumn, IntColumn
 from parcode_orm.codec.struct import StructColumn, StructPlan
@@ -282,3 +284,25 @@ def test_shared_objects_are_no_cycle() -> None:
     shared = Node(value=5)
     value = Node(value=1, children=[shared, shared], next=shared)
     assert same(roundtrip(NODE, [value])[0], [value])
+
+
+@dataclasses.dataclass
+class Left:
+    right: Right | None
+    leaf: LeafOfLeft | None = None
+
+
+@dataclasses.dataclass
+class Right:
+    left: Left | None
+
+
+class LeafOfLeft(Model):
+    n: int
+
+
+def test_classes_that_hold_each_other_are_lazy_if_one_is() -> None:
+    left = struct_for(Left)
+    right = struct_for(Right)
+    assert left.lazy
+    assert right.lazy

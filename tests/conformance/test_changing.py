@@ -6,7 +6,7 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from parcode_orm.lazy.proxy import become_lazy, become_plain, decoded, forget, is_proxy, proxy_maker, proxy_state
+from parcode_orm.lazy.proxy import become_lazy, become_plain, decoded, forget, is_proxy, proxy_state
 from tests.conformance import models as m
 from tests.conformance.fakes import FakeSpace, FakeView
 from tests.conformance.models import EXAMPLES
@@ -213,8 +213,3 @@ def test_forgetting_reads_anew(lazy_of, reads):
     forget(lazy)
     assert reads(lazy) == set()
     assert lazy == m.Hooked(a=1, b=[2]) and lazy._given == [1]
-
-
-def test_proxy_maker():
-    make = proxy_maker(FakeView(m.small(), FakeSpace()))
-    assert make(0) == m.small() and make(0) is not make(0)

@@ -355,9 +355,48 @@ def test_rules_of_shards_and_runs() -> None:
         out.close(top)
 
     assert "do not rise" in str(built(lambda p: column(p, shard, Kind.INDEX_SHARD)))
-    assert "2 bits has 0 shards" in str(
+    assert "2 bits has 0 references" in str(
         built(lambda p: column(p, lambda out: out.leaf(Encoding.RAW, 9, param=2), Kind.INDEX_RUN))
     )
+
+
+def directory(pipeline: Pipeline, refs: list[Any], bits: int, count: int = 4) -> Any:
+    out = pipeline.encoder(Kind.INDEX_RUN)
+    for ref in refs:
+        out.ref(ref)
+    out.leaf(Encoding.RAW, count, param=bits)
+    return pipeline.submit(out)
+
+
+def shards(pipeline: Pipeline, number: int = 4, each: int = 1) -> list[Any]:
+    return [index.write_run(pipeline, [0] * each, range(each)) for _ in range(number)]
+
+
+def two_levels(pipeline: Pipeline, bits: int = 1, count: int = 4) -> Any:
+    parts = shards(pipeline)
+    return directory(pipeline, [directory(pipeline, parts[at : at + 2], bits, 2) for at in (0, 2)], 2, count)
+
+
+def of(pipeline: Pipeline, run: Any) -> Any:
+    return table(pipeline, 4, 9, 1, node(pipeline, [(group(pipeline, 4), 4, 5, 0)]), [run])
+
+
+@pytest.mark.parametrize(
+    ("what", "make"),
+    [
+        ("0 entries for 4 rows", lambda p: of(p, two_levels(p))),
+        ("of 5 entries has 4", lambda p: of(p, two_levels(p, count=5))),
+        ("an index run for 1 bits", lambda p: of(p, two_levels(p, bits=2))),
+        ("kind 7, not 6", lambda p: of(p, directory(p, shards(p), 3))),
+        ("kind 6, not 7", lambda p: of(p, directory(p, [two_levels(p), two_levels(p)], 1))),
+        ("25 bits", lambda p: of(p, directory(p, shards(p, 2), 25))),
+        ("0 bits has 2", lambda p: of(p, directory(p, shards(p, 2), 0))),
+        ("has 3 references", lambda p: of(p, directory(p, shards(p, 3), 2))),
+        ("names a chunk twice", lambda p: of(p, directory(p, shards(p, 1) * 2, 1))),
+    ],
+)
+def test_rules_of_directories(what: str, make: Any) -> None:
+    assert what in str(built(make))
 
 
 def test_an_index_by_other_hashes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,3 +163,46 @@ def test_an_iterator_that_has_not_begun_sees_a_change_of_size(tmp_path: Path) ->
             found[f"b{len(found)}"] = Item(level=2)
             with pytest.raises(RuntimeError, match="changed size"):
                 next(waiting)
+
+
+def test_small_marked_fields_of_rows_that_are_merged(tmp_path: Path) -> None:
+    """One-row groups refer to chunks of one value; read past and merged, the values must stand together again."""
+
+    class Noted(Model):
+        note: str
+        numbers: list[int] = Chunk(default=[])
+
+    class Notes(Model):
+        rows: list[Noted] = Chunk(default=[])
+
+    path = tmp_path / "n.par"
+    rows = [Noted(note=f"the note with the number {i}", numbers=[i]) for i in range(2_000)]
+    save(path, Notes(rows=rows))
+    with Session(path, durability="fast") as session:
+        for i in range(40):
+            rows.append(Noted(note="new", numbers=[-i, i]))
+            session.root(Notes).rows.append(rows[-1].model_copy(deep=True))
+            session.commit()
+            assert load(path, Notes).rows == rows
+        assert isinstance(lazy(session.root(Notes).rows).rows, TableRows)
+
+
+def test_a_field_that_nobody_read_is_referred_to(tmp_path: Path) -> None:
+    class Setting(Model):
+        number: int
+        texts: list[str] = Chunk()
+        other: list[str] = Chunk()
+
+    path = tmp_path / "s.par"
+    save(path, Setting(number=1, texts=["a"] * 100, other=["b"]))
+    with Session(path) as session:
+        setting = session.root(Setting)
+        setting.number = 2
+        setting.other = ["c"]
+        before = session.stats.chunks_written
+        session.commit()
+        assert session.stats.chunks_written - before == 3  # `other`, the root's row, the catalog
+        assert setting.texts[99] == "a"
+        setting.texts[0] = "d"
+        session.commit()
+    assert load(path, Setting) == Setting(number=2, texts=["d", *["a"] * 99], other=["c"])

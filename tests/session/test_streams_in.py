@@ -466,3 +466,17 @@ def _step(op: str, given_: Any, serial: int, world: Any, plain: Any) -> None:
     elif op == "value" and f"k{given_}" in plain.by_key:
         for by_key in (world.by_key, plain.by_key):
             by_key[f"k{given_}"].parts.append(serial)
+
+
+def test_many_row_groups_that_wait_for_a_commit(path: Path, count: int) -> None:
+    """What a scan had passed was let go of as if it lay in the file: an OverflowError."""
+    size = 30 * 256
+    with Session(path) as session:
+        world: Any = session.root(World)
+        world.rows.extend(map(row, range(count, size)))
+        world.by_key.update(pairs(count, size))
+        for _ in range(2):
+            assert [each.n for each in world.rows] == [OFFSET + i for i in range(size)]
+            assert [each.n for each in world.by_key.values()] == [OFFSET + i for i in range(size)]
+            assert sum(map(len, world.rows.iter_chunks())) == size
+            session.commit()

@@ -19,14 +19,15 @@ class Disk:
 
     writable = True
     workers = 0
+    producers = 0
 
     def __init__(self) -> None:
         self.data = bytearray(64)
         self.chunks_read = 0
         self.released: list[Reference] = []
 
-    def submit(self, chunk: Encoder) -> Ticket:
-        ticket = Ticket()
+    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
+        ticket = ticket or Ticket()
         refs = [ref.reference if isinstance(ref, Ticket) else ref for ref in chunk.refs]
         directory, parts = chunk.finish()
         head = chunk.head(directory, parts, refs)

@@ -77,9 +77,22 @@ def use(disk: Liar, ref: Reference) -> None:
 def test_heads_and_columns_that_lie() -> None:
     disk = Liar()
     table = stored(disk)
-    rng = random.Random(5)
+    lie(disk, table, chunks(disk, table), random.Random(5))
+
+
+def test_directories_of_an_index_that_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parcode_orm.table.index.SHARD_ROWS", 400)
+    monkeypatch.setattr("parcode_orm.table.index.DIRECTORY_BITS", 2)
+    disk = Liar()
+    table = stored(disk)
+    directories = [ref for ref in chunks(disk, table) if ref.kind == Kind.INDEX_RUN]
+    assert len(directories) > 8
+    lie(disk, table, directories, random.Random(6))
+
+
+def lie(disk: Liar, table: Table, refs: list[Reference], rng: random.Random) -> None:
     whole = bytes(disk.data)
-    for ref in chunks(disk, table):
+    for ref in refs:
         original = whole[ref.offset : ref.offset + ref.length]
         head = head_size(original)
         for _ in range(12 if ref.kind in (Kind.ROW_GROUP, Kind.INDEX_SHARD) else 60):

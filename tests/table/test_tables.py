@@ -276,7 +276,25 @@ def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.Monke
     assert random_reads(table, keys, disk) > 0
 
 
-def test_few_row_groups_with_large_columns_apart_stay_open() -> None:
+def test_pages_of_the_file_weigh_less_than_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lookups in ten million rows closed and reopened a row group each, to save pages that the system can take back."""
+    monkeypatch.setattr("parcode_orm.table.writer.TARGET_ROWS", 1_000)
+    monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 600_000)
+    disk = Disk()
+    disk.writable = False
+    pairs = {f"k{i}": i for i in range(100_000)}
+    keys = random.Random(1).sample(list(pairs), 2_000)
+    groups = {}
+    for compression in (None, "lz4"):
+        table = Table(disk, disk.sink().map_table(TEXT, INT, pairs, compression).reference, INT, TEXT)
+        random_reads(table, keys, disk)
+        random_reads(table, keys, disk)
+        groups[compression] = len(table.groups)
+    assert groups[None] == 100 and 64 <= groups["lz4"] <= 80
+
+
+def test_few_row_groups_with_large_columns_apart_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 4 << 20)
     disk = Disk()
     disk.writable = False
     texts = [f"{i:06d}" * 4_000 for i in range(3_000)]
