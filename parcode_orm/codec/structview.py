@@ -86,6 +86,14 @@ class StructView(View):
         self.getters[name] = get
         return get
 
+    def field_to_store(self, name: str, row: int) -> Any:
+        """What the field of `row` may be written as again without being read; None where it must be read.
+
+        Of a field that rows may lack, only large values are known to be there.
+        """
+        find = getattr(self.field(name), "unread" if self.bits & MISSING else "to_store", None)
+        return None if find is None else find(row)
+
     def _careful(self, name: str, get: Getter) -> Getter:
         missing = self._part(MISSING, NAMES)
         rows = missing.get

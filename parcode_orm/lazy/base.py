@@ -125,9 +125,8 @@ class LazyBase(LazyModel):
         for name in type(self)._p_names_:
             value = here.get(name, MISSING)
             if value is MISSING:
-                to_store = getattr(view.field(name), "to_store", None) if whole else None
                 try:
-                    value = (to_store and to_store(row)) or (view.getters.get(name) or view.getter(name))(row)
+                    value = (whole and view.field_to_store(name, row)) or (view.getters.get(name) or view.getter(name))(row)
                 except FieldNotStored:
                     continue
             found[name] = value
