@@ -126,7 +126,9 @@ class LazyBase(LazyModel):
             value = here.get(name, MISSING)
             if value is MISSING:
                 try:
-                    value = (whole and view.field_to_store(name, row)) or (view.getters.get(name) or view.getter(name))(row)
+                    value = (whole and view.field_to_store(name, row)) or (view.getters.get(name) or view.getter(name))(
+                        row
+                    )
                 except FieldNotStored:
                     continue
             found[name] = value

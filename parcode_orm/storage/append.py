@@ -24,7 +24,7 @@ from ..format.layout import RECORD, RECORD_ALIGN, RECORD_COPY, RecordFlag
 from ..format.superblock import Superblock
 from .files import FILES, Files, storage_error, storing, syncing
 from .lock import WriterLock
-from .mapped import Source
+from .mapped import Descriptor, Source
 from .pipeline import Pipeline
 from .recovery import Found, boot, copies, newest
 from .stats import Stats
@@ -85,6 +85,7 @@ class Appender:
         self._settle = False
         self._poison: StorageError | None = None
         self._source: Source | None = source  # of the last commit; None: not opened
+        self._earlier = source
         self.lock = WriterLock.take(self.path, timeout=timeout, files=files)
         try:
             self.superblock, self.record = self._take_over(source)
@@ -184,12 +185,16 @@ class Appender:
         return self._source
 
     def source(self, stats: Stats | None = None) -> Source:
-        """The snapshot of the newest commit, mapped."""
+        """The snapshot of the newest commit."""
         self._check()
-        with storing("map", self.path):
-            fd = os.dup(self.lock.fd)
+        earlier = self._earlier
+        descriptor = earlier.descriptor
+        if descriptor is None:
+            with storing("map", self.path):
+                descriptor = Descriptor(os.dup(self.lock.fd))
         found = Found(self.superblock, self.record, None)
-        return Source(fd, self.record.file_length, found, self.path, stats or self.stats, self.lock.identity)
+        stats = stats or self.stats
+        return Source(descriptor, self.record.file_length, found, self.path, stats, self.lock.identity, earlier=earlier)
 
     def abort(self) -> None:
         """Drop what was submitted since the last commit, and cut it off the file."""

@@ -16,7 +16,7 @@ from .append import check_stands_on, newest_locked
 from .check import Sweep, check_buffers
 from .files import FILES, Files, storing
 from .lock import WriterLock
-from .mapped import Source
+from .mapped import Descriptor, Source
 from .pipeline import Pipeline
 from .stats import Stats
 from .usage import LEADING, record_bytes, released
@@ -64,8 +64,8 @@ def compact_file(
             check_stands_on(base, lock, found)
         found.superblock.check_writable(target)
         with storing("map", target):
-            fd = os.dup(lock.fd)
-        source = Source(fd, found.record.file_length, found, target, Stats(), lock.identity)
+            descriptor = Descriptor(os.dup(lock.fd))
+        source = Source(descriptor, found.record.file_length, found, target, Stats(), lock.identity)
         try:
             return replace_file(target, lambda write: write_compacted(write, source, keep), files=files)
         finally:

@@ -16,7 +16,7 @@ from ..format.catalog import CatalogData
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
-from .files import CLOEXEC, check_regular, storage_error, storing
+from .files import CLOEXEC, FILES, check_regular, storage_error, storing
 from .recovery import Found, Read, newest, record_at
 from .stats import Stats
 
@@ -24,20 +24,37 @@ CACHED = 512  # chunks
 CACHED_BYTES = 24 << 20  # buffers of theirs that were read
 SUM_EVERY = 16  # chunks asked for
 TAIL = 16 << 10  # bytes
+APART = 32 << 10  # bytes of a chunk behind the map that is read by itself
+BEHIND = 16 << 20  # bytes that commits appended behind a map, before the file is mapped anew
 DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Descriptor:
+    """A descriptor of a file, shared by the sources that have yet to map it; the last of them closes it."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
 
 
 class Source:
     """The bytes of one commit. Only as much is mapped as that commit's record vouches for.
 
     A file's last bytes, in which a writer puts what is read first, are read when it is opened; it is mapped when
-    anything else is asked for. Views that were handed out own the map: after `close` they stay readable, and the last
-    of them ends it. `identity` is (device, inode) for a file, None for bytes.
+    anything else is asked for. The snapshots of a session's own commits share the map of an earlier one, as every map
+    has a descriptor: small chunks that were appended behind it are read each by itself. Views that were handed out own
+    the map: after `close` they stay readable, and the last of them ends it. `identity` is (device, inode) for a file,
+    None for bytes.
     """
 
     __slots__ = (
         "path",
+        "descriptor",
         "identity",
         "superblock",
         "record",
@@ -47,7 +64,6 @@ class Source:
         "_cache",
         "_catalog",
         "_data",
-        "_fd",
         "_full",
         "_map",
         "_tail",
@@ -57,7 +73,7 @@ class Source:
 
     def __init__(
         self,
-        data: memoryview | int,
+        data: memoryview | Descriptor,
         length: int,
         found: Found,
         path: str,
@@ -65,14 +81,13 @@ class Source:
         identity: tuple[int, int] | None = None,
         tail: bytes = b"",
         tail_at: int = 0,
+        earlier: Source | None = None,
     ) -> None:
-        self._fd = -1
-        self._data: memoryview | None = None
+        self.descriptor = data if isinstance(data, Descriptor) else None  # until the whole of the file is mapped
+        self._data = data if isinstance(data, memoryview) else None
         self._map: mmap.mmap | None = None
-        if isinstance(data, int):
-            self._fd = data  # ours to close, from now on
-        else:
-            self._data = data
+        if earlier is not None:
+            self._data, self._map = earlier._data, earlier._map
         self.path = path
         self.identity = identity
         self.superblock, self.record, self.recovery = found
@@ -136,7 +151,7 @@ class Source:
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._data is None and self._fd < 0
+        return self._data is None and self.descriptor is None
 
     @property
     def catalog(self) -> CatalogData:
@@ -181,8 +196,26 @@ class Source:
         if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
             raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
         at = offset - self._tail_at
-        data = self._tail[at : at + length] if at >= 0 else self._bytes()[offset : offset + length]
+        mapped = self._data
+        if at >= 0:
+            data = self._tail[at : at + length]
+        elif mapped is not None and offset + length <= len(mapped):
+            data = mapped[offset : offset + length]
+        elif mapped is not None and length <= APART and self.length - len(mapped) <= BEHIND:
+            data = self._apart(length, offset)
+        else:
+            data = self._bytes()[offset : offset + length]
         return Chunk(ref, data, self.path, observe)
+
+    def _apart(self, length: int, offset: int) -> memoryview:
+        descriptor = self.descriptor
+        if descriptor is None:  # another thread mapped or closed the file
+            return self._bytes()[offset : offset + length]
+        with storing("read", self.path):
+            data = FILES.read(descriptor.fd, length, offset)
+        if len(data) < length:
+            raise TruncatedError("the file shrank since it was opened", path=self.path, offset=offset)
+        return memoryview(data)
 
     def peek(self, ref: Reference) -> Chunk:
         """As `chunk`, for who looks at the graph: what is not known already is neither kept nor counted."""
@@ -221,7 +254,7 @@ class Source:
             return
         start = ref.offset & -mmap.PAGESIZE
         try:
-            map.madvise(DONTNEED, start, min(ref.offset + ref.length, self.length) - start)
+            map.madvise(DONTNEED, start, min(ref.offset + ref.length, len(map)) - start)
         except (OSError, ValueError):  # pages that are locked into memory; a system that counts otherwise
             pass
 
@@ -256,7 +289,10 @@ class Source:
 
     def twin(self) -> Source:
         """The same snapshot, to be closed on its own. Chunks are known to both."""
-        twin = self.at(self.record)
+        found = Found(self.superblock, self.record, self.recovery)
+        data = self.descriptor or self._bytes()
+        twin = Source(data, self.length, found, self.path, self.stats, self.identity, earlier=self)
+        twin._tail, twin._tail_at = self._tail, self._tail_at
         twin._cache, twin._catalog = self._cache, self._catalog
         return twin
 
@@ -269,23 +305,25 @@ class Source:
         self._cache.clear()
         self._data = self._map = None
         self._tail_at = self.length
-        self._end_descriptor()
+        self.descriptor = None
 
     def check_open(self) -> None:
         """Raise DetachedError if `close` was called."""
-        self._bytes()
+        if self.closed:
+            self._mapped()
 
     def _bytes(self) -> memoryview:
         data = self._data
-        if data is None:
+        if data is None or len(data) < self.length:
             with _mapping:
                 data = self._data
-                if data is None:
+                if data is None or len(data) < self.length:
                     data = self._data = self._mapped()
         return data
 
     def _mapped(self) -> memoryview:
-        if self._fd < 0:
+        descriptor = self.descriptor
+        if descriptor is None:
             raise DetachedError(
                 f"{self.path or 'the file'} was closed before this was read: read it while the session is open, "
                 "or load() it"
@@ -293,22 +331,14 @@ class Source:
         with storing("map", self.path):
             try:
                 # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
-                map = mmap.mmap(self._fd, self.length, access=mmap.ACCESS_READ)
+                map = mmap.mmap(descriptor.fd, self.length, access=mmap.ACCESS_READ)
             except ValueError as problem:
                 raise TruncatedError(
                     "the file shrank since it was opened", path=self.path, offset=self.length
                 ) from problem
-        self._end_descriptor()
         self._map = map
+        self.descriptor = None
         return memoryview(map)
-
-    def _end_descriptor(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __del__(self) -> None:
-        self._end_descriptor()
 
 
 _mapping = threading.Lock()
@@ -355,7 +385,7 @@ def _from_descriptor(fd: int, path: str, stats: Stats | None, at: int | None) ->
 
     found = newest(read, size, path) if at is None else _commit(read, size, path, at)
     length = min(found.record.file_length, size)
-    return Source(fd, length, found, path, stats, (status.st_dev, status.st_ino), tail, tail_at)
+    return Source(Descriptor(fd), length, found, path, stats, (status.st_dev, status.st_ino), tail, tail_at)
 
 
 def _from_bytes(data: memoryview, path: str, stats: Stats | None, at: int | None) -> Source:

@@ -417,6 +417,22 @@ def test_what_was_added_is_read_and_changed_on(path: Path, kind: str) -> None:
     assert descriptors() == before
 
 
+def test_rows_held_over_many_commits_share_a_descriptor(path: Path) -> None:
+    with Session(path) as session:
+        session.add(world())
+        session.commit()
+        players = session.root(World).players
+        kept = [players[key] for key in list(players)[:8]]
+        before = descriptors()
+        for n in range(40):
+            kept[n % len(kept)].score = 1000 + n
+            session.commit()
+        assert descriptors() <= before + 2
+        scores = [each.score for each in kept]
+    found = load(path, World).players
+    assert [found[key].score for key in list(found)[:8]] == scores
+
+
 def test_it_may_be_added_again_and_again(path: Path, tmp_path: Path) -> None:
     """A program that saves now and then: each session stores what changed since the one before."""
     root, plain = world(), world()
