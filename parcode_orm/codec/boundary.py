@@ -15,6 +15,7 @@ from ..format.compression import check
 from ..format.layout import Encoding, Kind, Node, Reference
 from . import blobs, kernels, trail
 from .base import Column, Space, View
+from .blobs import LARGE
 from .boundary_view import ExternalView, ReferenceView, Unread
 from .caller import in_caller
 from .containers import ListColumn, MapColumn
@@ -25,7 +26,6 @@ from .struct import StructColumn
 from .tuples import TupleColumn
 from .wrappers import OptionalColumn
 
-LARGE = 32 * 1024  # bytes from which a value is stored alone
 SAMPLE = 64  # items that the size of a long collection is estimated from
 
 

@@ -66,6 +66,15 @@ class Unread:
         blob = view.open_blob(ref)
         return blob, view.meta_of(blob)
 
+    def is_blob_of(self, value: Any) -> bool:
+        """Whether it is a blob that would be written for `value` again."""
+        found = self.blob() if blobs.blob_size(value) else None
+        if found is None:
+            return False
+        content, meta = found
+        data, wanted = blobs.to_blob(value)
+        return meta == wanted and len(content) == memoryview(data).nbytes and content.read() == data
+
     def read(self) -> Any:
         """The value, lazy if it is a list or a dictionary."""
         return self._view.get(self.row)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
@@ -90,7 +91,7 @@ def holds_nan(key: Any) -> bool:
     if isinstance(key, BaseModel):
         return any(map(holds_nan, vars(key).values()))
     if dataclasses.is_dataclass(key):
-        return any(holds_nan(getattr(key, f.name)) for f in dataclasses.fields(key) if f.compare)
+        return any(holds_nan(getattr(key, name)) for name in _compared(key.__class__))
     return bool(key != key)
 
 
@@ -153,8 +154,16 @@ def _model(key: BaseModel) -> bytes:
     return b"\xffm" + joined([_text(name), *parts])
 
 
+@lru_cache(1024)
+def _compared(cls: Hashable) -> list[str]:
+    """The fields that the `__eq__` of a dataclass compares: those of the class that it was made for."""
+    assert isinstance(cls, type)
+    made_for: Any = next(each for each in cls.__mro__ if "__eq__" in vars(each))
+    return [field.name for field in dataclasses.fields(made_for) if field.compare]
+
+
 def _dataclass(key: Any) -> bytes:
-    values = [canonical(getattr(key, f.name)) for f in dataclasses.fields(key) if f.compare]
+    values = [canonical(getattr(key, name)) for name in _compared(key.__class__)]
     return b"\xffm" + joined([_text(type(key).__qualname__), *values])
 
 
@@ -219,6 +228,7 @@ _FAMILIES: tuple[tuple[type, Callable[[Any], bytes]], ...] = (
 )
 
 
+@lru_cache(1024)
 def handler_of(cls: type) -> Callable[[Any], bytes]:
     """What gives the canonical bytes of keys of a class.
 
@@ -253,4 +263,4 @@ def handler_of(cls: type) -> Callable[[Any], bytes]:
 
 def _is_generated(equals: Any) -> bool:
     """Whether the `__eq__` of a dataclass is the one that `dataclass` made."""
-    return getattr(getattr(equals, "__code__", None), "co_filename", None) == "<string>"
+    return getattr(getattr(equals, "__code__", None), "co_qualname", None) == "__create_fn__.<locals>.__eq__"

@@ -86,6 +86,12 @@ class StructView(View):
         self.getters[name] = get
         return get
 
+    def large_to_store(self, name: str, row: int, value: Any) -> Any:
+        """What stands for `value`, in memory for the field of `row`: what is stored, where that is the same."""
+        find = getattr(self.field(name), "unread", None)
+        stored = None if find is None else find(row)
+        return stored if stored is not None and stored.is_blob_of(value) else value
+
     def field_to_store(self, name: str, row: int) -> Any:
         """What the field of `row` may be written as again without being read; None where it must be read.
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from parcode_orm.codec.blobs import LARGE, blob_size
 from parcode_orm.errors import DetachedError, FieldNotStored
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
 from parcode_orm.lazy.state import (
@@ -131,6 +132,8 @@ class LazyBase(LazyModel):
                     )
                 except FieldNotStored:
                     continue
+            elif whole and name in view.column.places and blob_size(value) >= LARGE:
+                value = view.large_to_store(name, row, value)
             found[name] = value
         return found
 

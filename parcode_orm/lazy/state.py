@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from parcode_orm.codec.build import private_values
 from parcode_orm.errors import DecodeError, FieldNotStored
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
+from parcode_orm.table.table import ATOMIC
 
 __all__ = [
     "MISSING", "RowSpace", "StructView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
@@ -60,8 +62,6 @@ set_state: Callable[[Any, tuple[Any, int]], None] = Model.__dict__["_p_state"]._
 _SLOTS = {
     name: BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 }
-# A value of one of these types cannot change in place: handing it out does not oblige the session to keep the proxy.
-_IMMUTABLE = frozenset({int, str, float, bool, bytes, type(None), complex})
 _filling = threading.RLock()
 
 
@@ -90,7 +90,7 @@ def first_read(proxy: Any, name: str) -> Any:
         raise _decode_error(view, name) from error
     # Two threads may decode at once; the first to get here decides which object both see, now and later.
     value = get_dict(proxy).setdefault(name, value)
-    if type(value) not in _IMMUTABLE and view.space.writable:
+    if type(value) not in ATOMIC and not isinstance(value, Enum) and view.space.writable:
         view.space.pin(proxy)
     return value
 

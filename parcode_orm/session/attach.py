@@ -24,7 +24,7 @@ from ..table.store import Moved
 from ..table.table import Table
 from .graph import ATOMIC, children, kind_of
 from .holding import held
-from .space import file_of, owner_of
+from .space import file_of, is_free, owner_of
 
 Stored = Callable[[], Any]
 
@@ -35,7 +35,11 @@ def settle(value: Any, stored: Stored, owner: object) -> Any:
     if kind == "leaf":
         return value
     if kind == "stream" or (kind in ("collection", "proxy") and owner_of(value) is not owner):
-        return stored()
+        found = stored()
+        if kind == "proxy" and is_free(value) and is_proxy(found) and found.__class__ is value.__class__:
+            rebase(value, *proxy_state(found))
+            return value
+        return found
     if kind == "model":
         _settle_fields(value.__dict__, stored, owner)
     elif kind == "proxy":
@@ -194,7 +198,8 @@ def follow(value: Any, found: Any, owner: object) -> None:
         if is_proxy(found) and found.__class__ is value.__class__ and found is not value:
             _stand_for(value, *proxy_state(found), owner)
     elif kind == "collection":
-        if owner_of(value) is owner and type(found) is type(value) and not _goes_on(value.rows, found.rows):
+        ours = owner_of(value) is owner or is_free(value)
+        if ours and type(found) is type(value) and not _goes_on(value.rows, found.rows):
             _follow_rows(value.rows, found.rows, owner)
             value.rows = found.rows
     elif kind in ("list", "tuple", "dict", "dataclass") and kind_of(found) == kind:
@@ -205,7 +210,7 @@ def follow(value: Any, found: Any, owner: object) -> None:
 
 
 def _stand_for(value: Any, view: Any, row: int, owner: object) -> None:
-    if owner_of(value) is owner or not is_proxy(value):
+    if owner_of(value) is owner or not is_proxy(value) or is_free(value):
         rebase(value, view, row)
 
 

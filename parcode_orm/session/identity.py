@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
 
 class IdentitySet:
     """A set of objects by identity, in the order they were given; it does not change.
@@ -34,4 +36,5 @@ class IdentitySet:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"IdentitySet({list(self)!r})"
+        names = [f"<{type(each).__qualname__}>" if isinstance(each, BaseModel) else repr(each) for each in self]
+        return f"IdentitySet([{', '.join(names)}])"

@@ -72,7 +72,8 @@ def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> No
         follow(each, rows.get(place), owner)
         rows.hold(place, each)
     values[name] = found
-    owner.keeps = True
+    if rows.space.added is None:
+        owner.keeps = True
 
 
 def _is_blob(view: Any, row: int) -> bool:

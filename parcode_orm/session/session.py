@@ -16,7 +16,7 @@ from .nested import Savepoint
 from .past import Past
 from .roots import Root, root_name
 from .snapshot import check_message
-from .space import owner_of
+from .space import may_be_taken, owner_of
 
 M = TypeVar("M", bound=Model)
 
@@ -97,7 +97,7 @@ class Session(Past):
         """
         self._check_writable()
         check_model(obj)
-        if is_lazy(obj) and owner_of(obj) is not self._work.owner and not self._work.take(obj):
+        if is_lazy(obj) and owner_of(obj) is not self._work.owner and not may_be_taken(obj):
             raise SessionError(
                 f"this {type(obj).__qualname__} is a lazy object of another session, or one that this session has let "
                 "go of (rollback, refresh, expunge, delete): add a copy of it, obj.model_copy(), whose collections "
@@ -254,6 +254,7 @@ class Session(Past):
             SessionError: an object may change in place in a way that cannot be undone.
         """
         self._check_writable()
+        self._work.take_roots()
         return Savepoint(self._work)
 
     def expire(self, obj: Any) -> None:

@@ -197,7 +197,7 @@ class FileSpace:
             if not live:
                 self._first(view)
             live[row] = weak(found)
-            self._stats.rows_read += 1
+            self._stats.count_rows_read(1)
             self._until_sweep -= 1
             if not self._until_sweep:
                 self._sweep()
@@ -338,6 +338,18 @@ def disown(collection: LazyList[Any] | LazyMap[Any, Any], lost: FileSpace) -> No
         rows.table.space = lost
     elif isinstance(rows, SpanRows):
         rows.space = lost
+
+
+def may_be_taken(obj: Any) -> bool:
+    """Whether `obj` was added to a session and is lazy now: once that has closed, another one may take it."""
+    space = space_of(obj)
+    return isinstance(space, FileSpace) and space.added is not None and space.writable
+
+
+def is_free(value: Any) -> bool:
+    """Whether a lazy value was added to a session that has closed, and is nobody's now."""
+    space = space_of(value)
+    return isinstance(space, FileSpace) and space.free
 
 
 def file_of(space: Any) -> Any:

@@ -24,7 +24,7 @@ from ..lazy.rows import SpanRows, TableRows
 from ..lazy.state import WithoutFields
 from ..table.nodes import Piece
 from ..table.store import is_changed
-from ..table.table import Table
+from ..table.table import EXACT, Table
 from .digest import UnreadStream, digest_of, is_stored_apart
 from .space import file_of, owner_of
 
@@ -101,6 +101,10 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
         if type(value) is float:
             stored = (view.getters.get(name) or view.getter(name))(row)
             if type(stored) is float and DOUBLE.pack(stored) == DOUBLE.pack(value):
+                return Change.NO
+        if type(value) in EXACT:
+            stored = (view.getters.get(name) or view.getter(name))(row)
+            if type(stored) is type(value) and repr(stored) == repr(value):
                 return Change.NO
         if isinstance(value, LazyList | LazyMap):
             stored = view.getter(name)(row)

@@ -146,16 +146,17 @@ class Work:
         """Take a stored root away at the next commit."""
         self.deleted[root.name] = self.roots.pop(root.name)
 
-    def take(self, obj: Any) -> bool:
-        """Whether `obj` was added to a session and is lazy now; of a session that has closed, it is this one's then."""
-        space = space_of(obj)
-        if not isinstance(space, FileSpace) or space.added is None or not space.writable:
-            return False
-        if space.free:
-            for each in space.added.spaces():
-                self._watch(each)
-            space.added.move(self._added, self.owner)
-        return True
+    def take_roots(self) -> None:
+        """Attached roots that were added to a session that has closed are this session's from now on.
+
+        Not from `add` on: a rollback before the first commit leaves them as they are.
+        """
+        for root in self.roots.values():
+            space = space_of(root.obj)
+            if isinstance(space, FileSpace) and space.added is not None and space.free:
+                for each in space.added.spaces():
+                    self._watch(each)
+                space.added.move(self._added, self.owner)
 
     def expunge(self, root: Root) -> None:
         """Forget a root; what is stored under its name stays."""
@@ -190,8 +191,7 @@ class Work:
 
     def commit(self, medium: Medium, message: str) -> None:
         """Store what changed; without a change, write nothing."""
-        for root in self.roots.values():
-            self.take(root.obj)  # the session that it was added to as well may have closed
+        self.take_roots()
         states = self.states(medium.compression)
         changed = [root for root, state in states if state is State.CHANGED]
         if changed or self.deleted:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 from xxhash import xxh3_64_intdigest
 
@@ -28,7 +32,9 @@ SWEEP_EVERY = 16  # groups opened, at least
 PARKED_BYTES = 16 << 20
 MAX_RUNS = 8  # of an index
 MAX_ROWS = 1 << 48
-ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
+EXACT = frozenset({date, datetime, time, timedelta, Decimal, Fraction, UUID})  # their repr tells all
+ATOMIC = EXACT | {int, str, float, bool, bytes, type(None), complex}
+"""Types of values that cannot change in place: handing one out does not oblige a session to keep its row."""
 MISSING: Any = object()
 
 

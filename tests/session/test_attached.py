@@ -593,3 +593,84 @@ def test_rollback_savepoints_and_expire(path: Path) -> None:
         root.n = plain.n = 51
         session.commit()
     assert same(load(path, World), plain)
+
+
+class Inner(Model):
+    v: int = 0
+    z: list[int] = Chunk(default_factory=list)
+
+
+class Line(Model):
+    a: int
+    t: list[int] = []
+    i: Inner = Inner()
+    c: list[int] = Chunk(default_factory=list)
+
+
+class Lines(Model):
+    n: int = 0
+    rows: list[Line] = Chunk(default_factory=list)
+
+
+@pytest.mark.parametrize("count", [1, 20_000])
+@pytest.mark.parametrize("mode", ["a new root", "a root that was read", "the same file"])
+def test_a_row_of_a_closed_session_goes_on_where_it_is_put(path: Path, tmp_path: Path, count: int, mode: str) -> None:
+    with Session(path) as session:
+        added = Lines(rows=[Line(a=1) for _ in range(count)])
+        row = added.rows[0]
+        session.add(added)
+        session.commit()
+    row.a = 2
+    other = path if mode == "the same file" else tmp_path / "other.par"
+    if mode == "a root that was read":
+        save(other, Lines(rows=[Line(a=i) for i in range(count)]))
+    with Session(other) as session:
+        if mode == "a root that was read":
+            session.root(Lines).rows.append(row)
+        else:
+            session.add(Lines(rows=[row]))
+        session.commit()
+        assert session.root(Lines).rows[-1] is row
+        row.a = 99
+        row.t.append(1)
+        row.i.v = 5
+        row.c.append(7)
+        row.i.z.append(3)
+        session.commit()
+    assert load(other, Lines).rows[-1] == Line(a=99, t=[1], i=Inner(v=5, z=[3]), c=[7])
+
+
+def test_what_was_added_again_and_rolled_back_is_as_it_was(path: Path) -> None:
+    with Session(path) as session:
+        added = Lines(rows=[Line(a=1)])
+        session.add(added)
+        session.commit()
+    added.n = 7
+    added.rows[0].a = 2
+    with Session(path) as session:
+        session.add(added)
+        session.rollback()
+        assert (added.n, added.rows[0].a) == (7, 2)
+        assert session.root(Lines) is not added and session.root(Lines).n == 0
+        added.n = 9
+        session.commit()
+    assert load(path, Lines).n == 0
+    with Session(path) as session:
+        added.n = 16
+        session.add(added)
+        savepoint = session.begin_nested()
+        added.n = 17
+        savepoint.rollback()
+        assert added.n == 16
+        session.commit()
+    assert load(path, Lines) == Lines(n=16, rows=[Line(a=2)])
+
+
+def test_what_was_only_read_detaches_where_something_was_added_too(path: Path) -> None:
+    save(path, Lines(rows=[Line(a=i) for i in range(20_000)]))
+    with Session(path) as session:
+        read = session.root(Lines)
+        session.add(Inner(z=[1]))
+        session.commit()
+    with pytest.raises(DetachedError):
+        read.rows[19_999].a  # noqa: B018

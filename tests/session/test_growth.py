@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
+from uuid import UUID
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, lazy, load, save
 from parcode_orm.lazy.rows import TableRows
@@ -206,3 +213,61 @@ def test_a_field_that_nobody_read_is_referred_to(tmp_path: Path) -> None:
         setting.texts[0] = "d"
         session.commit()
     assert load(path, Setting) == Setting(number=2, texts=["d", *["a"] * 99], other=["c"])
+
+
+def test_large_values_that_were_read_are_not_written_again(tmp_path: Path) -> None:
+    class Large(Model):
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+        name: str
+        data: bytes = Chunk()
+        text: str = Chunk(compression="lz4")
+        array: NDArray[np.float64] = Chunk()
+
+    path = tmp_path / "l.par"
+    save(path, Large(name="a", data=b"d" * 200_000, text="t" * 200_000, array=np.arange(50_000.0)))
+    with Session(path) as session:
+        large = session.root(Large)
+        kept = large.array, large.data, large.text
+        before = session.stats.bytes_written
+        large.name = "b"
+        session.commit()
+        assert session.stats.bytes_written - before < 10_000
+        kept[0][49_999] = -1
+        large.text += "!"
+        session.commit()
+    found = load(path, Large)
+    assert (found.name, found.data, found.text) == ("b", b"d" * 200_000, "t" * 200_000 + "!")
+    assert found.array.tolist() == [*range(49_999), -1]
+
+
+def test_reading_what_cannot_change_holds_no_row(tmp_path: Path) -> None:
+    class Kind(Enum):
+        ONE = 1
+
+    class Event(Model):
+        n: int
+        at: datetime = datetime(2026, 1, 2, tzinfo=UTC)
+        cost: Decimal = Decimal("1.50")
+        id: UUID = UUID(int=7)
+        kind: Kind = Kind.ONE
+
+    class Events(Model):
+        by_name: dict[str, Event] = ShardedMap(default={})
+        times: list[datetime] = Chunk(default=[])
+
+    path = tmp_path / "e.par"
+    times = [datetime(2026, 1, 1) + timedelta(seconds=n * n) for n in range(9_000)]
+    save(path, Events(by_name={str(n): Event(n=n) for n in range(5_000)}, times=times))
+    with Session(path) as session:
+        events = session.root(Events)
+        for event in events.by_name.values():
+            assert event.at.year == 2026 and event.cost and event.id and event.kind
+        del event
+        assert len(list(events.times)) == 9_000
+        for collection in (events.by_name, events.times):
+            rows = lazy(collection).rows
+            assert isinstance(rows, TableRows) and not any(rows.table.held.values())
+        event = events.by_name["7"]
+        event.cost = Decimal("1.5")  # equal, and other digits
+        session.commit()
+    assert str(load(path, Events).by_name["7"].cost) == "1.5"
