@@ -148,7 +148,7 @@ class ChunkColumn(Physical):
             # maybe too large for memory
             tickets[row] = self.leave(value, row, out)
         else:
-            values[row] = dict(value.items()) if hasattr(value, "items") else list(value)
+            values[row] = value._p_to_store_()
 
     def _reuse(self, value: Any, row: int, out: Encoder) -> Ticket | Reference | None:
         try:

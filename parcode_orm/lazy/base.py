@@ -161,7 +161,7 @@ class LazyBase(LazyModel):
     def model_load(self) -> Any:
         view, row = get_state(self)
         read = getattr(view, "read", None)
-        if read is not None and _is_untouched(self) and not isinstance(view, WithoutFields):
+        if read is not None and is_untouched(self) and not isinstance(view, WithoutFields):
             return read(row, row + 1)[0]
         return deep_plain(self)
 
@@ -207,7 +207,7 @@ def to_plain(proxy: Any, skip: frozenset[str] = frozenset()) -> Any:
     )
 
 
-def _is_untouched(proxy: Any) -> bool:
+def is_untouched(proxy: Any) -> bool:
     """Whether nothing of `proxy` was decoded or assigned: its row alone says what it is."""
     if get_dict(proxy):
         return False

@@ -71,6 +71,10 @@ class LazyList(MutableSequence[T], Generic[T]):
         """Where the stored rows lie: two collections at one location are the same stored value."""
         return self.rows.location
 
+    def _p_to_store_(self) -> list[Any]:
+        """The items, for the codec: of those that nobody has seen, plain copies."""
+        return self.rows.to_store()
+
     def _p_held_(self) -> list[Any]:
         """The values in memory: those handed out, and those that were put there."""
         return self.rows.held()

@@ -101,6 +101,10 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         """Where the stored rows lie: two collections at one location are the same stored value."""
         return self.rows.location
 
+    def _p_to_store_(self) -> dict[Any, Any]:
+        """The pairs, for the codec: of values that nobody has seen, plain copies."""
+        return dict(zip(self.rows.keys(), self.rows.to_store(), strict=True))
+
     def _p_held_(self) -> list[Any]:
         """The values in memory: those handed out, and those that were put there."""
         return self.rows.held()

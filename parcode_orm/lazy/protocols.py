@@ -28,6 +28,9 @@ class Rows(Protocol):
     def held(self) -> list[Any]:
         """The rows in memory: those handed out, and those that were put there."""
 
+    def to_store(self) -> list[Any]:
+        """The rows for the codec: plain copies, or lazy ones."""
+
     def column(self, names: list[str]) -> Any:
         """The field at the path `names` of all rows, as an array."""
 
@@ -83,6 +86,9 @@ class PairRows(Protocol):
 
     def held(self) -> list[Any]:
         """The values in memory: those handed out, and those that were put there."""
+
+    def to_store(self) -> list[Any]:
+        """The values for the codec: plain copies, or lazy ones."""
 
     def column(self, names: list[str]) -> Any:
         """The field at the path `names` of all values, as an array."""

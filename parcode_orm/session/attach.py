@@ -17,7 +17,8 @@ from ..codec.containers import is_lazy as holds_lazy
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
-from ..lazy.rows import SpanPairs, SpanRows, TableRows
+from ..lazy.rows import TableRows
+from ..lazy.spans import SpanPairs, SpanRows
 from ..model.base import Model
 from ..table.nodes import Piece
 from ..table.store import Moved
@@ -224,7 +225,9 @@ def _follow_rows(rows: SpanRows | TableRows, found: SpanRows | TableRows, owner:
         found.version = rows.version
     else:
         found.table.version = rows.version
-    for place, each in rows.in_memory():
-        if type(each) not in ATOMIC:
-            follow(each, found.get(place), owner)
-            found.hold(place, each)
+    known = rows.places_in_memory()
+    places, values = [place for place, _ in known], [each for _, each in known]
+    del known  # so that nothing but the rows and `values` holds them
+    for at in sorted(held(values)):
+        follow(values[at], found.get(places[at]), owner)
+        found.hold(places[at], values[at])

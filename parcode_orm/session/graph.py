@@ -16,7 +16,8 @@ from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded
-from ..lazy.rows import SpanPairs, SpanRows, TableRows
+from ..lazy.rows import TableRows
+from ..lazy.spans import SpanPairs, SpanRows
 from ..model.plain import LazyModel
 from ..table.nodes import Piece
 from ..table.table import Table

@@ -17,7 +17,8 @@ from ..format.layout import Kind
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
-from ..lazy.rows import SpanRows, TableRows
+from ..lazy.rows import TableRows
+from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields
 from ..table.nodes import Piece
 from ..table.table import Table

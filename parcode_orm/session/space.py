@@ -15,7 +15,8 @@ from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, make_proxy, proxy_state
-from ..lazy.rows import SpanPairs, SpanRows, TablePairs, TableRows
+from ..lazy.rows import TablePairs, TableRows
+from ..lazy.spans import SpanPairs, SpanRows
 from ..storage.blob import Blob
 from ..storage.mapped import Source
 from ..storage.spill import SPAN_BITS, Spill, is_spilled

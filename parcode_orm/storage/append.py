@@ -22,9 +22,9 @@ from ..format.chunk import Buffer
 from ..format.commit import Record
 from ..format.layout import RECORD, RECORD_ALIGN, RECORD_COPY, RecordFlag
 from ..format.superblock import Superblock
-from .files import FILES, Files, storage_error, storing, syncing
+from .files import FILES, Descriptor, Files, storage_error, storing, syncing
 from .lock import WriterLock
-from .mapped import Descriptor, Source
+from .mapped import Source
 from .pipeline import Pipeline
 from .recovery import Found, boot, copies, newest
 from .stats import Stats

@@ -14,9 +14,9 @@ from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_ALIGN, RECORD_COPY, Kind, RecordFlag, Reference
 from .append import check_stands_on, newest_locked
 from .check import Sweep, check_buffers
-from .files import FILES, Files, storing
+from .files import FILES, Descriptor, Files, storing
 from .lock import WriterLock
-from .mapped import Descriptor, Source
+from .mapped import Source
 from .pipeline import Pipeline
 from .stats import Stats
 from .usage import LEADING, record_bytes, released

@@ -63,6 +63,18 @@ def check_regular(status: os.stat_result, path: str) -> None:
         raise NotAFileError(errno.EISDIR, "cannot open: it is no regular file (write() takes any binary writer)", path)
 
 
+class Descriptor:
+    """A descriptor of a file, shared by the sources that have yet to map it; the last of them closes it."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
 class Files:
     """The system's files. Methods raise plain `OSError`; those that write do all of it."""
 

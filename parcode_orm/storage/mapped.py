@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from ..errors import CorruptionError, DetachedError, NoResultFound, StorageError, TruncatedError
+from ..errors import CorruptionError, DetachedError, StorageError, TruncatedError
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
-from .files import CLOEXEC, FILES, check_regular, storage_error, storing
-from .recovery import Found, Read, newest, record_at
+from .files import CLOEXEC, FILES, Descriptor, check_regular, storage_error, storing
+from .recovery import Found, Read, commit_at, newest, records_from
 from .stats import Stats
 
 CACHED = 512  # chunks
@@ -28,18 +28,6 @@ APART = 32 << 10  # bytes of a chunk behind the map that is read by itself
 BEHIND = 16 << 20  # bytes that commits appended behind a map, before the file is mapped anew
 DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
-
-class Descriptor:
-    """A descriptor of a file, shared by the sources that have yet to map it; the last of them closes it."""
-
-    __slots__ = ("fd",)
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    def __del__(self) -> None:
-        os.close(self.fd)
 
 
 class Source:
@@ -277,7 +265,7 @@ class Source:
         Raises:
             CorruptionError: one of them is damaged in both copies.
         """
-        yield from _records(_reader(self._bytes()), self.record, self.uuid, self.length, self.path)
+        yield from records_from(_reader(self._bytes()), self.record, self.uuid, self.length, self.path)
 
     def at(self, record: Record) -> Source:
         """The snapshot of `record`, one of `records()`: the same bytes, as far as that commit goes."""
@@ -352,26 +340,6 @@ def _reader(data: memoryview) -> Read:
     return lambda size, offset: bytes(data[offset : offset + size])
 
 
-def _records(read: Read, record: Record, uuid: bytes, size: int, path: str) -> Iterator[Record]:
-    yield record
-    while record.previous:  # each lies before the one that names it
-        earlier = record_at(read, uuid, record.previous, size, path)
-        if earlier.sequence >= record.sequence:
-            raise CorruptionError("commit records are out of order", path=path, offset=record.previous)
-        record = earlier
-        yield record
-
-
-def _commit(read: Read, size: int, path: str, at: int) -> Found:
-    found = newest(read, size, path)
-    if at == found.record.sequence:
-        return found
-    for record in _records(read, found.record, found.superblock.uuid, size, path):
-        if record.sequence == at:
-            return Found(found.superblock, record, None)
-    raise NoResultFound(f"{path or 'the file'} holds no commit {at}: its newest is {found.record.sequence}")
-
-
 def _from_descriptor(fd: int, path: str, stats: Stats | None, at: int | None) -> Source:
     status = os.fstat(fd)
     check_regular(status, path)
@@ -383,13 +351,13 @@ def _from_descriptor(fd: int, path: str, stats: Stats | None, at: int | None) ->
         at = offset - tail_at
         return tail[at : at + count] if at >= 0 else os.pread(fd, count, offset)
 
-    found = newest(read, size, path) if at is None else _commit(read, size, path, at)
+    found = newest(read, size, path) if at is None else commit_at(read, size, path, at)
     length = min(found.record.file_length, size)
     return Source(Descriptor(fd), length, found, path, stats, (status.st_dev, status.st_ino), tail, tail_at)
 
 
 def _from_bytes(data: memoryview, path: str, stats: Stats | None, at: int | None) -> Source:
-    found = newest(_reader(data), len(data), path) if at is None else _commit(_reader(data), len(data), path, at)
+    found = newest(_reader(data), len(data), path) if at is None else commit_at(_reader(data), len(data), path, at)
     length = min(found.record.file_length, len(data))
     return Source(data[:length], length, found, path, stats)
 

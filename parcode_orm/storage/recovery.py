@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from ..errors import ChecksumError, CorruptionError, TruncatedError
+from ..errors import ChecksumError, CorruptionError, NoResultFound, TruncatedError
 from ..format import commit, superblock
 from ..format.checksum import WideChecksum, checksum
 from ..format.commit import Record
@@ -99,6 +99,28 @@ def record_at(read: Read, uuid: bytes, offset: int, size: int, path: str) -> Rec
         if record is not None and record.offset == offset:
             return record
     raise CorruptionError("commit record is damaged", path=path, offset=offset)
+
+
+def records_from(read: Read, record: Record, uuid: bytes, size: int, path: str) -> Iterator[Record]:
+    """The records of a file from `record` back to the first; raises `CorruptionError` where one is damaged."""
+    yield record
+    while record.previous:  # each lies before the one that names it
+        earlier = record_at(read, uuid, record.previous, size, path)
+        if earlier.sequence >= record.sequence:
+            raise CorruptionError("commit records are out of order", path=path, offset=record.previous)
+        record = earlier
+        yield record
+
+
+def commit_at(read: Read, size: int, path: str, at: int) -> Found:
+    """The commit with the sequence number `at`; raises `NoResultFound` where there is none."""
+    found = newest(read, size, path)
+    if at == found.record.sequence:
+        return found
+    for record in records_from(read, found.record, found.superblock.uuid, size, path):
+        if record.sequence == at:
+            return Found(found.superblock, record, None)
+    raise NoResultFound(f"{path or 'the file'} holds no commit {at}: its newest is {found.record.sequence}")
 
 
 def copies(read: Read, record: Record, uuid: bytes) -> tuple[bool, bool]:

@@ -51,3 +51,22 @@ def put_back(table: Table, state: TableState, keep: Callable[[Getter, int, Any],
         table.open(ref).held.update(rows)
     if not all(group.idle for group in table.groups.values()):
         table.tree.load()
+
+
+def places_in_memory(table: Table) -> list[tuple[int, Any]]:
+    """The rows that are held, not yet written, or known to somebody, with their positions."""
+    found: list[tuple[int, Any]] = []
+    position = 0
+    for piece, _, _ in table.tree.pieces():
+        known: dict[int, Any] = {}
+        if piece.rows is not None:
+            known = dict(enumerate(piece.rows))
+        elif isinstance(piece.ref, Reference):
+            group = table.groups.get(piece.ref.offset)
+            live = {} if group is None else getattr(group.items, "live", {})
+            known = {row: value for row, ref in live.items() if (value := ref()) is not None}
+            known.update(table.held.get(piece.ref.offset, {}))
+        ours = range(piece.start, piece.start + piece.length)
+        found += [(position + row - piece.start, value) for row, value in known.items() if row in ours]
+        position += piece.length
+    return found

@@ -310,24 +310,6 @@ class Table:
         fresh = [row for piece in self.tree.loaded() if piece.rows is not None for row in piece.rows]
         return [*fresh, *(value for rows in self.held.values() for value in rows.values())]
 
-    def places_in_memory(self) -> list[tuple[int, Any]]:
-        """The rows that are held, not yet written, or known to somebody, with their positions."""
-        found: list[tuple[int, Any]] = []
-        position = 0
-        for piece, _, _ in self.tree.pieces():
-            known: dict[int, Any] = {}
-            if piece.rows is not None:
-                known = dict(enumerate(piece.rows))
-            elif isinstance(piece.ref, Reference):
-                group = self.groups.get(piece.ref.offset)
-                live = {} if group is None else getattr(group.items, "live", {})
-                known = {row: value for row, ref in live.items() if (value := ref()) is not None}
-                known.update(self.held.get(piece.ref.offset, {}))
-            ours = range(piece.start, piece.start + piece.length)
-            found += [(position + row - piece.start, value) for row, value in known.items() if row in ours]
-            position += piece.length
-        return found
-
     # -- changing ---------------------------------------------------------------------------------------------------
 
     def splice(self, start: int, stop: int, values: list[Any]) -> None:

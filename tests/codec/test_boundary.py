@@ -128,6 +128,9 @@ def test_marks_below_marks() -> None:
 class Lazy:
     _p_lazy_ = True
 
+    def _p_to_store_(self) -> Any:
+        return self.values
+
     def __init__(self, values: Any) -> None:
         self.values = values
 

@@ -54,7 +54,8 @@ from parcode_orm import (
     save,
 )
 from parcode_orm import open as read
-from parcode_orm.lazy.rows import SpanPairs, TablePairs
+from parcode_orm.lazy.rows import TablePairs
+from parcode_orm.lazy.spans import SpanPairs
 from tests.small import small_constants
 
 T = TypeVar("T")

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parcode_orm import ChecksumError, Chunk, DetachedError, Model, Session, ShardedMap, dumps, lazy, load, save
-from parcode_orm.lazy.rows import SpanRows, TableRows
+from parcode_orm.lazy.rows import TableRows
+from parcode_orm.lazy.spans import SpanRows
 from parcode_orm.storage import parallel
 from parcode_orm.table import scan
 
