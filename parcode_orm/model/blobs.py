@@ -85,6 +85,9 @@ class LazyBytes(io.RawIOBase):
         first, last, _ = slice(start, stop).indices(len(self._content))
         return self._content.read(first, last)
 
+    def __bytes__(self) -> bytes:
+        return bytes(self._content.read())
+
     def load(self) -> bytes | bytearray:
         """The whole value, of the type that the field has."""
         return self._kind(self._content.read())
@@ -231,6 +234,13 @@ class LazyText(io.TextIOWrapper):
 
     def _not_text(self, problem: UnicodeDecodeError) -> CorruptionError:
         return self._content.error(f"text is not UTF-8: {problem.reason}")
+
+    def seek(self, cookie: int, whence: int = os.SEEK_SET) -> int:
+        """Move to `cookie`, which `tell` gave, or to the start or the end; raises ValueError within a character."""
+        if whence == os.SEEK_SET and 0 <= cookie < len(self._content):
+            if self._content.read(cookie, cookie + 1)[0] & 0xC0 == 0x80:
+                raise ValueError(f"byte {cookie} is within a character: seek takes what tell() gave")
+        return super().seek(cookie, whence)
 
     def load(self) -> str:
         """The whole text."""

@@ -225,6 +225,8 @@ def _follow_rows(rows: SpanRows | TableRows, found: SpanRows | TableRows, owner:
         found.version = rows.version
     else:
         found.table.version = rows.version
+    if isinstance(rows, SpanRows) and rows.changed is not None:
+        rows.handed.clear()  # `changed` has them
     known = rows.places_in_memory()
     places, values = [place for place, _ in known], [each for _, each in known]
     del known  # so that nothing but the rows and `values` holds them

@@ -7,7 +7,9 @@ field gives way to the lazy one that it was stored as, unless somebody holds it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -89,9 +91,7 @@ def _release(value: Any) -> None:
         if isinstance(value.rows, TableRows):
             _release_table(value.rows.table)
         elif isinstance(value.rows, SpanRows) and value.rows.changed is None:
-            handed = value.rows.handed
-            changed = {place for place, item in handed.items() if not is_proxy(item) or proxy_changed(item)}
-            _let_go(handed, changed)
+            _let_go(value.rows.handed, _changed)
     elif is_proxy(value):
         release(value)
     elif kind_of(value) in ("list", "tuple", "dict", "dataclass"):
@@ -117,19 +117,23 @@ def _release_table(table: Table) -> None:
             del held[row]
     for piece, rows in parts:
         held = known[piece.ref.offset]  # type: ignore[union-attr]
-        changed = rows_changed(table, piece, {row: held[row] for row in rows})
         part = {row: held.pop(row) for row in rows}  # that alone holds them now
-        _let_go(part, changed)
+        _let_go(part, partial(rows_changed, table, piece))
         held.update(part)
     for offset in known:
         table.close_small(offset)
 
 
-def _let_go(handed: dict[int, Any], changed: set[int]) -> None:
+def _changed(handed: dict[int, Any]) -> set[int]:
+    return {place for place, item in handed.items() if not is_proxy(item) or proxy_changed(item)}
+
+
+def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], set[int]]) -> None:
+    """Drop what nobody else holds, but for what is `changed`: a commit was not told of it."""
     for place in handed:
         _release(handed[place])
-    places = [place for place in handed if place not in changed]
+    places = list(handed)
     kept = find_held([handed[place] for place in places])
-    for at, place in enumerate(places):
-        if at not in kept:
-            del handed[place]
+    rest = {place: handed[place] for at, place in enumerate(places) if at not in kept}
+    for place in rest.keys() - (changed(rest) if rest else set()):
+        del handed[place]

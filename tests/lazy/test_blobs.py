@@ -607,3 +607,22 @@ def test_plain_values_need_no_numpy() -> None:
     assert (data, meta) == (b"x", b"b") and repr(World(raw=b"x").lazy("raw")) == "<LazyBytes of 1 bytes>"
     assert repr(World(text="é").lazy("text")) == "<LazyText of 2 bytes>"
     assert "(12,)" in repr(World(array=np.arange(12)).lazy("array"))
+
+
+class Handled(Model):
+    text: str = Chunk(default="")
+    data: bytes = Chunk(default=b"")
+
+
+def test_a_place_within_a_character_is_refused() -> None:
+    text = Handled(text="héllo").lazy("text")
+    assert (text.seek(1), text.read(1), text.tell()) == (1, "é", 3)
+    with pytest.raises(ValueError, match="byte 2 is within a character"):
+        text.seek(2)
+    assert text.seek(0, 2) == 6 and text.read() == ""
+
+
+def test_bytes_of_a_handle_are_the_whole() -> None:
+    handle = Handled(data=b"abc").lazy("data")
+    handle.read()
+    assert bytes(handle) == b"abc"
