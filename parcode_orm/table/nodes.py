@@ -84,10 +84,12 @@ class Node:
         return ends
 
     def meets(self, offsets: Collection[int]) -> bool:
-        """Whether pieces of this loaded leaf are rows of the row groups at some of these offsets."""
+        """Whether pieces of this leaf, as far as it is loaded, are rows of the row groups at some of these offsets."""
+        if self.children is None:
+            return False
         groups = self._groups
         if groups is None:
-            refs = [piece.ref for piece in self.children or ()]
+            refs = [piece.ref for piece in self.children]
             groups = self._groups = frozenset([ref.offset for ref in refs if isinstance(ref, Reference)])
         return not groups.isdisjoint(offsets)
 

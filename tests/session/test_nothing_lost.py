@@ -15,6 +15,7 @@ from pydantic import ConfigDict, PrivateAttr, RootModel
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, lazy, load, loads, save
 from parcode_orm.errors import ConflictError, DetachedError, EncodeError, SessionError
 from parcode_orm.lazy.rows import TableRows
+from tests.small import small_constants
 from tests.strategies import same
 
 LARGE = 4000  # rows, so that the collection is a table
@@ -842,3 +843,17 @@ def test_what_is_held_of_a_row_that_nobody_holds(room: Path) -> None:
         session.commit()
     again = load(room, Room).a
     assert (again["k1"].model_extra, again["k2"].n, again["k4"].model_fields_set) == ({"more": 1}, 2, {"n"})
+
+
+def test_a_row_below_a_leaf_that_an_earlier_commit_had_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "w.par"
+    with small_constants():
+        save(path, World(rows=[Item(level=i) for i in range(200)], big={str(i): Item(level=i) for i in range(200)}))
+        with Session(path) as session:
+            world = session.root(World)
+            for i in range(0, 200, 40):  # each a commit, after which more of the tree is read
+                world.rows[i].level = world.big[str(i)].level = -1
+                session.commit()
+    found = load(path, World)
+    assert [i for i, row in enumerate(found.rows) if row.level == -1] == [*range(0, 200, 40)]
+    assert [int(key) for key, row in found.big.items() if row.level == -1] == [*range(0, 200, 40)]
