@@ -25,9 +25,12 @@ from pydantic import ConfigDict, PrivateAttr
 
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, load, loads
 from parcode_orm.errors import ConflictError, DetachedError, EncodeError
+from parcode_orm.table import nodes
+from tests.small import small_constants
 from tests.strategies import same
 
 BIG = 110  # rows of over 320 bytes: stored as tables; the small ones lie in their owner's row group
+BIG_WHEN_SMALL = 30  # with small constants
 
 FIXED = UUID(int=7)
 
@@ -80,6 +83,10 @@ LISTS = ["small_list", "large_list", "items"]
 ROOTS: list[type[Bag]] = [Left, Right]
 
 
+def _big() -> int:
+    return BIG_WHEN_SMALL if nodes.FANOUT < 10 else BIG
+
+
 def _inner(i: int) -> Inner:
     return Inner(
         level=i, tags=[f"{i:04} " + "x" * 320], seen={i}, notes={"a": [i]}, kids=[Inner(level=-i)] * (i % 3 == 0)
@@ -87,7 +94,7 @@ def _inner(i: int) -> Inner:
 
 
 def _bag(cls: type[Bag], first: int) -> Bag:
-    few, many = range(first, first + 3), range(first, first + BIG)
+    few, many = range(first, first + 3), range(first, first + _big())
     return cls(
         number=first,
         text="text",
@@ -106,9 +113,13 @@ def _bag(cls: type[Bag], first: int) -> Bag:
     )
 
 
-@cache
 def _template() -> bytes:
-    """A file of both roots."""
+    """A file of both roots, with the constants of now."""
+    return _written(nodes.FANOUT)
+
+
+@cache
+def _written(fanout: int) -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "t.par"
         with Session(path) as session:
@@ -257,12 +268,12 @@ class SessionMachine(RuleBasedStateMachine):
             else:
                 each.numbers[key] = [value]
 
-    @rule(root=PLACES, at=st.integers(0, BIG - 1), value=st.integers(0, 99))
+    @rule(root=PLACES, at=PLACES, value=st.integers(0, 99))
     def change_lists(self, root: int, at: int, value: int) -> None:
         mine, plain = self.roots(root)
         if not plain.lists:
             return
-        pair = mine.lists[at], plain.lists[at]
+        pair = mine.lists[at % len(plain.lists)], plain.lists[at % len(plain.lists)]
         for each in pair:
             each.append(value)
         self.held.append(pair)
@@ -273,6 +284,19 @@ class SessionMachine(RuleBasedStateMachine):
         lists = [pair for pair in self.held if isinstance(pair[1], list) and not isinstance(pair[0], LazyList)]
         for each in lists[number % len(lists)] if lists else ():
             each.append(number)
+
+    @rule(root=PLACES, name=st.sampled_from(["large_map", "large_list"]), rows=st.lists(PLACES, min_size=2, max_size=4))
+    def commit_row_by_row(self, root: int, name: str, rows: list[int]) -> None:
+        """Each commit knows as much of the table's tree as was read for the rows before."""
+        self.reopen(commit=True)
+        mine, plain = self.roots(root)
+        known = getattr(plain, name)
+        keys = list(known) if isinstance(known, dict) else range(len(known))
+        for row in rows if keys else ():
+            for each in (mine, plain):
+                getattr(each, name)[keys[row % len(keys)]].level = row
+            self.session.commit()
+        self.check()
 
     # -- changing collections ------------------------------------------------------------------------------------------
 
@@ -598,8 +622,28 @@ def _refuses(mine: Any) -> None:
 
 _profile = settings.default
 assert _profile is not None
-TestSession = SessionMachine.TestCase
 _thorough = _profile.max_examples > 100
-TestSession.settings = settings(
+_settings = settings(
     _profile, max_examples=_profile.max_examples // 10 if _thorough else 15, stateful_step_count=80 if _thorough else 25
 )
+TestSession = SessionMachine.TestCase
+TestSession.settings = _settings
+
+
+class SmallSessionMachine(SessionMachine):
+    """The same where tables have trees of several levels, some of which a commit has not read."""
+
+    def __init__(self) -> None:
+        self.constants = small_constants(large=320)
+        self.constants.__enter__()
+        super().__init__()
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            self.constants.__exit__(None, None, None)
+
+
+TestSmallSession = SmallSessionMachine.TestCase
+TestSmallSession.settings = _settings
