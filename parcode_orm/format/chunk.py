@@ -86,9 +86,7 @@ class Encoder:
         """End the node opened as `index`."""
         self.entries[index][3] = len(self.entries) - index
 
-    def leaf(self, encoding: Encoding, count: int, data: Buffer = b"", **options: Any) -> None:
-        """Append a node without children; `options` as for `open`."""
-        self.open(encoding, count, data, **options)
+    leaf = open  # a node without children
 
     def ref(self, target: Encoder | Ticket | Reference) -> int:
         """Add `target` to the reference table, return its ordinal. A chunk not submitted yet goes right before this."""
@@ -108,31 +106,32 @@ class Encoder:
         if len(self.entries) > MAX_NODES or len(self.refs) > MAX_REFERENCES:
             raise EncodeError(f"{len(self.entries)} columns and {len(self.refs)} references do not fit one chunk")
         position = aligned(CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.entries) * NODE.size, 8)
-        directory = bytearray()
+        directory: list[bytes] = []
         parts: list[Buffer] = []
         end = position
+        pack, compress, name = NODE.pack, compression.compress, self.compression
         for (encoding, width, flags, span, count, param, low, high), data in zip(
             self.entries, self.buffers, strict=True
         ):
-            raw = memoryview(data).nbytes
-            method, stored = compression.compress(self.compression, data) if raw else (0, b"")
-            size = memoryview(stored).nbytes
-            place = 0
-            if size:
+            method = place = size = digest = 0
+            raw = len(data) if type(data) is bytes else memoryview(data).nbytes
+            if raw:
+                method, stored = compress(name, data)
+                size = memoryview(stored).nbytes if method else raw
                 place = aligned(end, WIDE_ALIGN if size >= WIDE_BUFFER else BUFFER_ALIGN)
                 if place != end:
                     parts.append(bytes(place - end))
                 parts.append(stored)
                 end = place + size
-            digest = checksum(stored) if size else 0
-            directory += NODE.pack(
-                encoding, method, width, flags, span, count, param, place, size, raw, digest, low[:16], high[:16]
+                digest = checksum(stored)
+            directory.append(  # `low` and `high` are cut to 16 bytes
+                pack(encoding, method, width, flags, span, count, param, place, size, raw, digest, low, high)
             )
-        return bytes(directory), parts
+        return b"".join(directory), parts
 
     def head(self, directory: bytes, parts: Sequence[Buffer], refs: Sequence[Reference]) -> bytes:
         """Assemble the head, now that the offsets of the chunks referred to are known."""
-        table = b"".join(REFERENCE.pack(r.offset, r.length, r.checksum, r.kind) for r in refs)
+        table = b"".join([REFERENCE.pack(*ref) for ref in refs])
         size = CHUNK_HEADER.size + len(table) + len(directory)
         length = size + sum(memoryview(part).nbytes for part in parts)
         header = CHUNK_HEADER.pack(CHUNK_MAGIC, self.kind, 0, 0, len(refs), len(self.entries), length, self.fingerprint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -11,25 +11,27 @@ import msgspec
 
 from ..codec.schema import canonical_schema, differences, short_fingerprint
 from ..codec.struct import StructColumn
-from ..errors import NoResultFound, SchemaMismatchError
+from ..errors import EncodeError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum, fingerprint
+from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
-from ..lazy.proxy import is_proxy, proxy_state
+from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..model.base import Model
 from ..table.group import Group
 from ..table.writer import TableSink
 from .digest import UnreadStream, is_stored
 from .reuse import reuse_from
 from .space import FileSpace
-from .tracking import Change, proxy_changed
+from .tracking import Change, changed_tables, proxy_changed
 
 
 @dataclass(slots=True)
 class Root:
     """An object attached to a session, and the column that stores it.
 
-    `read`: it is the lazy object of the stored root; `added`: it was plain before.
+    `read`: it is the lazy object of the stored root; `added`: it was plain before. `tables`: where `root_state`
+    found nothing else changed, the fields whose tables did, with the ordinals of their references.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Root:
     column: StructColumn
     read: bool = False
     added: bool = False
+    tables: dict[str, int] = field(default_factory=dict)
 
 
 def root_name(cls: type[Any]) -> str:
@@ -106,10 +109,15 @@ class State(Enum):
 
 def root_state(root: Root, space: FileSpace | None, compression: str | None) -> State:
     """Whether the root must be written again."""
+    root.tables = {}
     if space is None or root.name not in space.source.catalog.roots:
         return State.CHANGED
     stored = space.source.catalog.root(root.name)
     if root.read and _is_row_of(root, stored):
+        tables = changed_tables(root.obj)
+        if tables is not None:
+            root.tables = tables
+            return State.CHANGED if tables else State.SAME
         change = proxy_changed(root.obj)
         if change is not Change.PERHAPS:
             return State.CHANGED if change else State.SAME
@@ -143,5 +151,23 @@ def write_roots(
             out = sink.encoder(Kind.SCHEMA)
             out.leaf(Encoding.RAW, 1, schema)
             catalog.schemas[name] = sink.submit(out)
-        catalog.roots[root.name] = sink.list_table(root.column, [root.obj], None)
+        catalog.roots[root.name] = _with_tables(sink, root) or sink.list_table(root.column, [root.obj], None)
     return catalog
+
+
+def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
+    """Write the root as it is stored, but for its changed tables, where these are all; else None."""
+    if not root.tables:
+        return None
+    view, _ = proxy_state(root.obj)
+    refs: list[Ticket | Reference] = list(view.chunk.refs)
+    for name, ordinal in root.tables.items():
+        _, column = view.column.places[name]
+        try:
+            found = sink.reuse(decoded(root.obj)[name], column)
+        except EncodeError:  # encoding the root tells its path
+            return None
+        if found is None:
+            return None
+        refs[ordinal - 1] = found
+    return sink.write_again(view.chunk, refs)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from ..codec.base import Column
 from ..codec.boundary import ChunkColumn
+from ..codec.boundary_view import ExternalView
 from ..codec.packed import pack
 from ..codec.privates import privates_changed
 from ..errors import EncodeError, FieldNotStored
@@ -72,6 +73,26 @@ def proxy_changed(proxy: Any) -> Change:
     return fields or _perhaps(any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS))
 
 
+def changed_tables(proxy: Any) -> dict[str, int] | None:
+    """The fields of a proxy that are tables and surely changed, with the ordinals of their references in its row group;
+    None where anything else may have changed."""
+    view, row = proxy_state(proxy)
+    if isinstance(view, WithoutFields) or any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS):
+        return None
+    found = {}
+    places = view.column.places
+    for name, value in decoded(proxy).items():
+        if name not in places:
+            continue
+        change = _field_changed(places[name][1], value, view, name, row)
+        if change:
+            ordinal = _ordinal_of(value, view, name, row)
+            if change is Change.PERHAPS or not ordinal:
+                return None
+            found[name] = ordinal
+    return found
+
+
 def _slot_changed(slot: str, proxy: Any, view: Any, row: int) -> bool:
     try:
         value = _SLOTS[slot].__get__(proxy)
@@ -108,6 +129,8 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
             if type(stored) is type(value) and repr(stored) == repr(value):
                 return Change.NO
         if isinstance(value, LazyList | LazyMap):
+            if _ordinal_of(value, view, name, row):
+                return collection_changed(value)
             stored = view.getter(name)(row)
             if _same_rows(value, stored):
                 return collection_changed(value)
@@ -132,11 +155,24 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
     return _perhaps(_differ(column, value, view.field(name), row))
 
 
+def _ordinal_of(value: Any, view: Any, name: str, row: int) -> int:
+    """Where `value` is the table that is stored as the field `name`: the ordinal of its reference; else 0."""
+    field = view.field(name)
+    if isinstance(field, ExternalView) and isinstance(value, LazyList | LazyMap) and isinstance(value.rows, TableRows):
+        ordinal: int = field.ordinals[row]
+        if ordinal and field.reference(row) == value.rows.table.ref and _in_one_file(value.rows.space, view.space):
+            return ordinal
+    return 0
+
+
+def _in_one_file(one: Any, other: Any) -> bool:
+    return one is other or (file_of(one) is not None and file_of(one) == file_of(other))
+
+
 def _same_rows(value: LazyList[Any] | LazyMap[Any, Any], stored: Any) -> bool:
     if type(stored) is not type(value) or value.location != stored.location:
         return False
-    space = value.rows.space
-    return space is stored.rows.space or (file_of(space) is not None and file_of(space) == file_of(stored.rows.space))
+    return _in_one_file(value.rows.space, stored.rows.space)
 
 
 def _same_proxies(value: list[Any], stored: Any) -> bool:

@@ -107,15 +107,16 @@ class _Compaction:
         assert last is not None
         return last
 
-    def _copy_below(self, catalog: Reference) -> set[Reference]:
-        """Copy a commit's chunks that were not copied yet; returns those that these refer to and that were."""
+    def _copy_below(self, catalog: Reference) -> set[int]:
+        """Copy a commit's chunks that were not copied yet; returns the offsets of those that these refer to and that
+        were."""
         fresh: set[Reference] = set()
-        referred: set[Reference] = set()
+        referred: set[int] = set()
         waiting = [catalog]
         while waiting:
             ref = waiting.pop()
             if ref in self._places:
-                referred.add(ref)
+                referred.add(ref.offset)
             elif ref not in fresh:
                 fresh.add(ref)
                 if ref.kind in LEADING:

@@ -34,15 +34,21 @@ def storage_error(problem: OSError, doing: str, path: str = "") -> StorageError:
     return kind(problem.errno or errno.EIO, f"cannot {doing}: {reason}", path or None)
 
 
-@contextmanager
-def storing(doing: str, path: str = "") -> Iterator[None]:
+class storing:  # noqa: N801  # as a function that gives a context manager, which would take three times as long
     """Turn an `OSError` in the block into a `StorageError`."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except OSError as problem:
-        raise storage_error(problem, doing, path) from problem
+
+    __slots__ = ("doing", "path")
+
+    def __init__(self, doing: str, path: str = "") -> None:
+        self.doing = doing
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and not isinstance(error, StorageError):
+            raise storage_error(error, self.doing, self.path) from error
 
 
 @contextmanager

@@ -40,6 +40,14 @@ class Output:
             if self._waiting_size >= GATHER:
                 self.flush()
 
+    def put_all(self, parts: list[Buffer]) -> None:
+        """Append several parts, small ones as one."""
+        if any(len(part) >= DIRECT for part in parts):
+            for part in parts:
+                self.put(part)
+        else:
+            self.put(b"".join(parts))
+
     def align(self, alignment: int) -> int:
         """Append zeros up to a multiple of `alignment` and return the position."""
         gap = aligned(self.position, alignment) - self.position

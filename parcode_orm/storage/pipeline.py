@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import StorageError
 from ..format import compression as compressions
@@ -70,7 +70,7 @@ class Pipeline:
         self.output = Output(write, start_offset, hashed=hashed)
         self.compression = compression
         self.stats = stats or Stats()
-        self.referred: set[Reference] = set()  # chunks that lay in the file before, and are referred to
+        self.referred: set[int] = set()  # offsets of chunks that lay in the file before, and are referred to
         self._workers = workers
         self._limit = inflight_bytes
         self._inflight = 0
@@ -103,7 +103,7 @@ class Pipeline:
         if self._pool is None and self._wants_threads(chunk.compression):
             self._raise()
             self._start()
-        self.referred.update(ref for ref in chunk.refs if isinstance(ref, Reference))
+        self.referred.update([ref.offset for ref in chunk.refs if type(ref) is Reference])
         ticket = ticket or Ticket()
         if self._pool is None:
             self._raise()
@@ -202,19 +202,14 @@ class Pipeline:
 
     def _place(self, chunk: Encoder, ticket: Ticket, finished: Finished) -> None:
         directory, parts = finished
-        references = []
-        for target in chunk.refs:
-            reference = target.reference if isinstance(target, Ticket) else target
-            if reference is None:
-                raise ValueError("a chunk refers to one that was not submitted before it")
-            references.append(reference)
+        references: list[Any] = [ref.reference if type(ref) is Ticket else ref for ref in chunk.refs]
+        if None in references:
+            raise ValueError("a chunk refers to one that was not submitted before it")
         head = chunk.head(directory, parts, references)
         output = self.output
         start = output.position
         offset = output.align(CHUNK_ALIGN)
-        output.put(head)
-        for part in parts:
-            output.put(part)
+        output.put_all([head, *parts])
         ticket.reference = Reference(offset, output.position - offset, checksum(head), int(chunk.kind))
         self.stats.chunks_written += 1
         self.stats.bytes_written += output.position - start

@@ -16,8 +16,8 @@ LEADING = frozenset({Kind.CATALOG, Kind.TABLE, Kind.TREE_NODE, Kind.INDEX_RUN, K
 """Kinds of chunks that may refer to others."""
 
 
-def released(read: Callable[[Reference], Chunk], catalog: Reference, kept: Collection[Reference]) -> int:
-    """Bytes of chunks below `catalog` that the next commit does not use, if `kept` is what its new chunks refer to.
+def released(read: Callable[[Reference], Chunk], catalog: Reference, kept: Collection[int]) -> int:
+    """Bytes of chunks below `catalog` that the next commit does not use, if its new chunks refer to those at `kept`.
 
     The walk stops at what is kept, so that it costs what is released. What is kept only by way of a chunk that nothing
     new refers to (a row group, slices of which stand in two tree nodes of which one was replaced) is taken for
@@ -28,13 +28,13 @@ def released(read: Callable[[Reference], Chunk], catalog: Reference, kept: Colle
     waiting = [catalog]
     while waiting:
         ref = waiting.pop()
-        if ref in seen:
+        if ref.offset in seen:
             continue
-        seen.add(ref)
+        seen.add(ref.offset)
         size += footprint(ref)
         if ref.kind in LEADING:
             try:
-                waiting += read(ref).refs
+                waiting += [below for below in read(ref).refs if below.offset not in seen]
             except CorruptionError:
                 continue
     return size

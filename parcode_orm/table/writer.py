@@ -14,7 +14,7 @@ from ..codec.base import Column, Space
 from ..codec.bulk import gc_paused
 from ..codec.schema import short_fingerprint
 from ..errors import EncodeError
-from ..format.chunk import Buffer, Copy, Encoder, Ticket
+from ..format.chunk import Buffer, Chunk, Copy, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from .hashes import KeyHashes
@@ -79,10 +79,14 @@ class TableSink:
             refs: list[Ticket | Reference] = [
                 self.copy(each, space) if is_spilled(each) else each for each in chunk.refs
             ]
-            ticket = self._copied[ref] = self._output.submit(Copy(chunk, refs))
-            if chunk.kind == Kind.ROW_GROUP:
-                self.rows_written += chunk.nodes[0].count
+            ticket = self._copied[ref] = self.write_again(chunk, refs)
         return ticket
+
+    def write_again(self, chunk: Chunk, refs: list[Ticket | Reference]) -> Ticket:
+        """Write a chunk as it stands, with other references."""
+        if chunk.kind == Kind.ROW_GROUP:
+            self.rows_written += chunk.nodes[0].count
+        return self._output.submit(Copy(chunk, refs))
 
     def list_table(self, items: Column, values: Iterable[Any], compression: str | None) -> Ticket:
         """Write a table whose rows are `values`, taken as they come. One row group is such a table by itself."""
@@ -251,6 +255,10 @@ class RowGroups:
         Rows are taken in this thread alone. What that raises comes after all row groups before it are written, and an
         error about a row goes through `placed`, so all is as if nothing ran at the same time.
         """
+        few = cut.peek(SAMPLE_ROWS + 1)
+        if 0 < len(few) <= SAMPLE_ROWS < TARGET_ROWS:  # one row group, whatever they take
+            yield self._finish(few, partial(self._write, self._sink, few, self._compression), placed)
+            return
         failed: Exception | None = None
         pending: deque[tuple[list[Any], Result]] = deque()
         with Producers(self._output) as producers:
