@@ -131,6 +131,7 @@ class ChunkColumn(Physical):
     ) -> None:
         """A stream goes to a table; a lazy collection stays where it is, or is read like a plain one."""
         if is_stream(type(value)):
+            out.sink.streamed = True
             if not (self.is_list or self.is_map):
                 values[row] = list(value)
             else:

@@ -135,23 +135,27 @@ def _fresh(table: Table, piece: Piece, row: int) -> Any:
     return make_proxy(group.items, row) if group.proxies else group.items.get(row)
 
 
-def moved(table: Table, rows: Moved) -> None:
-    """Rows of `table` are now in another row group: what is in memory for them goes on from there."""
+def moved(table: Table, rows: Moved, *, streamed: bool) -> None:
+    """Rows of `table` are now in another row group: what is in memory for them goes on from there.
+
+    What nobody holds is as it was written, and let go of; unless the commit `streamed`, and so ran code in between.
+    """
     ref = rows.ticket.reference
     assert ref is not None
-    if not rows.values:
+    kept = held([value for value, _ in rows.values.values()])
+    if not kept and not streamed:
         return
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     owner = getattr(table.space, "owner", None)
     may_hold = _holds_lazy(table.items)
-    kept = held([value for value, _ in rows.values.values()])
     for at, (row, (value, must)) in enumerate(rows.values.items()):
-        if is_proxy(value) if at not in kept else may_hold:
+        unsure = streamed and is_proxy(value)
+        if may_hold if at in kept else unsure:
             if group.proxies and value.__class__ is group.items.cls:  # type: ignore[attr-defined]
                 _stand_for(value, group.items, row, owner)
             else:  # of a subclass, or one of a union: the view of all knows the view of its class
                 follow(value, group.items.get(row), owner)
-        if must and (at in kept or is_proxy(value)):
+        if must and (at in kept or unsure):
             group.held[row] = value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
@@ -221,8 +221,9 @@ class Work:
         self.stand_on(source)
         assert self.space is not None
         for sink in sinks:
+            settle_rows = partial(moved, streamed=sink.streamed)
             for stored in sink.stored.values():
-                stored.adopt(self._like(stored.table.space), moved)
+                stored.adopt(self._like(stored.table.space), settle_rows)
 
     def _append(self, medium: Medium, build: Build) -> Source:
         try:

@@ -43,6 +43,7 @@ class Stored(NamedTuple):
     root: Node
     runs: list[Target]
     moved: list[Moved]
+    left: list[tuple[int, int]]  # the held rows among these, as row group and row where they lay
 
     def adopt(self, space: Space, settle: Callable[[Table, Moved], None]) -> None:
         """The commit is done: the references are known, and `space` reads them."""
@@ -59,6 +60,10 @@ class Stored(NamedTuple):
         runs = [found for run in self.runs if (found := _reference(run)) is not None]
         if runs != table.run_refs:
             table.index(runs)
+        for offset, row in self.left:
+            rows = table.held.get(offset)
+            if rows is not None and rows.pop(row, None) is not None and not rows:
+                table.close_small(offset)
         for moved in self.moved:
             settle(table, moved)
 
@@ -91,7 +96,7 @@ def store(sink: TableSink, table: Table, compression: str | None, changed: Chang
     root = table.tree.write(sink, writer.leaf)
     runs = _write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
-    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved)
+    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left)
     return ticket
 
 
@@ -100,6 +105,7 @@ class _Writer:
 
     def __init__(self, sink: TableSink, table: Table, compression: str | None, changed: Changed) -> None:
         self.moved: list[Moved] = []
+        self.left: list[tuple[int, int]] = []
         self._sink = sink
         self._table = table
         self._compression = compression
@@ -165,7 +171,9 @@ class _Writer:
         for first, last in _runs_of(places):
             if done < first:
                 yield piece.part(done, first)
-            values = [held[piece.start + place] for place in range(first, last)]
+            rows = range(piece.start + first, piece.start + last)
+            values = [held[row] for row in rows]
+            self.left += [(piece.ref.offset, row) for row in rows]
             fresh = piece.part(first, last)
             fresh.rows, fresh.ref = values, None
             if self._table.keys is not None:
@@ -237,6 +245,7 @@ class _Writer:
         for row, value in group.held.items():
             if piece.start <= row < piece.start + piece.length:
                 found[row - piece.start] = (value, True)
+                self.left.append((piece.ref.offset, row))  # type: ignore[union-attr]
         return found
 
     def _write(self, piece: Piece) -> Iterator[Piece]:

@@ -47,6 +47,7 @@ class TableSink:
         self.compression = compression
         self._reuse = reuse
         self.rows_written = 0
+        self.streamed = False  # whether a stream was read, whose code may have changed what was written before
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
@@ -303,6 +304,7 @@ class RowGroups:
     def _produce(self, batch: list[Any], channel: Channel) -> tuple[Ticket, int, int]:
         sink = _Producing(self._sink, channel)
         ticket, size, _ = self._write(sink, batch, self._compression)
+        self._sink.streamed |= sink.streamed
         return ticket, size, sink.rows_written
 
     def _finish(self, batch: list[Any], result: Result, placed: Placed) -> Written:
