@@ -105,10 +105,9 @@ class Encoder:
         """
         if len(self.entries) > MAX_NODES or len(self.refs) > MAX_REFERENCES:
             raise EncodeError(f"{len(self.entries)} columns and {len(self.refs)} references do not fit one chunk")
-        position = aligned(CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.entries) * NODE.size, 8)
+        end = aligned(CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.entries) * NODE.size, 8)
         directory: list[bytes] = []
         parts: list[Buffer] = []
-        end = position
         pack, compress, name = NODE.pack, compression.compress, self.compression
         for (encoding, width, flags, span, count, param, low, high), data in zip(
             self.entries, self.buffers, strict=True
@@ -116,8 +115,10 @@ class Encoder:
             method = place = size = digest = 0
             raw = len(data) if type(data) is bytes else memoryview(data).nbytes
             if raw:
-                method, stored = compress(name, data)
-                size = memoryview(stored).nbytes if method else raw
+                stored, size = data, raw
+                if name is not None:
+                    method, stored = compress(name, data)
+                    size = memoryview(stored).nbytes
                 place = aligned(end, WIDE_ALIGN if size >= WIDE_BUFFER else BUFFER_ALIGN)
                 if place != end:
                     parts.append(bytes(place - end))

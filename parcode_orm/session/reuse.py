@@ -45,7 +45,8 @@ def reuse_from(source: Source) -> Reuse:
             fits = isinstance(shape, ListColumn) and table.fingerprint == short_fingerprint(shape.item)
         if not fits:
             return None
-        hold_live(table)
+        if id(table) not in sink.marked:
+            hold_live(table)
         return store(sink, table, column.compression, row_changed)
 
     return reuse

@@ -163,8 +163,11 @@ def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
     refs: list[Ticket | Reference] = list(view.chunk.refs)
     for name, ordinal in root.tables.items():
         _, column = view.column.places[name]
+        value = decoded(root.obj)[name]
+        if not sink.streamed:
+            sink.marked.add(id(value.rows.table))
         try:
-            found = sink.reuse(decoded(root.obj)[name], column)
+            found = sink.reuse(value, column)
         except EncodeError:  # encoding the root tells its path
             return None
         if found is None:

@@ -22,7 +22,7 @@ from .medium import Build, Medium
 from .release import give_way, release
 from .reset import Follow, Reset
 from .reuse import reuse_from
-from .roots import Root, State, read_root, root_state, write_roots
+from .roots import Root, State, read_root, root_group, root_state, write_roots
 from .space import Added, Detached, FileSpace, Owner, owner_of, space_of
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class Work:
         elif isinstance(space := space_of(root.obj), FileSpace):
             root.added = space.added is not None
         if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
-            rebase(root.obj, *proxy_state(self.read(root)))
+            rebase(root.obj, root_group(self.space_for(root.added), root.name, root.column).items, 0)
             give_way(root.obj)
         settle(root.obj, cache(lambda: self.read(root)), self.owner)
 

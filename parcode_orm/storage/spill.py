@@ -22,13 +22,14 @@ from .stats import Stats
 
 SPAN_BITS = 42  # of an address: the place within a spill
 FIRST = 1 << 63 - SPAN_BITS  # the number of the first spill
+SPILLED = FIRST << SPAN_BITS  # the first of their addresses
 NUMBERS = 1 << 20
 _numbers = count()
 
 
 def is_spilled(target: Ticket | Reference | None) -> bool:
     """Whether a chunk lies in a spill."""
-    return isinstance(target, Reference) and target.offset >> SPAN_BITS >= FIRST
+    return isinstance(target, Reference) and target.offset >= SPILLED
 
 
 class Spill:

@@ -85,7 +85,7 @@ class Node:
 
     def meets(self, offsets: Collection[int]) -> bool:
         """Whether pieces of this leaf, as far as it is loaded, are rows of the row groups at some of these offsets."""
-        if self.children is None:
+        if self.children is None or not offsets:
             return False
         groups = self._groups
         if groups is None:
@@ -159,8 +159,7 @@ def write_level(sink: Sink, entries: list[Any], height: int) -> list[Node]:
 
 def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
     out = sink.encoder(Kind.TREE_NODE)
-    for entry in entries:
-        out.ref(entry.ref)
+    out.refs = [entry.ref for entry in entries]
     counts = [entry.length for entry in entries]
     root = out.open(Encoding.STRUCT, len(entries), param=height)
     put_ints(out, counts)

@@ -14,7 +14,7 @@ from ..codec.keys import hash_keys
 from ..errors import EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
-from ..storage.spill import FIRST, SPAN_BITS, is_spilled
+from ..storage.spill import SPILLED, is_spilled
 from .index import Run, sorted_run, write_run, write_sorted_run
 from .nodes import Known, Node, Piece, Target
 from .table import ATOMIC, MAX_RUNS, SMALL_BYTES, Table
@@ -54,8 +54,8 @@ class Stored(NamedTuple):
         table.tree.adopt(self.root)
         table.added.clear()
         for known in (table.groups, table.held):
-            if max(known, default=0) >> SPAN_BITS >= FIRST:
-                for offset in [offset for offset in known if offset >> SPAN_BITS >= FIRST]:
+            if max(known, default=0) >= SPILLED:
+                for offset in [offset for offset in known if offset >= SPILLED]:
                     del known[offset]
         runs = [found for run in self.runs if (found := _reference(run)) is not None]
         if runs != table.run_refs:
@@ -90,7 +90,7 @@ def store(sink: TableSink, table: Table, compression: str | None, changed: Chang
     known: Stored | None = sink.stored.get(id(table))
     if known is not None:  # it stands in two places
         return known.ticket
-    if not is_changed(table, changed):
+    if id(table) not in sink.marked and not is_changed(table, changed):
         return table.ref
     writer = _Writer(sink, table, compression, changed)
     root = table.tree.write(sink, writer.leaf)
@@ -118,16 +118,15 @@ class _Writer:
         for piece in pieces:
             if piece.rows is not None:
                 piece.known = {i: (value, True) for i, value in enumerate(piece.rows) if type(value) not in ATOMIC}
-                split.append(piece)
-                continue
-            rows = held.get(piece.ref.offset)  # type: ignore[union-attr]
-            if rows is not None and bisect_left(rows, piece.start) < bisect_left(rows, piece.start + piece.length):
-                split += self._split(piece)
-            else:
-                split.append(piece)
+            elif piece.ref.offset in held:  # type: ignore[union-attr]
+                rows = held[piece.ref.offset]  # type: ignore[union-attr]
+                if bisect_left(rows, piece.start) < bisect_left(rows, piece.start + piece.length):
+                    split += self._split(piece)
+                    continue
+            split.append(piece)
         written: list[Piece] = []
         for piece in self._joined_neighbours(split) if self._sink.merges else split:
-            if piece.rows is None and not is_spilled(piece.ref):
+            if piece.rows is None and piece.ref.offset < SPILLED:  # type: ignore[union-attr]
                 written.append(piece)
             else:
                 written += self._write(piece)
@@ -135,10 +134,24 @@ class _Writer:
 
     def _joined_neighbours(self, pieces: list[Piece]) -> list[Piece]:
         fresh = max([piece.length for piece in pieces if piece.rows is not None], default=0)
-        for largest in CLASSES:
-            pieces = self._merged(pieces, largest, SMALL_BYTES)
+        if self._has_small_neighbours(pieces):
+            for largest in CLASSES:
+                pieces = self._merged(pieces, largest, SMALL_BYTES)
         largest = min(MERGED * fresh, LARGEST)  # so what is written again is bounded by what came
         return self._merged(pieces, largest, LARGEST_BYTES) if largest > CLASSES[-1] else pieces
+
+    def _has_small_neighbours(self, pieces: list[Piece]) -> bool:
+        """Whether there are `MERGED` neighbours at all that are small enough for the largest of the size classes."""
+        largest = CLASSES[-1]
+        count = 0
+        for piece in pieces:
+            if piece.length <= largest and (self._bytes(piece) if piece.size is None else piece.size) < SMALL_BYTES:
+                count += 1
+                if count == MERGED:
+                    return True
+            else:
+                count = 0
+        return False
 
     def _merged(self, pieces: list[Piece], largest: int, most_bytes: int) -> list[Piece]:
         """`pieces`, each `MERGED` or more neighbours of at most `largest` rows and less than `most_bytes` joined."""
@@ -313,6 +326,8 @@ def _write_runs(sink: TableSink, table: Table) -> list[Target]:
     Small runs, and those of streams, are merged into the new one, so that each is at least twice as large as the next
     and there are few.
     """
+    if not table.added and not any(map(is_spilled, table.run_refs)):
+        return list(table.run_refs)
     runs: list[Target] = [ref for ref in table.run_refs if not is_spilled(ref)]
     spilled = [ref for ref in table.run_refs if is_spilled(ref)]
     hashes = hash_keys(list(table.added))

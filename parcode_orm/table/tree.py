@@ -253,13 +253,13 @@ class Tree:
         return self._mark(self.root, held, changed)
 
     def _mark(self, node: Node, held: Collection[int], changed: Callable[[Piece], bool]) -> bool:
-        found = node.ref is None or is_spilled(node.ref)
-        children = self.children(node) if found else node.children or ()
+        known = found = node.ref is None or is_spilled(node.ref)
         if node.height > 1:
-            for child in children:
-                found |= self._mark(child, held, changed)
-        elif not found and held and node.meets(held):
-            found = any(changed(child) for child in children if child.ref.offset in held)
+            for child in self.children(node) if found else node.children or ():
+                if known or child.height > 1 or child.meets(held):
+                    found |= self._mark(child, held, changed)
+        elif not found and node.meets(held):
+            found = any(changed(child) for child in node.children or () if child.ref.offset in held)
         if found:
             node.ref = None
         return found

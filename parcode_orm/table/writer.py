@@ -48,6 +48,7 @@ class TableSink:
         self._reuse = reuse
         self.rows_written = 0
         self.streamed = False  # whether a stream was read, whose code may have changed what was written before
+        self.marked: set[int] = set()  # by id, tables that are known to be changed, and where
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
