@@ -6,7 +6,7 @@ References stand in the chunk's reference table only; the payload, MessagePack i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -45,6 +45,20 @@ class CatalogData:
         target = self.schemas[fingerprint]
         assert isinstance(target, Reference)
         return target
+
+    def placed(self) -> CatalogData:
+        """The same with references in the place of tickets, once all is written."""
+        return replace(
+            self,
+            roots=_placed(self.roots),
+            entities={name: _placed(parts) for name, parts in self.entities.items()},
+            schemas=_placed(self.schemas),
+        )
+
+
+def _placed(targets: Mapping[str, Target]) -> dict[str, Target]:
+    found = {name: target.reference if isinstance(target, Ticket) else target for name, target in targets.items()}
+    return {name: reference for name, reference in found.items() if reference is not None}
 
 
 class _Payload(msgspec.Struct, omit_defaults=True):

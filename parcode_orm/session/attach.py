@@ -119,7 +119,7 @@ def _settle_places(container: Any, places: Any, keys: Any, stored: Stored, owner
 
 def _settle_table(table: Table, owner: object) -> None:
     """The rows in memory of a table that has gone on to what was committed."""
-    known = {offset: held for offset, held in table.held.items() if held}
+    known = table.rows_held()
     for piece in table.tree.loaded_of(known):
         held = known[piece.ref.offset]  # type: ignore[union-attr]
         for row, old in list(held.items()):

@@ -102,7 +102,7 @@ def _release(value: Any) -> None:
 
 def _release_table(table: Table) -> None:
     hold_live(table, moved=True)
-    known = {offset: held for offset, held in table.held.items() if held}
+    known = table.rows_held()
     parts: list[tuple[Piece, list[int]]] = []
     in_use: dict[int, set[int]] = {}
     for piece in table.tree.loaded_of(known):

@@ -40,6 +40,7 @@ class Work:
         self._beside: FileSpace | None = None  # as `space`, for what was added
         self._added = Added()
         self._lives: list[weak[FileSpace]] = []
+        self._until_sweep = 16
         self.owner = Owner()
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
@@ -86,8 +87,9 @@ class Work:
         return self.space_for(isinstance(space, FileSpace) and space.owner is self.owner and space.added is not None)
 
     def _watch(self, space: FileSpace) -> None:
-        if self._lives:
+        if len(self._lives) >= self._until_sweep:
             self._lives = [life for life in self._lives if life() is not None]
+            self._until_sweep = 2 * len(self._lives) + 16
         self._lives.append(weak(space))
 
     @property

@@ -1,8 +1,9 @@
 """Appending commits to a file.
 
-The order is the whole of crash safety: chunks, wait for the disk, record (twice), wait for the disk. Whatever goes
-wrong before the second wait ends, the file is cut back to the record it had. A cut is waited for, too: a record that
-came back after the next commit has begun to write over its chunks would be taken for a commit.
+The order is the whole of crash safety: chunks, and zeros where the record will stand; wait for the disk; the record,
+twice; wait for the disk. Whatever goes wrong before the second wait ends, the file is cut back to the record it had. A
+cut is waited for, too: a record that came back after the next commit has begun to write over its chunks would be taken
+for a commit.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Appender:
         timeout: float = 0.0,
         files: Files = FILES,
     ) -> None:
-        self.path = os.path.realpath(os.fspath(path))
+        self.path = os.fspath(path)
         self.stats = stats if stats is not None else source.stats
         self._fast = durability == "fast"
         self._workers = workers
@@ -86,6 +87,7 @@ class Appender:
         self._poison: StorageError | None = None
         self._source: Source | None = source  # of the last commit; None: not opened
         self._earlier = source
+        self._catalog: CatalogData | None = None  # what the newest commit holds, where it is this object's
         self.lock = WriterLock.take(self.path, timeout=timeout, files=files)
         try:
             self.superblock, self.record = self._take_over(source)
@@ -103,7 +105,7 @@ class Appender:
                 self._sync()
             if self.record.flags & (RecordFlag.WHOLE_FILE | RecordFlag.COPIED):  # its name may be as new as its content
                 with self._poisoning(), syncing(self.path):
-                    self._files.sync_directory(os.path.dirname(self.path))
+                    self._files.sync_directory(os.path.dirname(os.path.realpath(self.path)))
             self._pipeline = Pipeline(
                 self._write,
                 self.record.file_length,
@@ -130,14 +132,14 @@ class Appender:
         try:
             ticket = pipeline.submit(catalogs.encode(catalog, pipeline))
             pipeline.close()
-            output = pipeline.output
+            output, last = pipeline.output, self.record
             chunks_end = output.position
             offset = output.align(RECORD_ALIGN)
-            output.flush()
             if not self._fast:
-                self._sync()
+                output.put(bytes(RECORD_COPY + RECORD.size))  # so that the record itself does not make the file longer
+                output.flush()
+                self._files.start_writing(self.lock.fd, last.file_length, output.position - last.file_length)
             assert ticket.reference is not None
-            last = self.record
             end = offset + RECORD_COPY + RECORD.size
             gone = record_bytes(last) + released(self._base().peek, last.catalog, pipeline.referred)
             dead = min(last.dead + gone, last.file_length)
@@ -156,13 +158,18 @@ class Appender:
                 boot=boot() if self._fast else 0,
             )
             uuid = self.superblock.uuid
-            if commit.unpack(commit.pack(record, uuid), uuid, offset, end) is None:
+            twice = commit.doubled(record, uuid)
+            if commit.unpack(twice[: RECORD.size], uuid, offset, end) is None:
                 raise CorruptionError(
                     "the last commit's record leaves no room for another", path=self.path, offset=last.offset
                 )
-            output.put(commit.doubled(record, uuid))
-            output.flush()
-            if not self._fast:
+            if self._fast:
+                output.put(twice)
+                output.flush()
+            else:
+                self._sync()
+                self._position = offset
+                self._write(twice)
                 self._sync()
             self.stats.bytes_written += end - chunks_end
         except BaseException:
@@ -172,6 +179,7 @@ class Appender:
         self._written = False
         self.record = record
         self._source = None
+        self._catalog = catalog.placed()
         return record
 
     @property
@@ -194,7 +202,17 @@ class Appender:
                 descriptor = Descriptor(os.dup(self.lock.fd))
         found = Found(self.superblock, self.record, None)
         stats = stats or self.stats
-        return Source(descriptor, self.record.file_length, found, self.path, stats, self.lock.identity, earlier=earlier)
+        identity = self.lock.identity
+        return Source(
+            descriptor,
+            self.record.file_length,
+            found,
+            self.path,
+            stats,
+            identity,
+            earlier=earlier,
+            catalog=self._catalog,
+        )
 
     def abort(self) -> None:
         """Drop what was submitted since the last commit, and cut it off the file."""

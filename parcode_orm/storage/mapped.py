@@ -70,6 +70,7 @@ class Source:
         tail: bytes = b"",
         tail_at: int = 0,
         earlier: Source | None = None,
+        catalog: CatalogData | None = None,
     ) -> None:
         self.descriptor = data if isinstance(data, Descriptor) else None  # until the whole of the file is mapped
         self._data = data if isinstance(data, memoryview) else None
@@ -84,7 +85,7 @@ class Source:
         self._cache: dict[Reference, Chunk] = {}
         self._full = False
         self._until_sum = SUM_EVERY
-        self._catalog: CatalogData | None = None
+        self._catalog = catalog
         self._tail = memoryview(tail)
         self._tail_at = tail_at if tail else length
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..codec.base import Column, Getter, Space, View
@@ -23,6 +23,26 @@ def _no_key(place: int) -> Any:
 def _plain_key(keys: View) -> Getter:
     """Keys that are models are never lazy: nobody changes them, and they go on into plain dictionaries."""
     return lambda row: keys.read(row, row + 1)[0]
+
+
+class Held(dict[int, Any]):
+    """What is held of the row group at `offset`, by row; `holding` has the offsets of all of which something is."""
+
+    __slots__ = ("_holding", "_offset")
+
+    def __init__(self, offset: int, holding: set[int]) -> None:
+        super().__init__()
+        self._offset = offset
+        self._holding = holding
+
+    def __setitem__(self, row: int, value: Any) -> None:
+        self._holding.add(self._offset)
+        super().__setitem__(row, value)
+
+    def update(self, rows: Mapping[int, Any]) -> None:  # type: ignore[override]
+        """As that of a dictionary."""
+        for row, value in rows.items():
+            self[row] = value
 
 
 class Group:

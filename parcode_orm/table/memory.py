@@ -26,7 +26,7 @@ def remember(table: Table) -> TableState:
     """The state of `table`. Nodes and pieces are copied, rows are not."""
     root, stored = table.tree.remember()
     # Rows are held of open groups alone, so that what is stored of them is at hand.
-    held = {table.groups[offset].ref: dict(rows) for offset, rows in table.held.items() if rows}
+    held = {table.groups[offset].ref: dict(rows) for offset, rows in table.rows_held().items()}
     return TableState(root, stored, held, dict(table.added), table.run_refs, table.version)
 
 

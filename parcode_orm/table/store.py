@@ -44,6 +44,7 @@ class Stored(NamedTuple):
     runs: list[Target]
     moved: list[Moved]
     left: list[tuple[int, int]]  # the held rows among these, as row group and row where they lay
+    joined: set[int]  # offsets of row groups that were read to be joined
 
     def adopt(self, space: Space, settle: Callable[[Table, Moved], None]) -> None:
         """The commit is done: the references are known, and `space` reads them."""
@@ -61,9 +62,10 @@ class Stored(NamedTuple):
         if runs != table.run_refs:
             table.index(runs)
         for offset, row in self.left:
-            rows = table.held.get(offset)
-            if rows is not None and rows.pop(row, None) is not None and not rows:
-                table.close_small(offset)
+            if offset in table.held:
+                table.held[offset].pop(row, None)
+        for offset in {*self.joined, *(offset for offset, _ in self.left)}:
+            table.close_small(offset)
         for moved in self.moved:
             settle(table, moved)
 
@@ -74,7 +76,7 @@ def _reference(target: Target) -> Reference | None:
 
 def is_changed(table: Table, changed: Changed) -> bool:
     """Whether rows came, went or changed since the table was stored."""
-    held = {offset: rows for offset, rows in table.held.items() if rows}
+    held = table.rows_held()
 
     def piece_changed(piece: Piece) -> bool:
         start, end = piece.start, piece.start + piece.length
@@ -96,7 +98,7 @@ def store(sink: TableSink, table: Table, compression: str | None, changed: Chang
     root = table.tree.write(sink, writer.leaf)
     runs = _write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
-    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left)
+    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left, writer.joined)
     return ticket
 
 
@@ -106,6 +108,7 @@ class _Writer:
     def __init__(self, sink: TableSink, table: Table, compression: str | None, changed: Changed) -> None:
         self.moved: list[Moved] = []
         self.left: list[tuple[int, int]] = []
+        self.joined: set[int] = set()
         self._sink = sink
         self._table = table
         self._compression = compression
@@ -113,7 +116,7 @@ class _Writer:
 
     def leaf(self, pieces: list[Piece]) -> list[Piece]:
         """`pieces`, all written."""
-        held = {offset: sorted(rows) for offset, rows in self._table.held.items() if rows}
+        held = {offset: sorted(rows) for offset, rows in self._table.rows_held().items()}
         split: list[Piece] = []
         for piece in pieces:
             if piece.rows is not None:
@@ -174,7 +177,7 @@ class _Writer:
     def _split(self, piece: Piece) -> Iterator[Piece]:
         """The written piece, cut around the rows that changed in memory; these stand between, to be written."""
         assert isinstance(piece.ref, Reference)
-        held = self._table.held.get(piece.ref.offset, {})
+        held: dict[int, Any] = self._table.held.get(piece.ref.offset) or {}
         places = sorted(
             row - piece.start
             for row, value in held.items()
@@ -215,6 +218,8 @@ class _Writer:
         assert joined.rows is not None
         for piece in pieces:
             at = joined.length
+            if isinstance(piece.ref, Reference):
+                self.joined.add(piece.ref.offset)
             known = self._in_memory(piece)
             joined.known.update({at + row: value for row, value in known.items()})
             joined.rows += self._rows(piece, known)
@@ -300,7 +305,7 @@ class _Writer:
         value = piece.rows[row]
         position = 0
         for other, _, _ in self._table.tree.pieces():
-            held = self._table.held.get(other.ref.offset, {}) if isinstance(other.ref, Reference) else {}
+            held: Any = self._table.held.get(other.ref.offset, {}) if isinstance(other.ref, Reference) else {}
             known = held.items() if other.rows is None else enumerate(other.rows)
             for found, each in known:
                 if each is value:

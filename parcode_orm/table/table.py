@@ -19,7 +19,7 @@ from ..codec.schema import short_fingerprint
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
-from .group import NODE_BYTES, Group
+from .group import NODE_BYTES, Group, Held
 from .index import LOW, Run
 from .nodes import Piece
 from .scan import Part, Trail, read_parts, walk
@@ -47,8 +47,8 @@ class Table:
     """A table: rows by position and, where it is keyed, by key. Changes stay in memory until they are stored."""
 
     __slots__ = (
-        "added", "fingerprint", "groups", "held", "items", "keys", "lively", "next_row", "ref", "run_refs", "runs",
-        "space", "tree", "version", "_parked", "_until_sweep",
+        "added", "fingerprint", "groups", "held", "holding", "items", "keys", "lively", "next_row", "ref", "run_refs",
+        "runs", "space", "tree", "version", "_parked", "_until_sweep",
     )  # fmt: skip
 
     def __init__(self, space: Space, ref: Reference, items: Column, keys: Column | None = None) -> None:
@@ -58,7 +58,8 @@ class Table:
         self.keys = keys
         self.fingerprint = short_fingerprint(*((items,) if keys is None else (keys, items)))
         self.groups: dict[int, Group] = {}
-        self.held: dict[int, dict[int, Any]] = {}
+        self.held: dict[int, Held] = {}
+        self.holding: set[int] = set()  # offsets of those that are not empty, and of some that are
         self.lively: set[int] = set()  # offsets of row groups whose views may know proxies, in a writable session
         self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
         self._until_sweep = 0
@@ -109,7 +110,8 @@ class Table:
         group = self.groups.get(ref.offset)
         if group is None:
             columns = (self.items,) if self.keys is None else (self.keys, self.items)
-            held = self.held.setdefault(ref.offset, {}) if self.space.writable else {}
+            held = Held(ref.offset, self.holding)
+            held = self.held.setdefault(ref.offset, held) if self.space.writable else held
             parked = self._parked.pop(ref.offset, None)
             group = parked or Group(ref, self.space, columns, self.fingerprint, held)
             if group.proxies and self.space.writable:
@@ -122,8 +124,7 @@ class Table:
 
     def group(self, piece: Piece) -> Group:
         """The opened row group of a written piece."""
-        ref = piece.ref
-        assert isinstance(ref, Reference)
+        ref: Reference = piece.ref  # type: ignore[assignment]
         group = self.open(ref)
         if piece.start + piece.length > group.count:
             raise CorruptionError(
@@ -135,7 +136,7 @@ class Table:
         """Keep the row group at `offset` no longer, if nothing that was given out of it may be in use: whether so."""
         group = self.groups.pop(offset, None)  # threads may share a table that is only read
         if group is None:
-            return not self.held.get(offset)  # after a commit rows are held of groups that nobody has opened yet
+            return not self.held.get(offset)
         if not group.idle:
             self.groups[offset] = group  # at the end now, to be looked at last
             return False
@@ -305,10 +306,16 @@ class Table:
                 return
             yield part
 
+    def rows_held(self) -> dict[int, Held]:
+        """What is held, by the offsets of the row groups; none that is empty."""
+        found = {offset: rows for offset in self.holding if (rows := self.held.get(offset))}
+        self.holding.intersection_update(found)
+        return found
+
     def in_memory(self) -> list[Any]:
         """The rows that are held, or not yet written."""
         fresh = [row for piece in self.tree.loaded() if piece.rows is not None for row in piece.rows]
-        return [*fresh, *(value for rows in self.held.values() for value in rows.values())]
+        return [*fresh, *(value for rows in self.rows_held().values() for value in rows.values())]
 
     # -- changing ---------------------------------------------------------------------------------------------------
 

@@ -270,13 +270,13 @@ class Tree:
         `leaf` is given the pieces of neighbouring changed leaves and returns pieces that are all written.
         """
         root = self.root
-        if root.ref is None and root.height == 1:
+        if root.ref is not None:
+            return root
+        if root.height == 1:
             return build(sink, leaf(self.children(root)))
         return grow(sink, self._write(root, sink, leaf))
 
     def _write(self, node: Node, sink: Sink, leaf: Callable[[list[Piece]], list[Piece]]) -> list[Node]:
-        if node.ref is not None:
-            return [node]
         if node.height == 1:
             return write_level(sink, leaf(self.children(node)), 1)
         found: list[Node] = []
@@ -288,7 +288,10 @@ class Tree:
             if waiting:
                 found += write_level(sink, leaf(waiting), 1)
                 waiting = []
-            found += self._write(child, sink, leaf)
+            if child.ref is not None:
+                found.append(child)
+            else:
+                found += self._write(child, sink, leaf)
         if waiting:
             found += write_level(sink, leaf(waiting), 1)
         return write_level(sink, found, node.height)
