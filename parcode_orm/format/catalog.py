@@ -6,7 +6,7 @@ References stand in the chunk's reference table only; the payload, MessagePack i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -48,11 +48,13 @@ class CatalogData:
 
     def placed(self) -> CatalogData:
         """The same with references in the place of tickets, once all is written."""
-        return replace(
-            self,
-            roots=_placed(self.roots),
-            entities={name: _placed(parts) for name, parts in self.entities.items()},
-            schemas=_placed(self.schemas),
+        return CatalogData(
+            _placed(self.roots),
+            {name: _placed(parts) for name, parts in self.entities.items()},
+            _placed(self.schemas),
+            self.revision,
+            self.message,
+            self.metadata,
         )
 
 

@@ -158,11 +158,11 @@ class Appender:
                 boot=boot() if self._fast else 0,
             )
             uuid = self.superblock.uuid
-            twice = commit.doubled(record, uuid)
-            if commit.unpack(twice[: RECORD.size], uuid, offset, end) is None:
+            if commit.unpack(commit.pack(record, uuid), uuid, offset, end) is None:
                 raise CorruptionError(
                     "the last commit's record leaves no room for another", path=self.path, offset=last.offset
                 )
+            twice = commit.doubled(record, uuid)
             if self._fast:
                 output.put(twice)
                 output.flush()

@@ -90,7 +90,7 @@ class Node:
         groups = self._groups
         if groups is None:
             refs = [piece.ref for piece in self.children]
-            groups = self._groups = frozenset([ref.offset for ref in refs if isinstance(ref, Reference)])
+            groups = self._groups = frozenset([ref.offset for ref in refs if type(ref) is Reference])
         return not groups.isdisjoint(offsets)
 
     def change(self, rows: int) -> None:
@@ -163,8 +163,8 @@ def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
     counts = [entry.length for entry in entries]
     root = out.open(Encoding.STRUCT, len(entries), param=height)
     put_ints(out, counts)
-    put_ints(out, [max(entry.first, 0) for entry in entries])
-    put_ints(out, [getattr(entry, "start", 0) for entry in entries])
+    put_ints(out, [entry.first if entry.first > 0 else 0 for entry in entries])
+    put_ints(out, [entry.start for entry in entries] if height == 1 else [0] * len(entries))
     out.close(root)
     return Node(height, sum(counts), entries[0].first, sink.submit(out), entries)
 

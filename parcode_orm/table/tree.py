@@ -302,12 +302,11 @@ class Tree:
         nodes = [root]
         while nodes:
             node = nodes.pop()
-            if not isinstance(node.ref, Ticket) and node.length:
-                continue
-            for child in node.children or ():
-                if node.height > 1:
-                    nodes.append(child)
-                elif isinstance(child.ref, Ticket):
+            fresh = [child for child in node.children or () if type(child.ref) is Ticket]
+            if node.height > 1:
+                nodes += fresh
+            else:
+                for child in fresh:
                     child.ref = child.ref.reference
             if isinstance(node.ref, Ticket):
                 node.ref = node.ref.reference
