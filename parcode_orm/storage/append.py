@@ -32,6 +32,7 @@ from .stats import Stats
 from .usage import record_bytes, released
 from .writer import Clock
 
+REMEMBERED = 1024  # chunks: what they refer to
 SETTLE_EVERY = 64  # fast commits; one of so many waits for the disk, so that recovery has no more to verify
 
 
@@ -138,10 +139,10 @@ class Appender:
             if not self._fast:
                 output.put(bytes(RECORD_COPY + RECORD.size))  # so that the record itself does not make the file longer
                 output.flush()
-                self._files.start_writing(self.lock.fd, last.file_length, output.position - last.file_length)
+                self._sync()
             assert ticket.reference is not None
             end = offset + RECORD_COPY + RECORD.size
-            gone = record_bytes(last) + released(self._base().peek, last.catalog, pipeline.referred)
+            gone = record_bytes(last) + released(self._base().refs_of, last.catalog, pipeline.referred)
             dead = min(last.dead + gone, last.file_length)
             record = Record(
                 sequence=last.sequence + 1,
@@ -167,7 +168,6 @@ class Appender:
                 output.put(twice)
                 output.flush()
             else:
-                self._sync()
                 self._position = offset
                 self._write(twice)
                 self._sync()
@@ -180,6 +180,10 @@ class Appender:
         self.record = record
         self._source = None
         self._catalog = catalog.placed()
+        below = self._earlier.below
+        below.update(pipeline.below())
+        while len(below) > REMEMBERED:
+            del below[next(iter(below))]
         return record
 
     @property

@@ -101,7 +101,7 @@ class _Compaction:
             referred = self._copy_below(record.catalog)
             dead = 0
             if last is not None and before is not None:
-                dead = last.dead + record_bytes(last) + released(self._source.peek, before.catalog, referred)
+                dead = last.dead + record_bytes(last) + released(self._source.refs_of, before.catalog, referred)
             last, before = self._record(record, last, dead), record
         self._pipeline.close()
         assert last is not None

@@ -10,7 +10,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import AccessDeniedError, FileMissingError, NotAFileError, StorageError, SyncError
@@ -125,15 +125,6 @@ class Files:
     def truncate(self, fd: int, size: int) -> None:
         """Cut the file to `size` bytes."""
         os.ftruncate(fd, size)
-
-    def start_writing(self, fd: int, offset: int, size: int) -> None:
-        """Send these bytes on their way to the disk, so that `sync` waits less.
-
-        On Linux the advice does that, and drops pages that are clean; elsewhere it may do nothing.
-        """
-        if hasattr(os, "posix_fadvise"):
-            with suppress(OSError):
-                os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
 
     def sync(self, fd: int) -> None:
         """Wait until content and length are on the disk."""

@@ -50,6 +50,7 @@ class Source:
         "length",
         "stats",
         "_cache",
+        "below",
         "_catalog",
         "_data",
         "_full",
@@ -77,6 +78,7 @@ class Source:
         self._map: mmap.mmap | None = None
         if earlier is not None:
             self._data, self._map = earlier._data, earlier._map
+        self.below: dict[int, list[Reference]] = {} if earlier is None else earlier.below  # of some chunks, by offset
         self.path = path
         self.identity = identity
         self.superblock, self.record, self.recovery = found
@@ -209,6 +211,11 @@ class Source:
     def peek(self, ref: Reference) -> Chunk:
         """As `chunk`, for who looks at the graph: what is not known already is neither kept nor counted."""
         return self._cache.get(ref) or self.read(ref, _uncounted)
+
+    def refs_of(self, ref: Reference) -> list[Reference]:
+        """What the chunk at `ref` refers to, for who looks at the graph."""
+        known = self.below.get(ref.offset)
+        return self.peek(ref).refs if known is None else known
 
     def _shed_bytes(self) -> None:
         """Let go of the chunks least used where more of their bytes are kept than may be."""

@@ -22,6 +22,7 @@ from .parallel import MAX_WORKERS, check_workers, cpus, gil_enabled, worker_coun
 from .stats import Stats
 
 INFLIGHT = 32 << 20
+REMEMBERED = 16  # chunks
 
 Finished = tuple[bytes, list[Buffer]]
 
@@ -71,6 +72,7 @@ class Pipeline:
         self.compression = compression
         self.stats = stats or Stats()
         self.referred: set[int] = set()  # offsets of chunks that lay in the file before, and are referred to
+        self._leading: list[tuple[Ticket, list[Any]]] = []  # of the first chunks: their tickets, and what they refer to
         self._workers = workers
         self._limit = inflight_bytes
         self._inflight = 0
@@ -105,6 +107,8 @@ class Pipeline:
             self._start()
         self.referred.update([ref.offset for ref in chunk.refs if type(ref) is Reference])
         ticket = ticket or Ticket()
+        if len(self._leading) < REMEMBERED:
+            self._leading.append((ticket, chunk.refs))
         if self._pool is None:
             self._raise()
             try:
@@ -144,6 +148,14 @@ class Pipeline:
         except BaseException as problem:
             self._error = problem
             raise
+
+    def below(self) -> dict[int, list[Reference]]:
+        """Of the first chunks that were written, by offset, what they refer to; once all are."""
+        return {
+            ticket.reference.offset: [getattr(ref, "reference", ref) for ref in refs]
+            for ticket, refs in self._leading
+            if ticket.reference is not None
+        }
 
     def abort(self) -> None:
         """Drop what is not written yet and end the threads. Raises nothing; does nothing after `close`."""

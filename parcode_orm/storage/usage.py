@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from ..errors import CorruptionError
-from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, SUPERBLOCK, Kind, Reference, aligned
 
@@ -16,7 +15,7 @@ LEADING = frozenset({Kind.CATALOG, Kind.TABLE, Kind.TREE_NODE, Kind.INDEX_RUN, K
 """Kinds of chunks that may refer to others."""
 
 
-def released(read: Callable[[Reference], Chunk], catalog: Reference, kept: Collection[int]) -> int:
+def released(refs_of: Callable[[Reference], list[Reference]], catalog: Reference, kept: Collection[int]) -> int:
     """Bytes of chunks below `catalog` that the next commit does not use, if its new chunks refer to those at `kept`.
 
     The walk stops at what is kept, so that it costs what is released. What is kept only by way of a chunk that nothing
@@ -34,7 +33,7 @@ def released(read: Callable[[Reference], Chunk], catalog: Reference, kept: Colle
         size += footprint(ref)
         if ref.kind in LEADING:
             try:
-                waiting += [below for below in read(ref).refs if below.offset not in seen]
+                waiting += [below for below in refs_of(ref) if below.offset not in seen]
             except CorruptionError:
                 continue
     return size
