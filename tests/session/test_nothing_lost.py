@@ -53,6 +53,13 @@ class World(Model):
     sealed: Optional[Sealed] = None  # noqa: UP045
 
 
+class Twice(Model):
+    n: int = 0
+    one: dict[str, Item] = ShardedMap(default={})
+    other: dict[str, Item] = ShardedMap(default={})
+    third: dict[str, Item] = ShardedMap(default={})
+
+
 class Mutable(Model):
     model_config = ConfigDict(arbitrary_types_allowed=True)
     nested: list[list[int]] = Chunk(default=[])
@@ -857,3 +864,62 @@ def test_a_row_below_a_leaf_that_an_earlier_commit_had_not_read(tmp_path: Path) 
     found = load(path, World)
     assert [i for i, row in enumerate(found.rows) if row.level == -1] == [*range(0, 200, 40)]
     assert [int(key) for key, row in found.big.items() if row.level == -1] == [*range(0, 200, 40)]
+
+
+def test_a_table_that_two_fields_share_changes_under_one_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "w.par"
+    save(path, Twice(one={str(i): Item(level=i) for i in range(LARGE)}))
+    with Session(path) as session:
+        twice = session.root(Twice)
+        twice.other = twice.one
+        session.commit()
+    with Session(path) as session:  # two collections now, at one place
+        twice = session.root(Twice)
+        twice.one["7"].level = -1
+        session.commit()
+        twice.other["8"].level = -1
+        assert len(twice.third) == 0
+        session.commit()
+        twice.n = 5
+        twice.other["9"].level = -1
+        session.commit()
+    found = load(path, Twice)
+    changed = [[key for key, row in rows.items() if row.level == -1] for rows in (found.one, found.other)]
+    assert changed == [["7"], ["8", "9"]]
+    assert found.n == 5
+
+
+def test_a_stream_changes_rows_that_were_written_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "w.par"
+    save(path, World(big={str(i): Item(level=i) for i in range(LARGE)}))
+    with Session(path) as session:
+        world = session.root(World)
+        world.big["1"].level = -1
+
+        def stream() -> Any:
+            world.big["1"].level = -2  # was encoded as -1
+            world.big["1"].tags.append("late")
+            yield Item(level=1)
+
+        world.rows = stream()
+        session.commit()
+        session.commit()
+    found = load(path, World)
+    assert (found.big["1"].level, found.big["1"].tags) == (-2, ["late"])
+    assert [row.level for row in found.rows] == [1]
+
+
+def test_many_commits_of_one_row_leave_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "w.par"
+    save(path, World(big={str(i): Item(level=i) for i in range(LARGE)}))
+    with Session(path, durability="fast") as session:
+        big = session.root(World).big
+        for i in range(300):
+            big[str(i * 7 % LARGE)].level = -1
+            session.commit()
+        assert isinstance(big.rows, TableRows)
+        table = big.rows.table
+        assert not table.rows_held()
+        assert len(table.groups) < 100
+        assert len(table.held) < 100
+    assert sum(row.level == -1 for row in load(path, World).big.values()) == 300
