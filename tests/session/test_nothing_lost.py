@@ -857,3 +857,21 @@ def test_a_row_below_a_leaf_that_an_earlier_commit_had_not_read(tmp_path: Path) 
     found = load(path, World)
     assert [i for i, row in enumerate(found.rows) if row.level == -1] == [*range(0, 200, 40)]
     assert [int(key) for key, row in found.big.items() if row.level == -1] == [*range(0, 200, 40)]
+
+
+@pytest.mark.parametrize(("to", "of"), [(2, 3), (3, 2)])
+def test_a_row_of_which_nothing_was_read_in_the_small_collection_of_another_row(room: Path, to: int, of: int) -> None:
+    """The rows of both collections stand in one column, each in a span of it."""
+    with Session(room) as session:
+        shelves = session.root(Room).shelves
+        for each, number in zip(shelves["k3"].numbers, range(100, 130), strict=True):
+            each.n = number
+        session.commit()
+    with Session(room) as session:
+        shelves = session.root(Room).shelves
+        shelves[f"k{to}"].numbers.insert(0, shelves[f"k{of}"].numbers[5])
+        session.commit()
+    again = load(room, Room).shelves
+    firsts = {"k2": 0, "k3": 100}
+    assert again[f"k{to}"].numbers[0].n == firsts[f"k{of}"] + 5
+    assert again[f"k{to}"].numbers[1].n == firsts[f"k{to}"]
