@@ -715,6 +715,18 @@ def test_lists_of_models_with_arrays(tmp_path: Path) -> None:
     assert [len(each.array) for each in load(path, Tree).items] == [3, 5]
 
 
+def test_an_array_gives_way_to_a_value_of_another_kind(tmp_path: Path) -> None:
+    """`!=` between the two gives an array, which is neither true nor false."""
+    path = tmp_path / "f.par"
+    values: list[Any] = [None, 3, "text", np.arange(4)]
+    for value in values:
+        save(path, Family(array=np.arange(4)))
+        with Session(path) as session:
+            session.root(Family).array = value
+            session.commit()
+        assert same(load(path, Family).array, value)
+
+
 @pytest.mark.parametrize("name", ["one", "small", "big", "rows"])
 def test_the_other_session_keeps_what_was_taken_from_it(path: Path, other: Path, name: str) -> None:
     with Session(path) as session, Session(other) as theirs:
