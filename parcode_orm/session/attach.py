@@ -203,10 +203,10 @@ def follow(value: Any, found: Any, owner: object) -> None:
         if ours and type(found) is type(value) and not _goes_on(value.rows, found.rows):
             _follow_rows(value.rows, found.rows, owner)
             value.rows = found.rows
-    elif kind in ("list", "tuple", "dict", "dataclass") and kind_of(found) == kind:
+    elif kind in ("list", "tuple", "dict", "dataclass", "model") and kind_of(found) == kind:
         for child, step in children(value):
             if type(child) not in ATOMIC:
-                with suppress(LookupError):  # a key that equals nothing, not even itself
+                with suppress(LookupError, AttributeError):  # a key that equals nothing, not even itself
                     follow(child, step(found), owner)
 
 
