@@ -19,6 +19,7 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
+from ..lazy.state import may_change_in_place
 from ..model.base import Model
 from ..table.nodes import Piece
 from ..table.store import Moved
@@ -151,7 +152,8 @@ def moved(table: Table, rows: Moved) -> None:
                 _stand_for(value, group.items, row, owner)
             else:  # of a subclass, or one of a union: the view of all knows the view of its class
                 follow(value, group.items.get(row), owner)
-        if must and (at in kept or is_proxy(value)):
+        # Of a proxy that nobody had asked for what can change in place, writing it again may have read that.
+        if (must and at in kept) or (is_proxy(value) and (must or may_change_in_place(value))):
             group.held[row] = value
 
 

@@ -887,3 +887,32 @@ def test_a_row_of_which_nothing_was_read_in_the_small_collection_of_another_row(
     firsts = {"k2": 0, "k3": 100}
     assert again[f"k{to}"].numbers[0].n == firsts[f"k{of}"] + 5
     assert again[f"k{to}"].numbers[1].n == firsts[f"k{to}"]
+
+
+class Noted(Model):
+    model_config = ConfigDict(extra="allow")
+    n: int = 0
+    _notes: list[int] = PrivateAttr(default_factory=list)
+
+
+class Notes(Model):
+    rows: list[Noted] = Chunk(default=[])
+
+
+@pytest.mark.parametrize("part", ["_notes", "more"])
+def test_a_row_that_is_written_again_with_its_neighbours(tmp_path: Path, part: str) -> None:
+    """A commit writes rows of which nothing changed, and reads for it what of them can change in place."""
+    path = tmp_path / "n.par"
+    with small_constants():
+        save(path, Notes(rows=[Noted(n=i, more=[i]) for i in range(40)]))
+        with Session(path) as session:
+            rows = session.root(Notes).rows
+            held = [rows[i] for i in range(40)]
+            for i in range(0, 40, 2):
+                rows[i].n = -1
+                session.commit()
+            for row in held:
+                getattr(row, part).append(99)
+            del held, row
+            session.commit()
+    assert all(getattr(row, part)[-1:] == [99] for row in load(path, Notes).rows)
