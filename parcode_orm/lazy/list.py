@@ -242,11 +242,10 @@ class LazyList(MutableSequence[T], Generic[T]):
         return walk(self, self.rows.version, CHANGED)
 
     def __reversed__(self) -> Iterator[T]:
-        rows = self.rows
-        version = rows.version
-        for position in range(len(rows) - 1, -1, -1):
-            yield rows.get(position)
-            if rows.version != version:
+        version = self.rows.version
+        for position in range(len(self.rows) - 1, -1, -1):
+            yield self.rows.get(position)  # a commit may have given the list other `rows`
+            if self.rows.version != version:
                 raise RuntimeError(CHANGED)
 
     def __eq__(self, other: object) -> bool:

@@ -224,15 +224,14 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return walk(self, self.rows.version, CHANGED)
 
     def _scan_back(self) -> Iterator[V]:
-        rows = self.rows
-        return self._watched(map(rows.get, range(len(rows) - 1, -1, -1)))
+        # A commit may give the map other `rows` between two of them.
+        return self._watched(self.rows.get(position) for position in range(len(self.rows) - 1, -1, -1))
 
     def _watched(self, values: Iterator[D]) -> Iterator[D]:
-        rows = self.rows
-        version = rows.version
+        version = self.rows.version
         for value in values:
             yield value
-            if rows.version != version:
+            if self.rows.version != version:
                 raise RuntimeError(CHANGED)
 
     def __reversed__(self) -> Iterator[K]:

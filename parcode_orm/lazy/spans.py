@@ -62,7 +62,11 @@ class SpanRows:
         return plain
 
     def _is_as_read(self, value: Any) -> bool:
-        return is_proxy(value) and proxy_state(value)[0] is self._items and is_untouched(value)
+        """Whether `value` is one of these rows, and nobody has seen anything of it; the column has other spans, too."""
+        if not is_proxy(value):
+            return False
+        view, row = proxy_state(value)
+        return view is self._items and self._start <= row < self._stop and is_untouched(value)
 
     def _place_of(self, proxy: Any) -> int:
         return proxy_state(proxy)[1] - self._start

@@ -22,7 +22,7 @@ from parcode_orm.table.table import ATOMIC
 
 __all__ = [
     "MISSING", "RowSpace", "StructView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
-    "forget", "get_dict", "get_state", "load_all", "set_dict", "set_state", "touch",
+    "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "set_dict", "set_state", "touch",
 ]  # fmt: skip
 
 
@@ -142,6 +142,17 @@ def fill_slot(proxy: Any, name: str) -> Any:
     if value and name != "__pydantic_fields_set__":
         touch(proxy)
     return value
+
+
+def may_change_in_place(proxy: Any) -> bool:
+    """Whether values in memory for `proxy` can change in place: whoever takes one of them does not come by `touch`."""
+    for name, slot in _SLOTS.items():
+        try:
+            if name != "__pydantic_fields_set__" and slot.__get__(proxy):
+                return True
+        except AttributeError:
+            continue
+    return any(type(value) not in ATOMIC and not isinstance(value, Enum) for value in get_dict(proxy).values())
 
 
 def forget(proxy: Any) -> None:

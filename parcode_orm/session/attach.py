@@ -19,6 +19,7 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
+from ..lazy.state import may_change_in_place
 from ..model.base import Model
 from ..table.nodes import Piece
 from ..table.store import Moved
@@ -155,7 +156,8 @@ def moved(table: Table, rows: Moved, *, streamed: bool) -> None:
                 _stand_for(value, group.items, row, owner)
             else:  # of a subclass, or one of a union: the view of all knows the view of its class
                 follow(value, group.items.get(row), owner)
-        if must and (at in kept or unsure):
+        # Of a proxy that nobody had asked for what can change in place, writing it again may have read that.
+        if (at in kept or unsure) and (must or (is_proxy(value) and may_change_in_place(value))):
             group.held[row] = value
 
 
@@ -207,10 +209,10 @@ def follow(value: Any, found: Any, owner: object) -> None:
         if ours and type(found) is type(value) and not _goes_on(value.rows, found.rows):
             _follow_rows(value.rows, found.rows, owner)
             value.rows = found.rows
-    elif kind in ("list", "tuple", "dict", "dataclass") and kind_of(found) == kind:
+    elif kind in ("list", "tuple", "dict", "dataclass", "model") and kind_of(found) == kind:
         for child, step in children(value):
             if type(child) not in ATOMIC:
-                with suppress(LookupError):  # a key that equals nothing, not even itself
+                with suppress(LookupError, AttributeError):  # a key that equals nothing, not even itself
                     follow(child, step(found), owner)
 
 

@@ -57,8 +57,10 @@ def children(value: Any) -> Iterator[tuple[Any, Step]]:
     kind = kind_of(value)
     if kind in ("model", "proxy"):
         fields = value.__dict__ if kind == "model" else decoded(value)
+        declared = value.__class__.__pydantic_fields__
         for name, child in list(fields.items()):
-            yield child, attrgetter(name)
+            if name in declared:  # others are cached properties, of which nothing is stored
+                yield child, attrgetter(name)
     elif kind in ("list", "tuple"):
         for at, child in enumerate(value):
             yield child, itemgetter(at)

@@ -94,7 +94,7 @@ def _release(value: Any) -> None:
             _let_go(value.rows.handed, _changed)
     elif is_proxy(value):
         release(value)
-    elif kind_of(value) in ("list", "tuple", "dict", "dataclass"):
+    elif kind_of(value) in ("list", "tuple", "dict", "dataclass", "model"):
         for child, _ in children(value):
             if type(child) not in ATOMIC:
                 _release(child)

@@ -26,7 +26,7 @@ from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields
 from ..table.nodes import Piece
 from ..table.store import is_changed
-from ..table.table import EXACT, Table
+from ..table.table import ATOMIC, EXACT, Table
 from .digest import UnreadStream, digest_of, is_stored_apart
 from .space import file_of, owner_of
 
@@ -117,6 +117,8 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
     try:
         if type(value) in _ATOMIC:
             stored = (view.getters.get(name) or view.getter(name))(row)
+            if type(stored) not in ATOMIC:  # `!=` of an array says nothing
+                return Change.PERHAPS
             if stored != value:
                 return Change.YES
             return _perhaps(type(stored) is not type(value))

@@ -52,6 +52,23 @@ def test_commits_within_the_loop(path: Path, kind: str) -> None:
     assert [row.n for row in (found.values() if kind == "by_key" else found)] == expected
 
 
+@pytest.mark.parametrize("count", [9, 900])
+@pytest.mark.parametrize("kind", ["rows", "by_key"])
+def test_commits_within_a_loop_from_the_end(path: Path, kind: str, count: int) -> None:
+    """A commit gives a small collection other rows, in its owner's new row group."""
+    rows = world().rows[:count]
+    save(path, World(rows=rows, by_key=dict(enumerate(rows)), numbers=[]))
+    with Session(path) as session:
+        collection = getattr(session.root(World), kind)
+        for row in reversed(collection.values() if kind == "by_key" else collection):
+            row.n += 10_000
+            if row.n % 3 == 0:
+                session.commit()
+        session.commit()
+    found = getattr(load(path, World), kind)
+    assert [row.n for row in (found.values() if kind == "by_key" else found)] == [10_000 + i for i in range(count)]
+
+
 def test_rows_replaced_ahead(path: Path) -> None:
     with Session(path) as session:
         read = session.root(World)

@@ -722,6 +722,18 @@ def test_lists_of_models_with_arrays(tmp_path: Path) -> None:
     assert [len(each.array) for each in load(path, Tree).items] == [3, 5]
 
 
+def test_an_array_gives_way_to_a_value_of_another_kind(tmp_path: Path) -> None:
+    """`!=` between the two gives an array, which is neither true nor false."""
+    path = tmp_path / "f.par"
+    values: list[Any] = [None, 3, "text", np.arange(4)]
+    for value in values:
+        save(path, Family(array=np.arange(4)))
+        with Session(path) as session:
+            session.root(Family).array = value
+            session.commit()
+        assert same(load(path, Family).array, value)
+
+
 @pytest.mark.parametrize("name", ["one", "small", "big", "rows"])
 def test_the_other_session_keeps_what_was_taken_from_it(path: Path, other: Path, name: str) -> None:
     with Session(path) as session, Session(other) as theirs:
@@ -923,3 +935,50 @@ def test_many_commits_of_one_row_leave_nothing_behind(tmp_path: Path) -> None:
         assert len(table.groups) < 100
         assert len(table.held) < 100
     assert sum(row.level == -1 for row in load(path, World).big.values()) == 300
+
+
+@pytest.mark.parametrize(("to", "of"), [(2, 3), (3, 2)])
+def test_a_row_of_which_nothing_was_read_in_the_small_collection_of_another_row(room: Path, to: int, of: int) -> None:
+    """The rows of both collections stand in one column, each in a span of it."""
+    with Session(room) as session:
+        shelves = session.root(Room).shelves
+        for each, number in zip(shelves["k3"].numbers, range(100, 130), strict=True):
+            each.n = number
+        session.commit()
+    with Session(room) as session:
+        shelves = session.root(Room).shelves
+        shelves[f"k{to}"].numbers.insert(0, shelves[f"k{of}"].numbers[5])
+        session.commit()
+    again = load(room, Room).shelves
+    firsts = {"k2": 0, "k3": 100}
+    assert again[f"k{to}"].numbers[0].n == firsts[f"k{of}"] + 5
+    assert again[f"k{to}"].numbers[1].n == firsts[f"k{to}"]
+
+
+class Noted(Model):
+    model_config = ConfigDict(extra="allow")
+    n: int = 0
+    _notes: list[int] = PrivateAttr(default_factory=list)
+
+
+class Notes(Model):
+    rows: list[Noted] = Chunk(default=[])
+
+
+@pytest.mark.parametrize("part", ["_notes", "more"])
+def test_a_row_that_is_written_again_with_its_neighbours(tmp_path: Path, part: str) -> None:
+    """A commit writes rows of which nothing changed, and reads for it what of them can change in place."""
+    path = tmp_path / "n.par"
+    with small_constants():
+        save(path, Notes(rows=[Noted(n=i, more=[i]) for i in range(40)]))
+        with Session(path) as session:
+            rows = session.root(Notes).rows
+            held = [rows[i] for i in range(40)]
+            for i in range(0, 40, 2):
+                rows[i].n = -1
+                session.commit()
+            for row in held:
+                getattr(row, part).append(99)
+            del held, row
+            session.commit()
+    assert all(getattr(row, part)[-1:] == [99] for row in load(path, Notes).rows)

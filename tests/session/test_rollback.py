@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, dumps, load, save
 from parcode_orm.errors import ConflictError, DetachedError, NoResultFound, SessionError
@@ -574,3 +574,48 @@ def test_a_held_row_of_a_collection_that_was_replaced_goes_back(tmp_path: Path, 
         row.n = 5
         session.commit()
     assert load(path, Owner).rows[0].n == 5
+
+
+class Holder(BaseModel):
+    """A plain model of Pydantic's around one of ours."""
+
+    item: Item
+
+
+class Case(Model):
+    holder: Holder
+    holders: list[Holder] = Chunk()
+
+
+@pytest.mark.parametrize("back", ["rollback", "expire"])
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("name", ["holder", "holders"])
+def test_a_model_inside_a_plain_model_goes_on_with_each_commit(
+    tmp_path: Path, name: str, added: bool, back: str
+) -> None:
+    path = tmp_path / "c.par"
+    case = Case(holder=Holder(item=Item(level=1)), holders=[Holder(item=Item(level=1))])
+    if not added:
+        save(path, case)
+    with Session(path) as session:
+        if added:
+            session.add(case)
+            session.commit()
+
+        def find(case: Case) -> Item:
+            return case.holder.item if name == "holder" else case.holders[0].item
+
+        item = find(session.root(Case))
+        item.level = 2
+        item.kids.append(5)
+        session.commit()
+        item.level = 3
+        if back == "rollback":
+            session.rollback()
+        else:
+            session.expire(session.root(Case))
+        assert find(session.root(Case)) is item
+        assert (item.level, item.kids) == (2, [5])
+        item.level = 4
+        session.commit()
+    assert find(load(path, Case)) == Item(level=4, kids=[5])
