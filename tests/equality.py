@@ -20,6 +20,10 @@ def same(a: Any, b: Any) -> bool:
     cls = a.__class__
     if cls is not b.__class__:
         return False
+    if cls in _AS_EQUAL:
+        return bool(a == b)
+    if cls is list or cls is tuple:
+        return _same_items(a, b)
     if isinstance(a, float) and cls is not np.float64:
         return struct.pack("<d", a) == struct.pack("<d", b)
     if isinstance(a, complex):
@@ -29,7 +33,7 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         if getattr(a, "default_factory", None) is not getattr(b, "default_factory", None):
             return False
-        return len(a) == len(b) and all(map(same, a, b)) and all(map(same, a.values(), b.values()))
+        return _same_items(list(a), list(b)) and _same_items(list(a.values()), list(b.values()))
     if isinstance(a, list | tuple | collections.deque):
         return len(a) == len(b) and getattr(a, "maxlen", 0) == getattr(b, "maxlen", 0) and all(map(same, a, b))
     if isinstance(a, set | frozenset):
@@ -49,11 +53,23 @@ def same(a: Any, b: Any) -> bool:
 
 
 _MISSING = "a missing attribute"
+_AS_EQUAL = frozenset({int, str, bytes, bool, type(None)})  # most values are of these, and nothing hides in them
+
+
+def _same_items(a: Any, b: Any) -> bool:
+    if len(a) != len(b):
+        return False
+    types = set(map(type, a))
+    if types <= _AS_EQUAL:
+        return bool(a == b) and list(map(type, a)) == list(map(type, b))
+    return all(map(same, a, b))
 
 
 def _same_models(a: BaseModel, b: BaseModel) -> bool:
+    mine, theirs = a.__dict__, b.__dict__
     return (
-        same(dict(a.__dict__), dict(b.__dict__))
+        _same_items(list(mine), list(theirs))
+        and all(map(same, mine.values(), theirs.values()))
         and a.model_fields_set == b.model_fields_set
         and same(a.__pydantic_extra__, b.__pydantic_extra__)
         and same(_sorted(a.__pydantic_private__), _sorted(b.__pydantic_private__))

@@ -89,6 +89,7 @@ class Story:
             self.disk.deaf = deaf
         self.world = found or World()
         self.before = self.world.n
+        self.killed_at = 0  # the length of the log when a process began what it was killed in
         self.expected: dict[int, dict[str, Any]] = {self.before: self.world.model_dump()}
 
     def open(self) -> Session:
@@ -130,6 +131,7 @@ class Story:
         plain = self.world.model_copy(deep=True)
         change(plain, number)
         self.expected[number] = plain.model_dump()
+        self.killed_at = len(self.disk.log)
         self.disk.say("begin", number)
         self.disk.fail = self._dead(after)
         with suppress(Killed), self.open() as session:
@@ -169,6 +171,7 @@ class Story:
 
     def kill_compacting(self, keep: int, after: int) -> None:
         """End in the middle of a compaction."""
+        self.killed_at = len(self.disk.log)
         self.disk.fail = self._dead(after)
         with suppress(Killed), self.open() as session:
             session.compact(keep=keep)
@@ -333,12 +336,12 @@ class Survey:
         self._known: dict[tuple[bytes | None, int], int] = {}
         self._allowed: dict[tuple[int, int], set[int]] = {}
 
-    def run(self, step: Literal[1, -1] = 1) -> Survey:
-        """Visit all points, from the first or from the last."""
-        log = self.story.disk.log
-        for point in range(len(log) + 1)[::step]:
+    def run(self, step: Literal[1, -1] = 1, since: int = 0) -> Survey:
+        """Visit all points from `since` on, from the first or from the last."""
+        points = range(since, len(self.story.disk.log) + 1)
+        for point in points[::step]:
             self.at(point)
-        self.counts["points"] = len(log) + 1
+        self.counts["points"] = len(points)
         self.counts["contents"] = len(self._known)
         return self
 

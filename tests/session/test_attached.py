@@ -65,15 +65,16 @@ def player(i: int) -> Player:
 
 
 def world() -> World:
+    """The large collections are just large enough for a table."""
     return World(
         one=Item(level=1, tags=["x"]),
         apart=player(3),
         inline=[player(5)],
-        players={f"k{i}": player(i) for i in range(MANY)},
+        players={f"k{i}": player(i) for i in range(1000)},
         few={f"k{i}": player(i) for i in range(3)},
-        items=[Item(level=i, tags=[str(i)], note=f"{i} " + "x" * 30) for i in range(MANY)],
+        items=[Item(level=i, tags=[str(i)], note=f"{i} " + "x" * 30) for i in range(1000)],
         some=[Item(level=i) for i in range(3)],
-        lists={f"k{i}": [i, 1 << 60] for i in range(MANY)},
+        lists={f"k{i}": [i, 1 << 60] for i in range(1500)},
         array=np.arange(10_000),
         blob=b"blob" * 20_000,
     )

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from parcode_orm import Chunk, ConflictError, Model, NoResultFound, Session, SessionError, ShardedMap, verify
+from parcode_orm import Chunk, ConflictError, Model, NoResultFound, Session, SessionError, ShardedMap, lazy, verify
 
 WHO = st.integers(0, 1)
-KEYS = st.integers(0, 60).map(lambda n: f"k{n}")
+TOUCHED = [f"k{n}" for n in range(61)]
+KEYS = st.sampled_from(TOUCHED)
 
 
 class Item(Model):
@@ -30,6 +31,12 @@ class Box(Model):
 
 def plain(box: Box) -> dict[str, Any]:
     return {"items": {key: each.model_dump() for key, each in box.items.items()}, "log": list(box.log)}
+
+
+def loaded(box: Box) -> dict[str, Any]:
+    """The same, read at once."""
+    items = lazy(box.items).load()
+    return {"items": {key: {"level": each.level, "tags": each.tags} for key, each in items.items()}, "log": [*box.log]}
 
 
 class Writer:
@@ -192,7 +199,10 @@ class FileMachine(RuleBasedStateMachine):
     @invariant()
     def writers_agree(self) -> None:
         for writer in self.writers:
-            assert plain(writer.box) == writer.state
+            box, items = writer.box, writer.state["items"]
+            assert loaded(box) == writer.state
+            for key in TOUCHED:
+                assert (box.items[key].model_dump() if key in box.items else None) == items.get(key)
 
     def teardown(self) -> None:
         try:

@@ -96,8 +96,8 @@ def row(i: int) -> Row:
 
 def world() -> World:
     return World(
-        rows=[row(i) for i in range(450)],
-        by_key={f"key {i}": row(i) for i in range(260)},
+        rows=[row(i) for i in range(230)],
+        by_key={f"key {i}": row(i) for i in range(130)},
         numbers=[i * i for i in range(3000)],
     )
 
@@ -155,14 +155,14 @@ def test_streams_are_taken_from_by_the_calling_thread_alone(no_gil: None, monkey
 
     def streams() -> World:
         def rows() -> Iterator[Row]:
-            for i in range(300):
+            for i in range(180):
                 found = row(i)
                 found.tags = threads(iter(range(i if i % 70 else 20_000)))
                 if i % 3 == 0:
                     found.parts = threads((f"{k % 100}", Part(n=k)) for k in range(i % 120))
                 yield found
 
-        pairs = ((f"key {i % 300}", row(i)) for i in range(500))
+        pairs = ((f"key {i % 180}", row(i)) for i in range(300))
         return World(rows=threads(rows()), by_key=threads(pairs), numbers=threads(iter(range(1000))))
 
     made = {whole(streams(), workers, "lz4") for workers in (0, 1, 4)}
@@ -170,8 +170,8 @@ def test_streams_are_taken_from_by_the_calling_thread_alone(no_gil: None, monkey
     made.add(whole(streams(), 2, "lz4"))
     assert len(made) == 1
     found = loads(made.pop(), World)
-    assert len(found.rows) == 300
-    assert len(found.by_key) == 300
+    assert len(found.rows) == 180
+    assert len(found.by_key) == 180
 
 
 def rows_with(broken: dict[int, Callable[[Row], None]], count: int = 900) -> list[Row]:
@@ -277,7 +277,7 @@ def test_a_disk_that_fails(held: int, no_gil: None, monkeypatch: pytest.MonkeyPa
     def write(part: Buffer) -> None:
         nonlocal written
         written += len(part)
-        if written > 1 << 20:
+        if written > 1 << 18:
             raise StorageError(28, "full")
 
     with pytest.raises(StorageError, match="full"):
@@ -304,8 +304,8 @@ def test_where_no_thread_can_be_started(no_gil: None, monkeypatch: pytest.Monkey
 
 
 def test_a_cycle_is_found_from_the_outermost_object(gil: bool) -> None:
-    rows = rows_with({})
-    rows[444].next = Row(id=1, name="inner", next=rows[444])
+    rows = rows_with({}, 300)
+    rows[244].next = Row(id=1, name="inner", next=rows[244])
     found = []
     for workers in WORKERS:
         with pytest.raises(CyclicGraphError) as caught:
@@ -331,11 +331,11 @@ def test_lazy_values_are_read_by_the_calling_thread_alone(
     for workers in (0, 2):
         with Session.open(path) as session:
             stored = session.root(World)
-            mixed = [stored.rows[i] if i % 7 == 0 else row(i) for i in range(450)]
-            for i in (92, 300):
+            mixed = [stored.rows[i] if i % 7 == 0 else row(i) for i in range(230)]
+            for i in (92, 200):
                 mixed[i].anything = {"lazy": stored.rows[3], "numbers": stored.numbers}
-            mixed[400].tags = stored.rows[0].tags
-            mixed[401].next = stored.rows[5]
+            mixed[205].tags = stored.rows[0].tags
+            mixed[206].next = stored.rows[5]
             made.append(whole(World(rows=mixed, by_key=stored.by_key), workers))
     assert made[0] == made[1]
     assert readers == {"MainThread"}
@@ -348,18 +348,18 @@ def test_sessions_commit_and_stream_in_with_threads(tmp_path: Any, no_gil: None,
         stored = world()
         session.add(stored)
         session.commit()
-        assert session.stats.rows_written > 450 + 260 + 3000
+        assert session.stats.rows_written > 230 + 130 + 3000
         stored = session.root(World)
-        stored.rows.extend(row(i) for i in range(450, 1500))
-        stored.by_key.update((f"key {i}", row(i)) for i in range(200, 900))
+        stored.rows.extend(row(i) for i in range(230, 700))
+        stored.by_key.update((f"key {i}", row(i)) for i in range(100, 450))
         session.commit()
     assert "parcode-encoder" in encoders
     with Session.open(path) as session:
         found = session.root(World)
-        assert [each.id for each in found.rows] == list(range(1500))
-        assert found.by_key["key 777"] == row(777)
-        assert found.by_key["key 450"] == row(450)
-        assert len(found.by_key) == 900
+        assert [each.id for each in found.rows] == list(range(700))
+        assert found.by_key["key 377"] == row(377)
+        assert found.by_key["key 120"] == row(120)
+        assert len(found.by_key) == 450
 
 
 def test_a_slow_disk_stalls_the_stream(no_gil: None, monkeypatch: pytest.MonkeyPatch) -> None:

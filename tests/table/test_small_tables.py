@@ -88,7 +88,8 @@ def test_a_map_table_is_a_dictionary(bits: int, size: int, steps: list[tuple[str
             elif what in ("commit", "reopen"):
                 disk.commit(table)
                 table = reopened(disk, table) if what == "reopen" else table
-            table._check()
+            if bits == 64 or number % 6 == 0:  # to find a row is to look at all whose keys have its hash
+                table._check()
             found = table.find(key)
             assert (None if found is None else table.value(*found)) == expected.get(key)
         disk.commit(table)
