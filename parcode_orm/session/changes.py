@@ -76,7 +76,7 @@ def check(work: Work, compression: str | None) -> None:
     for root, state in work.states(compression):
         if state is State.CHANGED:
             source = work.source
-            sink = DigestSink(compression, never_reuse if source is None else reuse_from(source))
+            sink = DigestSink(compression, never_reuse if source is None else reuse_from(source, work.owner))
             try:
                 sink.list_table(root.column, [root.obj], None)
             except UnreadStream:

@@ -14,14 +14,17 @@ from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
 from ..storage.mapped import Source
 from ..storage.spill import is_spilled
-from ..table.store import store
+from ..table.store import is_changed, store
 from ..table.writer import Reuse, TableSink
-from .space import file_of
+from .space import file_of, owner_of
 from .tracking import hold_live, row_changed
 
 
-def reuse_from(source: Source) -> Reuse:
-    """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are updated first."""
+def reuse_from(source: Source, owner: object) -> Reuse:
+    """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are updated first.
+
+    Not so those of another session than the one that `owner` stands for: such a change is its own to store.
+    """
 
     here = None if source.identity is None else (source.identity, source.uuid)
 
@@ -47,6 +50,8 @@ def reuse_from(source: Source) -> Reuse:
             return None
         if id(table) not in sink.marked:
             hold_live(table)
+        if owner_of(value) not in (owner, None) and is_changed(table, row_changed):
+            return None
         return store(sink, table, column.compression, row_changed)
 
     return reuse

@@ -210,7 +210,9 @@ class Work:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
-            sink = TableSink(pipeline, medium.compression, never_reuse if base is None else reuse_from(base))
+            sink = TableSink(
+                pipeline, medium.compression, never_reuse if base is None else reuse_from(base, self.owner)
+            )
             sinks.append(sink)
             return write_roots(sink, changed, self.deleted, None if base is None else base.catalog, message)
 

@@ -755,6 +755,26 @@ def test_the_other_session_keeps_what_was_taken_from_it(path: Path, other: Path,
     assert "4321" not in repr(load(path, World))
 
 
+@pytest.mark.parametrize("name", ["big", "rows"])
+def test_another_session_of_the_same_file_keeps_what_it_changed(path: Path, name: str) -> None:
+    with Session(path) as session, Session(path) as theirs:
+        mine, there = session.root(World), theirs.root(World)
+        taken = getattr(there, name)
+        row = taken["k1"] if name == "big" else taken[1]
+        row.level = 4321
+        setattr(mine, name, taken)
+        session.commit()
+        assert getattr(there, name) is taken
+        assert taken in theirs
+        assert taken not in session and row not in session
+        assert getattr(mine, name) in session
+        assert "4321" in repr(load(path, World))
+        session.close()
+        assert list(taken) and row.level == 4321
+        with pytest.raises(ConflictError):
+            theirs.commit()
+
+
 class Number(Model):
     """Nothing in it can change in place, so reading it obliges nobody to keep it."""
 
