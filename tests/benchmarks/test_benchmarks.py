@@ -12,6 +12,8 @@ import pytest
 from benchmarks import memory, peers, report, run, stream, update, world
 from benchmarks.worlds import world_data
 
+pytestmark = pytest.mark.once
+
 
 def test_world_beside_pickle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "result.json"

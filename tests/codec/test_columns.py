@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from harness import encodings, image, roundtrip, same, stored, view_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm.codec import kernels
@@ -21,6 +21,7 @@ from parcode_orm.codec.text import BytesColumn, TextColumn
 from parcode_orm.codec.tuples import TupleColumn, UnionColumn
 from parcode_orm.codec.wrappers import ConvertColumn, OptionalColumn
 from parcode_orm.errors import EncodeError
+from tests.effort import half
 
 INT, FLOAT, BOOL, NONE, TEXT, BYTES = (
     IntColumn(),
@@ -95,7 +96,7 @@ CASES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(deadline=None)
+@half()
 @given(st.data())
 def test_values_come_back(name: str, data: st.DataObject) -> None:
     column, values_of = CASES[name]

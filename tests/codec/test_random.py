@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.packed import pack, unpack
 from parcode_orm.model.base import Model
 from tests.codec.harness import image, view_of
+from tests.effort import half
 from tests.strategies import objects, same
-
-slow = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(objects())
-@slow
+@half(150)
 def test_objects_come_back(obj: Model) -> None:
     column = struct_for(type(obj))
     view = view_of(column, [obj, obj])
@@ -25,6 +24,6 @@ def test_objects_come_back(obj: Model) -> None:
 
 
 @given(objects())
-@slow
+@half(150)
 def test_objects_come_back_packed(obj: Model) -> None:
     assert same(unpack(pack(obj)), obj)

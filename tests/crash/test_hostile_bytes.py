@@ -18,6 +18,8 @@ from parcode_orm.storage import append
 
 from . import hostile
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 MEGABYTES = 256
 BATCH = 4000  # cases a child

@@ -35,6 +35,8 @@ from .history import (
     killed_history,
 )
 
+pytestmark = pytest.mark.once
+
 HISTORIES: dict[Durability, Callable[..., Story]] = {"full": full_history, "fast": fast_history}
 SORTS = {"kept", "dropped", "reordered", "garbage", "killed", "no name"}
 SORTS |= {f"{sort} {sector}" for sort in ("torn at", "reordered by") for sector in SECTORS}

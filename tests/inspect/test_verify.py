@@ -22,6 +22,7 @@ from parcode_orm.storage.pipeline import Pipeline
 from parcode_orm.storage.writer import whole_bytes
 from parcode_orm.table import index
 from parcode_orm.table.ints import put_ints
+from tests.effort import half
 from tests.storage.sample import live
 
 
@@ -423,7 +424,7 @@ def test_a_schema_under_another_name() -> None:
 keys = st.text(max_size=3) | st.integers(0, 50).map(str)
 
 
-@settings(max_examples=30)
+@half(30)
 @given(
     steps=st.lists(
         st.tuples(st.dictionaries(keys, st.integers(0, 9), max_size=30), st.sets(keys, max_size=10), st.booleans()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,13 @@ def unit(i: int) -> Unit:
     return Unit(level=i, name=f"u{i}", alive=i % 3 == 0, bonus=i if i % 2 else None, position=position)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("columns") / "a.par"
     units = [unit(i) for i in range(9_000)]
     army = Army(units=units, by_name={each.name: each for each in units}, numbers=list(range(20_000)), few=units[:9])
-    save(tmp_path / "a.par", army)
-    return tmp_path / "a.par"
+    save(path, army)
+    return path
 
 
 @pytest.mark.parametrize("field", ["units", "by_name", "few"])
@@ -110,8 +112,8 @@ def test_parts_of_different_kinds_become_one(tmp_path: Path, values: list[Any]) 
         assert parts == expected and list(map(type, parts)) == list(map(type, expected))
 
 
-def test_changes_in_memory_are_seen(path: Path) -> None:
-    with Session(path) as session:
+def test_changes_in_memory_are_seen(path: Path, tmp_path: Path) -> None:
+    with Session(shutil.copy(path, tmp_path)) as session:
         army = session.root(Army)
         army.units[8_999].level = -1
         lazy(army.units).append(unit(5))

@@ -60,10 +60,16 @@ def army(count: int = 10_000) -> Army:
     )  # fmt: skip
 
 
+@cache
+def whole_army() -> Army:
+    """To be compared with."""
+    return army()
+
+
 @pytest.fixture(scope="module", params=[None, "lz4"])
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("army") / f"army-{request.param}.par"
-    save(path, army(), compression=request.param)
+    save(path, whole_army(), compression=request.param)
     return path
 
 
@@ -87,7 +93,7 @@ def no_thread_is_left() -> Iterator[None]:
 def test_chunks_are_plain_parts_of_the_whole(path: Path, gil: bool) -> None:
     with Session.open(path) as session:
         read = session.root(Army)
-        plain = army()
+        plain = whole_army()
         chunks = list(lazy(read.units).iter_chunks())
         assert len(chunks) > 2 and all(type(chunk) is list and len(chunk) <= 4096 for chunk in chunks)
         assert [each for chunk in chunks for each in chunk] == plain.units
@@ -219,8 +225,8 @@ def test_a_whole_load_is_the_same_with_any_threads(path: Path, gil: bool, worker
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "in_order", watched)
         found = load(path, Army, workers=workers)
-    assert found == army()
-    assert list(found.by_id) == list(army().by_id)
+    assert found == whole_army()
+    assert list(found.by_id) == list(whole_army().by_id)
     pays = workers and (not gil or "lz4" in path.name)
     if workers is not None:
         assert ("threads" in started) == bool(pays)
@@ -306,7 +312,7 @@ def test_no_thread_can_be_started(path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert load(path, Army, workers=2) == army()
+    assert load(path, Army, workers=2) == whole_army()
 
 
 @pytest.mark.parametrize("workers", [-1, 1.5, "2"])

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 import parcode_orm
 from parcode_orm import Model, Session, dumps, load, loads, save, write
+from tests.effort import half
 from tests.strategies import objects, same, values_of
 
 IDENTITY: dict[str, Any] = {"uuid": uuid.UUID(int=7), "time_ns": 1_700_000_000_000_000_000}
@@ -93,6 +94,7 @@ def as_json(text: Any) -> Any:
 
 
 @given(some)
+@half()
 def test_a_proxy_is_as_the_plain_object(obj: Model) -> None:
     cls = type(obj)
     data = dumps(obj)

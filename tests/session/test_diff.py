@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ConfigDict, PrivateAttr
@@ -19,6 +19,7 @@ from parcode_orm.errors import CorruptionError, DetachedError, NoResultFound, Sc
 from parcode_orm.session.diff import Change
 from parcode_orm.table.diff import gaps
 from parcode_orm.table.table import Table
+from tests.effort import half
 from tests.session.changing import alike, apply
 from tests.small import small_constants
 from tests.strategies import classes, values_of
@@ -382,7 +383,7 @@ def test_damage_is_a_typed_error(tmp_path: Path) -> None:
 # -- properties ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@half(80)
 @given(st.data())
 def test_any_two_objects_of_a_class(data: st.DataObject) -> None:
     cls = data.draw(classes(2))
@@ -449,7 +450,7 @@ def _edit(w: World, kind: str, key: str, place: int, value: Item) -> None:
         w.rows = [value, *w.rows[2:].copy()]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@half(120)
 @given(st.lists(VALUES, max_size=25), st.lists(EDITS, min_size=1, max_size=6), st.data())
 def test_commits_of_edited_collections(start: list[Item], commits: list[Any], data: st.DataObject) -> None:
     with small_constants(), Session(":memory:") as session:

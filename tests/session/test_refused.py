@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ConfigDict, PrivateAttr
 
-from parcode_orm import Chunk, DetachedError, Model, ReadOnlyError, Session, ShardedMap, load, save
+from parcode_orm import Chunk, DetachedError, Model, ReadOnlyError, Session, ShardedMap, dumps, load
 
 
 class Inner(Model):
@@ -51,10 +51,15 @@ class World(Model):
         self.name = value
 
 
+@cache
+def written(count: int) -> bytes:
+    rows = [Inner(x=i * 10**9) for i in range(count)]
+    return dumps(World(name="a", rows=rows, table={f"k{i}": row for i, row in enumerate(rows)}))
+
+
 @pytest.fixture(params=[5, 9000])
 def path(tmp_path: Path, request: Any) -> Path:
-    rows = [Inner(x=i * 10**9) for i in range(request.param)]
-    save(tmp_path / "w.par", World(name="a", rows=rows, table={f"k{i}": row for i, row in enumerate(rows)}))
+    (tmp_path / "w.par").write_bytes(written(request.param))
     return tmp_path / "w.par"
 
 

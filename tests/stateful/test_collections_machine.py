@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, load
 from parcode_orm.errors import EncodeError
 from parcode_orm.lazy.proxy import decoded, is_proxy
+from tests.effort import EXAMPLES, THOROUGH
 from tests.small import small_constants
 from tests.strategies import same
 
@@ -671,14 +672,9 @@ class RealMachine(CollectionsMachine):
         return ExitStack()
 
 
-_profile = settings.default
-assert _profile is not None
-_thorough = _profile.max_examples > 100
 TestCollections = CollectionsMachine.TestCase
 TestCollections.settings = settings(
-    _profile, max_examples=_profile.max_examples // 4 if _thorough else 12, stateful_step_count=50 if _thorough else 25
+    max_examples=EXAMPLES // 4 if THOROUGH else 12, stateful_step_count=50 if THOROUGH else 25
 )
 TestRealSizes = RealMachine.TestCase
-TestRealSizes.settings = settings(
-    _profile, max_examples=_profile.max_examples // 20 if _thorough else 3, stateful_step_count=30
-)
+TestRealSizes.settings = settings(max_examples=EXAMPLES // 20 if THOROUGH else 3, stateful_step_count=30)

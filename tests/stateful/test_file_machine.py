@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from parcode_orm import Chunk, ConflictError, Model, NoResultFound, Session, SessionError, ShardedMap, lazy, verify
+from tests.effort import half
 
 WHO = st.integers(0, 1)
 TOUCHED = [f"k{n}" for n in range(61)]
@@ -222,3 +223,4 @@ class FileMachine(RuleBasedStateMachine):
 
 
 TestFile = FileMachine.TestCase
+TestFile.settings = half()

@@ -25,6 +25,7 @@ from pydantic import ConfigDict, PrivateAttr
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, load, loads
 from parcode_orm.errors import ConflictError, DetachedError, EncodeError
 from parcode_orm.table import nodes
+from tests.effort import EXAMPLES, THOROUGH
 from tests.small import small_constants
 from tests.strategies import same
 
@@ -612,14 +613,12 @@ def _refuses(mine: Any) -> None:
         raise AssertionError("a change was taken and lost")
 
 
-_profile = settings.default
-assert _profile is not None
-_thorough = _profile.max_examples > 100
-_settings = settings(
-    _profile, max_examples=_profile.max_examples // 10 if _thorough else 15, stateful_step_count=80 if _thorough else 25
-)
+def _examples(quick: int) -> settings:
+    return settings(max_examples=EXAMPLES // 10 if THOROUGH else quick, stateful_step_count=80 if THOROUGH else 25)
+
+
 TestSession = SessionMachine.TestCase
-TestSession.settings = _settings
+TestSession.settings = _examples(8)
 
 
 class SmallSessionMachine(SessionMachine):
@@ -638,4 +637,4 @@ class SmallSessionMachine(SessionMachine):
 
 
 TestSmallSession = SmallSessionMachine.TestCase
-TestSmallSession.settings = _settings
+TestSmallSession.settings = _examples(15)
