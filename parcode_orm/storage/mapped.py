@@ -77,7 +77,8 @@ class Source:
         self._data = data if isinstance(data, memoryview) else None
         self._map: mmap.mmap | None = None
         if earlier is not None:
-            self._data, self._map = earlier._data, earlier._map
+            self._data = earlier._bytes() if earlier._data is None else earlier._data  # all commits' share one map
+            self._map = earlier._map
         self.below: dict[int, list[Reference]] = {} if earlier is None else earlier.below  # of some chunks, by offset
         self.path = path
         self.identity = identity

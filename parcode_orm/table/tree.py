@@ -258,7 +258,9 @@ class Tree:
             for child in self.children(node) if found else node.children or ():
                 if known or child.height > 1 or child.meets(held):
                     found |= self._mark(child, held, changed)
-        elif not found and node.meets(held):
+        elif found:
+            self.children(node)  # of a spilled one, which will be written from them
+        elif node.meets(held):
             found = any(changed(child) for child in node.children or () if child.ref.offset in held)
         if found:
             node.ref = None
