@@ -14,6 +14,7 @@ from typing import Any
 from ..codec.base import Column
 from ..codec.boundary import ChunkColumn
 from ..codec.containers import is_lazy as holds_lazy
+from ..format.chunk import Ticket
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
@@ -21,8 +22,7 @@ from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.state import may_change_in_place
 from ..model.base import Model
-from ..table.nodes import Piece
-from ..table.store import Moved
+from ..table.nodes import Known, Piece
 from ..table.table import Table
 from .graph import ATOMIC, children, kind_of
 from .holding import held
@@ -136,20 +136,20 @@ def _fresh(table: Table, piece: Piece, row: int) -> Any:
     return make_proxy(group.items, row) if group.proxies else group.items.get(row)
 
 
-def moved(table: Table, rows: Moved, *, streamed: bool) -> None:
+def moved(table: Table, ticket: Ticket, values: Known, *, streamed: bool) -> None:
     """Rows of `table` are now in another row group: what is in memory for them goes on from there.
 
     What nobody holds is as it was written, and let go of; unless the commit `streamed`, and so ran code in between.
     """
-    ref = rows.ticket.reference
+    ref = ticket.reference
     assert ref is not None
-    kept = held([value for value, _ in rows.values.values()])
+    kept = held([value for value, _ in values.values()])
     if not kept and not streamed:
         return
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     owner = getattr(table.space, "owner", None)
     may_hold = _holds_lazy(table.items)
-    for at, (row, (value, must)) in enumerate(rows.values.items()):
+    for at, (row, (value, must)) in enumerate(values.items()):
         unsure = streamed and is_proxy(value)
         if may_hold if at in kept else unsure:
             if group.proxies and value.__class__ is group.items.cls:  # type: ignore[attr-defined]

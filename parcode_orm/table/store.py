@@ -28,11 +28,25 @@ LARGEST_BYTES = TARGET_BYTES // 2
 Changed = Callable[[Table, Piece, int, Any], int]  # not 0: it changed
 
 
+class _Joined(Piece):
+    """Neighbouring pieces, to be written as one; `parts` are they, each with the place of its first row."""
+
+    __slots__ = ("parts",)
+    parts: list[tuple[int, Piece]]
+
+
 class Moved(NamedTuple):
-    """Values in memory whose rows are now in the row group of `ticket`."""
+    """The rows `start` to `stop` of `piece` are now the first ones of the row group of `ticket`."""
 
     ticket: Ticket
-    values: Known
+    piece: Piece
+    start: int
+    stop: int
+
+    def in_memory(self, table: Table) -> Known:
+        """Those that somebody may hold now: a stream that was read since they were written may have met some."""
+        known = _in_memory(table, self.piece)
+        return {row - self.start: value for row, value in known.items() if self.start <= row < self.stop}
 
 
 class Stored(NamedTuple):
@@ -43,31 +57,32 @@ class Stored(NamedTuple):
     root: Node
     runs: list[Target]
     moved: list[Moved]
-    left: list[tuple[int, int]]  # the held rows among these, as row group and row where they lay
-    joined: set[int]  # offsets of row groups that were read to be joined
+    left: list[tuple[int, range]]  # offsets of row groups, with the rows that are in others now
 
-    def adopt(self, space: Space, settle: Callable[[Table, Moved], None]) -> None:
+    def adopt(self, space: Space, settle: Callable[[Table, Ticket, Known], None]) -> None:
         """The commit is done: the references are known, and `space` reads them."""
         table = self.table
+        moved = [(each.ticket, each.in_memory(table)) for each in self.moved]
         table.move(space)
         assert self.ticket.reference is not None
         table.ref = self.ticket.reference
         table.tree.adopt(self.root)
         table.added.clear()
-        for known in (table.groups, table.held):
-            if max(known, default=0) >= SPILLED:
-                for offset in [offset for offset in known if offset >= SPILLED]:
-                    del known[offset]
+        for offset, rows in self.left:
+            here: dict[int, Any] = table.held.get(offset) or {}
+            for row in [row for row in here if row in rows]:
+                del here[row]
+            table.close_small(offset)
+        for opened in (table.groups, table.held):
+            if max(opened, default=0) >= SPILLED:
+                for offset in [offset for offset in opened if offset >= SPILLED]:
+                    del opened[offset]
         runs = [found for run in self.runs if (found := _reference(run)) is not None]
         if runs != table.run_refs:
             table.index(runs)
-        for offset, row in self.left:
-            if offset in table.held:
-                table.held[offset].pop(row, None)
-        for offset in {*self.joined, *(offset for offset, _ in self.left)}:
-            table.close_small(offset)
-        for moved in self.moved:
-            settle(table, moved)
+        for ticket, known in moved:
+            if known:
+                settle(table, ticket, known)
 
 
 def _reference(target: Target) -> Reference | None:
@@ -98,7 +113,7 @@ def store(sink: TableSink, table: Table, compression: str | None, changed: Chang
     root = table.tree.write(sink, writer.leaf)
     runs = _write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
-    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left, writer.joined)
+    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left)
     return ticket
 
 
@@ -107,8 +122,7 @@ class _Writer:
 
     def __init__(self, sink: TableSink, table: Table, compression: str | None, changed: Changed) -> None:
         self.moved: list[Moved] = []
-        self.left: list[tuple[int, int]] = []
-        self.joined: set[int] = set()
+        self.left: list[tuple[int, range]] = []
         self._sink = sink
         self._table = table
         self._compression = compression
@@ -189,7 +203,7 @@ class _Writer:
                 yield piece.part(done, first)
             rows = range(piece.start + first, piece.start + last)
             values = [held[row] for row in rows]
-            self.left += [(piece.ref.offset, row) for row in rows]
+            self.left.append((piece.ref.offset, rows))
             fresh = piece.part(first, last)
             fresh.rows, fresh.ref = values, None
             if self._table.keys is not None:
@@ -214,21 +228,20 @@ class _Writer:
         return self._table.keys is None or left.first + left.length == right.first
 
     def _joined(self, pieces: list[Piece]) -> Piece:
-        joined = Piece(None, 0, 0, pieces[0].first, [], None if self._table.keys is None else [])
+        joined = _Joined(None, 0, 0, pieces[0].first, [], None if self._table.keys is None else [])
+        joined.parts = []
         assert joined.rows is not None
         for piece in pieces:
-            at = joined.length
+            joined.parts.append((joined.length, piece))
             if isinstance(piece.ref, Reference):
-                self.joined.add(piece.ref.offset)
-            known = self._in_memory(piece)
-            joined.known.update({at + row: value for row, value in known.items()})
-            joined.rows += self._rows(piece, known)
+                self.left.append((piece.ref.offset, range(piece.start, piece.start + piece.length)))
+            joined.rows += self._rows(piece)
             joined.length += piece.length
             if joined.keys is not None:
                 joined.keys += self._keys(piece)
         return joined
 
-    def _rows(self, piece: Piece, known: Known) -> list[Any]:
+    def _rows(self, piece: Piece) -> list[Any]:
         """The rows of a piece, to be written again: plain copies, but for those in memory.
 
         Rows with marked fields are taken lazily, so that what these lead to is referred to where it is.
@@ -239,7 +252,7 @@ class _Writer:
         if not group.whole:
             return [self._table.value(piece, place) for place in range(piece.length)]
         rows = group.items.read(piece.start, piece.start + piece.length)
-        for place, (value, _) in known.items():
+        for place, (value, _) in _in_memory(self._table, piece).items():
             rows[place] = value
         return rows
 
@@ -249,22 +262,6 @@ class _Writer:
         keys = self._table.group(piece).keys
         assert keys is not None
         return keys.read(piece.start, piece.start + piece.length)
-
-    def _in_memory(self, piece: Piece) -> Known:
-        """What of the piece's rows somebody may hold: proxies too that are known only to their view."""
-        if piece.rows is not None:
-            return piece.known
-        group = self._table.group(piece)
-        found: Known = {}
-        for row, known in getattr(group.items, "live", {}).items():
-            proxy = known()
-            if proxy is not None and piece.start <= row < piece.start + piece.length:
-                found[row - piece.start] = (proxy, False)
-        for row, value in group.held.items():
-            if piece.start <= row < piece.start + piece.length:
-                found[row - piece.start] = (value, True)
-                self.left.append((piece.ref.offset, row))  # type: ignore[union-attr]
-        return found
 
     def _write(self, piece: Piece) -> Iterator[Piece]:
         if piece.rows is None:
@@ -281,20 +278,18 @@ class _Writer:
         with closing(groups.write(Cut(pairs), placed)) as written:
             for ticket, batch in written:
                 end = done + len(batch)
-                values = {row - done: value for row, value in piece.known.items() if done <= row < end}
-                if values:
-                    self.moved.append(Moved(ticket, values))
+                self.moved.append(Moved(ticket, piece, done, end))
                 yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
                 done = end
+        if isinstance(piece, _Joined) and piece.rows is not None:
+            piece.rows.clear()  # of the commit nothing is left to do with them but for those in memory
 
     def _copied(self, piece: Piece) -> Piece:
         """A piece of a spilled row group, which comes along as it is."""
         ref, table = piece.ref, self._table
         assert isinstance(ref, Reference)
         ticket = self._sink.copy(ref, table.space)
-        if ref.offset in table.groups:  # else nobody holds rows of it
-            found = self._in_memory(piece)
-            self.moved.append(Moved(ticket, {piece.start + row: value for row, value in found.items()}))
+        self.moved.append(Moved(ticket, piece, -piece.start, piece.length))
         return Piece(ticket, piece.start, piece.length, piece.first)
 
     def _placed(self, problem: EncodeError, piece: Piece, row: int) -> EncodeError:
@@ -312,6 +307,25 @@ class _Writer:
                     return trail.at(problem, position + found - other.start)
             position += other.length
         return problem
+
+
+def _in_memory(table: Table, piece: Piece) -> Known:
+    """What of the piece's rows somebody may hold: proxies too that are known only to their view."""
+    if isinstance(piece, _Joined):
+        return {at + row: value for at, part in piece.parts for row, value in _in_memory(table, part).items()}
+    if piece.rows is not None or not isinstance(piece.ref, Reference):
+        return piece.known
+    found: Known = {}
+    ours = range(piece.start, piece.start + piece.length)
+    group = table.groups.get(piece.ref.offset)
+    for row, known in getattr(group and group.items, "live", {}).items():
+        proxy = known()
+        if proxy is not None and row in ours:
+            found[row - piece.start] = (proxy, False)
+    for row, value in table.held.get(piece.ref.offset, {}).items():
+        if row in ours:
+            found[row - piece.start] = (value, True)
+    return found
 
 
 def _runs_of(places: list[int]) -> Iterator[tuple[int, int]]:

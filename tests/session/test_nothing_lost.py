@@ -1002,3 +1002,27 @@ def test_a_row_that_is_written_again_with_its_neighbours(tmp_path: Path, part: s
             del held, row
             session.commit()
     assert all(getattr(row, part)[-1:] == [99] for row in load(path, Notes).rows)
+
+
+def test_rows_that_a_stream_meets_while_a_commit_reads_it(tmp_path: Path) -> None:
+    """Their table is written by then, some of them with their neighbours in another row group."""
+    path = tmp_path / "r.par"
+    with small_constants():
+        save(path, Room(a={str(i): Number(n=i) for i in range(40)}))
+        with Session(path) as session:
+            room = session.root(Room)
+            for i in range(0, 40, 2):
+                room.a[str(i)].n = -1
+                session.commit()
+            room.a["3"].n = -1
+            met: list[Number] = []
+            room.b = ((str(at), met.append(row) or Number(n=at)) for at, row in enumerate(room.a.values()))  # type: ignore
+            session.commit()
+            assert all(row is room.a[str(i)] for i, row in enumerate(met))
+            for row in met:
+                row.n = 99
+            del met, row
+            session.commit()
+    again = load(path, Room)
+    assert len(again.b) == 40
+    assert {row.n for row in again.a.values()} == {99}
