@@ -158,21 +158,23 @@ def write_roots(
 
 
 def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
-    """Write the root as it is stored, but for its changed tables, where these are all; else None."""
-    if not root.tables:
+    """Write the root as it is stored, but for its changed tables, where these are all; else None.
+
+    The code of a stream that this commit read may have changed more than was found before.
+    """
+    if sink.streamed or not root.tables:
         return None
     view, _ = proxy_state(root.obj)
     refs: list[Ticket | Reference] = list(view.chunk.refs)
     for name, ordinal in root.tables.items():
         _, column = view.column.places[name]
         value = decoded(root.obj)[name]
-        if not sink.streamed:
-            sink.marked.add(id(value.rows.table))
+        sink.marked.add(id(value.rows.table))
         try:
             found = sink.reuse(value, column)
         except EncodeError:  # encoding the root tells its path
             return None
-        if found is None:
+        if found is None or sink.streamed:
             return None
         refs[ordinal - 1] = found
     return sink.write_again(view.chunk, refs)

@@ -22,7 +22,7 @@ from .parallel import MAX_WORKERS, check_workers, cpus, gil_enabled, worker_coun
 from .stats import Stats
 
 INFLIGHT = 32 << 20
-REMEMBERED = 16  # chunks
+LEADING = 16  # of the first chunks, what they refer to is remembered
 
 Finished = tuple[bytes, list[Buffer]]
 
@@ -107,7 +107,7 @@ class Pipeline:
             self._start()
         self.referred.update([ref.offset for ref in chunk.refs if type(ref) is Reference])
         ticket = ticket or Ticket()
-        if len(self._leading) < REMEMBERED:
+        if len(self._leading) < LEADING:
             self._leading.append((ticket, chunk.refs))
         if self._pool is None:
             self._raise()

@@ -26,7 +26,10 @@ def _plain_key(keys: View) -> Getter:
 
 
 class Held(dict[int, Any]):
-    """What is held of the row group at `offset`, by row; `holding` has the offsets of all of which something is."""
+    """What is held of the row group at `offset`, by row.
+
+    Values come in by `[]` and `update` alone, which see to it that `holding` has the offsets of all that are not empty.
+    """
 
     __slots__ = ("_holding", "_offset")
 
@@ -86,7 +89,8 @@ class Group:
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
         self.held = held
-        self.proxies = hasattr(self.items, "live")
+        # Other structs (dataclasses, say) have the same view, and give plain objects.
+        self.proxies = hasattr(self.items, "live") and getattr(self.items, "direct", None) is not None
         if self.proxies:
             self.items.held = self.held  # type: ignore[attr-defined]
 

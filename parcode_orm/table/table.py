@@ -59,7 +59,7 @@ class Table:
         self.fingerprint = short_fingerprint(*((items,) if keys is None else (keys, items)))
         self.groups: dict[int, Group] = {}
         self.held: dict[int, Held] = {}
-        self.holding: set[int] = set()  # offsets of those that are not empty, and of some that are
+        self.holding: set[int] = set()  # offsets of all those that are not empty, and of some that are
         self.lively: set[int] = set()  # offsets of row groups whose views may know proxies, in a writable session
         self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
         self._until_sweep = 0

@@ -48,7 +48,7 @@ class TableSink:
         self._reuse = reuse
         self.rows_written = 0
         self.streamed = False  # whether a stream was read, whose code may have changed what was written before
-        self.marked: set[int] = set()  # by id, tables that are known to be changed, and where
+        self.marked: set[int] = set()  # by id, tables whose trees `is_changed` has just marked
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
@@ -258,7 +258,7 @@ class RowGroups:
         error about a row goes through `placed`, so all is as if nothing ran at the same time.
         """
         few = cut.peek(SAMPLE_ROWS + 1)
-        if 0 < len(few) <= SAMPLE_ROWS < TARGET_ROWS:  # one row group, whatever they take
+        if 0 < len(few) <= min(SAMPLE_ROWS, TARGET_ROWS):  # one row group, whatever they take
             yield self._finish(few, partial(self._write, self._sink, few, self._compression), placed)
             return
         failed: Exception | None = None
@@ -305,7 +305,8 @@ class RowGroups:
     def _produce(self, batch: list[Any], channel: Channel) -> tuple[Ticket, int, int]:
         sink = _Producing(self._sink, channel)
         ticket, size, _ = self._write(sink, batch, self._compression)
-        self._sink.streamed |= sink.streamed
+        if sink.streamed:  # only ever set, as producers run at the same time
+            self._sink.streamed = True
         return ticket, size, sink.rows_written
 
     def _finish(self, batch: list[Any], result: Result, placed: Placed) -> Written:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydantic import ConfigDict, PrivateAttr, RootModel
+from typing_extensions import TypedDict
 
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, lazy, load, loads, save
 from parcode_orm.errors import ConflictError, DetachedError, EncodeError, SessionError
@@ -51,6 +52,30 @@ class World(Model):
     logs: dict[str, Log] = ShardedMap(default={})
     crate: Optional[Crate] = None  # noqa: UP045
     sealed: Optional[Sealed] = None  # noqa: UP045
+
+
+@dataclasses.dataclass
+class Plain:
+    n: int
+    pad: str
+
+
+class Typed(TypedDict):
+    n: int
+    pad: str
+
+
+class Named(NamedTuple):
+    n: int
+    pad: str
+    sub: list[int]
+
+
+class PlainRows(Model):
+    data: list[Plain] = Chunk(default=[])
+    typed: list[Typed] = Chunk(default=[])
+    named: list[Named] = Chunk(default=[])
+    by_key: dict[int, Plain] = ShardedMap(default={})
 
 
 class Twice(Model):
@@ -1026,3 +1051,47 @@ def test_rows_that_a_stream_meets_while_a_commit_reads_it(tmp_path: Path) -> Non
     again = load(path, Room)
     assert len(again.b) == 40
     assert {row.n for row in again.a.values()} == {99}
+
+
+def test_rows_of_tables_that_are_no_models(tmp_path: Path) -> None:
+    path = tmp_path / "p.par"
+    rows = range(2000)
+    pads = [f"{i * 7919:040}" for i in rows]
+    plain = PlainRows(
+        data=[Plain(i, pads[i]) for i in rows],
+        typed=[Typed(n=i, pad=pads[i]) for i in rows],
+        named=[Named(i, pads[i], []) for i in rows],
+        by_key={i: Plain(i, pads[i]) for i in rows},
+    )
+    save(path, plain)
+    with Session(path) as session:
+        root = session.root(PlainRows)
+        assert isinstance(root.data, LazyList) and isinstance(root.data.rows, TableRows)
+        assert root.data[7] is root.data[7] and root.by_key[7] is root.by_key[7]
+        held = root.data[9]
+        for n in (-1, -2):
+            for each in (root, plain):
+                each.data[7].n = each.typed[8]["n"] = each.by_key[10].n = n
+                each.named[11].sub.append(n)
+                each.data[9].n = n
+            assert held.n == n
+            session.commit()
+    assert same(load(path, PlainRows), plain)
+
+
+def test_a_stream_of_another_root_changes_what_was_found_changed_before(tmp_path: Path) -> None:
+    path = tmp_path / "t.par"
+    one = {str(i): Item(level=i) for i in range(LARGE)}
+    save(path, Twice(one=one, other={key: Item(level=-row.level) for key, row in one.items()}))
+
+    def stream() -> Any:
+        twice.one, twice.other, twice.n = twice.other, twice.one, 99
+        yield Item(level=1)
+
+    with Session(path) as session:
+        session.add(World(rows=stream()))
+        twice = session.root(Twice)
+        twice.one["5"].level = 77
+        session.commit()
+    found = load(path, Twice)
+    assert (found.n, found.one["5"].level, found.other["5"].level) == (99, -5, 77)
