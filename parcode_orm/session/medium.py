@@ -80,21 +80,21 @@ class Medium:
         except SyncError:
             self.broken = DISK_FAILED
             raise
-        with self._reading_back():
+        with self.reading_back():
             return self.newest()
 
     def _create(self, build: Build) -> Source:
         """The first commit. What somebody else commits right after it must not pass for it."""
         uuid = os.urandom(16)
         record = save_path(self.path, build, exclusive=True, uuid=uuid, durability=self._durability, **self._options)
-        with self._reading_back():
+        with self.reading_back():
             source = self.newest()
         if source.uuid != uuid:
             source.close()
             raise ConflictError(f"{self.path} was replaced as soon as it was written: open it again")
         if source.record != record:
             source.close()
-            with self._reading_back():
+            with self.reading_back():
                 source = Source.open(self.path, self.stats, at=record.sequence)
         return source
 
@@ -108,7 +108,7 @@ class Medium:
                 if appender.poisoned:
                     self.broken = DISK_FAILED
                 raise
-            with self._reading_back():
+            with self.reading_back():
                 return appender.source(self.stats)
 
     def compact_if_dead(self, share: float) -> None:
@@ -124,7 +124,7 @@ class Medium:
                     compact_file(self.path)
 
     @contextmanager
-    def _reading_back(self) -> Iterator[None]:
+    def reading_back(self) -> Iterator[None]:
         """What fails here fails after the commit, which is stored: another attempt must not seem to conflict."""
         try:
             yield

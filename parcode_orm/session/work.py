@@ -196,8 +196,15 @@ class Work:
         self.take_roots()
         states = self.states(medium.compression)
         changed = [root for root, state in states if state is State.CHANGED]
-        if changed or self.deleted:
-            self._write(changed, medium, message)
+        if not changed and not self.deleted:
+            self._go_on_from(states)
+            return
+        source, sink = self._write(changed, medium, message)
+        with medium.reading_back():
+            self._adopt(source, sink)
+            self._go_on_from(states)
+
+    def _go_on_from(self, states: list[tuple[Root, State]]) -> None:
         self.end_savepoints()  # they hold what `release` is to let go of
         for root, state in states:
             if state is not State.SAME:
@@ -206,28 +213,28 @@ class Work:
                 release(root.obj)
         self.settled = dict(self.roots)
 
-    def _write(self, changed: list[Root], medium: Medium, message: str) -> None:
+    def _write(self, changed: list[Root], medium: Medium, message: str) -> tuple[Source, TableSink]:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
-            sink = TableSink(
-                pipeline, medium.compression, never_reuse if base is None else reuse_from(base, self.owner)
-            )
-            sinks.append(sink)
-            return write_roots(sink, changed, self.deleted, None if base is None else base.catalog, message)
+            reuse = never_reuse if base is None else reuse_from(base, self.owner)
+            sinks.append(TableSink(pipeline, medium.compression, reuse))
+            return write_roots(sinks[-1], changed, self.deleted, None if base is None else base.catalog, message)
 
         base = self.source
         source = self._append(medium, build)
-        medium.stats.rows_written += sum(sink.rows_written for sink in sinks)
+        medium.stats.rows_written += sinks[-1].rows_written
+        return source, sinks[-1]
+
+    def _adopt(self, source: Source, sink: TableSink) -> None:
+        """Stand on what was committed, and let the tables that were written go on from there."""
         for root in self.deleted.values():
             self.detach(root)
         self.deleted.clear()
         self.stand_on(source)
-        assert self.space is not None
-        for sink in sinks:
-            settle_rows = partial(moved, streamed=sink.streamed)
-            for stored in sink.stored.values():
-                stored.adopt(self._like(stored.table.space), settle_rows)
+        settle_rows = partial(moved, streamed=sink.streamed)
+        for stored in sink.stored.values():
+            stored.adopt(self._like(stored.table.space), settle_rows)
 
     def _append(self, medium: Medium, build: Build) -> Source:
         try:

@@ -6,7 +6,6 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +145,15 @@ def fail(path: Path, action: Action, commits: int, after: World, at: int, code: 
     disk = Failing(at, code, stuck)
     assert commits or not path.exists() or path.unlink() is None
     problem = None
+    read_back = True
     with installed(disk):
         try:
             action(path, after)
         except StorageError as raised:
             problem = raised
+        except SessionError as raised:
+            assert "is stored, but could not be read back" in str(raised) and disk.failed == "read"
+            read_back = False
     where = f"{disk.failed} {at} {errno.errorcode[code]}"
     if problem is not None:
         assert problem.errno == code and str(path) in str(problem), where
@@ -167,7 +170,7 @@ def fail(path: Path, action: Action, commits: int, after: World, at: int, code: 
     assert not left or disk.failed == "remove", where
     for each in left:
         each.unlink()
-    return "harmless" if problem is None else "failed"
+    return "failed" if problem is not None else "harmless" if read_back else "stored"
 
 
 def change_of(found: World) -> World:
@@ -185,10 +188,21 @@ def test_a_session_goes_on_or_says_that_it_does_not(durability: Any, tmp_path: P
         with Session(path, workers=0, durability=durability) as session:
             change(session.root(World), 3)
             disk = Failing(at)
-            with installed(disk), suppress(StorageError):
-                session.commit()
-            failed[disk.failed] += 1
-            if disk.failed in ("sync", "sync_directory"):
+            stands = False
+            with installed(disk):
+                try:
+                    session.commit()
+                except SessionError as problem:
+                    stands = "is stored, but could not be read back" in str(problem)
+                    assert stands and disk.failed == "read"
+                except StorageError:
+                    pass
+            failed["reading back" if stands else disk.failed] += 1
+            if stands:
+                with pytest.raises(SessionError, match=r"is stored, but could not be read back.*open the file again"):
+                    session.commit()
+                assert [root.n for root in [stored(path)] if root] == [3]
+            elif disk.failed in ("sync", "sync_directory"):
                 for refused in (session.commit, lambda session=session: session.add(World())):
                     with pytest.raises(SessionError, match=r"disk failed in a commit.*open the file again"):
                         refused()
@@ -197,7 +211,7 @@ def test_a_session_goes_on_or_says_that_it_does_not(durability: Any, tmp_path: P
                 session.commit()
                 assert [root.n for root in [stored(path)] if root] == [3]
     print(durability, dict(failed))
-    assert {"open", "write", "sync", "sync_directory", ""} <= set(failed)
+    assert {"open", "write", "sync", "sync_directory", "reading back", ""} <= set(failed)
 
 
 def test_creating_a_file_whose_name_may_be_lost(tmp_path: Path) -> None:
