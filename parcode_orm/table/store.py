@@ -63,6 +63,7 @@ class Stored(NamedTuple):
         """The commit is done: the references are known, and `space` reads them."""
         table = self.table
         moved = [(each.ticket, each.in_memory(table)) for each in self.moved]
+        self.moved.clear()  # it holds what was written, and `settle` asks who else does
         table.move(space)
         assert self.ticket.reference is not None
         table.ref = self.ticket.reference
