@@ -23,7 +23,7 @@ from ..table.writer import TableSink
 from .digest import UnreadStream, is_stored
 from .reuse import reuse_from
 from .space import FileSpace
-from .tracking import Change, changed_tables, proxy_changed
+from .tracking import Change, root_changes
 
 
 @dataclass(slots=True)
@@ -114,11 +114,7 @@ def root_state(root: Root, space: FileSpace | None, compression: str | None) -> 
         return State.CHANGED
     stored = space.source.catalog.root(root.name)
     if root.read and _is_row_of(root, stored):
-        tables = changed_tables(root.obj)
-        if tables is not None:
-            root.tables = tables
-            return State.CHANGED if tables else State.SAME
-        change = proxy_changed(root.obj)
+        change, root.tables = root_changes(root.obj)
         if change is not Change.PERHAPS:
             return State.CHANGED if change else State.SAME
     try:

@@ -73,24 +73,26 @@ def proxy_changed(proxy: Any) -> Change:
     return fields or _perhaps(any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS))
 
 
-def changed_tables(proxy: Any) -> dict[str, int] | None:
-    """The fields of a proxy that are tables and surely changed, with the ordinals of their references in its row group;
-    None where anything else may have changed."""
+def root_changes(proxy: Any) -> tuple[Change, dict[str, int]]:
+    """As `proxy_changed`; and where nothing but tables changed, its fields that are these, with the ordinals of their
+    references in its row group."""
     view, row = proxy_state(proxy)
-    if isinstance(view, WithoutFields) or any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS):
-        return None
-    found = {}
+    if isinstance(view, WithoutFields):
+        return Change.PERHAPS, {}
+    tables = {}
+    unsure = False
     places = view.column.places
     for name, value in decoded(proxy).items():
-        if name not in places:
-            continue
-        change = _field_changed(places[name][1], value, view, name, row)
-        if change:
-            ordinal = _ordinal_of(value, view, name, row)
-            if change is Change.PERHAPS or not ordinal:
-                return None
-            found[name] = ordinal
-    return found
+        change = _field_changed(places[name][1], value, view, name, row) if name in places else Change.NO
+        ordinal = _ordinal_of(value, view, name, row) if change is Change.YES else 0
+        if ordinal:
+            tables[name] = ordinal
+        elif change is Change.YES:
+            return change, {}
+        unsure |= change is Change.PERHAPS
+    if unsure or any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS):
+        return Change.YES if tables else Change.PERHAPS, {}
+    return Change.YES if tables else Change.NO, tables
 
 
 def _slot_changed(slot: str, proxy: Any, view: Any, row: int) -> bool:

@@ -204,16 +204,13 @@ class Appender:
         if descriptor is None:
             with storing("map", self.path):
                 descriptor = Descriptor(os.dup(self.lock.fd))
-        found = Found(self.superblock, self.record, None)
-        stats = stats or self.stats
-        identity = self.lock.identity
         return Source(
             descriptor,
             self.record.file_length,
-            found,
+            Found(self.superblock, self.record, None),
             self.path,
-            stats,
-            identity,
+            stats or self.stats,
+            self.lock.identity,
             earlier=earlier,
             catalog=self._catalog,
         )

@@ -34,7 +34,7 @@ def storage_error(problem: OSError, doing: str, path: str = "") -> StorageError:
     return kind(problem.errno or errno.EIO, f"cannot {doing}: {reason}", path or None)
 
 
-class storing:  # as a function that gives a context manager, which would take three times as long
+class storing:  # used as the functions below; a class, as every read and write goes through it
     """Turn an `OSError` in the block into a `StorageError`."""
 
     __slots__ = ("doing", "path")

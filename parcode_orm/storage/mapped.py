@@ -34,10 +34,9 @@ class Source:
     """The bytes of one commit. Only as much is mapped as that commit's record vouches for.
 
     A file's last bytes, in which a writer puts what is read first, are read when it is opened; it is mapped when
-    anything else is asked for. The snapshots of a session's own commits share the map of an earlier one, as every map
-    has a descriptor: small chunks that were appended behind it are read each by itself. Views that were handed out own
-    the map: after `close` they stay readable, and the last of them ends it. `identity` is (device, inode) for a file,
-    None for bytes.
+    anything else is asked for. The snapshots of a session's commits share a map, as every map has a descriptor: small
+    chunks that were appended behind it are read each by itself. Views that were handed out own the map: after `close`
+    they stay readable, and the last of them ends it. `identity` is (device, inode) for a file, None for bytes.
     """
 
     __slots__ = (
@@ -49,8 +48,8 @@ class Source:
         "recovery",
         "length",
         "stats",
-        "_cache",
         "below",
+        "_cache",
         "_catalog",
         "_data",
         "_full",
@@ -77,7 +76,7 @@ class Source:
         self._data = data if isinstance(data, memoryview) else None
         self._map: mmap.mmap | None = None
         if earlier is not None:
-            self._data = earlier._bytes() if earlier._data is None else earlier._data  # all commits' share one map
+            self._data = earlier._data or earlier._bytes()
             self._map = earlier._map
         self.below: dict[int, list[Reference]] = {} if earlier is None else earlier.below  # of some chunks, by offset
         self.path = path

@@ -46,7 +46,7 @@ class Moved(NamedTuple):
     def in_memory(self, table: Table) -> Known:
         """Those that somebody may hold now: a stream that was read since they were written may have met some."""
         known = _in_memory(table, self.piece)
-        return {row - self.start: value for row, value in known.items() if self.start <= row < self.stop}
+        return {row - self.start: known[row] for row in range(self.start, self.stop) if row in known}
 
 
 class Stored(NamedTuple):
@@ -163,7 +163,7 @@ class _Writer:
         largest = CLASSES[-1]
         count = 0
         for piece in pieces:
-            if piece.length <= largest and (self._bytes(piece) if piece.size is None else piece.size) < SMALL_BYTES:
+            if piece.length <= largest and self._bytes(piece) < SMALL_BYTES:
                 count += 1
                 if count == MERGED:
                     return True
