@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from types import NoneType
 from typing import Any
@@ -73,7 +74,7 @@ class _TooDeep(Exception):
 class StructColumn(Physical):
     """Objects of one class. May be built before its fields are known: `fields = [...]` completes it."""
 
-    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_builder", "_places")
+    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_builder", "_places", "_all_names")
     encodings = frozenset({Encoding.STRUCT, Encoding.POLY})
 
     def __init__(self, plan: StructPlan) -> None:
@@ -85,6 +86,7 @@ class StructColumn(Physical):
         self._lazy: bool | None = None
         self._builder: Any = None
         self._places: dict[str, tuple[int, Column]] | None = None
+        self._all_names: set[str] | None = None
 
     @property
     def fields(self) -> list[tuple[str, Column]]:
@@ -94,7 +96,7 @@ class StructColumn(Physical):
     @fields.setter
     def fields(self, fields: list[tuple[str, Column]]) -> None:
         self.plan.fields = fields
-        self._lazy = self._builder = self._places = None
+        self._lazy = self._builder = self._places = self._all_names = None
 
     @property
     def places(self) -> dict[str, tuple[int, Column]]:
@@ -196,7 +198,7 @@ class StructColumn(Physical):
     def write_rows(self, values: Sequence[Any], dicts: Sequence[dict[str, Any]], out: Encoder) -> None:
         """Append a STRUCT of `values` whose fields stand in `dicts`."""
         fields = self.plan.fields
-        names = [name for name, _ in fields]
+        names = list(self.places)
         missing: dict[str, set[int]] = {}
         try:
             columns = kernels.columns_of(dicts, names)
@@ -244,7 +246,9 @@ class StructColumn(Physical):
     @property
     def all_names(self) -> set[str]:
         """The names of all fields."""
-        return {name for name, _ in self.plan.fields}
+        if self._all_names is None:
+            self._all_names = set(self.places)
+        return self._all_names
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -292,9 +296,15 @@ def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
 
 def _fields_of(value: Any) -> dict[str, Any]:
     """The fields of a plain object or a proxy; a proxy gives `Unread` for what need not be read to be written again."""
-    fields_to_store = getattr(type(value), "_p_fields_to_store_", None)
+    cls: Any = type(value)
+    fields_to_store = _to_store(cls)
     found: dict[str, Any] = value.__dict__ if fields_to_store is None else fields_to_store(value)
     return found
+
+
+@lru_cache(1024)
+def _to_store(cls: Any) -> Callable[[Any], dict[str, Any]] | None:
+    return getattr(cls, "_p_fields_to_store_", None)  # Pydantic's metaclass takes long to say that there is none
 
 
 def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:

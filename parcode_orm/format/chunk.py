@@ -8,7 +8,9 @@ directory) is what a reference's checksum covers; each buffer has a checksum of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from itertools import chain
+from struct import Struct
 from typing import Any
 
 from ..errors import ChecksumError, CorruptionError, EncodeError, MissingExtraError, UnsupportedVersion
@@ -35,11 +37,24 @@ MAX_NODES = 1 << 20
 MAX_REFERENCES = 1 << 24
 MAX_DEPTH = 400  # nodes inside each other: readers recurse
 STRETCH = 1 << 20  # bytes of a copied chunk that are written at once
+AT_ONCE = 128  # references that are packed together
 
 
 # `_make` without its Python frame
 _reference: Callable[[Any], Reference] = partial(tuple.__new__, Reference)
 _node: Callable[[Any], Node] = partial(tuple.__new__, Node)
+
+
+def _pack_references(refs: Sequence[Reference]) -> bytes:
+    if len(refs) > AT_ONCE:
+        return b"".join([REFERENCE.pack(*ref) for ref in refs])
+    return _several(len(refs)).pack(*chain.from_iterable(refs))
+
+
+@lru_cache(None)
+def _several(count: int) -> Struct:
+    """So many references, up to `AT_ONCE`."""
+    return Struct("<" + count * REFERENCE.format[1:])
 
 
 class Ticket:
@@ -119,10 +134,11 @@ class Encoder:
                 if name is not None:
                     method, stored = compress(name, data)
                     size = memoryview(stored).nbytes
-                place = aligned(end, WIDE_ALIGN if size >= WIDE_BUFFER else BUFFER_ALIGN)
-                if place != end:
-                    parts.append(bytes(place - end))
+                gap = -end % (WIDE_ALIGN if size >= WIDE_BUFFER else BUFFER_ALIGN)
+                if gap:
+                    parts.append(bytes(gap))
                 parts.append(stored)
+                place = end + gap
                 end = place + size
                 digest = checksum(stored)
             directory.append(  # `low` and `high` are cut to 16 bytes
@@ -132,9 +148,9 @@ class Encoder:
 
     def head(self, directory: bytes, parts: Sequence[Buffer], refs: Sequence[Reference]) -> bytes:
         """Assemble the head, now that the offsets of the chunks referred to are known."""
-        table = b"".join([REFERENCE.pack(*ref) for ref in refs])
+        table = _pack_references(refs)
         size = CHUNK_HEADER.size + len(table) + len(directory)
-        length = size + sum(memoryview(part).nbytes for part in parts)
+        length = size + sum([len(part) if type(part) is bytes else memoryview(part).nbytes for part in parts])
         header = CHUNK_HEADER.pack(CHUNK_MAGIC, self.kind, 0, 0, len(refs), len(self.entries), length, self.fingerprint)
         return header + table + directory
 

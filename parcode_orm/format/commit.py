@@ -82,9 +82,8 @@ def pack(record: Record, uuid: bytes) -> bytes:
     return body + checksum(body, seed(uuid, record.offset)).to_bytes(8, "little")
 
 
-def doubled(record: Record, uuid: bytes) -> bytes:
-    """Both copies and the zeros between them: the last bytes of an appended commit."""
-    copy = pack(record, uuid)
+def doubled(copy: bytes) -> bytes:
+    """Both copies of a packed record and the zeros between them: the last bytes of an appended commit."""
     return copy + bytes(RECORD_COPY - len(copy)) + copy
 
 

@@ -362,9 +362,9 @@ def file_of(space: Any) -> Any:
 
 def space_of(value: Any) -> Any:
     """What a lazy value is read through; None for a plain one."""
-    if isinstance(value, LazyList | LazyMap):
-        return value.rows.space
-    return proxy_state(value)[0].space if is_proxy(value) else None
+    if is_proxy(value):
+        return proxy_state(value)[0].space
+    return value.rows.space if isinstance(value, LazyList | LazyMap) else None
 
 
 def owner_of(value: Any) -> object:

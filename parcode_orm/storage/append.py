@@ -27,7 +27,7 @@ from .files import FILES, Descriptor, Files, storage_error, storing, syncing
 from .lock import WriterLock
 from .mapped import Source
 from .pipeline import Pipeline
-from .recovery import Found, boot, copies, newest
+from .recovery import Found, Read, boot, copies, newest
 from .stats import Stats
 from .usage import record_bytes, released
 from .writer import Clock
@@ -159,11 +159,12 @@ class Appender:
                 boot=boot() if self._fast else 0,
             )
             uuid = self.superblock.uuid
-            if commit.unpack(commit.pack(record, uuid), uuid, offset, end) is None:
+            copy = commit.pack(record, uuid)
+            if commit.unpack(copy, uuid, offset, end) is None:
                 raise CorruptionError(
                     "the last commit's record leaves no room for another", path=self.path, offset=last.offset
                 )
-            twice = commit.doubled(record, uuid)
+            twice = commit.doubled(copy)
             if self._fast:
                 output.put(twice)
                 output.flush()
@@ -181,7 +182,7 @@ class Appender:
         self._source = None
         self._catalog = catalog.placed()
         below = self._earlier.below
-        below.update(pipeline.below())
+        below.update(pipeline.below)
         while len(below) > REMEMBERED:
             del below[next(iter(below))]
         return record
@@ -259,13 +260,13 @@ class Appender:
             ) from self._poison
 
     def _take_over(self, source: Source) -> tuple[Superblock, Record]:
-        found, size = newest_locked(self.lock, self._files)
+        found, size, read = newest_locked(self.lock, self._files)
         check_stands_on(source, self.lock, found)
         found.superblock.check_writable(self.path)
-        self._repair(found.record, found.superblock.uuid, size)
+        self._repair(found.record, found.superblock.uuid, size, read)
         return found.superblock, found.record
 
-    def _repair(self, record: Record, uuid: bytes, size: int) -> None:
+    def _repair(self, record: Record, uuid: bytes, size: int, read: Read) -> None:
         """Cut off the tail of a commit that did not end, and write a copy of the record that is damaged; not the other
         one, which a crash could damage then."""
         fd, files = self.lock.fd, self._files
@@ -274,7 +275,7 @@ class Appender:
             if repaired:
                 files.truncate(fd, record.file_length)
             if record.flags & RecordFlag.DOUBLED:
-                good = copies(lambda count, offset: files.read(fd, count, offset), record, uuid)
+                good = copies(read, record, uuid)
                 for whole, offset in zip(good, (record.offset, record.offset + RECORD_COPY), strict=True):
                     if not whole:
                         files.write(fd, commit.pack(record, uuid), offset)
@@ -315,11 +316,18 @@ class Appender:
             raise
 
 
-def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int]:
-    """The newest commit of the file that `lock` holds, and how long the file is."""
+def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int, Read]:
+    """The newest commit of the file that `lock` holds, how long the file is, and what reads it."""
     with storing("read", lock.path):
         size = files.stat(lock.fd).st_size
-        return newest(lambda count, offset: files.read(lock.fd, count, offset), size, lock.path), size
+        tail_at = max(0, size - RECORD_COPY - RECORD.size)
+        tail = files.read(lock.fd, size - tail_at, tail_at)  # both copies of a record at once
+
+        def read(count: int, offset: int) -> bytes:
+            at = offset - tail_at
+            return tail[at : at + count] if at >= 0 else files.read(lock.fd, count, offset)
+
+        return newest(read, size, lock.path), size, read
 
 
 def check_stands_on(source: Source, lock: WriterLock, found: Found) -> None:

@@ -59,7 +59,7 @@ def compact_file(
     target = os.path.realpath(os.fspath(path))
     lock = WriterLock.take(target, write=False, files=files)
     try:
-        found, _ = newest_locked(lock, files)
+        found, _, _ = newest_locked(lock, files)
         if base is not None:
             check_stands_on(base, lock, found)
         found.superblock.check_writable(target)
@@ -151,7 +151,8 @@ class _Compaction:
             dead=dead,
             catalog=self._places[old.catalog],
         )
-        output.put(commit.pack(record, self._uuid) if first else commit.doubled(record, self._uuid))
+        copy = commit.pack(record, self._uuid)
+        output.put(copy if first else commit.doubled(copy))
         return record
 
     def _put(self, data: Buffer) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from ..format.checksum import WideChecksum
 from ..format.chunk import Buffer
-from ..format.layout import aligned
 
 DIRECT = 64 * 1024  # bytes; a part as large goes out by itself
 GATHER = 256 * 1024  # bytes; so many wait at most
@@ -42,15 +41,15 @@ class Output:
 
     def put_all(self, parts: list[Buffer]) -> None:
         """Append several parts, small ones as one."""
-        if any(len(part) >= DIRECT for part in parts):
+        if sum(map(len, parts)) < DIRECT:
+            self.put(b"".join(parts))
+        else:
             for part in parts:
                 self.put(part)
-        else:
-            self.put(b"".join(parts))
 
     def align(self, alignment: int) -> int:
         """Append zeros up to a multiple of `alignment` and return the position."""
-        gap = aligned(self.position, alignment) - self.position
+        gap = -self.position % alignment
         if gap:
             self.put(bytes(gap))
         return self.position

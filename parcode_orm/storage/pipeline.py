@@ -72,7 +72,8 @@ class Pipeline:
         self.compression = compression
         self.stats = stats or Stats()
         self.referred: set[int] = set()  # offsets of chunks that lay in the file before, and are referred to
-        self._leading: list[tuple[Ticket, list[Any]]] = []  # of the first chunks: their tickets, and what they refer to
+        self.below: dict[int, list[Reference]] = {}  # of the first chunks, by offset: what they refer to
+        self._start_offset = start_offset
         self._workers = workers
         self._limit = inflight_bytes
         self._inflight = 0
@@ -105,10 +106,7 @@ class Pipeline:
         if self._pool is None and self._wants_threads(chunk.compression):
             self._raise()
             self._start()
-        self.referred.update([ref.offset for ref in chunk.refs if type(ref) is Reference])
         ticket = ticket or Ticket()
-        if len(self._leading) < LEADING:
-            self._leading.append((ticket, chunk.refs))
         if self._pool is None:
             self._raise()
             try:
@@ -148,14 +146,6 @@ class Pipeline:
         except BaseException as problem:
             self._error = problem
             raise
-
-    def below(self) -> dict[int, list[Reference]]:
-        """Of the first chunks that were written, by offset, what they refer to; once all are."""
-        return {
-            ticket.reference.offset: [getattr(ref, "reference", ref) for ref in refs]
-            for ticket, refs in self._leading
-            if ticket.reference is not None
-        }
 
     def abort(self) -> None:
         """Drop what is not written yet and end the threads. Raises nothing; does nothing after `close`."""
@@ -223,6 +213,10 @@ class Pipeline:
         offset = output.align(CHUNK_ALIGN)
         output.put_all([head, *parts])
         ticket.reference = Reference(offset, output.position - offset, checksum(head), int(chunk.kind))
+        before = self._start_offset
+        self.referred.update([at for at, _, _, _ in references if at < before])
+        if len(self.below) < LEADING:
+            self.below[offset] = references
         self.stats.chunks_written += 1
         self.stats.bytes_written += output.position - start
 

@@ -15,7 +15,7 @@ _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 def put_ints(out: Encoder, values: Sequence[int]) -> None:
     """Append an INT node at the smallest width that fits `values` (0 <= value < 2**64)."""
     width = _width(max(values, default=0))
-    out.leaf(Encoding.INT, len(values), memoryview(array(_CODES[width], values)).cast("B"), width=width)
+    out.leaf(Encoding.INT, len(values), array(_CODES[width], values).tobytes(), width=width)
 
 
 def put_array(out: Encoder, values: Any) -> None:

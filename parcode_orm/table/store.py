@@ -74,10 +74,11 @@ class Stored(NamedTuple):
             for row in [row for row in here if row in rows]:
                 del here[row]
             table.close_small(offset)
-        for opened in (table.groups, table.held):
-            if max(opened, default=0) >= SPILLED:
+        if table.spilled:
+            for opened in (table.groups, table.held):
                 for offset in [offset for offset in opened if offset >= SPILLED]:
                     del opened[offset]
+            table.spilled = False
         runs = [found for run in self.runs if (found := _reference(run)) is not None]
         if runs != table.run_refs:
             table.index(runs)
@@ -163,12 +164,13 @@ class _Writer:
         largest = CLASSES[-1]
         count = 0
         for piece in pieces:
-            if piece.length <= largest and self._bytes(piece) < SMALL_BYTES:
-                count += 1
-                if count == MERGED:
-                    return True
-            else:
+            if piece.length > largest:
                 count = 0
+                continue
+            size = piece.size
+            count = count + 1 if (self._bytes(piece) if size is None else size) < SMALL_BYTES else 0
+            if count == MERGED:
+                return True
         return False
 
     def _merged(self, pieces: list[Piece], largest: int, most_bytes: int) -> list[Piece]:

@@ -19,6 +19,7 @@ from ..codec.schema import short_fingerprint
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
+from ..storage.spill import is_spilled
 from .group import NODE_BYTES, Group, Held
 from .index import LOW, Run
 from .nodes import Piece
@@ -48,7 +49,7 @@ class Table:
 
     __slots__ = (
         "added", "fingerprint", "groups", "held", "holding", "items", "keys", "lively", "next_row", "ref", "run_refs",
-        "runs", "space", "tree", "version", "_parked", "_until_sweep",
+        "runs", "space", "spilled", "tree", "version", "_parked", "_until_sweep",
     )  # fmt: skip
 
     def __init__(self, space: Space, ref: Reference, items: Column, keys: Column | None = None) -> None:
@@ -60,6 +61,7 @@ class Table:
         self.groups: dict[int, Group] = {}
         self.held: dict[int, Held] = {}
         self.holding: set[int] = set()  # offsets of all those that are not empty, and of some that are
+        self.spilled = False  # whether row groups were opened that are in no file
         self.lively: set[int] = set()  # offsets of row groups whose views may know proxies, in a writable session
         self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
         self._until_sweep = 0
@@ -110,10 +112,10 @@ class Table:
         group = self.groups.get(ref.offset)
         if group is None:
             columns = (self.items,) if self.keys is None else (self.keys, self.items)
+            self.spilled |= is_spilled(ref)
             held = Held(ref.offset, self.holding)
             held = self.held.setdefault(ref.offset, held) if self.space.writable else held
-            parked = self._parked.pop(ref.offset, None)
-            group = parked or Group(ref, self.space, columns, self.fingerprint, held)
+            group = self._parked.pop(ref.offset, None) or Group(ref, self.space, columns, self.fingerprint, held)
             if group.proxies and self.space.writable:
                 group.items.lively = self.lively  # type: ignore[attr-defined]
             group = self.groups.setdefault(ref.offset, group)
@@ -259,8 +261,7 @@ class Table:
             yield from map(self.group(piece).get, range(piece.start + a, piece.start + b))
 
     def _scan_changing(self, position: int, stop: int) -> Iterator[Any]:
-        tree = self.tree
-        trail = Trail(self)
+        tree, trail = self.tree, Trail(self)
         while position < min(stop, tree.rows):
             piece, place = tree.at(position)
             trail.meet(piece)
@@ -396,5 +397,4 @@ class Table:
                 for place in range(piece.length):
                     found = self.find(self.key(piece, place))
                     assert found is not None and found[0] is piece and found[1] == place
-        for row_id in self.added.values():
-            assert self.tree.row(row_id) is not None
+        assert all(self.tree.row(row_id) is not None for row_id in self.added.values())

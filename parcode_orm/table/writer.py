@@ -26,6 +26,8 @@ TARGET_BYTES = 512 * 1024
 SAMPLE_ROWS = 64
 LAG = 8  # row groups: how far back the one lies that tells how many rows the next one gets
 ALONE = 2  # row groups that are encoded before any producer is started
+COLUMN = Kind.COLUMN
+ROWS = frozenset({Kind.ROW_GROUP, COLUMN})  # kinds of chunks that may refer to some that are to lie beside them
 
 
 Reuse = Callable[["TableSink", Any, Column], Ticket | Reference | None]
@@ -64,9 +66,10 @@ class TableSink:
 
     def submit(self, chunk: Encoder) -> Ticket:
         """Hand over a finished chunk, those first that it refers to and that are to lie beside it."""
-        if chunk.kind == Kind.COLUMN:
-            self._largest = max(self._largest, chunk.size)
-        chunk.refs = [self.submit(ref) if isinstance(ref, Encoder) else ref for ref in chunk.refs]
+        if chunk.kind in ROWS:
+            if chunk.kind == COLUMN:
+                self._largest = max(self._largest, chunk.size)
+            chunk.refs = [self.submit(ref) if isinstance(ref, Encoder) else ref for ref in chunk.refs]
         return self._output.submit(chunk)
 
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
