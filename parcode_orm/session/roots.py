@@ -173,4 +173,6 @@ def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
         if found is None or sink.streamed:
             return None
         refs[ordinal - 1] = found
-    return sink.write_again(view.chunk, refs)
+    ticket = sink.write_again(view.chunk, refs)
+    sink.again.append((ticket, view.chunk))
+    return ticket

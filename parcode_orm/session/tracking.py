@@ -83,12 +83,14 @@ def root_changes(proxy: Any) -> tuple[Change, dict[str, int]]:
     unsure = False
     places = view.column.places
     for name, value in decoded(proxy).items():
-        change = _field_changed(places[name][1], value, view, name, row) if name in places else Change.NO
-        ordinal = _ordinal_of(value, view, name, row) if change is Change.YES else 0
-        if ordinal:
+        if name not in places:
+            continue
+        ordinal = _ordinal_of(value, view, name, row)
+        change = collection_changed(value) if ordinal else _field_changed(places[name][1], value, view, name, row)
+        if change is Change.YES:
+            if not ordinal:
+                return change, {}
             tables[name] = ordinal
-        elif change is Change.YES:
-            return change, {}
         unsure |= change is Change.PERHAPS
     if unsure or any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS):
         return Change.YES if tables else Change.PERHAPS, {}
@@ -161,8 +163,10 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
 
 def _ordinal_of(value: Any, view: Any, name: str, row: int) -> int:
     """Where `value` is the table that is stored as the field `name`: the ordinal of its reference; else 0."""
+    if not isinstance(value, LazyList | LazyMap) or not isinstance(value.rows, TableRows):
+        return 0
     field = view.field(name)
-    if isinstance(field, ExternalView) and isinstance(value, LazyList | LazyMap) and isinstance(value.rows, TableRows):
+    if isinstance(field, ExternalView):
         ordinal: int = field.ordinals[row]
         if ordinal and field.reference(row) == value.rows.table.ref and _in_one_file(value.rows.space, view.space):
             return ordinal

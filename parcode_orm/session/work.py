@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
@@ -232,6 +232,8 @@ class Work:
             self.detach(root)
         self.deleted.clear()
         self.stand_on(source)
+        for ticket, chunk in sink.again:
+            source.know(ticket, chunk)
         settle_rows = partial(moved, streamed=sink.streamed)
         for stored in sink.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)
@@ -251,7 +253,14 @@ class Work:
         if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
             rebase(root.obj, root_group(self.space_for(root.added), root.name, root.column).items, 0)
             give_way(root.obj)
-        settle(root.obj, cache(lambda: self.read(root)), self.owner)
+        found: list[Any] = []
+
+        def stored() -> Any:
+            if not found:
+                found.append(self.read(root))
+            return found[0]
+
+        settle(root.obj, stored, self.owner)
 
     # -- going back and on ------------------------------------------------------------------------------------------
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from ..errors import CorruptionError, DetachedError, StorageError, TruncatedError
+from ..errors import CorruptionError, DetachedError, TruncatedError
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
-from ..format.chunk import Chunk
+from ..format.chunk import Chunk, Ticket
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
-from .files import CLOEXEC, FILES, Descriptor, check_regular, storage_error, storing
+from .files import CLOEXEC, FILES, Descriptor, check_regular, storing
 from .recovery import Found, Read, commit_at, newest, records_from
 from .stats import Stats
 
@@ -114,17 +114,10 @@ class Source:
         """
         if isinstance(path, str | os.PathLike):
             name = os.fspath(path)
-            try:
+            with storing("open", name):
                 fd = os.open(name, FLAGS)
-            except OSError as problem:
-                raise storage_error(problem, "open", name) from problem
-            try:
+            with storing("read", name):
                 return _from_descriptor(fd, name, stats, at)
-            except BaseException as problem:
-                os.close(fd)
-                if isinstance(problem, OSError) and not isinstance(problem, StorageError):
-                    raise storage_error(problem, "read", name) from problem
-                raise
         if isinstance(path, bytes | bytearray | memoryview):
             return _from_bytes(memoryview(path).cast("B").toreadonly(), "", stats, at)
         return _from_object(path, stats, at)
@@ -180,6 +173,12 @@ class Source:
             cache.pop(first, None)
             self._drop(first)
         return cache.setdefault(ref, chunk)
+
+    def know(self, ticket: Ticket, chunk: Chunk) -> None:
+        """What was written for `ticket` is `chunk` with other references: it need not be read."""
+        ref = ticket.reference
+        if ref is not None and ref.offset in self.below:
+            self._cache[ref] = chunk.again(ref, self.below[ref.offset])
 
     def read(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
         """As `chunk`, but the chunk is not kept, and what is read of it is told to `observe` alone."""
@@ -349,6 +348,14 @@ def _reader(data: memoryview) -> Read:
 
 
 def _from_descriptor(fd: int, path: str, stats: Stats | None, at: int | None) -> Source:
+    try:
+        return _of_file(fd, path, stats, at)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _of_file(fd: int, path: str, stats: Stats | None, at: int | None) -> Source:
     status = os.fstat(fd)
     check_regular(status, path)
     size = status.st_size
@@ -385,14 +392,7 @@ def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
         with storing("read", path):
             if file.writable():
                 file.flush()
-        with storing("read", path):
-            fd = os.dup(file.fileno())
-        with storing("read", path):
-            try:
-                return _from_descriptor(fd, path, stats, at)
-            except BaseException:
-                os.close(fd)
-                raise
+            return _from_descriptor(os.dup(file.fileno()), path, stats, at)
     with storing("read", path):
         data = read()
     if not isinstance(data, bytes | bytearray | memoryview):

@@ -51,6 +51,7 @@ class TableSink:
         self.rows_written = 0
         self.streamed = False  # whether a stream was read, whose code may have changed what was written before
         self.marked: set[int] = set()  # by id, tables whose trees `is_changed` has just marked
+        self.again: list[tuple[Ticket, Chunk]] = []  # roots that were written again with other references
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
