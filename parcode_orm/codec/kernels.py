@@ -90,6 +90,8 @@ Packed = tuple[bytes, int, bool, int, int]  # buffer, width, signed, lowest, hig
 
 def pack_small_ints(values: Sequence[Any]) -> Packed | None:
     """As `pack_ints` when all values are exactly ints and fit in 32 bits; None for any others."""
+    if len(values) == 1:
+        return pack_ints(values) if type(values[0]) is int else None
     data = marshalled(values, b"i", 5)
     if data is None:
         return None

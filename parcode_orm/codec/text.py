@@ -32,6 +32,9 @@ class TextColumn(Physical):
     expected = "str"
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        if len(values) == 1 and type(values[0]) is str:
+            write_text(kernels.pack_text(values), 1, out, values)
+            return
         # Text of equal values is looked at closely in `write`; all other text is joined, which checks its types.
         if len(values) < 2 or values[0] is values[-1] or not kernels.is_varied(values):
             super().encode(values, out)
@@ -100,7 +103,7 @@ def text_range(values: Sequence[str]) -> tuple[bytes, bytes | None]:
     Both are padded with zeros in the file, so a text that ends in a zero byte within the cut has no bounds.
     """
     low = min(values).encode("utf-8", "surrogatepass")
-    high = max(values).encode("utf-8", "surrogatepass")
+    high = low if len(values) == 1 else max(values).encode("utf-8", "surrogatepass")
     if b"\0" in low[:CUT] or b"\0" in high[:CUT]:
         return b"", None
     if len(high) > CUT:

@@ -58,6 +58,7 @@ class Stored(NamedTuple):
     runs: list[Target]
     moved: list[Moved]
     left: list[tuple[int, range]]  # offsets of row groups, with the rows that are in others now
+    merged: set[int]  # offsets of row groups of which whole pieces are
 
     def adopt(self, space: Space, settle: Callable[[Table, Ticket, Known], None]) -> None:
         """The commit is done: the references are known, and `space` reads them."""
@@ -73,7 +74,6 @@ class Stored(NamedTuple):
             here: dict[int, Any] = table.held.get(offset) or {}
             for row in [row for row in here if row in rows]:
                 del here[row]
-            table.close_small(offset)
         if table.spilled:
             for opened in (table.groups, table.held):
                 for offset in [offset for offset in opened if offset >= SPILLED]:
@@ -85,6 +85,13 @@ class Stored(NamedTuple):
         for ticket, known in moved:
             if known:
                 settle(table, ticket, known)
+        moved.clear()
+        known = {}  # else the rows that were just let go of would keep their row groups from being closed
+        for offset, _ in self.left:
+            table.close_small(offset)
+        still = {piece.ref.offset for piece in table.tree.loaded_of(self.merged)}  # type: ignore[union-attr]
+        for offset in self.merged - still:
+            table.close(offset)
 
 
 def _reference(target: Target) -> Reference | None:
@@ -95,11 +102,9 @@ def is_changed(table: Table, changed: Changed) -> bool:
     """Whether rows came, went or changed since the table was stored."""
     held = table.rows_held()
 
-    def piece_changed(piece: Piece) -> bool:
-        start, end = piece.start, piece.start + piece.length
+    def piece_changed(piece: Piece, here: list[int]) -> bool:
         rows = held[piece.ref.offset]  # type: ignore[union-attr]
-        here = [row for row in rows if start <= row < end]
-        return bool(here) and any(changed(table, piece, row, rows[row]) for row in here)
+        return any(changed(table, piece, row, rows[row]) for row in here)
 
     return table.tree.mark(held, piece_changed)
 
@@ -115,7 +120,7 @@ def store(sink: TableSink, table: Table, compression: str | None, changed: Chang
     root = table.tree.write(sink, writer.leaf)
     runs = _write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
-    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left)
+    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left, writer.merged)
     return ticket
 
 
@@ -125,6 +130,7 @@ class _Writer:
     def __init__(self, sink: TableSink, table: Table, compression: str | None, changed: Changed) -> None:
         self.moved: list[Moved] = []
         self.left: list[tuple[int, range]] = []
+        self.merged: set[int] = set()
         self._sink = sink
         self._table = table
         self._compression = compression
@@ -238,6 +244,7 @@ class _Writer:
             joined.parts.append((joined.length, piece))
             if isinstance(piece.ref, Reference):
                 self.left.append((piece.ref.offset, range(piece.start, piece.start + piece.length)))
+                self.merged.add(piece.ref.offset)
             joined.rows += self._rows(piece)
             joined.length += piece.length
             if joined.keys is not None:

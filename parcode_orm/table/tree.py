@@ -10,7 +10,7 @@ Rows are found by position, or by row id where the ids rise with the position (k
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from ..codec.base import Sink
@@ -243,16 +243,19 @@ class Tree:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def mark(self, held: Collection[int], changed: Callable[[Piece], bool]) -> bool:
-        """Find what must be written: changed nodes, and loaded pieces of the row groups at `held` that are `changed`.
+    def mark(self, held: Mapping[int, Collection[int]], changed: Callable[[Piece, list[int]], bool]) -> bool:
+        """Find what must be written: changed nodes, and loaded pieces with a row that is `changed`.
 
-        Returns whether anything must. What was spilled must.
+        `held` has the rows that may be, by the offsets of their row groups; those of a piece are told to `changed`.
+        Returns whether anything must be written. What was spilled must.
         """
         if self.root is self._stored and not self.rows:  # an empty tree has no place in the file
             return False
         return self._mark(self.root, held, changed)
 
-    def _mark(self, node: Node, held: Collection[int], changed: Callable[[Piece], bool]) -> bool:
+    def _mark(
+        self, node: Node, held: Mapping[int, Collection[int]], changed: Callable[[Piece, list[int]], bool]
+    ) -> bool:
         known = found = node.ref is None or is_spilled(node.ref)
         if node.height > 1:
             for child in self.children(node) if found else node.children or ():
@@ -261,7 +264,15 @@ class Tree:
         elif found:
             self.children(node)  # of a spilled one, which will be written from them
         elif node.meets(held):
-            found = any(changed(child) for child in node.children or () if child.ref.offset in held)
+            for child in node.children or ():
+                rows = held.get(child.ref.offset)
+                if rows:
+                    start = child.start
+                    end = start + child.length
+                    here = [row for row in rows if start <= row < end]
+                    if here and changed(child, here):
+                        found = True
+                        break
         if found:
             node.ref = None
         return found

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from parcode_orm.format import commit
 from parcode_orm.storage import append
 
 from . import hostile
@@ -104,7 +103,7 @@ def test_every_truncation(path: Path, length: float) -> None:
 def test_a_record_that_stands_once_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bits above find it when a commit's record is written only once: one of them leads to the older commit."""
     path = tmp_path / "once.par"
-    monkeypatch.setattr(append.commit, "doubled", lambda record, uuid: bytes(512) + commit.pack(record, uuid))
+    monkeypatch.setattr(append.commit, "doubled", lambda copy: bytes(512) + copy)
     hostile.two_commits(path)
     last = path.stat().st_size - 160
     found = run(path, (f"flip {bit}" for bit in range(last * 8, (last + 160) * 8, 7)))

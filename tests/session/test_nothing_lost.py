@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, lazy, load, loads, save
 from parcode_orm.errors import ConflictError, DetachedError, EncodeError, SessionError
 from parcode_orm.lazy.rows import TableRows
+from parcode_orm.table import table as table_module
 from tests.small import small_constants
 from tests.strategies import same
 
@@ -980,6 +981,22 @@ def test_many_commits_of_one_row_leave_nothing_behind(tmp_path: Path) -> None:
         assert len(table.groups) < 100
         assert len(table.held) < 100
     assert sum(row.level == -1 for row in load(path, World).big.values()) == 300
+
+
+def test_row_groups_that_were_merged_do_not_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_module, "SMALL_BYTES", 0)  # none is closed for being small
+    path = tmp_path / "w.par"
+    save(path, World(big={str(i): Item(level=i) for i in range(LARGE)}))
+    with Session(path, durability="fast") as session:
+        big = session.root(World).big
+        for i in range(200):
+            big[str(i)].level = -1
+            session.commit()
+        assert isinstance(big.rows, TableRows)
+        table = big.rows.table
+        there = {piece.ref.offset for piece, _, _ in table.tree.pieces() if piece.ref is not None}
+        assert table.groups.keys() <= there
+    assert sum(row.level == -1 for row in load(path, World).big.values()) == 200
 
 
 @pytest.mark.parametrize(("to", "of"), [(2, 3), (3, 2)])
