@@ -213,7 +213,8 @@ class Session(Past):
         """Store every change to every attached object; without one, write nothing.
 
         Streams in the objects are read, and lazy values of other sessions copied; in their place stand lazy
-        collections of this file afterwards.
+        collections of this file afterwards. Streams in fields of a root, and of models that are fields of it, are read
+        first.
 
         Args:
             message: kept with the commit, and found in `snapshot`.
@@ -226,6 +227,8 @@ class Session(Past):
             StorageError: the disk is full or fails; the file stays at its last commit.
             SyncError: the disk failed while it was waited for, so what it holds is not known; this session takes
                 nothing more.
+            SessionError: a stream's code added, removed or replaced rows of a collection that was written already;
+                nothing is stored.
         """
         medium = self._check_writable()
         check_message(message)

@@ -21,7 +21,7 @@ from .history import content_of
 from .medium import Build, Medium
 from .release import give_way, release
 from .reset import Follow, Reset
-from .reuse import reuse_from
+from .reuse import check_undisturbed, reuse_from
 from .roots import Root, State, read_root, root_group, root_state, write_roots
 from .space import Added, Detached, FileSpace, Owner, owner_of, space_of
 
@@ -219,7 +219,9 @@ class Work:
         def build(pipeline: Pipeline) -> CatalogData:
             reuse = never_reuse if base is None else reuse_from(base, self.owner)
             sinks.append(TableSink(pipeline, medium.compression, reuse))
-            return write_roots(sinks[-1], changed, self.deleted, None if base is None else base.catalog, message)
+            catalog = write_roots(sinks[-1], changed, self.deleted, None if base is None else base.catalog, message)
+            check_undisturbed(sinks[-1])
+            return catalog
 
         base = self.source
         source = self._append(medium, build)

@@ -52,9 +52,11 @@ class TableSink:
         self.streamed = False  # whether a stream was read, whose code may have changed what was written before
         self.marked: set[int] = set()  # by id, tables whose trees `is_changed` has just marked
         self.again: list[tuple[Ticket, Chunk]] = []  # roots that were written again with other references
+        self.spans: list[tuple[Any, Any, int]] = []  # small lazy collections that were written, their rows and `edits`
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
+        self._drawn: dict[int, Ticket] = {}  # by id, the tables of streams that were written before what refers to them
         self._largest = 0
 
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
@@ -100,6 +102,8 @@ class TableSink:
         def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
             return trail.at(problem, row)
 
+        if id(values) in self._drawn:
+            return self._drawn.pop(id(values))
         pieces: list[Piece] = []
         with closing(self.groups(items, None, compression).write(Cut(values), placed)) as groups:
             for ticket, batch in groups:
@@ -118,6 +122,8 @@ class TableSink:
         def placed(problem: EncodeError, row: int, pair: Any) -> EncodeError:
             return trail.below(problem, f"[{pair[0]!r}]", 0)
 
+        if id(pairs) in self._drawn:
+            return self._drawn.pop(id(pairs))
         if isinstance(pairs, dict):
             pairs = pairs.items()
         pieces: list[Piece] = []
@@ -133,6 +139,12 @@ class TableSink:
         if gone:
             pieces = [part for piece in pieces for part in without(piece, gone)]
         return self.table(build(self, pieces), len(hashes), keyed=True, runs=[] if run is None else [run])
+
+    def draw(self, stream: Any, write: Callable[[], Ticket]) -> None:
+        """Write the table of a stream, which its object will refer to, before what the stream's code may change."""
+        self.streamed = True
+        if id(stream) not in self._drawn:
+            self._drawn[id(stream)] = write()
 
     def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
         """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""
@@ -176,7 +188,9 @@ class _Producing(TableSink):
     def __init__(self, sink: TableSink, channel: Channel) -> None:
         super().__init__(channel, sink.compression, sink._reuse)
         self.stored = sink.stored
+        self.spans = sink.spans
         self._copied = sink._copied
+        self._drawn = sink._drawn
 
 
 class _Nowhere:
