@@ -62,14 +62,12 @@ def reuse_from(source: Source, owner: object) -> Reuse:
 
 
 def check_undisturbed(sink: TableSink) -> None:
-    """Raise `SessionError` where a stream's code edited a collection after it was written: that would be lost."""
-    if not sink.streamed:
-        return
+    """Raise `SessionError` where code that a commit ran edited a collection after it was written: it would be lost."""
     if any(value.rows is not rows or rows.edits != edits for value, rows, edits in sink.spans) or not all(
         stored.is_current for stored in sink.stored.values()
     ):
         raise SessionError(
-            "while this commit was being written, the code of a stream added, removed or replaced rows of a collection "
-            "that was written already; nothing is stored. Let that code run before the commit: assign "
-            "list(stream), or assign the stream to a field of the root itself, where it is read first"
+            "while this commit was being written, code that it ran (a stream's, or a serializer's) added, removed or "
+            "replaced rows of a collection that was written already; nothing is stored. Let that code run before: "
+            "assign list(stream), or assign the stream to a field of the root itself, where it is read first"
         )

@@ -227,8 +227,8 @@ class Session(Past):
             StorageError: the disk is full or fails; the file stays at its last commit.
             SyncError: the disk failed while it was waited for, so what it holds is not known; this session takes
                 nothing more.
-            SessionError: a stream's code added, removed or replaced rows of a collection that was written already;
-                nothing is stored.
+            SessionError: the code of a stream or a serializer added, removed or replaced rows of a collection that was
+                written already; nothing is stored.
         """
         medium = self._check_writable()
         check_message(message)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
+from pydantic import PlainSerializer, PlainValidator
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, load, save
 from parcode_orm.errors import EncodeError, SessionError
@@ -124,6 +125,47 @@ def test_a_stream_in_a_row_edits_what_was_written_already(tmp_path: Path, rows: 
         session.commit()
     plain.n = 1
     assert load(path, Tasks).model_dump() == plain.model_dump()
+
+
+class Token:
+    """A value of a class that Pydantic serializes by the user's code."""
+
+    work: ClassVar[Callable[[], Any]] = lambda: None
+
+    @staticmethod
+    def to_int(token: Token) -> int:
+        Token.work()
+        return 7
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Signed(Model):
+    token: Annotated[Token, PlainValidator(lambda value: Token()), PlainSerializer(Token.to_int)]
+
+
+class Ledger(Model):
+    todo: list[Item] = Chunk(default=[])
+    signed: list[Signed] = Chunk(default=[])
+
+
+@pytest.mark.parametrize("rows", [10, 4000])
+def test_a_serializer_edits_what_was_written_already(
+    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.par"
+    save(path, Ledger(todo=tasks(rows).todo, signed=[Signed(token=1)]))  # type: ignore[arg-type]
+    with Session(path) as session:
+        ledger = session.root(Ledger)
+        ledger.todo[1].n = -5
+        ledger.signed.append(Signed(token=2))  # type: ignore[arg-type]
+        monkeypatch.setattr(Token, "work", lambda: ledger.todo.pop())
+        with pytest.raises(SessionError, match=r"added, removed or replaced rows.*nothing is stored"):
+            session.commit()
+    assert len(load(path, Ledger).todo) == rows
 
 
 def test_an_error_in_a_stream_names_its_place(tmp_path: Path) -> None:
