@@ -125,7 +125,7 @@ class FileMachine(RuleBasedStateMachine):
             writer.sequence += 1
             self.commits[writer.sequence] = deepcopy(writer.state)
         else:
-            assert writer.state == self.commits[writer.sequence]
+            assert writer.state == self.old(writer)
         writer.changed = False
 
     @rule(who=WHO)
