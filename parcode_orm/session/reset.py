@@ -31,10 +31,10 @@ class Reset:
 
     @cached_property
     def _collections(self) -> dict[Any, list[Any]]:
-        """Those that were handed out, by the place where what they show is stored."""
+        """Those that were handed out and not let go of, by the place where what they show is stored."""
         found: dict[Any, list[Any]] = {}
         for each in self._owner.collections():
-            if id(each) not in self._done:
+            if id(each) not in self._done and owner_of(each) is self._owner:
                 found.setdefault(_place(each), []).append(each)
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, dumps, load, save
+from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, compact, dumps, load, save
 from parcode_orm.errors import ConflictError, DetachedError, NoResultFound, SessionError
 from tests.strategies import same
 
@@ -619,3 +620,54 @@ def test_a_model_inside_a_plain_model_goes_on_with_each_commit(
         item.level = 4
         session.commit()
     assert find(load(path, Case)) == Item(level=4, kids=[5])
+
+
+GOING_ON: dict[str, Callable[[Session, Path], None]] = {
+    "compact": lambda session, path: session.compact(keep=1),
+    "refresh": lambda session, path: (compact(path), session.refresh())[-1],
+    "revert": lambda session, path: session.revert(1),
+    "revert and compact": lambda session, path: (session.revert(1), session.compact(keep=1))[-1],
+}
+
+
+def give_up(session: Session) -> None:
+    with pytest.raises(KeyError), session.begin_nested():
+        session.root(World).n += 1
+        raise KeyError
+
+
+BACK: dict[str, Callable[[Session], None]] = {
+    "rollback": Session.rollback,
+    "expire": Session.expire_all,
+    "savepoint": give_up,
+}
+
+
+@pytest.mark.parametrize("how", GOING_ON)
+@pytest.mark.parametrize("back", BACK)
+@pytest.mark.parametrize("name", ["rows", "big"])
+def test_a_collection_that_was_let_go_of_does_not_take_the_place_of_another(
+    tmp_path: Path, how: str, back: str, name: str
+) -> None:
+    """It lay in the file before, or in another commit, where what the session stands on now lies in this one."""
+    path = tmp_path / "w.par"
+    save(path, world())
+    with Session(path) as session:
+        held = getattr(session.root(World), name)
+        fresh = [Item(level=-i, tags=[f"{i:0300}"]) for i in range(LARGE)]
+        setattr(session.root(World), name, fresh if name == "rows" else {f"k{i}": row for i, row in enumerate(fresh)})
+        session.commit()
+        GOING_ON[how](session, path)
+        for turn in range(2):
+            session.root(World).n = 99
+            BACK[back](session)
+            rows = getattr(session.root(World), name)
+            row = rows[3] if name == "rows" else rows["k3"]
+            assert row.level == (70 if turn else 3 if "revert" in how else -3)
+            assert rows is not held
+            row.level = 70 + turn
+            session.commit()
+        with pytest.raises(DetachedError):
+            held.clear()
+    found = getattr(load(path, World), name)
+    assert (found[3] if name == "rows" else found["k3"]).level == 71
