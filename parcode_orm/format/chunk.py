@@ -7,10 +7,10 @@ directory) is what a reference's checksum covers; each buffer has a checksum of 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
-from struct import Struct
 from typing import Any
 
 from ..errors import ChecksumError, CorruptionError, EncodeError, MissingExtraError, UnsupportedVersion
@@ -46,15 +46,8 @@ _node: Callable[[Any], Node] = partial(tuple.__new__, Node)
 
 
 def _pack_references(refs: Sequence[Reference]) -> bytes:
-    if len(refs) > AT_ONCE:
-        return b"".join([REFERENCE.pack(*ref) for ref in refs])
-    return _several(len(refs)).pack(*chain.from_iterable(refs))
-
-
-@lru_cache(None)
-def _several(count: int) -> Struct:
-    """So many references, up to `AT_ONCE`."""
-    return Struct("<" + count * REFERENCE.format[1:])
+    parts = [refs[at : at + AT_ONCE] for at in range(0, len(refs), AT_ONCE)]
+    return b"".join([struct.pack("<" + len(part) * REFERENCE.format[1:], *chain.from_iterable(part)) for part in parts])
 
 
 class Ticket:
@@ -194,7 +187,10 @@ class Chunk:
         observe(size)
 
     def again(self, reference: Reference, refs: list[Reference]) -> Chunk:
-        """This chunk as it was written again at `reference`, with other references; nothing is read."""
+        """This chunk as it was written again at `reference`, with other references; nothing is read.
+
+        It stands on the bytes that this one was read from.
+        """
         found = object.__new__(Chunk)
         found.where = (self.where[0], reference.offset)
         found.kind, found.fingerprint, found.held = self.kind, self.fingerprint, self.held

@@ -285,13 +285,16 @@ def _is_elsewhere(proxy: Any, view: Any, row: int) -> bool:
 
 def _is_as_read(proxy: Any, view: Any, row: int) -> bool:
     """Whether the fields of a proxy that has handed out nothing mutable are those of its row."""
-    for name, value in decoded(proxy).items():
-        getter = view.getters.get(name)
-        if getter is None or type(value) not in _ATOMIC:
-            if isinstance(value, float) and getter is not None and repr(value) == repr(getter(row)):
-                continue
-            return False
-        stored = getter(row)
-        if type(stored) is not type(value) or stored != value:
-            return False
+    try:
+        for name, value in decoded(proxy).items():
+            getter = view.getters.get(name)
+            if getter is None or type(value) not in _ATOMIC:
+                if isinstance(value, float) and getter is not None and repr(value) == repr(getter(row)):
+                    continue
+                return False
+            stored = getter(row)
+            if type(stored) is not type(value) or stored != value:
+                return False
+    except FieldNotStored:  # the row was written without this field
+        return False
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
@@ -255,14 +255,7 @@ class Work:
         if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
             rebase(root.obj, root_group(self.space_for(root.added), root.name, root.column).items, 0)
             give_way(root.obj)
-        found: list[Any] = []
-
-        def stored() -> Any:
-            if not found:
-                found.append(self.read(root))
-            return found[0]
-
-        settle(root.obj, stored, self.owner)
+        settle(root.obj, cache(lambda: self.read(root)), self.owner)
 
     # -- going back and on ------------------------------------------------------------------------------------------
 

@@ -88,16 +88,18 @@ class Stored(NamedTuple):
         runs = [found for run in self.runs if (found := _reference(run)) is not None]
         if runs != table.run_refs:
             table.index(runs)
-        for ticket, known in moved:
-            if known:
-                settle(table, ticket, known)
-        moved.clear()
-        known = {}  # else the rows that were just let go of would keep their row groups from being closed
-        for offset, _ in self.left:
+        while moved:  # rows that are let go of here would keep their row groups from being closed
+            _settle(table, *moved.pop(0), settle)
+        for offset in dict.fromkeys(offset for offset, _ in self.left):
             table.close_small(offset)
         still = {piece.ref.offset for piece in table.tree.loaded_of(self.merged)}  # type: ignore[union-attr]
         for offset in self.merged - still:
             table.close(offset)
+
+
+def _settle(table: Table, ticket: Ticket, known: Known, settle: Callable[[Table, Ticket, Known], None]) -> None:
+    if known:
+        settle(table, ticket, known)
 
 
 def _reference(target: Target) -> Reference | None:

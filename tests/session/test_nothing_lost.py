@@ -983,6 +983,19 @@ def test_many_commits_of_one_row_leave_nothing_behind(tmp_path: Path) -> None:
     assert sum(row.level == -1 for row in load(path, World).big.values()) == 300
 
 
+def test_a_field_that_its_row_was_stored_without_is_set_past_every_hook(tmp_path: Path) -> None:
+    path = tmp_path / "w.par"
+    lacking = Item.model_construct(tags=["t"])
+    save(path, World(big={"lacking": lacking, **{str(i): Item(level=i) for i in range(LARGE)}}))
+    with Session(path) as session:
+        big = session.root(World).big
+        assert big["6"].level == 6
+        row = big["lacking"]
+        object.__setattr__(row, "level", 9)
+        session.commit()
+    assert load(path, World).big["lacking"].level == 9
+
+
 def test_row_groups_that_were_merged_do_not_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "SMALL_BYTES", 0)  # none is closed for being small
     path = tmp_path / "w.par"
