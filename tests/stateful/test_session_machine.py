@@ -189,6 +189,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.foreign = Session(self.foreign_path)
         self.plain, self.foreign_plain = _plain(), _plain()
         self.held: list[tuple[Any, Any]] = []
+        self.collections: list[Any] = []  # that variables hold, wherever they are or are not any more
         self.readers: list[tuple[Session, Any, Any]] = []
         self.savepoints: list[tuple[Any, Any, list[Any]]] = []  # with what the plain ones were, and what was held
 
@@ -370,6 +371,14 @@ class SessionMachine(RuleBasedStateMachine):
                 del items[place]
         self.held.append(pair)
 
+    @rule(root=PLACES, name=st.sampled_from([*MAPS, "small_list", "large_list"]), first=st.integers(0, 50))
+    def replace_a_collection(self, root: int, name: str, first: int) -> None:
+        """What stood there stays in a variable."""
+        self.collections.append(getattr(self.roots(root)[0], name))
+        for each in self.roots(root):
+            fresh = [_inner(first + i) for i in range(25)]
+            setattr(each, name, fresh if "list" in name else {f"k{i}": row for i, row in enumerate(fresh)})
+
     @rule(root=PLACES, fields=st.permutations(MAPS), other=st.booleans())
     def swap_fields(self, root: int, fields: list[str], other: bool) -> None:
         x, y = fields[:2]
@@ -504,9 +513,37 @@ class SessionMachine(RuleBasedStateMachine):
                 raise AssertionError("a conflict was not noticed")
         else:
             self.session.refresh()
+        self.gone_on(before)
+
+    def gone_on(self, before: list[Any]) -> None:
+        """The session stands on another commit; its roots, `before`, are the same objects."""
         assert [self.session.root(cls) for cls in ROOTS] == before
         self.plain = {cls: load(self.path, cls) for cls in ROOTS}
         self.go_on()
+
+    @rule(keep=st.integers(1, 3), replace=st.booleans(), root=PLACES, name=st.sampled_from(MAPS))
+    def compact(self, keep: int, replace: bool, root: int, name: str) -> None:
+        self.commit()
+        if replace:
+            self.replace_a_collection(root, name, keep)
+            self.commit()
+        before = [self.session.root(cls) for cls in ROOTS]
+        self.session.compact(keep=keep)
+        self.gone_on(before)
+
+    @rule(back=st.integers(0, 5), replace=st.booleans(), root=PLACES, name=st.sampled_from(MAPS))
+    def revert(self, back: int, replace: bool, root: int, name: str) -> None:
+        self.commit()
+        if replace:
+            self.replace_a_collection(root, name, back)
+            self.commit()
+        before = [self.session.root(cls) for cls in ROOTS]
+        commits = [each.sequence for each in self.session.history()]
+        chosen = commits[min(back, len(commits) - 1)]
+        then = {cls: Session.open(self.path, at=chosen).root(cls).model_load() for cls in ROOTS}
+        self.session.revert(chosen)
+        self.gone_on(before)
+        assert all(same(self.plain[cls], then[cls]) for cls in ROOTS)
 
     def go_on(self) -> None:
         """Of the objects that variables hold, those that are still the session's are followed further."""
@@ -574,6 +611,7 @@ class SessionMachine(RuleBasedStateMachine):
         for mine, _ in self.held:
             _refuses(mine)
         self.held.clear()
+        self.collections.clear()
         self.plain = {cls: load(self.path, cls) for cls in ROOTS}
 
     def check(self) -> None:
