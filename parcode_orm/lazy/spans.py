@@ -21,7 +21,7 @@ from .rows import TablePairs, TableRows
 class SpanRows:
     """Rows `start` to `stop` of a column of the owner's row group; from the first change on, a list of them."""
 
-    __slots__ = ("_items", "_start", "_stop", "changed", "edits", "handed", "space", "version")
+    __slots__ = ("_items", "_start", "_stop", "changed", "handed", "space", "version")
 
     def __init__(self, space: Space, items: View, start: int, stop: int) -> None:
         self.space = space
@@ -31,7 +31,6 @@ class SpanRows:
         self.handed: dict[int, Any] = {}
         self.changed: list[Any] | None = None
         self.version = 0
-        self.edits = 0  # rows put, added or removed
 
     @property
     def location(self) -> tuple[int, ...]:
@@ -123,13 +122,11 @@ class SpanRows:
     def set(self, position: int, value: Any) -> None:
         """Put `value` in the place of a row."""
         self._changing()[position] = value
-        self.edits += 1
 
     def splice(self, start: int, stop: int, values: list[Any]) -> None:
         """Put `values` in the place of the rows `start` to `stop`."""
         self._changing()[start:stop] = values
         self.version += 1
-        self.edits += 1
 
     def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
         """Put the rows of a stream in the place of the rows `start` to `stop`, in a table."""

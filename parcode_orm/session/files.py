@@ -22,6 +22,7 @@ from ..table.writer import TableSink
 from .merge import check_model
 from .roots import Root, root_group, root_name, write_roots
 from .space import FileSpace
+from .streams import draw_streams
 
 M = TypeVar("M", bound=Model)
 
@@ -29,7 +30,13 @@ M = TypeVar("M", bound=Model)
 def _build(obj: Any, compression: str | None) -> Callable[[Pipeline], CatalogData]:
     check_model(obj)
     root = Root(root_name(obj.__class__), obj, struct_for(obj.__class__))
-    return lambda pipeline: write_roots(TableSink(pipeline, compression), [root], (), None)
+
+    def build(pipeline: Pipeline) -> CatalogData:
+        sink = TableSink(pipeline, compression)
+        draw_streams(sink, {root.name: root})
+        return write_roots(sink, [root], (), None)
+
+    return build
 
 
 def _identity(uuid: UUID | None, time_ns: int | None) -> dict[str, Any]:

@@ -7,13 +7,11 @@ from typing import Any
 from ..codec.boundary_view import Unread
 from ..codec.containers import ListColumn, MapColumn
 from ..codec.schema import short_fingerprint
-from ..errors import SessionError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
-from ..lazy.spans import SpanRows
 from ..storage.mapped import Source
 from ..storage.spill import is_spilled
 from ..table.store import is_changed, store
@@ -38,8 +36,6 @@ def reuse_from(source: Source, owner: object) -> Reuse:
         if not isinstance(value, LazyList | LazyMap):
             return None
         rows = value.rows
-        if isinstance(rows, SpanRows):
-            sink.spans.append((value, rows, rows.edits))
         if not isinstance(rows, TableRows):
             return None
         table = rows.table
@@ -59,15 +55,3 @@ def reuse_from(source: Source, owner: object) -> Reuse:
         return store(sink, table, column.compression, row_changed)
 
     return reuse
-
-
-def check_undisturbed(sink: TableSink) -> None:
-    """Raise `SessionError` where code that a commit ran edited a collection after it was written: it would be lost."""
-    if any(value.rows is not rows or rows.edits != edits for value, rows, edits in sink.spans) or not all(
-        stored.is_current for stored in sink.stored.values()
-    ):
-        raise SessionError(
-            "while this commit was being written, code that it ran (a stream's, or a serializer's) added, removed or "
-            "replaced rows of a collection that was written already; nothing is stored. Let that code run before: "
-            "assign list(stream), or assign the stream to a field of the root itself, where it is read first"
-        )

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from ..codec import trail
-from ..codec.boundary import ChunkColumn
-from ..codec.compile import struct_for
 from ..codec.schema import canonical_schema, differences, short_fingerprint
-from ..codec.stream import is_stream
 from ..codec.struct import StructColumn
 from ..errors import EncodeError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
@@ -112,6 +107,9 @@ class State(Enum):
     CHANGED = "it must be written again"
 
 
+States = list[tuple[Root, State]]
+
+
 def root_state(root: Root, space: FileSpace | None, compression: str | None) -> State:
     """Whether the root must be written again."""
     root.tables = {}
@@ -147,9 +145,6 @@ def write_roots(
     if base is not None:
         kept = {name: table for name, table in base.roots.items() if name not in deleted}
         catalog = replace(base, roots=kept, schemas=dict(base.schemas), message=message)
-    roots = list(roots)
-    for root in roots:
-        _draw_streams(sink, root.obj, set())
     for root in roots:
         schema = canonical_schema(root.column)
         name = fingerprint(schema)
@@ -159,28 +154,6 @@ def write_roots(
             catalog.schemas[name] = sink.submit(out)
         catalog.roots[root.name] = _with_tables(sink, root) or sink.list_table(root.column, [root.obj], None)
     return catalog
-
-
-def _draw_streams(sink: TableSink, obj: Any, seen: set[int]) -> None:
-    """Write the streams in fields of a model, and of models that are fields of it, before anything else.
-
-    Their code may take rows out of other collections, or put some there, which are so written as they are then.
-    """
-    seen.add(id(obj))
-    column = struct_for(obj.__class__)
-    fields = decoded(obj)
-    try:
-        for name, field_column in column.fields:
-            value = fields.get(name)
-            if isinstance(value, Model):
-                if id(value) not in seen:
-                    _draw_streams(sink, value, seen)
-            elif is_stream(type(value)) and isinstance(field_column, ChunkColumn):
-                if field_column.is_list or field_column.is_map:
-                    sink.draw(value, partial(field_column.leave, value, 0, sink.encoder(Kind.COLUMN)))
-    except EncodeError as problem:
-        problem.model = column.plan.name
-        raise trail.below(problem, name, 0) from None
 
 
 def _with_tables(sink: TableSink, root: Root) -> Ticket | None:

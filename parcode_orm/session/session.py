@@ -227,8 +227,9 @@ class Session(Past):
             StorageError: the disk is full or fails; the file stays at its last commit.
             SyncError: the disk failed while it was waited for, so what it holds is not known; this session takes
                 nothing more.
-            SessionError: the code of a stream or a serializer added, removed or replaced rows of a collection that was
-                written already; nothing is stored.
+            SessionError: the code of a stream in a row of a collection, or of a serializer, changed objects of this
+                session; nothing is stored.
+            StreamConsumedError: an iterator was read by a commit that failed; assign another one.
         """
         medium = self._check_writable()
         check_message(message)

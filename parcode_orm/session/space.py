@@ -44,6 +44,7 @@ class Owner:
     """Stands for a session where a reference to it would make a cycle. Knows the lazy collections it handed out."""
 
     def __init__(self) -> None:
+        self.edits = 0  # changes that were begun
         self.keeps = False  # whether what was plain stands on its spaces, so that they are read after the session, too
         self._collections: list[weak[Any]] = []
         self._until_sweep = SWEEP_EVERY
@@ -160,6 +161,8 @@ class FileSpace:
                 f"the session of {what} was closed, so a change would not be stored: open the file again, or change a "
                 "plain copy"
             )
+        if self.owner is not None:
+            self.owner.edits += 1
 
     @property
     def keeps(self) -> bool:

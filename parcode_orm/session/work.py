@@ -21,9 +21,10 @@ from .history import content_of
 from .medium import Build, Medium
 from .release import give_way, release
 from .reset import Follow, Reset
-from .reuse import check_undisturbed, reuse_from
-from .roots import Root, State, read_root, root_group, root_state, write_roots
+from .reuse import reuse_from
+from .roots import Root, State, States, read_root, root_group, root_state
 from .space import Added, Detached, FileSpace, Owner, owner_of, space_of
+from .streams import encode
 
 if TYPE_CHECKING:
     from .nested import Savepoint
@@ -42,6 +43,7 @@ class Work:
         self._lives: list[weak[FileSpace]] = []
         self._until_sweep = 16
         self.owner = Owner()
+        self._consumed: list[Any] = []  # iterators that a commit has read which failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
         self.new_spill: Callable[[], Spill] = Spill
@@ -187,7 +189,7 @@ class Work:
 
     # -- commit -----------------------------------------------------------------------------------------------------
 
-    def states(self, compression: str | None) -> list[tuple[Root, State]]:
+    def states(self, compression: str | None) -> States:
         """Each attached root with what it is beside the file's."""
         return [(root, root_state(root, self.space, compression)) for root in self.roots.values()]
 
@@ -195,16 +197,15 @@ class Work:
         """Store what changed; without a change, write nothing."""
         self.take_roots()
         states = self.states(medium.compression)
-        changed = [root for root, state in states if state is State.CHANGED]
-        if not changed and not self.deleted:
+        if not self.deleted and all(state is not State.CHANGED for _, state in states):
             self._go_on_from(states)
             return
-        source, sink = self._write(changed, medium, message)
+        source, sink, states = self._write(states, medium, message)
         with medium.reading_back():
             self._adopt(source, sink)
             self._go_on_from(states)
 
-    def _go_on_from(self, states: list[tuple[Root, State]]) -> None:
+    def _go_on_from(self, states: States) -> None:
         self.end_savepoints()  # they hold what `release` is to let go of
         for root, state in states:
             if state is not State.SAME:
@@ -213,20 +214,25 @@ class Work:
                 release(root.obj)
         self.settled = dict(self.roots)
 
-    def _write(self, changed: list[Root], medium: Medium, message: str) -> tuple[Source, TableSink]:
+    def _write(self, states: States, medium: Medium, message: str) -> tuple[Source, TableSink, States]:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
+            nonlocal states
             reuse = never_reuse if base is None else reuse_from(base, self.owner)
-            sinks.append(TableSink(pipeline, medium.compression, reuse))
-            catalog = write_roots(sinks[-1], changed, self.deleted, None if base is None else base.catalog, message)
-            check_undisturbed(sinks[-1])
+            sinks.append(TableSink(pipeline, medium.compression, reuse, self._consumed))
+            catalog, states = encode(self, sinks[-1], states, message)
             return catalog
 
         base = self.source
-        source = self._append(medium, build)
+        try:
+            source = self._append(medium, build)
+        except BaseException:
+            self._consumed += [each for sink in sinks for each in sink.read]
+            raise
+        self._consumed.clear()
         medium.stats.rows_written += sinks[-1].rows_written
-        return source, sinks[-1]
+        return source, sinks[-1], states
 
     def _adopt(self, source: Source, sink: TableSink) -> None:
         """Stand on what was committed, and let the tables that were written go on from there."""

@@ -59,12 +59,6 @@ class Stored(NamedTuple):
     moved: list[Moved]
     left: list[tuple[int, range]]  # offsets of row groups, with the rows that are in others now
     merged: set[int]  # offsets of row groups of which whole pieces are
-    generation: int  # of the tree that was written
-
-    @property
-    def is_current(self) -> bool:
-        """Whether no row was added, removed or replaced since it was written."""
-        return self.table.tree.generation == self.generation
 
     def adopt(self, space: Space, settle: Callable[[Table, Ticket, Known], None]) -> None:
         """The commit is done: the references are known, and `space` reads them."""
@@ -124,12 +118,11 @@ def store(sink: TableSink, table: Table, compression: str | None, changed: Chang
         return known.ticket
     if id(table) not in sink.marked and not is_changed(table, changed):
         return table.ref
-    generation = table.tree.generation
     writer = _Writer(sink, table, compression, changed)
     root = table.tree.write(sink, writer.leaf)
     runs = _write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
-    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left, writer.merged, generation)
+    sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left, writer.merged)
     return ticket
 
 

@@ -220,7 +220,6 @@ class Tree:
         """Put `value` in the place of the row at `position`; it keeps its id (and so its `key`)."""
         piece, place = self.at(position)
         if piece.rows is not None:
-            self.generation += 1
             piece.rows[place] = value
             return
         first = piece.first + place if self.keyed else NO_ID

@@ -13,7 +13,7 @@ from ..codec import trail
 from ..codec.base import Column, Space
 from ..codec.bulk import gc_paused
 from ..codec.schema import short_fingerprint
-from ..errors import EncodeError
+from ..errors import EncodeError, StreamConsumedError
 from ..format.chunk import Buffer, Chunk, Copy, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
@@ -40,23 +40,27 @@ def never_reuse(sink: TableSink, value: Any, column: Column) -> None:
 class TableSink:
     """The codec's sink: gives encoders, passes finished chunks on, writes tables of their own.
 
-    `reuse(value, column)` tells where an unchanged lazy collection already lies in the file that is written.
+    `reuse(value, column)` tells where an unchanged lazy collection already lies in the file that is written. `consumed`
+    are iterators that were read before, by a commit that failed; `read` those that this sink has read.
     """
 
     merges = True  # what is only compared need not be
 
-    def __init__(self, output: Output, compression: str | None, reuse: Reuse = never_reuse) -> None:
+    def __init__(
+        self, output: Output, compression: str | None, reuse: Reuse = never_reuse, consumed: Sequence[Any] = ()
+    ) -> None:
         self.compression = compression
         self._reuse = reuse
         self.rows_written = 0
         self.streamed = False  # whether a stream was read, whose code may have changed what was written before
         self.marked: set[int] = set()  # by id, tables whose trees `is_changed` has just marked
         self.again: list[tuple[Ticket, Chunk]] = []  # roots that were written again with other references
-        self.spans: list[tuple[Any, Any, int]] = []  # small lazy collections that were written, their rows and `edits`
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
-        self._drawn: dict[int, Ticket] = {}  # by id, the tables of streams that were written before what refers to them
+        self._drawn: dict[int, tuple[Any, Ticket]] = {}  # by id, streams that are written before what refers to them
+        self._consumed = consumed
+        self.read: list[Any] = []
         self._largest = 0
 
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
@@ -102,8 +106,9 @@ class TableSink:
         def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
             return trail.at(problem, row)
 
-        if id(values) in self._drawn:
-            return self._drawn.pop(id(values))
+        drawn = self._begin(values)
+        if drawn is not None:
+            return drawn
         pieces: list[Piece] = []
         with closing(self.groups(items, None, compression).write(Cut(values), placed)) as groups:
             for ticket, batch in groups:
@@ -122,8 +127,9 @@ class TableSink:
         def placed(problem: EncodeError, row: int, pair: Any) -> EncodeError:
             return trail.below(problem, f"[{pair[0]!r}]", 0)
 
-        if id(pairs) in self._drawn:
-            return self._drawn.pop(id(pairs))
+        drawn = self._begin(pairs)
+        if drawn is not None:
+            return drawn
         if isinstance(pairs, dict):
             pairs = pairs.items()
         pieces: list[Piece] = []
@@ -143,8 +149,18 @@ class TableSink:
     def draw(self, stream: Any, write: Callable[[], Ticket]) -> None:
         """Write the table of a stream, which its object will refer to, before what the stream's code may change."""
         self.streamed = True
-        if id(stream) not in self._drawn:
-            self._drawn[id(stream)] = write()
+        if id(stream) not in self._drawn:  # they are kept, so that no other object gets the same id
+            self._drawn[id(stream)] = stream, write()
+
+    def _begin(self, values: Any) -> Ticket | None:
+        """The table of a stream that was drawn, once. Other iterators are noted, as they can be read but once."""
+        if id(values) in self._drawn:
+            return self._drawn.pop(id(values))[1]
+        if hasattr(type(values), "__next__"):
+            if any(each is values for each in self._consumed):
+                raise StreamConsumedError("this iterator was read by a commit that failed: assign a new one")
+            self.read.append(values)
+        return None
 
     def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
         """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""
@@ -186,9 +202,9 @@ class _Producing(TableSink):
     """What a producer encodes for `sink`. What it shares with that one is touched in the calling thread alone."""
 
     def __init__(self, sink: TableSink, channel: Channel) -> None:
-        super().__init__(channel, sink.compression, sink._reuse)
+        super().__init__(channel, sink.compression, sink._reuse, sink._consumed)
+        self.read = sink.read
         self.stored = sink.stored
-        self.spans = sink.spans
         self._copied = sink._copied
         self._drawn = sink._drawn
 
