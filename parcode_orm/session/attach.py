@@ -156,8 +156,10 @@ def moved(table: Table, ticket: Ticket, values: Known, *, streamed: bool) -> Non
                 _stand_for(value, group.items, row, owner)
             else:  # of a subclass, or one of a union: the view of all knows the view of its class
                 follow(value, group.items.get(row), owner)
-        # Of a proxy that nobody had asked for what can change in place, writing it again may have read that.
-        if (at in kept or unsure) and (must or (is_proxy(value) and may_change_in_place(value))):
+        # Of a proxy that nobody had asked for what can change in place, writing it again may have read that; and where
+        # rows are of several classes, their view does not know its proxies.
+        must |= not group.proxies or (is_proxy(value) and may_change_in_place(value))
+        if (at in kept or unsure) and must:
             group.held[row] = value
 
 

@@ -996,6 +996,30 @@ def test_a_field_that_its_row_was_stored_without_is_set_past_every_hook(tmp_path
     assert load(path, World).big["lacking"].level == 9
 
 
+class Special(Item):
+    more: int = 0
+
+
+@pytest.mark.parametrize("held", range(1, 12))
+def test_a_row_that_is_merged_with_rows_of_other_classes_stays_one_object(tmp_path: Path, held: int) -> None:
+    """Nothing of it was read that could change in place: its view alone knew it. That of several classes does not."""
+    path = tmp_path / "w.par"
+    with small_constants():
+        save(path, World(rows=[Item(level=i) for i in range(90)]))
+        with Session(path, durability="fast") as session:
+            rows = session.root(World).rows
+            row = rows[held]
+            for i in range(12):
+                if i != held:
+                    rows[i] = Special(level=i) if i % 3 == 0 else Item(level=i)
+                    session.commit()
+            assert [rows[i].level for i in range(30, 90)] == [*range(30, 90)]  # so that row groups are closed
+            assert rows[held] is row
+            row.level = -1
+            session.commit()
+        assert [each.level for each in load(path, World).rows] == [-1 if i == held else i for i in range(90)]
+
+
 def test_row_groups_that_were_merged_do_not_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "SMALL_BYTES", 0)  # none is closed for being small
     path = tmp_path / "w.par"
