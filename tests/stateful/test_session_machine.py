@@ -86,7 +86,8 @@ def _big() -> int:
 
 
 def _inner(i: int) -> Inner:
-    return Inner(
+    cls = Derived if i % 11 == 5 else Inner
+    return cls(
         level=i, tags=[f"{i:04} " + "x" * 320], seen={i}, notes={"a": [i]}, kids=[Inner(level=-i)] * (i % 3 == 0)
     )
 
