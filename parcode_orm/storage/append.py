@@ -27,7 +27,7 @@ from .files import FILES, Descriptor, Files, storage_error, storing, syncing
 from .lock import WriterLock
 from .mapped import Source
 from .pipeline import Pipeline
-from .recovery import Found, Read, boot, copies, newest
+from .recovery import Found, Read, boot, copies, newest, with_tail
 from .stats import Stats
 from .usage import record_bytes, released
 from .writer import Clock
@@ -320,13 +320,8 @@ def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int, Read]:
     """The newest commit of the file that `lock` holds, how long the file is, and what reads it."""
     with storing("read", lock.path):
         size = files.stat(lock.fd).st_size
-        tail_at = max(0, size - RECORD_COPY - RECORD.size)
-        tail = files.read(lock.fd, size - tail_at, tail_at)  # both copies of a record at once
-
-        def read(count: int, offset: int) -> bytes:
-            at = offset - tail_at
-            return tail[at : at + count] if at >= 0 else files.read(lock.fd, count, offset)
-
+        both = RECORD_COPY + RECORD.size  # copies of a record
+        _, _, read = with_tail(lambda count, offset: files.read(lock.fd, count, offset), size, both)
         return newest(read, size, lock.path), size, read
 
 

@@ -17,7 +17,7 @@ from ..format.chunk import Chunk, Ticket
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .files import CLOEXEC, FILES, Descriptor, check_regular, storing
-from .recovery import Found, Read, commit_at, newest, records_from
+from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
 CACHED = 512  # chunks
@@ -359,13 +359,7 @@ def _of_file(fd: int, path: str, stats: Stats | None, at: int | None) -> Source:
     status = os.fstat(fd)
     check_regular(status, path)
     size = status.st_size
-    tail_at = max(0, size - TAIL)
-    tail = os.pread(fd, TAIL, tail_at)
-
-    def read(count: int, offset: int) -> bytes:
-        at = offset - tail_at
-        return tail[at : at + count] if at >= 0 else os.pread(fd, count, offset)
-
+    tail, tail_at, read = with_tail(lambda count, offset: os.pread(fd, count, offset), size, TAIL)
     found = newest(read, size, path) if at is None else commit_at(read, size, path, at)
     length = min(found.record.file_length, size)
     return Source(Descriptor(fd), length, found, path, stats, (status.st_dev, status.st_ino), tail, tail_at)

@@ -21,6 +21,18 @@ Read = Callable[[int, int], bytes]
 """`read(size, offset)`: that many bytes, fewer only at the file's end."""
 
 
+def with_tail(read: Read, size: int, count: int) -> tuple[bytes, int, Read]:
+    """The last `count` bytes of a file of `size` bytes, read at once; where they begin; and `read` that knows them."""
+    tail_at = max(0, size - count)
+    tail = read(size - tail_at, tail_at)
+
+    def knowing(count: int, offset: int) -> bytes:
+        at = offset - tail_at
+        return tail[at : at + count] if at >= 0 else read(count, offset)
+
+    return tail, tail_at, knowing
+
+
 class Recovered(NamedTuple):
     """What stood behind the newest whole commit. `ignored` bytes do not belong to it; `copy` is "first" or "last" where
     that copy of its record is damaged."""

@@ -522,26 +522,26 @@ class SessionMachine(RuleBasedStateMachine):
         self.plain = {cls: load(self.path, cls) for cls in ROOTS}
         self.go_on()
 
-    @rule(keep=st.integers(1, 3), replace=st.booleans(), root=PLACES, name=st.sampled_from(MAPS))
-    def compact(self, keep: int, replace: bool, root: int, name: str) -> None:
+    def about_to_go_on(self, replace: bool, root: int, name: str) -> list[Any]:
         self.commit()
         if replace:
-            self.replace_a_collection(root, name, keep)
+            self.replace_a_collection(root, name, root)
             self.commit()
-        before = [self.session.root(cls) for cls in ROOTS]
+        return [self.session.root(cls) for cls in ROOTS]
+
+    @rule(keep=st.integers(1, 3), replace=st.booleans(), root=PLACES, name=st.sampled_from(MAPS))
+    def compact(self, keep: int, replace: bool, root: int, name: str) -> None:
+        before = self.about_to_go_on(replace, root, name)
         self.session.compact(keep=keep)
         self.gone_on(before)
 
     @rule(back=st.integers(0, 5), replace=st.booleans(), root=PLACES, name=st.sampled_from(MAPS))
     def revert(self, back: int, replace: bool, root: int, name: str) -> None:
-        self.commit()
-        if replace:
-            self.replace_a_collection(root, name, back)
-            self.commit()
-        before = [self.session.root(cls) for cls in ROOTS]
+        before = self.about_to_go_on(replace, root, name)
         commits = [each.sequence for each in self.session.history()]
         chosen = commits[min(back, len(commits) - 1)]
-        then = {cls: Session.open(self.path, at=chosen).root(cls).model_load() for cls in ROOTS}
+        with Session.open(self.path, at=chosen) as earlier:
+            then = {cls: earlier.root(cls).model_load() for cls in ROOTS}
         self.session.revert(chosen)
         self.gone_on(before)
         assert all(same(self.plain[cls], then[cls]) for cls in ROOTS)
