@@ -32,9 +32,10 @@ class View:
 
 
 class Column:
-    """A compiled type."""
+    """A compiled type. `mixes`: its `encode` takes `Mixed` values, too."""
 
     __slots__ = ()
+    mixes = False
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         """Append one node subtree that holds `values`.
@@ -51,6 +52,11 @@ class Column:
     def describe(self) -> Any:
         """What the values' layout depends on, in lists, dicts, strings and numbers: the schema of this column."""
         raise TypeError(f"{type(self).__name__} has no describe")
+
+
+def is_lazy(column: Column) -> bool:
+    """Whether the column's values contain a Model or a marked field."""
+    return bool(getattr(column, "lazy", False))
 
 
 class Sink(Protocol):
@@ -106,6 +112,9 @@ class Space(Protocol):
 
     def release(self, ref: Reference) -> None:
         """A scan has passed the chunk at `ref`: nothing of it need be kept ready."""
+
+    def living(self, group: Any) -> Any:
+        """The view of the rows of an opened row group whose proxies may be in use, or its own; where it is writable."""
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

@@ -1,56 +1,47 @@
 """Marked fields: their values leave the owner's chunk, together for a chunk of their own, or, when large, each alone.
 
-What decides is an estimate of a value's encoded size, from its items alone; so equal values are stored equally.
+What decides is an estimate of a value's weight, from its items alone; so equal values are stored equally. Values that
+are stored already stay where they are: the field then names spans of the chunks that hold them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.compression import check
-from ..format.layout import Encoding, Kind, Node, Reference
+from ..format.layout import SPAN, Encoding, Kind, Node, Reference
 from . import blobs, kernels, trail
 from .base import Column, Space, View
 from .blobs import LARGE
-from .boundary_view import ExternalView, ReferenceView, Unread
+from .boundary_view import ExternalView, Kept, ReferenceView, SpansView, Unread
 from .caller import in_caller
 from .containers import ListColumn, MapColumn
+from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined
 from .physical import Physical
 from .scalars import BoolColumn, FloatColumn, IntColumn
 from .stream import ItemSpec, is_stream
 from .struct import StructColumn
 from .tuples import TupleColumn
+from .weights import SCRATCH, together, weigh, weigh_items
 from .wrappers import OptionalColumn
 
-SAMPLE = 64  # items that the size of a long collection is estimated from
+__all__ = ["LARGE", "SCRATCH", "ChunkColumn"]
 
-
-class _Scratch:
-    """The sink of encoders that only measure: marked fields within leave nothing, and no stream is touched."""
-
-    def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
-        return Encoder(kind, None, self, fingerprint)
-
-    def submit(self, chunk: Encoder) -> Ticket:
-        return Ticket()
-
-    def reuse(self, value: Any, column: Column) -> None:
-        return None
-
-
-SCRATCH = _Scratch()
+WEIGHED_WHOLE = 1024  # items of a collection; the weight of a longer one is estimated from a sample
+COPIED_BELOW = 8 * 1024  # bytes of a chunk that is small
+FEW = 8  # of so many small chunks the values are written together again, rather than referred to
 
 
 class ChunkColumn(Physical):
     """A field marked `Chunk` or `ShardedMap` (`kind` "chunk" or "map"); `items` validates what its collections hold."""
 
     __slots__ = ("inner", "compression", "is_list", "is_map", "items", "kind", "shape")
-    encodings = frozenset({Encoding.REFERENCE, Encoding.EXTERNAL})
+    encodings = frozenset({Encoding.REFERENCE, Encoding.EXTERNAL, Encoding.SPANS})
     lazy = True
+    mixes = True
 
     def __init__(
         self, inner: Column, compression: str | None = None, kind: str = "chunk", items: ItemSpec | None = None
@@ -69,23 +60,24 @@ class ChunkColumn(Physical):
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def encode(self, values: Sequence[Any], out: Encoder) -> None:
-        if not values:
+    def encode(self, values: Any, out: Encoder) -> None:
+        if not len(values):
             out.leaf(Encoding.EMPTY, 0)
             return
         if out.sink is SCRATCH:
-            out.leaf(Encoding.REFERENCE, len(values))
+            together(self, values, out)
             return
         if self.compression is not None:
             check(self.compression)  # small values are not compressed, and would hide that there is no such method
-        if len(values) == 1 and type(values[0]) is Unread and values[0].ref.kind == Kind.COLUMN:
-            there = out.sink.reuse(values[0], self)
-            if there is not None:
-                out.leaf(Encoding.REFERENCE, 1, param=out.ref(there))
-                return
-        tickets, inside = self._part(values, out)
+        sorted_out = _SortedOut(self, out)
+        for part in values.parts if type(values) is Mixed else [values]:
+            if isinstance(part, Stretch):
+                sorted_out.stored(part)
+            else:
+                sorted_out.given(part)
+        tickets = sorted_out.tickets
         if not tickets:
-            self._reference(inside, out)
+            sorted_out.write()
             return
         node = out.open(Encoding.EXTERNAL, len(values))
         ordinals = [0] * len(values)
@@ -93,80 +85,17 @@ class ChunkColumn(Physical):
             ordinals[row] = out.ref(ticket) + 1
         width, _ = kernels.width_of(0, max(ordinals))
         out.leaf(Encoding.INT, len(values), kernels.pack(kernels.UNSIGNED[width], ordinals), width=width)
-        if inside:
-            try:
-                self._reference(inside, out)
-            except EncodeError as problem:
-                rows = [row for row in range(len(values)) if row not in tickets]
-                raise trail.at(problem, rows[trail.row_of(problem)]) from None
-        else:
-            out.leaf(Encoding.EMPTY, 0)
+        sorted_out.write()
         out.close(node)
-
-    def _reference(self, values: Sequence[Any], out: Encoder) -> None:
-        chunk = out.sink.encoder(Kind.COLUMN, self.compression)
-        self.inner.encode(values, chunk)
-        out.leaf(Encoding.REFERENCE, len(values), param=out.ref(chunk))
-
-    def _part(self, values: Sequence[Any], out: Encoder) -> tuple[dict[int, Ticket | Reference], Sequence[Any]]:
-        """Send large values on their way: their tickets by row, and the values that stay, as plain collections."""
-        tickets: dict[int, Ticket | Reference] = {}
-        special = [t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)]
-        if special:
-            values = plain = list(values)
-
-            def settle() -> None:
-                for row, value in enumerate(plain):
-                    if type(value) in special:
-                        self._special(row, value, plain, tickets, out)
-
-            in_caller(settle)
-        for row in self._large(values, tickets):
-            value = values[row]
-            tickets[row] = self.leave(value, row, out)
-        return tickets, [v for row, v in enumerate(values) if row not in tickets] if tickets else values
-
-    def _special(
-        self, row: int, value: Any, values: list[Any], tickets: dict[int, Ticket | Reference], out: Encoder
-    ) -> None:
-        """A stream goes to a table; a lazy collection stays where it is, or is read like a plain one."""
-        if is_stream(type(value)):
-            out.sink.streamed = True
-            if not (self.is_list or self.is_map):
-                values[row] = list(value)
-            else:
-                tickets[row] = self.leave(value, row, out)
-            return
-        together = type(value) is Unread and value.ref.kind == Kind.COLUMN  # which is no value of its own here
-        ticket = None if together else self._reuse(value, row, out)
-        if ticket is None and type(value) is Unread:
-            values[row] = value = value.read()
-            if not getattr(type(value), "_p_lazy_", False):
-                return
-        if ticket is not None:
-            tickets[row] = ticket
-        elif (self.is_list or self.is_map) and len(value) > SAMPLE and self._estimate(value) > LARGE:
-            # maybe too large for memory
-            tickets[row] = self.leave(value, row, out)
-        else:
-            values[row] = value._p_to_store_()
-
-    def _reuse(self, value: Any, row: int, out: Encoder) -> Ticket | Reference | None:
-        try:
-            ticket: Ticket | Reference | None = out.sink.reuse(value, self)
-        except EncodeError as problem:
-            raise self._below(problem, row) from None
-        return ticket
-
-    def _below(self, problem: EncodeError, row: int) -> EncodeError:
-        """An error among the rows of a table, which is value `row` of this field; keys are in its path already."""
-        step = f"[{trail.row_of(problem)}]" if isinstance(self.shape, ListColumn) else ""
-        return trail.below(problem, step, row)
 
     def leave(self, value: Any, row: int, out: Encoder) -> Ticket:
         """Write `value`, that of row `row`, as a table or blob of its own."""
         sink, shape = out.sink, self.shape
         try:
+            if type(value) is Mixed and isinstance(shape, ListColumn):
+                value = value.plain(shape.item)
+            elif type(value) is MixedPairs and isinstance(shape, MapColumn):
+                value = dict(zip(value, value.mixed.plain(shape.value), strict=True))
             if isinstance(shape, ListColumn):
                 ticket: Ticket = sink.list_table(shape.item, value, self.compression)
             elif isinstance(shape, MapColumn):
@@ -176,80 +105,224 @@ class ChunkColumn(Physical):
                 data, meta = blobs.to_blob(value)
                 ticket = sink.blob(data, self.compression, meta)
         except EncodeError as problem:
-            raise self._below(problem, row) from None
+            raise self.below(problem, row) from None
         return ticket
 
-    def _large(self, values: Sequence[Any], tickets: dict[int, Any]) -> list[int]:
-        """The rows whose values are stored alone."""
-        shape = self.shape
-        rows = [row for row, value in enumerate(values) if value is not None and row not in tickets]
-        if self.is_list or self.is_map:
-            kind = list if self.is_list else dict
-            rows = [row for row in rows if isinstance(values[row], kind)]
-            return self._large_collections(values, rows)
-        if isinstance(shape, StructColumn | ListColumn | MapColumn | TupleColumn):
-            return []
-        return [row for row in rows if blobs.blob_size(values[row]) >= LARGE]
+    def below(self, problem: EncodeError, row: int) -> EncodeError:
+        """An error among the rows of a table, which is value `row` of this field; keys are in its path already."""
+        step = f"[{trail.row_of(problem)}]" if isinstance(self.shape, ListColumn) else ""
+        return trail.below(problem, step, row)
 
-    def _large_collections(self, values: Sequence[Any], rows: list[int]) -> list[int]:
-        if not rows:
-            return []
-        item = self.shape.item if isinstance(self.shape, ListColumn) else None
-        longest = max(len(values[row]) for row in rows)
+    def large(self, values: Sequence[Any]) -> tuple[list[int], bool]:
+        """The places of the values that are stored alone, and whether nothing that stays can hold a large one."""
+        shape = self.shape
+        if not (self.is_list or self.is_map):
+            if isinstance(shape, StructColumn | ListColumn | MapColumn | TupleColumn):
+                return [], False
+            return [at for at, value in enumerate(values) if blobs.blob_size(value) >= LARGE], False
+        kinds = (list, Mixed) if self.is_list else (dict, MixedPairs)
+        places = [at for at, value in enumerate(values) if isinstance(value, kinds)]
+        if not places:
+            return [], False
+        item = shape.item if isinstance(shape, ListColumn) else None
+        longest = max([len(values[at]) for at in places])
         if isinstance(item, IntColumn | FloatColumn | BoolColumn) and longest * 8 < LARGE:
-            return []
-        found: list[int] = []
-        stack = [rows]
-        while stack:  # rows that are not large together hold no large one
-            bucket = stack.pop()
-            if len(bucket) == 1:
-                value = values[bucket[0]]
-                if len(value) > LARGE or self._estimate(value) > LARGE:
-                    found.append(bucket[0])
-                continue
-            size = self._size(kernels.flatten([_items(values[row]) for row in bucket]))
-            if size > LARGE:
-                rows_each = min(max(len(bucket) * LARGE // (2 * size), 1), len(bucket) // 2)
-                stack += [bucket[at : at + rows_each] for at in range(0, len(bucket), rows_each)]
-        return sorted(found)
-
-    def _estimate(self, value: Any) -> int:
-        """About how many bytes the items of `value`, plain or lazy, encode to."""
-        count = len(value)
-        if count <= SAMPLE:
-            return self._size(list(_items(value)))
-        step = count // SAMPLE
-        if hasattr(value, "items"):
-            sample = list(islice(value.items(), 0, step * SAMPLE, step))
-        else:
-            sample = value[: step * SAMPLE : step]
-        return self._size(sample) * count // len(sample)
-
-    def _size(self, items: list[Any]) -> int:
-        """Bytes that `items` (pairs, for a dictionary) encode to; 0 when they do not, which encoding will tell."""
-        out = Encoder(Kind.COLUMN, None, SCRATCH)
-        shape = self.shape
-        try:
-            if isinstance(shape, MapColumn):
-                shape.key.encode([key for key, _ in items], out)
-                shape.value.encode([value for _, value in items], out)
-            elif isinstance(shape, ListColumn):
-                shape.item.encode(items, out)
-        except EncodeError:
-            return 0
-        return out.size
+            return [], True
+        mixed = (Mixed, MixedPairs)
+        exact = [at for at in places if len(values[at]) <= WEIGHED_WHOLE and type(values[at]) not in mixed]
+        if len(exact) == 1:
+            exact = []
+        found = [at for at in set(places).difference(exact) if weigh_items(self, values[at]) > LARGE]
+        weights = weigh(self.inner, [values[at] for at in exact])
+        found += [at for at, weight in zip(exact, weights, strict=True) if weight > LARGE]
+        return sorted(found), len(exact) == len(places)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
         if node.encoding == Encoding.REFERENCE:
-            return ReferenceView(self, chunk, at, space, node)
+            return ReferenceView(self, chunk, at, space, node.param, node.count)
+        if node.encoding == Encoding.SPANS:
+            return SpansView(self, chunk, at, space, node)
         return ExternalView(self, chunk, at, space, node)
 
     def describe(self) -> Any:
         return {self.kind: self.inner.describe()}
 
 
-def _items(value: Any) -> Iterable[Any]:
-    items: Iterable[Any] = value.items() if hasattr(value, "items") else value
-    return items
+class _Alone(NamedTuple):
+    """A value that is stored alone."""
+
+    ticket: Ticket | Reference
+
+
+class _SortedOut:
+    """The values of a marked field, sorted out: `tickets` of those that are stored alone, by row, and all others.
+
+    The others are values to be encoded together, and stretches of chunks that hold them already.
+    """
+
+    def __init__(self, column: ChunkColumn, out: Encoder) -> None:
+        self.tickets: dict[int, Ticket | Reference] = {}
+        self._column = column
+        self._out = out
+        self._row = 0
+        self._parts: list[Part] = []
+        self._rows: list[int] = []  # of the values in `_parts`
+        self._small = True  # nothing in them holds a large value
+        self._lazy = False  # some are read while they are encoded
+
+    def stored(self, part: Stretch) -> None:
+        """Add values that are stored."""
+        self._lazy = True
+        for place in part.view.places(part.start, part.stop):  # type: ignore[attr-defined]
+            if isinstance(place, Stretch):
+                self._add(place, place.stop - place.start)
+            else:
+                self.given([place])
+
+    def given(self, values: Sequence[Any]) -> None:
+        """Add values. A lazy one goes where it lies, a stream and a large one to a table or blob."""
+        special = [t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)]
+        settled = list(values)
+        if special:
+            self._lazy = True
+            in_caller(lambda: self._settle(settled, special))
+        plain = [at for at, value in enumerate(settled) if type(value) not in (_Alone, Stretch)] if special else None
+        if not self._out.small:
+            given = settled if plain is None else [settled[at] for at in plain]
+            large, small = self._column.large(given)
+            self._small &= small
+            for at in large if plain is None else [plain[at] for at in large]:
+                settled[at] = _Alone(self._column.leave(settled[at], self._row + at, self._out))
+            if plain is None and not large:
+                self._add(settled, len(settled))
+                return
+        elif plain is None:
+            self._add(settled, len(settled))
+            return
+        for value in settled:
+            if type(value) is _Alone:
+                self.tickets[self._row] = value.ticket
+                self._row += 1
+            else:
+                self._add(value if type(value) is Stretch else [value], 1)
+
+    def _add(self, part: Part, count: int) -> None:
+        self._parts.append(part)
+        self._rows += range(self._row, self._row + count)
+        self._row += count
+
+    def _settle(self, values: list[Any], special: list[type]) -> None:
+        for at, value in enumerate(values):
+            if type(value) in special:
+                values[at] = self._settled(value, self._row + at)
+
+    def _settled(self, value: Any, row: int) -> Any:
+        """What stands for a lazy value or a stream: `_Alone`, a stretch, or a plain or mixed value to be written."""
+        column = self._column
+        collection = column.is_list or column.is_map
+        if is_stream(type(value)):
+            self._out.sink.streamed = True
+            return _Alone(column.leave(value, row, self._out)) if collection else list(value)
+        found = self._where(value, row)
+        if found is not None:
+            return found
+        if isinstance(value, Unread):
+            value = value.known.value if type(value) is Kept else value.read()
+            lazy = is_stream(type(value)) or getattr(type(value), "_p_lazy_", False)
+            return self._settled(value, row) if lazy else value
+        if not collection:
+            return value.load()
+        mixed = value._p_mixed_()
+        if mixed is None and weigh_items(column, value) > LARGE:
+            return _Alone(column.leave(value, row, self._out))  # maybe too large for memory
+        return value._p_to_store_() if mixed is None else mixed
+
+    def _where(self, value: Any, row: int) -> _Alone | Stretch | None:
+        """Where a lazy value is stored, if what is written may refer to that."""
+        try:
+            target: Ticket | Reference | None = self._out.sink.reuse(value, self._column)
+        except EncodeError as problem:
+            raise self._column.below(problem, row) from None
+        if target is None:
+            return None
+        if isinstance(value, Unread) and not isinstance(value.view, ExternalView):
+            (place,) = value.view.places(value.row, value.row + 1)
+            assert isinstance(place, Stretch)
+            return place
+        return _Alone(target)
+
+    def write(self) -> None:
+        """Append the values that are not stored alone: new ones go to a chunk, of others the place is noted."""
+        out, parts = self._out, joined(self._parts)
+        if not parts:
+            out.leaf(Encoding.EMPTY, 0)
+            return
+        targets = self._targets(parts)
+        new: list[Part] = []
+        rows: list[int] = []
+        spans: list[list[Any]] = []  # target (None for the new chunk), start, count
+        at = 0
+        for part in parts:
+            size = part.stop - part.start if isinstance(part, Stretch) else len(part)
+            target = targets.get(id(part.view)) if isinstance(part, Stretch) else None
+            start = len(rows)
+            if target is None:
+                new.append(_opened(part))
+                rows += self._rows[at : at + size]
+            elif isinstance(part, Stretch):
+                start = part.start
+            if spans and spans[-1][0] == target and spans[-1][1] + spans[-1][2] == start:
+                spans[-1][2] += size
+            else:
+                spans.append([target, start, size])
+            at += size
+        chunk = self._encoded(new, rows) if new else None
+        target, start, count = spans[0]
+        whole = target is None or (start == 0 and parts[0].view.count == count)  # type: ignore[union-attr]
+        if len(spans) == 1 and whole:
+            out.leaf(Encoding.REFERENCE, count, param=out.ref(target or chunk))  # type: ignore[arg-type]
+            return
+        ordinals: dict[Any, int] = {}
+        for target, _, _ in spans:
+            if target not in ordinals:
+                ordinals[target] = out.ref(chunk if target is None else target)  # type: ignore[arg-type]
+        data = b"".join([SPAN.pack(ordinals[target], start, count) for target, start, count in spans])
+        out.leaf(Encoding.SPANS, at, data)
+
+    def _targets(self, parts: list[Part]) -> dict[int, Ticket | Reference]:
+        """By view, the chunks that are referred to. Many small ones are not: what they hold is written together."""
+        found: dict[int, Any] = {}
+        small: dict[Any, list[int]] = {}
+        for part in parts:
+            if isinstance(part, Stretch) and id(part.view) not in found:
+                view: Any = part.view
+                found[id(view)] = target = self._out.sink.reuse(Unread(view, part.start), self._column)
+                if view.ref.length < COPIED_BELOW:
+                    small.setdefault(target, []).append(id(view))
+        if len(small) >= FEW:
+            for view_id in [each for some in small.values() for each in some]:
+                del found[view_id]
+        return {key: target for key, target in found.items() if target is not None}
+
+    def _encoded(self, parts: list[Part], rows: list[int]) -> Encoder:
+        chunk: Encoder = self._out.sink.encoder(Kind.COLUMN, self._column.compression)
+        chunk.small = self._small
+        inner, parts = self._column.inner, joined(parts)
+        try:
+            if self._lazy:
+                in_caller(lambda: encode_parts(inner, parts, chunk))
+            else:
+                encode_parts(inner, parts, chunk)
+        except EncodeError as problem:
+            raise trail.at(problem, rows[min(trail.row_of(problem), len(rows) - 1)]) from None
+        return chunk
+
+
+def _opened(part: Part) -> Part:
+    """The values of a stretch of another chunk, to be written again, as those of the chunk itself."""
+    if not isinstance(part, Stretch):
+        return part
+    view: Any = part.view
+    return Stretch(view.inner, part.start, part.stop, bool(view.space.chunk(view.ref).refs))

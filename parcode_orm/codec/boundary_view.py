@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
 from ..format.chunk import Chunk
-from ..format.layout import Kind, Node, Reference
+from ..format.layout import SPAN, Kind, Node, Reference
 from . import blobs
 from .arrays import ArrayColumn
 from .base import BlobContent, Column, Space, View
 from .containers import ListColumn, ListView, MapColumn, MapView
+from .mixed import InMemory, Stretch
 from .packed import PackedColumn
 from .physical import child_nodes, locate, open_child, read_numbers
 from .text import BytesColumn, TextColumn
@@ -33,34 +37,34 @@ _BLOBS: dict[type, tuple[bytes, ...]] = {
 
 
 class Unread:
-    """Stands for the value of a marked field that nobody has read: a table, a blob or a column of this one value, at
-    `ref` of the file of `space`."""
+    """Stands for the value of a marked field that nobody has read: a table or a blob, or one of the values of a column
+    chunk, at `ref` of the file of `space`."""
 
-    __slots__ = ("_view", "row")
+    __slots__ = ("row", "view")
     _p_lazy_ = True
 
-    def __init__(self, view: ExternalView | ReferenceView, row: int) -> None:
-        self._view = view
+    def __init__(self, view: ReferenceView | SpansView | ExternalView, row: int) -> None:
+        self.view = view
         self.row = row
 
     @property
     def column(self) -> Column:
         """The column that it was written by."""
-        return self._view.column
+        return self.view.column
 
     @property
     def space(self) -> Space:
         """What it can be read through."""
-        return self._view.space
+        return self.view.space
 
     @property
     def ref(self) -> Reference:
         """Where it lies."""
-        return self._view.reference(self.row)
+        return self.view.reference(self.row)
 
     def blob(self) -> tuple[BlobContent, bytes] | None:
         """The blob that it is, of which nothing is read yet, and the `meta` of the value; None for a table."""
-        ref, view = self.ref, self._view
+        ref, view = self.ref, self.view
         if ref.kind != Kind.BLOB or not isinstance(view, ExternalView):
             return None
         blob = view.open_blob(ref)
@@ -77,32 +81,51 @@ class Unread:
 
     def read(self) -> Any:
         """The value, lazy if it is a list or a dictionary."""
-        return self._view.get(self.row)
+        return self.view.get(self.row)
+
+
+class Kept(Unread):
+    """Stands for a value in memory: it may be written as it is stored, if it did not change."""
+
+    __slots__ = ("known",)
+
+    def __init__(self, view: ReferenceView | SpansView | ExternalView, row: int, known: InMemory) -> None:
+        super().__init__(view, row)
+        self.known = known
 
 
 class ReferenceView(View):
-    """Values that stand together in another chunk."""
+    """Values that stand together in another chunk, at `ref`; `count` None says that those are all of that chunk."""
 
-    __slots__ = ("column", "chunk", "at", "space", "_reference", "_inner")
+    __slots__ = ("column", "chunk", "at", "space", "ref", "_count", "_inner")
 
-    def __init__(self, column: ChunkColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
-        if node.param >= len(chunk.refs):
-            raise chunk.error(at, f"reference {node.param} of {len(chunk.refs)}")
-        self._reference: Reference = chunk.refs[node.param]
-        if self._reference.kind != Kind.COLUMN:
-            raise chunk.error(at, f"a reference to a chunk of kind {self._reference.kind}")
-        self.count = node.count
+    def __init__(
+        self, column: ChunkColumn, chunk: Chunk, at: int, space: Space, ordinal: int, count: int | None
+    ) -> None:
+        if ordinal >= len(chunk.refs):
+            raise chunk.error(at, f"reference {ordinal} of {len(chunk.refs)}")
+        self.ref: Reference = chunk.refs[ordinal]
+        if self.ref.kind != Kind.COLUMN:
+            raise chunk.error(at, f"a reference to a chunk of kind {self.ref.kind}")
         self.column = column
         self.chunk = chunk
         self.at = at
         self.space = space
+        self._count = count
         self._inner: View | None = None
+
+    @property
+    def count(self) -> int:  # type: ignore[override]
+        """The number of values in the chunk."""
+        if self._count is None:
+            self._count = self.space.chunk(self.ref).nodes[0].count
+        return self._count
 
     @property
     def inner(self) -> View:
         """The view of the values in their chunk."""
         if self._inner is None:
-            chunk = self.space.chunk(self._reference)
+            chunk = self.space.chunk(self.ref)
             self._inner = open_child(self.column.inner, chunk, 0, self.space, self.count)
         return self._inner
 
@@ -123,13 +146,96 @@ class ReferenceView(View):
     def read(self, start: int, stop: int) -> list[Any]:
         return self.inner.read(start, stop)
 
-    def to_store(self, row: int) -> Unread | None:
-        """What the value of `row` may be written as again, unread: where it is alone in its chunk."""
-        return Unread(self, row) if self.count == 1 else None
+    def places(self, start: int, stop: int) -> Iterator[Stretch | Unread]:
+        """Where the values `start` to `stop` lie: stretches of `ReferenceView`s, and those that are stored alone."""
+        yield Stretch(self, start, stop, True)
+
+    def stored(self, row: int) -> Unread:
+        """What the value of `row` may be written as again, unread."""
+        return Unread(self, row)
+
+    def keep(self, row: int, known: InMemory) -> Any:
+        """What a value in memory for `row` may be written as again."""
+        return Kept(self, row, known)
 
     def reference(self, row: int) -> Reference:
         """Where the values lie."""
-        return self._reference
+        return self.ref
+
+
+def read_spans(chunk: Chunk, at: int) -> list[tuple[int, int, int]]:
+    """The (ordinal, start, count) of a SPANS node; that they lie within their chunks is checked where they are read."""
+    node, data = chunk.nodes[at], chunk.buffer(at)
+    if len(data) % SPAN.size or not data:
+        raise chunk.error(at, f"{len(data)} bytes of spans")
+    spans: list[tuple[int, int, int]] = list(SPAN.iter_unpack(data))
+    if sum([count for _, _, count in spans]) != node.count or any(not count for _, _, count in spans):
+        raise chunk.error(at, f"spans of {sum([count for _, _, count in spans])} values where {node.count} belong")
+    for ordinal, _, _ in spans:
+        if ordinal >= len(chunk.refs):
+            raise chunk.error(at, f"reference {ordinal} of {len(chunk.refs)}")
+    return spans
+
+
+class SpansView(View):
+    """Values that stand together in several chunks: a span of each after the other."""
+
+    __slots__ = ("column", "chunk", "at", "space", "_ends", "_spans")
+
+    def __init__(self, column: ChunkColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+        self.count = node.count
+        self.column = column
+        self.chunk = chunk
+        self.at = at
+        self.space = space
+        views: dict[int, ReferenceView] = {}
+        spans = read_spans(chunk, at)
+        for ordinal, _, _ in spans:
+            if ordinal not in views:
+                views[ordinal] = ReferenceView(column, chunk, at, space, ordinal, None)
+        self._spans = [(views[ordinal], start, count) for ordinal, start, count in spans]
+        self._ends = list(accumulate([count for _, _, count in spans]))
+
+    def _place(self, row: int) -> tuple[ReferenceView, int]:
+        i = bisect_right(self._ends, row)
+        view, start, count = self._spans[i]
+        place = start + row - (self._ends[i] - count)
+        if place >= view.count:
+            raise self.chunk.error(self.at, f"value {place} of {view.count} of a chunk")
+        return view, place
+
+    def get(self, i: int) -> Any:
+        view, place = self._place(i)
+        return view.get(place)
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        found: list[Any] = []
+        for part in self.places(start, stop):
+            found += part.view.read(part.start, part.stop)
+        return found
+
+    def places(self, start: int, stop: int) -> Iterator[Stretch]:
+        """Where the values `start` to `stop` lie."""
+        i = bisect_right(self._ends, start)
+        while start < stop:
+            view, place = self._place(start)
+            end = min(stop, self._ends[i])
+            if place + end - start > view.count:
+                raise self.chunk.error(self.at, f"value {place + end - start - 1} of {view.count} of a chunk")
+            yield Stretch(view, place, place + end - start, True)
+            start, i = end, i + 1
+
+    def stored(self, row: int) -> Unread:
+        """What the value of `row` may be written as again, unread."""
+        return Unread(*self._place(row))
+
+    def keep(self, row: int, known: InMemory) -> Any:
+        """What a value in memory for `row` may be written as again."""
+        return Kept(*self._place(row), known)
+
+    def reference(self, row: int) -> Reference:
+        """Where the value of `row` lies."""
+        return self._place(row)[0].ref
 
 
 class ExternalView(View):
@@ -149,14 +255,17 @@ class ExternalView(View):
         self._inside: View = open_child(column, chunk, inside, space, count)
         self._places: dict[int, int] | None = None
 
-    def get(self, i: int) -> Any:
-        ordinal = self.ordinals[i]
-        if ordinal:
-            return self._external(i, lazy=True)
+    def _place(self, row: int) -> int:
+        """Where the value of `row`, which is not stored alone, stands among those that are not."""
         if self._places is None:
             rows = [row for row, found in enumerate(self.ordinals) if not found]
             self._places = {row: place for place, row in enumerate(rows)}
-        return self._inside.get(self._places[i])
+        return self._places[row]
+
+    def get(self, i: int) -> Any:
+        if self.ordinals[i]:
+            return self._external(i, lazy=True)
+        return self._inside.get(self._place(i))
 
     def read(self, start: int, stop: int) -> list[Any]:
         ordinals = self.ordinals[start:stop].tolist()
@@ -168,7 +277,30 @@ class ExternalView(View):
         """What stands for the value of `row` as long as it is not read; None where it is not stored alone."""
         return Unread(self, row) if self.ordinals[row] else None
 
-    to_store = unread
+    def places(self, start: int, stop: int) -> Iterator[Stretch | Unread]:
+        """Where the values `start` to `stop` lie."""
+        inside: Any = self._inside
+        for alone, rows in groupby(range(start, stop), lambda row: self.ordinals[row] > 0):
+            if alone:
+                yield from [Unread(self, row) for row in rows]
+            else:
+                first, *rest = rows
+                place = self._place(first)
+                yield from inside.places(place, place + 1 + len(rest))
+
+    def stored(self, row: int) -> Unread:
+        """What the value of `row` may be written as again, unread."""
+        inside: Any = self._inside
+        return Unread(self, row) if self.ordinals[row] else inside.stored(self._place(row))
+
+    def keep(self, row: int, known: InMemory) -> Any:
+        """What a value in memory for `row` may be written as again."""
+        if not self.ordinals[row]:
+            inside: Any = self._inside
+            return inside.keep(self._place(row), known)
+        if blobs.blob_size(known.value) >= blobs.LARGE and (stored := Unread(self, row)).is_blob_of(known.value):
+            return stored
+        return known.value
 
     def reference(self, row: int) -> Reference:
         """Where the table or blob of `row` lies."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import sub
 from typing import Any
 
 from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Kind, Node
 from . import kernels, trail
-from .base import Column, Space, View
+from .base import Column, Space, View, is_lazy
+from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined
 from .physical import (
     Physical,
     child_nodes,
@@ -24,16 +26,12 @@ Factory = Callable[[Any], Any]
 BUILTINS: dict[str, type] = {"list": list, "tuple": tuple, "deque": deque, "set": set, "frozenset": frozenset}
 
 
-def is_lazy(column: Column) -> bool:
-    """Whether the column's values contain a Model or a marked field."""
-    return bool(getattr(column, "lazy", False))
-
-
 class ListColumn(Physical):
     """Sequences of one item type; `name` says of which kind, `factory` builds one from a list."""
 
     __slots__ = ("item", "factory", "name", "types", "exact", "expected")
     encodings = frozenset({Encoding.LIST})
+    mixes = True
 
     def __init__(self, item: Column, factory: Factory = list, name: str = "list") -> None:
         self.item = item
@@ -48,21 +46,62 @@ class ListColumn(Physical):
     def lazy(self) -> bool:
         return is_lazy(self.item)
 
+    def encode(self, values: Any, out: Encoder) -> None:
+        if type(values) is Mixed:
+            parts = self._parts(values)
+            if parts is None:
+                values = values.plain(self)
+            else:
+                self._write(*parts, out)
+                return
+        super().encode(values, out)
+
+    def _parts(self, mixed: Mixed) -> tuple[list[int], list[Part]] | None:
+        """The lengths and the items of mixed lists; None where a part is not stored as a list."""
+        lengths: list[int] = []
+        items: list[Part] = []
+        for part in mixed.parts:
+            if not isinstance(part, Stretch):
+                if not all(issubclass(t, (*self.types, Mixed)) for t in set(map(type, part))):
+                    return None
+                lengths += map(len, part)
+                items += self._items(part)
+            elif type(part.view) is ListView:
+                view = part.view
+                ends = rising(view.chunk, view.at, view.offsets, part.start, part.stop)
+                lengths += map(sub, ends[1:], ends)
+                items.append(Stretch(view.items, ends[0], ends[-1], part.apart))
+            else:
+                return None
+        return lengths, items
+
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
-        if not all(issubclass(t, self.types) for t in types):
+        if not all(issubclass(t, (*self.types, Mixed)) for t in types):
             raise trail.first_misfit(values, self.types, self.expected)
-        self.write(values, out)
+        if Mixed in types:
+            self._write(list(map(len, values)), self._items(values), out)
+        else:
+            self.write(values, out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
-        lengths = list(map(len, values))
-        node = out.open(Encoding.LIST, len(values))
+        self._write(list(map(len, values)), [self.flat(values)], out)
+
+    def _write(self, lengths: list[int], items: list[Part], out: Encoder) -> None:
+        node = out.open(Encoding.LIST, len(lengths))
         write_offsets(lengths, out)
         try:
-            self.item.encode(self.flat(values), out)
+            encode_parts(self.item, joined(items), out)
         except EncodeError as problem:
             row, position = trail.owner(problem, lengths)
             raise trail.below(problem, f"[{position}]", row) from None
         out.close(node)
+
+    def _items(self, values: Sequence[Any]) -> list[Part]:
+        """The items of all values, some of which may be mixed."""
+        found: list[Part] = []
+        for value in values:
+            found += value.parts if type(value) is Mixed else [self.flat([value])]
+        return found
 
     def flat(self, values: Sequence[Any]) -> list[Any]:
         """The items of all values in the order they are written."""
@@ -154,6 +193,7 @@ class MapColumn(Physical):
     __slots__ = ("key", "value", "factory", "name", "expected")
     encodings = frozenset({Encoding.MAP})
     exact = frozenset({dict})
+    mixes = True
 
     def __init__(self, key: Column, value: Column, factory: Factory = dict, name: str = "dict") -> None:
         self.key = key
@@ -166,19 +206,56 @@ class MapColumn(Physical):
     def lazy(self) -> bool:
         return is_lazy(self.value)
 
+    def encode(self, values: Any, out: Encoder) -> None:
+        if type(values) is Mixed:
+            parts = self._parts(values)
+            if parts is None:
+                values = values.plain(self)
+            else:
+                self._write(*parts, out)
+                return
+        super().encode(values, out)
+
+    def _parts(self, mixed: Mixed) -> tuple[list[int], list[Any], list[Part]] | None:
+        """The lengths, keys and values of mixed dictionaries; None where a part is not stored as a dictionary."""
+        lengths: list[int] = []
+        keys: list[Any] = []
+        found: list[Part] = []
+        for part in mixed.parts:
+            if not isinstance(part, Stretch):
+                if not all(issubclass(t, dict | MixedPairs) for t in set(map(type, part))):
+                    return None
+                lengths += map(len, part)
+                keys += kernels.flatten(part)
+                found += _map_values(part)
+            elif type(part.view) is MapView:
+                view = part.view
+                ends = rising(view.chunk, view.at, view.offsets, part.start, part.stop)
+                lengths += map(sub, ends[1:], ends)
+                keys += view.keys.read(ends[0], ends[-1])
+                found.append(Stretch(view.values, ends[0], ends[-1], part.apart))
+            else:
+                return None
+        return lengths, keys, found
+
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
-        if not all(issubclass(t, dict) for t in types):
+        if not all(issubclass(t, dict | MixedPairs) for t in types):
             raise trail.first_misfit(values, (dict,), self.expected)
-        self.write(values, out)
+        if MixedPairs in types:
+            self._write(list(map(len, values)), kernels.flatten(values), _map_values(values), out)
+        else:
+            self.write(values, out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
-        lengths = list(map(len, values))
-        keys = kernels.flatten(values)
-        node = out.open(Encoding.MAP, len(values))
+        found = kernels.flatten([value.values() for value in values])
+        self._write(list(map(len, values)), kernels.flatten(values), [found], out)
+
+    def _write(self, lengths: list[int], keys: list[Any], values: list[Part], out: Encoder) -> None:
+        node = out.open(Encoding.MAP, len(lengths))
         write_offsets(lengths, out)
         try:
             self.key.encode(keys, out)
-            self.value.encode(kernels.flatten([value.values() for value in values]), out)
+            encode_parts(self.value, joined(values), out)
         except EncodeError as problem:
             row, _ = trail.owner(problem, lengths)
             raise trail.below(problem, f"[{keys[trail.row_of(problem)]!r}]", row) from None
@@ -193,6 +270,14 @@ class MapColumn(Physical):
 
     def describe(self) -> Any:
         return {self.name: [self.key.describe(), self.value.describe()]}
+
+
+def _map_values(values: Sequence[Any]) -> list[Part]:
+    """The values of all dictionaries, some of which may be mixed."""
+    found: list[Part] = []
+    for value in values:
+        found += value.mixed.parts if type(value) is MixedPairs else [list(value.values())]
+    return found
 
 
 class MapView(View):

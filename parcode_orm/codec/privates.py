@@ -60,8 +60,10 @@ class PrivateColumn(StructColumn):
                 others[row][name] = storable(fitting[row].pop(name))
         super().write_rows(others, fitting, out)
 
-    def write_rest(self, values: Sequence[Any], count: int, missing: dict[str, set[int]], out: Encoder) -> int:
-        bits = super().write_rest(values, count, missing, out)
+    def write_rest(
+        self, values: Sequence[Any], sets: Sequence[Any], count: int, missing: dict[str, set[int]], out: Encoder
+    ) -> int:
+        bits = super().write_rest(values, sets, count, missing, out)
         if self.plan.extra is not None and values:
             bits |= EXTRA
             write_named(self.plan.extra, values, out)

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from operator import attrgetter
 from types import NoneType
 from typing import Any
@@ -22,10 +21,11 @@ from ..errors import CyclicGraphError, EncodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from . import kernels, trail
-from .base import Column, Space, View
+from .base import Column, Space, View, is_lazy
 from .caller import in_caller
-from .containers import is_lazy
 from .marks import is_lazy_collection
+from .mixed import Mixed
+from .mixed_rows import write_mixed
 from .physical import Physical, write_optional
 from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
 
@@ -76,6 +76,7 @@ class StructColumn(Physical):
 
     __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_builder", "_places", "_all_names")
     encodings = frozenset({Encoding.STRUCT, Encoding.POLY})
+    mixes = True
 
     def __init__(self, plan: StructPlan) -> None:
         self.plan = plan
@@ -143,17 +144,19 @@ class StructColumn(Physical):
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+    def encode(self, values: Any, out: Encoder) -> None:
         levels = _path.levels
         depth = len(levels)
         if depth * 2 >= MAX_COLUMNS_DEEP:
             raise _TooDeep
-        levels.append(values)
+        levels.append(values if type(values) is not Mixed else values.in_memory())
         try:  # no call that could be spared: every level of a deep model takes its frames
-            if not values:
+            if not len(values):
                 out.leaf(Encoding.EMPTY, 0)
+            elif type(values) is Mixed:
+                write_mixed(self, values, out)
             elif (types := set(map(type, values))) == self.exact:
-                self.write_rows(values, self._dicts(values), out)
+                self.write_rows(values, self.dicts(values), out)
             elif NoneType in types:
                 write_optional(self, values, out)
             else:
@@ -172,7 +175,7 @@ class StructColumn(Physical):
         (exact,) = self.exact
         classes = {value.__class__ for value in values}  # a proxy names the class that it stands for
         if classes == {exact}:
-            in_caller(lambda: self.write_rows(values, [_fields_of(value) for value in values], out))
+            in_caller(lambda: write_mixed(self, Mixed([list(values)]), out))
             return
         for row, value in enumerate(values):
             if not isinstance(value, exact):
@@ -185,9 +188,9 @@ class StructColumn(Physical):
         write_poly(self, values, out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
-        self.write_rows(values, self._dicts(values), out)
+        self.write_rows(values, self.dicts(values), out)
 
-    def _dicts(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
+    def dicts(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
         """The fields of `values`, all exactly of this class."""
         if self.plan.extract is not None:
             return self.plan.extract(values)
@@ -213,17 +216,22 @@ class StructColumn(Physical):
                 column.encode(columns.pop(), out)
             except EncodeError as problem:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
-        out.entries[node][5] = self.write_rest(values, len(dicts), missing, out) if self.pydantic or missing else 0
+        sets = list(map(_sets, values)) if self.pydantic else []
+        rest = self.pydantic or missing
+        out.entries[node][5] = self.write_rest(values, sets, len(dicts), missing, out) if rest else 0
         out.close(node)
 
-    def write_rest(self, values: Sequence[Any], count: int, missing: dict[str, set[int]], out: Encoder) -> int:
-        """Append what follows the fields of `count` rows; returns what of it is there."""
+    def write_rest(
+        self, values: Sequence[Any], sets: Sequence[Any], count: int, missing: dict[str, set[int]], out: Encoder
+    ) -> int:
+        """Append what follows the fields of `count` rows; returns what of it is there.
+
+        `sets` are the names of the fields that were set; there are none but of Pydantic's models.
+        """
         bits = 0
-        if self.pydantic:
-            sets = list(map(_sets, values))
-            if sets.count(self.all_names) < len(sets):
-                bits |= SETS
-                write_names(sets, out)
+        if sets and sets.count(self.all_names) < len(sets):
+            bits |= SETS
+            write_names(sets, out)
         if missing:
             bits |= MISSING
             rows: list[set[str]] = [set() for _ in range(count)]
@@ -292,19 +300,6 @@ def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
         column.encode(values, out)
     except EncodeError as problem:
         raise trail.at(problem, trail.row_of(problem)) from None
-
-
-def _fields_of(value: Any) -> dict[str, Any]:
-    """The fields of a plain object or a proxy; a proxy gives `Unread` for what need not be read to be written again."""
-    cls: Any = type(value)
-    fields_to_store = _to_store(cls)
-    found: dict[str, Any] = value.__dict__ if fields_to_store is None else fields_to_store(value)
-    return found
-
-
-@lru_cache(1024)
-def _to_store(cls: Any) -> Callable[[Any], dict[str, Any]] | None:
-    return getattr(cls, "_p_fields_to_store_", None)  # Pydantic's metaclass takes long to say that there is none
 
 
 def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:

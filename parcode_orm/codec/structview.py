@@ -12,6 +12,7 @@ from ..format.chunk import Chunk
 from ..format.layout import Node
 from .base import Column, Getter, Space, View
 from .containers import ListColumn
+from .mixed import InMemory
 from .text import TextColumn
 from .views import accessor, open_child
 
@@ -39,6 +40,7 @@ class StructView(View):
         "_children",
         "_rest",
         "_views",
+        "__weakref__",
     )
 
     def __init__(self, column: StructColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
@@ -86,18 +88,17 @@ class StructView(View):
         self.getters[name] = get
         return get
 
-    def large_to_store(self, name: str, row: int, value: Any) -> Any:
-        """What stands for `value`, in memory for the field of `row`: what is stored, where that is the same."""
-        find = getattr(self.field(name), "unread", None)
-        stored = None if find is None else find(row)
-        return stored if stored is not None and stored.is_blob_of(value) else value
+    def field_to_keep(self, name: str, row: int, value: Any) -> Any:
+        """What stands for `value`, in memory for the field of `row`: `Kept` where what is stored may do."""
+        keep = getattr(self.field(name), "keep", None)
+        return value if keep is None else keep(row, InMemory(self, name, row, value))
 
     def field_to_store(self, name: str, row: int) -> Any:
         """What the field of `row` may be written as again without being read; None where it must be read.
 
-        Of a field that rows may lack, only large values are known to be there.
+        Of a field that rows may lack, only values that are stored alone are known to be there.
         """
-        find = getattr(self.field(name), "unread" if self.bits & MISSING else "to_store", None)
+        find = getattr(self.field(name), "unread" if self.bits & MISSING else "stored", None)
         return None if find is None else find(row)
 
     def _careful(self, name: str, get: Getter) -> Getter:
@@ -110,6 +111,11 @@ class StructView(View):
             return get(row)
 
         return careful
+
+    def part(self, bit: int) -> View:
+        """The names of the fields that were set, or are missing, a tuple a row."""
+        found: View = self._part(bit, NAMES)
+        return found
 
     def _part(self, bit: int, column: Column) -> Any:
         part = self._rest[bit]

@@ -9,8 +9,8 @@ from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from . import trail
-from .base import Column, Space, View
-from .containers import Factory, is_lazy
+from .base import Column, Space, View, is_lazy
+from .containers import Factory
 from .physical import Physical, child_nodes, open_child, read_numbers, write_codes
 
 

@@ -62,7 +62,7 @@ class Ticket:
 class Encoder:
     """Builds one chunk: nodes in pre-order, their buffers, references to chunks submitted before it."""
 
-    __slots__ = ("kind", "compression", "sink", "fingerprint", "refs", "entries", "buffers")
+    __slots__ = ("kind", "compression", "sink", "fingerprint", "refs", "entries", "buffers", "small")
 
     def __init__(self, kind: Kind, compression: str | None, sink: Any, fingerprint: int = 0) -> None:
         self.kind = kind
@@ -72,6 +72,7 @@ class Encoder:
         self.refs: list[Ticket | Reference | Any] = []  # Any: chunks that are to go right before this one
         self.entries: list[list[Any]] = []
         self.buffers: list[Buffer] = []
+        self.small = False  # whether nothing in it is large enough to be stored alone
 
     def open(
         self,

@@ -31,6 +31,7 @@ RECORD = Struct("<8sQQQQqIIQQ32sQ16sQ16xQ")
 BLOB_HEADER = Struct("<IIQ")  # bytes a piece, pieces, bytes in all; the value's `meta` follows
 BLOB_PIECE = 256 * 1024
 TABLE_HEADER = Struct("<QQBBH4x")  # rows, next row id, tree height, 1 where keyed, index runs
+SPAN = Struct("<III")  # ordinal of a COLUMN chunk, its first value, and how many
 
 assert SUPERBLOCK.size == 64
 assert RECORD.size == 160
@@ -39,6 +40,7 @@ assert CHUNK_HEADER.size == 32
 assert REFERENCE.size == 32
 assert NODE.size == 80
 assert TABLE_HEADER.size == 24
+assert SPAN.size == 12
 
 
 class Kind(IntEnum):
@@ -78,6 +80,7 @@ class Encoding(IntEnum):
     ARRAY = 17  # children: dtype (TEXT), shape (LIST of INT), data (BYTES)
     RAW = 18  # a buffer that its chunk's kind explains
     POLY = 19  # children: class names, fingerprints (TEXT), tags, positions (INT), then an arm a class
+    SPANS = 20  # buffer: SPANs; the values are those of the chunks that they name, in order
 
 
 class NodeFlag(IntEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..codec.boundary_view import read_spans
 from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Kind, Node, NodeFlag
@@ -28,6 +29,27 @@ def check_nodes(chunk: Chunk) -> Iterator[CorruptionError]:
         what = _wrong(node, len(chunk.refs))
         if what:
             yield chunk.error(index, what)
+        elif node.encoding == Encoding.SPANS:
+            yield from _wrong_spans(chunk, index)
+
+
+def values_needed(chunk: Chunk) -> dict[int, int]:
+    """How many values the chunks that marked fields refer to must have, by ordinal."""
+    found: dict[int, int] = {}
+    for index, node in enumerate(chunk.nodes):
+        if node.encoding == Encoding.REFERENCE:
+            found[node.param] = max(found.get(node.param, 0), node.count)
+        elif node.encoding == Encoding.SPANS:
+            for ordinal, start, count in read_spans(chunk, index):
+                found[ordinal] = max(found.get(ordinal, 0), start + count)
+    return found
+
+
+def _wrong_spans(chunk: Chunk, index: int) -> Iterator[CorruptionError]:
+    try:
+        read_spans(chunk, index)
+    except CorruptionError as problem:
+        yield problem
 
 
 def _wrong(node: Node, refs: int) -> str:

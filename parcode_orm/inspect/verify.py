@@ -23,10 +23,11 @@ from ..storage.recovery import BLOCK, Read
 from ..storage.usage import footprint, live_bytes
 from ..table.nodes import Piece, read_node
 from .commits import RECORD_NAME, lost_records, records
-from .nodes import check_nodes
+from .nodes import check_nodes, values_needed
 from .report import Problem, VerifyReport
 from .tables import Header, check_index, check_shard, key_columns, run_below
 
+ROWS = frozenset({Kind.ROW_GROUP, Kind.COLUMN})
 NAMES = {kind: kind.name.lower().replace("_", " ") for kind in Kind}
 
 
@@ -36,7 +37,7 @@ class _Step(NamedTuple):
     ref: Reference
     owner: str
     height: int = 0  # of a tree node; of an index run below another, the bits that lead through it
-    rows: int = -1  # of a tree node; a row group has so many at least
+    rows: int = -1  # of a tree node; a row group, and a column chunk's node 0, have so many at least
     keyed: bool = False
     fingerprint: str = ""  # of a schema
 
@@ -98,7 +99,7 @@ class _Verification:
         self._pread = read
         self._report = report
         self._sweep = Sweep(source)
-        self._seen: dict[Reference, int] = {}  # with the rows of row groups
+        self._seen: dict[Reference, int] = {}  # with the rows of row groups, and the values of column chunks
         self._tables: list[_Step] = []  # keyed ones of the newest commit
         self._keys: dict[int, Any] = {}
         self._commit = 0
@@ -130,8 +131,9 @@ class _Verification:
             rows = self._seen.get(step.ref)
             if rows is None:
                 rows = self._seen[step.ref] = self._guarded(step, self._check) or -1
-            if step.ref.kind == Kind.ROW_GROUP and 0 <= rows < step.rows:
-                what = f"the tree leads to row {step.rows - 1} of {rows}"
+            if step.ref.kind in ROWS and 0 <= rows < step.rows:
+                way = "the tree" if step.ref.kind == Kind.ROW_GROUP else "a marked field"
+                what = f"{way} leads to row {step.rows - 1} of {rows}"
                 self._report.problems.append(Problem(step.ref.offset, what, _where(step), self._commit))
 
     def _guarded(self, step: _Step, check: Callable[[_Step], int]) -> int | None:
@@ -149,7 +151,7 @@ class _Verification:
             self._report.problems.append(found)
 
     def _check(self, step: _Step) -> int:
-        """Look at one chunk; what it refers to comes next. Returns the rows of a row group."""
+        """Look at one chunk; what it refers to comes next. Returns the rows of a row group or column chunk."""
         chunk = self._source.read(step.ref, self._sweep)
         whole = True
         for problem in (*check_nodes(chunk), *check_buffers(chunk, decompress=True)):
@@ -157,7 +159,7 @@ class _Verification:
             whole = False
         below = self._below(step, chunk) if whole else [_Step(ref, step.owner) for ref in chunk.refs]
         self._steps += reversed(below)
-        return chunk.nodes[0].count if chunk.kind == Kind.ROW_GROUP else 0
+        return chunk.nodes[0].count if chunk.kind in ROWS else 0
 
     def _below(self, step: _Step, chunk: Chunk) -> list[_Step]:
         """Hold a chunk to the rules of its kind: the chunks below it, with what it says of them."""
@@ -177,6 +179,9 @@ class _Verification:
                 self._schema(step, chunk)
             elif chunk.kind == Kind.ROW_GROUP and chunk.nodes[0].encoding != Encoding.STRUCT:
                 raise chunk.error(0, "a row group is a struct of columns")
+            if chunk.kind in ROWS:
+                needed = values_needed(chunk)
+                return [_Step(ref, step.owner, rows=needed.get(at, -1)) for at, ref in enumerate(chunk.refs)]
         except CorruptionError as problem:
             self._add(step, problem)
         return [_Step(ref, step.owner) for ref in chunk.refs]

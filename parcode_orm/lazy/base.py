@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from parcode_orm.codec.blobs import LARGE, blob_size
 from parcode_orm.errors import DetachedError, FieldNotStored
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
 from parcode_orm.lazy.state import (
@@ -114,10 +113,14 @@ class LazyBase(LazyModel):
         extra: dict[str, Any] | None = getattr(self, "__pydantic_extra__")  # noqa: B009  # a slot of the model's
         return extra
 
-    def _p_fields_to_store_(self) -> dict[str, Any]:
-        """The fields in order, for the codec. What nobody has read is read past this object, large values not at all.
+    def _p_stored_(self) -> tuple[Any, int, dict[str, Any]]:
+        """For the codec: the view and row that it stands for, and the values in memory."""
+        return (*get_state(self), get_dict(self))
 
-        So nothing is handed out, and a session need not keep the object: it may be one of thousands in a merge.
+    def _p_fields_to_store_(self) -> dict[str, Any]:
+        """The fields in order, for the codec. What nobody has read is read past this object, marked fields not at all.
+
+        So nothing is handed out, and a session need not keep the object.
         """
         here = get_dict(self)
         view, row = get_state(self)
@@ -132,8 +135,8 @@ class LazyBase(LazyModel):
                     )
                 except FieldNotStored:
                     continue
-            elif whole and name in view.column.places and blob_size(value) >= LARGE:
-                value = view.large_to_store(name, row, value)
+            elif whole and name in view.column.places:
+                value = view.field_to_keep(name, row, value)
             found[name] = value
         return found
 

@@ -13,6 +13,7 @@ from pydantic_core import core_schema as cs
 
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
+from ..codec.mixed import Mixed
 from ..table.streaming import gather
 from .protocols import Rows
 from .rows import named, unchanged, walk
@@ -71,9 +72,13 @@ class LazyList(MutableSequence[T], Generic[T]):
         """Where the stored rows lie: two collections at one location are the same stored value."""
         return self.rows.location
 
+    def _p_mixed_(self) -> Mixed | None:
+        """The items for the codec, where they lie in their owner's row group; None for a table."""
+        return self.rows.mixed()
+
     def _p_to_store_(self) -> list[Any]:
-        """The items, for the codec: of those that nobody has seen, plain copies."""
-        return self.rows.to_store()
+        """The items of a table for the codec."""
+        return list(self.rows.scan(0, len(self.rows)))
 
     def _p_held_(self) -> list[Any]:
         """The values in memory: those handed out, and those that were put there."""

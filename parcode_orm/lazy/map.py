@@ -11,6 +11,7 @@ from pydantic_core import core_schema as cs
 
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
+from ..codec.mixed import MixedPairs
 from ..table.streaming import gather
 from ..table.table import MISSING
 from .list import AT_ONCE, HELD, SHOWN, SHOWN_WHOLE
@@ -101,9 +102,14 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         """Where the stored rows lie: two collections at one location are the same stored value."""
         return self.rows.location
 
+    def _p_mixed_(self) -> MixedPairs | None:
+        """The pairs for the codec, where they lie in their owner's row group; None for a table."""
+        values = self.rows.mixed()
+        return None if values is None else MixedPairs(list(self.rows.keys()), values)
+
     def _p_to_store_(self) -> dict[Any, Any]:
-        """The pairs, for the codec: of values that nobody has seen, plain copies."""
-        return dict(zip(self.rows.keys(), self.rows.to_store(), strict=True))
+        """The pairs of a table for the codec."""
+        return dict(zip(self.rows.keys(), self.rows.scan(0, len(self.rows)), strict=True))
 
     def _p_held_(self) -> list[Any]:
         """The values in memory: those handed out, and those that were put there."""

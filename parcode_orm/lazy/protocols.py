@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..codec.base import Getter, Space
 from ..codec.boundary import ChunkColumn
+from ..codec.mixed import Mixed
 from ..table.streaming import Spilled
 
 
@@ -28,8 +29,8 @@ class Rows(Protocol):
     def held(self) -> list[Any]:
         """The rows in memory: those handed out, and those that were put there."""
 
-    def to_store(self) -> list[Any]:
-        """The rows for the codec: plain copies, or lazy ones."""
+    def mixed(self) -> Mixed | None:
+        """The rows for the codec; None where they are a table."""
 
     def column(self, names: list[str]) -> Any:
         """The field at the path `names` of all rows, as an array."""
@@ -87,8 +88,8 @@ class PairRows(Protocol):
     def held(self) -> list[Any]:
         """The values in memory: those handed out, and those that were put there."""
 
-    def to_store(self) -> list[Any]:
-        """The values for the codec: plain copies, or lazy ones."""
+    def mixed(self) -> Mixed | None:
+        """The values for the codec; None where they are a table."""
 
     def column(self, names: list[str]) -> Any:
         """The field at the path `names` of all values, as an array."""

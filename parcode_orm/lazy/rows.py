@@ -88,9 +88,8 @@ class TableRows:
         """The rows in memory, with their positions."""
         return places_in_memory(self.table)
 
-    def to_store(self) -> list[Any]:
-        """The rows to be written elsewhere."""
-        return list(self.scan(0, len(self)))
+    def mixed(self) -> None:
+        """They are a table."""
 
     def column(self, names: list[str]) -> Any:
         """A field of all rows; nothing else of them is read."""

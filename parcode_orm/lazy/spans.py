@@ -7,21 +7,24 @@ from typing import Any
 
 from ..codec.base import Getter, Space, View
 from ..codec.boundary import ChunkColumn
+from ..codec.mixed import Mixed, Part, Stretch, joined
 from ..errors import CorruptionError
 from ..model.plain import deep_plain
 from ..table.columns import array_of
 from ..table.streaming import Spilled, new_table, put_pairs, put_rows
 from ..table.table import ATOMIC, MISSING
-from .base import is_untouched
 from .protocols import PairRows, Rows
-from .proxy import is_proxy, proxy_state
 from .rows import TablePairs, TableRows
 
 
 class SpanRows:
-    """Rows `start` to `stop` of a column of the owner's row group; from the first change on, a list of them."""
+    """Rows `start` to `stop` of a column of the owner's row group, and what became of them.
 
-    __slots__ = ("_items", "_start", "_stop", "changed", "handed", "space", "version")
+    From the first change on `order` says for each row which stored one it is, or, as ~i, that it is `fresh[i]`. Stored
+    rows that nobody asked for are not read when others change. `handed` are rows in memory, by their place as stored.
+    """
+
+    __slots__ = ("_items", "_start", "_stop", "fresh", "handed", "order", "space", "version")
 
     def __init__(self, space: Space, items: View, start: int, stop: int) -> None:
         self.space = space
@@ -29,7 +32,8 @@ class SpanRows:
         self._start = start
         self._stop = stop
         self.handed: dict[int, Any] = {}
-        self.changed: list[Any] | None = None
+        self.order: list[int] | None = None
+        self.fresh: list[Any] = []
         self.version = 0
 
     @property
@@ -37,39 +41,63 @@ class SpanRows:
         """The column (by the identity of its view) and the span."""
         return id(self._items), self._start, self._stop
 
-    def held(self) -> list[Any]:
-        """The rows in memory."""
-        return list(self.handed.values()) if self.changed is None else list(self.changed)
+    @property
+    def size(self) -> int:
+        """How many rows are stored."""
+        return self._stop - self._start
 
     def places_in_memory(self) -> list[tuple[int, Any]]:
         """The rows in memory, with their positions."""
-        return list(self.handed.items() if self.changed is None else enumerate(self.changed))
+        if self.order is None:
+            return list(self.handed.items())
+        handed, fresh = self.handed, self.fresh
+        return [
+            (position, handed[place] if place >= 0 else fresh[~place])
+            for position, place in enumerate(self.order)
+            if place < 0 or place in handed
+        ]
 
-    def to_store(self) -> list[Any]:
-        """The rows to be written again: plain copies, read at once, of those of which nobody has seen anything.
+    def held(self) -> list[Any]:
+        """The rows in memory."""
+        return [value for _, value in self.places_in_memory()]
 
-        Rows that refer to other chunks are taken lazily, so that what these hold is referred to where it is.
-        """
-        chunk = getattr(self._items, "chunk", None)
-        if chunk is None or chunk.refs:
-            return list(self.scan(0, len(self)))
-        plain = self._items.read(self._start, self._stop)
-        if self.changed is not None:
-            return [plain[self._place_of(value)] if self._is_as_read(value) else value for value in self.changed]
-        for place, value in self.handed.items():
-            if not self._is_as_read(value):
-                plain[place] = value
-        return plain
+    def put_in_memory(self, position: int, value: Any) -> None:
+        """Let `value` stand for the row at `position`, which is in memory and equal."""
+        place = position if self.order is None else self.order[position]
+        if place >= 0:
+            self.handed[place] = value
+        else:
+            self.fresh[~place] = value
 
-    def _is_as_read(self, value: Any) -> bool:
-        """Whether `value` is one of these rows, and nobody has seen anything of it; the column has other spans, too."""
-        if not is_proxy(value):
-            return False
-        view, row = proxy_state(value)
-        return view is self._items and self._start <= row < self._stop and is_untouched(value)
+    def prune(self) -> None:
+        """Hold no rows any more that were taken out."""
+        if self.order is not None:
+            used = set(self.order)
+            self.handed = {place: value for place, value in self.handed.items() if place in used}
+            self.fresh = [value if ~i in used else None for i, value in enumerate(self.fresh)]
 
-    def _place_of(self, proxy: Any) -> int:
-        return proxy_state(proxy)[1] - self._start
+    def moved(self) -> Iterator[tuple[int, Any]]:
+        """The rows that are not where they were stored, with their positions."""
+        for position, place in enumerate(self.order or ()):
+            if place != position:
+                yield position, self.get(position)
+
+    def mixed(self) -> Mixed:
+        """The rows for the codec: stretches of stored ones, and those in memory between them."""
+        view, start = self._items, self._start
+        chunk = getattr(view, "chunk", None)
+        apart = chunk is None or bool(chunk.refs)
+        if self.order is None and not self.handed:
+            return Mixed([Stretch(view, start, self._stop, apart)])
+        parts: list[Part] = []
+        for place in range(self.size) if self.order is None else self.order:
+            if place < 0:
+                parts.append([self.fresh[~place]])
+            elif place in self.handed:
+                parts.append([self.handed[place]])
+            else:
+                parts.append(Stretch(view, start + place, start + place + 1, apart))
+        return Mixed(joined(parts))
 
     def column(self, names: list[str]) -> Any:
         """A field of all rows."""
@@ -85,19 +113,20 @@ class SpanRows:
         return iter([self.read(0, len(self))] if len(self) else [])
 
     def __len__(self) -> int:
-        return self._stop - self._start if self.changed is None else len(self.changed)
+        return self._stop - self._start if self.order is None else len(self.order)
 
     def get(self, position: int) -> Any:
         """The row at `position`."""
-        if self.changed is not None:
-            return self.changed[position]
+        place = position if self.order is None else self.order[position]
+        if place < 0:
+            return self.fresh[~place]
         if not self.space.writable:
-            return self._items.get(self._start + position)
-        value = self.handed.get(position, MISSING)
+            return self._items.get(self._start + place)
+        value = self.handed.get(place, MISSING)
         if value is MISSING:
-            value = self._items.get(self._start + position)
+            value = self._items.get(self._start + place)
             if type(value) not in ATOMIC:
-                value = self.handed.setdefault(position, value)
+                value = self.handed.setdefault(place, value)
         return value
 
     def scan(self, start: int, stop: int) -> Iterator[Any]:
@@ -106,26 +135,42 @@ class SpanRows:
 
     def read(self, start: int, stop: int) -> list[Any]:
         """Plain copies of the rows `start` to `stop`."""
-        if self.changed is not None:
-            return deep_plain(self.changed[start:stop])
-        values = self._items.read(self._start + start, self._start + stop)
-        for position, value in self.handed.items():
-            if start <= position < stop:
-                values[position - start] = deep_plain(value)
-        return values
+        first = self._start
+        if self.order is None:
+            values = self._items.read(first + start, first + stop)
+            for place, value in self.handed.items():
+                if start <= place < stop:
+                    values[place - start] = deep_plain(value)
+            return values
+        stored = self._items.read(first, self._stop)
+        found = []
+        for place in self.order[start:stop]:
+            if place < 0:
+                found.append(deep_plain(self.fresh[~place]))
+            else:
+                found.append(deep_plain(self.handed[place]) if place in self.handed else stored[place])
+        return found
 
-    def _changing(self) -> list[Any]:
-        if self.changed is None:
-            self.changed = list(self.scan(0, len(self)))
-        return self.changed
+    def _changing(self) -> list[int]:
+        if self.order is None:
+            self.order = list(range(self.size))
+        return self.order
+
+    def _add(self, values: list[Any]) -> range:
+        """Take fresh rows: their places."""
+        first = len(self.fresh)
+        self.fresh += values
+        return range(~first, ~first - len(values), -1)
 
     def set(self, position: int, value: Any) -> None:
         """Put `value` in the place of a row."""
-        self._changing()[position] = value
+        order = self._changing()
+        (order[position],) = self._add([value])
 
     def splice(self, start: int, stop: int, values: list[Any]) -> None:
         """Put `values` in the place of the rows `start` to `stop`."""
-        self._changing()[start:stop] = values
+        order = self._changing()
+        order[start:stop] = self._add(values)
         self.version += 1
 
     def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
@@ -137,7 +182,7 @@ class SpanRows:
 
     def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
         """Forget every change since the rows were stored; of those handed out, what `keep` says is held further."""
-        handed, self.handed, self.changed = self.handed, {}, None
+        handed, self.handed, self.order, self.fresh = self.handed, {}, None, []
         self.version += 1
         for place, value in handed.items():
             if keep(self._stored, place, value):
@@ -145,19 +190,23 @@ class SpanRows:
 
     def remember(self) -> Any:
         """What was handed out, the changed rows, and the version."""
-        return dict(self.handed), None if self.changed is None else list(self.changed), self.version
+        return dict(self.handed), None if self.order is None else list(self.order), list(self.fresh), self.version
 
     def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
         """Hand out again what was handed out, and hold the rows that were changed."""
-        since, (self.handed, self.changed, version) = self.handed, state
+        since, (self.handed, self.order, self.fresh, version) = self.handed, state
         if self.version != version:  # rows came or went: for those who iterate
             self.version += 1
         for place, value in since.items():
             if place not in self.handed and keep(self._stored, place, value):
                 self.handed[place] = value
 
-    def _stored(self, position: int) -> Any:
-        return self._items.get(self._start + position)
+    def _stored(self, place: int) -> Any:
+        return self._items.get(self._start + place)
+
+    def stored(self, position: int) -> Any:
+        """The row that is stored at `position`, plain, whatever is in memory."""
+        return self._items.read(self._start + position, self._start + position + 1)[0]
 
     def hold(self, position: int, value: Any) -> None:
         """Let `value` stand for the row at `position`, as which it was stored."""
@@ -166,8 +215,11 @@ class SpanRows:
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""
         assert 0 <= self._start <= self._stop <= self._items.count
-        if self.changed is None:
-            assert all(0 <= place < len(self) and type(value) not in ATOMIC for place, value in self.handed.items())
+        assert all(0 <= place < self.size and type(value) not in ATOMIC for place, value in self.handed.items())
+        if self.order is None:
+            assert not self.fresh
+        else:
+            assert all(-len(self.fresh) <= place < self.size for place in self.order)
 
 
 class SpanPairs(SpanRows):
@@ -201,6 +253,11 @@ class SpanPairs(SpanRows):
             if len(self._places) != len(keys):
                 raise CorruptionError(f"a dictionary of {len(keys)} pairs has {len(self._places)} keys")
         return self._places
+
+    def keys_changed(self) -> bool:
+        """Whether the keys, or their order, are not those that are stored."""
+        keys, stored = list(self._by_key()), self._keys.read(self._start, self._stop)
+        return keys != stored or list(map(type, keys)) != list(map(type, stored))
 
     def find(self, key: Any, default: Any) -> Any:
         """The value of `key`."""

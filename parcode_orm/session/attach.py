@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from ..codec.base import Column
+from ..codec.base import is_lazy as holds_lazy
 from ..codec.boundary import ChunkColumn
-from ..codec.containers import is_lazy as holds_lazy
 from ..format.chunk import Ticket
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
@@ -103,19 +103,11 @@ def _settle_collection(value: LazyList[Any] | LazyMap[Any, Any], stored: Stored,
         return
     assert isinstance(rows, SpanRows)
     keys = list(rows.keys()) if isinstance(rows, SpanPairs) else range(len(rows))
-    if rows.changed is not None:
-        places: Any = enumerate(rows.changed)
-        _settle_places(rows.changed, list(places), keys, stored, owner)
-    else:
-        _settle_places(rows.handed, list(rows.handed.items()), keys, stored, owner)
-
-
-def _settle_places(container: Any, places: Any, keys: Any, stored: Stored, owner: object) -> None:
-    for place, old in places:
+    for place, old in rows.places_in_memory():
         if type(old) not in ATOMIC:
             new = settle(old, lambda place=place: stored()[keys[place]], owner)  # type: ignore[misc]
             if new is not old:
-                container[place] = new
+                rows.put_in_memory(place, new)
 
 
 def _settle_table(table: Table, owner: object) -> None:
@@ -233,8 +225,8 @@ def _follow_rows(rows: SpanRows | TableRows, found: SpanRows | TableRows, owner:
         found.version = rows.version
     else:
         found.table.version = rows.version
-    if isinstance(rows, SpanRows) and rows.changed is not None:
-        rows.handed.clear()  # `changed` has them
+    if isinstance(rows, SpanRows):
+        rows.prune()
     known = rows.places_in_memory()
     places, values = [place for place, _ in known], [each for _, each in known]
     del known  # so that nothing but the rows and `values` holds them

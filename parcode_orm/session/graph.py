@@ -89,8 +89,7 @@ def _table_rows(table: Table) -> Iterator[tuple[Any, Step]]:
 
 def _span_rows(rows: SpanRows) -> Iterator[tuple[Any, Step]]:
     keys: Any = list(rows.keys()) if isinstance(rows, SpanPairs) else range(len(rows))
-    places = rows.handed.items() if rows.changed is None else enumerate(rows.changed)
-    for place, child in list(places):
+    for place, child in rows.places_in_memory():
         yield child, itemgetter(keys[place])
 
 

@@ -158,7 +158,7 @@ def has_handed_out(rows: Any) -> bool:
     if isinstance(rows, TableRows):
         table = rows.table  # a row that handed out nothing is known to its view alone, and reached through this table
         return table.tree.root.ref is None or not all(group.idle for group in table.groups.values())
-    return rows.changed is not None or bool(rows.handed)
+    return rows.order is not None or bool(rows.handed)
 
 
 def _objects(values: list[Any]) -> set[int]:

@@ -90,7 +90,7 @@ def _release(value: Any) -> None:
     if isinstance(value, LazyList | LazyMap):
         if isinstance(value.rows, TableRows):
             _release_table(value.rows.table)
-        elif isinstance(value.rows, SpanRows) and value.rows.changed is None:
+        elif isinstance(value.rows, SpanRows) and value.rows.order is None:
             _let_go(value.rows.handed, _changed)
     elif is_proxy(value):
         release(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..codec.boundary_view import Unread
+from ..codec.boundary_view import Kept, Unread
 from ..codec.containers import ListColumn, MapColumn
 from ..codec.schema import short_fingerprint
 from ..format.chunk import Ticket
@@ -17,7 +17,7 @@ from ..storage.spill import is_spilled
 from ..table.store import is_changed, store
 from ..table.writer import Reuse, TableSink
 from .space import file_of, owner_of
-from .tracking import hold_live, row_changed
+from .tracking import field_changed, hold_live, row_changed
 
 
 def reuse_from(source: Source, owner: object) -> Reuse:
@@ -31,6 +31,8 @@ def reuse_from(source: Source, owner: object) -> Reuse:
     def reuse(sink: TableSink, value: Any, column: Any) -> Ticket | Reference | None:
         if isinstance(value, Unread):
             if value.column is not column or file_of(value.space) != here:
+                return None
+            if type(value) is Kept and field_changed(column, value.known):
                 return None
             return sink.copy(value.ref, value.space) if is_spilled(value.ref) else value.ref
         if not isinstance(value, LazyList | LazyMap):

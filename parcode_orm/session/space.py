@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 from weakref import ref as weak
 
 from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
@@ -48,6 +49,18 @@ class Owner:
         self.keeps = False  # whether what was plain stands on its spaces, so that they are read after the session, too
         self._collections: list[weak[Any]] = []
         self._until_sweep = SWEEP_EVERY
+        self._views: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+        self._groups: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+
+    def living(self, group: Any) -> Any:
+        """The view of the rows of a row group: that of lazy objects in use whose collection is not, or its own."""
+        view = group.items
+        key = view.space.source.uuid, view.chunk.where[1], view.at, id(view.column)
+        known = self._views.get(key)
+        if known is not None and (key in self._groups or known.space.owner is not self):
+            return view
+        self._groups[key] = group
+        return self._views.setdefault(key, view)
 
     def handed(self, collection: Any) -> None:
         """Told of each lazy collection that may be changed."""
@@ -186,6 +199,10 @@ class FileSpace:
         """A scan has passed the chunk at `ref`."""
         if not is_spilled(ref):  # spilled chunks are no part of the map
             self.source.release(ref)
+
+    def living(self, group: Any) -> Any:
+        """The view of the rows of an opened row group that the session knows already, or the group's own."""
+        return group.items if self.owner is None else self.owner.living(group)
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

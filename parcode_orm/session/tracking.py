@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ..codec.base import Column
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ExternalView
+from ..codec.mixed import InMemory
 from ..codec.packed import pack
 from ..codec.privates import privates_changed
 from ..errors import EncodeError, FieldNotStored
@@ -22,10 +23,11 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
-from ..lazy.spans import SpanRows
+from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.state import WithoutFields
 from ..table.nodes import Piece
 from ..table.store import is_changed
+from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
 from .digest import UnreadStream, digest_of, is_stored_apart
 from .space import file_of, owner_of
@@ -55,8 +57,8 @@ def _most(found: Iterable[Change]) -> Change:
     return most
 
 
-def _perhaps(changed: bool) -> Change:
-    return Change.PERHAPS if changed else Change.NO
+def _surely(changed: bool) -> Change:
+    return Change.YES if changed else Change.NO
 
 
 def proxy_changed(proxy: Any) -> Change:
@@ -70,7 +72,10 @@ def proxy_changed(proxy: Any) -> Change:
         for name, value in decoded(proxy).items()
         if name in places
     )
-    return fields or _perhaps(any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS))
+    if fields:
+        return fields
+    # Private attributes that could not be stored may only seem to have changed.
+    return Change.PERHAPS if any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS) else Change.NO
 
 
 def root_changes(proxy: Any) -> tuple[Change, dict[str, int]]:
@@ -125,7 +130,7 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
                 return Change.PERHAPS
             if stored != value:
                 return Change.YES
-            return _perhaps(type(stored) is not type(value))
+            return _surely(type(stored) is not type(value))
         if type(value) is float:
             stored = (view.getters.get(name) or view.getter(name))(row)
             if type(stored) is float and DOUBLE.pack(stored) == DOUBLE.pack(value):
@@ -158,7 +163,12 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
         known = None if unread is None else unread(row)
         if known is not None:  # a table, which is not read for this
             return Change.NO if is_stored_apart(column, value, known) else Change.YES
-    return _perhaps(_differ(column, value, view.field(name), row))
+    return _surely(_differ(column, value, view.field(name), row))
+
+
+def field_changed(column: Column, known: InMemory) -> Change:
+    """Whether a value in memory would be stored as other bytes than stand in its row."""
+    return _field_changed(column, known.value, known.owner, known.name, known.row)
 
 
 def _ordinal_of(value: Any, view: Any, name: str, row: int) -> int:
@@ -190,28 +200,35 @@ def _same_proxies(value: list[Any], stored: Any) -> bool:
 
 
 def _differ(column: Column, value: Any, view: Any, row: int) -> bool:
-    stored = view.read(row, row + 1)[0]
-    if _plainly_same(value, stored):
-        return False
+    return _differs_from(column, value, view.read(row, row + 1)[0])
+
+
+def _differs_from(column: Column, value: Any, stored: Any) -> bool:
+    plainly = _plainly_differ(value, stored)
+    if plainly is not None:
+        return plainly
     try:
         return digest_of(column, value) != digest_of(column, stored)
     except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
         return True
 
 
-def _plainly_same(value: Any, stored: Any) -> bool:
-    """Whether two lists, or dictionaries, of values whose `==` and type tell all are the same; else encoding tells."""
+def _plainly_differ(value: Any, stored: Any) -> bool | None:
+    """Whether two lists, or dictionaries, of values whose `==` and type tell all differ; None where encoding tells."""
     cls = type(value)
-    if cls is not type(stored) or cls not in (list, dict) or not _same_types(value, stored):
-        return False
-    if cls is dict and not (list(value) == list(stored) and _same_types(value.values(), stored.values())):
-        return False
-    return bool(value == stored)
+    if cls is not type(stored) or cls not in (list, dict):
+        return None
+    differ = _atoms_differ(list(value), list(stored))
+    if cls is dict and differ is False:
+        return _atoms_differ(list(value.values()), list(stored.values()))
+    return differ
 
 
-def _same_types(values: Any, stored: Any) -> bool:
+def _atoms_differ(values: list[Any], stored: list[Any]) -> bool | None:
     types = list(map(type, values))
-    return types == list(map(type, stored)) and _ATOMIC.issuperset(types)
+    if not _ATOMIC.issuperset(types) or not _ATOMIC.issuperset(map(type, stored)):
+        return None
+    return values != stored or types != list(map(type, stored))
 
 
 def collection_changed(value: LazyList[Any] | LazyMap[Any, Any]) -> Change:
@@ -229,16 +246,24 @@ def collection_changed(value: LazyList[Any] | LazyMap[Any, Any]) -> Change:
 
         return max(surest, Change.PERHAPS) if is_changed(rows.table, changed) else Change.NO
     assert isinstance(rows, SpanRows)
-    if rows.changed is not None:
-        return Change.PERHAPS
-    return _most(proxy_changed(item) if is_proxy(item) else Change.PERHAPS for item in rows.handed.values())
+    return _span_changed(rows, columns_of(value._column)[0])
+
+
+def _span_changed(rows: SpanRows, item: Column) -> Change:
+    if rows.order is not None and (len(rows) != rows.size or (isinstance(rows, SpanPairs) and rows.keys_changed())):
+        return Change.YES
+    moved = dict(rows.moved())
+    if any(_differs_from(item, value, rows.stored(position)) for position, value in moved.items()):
+        return Change.YES
+    here = (value for position, value in rows.places_in_memory() if position not in moved)
+    return _most(proxy_changed(value) if is_proxy(value) else Change.PERHAPS for value in here)
 
 
 def row_changed(table: Table, piece: Piece, row: int, value: Any) -> Change:
     """Whether `value`, held for the row `row` of a written piece's group, is no longer what the group says."""
     if is_proxy(value):
         return proxy_changed(value)
-    return _perhaps(_differ(table.items, value, table.group(piece).items, row))
+    return _surely(_differ(table.items, value, table.group(piece).items, row))
 
 
 def rows_changed(table: Table, piece: Piece, values: dict[int, Any]) -> set[int]:

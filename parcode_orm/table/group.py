@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..codec.base import Column, Getter, Space, View
-from ..codec.containers import is_lazy
+from ..codec.base import Column, Getter, Space, View, is_lazy
 from ..codec.physical import accessor, open_child
 from ..errors import CorruptionError, SchemaMismatchError
 from ..format.layout import Encoding, Kind, Reference
@@ -56,7 +55,8 @@ class Group:
     """
 
     __slots__ = (
-        "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "whole", "_apart", "_chunk",
+        "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "whole", "__weakref__", "_apart",
+        "_chunk",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +93,14 @@ class Group:
         self.proxies = hasattr(self.items, "live") and getattr(self.items, "direct", None) is not None
         if self.proxies:
             self.items.held = self.held  # type: ignore[attr-defined]
+
+    def share(self, items: Any) -> None:
+        """Let `items`, another view of the same rows, be this group's: what it holds, the group holds."""
+        if items is not self.items:
+            self.items = items
+            self.get = accessor(items)
+            self.held.update(items.held or {})
+            items.held = self.held
 
     @property
     def idle(self) -> bool:

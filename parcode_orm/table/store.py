@@ -5,20 +5,23 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 from ..codec import trail
 from ..codec.base import Space
 from ..codec.keys import hash_keys
+from ..codec.mixed import Mixed, Part, Stretch
+from ..codec.mixed import joined as joined_parts
 from ..errors import EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED, is_spilled
+from .group import Group
 from .index import Run, sorted_run, write_run, write_sorted_run
 from .nodes import Known, Node, Piece, Target
 from .table import ATOMIC, MAX_RUNS, SMALL_BYTES, Table
-from .writer import TARGET_BYTES, Cut, TableSink
+from .writer import TARGET_BYTES, TARGET_ROWS, Cut, TableSink
 
 MERGED = 8  # so many neighbours of one size class become one row group
 CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
@@ -29,9 +32,13 @@ Changed = Callable[[Table, Piece, int, Any], int]  # not 0: it changed
 
 
 class _Joined(Piece):
-    """Neighbouring pieces, to be written as one; `parts` are they, each with the place of its first row."""
+    """Neighbouring pieces, to be written as one; `parts` are they, each with the place of its first row.
 
-    __slots__ = ("parts",)
+    `bytes` is about what they take.
+    """
+
+    __slots__ = ("bytes", "parts")
+    bytes: float
     parts: list[tuple[int, Piece]]
 
 
@@ -241,32 +248,36 @@ class _Writer:
     def _joined(self, pieces: list[Piece]) -> Piece:
         joined = _Joined(None, 0, 0, pieces[0].first, [], None if self._table.keys is None else [])
         joined.parts = []
-        assert joined.rows is not None
+        joined.bytes = 0.0
         for piece in pieces:
             joined.parts.append((joined.length, piece))
+            joined.length += piece.length
+            joined.bytes += self._bytes(piece)
             if isinstance(piece.ref, Reference):
                 self.left.append((piece.ref.offset, range(piece.start, piece.start + piece.length)))
                 self.merged.add(piece.ref.offset)
-            joined.rows += self._rows(piece)
-            joined.length += piece.length
             if joined.keys is not None:
                 joined.keys += self._keys(piece)
         return joined
 
-    def _rows(self, piece: Piece) -> list[Any]:
-        """The rows of a piece, to be written again: plain copies, but for those in memory.
-
-        Rows with marked fields are taken lazily, so that what these lead to is referred to where it is.
-        """
+    def _rows(self, piece: Piece) -> list[Part]:
+        """The rows of a piece, to be written again: those in memory, and where the others are stored."""
+        if isinstance(piece, _Joined):
+            return [part for _, each in piece.parts for part in self._rows(each)]
         if piece.rows is not None:
-            return piece.rows
+            return [piece.rows]
         group = self._table.group(piece)
-        if not group.whole:
-            return [self._table.value(piece, place) for place in range(piece.length)]
-        rows = group.items.read(piece.start, piece.start + piece.length)
-        for place, (value, _) in _in_memory(self._table, piece).items():
-            rows[place] = value
-        return rows
+        found: list[Part] = []
+        done = 0
+        held: dict[int, Any] = self._table.held.get(group.ref.offset) or {}  # what is not held is as it was stored
+        for row in sorted(row for row in held if piece.start <= row < piece.start + piece.length):
+            found += [self._stretch(group, piece, done, row - piece.start), [held[row]]]
+            done = row - piece.start + 1
+        found.append(self._stretch(group, piece, done, piece.length))
+        return joined_parts(found)
+
+    def _stretch(self, group: Group, piece: Piece, start: int, stop: int) -> Stretch:
+        return Stretch(group.items, piece.start + start, piece.start + stop, not group.whole)
 
     def _keys(self, piece: Piece) -> list[Any]:
         if piece.keys is not None:
@@ -278,6 +289,9 @@ class _Writer:
     def _write(self, piece: Piece) -> Iterator[Piece]:
         if piece.rows is None:
             yield self._copied(piece)
+            return
+        if isinstance(piece, _Joined):
+            yield from self._write_joined(piece)
             return
         keys = self._table.keys
         pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows, strict=True)
@@ -293,8 +307,19 @@ class _Writer:
                 self.moved.append(Moved(ticket, piece, done, end))
                 yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
                 done = end
-        if isinstance(piece, _Joined) and piece.rows is not None:
-            piece.rows.clear()  # of the commit nothing is left to do with them but for those in memory
+
+    def _write_joined(self, piece: _Joined) -> Iterator[Piece]:
+        rows = Mixed(self._rows(piece))
+        count = max(1, round(piece.bytes / TARGET_BYTES), -(-piece.length // TARGET_ROWS))
+        bounds = [piece.length * i // count for i in range(count + 1)]
+        for start, stop in pairwise(bounds):
+            keys = None if self._table.keys is None else (self._table.keys, (piece.keys or [])[start:stop])
+            try:
+                ticket, _ = self._sink.write_group(self._table.items, rows.cut(start, stop), keys, self._compression)
+            except EncodeError as problem:
+                raise self._placed(problem, piece, start + trail.row_of(problem)) from None
+            self.moved.append(Moved(ticket, piece, start, stop))
+            yield Piece(ticket, 0, stop - start, piece.first + start if piece.first >= 0 else piece.first)
 
     def _copied(self, piece: Piece) -> Piece:
         """A piece of a spilled row group, which comes along as it is."""
@@ -308,8 +333,7 @@ class _Writer:
         """The error, with the key or the position of the row that it is about."""
         if piece.keys is not None:
             return trail.below(problem, f"[{piece.keys[row]!r}]", 0)
-        assert piece.rows is not None
-        value = piece.rows[row]
+        value = _in_memory(self._table, piece)[row][0] if isinstance(piece, _Joined) else (piece.rows or [])[row]
         position = 0
         for other, _, _ in self._table.tree.pieces():
             held: Any = self._table.held.get(other.ref.offset, {}) if isinstance(other.ref, Reference) else {}

@@ -117,6 +117,7 @@ class Table:
             held = self.held.setdefault(ref.offset, held) if self.space.writable else held
             group = self._parked.pop(ref.offset, None) or Group(ref, self.space, columns, self.fingerprint, held)
             if group.proxies and self.space.writable:
+                group.share(self.space.living(group))
                 group.items.lively = self.lively  # type: ignore[attr-defined]
             group = self.groups.setdefault(ref.offset, group)
             self._until_sweep -= 1

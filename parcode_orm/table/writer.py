@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ..codec import trail
 from ..codec.base import Column, Space
 from ..codec.bulk import gc_paused
+from ..codec.mixed import Mixed, encode_parts
 from ..codec.schema import short_fingerprint
 from ..errors import EncodeError, StreamConsumedError
 from ..format.chunk import Buffer, Chunk, Copy, Encoder, Ticket
@@ -22,8 +23,9 @@ from .nodes import NO_ID, Node, Piece, Target, build, stored_height, without
 from .producers import Channel, Output, Producers
 
 TARGET_ROWS = 4096
-TARGET_BYTES = 512 * 1024
+TARGET_BYTES = 192 * 1024  # of its largest chunk: who reads one row reads whole columns
 SAMPLE_ROWS = 64
+FEW_ROWS = 4  # of which no sample is taken
 LAG = 8  # row groups: how far back the one lies that tells how many rows the next one gets
 ALONE = 2  # row groups that are encoded before any producer is started
 COLUMN = Kind.COLUMN
@@ -179,7 +181,7 @@ class TableSink:
         return self.submit(out)
 
     def write_group(
-        self, items: Column, rows: Sequence[Any], keys: tuple[Column, Sequence[Any]] | None, compression: str | None
+        self, items: Column, rows: Any, keys: tuple[Column, Sequence[Any]] | None, compression: str | None
     ) -> tuple[Ticket, int]:
         """Write one row group: its ticket, and the size in bytes of its largest chunk before compression."""
         outer, self._largest = self._largest, 0
@@ -189,7 +191,10 @@ class TableSink:
         with gc_paused():
             if keys is not None:
                 keys[0].encode(keys[1], out)
-            items.encode(rows, out)
+            if type(rows) is Mixed:
+                encode_parts(items, rows.parts, out)
+            else:
+                items.encode(rows, out)
         out.close(root)
         ticket = self.submit(out)
         size = max(out.size, self._largest)
@@ -292,7 +297,7 @@ class RowGroups:
         error about a row goes through `placed`, so all is as if nothing ran at the same time.
         """
         few = cut.peek(SAMPLE_ROWS + 1)
-        if 0 < len(few) <= min(SAMPLE_ROWS, TARGET_ROWS):  # one row group, whatever they take
+        if 0 < len(few) <= min(FEW_ROWS, TARGET_ROWS):  # one row group, whatever they take
             yield self._finish(few, partial(self._write, self._sink, few, self._compression), placed)
             return
         failed: Exception | None = None
@@ -321,7 +326,7 @@ class RowGroups:
             size = self._sizes[_basis(number) - self._written]
         else:
             sample = cut.peek(SAMPLE_ROWS + 1)
-            size = self._sample(sample[:SAMPLE_ROWS], placed) if len(sample) > SAMPLE_ROWS else 0.0
+            size = self._sample(sample[:SAMPLE_ROWS], placed) if len(sample) > FEW_ROWS else 0.0
         return min(TARGET_ROWS, max(1, int(TARGET_BYTES / max(size, 1.0))))
 
     def _sample(self, rows: list[Any], placed: Placed) -> float:

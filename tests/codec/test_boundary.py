@@ -128,6 +128,9 @@ def test_marks_below_marks() -> None:
 class Lazy:
     _p_lazy_ = True
 
+    def _p_mixed_(self) -> None:
+        pass
+
     def _p_to_store_(self) -> Any:
         return self.values
 

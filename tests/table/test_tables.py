@@ -294,7 +294,7 @@ def test_pages_of_the_file_weigh_less_than_own_memory(monkeypatch: pytest.Monkey
 
 
 def test_few_row_groups_with_large_columns_apart_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 4 << 20)
+    monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 1 << 20)
     disk = Disk()
     disk.writable = False
     texts = [f"{i:06d}" * 4_000 for i in range(3_000)]

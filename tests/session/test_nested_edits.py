@@ -1,0 +1,235 @@
+"""Edits of nested collections: what they store, what they write and read, and that it is what plain objects hold."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parcode_orm import Chunk, Model, Session, ShardedMap, load, save, verify
+from tests.effort import EXAMPLES, THOROUGH
+from tests.session.trees import Branch, Leaf, Tree, edit_branch, edit_tree, tree
+from tests.small import small_constants
+from tests.strategies import same
+
+SIZES = {"small": (6, 3, 64), "within": (12, 4, 400), "apart": (12, 12, 400), "as it is": (16, 20, 0)}
+
+
+@pytest.mark.parametrize("seed", range(2 if not THOROUGH else EXAMPLES // 10))
+@pytest.mark.parametrize("size", SIZES)
+def test_random_edits_are_stored_as_plain_objects_take_them(tmp_path: Path, size: str, seed: int) -> None:
+    width, items, large = SIZES[size]
+    with small_constants(large) if large else nullcontext():
+        chance = random.Random(f"{size} {seed}")
+        path = tmp_path / "tree.par"
+        plain = tree(width, items)
+        save(path, plain)
+        session = Session(path, durability="fast")
+        held: list[tuple[Any, Any]] = []
+        for n in range(40):
+            mine = session.root(Tree)
+            for _ in range(chance.choice([1, 1, 2, 5])):
+                state = chance.getstate()
+                for each in (mine, plain):
+                    chance.setstate(state)
+                    edit_tree(each, chance, n, items)
+            if plain.branches and chance.random() < 0.3:
+                at = chance.randrange(len(plain.branches))
+                held.append((mine.branches[at], plain.branches[at]))
+            if held and chance.random() < 0.5:
+                state = chance.getstate()
+                for each in chance.choice(held):
+                    chance.setstate(state)
+                    edit_branch(each, chance, n)
+            session.commit()
+            if chance.random() < 0.1:
+                assert same(mine.model_load(), plain)
+            if chance.random() < 0.2:
+                session.close()
+                session = Session(path, durability="fast")
+                held.clear()
+            if chance.random() < 0.1:
+                before = path.stat().st_size
+                session.commit()
+                assert path.stat().st_size == before
+                session.root(Tree).n += 1
+                edit_tree(session.root(Tree), chance, n, items)
+                session.rollback()
+        session.close()
+        assert same(load(path, Tree), plain)
+        assert verify(path).ok
+        with Session(path) as session:
+            session.compact()
+        assert same(load(path, Tree), plain)
+
+
+# -- what an edit costs ------------------------------------------------------------------------------------------------
+
+WRITTEN, READ = 64 << 10, 256 << 10
+
+
+def branches(owners: int, items: int) -> list[Branch]:
+    return [
+        Branch(
+            title=f"t{i}",
+            items=[Leaf(n=j, text=f"item {j} of {i}") for j in range(items)],
+            by={f"k{j}": Leaf(n=j, text=f"item {j} of {i}") for j in range(items)},
+        )
+        for i in range(owners)
+    ]
+
+
+class Level(Model):
+    title: str = ""
+    below: list[Level] = Chunk(default=[])
+    leaves: list[Leaf] = Chunk(default=[])
+
+
+class Inline(Model):
+    title: str = ""
+    lists: dict[str, list[int]] = {}
+
+
+class World(Model):
+    by: dict[str, Branch] = ShardedMap(default={})
+    rows: list[Branch] = Chunk(default=[])
+    one: Branch = Chunk(default=Branch())
+    levels: list[Level] = Chunk(default=[])
+    inline: dict[str, Inline] = ShardedMap(default={})
+    ticks: list[Leaf] = Chunk(default=[])
+
+
+def level(depth: int, width: int, leaves: int) -> Level:
+    if not depth:
+        return Level(leaves=[Leaf(n=i, text=f"leaf {i}") for i in range(leaves)])
+    return Level(title="x", below=[level(depth - 1, width, leaves) for _ in range(width)])
+
+
+WORLDS: dict[str, Callable[[], World]] = {
+    "map": lambda: World(by={each.title: each for each in branches(1000, 40)}),
+    "map of few": lambda: World(by={each.title: each for each in branches(20, 600)}),
+    "list": lambda: World(rows=branches(1000, 40)),
+    "model": lambda: World(one=branches(1, 20_000)[0]),
+    "three levels": lambda: World(levels=[level(1, 10, 30) for _ in range(100)]),
+    "four levels": lambda: World(levels=[level(2, 6, 20) for _ in range(60)]),
+    "inline": lambda: World(
+        inline={f"i{i}": Inline(lists={f"k{j}": list(range(20)) for j in range(10)}) for i in range(800)}
+    ),
+    "many small rows": lambda: World(ticks=[Leaf(n=i % 2) for i in range(20_000)]),
+}
+
+EDITS: dict[str, list[tuple[str, Callable[[World], object]]]] = {
+    "map": [
+        ("append", lambda w: w.by["t500"].items.append(Leaf(n=1))),
+        ("insert", lambda w: w.by["t7"].items.insert(20, Leaf(n=1))),
+        ("set an item's field", lambda w: setattr(w.by["t900"].items[3], "n", 7)),
+        ("set the title", lambda w: setattr(w.by["t444"], "title", "new")),
+        ("delete", lambda w: w.by["t3"].items.pop(0)),
+        ("put", lambda w: w.by["t1"].by.update(new=Leaf(n=1))),
+        ("pop", lambda w: w.by["t999"].by.pop("k7")),
+        ("an equal list", lambda w: setattr(w.by["t5"], "items", [copy.copy(each) for each in w.by["t5"].items])),
+        ("a new owner", lambda w: w.by.update(new=Branch(items=[Leaf()]))),
+    ],
+    "map of few": [
+        ("append", lambda w: w.by["t5"].items.append(Leaf(n=1))),
+        ("set the title", lambda w: setattr(w.by["t4"], "title", "new")),
+        ("put", lambda w: w.by["t1"].by.update(new=Leaf(n=1))),
+    ],
+    "list": [
+        ("append", lambda w: w.rows[500].items.append(Leaf(n=1))),
+        ("set the title", lambda w: setattr(w.rows[444], "title", "new")),
+        ("insert an owner", lambda w: w.rows.insert(500, Branch(title="new"))),
+    ],
+    "model": [
+        ("append", lambda w: w.one.items.append(Leaf(n=1))),
+        ("set the title", lambda w: setattr(w.one, "title", "new")),
+        ("put", lambda w: w.one.by.update(new=Leaf(n=1))),
+    ],
+    "three levels": [
+        ("append a leaf", lambda w: w.levels[50].below[5].leaves.append(Leaf(n=1))),
+        ("set a title", lambda w: setattr(w.levels[50].below[5], "title", "new")),
+        ("append a branch", lambda w: w.levels[3].below.append(Level(title="new"))),
+    ],
+    "four levels": [
+        ("append a leaf", lambda w: w.levels[50].below[5].below[2].leaves.append(Leaf(n=1))),
+        ("set a leaf's field", lambda w: setattr(w.levels[50].below[5].below[2].leaves[4], "text", "new")),
+        ("set a title", lambda w: setattr(w.levels[50], "title", "new")),
+    ],
+    "inline": [
+        ("append", lambda w: w.inline["i400"].lists["k5"].append(1)),
+        ("set the title", lambda w: setattr(w.inline["i3"], "title", "new")),
+    ],
+    "many small rows": [
+        ("append", lambda w: w.ticks.append(Leaf(n=1))),
+        ("set a field", lambda w: setattr(w.ticks[10_000], "n", 5)),
+    ],
+}
+
+
+@pytest.mark.parametrize("shape", WORLDS)
+def test_a_commit_writes_and_reads_what_changed(tmp_path: Path, shape: str) -> None:
+    path = tmp_path / "world.par"
+    plain = WORLDS[shape]()
+    save(path, plain)
+    for what, edit in EDITS[shape]:
+        with Session(path, durability="fast") as session:  # a new one: nothing is read yet
+            before = session.stats.bytes_read, session.stats.bytes_written, session.stats.rows_read
+            edit(session.root(World))
+            session.commit()
+            read, written, rows = (
+                now - then
+                for now, then in zip(
+                    (session.stats.bytes_read, session.stats.bytes_written, session.stats.rows_read),
+                    before,
+                    strict=True,
+                )
+            )
+            assert read <= READ and written <= WRITTEN and rows < 200, (what, read, written, rows)
+        edit(plain)
+    assert same(load(path, World), plain)
+
+
+def test_chunks_of_other_fields_are_shared(tmp_path: Path) -> None:
+    path = tmp_path / "world.par"
+    save(path, WORLDS["map"]())
+    with Session(path, durability="fast") as session:
+        world = session.root(World)
+        owner = world.by["t500"]
+        written = session.stats.bytes_written
+        for n in range(20):
+            owner.title = f"title {n}"
+            assert [each.n for each in owner.items[:3]] == [0, 1, 2] and owner.by["k1"].n == 1
+            session.commit()
+        title = session.stats.bytes_written - written
+        written = session.stats.bytes_written
+        for n in range(20):
+            owner.items[0].n = n
+            session.commit()
+        assert title < session.stats.bytes_written - written < 20 * 12_000
+    assert load(path, World).by["t500"].title == "title 19"
+
+
+def test_what_grows_by_small_edits_stays_small(tmp_path: Path) -> None:
+    """Many commits of one owner, then of all: neither a commit nor the compacted file grows with their number."""
+    path = tmp_path / "world.par"
+    plain = World(by={each.title: each for each in branches(200, 5)})
+    save(path, plain)
+    whole = path.stat().st_size
+    with Session(path, durability="fast") as session:
+        world = session.root(World)
+        sizes = []
+        for n in range(300):
+            before = session.stats.bytes_written
+            for each in (world, plain):
+                each.by["t7" if n < 150 else f"t{n - 150}"].items.append(Leaf(n=n))
+            session.commit()
+            sizes.append(session.stats.bytes_written - before)
+        assert max(sizes[-20:]) <= 32_000
+        session.compact()
+    assert path.stat().st_size < 3 * whole
+    assert same(load(path, World), plain)
