@@ -9,25 +9,26 @@ import pytest
 
 from parcode_orm.codec import boundary
 from parcode_orm.storage import mapped
-from parcode_orm.table import index, nodes, store, table, writer
+from parcode_orm.table import index, nodes, rewriting, table, writer
 
 SMALL = (
     (nodes, "FANOUT", 3),
     (writer, "TARGET_ROWS", 6),
     (writer, "SAMPLE_ROWS", 2),
     (writer, "FEW_ROWS", 2),
-    (store, "MERGED", 3),
-    (store, "TARGET_ROWS", 6),
+    (rewriting, "MERGED", 3),
+    (rewriting, "TARGET_ROWS", 6),
     (boundary, "COPIED_BELOW", 700),
     (boundary, "FEW", 3),
-    (store, "CLASSES", (1, 3)),
-    (store, "LARGEST", 5),
+    (rewriting, "CLASSES", (1, 3)),
+    (rewriting, "LARGEST", 5),
+    (rewriting, "SHORT", 2),
     (table, "OPEN_GROUPS", 4),
     (table, "OPEN_BYTES", 1),
     (table, "SWEEP_EVERY", 1),
     (table, "PARKED_BYTES", 20_000),
     (table, "MAX_RUNS", 3),
-    (store, "MAX_RUNS", 3),
+    (index, "MAX_RUNS", 3),
     (index, "SHARD_ROWS", 4),
     (index, "DIRECTORY_BITS", 2),
     (index, "ARRAYS_FROM", 5),

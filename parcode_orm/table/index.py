@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..codec.base import Sink
+from ..codec.keys import hash_keys
 from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.layout import Encoding, Kind, Reference
+from ..storage.spill import is_spilled
 from .ints import get_ints, put_array, put_ints
+from .nodes import Target
 
+if TYPE_CHECKING:
+    from .table import Table
+    from .writer import TableSink
+
+MAX_RUNS = 8
 SHARD_ROWS = 4096
 DIRECTORY_BITS = 6  # of the hash, which choose one of a directory's references
 ARRAYS_FROM = 512  # keys
@@ -203,3 +211,38 @@ class Run:
         assert len(keys) == self.count
         assert (keys[:-1] <= keys[1:]).all()
         assert rows.max(initial=0) < next_row
+
+
+def write_runs(sink: TableSink, table: Table) -> list[Target]:
+    """The index's runs, the oldest first: those that are there, and one for the keys that were added.
+
+    Small runs, and those of streams, are merged into the new one, so that each is at least twice as large as the next
+    and there are few.
+    """
+    if not table.added and not any(map(is_spilled, table.run_refs)):
+        return list(table.run_refs)
+    runs: list[Target] = [ref for ref in table.run_refs if not is_spilled(ref)]
+    spilled = [ref for ref in table.run_refs if is_spilled(ref)]
+    hashes = hash_keys(list(table.added))
+    rows = list(table.added.values())
+    old = [Run(table.space.chunk, ref) for ref in table.run_refs[: len(runs)]]
+    merged = [Run(table.space.chunk, ref) for ref in reversed(spilled)]
+    size = len(rows) + sum(run.count for run in merged)
+    while size and old and (len(old) >= MAX_RUNS or old[-1].count <= 2 * size):
+        run = old.pop()
+        runs.pop()
+        size += run.count
+        merged.append(run)
+    if not merged:
+        return [*runs, write_run(sink, hashes, rows)] if rows else runs
+    if not rows and len(merged) == len(spilled) == 1:
+        return [*runs, sink.copy(spilled[0], table.space)]
+    import numpy as np
+
+    parts = [(np.array(hashes, np.uint64), np.array(rows, np.uint64))]
+    parts += [run.entries() for run in reversed(merged)]
+    keys, ids = (np.concatenate(each) for each in zip(*parts, strict=True))
+    if table.rows < table.next_row:  # some rows are gone, and their entries stale
+        there = np.array([table.tree.row(row) is not None for row in ids.tolist()], bool)
+        keys, ids = keys[there], ids[there]
+    return [*runs, write_sorted_run(sink, *sorted_run(keys, ids))] if len(keys) else runs

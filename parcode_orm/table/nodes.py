@@ -112,6 +112,14 @@ class Node:
         return right
 
 
+def copied(node: Node) -> Node:
+    """A node with copies of what is loaded below it, down to the pieces."""
+    children: list[Any] | None = node.children
+    if children is not None:
+        children = [copied(child) if node.height > 1 else child.part(0, child.length) for child in children]
+    return Node(node.height, node.length, node.first, node.ref, children)
+
+
 def without(piece: Piece, rows: Sequence[int]) -> Iterator[Piece]:
     """The parts of a piece that are left when the rows of these ids, in order, are taken out."""
     done = 0

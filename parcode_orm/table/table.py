@@ -21,7 +21,7 @@ from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from .group import NODE_BYTES, Group, Held
-from .index import LOW, Run
+from .index import LOW, MAX_RUNS, Run
 from .nodes import Piece
 from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
@@ -31,7 +31,6 @@ OPEN_BYTES = 32 << 20  # of more groups, as `Group.size` counts them
 SMALL_BYTES = 8 << 10  # of a row group that is joined with its neighbours, and kept open no longer than it holds rows
 SWEEP_EVERY = 16  # groups opened, at least
 PARKED_BYTES = 16 << 20
-MAX_RUNS = 8  # of an index
 MAX_ROWS = 1 << 48
 EXACT = frozenset({date, datetime, time, timedelta, Decimal, Fraction, UUID})  # their repr tells all
 ATOMIC = EXACT | {int, str, float, bool, bytes, type(None), complex}

@@ -18,7 +18,7 @@ from ..errors import CorruptionError
 from ..format.chunk import Chunk, Ticket
 from ..format.layout import Kind, Reference
 from ..storage.spill import is_spilled
-from .nodes import FANOUT, NO_ID, Node, Piece, build, grow, read_node, write_level
+from .nodes import FANOUT, NO_ID, Node, Piece, build, copied, grow, read_node, write_level
 
 MAX_HEIGHT = 12
 
@@ -232,7 +232,7 @@ class Tree:
 
     def remember(self) -> tuple[Node, bool]:
         """A copy of all nodes and pieces that were loaded, and whether the tree is the one that is stored."""
-        return _copy(self.root), self.root is self._stored
+        return copied(self.root), self.root is self._stored
 
     def go_back(self, root: Node, *, stored: bool) -> None:
         """Go on with what `remember` gave, once."""
@@ -277,21 +277,43 @@ class Tree:
             node.ref = None
         return found
 
-    def write(self, sink: Sink, leaf: Callable[[list[Piece]], list[Piece]]) -> Node:
+    def changed_leaves(self) -> Iterator[list[Piece]]:
+        """The pieces of the leaves that changed; those of neighbours in one list."""
+        if self.root.ref is None:
+            yield from self._changed_leaves(self.root)
+
+    def _changed_leaves(self, node: Node) -> Iterator[list[Piece]]:
+        if node.height == 1:
+            yield self.children(node)
+            return
+        waiting: list[Piece] = []
+        for child in self.children(node):
+            if node.height == 2 and child.ref is None:
+                waiting += child.children
+                continue
+            if waiting:
+                yield waiting
+                waiting = []
+            if child.ref is None:
+                yield from self._changed_leaves(child)
+        if waiting:
+            yield waiting
+
+    def write(self, sink: Sink, leaves: Iterator[list[Piece]]) -> Node:
         """Write what changed: the root of the tree that results, its references still tickets.
 
-        `leaf` is given the pieces of neighbouring changed leaves and returns pieces that are all written.
+        `leaves` are, for each list that `changed_leaves` gives, the pieces to stand there, all written.
         """
         root = self.root
         if root.ref is not None:
             return root
         if root.height == 1:
-            return build(sink, leaf(self.children(root)))
-        return grow(sink, self._write(root, sink, leaf))
+            return build(sink, next(leaves))
+        return grow(sink, self._write(root, sink, leaves))
 
-    def _write(self, node: Node, sink: Sink, leaf: Callable[[list[Piece]], list[Piece]]) -> list[Node]:
+    def _write(self, node: Node, sink: Sink, leaves: Iterator[list[Piece]]) -> list[Node]:
         if node.height == 1:
-            return write_level(sink, leaf(self.children(node)), 1)
+            return write_level(sink, next(leaves), 1)
         found: list[Node] = []
         waiting: list[Piece] = []
         for child in self.children(node):
@@ -299,14 +321,14 @@ class Tree:
                 waiting += child.children
                 continue
             if waiting:
-                found += write_level(sink, leaf(waiting), 1)
+                found += write_level(sink, next(leaves), 1)
                 waiting = []
             if child.ref is not None:
                 found.append(child)
             else:
-                found += self._write(child, sink, leaf)
+                found += self._write(child, sink, leaves)
         if waiting:
-            found += write_level(sink, leaf(waiting), 1)
+            found += write_level(sink, next(leaves), 1)
         return write_level(sink, found, node.height)
 
     def adopt(self, root: Node) -> None:
@@ -349,13 +371,6 @@ class Tree:
                     last = child.first + child.length - 1
             if node.height > 1:
                 nodes.extend(reversed(node.children))
-
-
-def _copy(node: Node) -> Node:
-    children: list[Any] | None = node.children
-    if children is not None:
-        children = [_copy(child) if node.height > 1 else child.part(0, child.length) for child in children]
-    return Node(node.height, node.length, node.first, node.ref, children)
 
 
 def _insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from parcode_orm.codec.scalars import IntColumn
 from parcode_orm.codec.text import TextColumn
-from parcode_orm.table import hashes, store, streaming, table
+from parcode_orm.table import hashes, index, streaming, table
 from parcode_orm.table.table import Table
 from tests.small import small_constants
 from tests.table.harness import Disk
@@ -104,7 +104,7 @@ def few_hashes(bits: int) -> Iterator[None]:
     """Only the `bits` highest bits of hashes tell keys apart."""
     mask = (1 << 64) - (1 << 64 - bits)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (store, hashes, streaming):
+        for module in (index, hashes, streaming):
             real = module.hash_keys
             patch.setattr(module, "hash_keys", lambda keys, real=real: [found & mask for found in real(keys)])
         for name in ("xxh3_64_intdigest", "key_hash"):
