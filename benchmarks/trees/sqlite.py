@@ -31,9 +31,11 @@ class Sqlite(Store):
         self.open()
         self.connection.executescript(
             f"""
-            CREATE TABLE nodes (id INTEGER PRIMARY KEY, parent REFERENCES nodes, key, title TEXT);
+            CREATE TABLE nodes (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES nodes, key, title TEXT);
             CREATE UNIQUE INDEX nodes_by_key ON nodes (parent, key);
-            CREATE TABLE leaves (id INTEGER PRIMARY KEY, owner REFERENCES nodes, place, {", ".join(self._columns())});
+            CREATE TABLE leaves (
+                id INTEGER PRIMARY KEY, owner INTEGER REFERENCES nodes, place, {", ".join(self._columns())}
+            );
             CREATE {"UNIQUE" if self.world.held == "maps" else ""} INDEX leaves_by_place ON leaves (owner, place);
             """
         )
