@@ -5,6 +5,10 @@
 `scale`: opening, finding and appending in files of a thousand rows up to millions.
 `growth`: looking up in a map grown in a thousand commits, beside one written at once.
 `update`: commits of one changed row, with and without waiting for the disk, beside other stores.
+`edits`: one edit of what one of many owners holds, in every shape, beside other stores and an earlier version.
+`churn`: a file after ten thousand edits, each committed, beside its compacted copy.
+`conversations`: messages appended one by one to many conversations, in few and in many commits.
+`many`: a commit of very many changed rows beside a save, and a diff of very many.
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth, peers, report, scale, stream, update, world
+from benchmarks import churn, conversations, edits, growth, many, peers, report, scale, stream, update, world
+from benchmarks.before import checkout
+from benchmarks.trees.shapes import SHAPES
 
 Run = Callable[[argparse.Namespace, Path], dict[str, Any]]
 
@@ -29,12 +35,12 @@ def number(text: str) -> int:
     return found
 
 
-def modules(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+def names(known: tuple[str, ...], what: str) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         found = text.split(",")
         if unknown := set(found).difference(known):
             raise argparse.ArgumentTypeError(
-                f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(known)}"
+                f"no such {what}: {', '.join(sorted(unknown))}; there are {', '.join(known)}"
             )
         return found
 
@@ -58,7 +64,11 @@ def parser() -> argparse.ArgumentParser:
 
     def add_peers(added: argparse.ArgumentParser, known: tuple[str, ...]) -> None:
         text = "modules of benchmarks/peers, by commas"
-        added.add_argument("--peers", type=modules(known), default=list(known), help=text)
+        added.add_argument("--peers", type=names(known, "peer"), default=list(known), help=text)
+
+    def add_before(added: argparse.ArgumentParser) -> None:
+        text = "a checkout of an earlier version, to measure beside"
+        added.add_argument("--before", type=checkout, metavar="DIR", help=text)
 
     each = workload(world, lambda o, at: world.world(o.peers, o.users, o.repeat, not o.no_memory, at), report.text)
     each.add_argument("--users", type=number, default=100_000, help="players in the world; the blob shrinks with them")
@@ -82,7 +92,39 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--commits", type=number, default=100, help="commits a round")
     each.add_argument("--repeat", type=number, default=5, help="rounds")
     add_peers(each, peers.UPDATING)
+    add_edits(workload, add_before)
     return top
+
+
+def add_edits(
+    workload: Callable[..., argparse.ArgumentParser], add_before: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """What a commit costs after small changes, one and very many."""
+    each = workload(edits, edits.run, edits.text)
+    shapes = tuple(SHAPES)
+    help = f"by commas, of {', '.join(shapes)}"
+    each.add_argument("--shapes", type=names(shapes, "shape"), default=list(shapes), help=help)
+    each.add_argument("--sizes", type=edits.sizes, metavar="OWNERSxITEMS,...", help="default: each shape's own")
+    each.add_argument("--repeat", type=number, default=7, help="edits a case")
+    each.add_argument("--no-peers", action="store_true", help="neither SQLite nor ZODB")
+    add_before(each)
+    each = workload(churn, lambda o, at: churn.churn(o.owners, o.items, o.edits, at), churn.text)
+    each.add_argument("--owners", type=number, default=2_000, help="in a map")
+    each.add_argument("--items", type=number, default=100, help="in each owner's list")
+    each.add_argument("--edits", type=number, default=10_000, help="each committed")
+    each = workload(
+        conversations,
+        lambda o, at: conversations.conversations(o.conversations, o.messages, o.commits, o.before, at),
+        conversations.text,
+    )
+    each.add_argument("--conversations", type=number, default=2_000)
+    each.add_argument("--messages", type=number, default=30_000, help="appended one by one")
+    each.add_argument("--commits", type=number, nargs="+", default=[31, 3_000], help="a file each")
+    add_before(each)
+    each = workload(many, lambda o, at: many.many(o.rows, o.changed, o.repeat, at), many.text)
+    each.add_argument("--rows", type=number, default=40_000, help="changed in place and committed")
+    each.add_argument("--changed", type=number, default=200_000, help="rows in the diff")
+    each.add_argument("--repeat", type=number, default=3, help="rounds")
 
 
 def main(arguments: list[str] | None = None) -> int:
