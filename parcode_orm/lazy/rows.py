@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from ..codec.base import Getter, Space
+from ..codec.base import Getter, Space, View
 from ..codec.boundary import ChunkColumn
 from ..model.plain import deep_plain
 from ..table.columns import column as field_of
@@ -55,6 +55,19 @@ def walk(lazy: Any, version: int, message: str) -> Iterator[Any]:
                 raise RuntimeError(message)
             if lazy.rows is not rows:
                 break
+
+
+class Stretch(NamedTuple):
+    """Where a stored row lies: row `row` of `view`, with `before` rows of the collection in front and `after` behind.
+
+    `keys` is the view of the keys, of a dictionary's rows.
+    """
+
+    view: View
+    row: int
+    before: int
+    after: int
+    keys: View | None = None
 
 
 class TableRows:
@@ -110,6 +123,14 @@ class TableRows:
     def get(self, position: int) -> Any:
         """The row at `position`."""
         return self.table.value(*self.table.tree.at(position))
+
+    def stretch(self, position: int) -> Stretch | None:
+        """Where the row at `position` lies as it is stored; None for one that is not."""
+        piece, place = self.table.tree.at(position)
+        if piece.rows is not None:
+            return None
+        group = self.table.group(piece)
+        return Stretch(group.items, piece.start + place, place, piece.length - place - 1, group.keys)
 
     def scan(self, start: int, stop: int) -> Iterator[Any]:
         """The rows `start` to `stop`, a row group at a time."""
@@ -182,6 +203,11 @@ class TablePairs(TableRows):
     def key_at(self, position: int) -> Any:
         """The key at `position`."""
         return self.table.key(*self.table.tree.at(position))
+
+    def position(self, key: Any) -> int | None:
+        """The position of `key`; None where there is none."""
+        found = self.table.find(key)
+        return None if found is None else self.table.tree.position(found[0].first + found[1])
 
     def put(self, key: Any, value: Any) -> None:
         """Set the value of a key."""

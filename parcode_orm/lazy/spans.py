@@ -15,7 +15,7 @@ from ..table.table import ATOMIC, MISSING
 from .base import is_untouched
 from .protocols import PairRows, Rows
 from .proxy import is_proxy, proxy_state
-from .rows import TablePairs, TableRows
+from .rows import Stretch, TablePairs, TableRows
 
 
 class SpanRows:
@@ -99,6 +99,12 @@ class SpanRows:
             if type(value) not in ATOMIC:
                 value = self.handed.setdefault(position, value)
         return value
+
+    def stretch(self, position: int) -> Stretch | None:
+        """Where the row at `position` lies as it is stored; None once rows were changed."""
+        if self.changed is not None:
+            return None
+        return Stretch(self._items, self._start + position, position, len(self) - position - 1)
 
     def scan(self, start: int, stop: int) -> Iterator[Any]:
         """The rows `start` to `stop`, one by one."""
