@@ -9,6 +9,7 @@ reverse holds as well; other values may be stored in two ways.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from itertools import accumulate, repeat
 from struct import pack
@@ -17,6 +18,7 @@ from typing import Any
 from . import kernels
 from .base import View
 from .containers import ListView, MapView
+from .convert import BY_TYPE
 from .scalars import BigIntView, BitsView, NumbersView
 from .structview import SETS, StructView
 from .text import BytesView, TextView
@@ -69,6 +71,27 @@ def _below(view: OptionalView | ConstantView | DictionaryView) -> View:
     if isinstance(view, OptionalView):
         return view.present
     return view.one if isinstance(view, ConstantView) else view.known
+
+
+def holds_plain(view: View) -> bool:
+    """Whether `get` gives what `read` does: no value of `view` is lazy, nor is anything in one."""
+    if holds_atoms(view):
+        return True
+    parts = _PARTS.get(type(view))
+    return parts is not None and all(map(holds_plain, parts(view)))
+
+
+def is_canonical(view: View) -> bool:
+    """Whether values of `view` with other tokens are other values: dates, decimals, members of enums and the like."""
+    if not isinstance(view, ConvertView):
+        return False
+    column, inner = view.column, view.inner
+    known = BY_TYPE.get(column.types[0])
+    if known is None or known.to_stored is not column.to_stored:
+        kind = column.types[0]
+        if not issubclass(kind, enum.Enum) or issubclass(kind, enum.Flag):
+            return False
+    return all(map(holds_atoms, inner.items if isinstance(inner, TupleView) else (inner,)))
 
 
 def exact(values: list[Any]) -> Tokens:
@@ -211,4 +234,15 @@ _HANDLERS: dict[type, Callable[[Any, Rows], Tokens | None]] = {
     PackedView: _of_packed,
     ListView: _of_list,
     MapView: _of_map,
+}
+# What the values of a view are made of.
+_PARTS: dict[type, Callable[[Any], Sequence[View]]] = {
+    TupleView: lambda view: view.items,
+    OptionalView: lambda view: (view.present,),
+    ConstantView: lambda view: (view.one,),
+    ConvertView: lambda view: (view.inner,),
+    PackedView: lambda view: (),
+    BytesView: lambda view: (),
+    ListView: lambda view: (view.items,),
+    MapView: lambda view: (view.keys, view.values),
 }

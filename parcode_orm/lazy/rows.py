@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from ..codec.base import Getter, Space, View
+from ..codec.base import Getter, Space
 from ..codec.boundary import ChunkColumn
 from ..model.plain import deep_plain
 from ..table.columns import column as field_of
@@ -13,7 +13,7 @@ from ..table.columns import column_parts
 from ..table.memory import places_in_memory, put_back, remember
 from ..table.streaming import Spilled, put_pairs, put_rows
 from ..table.table import Table
-from .protocols import PairRows, Rows
+from .protocols import PairRows, Rows, Stretch
 
 T = TypeVar("T")
 
@@ -55,19 +55,6 @@ def walk(lazy: Any, version: int, message: str) -> Iterator[Any]:
                 raise RuntimeError(message)
             if lazy.rows is not rows:
                 break
-
-
-class Stretch(NamedTuple):
-    """Where a stored row lies: row `row` of `view`, with `before` rows of the collection in front and `after` behind.
-
-    `keys` is the view of the keys, of a dictionary's rows.
-    """
-
-    view: View
-    row: int
-    before: int
-    after: int
-    keys: View | None = None
 
 
 class TableRows:

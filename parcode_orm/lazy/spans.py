@@ -13,9 +13,9 @@ from ..table.columns import array_of
 from ..table.streaming import Spilled, new_table, put_pairs, put_rows
 from ..table.table import ATOMIC, MISSING
 from .base import is_untouched
-from .protocols import PairRows, Rows
+from .protocols import PairRows, Rows, Stretch
 from .proxy import is_proxy, proxy_state
-from .rows import Stretch, TablePairs, TableRows
+from .rows import TablePairs, TableRows
 
 
 class SpanRows:

@@ -1,9 +1,10 @@
 """Which rows of two stretches differ, and in which fields: found column by column, and no object is made.
 
-`differing(old, a, new, b)` compares row `a[i]` of one view with row `b[i]` of the other. What it gives says where to look:
+`differing(old, a, new, b)` compares row `a[i]` of one view with row `b[i]` of the other. It gives a part:
 
-    Exact    these rows differ, and these are the values         columns of numbers, text, bools, bytes
-    Perhaps  these rows may differ: their values must be asked   marked fields, sets, dates, whatever else there is
+    Exact    these rows differ, and these are the values: numbers, text, bools, bytes
+    Read     these rows are stored in another way, and these are the values: dates, sets, lists of numbers
+    Perhaps  these rows may differ, and their values must be asked: marked fields, whatever else there is
     Fields   rows of a model or dataclass, a part for each field in which some of them may differ
     Split    rows that lie in several views each: None or not, instances of several classes
 """
@@ -11,16 +12,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from ..codec.base import View
+from ..codec.boundary_view import ReferenceView
 from ..codec.poly import ArmView
 from ..codec.scalars import NumbersView
 from ..codec.structview import EXTRA, MISSING, PRIVATE, StructView
-from ..codec.tokens import Rows, Tokens, as_rows, exact, holds_atoms, is_bare, places, take, tokens, unequal
+from ..codec.tokens import (
+    Rows,
+    Tokens,
+    as_rows,
+    exact,
+    holds_atoms,
+    holds_plain,
+    is_bare,
+    is_canonical,
+    places,
+    take,
+    tokens,
+    unequal,
+)
 from ..codec.tuples import ArmsView
 from ..codec.views import NullView, OptionalView
 
@@ -41,15 +56,24 @@ class Perhaps(Part):
     __slots__ = ()
 
 
+Values = Sequence[Any] | Mapping[int, Any]
+
+
 class Exact(Part):
-    """Rows that differ; `old` and `new` have the values of all rows of the stretch."""
+    """Rows that differ; `old[i]` and `new[i]` are the values of row `i`."""
 
     __slots__ = ("new", "old")
 
-    def __init__(self, rows: Sequence[int], old: Sequence[Any], new: Sequence[Any]) -> None:
+    def __init__(self, rows: Sequence[int], old: Values, new: Values) -> None:
         super().__init__(rows)
         self.old = old
         self.new = new
+
+
+class Read(Exact):
+    """Rows whose values must be compared."""
+
+    __slots__ = ()
 
 
 class Fields(Part):
@@ -57,9 +81,7 @@ class Fields(Part):
 
     __slots__ = ("_sides", "parts", "rest")
 
-    def __init__(
-        self, parts: list[tuple[str, Part]], rest: Part, old: View, a: Rows, new: View, b: Rows
-    ) -> None:
+    def __init__(self, parts: list[tuple[str, Part]], rest: Part, old: View, a: Rows, new: View, b: Rows) -> None:
         super().__init__(_joined([*(part for _, part in parts), rest], len(a)))
         self.parts = parts
         self.rest = rest
@@ -87,6 +109,8 @@ def differing(old: View, a: Rows, new: View, b: Rows) -> Part:
         return _structs(old, a, new, b)
     if isinstance(old, ArmsView) and isinstance(new, ArmsView) and not (holds_atoms(old) and holds_atoms(new)):
         return _arms(old, a, new, b)
+    if isinstance(old, ReferenceView) and isinstance(new, ReferenceView):
+        return _references(old, a, new, b)
     if _is_identical(old, a, new, b):
         return Perhaps(())
     if holds_atoms(old) and holds_atoms(new):
@@ -100,7 +124,25 @@ def differing(old: View, a: Rows, new: View, b: Rows) -> Part:
 def _by_tokens(old: View, a: Rows, new: View, b: Rows) -> Part:
     mine: Tokens | None = tokens(old, a)
     theirs = None if mine is None else tokens(new, b)
-    return Perhaps(range(len(a)) if mine is None or theirs is None else unequal(mine, theirs))
+    if mine is None or theirs is None:
+        return Perhaps(range(len(a)))
+    rows = unequal(mine, theirs)
+    if not rows or not (holds_plain(old) and holds_plain(new)):
+        return Perhaps(rows)
+    kind = Exact if is_canonical(old) and is_canonical(new) else Read
+    return kind(rows, _values(old, a, rows), _values(new, b, rows))
+
+
+def _values(view: View, rows: Rows, wanted: list[int]) -> Values:
+    return dict(zip(wanted, take(view, as_rows([rows[i] for i in wanted])), strict=True))
+
+
+def _references(old: ReferenceView, a: Rows, new: ReferenceView, b: Rows) -> Part:
+    """Marked values that lie together in a chunk: they are compared as inline ones are, lazy collections by token."""
+    if a == b and old.reference(a[0]).offset == new.reference(b[0]).offset:
+        return Perhaps(())
+    part = differing(old.inner, a, new.inner, b)
+    return Perhaps(part.rows) if old.column.is_list or old.column.is_map else part
 
 
 def _is_identical(old: View, a: Rows, new: View, b: Rows) -> bool:
@@ -108,9 +150,7 @@ def _is_identical(old: View, a: Rows, new: View, b: Rows) -> bool:
     if not (isinstance(old, NumbersView) and isinstance(new, NumbersView) and type(a) is type(b) is range):
         return False
     mine, theirs = old.values, new.values
-    return mine.format == theirs.format and (
-        mine[a.start : a.stop].tobytes() == theirs[b.start : b.stop].tobytes()  # type: ignore[union-attr]
-    )
+    return mine.format == theirs.format and (mine[a.start : a.stop].tobytes() == theirs[b.start : b.stop].tobytes())
 
 
 def _structs(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
@@ -162,8 +202,10 @@ def _optionals(old: View, a: Rows, new: View, b: Rows) -> Part:
     mine, theirs = places(old, a), places(new, b)
     both = [i for i, (x, y) in enumerate(zip(mine, theirs, strict=True)) if x >= 0 and y >= 0]
     one = [i for i, (x, y) in enumerate(zip(mine, theirs, strict=True)) if (x < 0) is not (y < 0)]
-    asked = Perhaps(one)
-    index: dict[int, tuple[Part, int]] = {i: (asked, i) for i in one}
+    alone: Part = Perhaps(one)
+    if one and holds_plain(old) and holds_plain(new):
+        alone = Exact(one, _values(old, a, one), _values(new, b, one))
+    index: dict[int, tuple[Part, int]] = {i: (alone, i) for i in one}
     if both:
         rows = as_rows([mine[i] for i in both]), as_rows([theirs[i] for i in both])
         part = differing(_present(old), rows[0], _present(new), rows[1])

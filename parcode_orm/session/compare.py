@@ -1,7 +1,7 @@
 """Comparing what two commits of a file hold, field by field: what both refer to is not read.
 
-Rows of stored collections are compared column by column (`stretches.py`, `columnwise.py`); what that cannot tell is told
-by the values themselves, lazy ones of both commits.
+Rows of stored collections are compared column by column (`stretches.py`, `columnwise.py`). What columns cannot tell,
+the values themselves do: lazy ones of both commits.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from ..lazy.proxy import is_proxy
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.state import MISSING, field_value
 from ..table.diff import Gap, gaps
-from .columnwise import Exact, Fields, Part, Split
+from .columnwise import Exact, Fields, Part, Read, Split
 from .difference import Difference, Place
-from .stretches import Batch, Run, Side, backward, batch_of, forward, runs
+from .stretches import Batch, Side, backward, batch_of, forward, runs
 
 ALIGNED = 512  # rows: of longer stretches without a row in common, those at the same place are compared
 PART = 1 << 20  # bytes of two blobs that are compared at a time
@@ -155,6 +155,8 @@ def _field(obj: Any, name: str) -> Any:
 class _Plain:
     """The items of a plain list."""
 
+    space: Any = None
+
     def __init__(self, items: list[Any]) -> None:
         self.get = items.__getitem__
 
@@ -222,8 +224,10 @@ def _replaced(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Differen
 def _differences(batch: Batch, names: Sequence[Any], old: Side, new: Side, place: Place) -> Iterator[Difference]:
     """Where the rows of a batch differ; `names` has the key or position of each."""
     part = batch.part
+    path, text = place
+    if type(part) is Exact:
+        return (Difference((*path, names[i]), f"{text}[{names[i]!r}]", part.old[i], part.new[i]) for i in part.rows)
     if isinstance(part, Fields):
-        path, text = place
         return _fields_at(part, ((i, (*path, names[i]), f"{text}[{names[i]!r}]") for i in part.rows))
     return chain.from_iterable(_row_at(batch, i, old, new, place.item(names[i])) for i in part.rows)
 
@@ -234,6 +238,8 @@ def _row_at(batch: Batch, i: int, old: Side, new: Side, place: Place) -> Iterato
 
 def _at(part: Part, i: int, place: Place, values: Callable[[], tuple[Any, Any]]) -> Iterator[Difference]:
     """Where row `i` of a stretch differs; `values` gives both values."""
+    if isinstance(part, Read):
+        return compare(part.old[i], part.new[i], place)
     if isinstance(part, Exact):
         return place.differ(part.old[i], part.new[i])
     if isinstance(part, Fields):
@@ -251,7 +257,7 @@ def _fields_at(part: Fields, rows: Iterable[tuple[int, tuple[Any, ...], str]]) -
         for name, below in part.parts:
             if i not in below.where:
                 continue
-            if isinstance(below, Exact):  # as in `_at`, without a call: it is most of the time that a long diff takes
+            if type(below) is Exact:  # as in `_at`, without a call: it is most of the time that a long diff takes
                 yield Difference((*path, name), f"{text}.{name}", below.old[i], below.new[i])
             else:
                 yield from _at(below, i, Place(path, text).field(name), partial(_field_values, part, i, name))

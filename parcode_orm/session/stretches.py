@@ -1,7 +1,7 @@
-"""Rows of two stored collections side by side, a stretch at a time: how far both lie in one place, and where they differ.
+"""Rows of two stored collections side by side, a stretch at a time, as far as both lie in one place.
 
-Stretches begin with one row and grow, so that the first difference is found by reading little, and none is longer than
-what lies in one row group.
+The first stretch is one row, and each next one longer: so the first difference is found by reading little. None leaves
+a row group.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from operator import eq
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from ..lazy.rows import Stretch, TablePairs
+from ..lazy.protocols import Stretch
+from ..lazy.rows import TablePairs
 from .columnwise import Part, Perhaps, differing
 
 GROWTH = 4
@@ -23,6 +24,10 @@ _COMPARABLE = frozenset({str, int, bool, float, bytes, type(None), date, datetim
 
 class Side(Protocol):
     """One of the two collections."""
+
+    @property
+    def space(self) -> Any:
+        """What stored rows are read through."""
 
     def get(self, position: int, /) -> Any:
         """The row at `position`."""
@@ -54,7 +59,7 @@ def forward(mine: Side, start: int, theirs: Side, other: int, count: int) -> Ite
         a, b = mine.stretch(start), theirs.stretch(other)
         room = 0 if a is None or b is None else min(a.after, b.after)
         found = min(size, stop - start, 1 + room)
-        yield _batch(a, start, b, other, found), range(found)
+        yield _batch(mine, a, start, theirs, b, other, found), range(found)
         start, other, size = start + found, other + found, min(size * GROWTH, LONGEST)
 
 
@@ -67,20 +72,22 @@ def backward(mine: Side, stop: int, theirs: Side, end: int, count: int) -> Itera
         found = min(size, stop - start, 1 + room)
         stop, end, size = stop - found, end - found, min(size * GROWTH, LONGEST)
         back = found - 1
-        first = a and a._replace(row=a.row - back)
-        yield _batch(first, stop, b and b._replace(row=b.row - back), end, found), range(back, -1, -1)
+        a, b = a and a._replace(row=a.row - back), b and b._replace(row=b.row - back)
+        yield _batch(mine, a, stop, theirs, b, end, found), range(back, -1, -1)
 
 
 def batch_of(mine: Side, start: int, theirs: Side, other: int, count: int) -> Batch:
     """`count` rows of both, which lie in one place each."""
-    return _batch(mine.stretch(start), start, theirs.stretch(other), other, count)
+    return _batch(mine, mine.stretch(start), start, theirs, theirs.stretch(other), other, count)
 
 
-def _batch(a: Stretch | None, start: int, b: Stretch | None, other: int, count: int) -> Batch:
+def _batch(mine: Side, a: Stretch | None, start: int, theirs: Side, b: Stretch | None, other: int, count: int) -> Batch:
     """`count` rows from `start` and `other` on, of which the first ones lie at `a` and `b`."""
     if a is None or b is None:
         part: Part = Perhaps(range(count))
     else:
+        mine.space.count_rows(count)
+        theirs.space.count_rows(count)
         part = differing(a.view, range(a.row, a.row + count), b.view, range(b.row, b.row + count))
     return Batch(part, range(start, start + count), range(other, other + count))
 
@@ -91,8 +98,9 @@ def _batch(a: Stretch | None, start: int, b: Stretch | None, other: int, count: 
 def runs(mine: TablePairs, start: int, stop: int, theirs: TablePairs, other: int) -> Iterator[Run]:
     """The pairs `start` to `stop` of a dictionary, as far as neighbours are neighbours in the other one as well.
 
-    The first is looked for at `other`, each next one behind the last; only what is not there is asked of the index.
-    Without a luck the runs are of one pair, and nothing beside it is read.
+    The first key is looked for at `other`, each next one behind the last. The index is asked only for a key that is
+    not there. After such a miss a run is one pair, and the next ones grow: where the order is another one, little is
+    read in vain.
     """
     hope = 1
     while start < stop:
