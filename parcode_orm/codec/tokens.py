@@ -145,6 +145,8 @@ def as_rows(found: list[int]) -> Rows:
 
 def unequal(mine: Tokens, theirs: Tokens) -> list[int]:
     """Where two lists of tokens differ."""
+    if mine == theirs:
+        return []
     return [i for i, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b]
 
 
@@ -167,10 +169,13 @@ def _of_struct(view: StructView, rows: Rows) -> Tokens | None:
     if not is_bare(view):
         return None
     found: list[Tokens | None] = []
-    for name in view.column.places:
-        found.append(tokens(view.field(name), rows))
-        if found[-1] is None:
-            return None
+    try:
+        for name in view.column.places:
+            found.append(tokens(view.field(name), rows))
+            if found[-1] is None:
+                return None
+    except RecursionError:
+        raise view.chunk.error(view.at, "nested too deeply to read") from None
     return _zipped(found, len(rows))
 
 

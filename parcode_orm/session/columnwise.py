@@ -157,10 +157,13 @@ def _structs(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
     if old.column is not new.column or (old.bits | new.bits) & MISSING:
         return Perhaps(range(len(a)))
     parts = []
-    for name in old.column.places:
-        part = differing(old.field(name), a, new.field(name), b)
-        if part.rows:
-            parts.append((name, part))
+    try:
+        for name in old.column.places:
+            part = differing(old.field(name), a, new.field(name), b)
+            if part.rows:
+                parts.append((name, part))
+    except RecursionError:
+        raise old.chunk.error(old.at, "nested too deeply to compare") from None
     rest = _rest(old, a, new, b)
     cls = old.column.plan.cls
     if issubclass(cls, BaseModel) or dataclasses.is_dataclass(cls):
@@ -204,7 +207,7 @@ def _optionals(old: View, a: Rows, new: View, b: Rows) -> Part:
     one = [i for i, (x, y) in enumerate(zip(mine, theirs, strict=True)) if (x < 0) is not (y < 0)]
     alone: Part = Perhaps(one)
     if one and holds_plain(old) and holds_plain(new):
-        alone = Exact(one, _values(old, a, one), _values(new, b, one))
+        alone = Read(one, _values(old, a, one), _values(new, b, one))
     index: dict[int, tuple[Part, int]] = {i: (alone, i) for i in one}
     if both:
         rows = as_rows([mine[i] for i in both]), as_rows([theirs[i] for i in both])

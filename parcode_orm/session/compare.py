@@ -197,15 +197,15 @@ def _rows(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
             yield from _replaced(old, new, Gap(start + a, start + b, other + c, other + d), place)
 
 
-def _equal(batches: Iterable[tuple[Batch, Sequence[int]]], old: Side, new: Side) -> int:
+def _equal(batches: Iterable[tuple[Batch, range]], old: Side, new: Side) -> int:
     """How many rows of the batches, taken in the order that comes with each, are the same before one that differs."""
     count = 0
     for batch, order in batches:
-        where = batch.part.where
-        for i in order:
-            if i in where and next(_row_at(batch, i, old, new, Place((), "")), None) is not None:
-                return count
-            count += 1
+        part = batch.part
+        for i in order if part.rows else ():
+            if i in part.where and next(_row_at(batch, i, old, new, Place((), "")), None) is not None:
+                return count + abs(i - order.start)
+        count += len(order)
     return count
 
 
