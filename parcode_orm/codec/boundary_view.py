@@ -298,6 +298,8 @@ class ExternalView(View):
         if not self.ordinals[row]:
             inside: Any = self._inside
             return inside.keep(self._place(row), known)
+        if type(known.value) in (list, dict):
+            return Kept(self, row, known)
         if blobs.blob_size(known.value) >= blobs.LARGE and (stored := Unread(self, row)).is_blob_of(known.value):
             return stored
         return known.value

@@ -107,6 +107,11 @@ class ArmView(View):
     def read(self, start: int, stop: int) -> list[Any]:
         return (self._view or self._open()).read(start, stop)
 
+    @property
+    def opened(self) -> View:
+        """The view of the values, whose class must be known."""
+        return self._view or self._open()
+
     def _open(self) -> View:
         from .compile import fingerprint_of
 

@@ -139,7 +139,12 @@ class StructView(View):
         """The private attributes that were set and stored."""
         if not self.bits & PRIVATE or not self.column.plan.privates:
             return None
-        found: dict[str, Any] = self._part(PRIVATE, self.column.private_column).get(row)
+        found: dict[str, Any] = self.privates().get(row)
+        return found
+
+    def privates(self) -> View:
+        """The view of the private attributes, of a struct that has them."""
+        found: View = self._part(PRIVATE, self.column.private_column)
         return found
 
     def get(self, i: int) -> Any:
@@ -179,7 +184,7 @@ class StructView(View):
             if self.bits & EXTRA and plan.extra is not None:
                 extras = self._part(EXTRA, plan.extra).read(start, stop)
             if self.bits & PRIVATE and plan.privates:
-                part = self._part(PRIVATE, self.column.private_column)
+                part = self.privates()
                 privates = part.read(start, stop)
                 left_out = bool(getattr(part, "bits", EXTRA) & EXTRA)
         built: Sequence[Any] = self.column.builder.objects(dicts, sets, extras, privates, left_out)

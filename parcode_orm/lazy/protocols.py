@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from ..codec.base import Getter, Space
+from ..codec.base import Getter, Space, View
 from ..codec.boundary import ChunkColumn
 from ..codec.mixed import Mixed
 from ..table.streaming import Spilled
+
+
+class StoredRows(NamedTuple):
+    """Where a stored row lies: row `row` of `view`, with `before` rows of the collection in front and `after` behind.
+
+    `keys` is the view of the keys, of a dictionary's rows.
+    """
+
+    view: View
+    row: int
+    before: int
+    after: int
+    keys: View | None = None
 
 
 class Rows(Protocol):
@@ -45,6 +58,9 @@ class Rows(Protocol):
 
     def get(self, position: int) -> Any:
         """The row at `position`, lazy; in a writable session the same object each time."""
+
+    def stretch(self, position: int) -> StoredRows | None:
+        """Where the row at `position` lies as it is stored; None for one that is not stored so."""
 
     def scan(self, start: int, stop: int) -> Iterator[Any]:
         """The rows `start` to `stop`, lazy, a row group at a time."""
@@ -107,6 +123,9 @@ class PairRows(Protocol):
 
     def get(self, position: int) -> Any:
         """The value at `position`, lazy."""
+
+    def stretch(self, position: int) -> StoredRows | None:
+        """Where the pair at `position` lies as it is stored; None for one that is not stored so."""
 
     def find(self, key: Any, default: Any) -> Any:
         """The value of a key, lazy; `default` where there is none."""

@@ -13,7 +13,7 @@ from ..table.columns import column_parts
 from ..table.memory import places_in_memory, put_back, remember
 from ..table.streaming import Spilled, put_pairs, put_rows
 from ..table.table import Table
-from .protocols import PairRows, Rows
+from .protocols import PairRows, Rows, StoredRows
 
 T = TypeVar("T")
 
@@ -110,6 +110,14 @@ class TableRows:
         """The row at `position`."""
         return self.table.value(*self.table.tree.at(position))
 
+    def stretch(self, position: int) -> StoredRows | None:
+        """Where the row at `position` lies as it is stored; None for one that is not."""
+        piece, place = self.table.tree.at(position)
+        if piece.rows is not None:
+            return None
+        group = self.table.group(piece)
+        return StoredRows(group.items, piece.start + place, place, piece.length - place - 1, group.keys)
+
     def scan(self, start: int, stop: int) -> Iterator[Any]:
         """The rows `start` to `stop`, a row group at a time."""
         return self.table.scan(start, stop)
@@ -181,6 +189,11 @@ class TablePairs(TableRows):
     def key_at(self, position: int) -> Any:
         """The key at `position`."""
         return self.table.key(*self.table.tree.at(position))
+
+    def position(self, key: Any) -> int | None:
+        """The position of `key`; None where there is none."""
+        found = self.table.find(key)
+        return None if found is None else self.table.tree.position(found[0].first + found[1])
 
     def put(self, key: Any, value: Any) -> None:
         """Set the value of a key."""

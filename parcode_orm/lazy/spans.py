@@ -13,7 +13,7 @@ from ..model.plain import deep_plain
 from ..table.columns import array_of
 from ..table.streaming import Spilled, new_table, put_pairs, put_rows
 from ..table.table import ATOMIC, MISSING
-from .protocols import PairRows, Rows
+from .protocols import PairRows, Rows, StoredRows
 from .rows import TablePairs, TableRows
 
 
@@ -128,6 +128,12 @@ class SpanRows:
             if type(value) not in ATOMIC:
                 value = self.handed.setdefault(place, value)
         return value
+
+    def stretch(self, position: int) -> StoredRows | None:
+        """Where the row at `position` lies as it is stored; None once rows were changed."""
+        if self.order is not None:
+            return None
+        return StoredRows(self._items, self._start + position, position, len(self) - position - 1)
 
     def scan(self, start: int, stop: int) -> Iterator[Any]:
         """The rows `start` to `stop`, one by one."""

@@ -1,13 +1,19 @@
-"""Comparing what two commits of a file hold, field by field: what both refer to is not read."""
+"""Comparing what two commits of a file hold, field by field: what both refer to is not read.
+
+Rows of stored collections are compared column by column (`stretches.py`, `columnwise.py`). What columns cannot tell,
+the values themselves do: lazy ones of both commits.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
+from functools import partial
+from itertools import chain
 from struct import pack as pack_struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -22,40 +28,13 @@ from ..lazy.proxy import is_proxy
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.state import MISSING, field_value
 from ..table.diff import Gap, gaps
+from .columnwise import Exact, Fields, Part, Read, Split
+from .difference import Difference, Place
+from .stretches import Batch, Side, backward, batch_of, forward, runs
 
 ALIGNED = 512  # rows: of longer stretches without a row in common, those at the same place are compared
 PART = 1 << 20  # bytes of two blobs that are compared at a time
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
-
-
-class Difference(NamedTuple):
-    """One place where two values differ. `path` are field names, keys and positions, `text` spells it; MISSING stands
-    for what one side has not. A position is that in the second value, that of a row which only the first has in it.
-    """
-
-    path: tuple[Any, ...]
-    text: str
-    old: Any
-    new: Any
-
-
-class Place(NamedTuple):
-    """Where in the values the comparison is."""
-
-    path: tuple[Any, ...]
-    text: str
-
-    def field(self, name: str) -> Place:
-        """The place of a field."""
-        return Place((*self.path, name), f"{self.text}.{name}")
-
-    def item(self, key: Any) -> Place:
-        """The place of a key or position."""
-        return Place((*self.path, key), f"{self.text}[{key!r}]")
-
-    def differ(self, old: Any, new: Any) -> Iterator[Difference]:
-        """The difference of two values here."""
-        yield Difference(self.path, self.text, old, new)
 
 
 def compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
@@ -81,7 +60,7 @@ def compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
     if issubclass(cls, LazyMap):
         return _maps(old, new, place)
     if cls is list:
-        return _rows(old.__getitem__, new.__getitem__, Gap(0, len(old), 0, len(new)), place)
+        return _rows(_Plain(old), _Plain(new), Gap(0, len(old), 0, len(new)), place)
     if issubclass(cls, dict):
         return _pairs(old.items(), new.items(), old.get, new.get, place)
     if dataclasses.is_dataclass(cls):
@@ -139,15 +118,24 @@ def _same_content(old: BlobContent, new: BlobContent) -> bool:
 
 
 def _fields(old: Any, new: Any, place: Place) -> Iterator[Difference]:
-    for name in dict.fromkeys((*_names(old), *_names(new))):
+    return _named(old, new, (*_names(old), *_names(new)), place)
+
+
+def _named(old: Any, new: Any, names: Iterable[str], place: Place) -> Iterator[Difference]:
+    for name in dict.fromkeys(names):
         yield from compare(_field(old, name), _field(new, name), place.field(name))
 
 
-def _names(obj: Any) -> Iterable[str]:
+def _names(obj: Any) -> list[str]:
     """The fields of a dataclass; the fields, extra values and private attributes of a model."""
     if not isinstance(obj, BaseModel):
         return [field.name for field in dataclasses.fields(obj)]
-    return [*obj.__class__.__pydantic_fields__, *(obj.__pydantic_extra__ or {}), *(obj.__pydantic_private__ or {})]
+    return [*obj.__class__.__pydantic_fields__, *_besides(obj)]
+
+
+def _besides(model: BaseModel) -> list[str]:
+    """The extra values and private attributes of a model."""
+    return [*(model.__pydantic_extra__ or {}), *(model.__pydantic_private__ or {})]
 
 
 def _field(obj: Any, name: str) -> Any:
@@ -163,13 +151,24 @@ def _field(obj: Any, name: str) -> Any:
 
 # -- rows --------------------------------------------------------------------------------------------------------------
 
-Get = Callable[[int], Any]
+
+class _Plain:
+    """The items of a plain list."""
+
+    space: Any = None
+
+    def __init__(self, items: list[Any]) -> None:
+        self.get = items.__getitem__
+
+    def stretch(self, position: int) -> None:
+        """Says of each that it is not stored."""
 
 
 def _lists(old: LazyList[Any], new: LazyList[Any], place: Place) -> Iterator[Difference]:
-    mine, theirs = old.rows, new.rows
+    mine: Any = old.rows
+    theirs: Any = new.rows
     for gap in _gaps(mine, theirs):
-        yield from _rows(mine.get, theirs.get, gap, place)
+        yield from _rows(mine, theirs, gap, place)
 
 
 def _gaps(mine: Any, theirs: Any) -> Iterable[Gap]:
@@ -179,13 +178,15 @@ def _gaps(mine: Any, theirs: Any) -> Iterable[Gap]:
     return [Gap(0, len(mine), 0, len(theirs))]
 
 
-def _rows(old: Get, new: Get, gap: Gap, place: Place) -> Iterator[Difference]:
+def _rows(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
     """The rows of a stretch: equal ones at its ends are left aside, and, if what is left is not long, between."""
     start, stop, other, end = gap
-    while start < stop and other < end and is_same(old(start), new(other)):
-        start, other = start + 1, other + 1
-    while start < stop and other < end and is_same(old(stop - 1), new(end - 1)):
-        stop, end = stop - 1, end - 1
+    if not stop - start == end - other == 1:
+        both = min(stop - start, end - other)
+        same = _equal(forward(old, start, new, other, both), old, new)
+        start, other, both = start + same, other + same, both - same
+        same = _equal(backward(old, stop, new, end, both), old, new)
+        stop, end = stop - same, end - same
     if 1 < max(stop - start, end - other) <= ALIGNED and start < stop and other < end:
         mine, theirs = _tokens(old, start, stop), _tokens(new, other, end)
         found: Any = SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes()
@@ -196,21 +197,83 @@ def _rows(old: Get, new: Get, gap: Gap, place: Place) -> Iterator[Difference]:
             yield from _replaced(old, new, Gap(start + a, start + b, other + c, other + d), place)
 
 
-def _replaced(old: Get, new: Get, gap: Gap, place: Place) -> Iterator[Difference]:
+def _equal(batches: Iterable[tuple[Batch, range]], old: Side, new: Side) -> int:
+    """How many rows of the batches, taken in the order that comes with each, are the same before one that differs."""
+    count = 0
+    for batch, order in batches:
+        part = batch.part
+        for i in order if part.rows else ():
+            if i in part.where and next(_row_at(batch, i, old, new, Place((), "")), None) is not None:
+                return count + abs(i - order.start)
+        count += len(order)
+    return count
+
+
+def _replaced(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
     """Rows in the place of others: those at the same place are compared, what is left came or went."""
     start, stop, other, end = gap
     both = min(stop - start, end - other)
-    for i in range(both):
-        yield from compare(old(start + i), new(other + i), place.item(other + i))
+    for batch, _ in forward(old, start, new, other, both):
+        yield from _differences(batch, batch.new, old, new, place)
     for i in range(start + both, stop):
-        yield from place.item(i).differ(old(i), MISSING)
+        yield from place.item(i).differ(old.get(i), MISSING)
     for i in range(other + both, end):
-        yield from place.item(i).differ(MISSING, new(i))
+        yield from place.item(i).differ(MISSING, new.get(i))
 
 
-def _tokens(get: Get, start: int, stop: int) -> list[Any]:
+def _differences(batch: Batch, names: Sequence[Any], old: Side, new: Side, place: Place) -> Iterator[Difference]:
+    """Where the rows of a batch differ; `names` has the key or position of each."""
+    part = batch.part
+    path, text = place
+    if type(part) is Exact:
+        return (Difference((*path, names[i]), f"{text}[{names[i]!r}]", part.old[i], part.new[i]) for i in part.rows)
+    if isinstance(part, Fields):
+        return _fields_at(part, ((i, (*path, names[i]), f"{text}[{names[i]!r}]") for i in part.rows))
+    return chain.from_iterable(_row_at(batch, i, old, new, place.item(names[i])) for i in part.rows)
+
+
+def _row_at(batch: Batch, i: int, old: Side, new: Side, place: Place) -> Iterator[Difference]:
+    return _at(batch.part, i, place, lambda: (old.get(batch.old[i]), new.get(batch.new[i])))
+
+
+def _at(part: Part, i: int, place: Place, values: Callable[[], tuple[Any, Any]]) -> Iterator[Difference]:
+    """Where row `i` of a stretch differs; `values` gives both values."""
+    if isinstance(part, Read):
+        return compare(part.old[i], part.new[i], place)
+    if isinstance(part, Exact):
+        return place.differ(part.old[i], part.new[i])
+    if isinstance(part, Fields):
+        return _fields_at(part, ((i, place.path, place.text),))
+    if isinstance(part, Split):
+        below, j = part.index[i]
+        return _at(below, j, place, values)
+    return compare(*values(), place)
+
+
+def _fields_at(part: Fields, rows: Iterable[tuple[int, tuple[Any, ...], str]]) -> Iterator[Difference]:
+    """Where rows of objects differ: each with its path, and the text of that."""
+    rest = part.rest.where
+    for i, path, text in rows:
+        for name, below in part.parts:
+            if i not in below.where:
+                continue
+            if type(below) is Exact:  # as in `_at`, without a call: it is most of the time that a long diff takes
+                yield Difference((*path, name), f"{text}.{name}", below.old[i], below.new[i])
+            else:
+                yield from _at(below, i, Place(path, text).field(name), partial(_field_values, part, i, name))
+        if i in rest:
+            mine, theirs = part.objects(i)
+            yield from _named(mine, theirs, (*_besides(mine), *_besides(theirs)), Place(path, text))
+
+
+def _field_values(part: Fields, i: int, name: str) -> tuple[Any, Any]:
+    old, new = part.objects(i)
+    return _field(old, name), _field(new, name)
+
+
+def _tokens(rows: Side, start: int, stop: int) -> list[Any]:
     """What stands for each row: equal for two of which `compare` finds nothing, unless they hold large values."""
-    return [_token(get(i)) for i in range(start, stop)]
+    return [_token(rows.get(i)) for i in range(start, stop)]
 
 
 def _token(value: Any) -> Any:
@@ -241,25 +304,32 @@ Find = Callable[[Any, Any], Any]
 def _maps(old: LazyMap[Any, Any], new: LazyMap[Any, Any], place: Place) -> Iterator[Difference]:
     mine: Any = old.rows
     theirs: Any = new.rows
-    for gap in _gaps(mine, theirs):
-        yield from _pairs(
-            _stretch(mine, gap.start, gap.stop),
-            _stretch(theirs, gap.other_start, gap.other_stop),
-            mine.find,
-            theirs.find,
-            place,
-        )
-
-
-def _stretch(rows: Any, start: int, stop: int) -> Iterator[tuple[Any, Any]]:
-    """Neighbouring pairs of a stored dictionary."""
-    if not isinstance(rows, TablePairs):
-        yield from zip(rows.keys(), rows.scan(start, stop), strict=True)
+    if not (isinstance(mine, TablePairs) and isinstance(theirs, TablePairs)):
+        yield from _pairs(_items(mine), _items(theirs), mine.find, theirs.find, place)
         return
-    table = rows.table
-    for piece, first, end in table.tree.pieces(start, stop):
-        for at in range(first, end):
-            yield table.key(piece, at), table.value(piece, at)
+    for gap in gaps(mine.table.tree, theirs.table.tree):
+        yield from _keyed(mine, theirs, gap, place)
+
+
+def _items(rows: Any) -> Iterator[tuple[Any, Any]]:
+    return zip(rows.keys(), rows.scan(0, len(rows)), strict=True)
+
+
+def _keyed(mine: TablePairs, theirs: TablePairs, gap: Gap, place: Place) -> Iterator[Difference]:
+    """The pairs of a stretch, by key: wherever the other dictionary has it."""
+    start, stop, other, end = gap
+    here = 0  # keys of the first that lie in the stretch of the second
+    for run in runs(mine, start, stop, theirs, other):
+        if run.other is None:
+            yield from place.item(run.keys[0]).differ(mine.get(run.start), MISSING)
+            continue
+        count = len(run.keys)
+        here += max(0, min(run.other + count, end) - max(run.other, other))
+        yield from _differences(batch_of(mine, run.start, theirs, run.other, count), run.keys, mine, theirs, place)
+    if here < end - other:
+        for run in runs(theirs, other, end, mine, start):
+            if run.other is None:
+                yield from place.item(run.keys[0]).differ(MISSING, theirs.get(run.start))
 
 
 def _pairs(

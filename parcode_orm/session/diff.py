@@ -13,7 +13,8 @@ from ..codec.schema import short_fingerprint
 from ..errors import ParcodeError, SchemaMismatchError
 from ..lazy.state import MISSING
 from ..model.base import Model
-from .compare import Difference, Place, compare
+from .compare import compare
+from .difference import Difference, Place
 from .roots import read_root
 from .snapshot import Snapshot, snapshot_of
 from .space import FileSpace

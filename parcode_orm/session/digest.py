@@ -110,9 +110,26 @@ def is_stored_apart(column: ChunkColumn, value: Any, stored: Unread) -> bool:
     sink = DigestSink(space.compression)
     try:
         ticket = column.leave(value, 0, sink.encoder(Kind.COLUMN))
+        return _Comparison(space.source).equal(ticket, stored.ref) or _has_rows(stored.read(), value)
     except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
         return False
-    return _Comparison(space.source).equal(ticket, stored.ref)
+
+
+def _has_rows(stored: Any, value: Any) -> bool:
+    """Whether the rows of a stored table are those of a plain collection, however commits have laid them out."""
+    table = getattr(getattr(stored, "rows", None), "table", None)
+    if table is None or table.rows != len(value):
+        return False
+    keys, rows = (None, value) if table.keys is None else (list(value), list(value.values()))
+    at = 0
+    for part in table.parts(None):
+        end = at + len(part.rows)
+        if keys is not None and digest_of(table.keys, *part.keys) != digest_of(table.keys, *keys[at:end]):
+            return False
+        if digest_of(table.items, *part.rows) != digest_of(table.items, *rows[at:end]):
+            return False
+        at = end
+    return True
 
 
 class _Comparison:

@@ -255,8 +255,11 @@ def _span_changed(rows: SpanRows, item: Column) -> Change:
     moved = dict(rows.moved())
     if any(_differs_from(item, value, rows.stored(position)) for position, value in moved.items()):
         return Change.YES
-    here = (value for position, value in rows.places_in_memory() if position not in moved)
-    return _most(proxy_changed(value) if is_proxy(value) else Change.PERHAPS for value in here)
+    return _most(
+        proxy_changed(value) if is_proxy(value) else _surely(_differs_from(item, value, rows.stored(position)))
+        for position, value in rows.places_in_memory()
+        if position not in moved
+    )
 
 
 def row_changed(table: Table, piece: Piece, row: int, value: Any) -> Change:

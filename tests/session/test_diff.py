@@ -21,6 +21,7 @@ from parcode_orm.table.diff import gaps
 from parcode_orm.table.table import Table
 from tests.effort import half
 from tests.session.changing import alike, apply
+from tests.session.rowwise import differences
 from tests.small import small_constants
 from tests.strategies import classes, values_of
 
@@ -395,8 +396,8 @@ def test_any_two_objects_of_a_class(data: st.DataObject) -> None:
             session.root(Score).best = len(list(session.history()))
             session.commit()
         a, b = (_at(session, sequence, cls) for sequence in (1, 2))
-        assert alike(apply({name: a}, session.diff(1, 2, cls))[name], b)
-        assert alike(apply({name: b}, session.diff(2, 1, cls))[name], a)
+        assert alike(apply({name: a}, differences(session, 1, 2, cls))[name], b)
+        assert alike(apply({name: b}, differences(session, 2, 1, cls))[name], a)
 
 
 def _bytes_of(session: Session) -> bytes:
@@ -468,7 +469,7 @@ def test_commits_of_edited_collections(start: list[Item], commits: list[Any], da
             session.commit()
             states[len(states) + 2] = _at(session, len(states) + 2, World)
         a, b = data.draw(st.sampled_from(sorted(states))), data.draw(st.sampled_from(sorted(states)))
-        found = list(session.diff(a, b, World))
+        found = differences(session, a, b, World)
         assert alike(apply({"World": states[a]}, found)["World"], states[b])
         assert all(_is_real(change) for change in found)
         mine, theirs = states[a].big, states[b].big
