@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
+from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import SPAN, Kind, Node, Reference
 from . import blobs
@@ -77,7 +78,10 @@ class Unread:
             return False
         content, meta = found
         data, wanted = blobs.to_blob(value)
-        return meta == wanted and len(content) == memoryview(data).nbytes and content.read() == data
+        try:
+            return meta == wanted and len(content) == memoryview(data).nbytes and content.read() == data
+        except CorruptionError:  # a damaged one is to be written again
+            return False
 
     def read(self) -> Any:
         """The value, lazy if it is a list or a dictionary."""

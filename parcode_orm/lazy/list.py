@@ -16,7 +16,7 @@ from ..codec.bulk import gc_paused
 from ..codec.mixed import Mixed
 from ..table.streaming import gather
 from .protocols import Rows
-from .rows import named, unchanged, walk
+from .rows import Whole, named, unchanged, walk
 
 T = TypeVar("T")
 CHANGED = "list changed size during iteration"
@@ -103,14 +103,17 @@ class LazyList(MutableSequence[T], Generic[T]):
         start, stop = bounds()
         if isinstance(values, HELD):
             added = list(values)
-            self.rows.splice(start, stop, self._checked(added, range(start, start + len(added))))
+            added = self._checked(added, range(start, start + len(added)))
+            with Whole(self.rows):
+                self.rows.splice(start, stop, added)
             return
         found = gather(self.rows.space, self._column, self._checked_stream(iter(values), start))
         rows = self._changing()  # whatever the iterator did meanwhile
-        if isinstance(found, list):
-            rows.splice(*bounds(), found)
-        else:
-            self.rows = rows.splice_spilled(self._column, *bounds(), found)
+        with Whole(rows):
+            if isinstance(found, list):
+                rows.splice(*bounds(), found)
+            else:
+                self.rows = rows.splice_spilled(self._column, *bounds(), found)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -144,7 +147,9 @@ class LazyList(MutableSequence[T], Generic[T]):
         rows = self._changing()
         if not isinstance(index, slice):
             place = self._place(index)
-            rows.set(place, self._checked([value], (place,))[0])
+            (value,) = self._checked([value], (place,))
+            with Whole(rows):
+                rows.set(place, value)
             return
         if index.indices(len(rows))[2] == 1:
             self._put(value, lambda: _bounds(index, len(self.rows)))
@@ -154,34 +159,42 @@ class LazyList(MutableSequence[T], Generic[T]):
         places = range(*index.indices(len(rows)))
         if len(places) != len(values):
             raise ValueError(f"attempt to assign {len(values)} items to an extended slice of {len(places)}")
-        for place, each in zip(places, self._checked(values, places), strict=True):
-            rows.set(place, each)
+        values = self._checked(values, places)
+        with Whole(rows):
+            for place, each in zip(places, values, strict=True):
+                rows.set(place, each)
 
     def __delitem__(self, index: int | slice) -> None:
         rows = self._changing()
         if not isinstance(index, slice):
             place = self._place(index)
-            rows.splice(place, place + 1, [])
+            with Whole(rows):
+                rows.splice(place, place + 1, [])
             return
         start, stop, step = index.indices(len(rows))
-        if step == 1:
-            rows.splice(start, max(start, stop), [])
-            return
-        for place in sorted(range(start, stop, step), reverse=True):
-            rows.splice(place, place + 1, [])
+        with Whole(rows):
+            if step == 1:
+                rows.splice(start, max(start, stop), [])
+                return
+            for place in sorted(range(start, stop, step), reverse=True):
+                rows.splice(place, place + 1, [])
 
     def insert(self, index: int, value: T) -> None:
         """Insert `value` before `index`."""
         rows = self._changing()
         place, size = as_index(index), len(rows)
         place = min(max(place + size if place < 0 else place, 0), size)
-        rows.splice(place, place, self._checked([value], (place,)))
+        added = self._checked([value], (place,))
+        with Whole(rows):
+            rows.splice(place, place, added)
 
     def append(self, value: T) -> None:
         """Add `value` at the end."""
         rows = self._changing()
         size = len(rows)
-        rows.splice(size, size, self._checked([value], (size,)))
+        added = self._checked([value], (size,))
+        with Whole(rows):
+            rows.splice(size, size, added)
 
     def extend(self, values: Iterable[T]) -> None:
         """Add `values`, of any iterable, at the end, once it has ended.
@@ -203,7 +216,8 @@ class LazyList(MutableSequence[T], Generic[T]):
             raise IndexError("pop from empty list")
         place = self._place(index)
         value: T = rows.get(place)
-        rows.splice(place, place + 1, [])
+        with Whole(rows):
+            rows.splice(place, place + 1, [])
         return value
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
@@ -221,17 +235,22 @@ class LazyList(MutableSequence[T], Generic[T]):
         """Remove the first item that is equal to `value`."""
         self._changing()
         place = self.index(value)
-        self._changing().splice(place, place + 1, [])
+        rows = self._changing()
+        with Whole(rows):
+            rows.splice(place, place + 1, [])
 
     def clear(self) -> None:
         """Remove all items."""
         rows = self._changing()
-        rows.splice(0, len(rows), [])
+        with Whole(rows):
+            rows.splice(0, len(rows), [])
 
     def reverse(self) -> None:
         """Reverse in place."""
         rows = self._changing()
-        rows.splice(0, len(rows), list(self)[::-1])
+        reversed_ = list(self)[::-1]
+        with Whole(rows):
+            rows.splice(0, len(rows), reversed_)
 
     def sort(self, *, key: Callable[[T], Any] | None = None, reverse: bool = False) -> None:
         """Sort in place, as `list.sort`; all items are read."""
@@ -241,7 +260,8 @@ class LazyList(MutableSequence[T], Generic[T]):
         rows = self._changing()
         if rows.version != version:  # `key` did it: what it added would be lost
             raise ValueError("list modified during sort")
-        rows.splice(0, len(rows), found)
+        with Whole(rows):
+            rows.splice(0, len(rows), found)
 
     def __iter__(self) -> Iterator[T]:
         return walk(self, self.rows.version, CHANGED)

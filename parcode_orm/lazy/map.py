@@ -16,7 +16,7 @@ from ..table.streaming import gather
 from ..table.table import MISSING
 from .list import AT_ONCE, HELD, SHOWN, SHOWN_WHOLE
 from .protocols import PairRows
-from .rows import named, unchanged, walk
+from .rows import Whole, named, unchanged, walk
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -155,7 +155,9 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         rows = self._changing()
         hash(key)
-        rows.put(*self._checked([(key, value)])[0])
+        ((key, value),) = self._checked([(key, value)])
+        with Whole(rows):
+            rows.put(key, value)
 
     @overload
     def setdefault(self: LazyMap[K, V | None], key: K, default: None = None, /) -> V | None: ...
@@ -169,7 +171,8 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
             key, default = self._checked([(key, default)])[0]
             value = rows.find(key, MISSING)
             if value is MISSING:
-                rows.put(key, default)
+                with Whole(rows):
+                    rows.put(key, default)
                 value = default
         return value
 
@@ -192,15 +195,19 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         else:
             found = gather(self.rows.space, self._column, self._checked_stream(iter(other)))
         rows = self._changing()  # whatever the iterator did meanwhile
-        if isinstance(found, list):
-            for key, value in found:
-                rows.put(key, value)
-        else:
-            self.rows = rows.put_spilled(self._column, found)
+        with Whole(rows):
+            if isinstance(found, list):
+                for key, value in found:
+                    rows.put(key, value)
+            else:
+                self.rows = rows.put_spilled(self._column, found)
 
     def __delitem__(self, key: K) -> None:
-        if not self._changing().remove(key):
-            raise KeyError(key)
+        rows = self._changing()
+        with Whole(rows):
+            if rows.remove(key):
+                return
+        raise KeyError(key)
 
     def popitem(self) -> tuple[K, V]:
         """Remove the last pair and return it, as `dict.popitem`."""
@@ -213,7 +220,9 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
 
     def clear(self) -> None:
         """Remove all pairs."""
-        self._changing().clear()
+        rows = self._changing()
+        with Whole(rows):
+            rows.clear()
 
     def __iter__(self) -> Iterator[K]:
         return self._keys(self.rows.version)

@@ -77,6 +77,15 @@ class Rows(Protocol):
     def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
         """Put the rows of a stream in the place of the rows `start` to `stop`: the rows to go on with."""
 
+    def begin(self) -> Any:
+        """A change begins, to be followed by `end` or `undo`: the state that `undo` goes back to."""
+
+    def end(self) -> None:
+        """The change that began is whole."""
+
+    def undo(self, state: Any) -> None:
+        """Take back a change that did not come to its end."""
+
     def remember(self) -> Any:
         """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
 
@@ -153,6 +162,15 @@ class PairRows(Protocol):
 
     def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
         """Set the pairs of a stream: the rows to go on with."""
+
+    def begin(self) -> Any:
+        """A change begins, to be followed by `end` or `undo`: the state that `undo` goes back to."""
+
+    def end(self) -> None:
+        """The change that began is whole."""
+
+    def undo(self, state: Any) -> None:
+        """Take back a change that did not come to its end."""
 
     def remember(self) -> Any:
         """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""

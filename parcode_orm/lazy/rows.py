@@ -10,7 +10,7 @@ from ..codec.boundary import ChunkColumn
 from ..model.plain import deep_plain
 from ..table.columns import column as field_of
 from ..table.columns import column_parts
-from ..table.memory import places_in_memory, put_back, remember
+from ..table.memory import begin, end, places_in_memory, put_back, remember, undo
 from ..table.streaming import Spilled, put_pairs, put_rows
 from ..table.table import Table
 from .protocols import PairRows, Rows, StoredRows
@@ -25,6 +25,24 @@ def unchanged(rows: Rows | PairRows, values: Iterator[T], what: str) -> Iterator
         yield value
         if rows.version != version:
             raise RuntimeError(f"{what} changed size during iteration")
+
+
+class Whole:
+    """A `with` block that changes `rows` whole or, where it raises or is interrupted, not at all."""
+
+    __slots__ = ("_rows", "_state")
+
+    def __init__(self, rows: Rows | PairRows) -> None:
+        self._rows = rows
+
+    def __enter__(self) -> None:
+        self._state = self._rows.begin()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self._rows.end()
+        else:
+            self._rows.undo(self._state)
 
 
 def named(names: Sequence[str], columns: Callable[[list[list[str]]], Iterator[list[Any]]]) -> Iterator[Any]:
@@ -137,6 +155,18 @@ class TableRows:
     def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
         """Take on that state."""
         put_back(self.table, state, keep)
+
+    def begin(self) -> Any:
+        """A change begins: what `undo` goes back to."""
+        return begin(self.table)
+
+    def end(self) -> None:
+        """The change is whole."""
+        end(self.table)
+
+    def undo(self, state: Any) -> None:
+        """Take back a change that did not come to its end."""
+        undo(self.table, state)
 
     def hold(self, position: int, value: Any) -> None:
         """Let `value` stand for the row at `position`, as which it was stored."""

@@ -207,6 +207,18 @@ class SpanRows:
             if place not in self.handed and keep(self._stored, place, value):
                 self.handed[place] = value
 
+    def begin(self) -> Any:
+        """A change begins: what `undo` goes back to."""
+        return None if self.order is None else list(self.order), len(self.fresh), self.version
+
+    def end(self) -> None:
+        """The change is whole."""
+
+    def undo(self, state: Any) -> None:
+        """Take back a change that did not come to its end."""
+        self.order, count, self.version = state
+        del self.fresh[count:]
+
     def _stored(self, place: int) -> Any:
         return self._items.get(self._start + place)
 
@@ -251,6 +263,15 @@ class SpanPairs(SpanRows):
         """As for a list."""
         self._places, rows = state
         super().go_back(rows, keep)
+
+    def begin(self) -> Any:
+        """As for a list, and the places of the keys."""
+        return None if self._places is None else dict(self._places), super().begin()
+
+    def undo(self, state: Any) -> None:
+        """As for a list."""
+        self._places, rows = state
+        super().undo(rows)
 
     def _by_key(self) -> dict[Any, int]:
         if self._places is None:

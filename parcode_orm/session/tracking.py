@@ -18,7 +18,7 @@ from ..codec.boundary_view import ExternalView
 from ..codec.mixed import InMemory
 from ..codec.packed import pack
 from ..codec.privates import privates_changed
-from ..errors import EncodeError, FieldNotStored
+from ..errors import CorruptionError, DecodeError, EncodeError, FieldNotStored, SchemaMismatchError
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
@@ -122,42 +122,51 @@ def _packs_differ(value: Any, stored: Any) -> bool:
         return True
 
 
+UNREADABLE = (CorruptionError, DecodeError, SchemaMismatchError)
+
+
 def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -> Change:
     try:
-        if type(value) in _ATOMIC:
-            stored = (view.getters.get(name) or view.getter(name))(row)
-            if type(stored) not in ATOMIC:  # `!=` of an array says nothing
-                return Change.PERHAPS
-            if stored != value:
-                return Change.YES
-            return _surely(type(stored) is not type(value))
-        if type(value) is float:
-            stored = (view.getters.get(name) or view.getter(name))(row)
-            if type(stored) is float and DOUBLE.pack(stored) == DOUBLE.pack(value):
-                return Change.NO
-        if type(value) in EXACT:
-            stored = (view.getters.get(name) or view.getter(name))(row)
-            if type(stored) is type(value) and repr(stored) == repr(value):
-                return Change.NO
-        if isinstance(value, LazyList | LazyMap):
-            if _ordinal_of(value, view, name, row):
-                return collection_changed(value)
-            stored = view.getter(name)(row)
-            if _same_rows(value, stored):
-                return collection_changed(value)
-            if (
-                type(stored) is not type(value)
-                or not isinstance(value.rows, SpanRows)
-                or owner_of(value) is not owner_of(stored)
-            ):
-                return Change.PERHAPS
-        if is_proxy(value):
-            return proxy_changed(value) if view.getter(name)(row) is value else Change.PERHAPS
-        if type(value) is list and value and all(map(is_proxy, value)):
-            stored = view.getter(name)(row)
-            return _most(map(proxy_changed, value)) if _same_proxies(value, stored) else Change.PERHAPS
+        return _compared(column, value, view, name, row)
     except FieldNotStored:  # the row was written without this field
         return Change.PERHAPS
+    except UNREADABLE:  # so the value did not come from there
+        return Change.YES
+
+
+def _compared(column: Column, value: Any, view: Any, name: str, row: int) -> Change:
+    if type(value) in _ATOMIC:
+        stored = (view.getters.get(name) or view.getter(name))(row)
+        if type(stored) not in ATOMIC:  # `!=` of an array says nothing
+            return Change.PERHAPS
+        if stored != value:
+            return Change.YES
+        return _surely(type(stored) is not type(value))
+    if type(value) is float:
+        stored = (view.getters.get(name) or view.getter(name))(row)
+        if type(stored) is float and DOUBLE.pack(stored) == DOUBLE.pack(value):
+            return Change.NO
+    if type(value) in EXACT:
+        stored = (view.getters.get(name) or view.getter(name))(row)
+        if type(stored) is type(value) and repr(stored) == repr(value):
+            return Change.NO
+    if isinstance(value, LazyList | LazyMap):
+        if _ordinal_of(value, view, name, row):
+            return collection_changed(value)
+        stored = view.getter(name)(row)
+        if _same_rows(value, stored):
+            return collection_changed(value)
+        if (
+            type(stored) is not type(value)
+            or not isinstance(value.rows, SpanRows)
+            or owner_of(value) is not owner_of(stored)
+        ):
+            return Change.PERHAPS
+    if is_proxy(value):
+        return proxy_changed(value) if view.getter(name)(row) is value else Change.PERHAPS
+    if type(value) is list and value and all(map(is_proxy, value)):
+        stored = view.getter(name)(row)
+        return _most(map(proxy_changed, value)) if _same_proxies(value, stored) else Change.PERHAPS
     if isinstance(column, ChunkColumn) and type(value) in (list, dict):
         unread = getattr(view.field(name), "unread", None)
         known = None if unread is None else unread(row)
@@ -266,7 +275,10 @@ def row_changed(table: Table, piece: Piece, row: int, value: Any) -> Change:
     """Whether `value`, held for the row `row` of a written piece's group, is no longer what the group says."""
     if is_proxy(value):
         return proxy_changed(value)
-    return _surely(_differ(table.items, value, table.group(piece).items, row))
+    try:
+        return _surely(_differ(table.items, value, table.group(piece).items, row))
+    except UNREADABLE:
+        return Change.YES
 
 
 def rows_changed(table: Table, piece: Piece, values: dict[int, Any]) -> set[int]:

@@ -1,4 +1,4 @@
-"""What a table is in memory, to be put back later: its rows, and what is held of those that are stored."""
+"""What a table is in memory, to be put back: for a savepoint, or where a change does not come to its end."""
 
 from __future__ import annotations
 
@@ -51,6 +51,26 @@ def put_back(table: Table, state: TableState, keep: Callable[[Getter, int, Any],
         table.open(ref).held.update(rows)
     if not all(group.idle for group in table.groups.values()):
         table.tree.load()
+
+
+def begin(table: Table) -> tuple[Any, ...]:
+    """Have `table` remember what changes: the state that `undo` goes back to. That follows, or `end`."""
+    table.tree.undo = []
+    return table.tree.root, table.added, table.version, table.run_refs, table.runs
+
+
+def end(table: Table) -> None:
+    """The change that was begun is whole."""
+    table.tree.undo = None
+
+
+def undo(table: Table, state: tuple[Any, ...]) -> None:
+    """Take back a change that did not come to its end."""
+    steps, table.tree.undo = table.tree.undo or [], None
+    for step in reversed(steps):
+        step()
+    table.tree.generation += 1
+    table.tree.root, table.added, table.version, table.run_refs, table.runs = state
 
 
 def places_in_memory(table: Table) -> list[tuple[int, Any]]:

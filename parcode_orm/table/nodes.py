@@ -56,6 +56,13 @@ class Piece:
         first = self.first + start if self.first >= 0 else NO_ID
         return Piece(self.ref, self.start + start, stop - start, first, rows, keys)
 
+    def shrink(self, offset: int, length: int) -> None:
+        """Take out the unwritten rows that came in at `offset`, so that `length` are left."""
+        for values in (self.rows, self.keys):
+            if values is not None:
+                del values[offset : offset + len(values) - length]
+        self.length = length
+
 
 class Node:
     """A node of height `height` with `length` rows below it; `children` are pieces (height 1) or nodes, None unloaded.
@@ -97,6 +104,12 @@ class Node:
         """Say that the node has other children, and `rows` more rows than before."""
         self.length += rows
         self.ref = None
+        self.ends = None
+        self._groups = None
+
+    def put_back(self, children: list[Any], length: int, first: int, ref: Target | None) -> None:
+        """Take on a former state."""
+        self.children, self.length, self.first, self.ref = children, length, first, ref
         self.ends = None
         self._groups = None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -333,6 +334,8 @@ class Table:
             piece, place = found
             self.tree.replace(self.tree.position(piece.first + place), value, self.key(piece, place))
             return
+        if self.tree.undo is not None:
+            self.tree.undo.append(partial(self.added.pop, key, None))
         self.tree.insert(self.rows, [value], [key], self.next_row)
         self.added[key] = self.next_row
         self.next_row += 1
@@ -346,14 +349,17 @@ class Table:
         piece, place = found
         position = self.tree.position(piece.first + place)
         self.tree.delete(position, position + 1)
-        self.added.pop(key, None)
+        if key in self.added:
+            if self.tree.undo is not None:
+                self.tree.undo.append(partial(self.added.__setitem__, key, self.added[key]))
+            del self.added[key]
         self.version += 1
         return True
 
     def clear(self) -> None:
         """Remove all rows."""
         self.tree.delete(0, self.rows)
-        self.added.clear()
+        self.added = {}
         self.version += 1
 
     def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:

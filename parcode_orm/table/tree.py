@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ..codec.base import Sink
@@ -26,7 +27,7 @@ MAX_HEIGHT = 12
 class Tree:
     """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks."""
 
-    __slots__ = ("_chunk", "_stored", "generation", "keyed", "root")
+    __slots__ = ("_chunk", "_stored", "generation", "keyed", "root", "undo")
 
     def __init__(
         self, chunk: Callable[[Reference], Chunk], root: Reference | None, height: int, rows: int, *, keyed: bool
@@ -42,6 +43,7 @@ class Tree:
         else:
             self.root = Node(height, rows, first, root, None)
         self._stored = self.root
+        self.undo: list[Callable[[], object]] | None = None  # steps that take back what was changed since it was begun
 
     def move(self, chunk: Callable[[Reference], Chunk]) -> None:
         """Read nodes through `chunk` from now on."""
@@ -172,18 +174,25 @@ class Tree:
             root = self.root
             self.root = Node(root.height + 1, root.length + sibling.length, root.first, None, [root, sibling])
 
+    def _note(self, node: Node) -> None:
+        """Remember a node that is about to change."""
+        if self.undo is not None:
+            children: list[Any] = node.children  # type: ignore[assignment]
+            self.undo.append(partial(node.put_back, list(children), node.length, node.first, node.ref))
+
     def _insert(self, node: Node, position: int, piece: Piece) -> Node | None:
         children = self.children(node)
         ends = node.ends or node.sum_up()
         i = min(bisect_left(ends, position), max(len(children) - 1, 0))
         offset = position - (ends[i - 1] if i else 0)
+        self._note(node)
         node.change(piece.length)
         if node.height > 1:
             sibling = self._insert(children[i], offset, piece)
             if sibling is not None:
                 children.insert(i + 1, sibling)
         else:
-            _insert_piece(children, i, offset, piece)
+            _insert_piece(children, i, offset, piece, self.undo)
         node.first = children[0].first
         return node.halve()
 
@@ -198,7 +207,9 @@ class Tree:
     def _delete(self, node: Node, start: int, stop: int) -> Node | None:
         kept: list[Any] = []
         before = 0
-        for child in self.children(node):
+        children = self.children(node)
+        self._note(node)
+        for child in children:
             size = child.length
             a, b = max(start - before, 0), min(stop - before, size)
             before += size
@@ -220,6 +231,8 @@ class Tree:
         """Put `value` in the place of the row at `position`; it keeps its id (and so its `key`)."""
         piece, place = self.at(position)
         if piece.rows is not None:
+            if self.undo is not None:
+                self.undo.append(partial(piece.rows.__setitem__, place, piece.rows[place]))
             piece.rows[place] = value
             return
         first = piece.first + place if self.keyed else NO_ID
@@ -373,7 +386,7 @@ class Tree:
                 nodes.extend(reversed(node.children))
 
 
-def _insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece) -> None:
+def _insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece, undo: list[Any] | None) -> None:
     """Insert rows at `offset` of piece `i`; pieces of unwritten rows grow, so that appending makes no new one."""
     if not pieces:
         pieces.append(fresh)
@@ -385,6 +398,8 @@ def _insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece) -> Non
             piece, offset = pieces[i + 1], 0
     adjoins = keys is None or (offset == piece.length and piece.first + piece.length == fresh.first)
     if rows is not None and piece.rows is not None and adjoins:
+        if undo is not None:
+            undo.append(partial(piece.shrink, offset, piece.length))
         piece.rows[offset:offset] = rows
         if keys is not None and piece.keys is not None:
             piece.keys[offset:offset] = keys

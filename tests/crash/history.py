@@ -26,12 +26,18 @@ class Rules(Model):
     words: list[str] = ["ash", "oak"]
 
 
+class Owner(Model):
+    title: str = ""
+    items: list[Rules] = Chunk(default_factory=list)
+
+
 class World(Model):
     n: int = 0
     note: str = ""
     tags: list[str] = []
     rules: Rules = Chunk(default_factory=Rules)
     players: dict[str, int] = ShardedMap(default_factory=dict)
+    owners: dict[str, Owner] = ShardedMap(default_factory=dict)
     blob: bytes = Chunk(default=b"")
 
 
@@ -41,6 +47,9 @@ def change(world: World, number: int) -> None:
     world.note = f"commit {number} " * 5
     if number % 2 == 0:
         world.players[f"p{number}"] = number
+        owner = world.owners.setdefault(f"o{number % 4}", Owner())
+        owner.items.append(Rules(level=number))
+        owner.title = f"owner {number}"
     if number % 3 == 0:
         world.tags.append(f"t{number}")
     if number % 4 == 3:  # an extent of its own, written apart from the rest of its commit

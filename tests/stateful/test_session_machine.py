@@ -7,6 +7,7 @@ Objects are reached by fresh paths or through variables that were filled before 
 from __future__ import annotations
 
 import copy
+import random
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, lo
 from parcode_orm.errors import ConflictError, DetachedError, EncodeError
 from parcode_orm.table import nodes
 from tests.effort import EXAMPLES, THOROUGH
+from tests.session.trees import Tree, edit_tree, tree
 from tests.small import small_constants
 from tests.strategies import same
 
@@ -65,6 +67,7 @@ class Bag(Model):
     small_list: list[Inner] = Chunk(default=[])
     large_list: list[Inner] = Chunk(default=[])
     numbers: dict[str, list[int]] = ShardedMap(default={})
+    tree: Tree = Chunk(default=Tree())
     lists: list[list[int]] = Chunk(default=[])
 
 
@@ -108,6 +111,7 @@ def _bag(cls: type[Bag], first: int) -> Bag:
         small_list=[_inner(i) for i in few],
         large_list=[_inner(i) for i in many],
         numbers={f"k{i}": [i, 1 << 60] * 20 for i in many},
+        tree=tree(5, 4, 1),
         lists=[[i, 1 << 60] * 20 for i in many],
     )
 
@@ -297,6 +301,13 @@ class SessionMachine(RuleBasedStateMachine):
                 getattr(each, name)[keys[row % len(keys)]].level = row
             self.session.commit()
         self.check()
+
+    @rule(root=PLACES, seed=st.integers(0, 1 << 16), times=st.integers(1, 4))
+    def edit_nested_collections(self, root: int, seed: int, times: int) -> None:
+        for each in self.roots(root):
+            chance = random.Random(seed)
+            for n in range(times):
+                edit_tree(each.tree, chance, seed % 100 + n, 3)
 
     # -- changing collections ------------------------------------------------------------------------------------------
 
