@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
@@ -18,6 +19,7 @@ from ..table.writer import TableSink, never_reuse
 from .attach import attach, moved, rebase, settle
 from .graph import walk
 from .history import content_of
+from .interrupts import storing, take_on
 from .medium import Build, Medium
 from .release import give_way, release
 from .reset import Follow, Reset
@@ -25,6 +27,7 @@ from .reuse import reuse_from
 from .roots import Root, State, States, read_root, root_group, root_state
 from .space import Added, Detached, FileSpace, Owner, owner_of, space_of
 from .streams import encode
+from .threads import OneThread
 
 if TYPE_CHECKING:
     from .nested import Savepoint
@@ -42,12 +45,16 @@ class Work:
         self._added = Added()
         self._lives: list[weak[FileSpace]] = []
         self._until_sweep = 16
+        self._watching = RLock()
         self.owner = Owner()
-        self._consumed: list[Any] = []  # iterators that a commit has read which failed
+        self.consumed: list[Any] = []  # iterators that a commit has read which failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
+        self.released = False  # whether this commit has begun to let go of what is stored
+        self.halfway = False  # a rollback or refresh has not ended: it was interrupted
         self.new_spill: Callable[[], Spill] = Spill
         self.writable = writable
+        self.thread = OneThread()  # asked where it is writable
         self._workers = workers
         self._compression = compression
 
@@ -89,10 +96,11 @@ class Work:
         return self.space_for(isinstance(space, FileSpace) and space.owner is self.owner and space.added is not None)
 
     def _watch(self, space: FileSpace) -> None:
-        if len(self._lives) >= self._until_sweep:
-            self._lives = [life for life in self._lives if life() is not None]
-            self._until_sweep = 2 * len(self._lives) + 16
-        self._lives.append(weak(space))
+        with self._watching:
+            if len(self._lives) >= self._until_sweep:
+                self._lives = [life for life in self._lives if life() is not None]
+                self._until_sweep = 2 * len(self._lives) + 16
+            self._lives.append(weak(space))
 
     @property
     def spaces(self) -> list[FileSpace]:
@@ -128,8 +136,8 @@ class Work:
                 raise NoResultFound(f"no root of type {name}: nothing is stored yet")
             if name in self.deleted:
                 raise NoResultFound(f"no root of type {name}: it was deleted in this session")
-            known = Root(name, read_root(self.space, name, column), column, read=True)
-            self.roots[name] = self.settled[name] = known
+            found = Root(name, read_root(self.space, name, column), column, read=True)
+            known = self.settled[name] = self.roots.setdefault(name, found)  # of two threads, the first decides
         elif known.obj.__class__ is not cls:
             other = known.obj.__class__
             raise SchemaMismatchError(
@@ -197,6 +205,9 @@ class Work:
         """Store what changed; without a change, write nothing."""
         self.take_roots()
         states = self.states(medium.compression)
+        storing(self, medium, lambda: self._commit(states, medium, message), partial(take_on, self))
+
+    def _commit(self, states: States, medium: Medium, message: str) -> None:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):
             self._go_on_from(states)
             return
@@ -206,6 +217,7 @@ class Work:
             self._go_on_from(states)
 
     def _go_on_from(self, states: States) -> None:
+        self.released = True
         self.end_savepoints()  # they hold what `release` is to let go of
         for root, state in states:
             if state is not State.SAME:
@@ -220,7 +232,7 @@ class Work:
         def build(pipeline: Pipeline) -> CatalogData:
             nonlocal states
             reuse = never_reuse if base is None else reuse_from(base, self.owner)
-            sinks.append(TableSink(pipeline, medium.compression, reuse, self._consumed))
+            sinks.append(TableSink(pipeline, medium.compression, reuse, self.consumed))
             catalog, states = encode(self, sinks[-1], states, message)
             return catalog
 
@@ -228,9 +240,9 @@ class Work:
         try:
             source = self._append(medium, build)
         except BaseException:
-            self._consumed += [each for sink in sinks for each in sink.read]
+            self.consumed += [each for sink in sinks for each in sink.read]
             raise
-        self._consumed.clear()
+        self.consumed.clear()
         medium.stats.rows_written += sinks[-1].rows_written
         return source, sinks[-1], states
 
@@ -253,11 +265,15 @@ class Work:
             self.stale = True
             raise
 
-    def _settle(self, root: Root) -> None:
+    def note_origin(self, root: Root) -> None:
+        """Before a root that is stored becomes lazy, or stands on another snapshot: whether it was added."""
         if not is_proxy(root.obj):
             root.added = root.read = True
         elif isinstance(space := space_of(root.obj), FileSpace):
             root.added = space.added is not None
+
+    def _settle(self, root: Root) -> None:
+        self.note_origin(root)
         if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
             rebase(root.obj, root_group(self.space_for(root.added), root.name, root.column).items, 0)
             give_way(root.obj)
@@ -267,6 +283,7 @@ class Work:
 
     def rollback(self, medium: Medium | None) -> None:
         """Everything is again as it was committed; after a conflict, as in the newest commit."""
+        self.halfway = True
         self.end_savepoints()
         self.roots = dict(self.settled)
         self.deleted.clear()
@@ -276,6 +293,7 @@ class Work:
             for root in self.roots.values():
                 self._make_lazy(root)
             Reset(self.owner).everything([root.obj for root in self.roots.values()], self.own(), self.lost())
+        self.halfway = False
 
     def own(self) -> list[FileSpace]:
         """The spaces whose objects are this session's."""
@@ -344,6 +362,9 @@ class Work:
         base = self.source
         if base is None:
             return
+        storing(self, medium, lambda: self._compact(medium, base, keep), self.go_on)
+
+    def _compact(self, medium: Medium, base: Source, keep: int) -> None:
         try:
             source = medium.compact(base, keep)
         except ConflictError:
@@ -356,28 +377,29 @@ class Work:
         self.end_savepoints()  # their objects stood on the commit before
         before = self.own()
         self.stand_on(source)
-        self.stale = False
-        roots, self.roots = list(self.roots.values()), {}
+        self.stale = self.halfway = True  # until all is done: a rollback finishes what an interrupt leaves
+        roots: dict[str, Root] = {}
         follow = Follow(self.owner)
-        for root in roots:
+        for root in self.roots.values():
             try:
                 found = self.read(root)
             except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
                 continue
             follow.object(root.obj, found)
             root.read = True
-            self.roots[root.name] = root
-        self.settled = dict(self.roots)
+            roots[root.name] = root
+        self.roots, self.settled = roots, dict(roots)
         if self.writable:
             for space in before:
                 space.abandon()
+        self.stale = self.halfway = False
 
     def revert(self, medium: Medium, record: Record, message: str) -> None:
         """Commit the content of `record`, an earlier commit, and stand on it; without a difference, write nothing."""
         assert self.source is not None
         content = content_of(self.source, record, message)
         if content is not None:
-            self.go_on(self._append(medium, lambda pipeline: content))
+            storing(self, medium, lambda: self.go_on(self._append(medium, lambda pipeline: content)), self.go_on)
 
     def look_at(self, source: Source) -> FileSpace:
         """A space that reads another commit, as long as the session is open."""
