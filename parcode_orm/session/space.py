@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from sys import modules
 from typing import Any
 from weakref import ref as weak
 
@@ -17,6 +18,7 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
+from ..lazy.web import FASTAPI, Encoders, meet_fastapi
 from ..storage.blob import Blob
 from ..storage.mapped import Source
 from ..storage.spill import SPAN_BITS, Spill, is_spilled
@@ -127,9 +129,11 @@ class FileSpace:
         self.owner = owner
         self.added: Added | None = None
         self.closed = False
-        self._lives: list[dict[int, weak[Any]]] = []
+        self._lives: dict[Any, dict[int, weak[Any]]] = {}
+        self._shared = not writable  # whether views of the same rows know the same proxies
         self._until_sweep = SWEEP_EVERY
         self._stats = source.stats
+        self._meeting = source.stats.lock  # held where a row becomes an object, which is counted, or ceases to be one
         self._new_spill = new_spill
         self._spills: dict[int, Spill] = {}
 
@@ -192,57 +196,71 @@ class FileSpace:
         self.source.stats.count_rows_read(count)
 
     def proxy(self, view: Any, row: int) -> Any:
-        """The proxy of a row: the same object while anyone holds it."""
-        live = view.live
-        known = live.get(row)
+        """The proxy of a row: the same object while anyone holds it, whichever thread asks."""
+        known = view.live.get(row)
         found = None if known is None else known()
         if found is None:
             found = make_proxy(view, row)
-            if not live:
-                self._first(view)
-            live[row] = weak(found)
-            self._stats.count_rows_read(1)
-            self._until_sweep -= 1
-            if not self._until_sweep:
-                self._sweep()
+            ref = weak(found)  # before the lock is taken, as making it may run the cycle collector, and that any code
+            with self._meeting:
+                live = view.live or self._first(view)
+                known = live.setdefault(row, ref)
+                if known is not ref:
+                    other = known()
+                    if other is not None:  # another thread was first
+                        return other
+                    live[row] = ref
+                self._stats.rows_read += 1
+                self._until_sweep -= 1
+                if not self._until_sweep:
+                    self._sweep()
         return found
 
     def know(self, view: Any, row: int, proxy: Any) -> None:
         """From now on `proxy` is the proxy of this row."""
-        live = view.live
-        if not live:
-            self._first(view)
-        live[row] = weak(proxy)
+        ref = weak(proxy)
+        with self._meeting:
+            live = view.live or self._first(view)
+            live[row] = ref
 
-    def _first(self, view: Any) -> None:
-        """A view is about to have its first proxy."""
-        self._lives.append(view.live)
+    def _first(self, view: Any) -> dict[int, weak[Any]]:
+        """A view is about to have its first proxy: where it is to be known.
+
+        In a read-only session all views of the same rows know the same proxies: a row group may be closed in one thread
+        while another has yet to take a row of it. In a writable one, two collections that were stored once have objects
+        of their own.
+        """
+        live: dict[int, weak[Any]] = view.live
+        key = (view.chunk.where[1], view.at) if self._shared else id(live)
+        view.live = live = self._lives.setdefault(key, live)
         if view.lively is not None:
             view.lively.add(view.chunk.where[1])
+        return live
 
     def alive(self) -> list[Any]:
         """The proxies that somebody holds; those that stand for another row than they were read from are forgotten."""
         found = []
-        for live in self._lives:
-            for row, ref in list(live.items()):
-                proxy = ref()
-                if proxy is None:
-                    continue
-                view, at = proxy_state(proxy)
-                if at == row and view.live is live:
-                    found.append(proxy)
-                else:
-                    del live[row]
+        with self._meeting:
+            for live in self._lives.values():
+                for row, ref in list(live.items()):
+                    proxy = ref()
+                    if proxy is None:
+                        continue
+                    view, at = proxy_state(proxy)
+                    if at == row and view.live is live:
+                        found.append(proxy)
+                    else:
+                        del live[row]
         return found
 
     def _sweep(self) -> None:
         """Forget the proxies that are gone: else a scan would leave a dead reference for every row it met."""
         alive = 0
-        for live in self._lives:
+        for live in self._lives.values():
             for row in [row for row, ref in live.items() if ref() is None]:
                 del live[row]
             alive += len(live)
-        self._lives = [live for live in self._lives if live]
+        self._lives = {key: live for key, live in self._lives.items() if live}
         self._until_sweep = max(SWEEP_EVERY, alive)
 
     def pin(self, proxy: Any) -> None:
@@ -272,6 +290,8 @@ class FileSpace:
         return self._handed(LazyMap(TablePairs(Table(self, ref, column.shape.value, column.shape.key)), column))
 
     def _handed(self, collection: Any) -> Any:
+        if FASTAPI in modules and not Encoders.known:
+            meet_fastapi()
         if self.owner is not None and self.writable:
             self.owner.handed(collection)
         return collection
