@@ -316,10 +316,12 @@ class Source:
             with mapping:
                 data = self._data
                 if data is None or len(data) < self.length:
-                    data = self._data = self._mapped()
+                    self._map = self._mapped()
+                    data = self._data = memoryview(self._map)
+                    self.descriptor = None  # last, for who is interrupted here
         return data
 
-    def _mapped(self) -> memoryview:
+    def _mapped(self) -> mmap.mmap:
         descriptor = self.descriptor
         if descriptor is None:
             raise DetachedError(
@@ -328,9 +330,7 @@ class Source:
             )
         assert self.identity is not None
         # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
-        self._map = map_file(descriptor.fd, self.length, self.identity, self.path)
-        self.descriptor = None
-        return memoryview(self._map)
+        return map_file(descriptor.fd, self.length, self.identity, self.path)
 
 
 def _uncounted(size: int) -> None:

@@ -387,5 +387,6 @@ def test_a_second_interrupt_leaves_a_session_that_says_so(files: Files, monkeypa
     with pytest.raises(SessionError, match=r"an interrupt came.*open the file again"):
         session.commit()
     session.close()
+    monkeypatch.undo()
     assert files.content() == files.after
     files.check_unlocked()
