@@ -92,10 +92,9 @@ class WriterLock:
         if self.fd >= 0 and self._process == os.getpid():
             with suppress(OSError):
                 fcntl.flock(self.fd, fcntl.LOCK_UN)
-            # Unlocked first: an interrupt from here on leaves a descriptor open, which locks nothing.
-            fd, self.fd = self.fd, -1
             with suppress(OSError):
-                self._files.close(fd)
+                fd, self.fd = self.fd, -1
+                self._files.close(fd)  # unlocked by now: an interrupt here leaves a descriptor open that locks nothing
 
     def __del__(self) -> None:
         self.release()
