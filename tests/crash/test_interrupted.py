@@ -135,7 +135,7 @@ def at_every_line(scenario: Scenario, length: float) -> None:
     scenario(None, False)  # what is imported, compiled or cached once
     scenario(None, True)
     places = scenario(None, True)
-    before = descriptors()
+    before, count = descriptors(), 0
     for count, at in enumerate(chosen(places, length, QUICK)):
         for odd in (False, True) if length >= 1 else (bool(count % 2),):
             try:
@@ -144,6 +144,7 @@ def at_every_line(scenario: Scenario, length: float) -> None:
                 file, line = places[at]
                 problem.add_note(f"interrupted at {file}:{line}, the line number {at} that ran")
                 raise
+    print(f"{count + 1} interrupts in {len(places)} lines that ran")
     # CPython 3.11 keeps the traceback of an exception that a trace function raises at the end of an `except` block.
     assert descriptors() - before <= (count + 1) // 20
 

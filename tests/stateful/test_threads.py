@@ -222,7 +222,7 @@ def test_eight_threads_read_one_session(tmp_path: Path, length: float) -> None:
     path = tmp_path / "shop.par"
     save(path, make_shop())
     end = time.monotonic() + 2 + 58 * length
-    rounds = 0
+    rounds, readings = 0, 0
     while not rounds or time.monotonic() < end:
         rounds += 1
         with Session.open(path) as session, Session.open(path) as other:
@@ -236,4 +236,6 @@ def test_eight_threads_read_one_session(tmp_path: Path, length: float) -> None:
 
             counts = in_threads([lambda seed=seed: read(seed) for seed in range(READERS)])  # type: ignore[misc]
             assert len(counts) == READERS
+            readings += sum(counts)
         assert gc.isenabled()
+    print(f"{readings} readings in {rounds} sessions")
