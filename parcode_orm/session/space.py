@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from sys import modules
+from threading import get_ident
 from typing import Any
 from weakref import ref as weak
 
 from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
 from ..codec.base import BlobContent, Column, Space, View
-from ..errors import DetachedError, ReadOnlyError
+from ..errors import DetachedError, ReadOnlyError, SessionError
 from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.list import LazyList
@@ -47,6 +48,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.edits = 0  # changes that were begun
+        self.committing: int | None = None  # the thread that does
         self.keeps = False  # whether what was plain stands on its spaces, so that they are read after the session, too
         self._collections: list[weak[Any]] = []
         self._until_sweep = SWEEP_EVERY
@@ -157,7 +159,7 @@ class FileSpace:
             self._take(other._spills.values())
 
     def check_change(self, what: str) -> None:
-        """Raise `ReadOnlyError` or `DetachedError` where a change of `what` could not be stored."""
+        """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where a change of `what` could not be stored."""
         if not self.writable:
             raise ReadOnlyError(f"{what} was opened read-only: open the file with Session(path) to change it")
         if self.closed:
@@ -165,8 +167,14 @@ class FileSpace:
                 f"the session of {what} was closed, so a change would not be stored: open the file again, or change a "
                 "plain copy"
             )
-        if self.owner is not None:
-            self.owner.edits += 1
+        owner = self.owner
+        if owner is not None:
+            if owner.committing is not None and owner.committing != get_ident():
+                raise SessionError(
+                    f"{what} was to be changed in one thread while another one commits it, so the change might be "
+                    "lost: change it before the commit or after, under a lock for both"
+                )
+            owner.edits += 1
 
     @property
     def keeps(self) -> bool:

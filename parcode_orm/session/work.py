@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from threading import RLock
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
-from ..format.commit import Record
 from ..lazy.proxy import forget, is_proxy, proxy_state
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
@@ -18,7 +17,6 @@ from ..storage.spill import Spill
 from ..table.writer import TableSink, never_reuse
 from .attach import attach, moved, rebase, settle
 from .graph import walk
-from .history import content_of
 from .interrupts import storing, take_on
 from .medium import Build, Medium
 from .release import give_way, release
@@ -203,9 +201,13 @@ class Work:
 
     def commit(self, medium: Medium, message: str) -> None:
         """Store what changed; without a change, write nothing."""
-        self.take_roots()
-        states = self.states(medium.compression)
-        storing(self, medium, lambda: self._commit(states, medium, message), partial(take_on, self))
+        self.owner.committing = get_ident()
+        try:
+            self.take_roots()
+            states = self.states(medium.compression)
+            storing(self, medium, lambda: self._commit(states, medium, message), partial(take_on, self))
+        finally:
+            self.owner.committing = None
 
     def _commit(self, states: States, medium: Medium, message: str) -> None:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):
@@ -238,7 +240,7 @@ class Work:
 
         base = self.source
         try:
-            source = self._append(medium, build)
+            source = self.append(medium, build)
         except BaseException:
             self.consumed += [each for sink in sinks for each in sink.read]
             raise
@@ -258,7 +260,8 @@ class Work:
         for stored in sink.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)
 
-    def _append(self, medium: Medium, build: Build) -> Source:
+    def append(self, medium: Medium, build: Build) -> Source:
+        """Commit what `build` submits: the new snapshot. After a conflict the session is `stale`."""
         try:
             return medium.write(build, self.source)
         except ConflictError:
@@ -357,21 +360,6 @@ class Work:
         else:
             self.go_on(source)
 
-    def compact(self, medium: Medium, keep: int) -> None:
-        """Replace the file by its newest commits, and stand on the newest in the new one."""
-        base = self.source
-        if base is None:
-            return
-        storing(self, medium, lambda: self._compact(medium, base, keep), self.go_on)
-
-    def _compact(self, medium: Medium, base: Source, keep: int) -> None:
-        try:
-            source = medium.compact(base, keep)
-        except ConflictError:
-            self.stale = True
-            raise
-        self.go_on(source)
-
     def go_on(self, source: Source) -> None:
         """Stand on another commit: roots, and the models and collections that are their fields, show it in place."""
         self.end_savepoints()  # their objects stood on the commit before
@@ -393,13 +381,6 @@ class Work:
             for space in before:
                 space.abandon()
         self.stale = self.halfway = False
-
-    def revert(self, medium: Medium, record: Record, message: str) -> None:
-        """Commit the content of `record`, an earlier commit, and stand on it; without a difference, write nothing."""
-        assert self.source is not None
-        content = content_of(self.source, record, message)
-        if content is not None:
-            storing(self, medium, lambda: self.go_on(self._append(medium, lambda pipeline: content)), self.go_on)
 
     def look_at(self, source: Source) -> FileSpace:
         """A space that reads another commit, as long as the session is open."""

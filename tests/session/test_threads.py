@@ -278,6 +278,27 @@ def test_a_read_only_session_needs_no_handing_over(path: Path) -> None:
         in_thread(session.hand_over)
 
 
+def test_a_change_in_one_thread_while_another_one_commits(path: Path) -> None:
+    """What a commit has encoded would not see it."""
+    with Session(path) as session:
+        bank = session.root(Bank)
+        account = bank.accounts[7]
+
+        def slowly() -> Any:
+            with pytest.raises(SessionError, match="while another one commits"):
+                in_thread(lambda: setattr(account, "balance", 1))
+            with pytest.raises(SessionError, match="while another one commits"):
+                in_thread(lambda: bank.by_owner.pop("owner 1"))
+            yield None
+
+        bank.maybe = slowly()  # type: ignore[assignment]
+        session.commit()
+        in_thread(lambda: setattr(account, "balance", 2))
+        session.commit()
+    found = load(path, Bank)
+    assert found.accounts[7].balance == 2 and "owner 1" in found.by_owner and found.maybe == [None]
+
+
 # -- waiting for the lock ----------------------------------------------------------------------------------------------
 
 
