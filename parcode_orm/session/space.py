@@ -22,25 +22,15 @@ from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
 from ..storage.blob import Blob
 from ..storage.mapped import Source
-from ..storage.spill import SPAN_BITS, Spill, is_spilled
+from ..storage.spill import FileOrSpill, Spill, is_spilled
 from ..table.table import Table
 from ..table.writer import TableSink
 
 SWEEP_EVERY = 4096  # proxies handed out
-
-
-class _Either:
-    """Chunks of a file, and of what was streamed since. (No method of the space's: that would make a cycle.)"""
-
-    __slots__ = ("_source", "_spills")
-
-    def __init__(self, source: Source, spills: dict[int, Spill]) -> None:
-        self._source = source
-        self._spills = spills
-
-    def __call__(self, ref: Reference) -> Chunk:
-        spill = self._spills.get(ref.offset >> SPAN_BITS)
-        return self._source.chunk(ref) if spill is None else spill.chunk(ref)
+CHANGED_MEANWHILE = (
+    "{} was to be changed in one thread while another one commits it, so the change might be lost: change it before "
+    "the commit or after, under a lock for both"
+)
 
 
 class Owner:
@@ -151,7 +141,7 @@ class FileSpace:
 
     def _take(self, spills: Iterable[Spill]) -> None:
         self._spills.update((spill.number, spill) for spill in spills)
-        self.chunk = _Either(self.source, self._spills)
+        self.chunk = FileOrSpill(self.source, self._spills)
 
     def share(self, other: Space) -> None:
         """Read what was spilled in `other`, an earlier space of the session, as well: a commit came in between."""
@@ -170,10 +160,7 @@ class FileSpace:
         owner = self.owner
         if owner is not None:
             if owner.committing is not None and owner.committing != get_ident():
-                raise SessionError(
-                    f"{what} was to be changed in one thread while another one commits it, so the change might be "
-                    "lost: change it before the commit or after, under a lock for both"
-                )
+                raise SessionError(CHANGED_MEANWHILE.format(what))
             owner.edits += 1
 
     @property
@@ -232,11 +219,10 @@ class FileSpace:
             live[row] = ref
 
     def _first(self, view: Any) -> dict[int, weak[Any]]:
-        """A view is about to have its first proxy: where it is to be known.
+        """Where the first proxy of a view is to be known.
 
-        In a read-only session all views of the same rows know the same proxies: a row group may be closed in one thread
-        while another has yet to take a row of it. In a writable one, two collections that were stored once have objects
-        of their own.
+        In a read-only session all views of the same rows know the same proxies: one thread may close a row group while
+        another has yet to take a row of it. In a writable one, two collections that were stored once have rows each.
         """
         live: dict[int, weak[Any]] = view.live
         key = (view.chunk.where[1], view.at) if self._shared else id(live)

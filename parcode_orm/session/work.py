@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from .nested import Savepoint
 
 
+_watching = RLock()
+
+
 class Work:
     """What is attached to a session, and the snapshot that its changes stand on."""
 
@@ -43,7 +46,6 @@ class Work:
         self._added = Added()
         self._lives: list[weak[FileSpace]] = []
         self._until_sweep = 16
-        self._watching = RLock()
         self.owner = Owner()
         self.consumed: list[Any] = []  # iterators that a commit has read which failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
@@ -52,7 +54,7 @@ class Work:
         self.halfway = False  # a rollback or refresh has not ended: it was interrupted
         self.new_spill: Callable[[], Spill] = Spill
         self.writable = writable
-        self.thread = OneThread()  # asked where it is writable
+        self.thread = OneThread()
         self._workers = workers
         self._compression = compression
 
@@ -93,12 +95,13 @@ class Work:
         """What stood on `space` stands on this one from now on."""
         return self.space_for(isinstance(space, FileSpace) and space.owner is self.owner and space.added is not None)
 
-    def _watch(self, space: FileSpace) -> None:
-        with self._watching:
+    def _watch(self, space: FileSpace) -> FileSpace:
+        with _watching:
             if len(self._lives) >= self._until_sweep:
                 self._lives = [life for life in self._lives if life() is not None]
                 self._until_sweep = 2 * len(self._lives) + 16
             self._lives.append(weak(space))
+        return space
 
     @property
     def spaces(self) -> list[FileSpace]:
@@ -204,8 +207,8 @@ class Work:
         self.owner.committing = get_ident()
         try:
             self.take_roots()
-            states = self.states(medium.compression)
-            storing(self, medium, lambda: self._commit(states, medium, message), partial(take_on, self))
+            commit = partial(self._commit, self.states(medium.compression), medium, message)
+            storing(self, medium, commit, partial(take_on, self))
         finally:
             self.owner.committing = None
 
@@ -305,8 +308,7 @@ class Work:
     def lost(self) -> FileSpace:
         """What lazy collections that are part of nothing any more read through; it refuses changes."""
         assert self.space is not None
-        lost = FileSpace(self.space.source, writable=True)
-        self._watch(lost)
+        lost = self._watch(FileSpace(self.space.source, writable=True))
         lost.abandon()
         return lost
 
@@ -362,10 +364,10 @@ class Work:
 
     def go_on(self, source: Source) -> None:
         """Stand on another commit: roots, and the models and collections that are their fields, show it in place."""
+        self.stale = self.halfway = True  # until all is done: a rollback finishes what an interrupt leaves
         self.end_savepoints()  # their objects stood on the commit before
         before = self.own()
         self.stand_on(source)
-        self.stale = self.halfway = True  # until all is done: a rollback finishes what an interrupt leaves
         roots: dict[str, Root] = {}
         follow = Follow(self.owner)
         for root in self.roots.values():
@@ -384,16 +386,13 @@ class Work:
 
     def look_at(self, source: Source) -> FileSpace:
         """A space that reads another commit, as long as the session is open."""
-        space = FileSpace(source, writable=False, workers=self._workers)
-        self._watch(space)
-        return space
+        return self._watch(FileSpace(source, writable=False, workers=self._workers))
 
     def close(self) -> None:
         """Let go of everything."""
         self.end_savepoints()
-        self.roots.clear()
-        self.settled.clear()
-        self.deleted.clear()
+        for roots in (self.roots, self.settled, self.deleted):
+            roots.clear()
         self._added.leave(self.owner)
         for space in self.spaces:
             if space.added is None:

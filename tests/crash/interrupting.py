@@ -13,6 +13,7 @@ from typing import Any
 import parcode_orm
 
 PACKAGE = str(Path(parcode_orm.__file__).parent)
+FINALIZERS = ("__del__", "_forget")
 Place = tuple[str, int]
 
 
@@ -26,7 +27,7 @@ class _Trace:
     def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
         code = frame.f_code
         # What a finalizer raises is ignored: no interrupt is lost there, but comes a little later.
-        if not code.co_filename.startswith(PACKAGE) or code.co_name == "__del__":
+        if not code.co_filename.startswith(PACKAGE) or code.co_name in FINALIZERS:
             return None
         if event == "line" and not _closes(code.co_filename, frame.f_lineno):
             self.places.append((frame.f_code.co_filename, frame.f_lineno))
