@@ -25,13 +25,13 @@ def storing(work: Work, medium: Medium, store: Callable[[], None], go_on: Callab
     try:
         store()
         medium.let_go()
-    except BaseException:
+    except BaseException as problem:
         if not medium.broken:
             medium.broken = INTERRUPTED
             with suppress(SessionError):  # it says why the medium is broken
                 source = medium.stored()
-                if source is None and work.released and work.source is not None:
-                    source = work.source.twin()
+                if source is None and work.source is not None and work.released and not isinstance(problem, Exception):
+                    source = work.source.twin()  # a commit of nothing had begun to let go of rows
                 if source is not None:
                     go_on(source)
             if medium.broken == INTERRUPTED:
