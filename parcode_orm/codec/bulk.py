@@ -5,16 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class _Pauses:
     """Who has the cycle collector paused: the last one to end turns it on again, if the first one found it on."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.count = 0
+        self.lock = threading.RLock()
+        self.running: set[int] = set()
         self.was = False
 
 
@@ -22,26 +20,33 @@ _pauses = _Pauses()
 if hasattr(os, "register_at_fork"):
 
     def _renew() -> None:  # a thread that is not in the child may have held it
-        _pauses.lock = threading.Lock()
+        _pauses.lock = threading.RLock()
 
     os.register_at_fork(after_in_child=_renew)
 
 
-@contextmanager
-def gc_paused() -> Iterator[None]:
+class gc_paused:
     """Without the cycle collector, which would walk the new objects, and all the old ones, over and over.
 
-    The collector is one for the process, so pauses in several threads are counted together.
+    The collector is one for the process, so pauses in several threads are counted together. A pause ends with its
+    object, so that no interrupt leaves the collector off.
     """
-    with _pauses.lock:
-        if not _pauses.count:
-            _pauses.was = gc.isenabled()
-            gc.disable()
-        _pauses.count += 1
-    try:
-        yield
-    finally:
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
         with _pauses.lock:
-            _pauses.count -= 1
-            if not _pauses.count and _pauses.was:
-                gc.enable()
+            if not _pauses.running:
+                _pauses.was = gc.isenabled()
+            _pauses.running.add(id(self))
+            gc.disable()
+
+    def __exit__(self, *error: object) -> None:
+        self.__del__()
+
+    def __del__(self) -> None:
+        with _pauses.lock:
+            if id(self) in _pauses.running:
+                if len(_pauses.running) == 1 and _pauses.was:
+                    gc.enable()
+                _pauses.running.discard(id(self))

@@ -77,7 +77,8 @@ class StructView(View):
         view = self._views.get(name)
         if view is None:
             place, column = self.column.places[name]
-            view = self._views[name] = open_child(column, self.chunk, self._children[place], self.space, self.count)
+            view = open_child(column, self.chunk, self._children[place], self.space, self.count)
+            view = self._views.setdefault(name, view)  # one for all threads, as it knows the proxies of its rows
         return view
 
     def getter(self, name: str) -> Getter:

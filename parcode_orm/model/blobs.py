@@ -179,8 +179,8 @@ class LazyText(io.TextIOWrapper):
         self._ends: list[int] = []  # characters up to the end of each piece counted so far
 
     def __len__(self) -> int:
-        self._count_beyond(len(self._content))
-        return self._ends[-1] if self._ends else 0
+        ends = self._count_beyond(len(self._content))
+        return ends[-1] if ends else 0
 
     def __bool__(self) -> bool:
         return len(self._content) > 0
@@ -212,19 +212,26 @@ class LazyText(io.TextIOWrapper):
 
     def _byte(self, place: int) -> int:
         """Where in the UTF-8 the character `place` begins; the end, where there are no more than `place`."""
-        self._count_beyond(place)
-        piece = bisect_right(self._ends, place)
-        if piece == len(self._ends):
+        ends = self._count_beyond(place)
+        piece = bisect_right(ends, place)
+        if piece == len(ends):
             return len(self._content)
         at = piece * BLOB_PIECE
-        before = self._ends[piece - 1] if piece else 0
+        before = ends[piece - 1] if piece else 0
         return at + _nth(bytes(self._content.read(at, at + BLOB_PIECE)), place - before)
 
-    def _count_beyond(self, place: int) -> None:
-        """Count characters until those of the piece with character `place` are known."""
+    def _count_beyond(self, place: int) -> list[int]:
+        """Count characters until those of the piece with character `place` are known; returns all that are."""
         ends, size = self._ends, len(self._content)
-        while (at := len(ends) * BLOB_PIECE) < size and (not ends or ends[-1] <= place):
-            ends.append((ends[-1] if ends else 0) + _characters(bytes(self._content.read(at, at + BLOB_PIECE))))
+        counted = ends
+        while (at := len(counted) * BLOB_PIECE) < size and (not counted or counted[-1] <= place):
+            if counted is ends:
+                counted = ends.copy()  # other threads may count as well: a list that they know does not change
+            counted.append(
+                (counted[-1] if counted else 0) + _characters(bytes(self._content.read(at, at + BLOB_PIECE)))
+            )
+        self._ends = counted
+        return counted
 
     def _decode(self, data: memoryview) -> str:
         try:

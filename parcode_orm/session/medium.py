@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Literal
 
 from ..errors import ConflictError, FileMissingError, LockedError, ParcodeError, SessionError, SyncError
 from ..format.catalog import CatalogData
+from ..format.commit import Record
 from ..storage.append import Appender
 from ..storage.compaction import compact_file, write_compacted
 from ..storage.files import FILES
+from ..storage.lock import WriterLock
 from ..storage.mapped import Source
 from ..storage.memory import NAME, MemoryFile
 from ..storage.pipeline import Pipeline
@@ -24,11 +27,22 @@ Build = Callable[[Pipeline], CatalogData]
 DISK_FAILED = "the disk failed in a commit, so what it holds is not known"
 
 
+def _nothing() -> None:
+    """Nothing was stored."""
+
+
 class Medium:
     """The file at the absolute `path`, or one in memory (`NAME`), to which commits go."""
 
     def __init__(
-        self, path: str, *, durability: Durability, workers: int | None, compression: str | None, stats: Stats
+        self,
+        path: str,
+        *,
+        durability: Durability,
+        workers: int | None,
+        compression: str | None,
+        stats: Stats,
+        lock_timeout: float = 0.0,
     ) -> None:
         self.memory = MemoryFile() if path == NAME else None
         self.path = path
@@ -37,6 +51,9 @@ class Medium:
         self.stats = stats
         self._durability: Durability = durability
         self._options: dict[str, Any] = {"workers": workers, "compression": compression, "stats": stats}
+        self._timeout = lock_timeout
+        self._lock: WriterLock | None = None  # of the commit that is being written, or was until it was interrupted
+        self._stored: Callable[[], Source | None] = _nothing  # what the last commit stored, looked for in the file
 
     def newest(self) -> Source:
         """The newest commit of the file; raises `FileMissingError` where there is none."""
@@ -53,15 +70,35 @@ class Medium:
             SyncError: the disk failed while it was waited for; the medium is `broken`.
             SessionError: the commit is stored, but cannot be read back; the medium is `broken`.
         """
+        self.let_go()
         try:
             if base is not None:
                 return self._append(build, base)
             if self.memory is not None:
-                return self.memory.create(build, **self._options)
+                memory = self.memory
+                self._stored = lambda: self.newest() if memory.stat(memory.fd).st_size else None
+                return memory.create(build, **self._options)
             return self._create(build)
         except SyncError:
             self.broken = DISK_FAILED
             raise
+
+    def let_go(self) -> None:
+        """Release a lock that an interrupt has left."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        self._stored = _nothing
+
+    def stored(self) -> Source | None:
+        """What the last `write` or `compact` stored, where it was interrupted after that; None where it stored nothing.
+
+        Its lock is released.
+        """
+        find = self._stored
+        self.let_go()
+        with self.reading_back():
+            return find()
 
     def compact(self, base: Source, keep: int) -> Source:
         """Replace the file by its `keep` newest commits, `base` being the newest. Returns the newest one's snapshot.
@@ -69,14 +106,19 @@ class Medium:
         Raises:
             as `storage.compaction.compact_file`; after a `SyncError` the medium is `broken`.
         """
+        self.let_go()
         if self.memory is not None:
             compacted = MemoryFile()
             compacted.fill(lambda write: write_compacted(write, base, keep))
-            self.memory.discard()
-            self.memory = compacted
+            self._stored = lambda: self.newest() if self.memory is compacted else None
+            self.memory, before = compacted, self.memory
+            before.discard()
             return self.newest()
+        uuid = os.urandom(16)
+        self._stored = partial(self._newest_of, uuid)
+        self._lock = lock = WriterLock(os.path.realpath(self.path))
         try:
-            compact_file(self.path, keep, base=base)
+            compact_file(self.path, keep, base=base, uuid=uuid, lock=lock, timeout=self._timeout)
         except SyncError:
             self.broken = DISK_FAILED
             raise
@@ -86,6 +128,7 @@ class Medium:
     def _create(self, build: Build) -> Source:
         """The first commit. What somebody else commits right after it must not pass for it."""
         uuid = os.urandom(16)
+        self._stored = partial(self._newest_of, uuid)
         record = save_path(self.path, build, exclusive=True, uuid=uuid, durability=self._durability, **self._options)
         with self.reading_back():
             source = self.newest()
@@ -98,9 +141,21 @@ class Medium:
                 source = Source.open(self.path, self.stats, at=record.sequence)
         return source
 
+    def _newest_of(self, uuid: bytes) -> Source | None:
+        """The newest commit of the file, if it has this number."""
+        with suppress(FileMissingError):
+            source = self.newest()
+            if source.uuid == uuid:
+                return source
+            source.close()
+        return None
+
     def _append(self, build: Build, base: Source) -> Source:
         files = FILES if self.memory is None else self.memory
-        with Appender(self.path, base, durability=self._durability, files=files, **self._options) as appender:
+        self._lock = lock = WriterLock(self.path, files=files)
+        options = {**self._options, "durability": self._durability, "files": files, "timeout": self._timeout}
+        with Appender(self.path, base, lock=lock, **options) as appender:
+            self._stored = lambda: None if appender.record == base.record else self._at(appender.record)
             try:
                 appender.commit(build(appender.pipeline))
             except BaseException:
@@ -110,6 +165,10 @@ class Medium:
                 raise
             with self.reading_back():
                 return appender.source(self.stats)
+
+    def _at(self, record: Record) -> Source:
+        """The commit of `record`, which may not be the newest any more."""
+        return self.newest() if self.memory is not None else Source.open(self.path, self.stats, at=record.sequence)
 
     def compact_if_dead(self, share: float) -> None:
         """Compact the file where more than `share` of it is dead and nobody else writes; the session has ended."""
@@ -138,6 +197,7 @@ class Medium:
         return Spill(directory, workers=self._options["workers"], compression=self.compression)
 
     def discard(self) -> None:
-        """The session ended: a file in memory is not needed any more."""
+        """The session ended: a file in memory is not needed any more, nor is a lock that an interrupt left."""
+        self.let_go()
         if self.memory is not None:
             self.memory.discard()

@@ -67,6 +67,7 @@ class Savepoint:
 
     def _end(self) -> _State:
         state = self._check_active()
+        self._work.thread.check()
         self._work.end_savepoints(self)
         return state
 

@@ -19,8 +19,10 @@ from .medium import Durability, Medium
 from .snapshot import Snapshot, snapshot_of
 from .work import Work
 
+LOCK_TIMEOUT = 5.0  # seconds; what sqlite3 waits
 
-def _check_options(durability: Any, workers: Any, compression: Any, compact_above: Any) -> None:
+
+def _check_options(durability: Any, workers: Any, compression: Any, compact_above: Any, lock_timeout: Any) -> None:
     if compression is not None:
         compressions.check(compression)
     if durability not in ("full", "fast"):
@@ -28,6 +30,21 @@ def _check_options(durability: Any, workers: Any, compression: Any, compact_abov
     check_workers(workers)
     if compact_above is not None and not (isinstance(compact_above, int | float) and 0 <= compact_above <= 1):
         raise ValueError(f"compact_above is a share of dead bytes, 0 to 1, not {compact_above!r}")
+    if not (isinstance(lock_timeout, int | float) and lock_timeout >= 0):
+        raise ValueError(
+            f"lock_timeout is how many seconds to wait for another writer, 0 or more, not {lock_timeout!r}"
+        )
+
+
+def _full_path(path: Any, read_only: bool) -> str:
+    if path == NAME:
+        if read_only:
+            raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')
+        return NAME
+    name = os.fsdecode(path)
+    if not name:
+        raise FileMissingError(errno.ENOENT, "cannot open: the path is empty")
+    return name if name[0] == os.sep else os.path.abspath(name)  # the working directory may change
 
 
 class Opened:
@@ -43,9 +60,10 @@ class Opened:
         workers: int | None = None,
         durability: Durability = "full",
         compact_above: float | None = None,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
-        self._closed = True  # until it is open
-        _check_options(durability, workers, compression, compact_above)
+        self._closed = self._ended = True  # until it is open
+        _check_options(durability, workers, compression, compact_above, lock_timeout)
         if at is not None:
             check_at(at)
         self.stats = Stats()
@@ -58,34 +76,24 @@ class Opened:
         self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
         self._recovery: Recovered | None = None
         if is_path:
-            self._begin(path, at, durability, workers, compression)  # type: ignore[arg-type]
+            medium = Medium(
+                _full_path(path, self.read_only),
+                durability=durability,
+                workers=workers,
+                compression=compression,
+                stats=self.stats,
+                lock_timeout=lock_timeout,
+            )
+            self._begin(medium, at)
         else:
             self._stand_on(Source.open(path, self.stats), at)
-        self._closed = False
+        self._closed = self._ended = False
 
-    def _begin(
-        self,
-        path: str | os.PathLike[str],
-        at: At | None,
-        durability: Durability,
-        workers: int | None,
-        compression: str | None,
-    ) -> None:
-        memory = path == NAME
-        name: Any = os.fspath(path)
-        if isinstance(name, bytes):
-            name = os.fsdecode(name)
-        if memory and self.read_only:
-            raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')
-        if not name:
-            raise FileMissingError(errno.ENOENT, "cannot open: the path is empty")
-        if name[0] != os.sep and not memory:
-            name = os.path.abspath(name)  # the working directory may change
-        medium = Medium(name, durability=durability, workers=workers, compression=compression, stats=self.stats)
+    def _begin(self, medium: Medium, at: At | None) -> None:
         self._medium = medium
         self._work.new_spill = medium.spill
         try:
-            if not memory:
+            if medium.memory is None:
                 self._stand_on(medium.newest(), at)
         except FileMissingError:
             if self.read_only:
@@ -105,6 +113,8 @@ class Opened:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("this session is closed: open the file again")
+        if not self.read_only:
+            self._work.thread.check()
 
     def _check_writable(self) -> Medium:
         self._check_open()
@@ -115,7 +125,25 @@ class Opened:
             raise SessionError("this session was opened before this process was forked: open the file again here")
         if medium.broken:
             raise SessionError(f"{medium.path}: {medium.broken}; open the file again")
+        if self._work.halfway:
+            raise SessionError(
+                "a rollback() or refresh() of this session did not end, so its objects may show what was never stored: "
+                "call rollback() first"
+            )
         return medium
+
+    def hand_over(self) -> None:
+        """Let another thread go on with this session: the next one that uses it.
+
+        A session that writes belongs to the first thread that uses it, and any other one gets `SessionError`. Making,
+        entering and closing it is no use of it. A read-only session may be read in all threads; there, nothing happens.
+
+        Raises:
+            SessionError: the session belongs to another thread.
+        """
+        self._check_open()
+        if not self.read_only:
+            self._work.thread.hand_over()
 
     @property
     def recovered(self) -> str | None:
@@ -139,21 +167,27 @@ class Opened:
         Raises:
             CorruptionError, StorageError: compacting failed; the session is closed, and the file as it was.
         """
-        if self._closed:
+        if self._ended:
             return
-        self._close()
+        try:
+            self._close()
+        except BaseException:
+            self._close()  # after an interrupt, as nobody would call it again
+            raise
         if self._medium is not None and self._compact_above is not None and self._process == os.getpid():
             self._medium.compact_if_dead(self._compact_above)
 
     def _close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        self._closed = True
+        if not self._ended:
             self._work.close()
             if self._medium is not None:
                 self._medium.discard()
+            self._ended = True
 
     def __enter__(self) -> Self:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         return self
 
     def __exit__(

@@ -8,7 +8,7 @@ from ..errors import NoResultFound, SessionError
 from ..model.base import Model
 from ..storage.compaction import check_keep
 from ..storage.mapped import Source
-from . import changes
+from . import again, changes
 from .diff import Diff
 from .history import At, find, snapshots
 from .opened import Opened
@@ -87,7 +87,7 @@ class Past(Opened):
             check_message(message)
         record = find(self._stored(), to)
         self._check_leaving("revert()")
-        self._work.revert(medium, record, f"revert to commit {record.sequence}" if message is None else message)
+        again.revert(self._work, medium, record, f"revert to commit {record.sequence}" if message is None else message)
 
     def compact(self, *, keep: int = 1) -> None:
         """Replace the file by one of its `keep` newest commits, without the bytes that only earlier ones use.
@@ -113,4 +113,4 @@ class Past(Opened):
             raise SessionError("there are unsaved changes, which a compact() would lose: commit() or rollback() first")
         if self._work.savepoints:
             raise SessionError("a savepoint is active, and what it goes back to is of this file: end it first")
-        self._work.compact(medium, keep)
+        again.compact(self._work, medium, keep)

@@ -16,6 +16,8 @@ from .attach import attach, is_plain_model, lazy_fields
 from .graph import ATOMIC, children, kind_of
 from .space import FileSpace, Owner, disown, owner_of
 
+READ_ANEW = ("collection", "proxy", "stream")
+
 
 class Reset:
     """Brings objects, and all that is below them, back to their stored state.
@@ -116,20 +118,29 @@ class Follow:
 
     Nested models and collections that are fields of an object, in both snapshots, follow as well. What stood at two
     places follows to the first: from there on the places may differ.
+
+    Where `stored`, all that the objects hold was just stored as what they follow to: plain models inside them follow as
+    well, and other plain values stay.
     """
 
-    def __init__(self, owner: object) -> None:
+    def __init__(self, owner: object, *, stored: bool = False) -> None:
         self._owner = owner
+        self._stored = stored
         self._done: dict[int, Any] = {}
 
     def object(self, obj: Any, found: Any) -> None:
         """Let `obj` be the lazy object of the row of `found`."""
         self._done[id(obj)] = obj
-        known = {name: value for name, value in decoded(obj).items() if owner_of(value) is self._owner}
+        values = decoded(obj)
+        known = {name: value for name, value in values.items() if self._follows(value)}
         view, row = proxy_state(found)
         attach(obj, view, row)
-        forget(obj)
-        values = decoded(obj)
+        if self._stored:
+            for name in [name for name, value in values.items() if name in known or kind_of(value) in READ_ANEW]:
+                del values[name]
+        else:
+            forget(obj)
+            values = decoded(obj)
         for name in lazy_fields(view, known):
             try:
                 there = view.getter(name)(row)
@@ -140,10 +151,13 @@ class Follow:
         if values:
             touch(obj)
 
+    def _follows(self, value: Any) -> bool:
+        return owner_of(value) is self._owner or (self._stored and is_plain_model(value))
+
     def _value(self, value: Any, there: Any) -> bool:
-        if type(there) is not type(value) or id(value) in self._done:
+        if there.__class__ is not value.__class__ or id(value) in self._done:
             return False
-        if is_proxy(value):
+        if is_proxy(there):
             self.object(value, there)
         else:
             self._done[id(value)] = value

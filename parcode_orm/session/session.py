@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..codec.compile import struct_for
@@ -10,6 +10,7 @@ from ..errors import NoResultFound, SessionError
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from . import changes
+from .attempts import Attempt, attempts
 from .identity import IdentitySet
 from .merge import check_model, overwrite
 from .nested import Savepoint
@@ -36,6 +37,8 @@ class Session(Past):
         durability: `"full"` waits for the disk at each commit, `"fast"` does not.
         compact_above: compact the file when the session closes, if more than this share of it (0 to 1) is dead:
             used by earlier commits alone, which are gone then. `None`: never.
+        lock_timeout: how many seconds a commit waits for another session that is committing to the file; 0 fails at
+            once with `LockedError`.
 
     Raises:
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
@@ -43,7 +46,8 @@ class Session(Past):
         NoResultFound: there is no commit `at`; the message says which there are.
         TypeError, ValueError: an argument is none of these; a datetime without a time zone.
 
-    Not thread-safe: one session a thread.
+    A session that writes belongs to the first thread that uses it; others get `SessionError`. All threads may read one
+    read-only session, and the objects of it.
     """
 
     @property
@@ -222,18 +226,52 @@ class Session(Past):
         Raises:
             ReadOnlyError: the session was opened read-only.
             EncodeError: a value does not fit its field; nothing is stored, the message names the path to it.
-            LockedError: another process is writing.
-            ConflictError: another session committed since this one opened; nothing is stored.
+            LockedError: another session was writing all the time that `lock_timeout` says.
+            ConflictError: another session committed since this one opened; nothing is stored. `attempts` repeats.
             StorageError: the disk is full or fails; the file stays at its last commit.
             SyncError: the disk failed while it was waited for, so what it holds is not known; this session takes
                 nothing more.
             SessionError: the code of a stream in a row of a collection, or of a serializer, changed objects of this
                 session; nothing is stored.
             StreamConsumedError: an iterator was read by a commit that failed; assign another one.
+
+        Of a `KeyboardInterrupt` within it: either nothing is stored, and the next commit stores it, or all is stored,
+        and the session goes on as after a `refresh()`.
         """
         medium = self._check_writable()
         check_message(message)
         self._work.commit(medium, message)
+
+    def attempts(self, count: int = 3) -> Iterator[Attempt]:
+        """Attempts of a unit of work that commits: after a `ConflictError` it is repeated on the newest commit.
+
+            for attempt in session.attempts(3):
+                with attempt:
+                    session.root(Bank).balance += 100
+                    session.commit()
+
+        In between `rollback()` is called, so the block takes its objects out of roots again. The first attempt that
+        raises nothing ends the loop; the last one raises its `ConflictError`. Other exceptions are raised at once.
+
+        Args:
+            count: how many attempts there are at most.
+
+        Raises:
+            ReadOnlyError: the session was opened read-only.
+            SessionError: there are unsaved changes, which a repetition would not make again.
+            ValueError: `count` is not a number from 1 on.
+        """
+        self._check_writable()
+        if type(count) is not int or count < 1:
+            raise ValueError(f"count is how many attempts there are, 1 or more, not {count!r}")
+        self._check_leaving("repetition")
+        return attempts(count, self._give_way)
+
+    def _give_way(self) -> bool:
+        if not self._work.stale:
+            return False
+        self.rollback()
+        return True
 
     def rollback(self) -> None:
         """Drop every change since the last commit: objects show again what is stored of them, and stay attached.

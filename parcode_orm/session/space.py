@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from sys import modules
+from threading import get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 from weakref import ref as weak
 
 from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
 from ..codec.base import BlobContent, Column, Space, View
-from ..errors import DetachedError, ReadOnlyError
+from ..errors import DetachedError, ReadOnlyError, SessionError
 from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.list import LazyList
@@ -18,27 +20,18 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
+from ..lazy.web import FASTAPI, Encoders, meet_fastapi
 from ..storage.blob import Blob
 from ..storage.mapped import Source
-from ..storage.spill import SPAN_BITS, Spill, is_spilled
+from ..storage.spill import FileOrSpill, Spill, is_spilled
 from ..table.table import Table
 from ..table.writer import TableSink
 
 SWEEP_EVERY = 4096  # proxies handed out
-
-
-class _Either:
-    """Chunks of a file, and of what was streamed since. (No method of the space's: that would make a cycle.)"""
-
-    __slots__ = ("_source", "_spills")
-
-    def __init__(self, source: Source, spills: dict[int, Spill]) -> None:
-        self._source = source
-        self._spills = spills
-
-    def __call__(self, ref: Reference) -> Chunk:
-        spill = self._spills.get(ref.offset >> SPAN_BITS)
-        return self._source.chunk(ref) if spill is None else spill.chunk(ref)
+CHANGED_MEANWHILE = (
+    "{} was to be changed in one thread while another one commits it, so the change might be lost: change it before "
+    "the commit or after, under a lock for both"
+)
 
 
 class Owner:
@@ -46,6 +39,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.edits = 0  # changes that were begun
+        self.committing: int | None = None  # the thread that does
         self.keeps = False  # whether what was plain stands on its spaces, so that they are read after the session, too
         self._collections: list[weak[Any]] = []
         self._until_sweep = SWEEP_EVERY
@@ -140,9 +134,11 @@ class FileSpace:
         self.owner = owner
         self.added: Added | None = None
         self.closed = False
-        self._lives: list[dict[int, weak[Any]]] = []
+        self._lives: dict[Any, dict[int, weak[Any]]] = {}
+        self._shared = not writable  # whether views of the same rows know the same proxies
         self._until_sweep = SWEEP_EVERY
         self._stats = source.stats
+        self._meeting = source.stats.lock  # held where a row becomes an object, which is counted, or ceases to be one
         self._new_spill = new_spill
         self._spills: dict[int, Spill] = {}
 
@@ -158,7 +154,7 @@ class FileSpace:
 
     def _take(self, spills: Iterable[Spill]) -> None:
         self._spills.update((spill.number, spill) for spill in spills)
-        self.chunk = _Either(self.source, self._spills)
+        self.chunk = FileOrSpill(self.source, self._spills)
 
     def share(self, other: Space) -> None:
         """Read what was spilled in `other`, an earlier space of the session, as well: a commit came in between."""
@@ -166,7 +162,7 @@ class FileSpace:
             self._take(other._spills.values())
 
     def check_change(self, what: str) -> None:
-        """Raise `ReadOnlyError` or `DetachedError` where a change of `what` could not be stored."""
+        """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where a change of `what` could not be stored."""
         if not self.writable:
             raise ReadOnlyError(f"{what} was opened read-only: open the file with Session(path) to change it")
         if self.closed:
@@ -174,8 +170,11 @@ class FileSpace:
                 f"the session of {what} was closed, so a change would not be stored: open the file again, or change a "
                 "plain copy"
             )
-        if self.owner is not None:
-            self.owner.edits += 1
+        owner = self.owner
+        if owner is not None:
+            if owner.committing is not None and owner.committing != get_ident():
+                raise SessionError(CHANGED_MEANWHILE.format(what))
+            owner.edits += 1
 
     @property
     def keeps(self) -> bool:
@@ -209,57 +208,70 @@ class FileSpace:
         self.source.stats.count_rows_read(count)
 
     def proxy(self, view: Any, row: int) -> Any:
-        """The proxy of a row: the same object while anyone holds it."""
-        live = view.live
-        known = live.get(row)
+        """The proxy of a row: the same object while anyone holds it, whichever thread asks."""
+        known = view.live.get(row)
         found = None if known is None else known()
         if found is None:
             found = make_proxy(view, row)
-            if not live:
-                self._first(view)
-            live[row] = weak(found)
-            self._stats.count_rows_read(1)
-            self._until_sweep -= 1
-            if not self._until_sweep:
-                self._sweep()
+            ref = weak(found)  # before the lock is taken, as making it may run the cycle collector, and that any code
+            with self._meeting:
+                live = view.live or self._first(view)
+                known = live.setdefault(row, ref)
+                if known is not ref:
+                    other = known()
+                    if other is not None:  # another thread was first
+                        return other
+                    live[row] = ref
+                self._stats.rows_read += 1
+                self._until_sweep -= 1
+                if not self._until_sweep:
+                    self._sweep()
         return found
 
     def know(self, view: Any, row: int, proxy: Any) -> None:
         """From now on `proxy` is the proxy of this row."""
-        live = view.live
-        if not live:
-            self._first(view)
-        live[row] = weak(proxy)
+        ref = weak(proxy)
+        with self._meeting:
+            live = view.live or self._first(view)
+            live[row] = ref
 
-    def _first(self, view: Any) -> None:
-        """A view is about to have its first proxy."""
-        self._lives.append(view.live)
+    def _first(self, view: Any) -> dict[int, weak[Any]]:
+        """Where the first proxy of a view is to be known.
+
+        In a read-only session all views of the same rows know the same proxies: one thread may close a row group while
+        another has yet to take a row of it. In a writable one, two collections that were stored once have rows each.
+        """
+        live: dict[int, weak[Any]] = view.live
+        key = (view.chunk.where[1], view.at) if self._shared else id(live)
+        view.live = live = self._lives.setdefault(key, live)
         if view.lively is not None:
             view.lively.add(view.chunk.where[1])
+        return live
 
     def alive(self) -> list[Any]:
         """The proxies that somebody holds; those that stand for another row than they were read from are forgotten."""
         found = []
-        for live in self._lives:
-            for row, ref in list(live.items()):
-                proxy = ref()
-                if proxy is None:
-                    continue
-                view, at = proxy_state(proxy)
-                if at == row and view.live is live:
-                    found.append(proxy)
-                else:
-                    del live[row]
+        with self._meeting:
+            for live in self._lives.values():
+                for row, ref in list(live.items()):
+                    proxy = ref()
+                    if proxy is None:
+                        continue
+                    view, at = proxy_state(proxy)
+                    if at == row and view.live is live:
+                        found.append(proxy)
+                    else:
+                        del live[row]
         return found
 
     def _sweep(self) -> None:
         """Forget the proxies that are gone: else a scan would leave a dead reference for every row it met."""
         alive = 0
-        for live in self._lives:
+        for live in self._lives.values():
             for row in [row for row, ref in live.items() if ref() is None]:
                 del live[row]
             alive += len(live)
-        self._lives = [live for live in self._lives if live]
+        self._lives = {key: live for key, live in self._lives.items() if live}
         self._until_sweep = max(SWEEP_EVERY, alive)
 
     def pin(self, proxy: Any) -> None:
@@ -289,6 +301,8 @@ class FileSpace:
         return self._handed(LazyMap(TablePairs(Table(self, ref, column.shape.value, column.shape.key)), column))
 
     def _handed(self, collection: Any) -> Any:
+        if FASTAPI in modules and not Encoders.known:
+            meet_fastapi()
         if self.owner is not None and self.writable:
             self.owner.handed(collection)
         return collection

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
-from ..format.commit import Record
 from ..lazy.proxy import forget, is_proxy, proxy_state
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
@@ -17,7 +17,7 @@ from ..storage.spill import Spill
 from ..table.writer import TableSink, never_reuse
 from .attach import attach, moved, rebase, settle
 from .graph import walk
-from .history import content_of
+from .interrupts import storing, take_on
 from .medium import Build, Medium
 from .release import give_way, release
 from .reset import Follow, Reset
@@ -25,9 +25,13 @@ from .reuse import reuse_from
 from .roots import Root, State, States, read_root, root_group, root_state
 from .space import Added, Detached, FileSpace, Owner, owner_of, space_of
 from .streams import encode
+from .threads import OneThread
 
 if TYPE_CHECKING:
     from .nested import Savepoint
+
+
+_watching = RLock()
 
 
 class Work:
@@ -43,11 +47,14 @@ class Work:
         self._lives: list[weak[FileSpace]] = []
         self._until_sweep = 16
         self.owner = Owner()
-        self._consumed: list[Any] = []  # iterators that a commit has read which failed
+        self.consumed: list[Any] = []  # iterators that a commit has read which failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
+        self.released = False  # whether this commit has begun to let go of what is stored
+        self.halfway = False  # a rollback or refresh has not ended: it was interrupted
         self.new_spill: Callable[[], Spill] = Spill
         self.writable = writable
+        self.thread = OneThread()
         self._workers = workers
         self._compression = compression
 
@@ -88,11 +95,13 @@ class Work:
         """What stood on `space` stands on this one from now on."""
         return self.space_for(isinstance(space, FileSpace) and space.owner is self.owner and space.added is not None)
 
-    def _watch(self, space: FileSpace) -> None:
-        if len(self._lives) >= self._until_sweep:
-            self._lives = [life for life in self._lives if life() is not None]
-            self._until_sweep = 2 * len(self._lives) + 16
-        self._lives.append(weak(space))
+    def _watch(self, space: FileSpace) -> FileSpace:
+        with _watching:
+            if len(self._lives) >= self._until_sweep:
+                self._lives = [life for life in self._lives if life() is not None]
+                self._until_sweep = 2 * len(self._lives) + 16
+            self._lives.append(weak(space))
+        return space
 
     @property
     def spaces(self) -> list[FileSpace]:
@@ -128,8 +137,8 @@ class Work:
                 raise NoResultFound(f"no root of type {name}: nothing is stored yet")
             if name in self.deleted:
                 raise NoResultFound(f"no root of type {name}: it was deleted in this session")
-            known = Root(name, read_root(self.space, name, column), column, read=True)
-            self.roots[name] = self.settled[name] = known
+            found = Root(name, read_root(self.space, name, column), column, read=True)
+            known = self.settled[name] = self.roots.setdefault(name, found)  # of two threads, the first decides
         elif known.obj.__class__ is not cls:
             other = known.obj.__class__
             raise SchemaMismatchError(
@@ -195,8 +204,15 @@ class Work:
 
     def commit(self, medium: Medium, message: str) -> None:
         """Store what changed; without a change, write nothing."""
-        self.take_roots()
-        states = self.states(medium.compression)
+        self.owner.committing = get_ident()
+        try:
+            self.take_roots()
+            commit = partial(self._commit, self.states(medium.compression), medium, message)
+            storing(self, medium, commit, partial(take_on, self))
+        finally:
+            self.owner.committing = None
+
+    def _commit(self, states: States, medium: Medium, message: str) -> None:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):
             self._go_on_from(states)
             return
@@ -206,6 +222,7 @@ class Work:
             self._go_on_from(states)
 
     def _go_on_from(self, states: States) -> None:
+        self.released = True
         self.end_savepoints()  # they hold what `release` is to let go of
         for root, state in states:
             if state is not State.SAME:
@@ -220,17 +237,17 @@ class Work:
         def build(pipeline: Pipeline) -> CatalogData:
             nonlocal states
             reuse = never_reuse if base is None else reuse_from(base, self.owner)
-            sinks.append(TableSink(pipeline, medium.compression, reuse, self._consumed))
+            sinks.append(TableSink(pipeline, medium.compression, reuse, self.consumed))
             catalog, states = encode(self, sinks[-1], states, message)
             return catalog
 
         base = self.source
         try:
-            source = self._append(medium, build)
+            source = self.append(medium, build)
         except BaseException:
-            self._consumed += [each for sink in sinks for each in sink.read]
+            self.consumed += [each for sink in sinks for each in sink.read]
             raise
-        self._consumed.clear()
+        self.consumed.clear()
         medium.stats.rows_written += sinks[-1].rows_written
         return source, sinks[-1], states
 
@@ -246,18 +263,23 @@ class Work:
         for stored in sink.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)
 
-    def _append(self, medium: Medium, build: Build) -> Source:
+    def append(self, medium: Medium, build: Build) -> Source:
+        """Commit what `build` submits: the new snapshot. After a conflict the session is `stale`."""
         try:
             return medium.write(build, self.source)
         except ConflictError:
             self.stale = True
             raise
 
-    def _settle(self, root: Root) -> None:
+    def note_origin(self, root: Root) -> None:
+        """Before a root that is stored becomes lazy, or stands on another snapshot: whether it was added."""
         if not is_proxy(root.obj):
             root.added = root.read = True
         elif isinstance(space := space_of(root.obj), FileSpace):
             root.added = space.added is not None
+
+    def _settle(self, root: Root) -> None:
+        self.note_origin(root)
         if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
             rebase(root.obj, root_group(self.space_for(root.added), root.name, root.column).items, 0)
             give_way(root.obj)
@@ -267,6 +289,7 @@ class Work:
 
     def rollback(self, medium: Medium | None) -> None:
         """Everything is again as it was committed; after a conflict, as in the newest commit."""
+        self.halfway = True
         self.end_savepoints()
         self.roots = dict(self.settled)
         self.deleted.clear()
@@ -276,6 +299,7 @@ class Work:
             for root in self.roots.values():
                 self._make_lazy(root)
             Reset(self.owner).everything([root.obj for root in self.roots.values()], self.own(), self.lost())
+        self.halfway = False
 
     def own(self) -> list[FileSpace]:
         """The spaces whose objects are this session's."""
@@ -284,8 +308,7 @@ class Work:
     def lost(self) -> FileSpace:
         """What lazy collections that are part of nothing any more read through; it refuses changes."""
         assert self.space is not None
-        lost = FileSpace(self.space.source, writable=True)
-        self._watch(lost)
+        lost = self._watch(FileSpace(self.space.source, writable=True))
         lost.abandon()
         return lost
 
@@ -339,58 +362,37 @@ class Work:
         else:
             self.go_on(source)
 
-    def compact(self, medium: Medium, keep: int) -> None:
-        """Replace the file by its newest commits, and stand on the newest in the new one."""
-        base = self.source
-        if base is None:
-            return
-        try:
-            source = medium.compact(base, keep)
-        except ConflictError:
-            self.stale = True
-            raise
-        self.go_on(source)
-
     def go_on(self, source: Source) -> None:
         """Stand on another commit: roots, and the models and collections that are their fields, show it in place."""
+        self.stale = self.halfway = True  # until all is done: a rollback finishes what an interrupt leaves
         self.end_savepoints()  # their objects stood on the commit before
         before = self.own()
         self.stand_on(source)
-        self.stale = False
-        roots, self.roots = list(self.roots.values()), {}
+        roots: dict[str, Root] = {}
         follow = Follow(self.owner)
-        for root in roots:
+        for root in self.roots.values():
             try:
                 found = self.read(root)
             except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
                 continue
             follow.object(root.obj, found)
             root.read = True
-            self.roots[root.name] = root
-        self.settled = dict(self.roots)
+            roots[root.name] = root
+        self.roots, self.settled = roots, dict(roots)
         if self.writable:
             for space in before:
                 space.abandon()
-
-    def revert(self, medium: Medium, record: Record, message: str) -> None:
-        """Commit the content of `record`, an earlier commit, and stand on it; without a difference, write nothing."""
-        assert self.source is not None
-        content = content_of(self.source, record, message)
-        if content is not None:
-            self.go_on(self._append(medium, lambda pipeline: content))
+        self.stale = self.halfway = False
 
     def look_at(self, source: Source) -> FileSpace:
         """A space that reads another commit, as long as the session is open."""
-        space = FileSpace(source, writable=False, workers=self._workers)
-        self._watch(space)
-        return space
+        return self._watch(FileSpace(source, writable=False, workers=self._workers))
 
     def close(self) -> None:
         """Let go of everything."""
         self.end_savepoints()
-        self.roots.clear()
-        self.settled.clear()
-        self.deleted.clear()
+        for roots in (self.roots, self.settled, self.deleted):
+            roots.clear()
         self._added.leave(self.owner)
         for space in self.spaces:
             if space.added is None:

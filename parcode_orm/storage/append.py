@@ -53,6 +53,7 @@ class Appender:
         clock: gives nanoseconds since 1970.
         timeout: seconds to wait for the lock.
         files: the file system.
+        lock: the one to acquire, where the caller is to know it from the beginning.
 
     Raises:
         LockedError: another session is writing.
@@ -73,6 +74,7 @@ class Appender:
         clock: Clock | None = None,
         timeout: float = 0.0,
         files: Files = FILES,
+        lock: WriterLock | None = None,
     ) -> None:
         self.path = os.fspath(path)
         self.stats = stats if stats is not None else source.stats
@@ -89,8 +91,9 @@ class Appender:
         self._source: Source | None = source  # of the last commit; None: not opened
         self._earlier = source
         self._catalog: CatalogData | None = None  # what the newest commit holds, where it is this object's
-        self.lock = WriterLock.take(self.path, timeout=timeout, files=files)
+        self.lock = lock or WriterLock(self.path, files=files)
         try:
+            self.lock.acquire(timeout=timeout)
             self.superblock, self.record = self._take_over(source)
         except BaseException:
             self.lock.release()
@@ -165,6 +168,7 @@ class Appender:
                     "the last commit's record leaves no room for another", path=self.path, offset=last.offset
                 )
             twice = commit.doubled(copy)
+            placed = catalog.placed()
             if self._fast:
                 output.put(twice)
                 output.flush()
@@ -172,15 +176,12 @@ class Appender:
                 self._position = offset
                 self._write(twice)
                 self._sync()
-            self.stats.bytes_written += end - chunks_end
+            # All at once: from here on it is stored, whatever comes, and before that, cut off.
+            self.record, self._source, self._catalog, self._pipeline, self._written = record, None, placed, None, False
         except BaseException:
             self.abort()
             raise
-        self._pipeline = None
-        self._written = False
-        self.record = record
-        self._source = None
-        self._catalog = catalog.placed()
+        self.stats.bytes_written += end - chunks_end
         below = self._earlier.below
         below.update(pipeline.below)
         while len(below) > REMEMBERED:
@@ -218,13 +219,16 @@ class Appender:
 
     def abort(self) -> None:
         """Drop what was submitted since the last commit, and cut it off the file."""
-        pipeline, self._pipeline = self._pipeline, None
+        pipeline = self._pipeline
         if pipeline is None:
             return
         pipeline.abort()
+        if self.lock.fd >= 0 and self._written:
+            self._cut(pipeline)
+        self._pipeline = None  # last: who is interrupted here begins again
+
+    def _cut(self, pipeline: Pipeline) -> None:
         fd = self.lock.fd
-        if fd < 0 or not self._written:
-            return
         try:
             self._files.truncate(fd, self.record.file_length)
             self._files.sync(fd)

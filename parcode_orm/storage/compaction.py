@@ -36,6 +36,9 @@ def compact_file(
     keep: int = 1,
     *,
     base: Source | None = None,
+    uuid: bytes | None = None,
+    lock: WriterLock | None = None,
+    timeout: float = 0.0,
     files: Files = FILES,
 ) -> Record:
     """Replace the file at `path` by one of its `keep` newest commits, or of all where there are fewer.
@@ -46,6 +49,9 @@ def compact_file(
         path: the file.
         keep: how many commits.
         base: the snapshot that the caller stands on, if any: it must be the newest.
+        uuid: of the new file; random without it.
+        lock: the one to acquire, where the caller is to know it from the beginning.
+        timeout: seconds to wait for the lock.
         files: the file system.
 
     Raises:
@@ -57,8 +63,9 @@ def compact_file(
     """
     check_keep(keep)
     target = os.path.realpath(os.fspath(path))
-    lock = WriterLock.take(target, write=False, files=files)
+    lock = lock or WriterLock(target, files=files)
     try:
+        lock.acquire(write=False, timeout=timeout)
         found, _, _ = newest_locked(lock, files)
         if base is not None:
             check_stands_on(base, lock, found)
@@ -67,26 +74,26 @@ def compact_file(
             descriptor = Descriptor(os.dup(lock.fd))
         source = Source(descriptor, found.record.file_length, found, target, Stats(), lock.identity)
         try:
-            return replace_file(target, lambda write: write_compacted(write, source, keep), files=files)
+            return replace_file(target, lambda write: write_compacted(write, source, keep, uuid), files=files)
         finally:
             source.close()
     finally:
         lock.release()
 
 
-def write_compacted(write: Write, source: Source, keep: int) -> Record:
+def write_compacted(write: Write, source: Source, keep: int, uuid: bytes | None = None) -> Record:
     """Write the `keep` newest commits up to that of `source` as a file through `write`; returns the newest record."""
     check_keep(keep)
     records = list(islice(source.records(), keep))
-    return _Compaction(write, source).commits(records[::-1])
+    return _Compaction(write, source, uuid or os.urandom(16)).commits(records[::-1])
 
 
 class _Compaction:
-    def __init__(self, write: Write, source: Source) -> None:
+    def __init__(self, write: Write, source: Source, uuid: bytes) -> None:
         self._source = source
         self._write = write
         self._sweep = Sweep(source)
-        self._uuid = os.urandom(16)  # another file: nobody who knows a place in the old one takes it for one in this
+        self._uuid = uuid  # another file: nobody who knows a place in the old one takes it for one in this
         self._pipeline = Pipeline(self._put, 0, 0)
         self._places: dict[Reference, Reference] = {}  # where each chunk lies now
 

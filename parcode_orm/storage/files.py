@@ -69,16 +69,19 @@ def check_regular(status: os.stat_result, path: str) -> None:
         raise NotAFileError(errno.EISDIR, "cannot open: it is no regular file (write() takes any binary writer)", path)
 
 
-class Descriptor:
-    """A descriptor of a file, shared by the sources that have yet to map it; the last of them closes it."""
+class Descriptor(int):
+    """A descriptor of a file, shared by the sources that have yet to map it; the last of them closes it.
 
-    __slots__ = ("fd",)
+    Making one runs no Python code, where an interrupt could lose the number.
+    """
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    @property
+    def fd(self) -> int:
+        """The number."""
+        return int(self)
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        os.close(self)
 
 
 class Files:
@@ -133,13 +136,10 @@ class Files:
     def sync_directory(self, path: str) -> None:
         """Wait until the names in a directory are on the disk; where directories cannot be opened, nothing is done."""
         try:
-            fd = os.open(path, os.O_RDONLY | CLOEXEC)
+            descriptor = Descriptor(os.open(path, os.O_RDONLY | CLOEXEC))
         except OSError:
             return
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        os.fsync(descriptor)
 
     def chmod(self, fd: int, mode: int) -> None:
         """Set the permission bits."""

@@ -27,41 +27,55 @@ PAUSE = 0.005  # seconds
 
 
 class WriterLock:
-    """Holds the lock of the file at `path`, and the descriptor `fd` that it belongs to, until `release`."""
+    """The lock of the file at `path`, and the descriptor `fd` that it belongs to.
 
-    def __init__(self, path: str, fd: int, status: os.stat_result, files: Files) -> None:
+    It is held from `acquire` to `release`, or until nothing refers to this object: whatever an interrupt leaves undone,
+    no lock outlives what took it.
+    """
+
+    fd = -1
+
+    def __init__(self, path: str, *, files: Files = FILES) -> None:
         self.path = path
-        self.fd = fd
-        self.identity = (status.st_dev, status.st_ino)
+        self.identity = (0, 0)
         self._files = files
         self._process = os.getpid()
         _held.add(self)
 
     @classmethod
     def take(cls, path: str, *, write: bool = True, timeout: float = 0.0, files: Files = FILES) -> WriterLock:
-        """Lock the file that `path` leads to, waiting up to `timeout` seconds.
+        """A lock that is held; raises as `acquire`."""
+        lock = cls(path, files=files)
+        lock.acquire(write=write, timeout=timeout)
+        return lock
+
+    def acquire(self, *, write: bool = True, timeout: float = 0.0) -> None:
+        """Lock the file that the path leads to, waiting up to `timeout` seconds.
 
         Raises:
             LockedError: another session holds the lock; the message names its process where the system tells.
             StorageError: the file cannot be opened, or its file system knows no locks.
         """
+        path, files = self.path, self._files
+        flags = (os.O_RDWR if write else os.O_RDONLY) | getattr(os, "O_NONBLOCK", 0)
         deadline = time.monotonic() + timeout
-        for _ in range(RETRIES):
-            with storing("open", path):
-                fd = files.open(path, (os.O_RDWR if write else os.O_RDONLY) | getattr(os, "O_NONBLOCK", 0))
-            try:
+        try:
+            for _ in range(RETRIES):
+                with storing("open", path):
+                    self.fd = files.open(path, flags)
                 with storing("look at", path):
-                    status = files.stat(fd)
+                    status = files.stat(self.fd)
                 check_regular(status, path)
-                _lock(fd, path, status, deadline)
+                _lock(self.fd, path, status, deadline)
                 with storing("look at", path):
                     now = files.look(path)
-                if (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino):
-                    return cls(path, fd, status, files)
-            except BaseException:
-                files.close(fd)
-                raise
-            files.close(fd)  # replaced while we waited
+                self.identity = (status.st_dev, status.st_ino)
+                if (now.st_dev, now.st_ino) == self.identity:
+                    return
+                self.release()  # replaced while we waited
+        except BaseException:
+            self.release()
+            raise
         raise ConflictError(f"{path} is being replaced over and over; nothing was written")
 
     def check(self) -> None:
@@ -75,13 +89,15 @@ class WriterLock:
 
     def release(self) -> None:
         """Unlock and close the descriptor; again, or in a forked child, it does nothing."""
-        fd, self.fd = self.fd, -1
-        _held.discard(self)
-        if fd >= 0 and self._process == os.getpid():
+        if self.fd >= 0 and self._process == os.getpid():
             with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)
+                fcntl.flock(self.fd, fcntl.LOCK_UN)
             with suppress(OSError):
-                self._files.close(fd)
+                fd, self.fd = self.fd, -1
+                self._files.close(fd)  # unlocked by now: an interrupt here leaves a descriptor open that locks nothing
+
+    def __del__(self) -> None:
+        self.release()
 
 
 def _lock(fd: int, path: str, status: os.stat_result, deadline: float) -> None:
@@ -97,7 +113,9 @@ def _lock(fd: int, path: str, status: os.stat_result, deadline: float) -> None:
                 who = "another process" if pid is None else f"process {pid}"
                 who = "another session of this process" if pid == os.getpid() else who
                 raise LockedError(
-                    f"{path} is locked: {who} is writing to it; wait for it to commit or close", holder=pid
+                    f"{path} is locked: {who} is writing to it; try again when that has ended, or wait longer for it: "
+                    "Session(path, lock_timeout=seconds)",
+                    holder=pid,
                 ) from None
         time.sleep(PAUSE)
 

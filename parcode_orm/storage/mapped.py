@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import mmap
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -17,6 +16,7 @@ from ..format.chunk import Chunk, Ticket
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .files import CLOEXEC, FILES, Descriptor, check_regular, storing
+from .maps import known_map, map_file, mapping
 from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
@@ -34,8 +34,8 @@ class Source:
     """The bytes of one commit. Only as much is mapped as that commit's record vouches for.
 
     A file's last bytes, in which a writer puts what is read first, are read when it is opened; it is mapped when
-    anything else is asked for. The snapshots of a session's commits share a map, as every map has a descriptor: small
-    chunks that were appended behind it are read each by itself. Views that were handed out own the map: after `close`
+    anything else is asked for. The snapshots of a file share a map in a process (`maps`): small chunks that were
+    appended behind it are read each by itself. Views that were handed out own the map: after `close`
     they stay readable, and the last of them ends it. `identity` is (device, inode) for a file, None for bytes.
     """
 
@@ -71,10 +71,13 @@ class Source:
         tail_at: int = 0,
         earlier: Source | None = None,
         catalog: CatalogData | None = None,
+        map: mmap.mmap | None = None,
     ) -> None:
         self.descriptor = data if isinstance(data, Descriptor) else None  # until the whole of the file is mapped
-        self._data = data if isinstance(data, memoryview) else None
-        self._map: mmap.mmap | None = None
+        self._data = data if isinstance(data, memoryview) else None if map is None else memoryview(map)
+        self._map = map
+        if map is not None and len(map) >= length:
+            self.descriptor = None
         if earlier is not None:
             self._data = earlier._data or earlier._bytes()
             self._map = earlier._map
@@ -115,9 +118,9 @@ class Source:
         if isinstance(path, str | os.PathLike):
             name = os.fspath(path)
             with storing("open", name):
-                fd = os.open(name, FLAGS)
+                descriptor = Descriptor(os.open(name, FLAGS))
             with storing("read", name):
-                return _from_descriptor(fd, name, stats, at)
+                return _of_file(descriptor, name, stats, at)
         if isinstance(path, bytes | bytearray | memoryview):
             return _from_bytes(memoryview(path).cast("B").toreadonly(), "", stats, at)
         return _from_object(path, stats, at)
@@ -285,7 +288,7 @@ class Source:
     def twin(self) -> Source:
         """The same snapshot, to be closed on its own. Chunks are known to both."""
         found = Found(self.superblock, self.record, self.recovery)
-        data = self.descriptor or self._bytes()
+        data = self._bytes() if self.descriptor is None else self.descriptor
         twin = Source(data, self.length, found, self.path, self.stats, self.identity, earlier=self)
         twin._tail, twin._tail_at = self._tail, self._tail_at
         twin._cache, twin._catalog = self._cache, self._catalog
@@ -310,33 +313,24 @@ class Source:
     def _bytes(self) -> memoryview:
         data = self._data
         if data is None or len(data) < self.length:
-            with _mapping:
+            with mapping:
                 data = self._data
                 if data is None or len(data) < self.length:
-                    data = self._data = self._mapped()
+                    self._map = self._mapped()
+                    data = self._data = memoryview(self._map)
+                    self.descriptor = None  # last, for who is interrupted here
         return data
 
-    def _mapped(self) -> memoryview:
+    def _mapped(self) -> mmap.mmap:
         descriptor = self.descriptor
         if descriptor is None:
             raise DetachedError(
                 f"{self.path or 'the file'} was closed before this was read: read it while the session is open, "
                 "or load() it"
             )
-        with storing("map", self.path):
-            try:
-                # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
-                map = mmap.mmap(descriptor.fd, self.length, access=mmap.ACCESS_READ)
-            except ValueError as problem:
-                raise TruncatedError(
-                    "the file shrank since it was opened", path=self.path, offset=self.length
-                ) from problem
-        self._map = map
-        self.descriptor = None
-        return memoryview(map)
-
-
-_mapping = threading.Lock()
+        assert self.identity is not None
+        # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
+        return map_file(descriptor.fd, self.length, self.identity, self.path)
 
 
 def _uncounted(size: int) -> None:
@@ -347,22 +341,16 @@ def _reader(data: memoryview) -> Read:
     return lambda size, offset: bytes(data[offset : offset + size])
 
 
-def _from_descriptor(fd: int, path: str, stats: Stats | None, at: int | None) -> Source:
-    try:
-        return _of_file(fd, path, stats, at)
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-def _of_file(fd: int, path: str, stats: Stats | None, at: int | None) -> Source:
+def _of_file(descriptor: Descriptor, path: str, stats: Stats | None, at: int | None) -> Source:
+    fd = descriptor.fd
     status = os.fstat(fd)
     check_regular(status, path)
     size = status.st_size
     tail, tail_at, read = with_tail(lambda count, offset: os.pread(fd, count, offset), size, TAIL)
     found = newest(read, size, path) if at is None else commit_at(read, size, path, at)
     length = min(found.record.file_length, size)
-    return Source(Descriptor(fd), length, found, path, stats, (status.st_dev, status.st_ino), tail, tail_at)
+    identity = status.st_dev, status.st_ino
+    return Source(descriptor, length, found, path, stats, identity, tail, tail_at, map=known_map(identity))
 
 
 def _from_bytes(data: memoryview, path: str, stats: Stats | None, at: int | None) -> Source:
@@ -386,7 +374,7 @@ def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
         with storing("read", path):
             if file.writable():
                 file.flush()
-            return _from_descriptor(os.dup(file.fileno()), path, stats, at)
+            return _of_file(Descriptor(os.dup(file.fileno())), path, stats, at)
     with storing("read", path):
         data = read()
     if not isinstance(data, bytes | bytearray | memoryview):

@@ -17,6 +17,7 @@ from ..errors import CorruptionError, DetachedError, SessionError
 from ..format.chunk import Buffer, Chunk, Ticket
 from ..format.layout import Reference
 from .files import FILES, storing
+from .mapped import Source
 from .pipeline import Pipeline
 from .stats import Stats
 
@@ -113,3 +114,17 @@ def _nameless(directory: str | None) -> int:
         file = tempfile.TemporaryFile()
     with file:
         return os.dup(file.fileno())
+
+
+class FileOrSpill:
+    """Chunks of a file, and of what was streamed since; no method of the space that has them: that would be a cycle."""
+
+    __slots__ = ("_source", "_spills")
+
+    def __init__(self, source: Source, spills: dict[int, Spill]) -> None:
+        self._source = source
+        self._spills = spills
+
+    def __call__(self, ref: Reference) -> Chunk:
+        spill = self._spills.get(ref.offset >> SPAN_BITS)
+        return self._source.chunk(ref) if spill is None else spill.chunk(ref)

@@ -16,8 +16,9 @@ class Stats:
     chunks_written: int = 0
     bytes_written: int = 0
     rows_written: int = 0
-    # For what several threads count: those that read ahead share the session's counters.
-    _counting: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    # For what several threads count: those that read ahead share the session's counters. The thread that has it may
+    # take it again, as the cycle collector runs any code at any time.
+    lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, int]:
         """The counters by name."""
@@ -30,15 +31,15 @@ class Stats:
 
     def count_bytes_read(self, size: int) -> None:
         """Told of every stored byte that is read."""
-        with self._counting:
+        with self.lock:
             self.bytes_read += size
 
     def count_chunk_read(self) -> None:
         """Told of every chunk that is opened."""
-        with self._counting:
+        with self.lock:
             self.chunks_read += 1
 
     def count_rows_read(self, count: int) -> None:
         """Told of rows that are read."""
-        with self._counting:
+        with self.lock:
             self.rows_read += count

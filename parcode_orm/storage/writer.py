@@ -169,7 +169,11 @@ def replace_file(
     fd = -1
     try:
         mode = _mode(target)
-        temporary, fd = _temporary(target, mode, files)
+        temporary = _beside(target)  # before it is made, so that no interrupt leaves it behind
+        with storing("create a file beside it", target):
+            fd = files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            if mode is not None:
+                files.chmod(fd, mode)
 
         position = 0
 
@@ -213,19 +217,9 @@ def _mode(target: str) -> int | None:
     return stat.S_IMODE(status.st_mode)
 
 
-def _temporary(target: str, mode: int | None, files: Files) -> tuple[str, int]:
+def _beside(target: str) -> str:
     directory, name = os.path.split(target)
-    path = os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
-    with storing("create a file beside it", target):
-        fd = files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        if mode is not None:
-            try:
-                files.chmod(fd, mode)
-            except OSError:
-                files.close(fd)
-                files.remove(path)
-                raise
-    return path, fd
+    return os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
 
 
 def _publish(temporary: str, target: str, exclusive: bool, files: Files) -> None:

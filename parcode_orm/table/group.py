@@ -27,7 +27,8 @@ def _plain_key(keys: View) -> Getter:
 class Held(dict[int, Any]):
     """What is held of the row group at `offset`, by row.
 
-    Values come in by `[]` and `update` alone, which see to it that `holding` has the offsets of all that are not empty.
+    Values come in by `[]`, `setdefault` and `update` alone, which see to it that `holding` has the offsets of all that
+    are not empty.
     """
 
     __slots__ = ("_holding", "_offset")
@@ -40,6 +41,11 @@ class Held(dict[int, Any]):
     def __setitem__(self, row: int, value: Any) -> None:
         self._holding.add(self._offset)
         super().__setitem__(row, value)
+
+    def setdefault(self, row: int, value: Any) -> Any:  # type: ignore[override]
+        """As that of a dictionary."""
+        self._holding.add(self._offset)
+        return super().setdefault(row, value)
 
     def update(self, rows: Mapping[int, Any]) -> None:  # type: ignore[override]
         """As that of a dictionary."""

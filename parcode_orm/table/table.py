@@ -186,7 +186,7 @@ class Table:
         if value is MISSING:
             value = group.get(row)
             if not group.proxies and type(value) not in ATOMIC:
-                group.held[row] = value
+                value = group.held.setdefault(row, value)  # of two threads, the first decides
         return value
 
     def find(self, key: Any) -> tuple[Piece, int] | None:

@@ -1,0 +1,38 @@
+"""A session that writes belongs to one thread: use from another one is found, and said."""
+
+from __future__ import annotations
+
+import threading
+
+from ..errors import SessionError
+
+
+class OneThread:
+    """The thread that a session belongs to: the first that uses it, until that hands it over."""
+
+    __slots__ = ("_ident",)
+
+    def __init__(self) -> None:
+        self._ident: int | None = None
+
+    def check(self) -> None:
+        """Raise `SessionError` in any other thread."""
+        here = threading.get_ident()
+        if self._ident is None:
+            self._ident = here
+        elif self._ident != here:
+            raise SessionError(
+                f"this session belongs to {_name(self._ident)}, and {_name(here)} used it as well: a session that "
+                "writes is for one thread. Open a Session(path) in each thread; or call hand_over() in the first one "
+                "when that has done; or read with Session.open(path), which all threads may share"
+            )
+
+    def hand_over(self) -> None:
+        """Belong to the thread that is next to use the session; raises as `check`."""
+        self.check()
+        self._ident = None
+
+
+def _name(ident: int) -> str:
+    found = next((each.name for each in threading.enumerate() if each.ident == ident), None)
+    return "a thread that has ended" if found is None else f"the thread {found!r}"

@@ -1,0 +1,56 @@
+"""Maps of files: one for all snapshots of a file that this process reads, as long as it reaches far enough.
+
+A map lives as long as any view into it, and before CPython 3.13 each has a descriptor. So a program that keeps a row of
+each of a thousand sessions, all closed, would have a thousand files open. Commits are appended and a map shows the file
+as it is, so what one snapshot has mapped is right for every other.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import threading
+from functools import partial
+from typing import Any
+from weakref import ref as weak
+
+from ..errors import TruncatedError
+from .files import storing
+
+Identity = tuple[int, int]  # device and inode, which no other file gets while the map lives
+
+_OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+_known: dict[Identity, weak[mmap.mmap]] = {}  # the longest map of each file
+mapping = threading.RLock()  # one thread maps; it may do so within itself, as the cycle collector runs any code
+
+
+def known_map(identity: Identity) -> mmap.mmap | None:
+    """The map of a file that something in this process still reads."""
+    found = _known.get(identity)
+    return None if found is None else found()
+
+
+def map_file(fd: int, length: int, identity: Identity, path: str) -> mmap.mmap:
+    """A map of at least the first `length` bytes of the file behind `fd`. It is never closed by hand.
+
+    Raises:
+        TruncatedError: the file is shorter.
+        StorageError: it cannot be mapped.
+    """
+    with mapping, storing("map", path):
+        known = known_map(identity)
+        if known is not None and len(known) >= length and os.fstat(fd).st_size >= length:
+            return known
+        try:
+            map = mmap.mmap(fd, length, access=mmap.ACCESS_READ, **_OPTIONS)
+        except ValueError as problem:
+            raise TruncatedError("the file shrank since it was opened", path=path, offset=length) from problem
+        if known is None or len(known) < length:
+            _known[identity] = weak(map, partial(_forget, identity))
+        return map
+
+
+def _forget(identity: Identity, gone: weak[mmap.mmap]) -> None:
+    if _known.get(identity) is gone:
+        _known.pop(identity, None)
