@@ -33,6 +33,7 @@ __all__ = ["LARGE", "SCRATCH", "ChunkColumn"]
 WEIGHED_WHOLE = 1024  # items of a collection; the weight of a longer one is estimated from a sample
 COPIED_BELOW = 8 * 1024  # bytes of a chunk that is small
 FEW = 8  # of so many small chunks the values are written together again, rather than referred to
+COPIED_AT_MOST = 32 * 1024  # bytes of small chunks that are written again at once
 
 
 class ChunkColumn(Physical):
@@ -295,15 +296,21 @@ class _SortedOut:
         """By view, the chunks that are referred to. Many small ones are not: what they hold is written together."""
         found: dict[int, Any] = {}
         small: dict[Any, list[int]] = {}
+        sizes: dict[Any, int] = {}
         for part in parts:
             if isinstance(part, Stretch) and id(part.view) not in found:
                 view: Any = part.view
                 found[id(view)] = target = self._out.sink.reuse(Unread(view, part.start), self._column)
                 if view.ref.length < COPIED_BELOW:
                     small.setdefault(target, []).append(id(view))
+                    sizes[target] = view.ref.length
         if len(small) >= FEW:
-            for view_id in [each for some in small.values() for each in some]:
-                del found[view_id]
+            left = COPIED_AT_MOST
+            for target in sorted(small, key=sizes.__getitem__):
+                left -= sizes[target]
+                if left >= 0:
+                    for view_id in small[target]:
+                        del found[view_id]
         return {key: target for key, target in found.items() if target is not None}
 
     def _encoded(self, parts: list[Part], rows: list[int]) -> Encoder:

@@ -17,7 +17,7 @@ from ..storage.spill import is_spilled
 from ..table.store import is_changed, store
 from ..table.writer import Reuse, TableSink
 from .space import file_of, owner_of
-from .tracking import field_changed, hold_live, row_changed
+from .tracking import field_changed, hold_live, row_changed, rows_changed
 
 
 def reuse_from(source: Source, owner: object) -> Reuse:
@@ -54,6 +54,6 @@ def reuse_from(source: Source, owner: object) -> Reuse:
             hold_live(table)
         if owner_of(value) not in (owner, None) and is_changed(table, row_changed):
             return None
-        return store(sink, table, column.compression, row_changed)
+        return store(sink, table, column.compression, rows_changed)
 
     return reuse

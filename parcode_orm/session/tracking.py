@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..codec.base import Column
+from ..codec.base import Column, is_lazy
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ExternalView
 from ..codec.mixed import InMemory
@@ -32,6 +32,7 @@ from ..table.table import ATOMIC, EXACT, Table
 from .digest import UnreadStream, digest_of, is_stored_apart
 from .space import file_of, owner_of
 
+MANY = 64  # rows: their fields are compared a column at a time
 DOUBLE = struct.Struct("d")
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 _SLOTS = {
@@ -292,7 +293,34 @@ def rows_changed(table: Table, piece: Piece, values: dict[int, Any]) -> set[int]
                 values = {row: value for row, value in values.items() if is_proxy(value)}
         except (UnreadStream, EncodeError):
             pass
-    return {row for row, value in values.items() if row_changed(table, piece, row, value)}
+    surely = _plainly_changed(table.group(piece).items, values) if len(values) >= MANY else set()
+    return surely | {
+        row for row, value in values.items() if row not in surely and row_changed(table, piece, row, value)
+    }
+
+
+def _plainly_changed(view: Any, values: dict[int, Any]) -> set[int]:
+    """Rows of a struct view whose lazy objects have another value in a plain field: found a column at a time."""
+    if not hasattr(view, "live"):
+        return set()
+    here = [(row, decoded(value)) for row, value in values.items() if is_proxy(value) and proxy_state(value)[0] is view]
+    found: set[int] = set()
+    for name, (_, column) in view.column.places.items():
+        known = [(row, fields[name]) for row, fields in here if name in fields]
+        if is_lazy(column) or not known:
+            continue
+        first, last = min([row for row, _ in known]), max([row for row, _ in known])
+        if last - first > 4 * len(known):
+            continue
+        try:
+            stored = view.field(name).read(first, last + 1)
+        except UNREADABLE:
+            continue
+        for row, value in known:
+            old = stored[row - first]
+            if type(value) is type(old) and (value != old if type(value) in _ATOMIC else _plainly_differ(value, old)):
+                found.add(row)
+    return found
 
 
 def hold_live(table: Table, *, moved: bool = False) -> None:

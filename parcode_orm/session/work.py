@@ -8,6 +8,7 @@ from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
+from ..codec.bulk import gc_paused
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import forget, is_proxy, proxy_state
@@ -217,7 +218,7 @@ class Work:
             self._go_on_from(states)
             return
         source, sink, states = self._write(states, medium, message)
-        with medium.reading_back():
+        with medium.reading_back(), gc_paused():
             self._adopt(source, sink)
             self._go_on_from(states)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ SHORT = 64  # rows of a stretch of new ones that is written in a row group with 
 LARGEST = 2048  # rows of a slice that is joined with others where a commit brings many rows beside it
 LARGEST_BYTES = TARGET_BYTES // 2
 
-Changed = Callable[[Table, Piece, int, Any], int]  # not 0: it changed
+Changed = Callable[[Table, Piece, dict[int, Any]], Collection[int]]  # which of these rows changed
 
 
 class _Joined(Piece):
@@ -146,11 +146,10 @@ class Rewriter:
         """The written piece, cut around the rows that changed in memory; these stand between, to be written."""
         assert isinstance(piece.ref, Reference)
         held: dict[int, Any] = self._table.held.get(piece.ref.offset) or {}
-        places = sorted(
-            row - piece.start
-            for row, value in held.items()
-            if piece.start <= row < piece.start + piece.length and self._changed(self._table, piece, row, value)
-        )
+        end = piece.start + piece.length
+        here = {row: value for row, value in held.items() if piece.start <= row < end}
+        places = sorted(row - piece.start for row in self._changed(self._table, piece, here))
+        keys = self._keys(piece) if self._table.keys is not None and len(places) * 4 > piece.length else None
         done = 0
         for first, last in _runs_of(places):
             if done < first:
@@ -161,7 +160,7 @@ class Rewriter:
             fresh = piece.part(first, last)
             fresh.rows, fresh.ref = values, None
             if self._table.keys is not None:
-                fresh.keys = [self._table.key(piece, place) for place in range(first, last)]
+                fresh.keys = keys[first:last] if keys else [self._table.key(piece, i) for i in range(first, last)]
             fresh.known = {i: (value, True) for i, value in enumerate(values)}
             yield fresh
             done = last

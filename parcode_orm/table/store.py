@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..codec.base import Space
+from ..codec.bulk import gc_paused
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
@@ -67,7 +68,7 @@ def _reference(target: Target) -> Reference | None:
     return target.reference if isinstance(target, Ticket) else target
 
 
-def is_changed(table: Table, changed: Changed) -> bool:
+def is_changed(table: Table, changed: Callable[[Table, Piece, int, Any], int]) -> bool:
     """Whether rows came, went or changed since the table was stored."""
     held = table.rows_held()
 
@@ -83,10 +84,15 @@ def store(sink: TableSink, table: Table, compression: str | None, changed: Chang
     known: Stored | None = sink.stored.get(id(table))
     if known is not None:  # it stands in two places
         return known.ticket
-    if id(table) not in sink.marked and not is_changed(table, changed):
+
+    def row_changed(table: Table, piece: Piece, row: int, value: Any) -> int:
+        return len(changed(table, piece, {row: value}))
+
+    if id(table) not in sink.marked and not is_changed(table, row_changed):
         return table.ref
     writer = Rewriter(sink, table, compression, changed)
-    leaves = [writer.leaf(pieces) for pieces in table.tree.changed_leaves()]
+    with gc_paused():  # of many rows that were held
+        leaves = [writer.leaf(pieces) for pieces in table.tree.changed_leaves()]
     root = table.tree.write(sink, writer.written(leaves))
     runs = write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)

@@ -64,7 +64,7 @@ class Disk:
         """Store and adopt; the bytes written."""
         before = len(self.data)
         sink = self.sink()
-        store(sink, table, None, lambda table, piece, row, value: False)
+        store(sink, table, None, lambda table, piece, rows: ())
         for stored in sink.stored.values():
             stored.adopt(self, lambda table, moved: None)
         return len(self.data) - before
