@@ -12,7 +12,8 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, open, save, write
+from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
+from .session import open as open  # no name of `import *`, which would hide the builtin
 
 __version__ = "0.1.0"
 
@@ -35,7 +36,6 @@ __all__ = [
     "lazy",
     "load",
     "loads",
-    "open",
     "register",
     "register_compression",
     "save",

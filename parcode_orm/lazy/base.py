@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from parcode_orm.errors import DetachedError, FieldNotStored
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
+from parcode_orm.lazy.shown import brief, unread
 from parcode_orm.lazy.state import (
     MISSING,
     WithoutFields,
@@ -244,14 +245,17 @@ def _eq(self: Any, other: Any) -> Any:
 
 
 def _repr_args(self: Any) -> Iterator[tuple[str, Any]]:
-    """`BaseModel.__repr_args__`, fields with ``repr=False`` being left unread."""
+    """`BaseModel.__repr_args__`; fields with ``repr=False`` and large values are left unread, long ones cut."""
     cls = type(self)._p_model_
     computed = [(name, getattr(self, name)) for name, info in cls.__pydantic_computed_fields__.items() if info.repr]
     for name, field in cls.__pydantic_fields__.items():
         if field.repr:
-            value = field_value(self, name)
+            large = self._p_unread_(name)
+            value = None if large is None else unread(large)
+            if value is None:
+                value = field_value(self, name)
             if value is not MISSING:
-                yield name, value if value is not self else self.__repr_recursion__(value)
+                yield name, brief(value) if value is not self else self.__repr_recursion__(value)
     yield from (self.__pydantic_extra__ or {}).items()
     yield from computed
 

@@ -17,10 +17,10 @@ from ..codec.mixed import Mixed
 from ..table.streaming import gather
 from .protocols import Rows
 from .rows import Whole, named, unchanged, walk
+from .shown import brief, listed
 
 T = TypeVar("T")
 CHANGED = "list changed size during iteration"
-SHOWN_WHOLE, SHOWN = 100, 10  # items
 
 
 # Whoever holds one of these holds its items: nothing is gained by writing them early.
@@ -339,10 +339,8 @@ class LazyList(MutableSequence[T], Generic[T]):
         return list, (self.load(),)
 
     def __repr__(self) -> str:
-        """As a list's up to 100 items; of more, the first ten and how many follow: looking does not load them."""
-        if len(self) <= SHOWN_WHOLE:
-            return repr(list(self))
-        return f"[{', '.join(map(repr, self[:SHOWN]))}, <{len(self) - SHOWN} more>]"
+        """As a list's up to 100 items; of more, or of large ones, the first ones and how many follow."""
+        return f"[{listed(map(repr, map(brief, self)), len(self))}]"
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""

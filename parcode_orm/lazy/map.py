@@ -14,9 +14,10 @@ from ..codec.bulk import gc_paused
 from ..codec.mixed import MixedPairs
 from ..table.streaming import gather
 from ..table.table import MISSING
-from .list import AT_ONCE, HELD, SHOWN, SHOWN_WHOLE
+from .list import AT_ONCE, HELD
 from .protocols import PairRows
 from .rows import Whole, named, unchanged, walk
+from .shown import brief, listed
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -330,11 +331,9 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return dict, (self.load(),)
 
     def __repr__(self) -> str:
-        """As a dictionary's up to 100 pairs; of more, the first ten and how many follow."""
-        if len(self) <= SHOWN_WHOLE:
-            return repr(dict(self.items()))
-        shown = ", ".join(f"{key!r}: {value!r}" for key, value in islice(self.items(), SHOWN))
-        return f"{{{shown}, <{len(self) - SHOWN} more>}}"
+        """As a dictionary's up to 100 pairs; of more, or of large ones, the first ones and how many follow."""
+        pairs = (f"{brief(key)!r}: {brief(value)!r}" for key, value in self.items())
+        return f"{{{listed(pairs, len(self))}}}"
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""

@@ -213,7 +213,7 @@ class Session(Past):
         self._check_writable()
         changes.check(self._work, self._compression)
 
-    def commit(self, *, message: str = "") -> None:
+    def commit(self, message: str = "") -> None:
         """Store every change to every attached object; without one, write nothing.
 
         Streams in the objects are read, and lazy values of other sessions copied; in their place stand lazy

@@ -1,10 +1,12 @@
 """The tree of errors."""
 
+import builtins
 import pickle
 import re
 
 import pytest
 
+import parcode_orm
 from parcode_orm import errors
 from parcode_orm.errors import CorruptionError, EncodeError, LockedError, ParcodeError
 
@@ -49,3 +51,10 @@ def test_encode_error_says_which_value():
 
 def test_locked_error_names_the_holder():
     assert LockedError("locked", holder=42).holder == 42
+
+
+def test_importing_all_names_leaves_the_builtins_alone() -> None:
+    scope: dict[str, object] = {}
+    exec("from parcode_orm import *", scope)
+    assert not vars(builtins).keys() & (scope.keys() - {"__builtins__"} - {each for each in scope if each[0] == "_"})
+    assert "Session" in scope and parcode_orm.open is parcode_orm.session.open  # type: ignore[attr-defined]

@@ -28,6 +28,8 @@ COMPRESSIONS = [None, "lz4", "zstd", "auto"]
 some = st.booleans().flatmap(lambda large: objects(large=large))
 few = settings(max_examples=max(settings.default.max_examples // 2, 1))
 
+CUTS = (" more>", " more characters>", " more bytes>", " bytes, not read>")
+
 
 @contextmanager
 def directory() -> Iterator[Path]:
@@ -108,7 +110,7 @@ def test_a_proxy_is_as_the_plain_object(obj: Model) -> None:
     assert agree(outcome(lambda: obj == proxy()), outcome(lambda: obj == plain))
     assert agree(outcome(lambda: proxy() == proxy()), outcome(lambda: loads(data, cls) == plain))
     shown = outcome(lambda: repr(proxy()))
-    assert shown == outcome(lambda: repr(plain)) or " more>" in shown, "long lazy lists are cut"
+    assert shown == outcome(lambda: repr(plain)) or any(cut in shown for cut in CUTS), "what is long is cut"
     options: dict[str, Any]
     for options in ({}, {"exclude_unset": True}, {"exclude_defaults": True}, {"round_trip": True}, {"by_alias": True}):
         assert same(outcome(lambda: proxy().model_dump(**options)), outcome(lambda: plain.model_dump(**options)))  # noqa: B023
