@@ -183,7 +183,10 @@ class TableSink:
     def write_group(
         self, items: Column, rows: Any, keys: tuple[Column, Sequence[Any]] | None, compression: str | None
     ) -> tuple[Ticket, int]:
-        """Write one row group: its ticket, and the size in bytes of its largest chunk before compression."""
+        """Write one row group: its ticket, and the size in bytes of its largest chunk before compression.
+
+        A chunk of a marked field counts twice.
+        """
         outer, self._largest = self._largest, 0
         schema = short_fingerprint(*((items,) if keys is None else (keys[0], items)))
         out = self.encoder(Kind.ROW_GROUP, compression, schema)
@@ -197,7 +200,7 @@ class TableSink:
                 items.encode(rows, out)
         out.close(root)
         ticket = self.submit(out)
-        size = max(out.size, self._largest)
+        size = max(out.size, 2 * self._largest)  # an edit of a nested collection reads the row, too
         self._largest = outer
         self.rows_written += len(rows)
         return ticket, size
@@ -286,7 +289,7 @@ class RowGroups:
         self._items = items
         self._keys = keys
         self._compression = compression
-        self._sizes: deque[float] = deque(maxlen=LAG)  # bytes a row of the last ones written
+        self._sizes: deque[tuple[float, int]] = deque(maxlen=LAG)  # bytes a row, and rows, of the last ones written
         self._written = 0
         self._rows = 0
 
@@ -322,12 +325,14 @@ class RowGroups:
 
     def room(self, cut: Cut, placed: Placed, number: int = 0) -> int:
         """How many rows row group `number` gets; of the first one, as a sample of the rows to come says."""
-        if number:
-            size = self._sizes[_basis(number) - self._written]
+        most = TARGET_ROWS
+        if number:  # values that repeat take less together than in parts, so that few rows say little of many
+            size, rows = self._sizes[_basis(number) - self._written]
+            most = min(most, 2 * rows)
         else:
             sample = cut.peek(SAMPLE_ROWS + 1)
             size = self._sample(sample[:SAMPLE_ROWS], placed) if len(sample) > FEW_ROWS else 0.0
-        return min(TARGET_ROWS, max(1, int(TARGET_BYTES / max(size, 1.0))))
+        return min(most, max(1, int(TARGET_BYTES / max(size, 1.0))))
 
     def _sample(self, rows: list[Any], placed: Placed) -> float:
         try:
@@ -355,7 +360,7 @@ class RowGroups:
             row = trail.row_of(problem)
             raise placed(problem, self._rows + row, batch[row]) from None
         self._sink.rows_written += rows
-        self._sizes.append(size / len(batch))
+        self._sizes.append((size / len(batch), len(batch)))
         self._written += 1
         self._rows += len(batch)
         return Written(ticket, batch)
