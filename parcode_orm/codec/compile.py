@@ -19,6 +19,7 @@ from pydantic._internal._validators import get_defaultdict_default_default_facto
 from pydantic.errors import PydanticSchemaGenerationError
 
 from . import convert, named
+from .arm_order import in_order
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
 from .key_types import check_key_type
@@ -220,7 +221,7 @@ def union(tp: Any, scope: Scope) -> Column:
     arms = flatten(tp, scope)
     if any(arm in ANY for arm, _ in arms):
         return PACKED
-    rest = [(arm, inner) for arm, inner in arms if strip(arm, inner)[0] not in NONE]
+    rest = in_order([(arm, inner) for arm, inner in arms if strip(arm, inner)[0] not in NONE])
     if len(rest) == 1:
         column = rest[0][1].column(rest[0][0])
     else:

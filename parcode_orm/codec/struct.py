@@ -111,16 +111,21 @@ class StructColumn(Physical):
             return True
         if self._lazy is None:
             asked = _path.asked
-            if self in asked:  # a class that holds itself
+            if self in asked:  # it is asked already, or was without a result: whoever asked first will know
                 return False
+            first = not asked
             asked.add(self)
             try:
                 found = any(is_lazy(column) for _, column in self.fields)
+                if found:
+                    self._lazy = True
+                elif first:  # nothing that can be reached is lazy
+                    for column in asked:
+                        column._lazy = False
             finally:
-                asked.discard(self)
-            if asked and not found:  # as far as is known before those that were asked first are done
-                return False
-            self._lazy = found
+                if first:
+                    _path.asked = set()
+            return found
         return self._lazy
 
     @property

@@ -77,13 +77,14 @@ class ConvertColumn(Physical):
     def _stored(self, values: Sequence[Any]) -> list[Any]:
         try:
             return self.to_stored(list(values))
-        except ParcodeError:
-            raise
-        except Exception:
-            pass
+        except Exception as problem:
+            if isinstance(problem, ParcodeError) and not isinstance(problem, EncodeError):
+                raise
         for row, value in enumerate(values):  # once more, one by one, to find which it was
             try:
                 self.to_stored([value])
+            except EncodeError as problem:
+                raise trail.at(problem, row) from problem.__cause__
             except Exception as problem:
                 message = f"cannot be stored as {self.name}: {problem}"
                 raise trail.at(EncodeError(message, value_type=type(value)), row) from problem
