@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -126,7 +125,6 @@ def put_dataclass(packer: Packer, value: Any) -> list[Any]:
     return [tag_of(registered(type(value))), _named_values(packer, fields)]
 
 
-@lru_cache(1024)
 def _content_of(cls: type) -> Content | None:
     try:
         return content_of(cls)
