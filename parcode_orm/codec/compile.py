@@ -204,7 +204,17 @@ def inner_column(spelling: Any) -> Column:
 def converted(parts: named.Parts, scope: Scope) -> Column:
     """A `ConvertColumn` from its parts."""
     inner, name, types, to_stored, from_stored = parts
-    return ConvertColumn(scope.column(inner), name, types, to_stored, from_stored)
+    column = scope.column(inner)
+    if isinstance(column, OptionalColumn | NoneColumn):  # a None inside would read as one outside
+        column = TupleColumn([column])
+        return ConvertColumn(
+            column,
+            name,
+            types,
+            lambda values: [(stored,) for stored in to_stored(values)],
+            lambda values: from_stored([stored for (stored,) in values]),
+        )
+    return ConvertColumn(column, name, types, to_stored, from_stored)
 
 
 def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:

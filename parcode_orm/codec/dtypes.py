@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from ..errors import EncodeError
+from ..stack import with_room
 
 MAX_DTYPE = 1 << 20  # characters of a dtype's description
 MAX_LEVELS = 32  # dtypes inside each other
@@ -95,9 +96,7 @@ def parse_dtype(text: str) -> Any:
     if len(text) > MAX_DTYPE:
         raise ValueError("a dtype of excessive length")
     try:
-        dtype = _parsed(json.loads(text), 0)
-    except RecursionError:
-        raise
+        dtype = with_room(lambda: _parsed(json.loads(text), 0))
     except Exception as problem:
         raise ValueError(f"not a dtype: {text[:60]}") from problem
     if holds_objects(dtype):
@@ -122,7 +121,7 @@ def _parsed(found: Any, level: int) -> Any:
     if "of" in found:
         return numpy.dtype((_parsed(found["of"], level + 1), tuple(found["shape"])))
     fields = found["fields"]
-    parts: dict[str, Any] = {
+    parts: Any = {
         "names": [name for name, *_ in fields],
         "formats": [_parsed(inner, level + 1) for _, inner, *_ in fields],
         "offsets": [offset for _, _, offset, *_ in fields],

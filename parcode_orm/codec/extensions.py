@@ -18,6 +18,7 @@ import msgspec
 from pydantic import BaseModel
 
 from ..errors import CorruptionError, EncodeError
+from ..stack import room_for
 from . import convert, instances, named
 from .caller import in_caller
 from .marks import is_lazy_collection
@@ -28,7 +29,7 @@ from .urls import URLS, url_from, url_text
 if TYPE_CHECKING:
     from .packed import Packer
 
-MAX_LEVELS = 120
+MAX_LEVELS = 620
 Ext = msgspec.msgpack.Ext
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -151,7 +152,8 @@ def _numpy(packer: Packer, value: Any) -> Any:
         return extension("array", [text, list(value.shape), bytes(data)])
     if isinstance(value, np.generic) and not holds_objects(value.dtype):
         if type(value) in (np.str_, np.bytes_):  # an array would lose NULs at their end
-            return extension("numpy scalar", ["", packer.lower(named.plain_view(str if isinstance(value, str) else bytes)(value))])
+            plain = named.plain_view(str if type(value) is np.str_ else bytes)
+            return extension("numpy scalar", ["", packer.lower(plain(value))])
         if type(value) is value.dtype.type:
             return extension("numpy scalar", [dtype_text(value.dtype), value.tobytes()])
     raise EncodeError("a numpy value of this kind cannot be stored", value_type=type(value))
@@ -231,7 +233,12 @@ def decoder(level: int) -> Callable[[Any], Any]:
             raise CorruptionError(f"a packed value has the extension code {code}, which there is not")
         if level >= MAX_LEVELS:
             raise CorruptionError(f"a packed value is nested more than {MAX_LEVELS} deep")
-        return handler(data) if code in _FROM_BYTES else handler(decoder(level + 1)(data))
+        if code in _FROM_BYTES:
+            return handler(data)
+        try:
+            return handler(decoder(level + 1)(data))
+        except RecursionError as problem:
+            return room_for(problem, lambda: handler(decoder(level + 1)(data)))
 
     decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=hook).decode
     return decode

@@ -11,7 +11,7 @@ from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from . import trail
-from .contents import CONTENT, Content, Unknown, content_of
+from .contents import CONTENT, Unknown, content_of
 from .registry import find_class, tag_of
 
 if TYPE_CHECKING:
@@ -119,17 +119,13 @@ def put_dataclass(packer: Packer, value: Any) -> list[Any]:
     from .extensions import registered
 
     fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if hasattr(value, f.name)}
-    content = _content_of(type(value))
+    try:
+        content = content_of(value.__class__)
+    except Unknown as problem:
+        raise EncodeError(f"{problem}; keep it in a field", value_type=value.__class__) from None
     if content is not None:
         fields[CONTENT] = content.take(value, fields)
     return [tag_of(registered(type(value))), _named_values(packer, fields)]
-
-
-def _content_of(cls: type) -> Content | None:
-    try:
-        return content_of(cls)
-    except Unknown as problem:
-        raise EncodeError(f"{problem}; keep it in a field", value_type=cls) from None
 
 
 def get_dataclass(parts: Any) -> Any:
@@ -138,7 +134,10 @@ def get_dataclass(parts: Any) -> Any:
     cls: Any = find_class(tag)
     if not dataclasses.is_dataclass(cls):
         raise changed(tag)
-    content = _content_of(cls)
+    try:
+        content = content_of(cls)
+    except Unknown:
+        raise changed(tag) from None
     known = {f.name for f in dataclasses.fields(cls)}
     if not fields.keys() - {CONTENT} <= known or (content is None) != (CONTENT not in fields):
         raise changed(tag)

@@ -203,7 +203,7 @@ def _numpy_moment(key: Any) -> bytes:
     if unit in _MONTHS:
         import numpy
 
-        day = numpy.datetime64(int(key.astype("i8")) * number, unit).astype("M8[D]")
+        day: Any = numpy.array(int(key.astype("i8")) * number, f"M8[{unit}]").astype("M8[D]")
         atoms = int(day.astype("i8")) * _ATOMS["D"]
     else:
         atoms = int(key.astype("i8")) * number * _ATOMS[unit]

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
@@ -201,16 +200,18 @@ def builtin_subclass(cls: type) -> Parts | None:
         return None
     own = any("__init__" in b.__dict__ or "__new__" in b.__dict__ for b in cls.__mro__[: cls.__mro__.index(base)])
     # int(IntSubclass) may be overridden, as Decimal's and str's text are: the base's own view of the value counts.
-    plain, new = plain_view(base), base.__new__
+    plain = plain_view(base)
+    make: Any = cls
+    new: Any = base.__new__
     slots = [name for b in cls.__mro__ for name in _slots(b) if name not in ("__dict__", "__weakref__")]
 
     def build(bare: Any) -> Any:
         if own:  # what the constructor makes of its own value is another one, or nothing: arguments differ
             try:
-                made = cls(bare)
+                made = make(bare)
                 if type(made) is cls and _bits(plain(made)) == _bits(bare):
                     return made
-            except Exception:
+            except Exception:  # whatever it says: it was not asked to make this value
                 pass
         return new(cls, bare)
 

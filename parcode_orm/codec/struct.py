@@ -18,20 +18,20 @@ from typing import Any
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
-from ..errors import CyclicGraphError, EncodeError
+from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
+from ..stack import carried, is_deep, on_fresh_stack
 from . import kernels, trail
 from .base import Column, Space, View
 from .caller import in_caller
 from .containers import is_lazy
-from .marks import is_lazy_collection
+from .cycles import MAX_NESTED, deep_error, get_dict
 from .physical import Physical, write_optional
 from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
 
-MAX_COLUMNS_DEEP = 200
+STEP = 8  # models inside each other from one look at the stack to the next
 
-get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
 _sets = attrgetter("__pydantic_fields_set__")
 _extras = attrgetter("__pydantic_extra__")
 _privates = attrgetter("__pydantic_private__")
@@ -60,15 +60,16 @@ class StructPlan:
 class _Path(threading.local):
     def __init__(self) -> None:
         self.levels: list[Sequence[Any]] = []
-        self.asked: set[StructColumn] = set()
+        self.asked: set[Any] = set()
 
 
 # The values of the structs that are being encoded, from the outermost inwards; columns that are asked if they are lazy.
 _path = _Path()
+carried(_path)
 
 
 class _TooDeep(Exception):
-    """Nested beyond `MAX_COLUMNS_DEEP`; the outermost struct finds out whether the values are a cycle."""
+    """Nested beyond `MAX_NESTED`; the outermost struct finds out whether the values are a cycle."""
 
 
 class StructColumn(Physical):
@@ -149,15 +150,22 @@ class StructColumn(Physical):
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        if not values:
+            out.leaf(Encoding.EMPTY, 0)
+            return
         levels = _path.levels
         depth = len(levels)
-        if depth * 2 >= MAX_COLUMNS_DEEP:
+        if depth >= MAX_NESTED:
             raise _TooDeep
+        if depth % STEP == 0 and is_deep():
+            on_fresh_stack(lambda: self._encode(values, out, levels, depth))
+        else:
+            self._encode(values, out, levels, depth)
+
+    def _encode(self, values: Sequence[Any], out: Encoder, levels: list[Sequence[Any]], depth: int) -> None:
         levels.append(values)
-        try:  # no call that could be spared: every level of a deep model takes its frames
-            if not values:
-                out.leaf(Encoding.EMPTY, 0)
-            elif (types := set(map(type, values))) == self.exact:
+        try:
+            if (types := set(map(type, values))) == self.exact:
                 self.write_rows(values, self._dicts(values), out)
             elif NoneType in types:
                 write_optional(self, values, out)
@@ -166,12 +174,21 @@ class StructColumn(Physical):
         except EncodeError as problem:
             problem.model = self.plan.name
             raise
-        except (_TooDeep, RecursionError):
+        except (_TooDeep, RecursionError) as problem:
             if depth:
-                raise _TooDeep from None
-            raise _deep_error(values, self.plan.name) from None
+                raise
+            raise deep_error(values, self.plan.name, isinstance(problem, _TooDeep)) from None
         finally:
             levels.pop()
+
+    def encode_arm(self, values: Sequence[Any], out: Encoder) -> None:
+        """Append `values`, all of exactly this class, which stand in a column of a base class: on its level."""
+        if not values:
+            out.leaf(Encoding.EMPTY, 0)
+        elif set(map(type, values)) == self.exact:
+            self.write_rows(values, self._dicts(values), out)
+        else:
+            self.odd(values, set(map(type, values)), out)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         (exact,) = self.exact
@@ -331,69 +348,6 @@ def within(outer: list[Sequence[Any]]) -> Iterator[None]:
         _path.levels = before
 
 
-# -- cycles ---------------------------------------------------------------------------------------------------------
-
-
 def being_encoded() -> set[int]:
     """The ids of the objects that are being encoded, and of those beside them in their columns."""
     return {id(value) for level in _path.levels for value in level}
-
-
-def _deep_error(values: Sequence[Any], name: str) -> EncodeError:
-    found = ((row, value, find_cycle(value, part)) for part in (_declared, _parts) for row, value in enumerate(values))
-    for row, value, path in found:
-        if path is not None:
-            message = "the object holds itself below; what is stored inline must be a tree"
-            problem: EncodeError = CyclicGraphError(message, model=name, path=path, value_type=type(value))
-            return trail.at(problem, row)
-    return EncodeError(f"nested deeper than {MAX_COLUMNS_DEEP} levels of columns", model=name)
-
-
-def find_cycle(root: Any, parts_of: Callable[[Any], list[tuple[str, Any]]] | None = None) -> str | None:
-    """The path from `root` to the first value found that holds itself, through the second time it is met."""
-    parts_of = parts_of or _parts
-    stack: list[tuple[Any, str, Any]] = [(root, "", iter(parts_of(root)))]
-    active = {id(root)}
-    done: set[int] = set()
-    while stack:
-        value, _, parts = stack[-1]
-        step, part = next(parts, (None, None))
-        if step is None:
-            stack.pop()
-            active.discard(id(value))
-            done.add(id(value))
-            continue
-        if id(part) in active:
-            return _joined([*(taken for _, taken, _ in stack), step])
-        if id(part) not in done:
-            found = parts_of(part)
-            if found:
-                active.add(id(part))
-                stack.append((part, step, iter(found)))
-    return None
-
-
-def _declared(value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, str | bytes | bytearray | int | float | type) or value is None:
-        return []
-    if isinstance(value, dict):
-        return [(f"[{key!r}]", part) for key, part in value.items()]
-    if isinstance(value, list | tuple | set | frozenset):
-        return [(f"[{i}]", part) for i, part in enumerate(value)]
-    if isinstance(value, BaseModel):  # of a proxy what was read: the rest came from a file and is a tree
-        return [item for found in (get_dict(value), value.__pydantic_extra__) if found for item in found.items()]
-    if is_lazy_collection(value):
-        return [("[...]", part) for part in value._p_held_()]
-    return list(getattr(value, "__dict__", {}).items())
-
-
-def _parts(value: Any) -> list[tuple[str, Any]]:
-    private = value.__pydantic_private__ if isinstance(value, BaseModel) else None
-    return [*_declared(value), *(private or {}).items()]
-
-
-def _joined(steps: list[str]) -> str:
-    path = ""
-    for step in steps:
-        path += step if not path or step.startswith("[") else f".{step}"
-    return path

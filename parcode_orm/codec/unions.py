@@ -245,7 +245,7 @@ class Accept:
 
 
 def arms_of(types: list[tuple[Any, Scope]], packed: Column) -> list[tuple[Accept, Column]]:
-    """The arms of a union of `types`, none of them None or Any, in their order; the last stores packed what fits no other."""
+    """The arms of a union of `types`, none of them None or Any; the last stores packed what fits no other."""
     shapes = [shape_of(tp, scope) for tp, scope in types]
     chooser = Chooser(shapes, len(shapes))
     columns = [scope.column(tp) for tp, scope in types]

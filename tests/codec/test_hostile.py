@@ -20,7 +20,8 @@ from parcode_orm.codec.scalars import BoolColumn, FloatColumn, IntColumn
 from parcode_orm.codec.text import BytesColumn, TextColumn
 from parcode_orm.codec.tuples import TupleColumn, UnionColumn
 from parcode_orm.codec.wrappers import OptionalColumn
-from parcode_orm.errors import CorruptionError, ParcodeError
+from parcode_orm.errors import CorruptionError, EncodeError, ParcodeError
+from parcode_orm.format.chunk import MAX_DEPTH
 from parcode_orm.format.layout import Encoding, Kind
 
 INT, TEXT = IntColumn(), TextColumn()
@@ -149,20 +150,29 @@ def test_a_forged_depth_is_refused() -> None:
     out.leaf(Encoding.INT, 1, b"\1", width=1)
     for node in reversed(nodes):
         out.close(node)
-    with pytest.raises(CorruptionError, match="deep"):
+    with pytest.raises(CorruptionError, match="within one that says the same"):
         read_all(sink, out, INT, 1)
 
 
-def test_models_forged_deeper_than_the_stack() -> None:
+@pytest.mark.parametrize("depth", [3000, MAX_DEPTH + 10])
+def test_models_forged_deeper_than_the_stack(depth: int) -> None:
     sink = MemorySink()
     out = sink.encoder(Kind.COLUMN)
     nodes = []
-    for _ in range(3000):
+    for _ in range(depth):
         nodes.append(out.open(Encoding.STRUCT, 1))
         INT.encode([1], out)
         ListColumn(INT).encode([[]], out)
     OptionalColumn(NODE).encode([None], out)
     for node in reversed(nodes):
         out.close(node)
-    with pytest.raises(CorruptionError, match="deep"):
-        read_all(sink, out, NODE, 1)
+    if depth > MAX_DEPTH:
+        with pytest.raises(EncodeError, match="deep"):
+            out.finish()
+        return
+    space = MemorySpace(sink)
+    (found,) = open_child(NODE, space.chunk(sink.submit(out).reference), 0, space, 1).read(0, 1)
+    levels = 0
+    while found is not None:
+        found, levels = found.next, levels + 1
+    assert levels == depth
