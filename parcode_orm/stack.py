@@ -11,11 +11,14 @@ import contextvars
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["carried", "home_thread", "is_deep", "on_fresh_stack", "room_for", "with_room"]
+__all__ = ["carried", "home_thread", "is_deep", "on_fresh_stack", "room_for", "roomy", "with_room"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
+STEP = 8  # calls inside each other from one look at the stack to the next
 MAX_HOPS = 64  # threads that wait for each other
 SIZE = 16 << 20  # bytes of a thread's stack: some systems give less than 1,000 frames may take
 
@@ -47,6 +50,24 @@ def is_deep() -> bool:
     except ValueError:
         return False
     return True
+
+
+def roomy(work: Callable[P, T]) -> Callable[P, T]:
+    """A function that calls itself for what is nested, so that it finds room however deep that is."""
+    depth = 0  # calls under way, of all threads together: it says no more than when to look
+
+    @wraps(work)
+    def call(*args: P.args, **options: P.kwargs) -> T:
+        nonlocal depth
+        depth += 1
+        try:
+            if depth % STEP == 0 and is_deep():
+                return on_fresh_stack(lambda: work(*args, **options))
+            return work(*args, **options)
+        finally:
+            depth -= 1
+
+    return call
 
 
 def with_room(work: Callable[[], T]) -> T:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from parcode_orm.codec.build import private_values
 from parcode_orm.codec.extensions import LEFT_OUT
 from parcode_orm.codec.marks import is_lazy_collection
+from parcode_orm.stack import carried, roomy
 
 __all__ = ["LazyModel", "deep_plain", "new_plain", "shallow_plain"]
 
@@ -85,6 +86,7 @@ class _Running(threading.local):
 
 
 _running = _Running()
+carried(_running)
 
 
 def _copy(value: Any, memo: dict[int, Any]) -> Any:
@@ -121,6 +123,7 @@ def _noted(value: Any, new: Any, memo: dict[int, Any]) -> Any:
     return new
 
 
+@roomy
 def _copy_model(obj: Any, memo: dict[int, Any]) -> Any:
     new = _noted(obj, object.__new__(obj.__class__), memo)
     _set_dict(new, {name: _copy(item, memo) for name, item in obj.__dict__.items()})

@@ -21,9 +21,11 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.state import MISSING, field_value
+from ..stack import is_deep, on_fresh_stack
 from ..table.diff import Gap, gaps
 
 ALIGNED = 512  # rows: of longer stretches without a row in common, those at the same place are compared
+STEP = 8  # places inside each other from one look at the stack to the next
 PART = 1 << 20  # bytes of two blobs that are compared at a time
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 
@@ -44,14 +46,15 @@ class Place(NamedTuple):
 
     path: tuple[Any, ...]
     text: str
+    differing: dict[tuple[int, int], tuple[Any, Any]]  # by their ids, those found to differ: compared once, not a level
 
     def field(self, name: str) -> Place:
         """The place of a field."""
-        return Place((*self.path, name), f"{self.text}.{name}")
+        return Place((*self.path, name), f"{self.text}.{name}", self.differing)
 
     def item(self, key: Any) -> Place:
         """The place of a key or position."""
-        return Place((*self.path, key), f"{self.text}[{key!r}]")
+        return Place((*self.path, key), f"{self.text}[{key!r}]", self.differing)
 
     def differ(self, old: Any, new: Any) -> Iterator[Difference]:
         """The difference of two values here."""
@@ -64,6 +67,12 @@ def compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
     Both are lazy values of sessions that do not change them, or plain. The order of a dictionary's keys, and which
     fields were set, are no difference; that of types is.
     """
+    if len(place.path) % STEP == STEP - 1 and is_deep():
+        return iter(on_fresh_stack(lambda: list(_compare(old, new, place))))
+    return _compare(old, new, place)
+
+
+def _compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
     if old is MISSING or new is MISSING:
         return iter(()) if old is new else place.differ(old, new)
     if isinstance(old, Unread) and isinstance(new, Unread):
@@ -89,9 +98,16 @@ def compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
     return iter(()) if _same_whole(old, new) else place.differ(old, new)
 
 
-def is_same(old: Any, new: Any) -> bool:
-    """Whether `compare` finds nothing."""
-    return next(compare(old, new, Place((), "")), None) is None
+def is_same(old: Any, new: Any, place: Place | None = None) -> bool:
+    """Whether `compare` finds nothing; `place` is where in other values these stand."""
+    place = place or Place((), "", {})
+    pair = id(old), id(new)
+    if pair in place.differing:
+        return False
+    same = next(compare(old, new, place), None) is None
+    if not same:
+        place.differing[pair] = old, new
+    return same
 
 
 def _read(value: Any) -> Any:
@@ -182,9 +198,9 @@ def _gaps(mine: Any, theirs: Any) -> Iterable[Gap]:
 def _rows(old: Get, new: Get, gap: Gap, place: Place) -> Iterator[Difference]:
     """The rows of a stretch: equal ones at its ends are left aside, and, if what is left is not long, between."""
     start, stop, other, end = gap
-    while start < stop and other < end and is_same(old(start), new(other)):
+    while start < stop and other < end and is_same(old(start), new(other), place):
         start, other = start + 1, other + 1
-    while start < stop and other < end and is_same(old(stop - 1), new(end - 1)):
+    while start < stop and other < end and is_same(old(stop - 1), new(end - 1), place):
         stop, end = stop - 1, end - 1
     if 1 < max(stop - start, end - other) <= ALIGNED and start < stop and other < end:
         mine, theirs = _tokens(old, start, stop), _tokens(new, other, end)

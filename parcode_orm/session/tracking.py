@@ -24,6 +24,7 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields
+from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.store import is_changed
 from ..table.table import ATOMIC, EXACT, Table
@@ -59,6 +60,7 @@ def _perhaps(changed: bool) -> Change:
     return Change.PERHAPS if changed else Change.NO
 
 
+@roomy
 def proxy_changed(proxy: Any) -> Change:
     """Whether a proxy, or anything it handed out, differs from its row."""
     view, row = proxy_state(proxy)
