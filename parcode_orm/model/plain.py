@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from parcode_orm.codec.build import private_values
 from parcode_orm.codec.extensions import LEFT_OUT
 from parcode_orm.codec.marks import is_lazy_collection
+from parcode_orm.codec.packed import pack, unpack
+from parcode_orm.errors import ParcodeError
 from parcode_orm.stack import carried, roomy
 
 __all__ = ["LazyModel", "deep_plain", "new_plain", "shallow_plain"]
@@ -113,8 +115,20 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         new = cls._make(_copy(item, memo) for item in value)
     else:
-        return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
+        return _copy_other(value, memo)
     return _noted(value, new, memo)
+
+
+def _copy_other(value: Any, memo: dict[int, Any]) -> Any:
+    """A copy as `copy` makes it, or, where a constructor wants other arguments than that gives, as a file would."""
+    try:
+        return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
+    except (TypeError, ValueError):
+        try:
+            return _noted(value, unpack(pack(value)), memo)
+        except ParcodeError:
+            pass
+        raise
 
 
 def _noted(value: Any, new: Any, memo: dict[int, Any]) -> Any:
