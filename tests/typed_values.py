@@ -104,6 +104,29 @@ class Plain(pydantic.BaseModel):
     c: list[float] = []
 
 
+class Wide(pydantic.BaseModel):
+    """Of so many columns that a few are stored as rows."""
+
+    a: int = 0
+    b: tuple[str, ...] = ()
+    c: Plain | None = None
+    d: dict[str, Plain] = {}
+    e: int | str | None = None
+    f: Any = None
+    g: set[int] = set()
+    h: dt.datetime | None = None
+    i: list[Point] = []
+    j: Label | None = None
+    k: float | list[float] | None = None
+    l: decimal.Decimal | None = None  # noqa: E741
+    m: pydantic.HttpUrl | None = None
+    n: uuid.UUID | None = None
+    o: bytes | None = None
+    p: bool | None = None
+    q: Wide | None = None
+    r: Pair | None = None
+
+
 class Colour(enum.Enum):
     RED = 1
     GREEN = "g"
@@ -125,7 +148,7 @@ def flags(draw: Any) -> Typed:
 
 def dtypes(depth: int = 2) -> st.SearchStrategy[Any]:
     plain = st.sampled_from(
-        ["f8", ">i4", "?", "u1", "c16", "U3", "S2", "V3", "V0", "S0", "U0", "M8[s]", "m8[25us]", "f2", "M8"]
+        ["f8", ">i4", "?", "u1", "c16", "U3", "S2", "V3", "V0", "S0", "U0", "M8[s]", "m8[25us]", "f2"]
     ).map(np.dtype)
     if depth == 0:
         return plain
@@ -137,7 +160,8 @@ def structured(draw: Any, depth: int) -> Any:
     names = draw(st.lists(st.text(min_size=1, max_size=3), max_size=4, unique=True))
     formats = [draw(dtypes(depth - 1)) for _ in names]
     shapes = [draw(st.sampled_from([(), (2,), (1, 2)])) for _ in names]
-    formats = [np.dtype((each, shape)) if shape else each for each, shape in zip(formats, shapes, strict=True)]
+    pairs = zip(formats, shapes, strict=True)
+    formats = [np.dtype((each, shape)) if shape and each.itemsize else each for each, shape in pairs]
     if draw(st.booleans()):
         return np.dtype(list(zip(names, formats, strict=True)), align=draw(st.booleans()))
     offsets = [draw(st.integers(0, 12)) for _ in names]
@@ -192,7 +216,7 @@ def with_attributes(value: Any, names: list[str]) -> Any:
     return value
 
 
-_numbers = st.integers() | st.integers(-(2**70), 2**70)
+_numbers: Any = st.integers() | st.integers(-(2**70), 2**70)
 _moments = st.datetimes(timezones=st.none() | st.just(dt.UTC) | st.timezones())
 LEAVES: list[st.SearchStrategy[Typed]] = [
     of(int, _numbers),
@@ -230,6 +254,11 @@ LEAVES: list[st.SearchStrategy[Typed]] = [
     of(Pair, st.builds(Pair, _numbers, text)),
     of(Plain, st.builds(Plain, a=_numbers, b=st.none() | text, c=st.lists(st.floats(), max_size=2))),
     of(Plain, st.builds(Plain)),
+    of(Wide, st.builds(Wide)),
+    of(Wide, st.builds(Wide, a=_numbers, b=st.lists(text, max_size=2).map(tuple), e=_numbers | text, f=_numbers | text)),
+    of(Wide, st.builds(Wide, g=st.sets(_numbers, max_size=3), h=_moments, l=st.decimals(), o=st.binary(max_size=2))),
+    of(Wide, st.builds(Wide, c=st.builds(Plain), d=st.dictionaries(text, st.builds(Plain, a=_numbers), max_size=2))),
+    of(Wide, st.builds(Wide, i=st.lists(st.builds(Point, _numbers), max_size=2), j=text.map(Label), q=st.builds(Wide))),
     flags(),
     urls(),
     of(np.ndarray, arrays()),

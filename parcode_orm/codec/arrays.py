@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from math import prod
@@ -15,7 +16,7 @@ from ..format.layout import Encoding, Node
 from . import trail
 from .base import Space, View
 from .containers import ListColumn
-from .dtypes import dtype_text, has_gaps, is_text, parse_dtype
+from .dtypes import dtype_text, has_gaps, holds_objects, is_text, parse_dtype
 from .physical import BlocksView, Physical, child_nodes, open_child
 from .scalars import IntColumn
 from .text import BytesColumn, TextColumn
@@ -38,11 +39,20 @@ def array_bytes(value: Any) -> Any:
         return _pack_texts([item if type(item) is str else None for item in value.reshape(-1).tolist()])
     if not value.nbytes:
         return b""
-    if has_gaps(value.dtype):  # they hold whatever was in memory before, and equal arrays give equal bytes
-        filled = numpy.zeros(value.shape, value.dtype)
-        filled[...] = value
-        value = filled
+    if has_gaps(value.dtype):  # equal arrays give equal bytes
+        value = _own(value)
     return numpy.ascontiguousarray(value).reshape(-1).view(numpy.uint8).data
+
+
+def _own(array: Any) -> Any:
+    """A copy with zeros in gaps between fields, where numpy's own has whatever was in memory before."""
+    import numpy
+
+    if not has_gaps(array.dtype):
+        return array.copy()
+    filled = numpy.zeros(array.shape, array.dtype)
+    filled[...] = array
+    return filled
 
 
 def storable_array(value: Any) -> tuple[str, Any]:
@@ -96,13 +106,20 @@ def array_from(data: memoryview, dtype: Any, shape: Sequence[int], *, writable: 
         array = _texts(data, dtype, shape)
     elif data.nbytes:
         array = numpy.ndarray(tuple(shape), dtype, data)
-        array = array.copy() if writable else array
+        array = _own(array) if writable else array
     elif dtype.itemsize:
         array = numpy.zeros(shape, dtype)
     else:  # `zeros` would make a byte of each item that has none
         array = numpy.ndarray(tuple(shape), dtype, bytearray())
     array.flags.writeable = writable
     return array
+
+
+def array_copy(array: Any) -> Any:
+    """A copy of the same dtype: numpy's own makes a byte of each item that has none, and leaves gaps as they come."""
+    if holds_objects(array.dtype) or (array.dtype.itemsize and not has_gaps(array.dtype)):
+        return copy.deepcopy(array)
+    return array_from(memoryview(array_bytes(array)), array.dtype, array.shape, writable=True)
 
 
 def _texts(data: memoryview, dtype: Any, shape: Sequence[int]) -> Any:

@@ -28,6 +28,7 @@ from .caller import in_caller
 from .containers import is_lazy
 from .cycles import MAX_NESTED, deep_error, get_dict
 from .physical import Physical, write_optional
+from .rows import FEW, RowsView, is_wide, write_rows
 from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
 
 STEP = 8  # models inside each other from one look at the stack to the next
@@ -75,8 +76,8 @@ class _TooDeep(Exception):
 class StructColumn(Physical):
     """Objects of one class. May be built before its fields are known: `fields = [...]` completes it."""
 
-    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_builder", "_places", "_all_names")
-    encodings = frozenset({Encoding.STRUCT, Encoding.POLY})
+    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_wide", "ways", "_builder", "_places", "_all_names")
+    encodings = frozenset({Encoding.STRUCT, Encoding.POLY, Encoding.ROWS})
 
     def __init__(self, plan: StructPlan) -> None:
         self.plan = plan
@@ -85,6 +86,8 @@ class StructColumn(Physical):
         self.pydantic = issubclass(plan.cls, BaseModel)
         self._private: StructColumn | None = None
         self._lazy: bool | None = None
+        self._wide: bool | None = None
+        self.ways: Any = None  # of `rows`, which makes them
         self._builder: Any = None
         self._places: dict[str, tuple[int, Column]] | None = None
         self._all_names: set[str] | None = None
@@ -97,7 +100,7 @@ class StructColumn(Physical):
     @fields.setter
     def fields(self, fields: list[tuple[str, Column]]) -> None:
         self.plan.fields = fields
-        self._lazy = self._builder = self._places = self._all_names = None
+        self._lazy = self._wide = self.ways = self._builder = self._places = self._all_names = None
 
     @property
     def places(self) -> dict[str, tuple[int, Column]]:
@@ -128,6 +131,13 @@ class StructColumn(Physical):
                     _path.asked = set()
             return found
         return self._lazy
+
+    @property
+    def wide(self) -> bool:
+        """Whether a few rows take less room as rows than as columns."""
+        if self._wide is None:
+            self._wide = self.plan.kind == "plain" and is_wide(self)
+        return self._wide
 
     @property
     def private_column(self) -> StructColumn:
@@ -166,7 +176,8 @@ class StructColumn(Physical):
         levels.append(values)
         try:
             if (types := set(map(type, values))) == self.exact:
-                self.write_rows(values, self._dicts(values), out)
+                if not (len(values) <= FEW and self.wide and write_rows(self, values, out)):
+                    self.write_rows(values, self.dicts_of(values), out)
             elif NoneType in types:
                 write_optional(self, values, out)
             else:
@@ -186,7 +197,7 @@ class StructColumn(Physical):
         if not values:
             out.leaf(Encoding.EMPTY, 0)
         elif set(map(type, values)) == self.exact:
-            self.write_rows(values, self._dicts(values), out)
+            self.write_rows(values, self.dicts_of(values), out)
         else:
             self.odd(values, set(map(type, values)), out)
 
@@ -207,9 +218,9 @@ class StructColumn(Physical):
         write_poly(self, values, out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
-        self.write_rows(values, self._dicts(values), out)
+        self.write_rows(values, self.dicts_of(values), out)
 
-    def _dicts(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
+    def dicts_of(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
         """The fields of `values`, all exactly of this class."""
         if self.plan.extract is not None:
             return self.plan.extract(values)
@@ -279,6 +290,8 @@ class StructColumn(Physical):
             from .poly import open_poly
 
             return open_poly(self, chunk, at, space, node)
+        if node.encoding == Encoding.ROWS:
+            return RowsView(self, chunk, at, node)
         return StructView(self, chunk, at, space, node)
 
     def describe(self) -> Any:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from parcode_orm.codec.arrays import array_copy
 from parcode_orm.codec.build import private_values
 from parcode_orm.codec.extensions import LEFT_OUT
+from parcode_orm.codec.kernels import loaded_numpy
 from parcode_orm.codec.marks import is_lazy_collection
 from parcode_orm.codec.packed import pack, unpack
 from parcode_orm.errors import ParcodeError
@@ -41,6 +44,7 @@ _set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 _ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
+_NUMBERS_AND_TEXT = (int, float, str, bytes, Decimal)
 
 
 def new_plain(
@@ -121,6 +125,11 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
 
 def _copy_other(value: Any, memo: dict[int, Any]) -> Any:
     """A copy as `copy` makes it, or, where a constructor wants other arguments than that gives, as a file would."""
+    if isinstance(value, _NUMBERS_AND_TEXT) and not getattr(value, "__dict__", None):
+        return value  # `copy` would give its value to the constructor, which may make another one of it
+    numpy = loaded_numpy()
+    if numpy is not None and type(value) is numpy.ndarray and not numpy.issubdtype(value.dtype, numpy.number):
+        return _noted(value, array_copy(value), memo)
     try:
         return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
     except (TypeError, ValueError):

@@ -1,0 +1,464 @@
+"""A few rows of a wide plain struct, each as one MessagePack value: a document is as small as its JSON.
+
+As columns each field of each nested model takes a node of 80 bytes, whether the one row has a value there or not. Here
+a row is an array, its fields by position, and what is nested in it stands in it. Plain models are read whole anyway,
+so nothing of laziness is lost. What the array cannot say exactly is `Unfit`, and written as columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..errors import CorruptionError, EncodeError, ParcodeError
+from ..format.chunk import Chunk, Encoder
+from ..format.layout import Encoding, Node
+from ..stack import room_for
+from .base import Column
+from .containers import ListColumn, MapColumn, SetColumn, ordered
+from .packed import PackedColumn, pack, unpack
+from .physical import BlocksView, read_blocks, write_blocks
+from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
+from .text import BytesColumn, TextColumn
+from .tuples import TupleColumn, UnionColumn
+from .wrappers import ConvertColumn, OptionalColumn
+
+if TYPE_CHECKING:
+    from .struct import StructColumn
+
+Put = Callable[[Any, int], Any]
+Get = Callable[[Any], Any]
+WIDE = 24  # columns from which on a struct is stored so
+FEW = 16  # rows up to which it is
+DEEP = 40  # models inside each other in a row; deeper ones are columns
+SETS, MISSING, EXTRA, SPARSE = 1, 2, 4, 8
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class Unfit(Exception):
+    """A value that a row cannot hold exactly."""
+
+
+# -- which ------------------------------------------------------------------------------------------------------------
+
+
+def below(column: Column) -> list[Column] | None:
+    """The columns directly inside one; None for a column that rows do not know."""
+    from .struct import StructColumn
+
+    if isinstance(column, StructColumn):
+        plan = column.plan
+        if plan.kind != "plain" or plan.privates:
+            return None
+        return [*(inner for _, inner in plan.fields), *([plan.extra] if plan.extra is not None else [])]
+    if type(column) in _ATOMS or type(column) is PackedColumn:
+        return []
+    if type(column) in (ListColumn, SetColumn):
+        return [column.item]  # type: ignore[attr-defined]
+    if type(column) in (OptionalColumn, ConvertColumn):
+        return [column.inner]  # type: ignore[attr-defined]
+    if type(column) is MapColumn:
+        return [column.key, column.value]
+    if type(column) is TupleColumn:
+        return list(column.items)
+    return [arm for _, arm in column.arms] if type(column) is UnionColumn else None
+
+
+def is_wide(column: Column) -> bool:
+    """Whether few rows of `column` are stored as rows: it and all inside it is plain, and has many columns."""
+    seen: dict[int, Column] = {}
+    stack = [column]
+    while stack:
+        one = stack.pop()
+        if id(one) in seen:
+            continue
+        inner = below(one)
+        if inner is None:
+            return False
+        seen[id(one)] = one
+        stack += inner
+    atoms = sum(type(one) in _ATOMS or type(one) is PackedColumn for one in _walk(column))
+    return atoms >= WIDE
+
+
+def _walk(column: Column) -> Iterator[Column]:
+    """What stands inside `column`, each struct once, and so each of its fields."""
+    from .struct import StructColumn
+
+    seen: set[int] = set()
+    stack = [column]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, StructColumn):
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
+        yield one
+        stack += below(one) or []
+
+
+_ATOMS = (IntColumn, FloatColumn, BoolColumn, NoneColumn, TextColumn, BytesColumn)
+_NONE = (OptionalColumn, NoneColumn, PackedColumn)  # that take None
+
+
+# -- writing ------------------------------------------------------------------------------------------------------------
+
+
+def write_rows(column: StructColumn, values: Sequence[Any], out: Encoder) -> bool:
+    """Append `values` as ROWS; False, and nothing, where one of them is unfit."""
+    put = ways_of(column).put
+    try:
+        parts = [_encode(put(value, 0)) for value in values]
+    except (Unfit, EncodeError, UnicodeEncodeError, OverflowError, RecursionError):
+        return False
+    write_blocks(Encoding.ROWS, parts, out)
+    return True
+
+
+class Ways:
+    """How the rows of one struct are written and read; those of its fields are made when they are first needed."""
+
+    __slots__ = ("column", "names", "required", "_puts", "_gets")
+
+    def __init__(self, column: StructColumn) -> None:
+        self.column = column
+        self.names = list(column.places)
+        # The places of fields that are never None: those that a sparse row has.
+        self.required = {at for at, (_, each) in enumerate(column.fields) if type(each) not in _NONE}
+        self._puts: list[Put] | None = None
+        self._gets: list[Get] | None = None
+
+    def put(self, value: Any, level: int) -> list[Any]:
+        """A row: what of `SETS`, `MISSING` and `EXTRA` follows, the fields, and that; SPARSE where most are None."""
+        column, names = self.column, self.names
+        if level >= DEEP or (type(value) not in column.exact):
+            raise Unfit
+        if self._puts is None:
+            self._puts = [put_of(inner) for _, inner in column.fields]
+        row = column.dicts_of([value])[0]
+        level += 1
+        puts = self._puts
+        there = [at for at, name in enumerate(names) if row.get(name) is not None]
+        missing = [at for at, name in enumerate(names) if name not in row] if len(row) < len(names) else None
+        if not missing and 2 * len(there) < len(names) and self.required.issubset(there):
+            found = [SPARSE, there, *[puts[at](row[names[at]], level) for at in there]]
+        else:
+            parts = zip(names, puts, strict=True)
+            found = [0, *[one(row[name], level) if name in row else None for name, one in parts]]
+        if column.pydantic or missing:
+            self._rest(value, found, missing, level)
+        return found
+
+    def _rest(self, value: Any, found: list[Any], missing: list[int] | None, level: int) -> None:
+        column = self.column
+        bits = found[0]
+        if column.pydantic:
+            if value.__pydantic_private__:
+                raise Unfit
+            sets = value.__pydantic_fields_set__
+            if sets != column.all_names:
+                bits |= SETS
+                found.append(_names(column, sets))
+        if missing:
+            bits |= MISSING
+            found.append(missing)
+        extra = value.__pydantic_extra__ if column.pydantic else None
+        if extra:
+            if column.plan.extra is None:
+                raise Unfit
+            bits |= EXTRA
+            found.append(put_of(column.plan.extra)(extra, level))
+        found[0] = bits
+
+    def get(self, stored: Any) -> Any:
+        """The object of a row."""
+        column, names = self.column, self.names
+        if self._gets is None:
+            self._gets = [get_of(inner) for _, inner in column.fields]
+        bits = _of(_of(stored, list)[0], int)
+        there = _of(stored[1], list) if bits & SPARSE else names
+        count = len(there)
+        if not 0 <= bits < 16 or len(stored) != 1 + count + bits.bit_count():
+            raise CorruptionError(f"a row of {len(stored)} parts where {count + 1} and some belong")
+        start = 2 if bits & SPARSE else 1
+        after = iter(stored[start + count :])
+        names_set = _set_of(column, next(after)) if bits & SETS else set(column.all_names)
+        missing = set(_of(next(after), list)) if bits & MISSING else ()
+        if bits & SPARSE:
+            gets = self._gets
+            if not self.required.issubset(there):
+                raise CorruptionError("a row without a field that is never None")
+            row: dict[str, Any] = dict.fromkeys(names)
+            for at, each in zip(there, stored[2 : count + 2], strict=True):
+                row[names[at]] = gets[at](each)
+            return self._object(row, names_set, bits, after)
+        parts = zip(names, self._gets, stored[1 : count + 1], strict=True)
+        if missing:
+            row = {name: one(each) for at, (name, one, each) in enumerate(parts) if at not in missing}
+        else:
+            row = {name: one(each) for name, one, each in parts}
+        return self._object(row, names_set, bits, after)
+
+    def _object(self, row: dict[str, Any], names_set: set[str], bits: int, after: Iterator[Any]) -> Any:
+        column = self.column
+        if not column.pydantic:
+            return column.builder.objects([row], None, None, None)[0]
+        extra = None
+        if bits & EXTRA:
+            if column.plan.extra is None:
+                raise CorruptionError("extra values of a class that has none")
+            extra = get_of(column.plan.extra)(next(after))
+        return column.builder.one(row, names_set, extra)
+
+
+def ways_of(column: StructColumn) -> Ways:
+    """The ways of a struct, which keeps them."""
+    if column.ways is None:
+        column.ways = Ways(column)
+    found: Ways = column.ways
+    return found
+
+
+def _names(column: StructColumn, names: set[str]) -> list[Any]:
+    """Names of fields by position, others as they are."""
+    places = column.places
+    return sorted((places[name][0] for name in names if name in places)) + sorted(names - places.keys())
+
+
+def put_of(column: Any) -> Put:
+    """What makes of a value of `column` what MessagePack has."""
+    cls = type(column)
+    if cls in _ATOMS:
+        return _put_atom(column)
+    if cls is OptionalColumn:
+        inner = put_of(column.inner)
+        return lambda value, level: None if value is None else inner(value, level)
+    if cls in (ListColumn, SetColumn):
+        return _put_list(column)
+    if cls in _PUT:
+        return _PUT[cls](column)
+    return lambda value, level: ways_of(column).put(value, level)
+
+
+def _put_atom(column: Any) -> Put:
+    (exact,) = column.exact
+
+    def put(value: Any, level: int) -> Any:
+        if type(value) is not exact:
+            raise Unfit
+        return value
+
+    return put
+
+
+def _put_list(column: Any) -> Put:
+    (exact,), item = column.exact, put_of(column.item)
+    sort = type(column) is SetColumn
+
+    def put(value: Any, level: int) -> Any:
+        if type(value) is not exact:
+            raise Unfit
+        return [item(each, level) for each in (ordered(value, column.item) if sort else value)]
+
+    return put
+
+
+def _put_map(column: Any) -> Put:
+    key_of, value_of = put_of(column.key), put_of(column.value)
+
+    def put(value: Any, level: int) -> Any:
+        if not isinstance(value, dict):
+            raise Unfit
+        found = []
+        for key, item in value.items():
+            found += (key_of(key, level), value_of(item, level))
+        return found
+
+    return put
+
+
+def _put_tuple(column: Any) -> Put:
+    items = list(map(put_of, column.items))
+
+    def put(value: Any, level: int) -> Any:
+        if type(value) is not tuple or len(value) != len(items):
+            raise Unfit
+        return [item(each, level) for item, each in zip(items, value, strict=True)]
+
+    return put
+
+
+def _put_converted(column: Any) -> Put:
+    inner, to_stored = put_of(column.inner), column.to_stored
+
+    def put(value: Any, level: int) -> Any:
+        if value is None or not isinstance(value, column.types):
+            raise Unfit
+        try:
+            (stored,) = to_stored([value])
+        except ParcodeError:
+            raise
+        except Exception as problem:  # the column will say what, and where
+            raise Unfit from problem
+        return inner(stored, level)
+
+    return put
+
+
+def _put_arm(column: Any) -> Put:
+    choose = getattr(column.arms[0][0], "chooser", column._choose)
+    arms = [put_of(arm) for _, arm in column.arms]
+
+    def put(value: Any, level: int) -> Any:
+        tag = -1 if value is None else choose(value)
+        if tag < 0:
+            raise Unfit
+        return [tag, arms[tag](value, level)]
+
+    return put
+
+
+def _put_packed(column: Any) -> Put:
+    return lambda value, level: None if value is None else pack(value)
+
+
+_PUT: dict[type, Callable[[Any], Put]] = {
+    MapColumn: _put_map,
+    TupleColumn: _put_tuple,
+    ConvertColumn: _put_converted,
+    UnionColumn: _put_arm,
+    PackedColumn: _put_packed,
+}
+
+
+# -- reading ------------------------------------------------------------------------------------------------------------
+
+
+class RowsView(BlocksView):
+    """Rows of a struct, each decoded when it is asked for."""
+
+    __slots__ = ("column",)
+
+    def __init__(self, column: StructColumn, chunk: Chunk, at: int, node: Node) -> None:
+        super().__init__(*read_blocks(chunk, at, node), chunk, at)
+        self.column = column
+
+    def get(self, i: int) -> Any:
+        return self._row(self.block(i))
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        return list(map(self._row, self.blocks(start, stop)))
+
+    def _row(self, data: Any) -> Any:
+        get = ways_of(self.column).get
+        try:
+            try:
+                return get(_decode(data))
+            except RecursionError as problem:
+                return room_for(problem, lambda: get(_decode(data)))
+        except CorruptionError as problem:
+            raise self.chunk.error(self.at, f"a row does not decode: {problem}") from problem
+        except ParcodeError:
+            raise
+        except Exception as problem:
+            message = f"a row does not decode: {type(problem).__name__}: {problem}"
+            raise self.chunk.error(self.at, message) from problem
+
+
+def get_of(column: Any) -> Get:
+    """What gives the value of `column` that `put_of` was given."""
+    cls = type(column)
+    if cls in _ATOMS:
+        return _get_atom(column)
+    if cls is OptionalColumn:
+        inner = get_of(column.inner)
+        return lambda stored: None if stored is None else inner(stored)
+    if cls in (ListColumn, SetColumn):
+        return _get_list(column)
+    if cls in _GET:
+        return _GET[cls](column)
+    return lambda stored: ways_of(column).get(stored)
+
+
+def _of(stored: Any, *types: type) -> Any:
+    if type(stored) not in types:
+        raise CorruptionError(f"a {type(stored).__name__} where {types[0].__name__} belongs")
+    return stored
+
+
+def _set_of(column: StructColumn, names: Any) -> set[str]:
+    fields = column.plan.fields
+    return {fields[name][0] if type(name) is int and name >= 0 else _of(name, str) for name in _of(names, list)}
+
+
+def _get_atom(column: Any) -> Get:
+    (exact,) = column.exact
+    if exact is bytearray:
+        return lambda stored: bytearray(_of(stored, bytes))
+
+    def get(stored: Any) -> Any:
+        return stored if type(stored) is exact else _of(stored, exact)
+
+    return get
+
+
+def _get_list(column: Any) -> Get:
+    item, factory = get_of(column.item), column.factory
+
+    def get(stored: Any) -> Any:
+        found = [item(each) for each in _of(stored, list)]
+        return found if factory is list else factory(found)
+
+    return get
+
+
+def _get_map(column: Any) -> Get:
+    key_of, value_of, factory = get_of(column.key), get_of(column.value), column.factory
+
+    def get(stored: Any) -> Any:
+        parts = iter(_of(stored, list))
+        found = {key_of(key): value_of(next(parts)) for key in parts}
+        if len(found) * 2 != len(stored):
+            raise CorruptionError("a dictionary has a key twice")
+        return found if factory is dict else factory(found)
+
+    return get
+
+
+def _get_tuple(column: Any) -> Get:
+    items, factory = list(map(get_of, column.items)), column.factory
+    return lambda stored: factory([item(each) for item, each in zip(items, _of(stored, list), strict=True)])
+
+
+def _get_converted(column: Any) -> Get:
+    inner, from_stored = get_of(column.inner), column.from_stored
+    return lambda stored: from_stored([inner(stored)])[0]
+
+
+def _get_arm(column: Any) -> Get:
+    arms = [get_of(arm) for _, arm in column.arms]
+
+    def get(stored: Any) -> Any:
+        tag, value = _of(stored, list)
+        if not 0 <= _of(tag, int) < len(arms):
+            raise CorruptionError(f"arm {tag} of {len(arms)}")
+        return arms[tag](value)
+
+    return get
+
+
+def _get_packed(column: Any) -> Get:
+    return lambda stored: None if stored is None else unpack(_of(stored, bytes))
+
+
+_GET: dict[type, Callable[[Any], Get]] = {
+    MapColumn: _get_map,
+    TupleColumn: _get_tuple,
+    ConvertColumn: _get_converted,
+    UnionColumn: _get_arm,
+    PackedColumn: _get_packed,
+}
