@@ -139,6 +139,8 @@ def class_column(tp: Any, cls: type, scope: Scope) -> Column:
         return numpy_column(tp, cls, scope)
     parts = named.known_class(cls, tp)
     if parts is not None:
+        if issubclass(cls, named.KNOWN):
+            register(cls)
         return converted(parts, scope)
     return foreign_class(tp, cls, scope)
 

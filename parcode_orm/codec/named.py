@@ -48,13 +48,15 @@ STANDS_FOR: dict[Any, Any] = {
 }
 _SECRET: type = pydantic_types._SecretBase
 
+KNOWN = (*URLS, _SECRET)  # whose subclasses values name by their tag
+
 Parts = tuple[Any, str, tuple[type, ...], Bulk, Bulk]
 
 
 def enum_conversion(cls: type[enum.Enum]) -> Parts:
     """Members by name (aliases by their member's); flags by their bits' names, so that renumbering is harmless."""
     flags = issubclass(cls, enum.Flag)
-    members: dict[str, Any] = dict(cls.__members__)
+    members: dict[str, Any] = {} if flags else dict(cls.__members__)  # by what stands in the file
     names: dict[Any, str] = {}
 
     def name_of(member: Any) -> str:

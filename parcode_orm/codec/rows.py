@@ -105,7 +105,7 @@ _ATOMS = (IntColumn, FloatColumn, BoolColumn, NoneColumn, TextColumn, BytesColum
 _NONE = (OptionalColumn, NoneColumn, PackedColumn)  # that take None
 
 
-# -- writing ------------------------------------------------------------------------------------------------------------
+# -- writing ----------------------------------------------------------------------------------------------------------
 
 
 def write_rows(column: StructColumn, values: Sequence[Any], out: Encoder) -> bool:
@@ -226,7 +226,7 @@ def ways_of(column: StructColumn) -> Ways:
 def _names(column: StructColumn, names: set[str]) -> list[Any]:
     """Names of fields by position, others as they are."""
     places = column.places
-    return sorted((places[name][0] for name in names if name in places)) + sorted(names - places.keys())
+    return sorted(places[name][0] for name in names if name in places) + sorted(names - places.keys())
 
 
 def put_of(column: Any) -> Put:
@@ -335,7 +335,7 @@ _PUT: dict[type, Callable[[Any], Put]] = {
 }
 
 
-# -- reading ------------------------------------------------------------------------------------------------------------
+# -- reading ----------------------------------------------------------------------------------------------------------
 
 
 class RowsView(BlocksView):

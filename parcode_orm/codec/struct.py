@@ -76,7 +76,19 @@ class _TooDeep(Exception):
 class StructColumn(Physical):
     """Objects of one class. May be built before its fields are known: `fields = [...]` completes it."""
 
-    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_wide", "ways", "_builder", "_places", "_all_names")
+    __slots__ = (
+        "plan",
+        "exact",
+        "expected",
+        "pydantic",
+        "_private",
+        "_lazy",
+        "_wide",
+        "ways",
+        "_builder",
+        "_places",
+        "_all_names",
+    )
     encodings = frozenset({Encoding.STRUCT, Encoding.POLY, Encoding.ROWS})
 
     def __init__(self, plan: StructPlan) -> None:

@@ -130,9 +130,12 @@ def _copy_other(value: Any, memo: dict[int, Any]) -> Any:
     numpy = loaded_numpy()
     if numpy is not None and type(value) is numpy.ndarray and not numpy.issubdtype(value.dtype, numpy.number):
         return _noted(value, array_copy(value), memo)
+    known = len(memo)
     try:
         return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
+        for key in list(memo)[known:]:  # copies that are not complete
+            del memo[key]
         try:
             return _noted(value, unpack(pack(value)), memo)
         except ParcodeError:

@@ -21,7 +21,7 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.state import MISSING, field_value
-from ..stack import is_deep, on_fresh_stack
+from ..stack import is_deep, on_fresh_stack, roomy
 from ..table.diff import Gap, gaps
 
 ALIGNED = 512  # rows: of longer stretches without a row in common, those at the same place are compared
@@ -95,9 +95,10 @@ def _compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
         return _pairs(old.items(), new.items(), old.get, new.get, place)
     if dataclasses.is_dataclass(cls):
         return _fields(old, new, place)
-    return iter(()) if _same_whole(old, new) else place.differ(old, new)
+    return iter(()) if _same_whole(old, new, place) else place.differ(old, new)
 
 
+@roomy
 def is_same(old: Any, new: Any, place: Place | None = None) -> bool:
     """Whether `compare` finds nothing; `place` is where in other values these stand."""
     place = place or Place((), "", {})
@@ -117,12 +118,12 @@ def _read(value: Any) -> Any:
 # -- values that are told apart whole ----------------------------------------------------------------------------------
 
 
-def _same_whole(old: Any, new: Any) -> bool:
+def _same_whole(old: Any, new: Any, place: Place) -> bool:
     """Whether two values of one class are equal, as they are stored: NaN is NaN, and -0.0 is not 0.0."""
     if isinstance(old, float):
         return pack_struct("<d", old) == pack_struct("<d", new)
     if isinstance(old, tuple | deque):
-        return len(old) == len(new) and all(map(is_same, old, new))
+        return len(old) == len(new) and all(is_same(one, other, place) for one, other in zip(old, new, strict=True))
     numpy = loaded_numpy()
     if numpy is not None and isinstance(old, numpy.ndarray) and not old.dtype.hasobject:
         return bool(old.dtype == new.dtype and old.shape == new.shape and old.tobytes() == new.tobytes())

@@ -1,4 +1,4 @@
-"""Few rows of a wide plain struct: stored as rows, they come back as they were; what no row can hold stays in columns."""
+"""Few rows of a wide plain struct: as rows they come back as they were; what no row can hold stays in columns."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ FULL = WIDE(
 )
 
 
-@pytest.mark.parametrize("value", [WIDE(), FULL, WIDE.model_construct(text="alone")], ids=["defaults", "full", "missing"])
+@pytest.mark.parametrize(
+    "value", [WIDE(), FULL, WIDE.model_construct(text="alone")], ids=["defaults", "full", "missing"]
+)
 def test_a_few_rows_come_back(value: Any) -> None:
     rows = [value, WIDE(text="other")]
     assert encodings(COLUMN, rows)[0] == "ROWS"

@@ -22,7 +22,9 @@ def model_of(annotation: Any) -> Any:
     fields = {"inline": annotation, "apart": annotation, "many": list[annotation], "by_key": dict[str, annotation]}
     marks = {"apart": Chunk(), "many": Chunk(), "by_key": ShardedMap()}
     config = ConfigDict(arbitrary_types_allowed=True)
-    return type("Holder", (Model,), {"__annotations__": fields, "model_config": config, "__module__": __name__, **marks})
+    return type(
+        "Holder", (Model,), {"__annotations__": fields, "model_config": config, "__module__": __name__, **marks}
+    )
 
 
 @half(300)
