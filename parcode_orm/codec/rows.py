@@ -7,7 +7,7 @@ so nothing of laziness is lost. What the array cannot say exactly is `Unfit`, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,19 +17,17 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from ..stack import room_for
 from .base import Column
-from .containers import ListColumn, MapColumn, SetColumn, ordered
-from .packed import PackedColumn, pack, unpack
+from .containers import ListColumn, MapColumn, SetColumn
+from .packed import PackedColumn
 from .physical import BlocksView, read_blocks, write_blocks
-from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
-from .text import BytesColumn, TextColumn
+from .row_values import ATOMS, Get, Put, Unfit, get_of, only, put_of
+from .scalars import NoneColumn
 from .tuples import TupleColumn, UnionColumn
 from .wrappers import ConvertColumn, OptionalColumn
 
 if TYPE_CHECKING:
     from .struct import StructColumn
 
-Put = Callable[[Any, int], Any]
-Get = Callable[[Any], Any]
 WIDE = 24  # columns from which on a struct is stored so
 FEW = 16  # rows up to which it is
 DEEP = 40  # models inside each other in a row; deeper ones are columns
@@ -37,10 +35,6 @@ SETS, MISSING, EXTRA, SPARSE = 1, 2, 4, 8
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
-
-
-class Unfit(Exception):
-    """A value that a row cannot hold exactly."""
 
 
 # -- which ------------------------------------------------------------------------------------------------------------
@@ -55,7 +49,7 @@ def below(column: Column) -> list[Column] | None:
         if plan.kind != "plain" or plan.privates:
             return None
         return [*(inner for _, inner in plan.fields), *([plan.extra] if plan.extra is not None else [])]
-    if type(column) in _ATOMS or type(column) is PackedColumn:
+    if type(column) in ATOMS or type(column) is PackedColumn:
         return []
     if type(column) in (ListColumn, SetColumn):
         return [column.item]  # type: ignore[attr-defined]
@@ -81,7 +75,7 @@ def is_wide(column: Column) -> bool:
             return False
         seen[id(one)] = one
         stack += inner
-    atoms = sum(type(one) in _ATOMS or type(one) is PackedColumn for one in _walk(column))
+    atoms = sum(type(one) in ATOMS or type(one) is PackedColumn for one in _walk(column))
     return atoms >= WIDE
 
 
@@ -101,7 +95,6 @@ def _walk(column: Column) -> Iterator[Column]:
         stack += below(one) or []
 
 
-_ATOMS = (IntColumn, FloatColumn, BoolColumn, NoneColumn, TextColumn, BytesColumn)
 _NONE = (OptionalColumn, NoneColumn, PackedColumn)  # that take None
 
 
@@ -110,7 +103,7 @@ _NONE = (OptionalColumn, NoneColumn, PackedColumn)  # that take None
 
 def write_rows(column: StructColumn, values: Sequence[Any], out: Encoder) -> bool:
     """Append `values` as ROWS; False, and nothing, where one of them is unfit."""
-    put = ways_of(column).put
+    put = column.ways.put
     try:
         parts = [_encode(put(value, 0)) for value in values]
     except (Unfit, EncodeError, UnicodeEncodeError, OverflowError, RecursionError):
@@ -179,15 +172,15 @@ class Ways:
         column, names = self.column, self.names
         if self._gets is None:
             self._gets = [get_of(inner) for _, inner in column.fields]
-        bits = _of(_of(stored, list)[0], int)
-        there = _of(stored[1], list) if bits & SPARSE else names
+        bits = only(only(stored, list)[0], int)
+        there = only(stored[1], list) if bits & SPARSE else names
         count = len(there)
         if not 0 <= bits < 16 or len(stored) != 1 + count + bits.bit_count():
             raise CorruptionError(f"a row of {len(stored)} parts where {count + 1} and some belong")
         start = 2 if bits & SPARSE else 1
         after = iter(stored[start + count :])
         names_set = _set_of(column, next(after)) if bits & SETS else set(column.all_names)
-        missing = set(_of(next(after), list)) if bits & MISSING else ()
+        missing = set(only(next(after), list)) if bits & MISSING else ()
         if bits & SPARSE:
             gets = self._gets
             if not self.required.issubset(there):
@@ -215,127 +208,15 @@ class Ways:
         return column.builder.one(row, names_set, extra)
 
 
-def ways_of(column: StructColumn) -> Ways:
-    """The ways of a struct, which keeps them."""
-    if column.ways is None:
-        column.ways = Ways(column)
-    found: Ways = column.ways
-    return found
-
-
 def _names(column: StructColumn, names: set[str]) -> list[Any]:
     """Names of fields by position, others as they are."""
     places = column.places
     return sorted(places[name][0] for name in names if name in places) + sorted(names - places.keys())
 
 
-def put_of(column: Any) -> Put:
-    """What makes of a value of `column` what MessagePack has."""
-    cls = type(column)
-    if cls in _ATOMS:
-        return _put_atom(column)
-    if cls is OptionalColumn:
-        inner = put_of(column.inner)
-        return lambda value, level: None if value is None else inner(value, level)
-    if cls in (ListColumn, SetColumn):
-        return _put_list(column)
-    if cls in _PUT:
-        return _PUT[cls](column)
-    return lambda value, level: ways_of(column).put(value, level)
-
-
-def _put_atom(column: Any) -> Put:
-    (exact,) = column.exact
-
-    def put(value: Any, level: int) -> Any:
-        if type(value) is not exact:
-            raise Unfit
-        return value
-
-    return put
-
-
-def _put_list(column: Any) -> Put:
-    (exact,), item = column.exact, put_of(column.item)
-    sort = type(column) is SetColumn
-
-    def put(value: Any, level: int) -> Any:
-        if type(value) is not exact:
-            raise Unfit
-        return [item(each, level) for each in (ordered(value, column.item) if sort else value)]
-
-    return put
-
-
-def _put_map(column: Any) -> Put:
-    key_of, value_of = put_of(column.key), put_of(column.value)
-
-    def put(value: Any, level: int) -> Any:
-        if not isinstance(value, dict):
-            raise Unfit
-        found = []
-        for key, item in value.items():
-            found += (key_of(key, level), value_of(item, level))
-        return found
-
-    return put
-
-
-def _put_tuple(column: Any) -> Put:
-    items = list(map(put_of, column.items))
-
-    def put(value: Any, level: int) -> Any:
-        if type(value) is not tuple or len(value) != len(items):
-            raise Unfit
-        return [item(each, level) for item, each in zip(items, value, strict=True)]
-
-    return put
-
-
-def _put_converted(column: Any) -> Put:
-    inner, to_stored = put_of(column.inner), column.to_stored
-
-    def put(value: Any, level: int) -> Any:
-        if value is None or not isinstance(value, column.types):
-            raise Unfit
-        try:
-            (stored,) = to_stored([value])
-        except ParcodeError:
-            raise
-        except Exception as problem:  # the column will say what, and where
-            raise Unfit from problem
-        return inner(stored, level)
-
-    return put
-
-
-def _put_arm(column: Any) -> Put:
-    choose = getattr(column.arms[0][0], "chooser", column._choose)
-    arms = [put_of(arm) for _, arm in column.arms]
-
-    def put(value: Any, level: int) -> Any:
-        tag = -1 if value is None else choose(value)
-        if tag < 0:
-            raise Unfit
-        return [tag, arms[tag](value, level)]
-
-    return put
-
-
-def _put_packed(column: Any) -> Put:
-    return lambda value, level: None if value is None else pack(value)
-
-
-_PUT: dict[type, Callable[[Any], Put]] = {
-    MapColumn: _put_map,
-    TupleColumn: _put_tuple,
-    ConvertColumn: _put_converted,
-    UnionColumn: _put_arm,
-    PackedColumn: _put_packed,
-}
-
-
-# -- reading ----------------------------------------------------------------------------------------------------------
+def _set_of(column: StructColumn, names: Any) -> set[str]:
+    fields = column.plan.fields
+    return {fields[name][0] if type(name) is int and name >= 0 else only(name, str) for name in only(names, list)}
 
 
 class RowsView(BlocksView):
@@ -354,7 +235,7 @@ class RowsView(BlocksView):
         return list(map(self._row, self.blocks(start, stop)))
 
     def _row(self, data: Any) -> Any:
-        get = ways_of(self.column).get
+        get = self.column.ways.get
         try:
             try:
                 return get(_decode(data))
@@ -367,98 +248,3 @@ class RowsView(BlocksView):
         except Exception as problem:
             message = f"a row does not decode: {type(problem).__name__}: {problem}"
             raise self.chunk.error(self.at, message) from problem
-
-
-def get_of(column: Any) -> Get:
-    """What gives the value of `column` that `put_of` was given."""
-    cls = type(column)
-    if cls in _ATOMS:
-        return _get_atom(column)
-    if cls is OptionalColumn:
-        inner = get_of(column.inner)
-        return lambda stored: None if stored is None else inner(stored)
-    if cls in (ListColumn, SetColumn):
-        return _get_list(column)
-    if cls in _GET:
-        return _GET[cls](column)
-    return lambda stored: ways_of(column).get(stored)
-
-
-def _of(stored: Any, *types: type) -> Any:
-    if type(stored) not in types:
-        raise CorruptionError(f"a {type(stored).__name__} where {types[0].__name__} belongs")
-    return stored
-
-
-def _set_of(column: StructColumn, names: Any) -> set[str]:
-    fields = column.plan.fields
-    return {fields[name][0] if type(name) is int and name >= 0 else _of(name, str) for name in _of(names, list)}
-
-
-def _get_atom(column: Any) -> Get:
-    (exact,) = column.exact
-    if exact is bytearray:
-        return lambda stored: bytearray(_of(stored, bytes))
-
-    def get(stored: Any) -> Any:
-        return stored if type(stored) is exact else _of(stored, exact)
-
-    return get
-
-
-def _get_list(column: Any) -> Get:
-    item, factory = get_of(column.item), column.factory
-
-    def get(stored: Any) -> Any:
-        found = [item(each) for each in _of(stored, list)]
-        return found if factory is list else factory(found)
-
-    return get
-
-
-def _get_map(column: Any) -> Get:
-    key_of, value_of, factory = get_of(column.key), get_of(column.value), column.factory
-
-    def get(stored: Any) -> Any:
-        parts = iter(_of(stored, list))
-        found = {key_of(key): value_of(next(parts)) for key in parts}
-        if len(found) * 2 != len(stored):
-            raise CorruptionError("a dictionary has a key twice")
-        return found if factory is dict else factory(found)
-
-    return get
-
-
-def _get_tuple(column: Any) -> Get:
-    items, factory = list(map(get_of, column.items)), column.factory
-    return lambda stored: factory([item(each) for item, each in zip(items, _of(stored, list), strict=True)])
-
-
-def _get_converted(column: Any) -> Get:
-    inner, from_stored = get_of(column.inner), column.from_stored
-    return lambda stored: from_stored([inner(stored)])[0]
-
-
-def _get_arm(column: Any) -> Get:
-    arms = [get_of(arm) for _, arm in column.arms]
-
-    def get(stored: Any) -> Any:
-        tag, value = _of(stored, list)
-        if not 0 <= _of(tag, int) < len(arms):
-            raise CorruptionError(f"arm {tag} of {len(arms)}")
-        return arms[tag](value)
-
-    return get
-
-
-def _get_packed(column: Any) -> Get:
-    return lambda stored: None if stored is None else unpack(_of(stored, bytes))
-
-
-_GET: dict[type, Callable[[Any], Get]] = {
-    MapColumn: _get_map,
-    TupleColumn: _get_tuple,
-    ConvertColumn: _get_converted,
-    UnionColumn: _get_arm,
-    PackedColumn: _get_packed,
-}

@@ -28,7 +28,7 @@ from .caller import in_caller
 from .containers import is_lazy
 from .cycles import MAX_NESTED, deep_error, get_dict
 from .physical import Physical, write_optional
-from .rows import FEW, RowsView, is_wide, write_rows
+from .rows import FEW, RowsView, Ways, is_wide, write_rows
 from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
 
 STEP = 8  # models inside each other from one look at the stack to the next
@@ -84,7 +84,7 @@ class StructColumn(Physical):
         "_private",
         "_lazy",
         "_wide",
-        "ways",
+        "_ways",
         "_builder",
         "_places",
         "_all_names",
@@ -99,7 +99,7 @@ class StructColumn(Physical):
         self._private: StructColumn | None = None
         self._lazy: bool | None = None
         self._wide: bool | None = None
-        self.ways: Any = None  # of `rows`, which makes them
+        self._ways: Ways | None = None
         self._builder: Any = None
         self._places: dict[str, tuple[int, Column]] | None = None
         self._all_names: set[str] | None = None
@@ -112,7 +112,7 @@ class StructColumn(Physical):
     @fields.setter
     def fields(self, fields: list[tuple[str, Column]]) -> None:
         self.plan.fields = fields
-        self._lazy = self._wide = self.ways = self._builder = self._places = self._all_names = None
+        self._lazy = self._wide = self._ways = self._builder = self._places = self._all_names = None
 
     @property
     def places(self) -> dict[str, tuple[int, Column]]:
@@ -150,6 +150,13 @@ class StructColumn(Physical):
         if self._wide is None:
             self._wide = self.plan.kind == "plain" and is_wide(self)
         return self._wide
+
+    @property
+    def ways(self) -> Ways:
+        """How rows of this struct are written and read."""
+        if self._ways is None:
+            self._ways = Ways(self)
+        return self._ways
 
     @property
     def private_column(self) -> StructColumn:
