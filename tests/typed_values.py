@@ -217,6 +217,7 @@ def with_attributes(value: Any, names: list[str]) -> Any:
 
 
 _numbers: Any = st.integers() | st.integers(-(2**70), 2**70)
+_decimals = st.decimals(allow_nan=False, allow_infinity=False)
 _moments = st.datetimes(timezones=st.none() | st.just(dt.UTC) | st.timezones())
 LEAVES: list[st.SearchStrategy[Typed]] = [
     of(int, _numbers),
@@ -261,7 +262,16 @@ LEAVES: list[st.SearchStrategy[Typed]] = [
     of(
         Wide, st.builds(Wide, a=_numbers, b=st.lists(text, max_size=2).map(tuple), e=_numbers | text, f=_numbers | text)
     ),
-    of(Wide, st.builds(Wide, g=st.sets(_numbers, max_size=3), h=_moments, l=st.decimals(), o=st.binary(max_size=2))),
+    of(
+        Wide,
+        st.builds(
+            Wide,
+            g=st.sets(_numbers, max_size=3),
+            h=_moments,
+            l=st.decimals(allow_nan=False, allow_infinity=False),
+            o=st.binary(max_size=2),
+        ),
+    ),
     of(Wide, st.builds(Wide, c=st.builds(Plain), d=st.dictionaries(text, st.builds(Plain, a=_numbers), max_size=2))),
     of(Wide, st.builds(Wide, i=st.lists(st.builds(Point, _numbers), max_size=2), j=text.map(Label), q=st.builds(Wide))),
     flags(),

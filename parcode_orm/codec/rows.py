@@ -136,7 +136,8 @@ class Ways:
         level += 1
         puts = self._puts
         there = [at for at, name in enumerate(names) if row.get(name) is not None]
-        missing = [at for at, name in enumerate(names) if name not in row] if len(row) < len(names) else None
+        # A row may have more than its fields: cached properties.
+        missing = None if row.keys() >= column.all_names else [at for at, name in enumerate(names) if name not in row]
         if not missing and 2 * len(there) < len(names) and self.required.issubset(there):
             found = [SPARSE, there, *[puts[at](row[names[at]], level) for at in there]]
         else:

@@ -5,13 +5,18 @@ A value that was accepted and could not be read again took everything beside it 
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, note
 from pydantic import ConfigDict
 
-from parcode_orm import Chunk, Model, ParcodeError, Session, ShardedMap, UnsupportedTypeError, dumps, loads
+from parcode_orm import Chunk, Model, ParcodeError, Session, ShardedMap, UnsupportedTypeError, dumps, load, loads, save
 from parcode_orm.model.plain import deep_plain
+from tests import readable_holder
 from tests.effort import half
 from tests.equality import same
 from tests.typed_values import Typed, typed_values
@@ -47,3 +52,17 @@ def test_written_is_readable(typed: Typed) -> None:
         each = [found.inline, found.apart, found.many[1], found.by_key["b"]]
         assert all(same(deep_plain(one), value) for one in each)
         assert same(found.model_load(), obj)
+
+
+def test_another_process_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    save(path, readable_holder.made())
+    assert same(load(path, readable_holder.Holder), readable_holder.made())
+    source = f"""
+import parcode_orm
+from tests.equality import same
+from tests.readable_holder import Holder, made
+assert same(parcode_orm.load({str(path)!r}, Holder), made())
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", source], check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
