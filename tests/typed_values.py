@@ -291,7 +291,7 @@ def inside(typed: st.SearchStrategy[Typed]) -> st.SearchStrategy[Typed]:
     """Collections of what `typed` gives."""
     return st.one_of(
         typed.map(lambda each: (list[each[0]], [each[1]] * 2)),  # type: ignore[valid-type]
-        typed.map(lambda each: (list[each[0] | None], [None, each[1]])),  # type: ignore[name-defined]
+        typed.map(lambda each: (list[_either(each[0], None)], [None, each[1]])),  # type: ignore[name-defined]
         typed.map(lambda each: (tuple[each[0], ...], (each[1],))),  # type: ignore[name-defined]
         typed.map(lambda each: (dict[str, each[0]], {"k": each[1], "": each[1]})),  # type: ignore[name-defined]
         typed.map(lambda each: (Any, {"k": [each[1]]})),

@@ -115,6 +115,12 @@ def registered(cls: type) -> type:
     return cls
 
 
+def _bytes_of(value: memoryview) -> bytes:
+    if value.format != "B" or value.ndim != 1:
+        raise EncodeError("a memoryview of other items than bytes would come back as bytes", value_type=memoryview)
+    return value.tobytes()
+
+
 def _set(name: str) -> Callable[[Packer, Any], Any]:
     def lower(packer: Packer, value: Any) -> Any:
         # By their bytes, so that equal sets give equal bytes whatever the order of hashes.
@@ -201,7 +207,7 @@ def _builtin_tag(cls: type) -> str:
 _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
     _LeftOut: lambda packer, value: Ext(CODES["left out"], b""),
     bytearray: lambda packer, value: Ext(CODES["bytearray"], bytes(value)),
-    memoryview: lambda packer, value: Ext(CODES["memoryview"], value.tobytes()),
+    memoryview: lambda packer, value: Ext(CODES["memoryview"], _bytes_of(value)),
     tuple: lambda packer, value: extension("tuple", packer.items(value)),
     set: _set("set"),
     frozenset: _set("frozenset"),

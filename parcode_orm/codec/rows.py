@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 WIDE = 24  # columns from which on a struct is stored so
 FEW = 16  # rows up to which it is
+FEW_RECURSIVE = 256  # rows up to which a struct that holds itself is, however wide: each level would multiply columns
 DEEP = 40  # models inside each other in a row; deeper ones are columns
 SETS, MISSING, EXTRA, SPARSE = 1, 2, 4, 8
 
@@ -62,21 +63,29 @@ def below(column: Column) -> list[Column] | None:
     return [arm for _, arm in column.arms] if type(column) is UnionColumn else None
 
 
-def is_wide(column: Column) -> bool:
-    """Whether few rows of `column` are stored as rows: it and all inside it is plain, and has many columns."""
+def few_of(column: StructColumn) -> int:
+    """Up to how many rows of a struct are stored as rows: of a wide one and of one that holds itself; else 0.
+
+    All inside it must be plain, and known here.
+    """
     seen: dict[int, Column] = {}
-    stack = [column]
+    stack = below(column)
+    recursive = False
     while stack:
         one = stack.pop()
+        recursive = recursive or one is column
         if id(one) in seen:
             continue
         inner = below(one)
         if inner is None:
-            return False
+            return 0
         seen[id(one)] = one
         stack += inner
-    atoms = sum(type(one) in ATOMS or type(one) is PackedColumn for one in _walk(column))
-    return atoms >= WIDE
+    if stack is None:
+        return 0
+    if recursive:
+        return FEW_RECURSIVE
+    return FEW if sum(type(one) in ATOMS or type(one) is PackedColumn for one in _walk(column)) >= WIDE else 0
 
 
 def _walk(column: Column) -> Iterator[Column]:

@@ -28,7 +28,7 @@ from .caller import in_caller
 from .containers import is_lazy
 from .cycles import MAX_NESTED, deep_error, get_dict
 from .physical import Physical, write_optional
-from .rows import FEW, RowsView, Ways, is_wide, write_rows
+from .rows import FEW_RECURSIVE, RowsView, Ways, few_of, write_rows
 from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
 
 STEP = 8  # models inside each other from one look at the stack to the next
@@ -83,7 +83,7 @@ class StructColumn(Physical):
         "pydantic",
         "_private",
         "_lazy",
-        "_wide",
+        "_few",
         "_ways",
         "_builder",
         "_places",
@@ -98,7 +98,7 @@ class StructColumn(Physical):
         self.pydantic = issubclass(plan.cls, BaseModel)
         self._private: StructColumn | None = None
         self._lazy: bool | None = None
-        self._wide: bool | None = None
+        self._few: int | None = None
         self._ways: Ways | None = None
         self._builder: Any = None
         self._places: dict[str, tuple[int, Column]] | None = None
@@ -112,7 +112,7 @@ class StructColumn(Physical):
     @fields.setter
     def fields(self, fields: list[tuple[str, Column]]) -> None:
         self.plan.fields = fields
-        self._lazy = self._wide = self._ways = self._builder = self._places = self._all_names = None
+        self._lazy = self._few = self._ways = self._builder = self._places = self._all_names = None
 
     @property
     def places(self) -> dict[str, tuple[int, Column]]:
@@ -145,11 +145,11 @@ class StructColumn(Physical):
         return self._lazy
 
     @property
-    def wide(self) -> bool:
-        """Whether a few rows take less room as rows than as columns."""
-        if self._wide is None:
-            self._wide = self.plan.kind == "plain" and is_wide(self)
-        return self._wide
+    def few(self) -> int:
+        """Up to how many rows take less room as rows than as columns."""
+        if self._few is None:
+            self._few = few_of(self) if self.plan.kind == "plain" else 0
+        return self._few
 
     @property
     def ways(self) -> Ways:
@@ -195,7 +195,7 @@ class StructColumn(Physical):
         levels.append(values)
         try:
             if (types := set(map(type, values))) == self.exact:
-                if not (len(values) <= FEW and self.wide and write_rows(self, values, out)):
+                if not (len(values) <= FEW_RECURSIVE and len(values) <= self.few and write_rows(self, values, out)):
                     self.write_rows(values, self.dicts_of(values), out)
             elif NoneType in types:
                 write_optional(self, values, out)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import io
+import struct
 import subprocess
 import sys
 import textwrap
@@ -12,6 +14,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pydantic
@@ -430,3 +433,12 @@ def test_mutually_recursive_classes_are_read_at_once() -> None:
     with Session(data) as session:
         assert type(session.root(program).body[0].left) is second
     assert loads(data, program) == value
+
+
+def test_zones_and_views_that_would_not_come_back_are_refused() -> None:
+    zone = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 3600, 0, 0) + b"OWN\0"
+    own = ZoneInfo.from_file(io.BytesIO(zone), key="Own/Zone")
+    for value in (datetime(2024, 1, 1, tzinfo=own), memoryview(np.arange(3)), memoryview(b"abcd").cast("B", (2, 2))):
+        with pytest.raises(EncodeError) as caught:
+            dumps(Box(value=[0, value]))
+        assert caught.value.path == "value[1]"

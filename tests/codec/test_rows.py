@@ -158,6 +158,36 @@ def test_one_field_of_a_document_is_read_without_the_rest() -> None:
         assert session.stats.bytes_read < len(data) / 10
 
 
+class Leaf(BaseModel):
+    n: int = 0
+    left: Leaf | Fork | None = None
+    items: list[Leaf | Fork] = []
+
+
+class Fork(BaseModel):
+    n: int = 0
+    left: Leaf | Fork | None = None
+    items: list[Leaf | Fork] = []
+
+
+def test_classes_that_hold_each_other_take_no_columns_a_level() -> None:
+    """Each level multiplied the columns: a tree of 166 KB of JSON took 4.3 MB and a second."""
+
+    def tree(depth: int) -> Any:
+        cls = (Leaf, Fork)[depth % 2]
+        return cls(n=depth, left=tree(depth - 1), items=[tree(depth - 1), tree(0)]) if depth else cls()
+
+    class Forest(Model):
+        trees: list[Leaf | Fork]
+
+    forest = Forest(trees=[tree(6) for _ in range(30)])
+    data = dumps(forest)
+    assert len(data) < len(forest.model_dump_json())
+    assert loads(data, Forest) == forest
+    with Session(data) as session:
+        assert session.root(Forest).trees[3] == forest.trees[3]
+
+
 def test_a_document_changes_in_place(tmp_path: Any) -> None:
     class Paper(Model):
         body: WIDE  # type: ignore[valid-type]
