@@ -141,7 +141,7 @@ class Ways:
             raise Unfit
         if self._puts is None:
             self._puts = [put_of(inner) for _, inner in column.fields]
-        row = column.dicts_of([value])[0]
+        row = column.dicts([value])[0]
         level += 1
         puts = self._puts
         there = [at for at, name in enumerate(names) if row.get(name) is not None]

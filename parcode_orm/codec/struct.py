@@ -196,7 +196,7 @@ class StructColumn(Physical):
         try:
             if (types := set(map(type, values))) == self.exact:
                 if not (len(values) <= FEW_RECURSIVE and len(values) <= self.few and write_rows(self, values, out)):
-                    self.write_rows(values, self.dicts_of(values), out)
+                    self.write_rows(values, self.dicts(values), out)
             elif NoneType in types:
                 write_optional(self, values, out)
             else:
@@ -216,7 +216,7 @@ class StructColumn(Physical):
         if not values:
             out.leaf(Encoding.EMPTY, 0)
         elif set(map(type, values)) == self.exact:
-            self.write_rows(values, self.dicts_of(values), out)
+            self.write_rows(values, self.dicts(values), out)
         else:
             self.odd(values, set(map(type, values)), out)
 
@@ -237,9 +237,9 @@ class StructColumn(Physical):
         write_poly(self, values, out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
-        self.write_rows(values, self.dicts_of(values), out)
+        self.write_rows(values, self.dicts(values), out)
 
-    def dicts_of(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
+    def dicts(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
         """The fields of `values`, all exactly of this class."""
         if self.plan.extract is not None:
             return self.plan.extract(values)

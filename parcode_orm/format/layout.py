@@ -78,7 +78,7 @@ class Encoding(IntEnum):
     ARRAY = 17  # children: dtype (TEXT), shape (LIST of INT), data (BYTES)
     RAW = 18  # a buffer that its chunk's kind explains
     POLY = 19  # children: class names, fingerprints (TEXT), tags, positions (INT), then an arm a class
-    ROWS = 20  # as BYTES, each one row of a struct as MessagePack
+    ROWS = 21  # as BYTES, each one row of a struct as MessagePack
 
 
 class NodeFlag(IntEnum):
