@@ -18,6 +18,7 @@ from ..format.layout import Encoding, Node
 from ..stack import room_for
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
+from .cycles import MAX_NESTED
 from .packed import PackedColumn
 from .physical import BlocksView, read_blocks, write_blocks
 from .row_values import ATOMS, Get, Put, Unfit, get_of, only, put_of
@@ -110,11 +111,12 @@ _NONE = (OptionalColumn, NoneColumn, PackedColumn)  # that take None
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def write_rows(column: StructColumn, values: Sequence[Any], out: Encoder) -> bool:
-    """Append `values` as ROWS; False, and nothing, where one of them is unfit."""
+def write_rows(column: StructColumn, values: Sequence[Any], out: Encoder, depth: int) -> bool:
+    """Append `values`, which stand inside `depth` structs, as ROWS; False, and nothing, where one of them is unfit."""
     put = column.ways.put
+    level = DEEP - min(DEEP, MAX_NESTED - depth)  # so that no row goes deeper than columns may
     try:
-        parts = [_encode(put(value, 0)) for value in values]
+        parts = [_encode(put(value, level)) for value in values]
     except (Unfit, EncodeError, UnicodeEncodeError, OverflowError, RecursionError):
         return False
     write_blocks(Encoding.ROWS, parts, out)

@@ -195,7 +195,9 @@ class StructColumn(Physical):
         levels.append(values)
         try:
             if (types := set(map(type, values))) == self.exact:
-                if not (len(values) <= FEW_RECURSIVE and len(values) <= self.few and write_rows(self, values, out)):
+                if not (
+                    len(values) <= FEW_RECURSIVE and len(values) <= self.few and write_rows(self, values, out, depth)
+                ):
                     self.write_rows(values, self.dicts(values), out)
             elif NoneType in types:
                 write_optional(self, values, out)
