@@ -106,6 +106,17 @@ class Builder:
             run(map(_set_private, objects, made))
         return objects
 
+    def one(self, values: dict[str, Any], names_set: set[str], extra: dict[str, Any] | None) -> Any:
+        """One object of a Pydantic class."""
+        if self._build is not None or self.privates:
+            return self.objects([values], [names_set], [extra], None)[0]
+        made = object.__new__(self.cls)
+        _set_dict(made, values)
+        _set_set(made, names_set)
+        _set_extra(made, (extra or {}) if self.extras else None)
+        _set_private(made, None)
+        return made
+
     def _plain(self, values: dict[str, Any]) -> Any:
         made = object.__new__(self.cls)
         made.__dict__.update(values)

@@ -18,16 +18,18 @@ import msgspec
 from pydantic import BaseModel
 
 from ..errors import CorruptionError, EncodeError
+from ..stack import room_for
 from . import convert, instances, named
 from .caller import in_caller
 from .marks import is_lazy_collection
 from .registry import find_class, is_registered, parts_of, register_parts, tag_of
 from .typeforms import Scope
+from .urls import URLS, url_from, url_text
 
 if TYPE_CHECKING:
     from .packed import Packer
 
-MAX_LEVELS = 120
+MAX_LEVELS = 620
 Ext = msgspec.msgpack.Ext
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -113,6 +115,12 @@ def registered(cls: type) -> type:
     return cls
 
 
+def _bytes_of(value: memoryview) -> bytes:
+    if value.format != "B" or value.ndim != 1:
+        raise EncodeError("a memoryview of other items than bytes would come back as bytes", value_type=memoryview)
+    return value.tobytes()
+
+
 def _set(name: str) -> Callable[[Packer, Any], Any]:
     def lower(packer: Packer, value: Any) -> Any:
         # By their bytes, so that equal sets give equal bytes whatever the order of hashes.
@@ -142,29 +150,30 @@ def _local_path() -> PurePath:
 def _numpy(packer: Packer, value: Any) -> Any:
     import numpy as np
 
-    from .arrays import array_bytes
+    from .arrays import storable_array
+    from .dtypes import dtype_text, holds_objects
 
-    if type(value) is np.ndarray and not value.dtype.hasobject:
-        return extension("array", [_dtype(value.dtype), list(value.shape), bytes(array_bytes(value))])
-    if isinstance(value, np.generic) and not value.dtype.hasobject:
-        return extension("numpy scalar", [_dtype(value.dtype), value.tobytes()])
+    if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
+        text, data = storable_array(value)
+        return extension("array", [text, list(value.shape), bytes(data)])
+    if isinstance(value, np.generic) and not holds_objects(value.dtype):
+        if type(value) in (np.str_, np.bytes_):  # an array would lose NULs at their end
+            plain = named.plain_view(str if type(value) is np.str_ else bytes)
+            return extension("numpy scalar", ["", packer.lower(plain(value))])
+        if type(value) is value.dtype.type:
+            return extension("numpy scalar", [dtype_text(value.dtype), value.tobytes()])
     raise EncodeError("a numpy value of this kind cannot be stored", value_type=type(value))
-
-
-def _dtype(dtype: Any) -> str:
-    from .arrays import dtype_text
-
-    text: str = dtype.str
-    return text if dtype.names is None else dtype_text(dtype)
 
 
 def _named(packer: Packer, value: Any) -> Any:
     cls = type(value)
     if isinstance(value, named._SECRET):
-        secret = value.get_secret_value()  # type: ignore[attr-defined]
+        parts = named.known_class(cls, cls)
+        assert parts is not None
+        (secret,) = parts[3]([value])
         return extension("secret", [_builtin_tag(cls), packer.lower(secret)])
-    if isinstance(value, named.URLS):
-        return extension("url", [_builtin_tag(cls), packer.lower(str(value))])
+    if isinstance(value, URLS):
+        return extension("url", [_builtin_tag(cls), packer.lower(url_text(value))])
     parts = _custom_parts(cls)
     if parts is not None:
         return extension("custom", [tag_of(cls), packer.lower(parts[3]([value])[0])])
@@ -198,7 +207,7 @@ def _builtin_tag(cls: type) -> str:
 _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
     _LeftOut: lambda packer, value: Ext(CODES["left out"], b""),
     bytearray: lambda packer, value: Ext(CODES["bytearray"], bytes(value)),
-    memoryview: lambda packer, value: Ext(CODES["memoryview"], value.tobytes()),
+    memoryview: lambda packer, value: Ext(CODES["memoryview"], _bytes_of(value)),
     tuple: lambda packer, value: extension("tuple", packer.items(value)),
     set: _set("set"),
     frozenset: _set("frozenset"),
@@ -230,7 +239,12 @@ def decoder(level: int) -> Callable[[Any], Any]:
             raise CorruptionError(f"a packed value has the extension code {code}, which there is not")
         if level >= MAX_LEVELS:
             raise CorruptionError(f"a packed value is nested more than {MAX_LEVELS} deep")
-        return handler(data) if code in _FROM_BYTES else handler(decoder(level + 1)(data))
+        if code in _FROM_BYTES:
+            return handler(data)
+        try:
+            return handler(decoder(level + 1)(data))
+        except RecursionError as problem:
+            return room_for(problem, lambda: handler(decoder(level + 1)(data)))
 
     decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=hook).decode
     return decode
@@ -258,34 +272,26 @@ def _get_path(parts: Any) -> PurePath:
 
 
 def _get_array(parts: Any) -> Any:
-    import numpy as np
+    from .arrays import array_from
+    from .dtypes import parse_dtype
 
     dtype, shape, data = parts
-    kind = _get_dtype(dtype)
-    return np.frombuffer(data, kind).reshape(shape).copy()
+    return array_from(memoryview(data), parse_dtype(dtype), shape, writable=True)
 
 
 def _get_scalar(parts: Any) -> Any:
     import numpy as np
 
+    from .dtypes import parse_dtype
+
     dtype, data = parts
-    kind = _get_dtype(dtype)
+    if not dtype:
+        return np.str_(data) if type(data) is str else np.bytes_(data)
+    kind = parse_dtype(dtype)
     if len(data) != kind.itemsize:
         raise CorruptionError(f"{len(data)} bytes for a numpy scalar of {kind.itemsize}")
-    return np.frombuffer(data, kind)[0] if kind.itemsize else kind.type()
-
-
-def _get_dtype(spelled: Any) -> Any:
-    import numpy as np
-
-    from .arrays import parse_dtype
-
-    if type(spelled) is str and spelled.startswith("["):
-        return parse_dtype(spelled)
-    dtype = np.dtype(spelled)
-    if dtype.hasobject:
-        raise CorruptionError("a packed array of Python objects")
-    return dtype
+    found: Any = np.ndarray((1,), kind, bytearray(data))[0]
+    return found
 
 
 def _get_enum(parts: Any) -> Any:
@@ -320,13 +326,13 @@ def _get_custom(parts: Any) -> Any:
     return found[4]([value])[0]
 
 
-def _get_pydantic(family: tuple[type, ...]) -> Callable[[Any], Any]:
+def _get_pydantic(family: tuple[type, ...], make: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
     def build(parts: Any) -> Any:
         tag, value = parts
         cls = instances.PYDANTIC.get(tag) or find_class(tag)
         if not issubclass(cls, family):
             raise CorruptionError(f"{tag} is not one of Pydantic's types")
-        return cls(value)
+        return make(cls, value)
 
     return build
 
@@ -364,8 +370,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "path": _get_path,
     "array": _get_array,
     "numpy scalar": _get_scalar,
-    "secret": _get_pydantic((named._SECRET,)),
-    "url": _get_pydantic(named.URLS),
+    "secret": _get_pydantic((named._SECRET,), lambda cls, value: cls(value)),
+    "url": _get_pydantic(URLS, url_from),
     "builtin subclass": _get_builtin,
     "custom": _get_custom,
     **{conversion.name: _converted(conversion) for conversion in convert.CONVERSIONS},

@@ -11,6 +11,7 @@ from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from . import trail
+from .contents import CONTENT, Unknown, content_of
 from .registry import find_class, tag_of
 
 if TYPE_CHECKING:
@@ -118,6 +119,12 @@ def put_dataclass(packer: Packer, value: Any) -> list[Any]:
     from .extensions import registered
 
     fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if hasattr(value, f.name)}
+    try:
+        content = content_of(value.__class__)
+    except Unknown as problem:
+        raise EncodeError(f"{problem}; keep it in a field", value_type=value.__class__) from None
+    if content is not None:
+        fields[CONTENT] = content.take(value, fields)
     return [tag_of(registered(type(value))), _named_values(packer, fields)]
 
 
@@ -125,9 +132,16 @@ def get_dataclass(parts: Any) -> Any:
     """The dataclass instance of `put_dataclass`'s parts."""
     tag, fields = parts
     cls: Any = find_class(tag)
-    if not dataclasses.is_dataclass(cls) or not fields.keys() <= {f.name for f in dataclasses.fields(cls)}:
+    if not dataclasses.is_dataclass(cls):
         raise changed(tag)
-    made: Any = object.__new__(cls)  # type: ignore[arg-type]
+    try:
+        content = content_of(cls)
+    except Unknown:
+        raise changed(tag) from None
+    known = {f.name for f in dataclasses.fields(cls)}
+    if not fields.keys() - {CONTENT} <= known or (content is None) != (CONTENT not in fields):
+        raise changed(tag)
+    made: Any = object.__new__(cls) if content is None else content.make(fields.pop(CONTENT), fields)  # type: ignore[arg-type]
     for name, value in fields.items():
         object.__setattr__(made, name, value)
     return made

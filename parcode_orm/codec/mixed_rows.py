@@ -110,7 +110,7 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
             break
         rows += found
     if rows is None:
-        column.encode(mixed.plain(column), out)
+        column.encode_here(mixed.plain(column), out)
         return
     count = len(mixed)
     missing: dict[str, set[int]] = {}

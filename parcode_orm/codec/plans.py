@@ -23,6 +23,7 @@ from ..errors import EncodeError, UnsupportedTypeError
 from . import schema, trail
 from .base import Column
 from .containers import MapColumn
+from .contents import CONTENT, Unknown, content_of
 from .packed import PackedColumn
 from .registry import register
 from .struct import StructColumn, StructPlan
@@ -324,19 +325,29 @@ def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
     known = hints(cls, scope)
     names = tuple(field.name for field in dataclasses.fields(cls))
     column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names])
+    try:
+        content = content_of(cls)
+    except Unknown as problem:
+        scope.refuse(cls, f"{problem}; keep it in a field")
+    if content is not None:
+        column.fields = [*column.fields, (CONTENT, PackedColumn())]
 
     def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
         # An attribute may be missing (a field of init=False without default): then it is missing in the row.
         try:
-            return [{name: getattr(value, name) for name in names} for value in values]
+            rows = [{name: getattr(value, name) for name in names} for value in values]
         except AttributeError:
-            return [{name: getattr(value, name) for name in names if hasattr(value, name)} for value in values]
+            rows = [{name: getattr(value, name) for name in names if hasattr(value, name)} for value in values]
+        if content is not None:
+            for value, row in zip(values, rows, strict=True):
+                row[CONTENT] = content.take(value, row)
+        return rows
 
     def build(dicts: list[dict[str, Any]]) -> list[Any]:
         new, put = object.__new__, object.__setattr__
         out = []
         for row in dicts:
-            made = new(cls)
+            made = new(cls) if content is None else content.make(row.pop(CONTENT), row)
             for name, value in row.items():
                 put(made, name, value)
             out.append(made)

@@ -67,8 +67,17 @@ def write_poly(column: StructColumn, values: Sequence[Any], out: Encoder) -> Non
         _TEXT.encode([tag_of(cls) for cls in order], out)
         _TEXT.encode([fingerprint_of(one) for one in columns], out)
 
-    arms = list(zip(columns, rows.values(), strict=True))
+    arms = list(zip(map(_Arm, columns), rows.values(), strict=True))
     write_arms(out, Encoding.POLY, values, tags, positions, arms, head)
+
+
+class _Arm:
+    """The values of one class: they stand on the level of the column that they are an arm of."""
+
+    __slots__ = ("encode",)
+
+    def __init__(self, column: StructColumn) -> None:
+        self.encode = column.encode_arm
 
 
 def open_poly(column: StructColumn, chunk: Chunk, at: int, space: Space, node: Node) -> View:

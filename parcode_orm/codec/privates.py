@@ -19,10 +19,11 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Kind, Node
 from .base import Column, Space, View
 from .containers import MapColumn
+from .cycles import find_cycle
 from .extensions import LEFT_OUT
 from .packed import PackedColumn, pack
 from .scalars import NumberColumn
-from .struct import StructColumn, StructPlan, being_encoded, find_cycle, write_named
+from .struct import StructColumn, StructPlan, being_encoded, write_named
 from .structview import EXTRA, StructView
 from .text import BytesColumn, TextColumn
 
@@ -38,6 +39,13 @@ class PrivateColumn(StructColumn):
     def __init__(self, owner: StructPlan) -> None:
         extra = MapColumn(TextColumn(), PackedColumn())
         super().__init__(StructPlan(dict, f"{owner.name} private", owner.privates, "plain", build=list, extra=extra))
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        """Append `values`: on the level of their objects, not below it."""
+        if values:
+            self.write_rows(values, values, out)
+        else:
+            out.leaf(Encoding.EMPTY, 0)
 
     def write_rows(self, values: Sequence[Any], dicts: Sequence[dict[str, Any]], out: Encoder) -> None:
         backward = self._backward(dicts)

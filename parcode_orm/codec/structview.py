@@ -10,6 +10,7 @@ from weakref import ref
 from ..errors import FieldNotStored
 from ..format.chunk import Chunk
 from ..format.layout import Node
+from ..stack import room_for
 from .base import Column, Getter, Space, View
 from .containers import ListColumn
 from .mixed import InMemory
@@ -164,8 +165,9 @@ class StructView(View):
     def read(self, start: int, stop: int) -> list[Any]:
         try:
             columns = [self.field(name).read(start, stop) for name in self.column.places]
-        except RecursionError:
-            raise self.chunk.error(self.at, "nested too deeply to read") from None
+        except RecursionError as problem:
+            places = self.column.places
+            columns = room_for(problem, lambda: [self.field(name).read(start, stop) for name in places])
         dicts = self.column.builder.dicts(columns, stop - start)
         if self.bits & MISSING:
             for row, names in zip(dicts, self._part(MISSING, NAMES).read(start, stop), strict=True):

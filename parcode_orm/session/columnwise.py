@@ -38,6 +38,7 @@ from ..codec.tokens import (
 )
 from ..codec.tuples import ArmsView
 from ..codec.views import NullView, OptionalView
+from ..stack import roomy
 
 
 class Part:
@@ -103,6 +104,7 @@ class Split(Part):
         self.index = index
 
 
+@roomy
 def differing(old: View, a: Rows, new: View, b: Rows) -> Part:
     """Where the rows `a` of `old` and `b` of `new`, two views of one column and as many rows, may differ."""
     if isinstance(old, StructView) and isinstance(new, StructView):
@@ -126,7 +128,10 @@ def _by_tokens(old: View, a: Rows, new: View, b: Rows) -> Part:
     theirs = None if mine is None else tokens(new, b)
     if mine is None or theirs is None:
         return Perhaps(range(len(a)))
-    rows = unequal(mine, theirs)
+    try:
+        rows = unequal(mine, theirs)
+    except RecursionError:  # Python compares what is nested only so deep
+        return Perhaps(range(len(a)))
     if not rows or not (holds_plain(old) and holds_plain(new)):
         return Perhaps(rows)
     kind = Exact if is_canonical(old) and is_canonical(new) else Read
@@ -157,13 +162,10 @@ def _structs(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
     if old.column is not new.column or (old.bits | new.bits) & MISSING:
         return Perhaps(range(len(a)))
     parts = []
-    try:
-        for name in old.column.places:
-            part = differing(old.field(name), a, new.field(name), b)
-            if part.rows:
-                parts.append((name, part))
-    except RecursionError:
-        raise old.chunk.error(old.at, "nested too deeply to compare") from None
+    for name in old.column.places:
+        part = differing(old.field(name), a, new.field(name), b)
+        if part.rows:
+            parts.append((name, part))
     rest = _rest(old, a, new, b)
     cls = old.column.plan.cls
     if issubclass(cls, BaseModel) or dataclasses.is_dataclass(cls):

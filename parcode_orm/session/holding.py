@@ -23,6 +23,7 @@ from ..lazy.proxy import is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.state import WithoutFields, get_dict
 from ..model.base import Model
+from ..stack import roomy
 from .graph import ATOMIC, kind_of_class
 
 _FIELDS_SET, _EXTRA, _PRIVATE = (
@@ -47,6 +48,7 @@ AT_ONCE = 1024  # values that are looked at together, so that they are still in 
 OURS = references({0: object()}, 0)  # of a value that one container alone holds
 
 
+@roomy
 def held(values: list[Any]) -> set[int]:
     """The places of those `values` that somebody holds, or anything in them that can change in place.
 

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..codec.bulk import gc_paused
+from ..codec.dtypes import holds_objects
 from ..codec.kernels import loaded_numpy
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
@@ -122,7 +123,7 @@ class Memento:
         return []
 
     def _array(self, array: Any) -> list[Any]:
-        if array.dtype.hasobject:
+        if holds_objects(array.dtype):
             return self._unknown(array)
         if not _is_fixed(array):
             self._states.append((_put_array, array, array.copy()))

@@ -25,6 +25,7 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.state import WithoutFields
+from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.store import is_changed
 from ..table.streaming import columns_of
@@ -61,6 +62,7 @@ def _surely(changed: bool) -> Change:
     return Change.YES if changed else Change.NO
 
 
+@roomy
 def proxy_changed(proxy: Any) -> Change:
     """Whether a proxy, or anything it handed out, differs from its row."""
     view, row = proxy_state(proxy)

@@ -30,7 +30,7 @@ from parcode_orm import (
 )
 from parcode_orm.codec import boundary
 from parcode_orm.lazy.rows import TableRows
-from parcode_orm.table import store, streaming, writer
+from parcode_orm.table import rewriting, streaming, writer
 
 
 class Row(Model):
@@ -65,7 +65,7 @@ def old_rows(count: int) -> World:
 @pytest.fixture(autouse=True)
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "TARGET_ROWS", 256)
-    monkeypatch.setattr(store, "CLASSES", (1, 8, 64))  # a whole group is not small
+    monkeypatch.setattr(rewriting, "CLASSES", (1, 8, 64))  # a whole group is not small
     monkeypatch.setattr(boundary, "LARGE", 4096)
 
 
@@ -407,7 +407,7 @@ def test_as_a_list_and_a_dictionary(tmp_path_factory: pytest.TempPathFactory, op
     """Row groups of four rows, so that every stream meets several."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writer, "TARGET_ROWS", 4)
-        patch.setattr(store, "CLASSES", (1,))
+        patch.setattr(rewriting, "CLASSES", (1,))
         patch.setattr(streaming, "SAMPLE_ROWS", 2)
         path = tmp_path_factory.mktemp("s") / "w.par"
         plain = World(rows=[row(i) for i in range(3)])
