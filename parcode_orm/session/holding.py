@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from ..codec.build import FullSet
 from ..codec.compile import struct_for
+from ..codec.immutable import has_only_attributes, is_immutable, members
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, proxy_state
@@ -89,10 +90,8 @@ def held_in(container: list[Any] | dict[Any, Any]) -> Iterator[tuple[int, Any]]:
 
 @lru_cache(1024)
 def _is_fixed(cls: Any) -> bool:
-    """Whether nothing in objects of `cls` changes: what has a hash of its own, but for what holds other objects."""
-    if kind_of_class(cls) != "leaf" or issubclass(cls, frozenset):
-        return False
-    return cls.__hash__ not in (None, object.__hash__) or issubclass(cls, type)
+    """Whether nothing in objects of `cls` changes. A class's own `__hash__` does not promise it."""
+    return kind_of_class(cls) == "leaf" and is_immutable(cls)
 
 
 def _held_inside(cls: Any, values: list[Any]) -> set[int]:
@@ -113,7 +112,9 @@ def _looker(cls: Any) -> Callable[[list[Any]], set[int]] | None:
             return _nothing
         if issubclass(cls, set | frozenset):
             return _items
-        return _arrays if cls.__module__ == "numpy" and cls.__name__ == "ndarray" else None
+        if cls.__module__ == "numpy" and cls.__name__ == "ndarray":
+            return _arrays
+        return _objects if has_only_attributes(cls) and not members(cls) else None
     looks: dict[str, Callable[[list[Any]], set[int]]] = {
         "list": _items,
         "tuple": _items,
@@ -162,7 +163,7 @@ def has_handed_out(rows: Any) -> bool:
 
 
 def _objects(values: list[Any]) -> set[int]:
-    """Dataclasses."""
+    """Dataclasses, and other objects that have nothing but attributes."""
     return _columns([each.__dict__ for each in values]) if hasattr(values[0], "__dict__") else set(range(len(values)))
 
 
