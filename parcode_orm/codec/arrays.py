@@ -43,10 +43,11 @@ def _has_gaps(dtype: Any) -> bool:
 
 
 def dtype_text(dtype: Any) -> str:
-    """A dtype as JSON: its string, or the list of its fields."""
+    """A dtype as JSON: its string, or the list of its fields, that of a `numpy.record` as {"record": fields}."""
     import numpy
 
-    return json.dumps(numpy.lib.format.dtype_to_descr(dtype), separators=(",", ":"))
+    found = numpy.lib.format.dtype_to_descr(dtype)
+    return json.dumps({"record": found} if dtype.type is numpy.record else found, separators=(",", ":"))
 
 
 def parse_dtype(text: str) -> Any:
@@ -56,7 +57,11 @@ def parse_dtype(text: str) -> Any:
     if len(text) > MAX_DTYPE:
         raise ValueError("a dtype of excessive length")
     try:
-        dtype = numpy.lib.format.descr_to_dtype(_tuples(json.loads(text)))
+        found = json.loads(text)
+        record = isinstance(found, dict)
+        dtype = numpy.lib.format.descr_to_dtype(_tuples(found["record"] if record else found))
+        if record:
+            dtype = numpy.dtype((numpy.record, dtype))
     except Exception as problem:
         raise ValueError(f"not a dtype: {text[:60]}") from problem
     if dtype.hasobject:

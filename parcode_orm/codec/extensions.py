@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from ..errors import CorruptionError, EncodeError
 from . import convert, instances, named
+from .attributes import put_others
 from .caller import in_caller
 from .marks import is_lazy_collection
 from .registry import find_class, is_registered, parts_of, register_parts, tag_of
@@ -94,7 +95,8 @@ def lower_other(packer: Packer, value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return extension("dataclass", instances.put_dataclass(packer, value))
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
-        return extension("named tuple", [tag_of(registered(cls)), packer.items(list(value))])
+        parts = [tag_of(registered(cls)), packer.items(list(value))]
+        return extension("named tuple", parts + instances.put_attributes(packer, value))
     if isinstance(value, PurePath):
         return _path(packer, value)
     if cls.__module__.partition(".")[0] == "numpy":
@@ -280,7 +282,7 @@ def _get_dtype(spelled: Any) -> Any:
 
     from .arrays import parse_dtype
 
-    if type(spelled) is str and spelled.startswith("["):
+    if type(spelled) is str and spelled.startswith(("[", "{")):
         return parse_dtype(spelled)
     dtype = np.dtype(spelled)
     if dtype.hasobject:
@@ -297,11 +299,14 @@ def _get_enum(parts: Any) -> Any:
 
 
 def _get_named_tuple(parts: Any) -> Any:
-    tag, values = parts
+    tag, values, *others = parts
     cls = find_class(tag)
     if not issubclass(cls, tuple) or len(getattr(cls, "_fields", ())) != len(values):
         raise instances.changed(tag)
-    return tuple.__new__(cls, values)
+    made = tuple.__new__(cls, values)
+    for each in others:
+        put_others(made, each)
+    return made
 
 
 def _get_builtin(parts: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -11,15 +12,14 @@ from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from . import trail
+from .attributes import others_of, put_others
 from .registry import find_class, tag_of
+from .slots import NAMES, put_slot
 
 if TYPE_CHECKING:
     from .packed import Packer
 
 _set_dict = BaseModel.__dict__["__dict__"].__set__
-_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
-_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 # Pydantic's own classes may be named in a file without being registered.
 PYDANTIC: dict[str, Any] = {
@@ -107,27 +107,36 @@ def get_model(parts: Any) -> Any:
             values[name] = info.get_default(call_default_factory=True, validated_data=values)
     made = object.__new__(cls)
     _set_dict(made, values)
-    _set_fields_set(made, set(fields_set))
-    _set_extra(made, extra if extra is not None or cls.model_config.get("extra") != "allow" else {})
-    _set_private(made, private_values(cls, private, _storable(cls), values) if cls.__private_attributes__ else None)
+    hidden = private_values(cls, private, _storable(cls), values) if cls.__private_attributes__ else None
+    for name, slot in zip(NAMES, (set(fields_set), extra, hidden), strict=True):
+        put_slot(name, made, slot)
     return made
 
 
 def put_dataclass(packer: Packer, value: Any) -> list[Any]:
-    """Tag and the fields that are there."""
+    """Tag, the fields that are there, and the other attributes where there are any."""
     from .extensions import registered
 
     fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if hasattr(value, f.name)}
-    return [tag_of(registered(type(value))), _named_values(packer, fields)]
+    parts = [tag_of(registered(type(value))), _named_values(packer, fields)]
+    return [*parts, *put_attributes(packer, value, [f.name for f in dataclasses.fields(value)])]
+
+
+def put_attributes(packer: Packer, value: Any, names: Iterable[str] = ()) -> list[Any]:
+    """The attributes of `value` beside the fields `names`: one part, or none."""
+    (others,) = others_of(names)([value])
+    return [] if others is None else [_named_values(packer, others)]
 
 
 def get_dataclass(parts: Any) -> Any:
     """The dataclass instance of `put_dataclass`'s parts."""
-    tag, fields = parts
+    tag, fields, *others = parts
     cls: Any = find_class(tag)
     if not dataclasses.is_dataclass(cls) or not fields.keys() <= {f.name for f in dataclasses.fields(cls)}:
         raise changed(tag)
     made: Any = object.__new__(cls)  # type: ignore[arg-type]
     for name, value in fields.items():
         object.__setattr__(made, name, value)
+    for each in others:
+        put_others(made, each)
     return made

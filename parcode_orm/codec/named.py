@@ -25,6 +25,7 @@ from pydantic import types as pydantic_types
 from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
+from .attributes import check_rebuilt
 from .convert import Bulk, each, rebuilt
 from .typeforms import Scope
 
@@ -114,9 +115,9 @@ def known_class(cls: type, tp: Any) -> Parts | None:
         # One flavour each: a path of this machine's flavour comes back as one on any machine.
         here = pathlib.Path if cls is type(pathlib.Path()) else cls
         name = "Path" if here is pathlib.Path else cls.__qualname__
-        return str, name, (cls,), each(str), rebuilt(name, here)
+        return str, name, (cls,), _checked(cls, str, here, pathlib.PurePath), rebuilt(name, here)
     if issubclass(cls, URLS):
-        return str, f"url {cls.__qualname__}", (cls,), each(str), rebuilt(cls.__qualname__, cls)
+        return str, f"url {cls.__qualname__}", (cls,), _checked(cls, str, cls), rebuilt(cls.__qualname__, cls)
     if cls is pydantic.NameEmail:
         return (
             tuple[str, str],
@@ -127,8 +128,23 @@ def known_class(cls: type, tp: Any) -> Parts | None:
         )
     if issubclass(cls, _SECRET):
         inner = secret_of(tp)
-        return inner, f"secret {cls.__qualname__}", (cls,), each(lambda v: v.get_secret_value()), each(cls)
+        put = _checked(cls, lambda v: v.get_secret_value(), cls)
+        return inner, f"secret {cls.__qualname__}", (cls,), put, each(cls)
     return None
+
+
+def _checked(cls: type, plain: Callable[[Any], Any], build: Callable[[Any], Any], base: type = object) -> Bulk:
+    """`plain` over values; of a class of the user's, they may have attributes that `build` must bring back."""
+    if cls.__module__.partition(".")[0] in ("pathlib", "pydantic", "pydantic_core"):
+        return each(plain)
+
+    def put(values: list[Any]) -> list[Any]:
+        stored = list(map(plain, values))
+        for value, one in zip(values, stored, strict=True):
+            check_rebuilt(value, partial(build, one), base)
+        return stored
+
+    return put
 
 
 def secret_of(cls: Any) -> Any:
@@ -164,25 +180,11 @@ def builtin_subclass(cls: type) -> Parts | None:
         return None
     own = any("__init__" in b.__dict__ or "__new__" in b.__dict__ for b in cls.__mro__[: cls.__mro__.index(base)])
     build: Callable[[Any], Any] = cls if own else partial(base.__new__, cls)
-    slots = [name for b in cls.__mro__ for name in _slots(b) if name not in ("__dict__", "__weakref__")]
-
-    def attributes(value: Any) -> dict[str, Any]:
-        return {
-            **getattr(value, "__dict__", {}),
-            **{name: getattr(value, name) for name in slots if hasattr(value, name)},
-        }
 
     def put(values: list[Any]) -> list[Any]:
-        stored = []
-        for value in values:
-            bare, found = plain(value), attributes(value)
-            if found and not (own and attributes(build(bare)) == found):
-                raise EncodeError(
-                    f"{cls.__qualname__} carries attributes of its own, which would be lost; give it a Pydantic core "
-                    "schema with a serializer",
-                    value_type=type(value),
-                )
-            stored.append(bare)
+        stored = list(map(plain, values))
+        for value, bare in zip(values, stored, strict=True):
+            check_rebuilt(value, partial(build, bare))
         return stored
 
     # int(IntSubclass) may be overridden, as Decimal's and str's text are: the base's own view of the value counts.
@@ -200,11 +202,6 @@ def _plain_view(base: type) -> Callable[[Any], Any]:
     if base is bytes:
         return lambda v: bytes.__getitem__(v, slice(None))
     return lambda v: Decimal(Decimal.__str__(v))
-
-
-def _slots(cls: type) -> tuple[str, ...]:
-    found = cls.__dict__.get("__slots__", ())
-    return (found,) if isinstance(found, str) else tuple(found)
 
 
 def custom_type(tp: Any, metadata: list[Any], scope: Scope) -> Parts | None:

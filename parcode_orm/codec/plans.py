@@ -12,6 +12,7 @@ import sys
 import threading
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from weakref import ref
 
@@ -21,6 +22,7 @@ from pydantic._internal._model_construction import unpack_lenient_weakvaluedict
 
 from ..errors import EncodeError, UnsupportedTypeError
 from . import schema, trail
+from .attributes import others_of
 from .base import Column
 from .containers import MapColumn
 from .packed import PackedColumn
@@ -226,21 +228,23 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
 
 
 def _privates(cls: Any, options: dict[str, Any]) -> list[tuple[str, Column]]:
-    """Columns of the private attributes whose annotation can be stored; the others come from their defaults."""
+    """Columns of the private attributes; a `LooseColumn` where the annotation says nothing that can be stored."""
     from .compile import column_for
+    from .privates import LooseColumn
 
     names = getattr(cls, "__private_attributes__", None)
     if not names:
         return []
     found = []
     for name, private in names.items():
+        if hasattr(private, "__get__"):
+            continue
         annotation = _annotation(cls, name, options["names"])
-        if annotation is None or hasattr(private, "__get__"):
-            continue
-        try:
-            found.append((name, column_for(annotation, cls.__name__, name, (), **options)))
-        except UnsupportedTypeError:
-            continue
+        column: Column = LooseColumn()
+        if annotation is not None:
+            with suppress(UnsupportedTypeError):
+                column = column_for(annotation, cls.__name__, name, (), **options)
+        found.append((name, column))
     return found
 
 
@@ -318,6 +322,8 @@ def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
         return [new(cls, [row[name] for name in names]) for row in dicts]
 
     column.plan.extract, column.plan.build = extract, build
+    if cls.__dictoffset__:  # a subclass of the named tuple
+        column.plan.others = others_of(())
 
 
 def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
@@ -342,4 +348,4 @@ def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
             out.append(made)
         return out
 
-    column.plan.extract, column.plan.build = extract, build
+    column.plan.extract, column.plan.build, column.plan.others = extract, build, others_of(names)

@@ -27,7 +27,7 @@ from .caller import in_caller
 from .containers import is_lazy
 from .marks import is_lazy_collection
 from .physical import Physical, write_optional
-from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
+from .structview import EXTRA, MISSING, NAMES, OTHERS, PRIVATE, SETS, StructView
 
 MAX_COLUMNS_DEEP = 200
 
@@ -42,8 +42,9 @@ class StructPlan:
     """What a struct column needs to know of a class.
 
     `kind` is "model" (a Model: `get` gives proxies) or "plain". `extract` gives the field dictionaries of objects, by
-    default their `__dict__`; `build` makes objects of dictionaries, by default models without validation. `exact` is
-    the type of the values where it is not `cls` (a TypedDict's are dicts).
+    default their `__dict__`; `build` makes objects of dictionaries, by default models without validation. `others`
+    gives what objects hold beside their fields, by default extra values, stored in the column `extra`. `exact` is the
+    type of the values where it is not `cls` (a TypedDict's are dicts).
     """
 
     cls: type
@@ -54,6 +55,7 @@ class StructPlan:
     build: Callable[[list[dict[str, Any]]], list[Any]] | None = None
     privates: list[tuple[str, Column]] = field(default_factory=list)
     extra: Column | None = None
+    others: Callable[[Sequence[Any]], list[dict[str, Any] | None]] | None = None
     exact: type | None = None
 
 
@@ -213,7 +215,8 @@ class StructColumn(Physical):
                 column.encode(columns.pop(), out)
             except EncodeError as problem:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
-        out.entries[node][5] = self.write_rest(values, len(dicts), missing, out) if self.pydantic or missing else 0
+        more = self.pydantic or missing or self.plan.others is not None
+        out.entries[node][5] = self.write_rest(values, len(dicts), missing, out) if more else 0
         out.close(node)
 
     def write_rest(self, values: Sequence[Any], count: int, missing: dict[str, set[int]], out: Encoder) -> int:
@@ -231,11 +234,10 @@ class StructColumn(Physical):
                 for row in where:
                     rows[row].add(name)
             write_names(rows, out)
-        if self.pydantic and self.plan.extra is not None:
-            extras = list(map(_extras, values))
-            if any(extras):
-                bits |= EXTRA
-                write_named(self.plan.extra, extras, out)
+        others = self.plan.others or (_all_extras if self.pydantic else None)
+        if others is not None and any(extras := others(values)):
+            bits |= EXTRA
+            write_named(self.plan.extra or OTHERS, extras, out)
         if self.pydantic and self.plan.privates:
             privates = list(map(_privates, values))
             if any(private is not None for private in privates):
@@ -305,6 +307,10 @@ def _fields_of(value: Any) -> dict[str, Any]:
 @lru_cache(1024)
 def _to_store(cls: Any) -> Callable[[Any], dict[str, Any]] | None:
     return getattr(cls, "_p_fields_to_store_", None)  # Pydantic's metaclass takes long to say that there is none
+
+
+def _all_extras(values: Sequence[Any]) -> list[dict[str, Any] | None]:
+    return list(map(_extras, values))
 
 
 def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:

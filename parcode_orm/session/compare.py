@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from ..codec.attributes import attributes
 from ..codec.base import BlobContent
 from ..codec.boundary_view import Unread
 from ..codec.kernels import loaded_numpy
@@ -144,9 +145,9 @@ def _fields(old: Any, new: Any, place: Place) -> Iterator[Difference]:
 
 
 def _names(obj: Any) -> Iterable[str]:
-    """The fields of a dataclass; the fields, extra values and private attributes of a model."""
+    """The fields and other attributes of a dataclass; the fields, extra values and private attributes of a model."""
     if not isinstance(obj, BaseModel):
-        return [field.name for field in dataclasses.fields(obj)]
+        return dict.fromkeys((*(field.name for field in dataclasses.fields(obj)), *attributes(obj)))
     return [*obj.__class__.__pydantic_fields__, *(obj.__pydantic_extra__ or {}), *(obj.__pydantic_private__ or {})]
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from ..codec.build import FullSet
 from ..codec.compile import struct_for
 from ..codec.immutable import has_only_attributes, is_immutable, members
+from ..codec.privates import LooseColumn
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, proxy_state
@@ -203,8 +204,13 @@ def _privates(values: list[Any], privates: list[Any]) -> set[int]:
     """Of private attributes, those that are not stored would be lost with their object."""
     found = held(privates)
     cls = values[0].__class__
-    stored = {name for name, _ in struct_for(cls).plan.privates} if issubclass(cls, Model) else set()
-    return found | {at for at, each in enumerate(privates) if each and not each.keys() <= stored}
+    plans = struct_for(cls).plan.privates if issubclass(cls, Model) else []
+    stored = {name for name, column in plans if not isinstance(column, LooseColumn)}
+    return found | {at for at, each in enumerate(privates) if each and not _is_stored(each, stored)}
+
+
+def _is_stored(private: dict[str, Any], stored: set[str]) -> bool:
+    return private.keys() <= stored or all(name in stored or type(value) in ATOMIC for name, value in private.items())
 
 
 def _columns(dicts: list[dict[str, Any]]) -> set[int]:

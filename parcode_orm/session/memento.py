@@ -11,20 +11,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from pydantic import BaseModel
-
 from ..codec.bulk import gc_paused
 from ..codec.immutable import has_only_attributes, is_immutable, members
 from ..codec.kernels import loaded_numpy
+from ..codec.slots import NAMES, SLOTS
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict, set_state
 from .graph import ATOMIC, kind_of, kind_of_class
 from .space import owner_of
 
-_SLOTS = tuple(
-    BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-)
+_SLOTS = tuple(SLOTS.values())
 
 PutBack = Callable[[Any, Any], None]
 
@@ -75,6 +72,7 @@ class Memento:
     def _model(self, model: Any) -> list[Any]:
         fields = dict(get_dict(model))
         fields_set, extra, private = slots = [_get(slot, model) for slot in _SLOTS]
+        extra, private = (fields.get(name, slot) for name, slot in zip(NAMES[1:], (extra, private), strict=True))
         names = None if fields_set is MISSING else set(fields_set)
         if not is_proxy(model):
             self._states.append((_put_model, model, (fields, slots, names)))

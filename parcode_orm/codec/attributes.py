@@ -1,0 +1,83 @@
+"""What an object holds beside its fields: attributes that `__post_init__` set, extra values, those of a subclass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from types import MemberDescriptorType
+from typing import Any
+
+from ..errors import EncodeError
+from .per_class import per_class
+
+# `Box[int](...)` notes its alias in the instance; the field's type says it again.
+_TYPING = frozenset({"__orig_class__"})
+
+
+@per_class
+def slots_of(cls: type) -> tuple[str, ...]:
+    """The names of the slots that the class and its bases define in Python."""
+    return tuple(
+        dict.fromkeys(
+            name
+            for base in cls.__mro__
+            for name, found in vars(base).items()
+            if isinstance(found, MemberDescriptorType) and base.__flags__ & _HEAP
+        )
+    )
+
+
+_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
+
+
+@per_class
+def _computed(cls: type) -> frozenset[str]:
+    names = (name for base in cls.__mro__ for name, found in vars(base).items() if isinstance(found, cached_property))
+    return _TYPING.union(names)
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """The attributes of an object, in its dictionary and in slots; values of cached properties are none."""
+    cls = type(value)
+    found = {name: item for name, item in getattr(value, "__dict__", {}).items() if name not in _computed(cls)}
+    found.update((name, getattr(value, name)) for name in slots_of(cls) if hasattr(value, name))
+    return found
+
+
+def others_of(names: Iterable[str]) -> Callable[[Sequence[Any]], list[dict[str, Any] | None]]:
+    """What gives the attributes of objects beside the fields `names`, None for an object without any."""
+    known = frozenset(names)
+
+    def others(values: Sequence[Any]) -> list[dict[str, Any] | None]:
+        classes = set(map(type, values))
+        slotted = {cls for cls in classes if not known.issuperset(slots_of(cls))}
+        nothing: dict[str, Any] = {}
+        return [
+            None
+            if getattr(value, "__dict__", nothing).keys() <= known and type(value) not in slotted
+            else {name: item for name, item in attributes(value).items() if name not in known} or None
+            for value in values
+        ]
+
+    return others
+
+
+def put_others(value: Any, others: dict[str, Any] | None) -> None:
+    """Set the attributes that `others_of` found."""
+    for name, item in (others or {}).items():
+        object.__setattr__(value, name, item)
+
+
+def check_rebuilt(value: Any, rebuild: Callable[[], Any], base: type = object) -> None:
+    """Raise EncodeError where `rebuild`, from what is stored, does not bring back the attributes that `value` has.
+
+    The slots of `base` hold what is stored, and what it has cached of that.
+    """
+    own = set(slots_of(base))
+    mine = {name: item for name, item in attributes(value).items() if name not in own}
+    if mine and {name: item for name, item in attributes(rebuild()).items() if name not in own} != mine:
+        raise EncodeError(
+            f"{type(value).__qualname__} carries attributes of its own ({', '.join(sorted(mine))[:80]}), which would "
+            "be lost; give it a Pydantic core schema with a serializer",
+            value_type=type(value),
+        )
