@@ -22,7 +22,7 @@ from . import convert, instances, named
 from .attributes import put_others
 from .caller import in_caller
 from .marks import is_lazy_collection
-from .registry import find_class, is_registered, parts_of, register_parts, tag_of
+from .registry import find_class, is_registered, parts_of, register_parts, stored_tag
 from .typeforms import Scope
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def lower_other(packer: Packer, value: Any) -> Any:
         return packer.lower(in_caller(value.load))
     if isinstance(value, enum.Enum):
         (name,) = named.enum_conversion(cls)[3]([value])
-        return extension("enum", [tag_of(registered(cls)), packer.lower(name)])
+        return extension("enum", [stored_tag(registered(cls)), packer.lower(name)])
     if isinstance(value, BaseModel):
         if type(value) is value.__class__:
             return extension("model", instances.put_model(packer, value))
@@ -95,7 +95,7 @@ def lower_other(packer: Packer, value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return extension("dataclass", instances.put_dataclass(packer, value))
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
-        parts = [tag_of(registered(cls)), packer.items(list(value))]
+        parts = [stored_tag(registered(cls)), packer.items(list(value))]
         return extension("named tuple", parts + instances.put_attributes(packer, value))
     if isinstance(value, PurePath):
         return _path(packer, value)
@@ -169,10 +169,10 @@ def _named(packer: Packer, value: Any) -> Any:
         return extension("url", [_builtin_tag(cls), packer.lower(str(value))])
     parts = _custom_parts(cls)
     if parts is not None:
-        return extension("custom", [tag_of(cls), packer.lower(parts[3]([value])[0])])
+        return extension("custom", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
     parts = named.builtin_subclass(cls)
     if parts is not None and is_registered(cls):
-        return extension("builtin subclass", [tag_of(cls), packer.lower(parts[3]([value])[0])])
+        return extension("builtin subclass", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
     raise EncodeError(
         "a value of this class cannot be stored in a field of type Any; use a Model, a dataclass or builtin types",
         value_type=cls,
@@ -194,7 +194,7 @@ def _custom_parts(cls: type) -> Any:
 
 
 def _builtin_tag(cls: type) -> str:
-    return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else tag_of(registered(cls))
+    return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else stored_tag(registered(cls))
 
 
 _LOWER: dict[type, Callable[[Packer, Any], Any]] = {

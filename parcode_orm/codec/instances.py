@@ -13,7 +13,7 @@ from pydantic_core import MultiHostUrl, Url
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from . import trail
 from .attributes import others_of, put_others
-from .registry import find_class, tag_of
+from .registry import find_class, stored_tag
 from .slots import NAMES, put_slot
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ PYDANTIC: dict[str, Any] = {
 
 def changed(tag: str) -> SchemaMismatchError:
     """The error for a value whose class has another shape now."""
-    return SchemaMismatchError(f"a stored value of class {tag} does not fit the class as it is now")
+    return SchemaMismatchError(f"a stored value of class {tag.rpartition('#')[0]} does not fit the class as it is now")
 
 
 def _named_values(packer: Packer, values: dict[str, Any]) -> dict[str, Any]:
@@ -52,13 +52,14 @@ def put_model(packer: Packer, value: BaseModel) -> list[Any]:
     from .extensions import registered
 
     cls = value.__class__
+    check_complete(cls)
     present = value.__dict__
     names = list(cls.__pydantic_fields__)
     fields = {name: present[name] for name in names if name in present}
     # Lazy models are read through their dictionary, so nothing is asked of the instance but what Pydantic keeps there.
     extra, private = value.__pydantic_extra__, value.__pydantic_private__
     return [
-        tag_of(registered(cls)),
+        stored_tag(registered(cls)),
         _named_values(packer, fields),
         sorted(value.__pydantic_fields_set__),
         [name for name in names if name not in present],
@@ -78,6 +79,16 @@ def _privates(packer: Packer, cls: type, private: dict[str, Any]) -> dict[str, A
             except EncodeError:  # a lock, or a parent that holds this very object
                 out[name] = packer.lower(LEFT_OUT)
     return out
+
+
+def check_complete(cls: Any) -> None:
+    """Raise EncodeError for a class whose fields are not all known: what its objects hold would not be, either."""
+    from .plans import struct_for
+
+    column: Any = struct_for(cls)
+    problem = None if column.complete else column.unusable()
+    if problem is not None:
+        raise EncodeError(problem, value_type=cls)
 
 
 def _storable(cls: Any) -> list[str]:
@@ -118,7 +129,7 @@ def put_dataclass(packer: Packer, value: Any) -> list[Any]:
     from .extensions import registered
 
     fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if hasattr(value, f.name)}
-    parts = [tag_of(registered(type(value))), _named_values(packer, fields)]
+    parts = [stored_tag(registered(type(value))), _named_values(packer, fields)]
     return [*parts, *put_attributes(packer, value, [f.name for f in dataclasses.fields(value)])]
 
 
