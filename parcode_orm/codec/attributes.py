@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from operator import attrgetter
 from types import MemberDescriptorType
 from typing import Any
 
 from ..errors import EncodeError
 from .per_class import per_class
 
+_dict = attrgetter("__dict__")
 # `Box[int](...)` notes its alias in the instance; the field's type says it again.
 _TYPING = frozenset({"__orig_class__"})
 
@@ -45,19 +47,20 @@ def attributes(value: Any) -> dict[str, Any]:
 
 
 def others_of(names: Iterable[str]) -> Callable[[Sequence[Any]], list[dict[str, Any] | None]]:
-    """What gives the attributes of objects beside the fields `names`, None for an object without any."""
+    """What gives the attributes of objects beside the fields `names`, None for an object without any.
+
+    Where no object has any, it gives an empty list.
+    """
     known = frozenset(names)
 
     def others(values: Sequence[Any]) -> list[dict[str, Any] | None]:
         classes = set(map(type, values))
-        slotted = {cls for cls in classes if not known.issuperset(slots_of(cls))}
-        nothing: dict[str, Any] = {}
-        return [
-            None
-            if getattr(value, "__dict__", nothing).keys() <= known and type(value) not in slotted
-            else {name: item for name, item in attributes(value).items() if name not in known} or None
-            for value in values
-        ]
+        if all(known.issuperset(slots_of(cls)) for cls in classes):
+            open_ones = [value for value in values if type(value).__dictoffset__] if len(classes) > 1 else values
+            if not any(cls.__dictoffset__ for cls in classes) or all(map(known.issuperset, map(_dict, open_ones))):
+                return []
+        found = [{name: item for name, item in attributes(value).items() if name not in known} for value in values]
+        return [each or None for each in found]
 
     return others
 

@@ -21,6 +21,7 @@ from ..errors import CorruptionError, EncodeError
 from . import convert, instances, named
 from .attributes import put_others
 from .caller import in_caller
+from .factories import factory_name, find_factory
 from .marks import is_lazy_collection
 from .registry import find_class, is_registered, parts_of, register_parts, stored_tag
 from .typeforms import Scope
@@ -207,17 +208,8 @@ _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
     deque: lambda packer, value: extension("deque", [value.maxlen, packer.items(list(value))]),
     OrderedDict: lambda packer, value: extension("OrderedDict", packer.pairs(value)),
     Counter: lambda packer, value: extension("Counter", packer.pairs(value)),
-    defaultdict: lambda packer, value: extension("defaultdict", [_factory(value), *packer.pairs(value)]),
+    defaultdict: lambda packer, value: extension("defaultdict", [factory_name(value), *packer.pairs(value)]),
 }
-_FACTORIES: dict[str, Any] = {c.__name__: c for c in (list, dict, set, int, float, str, bytes, bool, tuple, deque)}
-
-
-def _factory(value: defaultdict[Any, Any]) -> str | None:
-    """The name of a builtin `default_factory`; another one (a lambda) cannot be stored, and None comes back."""
-    factory = value.default_factory
-    name = getattr(factory, "__name__", None)
-    return name if name is not None and _FACTORIES.get(name) is factory else None
-
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -360,7 +352,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "deque": _get_deque,
     "dict": _dict,
     "OrderedDict": lambda parts: OrderedDict(_dict(parts)),
-    "defaultdict": lambda parts: defaultdict(_FACTORIES[parts[0]] if parts[0] else None, _dict(parts[1:])),
+    "defaultdict": lambda parts: defaultdict(find_factory(parts[0]), _dict(parts[1:])),
     "Counter": _counter,
     "enum": _get_enum,
     "model": instances.get_model,

@@ -135,8 +135,7 @@ def put_dataclass(packer: Packer, value: Any) -> list[Any]:
 
 def put_attributes(packer: Packer, value: Any, names: Iterable[str] = ()) -> list[Any]:
     """The attributes of `value` beside the fields `names`: one part, or none."""
-    (others,) = others_of(names)([value])
-    return [] if others is None else [_named_values(packer, others)]
+    return [_named_values(packer, others) for others in others_of(names)([value]) if others is not None]
 
 
 def get_dataclass(parts: Any) -> Any:

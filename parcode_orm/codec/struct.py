@@ -310,7 +310,7 @@ def _to_store(cls: Any) -> Callable[[Any], dict[str, Any]] | None:
 
 
 def _all_extras(values: Sequence[Any]) -> list[dict[str, Any] | None]:
-    return list(map(_extras, values))
+    return list(map(_extras, values)) if any(map(_extras, values)) else []
 
 
 def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:

@@ -6,7 +6,9 @@ import copy
 import dataclasses
 import functools
 import threading
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Optional, TypeVar
 
@@ -385,3 +387,34 @@ def test_scalars_and_records_of_numpy(way: Callable[[Any], Any]) -> None:
     assert (type(found.text), type(found.data)) == (np.str_, np.bytes_) and (found.text, found.data) == ("u", b"x")
     assert type(found.any[0]) is np.record and found.any[0].y == 2.0 and type(found.any[1]) is np.str_
     assert type(found.array[0]) is np.record and found.array[0].x == 1
+
+
+@register
+class Totals(BaseModel):
+    n: int = 0
+
+
+class Grouped(Model):
+    typed: defaultdict[str, list[int]] = defaultdict(list)
+    nested: dict[str, defaultdict[str, int]] = {}
+    any: Any = None
+
+
+@ways
+@pytest.mark.parametrize("factory", [list, Counter, OrderedDict, Decimal, Totals, None], ids=str)
+def test_factories_of_defaultdicts(way: Callable[[Any], Any], factory: Any) -> None:
+    grouped = Grouped(
+        typed=defaultdict(factory, a=[1]),
+        nested={"one": defaultdict(int, x=1), "two": defaultdict(factory, y=2)},
+        any=[defaultdict(factory, b=2)],
+    )
+    found = way(grouped)
+    assert found == grouped
+    assert found.typed.default_factory is found.nested["two"].default_factory is factory
+    assert found.any[0].default_factory is factory and found.nested["one"].default_factory is int
+
+
+@pytest.mark.parametrize("name", ["typed", "any"])
+def test_a_factory_that_would_not_be_found_is_refused(name: str) -> None:
+    with pytest.raises(EncodeError, match=rf"Grouped\.{name}: the default_factory of a defaultdict is stored by name"):
+        dumps(Grouped(**{name: defaultdict(lambda: [0])}))
