@@ -87,11 +87,12 @@ def _forget(tag: str, cls: type, before: type | None, known: WeakSet[type], was_
 
 def register_parts(cls: type, parts: Any) -> None:
     """Let values of `cls`, a custom type, be stored by `parts` where their field's type does not say how."""
+    before = cls.__dict__.get("_p_parts_", (None, None))
     try:
         cls._p_parts_ = (cls, parts)  # type: ignore[attr-defined]
     except TypeError:  # a class of an extension module takes no attributes; its values are stored in typed fields only
         return
-    note(partial(delattr, cls, "_p_parts_"))
+    note(partial(setattr, cls, "_p_parts_", before))
     register(cls)
 
 
