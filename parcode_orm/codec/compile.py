@@ -22,6 +22,7 @@ from . import convert, named
 from .arm_order import in_order
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
+from .factories import DefaultDictColumn
 from .key_types import check_key_type
 from .marks import Mark, find_mark, item_spec
 from .packed import PackedColumn
@@ -319,7 +320,7 @@ def mapping(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
         return MapColumn(key, value, collections.OrderedDict, "OrderedDict")
     if origin is collections.defaultdict:
         factory = default_factory(substitute(args[1], scope) if args else Any)
-        return MapColumn(key, value, partial(collections.defaultdict, factory), "defaultdict")
+        return DefaultDictColumn(key, value, factory)
     return MapColumn(key, value, dict, "dict")
 
 

@@ -20,9 +20,11 @@ from pydantic import BaseModel
 from ..errors import CorruptionError, EncodeError
 from ..stack import room_for
 from . import convert, instances, named
+from .attributes import put_others
 from .caller import in_caller
+from .factories import factory_name, find_factory
 from .marks import is_lazy_collection
-from .registry import find_class, is_registered, parts_of, register_parts, tag_of
+from .registry import find_class, is_registered, parts_of, register_parts, stored_tag
 from .typeforms import Scope
 from .urls import URLS, url_from, url_text
 
@@ -88,7 +90,7 @@ def lower_other(packer: Packer, value: Any) -> Any:
         return packer.lower(in_caller(value.load))
     if isinstance(value, enum.Enum):
         (name,) = named.enum_conversion(cls)[3]([value])
-        return extension("enum", [tag_of(registered(cls)), packer.lower(name)])
+        return extension("enum", [stored_tag(registered(cls)), packer.lower(name)])
     if isinstance(value, BaseModel):
         if type(value) is value.__class__:
             return extension("model", instances.put_model(packer, value))
@@ -96,7 +98,8 @@ def lower_other(packer: Packer, value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return extension("dataclass", instances.put_dataclass(packer, value))
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
-        return extension("named tuple", [tag_of(registered(cls)), packer.items(list(value))])
+        parts = [stored_tag(registered(cls)), packer.items(list(value))]
+        return extension("named tuple", parts + instances.put_attributes(packer, value))
     if isinstance(value, PurePath):
         return _path(packer, value)
     if cls.__module__.partition(".")[0] == "numpy":
@@ -176,10 +179,10 @@ def _named(packer: Packer, value: Any) -> Any:
         return extension("url", [_builtin_tag(cls), packer.lower(url_text(value))])
     parts = _custom_parts(cls)
     if parts is not None:
-        return extension("custom", [tag_of(cls), packer.lower(parts[3]([value])[0])])
+        return extension("custom", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
     parts = named.builtin_subclass(cls)
     if parts is not None and is_registered(cls):
-        return extension("builtin subclass", [tag_of(cls), packer.lower(parts[3]([value])[0])])
+        return extension("builtin subclass", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
     raise EncodeError(
         "a value of this class cannot be stored in a field of type Any; use a Model, a dataclass or builtin types",
         value_type=cls,
@@ -201,7 +204,7 @@ def _custom_parts(cls: type) -> Any:
 
 
 def _builtin_tag(cls: type) -> str:
-    return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else tag_of(registered(cls))
+    return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else stored_tag(registered(cls))
 
 
 _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
@@ -214,17 +217,8 @@ _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
     deque: lambda packer, value: extension("deque", [value.maxlen, packer.items(list(value))]),
     OrderedDict: lambda packer, value: extension("OrderedDict", packer.pairs(value)),
     Counter: lambda packer, value: extension("Counter", packer.pairs(value)),
-    defaultdict: lambda packer, value: extension("defaultdict", [_factory(value), *packer.pairs(value)]),
+    defaultdict: lambda packer, value: extension("defaultdict", [factory_name(value), *packer.pairs(value)]),
 }
-_FACTORIES: dict[str, Any] = {c.__name__: c for c in (list, dict, set, int, float, str, bytes, bool, tuple, deque)}
-
-
-def _factory(value: defaultdict[Any, Any]) -> str | None:
-    """The name of a builtin `default_factory`; another one (a lambda) cannot be stored, and None comes back."""
-    factory = value.default_factory
-    name = getattr(factory, "__name__", None)
-    return name if name is not None and _FACTORIES.get(name) is factory else None
-
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -303,11 +297,14 @@ def _get_enum(parts: Any) -> Any:
 
 
 def _get_named_tuple(parts: Any) -> Any:
-    tag, values = parts
+    tag, values, *others = parts
     cls = find_class(tag)
     if not issubclass(cls, tuple) or len(getattr(cls, "_fields", ())) != len(values):
         raise instances.changed(tag)
-    return tuple.__new__(cls, values)
+    made = tuple.__new__(cls, values)
+    for each in others:
+        put_others(made, each)
+    return made
 
 
 def _get_builtin(parts: Any) -> Any:
@@ -361,7 +358,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "deque": _get_deque,
     "dict": _dict,
     "OrderedDict": lambda parts: OrderedDict(_dict(parts)),
-    "defaultdict": lambda parts: defaultdict(_FACTORIES[parts[0]] if parts[0] else None, _dict(parts[1:])),
+    "defaultdict": lambda parts: defaultdict(find_factory(parts[0]), _dict(parts[1:])),
     "Counter": _counter,
     "enum": _get_enum,
     "model": instances.get_model,

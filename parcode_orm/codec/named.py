@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
@@ -24,6 +25,7 @@ import pydantic
 from pydantic import types as pydantic_types
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
+from .attributes import check_rebuilt
 from .convert import Bulk, each, rebuilt
 from .typeforms import Scope
 from .urls import URLS, conversion_of
@@ -126,7 +128,7 @@ def known_class(cls: type, tp: Any) -> Parts | None:
         here = pathlib.Path if cls is type(pathlib.Path()) else cls
         name = "Path" if here is pathlib.Path else cls.__qualname__
         own = cls.__module__.partition(".")[0] != "pathlib"
-        return checked((str, name, (cls,), each(str), rebuilt(name, here)), own)
+        return checked((str, name, (cls,), each(str), rebuilt(name, here)), own, pathlib.PurePath)
     if issubclass(cls, URLS):
         return str, f"url {cls.__qualname__}", (cls,), *conversion_of(cls)
     if cls is pydantic.NameEmail:
@@ -145,10 +147,11 @@ def known_class(cls: type, tp: Any) -> Parts | None:
     return None
 
 
-def checked(parts: Parts, own: bool) -> Parts:
+def checked(parts: Parts, own: bool, base: type = object) -> Parts:
     """`parts` for a class whose constructor is its `own`: each value is built again when it is written.
 
-    One that does not come back equal, because the constructor wants other arguments or changes them, is refused.
+    One that does not come back equal, because the constructor wants other arguments or changes them, or without its
+    attributes, is refused. The slots of `base` hold what is stored.
     """
     inner, name, types, put, get = parts
     if not own:
@@ -164,9 +167,14 @@ def checked(parts: Parts, own: bool) -> Parts:
             if type(back) is not type(value) or back != value:
                 message = f"would come back as {back!r:.60}: that is what its constructor makes of it"
                 raise EncodeError(message, value_type=type(value))
+            check_rebuilt(value, partial(_itself, back), base)
         return stored
 
     return inner, name, types, put_checked, get
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def secret_of(cls: Any) -> Any:
@@ -205,7 +213,6 @@ def builtin_subclass(cls: type) -> Parts | None:
     plain = plain_view(base)
     make: Any = cls
     new: Any = base.__new__
-    slots = [name for b in cls.__mro__ for name in _slots(b) if name not in ("__dict__", "__weakref__")]
 
     def build(bare: Any) -> Any:
         if own:  # what the constructor makes of its own value is another one, or nothing: arguments differ
@@ -217,23 +224,10 @@ def builtin_subclass(cls: type) -> Parts | None:
                 pass
         return new(cls, bare)
 
-    def attributes(value: Any) -> dict[str, Any]:
-        return {
-            **getattr(value, "__dict__", {}),
-            **{name: getattr(value, name) for name in slots if hasattr(value, name)},
-        }
-
     def put(values: list[Any]) -> list[Any]:
-        stored = []
-        for value in values:
-            bare, found = plain(value), attributes(value)
-            if (own or found) and attributes(build(bare)) != found:
-                raise EncodeError(
-                    f"{cls.__qualname__} carries attributes of its own, which would be lost; give it a Pydantic core "
-                    "schema with a serializer",
-                    value_type=type(value),
-                )
-            stored.append(bare)
+        stored = list(map(plain, values))
+        for value, bare in zip(values, stored, strict=True):
+            check_rebuilt(value, partial(build, bare), always=own)
         return stored
 
     return base, f"{base.__name__} {cls.__qualname__}", (cls,), put, rebuilt(cls.__qualname__, build)
@@ -257,11 +251,6 @@ def _bits(value: Any) -> Any:
     if isinstance(value, float):
         return struct.pack("<d", value)
     return str(value) if isinstance(value, Decimal) else value
-
-
-def _slots(cls: type) -> tuple[str, ...]:
-    found = cls.__dict__.get("__slots__", ())
-    return (found,) if isinstance(found, str) else tuple(found)
 
 
 def custom_type(tp: Any, metadata: list[Any], scope: Scope) -> Parts | None:

@@ -1,9 +1,10 @@
 """Private attributes. Pydantic never validates them, so what is annotated is a promise that nobody checks.
 
 A value that fits its attribute's column stands there. One that does not, but can be stored, stands packed among the
-EXTRA of the private struct. One that cannot be stored at all (a lock in an attribute of type Any, a parent that holds
-the very object) is left out: `LEFT_OUT` stands for it, and reading gives the attribute its default, as a new object
-has. So private attributes, which are no part of what a model declares, do not keep it from being saved.
+EXTRA of the private struct. An attribute without an annotation, or with one that cannot be resolved or stored, has a
+`LooseColumn`. A value that cannot be stored at all (a lock, a parent that holds the very object) is left out:
+`LEFT_OUT` stands for it, and reading gives the attribute its default, as a new object has. So private attributes, which
+are no part of what a model declares, do not keep it from being saved.
 """
 
 from __future__ import annotations
@@ -29,6 +30,15 @@ from .text import BytesColumn, TextColumn
 
 _UNSET: Any = PydanticUndefined
 _ATOMS = (NumberColumn, TextColumn, BytesColumn)  # whose values are no objects that could hold others
+
+
+class LooseColumn(PackedColumn):
+    """Private attributes whose annotation says nothing, or nothing that can be stored: what can be, is stored."""
+
+    __slots__ = ()
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        super().encode(list(map(storable, values)), out)
 
 
 class PrivateColumn(StructColumn):

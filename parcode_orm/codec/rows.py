@@ -48,7 +48,7 @@ def below(column: Column) -> list[Column] | None:
 
     if isinstance(column, StructColumn):
         plan = column.plan
-        if plan.kind != "plain" or plan.privates:
+        if plan.kind != "plain" or plan.privates or not column.exact:
             return None
         return [*(inner for _, inner in plan.fields), *([plan.extra] if plan.extra is not None else [])]
     if type(column) in ATOMS or type(column) is PackedColumn:
@@ -143,6 +143,8 @@ class Ways:
             raise Unfit
         if self._puts is None:
             self._puts = [put_of(inner) for _, inner in column.fields]
+        if column.plan.others is not None and column.plan.others([value]):
+            raise Unfit
         row = column.dicts([value])[0]
         level += 1
         puts = self._puts

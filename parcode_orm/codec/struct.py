@@ -29,7 +29,7 @@ from .mixed import Mixed
 from .mixed_rows import write_mixed
 from .physical import Physical, write_optional
 from .rows import FEW_RECURSIVE, RowsView, Ways, few_of, write_rows
-from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
+from .structview import EXTRA, MISSING, NAMES, OTHERS, PRIVATE, SETS, StructView
 
 STEP = 8  # models inside each other from one look at the stack to the next
 
@@ -43,8 +43,9 @@ class StructPlan:
     """What a struct column needs to know of a class.
 
     `kind` is "model" (a Model: `get` gives proxies) or "plain". `extract` gives the field dictionaries of objects, by
-    default their `__dict__`; `build` makes objects of dictionaries, by default models without validation. `exact` is
-    the type of the values where it is not `cls` (a TypedDict's are dicts).
+    default their `__dict__`; `build` makes objects of dictionaries, by default models without validation. `others`
+    gives what objects hold beside their fields, by default extra values, stored in the column `extra`. `exact` is the
+    type of the values where it is not `cls` (a TypedDict's are dicts).
     """
 
     cls: type
@@ -55,6 +56,7 @@ class StructPlan:
     build: Callable[[list[dict[str, Any]]], list[Any]] | None = None
     privates: list[tuple[str, Column]] = field(default_factory=list)
     extra: Column | None = None
+    others: Callable[[Sequence[Any]], list[dict[str, Any] | None]] | None = None
     exact: type | None = None
 
 
@@ -276,7 +278,7 @@ class StructColumn(Physical):
             except EncodeError as problem:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
         sets = list(map(_sets, values)) if self.pydantic else []
-        rest = self.pydantic or missing
+        rest = self.pydantic or missing or self.plan.others is not None
         out.entries[node][5] = self.write_rest(values, sets, len(dicts), missing, out) if rest else 0
         out.close(node)
 
@@ -298,11 +300,10 @@ class StructColumn(Physical):
                 for row in where:
                     rows[row].add(name)
             write_names(rows, out)
-        if self.pydantic and self.plan.extra is not None:
-            extras = list(map(_extras, values))
-            if any(extras):
-                bits |= EXTRA
-                write_named(self.plan.extra, extras, out)
+        others = self.plan.others or (_all_extras if self.pydantic else None)
+        if others is not None and any(extras := others(values)):
+            bits |= EXTRA
+            write_named(self.plan.extra or OTHERS, extras, out)
         if self.pydantic and self.plan.privates:
             privates = list(map(_privates, values))
             if any(private is not None for private in privates):
@@ -361,6 +362,10 @@ def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
         column.encode(values, out)
     except EncodeError as problem:
         raise trail.at(problem, trail.row_of(problem)) from None
+
+
+def _all_extras(values: Sequence[Any]) -> list[dict[str, Any] | None]:
+    return list(map(_extras, values)) if any(map(_extras, values)) else []
 
 
 def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:

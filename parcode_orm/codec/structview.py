@@ -12,8 +12,9 @@ from ..format.chunk import Chunk
 from ..format.layout import Node
 from ..stack import room_for
 from .base import Column, Getter, Space, View
-from .containers import ListColumn
+from .containers import ListColumn, MapColumn
 from .mixed import InMemory
+from .packed import PackedColumn
 from .text import TextColumn
 from .views import accessor, open_child
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SETS, MISSING, EXTRA, PRIVATE = 1, 2, 4, 8
 NAMES = ListColumn(TextColumn(), tuple, "tuple")  # field sets: few distinct ones, each written once
+OTHERS = MapColumn(TextColumn(), PackedColumn())  # EXTRA, where the schema names no column for it
 
 
 class StructView(View):
@@ -130,11 +132,10 @@ class StructView(View):
         return set(self._part(SETS, NAMES).get(row)) if self.bits & SETS else None
 
     def extra(self, row: int) -> dict[str, Any] | None:
-        """Values beyond the fields, None without any."""
-        column = self.column.plan.extra
-        if not self.bits & EXTRA or column is None:
+        """What the object holds beyond its fields, None without anything."""
+        if not self.bits & EXTRA:
             return None
-        found: dict[str, Any] | None = self._part(EXTRA, column).get(row)
+        found: dict[str, Any] | None = self._part(EXTRA, self.column.plan.extra or OTHERS).get(row)
         return found
 
     def private(self, row: int) -> dict[str, Any] | None:
@@ -184,8 +185,8 @@ class StructView(View):
         if self.bits:
             if self.bits & SETS:
                 sets = list(map(set, self._part(SETS, NAMES).read(start, stop)))
-            if self.bits & EXTRA and plan.extra is not None:
-                extras = self._part(EXTRA, plan.extra).read(start, stop)
+            if self.bits & EXTRA:
+                extras = self._part(EXTRA, plan.extra or OTHERS).read(start, stop)
             if self.bits & PRIVATE and plan.privates:
                 part = self.privates()
                 privates = part.read(start, stop)

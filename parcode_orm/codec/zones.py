@@ -27,7 +27,14 @@ def microseconds(delta: timedelta) -> int:
 
 
 @lru_cache(maxsize=512)
+def _named_offset(offset: timedelta, name: str) -> tuple[int, str]:
+    return _describe(timezone(offset, name), offset, None)
+
+
 def _fixed(zone: tzinfo) -> tuple[int, str]:
+    # No cache by the zone itself: zones of one offset are equal, whatever their names.
+    if type(zone) is timezone:
+        return _named_offset(zone.utcoffset(None), zone.tzname(None))
     return _describe(zone, zone.utcoffset(None), None)
 
 

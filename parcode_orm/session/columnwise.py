@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from ..codec.base import View
 from ..codec.boundary_view import ReferenceView
 from ..codec.poly import ArmView
+from ..codec.privates import LooseColumn
 from ..codec.scalars import NumbersView
 from ..codec.structview import EXTRA, MISSING, PRIVATE, StructView
 from ..codec.tokens import (
@@ -170,18 +171,19 @@ def _structs(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
     cls = old.column.plan.cls
     if issubclass(cls, BaseModel) or dataclasses.is_dataclass(cls):
         return Fields(parts, rest, old, a, new, b)
-    return Perhaps(_joined([part for _, part in parts], len(a)))  # typed dictionaries, named tuples
+    return Perhaps(_joined([*(part for _, part in parts), rest], len(a)))  # typed dictionaries, named tuples
 
 
 def _rest(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
-    """The rows whose extra values or private attributes may differ."""
+    """The rows whose extra values, other attributes or private attributes may differ."""
     if is_bare(old) and is_bare(new):
         return Perhaps(())
     every = Perhaps(range(len(a)))
     if (old.bits | new.bits) & EXTRA or not old.bits & new.bits & PRIVATE:
         return every
     plan = old.column.plan
-    if {name for name, _ in plan.privates} != set(plan.cls.__private_attributes__):  # type: ignore[attr-defined]
+    known = {name for name, column in plan.privates if not isinstance(column, LooseColumn)}
+    if known != set(plan.cls.__private_attributes__):  # type: ignore[attr-defined]
         return every  # some come from defaults
     mine, theirs = old.privates(), new.privates()
     if not (isinstance(mine, StructView) and isinstance(theirs, StructView)):

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..codec.attributes import attributes
 from ..codec.base import BlobContent
 from ..codec.boundary_view import Unread
 from ..codec.kernels import loaded_numpy
@@ -101,7 +102,9 @@ def _same_whole(old: Any, new: Any, place: Place) -> bool:
     if isinstance(old, float):
         return pack_struct("<d", old) == pack_struct("<d", new)
     if isinstance(old, tuple | deque):
-        return len(old) == len(new) and all(is_same(one, other, place) for one, other in zip(old, new, strict=True))
+        if len(old) != len(new) or not all(is_same(one, other, place) for one, other in zip(old, new, strict=True)):
+            return False
+        return not hasattr(old, "__dict__") or is_same(attributes(old), attributes(new), place)
     numpy = loaded_numpy()
     if numpy is not None and isinstance(old, numpy.ndarray) and not old.dtype.hasobject:
         return bool(old.dtype == new.dtype and old.shape == new.shape and old.tobytes() == new.tobytes())
@@ -143,15 +146,18 @@ def _named(old: Any, new: Any, names: Iterable[str], place: Place) -> Iterator[D
 
 
 def _names(obj: Any) -> list[str]:
-    """The fields of a dataclass; the fields, extra values and private attributes of a model."""
-    if not isinstance(obj, BaseModel):
-        return [field.name for field in dataclasses.fields(obj)]
-    return [*obj.__class__.__pydantic_fields__, *_besides(obj)]
+    """The fields and other attributes of a dataclass; the fields, extra values and private attributes of a model."""
+    if isinstance(obj, BaseModel):
+        return [*obj.__class__.__pydantic_fields__, *_besides(obj)]
+    return [*(field.name for field in dataclasses.fields(obj)), *_besides(obj)]
 
 
-def _besides(model: BaseModel) -> list[str]:
-    """The extra values and private attributes of a model."""
-    return [*(model.__pydantic_extra__ or {}), *(model.__pydantic_private__ or {})]
+def _besides(obj: Any) -> list[str]:
+    """The extra values and private attributes of a model; attributes of a dataclass that are no fields."""
+    if isinstance(obj, BaseModel):
+        return [*(obj.__pydantic_extra__ or {}), *(obj.__pydantic_private__ or {})]
+    fields = {field.name for field in dataclasses.fields(obj)}
+    return [name for name in attributes(obj) if name not in fields]
 
 
 def _field(obj: Any, name: str) -> Any:
