@@ -100,7 +100,7 @@ def change(path: Path) -> None:
 def main(directory: Path) -> None:
     path = directory / "savegame.par"
     with Session(path) as session:
-        session.add(build())
+        session.add(build(), replace=True)  # a game that was saved here before gives way
         session.commit()
     print(f"Saved {PLAYERS:,} players and {TERRAIN:,} bytes of terrain: {path.stat().st_size:,} bytes. Opened again:")
     read(path)

@@ -159,7 +159,8 @@ class MigrationRequired(SchemaError):
 class EncodeError(ParcodeError, ValueError):
     """A value does not fit the column of its field.
 
-    `model` is the name of the model, `path` the dotted path of the value below it, `value_type` the value's type.
+    `model` is the name of the model, `path` the dotted path of the value below it (the message shortens a long one),
+    `value_type` the value's type.
     """
 
     def __init__(
@@ -176,7 +177,10 @@ class EncodeError(ParcodeError, ValueError):
         self.value_type = value_type
 
     def __str__(self) -> str:
-        place = ".".join(part for part in (self.model, self.path) if part)
+        path = self.path
+        if len(path) > 200:  # of what is nested very deeply
+            path = f"{path[:100]}...{path[-80:]}"
+        place = ".".join(part for part in (self.model, path) if part)
         message = super().__str__()
         if self.value_type is not None:
             message = f"{message} (a value of type {self.value_type.__qualname__})"

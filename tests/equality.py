@@ -24,6 +24,12 @@ def same(a: Any, b: Any) -> bool:
         return bool(a == b)
     if cls is list or cls is tuple:
         return _same_items(a, b)
+    if dataclasses.is_dataclass(cls):
+        names = [field.name for field in dataclasses.fields(a)]
+        if not all(same(getattr(a, name, _MISSING), getattr(b, name, _MISSING)) for name in names):
+            return False
+        if not isinstance(a, dict | list | str):  # which hold something beside their fields
+            return same(getattr(a, "args", ()), getattr(b, "args", ()))
     if isinstance(a, float) and cls is not np.float64:
         return struct.pack("<d", a) == struct.pack("<d", b)
     if isinstance(a, complex):
@@ -40,15 +46,14 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and _same_sets(a, b)
     if isinstance(a, np.ndarray | np.generic):
         return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
-    if dataclasses.is_dataclass(cls):
-        names = [field.name for field in dataclasses.fields(a)]
-        return all(same(getattr(a, name, _MISSING), getattr(b, name, _MISSING)) for name in names)
     if isinstance(a, decimal.Decimal):
         return a.as_tuple() == b.as_tuple()
     if isinstance(a, dt.datetime | dt.time):
         return bool(a.replace(tzinfo=None) == b.replace(tzinfo=None) and a.fold == b.fold and _zone(a) == _zone(b))
     if hasattr(cls, "get_secret_value"):
         return same(a.get_secret_value(), b.get_secret_value())
+    if isinstance(a, str):
+        return str.__str__(a) == str.__str__(b)
     return bool(a == b)
 
 

@@ -1,11 +1,14 @@
-"""numpy arrays of any dtype without objects and of any shape, as raw bytes in C order."""
+"""numpy arrays of any dtype without objects and of any shape, as raw bytes in C order; texts of any length packed."""
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from math import prod
 from typing import Any
+
+import msgspec
 
 from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder
@@ -13,70 +16,62 @@ from ..format.layout import Encoding, Node
 from . import trail
 from .base import Space, View
 from .containers import ListColumn
+from .dtypes import dtype_text, has_gaps, holds_objects, is_text, parse_dtype
 from .physical import BlocksView, Physical, child_nodes, open_child
 from .scalars import IntColumn
 from .text import BytesColumn, TextColumn
 
 MAX_DIMENSIONS = 64
-MAX_DTYPE = 1 << 16  # characters of a dtype's description
+MAX_AXIS = 1 << 63  # an axis is shorter; long ones are those of arrays without bytes
 _TEXT, _SHAPE, _BYTES = TextColumn(), ListColumn(IntColumn(), tuple, "tuple"), BytesColumn()
+_pack_texts = msgspec.msgpack.Encoder().encode
+_unpack_texts = msgspec.msgpack.Decoder(list[str | None]).decode
 
 
 def array_bytes(value: Any) -> Any:
-    """The array's content in C order, without a copy where it lies so already; zeros where fields leave gaps."""
+    """The array's content in C order, without a copy where it lies so already; zeros where fields leave gaps.
+
+    Texts of any length are a MessagePack array, nil for a missing one.
+    """
     import numpy
 
-    if _has_gaps(value.dtype):  # they hold whatever was in memory before, and equal arrays give equal bytes
-        filled = numpy.zeros(value.shape, value.dtype)
-        filled[...] = value
-        value = filled
-    return numpy.ascontiguousarray(value).reshape(-1).view(numpy.uint8).data if value.nbytes else b""
+    if is_text(value.dtype):
+        return _pack_texts([item if type(item) is str else None for item in value.reshape(-1).tolist()])
+    if not value.nbytes:
+        return b""
+    if has_gaps(value.dtype):  # equal arrays give equal bytes
+        value = _own(value)
+    return numpy.ascontiguousarray(value).reshape(-1).view(numpy.uint8).data
 
 
-def _has_gaps(dtype: Any) -> bool:
-    if dtype.subdtype is not None:
-        return _has_gaps(dtype.base)
-    if dtype.names is None:
-        return False
-    inner = [dtype.fields[name][0] for name in dtype.names]
-    return sum(each.itemsize for each in inner) != dtype.itemsize or any(map(_has_gaps, inner))
-
-
-def dtype_text(dtype: Any) -> str:
-    """A dtype as JSON: its string, or the list of its fields."""
+def _own(array: Any) -> Any:
+    """A copy with zeros in gaps between fields, where numpy's own has whatever was in memory before."""
     import numpy
 
-    return json.dumps(numpy.lib.format.dtype_to_descr(dtype), separators=(",", ":"))
+    if not has_gaps(array.dtype):
+        return array.copy()
+    filled = numpy.zeros(array.shape, array.dtype)
+    filled[...] = array
+    return filled
 
 
-def parse_dtype(text: str) -> Any:
-    """The dtype of `dtype_text`; ValueError for anything else, and for objects."""
+def storable_array(value: Any) -> tuple[str, Any]:
+    """Dtype and content of an array, found to be such that `array_from` takes them.
+
+    Raises:
+        EncodeError: of its dtype or its class.
+    """
     import numpy
 
-    if len(text) > MAX_DTYPE:
-        raise ValueError("a dtype of excessive length")
+    if type(value) not in (numpy.ndarray, numpy.memmap):
+        message = "a subclass of numpy.ndarray would come back as the base; store numpy.asarray(value)"
+        raise EncodeError(message, value_type=type(value))
+    text, data = dtype_text(value.dtype), array_bytes(value)
     try:
-        dtype = numpy.lib.format.descr_to_dtype(_tuples(json.loads(text)))
-    except Exception as problem:
-        raise ValueError(f"not a dtype: {text[:60]}") from problem
-    if dtype.hasobject:
-        raise ValueError("a dtype of objects")
-    return dtype
-
-
-def _tuples(found: Any) -> Any:
-    """JSON's lists as `descr_to_dtype` wants them: a field is a tuple, and so is its shape."""
-    if isinstance(found, list):
-        if found and all(isinstance(part, list) for part in found):
-            return [_field(part) for part in found]
-        return tuple(_tuples(part) if isinstance(part, list) else part for part in found)
-    return found
-
-
-def _field(part: list[Any]) -> tuple[Any, ...]:
-    name = tuple(part[0]) if isinstance(part[0], list) else part[0]
-    rest = (tuple(part[2]),) if len(part) > 2 else ()
-    return (name, _tuples(part[1]), *rest)
+        check_shape(memoryview(data).nbytes, value.dtype, value.shape)
+    except ValueError as problem:
+        raise EncodeError(f"the array cannot be read again: {problem}", value_type=type(value)) from problem
+    return text, data
 
 
 def array_meta(value: Any) -> bytes:
@@ -94,8 +89,10 @@ def parse_meta(meta: bytes) -> tuple[Any, tuple[int, ...]]:
 
 def check_shape(size: int, dtype: Any, shape: Sequence[int]) -> None:
     """Raise ValueError unless an array of this dtype and shape has `size` bytes."""
-    if len(shape) > MAX_DIMENSIONS or any(type(each) is not int or not 0 <= each < 1 << 48 for each in shape):
+    if len(shape) > MAX_DIMENSIONS or any(type(each) is not int or not 0 <= each < MAX_AXIS for each in shape):
         raise ValueError("an impossible shape")
+    if is_text(dtype):
+        return  # as many as there are texts: `array_from` compares
     if prod(shape) * dtype.itemsize != size:
         raise ValueError(f"{size} bytes for shape {tuple(shape)} of {dtype}")
 
@@ -105,11 +102,37 @@ def array_from(data: memoryview, dtype: Any, shape: Sequence[int], *, writable: 
     import numpy
 
     check_shape(data.nbytes, dtype, shape)
-    array = numpy.ndarray(tuple(shape), dtype, data) if data.nbytes else numpy.zeros(shape, dtype)
-    if writable:
-        return array.copy()
-    array.flags.writeable = False
+    if is_text(dtype):
+        array = _texts(data, dtype, shape)
+    elif data.nbytes:
+        array = numpy.ndarray(tuple(shape), dtype, data)
+        array = _own(array) if writable else array
+    elif dtype.itemsize:
+        array = numpy.zeros(shape, dtype)
+    else:  # `zeros` would make a byte of each item that has none
+        array = numpy.ndarray(tuple(shape), dtype, bytearray())
+    array.flags.writeable = writable
     return array
+
+
+def array_copy(array: Any) -> Any:
+    """A copy of the same dtype: numpy's own makes a byte of each item that has none, and leaves gaps as they come."""
+    if holds_objects(array.dtype) or (array.dtype.itemsize and not has_gaps(array.dtype)):
+        return copy.deepcopy(array)
+    return array_from(memoryview(array_bytes(array)), array.dtype, array.shape, writable=True)
+
+
+def _texts(data: memoryview, dtype: Any, shape: Sequence[int]) -> Any:
+    import numpy
+
+    try:
+        found = _unpack_texts(data)
+    except msgspec.MsgspecError as problem:
+        raise ValueError(f"not the texts of an array: {problem}") from problem
+    if len(found) != prod(shape):
+        raise ValueError(f"{len(found)} texts for shape {tuple(shape)}")
+    missing = getattr(dtype, "na_object", None)
+    return numpy.array([missing if item is None else item for item in found], dtype).reshape(shape)
 
 
 class ArrayColumn(Physical):
@@ -125,19 +148,18 @@ class ArrayColumn(Physical):
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         import numpy
 
+        parts: list[tuple[str, Any]] = []
         for row, value in enumerate(values):
             if not isinstance(value, numpy.ndarray) or isinstance(value, numpy.ma.MaskedArray):
                 raise trail.misfit(values, row, self.expected)
-            if type(value) not in (numpy.ndarray, numpy.memmap):
-                message = "a subclass of numpy.ndarray would come back as the base; store numpy.asarray(value)"
-                raise trail.at(EncodeError(message, value_type=type(value)), row)
-            if value.dtype.hasobject:
-                problem = EncodeError(f"an array of {value.dtype} holds Python objects", value_type=type(value))
-                raise trail.at(problem, row)
+            try:
+                parts.append(storable_array(value))
+            except EncodeError as problem:
+                raise trail.at(problem, row) from problem.__cause__
         node = out.open(Encoding.ARRAY, len(values))
-        _TEXT.encode([dtype_text(value.dtype) for value in values], out)
+        _TEXT.encode([text for text, _ in parts], out)
         _SHAPE.encode([value.shape for value in values], out)
-        _BYTES.encode([bytes(array_bytes(value)) for value in values], out)
+        _BYTES.encode([bytes(data) for _, data in parts], out)
         out.close(node)
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:

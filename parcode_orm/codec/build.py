@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,15 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from . import kernels
+from .attributes import put_others
 from .extensions import LEFT_OUT
+from .privates import LooseColumn
+from .slots import SLOTS, hidden, put_slot
 
 if TYPE_CHECKING:
     from .struct import StructColumn
 
 _set_dict: Callable[[Any, Any], None] = BaseModel.__dict__["__dict__"].__set__
-_set_set: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-_set_extra: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_extra__"].__set__
-_set_private: Callable[[Any, Any], None] = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 class FullSet(set[str]):
@@ -46,6 +47,8 @@ class Builder:
         "storable",
         "all_storable",
         "shares",
+        "others",
+        "_setters",
         "_dicts",
         "_build",
     )
@@ -59,9 +62,15 @@ class Builder:
         self.shares = column.plan.kind == "model"
         self.pydantic = column.pydantic and plan.build is None
         self.extras = self.pydantic and cls.model_config.get("extra") == "allow"
+        self.others = plan.others is not None
         self.privates = self.pydantic and bool(cls.__private_attributes__)
         self.storable = [name for name, _ in plan.privates]
-        self.all_storable = self.privates and len(self.storable) == len(cls.__private_attributes__)
+        self.all_storable = (
+            self.privates
+            and len(self.storable) == len(cls.__private_attributes__)
+            and not any(isinstance(column, LooseColumn) for _, column in plan.privates)
+        )
+        self._setters = _setters(cls) if self.pydantic else []
         self._dicts = kernels.dict_builder(self.names) if self.names else None
         self._build = plan.build
 
@@ -82,34 +91,56 @@ class Builder:
         `left_out`: private attributes may be missing in `privates` because their values could not be stored.
         """
         if self._build is not None:
-            return self._build(dicts)
+            made = self._build(dicts)
+            if extras and self.others:
+                kernels.drain(map(put_others, made, extras))
+            return made
         if not self.pydantic:
             return list(map(self._plain, dicts))
         objects = list(map(object.__new__, repeat(self.cls, len(dicts))))
         run = kernels.drain
         run(map(_set_dict, objects, dicts))
+        _set_set, _set_extra, _set_private = self._setters
         if sets is None and self.shares and not self.extras:
             run(map(_set_set, objects, repeat(self.full)))
         else:
             run(map(_set_set, objects, sets if sets is not None else map(set, repeat(self.full, len(dicts)))))
-        if not self.extras:
-            run(map(_set_extra, objects, repeat(None)))
-        else:
+        if self.extras:
             run(map(_set_extra, objects, [extra or {} for extra in extras] if extras else ({} for _ in dicts)))
+        else:
+            run(map(_set_extra, objects, extras or repeat(None)))
         if not self.privates:
             run(map(_set_private, objects, repeat(None)))
         elif self.all_storable and privates is not None and not left_out:
             run(map(_set_private, objects, privates))
         else:
             stored: Iterable[Any] = privates if privates is not None else repeat(None)
-            made = map(private_values, repeat(self.cls), stored, repeat(self.storable), dicts)
-            run(map(_set_private, objects, made))
+            found = map(private_values, repeat(self.cls), stored, repeat(self.storable), dicts)
+            run(map(_set_private, objects, found))
         return objects
+
+    def one(self, values: dict[str, Any], names_set: set[str], extra: dict[str, Any] | None) -> Any:
+        """One object of a Pydantic class."""
+        if self._build is not None or self.privates:
+            return self.objects([values], [names_set], [extra], None)[0]
+        made = object.__new__(self.cls)
+        _set_dict(made, values)
+        _set_set, _set_extra, _set_private = self._setters
+        _set_set(made, names_set)
+        _set_extra(made, (extra or {}) if self.extras else None)
+        _set_private(made, None)
+        return made
 
     def _plain(self, values: dict[str, Any]) -> Any:
         made = object.__new__(self.cls)
         made.__dict__.update(values)
         return made
+
+
+def _setters(cls: Any) -> list[Callable[[Any, Any], None]]:
+    """What sets each of a model's slots."""
+    shadows = hidden(cls)
+    return [slot.__set__ if name not in shadows else partial(put_slot, name) for name, slot in SLOTS.items()]
 
 
 def private_values(

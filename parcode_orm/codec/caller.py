@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from ..stack import carried
+
 T = TypeVar("T")
 
 
@@ -18,6 +20,7 @@ class _Caller(threading.local):
 
 
 _caller = _Caller()
+carried(_caller)
 
 
 def in_caller(work: Callable[[], T]) -> T:

@@ -19,8 +19,10 @@ from pydantic._internal._validators import get_defaultdict_default_default_facto
 from pydantic.errors import PydanticSchemaGenerationError
 
 from . import convert, named
+from .arm_order import in_order
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
+from .factories import DefaultDictColumn
 from .key_types import check_key_type
 from .marks import Mark, find_mark, item_spec
 from .packed import PackedColumn
@@ -138,6 +140,8 @@ def class_column(tp: Any, cls: type, scope: Scope) -> Column:
         return numpy_column(tp, cls, scope)
     parts = named.known_class(cls, tp)
     if parts is not None:
+        if issubclass(cls, named.KNOWN):
+            register(cls)
         return converted(parts, scope)
     return foreign_class(tp, cls, scope)
 
@@ -203,7 +207,17 @@ def inner_column(spelling: Any) -> Column:
 def converted(parts: named.Parts, scope: Scope) -> Column:
     """A `ConvertColumn` from its parts."""
     inner, name, types, to_stored, from_stored = parts
-    return ConvertColumn(scope.column(inner), name, types, to_stored, from_stored)
+    column = scope.column(inner)
+    if isinstance(column, OptionalColumn | NoneColumn):  # a None inside would read as one outside
+        column = TupleColumn([column])
+        return ConvertColumn(
+            column,
+            name,
+            types,
+            lambda values: [(stored,) for stored in to_stored(values)],
+            lambda values: from_stored([stored for (stored,) in values]),
+        )
+    return ConvertColumn(column, name, types, to_stored, from_stored)
 
 
 def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:
@@ -220,7 +234,7 @@ def union(tp: Any, scope: Scope) -> Column:
     arms = flatten(tp, scope)
     if any(arm in ANY for arm, _ in arms):
         return PACKED
-    rest = [(arm, inner) for arm, inner in arms if strip(arm, inner)[0] not in NONE]
+    rest = in_order([(arm, inner) for arm, inner in arms if strip(arm, inner)[0] not in NONE])
     if len(rest) == 1:
         column = rest[0][1].column(rest[0][0])
     else:
@@ -306,7 +320,7 @@ def mapping(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
         return MapColumn(key, value, collections.OrderedDict, "OrderedDict")
     if origin is collections.defaultdict:
         factory = default_factory(substitute(args[1], scope) if args else Any)
-        return MapColumn(key, value, partial(collections.defaultdict, factory), "defaultdict")
+        return DefaultDictColumn(key, value, factory)
     return MapColumn(key, value, dict, "dict")
 
 

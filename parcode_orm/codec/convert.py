@@ -25,6 +25,7 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from ..errors import CorruptionError, EncodeError
+from ..stack import room_for
 from . import kernels
 from .zones import FIXED, MICROSECOND, microseconds, zone_from, zone_of
 
@@ -59,7 +60,10 @@ def rebuilt(name: str, function: Callable[[Any], Any]) -> Bulk:
 
     def build(values: list[Any]) -> list[Any]:
         try:
-            return list(map(function, values))
+            try:
+                return list(map(function, values))
+            except RecursionError as problem:
+                return room_for(problem, lambda: list(map(function, values)))
         except (
             ValueError,
             TypeError,
@@ -67,7 +71,7 @@ def rebuilt(name: str, function: Callable[[Any], Any]) -> Bulk:
             ArithmeticError,
             LookupError,
             re.error,
-            RecursionError,
+            RecursionError,  # on a fresh stack
         ) as problem:
             raise CorruptionError(f"a stored value is no {name}: {problem}") from problem
 

@@ -18,16 +18,20 @@ import msgspec
 from pydantic import BaseModel
 
 from ..errors import CorruptionError, EncodeError
+from ..stack import room_for
 from . import convert, instances, named
+from .attributes import put_others
 from .caller import in_caller
+from .factories import factory_name, find_factory
 from .marks import is_lazy_collection
-from .registry import find_class, is_registered, parts_of, register_parts, tag_of
+from .registry import find_class, is_registered, parts_of, register_parts, stored_tag
 from .typeforms import Scope
+from .urls import URLS, url_from, url_text
 
 if TYPE_CHECKING:
     from .packed import Packer
 
-MAX_LEVELS = 120
+MAX_LEVELS = 620
 Ext = msgspec.msgpack.Ext
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -86,7 +90,7 @@ def lower_other(packer: Packer, value: Any) -> Any:
         return packer.lower(in_caller(value.load))
     if isinstance(value, enum.Enum):
         (name,) = named.enum_conversion(cls)[3]([value])
-        return extension("enum", [tag_of(registered(cls)), packer.lower(name)])
+        return extension("enum", [stored_tag(registered(cls)), packer.lower(name)])
     if isinstance(value, BaseModel):
         if type(value) is value.__class__:
             return extension("model", instances.put_model(packer, value))
@@ -94,7 +98,8 @@ def lower_other(packer: Packer, value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return extension("dataclass", instances.put_dataclass(packer, value))
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
-        return extension("named tuple", [tag_of(registered(cls)), packer.items(list(value))])
+        parts = [stored_tag(registered(cls)), packer.items(list(value))]
+        return extension("named tuple", parts + instances.put_attributes(packer, value))
     if isinstance(value, PurePath):
         return _path(packer, value)
     if cls.__module__.partition(".")[0] == "numpy":
@@ -111,6 +116,12 @@ def registered(cls: type) -> type:
             value_type=cls,
         )
     return cls
+
+
+def _bytes_of(value: memoryview) -> bytes:
+    if value.format != "B" or value.ndim != 1:
+        raise EncodeError("a memoryview of other items than bytes would come back as bytes", value_type=memoryview)
+    return value.tobytes()
 
 
 def _set(name: str) -> Callable[[Packer, Any], Any]:
@@ -142,35 +153,36 @@ def _local_path() -> PurePath:
 def _numpy(packer: Packer, value: Any) -> Any:
     import numpy as np
 
-    from .arrays import array_bytes
+    from .arrays import storable_array
+    from .dtypes import dtype_text, holds_objects
 
-    if type(value) is np.ndarray and not value.dtype.hasobject:
-        return extension("array", [_dtype(value.dtype), list(value.shape), bytes(array_bytes(value))])
-    if isinstance(value, np.generic) and not value.dtype.hasobject:
-        return extension("numpy scalar", [_dtype(value.dtype), value.tobytes()])
+    if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
+        text, data = storable_array(value)
+        return extension("array", [text, list(value.shape), bytes(data)])
+    if isinstance(value, np.generic) and not holds_objects(value.dtype):
+        if type(value) in (np.str_, np.bytes_):  # an array would lose NULs at their end
+            plain = named.plain_view(str if type(value) is np.str_ else bytes)
+            return extension("numpy scalar", ["", packer.lower(plain(value))])
+        if type(value) is value.dtype.type:
+            return extension("numpy scalar", [dtype_text(value.dtype), value.tobytes()])
     raise EncodeError("a numpy value of this kind cannot be stored", value_type=type(value))
-
-
-def _dtype(dtype: Any) -> str:
-    from .arrays import dtype_text
-
-    text: str = dtype.str
-    return text if dtype.names is None else dtype_text(dtype)
 
 
 def _named(packer: Packer, value: Any) -> Any:
     cls = type(value)
     if isinstance(value, named._SECRET):
-        secret = value.get_secret_value()  # type: ignore[attr-defined]
+        parts = named.known_class(cls, cls)
+        assert parts is not None
+        (secret,) = parts[3]([value])
         return extension("secret", [_builtin_tag(cls), packer.lower(secret)])
-    if isinstance(value, named.URLS):
-        return extension("url", [_builtin_tag(cls), packer.lower(str(value))])
+    if isinstance(value, URLS):
+        return extension("url", [_builtin_tag(cls), packer.lower(url_text(value))])
     parts = _custom_parts(cls)
     if parts is not None:
-        return extension("custom", [tag_of(cls), packer.lower(parts[3]([value])[0])])
+        return extension("custom", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
     parts = named.builtin_subclass(cls)
     if parts is not None and is_registered(cls):
-        return extension("builtin subclass", [tag_of(cls), packer.lower(parts[3]([value])[0])])
+        return extension("builtin subclass", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
     raise EncodeError(
         "a value of this class cannot be stored in a field of type Any; use a Model, a dataclass or builtin types",
         value_type=cls,
@@ -192,30 +204,21 @@ def _custom_parts(cls: type) -> Any:
 
 
 def _builtin_tag(cls: type) -> str:
-    return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else tag_of(registered(cls))
+    return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else stored_tag(registered(cls))
 
 
 _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
     _LeftOut: lambda packer, value: Ext(CODES["left out"], b""),
     bytearray: lambda packer, value: Ext(CODES["bytearray"], bytes(value)),
-    memoryview: lambda packer, value: Ext(CODES["memoryview"], value.tobytes()),
+    memoryview: lambda packer, value: Ext(CODES["memoryview"], _bytes_of(value)),
     tuple: lambda packer, value: extension("tuple", packer.items(value)),
     set: _set("set"),
     frozenset: _set("frozenset"),
     deque: lambda packer, value: extension("deque", [value.maxlen, packer.items(list(value))]),
     OrderedDict: lambda packer, value: extension("OrderedDict", packer.pairs(value)),
     Counter: lambda packer, value: extension("Counter", packer.pairs(value)),
-    defaultdict: lambda packer, value: extension("defaultdict", [_factory(value), *packer.pairs(value)]),
+    defaultdict: lambda packer, value: extension("defaultdict", [factory_name(value), *packer.pairs(value)]),
 }
-_FACTORIES: dict[str, Any] = {c.__name__: c for c in (list, dict, set, int, float, str, bytes, bool, tuple, deque)}
-
-
-def _factory(value: defaultdict[Any, Any]) -> str | None:
-    """The name of a builtin `default_factory`; another one (a lambda) cannot be stored, and None comes back."""
-    factory = value.default_factory
-    name = getattr(factory, "__name__", None)
-    return name if name is not None and _FACTORIES.get(name) is factory else None
-
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -230,7 +233,12 @@ def decoder(level: int) -> Callable[[Any], Any]:
             raise CorruptionError(f"a packed value has the extension code {code}, which there is not")
         if level >= MAX_LEVELS:
             raise CorruptionError(f"a packed value is nested more than {MAX_LEVELS} deep")
-        return handler(data) if code in _FROM_BYTES else handler(decoder(level + 1)(data))
+        if code in _FROM_BYTES:
+            return handler(data)
+        try:
+            return handler(decoder(level + 1)(data))
+        except RecursionError as problem:
+            return room_for(problem, lambda: handler(decoder(level + 1)(data)))
 
     decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=hook).decode
     return decode
@@ -258,34 +266,26 @@ def _get_path(parts: Any) -> PurePath:
 
 
 def _get_array(parts: Any) -> Any:
-    import numpy as np
+    from .arrays import array_from
+    from .dtypes import parse_dtype
 
     dtype, shape, data = parts
-    kind = _get_dtype(dtype)
-    return np.frombuffer(data, kind).reshape(shape).copy()
+    return array_from(memoryview(data), parse_dtype(dtype), shape, writable=True)
 
 
 def _get_scalar(parts: Any) -> Any:
     import numpy as np
 
+    from .dtypes import parse_dtype
+
     dtype, data = parts
-    kind = _get_dtype(dtype)
+    if not dtype:
+        return np.str_(data) if type(data) is str else np.bytes_(data)
+    kind = parse_dtype(dtype)
     if len(data) != kind.itemsize:
         raise CorruptionError(f"{len(data)} bytes for a numpy scalar of {kind.itemsize}")
-    return np.frombuffer(data, kind)[0] if kind.itemsize else kind.type()
-
-
-def _get_dtype(spelled: Any) -> Any:
-    import numpy as np
-
-    from .arrays import parse_dtype
-
-    if type(spelled) is str and spelled.startswith("["):
-        return parse_dtype(spelled)
-    dtype = np.dtype(spelled)
-    if dtype.hasobject:
-        raise CorruptionError("a packed array of Python objects")
-    return dtype
+    found: Any = np.ndarray((1,), kind, bytearray(data))[0]
+    return found
 
 
 def _get_enum(parts: Any) -> Any:
@@ -297,11 +297,14 @@ def _get_enum(parts: Any) -> Any:
 
 
 def _get_named_tuple(parts: Any) -> Any:
-    tag, values = parts
+    tag, values, *others = parts
     cls = find_class(tag)
     if not issubclass(cls, tuple) or len(getattr(cls, "_fields", ())) != len(values):
         raise instances.changed(tag)
-    return tuple.__new__(cls, values)
+    made = tuple.__new__(cls, values)
+    for each in others:
+        put_others(made, each)
+    return made
 
 
 def _get_builtin(parts: Any) -> Any:
@@ -320,13 +323,13 @@ def _get_custom(parts: Any) -> Any:
     return found[4]([value])[0]
 
 
-def _get_pydantic(family: tuple[type, ...]) -> Callable[[Any], Any]:
+def _get_pydantic(family: tuple[type, ...], make: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
     def build(parts: Any) -> Any:
         tag, value = parts
         cls = instances.PYDANTIC.get(tag) or find_class(tag)
         if not issubclass(cls, family):
             raise CorruptionError(f"{tag} is not one of Pydantic's types")
-        return cls(value)
+        return make(cls, value)
 
     return build
 
@@ -355,7 +358,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "deque": _get_deque,
     "dict": _dict,
     "OrderedDict": lambda parts: OrderedDict(_dict(parts)),
-    "defaultdict": lambda parts: defaultdict(_FACTORIES[parts[0]] if parts[0] else None, _dict(parts[1:])),
+    "defaultdict": lambda parts: defaultdict(find_factory(parts[0]), _dict(parts[1:])),
     "Counter": _counter,
     "enum": _get_enum,
     "model": instances.get_model,
@@ -364,8 +367,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "path": _get_path,
     "array": _get_array,
     "numpy scalar": _get_scalar,
-    "secret": _get_pydantic((named._SECRET,)),
-    "url": _get_pydantic(named.URLS),
+    "secret": _get_pydantic((named._SECRET,), lambda cls, value: cls(value)),
+    "url": _get_pydantic(URLS, url_from),
     "builtin subclass": _get_builtin,
     "custom": _get_custom,
     **{conversion.name: _converted(conversion) for conversion in convert.CONVERSIONS},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -11,15 +12,15 @@ from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from . import trail
-from .registry import find_class, tag_of
+from .attributes import others_of, put_others
+from .contents import CONTENT, Unknown, content_of
+from .registry import find_class, stored_tag
+from .slots import NAMES, put_slot
 
 if TYPE_CHECKING:
     from .packed import Packer
 
 _set_dict = BaseModel.__dict__["__dict__"].__set__
-_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
-_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 # Pydantic's own classes may be named in a file without being registered.
 PYDANTIC: dict[str, Any] = {
@@ -34,7 +35,7 @@ PYDANTIC: dict[str, Any] = {
 
 def changed(tag: str) -> SchemaMismatchError:
     """The error for a value whose class has another shape now."""
-    return SchemaMismatchError(f"a stored value of class {tag} does not fit the class as it is now")
+    return SchemaMismatchError(f"a stored value of class {tag.rpartition('#')[0]} does not fit the class as it is now")
 
 
 def _named_values(packer: Packer, values: dict[str, Any]) -> dict[str, Any]:
@@ -52,13 +53,14 @@ def put_model(packer: Packer, value: BaseModel) -> list[Any]:
     from .extensions import registered
 
     cls = value.__class__
+    check_complete(cls)
     present = value.__dict__
     names = list(cls.__pydantic_fields__)
     fields = {name: present[name] for name in names if name in present}
     # Lazy models are read through their dictionary, so nothing is asked of the instance but what Pydantic keeps there.
     extra, private = value.__pydantic_extra__, value.__pydantic_private__
     return [
-        tag_of(registered(cls)),
+        stored_tag(registered(cls)),
         _named_values(packer, fields),
         sorted(value.__pydantic_fields_set__),
         [name for name in names if name not in present],
@@ -78,6 +80,16 @@ def _privates(packer: Packer, cls: type, private: dict[str, Any]) -> dict[str, A
             except EncodeError:  # a lock, or a parent that holds this very object
                 out[name] = packer.lower(LEFT_OUT)
     return out
+
+
+def check_complete(cls: Any) -> None:
+    """Raise EncodeError for a class whose fields are not all known: what its objects hold would not be, either."""
+    from .plans import struct_for
+
+    column: Any = struct_for(cls)
+    problem = None if column.complete else column.unusable()
+    if problem is not None:
+        raise EncodeError(problem, value_type=cls)
 
 
 def _storable(cls: Any) -> list[str]:
@@ -107,27 +119,48 @@ def get_model(parts: Any) -> Any:
             values[name] = info.get_default(call_default_factory=True, validated_data=values)
     made = object.__new__(cls)
     _set_dict(made, values)
-    _set_fields_set(made, set(fields_set))
-    _set_extra(made, extra if extra is not None or cls.model_config.get("extra") != "allow" else {})
-    _set_private(made, private_values(cls, private, _storable(cls), values) if cls.__private_attributes__ else None)
+    hidden = private_values(cls, private, _storable(cls), values) if cls.__private_attributes__ else None
+    for name, slot in zip(NAMES, (set(fields_set), extra, hidden), strict=True):
+        put_slot(name, made, slot)
     return made
 
 
 def put_dataclass(packer: Packer, value: Any) -> list[Any]:
-    """Tag and the fields that are there."""
+    """Tag, the fields that are there, and the other attributes where there are any."""
     from .extensions import registered
 
     fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if hasattr(value, f.name)}
-    return [tag_of(registered(type(value))), _named_values(packer, fields)]
+    try:
+        content = content_of(value.__class__)
+    except Unknown as problem:
+        raise EncodeError(f"{problem}; keep it in a field", value_type=value.__class__) from None
+    if content is not None:
+        fields[CONTENT] = content.take(value, fields)
+    parts = [stored_tag(registered(type(value))), _named_values(packer, fields)]
+    return [*parts, *put_attributes(packer, value, [f.name for f in dataclasses.fields(value)])]
+
+
+def put_attributes(packer: Packer, value: Any, names: Iterable[str] = ()) -> list[Any]:
+    """The attributes of `value` beside the fields `names`: one part, or none."""
+    return [_named_values(packer, others) for others in others_of(names)([value]) if others is not None]
 
 
 def get_dataclass(parts: Any) -> Any:
     """The dataclass instance of `put_dataclass`'s parts."""
-    tag, fields = parts
+    tag, fields, *others = parts
     cls: Any = find_class(tag)
-    if not dataclasses.is_dataclass(cls) or not fields.keys() <= {f.name for f in dataclasses.fields(cls)}:
+    if not dataclasses.is_dataclass(cls):
         raise changed(tag)
-    made: Any = object.__new__(cls)  # type: ignore[arg-type]
+    try:
+        content = content_of(cls)
+    except Unknown:
+        raise changed(tag) from None
+    known = {f.name for f in dataclasses.fields(cls)}
+    if not fields.keys() - {CONTENT} <= known or (content is None) != (CONTENT not in fields):
+        raise changed(tag)
+    made: Any = object.__new__(cls) if content is None else content.make(fields.pop(CONTENT), fields)  # type: ignore[arg-type]
     for name, value in fields.items():
         object.__setattr__(made, name, value)
+    for each in others:
+        put_others(made, each)
     return made

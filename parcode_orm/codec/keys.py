@@ -26,11 +26,17 @@ from xxhash import xxh3_64_intdigest
 
 from ..errors import EncodeError
 from .key_numbers import INT, INT64, MAX, MIN, complexes, decimal, joined, ratio, real, whole
-from .named import URLS, flag_name
+from .named import flag_name
+from .urls import URLS
 from .zones import microseconds
 
 _IP = (IPv4Interface, IPv4Network, IPv4Address, IPv6Interface, IPv6Network, IPv6Address)
 _EPOCH = datetime(1970, 1, 1)
+_FIRST, _LAST = microseconds(datetime.min - _EPOCH), microseconds(datetime.max - _EPOCH)
+# numpy's units: months, and attoseconds.
+_MONTHS = {"Y": 12, "M": 1}
+_ATOMS = {"as": 1, "fs": 10**3, "ps": 10**6, "ns": 10**9, "us": 10**12, "ms": 10**15, "s": 10**18}
+_ATOMS |= {"m": 60 * 10**18, "h": 3_600 * 10**18, "D": 86_400 * 10**18, "W": 604_800 * 10**18}
 
 
 class EqualityUnknown(EncodeError):
@@ -176,12 +182,54 @@ def _ip(cls: type) -> Callable[[Any], bytes]:
 
 
 def _numpy(key: Any) -> bytes:
+    kind = key.dtype.kind
+    if kind in "Mm":
+        return _numpy_moment(key) if kind == "M" else _numpy_span(key)
+    if kind in "US":
+        return _text(key) if kind == "U" else b"\xffb" + bytes.__getitem__(key, slice(None))
     value = key.item()
-    if value.__class__.__module__ != "numpy":
+    if value.__class__.__module__ != "numpy" and kind != "V":
         return canonical(value)
     if hasattr(key, "as_integer_ratio") and key == key and abs(key) != float("inf"):  # a float of more bits
         return ratio(*key.as_integer_ratio())
     raise EqualityUnknown("numpy scalars of this kind cannot be keys", value_type=type(key))
+
+
+def _numpy_moment(key: Any) -> bytes:
+    # Equal in every unit; those that a datetime can be have its hash, and most are equal to it.
+    if key != key:
+        return b"\xffMNaT"
+    unit, number = _unit_of(key)
+    if unit in _MONTHS:
+        import numpy
+
+        day: Any = numpy.array(int(key.astype("i8")) * number, f"M8[{unit}]").astype("M8[D]")
+        atoms = int(day.astype("i8")) * _ATOMS["D"]
+    else:
+        atoms = int(key.astype("i8")) * number * _ATOMS[unit]
+    micro, rest = divmod(atoms, _ATOMS["us"])
+    if not rest and _FIRST <= micro <= _LAST:
+        return INT64(b"\xffD", micro)
+    return b"\xffM" + whole(atoms)
+
+
+def _numpy_span(key: Any) -> bytes:
+    if key != key:
+        return b"\xffLNaT"
+    unit, number = _unit_of(key)
+    if unit in _MONTHS:
+        return b"\xffY" + whole(int(key.astype("i8")) * number * _MONTHS[unit])
+    if unit not in _ATOMS:
+        raise EqualityUnknown("a timedelta64 without a unit is equal to one of any unit", value_type=type(key))
+    micro, rest = divmod(int(key.astype("i8")) * number * _ATOMS[unit], _ATOMS["us"])
+    return b"\xffl" + whole(micro) if not rest else b"\xffL" + joined([whole(micro), whole(rest)])
+
+
+def _unit_of(key: Any) -> tuple[str, int]:
+    import numpy
+
+    unit, number = numpy.datetime_data(key.dtype)
+    return unit, number
 
 
 def _by_class_and_text(key: Any) -> bytes:

@@ -23,7 +23,7 @@ from parcode_orm.codec.stream import ItemSpec, Stream
 from parcode_orm.codec.typeforms import spelled
 from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError
 
-__all__ = ["Mark", "building", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
+__all__ = ["Mark", "as_returned", "building", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
 
 _LISTS = (list, Sequence, MutableSequence)
 _MAPS = (dict, Mapping, MutableMapping)
@@ -81,7 +81,9 @@ class Mark:
         # JSON never holds lazies nor iterators, and a wrap validator would hand its inner schema Python values in
         # place of JSON ones, which strict mode and `val_json_bytes` tell apart.
         python = cs.no_info_wrap_validator_function(partial(_validate, spec), schema)
-        dump = cs.wrap_serializer_function_ser_schema(partial(_serialize, f"{owner.__name__}.{field}"), schema=schema)
+        dump = cs.wrap_serializer_function_ser_schema(
+            partial(_serialize, f"{owner.__name__}.{field}"), schema=schema, return_schema=as_returned(schema)
+        )
         return cs.json_or_python_schema(schema, python, serialization=dump)
 
     def _owner(self, handler: GetCoreSchemaHandler) -> tuple[type[BaseModel], str]:
@@ -99,6 +101,25 @@ class Mark:
             "the outermost Annotated[...]; not on other classes, and not inside another type. (A Model that overrides "
             "__get_pydantic_core_schema__ has to call super().)"
         )
+
+
+def as_returned(schema: CoreSchema | None = None) -> CoreSchema:
+    """The schema of what a wrap serializer returns: dumped already, by `schema`, whose JSON schema counts.
+
+    Without it Pydantic infers how to dump what comes back: a dictionary, for an enum member that is a dataclass.
+    In Python mode the inner serializer gives it back as it is; in JSON mode it consists of what JSON knows.
+    """
+    untouched = cs.any_schema(serialization=cs.to_string_ser_schema(when_used="json"))
+    only_json = cs.wrap_serializer_function_ser_schema(_returned, schema=untouched, when_used="json")
+    if schema is None:
+        return cs.any_schema(serialization=only_json)
+    return cs.any_schema(
+        serialization=only_json, metadata={"pydantic_js_functions": [lambda _, handler: handler(schema)]}
+    )
+
+
+def _returned(value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
+    return value
 
 
 _building: contextvars.ContextVar[type[BaseModel] | None] = contextvars.ContextVar("parcode_building", default=None)

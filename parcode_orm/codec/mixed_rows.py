@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
-
-from pydantic import BaseModel
 
 from ..errors import EncodeError
 from ..format.chunk import Encoder
@@ -19,13 +18,25 @@ from ..format.layout import Encoding
 from . import trail
 from .base import Column, is_lazy
 from .mixed import Mixed, Part, Stretch, encode_parts, joined
+from .slots import SLOTS
 from .structview import SETS, StructView
 
 if TYPE_CHECKING:
     from .struct import StructColumn
 
 _MISSING: Any = object()
-_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__get__
+_fields_set = SLOTS["__pydantic_fields_set__"].__get__
+_more = [SLOTS["__pydantic_extra__"], SLOTS["__pydantic_private__"]]
+
+
+class _Nothing:
+    """Stands for a stored row that has neither extra values nor private attributes."""
+
+    __pydantic_extra__ = None
+    __pydantic_private__ = None
+
+
+_NOTHING = _Nothing()
 
 
 class _Stored:
@@ -77,6 +88,20 @@ class _Stored:
                 continue
         return sets
 
+    def with_more(self) -> list[Any]:
+        """The objects that may have more than fields; the rows have nothing more."""
+        if self.objects is None:
+            return [_NOTHING] * len(self)
+        return [each if any(map(_is_set, _more, repeat(each))) else _NOTHING for each in self.objects]
+
+
+def _is_set(slot: Any, value: Any) -> bool:
+    try:
+        slot.__get__(value)
+    except AttributeError:  # never asked for
+        return False
+    return True
+
 
 class _Objects:
     """Objects whose fields stand in `dicts`."""
@@ -96,6 +121,10 @@ class _Objects:
     def sets(self, names: set[str]) -> list[Any]:
         return [each.__pydantic_fields_set__ for each in self.objects]
 
+    def with_more(self) -> list[Any]:
+        """The objects that may have more than fields."""
+        return self.objects
+
 
 _Rows = _Stored | _Objects
 
@@ -110,7 +139,7 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
             break
         rows += found
     if rows is None:
-        column.encode(mixed.plain(column), out)
+        column.encode_here(mixed.plain(column), out)
         return
     count = len(mixed)
     missing: dict[str, set[int]] = {}
@@ -121,9 +150,9 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
             encode_parts(field, _without_gaps(joined(parts), name, missing), out)
         except EncodeError as problem:
             raise trail.below(problem, name, trail.row_of(problem)) from None
-    if column.pydantic or missing:
+    if column.pydantic or missing or column.plan.others is not None:
         sets = [each for some in rows for each in some.sets(column.all_names)] if column.pydantic else []
-        objects = _all_objects(rows) if column.plan.extra is not None or column.plan.privates else ()
+        objects = [each for some in rows for each in some.with_more()]
         out.entries[node][5] = column.write_rest(objects, sets, count, missing, out)
     out.close(node)
 
@@ -143,20 +172,6 @@ def _without_gaps(parts: list[Part], name: str, missing: dict[str, set[int]]) ->
     return parts
 
 
-class _Nothing:
-    """Stands for a stored row that has neither extra values nor private attributes."""
-
-    __pydantic_extra__ = None
-    __pydantic_private__ = None
-
-
-_NOTHING = _Nothing()
-
-
-def _all_objects(rows: list[_Rows]) -> list[Any]:
-    return [each for some in rows for each in some.objects or [_NOTHING] * len(some)]
-
-
 def _stretch(column: StructColumn, part: Stretch) -> list[_Rows] | None:
     """Stored rows; None where they are not rows of `column` alone, or have more than fields."""
     view = part.view
@@ -167,6 +182,8 @@ def _stretch(column: StructColumn, part: Stretch) -> list[_Rows] | None:
 
 def _objects(column: StructColumn, values: list[Any]) -> list[_Rows] | None:
     """Objects, lazy ones by the rows that they stand for; None where they are not all of this class."""
+    if not column.exact:  # not all fields of the class are known
+        return None
     (exact,) = column.exact
     if set(map(type, values)) == column.exact:
         return [_Objects(values, column.dicts(values))]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import enum
 import os
 import pathlib
+import re
+import struct
 import typing
 from collections.abc import Callable
 from datetime import date, datetime
@@ -20,13 +22,13 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Any
 
 import pydantic
-from pydantic import networks
 from pydantic import types as pydantic_types
-from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
+from .attributes import check_rebuilt
 from .convert import Bulk, each, rebuilt
 from .typeforms import Scope
+from .urls import URLS, conversion_of
 
 # What values of Pydantic's pseudo-types are once they are validated.
 STANDS_FOR: dict[Any, Any] = {
@@ -46,8 +48,9 @@ STANDS_FOR: dict[Any, Any] = {
     pathlib.PurePath: pathlib.PurePosixPath | pathlib.PureWindowsPath | type(pathlib.Path()),
     Fraction: Fraction,
 }
-URLS: tuple[type, ...] = (Url, MultiHostUrl, networks._BaseUrl, networks._BaseMultiHostUrl)
 _SECRET: type = pydantic_types._SecretBase
+
+KNOWN = (*URLS, _SECRET)  # whose subclasses values name by their tag
 
 Parts = tuple[Any, str, tuple[type, ...], Bulk, Bulk]
 
@@ -55,7 +58,7 @@ Parts = tuple[Any, str, tuple[type, ...], Bulk, Bulk]
 def enum_conversion(cls: type[enum.Enum]) -> Parts:
     """Members by name (aliases by their member's); flags by their bits' names, so that renumbering is harmless."""
     flags = issubclass(cls, enum.Flag)
-    members: dict[str, Any] = dict(cls.__members__)
+    members: dict[str, Any] = {} if flags else dict(cls.__members__)  # by what stands in the file
     names: dict[Any, str] = {}
 
     def name_of(member: Any) -> str:
@@ -63,6 +66,11 @@ def enum_conversion(cls: type[enum.Enum]) -> Parts:
         found = names.get(id(member))
         if found is None:
             found = flag_name(cls, member) if flags else member._name_
+            if (_flag_member(cls, found) is not member) if flags else (members.get(found) is not member):
+                raise EncodeError(
+                    f"{member!r:.60} is no member that {cls.__qualname__} has by a name, so reading would not find it",
+                    value_type=type(member),
+                )
             names[id(member)] = found
             kept.append(member)
         return found
@@ -79,29 +87,34 @@ def enum_conversion(cls: type[enum.Enum]) -> Parts:
     return str, f"enum {cls.__qualname__}", (cls,), each(name_of), each(member_of)
 
 
+_ESCAPED = {"\\": "\\\\", "|": "\\p", "=": "\\e"}
+_BACK = {escaped: plain for plain, escaped in _ESCAPED.items()}
+
+
 def flag_name(cls: type, member: Any) -> str:
-    """The names of a flag's bits."""
+    """The names of a flag's bits, with `|` between; bits without a name are a number after `=`."""
     value = int(member._value_)
     parts = []
     for name, each_ in cls.__members__.items():  # type: ignore[attr-defined]
         bit = int(each_._value_)
         if bit > 0 and bit & (bit - 1) == 0 and value & bit == bit and each_._name_ == name:
-            parts.append(name)
+            parts.append(re.sub(r"[\\|=]", lambda found: _ESCAPED[found[0]], name))
             value &= ~bit
     if value or not parts:
-        parts.append(str(value))
+        parts.append(f"={value}")
     return "|".join(parts)
 
 
 def _flag_member(cls: Any, name: str) -> Any:
     value = 0
     for part in name.split("|"):
-        if part in cls.__members__:
-            value |= int(cls.__members__[part]._value_)
-        elif part.lstrip("-").isdigit() and len(part) < 40:
-            value |= int(part)
+        found = re.sub(r"\\.", lambda escaped: _BACK.get(escaped[0], ""), part)
+        if part.startswith("=") and part[1:].lstrip("-").isdecimal() and len(part) < 4000:
+            value |= int(part[1:])
+        elif found in cls.__members__:
+            value |= int(cls.__members__[found]._value_)
         else:
-            raise SchemaMismatchError(f"{cls.__qualname__} has no member {part[:80]!r}, which the file holds")
+            raise SchemaMismatchError(f"{cls.__qualname__} has no member {found[:80]!r}, which the file holds")
     try:
         return cls(value)
     except ValueError as problem:
@@ -114,9 +127,10 @@ def known_class(cls: type, tp: Any) -> Parts | None:
         # One flavour each: a path of this machine's flavour comes back as one on any machine.
         here = pathlib.Path if cls is type(pathlib.Path()) else cls
         name = "Path" if here is pathlib.Path else cls.__qualname__
-        return str, name, (cls,), each(str), rebuilt(name, here)
+        own = cls.__module__.partition(".")[0] != "pathlib"
+        return checked((str, name, (cls,), each(str), rebuilt(name, here)), own, pathlib.PurePath)
     if issubclass(cls, URLS):
-        return str, f"url {cls.__qualname__}", (cls,), each(str), rebuilt(cls.__qualname__, cls)
+        return str, f"url {cls.__qualname__}", (cls,), *conversion_of(cls)
     if cls is pydantic.NameEmail:
         return (
             tuple[str, str],
@@ -127,8 +141,40 @@ def known_class(cls: type, tp: Any) -> Parts | None:
         )
     if issubclass(cls, _SECRET):
         inner = secret_of(tp)
-        return inner, f"secret {cls.__qualname__}", (cls,), each(lambda v: v.get_secret_value()), each(cls)
+        back = rebuilt(cls.__qualname__, cls)
+        own = cls.__module__.partition(".")[0] != "pydantic"
+        return checked((inner, f"secret {cls.__qualname__}", (cls,), each(lambda v: v.get_secret_value()), back), own)
     return None
+
+
+def checked(parts: Parts, own: bool, base: type = object) -> Parts:
+    """`parts` for a class whose constructor is its `own`: each value is built again when it is written.
+
+    One that does not come back equal, because the constructor wants other arguments or changes them, or without its
+    attributes, is refused. The slots of `base` hold what is stored.
+    """
+    inner, name, types, put, get = parts
+    if not own:
+        return parts
+
+    def put_checked(values: list[Any]) -> list[Any]:
+        stored = put(values)
+        for value, one in zip(values, stored, strict=True):
+            try:
+                (back,) = get([one])
+            except CorruptionError as problem:
+                raise EncodeError(f"cannot be read again: {problem}", value_type=type(value)) from problem
+            if type(back) is not type(value) or back != value:
+                message = f"would come back as {back!r:.60}: that is what its constructor makes of it"
+                raise EncodeError(message, value_type=type(value))
+            check_rebuilt(value, partial(_itself, back), base)
+        return stored
+
+    return inner, name, types, put_checked, get
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def secret_of(cls: Any) -> Any:
@@ -154,43 +200,41 @@ _BUILTINS: tuple[type, ...] = (str, int, float, bytes, Decimal)
 
 
 def builtin_subclass(cls: type) -> Parts | None:
-    """A subclass of `str`, `int`, `float`, `bytes` or `Decimal`: stored as that, rebuilt by `Base.__new__(cls, value)`,
-    or by calling the class where it has an `__init__` or `__new__` of its own.
+    """A subclass of `str`, `int`, `float`, `bytes` or `Decimal`: stored as that, rebuilt by calling the class where it
+    has an `__init__` or `__new__` of its own that gives this value again, else by `Base.__new__(cls, value)`.
 
-    Attributes that rebuilding does not bring back would be lost: a value that has any is refused when it is written.
+    A value that is not rebuilt equal, attributes included, is refused when it is written.
     """
     base = next((b for b in _BUILTINS if issubclass(cls, b)), None)
     if base is None or cls is base or issubclass(cls, enum.Enum):
         return None
     own = any("__init__" in b.__dict__ or "__new__" in b.__dict__ for b in cls.__mro__[: cls.__mro__.index(base)])
-    build: Callable[[Any], Any] = cls if own else partial(base.__new__, cls)
-    slots = [name for b in cls.__mro__ for name in _slots(b) if name not in ("__dict__", "__weakref__")]
+    # int(IntSubclass) may be overridden, as Decimal's and str's text are: the base's own view of the value counts.
+    plain = plain_view(base)
+    make: Any = cls
+    new: Any = base.__new__
 
-    def attributes(value: Any) -> dict[str, Any]:
-        return {
-            **getattr(value, "__dict__", {}),
-            **{name: getattr(value, name) for name in slots if hasattr(value, name)},
-        }
+    def build(bare: Any) -> Any:
+        if own:  # what the constructor makes of its own value is another one, or nothing: arguments differ
+            try:
+                made = make(bare)
+                if type(made) is cls and _bits(plain(made)) == _bits(bare):
+                    return made
+            except Exception:  # whatever it says: it was not asked to make this value
+                pass
+        return new(cls, bare)
 
     def put(values: list[Any]) -> list[Any]:
-        stored = []
-        for value in values:
-            bare, found = plain(value), attributes(value)
-            if found and not (own and attributes(build(bare)) == found):
-                raise EncodeError(
-                    f"{cls.__qualname__} carries attributes of its own, which would be lost; give it a Pydantic core "
-                    "schema with a serializer",
-                    value_type=type(value),
-                )
-            stored.append(bare)
+        stored = list(map(plain, values))
+        for value, bare in zip(values, stored, strict=True):
+            check_rebuilt(value, partial(build, bare), always=own)
         return stored
 
-    # int(IntSubclass) may be overridden, as Decimal's and str's text are: the base's own view of the value counts.
-    plain = _plain_view(base)
     return base, f"{base.__name__} {cls.__qualname__}", (cls,), put, rebuilt(cls.__qualname__, build)
 
 
-def _plain_view(base: type) -> Callable[[Any], Any]:
+def plain_view(base: type) -> Callable[[Any], Any]:
+    """What gives the value of an instance of a subclass of `base` as `base` itself sees it."""
     if base is int:
         return lambda v: int.__add__(v, 0)
     if base is float:
@@ -202,9 +246,11 @@ def _plain_view(base: type) -> Callable[[Any], Any]:
     return lambda v: Decimal(Decimal.__str__(v))
 
 
-def _slots(cls: type) -> tuple[str, ...]:
-    found = cls.__dict__.get("__slots__", ())
-    return (found,) if isinstance(found, str) else tuple(found)
+def _bits(value: Any) -> Any:
+    """What is equal only where the builtin values are, to the last bit and digit."""
+    if isinstance(value, float):
+        return struct.pack("<d", value)
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def custom_type(tp: Any, metadata: list[Any], scope: Scope) -> Parts | None:

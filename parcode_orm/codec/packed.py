@@ -15,11 +15,13 @@ import msgspec
 from ..errors import CorruptionError, CyclicGraphError, DecodeError, EncodeError, SchemaError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding
+from ..stack import is_deep, on_fresh_stack, room_for
 from . import trail
 from .base import Column, Space, View
 from .physical import PackedView, read_blocks, wrapped, write_blocks
 
-MAX_DEPTH = 100
+MAX_DEPTH = 600  # containers: 200 levels of models, each in a list in a dictionary
+STEP = 16  # containers inside each other from one look at the stack to the next
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _TEXT = frozenset({str})
@@ -34,6 +36,20 @@ def pack(value: Any) -> bytes:
         EncodeError: a value in it has a class that cannot be stored; `path` says where.
         CyclicGraphError: it holds itself, or is nested more than 100 deep.
     """
+    try:
+        return _packed(value)
+    except RecursionError as problem:
+        return _packed_deeply(value, problem)
+
+
+def _packed_deeply(value: Any, problem: RecursionError) -> bytes:
+    try:
+        return room_for(problem, lambda: _packed(value))
+    except RecursionError:
+        raise EncodeError(f"Python's stack does not suffice to pack it: {problem}", value_type=type(value)) from problem
+
+
+def _packed(value: Any) -> bytes:
     try:
         if type(value) in _PLAIN:
             return _encode(value)
@@ -71,13 +87,19 @@ class Packer:
             raise CyclicGraphError(f"values are nested more than {MAX_DEPTH} deep", value_type=cls)
         self.active.append(identity)
         try:
-            if cls is list:
-                return self.items(value)
-            if cls is dict:
-                return self.mapping(value)
-            return lower_other(self, value)
+            if len(self.active) % STEP == 0 and is_deep():
+                return on_fresh_stack(lambda: self.container(cls, value))
+            return self.container(cls, value)
         finally:
             self.active.pop()
+
+    def container(self, cls: type, value: Any) -> Any:
+        """Lower a value that is none of MessagePack's own, or holds others."""
+        if cls is list:
+            return self.items(value)
+        if cls is dict:
+            return self.mapping(value)
+        return lower_other(self, value)
 
     def items(self, values: Sequence[Any]) -> list[Any]:
         """Lower each of `values`."""
@@ -137,7 +159,10 @@ def unpack(data: bytes | bytearray | memoryview) -> Any:
         SchemaMismatchError: a class in it is not known to this process, or has other fields now.
     """
     try:
-        return decoder(0)(data)
+        try:
+            return decoder(0)(data)
+        except RecursionError as problem:
+            return room_for(problem, lambda: decoder(0)(data))
     except (SchemaError, CorruptionError, DecodeError):
         raise
     except Exception as problem:  # whatever a hostile value makes a constructor say

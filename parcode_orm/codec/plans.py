@@ -1,7 +1,7 @@
 """Struct columns of classes: models, dataclasses, named tuples, typed dictionaries.
 
-A class's column is kept in its own `__dict__`, so it lives as long as the class, and is made before its fields are
-compiled, so that a class may hold itself. A model whose forward references are not resolved yet waits in `_pending`.
+A class's column is made before its fields are compiled, so that a class may hold itself. A model whose forward
+references are not resolved yet waits in `_pending`. Where a class is refused, what was compiled with it is forgotten.
 """
 
 from __future__ import annotations
@@ -12,44 +12,34 @@ import sys
 import threading
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
-from weakref import ref
+from weakref import WeakSet, ref
 
 import typing_extensions
 from pydantic import BaseModel
 from pydantic._internal._model_construction import unpack_lenient_weakvaluedict
 
 from ..errors import EncodeError, UnsupportedTypeError
-from . import schema, trail
+from . import trail
+from .attributes import others_of
 from .base import Column
+from .compiled import CACHE, CompiledStruct, below, cached, complete_waiting, entries_of, keep
 from .containers import MapColumn
+from .contents import CONTENT, Unknown, content_of
 from .packed import PackedColumn
 from .registry import register
 from .struct import StructColumn, StructPlan
 from .text import TextColumn
 from .typeforms import Scope, evaluated, substitute, variables_of
+from .undo import all_or_nothing, note
 
-_CACHE = "_p_columns_"
 _NOTHING: dict[Any, Any] = {}
 _lock = threading.RLock()
 _pending: list[ref[type[BaseModel]]] = []
-_building: list[type] = []
-
-
-class CompiledStruct(StructColumn):
-    """A struct column of a class; its schema names it, so that a class may hold itself."""
-
-    __slots__ = ("complete", "schema_known")
-
-    def __init__(self, plan: StructPlan) -> None:
-        super().__init__(plan)
-        self.complete = False
-
-    def describe(self) -> Any:
-        """The struct's name, defined beside the schema's root."""
-        if not self.complete:
-            schema.unfinished()
-        return schema.define(self, self.plan.name, super().describe)
+_building: list[type] = []  # the classes that are being compiled, from the outermost inwards
+_started: list[CompiledStruct] = []  # and their columns
+_refused: WeakSet[CompiledStruct] = WeakSet()  # whose `problem` was found when other columns had them already
 
 
 def struct_for(cls: Any) -> StructColumn:
@@ -58,16 +48,16 @@ def struct_for(cls: Any) -> StructColumn:
     Raises:
         UnsupportedTypeError: a field's type cannot be stored.
     """
-    known = getattr(cls, "__dict__", _NOTHING).get(_CACHE, _NOTHING).get(())
+    known = getattr(cls, "__dict__", _NOTHING).get(CACHE, _NOTHING).get(())
     if known is not None and not _pending and known[0] is cls.__dict__.get("__pydantic_fields__"):
         column: StructColumn = known[1]
-        return column
-    found = _cached(cls, ())
-    if found is None or _pending:
-        with _lock:
-            found = _compile(cls, Scope(getattr(cls, "__name__", str(cls)), "", _compiler()))
-            if _pending and not _building:
-                _retry()
+        if column.plan.cls is cls:
+            return column
+    with _lock:
+        found = _compile(cls, Scope(getattr(cls, "__name__", str(cls)), "", _compiler()))
+        if _pending:
+            _retry()
+        _check_refused(found)
     return found
 
 
@@ -99,45 +89,38 @@ def model_column(tp: Any, scope: Scope) -> Column:
     return _compile(substitute(tp, scope), scope)
 
 
-def _cached(tp: Any, args: tuple[Any, ...]) -> StructColumn | None:
-    origin = typing.get_origin(tp) or tp
-    known = origin.__dict__.get(_CACHE, {}).get(args or typing.get_args(tp))
-    if known is None or known[0] is not _version(origin):
-        return None
-    column: StructColumn = known[1]
-    return column
-
-
-def _version(cls: Any) -> Any:
-    """What changes when Pydantic rebuilds a model; other classes never change."""
-    return cls.__dict__.get("__pydantic_fields__") if isinstance(cls, type) and issubclass(cls, BaseModel) else None
-
-
 def _compile(tp: Any, scope: Scope) -> StructColumn:
     with _lock:
-        found = _cached(tp, ())
+        found = cached(tp)
         if found is not None:
             return found
         cls = typing.get_origin(tp) or tp
         args = typing.get_args(tp)
-        name = cls.__name__ + (f"[{', '.join(map(_name, args))}]" if args else "")
-        column = CompiledStruct(
-            StructPlan(cls, name, [], "plain", exact=dict if typing_extensions.is_typeddict(cls) else None)
-        )
-        if _CACHE not in cls.__dict__:
-            setattr(cls, _CACHE, {})
-        cache = cls.__dict__[_CACHE]
-        cache[args] = (_version(cls), column)
-        _building.append(cls)
-        try:
-            _complete(column, tp, cls, name, scope)
-        except BaseException:
-            cache.pop(args, None)
-            raise
-        finally:
-            _building.pop()
-        register(cls)
+        known = entries_of(cls).get(args)
+        if known is not None and not known[1].complete and known[1].problem is None:
+            column = known[1]  # Pydantic has rebuilt the class since; other columns refer to this one
+        else:
+            name = cls.__name__ + (f"[{', '.join(map(_name, args))}]" if args else "")
+            exact = dict if typing_extensions.is_typeddict(cls) else None
+            column = CompiledStruct(StructPlan(cls, name, [], "plain", exact=exact))
+        with all_or_nothing():
+            keep(cls, args, column)
+            if column not in _started:
+                _begin(column, tp, cls, scope)
         return column
+
+
+def _begin(column: CompiledStruct, tp: Any, cls: Any, scope: Scope) -> None:
+    note(column.reset)
+    _building.append(cls)
+    _started.append(column)
+    try:
+        _complete(column, tp, cls, column.plan.name, scope)
+    finally:
+        _building.pop()
+        _started.pop()
+    keep(cls, typing.get_args(tp), column)
+    register(cls)
 
 
 def _name(tp: Any) -> str:
@@ -148,7 +131,7 @@ def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope
     if issubclass(cls, BaseModel):
         if cls is not BaseModel and not _fields_complete(cls):
             column.plan.kind = _kind(cls)
-            _pending.append(ref(cls))
+            _wait(cls)
             return
         _complete_model(column, cls)
         return
@@ -159,7 +142,7 @@ def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope
         _complete_named_tuple(column, cls, inner)
     else:
         _complete_dataclass(column, cls, inner)
-    column.complete = True
+    column.finish()
 
 
 # -- models ---------------------------------------------------------------------------------------------------------
@@ -186,25 +169,42 @@ def _fields_complete(cls: type[BaseModel]) -> bool:
     return cls.__pydantic_fields_complete__
 
 
+def _wait(cls: type[BaseModel]) -> None:
+    if all(waiting() is not cls for waiting in _pending):
+        _pending.append(ref(cls))
+
+
 def _retry() -> None:
-    """Complete the models that were waiting for a name."""
-    waiting, _pending[:] = list(_pending), []
-    for reference in waiting:
-        cls = reference()
-        if cls is None:
-            continue
-        column = next(iter(cls.__dict__.get(_CACHE, {}).values()), (None, None))[1]
-        if column is None or column.plan.fields:
-            continue
-        _building.append(cls)
-        try:
-            if _fields_complete(cls):
-                cls.__dict__[_CACHE][()] = (_version(cls), column)
-                _complete_model(column, cls)
-            else:
-                _pending.append(reference)
-        finally:
-            _building.pop()
+    """Complete the models that were waiting for a name; of one that turns out to be refused, its column says so."""
+    with _lock:
+        if _building:
+            return
+        waiting, _pending[:] = list(_pending), []
+        for reference in waiting:
+            cls = reference()
+            known = None if cls is None else entries_of(cls).get(())
+            if known is not None and not known[1].complete:
+                _try_again(cls, known[1])
+
+
+def _try_again(cls: Any, column: CompiledStruct) -> None:
+    try:
+        with all_or_nothing():
+            _begin(column, cls, cls, Scope(cls.__name__, "", _compiler()))
+    except UnsupportedTypeError as problem:
+        column.problem = str(problem)
+        _refused.add(column)
+
+
+def _check_refused(column: StructColumn) -> None:
+    """Raise where a class in `column` was refused after it had been compiled into others."""
+    if _refused:
+        for each in below(column):
+            if each.problem is not None:
+                raise UnsupportedTypeError(each.problem)
+
+
+complete_waiting.append(_retry)
 
 
 def _complete_model(column: CompiledStruct, cls: Any) -> None:
@@ -222,25 +222,27 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
     plan.privates = _privates(cls, options)
     if cls.model_config.get("extra") == "allow":
         plan.extra = MapColumn(TextColumn(), _extra_column(cls, options))
-    column.complete = True
+    column.finish()
 
 
 def _privates(cls: Any, options: dict[str, Any]) -> list[tuple[str, Column]]:
-    """Columns of the private attributes whose annotation can be stored; the others come from their defaults."""
+    """Columns of the private attributes; a `LooseColumn` where the annotation says nothing that can be stored."""
     from .compile import column_for
+    from .privates import LooseColumn
 
     names = getattr(cls, "__private_attributes__", None)
     if not names:
         return []
     found = []
     for name, private in names.items():
+        if hasattr(private, "__get__"):
+            continue
         annotation = _annotation(cls, name, options["names"])
-        if annotation is None or hasattr(private, "__get__"):
-            continue
-        try:
-            found.append((name, column_for(annotation, cls.__name__, name, (), **options)))
-        except UnsupportedTypeError:
-            continue
+        column: Column = LooseColumn()
+        if annotation is not None:
+            with suppress(UnsupportedTypeError):
+                column = column_for(annotation, cls.__name__, name, (), **options)
+        found.append((name, column))
     return found
 
 
@@ -318,28 +320,40 @@ def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
         return [new(cls, [row[name] for name in names]) for row in dicts]
 
     column.plan.extract, column.plan.build = extract, build
+    if cls.__dictoffset__:  # a subclass of the named tuple
+        column.plan.others = others_of(())
 
 
 def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
     known = hints(cls, scope)
     names = tuple(field.name for field in dataclasses.fields(cls))
     column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names])
+    try:
+        content = content_of(cls)
+    except Unknown as problem:
+        scope.refuse(cls, f"{problem}; keep it in a field")
+    if content is not None:
+        column.fields = [*column.fields, (CONTENT, PackedColumn())]
 
     def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
         # An attribute may be missing (a field of init=False without default): then it is missing in the row.
         try:
-            return [{name: getattr(value, name) for name in names} for value in values]
+            rows = [{name: getattr(value, name) for name in names} for value in values]
         except AttributeError:
-            return [{name: getattr(value, name) for name in names if hasattr(value, name)} for value in values]
+            rows = [{name: getattr(value, name) for name in names if hasattr(value, name)} for value in values]
+        if content is not None:
+            for value, row in zip(values, rows, strict=True):
+                row[CONTENT] = content.take(value, row)
+        return rows
 
     def build(dicts: list[dict[str, Any]]) -> list[Any]:
         new, put = object.__new__, object.__setattr__
         out = []
         for row in dicts:
-            made = new(cls)
+            made = new(cls) if content is None else content.make(row.pop(CONTENT), row)
             for name, value in row.items():
                 put(made, name, value)
             out.append(made)
         return out
 
-    column.plan.extract, column.plan.build = extract, build
+    column.plan.extract, column.plan.build, column.plan.others = extract, build, others_of(names)

@@ -5,15 +5,17 @@ On reading a name is looked up among the subclasses that the process knows; noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SchemaMismatchError
+from ..errors import EncodeError, ParcodeError, SchemaMismatchError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
+from . import trail
 from .base import Space, View
+from .names import bare, bound_class, tag_of
 from .physical import open_child
-from .registry import tag_of
+from .registry import named, newest
 from .text import TextColumn
 from .tuples import open_arms, write_arms
 
@@ -25,14 +27,14 @@ MAX_CLASSES = 1 << 16
 
 
 def subclasses(cls: type) -> Iterator[type]:
-    """`cls` and all classes below it; those generated for lazy objects are none."""
+    """`cls` and all classes below it, of classes of one base the older ones first; those of lazy objects are none."""
     seen = {cls}
     stack = [cls]
     while stack:
         found = stack.pop()
         yield found
         known: list[type] = type.__subclasses__(found)
-        for below in known:
+        for below in reversed(known):
             if below not in seen and "_p_model_" not in below.__dict__:
                 seen.add(below)
                 stack.append(below)
@@ -62,13 +64,47 @@ def write_poly(column: StructColumn, values: Sequence[Any], out: Encoder) -> Non
         positions.append(len(mine))
         mine.append(row)
     columns = [_column_for(column, cls) for cls in order]
+    for cls, one in zip(order, columns, strict=True):
+        _check_name(column, cls, one, order, values)
 
     def head() -> None:
         _TEXT.encode([tag_of(cls) for cls in order], out)
         _TEXT.encode([fingerprint_of(one) for one in columns], out)
 
-    arms = list(zip(columns, rows.values(), strict=True))
+    arms = list(zip(map(_Arm, columns), rows.values(), strict=True))
     write_arms(out, Encoding.POLY, values, tags, positions, arms, head)
+
+
+class _Arm:
+    """The values of one class: they stand on the level of the column that they are an arm of."""
+
+    __slots__ = ("encode",)
+
+    def __init__(self, column: StructColumn) -> None:
+        self.encode = column.encode_arm
+
+
+def _check_name(column: StructColumn, cls: type, own: StructColumn, written: Iterable[type], values: Any) -> None:
+    """Raise where reading would find another class for objects of `cls`.
+
+    A class that was defined again, in a notebook say, gives way to the newer one; but one that a function made is no
+    older version of one that it made later, nor is one that stands beside the newer one.
+    """
+    from .compile import fingerprint_of
+
+    tag = tag_of(cls)
+    bound = bound_class(tag)
+    if bound is cls:
+        return
+    found = resolve(column, tag, fingerprint_of(own)).plan.cls
+    if found is not cls and (found is not bound or found in written):
+        row = next(row for row, value in enumerate(values) if value.__class__ is cls)
+        problem = EncodeError(
+            f"there are several classes {tag} of one shape, and reading would give the newest; give each a name of its "
+            "own, or make this object anew",
+            value_type=cls,
+        )
+        raise trail.at(problem, row)
 
 
 def open_poly(column: StructColumn, chunk: Chunk, at: int, space: Space, node: Node) -> View:
@@ -113,34 +149,47 @@ class ArmView(View):
         return self._view or self._open()
 
     def _open(self) -> View:
-        from .compile import fingerprint_of
-
-        base = self.column.plan.cls
-        named = list(named_classes(base, self.name))
-        if not named:
-            raise SchemaMismatchError(
-                f"a {base.__qualname__} is stored as {self.name}, a subclass that this process does not know; "
-                "import the module that defines it before reading"
-            )
-        columns = [_column_for(self.column, cls) for cls in named]
-        found = [column for column in columns if fingerprint_of(column) == self.fingerprint]
-        if not found:
-            raise SchemaMismatchError(f"{self.name} is stored in another shape than the class has now")
-        modules = sorted({column.plan.cls.__module__ for column in found})
-        if len(modules) > 1:
-            raise SchemaMismatchError(
-                f"a {base.__qualname__} is stored as {self.name}, and of that name and shape there are several: in the "
-                f"modules {', '.join(modules)}"
-            )
-        self._view = open_child(found[-1], self.chunk, self.at, self.space, self.count)
+        found = resolve(self.column, self.name, self.fingerprint)
+        self._view = open_child(found, self.chunk, self.at, self.space, self.count)
         return self._view
 
 
-def named_classes(base: type, name: str) -> list[type]:
-    """The subclasses of `base` that the class name stands for, older ones first where a class was defined anew.
+def resolve(column: StructColumn, name: str, fingerprint: str) -> StructColumn:
+    """The column of the class that `name` stands for among the subclasses of the column's class.
 
-    A class that is in another module now (`__main__` here, `game` there) is known by its qualified name alone.
+    Raises:
+        SchemaMismatchError: there is none, it has another shape, or several could be it.
     """
+    base = column.plan.cls
     known = list(subclasses(base))
-    found = [cls for cls in known if tag_of(cls) == name]
-    return found or [cls for cls in known if cls.__qualname__ == name.partition(":")[2]]
+    exact = [cls for cls in known if tag_of(cls) == name]
+    called = named(name)
+    if not exact and called in known:
+        exact = [called]
+    candidates = exact or [cls for cls in known if bare(tag_of(cls)) == bare(name)]
+    if not candidates:
+        raise SchemaMismatchError(
+            f"a {base.__qualname__} is stored as {name}, a subclass that this process does not know; "
+            "import the module that defines it before reading"
+        )
+    fitting = {cls: one for cls in candidates if (one := _fitting(column, cls, fingerprint)) is not None}
+    if not fitting:
+        raise SchemaMismatchError(f"{name} is stored in another shape than the class has now")
+    if len(set(map(tag_of, fitting))) > 1:
+        modules = sorted({cls.__module__ for cls in fitting})
+        raise SchemaMismatchError(
+            f"a {base.__qualname__} is stored as {name}, and of that name and shape there are several: in the "
+            f"modules {', '.join(modules)}"
+        )
+    return fitting[newest(fitting)]
+
+
+def _fitting(column: StructColumn, cls: type, fingerprint: str) -> StructColumn | None:
+    """The column of `cls`, if it is the one with this fingerprint; a class that is refused has none."""
+    from .compile import fingerprint_of
+
+    try:
+        one = _column_for(column, cls)
+        return one if fingerprint_of(one) == fingerprint else None
+    except ParcodeError:
+        return None

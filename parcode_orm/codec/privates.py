@@ -1,9 +1,10 @@
 """Private attributes. Pydantic never validates them, so what is annotated is a promise that nobody checks.
 
 A value that fits its attribute's column stands there. One that does not, but can be stored, stands packed among the
-EXTRA of the private struct. One that cannot be stored at all (a lock in an attribute of type Any, a parent that holds
-the very object) is left out: `LEFT_OUT` stands for it, and reading gives the attribute its default, as a new object
-has. So private attributes, which are no part of what a model declares, do not keep it from being saved.
+EXTRA of the private struct. An attribute without an annotation, or with one that cannot be resolved or stored, has a
+`LooseColumn`. A value that cannot be stored at all (a lock, a parent that holds the very object) is left out:
+`LEFT_OUT` stands for it, and reading gives the attribute its default, as a new object has. So private attributes, which
+are no part of what a model declares, do not keep it from being saved.
 """
 
 from __future__ import annotations
@@ -19,15 +20,25 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Kind, Node
 from .base import Column, Space, View
 from .containers import MapColumn
+from .cycles import find_cycle
 from .extensions import LEFT_OUT
 from .packed import PackedColumn, pack
 from .scalars import NumberColumn
-from .struct import StructColumn, StructPlan, being_encoded, find_cycle, write_named
+from .struct import StructColumn, StructPlan, being_encoded, write_named
 from .structview import EXTRA, StructView
 from .text import BytesColumn, TextColumn
 
 _UNSET: Any = PydanticUndefined
 _ATOMS = (NumberColumn, TextColumn, BytesColumn)  # whose values are no objects that could hold others
+
+
+class LooseColumn(PackedColumn):
+    """Private attributes whose annotation says nothing, or nothing that can be stored: what can be, is stored."""
+
+    __slots__ = ()
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        super().encode(list(map(storable, values)), out)
 
 
 class PrivateColumn(StructColumn):
@@ -38,6 +49,13 @@ class PrivateColumn(StructColumn):
     def __init__(self, owner: StructPlan) -> None:
         extra = MapColumn(TextColumn(), PackedColumn())
         super().__init__(StructPlan(dict, f"{owner.name} private", owner.privates, "plain", build=list, extra=extra))
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        """Append `values`: on the level of their objects, not below it."""
+        if values:
+            self.write_rows(values, values, out)
+        else:
+            out.leaf(Encoding.EMPTY, 0)
 
     def write_rows(self, values: Sequence[Any], dicts: Sequence[dict[str, Any]], out: Encoder) -> None:
         backward = self._backward(dicts)

@@ -20,6 +20,7 @@ from .physical import (
     write_constant,
     write_packed,
 )
+from .subclasses import write_subclasses
 
 STATISTICS = NodeFlag.STATISTICS
 _NUMBERS = (int, float)
@@ -33,6 +34,8 @@ class NumberColumn(Physical):
     builtin: type = object
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        if write_subclasses(values, types, _NUMBERS, out):
+            return
         if all(issubclass(t, _NUMBERS) for t in types):
             values = [_builtin(value) for value in values]
             if set(map(type, values)) == self.exact:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..format.checksum import checksum, fingerprint
+from ..stack import carried
 from .base import Column
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -23,6 +24,7 @@ class _Definitions(threading.local):
 
 
 _now = _Definitions()
+carried(_now)
 
 
 def describe(column: Column) -> Any:

@@ -17,21 +17,22 @@ from typing import Any
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
-from ..errors import CyclicGraphError, EncodeError
+from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
+from ..stack import carried, is_deep, on_fresh_stack
 from . import kernels, trail
 from .base import Column, Space, View, is_lazy
 from .caller import in_caller
-from .marks import is_lazy_collection
+from .cycles import MAX_NESTED, deep_error, get_dict
 from .mixed import Mixed
 from .mixed_rows import write_mixed
 from .physical import Physical, write_optional
-from .structview import EXTRA, MISSING, NAMES, PRIVATE, SETS, StructView
+from .rows import FEW_RECURSIVE, RowsView, Ways, few_of, write_rows
+from .structview import EXTRA, MISSING, NAMES, OTHERS, PRIVATE, SETS, StructView
 
-MAX_COLUMNS_DEEP = 200
+STEP = 8  # models inside each other from one look at the stack to the next
 
-get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
 _sets = attrgetter("__pydantic_fields_set__")
 _extras = attrgetter("__pydantic_extra__")
 _privates = attrgetter("__pydantic_private__")
@@ -42,8 +43,9 @@ class StructPlan:
     """What a struct column needs to know of a class.
 
     `kind` is "model" (a Model: `get` gives proxies) or "plain". `extract` gives the field dictionaries of objects, by
-    default their `__dict__`; `build` makes objects of dictionaries, by default models without validation. `exact` is
-    the type of the values where it is not `cls` (a TypedDict's are dicts).
+    default their `__dict__`; `build` makes objects of dictionaries, by default models without validation. `others`
+    gives what objects hold beside their fields, by default extra values, stored in the column `extra`. `exact` is the
+    type of the values where it is not `cls` (a TypedDict's are dicts).
     """
 
     cls: type
@@ -54,28 +56,42 @@ class StructPlan:
     build: Callable[[list[dict[str, Any]]], list[Any]] | None = None
     privates: list[tuple[str, Column]] = field(default_factory=list)
     extra: Column | None = None
+    others: Callable[[Sequence[Any]], list[dict[str, Any] | None]] | None = None
     exact: type | None = None
 
 
 class _Path(threading.local):
     def __init__(self) -> None:
         self.levels: list[Sequence[Any]] = []
-        self.asked: set[StructColumn] = set()
+        self.asked: set[Any] = set()
 
 
 # The values of the structs that are being encoded, from the outermost inwards; columns that are asked if they are lazy.
 _path = _Path()
+carried(_path)
 
 
 class _TooDeep(Exception):
-    """Nested beyond `MAX_COLUMNS_DEEP`; the outermost struct finds out whether the values are a cycle."""
+    """Nested beyond `MAX_NESTED`; the outermost struct finds out whether the values are a cycle."""
 
 
 class StructColumn(Physical):
     """Objects of one class. May be built before its fields are known: `fields = [...]` completes it."""
 
-    __slots__ = ("plan", "exact", "expected", "pydantic", "_private", "_lazy", "_builder", "_places", "_all_names")
-    encodings = frozenset({Encoding.STRUCT, Encoding.POLY})
+    __slots__ = (
+        "plan",
+        "exact",
+        "expected",
+        "pydantic",
+        "_private",
+        "_lazy",
+        "_few",
+        "_ways",
+        "_builder",
+        "_places",
+        "_all_names",
+    )
+    encodings = frozenset({Encoding.STRUCT, Encoding.POLY, Encoding.ROWS})
     mixes = True
 
     def __init__(self, plan: StructPlan) -> None:
@@ -85,6 +101,8 @@ class StructColumn(Physical):
         self.pydantic = issubclass(plan.cls, BaseModel)
         self._private: StructColumn | None = None
         self._lazy: bool | None = None
+        self._few: int | None = None
+        self._ways: Ways | None = None
         self._builder: Any = None
         self._places: dict[str, tuple[int, Column]] | None = None
         self._all_names: set[str] | None = None
@@ -97,7 +115,7 @@ class StructColumn(Physical):
     @fields.setter
     def fields(self, fields: list[tuple[str, Column]]) -> None:
         self.plan.fields = fields
-        self._lazy = self._builder = self._places = self._all_names = None
+        self._lazy = self._few = self._ways = self._builder = self._places = self._all_names = None
 
     @property
     def places(self) -> dict[str, tuple[int, Column]]:
@@ -112,17 +130,36 @@ class StructColumn(Physical):
             return True
         if self._lazy is None:
             asked = _path.asked
-            if self in asked:  # a class that holds itself
+            if self in asked:  # it is asked already, or was without a result: whoever asked first will know
                 return False
+            first = not asked
             asked.add(self)
             try:
                 found = any(is_lazy(column) for _, column in self.fields)
+                if found:
+                    self._lazy = True
+                elif first:  # nothing that can be reached is lazy
+                    for column in asked:
+                        column._lazy = False
             finally:
-                asked.discard(self)
-            if asked and not found:  # as far as is known before those that were asked first are done
-                return False
-            self._lazy = found
+                if first:
+                    _path.asked = set()
+            return found
         return self._lazy
+
+    @property
+    def few(self) -> int:
+        """Up to how many rows take less room as rows than as columns."""
+        if self._few is None:
+            self._few = few_of(self) if self.plan.kind == "plain" else 0
+        return self._few
+
+    @property
+    def ways(self) -> Ways:
+        """How rows of this struct are written and read."""
+        if self._ways is None:
+            self._ways = Ways(self)
+        return self._ways
 
     @property
     def private_column(self) -> StructColumn:
@@ -145,31 +182,55 @@ class StructColumn(Physical):
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def encode(self, values: Any, out: Encoder) -> None:
+        if not len(values):
+            out.leaf(Encoding.EMPTY, 0)
+            return
         levels = _path.levels
         depth = len(levels)
-        if depth * 2 >= MAX_COLUMNS_DEEP:
+        if depth >= MAX_NESTED:
             raise _TooDeep
-        levels.append(values if type(values) is not Mixed else values.in_memory())
-        try:  # no call that could be spared: every level of a deep model takes its frames
-            if not len(values):
-                out.leaf(Encoding.EMPTY, 0)
-            elif type(values) is Mixed:
+        if depth % STEP == 0 and is_deep():
+            on_fresh_stack(lambda: self._encode(values, out, levels, depth))
+        else:
+            self._encode(values, out, levels, depth)
+
+    def _encode(self, values: Any, out: Encoder, levels: list[Sequence[Any]], depth: int) -> None:
+        here = values if type(values) is not Mixed else values.in_memory()
+        levels.append(here)
+        try:
+            if type(values) is Mixed:
                 write_mixed(self, values, out)
-            elif (types := set(map(type, values))) == self.exact:
-                self.write_rows(values, self.dicts(values), out)
-            elif NoneType in types:
-                write_optional(self, values, out)
             else:
-                self.odd(values, types, out)
+                self.encode_here(values, out)
         except EncodeError as problem:
             problem.model = self.plan.name
             raise
-        except (_TooDeep, RecursionError):
+        except (_TooDeep, RecursionError) as problem:
             if depth:
-                raise _TooDeep from None
-            raise _deep_error(values, self.plan.name) from None
+                raise
+            raise deep_error(here, self.plan.name, isinstance(problem, _TooDeep)) from None
         finally:
             levels.pop()
+
+    def encode_here(self, values: Sequence[Any], out: Encoder) -> None:
+        """Append `values`, at least one, on the level of the innermost struct that is being encoded: this one."""
+        if (types := set(map(type, values))) == self.exact:
+            few = len(values) <= FEW_RECURSIVE and len(values) <= self.few
+            if not (few and write_rows(self, values, out, len(_path.levels) - 1)):
+                self.write_rows(values, self.dicts(values), out)
+        elif NoneType in types:
+            write_optional(self, values, out)
+        else:
+            self.odd(values, types, out)
+
+    def encode_arm(self, values: Sequence[Any], out: Encoder) -> None:
+        """Append `values`, all of exactly this class, which stand in a column of a base class: on its level."""
+        if not values:
+            out.leaf(Encoding.EMPTY, 0)
+        elif set(map(type, values)) == self.exact:
+            self.write_rows(values, self.dicts(values), out)
+        else:
+            self.odd(values, set(map(type, values)), out)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         (exact,) = self.exact
@@ -217,7 +278,7 @@ class StructColumn(Physical):
             except EncodeError as problem:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
         sets = list(map(_sets, values)) if self.pydantic else []
-        rest = self.pydantic or missing
+        rest = self.pydantic or missing or self.plan.others is not None
         out.entries[node][5] = self.write_rest(values, sets, len(dicts), missing, out) if rest else 0
         out.close(node)
 
@@ -239,11 +300,10 @@ class StructColumn(Physical):
                 for row in where:
                     rows[row].add(name)
             write_names(rows, out)
-        if self.pydantic and self.plan.extra is not None:
-            extras = list(map(_extras, values))
-            if any(extras):
-                bits |= EXTRA
-                write_named(self.plan.extra, extras, out)
+        others = self.plan.others or (_all_extras if self.pydantic else None)
+        if others is not None and any(extras := others(values)):
+            bits |= EXTRA
+            write_named(self.plan.extra or OTHERS, extras, out)
         if self.pydantic and self.plan.privates:
             privates = list(map(_privates, values))
             if any(private is not None for private in privates):
@@ -265,6 +325,8 @@ class StructColumn(Physical):
             from .poly import open_poly
 
             return open_poly(self, chunk, at, space, node)
+        if node.encoding == Encoding.ROWS:
+            return RowsView(self, chunk, at, node)
         return StructView(self, chunk, at, space, node)
 
     def describe(self) -> Any:
@@ -302,6 +364,10 @@ def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
         raise trail.at(problem, trail.row_of(problem)) from None
 
 
+def _all_extras(values: Sequence[Any]) -> list[dict[str, Any] | None]:
+    return list(map(_extras, values)) if any(map(_extras, values)) else []
+
+
 def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:
     return [value.__dict__ for value in values]
 
@@ -321,69 +387,6 @@ def within(outer: list[Sequence[Any]]) -> Iterator[None]:
         _path.levels = before
 
 
-# -- cycles ---------------------------------------------------------------------------------------------------------
-
-
 def being_encoded() -> set[int]:
     """The ids of the objects that are being encoded, and of those beside them in their columns."""
     return {id(value) for level in _path.levels for value in level}
-
-
-def _deep_error(values: Sequence[Any], name: str) -> EncodeError:
-    found = ((row, value, find_cycle(value, part)) for part in (_declared, _parts) for row, value in enumerate(values))
-    for row, value, path in found:
-        if path is not None:
-            message = "the object holds itself below; what is stored inline must be a tree"
-            problem: EncodeError = CyclicGraphError(message, model=name, path=path, value_type=type(value))
-            return trail.at(problem, row)
-    return EncodeError(f"nested deeper than {MAX_COLUMNS_DEEP} levels of columns", model=name)
-
-
-def find_cycle(root: Any, parts_of: Callable[[Any], list[tuple[str, Any]]] | None = None) -> str | None:
-    """The path from `root` to the first value found that holds itself, through the second time it is met."""
-    parts_of = parts_of or _parts
-    stack: list[tuple[Any, str, Any]] = [(root, "", iter(parts_of(root)))]
-    active = {id(root)}
-    done: set[int] = set()
-    while stack:
-        value, _, parts = stack[-1]
-        step, part = next(parts, (None, None))
-        if step is None:
-            stack.pop()
-            active.discard(id(value))
-            done.add(id(value))
-            continue
-        if id(part) in active:
-            return _joined([*(taken for _, taken, _ in stack), step])
-        if id(part) not in done:
-            found = parts_of(part)
-            if found:
-                active.add(id(part))
-                stack.append((part, step, iter(found)))
-    return None
-
-
-def _declared(value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, str | bytes | bytearray | int | float | type) or value is None:
-        return []
-    if isinstance(value, dict):
-        return [(f"[{key!r}]", part) for key, part in value.items()]
-    if isinstance(value, list | tuple | set | frozenset):
-        return [(f"[{i}]", part) for i, part in enumerate(value)]
-    if isinstance(value, BaseModel):  # of a proxy what was read: the rest came from a file and is a tree
-        return [item for found in (get_dict(value), value.__pydantic_extra__) if found for item in found.items()]
-    if is_lazy_collection(value):
-        return [("[...]", part) for part in value._p_held_()]
-    return list(getattr(value, "__dict__", {}).items())
-
-
-def _parts(value: Any) -> list[tuple[str, Any]]:
-    private = value.__pydantic_private__ if isinstance(value, BaseModel) else None
-    return [*_declared(value), *(private or {}).items()]
-
-
-def _joined(steps: list[str]) -> str:
-    path = ""
-    for step in steps:
-        path += step if not path or step.startswith("[") else f".{step}"
-    return path

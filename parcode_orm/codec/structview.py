@@ -10,9 +10,11 @@ from weakref import ref
 from ..errors import FieldNotStored
 from ..format.chunk import Chunk
 from ..format.layout import Node
+from ..stack import room_for
 from .base import Column, Getter, Space, View
-from .containers import ListColumn
+from .containers import ListColumn, MapColumn
 from .mixed import InMemory
+from .packed import PackedColumn
 from .text import TextColumn
 from .views import accessor, open_child
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 SETS, MISSING, EXTRA, PRIVATE = 1, 2, 4, 8
 NAMES = ListColumn(TextColumn(), tuple, "tuple")  # field sets: few distinct ones, each written once
+OTHERS = MapColumn(TextColumn(), PackedColumn())  # EXTRA, where the schema names no column for it
 
 
 class StructView(View):
@@ -129,11 +132,10 @@ class StructView(View):
         return set(self._part(SETS, NAMES).get(row)) if self.bits & SETS else None
 
     def extra(self, row: int) -> dict[str, Any] | None:
-        """Values beyond the fields, None without any."""
-        column = self.column.plan.extra
-        if not self.bits & EXTRA or column is None:
+        """What the object holds beyond its fields, None without anything."""
+        if not self.bits & EXTRA:
             return None
-        found: dict[str, Any] | None = self._part(EXTRA, column).get(row)
+        found: dict[str, Any] | None = self._part(EXTRA, self.column.plan.extra or OTHERS).get(row)
         return found
 
     def private(self, row: int) -> dict[str, Any] | None:
@@ -164,8 +166,9 @@ class StructView(View):
     def read(self, start: int, stop: int) -> list[Any]:
         try:
             columns = [self.field(name).read(start, stop) for name in self.column.places]
-        except RecursionError:
-            raise self.chunk.error(self.at, "nested too deeply to read") from None
+        except RecursionError as problem:
+            places = self.column.places
+            columns = room_for(problem, lambda: [self.field(name).read(start, stop) for name in places])
         dicts = self.column.builder.dicts(columns, stop - start)
         if self.bits & MISSING:
             for row, names in zip(dicts, self._part(MISSING, NAMES).read(start, stop), strict=True):
@@ -182,8 +185,8 @@ class StructView(View):
         if self.bits:
             if self.bits & SETS:
                 sets = list(map(set, self._part(SETS, NAMES).read(start, stop)))
-            if self.bits & EXTRA and plan.extra is not None:
-                extras = self._part(EXTRA, plan.extra).read(start, stop)
+            if self.bits & EXTRA:
+                extras = self._part(EXTRA, plan.extra or OTHERS).read(start, stop)
             if self.bits & PRIVATE and plan.privates:
                 part = self.privates()
                 privates = part.read(start, stop)

@@ -19,6 +19,7 @@ from .physical import (
     write_constant,
     write_offsets,
 )
+from .subclasses import write_subclasses
 
 CUT = 16  # bytes of text kept as statistics
 
@@ -49,7 +50,8 @@ class TextColumn(Physical):
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if not all(issubclass(t, str) for t in types):
             raise trail.first_misfit(values, (str,), self.expected)
-        self.write([str.__str__(value) for value in values], out)
+        if not write_subclasses(values, types, (str,), out):
+            self.write([str.__str__(value) for value in values], out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
         count, first = len(values), values[0]
@@ -179,7 +181,8 @@ class BytesColumn(Physical):
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if not all(issubclass(t, bytes | bytearray) for t in types):
             raise trail.first_misfit(values, (bytes, bytearray), self.expected)
-        self.write([bytes(memoryview(value)) for value in values], out)
+        if not write_subclasses(values, types, (bytes, bytearray), out):
+            self.write([bytes(memoryview(value)) for value in values], out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
         count, first = len(values), values[0]

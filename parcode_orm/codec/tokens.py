@@ -15,6 +15,7 @@ from itertools import accumulate, repeat
 from struct import pack
 from typing import Any
 
+from ..stack import roomy
 from . import kernels
 from .base import View
 from .containers import ListView, MapView
@@ -73,6 +74,7 @@ def _below(view: OptionalView | ConstantView | DictionaryView) -> View:
     return view.one if isinstance(view, ConstantView) else view.known
 
 
+@roomy
 def holds_plain(view: View) -> bool:
     """Whether `get` gives what `read` does: no value of `view` is lazy, nor is anything in one."""
     if holds_atoms(view):
@@ -112,6 +114,7 @@ def _exact(value: Any) -> Any:
     return (bool, value) if cls is bool else value
 
 
+@roomy
 def tokens(view: View, rows: Rows) -> Tokens | None:
     """The tokens of `rows`; None where the values must be looked at themselves."""
     if not rows:
@@ -169,13 +172,10 @@ def _of_struct(view: StructView, rows: Rows) -> Tokens | None:
     if not is_bare(view):
         return None
     found: list[Tokens | None] = []
-    try:
-        for name in view.column.places:
-            found.append(tokens(view.field(name), rows))
-            if found[-1] is None:
-                return None
-    except RecursionError:
-        raise view.chunk.error(view.at, "nested too deeply to read") from None
+    for name in view.column.places:
+        found.append(tokens(view.field(name), rows))
+        if found[-1] is None:
+            return None
     return _zipped(found, len(rows))
 
 

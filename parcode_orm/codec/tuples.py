@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder
@@ -134,13 +134,20 @@ class UnionColumn(Physical):
         return {"union": [column.describe() for _, column in self.arms]}
 
 
+class Encodes(Protocol):
+    """What appends the values of an arm, as a column does."""
+
+    @property
+    def encode(self) -> Callable[[Sequence[Any], Encoder], None]: ...
+
+
 def write_arms(
     out: Encoder,
     encoding: Encoding,
     values: Sequence[Any],
     tags: list[int],
     positions: list[int],
-    arms: Sequence[tuple[Column, list[int]]],
+    arms: Sequence[tuple[Encodes, list[int]]],
     head: Callable[[], None] | None = None,
 ) -> None:
     """Append tags, positions and arms; `arms` gives for each its column and the rows of `values` that it holds."""

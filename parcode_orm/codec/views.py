@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import CorruptionError, ParcodeError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Node, NodeFlag
+from ..stack import room_for
 from . import kernels
 from .base import Column, Getter, Space, View
 
@@ -33,8 +34,8 @@ def open_child(column: Column, chunk: Chunk, at: int, space: Space, count: int) 
         raise chunk.error(at, f"holds {chunk.nodes[at].count} values where {count} belong")
     try:
         return column.view(chunk, at, space)
-    except RecursionError:
-        raise chunk.error(at, "nested too deeply to read") from None
+    except RecursionError as problem:
+        return room_for(problem, lambda: column.view(chunk, at, space))
 
 
 def read_numbers(chunk: Chunk, at: int, count: int) -> memoryview:
@@ -75,9 +76,11 @@ def wrapped(column: Column, chunk: Chunk, at: int, space: Space, node: Node) -> 
         return open_optional(column, chunk, at, space, node)
     if encoding == Encoding.CONSTANT:
         (one,) = child_nodes(chunk, at, 1)
+        _check_inside(chunk, one, _AROUND)
         return ConstantView(open_child(column, chunk, one, space, 1), node.count)
     if encoding == Encoding.DICTIONARY:
         tags, values = child_nodes(chunk, at, 2)
+        _check_inside(chunk, values, _AROUND)
         known = open_child(column, chunk, values, space, chunk.nodes[values].count)
         return DictionaryView(read_numbers(chunk, tags, node.count), known, chunk, at)
     if encoding == Encoding.PACKED:
@@ -85,9 +88,20 @@ def wrapped(column: Column, chunk: Chunk, at: int, space: Space, node: Node) -> 
     raise chunk.error(at, f"encoding {encoding} where {type(column).__name__} is to be read")
 
 
+_OPTIONAL = frozenset({Encoding.OPTIONAL})
+_AROUND = frozenset({Encoding.OPTIONAL, Encoding.CONSTANT, Encoding.DICTIONARY})
+
+
+def _check_inside(chunk: Chunk, at: int, around: frozenset[Encoding]) -> None:
+    """What stands around a column's own encoding stands there once, so that its depth follows from the type."""
+    if chunk.nodes[at].encoding in around:
+        raise chunk.error(at, f"encoding {chunk.nodes[at].encoding} within one that says the same")
+
+
 def open_optional(column: Column, chunk: Chunk, at: int, space: Space, node: Node) -> View:
     """View an OPTIONAL node, its present values through `column`."""
     (child,) = child_nodes(chunk, at, 1)
+    _check_inside(chunk, child, _OPTIONAL)
     count, nulls = node.count, node.param
     bits = chunk.buffer(at)
     if nulls == count and not bits.nbytes:
@@ -271,7 +285,7 @@ class PackedView(BlocksView):
             return unpack(data)
         except CorruptionError as problem:
             raise self.chunk.error(self.at, f"packed value does not decode: {problem}") from problem
-        except ParcodeError:  # a class that is not known, or has another shape now: nothing is damaged
+        except (ParcodeError, RecursionError):  # a class that is not known or has another shape: nothing is damaged
             raise
         except Exception as problem:
             raise self.chunk.error(self.at, f"packed value does not decode: {problem}") from problem

@@ -77,13 +77,16 @@ class ConvertColumn(Physical):
     def _stored(self, values: Sequence[Any]) -> list[Any]:
         try:
             return self.to_stored(list(values))
-        except ParcodeError:
-            raise
-        except Exception:
-            pass
+        except Exception as problem:
+            if isinstance(problem, ParcodeError | RecursionError) and not isinstance(problem, EncodeError):
+                raise
         for row, value in enumerate(values):  # once more, one by one, to find which it was
             try:
                 self.to_stored([value])
+            except EncodeError as problem:
+                raise trail.at(problem, row) from problem.__cause__
+            except RecursionError:
+                raise
             except Exception as problem:
                 message = f"cannot be stored as {self.name}: {problem}"
                 raise trail.at(EncodeError(message, value_type=type(value)), row) from problem
@@ -120,7 +123,7 @@ class ConvertView(View):
     def _convert(self, stored: list[Any]) -> list[Any]:
         try:
             values = self.column.from_stored(stored)
-        except ParcodeError:
+        except (ParcodeError, RecursionError):
             raise
         except Exception as problem:
             raise self.chunk.error(self.at, f"not a stored {self.column.name}: {problem}") from problem

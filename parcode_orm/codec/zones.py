@@ -27,7 +27,14 @@ def microseconds(delta: timedelta) -> int:
 
 
 @lru_cache(maxsize=512)
+def _named_offset(offset: timedelta, name: str) -> tuple[int, str]:
+    return _describe(timezone(offset, name), offset, None)
+
+
 def _fixed(zone: tzinfo) -> tuple[int, str]:
+    # No cache by the zone itself: zones of one offset are equal, whatever their names.
+    if type(zone) is timezone:
+        return _named_offset(zone.utcoffset(None), zone.tzname(None))
     return _describe(zone, zone.utcoffset(None), None)
 
 
@@ -59,10 +66,11 @@ def _describe(zone: tzinfo, offset: timedelta | None, moment: datetime | None) -
         name = zone.tzname(None)
         plain = name == timezone(offset).tzname(None)
         return offset_us, f"Z{seconds}" if plain else f"Z{seconds}/{name}"
-    if type(zone) is ZoneInfo and zone.key:
+    if type(zone) is ZoneInfo and zone.key and _is_known(zone.key):
         return offset_us, f"K{seconds}/{zone.key}"
     raise EncodeError(
-        f"the time zone {zone!r} cannot be stored; use zoneinfo.ZoneInfo(key) or datetime.timezone",
+        f"the time zone {zone!r} cannot be stored; use zoneinfo.ZoneInfo(key) with a key of the machine's tz database, "
+        "or datetime.timezone",
         value_type=type(zone),
     )
 
@@ -94,6 +102,16 @@ def zone_from(text: str) -> tuple[int, tzinfo | None, int]:
     except ValueError as problem:
         raise CorruptionError(f"{text[:80]!r} is no time zone") from problem
     return offset, _zone_info(name), fold
+
+
+@lru_cache(maxsize=4096)
+def _is_known(key: str) -> bool:
+    """Whether reading finds a zone of this key: one made from a file of its own need not be in the tz database."""
+    try:
+        _zone_info(key)
+    except DecodeError:
+        return False
+    return True
 
 
 def _zone_info(key: str) -> ZoneInfo:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..errors import EncodeError
+from ..stack import with_room
 from .chunk import Chunk, Encoder, Ticket
 from .layout import Encoding, Kind, Reference
 
@@ -108,7 +109,7 @@ def decode(chunk: Chunk) -> CatalogData:
     if chunk.nodes[0].raw > MAX_PAYLOAD:
         raise chunk.error(0, f"a catalog of {chunk.nodes[0].raw} bytes")
     try:
-        payload = _decode(chunk.buffer(0))
+        payload = with_room(lambda: _decode(chunk.buffer(0)))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         raise chunk.error(0, f"the catalog cannot be decoded: {problem}") from problem
 

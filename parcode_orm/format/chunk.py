@@ -8,7 +8,7 @@ directory) is what a reference's checksum covers; each buffer has a checksum of 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -35,7 +35,7 @@ from .layout import (
 Buffer = bytes | bytearray | memoryview
 MAX_NODES = 1 << 20
 MAX_REFERENCES = 1 << 24
-MAX_DEPTH = 400  # nodes inside each other: readers recurse
+MAX_DEPTH = 4096  # nodes inside each other: readers recurse
 STRETCH = 1 << 20  # bytes of a copied chunk that are written at once
 AT_ONCE = 128  # references that are packed together
 
@@ -48,6 +48,17 @@ _node: Callable[[Any], Node] = partial(tuple.__new__, Node)
 def _pack_references(refs: Sequence[Reference]) -> bytes:
     parts = [refs[at : at + AT_ONCE] for at in range(0, len(refs), AT_ONCE)]
     return b"".join([struct.pack("<" + len(part) * REFERENCE.format[1:], *chain.from_iterable(part)) for part in parts])
+
+
+def deeper(spans: Sequence[int]) -> Iterator[int]:
+    """Which nodes, of the given spans, stand inside more than `MAX_DEPTH` others."""
+    ends: list[int] = []
+    for index, span in enumerate(spans):
+        while ends and ends[-1] <= index:
+            ends.pop()
+        ends.append(index + span)
+        if len(ends) > MAX_DEPTH:
+            yield index
 
 
 class Ticket:
@@ -114,6 +125,8 @@ class Encoder:
         """
         if len(self.entries) > MAX_NODES or len(self.refs) > MAX_REFERENCES:
             raise EncodeError(f"{len(self.entries)} columns and {len(self.refs)} references do not fit one chunk")
+        if len(self.entries) > MAX_DEPTH and next(deeper([entry[3] for entry in self.entries]), None) is not None:
+            raise EncodeError(f"the value's columns are nested more than {MAX_DEPTH} deep: nest less in each other")
         end = aligned(CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.entries) * NODE.size, 8)
         directory: list[bytes] = []
         parts: list[Buffer] = []
@@ -200,13 +213,9 @@ class Chunk:
         return found
 
     def _check_depth(self) -> None:
-        ends: list[int] = []
-        for index, node in enumerate(self.nodes):
-            while ends and ends[-1] <= index:
-                ends.pop()
-            ends.append(index + node.span)
-            if len(ends) > MAX_DEPTH:
-                raise self.error(index, f"nodes are nested more than {MAX_DEPTH} deep")
+        index = next(deeper([node.span for node in self.nodes]), None)
+        if index is not None:
+            raise self.error(index, f"nodes are nested more than {MAX_DEPTH} deep")
 
     def _bad(self, message: str) -> CorruptionError:
         path, offset = self.where

@@ -81,6 +81,7 @@ class Encoding(IntEnum):
     RAW = 18  # a buffer that its chunk's kind explains
     POLY = 19  # children: class names, fingerprints (TEXT), tags, positions (INT), then an arm a class
     SPANS = 20  # buffer: SPANs; the values are those of the chunks that they name, in order
+    ROWS = 21  # as BYTES, each one row of a struct as MessagePack
 
 
 class NodeFlag(IntEnum):

@@ -16,6 +16,7 @@ from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import Encoding, Kind, RecordFlag, Reference
 from ..session.space import FileSpace
+from ..stack import with_room
 from ..storage.check import Sweep, check_buffers
 from ..storage.files import check_regular, storing
 from ..storage.mapped import FLAGS, Source
@@ -203,7 +204,7 @@ class _Verification:
         if step.fingerprint and fingerprint(data) != step.fingerprint:
             raise chunk.error(0, "a schema with another fingerprint than the catalog says")
         try:
-            self._keys.update(key_columns(data))
+            self._keys.update(with_room(lambda: key_columns(data)))
         except (msgspec.DecodeError, LookupError, TypeError, AttributeError, RecursionError) as problem:
             raise chunk.error(0, f"the schema cannot be read: {problem}") from problem
 

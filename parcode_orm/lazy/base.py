@@ -179,8 +179,7 @@ def getattr_for(cls: type[Any]) -> Any:
             return first_read(self, name)
         if name in _LAZY_SLOTS:
             return fill_slot(self, name)
-        if cls.model_config.get("extra") == "allow":
-            self.__pydantic_extra__  # noqa: B018  # the model's __getattr__ asks the bare slot
+        self.__pydantic_extra__  # noqa: B018  # the model's __getattr__ asks the bare slot
         return cls.__getattr__(self, name)
 
     return __getattr__

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from parcode_orm.codec.marks import find_mark, is_lazy_collection
+from parcode_orm.codec.slots import NAMES, SLOTS, from_slots, hidden, to_slots
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
 from parcode_orm.lazy.serialize import proxy_serializer
 from parcode_orm.lazy.state import MISSING, first_read, forget, get_dict, get_state, load_all, set_dict, set_state
@@ -83,15 +84,22 @@ def become_lazy(obj: Any, view: Any, row: int) -> None:
         raise TypeError(f"a {obj.__class__.__qualname__} cannot stand for a row of {view.cls.__qualname__}")
     set_state(obj, (view, row))
     if not is_proxy(obj):
+        to_slots(obj)
         _set_class(obj, lazy)
 
 
 def become_plain(proxy: Any) -> None:
     """Make a lazy object plain in place: all of its fields are read, lazy values in them stay as they are."""
     load_all(proxy)
-    for slot in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
+    for slot in NAMES:
         getattr(proxy, slot)
-    _set_class(proxy, type(proxy)._p_model_)
+    _make_plain(proxy)
+
+
+def _make_plain(proxy: Any) -> None:
+    cls = type(proxy)._p_model_
+    from_slots(proxy, cls)
+    _set_class(proxy, cls)
     _del_state(proxy)
 
 
@@ -101,8 +109,7 @@ def plain_again(obj: Any) -> None:
     known = view.live.get(row)
     if known is not None and known() is obj:
         del view.live[row]
-    _set_class(obj, type(obj)._p_model_)
-    _del_state(obj)
+    _make_plain(obj)
 
 
 def lazy_class(cls: type[Any]) -> type[Any]:
@@ -140,6 +147,7 @@ def _generate(cls: type[Any]) -> type[Any]:
         "_p_names_": dict.fromkeys(fields),
         "_p_compare_": tuple(sorted(fields, key=lambda name: find_mark(fields[name].metadata) is not None)),
     }
+    namespace.update({name: SLOTS[name] for name in hidden(cls)})
     namespace.update(_descriptors(cls))
     # Not through the metaclass: Pydantic would collect the fields anew.
     found = type.__new__(type(cls), cls.__name__, (LazyBase, cls), namespace)

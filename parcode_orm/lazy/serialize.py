@@ -9,7 +9,11 @@ from pydantic import SerializationInfo
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
+from parcode_orm.codec.marks import as_returned
 from parcode_orm.lazy.base import to_plain
+from parcode_orm.lazy.choices import fields_with_choices
+from parcode_orm.lazy.state import get_dict
+from parcode_orm.model.plain import deep_plain
 
 __all__ = ["proxy_serializer"]
 
@@ -23,11 +27,20 @@ def proxy_serializer(cls: type[Any]) -> SchemaSerializer:
     the object's serializer, finds itself, and recurses until the interpreter dies.
     """
     selective = _is_selective(cls)
+    chosen: frozenset[str] | None = None  # found out at the first dump: defining a large class need not wait for it
 
     def serialize(proxy: Any, handler: cs.SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
-        return handler(to_plain(proxy, _unneeded(proxy, info) if selective else _NOTHING))
+        nonlocal chosen
+        if chosen is None:
+            chosen = fields_with_choices(cls)
+        plain = to_plain(proxy, _unneeded(proxy, info) if selective else _NOTHING)
+        values = get_dict(plain)
+        values.update((name, deep_plain(values[name])) for name in chosen if name in values)
+        return handler(plain)
 
-    schema = cs.wrap_serializer_function_ser_schema(serialize, info_arg=True, schema=cls.__pydantic_core_schema__)
+    schema = cs.wrap_serializer_function_ser_schema(
+        serialize, info_arg=True, schema=cls.__pydantic_core_schema__, return_schema=as_returned()
+    )
     return SchemaSerializer(cs.any_schema(serialization=schema), _config(cls.__pydantic_core_schema__, cls))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from parcode_orm.codec.build import private_values
+from parcode_orm.codec.slots import SLOTS
 from parcode_orm.errors import DecodeError, FieldNotStored
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
@@ -59,9 +60,6 @@ set_dict: Callable[[Any, dict[str, Any]], None] = BaseModel.__dict__["__dict__"]
 get_state: Callable[[Any], tuple[Any, int]] = Model.__dict__["_p_state"].__get__
 set_state: Callable[[Any, tuple[Any, int]], None] = Model.__dict__["_p_state"].__set__
 
-_SLOTS = {
-    name: BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-}
 _filling = threading.RLock()
 
 
@@ -128,7 +126,7 @@ def load_all(proxy: Any) -> dict[str, Any]:
 def fill_slot(proxy: Any, name: str) -> Any:
     """Decode one of Pydantic's own slots, left unset until it is asked for; returns its value."""
     with _filling:
-        slot = _SLOTS[name]
+        slot = SLOTS[name]
         try:
             return slot.__get__(proxy)
         except AttributeError:
@@ -146,7 +144,7 @@ def fill_slot(proxy: Any, name: str) -> Any:
 
 def may_change_in_place(proxy: Any) -> bool:
     """Whether values in memory for `proxy` can change in place: whoever takes one of them does not come by `touch`."""
-    for name, slot in _SLOTS.items():
+    for name, slot in SLOTS.items():
         try:
             if name != "__pydantic_fields_set__" and slot.__get__(proxy):
                 return True
@@ -161,7 +159,7 @@ def forget(proxy: Any) -> None:
     if isinstance(view, WithoutFields):
         set_state(proxy, (view.view, row))
     set_dict(proxy, {})
-    for slot in _SLOTS.values():
+    for slot in SLOTS.values():
         try:
             slot.__delete__(proxy)
         except AttributeError:
@@ -174,7 +172,7 @@ def _decode_slot(proxy: Any, view: Any, row: int, name: str) -> Any:
         stored = view.fields_set(row)
         return set(cls.__pydantic_fields__) if stored is None else set(stored)
     if name == "__pydantic_extra__":
-        return (view.extra(row) or {}) if cls.model_config.get("extra") == "allow" else None
+        return view.extra(row) or ({} if cls.model_config.get("extra") == "allow" else None)
     if not cls.__private_attributes__:
         return None
     storable = [name for name, _ in view.column.plan.privates]

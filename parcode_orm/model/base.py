@@ -13,7 +13,7 @@ from typing_extensions import dataclass_transform
 
 from parcode_orm.codec.build import FullSet
 from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.marks import building, marks_last
+from parcode_orm.codec.marks import as_returned, building, marks_last
 from parcode_orm.codec.schema import known
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
@@ -95,7 +95,10 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
             # neither: it would be dumped as a Base.
             model = cast(dict[str, Any], handler.resolve_ref_schema(schema))
             if model["type"] == "model" and "serialization" not in model:
-                model["serialization"] = cs.wrap_serializer_function_ser_schema(_serialize_exactly)
+                plain = cast(CoreSchema, dict(model))
+                model["serialization"] = cs.wrap_serializer_function_ser_schema(
+                    _serialize_exactly, return_schema=as_returned(plain)
+                )
         return schema
 
     @classmethod

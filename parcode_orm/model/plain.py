@@ -9,13 +9,21 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from parcode_orm.codec.arrays import array_copy
+from parcode_orm.codec.attributes import attributes, put_others
 from parcode_orm.codec.build import private_values
 from parcode_orm.codec.extensions import LEFT_OUT
+from parcode_orm.codec.kernels import loaded_numpy
 from parcode_orm.codec.marks import is_lazy_collection
+from parcode_orm.codec.packed import pack, unpack
+from parcode_orm.codec.slots import NAMES, put_slot
+from parcode_orm.errors import ParcodeError
+from parcode_orm.stack import carried, roomy
 
 __all__ = ["LazyModel", "deep_plain", "new_plain", "shallow_plain"]
 
@@ -33,11 +41,9 @@ class LazyModel:
 
 
 _set_dict = BaseModel.__dict__["__dict__"].__set__
-_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
-_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 _ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
+_NUMBERS_AND_TEXT = (int, float, str, bytes, Decimal)
 
 
 def new_plain(
@@ -50,9 +56,8 @@ def new_plain(
     """An instance of the plain class `cls` made of these parts, without validation; the parts are not copied."""
     new = object.__new__(cls)
     _set_dict(new, fields)
-    _set_fields_set(new, fields_set)
-    _set_extra(new, extra)
-    _set_private(new, private)
+    for name, value in zip(NAMES, (fields_set, extra, private), strict=True):
+        put_slot(name, new, value)
     return new
 
 
@@ -85,6 +90,7 @@ class _Running(threading.local):
 
 
 _running = _Running()
+carried(_running)
 
 
 def _copy(value: Any, memo: dict[int, Any]) -> Any:
@@ -110,9 +116,30 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
         new = cls(_copy(item, memo) for item in value)
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         new = cls._make(_copy(item, memo) for item in value)
+        put_others(new, {name: _copy(item, memo) for name, item in attributes(value).items()})
     else:
-        return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
+        return _copy_other(value, memo)
     return _noted(value, new, memo)
+
+
+def _copy_other(value: Any, memo: dict[int, Any]) -> Any:
+    """A copy as `copy` makes it, or, where a constructor wants other arguments than that gives, as a file would."""
+    if isinstance(value, _NUMBERS_AND_TEXT) and not getattr(value, "__dict__", None):
+        return value  # `copy` would give its value to the constructor, which may make another one of it
+    numpy = loaded_numpy()
+    if numpy is not None and type(value) is numpy.ndarray and not numpy.issubdtype(value.dtype, numpy.number):
+        return _noted(value, array_copy(value), memo)
+    known = len(memo)
+    try:
+        return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
+    except (TypeError, ValueError, RecursionError):
+        for key in list(memo)[known:]:  # copies that are not complete
+            del memo[key]
+        try:
+            return _noted(value, unpack(pack(value)), memo)
+        except ParcodeError:
+            pass
+        raise
 
 
 def _noted(value: Any, new: Any, memo: dict[int, Any]) -> Any:
@@ -121,13 +148,14 @@ def _noted(value: Any, new: Any, memo: dict[int, Any]) -> Any:
     return new
 
 
+@roomy
 def _copy_model(obj: Any, memo: dict[int, Any]) -> Any:
     new = _noted(obj, object.__new__(obj.__class__), memo)
-    _set_dict(new, {name: _copy(item, memo) for name, item in obj.__dict__.items()})
-    _set_fields_set(new, set(obj.__pydantic_fields_set__))
+    _set_dict(new, {name: _copy(item, memo) for name, item in obj.__dict__.items() if name not in NAMES})
     extra, private = obj.__pydantic_extra__, obj.__pydantic_private__
-    _set_extra(new, None if extra is None else {name: _copy(item, memo) for name, item in extra.items()})
-    _set_private(new, None if private is None else _copy_privates(new, private, memo))
+    put_slot(NAMES[0], new, set(obj.__pydantic_fields_set__))
+    put_slot(NAMES[1], new, None if extra is None else {name: _copy(item, memo) for name, item in extra.items()})
+    put_slot(NAMES[2], new, None if private is None else _copy_privates(new, private, memo))
     return new
 
 

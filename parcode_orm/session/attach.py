@@ -22,6 +22,7 @@ from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.state import may_change_in_place
 from ..model.base import Model
+from ..stack import roomy
 from ..table.nodes import Known, Piece
 from ..table.table import Table
 from .graph import ATOMIC, children, kind_of
@@ -31,6 +32,7 @@ from .space import file_of, is_free, owner_of
 Stored = Callable[[], Any]
 
 
+@roomy
 def settle(value: Any, stored: Stored, owner: object) -> Any:
     """What is to stand for `value` now: itself, its alien parts replaced, or `stored()`, its committed form."""
     kind = kind_of(value)
@@ -192,6 +194,7 @@ def is_plain_model(value: Any) -> bool:
     return isinstance(value, Model) and not is_proxy(value)
 
 
+@roomy
 def follow(value: Any, found: Any, owner: object) -> None:
     """Let the models and collections in `value` stand for `found`, as which they were stored."""
     kind = kind_of(value)

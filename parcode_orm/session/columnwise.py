@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from ..codec.base import View
 from ..codec.boundary_view import ReferenceView
 from ..codec.poly import ArmView
+from ..codec.privates import LooseColumn
 from ..codec.scalars import NumbersView
 from ..codec.structview import EXTRA, MISSING, PRIVATE, StructView
 from ..codec.tokens import (
@@ -38,6 +39,7 @@ from ..codec.tokens import (
 )
 from ..codec.tuples import ArmsView
 from ..codec.views import NullView, OptionalView
+from ..stack import roomy
 
 
 class Part:
@@ -103,6 +105,7 @@ class Split(Part):
         self.index = index
 
 
+@roomy
 def differing(old: View, a: Rows, new: View, b: Rows) -> Part:
     """Where the rows `a` of `old` and `b` of `new`, two views of one column and as many rows, may differ."""
     if isinstance(old, StructView) and isinstance(new, StructView):
@@ -126,7 +129,10 @@ def _by_tokens(old: View, a: Rows, new: View, b: Rows) -> Part:
     theirs = None if mine is None else tokens(new, b)
     if mine is None or theirs is None:
         return Perhaps(range(len(a)))
-    rows = unequal(mine, theirs)
+    try:
+        rows = unequal(mine, theirs)
+    except RecursionError:  # Python compares what is nested only so deep
+        return Perhaps(range(len(a)))
     if not rows or not (holds_plain(old) and holds_plain(new)):
         return Perhaps(rows)
     kind = Exact if is_canonical(old) and is_canonical(new) else Read
@@ -157,29 +163,27 @@ def _structs(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
     if old.column is not new.column or (old.bits | new.bits) & MISSING:
         return Perhaps(range(len(a)))
     parts = []
-    try:
-        for name in old.column.places:
-            part = differing(old.field(name), a, new.field(name), b)
-            if part.rows:
-                parts.append((name, part))
-    except RecursionError:
-        raise old.chunk.error(old.at, "nested too deeply to compare") from None
+    for name in old.column.places:
+        part = differing(old.field(name), a, new.field(name), b)
+        if part.rows:
+            parts.append((name, part))
     rest = _rest(old, a, new, b)
     cls = old.column.plan.cls
     if issubclass(cls, BaseModel) or dataclasses.is_dataclass(cls):
         return Fields(parts, rest, old, a, new, b)
-    return Perhaps(_joined([part for _, part in parts], len(a)))  # typed dictionaries, named tuples
+    return Perhaps(_joined([*(part for _, part in parts), rest], len(a)))  # typed dictionaries, named tuples
 
 
 def _rest(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
-    """The rows whose extra values or private attributes may differ."""
+    """The rows whose extra values, other attributes or private attributes may differ."""
     if is_bare(old) and is_bare(new):
         return Perhaps(())
     every = Perhaps(range(len(a)))
     if (old.bits | new.bits) & EXTRA or not old.bits & new.bits & PRIVATE:
         return every
     plan = old.column.plan
-    if {name for name, _ in plan.privates} != set(plan.cls.__private_attributes__):  # type: ignore[attr-defined]
+    known = {name for name, column in plan.privates if not isinstance(column, LooseColumn)}
+    if known != set(plan.cls.__private_attributes__):  # type: ignore[attr-defined]
         return every  # some come from defaults
     mine, theirs = old.privates(), new.privates()
     if not (isinstance(mine, StructView) and isinstance(theirs, StructView)):

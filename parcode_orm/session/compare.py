@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..codec.attributes import attributes
 from ..codec.base import BlobContent
 from ..codec.boundary_view import Unread
 from ..codec.kernels import loaded_numpy
@@ -27,12 +28,14 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.state import MISSING, field_value
+from ..stack import is_deep, on_fresh_stack, roomy
 from ..table.diff import Gap, gaps
 from .columnwise import Exact, Fields, Part, Read, Split
 from .difference import Difference, Place
 from .stretches import Batch, Side, backward, batch_of, forward, runs
 
 ALIGNED = 512  # rows: of longer stretches without a row in common, those at the same place are compared
+STEP = 8  # places inside each other from which on each one looks at the stack
 PART = 1 << 20  # bytes of two blobs that are compared at a time
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 
@@ -43,6 +46,12 @@ def compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
     Both are lazy values of sessions that do not change them, or plain. The order of a dictionary's keys, and which
     fields were set, are no difference; that of types is.
     """
+    if len(place.path) >= STEP and is_deep():
+        return iter(on_fresh_stack(lambda: list(_compare(old, new, place))))
+    return _compare(old, new, place)
+
+
+def _compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
     if old is MISSING or new is MISSING:
         return iter(()) if old is new else place.differ(old, new)
     if isinstance(old, Unread) and isinstance(new, Unread):
@@ -65,12 +74,20 @@ def compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
         return _pairs(old.items(), new.items(), old.get, new.get, place)
     if dataclasses.is_dataclass(cls):
         return _fields(old, new, place)
-    return iter(()) if _same_whole(old, new) else place.differ(old, new)
+    return iter(()) if _same_whole(old, new, place) else place.differ(old, new)
 
 
-def is_same(old: Any, new: Any) -> bool:
-    """Whether `compare` finds nothing."""
-    return next(compare(old, new, Place((), "")), None) is None
+@roomy
+def is_same(old: Any, new: Any, place: Place | None = None) -> bool:
+    """Whether `compare` finds nothing; `place` is where in other values these stand."""
+    place = place or Place((), "", {})
+    pair = id(old), id(new)
+    if pair in place.differing:
+        return False
+    same = next(compare(old, new, place), None) is None
+    if not same:
+        place.differing[pair] = old, new
+    return same
 
 
 def _read(value: Any) -> Any:
@@ -80,12 +97,14 @@ def _read(value: Any) -> Any:
 # -- values that are told apart whole ----------------------------------------------------------------------------------
 
 
-def _same_whole(old: Any, new: Any) -> bool:
+def _same_whole(old: Any, new: Any, place: Place) -> bool:
     """Whether two values of one class are equal, as they are stored: NaN is NaN, and -0.0 is not 0.0."""
     if isinstance(old, float):
         return pack_struct("<d", old) == pack_struct("<d", new)
     if isinstance(old, tuple | deque):
-        return len(old) == len(new) and all(map(is_same, old, new))
+        if len(old) != len(new) or not all(is_same(one, other, place) for one, other in zip(old, new, strict=True)):
+            return False
+        return not hasattr(old, "__dict__") or is_same(attributes(old), attributes(new), place)
     numpy = loaded_numpy()
     if numpy is not None and isinstance(old, numpy.ndarray) and not old.dtype.hasobject:
         return bool(old.dtype == new.dtype and old.shape == new.shape and old.tobytes() == new.tobytes())
@@ -127,15 +146,18 @@ def _named(old: Any, new: Any, names: Iterable[str], place: Place) -> Iterator[D
 
 
 def _names(obj: Any) -> list[str]:
-    """The fields of a dataclass; the fields, extra values and private attributes of a model."""
-    if not isinstance(obj, BaseModel):
-        return [field.name for field in dataclasses.fields(obj)]
-    return [*obj.__class__.__pydantic_fields__, *_besides(obj)]
+    """The fields and other attributes of a dataclass; the fields, extra values and private attributes of a model."""
+    if isinstance(obj, BaseModel):
+        return [*obj.__class__.__pydantic_fields__, *_besides(obj)]
+    return [*(field.name for field in dataclasses.fields(obj)), *_besides(obj)]
 
 
-def _besides(model: BaseModel) -> list[str]:
-    """The extra values and private attributes of a model."""
-    return [*(model.__pydantic_extra__ or {}), *(model.__pydantic_private__ or {})]
+def _besides(obj: Any) -> list[str]:
+    """The extra values and private attributes of a model; attributes of a dataclass that are no fields."""
+    if isinstance(obj, BaseModel):
+        return [*(obj.__pydantic_extra__ or {}), *(obj.__pydantic_private__ or {})]
+    fields = {field.name for field in dataclasses.fields(obj)}
+    return [name for name in attributes(obj) if name not in fields]
 
 
 def _field(obj: Any, name: str) -> Any:
@@ -183,9 +205,9 @@ def _rows(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
     start, stop, other, end = gap
     if not stop - start == end - other == 1:
         both = min(stop - start, end - other)
-        same = _equal(forward(old, start, new, other, both), old, new)
+        same = _equal(forward(old, start, new, other, both), old, new, place)
         start, other, both = start + same, other + same, both - same
-        same = _equal(backward(old, stop, new, end, both), old, new)
+        same = _equal(backward(old, stop, new, end, both), old, new, place)
         stop, end = stop - same, end - same
     if 1 < max(stop - start, end - other) <= ALIGNED and start < stop and other < end:
         mine, theirs = _tokens(old, start, stop), _tokens(new, other, end)
@@ -197,16 +219,25 @@ def _rows(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
             yield from _replaced(old, new, Gap(start + a, start + b, other + c, other + d), place)
 
 
-def _equal(batches: Iterable[tuple[Batch, range]], old: Side, new: Side) -> int:
+def _equal(batches: Iterable[tuple[Batch, range]], old: Side, new: Side, place: Place) -> int:
     """How many rows of the batches, taken in the order that comes with each, are the same before one that differs."""
     count = 0
     for batch, order in batches:
         part = batch.part
         for i in order if part.rows else ():
-            if i in part.where and next(_row_at(batch, i, old, new, Place((), "")), None) is not None:
+            if i in part.where and _differs(batch, i, old, new, place):
                 return count + abs(i - order.start)
         count += len(order)
     return count
+
+
+def _differs(batch: Batch, i: int, old: Side, new: Side, place: Place) -> bool:
+    part = batch.part
+    if isinstance(part, Read):
+        return not is_same(part.old[i], part.new[i], place)
+    if isinstance(part, Exact | Fields | Split):
+        return next(_row_at(batch, i, old, new, place), None) is not None
+    return not is_same(old.get(batch.old[i]), new.get(batch.new[i]), place)
 
 
 def _replaced(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
@@ -224,11 +255,12 @@ def _replaced(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Differen
 def _differences(batch: Batch, names: Sequence[Any], old: Side, new: Side, place: Place) -> Iterator[Difference]:
     """Where the rows of a batch differ; `names` has the key or position of each."""
     part = batch.part
-    path, text = place
+    path, text, differing = place
     if type(part) is Exact:
         return (Difference((*path, names[i]), f"{text}[{names[i]!r}]", part.old[i], part.new[i]) for i in part.rows)
     if isinstance(part, Fields):
-        return _fields_at(part, ((i, (*path, names[i]), f"{text}[{names[i]!r}]") for i in part.rows))
+        places = ((i, Place((*path, names[i]), f"{text}[{names[i]!r}]", differing)) for i in part.rows)
+        return _fields_at(part, places)
     return chain.from_iterable(_row_at(batch, i, old, new, place.item(names[i])) for i in part.rows)
 
 
@@ -238,32 +270,39 @@ def _row_at(batch: Batch, i: int, old: Side, new: Side, place: Place) -> Iterato
 
 def _at(part: Part, i: int, place: Place, values: Callable[[], tuple[Any, Any]]) -> Iterator[Difference]:
     """Where row `i` of a stretch differs; `values` gives both values."""
+    if len(place.path) >= STEP and is_deep():
+        return iter(on_fresh_stack(lambda: list(_part_at(part, i, place, values))))
+    return _part_at(part, i, place, values)
+
+
+def _part_at(part: Part, i: int, place: Place, values: Callable[[], tuple[Any, Any]]) -> Iterator[Difference]:
     if isinstance(part, Read):
         return compare(part.old[i], part.new[i], place)
     if isinstance(part, Exact):
         return place.differ(part.old[i], part.new[i])
     if isinstance(part, Fields):
-        return _fields_at(part, ((i, place.path, place.text),))
+        return _fields_at(part, ((i, place),))
     if isinstance(part, Split):
         below, j = part.index[i]
         return _at(below, j, place, values)
     return compare(*values(), place)
 
 
-def _fields_at(part: Fields, rows: Iterable[tuple[int, tuple[Any, ...], str]]) -> Iterator[Difference]:
-    """Where rows of objects differ: each with its path, and the text of that."""
+def _fields_at(part: Fields, rows: Iterable[tuple[int, Place]]) -> Iterator[Difference]:
+    """Where rows of objects differ: each with its place."""
     rest = part.rest.where
-    for i, path, text in rows:
+    for i, place in rows:
+        path, text, _ = place
         for name, below in part.parts:
             if i not in below.where:
                 continue
             if type(below) is Exact:  # as in `_at`, without a call: it is most of the time that a long diff takes
                 yield Difference((*path, name), f"{text}.{name}", below.old[i], below.new[i])
             else:
-                yield from _at(below, i, Place(path, text).field(name), partial(_field_values, part, i, name))
+                yield from _at(below, i, place.field(name), partial(_field_values, part, i, name))
         if i in rest:
             mine, theirs = part.objects(i)
-            yield from _named(mine, theirs, (*_besides(mine), *_besides(theirs)), Place(path, text))
+            yield from _named(mine, theirs, (*_besides(mine), *_besides(theirs)), place)
 
 
 def _field_values(part: Fields, i: int, name: str) -> tuple[Any, Any]:

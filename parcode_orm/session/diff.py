@@ -99,7 +99,7 @@ class Diff:
         for name in sorted({*mine, *theirs}):
             if mine.get(name) == theirs.get(name) or (self._asked and name not in self._asked):
                 continue
-            yield from compare(self._root(self._old, name), self._root(self._new, name), Place((name,), name))
+            yield from compare(self._root(self._old, name), self._root(self._new, name), Place((name,), name, {}))
 
     def _root(self, space: FileSpace, name: str) -> Any:
         """The lazy object of a root, MISSING where the commit has none."""

@@ -22,14 +22,15 @@ class Place(NamedTuple):
 
     path: tuple[Any, ...]
     text: str
+    differing: dict[tuple[int, int], tuple[Any, Any]]  # by their ids, those found to differ: compared once, not a level
 
     def field(self, name: str) -> Place:
         """The place of a field."""
-        return Place((*self.path, name), f"{self.text}.{name}")
+        return Place((*self.path, name), f"{self.text}.{name}", self.differing)
 
     def item(self, key: Any) -> Place:
         """The place of a key or position."""
-        return Place((*self.path, key), f"{self.text}[{key!r}]")
+        return Place((*self.path, key), f"{self.text}[{key!r}]", self.differing)
 
     def differ(self, old: Any, new: Any) -> Iterator[Difference]:
         """The difference of two values here."""

@@ -13,6 +13,7 @@ from ..format.blob import BlobEncoder
 from ..format.checksum import wide_checksum
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
+from ..stack import roomy
 from ..storage.mapped import Source
 from ..table.writer import Reuse, TableSink, never_reuse
 
@@ -36,6 +37,7 @@ class _Digest(Ticket):
         return wide_checksum(self.digest + b"".join([_below(ref) for ref in self.refs]))
 
 
+@roomy
 def _below(ref: Ticket | Reference) -> bytes:
     assert isinstance(ref, _Digest)
     return ref.whole()
@@ -137,6 +139,7 @@ class _Comparison:
         self._source = source
         self._equal: set[tuple[int, int]] = set()  # so that what is referred to twice is compared once
 
+    @roomy
     def equal(self, new: Ticket | Reference, old: Reference) -> bool:
         if isinstance(new, _Digest):
             chunk = self._source.chunk(old)

@@ -17,12 +17,15 @@ from pydantic import BaseModel
 
 from ..codec.build import FullSet
 from ..codec.compile import struct_for
+from ..codec.immutable import has_only_attributes, is_immutable, members
+from ..codec.privates import LooseColumn
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.state import WithoutFields, get_dict
 from ..model.base import Model
+from ..stack import roomy
 from .graph import ATOMIC, kind_of_class
 
 _FIELDS_SET, _EXTRA, _PRIVATE = (
@@ -47,6 +50,7 @@ AT_ONCE = 1024  # values that are looked at together, so that they are still in 
 OURS = references({0: object()}, 0)  # of a value that one container alone holds
 
 
+@roomy
 def held(values: list[Any]) -> set[int]:
     """The places of those `values` that somebody holds, or anything in them that can change in place.
 
@@ -89,10 +93,8 @@ def held_in(container: list[Any] | dict[Any, Any]) -> Iterator[tuple[int, Any]]:
 
 @lru_cache(1024)
 def _is_fixed(cls: Any) -> bool:
-    """Whether nothing in objects of `cls` changes: what has a hash of its own, but for what holds other objects."""
-    if kind_of_class(cls) != "leaf" or issubclass(cls, frozenset):
-        return False
-    return cls.__hash__ not in (None, object.__hash__) or issubclass(cls, type)
+    """Whether nothing in objects of `cls` changes. A class's own `__hash__` does not promise it."""
+    return kind_of_class(cls) == "leaf" and is_immutable(cls)
 
 
 def _held_inside(cls: Any, values: list[Any]) -> set[int]:
@@ -113,7 +115,9 @@ def _looker(cls: Any) -> Callable[[list[Any]], set[int]] | None:
             return _nothing
         if issubclass(cls, set | frozenset):
             return _items
-        return _arrays if cls.__module__ == "numpy" and cls.__name__ == "ndarray" else None
+        if cls.__module__ == "numpy" and cls.__name__ == "ndarray":
+            return _arrays
+        return _objects if has_only_attributes(cls) and not members(cls) else None
     looks: dict[str, Callable[[list[Any]], set[int]]] = {
         "list": _items,
         "tuple": _items,
@@ -162,7 +166,7 @@ def has_handed_out(rows: Any) -> bool:
 
 
 def _objects(values: list[Any]) -> set[int]:
-    """Dataclasses."""
+    """Dataclasses, and other objects that have nothing but attributes."""
     return _columns([each.__dict__ for each in values]) if hasattr(values[0], "__dict__") else set(range(len(values)))
 
 
@@ -202,8 +206,13 @@ def _privates(values: list[Any], privates: list[Any]) -> set[int]:
     """Of private attributes, those that are not stored would be lost with their object."""
     found = held(privates)
     cls = values[0].__class__
-    stored = {name for name, _ in struct_for(cls).plan.privates} if issubclass(cls, Model) else set()
-    return found | {at for at, each in enumerate(privates) if each and not each.keys() <= stored}
+    plans = struct_for(cls).plan.privates if issubclass(cls, Model) else []
+    stored = {name for name, column in plans if not isinstance(column, LooseColumn)}
+    return found | {at for at, each in enumerate(privates) if each and not _is_stored(each, stored)}
+
+
+def _is_stored(private: dict[str, Any], stored: set[str]) -> bool:
+    return private.keys() <= stored or all(name in stored or type(value) in ATOMIC for name, value in private.items())
 
 
 def _columns(dicts: list[dict[str, Any]]) -> set[int]:

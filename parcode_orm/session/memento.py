@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import lru_cache
-from types import MemberDescriptorType
 from typing import Any
 
-from pydantic import BaseModel
-
 from ..codec.bulk import gc_paused
+from ..codec.dtypes import holds_objects
+from ..codec.immutable import has_only_attributes, is_immutable, members
 from ..codec.kernels import loaded_numpy
+from ..codec.slots import NAMES, SLOTS
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict, set_state
 from .graph import ATOMIC, kind_of, kind_of_class
 from .space import owner_of
 
-_SLOTS = tuple(
-    BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-)
-_WORD = object.__basicsize__ // 2
+_SLOTS = tuple(SLOTS.values())
 
 PutBack = Callable[[Any, Any], None]
 
@@ -76,6 +73,7 @@ class Memento:
     def _model(self, model: Any) -> list[Any]:
         fields = dict(get_dict(model))
         fields_set, extra, private = slots = [_get(slot, model) for slot in _SLOTS]
+        extra, private = (fields.get(name, slot) for name, slot in zip(NAMES[1:], (extra, private), strict=True))
         names = None if fields_set is MISSING else set(fields_set)
         if not is_proxy(model):
             self._states.append((_put_model, model, (fields, slots, names)))
@@ -122,7 +120,7 @@ class Memento:
         return []
 
     def _array(self, array: Any) -> list[Any]:
-        if array.dtype.hasobject:
+        if holds_objects(array.dtype):
             return self._unknown(array)
         if not _is_fixed(array):
             self._states.append((_put_array, array, array.copy()))
@@ -132,7 +130,7 @@ class Memento:
         if self._lenient and kind_of(value) != "dataclass":
             return []
         inner = dict(getattr(value, "__dict__", {}))
-        slots = [(slot, _get(slot, value)) for slot in _members(type(value))]
+        slots = [(slot, _get(slot, value)) for slot in members(type(value))]
         self._states.append((_put_object, value, (inner, slots)))
         return [*inner.values(), *(each for _, each in slots)]
 
@@ -176,22 +174,11 @@ def _taker(cls: Any) -> Taker | None:
     for base, taker in builtin:
         if issubclass(cls, base):
             return taker
-    if cls is object or issubclass(cls, type) or cls.__hash__ not in (None, object.__hash__):
-        return None  # what has a hash of its own does not change
-    if _has_only_attributes(cls):
+    if cls is object or is_immutable(cls):
+        return None
+    if has_only_attributes(cls):
         return Memento._object
     return Memento._unknown if cls.__hash__ is None else None  # functions, locks and the like are no data
-
-
-def _members(cls: type) -> list[Any]:
-    """The slots that the class and its bases define."""
-    return [each for base in cls.__mro__ for each in vars(base).values() if isinstance(each, MemberDescriptorType)]
-
-
-def _has_only_attributes(cls: Any) -> bool:
-    """Whether objects of `cls` have no state but a dictionary and slots: as `copyreg` tells it, by their size."""
-    words = (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0) + len(_members(cls))
-    return not cls.__itemsize__ and bool(cls.__basicsize__ <= object.__basicsize__ + words * _WORD)
 
 
 def _is_fixed(array: Any) -> bool:

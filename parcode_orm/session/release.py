@@ -22,6 +22,7 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields
+from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.table import Table
 from .attach import follow, lazy_fields
@@ -86,6 +87,7 @@ def _is_blob(view: Any, row: int) -> bool:
     return found is not None and found.ref.kind == Kind.BLOB
 
 
+@roomy
 def _release(value: Any) -> None:
     if isinstance(value, LazyList | LazyMap):
         if isinstance(value.rows, TableRows):

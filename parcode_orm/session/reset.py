@@ -12,6 +12,7 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, forget, is_proxy, proxy_state
 from ..lazy.state import WithoutFields, touch
+from ..stack import roomy
 from .attach import attach, is_plain_model, lazy_fields
 from .graph import ATOMIC, children, kind_of
 from .space import FileSpace, Owner, disown, owner_of
@@ -52,6 +53,7 @@ class Reset:
             if id(collection) not in self._done:
                 disown(collection, lost)
 
+    @roomy
     def object(self, proxy: Any) -> None:
         """Reset a lazy object."""
         if id(proxy) in self._done:
@@ -82,6 +84,7 @@ class Reset:
             rows: Any = collection.rows
             rows.reset(self.keep)
 
+    @roomy
     def _stored(self, value: Any) -> Any:
         """A value that was just read: reset what of it was known; of a collection, the one that is known."""
         kind = kind_of(value)
@@ -128,6 +131,7 @@ class Follow:
         self._stored = stored
         self._done: dict[int, Any] = {}
 
+    @roomy
     def object(self, obj: Any, found: Any) -> None:
         """Let `obj` be the lazy object of the row of `found`."""
         self._done[id(obj)] = obj

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -11,19 +11,22 @@ import msgspec
 
 from ..codec.schema import canonical_schema, differences, short_fingerprint
 from ..codec.struct import StructColumn
-from ..errors import EncodeError, NoResultFound, SchemaMismatchError
+from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum, fingerprint
 from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..model.base import Model
+from ..storage.mapped import Source
 from ..table.group import Group
 from ..table.writer import TableSink
 from .digest import UnreadStream, is_stored
 from .reuse import reuse_from
 from .space import FileSpace
 from .tracking import Change, root_changes
+
+ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 
 
 @dataclass(slots=True)
@@ -53,6 +56,48 @@ def root_name(cls: type[Any]) -> str:
         raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {cls!r:.80}")
     name: str = cls.__name__
     return name
+
+
+def check_free(obj: Any, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
+    """Raise SessionError where another object than `obj` is, or is stored as, the root of its name."""
+    name = root_name(obj.__class__)
+    known = roots.get(name)
+    stored = None if source is None or name in deleted else source.catalog.roots.get(name)
+    if known is None and stored is not None and not (source is not None and _is_stored_root(obj, stored, source)):
+        raise SessionError(
+            f"the file holds a root {name} already: change that one, session.root({name}), copy this object onto it, "
+            f"session.merge(obj), or let this object take its place, add(obj, replace=True)"
+        )
+    if known is not None and known.obj is not obj:
+        raise is_taken(obj, known.obj)
+
+
+def _is_stored_root(obj: Any, stored: Any, source: Source) -> bool:
+    """Whether `obj`, which was added to a session that has closed since, is the root that the file holds."""
+    if not is_proxy(obj):
+        return False
+    view, row = proxy_state(obj)
+    space = view.space
+    if not isinstance(space, FileSpace) or space.source.uuid != source.uuid:
+        return False
+    return bool((view.chunk.where[1], view.at, row) == (stored.offset, ITEMS, 0))
+
+
+def is_taken(obj: Any, other: Any) -> SessionError:
+    """The error for `obj`, added as a root where `other` is the root of the name."""
+    cls, name = obj.__class__, root_name(obj.__class__)
+    if other.__class__ is not cls:
+        classes = " and ".join(f"{each.__module__}.{each.__qualname__}" for each in (other.__class__, cls))
+        return SessionError(
+            f"two classes named {name} cannot both be roots of one file, which knows them by that name: {classes}. "
+            "Rename one, make both fields of one root, or let this object take the other's place: "
+            "add(obj, replace=True)"
+        )
+    return SessionError(
+        f"another {name} is the root of its class, and a file holds one root a class. To store several, put them in a "
+        f"list[{name}] = Chunk() or a dict[str, {name}] = ShardedMap() of one root. To let this object take the place "
+        "of the other: add(obj, replace=True)"
+    )
 
 
 def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:

@@ -15,7 +15,7 @@ from .identity import IdentitySet
 from .merge import check_model, overwrite
 from .nested import Savepoint
 from .past import Past
-from .roots import Root, root_name
+from .roots import Root, check_free, is_taken, root_name
 from .snapshot import check_message
 from .space import may_be_taken, owner_of
 
@@ -87,18 +87,29 @@ class Session(Past):
             raise SessionError(f"this {type(obj).__qualname__} is not part of this session: add it first")
         return found
 
-    def add(self, obj: Model) -> None:
+    def add(self, obj: Model, *, replace: bool = False) -> None:
         """Make `obj` the root of its type; `commit` stores it. It stays attached: later changes are stored, too.
+
+        A file holds one root a class, known by the class's name.
 
         From the commit on it is a lazy object, in place: plain lists and dictionaries in its marked fields give way to
         lazy ones, and rows leave memory, except what somebody holds. What was added to a session is read and changed on
         when that has closed, and may be added to another one.
 
+        Args:
+            obj: the root.
+            replace: let it take the place of another object that is the root of this name.
+
         Raises:
             ReadOnlyError: the session was opened read-only.
             TypeError: `obj` is not a `Model`.
-            SessionError: `obj` is a lazy object that another session read; a copy of it can be added.
+            SessionError: another object is the root of this name, added or stored, and `replace` is false; or `obj` is
+                a lazy object that another session read; a copy of it can be added.
         """
+        self._check_addable(obj, replace)
+        self._work.attach(Root(root_name(obj.__class__), obj, struct_for(obj.__class__)))
+
+    def _check_addable(self, obj: Model, replace: bool) -> None:
         self._check_writable()
         check_model(obj)
         if is_lazy(obj) and owner_of(obj) is not self._work.owner and not may_be_taken(obj):
@@ -107,12 +118,24 @@ class Session(Past):
                 "go of (rollback, refresh, expunge, delete): add a copy of it, obj.model_copy(), whose collections "
                 "are copied when this session commits"
             )
-        self._work.attach(Root(root_name(obj.__class__), obj, struct_for(obj.__class__)))
+        if not replace:
+            check_free(obj, self._work.roots, self._work.deleted, self._work.source)
 
-    def add_all(self, objs: Iterable[Model]) -> None:
-        """`add` each of `objs`."""
+    def add_all(self, objs: Iterable[Model], *, replace: bool = False) -> None:
+        """`add` each of `objs`, or none of them.
+
+        Raises:
+            ReadOnlyError, TypeError: as `add`.
+            SessionError: as `add`; or two of `objs` have classes of one name, which `replace` does not allow.
+        """
+        added: dict[str, Model] = {}
         for obj in objs:
-            self.add(obj)
+            self._check_addable(obj, replace)
+            other = added.setdefault(root_name(obj.__class__), obj)
+            if other is not obj:
+                raise is_taken(obj, other)
+        for obj in added.values():
+            self.add(obj, replace=replace)
 
     def merge(self, obj: M) -> M:
         """Copy the state of `obj` onto the root of its type and return that; without one, a copy of `obj` is added.

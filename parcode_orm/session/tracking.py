@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
-from pydantic import BaseModel
-
 from ..codec.base import Column, is_lazy
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ExternalView
 from ..codec.mixed import InMemory
 from ..codec.packed import pack
 from ..codec.privates import privates_changed
+from ..codec.slots import SLOTS
 from ..errors import CorruptionError, DecodeError, EncodeError, FieldNotStored, SchemaMismatchError
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
@@ -25,6 +24,7 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.state import WithoutFields
+from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.store import is_changed
 from ..table.streaming import columns_of
@@ -35,9 +35,6 @@ from .space import file_of, owner_of
 MANY = 64  # rows: their fields are compared a column at a time
 DOUBLE = struct.Struct("d")
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
-_SLOTS = {
-    name: BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-}
 
 
 class Change(IntEnum):
@@ -62,6 +59,7 @@ def _surely(changed: bool) -> Change:
     return Change.YES if changed else Change.NO
 
 
+@roomy
 def proxy_changed(proxy: Any) -> Change:
     """Whether a proxy, or anything it handed out, differs from its row."""
     view, row = proxy_state(proxy)
@@ -76,7 +74,7 @@ def proxy_changed(proxy: Any) -> Change:
     if fields:
         return fields
     # Private attributes that could not be stored may only seem to have changed.
-    return Change.PERHAPS if any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS) else Change.NO
+    return Change.PERHAPS if any(_slot_changed(slot, proxy, view, row) for slot in SLOTS) else Change.NO
 
 
 def root_changes(proxy: Any) -> tuple[Change, dict[str, int]]:
@@ -98,14 +96,14 @@ def root_changes(proxy: Any) -> tuple[Change, dict[str, int]]:
                 return change, {}
             tables[name] = ordinal
         unsure |= change is Change.PERHAPS
-    if unsure or any(_slot_changed(slot, proxy, view, row) for slot in _SLOTS):
+    if unsure or any(_slot_changed(slot, proxy, view, row) for slot in SLOTS):
         return Change.YES if tables else Change.PERHAPS, {}
     return Change.YES if tables else Change.NO, tables
 
 
 def _slot_changed(slot: str, proxy: Any, view: Any, row: int) -> bool:
     try:
-        value = _SLOTS[slot].__get__(proxy)
+        value = SLOTS[slot].__get__(proxy)
     except AttributeError:  # never asked for
         return False
     if slot == "__pydantic_fields_set__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,10 @@ from harness import encodings, image, roundtrip, same, stored, view_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parcode_orm import register
 from parcode_orm.codec import kernels
 from parcode_orm.codec.arrays import ArrayColumn
+from parcode_orm.codec.base import Column
 from parcode_orm.codec.containers import ListColumn, MapColumn, SetColumn
 from parcode_orm.codec.physical import statistics
 from parcode_orm.codec.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
@@ -48,6 +50,18 @@ class Shout(str):
 
     def __str__(self) -> str:
         return self.upper() + "!"
+
+
+class Count(int):
+    pass
+
+
+class Raw(bytes):
+    pass
+
+
+class Voice(StrEnum):
+    LOUD = "loud"
 
 
 def is_a(*types: type) -> Any:
@@ -187,8 +201,18 @@ def test_a_nan_keeps_its_payload() -> None:
 def test_subclasses_of_builtins_come_back_as_the_builtin() -> None:
     assert same(roundtrip(INT, [Level.LOW, Level.HIGH, 3])[0], [1, 300, 3])
     assert same(roundtrip(FLOAT, [np.float64(0.5), 1.5])[0], [0.5, 1.5])
-    assert same(roundtrip(TEXT, [Shout("a"), "b"])[0], ["a", "b"])
+    assert same(roundtrip(TEXT, [Voice.LOUD, "b"])[0], ["loud", "b"])
     assert same(roundtrip(BYTES, [bytearray(b"x"), b"y"])[0], [b"x", b"y"])
+
+
+@pytest.mark.parametrize(("column", "value"), [(TEXT, Shout("a")), (INT, Count(1)), (BYTES, Raw(b"x"))])
+def test_other_subclasses_of_builtins_keep_their_class_or_are_refused(column: Column, value: Any) -> None:
+    (base,) = type(value).__bases__
+    values = [base(), value, value]
+    with pytest.raises(EncodeError, match=f"{type(value).__name__}, a subclass of {base.__name__}"):
+        roundtrip(column, values)
+    register(type(value))
+    assert same(roundtrip(column, values)[0], values)
 
 
 def test_a_set_is_written_in_one_order() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcode_orm.codec.convert import BY_TYPE, CONVERSIONS, get_datetimes, put_datetimes
+from parcode_orm.codec.convert import BY_TYPE, CONVERSIONS, get_datetimes, get_times, put_datetimes, put_times
 from parcode_orm.codec.zones import zone_from, zone_of
 from parcode_orm.errors import CorruptionError, DecodeError, EncodeError, ParcodeError
 from tests.strategies import ZONES, same
@@ -78,3 +78,14 @@ def test_bad_stored_values_give_typed_errors(conversion: Any, data: st.DataObjec
         conversion.from_stored([data.draw(shape)])
     except ParcodeError:
         pass
+
+
+def test_zones_of_one_offset_keep_their_names() -> None:
+    offset, none = dt.timedelta(hours=5, minutes=30), dt.timedelta(0)
+    names = ["IST", None, "SLST"]
+    zones = [dt.timezone(offset, name) if name else dt.timezone(offset) for name in names]
+    zones += [dt.timezone(none, "GMT"), dt.timezone.utc]
+    for zone in [*zones, *reversed(zones)]:
+        moments, clocks = [dt.datetime(2024, 1, 1, tzinfo=zone)], [dt.time(1, tzinfo=zone)]
+        assert get_datetimes(put_datetimes(moments))[0].tzname() == zone.tzname(None)
+        assert get_times(put_times(clocks))[0].tzname() == zone.tzname(None)

@@ -21,7 +21,8 @@ from parcode_orm.codec.text import BytesColumn, TextColumn
 from parcode_orm.codec.tokens import tokens
 from parcode_orm.codec.tuples import TupleColumn, UnionColumn
 from parcode_orm.codec.wrappers import OptionalColumn
-from parcode_orm.errors import CorruptionError, ParcodeError
+from parcode_orm.errors import CorruptionError, EncodeError, ParcodeError
+from parcode_orm.format.chunk import MAX_DEPTH
 from parcode_orm.format.layout import Encoding, Kind
 from parcode_orm.session.columnwise import differing
 
@@ -166,21 +167,30 @@ def test_a_forged_depth_is_refused() -> None:
     out.leaf(Encoding.INT, 1, b"\1", width=1)
     for node in reversed(nodes):
         out.close(node)
-    with pytest.raises(CorruptionError, match="deep"):
+    with pytest.raises(CorruptionError, match="within one that says the same"):
         read_all(sink, out, INT, 1)
 
 
-def test_models_forged_deeper_than_the_stack() -> None:
+@pytest.mark.parametrize("depth", [3000, MAX_DEPTH + 10])
+def test_models_forged_deeper_than_the_stack(depth: int) -> None:
     sink = MemorySink()
     out = sink.encoder(Kind.COLUMN)
     nodes = []
-    for _ in range(3000):
+    for _ in range(depth):
         nodes.append(out.open(Encoding.STRUCT, 1))
         INT.encode([1], out)
         ListColumn(INT).encode([[]], out)
     OptionalColumn(NODE).encode([None], out)
     for node in reversed(nodes):
         out.close(node)
-    for read in (read_all, read_tokens):
-        with pytest.raises(CorruptionError, match="deep"):
-            read(sink, out, NODE, 1)
+    if depth > MAX_DEPTH:
+        with pytest.raises(EncodeError, match="deep"):
+            out.finish()
+        return
+    read_tokens(sink, out, NODE, 1)
+    space = MemorySpace(sink)
+    (found,) = open_child(NODE, space.chunk(sink.submit(out).reference), 0, space, 1).read(0, 1)
+    levels = 0
+    while found is not None:
+        found, levels = found.next, levels + 1
+    assert levels == depth

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcode_orm.codec.packed import pack, unpack
+from parcode_orm.codec.packed import MAX_DEPTH, pack, unpack
 from parcode_orm.codec.registry import register
 from parcode_orm.errors import CorruptionError, CyclicGraphError, EncodeError, ParcodeError, SchemaMismatchError
 from parcode_orm.model.base import Model
@@ -124,7 +124,7 @@ def test_cycles_and_depth() -> None:
     with pytest.raises(CyclicGraphError, match=r"\[1\]\['a'\]"):
         pack(loop)
     deep: Any = 1
-    for _ in range(99):
+    for _ in range(MAX_DEPTH - 1):
         deep = (deep,)
     assert unpack(pack(deep)) == deep
     with pytest.raises(CyclicGraphError):

@@ -16,6 +16,7 @@ from parcode_orm.codec import poly
 from parcode_orm.codec.base import Column
 from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.containers import ListColumn, MapColumn
+from parcode_orm.codec.cycles import MAX_NESTED
 from parcode_orm.codec.scalars import FloatColumn, IntColumn
 from parcode_orm.codec.struct import StructColumn, StructPlan
 from parcode_orm.codec.text import TextColumn
@@ -269,14 +270,16 @@ def chain(length: int) -> Node:
 
 
 def test_depth() -> None:
-    deep = chain(95)
-    (plain,), _ = roundtrip(NODE, [deep])
-    for _ in range(95):
+    deep = chain(MAX_NESTED - 1)
+    (plain,) = view_of(NODE, [deep]).read(0, 1)
+    for _ in range(MAX_NESTED - 1):
         assert plain.value == deep.value
         plain, deep = plain.next, deep.next
-    with pytest.raises(EncodeError, match="deeper") as caught:
-        image(NODE, [chain(150)])
+    with pytest.raises(EncodeError, match=f"nested {MAX_NESTED + 1} deep") as caught:
+        image(NODE, [chain(2), chain(MAX_NESTED)])
     assert not isinstance(caught.value, CyclicGraphError)
+    assert caught.value.path == ".".join(["next"] * MAX_NESTED)
+    assert len(str(caught.value)) < 400
     assert image(NODE, [chain(3)])  # the depth counter is back where it was
 
 

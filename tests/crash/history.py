@@ -130,7 +130,7 @@ class Story:
 
     def create(self, session: Session, number: int) -> None:
         def commit(plain: World) -> None:
-            session.add(plain.model_copy(deep=True))
+            session.add(plain.model_copy(deep=True), replace=True)
             session.commit()
 
         self.attempt(number, commit)

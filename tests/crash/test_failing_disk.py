@@ -237,7 +237,7 @@ def test_a_commit_that_cannot_be_mapped_is_no_conflict(tmp_path: Path, monkeypat
         if create_it:
             path.unlink()
         with Session(path, workers=0) as session:
-            session.add(World(n=7))
+            session.add(World(n=7), replace=True)
             with monkeypatch.context() as patch:
 
                 def fail(*_: Any, **__: Any) -> None:

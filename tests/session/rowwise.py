@@ -40,7 +40,7 @@ def differences(session: Session, a: int, b: int, cls: type[Model]) -> list[Chan
     diff = session.diff(a, b, cls)
     found = list(diff)
     old, new = (diff._root(space, cls.__name__) for space in (diff._old, diff._new))
-    wanted = list(map(Change, compare(old, new, Place((cls.__name__,), cls.__name__))))
+    wanted = list(map(Change, compare(old, new, Place((cls.__name__,), cls.__name__, {}))))
     assert [each.where for each in found] == [each.where for each in wanted]
     for mine, theirs in zip(found, wanted, strict=True):
         assert mine.kind == theirs.kind and alike(list(mine.path), list(theirs.path))
@@ -82,7 +82,7 @@ def compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
 
 def is_same(old: Any, new: Any) -> bool:
     """Whether `compare` finds nothing."""
-    return next(compare(old, new, Place((), "")), None) is None
+    return next(compare(old, new, Place((), "", {})), None) is None
 
 
 def _read(value: Any) -> Any:

@@ -629,7 +629,7 @@ def test_a_row_of_a_closed_session_goes_on_where_it_is_put(path: Path, tmp_path:
         if mode == "a root that was read":
             session.root(Lines).rows.append(row)
         else:
-            session.add(Lines(rows=[row]))
+            session.add(Lines(rows=[row]), replace=True)
         session.commit()
         assert session.root(Lines).rows[-1] is row
         row.a = 99

@@ -392,7 +392,7 @@ def test_any_two_objects_of_a_class(data: st.DataObject) -> None:
     name = cls.__name__
     with small_constants(), Session(":memory:") as session:
         for each in (first, second):
-            session.add_all([each, Score()])  # a Score is new each time, so that there are two commits
+            session.add_all([each, Score()], replace=True)  # a Score is new each time, so that there are two commits
             session.root(Score).best = len(list(session.history()))
             session.commit()
         a, b = (_at(session, sequence, cls) for sequence in (1, 2))

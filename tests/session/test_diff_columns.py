@@ -47,7 +47,7 @@ def found_in(first: Any, second: Any) -> list[str]:
     cls = type(first)
     with Session(":memory:") as session:
         for turn, each in enumerate((first, second)):
-            session.add_all([each, Turn(n=turn)])
+            session.add_all([each, Turn(n=turn)], replace=True)
             session.commit()
         differences(session, 2, 1, cls)
         return list(map(str, differences(session, 1, 2, cls)))
@@ -327,7 +327,7 @@ def test_keys_in_the_same_order_are_not_looked_up(monkeypatch: pytest.MonkeyPatc
     second = {**{f"k{i}": -i for i in range(10_000) if i not in (500, 9_000)}, "new": 1}
     with Session(":memory:") as session:
         for each in (first, second):
-            session.add_all([Keyed(big=each), Turn(n=len(each))])
+            session.add_all([Keyed(big=each), Turn(n=len(each))], replace=True)
             session.commit()
         found = list(session.diff(1, 2, Keyed))
     assert len(found) == 10_000 and found[-1].where == "Keyed.big['new']"
@@ -353,7 +353,7 @@ def proxies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def turned(session: Session, first: Any, second: Any) -> None:
     for turn, each in enumerate((first, second)):
-        session.add_all([each, Turn(n=turn)])
+        session.add_all([each, Turn(n=turn)], replace=True)
         session.commit()
 
 

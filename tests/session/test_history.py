@@ -170,7 +170,7 @@ def test_a_clock_that_went_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     path = tmp_path / "f"
     for n in range(3):
         with Session(path) as session:
-            session.add(Score(best=n))
+            session.add(Score(best=n), replace=True)
             session.commit()
     at = datetime.fromtimestamp(250, UTC)
     with Session(path, at=at) as session:

@@ -101,7 +101,7 @@ def test_a_link_to_a_file_that_is_yet_to_be_written(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real.par")
     for best in (1, 2):
         with Session(tmp_path / "link") as session:
-            session.add(Score(best=best))
+            session.add(Score(best=best), replace=True)
             session.commit()
     assert (tmp_path / "link").is_symlink()
     assert load(tmp_path / "real.par", Score).best == 2
@@ -254,7 +254,7 @@ def test_every_method_after_close(path: Path) -> None:
 
 def test_what_was_read_through_earlier_snapshots_ends_with_the_session(path: Path) -> None:
     with Session(path) as session:
-        session.add(World(items={f"k{i}": Item(level=i) for i in range(9000)}))
+        session.add(World(items={f"k{i}": Item(level=i) for i in range(9000)}), replace=True)
         session.commit()
     with Session(path) as session:
         world = session.root(World)
@@ -415,7 +415,7 @@ def test_after_the_disk_failed_nothing_more_is_written(path: Path, monkeypatch: 
 @pytest.mark.parametrize("memory", [True, False])
 def test_a_forked_child_reads_and_closes_but_does_not_write(path: Path, memory: bool) -> None:
     session = Session(":memory:" if memory else path)
-    session.add(World(name="one", items={"a": Item(level=1)}))
+    session.add(World(name="one", items={"a": Item(level=1)}), replace=True)
     session.commit()
     world = session.root(World)
     child = os.fork()
@@ -471,7 +471,7 @@ def test_two_classes_of_one_name(path: Path) -> None:
         session.root(World)
         with pytest.raises(SchemaMismatchError, match="another class of this name"):
             session.root(another())
-        session.add(another()(title="t"))
+        session.add(another()(title="t"), replace=True)
         session.commit()
         with pytest.raises(SchemaMismatchError):
             session.root(World)

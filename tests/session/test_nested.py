@@ -119,7 +119,7 @@ def test_an_exception_brings_an_object_back(path: Path, place: str, known: str, 
     reach = PLACES[place]
     with Session(path) as session:
         if plain:
-            session.add(load(path, World))
+            session.add(load(path, World), replace=True)
         root = session.root(World)
         if known != "unread":
             item, tags, kids = (found := reach(root)), found.tags, found.kids
@@ -269,7 +269,7 @@ def test_the_roots_of_a_session(path: Path) -> None:
 
         score.best = 5
         savepoint = session.begin_nested()
-        session.add(Score(best=2))
+        session.add(Score(best=2), replace=True)
         session.expunge(found)
         savepoint.rollback()
         assert session.root(Score) is score and session.root(World) is found and not session.new
@@ -316,7 +316,7 @@ def test_before_anything_is_stored() -> None:
         session.add(root)
         with pytest.raises(Failed), session.begin_nested():
             root.best = 2
-            session.add(Score(best=3))
+            session.add(Score(best=3), replace=True)
             raise Failed
         assert session.root(Score) is root and root.best == 1
 
@@ -701,7 +701,7 @@ class Both:
         path.write_bytes(WORLD)
         self.session = Session(path)
         if plain:
-            self.session.add(loads(WORLD, World))
+            self.session.add(loads(WORLD, World), replace=True)
         self.root = self.session.root(World)
         # `held`: pairs of objects that variables hold. A copy of both keeps what they share.
         self.plain, self.held = loads(WORLD, World), list[Any]()

@@ -207,7 +207,7 @@ def test_a_nested_object_becomes_a_root(path: Path) -> None:
         session.commit()
     with Session(path) as session:
         nested = session.root(World).one
-        session.add(nested)
+        session.add(nested, replace=True)
         session.commit()
         assert load(path, Item).level == 1
         nested.level = 3

@@ -303,7 +303,7 @@ def test_plain_rows_that_were_stored(path: Path, name: str) -> None:
 def test_a_root_that_was_replaced_is_back(path: Path) -> None:
     with Session(path) as session:
         root = session.root(World)
-        session.add(World(n=8, big=root.big))
+        session.add(World(n=8, big=root.big), replace=True)
         session.rollback()
         assert session.root(World) is root
         assert same(root.model_load(), world())

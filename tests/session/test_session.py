@@ -168,7 +168,7 @@ def test_a_commit_without_changes_writes_nothing(path: Path) -> None:
         assert read.settings.history[0] == "a"
         read.name = "Aria"
         session.commit()
-        session.add(world())
+        session.add(world(), replace=True)
         session.commit()
     assert path.read_bytes() == before
 
@@ -219,7 +219,7 @@ def test_several_roots_in_one_file(path: Path) -> None:
 
 def test_a_root_is_replaced_by_another_of_its_type(path: Path) -> None:
     with Session(path) as session:
-        session.add(world(3))
+        session.add(world(3), replace=True)
         session.commit()
     assert load(path, World) == world(3)
 

@@ -338,7 +338,7 @@ def test_a_streamed_collection_in_another_session(path: Path, tmp_path: Path, co
         there.add(World(rows=world.rows))
         there.commit()
         moved = World(rows=world.rows, by_key=world.by_key)  # and under a new root of its own
-        session.add(moved)
+        session.add(moved, replace=True)
         session.commit()
         assert isinstance(moved.by_key, LazyMap)
     assert load(other, World).rows == load(path, World).rows == [row(i) for i in range(count + BIG)]

@@ -218,7 +218,7 @@ def test_expunge(path: Path) -> None:
         assert path.stat().st_size == size
         assert session.root(Score).best == 1
         replaced = session.root(World)
-        session.add(new := World())
+        session.add(new := World(), replace=True)
         session.expunge(new)
         assert session.root(World) is replaced
         replaced.n = 7

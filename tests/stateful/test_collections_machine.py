@@ -522,7 +522,7 @@ class CollectionsMachine(RuleBasedStateMachine):
         """A plain root in the place of the one before, of which variables hold rows, parts of rows and collections."""
         self.start_again()
         self.world, self.plain = self.make(sizes), self.make(sizes)
-        self.session.add(self.world)
+        self.session.add(self.world, replace=True)
         self.added = True
         for where, what, place in hold:
             self.hold_part(sorted(sizes)[where % len(sizes)], what, place)
@@ -568,7 +568,7 @@ class CollectionsMachine(RuleBasedStateMachine):
             self.commit(False)
         self.session.close()
         self.session = Session(self.path, durability="fast", workers=0)
-        self.session.add(self.world)
+        self.session.add(self.world, replace=True)
 
     @rule(name=st.sampled_from(NAMES), count=COUNTS, stream=st.booleans(), hold=st.booleans())
     def replace(self, name: str, count: int, stream: bool, hold: bool) -> None:

@@ -428,7 +428,7 @@ class SessionMachine(RuleBasedStateMachine):
         if keep:
             new.large_map, plain.large_map = self.session.root(cls).large_map, self.plain[cls].large_map
         self.plain[cls] = plain
-        self.session.add(new)
+        self.session.add(new, replace=True)
 
     @rule(root=PLACES, n=st.integers(0, 5))
     def stream(self, root: int, n: int) -> None:

@@ -1,0 +1,90 @@
+"""What an object holds beside its fields: attributes that `__post_init__` set, extra values, those of a subclass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from operator import attrgetter
+from types import MemberDescriptorType
+from typing import Any
+
+from ..errors import EncodeError
+from .per_class import per_class
+
+_dict = attrgetter("__dict__")
+# `Box[int](...)` notes its alias in the instance; the field's type says it again.
+_TYPING = frozenset({"__orig_class__"})
+
+
+@per_class
+def slots_of(cls: type) -> tuple[str, ...]:
+    """The names of the slots that the class and its bases define in Python."""
+    return tuple(
+        dict.fromkeys(
+            name
+            for base in cls.__mro__
+            for name, found in vars(base).items()
+            if isinstance(found, MemberDescriptorType) and base.__flags__ & _HEAP
+        )
+    )
+
+
+_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
+
+
+@per_class
+def _computed(cls: type) -> frozenset[str]:
+    names = (name for base in cls.__mro__ for name, found in vars(base).items() if isinstance(found, cached_property))
+    return _TYPING.union(names)
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """The attributes of an object, in its dictionary and in slots; values of cached properties are none."""
+    cls = type(value)
+    found = {name: item for name, item in getattr(value, "__dict__", {}).items() if name not in _computed(cls)}
+    found.update((name, getattr(value, name)) for name in slots_of(cls) if hasattr(value, name))
+    return found
+
+
+def others_of(names: Iterable[str]) -> Callable[[Sequence[Any]], list[dict[str, Any] | None]]:
+    """What gives the attributes of objects beside the fields `names`, None for an object without any.
+
+    Where no object has any, it gives an empty list.
+    """
+    known = frozenset(names)
+
+    def others(values: Sequence[Any]) -> list[dict[str, Any] | None]:
+        classes = set(map(type, values))
+        if all(known.issuperset(slots_of(cls)) for cls in classes):
+            open_ones = [value for value in values if type(value).__dictoffset__] if len(classes) > 1 else values
+            if not any(cls.__dictoffset__ for cls in classes) or all(map(known.issuperset, map(_dict, open_ones))):
+                return []
+        found = [{name: item for name, item in attributes(value).items() if name not in known} for value in values]
+        return [each or None for each in found]
+
+    return others
+
+
+def put_others(value: Any, others: dict[str, Any] | None) -> None:
+    """Set the attributes that `others_of` found."""
+    for name, item in (others or {}).items():
+        object.__setattr__(value, name, item)
+
+
+def check_rebuilt(value: Any, rebuild: Callable[[], Any], base: type = object, always: bool = False) -> None:
+    """Raise EncodeError where `rebuild`, from what is stored, does not bring back the attributes that `value` has.
+
+    The slots of `base` hold what is stored, and what it has cached of that. `always`: also where `value` has none, and
+    what rebuilds it might add some.
+    """
+    own = set(slots_of(base))
+    mine = {name: item for name, item in attributes(value).items() if name not in own}
+    if not mine and not always:
+        return
+    theirs = {name: item for name, item in attributes(rebuild()).items() if name not in own}
+    if theirs != mine:
+        raise EncodeError(
+            f"{type(value).__qualname__} carries attributes of its own ({', '.join(sorted(mine))[:80]}), which would "
+            "be lost; give it a Pydantic core schema with a serializer",
+            value_type=type(value),
+        )

@@ -1,0 +1,24 @@
+"""Facts about classes, found once a class and kept as long as it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+T = TypeVar("T")
+
+
+def per_class(function: Callable[[type], T]) -> Callable[[Any], T]:
+    """Remember what `function` gives for a class, which must not refer to the class: else the class never dies."""
+    known: WeakKeyDictionary[type, T] = WeakKeyDictionary()
+
+    @wraps(function)
+    def find(cls: Any) -> T:
+        found = known.get(cls)
+        if found is None:
+            found = known[cls] = function(cls)
+        return found
+
+    return find
