@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import errors
-from .codec.registry import register
+from .codec.registry import register, register_type
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
 from .inspect.report import VerifyReport
@@ -38,6 +38,7 @@ __all__ = [
     "loads",
     "register",
     "register_compression",
+    "register_type",
     "save",
     "verify",
     "write",

@@ -10,6 +10,7 @@ from .kernels import loaded_numpy
 
 LARGE = 32 * 1024  # bytes from which a value is stored alone
 TEXT, BYTES, BYTEARRAY, ARRAY = b"s", b"b", b"m", b"a"
+_KINDS: dict[type, bytes] = {bytes: BYTES, bytearray: BYTEARRAY, str: TEXT}
 
 
 def blob_size(value: Any) -> int:
@@ -23,6 +24,11 @@ def blob_size(value: Any) -> int:
     if numpy is not None and cls in (numpy.ndarray, numpy.memmap) and not value.dtype.hasobject:
         return int(value.nbytes)
     return 0
+
+
+def kind_of(value: Any) -> bytes:
+    """The kind of the blob that `value`, which has a `blob_size`, would be."""
+    return _KINDS.get(type(value), ARRAY)
 
 
 def to_blob(value: Any) -> tuple[Buffer, bytes]:

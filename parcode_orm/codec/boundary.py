@@ -16,9 +16,10 @@ from ..format.layout import SPAN, Encoding, Kind, Node, Reference
 from . import blobs, kernels, trail
 from .base import Column, Space, View
 from .blobs import LARGE
-from .boundary_view import ExternalView, Kept, ReferenceView, SpansView, Unread
+from .boundary_view import ExternalView, Kept, ReferenceView, SpansView, Unread, blob_kinds
 from .caller import in_caller
 from .containers import ListColumn, MapColumn
+from .lenient import LenientColumn, SequenceColumn
 from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined
 from .physical import Physical
 from .scalars import BoolColumn, FloatColumn, IntColumn
@@ -52,12 +53,17 @@ class ChunkColumn(Physical):
         self.compression = compression
         self.kind = kind
         shape = inner
-        while isinstance(shape, OptionalColumn):
+        while isinstance(shape, OptionalColumn | LenientColumn | SequenceColumn):
             shape = shape.inner
         self.shape = shape
         # Lists and dictionaries themselves, not what is made of them, may be lazy.
         self.is_list = isinstance(shape, ListColumn) and shape.name == "list"
         self.is_map = isinstance(shape, MapColumn) and shape.factory is dict
+
+    @property
+    def refusing(self) -> Column:
+        """What refuses values of another type: it may be asked without writing any."""
+        return self.inner
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -120,9 +126,11 @@ class ChunkColumn(Physical):
         if not (self.is_list or self.is_map):
             if isinstance(shape, StructColumn | ListColumn | MapColumn | TupleColumn):
                 return [], False
-            return [at for at, value in enumerate(values) if blobs.blob_size(value) >= LARGE], False
-        kinds = (list, Mixed) if self.is_list else (dict, MixedPairs)
-        places = [at for at, value in enumerate(values) if isinstance(value, kinds)]
+            kinds = blob_kinds(shape)
+            found = [at for at, value in enumerate(values) if blobs.blob_size(value) >= LARGE]
+            return [at for at in found if blobs.kind_of(values[at]) in kinds], False
+        types = (list, Mixed) if self.is_list else (dict, MixedPairs)
+        places = [at for at, value in enumerate(values) if isinstance(value, types)]
         if not places:
             return [], False
         item = shape.item if isinstance(shape, ListColumn) else None

@@ -37,6 +37,11 @@ _BLOBS: dict[type, tuple[bytes, ...]] = {
 }
 
 
+def blob_kinds(shape: Column) -> tuple[bytes, ...]:
+    """The kinds of blobs that values of the column may be."""
+    return next((_BLOBS[cls] for cls in type(shape).__mro__ if cls in _BLOBS), ())
+
+
 class Unread:
     """Stands for the value of a marked field that nobody has read: a table or a blob, or one of the values of a column
     chunk, at `ref` of the file of `space`."""
@@ -141,7 +146,7 @@ class ReferenceView(View):
         if place is None:
             return None
         view, at = place
-        if isinstance(view, ListView):
+        if isinstance(view, ListView) and view.column.factory is list:  # not a tuple in the place of a Sequence
             return self.space.lazy_list(column, view.items, *view.bounds(at))
         if isinstance(view, MapView):
             return self.space.lazy_map(column, view.keys, view.values, *view.bounds(at))
@@ -337,7 +342,7 @@ class ExternalView(View):
         """The blob at `ref`, which must be of a kind that the field may have."""
         blob = self.space.blob(ref)
         kind, shape = blob.meta[:1], self.column.shape
-        if kind not in _BLOBS.get(type(shape), ()):
+        if kind not in blob_kinds(shape):
             raise self.chunk.error(self.at, f"a blob of kind {kind!r} as the value of a {type(shape).__name__}")
         return blob
 

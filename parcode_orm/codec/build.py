@@ -93,7 +93,7 @@ class Builder:
         if self._build is not None:
             made = self._build(dicts)
             if extras and self.others:
-                kernels.drain(map(put_others, made, extras))
+                kernels.drain(map(_put_items if type(made[0]) is dict else put_others, made, extras))
             return made
         if not self.pydantic:
             return list(map(self._plain, dicts))
@@ -135,6 +135,11 @@ class Builder:
         made = object.__new__(self.cls)
         made.__dict__.update(values)
         return made
+
+
+def _put_items(value: dict[str, Any], others: dict[str, Any] | None) -> None:
+    """Set the items of an open `TypedDict` that its class does not declare."""
+    value.update(others or {})
 
 
 def _setters(cls: Any) -> list[Callable[[Any, Any], None]]:

@@ -14,25 +14,29 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Literal
 
-from pydantic import ConfigDict, ImportString
+from pydantic import MISSING, ConfigDict, ImportString, SkipValidation
 from pydantic._internal._validators import get_defaultdict_default_default_factory
 from pydantic.errors import PydanticSchemaGenerationError
 
-from . import convert, named
+from ..errors import UnsupportedTypeError
+from . import convert, fallback, named
 from .arm_order import in_order
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
+from .custom import annotated, custom_parts
 from .factories import DefaultDictColumn
+from .fallback import FallbackColumn
 from .key_types import check_key_type
+from .lenient import LenientColumn, SequenceColumn, may_convert
 from .marks import Mark, find_mark, item_spec
 from .packed import PackedColumn
 from .plans import is_struct_class, model_column, struct_for
-from .registry import register, register_parts
+from .registry import hook_of, register, register_parts
 from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from .schema import fingerprint_of
 from .text import BytesColumn, TextColumn
 from .tuples import TupleColumn, UnionColumn
-from .typeforms import ANY, NONE, Scope, is_recursive, is_union, strip, substitute
+from .typeforms import ANY, NONE, Scope, is_recursive, is_union, spelled, strip, substitute
 from .unions import LISTS, MAPS, arms_of, flatten
 from .wrappers import ConvertColumn, OptionalColumn
 
@@ -50,6 +54,7 @@ SIMPLE: dict[Any, Column] = {
 _INNER: dict[str, Column] = {"int": SIMPLE[int], "float": SIMPLE[float], "text": SIMPLE[str], "bytes": SIMPLE[bytes]}
 _INNER["bool"] = SIMPLE[bool]
 IN_MEMORY = (type, memoryview, ImportString)
+_SYSTEM = ("typing", "types", "collections.abc", "io", "abc", "contextlib")  # classes made at run time may say "abc"
 _ASIDE = "; store what it is made from, leave it out with PrivateAttr(), or compute it with a property"
 
 
@@ -59,11 +64,13 @@ def column_for(
     field: str,
     metadata: Iterable[Any] = (),
     config: ConfigDict | None = None,
+    way: fallback.Way | None = None,
     **options: Any,
 ) -> Column:
     """The column of a field: `annotation` and `metadata` as in its `FieldInfo`, `owner` the class's name.
 
-    What a lazy collection takes into a marked field is validated under the class's `config`.
+    `way`: the field's own through Pydantic, where it has validators that may give values of another type. What a lazy
+    collection takes into a marked field is validated under the class's `config`.
 
     Raises:
         UnsupportedTypeError: its values cannot be stored.
@@ -71,7 +78,8 @@ def column_for(
     found = list(metadata)
     mark = find_mark(found)
     scope = Scope(owner, field, compile_type, marked=mark is not None, **options)
-    column = with_metadata(annotation, [item for item in found if not isinstance(item, Mark)], scope)
+    bare = [item for item in found if not isinstance(item, Mark)]
+    column = with_metadata(annotation, bare, scope, way)
     if mark is None:
         return column
     from .boundary import ChunkColumn
@@ -82,17 +90,32 @@ def column_for(
     return ChunkColumn(column, mark.compression, mark.kind, items)
 
 
-def with_metadata(tp: Any, metadata: list[Any], scope: Scope) -> Column:
-    """Compile `tp`; metadata that brings a core schema of its own counts where `tp` alone says nothing."""
+def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: fallback.Way | None = None) -> Column:
+    """Compile `tp`; metadata that brings a core schema of its own counts where `tp` alone says nothing.
+
+    `way` is that of the whole field, where its class has validators for it.
+    """
     if any(isinstance(item, Mark) for item in metadata):
         mark = next(item for item in metadata if isinstance(item, Mark))
         scope.refuse(tp, f"{mark.spelling} may stand only directly on a field")
-    if any(hasattr(item, "__get_pydantic_core_schema__") for item in metadata) and is_unknown_class(tp):
-        parts = named.custom_type(tp, metadata, scope)
+    if not may_convert(metadata):
+        column = compile_type(tp, scope)
+        return column if way is None else LenientColumn(column, way)
+    whole = annotated(substitute(tp, scope), metadata)
+    if is_unknown_class(tp):
+        parts = custom_parts(whole, scope.place)
         if parts is not None:
             register_parts(tp, parts)
             return converted(parts, scope)
-    return compile_type(tp, scope)
+    try:
+        column = compile_type(tp, scope)
+    except UnsupportedTypeError:  # a validator and a serializer may make anything of a type
+        unchecked = any(SkipValidation in (item, type(item)) for item in metadata)
+        parts = None if unchecked else custom_parts(whole, scope.place)
+        if parts is None:
+            raise
+        return converted(parts, scope)
+    return LenientColumn(column, way or fallback.of_type(whole, f"{scope.place}: {spelled(tp)}"))
 
 
 def compile_type(tp: Any, scope: Scope) -> Column:
@@ -106,6 +129,8 @@ def compile_type(tp: Any, scope: Scope) -> Column:
         return PACKED
     if tp in NONE:
         return NoneColumn()
+    if tp is MISSING:
+        return PACKED
     if is_union(tp):
         return union(tp, scope)
     origin = typing.get_origin(tp) or tp
@@ -116,7 +141,10 @@ def compile_type(tp: Any, scope: Scope) -> Column:
     if origin in MAPS:
         return mapping(origin, typing.get_args(tp), scope)
     if not isinstance(origin, type):
-        scope.refuse(tp, f"no values of this type are known{_ASIDE}")
+        parts = custom_parts(substitute(tp, scope), scope.place)
+        if parts is None:
+            scope.refuse(tp, f"no values of this type are known{_ASIDE}")
+        return converted(parts, scope)
     return class_column(tp, origin, scope)
 
 
@@ -125,6 +153,9 @@ def class_column(tp: Any, cls: type, scope: Scope) -> Column:
     simple = SIMPLE.get(cls)
     if simple is not None:
         return simple
+    hook = hook_of(cls)
+    if hook is not None:
+        return converted(hook, scope)
     stands = named.STANDS_FOR.get(cls)
     if stands is not None and stands is not cls:
         return compile_type(stands, scope)
@@ -147,11 +178,11 @@ def class_column(tp: Any, cls: type, scope: Scope) -> Column:
 
 
 def foreign_class(tp: Any, cls: type, scope: Scope) -> Column:
-    """A class of the user's own, or one that cannot be stored."""
-    if cls.__module__ in ("typing", "types", "collections.abc", "io", "abc", "contextlib") or cls in IN_MEMORY:
-        scope.refuse(tp, f"values of this kind live only in memory{_ASIDE}")
+    """A class of the user's own or of another package, or one that cannot be stored."""
     own = hasattr(cls, "__get_pydantic_core_schema__")
-    parts = named.custom_type(tp, [], scope) if own else None
+    if cls in IN_MEMORY or (cls.__module__ in _SYSTEM and not own):
+        scope.refuse(tp, f"values of this kind live only in memory{_ASIDE}")
+    parts = custom_parts(substitute(tp, scope), scope.place)
     if parts is not None:
         register_parts(cls, parts)
     else:
@@ -165,7 +196,8 @@ def foreign_class(tp: Any, cls: type, scope: Scope) -> Column:
             tp,
             "the class does not say how its values are dumped; make it a Model or a dataclass, give it "
             "__get_pydantic_core_schema__ with a validator and a serializer, or annotate the field with Annotated["
-            f"{cls.__name__}, ...] that brings both; or keep it in a PrivateAttr()",
+            f"{cls.__name__}, ...] that brings both; of a class that is not yours, call parcode_orm.register_type("
+            f"{cls.__name__}, encode=..., decode=...) first; or keep it in a PrivateAttr()",
         )
     return converted(parts, scope)
 
@@ -238,7 +270,8 @@ def union(tp: Any, scope: Scope) -> Column:
     if len(rest) == 1:
         column = rest[0][1].column(rest[0][0])
     else:
-        column = UnionColumn(arms_of(rest, PACKED))
+        way = fallback.of_type(substitute(tp, scope), f"{scope.place}: {spelled(tp)}")
+        column = UnionColumn(arms_of(rest, FallbackColumn(PACKED, way, "any")))
     return column if len(rest) == len(arms) else OptionalColumn(column)
 
 
@@ -263,7 +296,8 @@ def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
         )
     item = scope.column(args[0]) if args else PACKED
     if origin is collections.abc.Sequence:
-        return sequence(item)
+        found = sequence(item)
+        return SequenceColumn(ListColumn(item, list, "list"), found) if scope.marked else found
     kinds = LISTS[origin]
     if kinds == (collections.deque,):
         return deque_column(item)

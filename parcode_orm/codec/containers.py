@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from operator import sub
 from typing import Any
@@ -23,6 +23,7 @@ from .physical import (
 )
 
 Factory = Callable[[Any], Any]
+_MAPS: dict[str, type] = {each.__name__: each for each in (dict, OrderedDict, defaultdict, Counter)}
 BUILTINS: dict[str, type] = {"list": list, "tuple": tuple, "deque": deque, "set": set, "frozenset": frozenset}
 
 
@@ -190,12 +191,13 @@ class ListView(View):
 class MapColumn(Physical):
     """Dictionaries in their order; `factory` builds one from a dict."""
 
-    __slots__ = ("key", "value", "factory", "name", "expected")
+    __slots__ = ("key", "value", "factory", "name", "kind", "exact", "expected")
     encodings = frozenset({Encoding.MAP})
-    exact = frozenset({dict})
     mixes = True
 
     def __init__(self, key: Column, value: Column, factory: Factory = dict, name: str = "dict") -> None:
+        self.kind = _MAPS[name]
+        self.exact = frozenset({self.kind})
         self.key = key
         self.value = value
         self.factory = factory
@@ -223,7 +225,7 @@ class MapColumn(Physical):
         found: list[Part] = []
         for part in mixed.parts:
             if not isinstance(part, Stretch):
-                if not all(issubclass(t, dict | MixedPairs) for t in set(map(type, part))):
+                if not all(issubclass(t, self.kind | MixedPairs) for t in set(map(type, part))):
                     return None
                 lengths += map(len, part)
                 keys += kernels.flatten(part)
@@ -239,8 +241,8 @@ class MapColumn(Physical):
         return lengths, keys, found
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
-        if not all(issubclass(t, dict | MixedPairs) for t in types):
-            raise trail.first_misfit(values, (dict,), self.expected)
+        if not all(issubclass(t, self.kind | MixedPairs) for t in types):
+            raise trail.first_misfit(values, (self.kind,), self.expected)
         if MixedPairs in types:
             self._write(list(map(len, values)), kernels.flatten(values), _map_values(values), out)
         else:

@@ -23,6 +23,7 @@ from ipaddress import (
 )
 from itertools import repeat
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from ..errors import CorruptionError, EncodeError
 from ..stack import room_for
@@ -168,6 +169,12 @@ def _pattern_parts(value: re.Pattern[Any]) -> tuple[bytes, bool, int]:
     return bytes(source), False, value.flags
 
 
+def _zone_key(zone: ZoneInfo) -> str:
+    if zone.key is None:
+        raise EncodeError("a ZoneInfo without a key cannot be found again", value_type=ZoneInfo)
+    return zone.key
+
+
 def get_uuids(values: list[bytes]) -> list[uuid.UUID]:
     """UUIDs of 16 bytes each, built without `UUID.__init__`, which takes longer than all the rest."""
     if not {16}.issuperset(map(len, values)):
@@ -221,6 +228,7 @@ CONVERSIONS: tuple[Conversion, ...] = (
         each(lambda v: (v.start, v.stop, v.step)),
         rebuilt("range", lambda parts: range(*parts)),
     ),
+    Conversion("ZoneInfo", (ZoneInfo,), "text", each(_zone_key), rebuilt("ZoneInfo", ZoneInfo)),
 )
 
 

@@ -15,17 +15,16 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from pydantic import BaseModel
+from pydantic import MISSING, BaseModel
 
 from ..errors import CorruptionError, EncodeError
 from ..stack import room_for
-from . import convert, instances, named
+from . import convert, dumped, instances, named
 from .attributes import put_others
 from .caller import in_caller
 from .factories import factory_name, find_factory
 from .marks import is_lazy_collection
-from .registry import find_class, is_registered, parts_of, register_parts, stored_tag
-from .typeforms import Scope
+from .registry import find_class, hook_of, is_registered, parts_of, register_parts, stored_tag
 from .urls import URLS, url_from, url_text
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ CODES: dict[str, int] = {
     "int": 1, "text": 2, "bytearray": 3, "tuple": 4, "set": 5, "frozenset": 6, "deque": 7, "dict": 8, "OrderedDict": 9,
     "defaultdict": 10, "Counter": 11, "enum": 12, "model": 13, "dataclass": 14, "named tuple": 15, "path": 16,
     "array": 17, "numpy scalar": 18, "secret": 19, "url": 20, "builtin subclass": 21, "memoryview": 22, "custom": 23,
-    "left out": 24,
+    "left out": 24, "dumped": 25, "missing": 26,
     **{conversion.name: 40 + index for index, conversion in enumerate(convert.CONVERSIONS)},
 }  # fmt: skip
 _FLAVOURS: dict[str, Any] = {"posix": PurePosixPath, "windows": PureWindowsPath, "local": type(PurePath())}
@@ -82,6 +81,8 @@ def lower_other(packer: Packer, value: Any) -> Any:
     handler = _LOWER.get(cls)
     if handler is not None:
         return handler(packer, value)
+    if hook_of(cls) is not None:
+        return _named(packer, value)
     conversion = convert.BY_TYPE.get(cls)
     if conversion is not None:
         (stored,) = conversion.to_stored([value])
@@ -178,26 +179,30 @@ def _named(packer: Packer, value: Any) -> Any:
     if isinstance(value, URLS):
         return extension("url", [_builtin_tag(cls), packer.lower(url_text(value))])
     parts = _custom_parts(cls)
+    if parts is not None and packer.native and parts is not hook_of(cls):
+        raise EncodeError("only Pydantic knows how to dump it", value_type=cls)
     if parts is not None:
-        return extension("custom", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
+        return extension("custom", [stored_tag(registered(cls)), packer.lower(parts[3]([value])[0])])
     parts = named.builtin_subclass(cls)
     if parts is not None and is_registered(cls):
         return extension("builtin subclass", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
     raise EncodeError(
-        "a value of this class cannot be stored in a field of type Any; use a Model, a dataclass or builtin types",
+        "a value of this class cannot be stored in a field of type Any; use a Model, a dataclass or builtin types, or "
+        "call parcode_orm.register_type(cls, encode=..., decode=...)",
         value_type=cls,
     )
 
 
 def _custom_parts(cls: type) -> Any:
-    """How a registered class with a Pydantic core schema of its own is stored; None for other classes."""
-    if not is_registered(cls):
-        return None
+    """How a class that `register_type` was given, or a registered one that Pydantic dumps, is stored; else None."""
+    hook = hook_of(cls)
+    if hook is not None or not is_registered(cls):
+        return hook
     found = parts_of(cls)
     if found is None and hasattr(cls, "__get_pydantic_core_schema__"):
-        from .compile import compile_type
+        from .custom import custom_parts
 
-        found = named.custom_type(cls, [], Scope(cls.__qualname__, "value", compile_type))
+        found = custom_parts(cls, cls.__qualname__)
         if found is not None:
             register_parts(cls, found)
     return found
@@ -209,6 +214,8 @@ def _builtin_tag(cls: type) -> str:
 
 _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
     _LeftOut: lambda packer, value: Ext(CODES["left out"], b""),
+    dumped.Dumped: lambda packer, value: extension("dumped", packer.items(dumped.parts_of(value))),
+    type(MISSING): lambda packer, value: _sentinel(value),
     bytearray: lambda packer, value: Ext(CODES["bytearray"], bytes(value)),
     memoryview: lambda packer, value: Ext(CODES["memoryview"], _bytes_of(value)),
     tuple: lambda packer, value: extension("tuple", packer.items(value)),
@@ -219,6 +226,15 @@ _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
     Counter: lambda packer, value: extension("Counter", packer.pairs(value)),
     defaultdict: lambda packer, value: extension("defaultdict", [factory_name(value), *packer.pairs(value)]),
 }
+
+
+def _sentinel(value: Any) -> Any:
+    if value is not MISSING:
+        raise EncodeError(
+            f"{value!r} is a sentinel, and none but Pydantic's MISSING can be stored", value_type=type(value)
+        )
+    return Ext(CODES["missing"], b"")
+
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -371,7 +387,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "url": _get_pydantic(URLS, url_from),
     "builtin subclass": _get_builtin,
     "custom": _get_custom,
+    "dumped": dumped.from_parts,
+    "missing": lambda data: MISSING,
     **{conversion.name: _converted(conversion) for conversion in convert.CONVERSIONS},
 }
 _RAISE: dict[int, Callable[[Any], Any]] = {CODES[name]: reader for name, reader in _READERS.items()}
-_FROM_BYTES = frozenset(CODES[name] for name in ("int", "text", "bytearray", "memoryview", "left out"))
+_FROM_BYTES = frozenset(CODES[name] for name in ("int", "text", "bytearray", "memoryview", "left out", "missing"))

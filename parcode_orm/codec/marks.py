@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextvars
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar, Union
+from typing import Annotated, Any, ForwardRef, Literal, NoReturn, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
@@ -20,11 +21,17 @@ from pydantic_core import core_schema as cs
 from typing_extensions import is_typeddict
 
 from parcode_orm.codec.stream import ItemSpec, Stream
-from parcode_orm.codec.typeforms import spelled
+from parcode_orm.codec.typeforms import Scope, spelled, strip, substitute
 from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError
 
 __all__ = ["Mark", "as_returned", "building", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
 
+
+def _no_column(tp: Any, scope: Scope) -> NoReturn:
+    raise TypeError(f"no column of {tp} is wanted here")
+
+
+_NOWHERE = Scope("a field", "its type", _no_column)  # types are taken apart here, not compiled
 _LISTS = (list, Sequence, MutableSequence)
 _MAPS = (dict, Mapping, MutableMapping)
 # Values of these types never come as lazy collections nor from iterators: their fields need no wrapping.
@@ -178,14 +185,13 @@ def _serialize(place: str, value: Any, handler: cs.SerializerFunctionWrapHandler
 
 
 def _strip(source: Any) -> Any:
-    """`source` without `Annotated` and PEP 695 aliases around it."""
-    while True:
-        if typing.get_origin(source) is Annotated:
-            source = typing.get_args(source)[0]
-        elif hasattr(source, "__value__") and type(source).__name__ == "TypeAliasType":
-            source = source.__value__
-        else:
-            return source
+    """`source` without `Annotated`, aliases and new types around it, and with the arguments of aliases filled in."""
+    while typing.get_origin(source) is Annotated:
+        source = typing.get_args(source)[0]
+    if isinstance(source, TypeVar | str | ForwardRef):
+        return source
+    bare, inside, _ = strip(source, _NOWHERE)
+    return substitute(bare, inside)
 
 
 def _collection(source: Any) -> tuple[Literal["list", "map"], tuple[Any, ...]] | None:
@@ -199,6 +205,8 @@ def _collection(source: Any) -> tuple[Literal["list", "map"], tuple[Any, ...]] |
         return "list", typing.get_args(source) or (Any,)
     if origin in _MAPS or (isinstance(origin, type) and issubclass(origin, dict) and not is_typeddict(origin)):
         args = typing.get_args(source)
+        if origin is Counter:
+            return "map", (args[0] if args else Any, int)
         return "map", args if len(args) == 2 else (Any, Any)
     return None
 

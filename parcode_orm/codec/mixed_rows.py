@@ -29,7 +29,7 @@ _fields_set = SLOTS["__pydantic_fields_set__"].__get__
 _more = [SLOTS["__pydantic_extra__"], SLOTS["__pydantic_private__"]]
 
 
-class _Nothing:
+class _Nothing(dict[str, Any]):
     """Stands for a stored row that has neither extra values nor private attributes."""
 
     __pydantic_extra__ = None
@@ -88,6 +88,10 @@ class _Stored:
                 continue
         return sets
 
+    def owners(self) -> list[Any]:
+        """The objects themselves."""
+        return self.view.read(self.start, self.stop) if self.objects is None else self.objects
+
     def with_more(self) -> list[Any]:
         """The objects that may have more than fields; the rows have nothing more."""
         if self.objects is None:
@@ -121,6 +125,10 @@ class _Objects:
     def sets(self, names: set[str]) -> list[Any]:
         return [each.__pydantic_fields_set__ for each in self.objects]
 
+    def owners(self) -> list[Any]:
+        """The objects themselves."""
+        return self.objects
+
     def with_more(self) -> list[Any]:
         """The objects that may have more than fields."""
         return self.objects
@@ -146,10 +154,16 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
     node = out.open(Encoding.STRUCT, count)
     for name, field in column.fields:
         parts = [part for each in rows for part in each.field(name, field)]
+        parts = _without_gaps(joined(parts), name, missing)
+        mark = out.mark()
         try:
-            encode_parts(field, _without_gaps(joined(parts), name, missing), out)
+            encode_parts(field, parts, out)
         except EncodeError as problem:
-            raise trail.below(problem, name, trail.row_of(problem)) from None
+            if column.plan.ways is None:
+                raise trail.below(problem, name, trail.row_of(problem)) from None
+            out.back(mark)
+            owners = [each for some in rows for each in some.owners()]
+            column.plan.ways.write(name, field, owners, Mixed(parts).plain(field), out, problem)
     if column.pydantic or missing or column.plan.others is not None:
         sets = [each for some in rows for each in some.sets(column.all_names)] if column.pydantic else []
         objects = [each for some in rows for each in some.with_more()]

@@ -1,8 +1,7 @@
 """Types known by their class: enums, paths, URLs, secrets, Pydantic's own, and subclasses of the builtins.
 
-A class that is none of these has to say itself how it is stored: by a Pydantic core schema with a serializer. Its
-values are then stored as JSON mode dumps them and validated on reading; each is checked to come back equal when it is
-written.
+A class that is none of these is stored as Pydantic dumps it, where Pydantic knows how (`custom.py`), or by the
+functions that `register_type` was given.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from pydantic import types as pydantic_types
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from .attributes import check_rebuilt
 from .convert import Bulk, each, rebuilt
-from .typeforms import Scope
 from .urls import URLS, conversion_of
 
 # What values of Pydantic's pseudo-types are once they are validated.
@@ -196,7 +194,7 @@ def secret_of(cls: Any) -> Any:
     return Any
 
 
-_BUILTINS: tuple[type, ...] = (str, int, float, bytes, Decimal)
+SUBCLASSED: tuple[type, ...] = (str, int, float, bytes, Decimal)
 
 
 def builtin_subclass(cls: type) -> Parts | None:
@@ -205,7 +203,7 @@ def builtin_subclass(cls: type) -> Parts | None:
 
     A value that is not rebuilt equal, attributes included, is refused when it is written.
     """
-    base = next((b for b in _BUILTINS if issubclass(cls, b)), None)
+    base = next((b for b in SUBCLASSED if issubclass(cls, b)), None)
     if base is None or cls is base or issubclass(cls, enum.Enum):
         return None
     own = any("__init__" in b.__dict__ or "__new__" in b.__dict__ for b in cls.__mro__[: cls.__mro__.index(base)])
@@ -251,58 +249,3 @@ def _bits(value: Any) -> Any:
     if isinstance(value, float):
         return struct.pack("<d", value)
     return str(value) if isinstance(value, Decimal) else value
-
-
-def custom_type(tp: Any, metadata: list[Any], scope: Scope) -> Parts | None:
-    """A type with a core schema of its own that has a serializer; None where it has not."""
-    annotated: Any = typing.Annotated
-    source: Any = annotated[(tp, *metadata)] if metadata else tp
-    try:
-        adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(source)
-        schema = adapter.core_schema
-    except Exception:
-        return None
-    if not has_serializer(schema):
-        return None
-    name = getattr(tp, "__qualname__", str(tp))
-    where = f"{scope.owner}.{scope.field}"
-
-    def put(values: list[Any]) -> list[Any]:
-        stored = []
-        for value in values:
-            plain = adapter.dump_python(value, mode="json", warnings=False)
-            back = adapter.validate_python(plain)
-            if type(back) is not type(value) or back != value:
-                raise EncodeError(
-                    f"{where}: {name} does not come back equal from its own serializer and validator",
-                    value_type=type(value),
-                )
-            stored.append(plain)
-        return stored
-
-    def get(values: list[Any]) -> list[Any]:
-        try:
-            return [adapter.validate_python(value) for value in values]
-        except pydantic.ValidationError as problem:
-            raise CorruptionError(f"a stored value is no {name}: {problem}") from problem
-
-    return Any, f"custom {name}", (object,), put, get
-
-
-def has_serializer(schema: Any) -> bool:
-    """Whether a core schema says at its outermost levels how its values are dumped."""
-    for _ in range(16):
-        if "serialization" in schema:
-            return True
-        kind = schema["type"]
-        if kind in ("function-after", "function-before", "function-wrap", "default", "nullable", "definitions"):
-            schema = schema["schema"]
-        elif kind == "json-or-python":
-            schema = schema["python_schema"]
-        elif kind in ("lax-or-strict",):
-            schema = schema["lax_schema"]
-        elif kind == "chain":
-            schema = schema["steps"][-1]
-        else:
-            return False
-    return False

@@ -58,17 +58,30 @@ def _packed(value: Any) -> bytes:
         return _encode(Packer(careful=True).lower(value))
 
 
+def is_native(value: Any) -> bool:
+    """Whether `pack` stores `value` by its class alone, without what Pydantic dumps."""
+    if type(value) in _PLAIN:
+        return True
+    try:
+        Packer(careful=False, native=True).lower(value)
+    except EncodeError:
+        return False
+    return True
+
+
 class Packer:
     """One value on its way: `active` holds the ids of the containers being packed, from the outermost inwards.
 
-    `careful`: each int and text is looked at, whether MessagePack can hold it; else encoding will tell.
+    `careful`: each int and text is looked at, whether MessagePack can hold it; else encoding will tell. `native`: what
+    only Pydantic knows how to dump is refused.
     """
 
-    __slots__ = ("active", "careful")
+    __slots__ = ("active", "careful", "native")
 
-    def __init__(self, careful: bool) -> None:
+    def __init__(self, careful: bool, native: bool = False) -> None:
         self.active: list[int] = []
         self.careful = careful
+        self.native = native
 
     def lower(self, value: Any) -> Any:
         """`value` made of what MessagePack has, and extensions."""

@@ -19,6 +19,7 @@ from weakref import WeakSet, ref
 import typing_extensions
 from pydantic import BaseModel
 from pydantic._internal._model_construction import unpack_lenient_weakvaluedict
+from typing_extensions import NoExtraItems
 
 from ..errors import EncodeError, UnsupportedTypeError
 from . import trail
@@ -27,17 +28,21 @@ from .base import Column
 from .compiled import CACHE, CompiledStruct, below, cached, complete_waiting, entries_of, keep
 from .containers import MapColumn
 from .contents import CONTENT, Unknown, content_of
+from .fallback import FallbackColumn, of_type
+from .field_ways import FieldWays
+from .lenient import LenientColumn, is_atomic
+from .marks import find_mark
 from .packed import PackedColumn
 from .registry import register
 from .struct import StructColumn, StructPlan
 from .text import TextColumn
-from .typeforms import Scope, evaluated, substitute, variables_of
+from .typeddicts import beyond, extra_type
+from .typeforms import BUILDING, Scope, evaluated, substitute, variables_of
 from .undo import all_or_nothing, note
 
 _NOTHING: dict[Any, Any] = {}
 _lock = threading.RLock()
 _pending: list[ref[type[BaseModel]]] = []
-_building: list[type] = []  # the classes that are being compiled, from the outermost inwards
 _started: list[CompiledStruct] = []  # and their columns
 _refused: WeakSet[CompiledStruct] = WeakSet()  # whose `problem` was found when other columns had them already
 
@@ -85,8 +90,22 @@ def is_named_tuple(cls: type) -> bool:
 
 
 def model_column(tp: Any, scope: Scope) -> Column:
-    """The column for a struct class `tp` that stands in a field."""
-    return _compile(substitute(tp, scope), scope)
+    """The column for a struct class `tp` that stands in a field.
+
+    A model's own validators may have made values of other types in it: an object that its columns do not take is
+    stored as it is dumped, by itself.
+    """
+    tp = substitute(tp, scope)
+    column = _compile(tp, scope)
+    decorators = getattr(column.plan.cls, "__pydantic_decorators__", None)
+    if column.plan.kind == "plain" and decorators is not None and _settles(decorators):
+        return LenientColumn(column, of_type(tp, f"{scope.place}: {column.plan.name}"))
+    return column
+
+
+def _settles(decorators: Any) -> bool:
+    """Whether validators of the whole model see it when its fields are validated, and may set them anew."""
+    return any(each.info.mode != "before" for each in decorators.model_validators.values())
 
 
 def _compile(tp: Any, scope: Scope) -> StructColumn:
@@ -103,6 +122,7 @@ def _compile(tp: Any, scope: Scope) -> StructColumn:
             name = cls.__name__ + (f"[{', '.join(map(_name, args))}]" if args else "")
             exact = dict if typing_extensions.is_typeddict(cls) else None
             column = CompiledStruct(StructPlan(cls, name, [], "plain", exact=exact))
+            column.plan.ways = FieldWays(tp, name)
         with all_or_nothing():
             keep(cls, args, column)
             if column not in _started:
@@ -112,12 +132,12 @@ def _compile(tp: Any, scope: Scope) -> StructColumn:
 
 def _begin(column: CompiledStruct, tp: Any, cls: Any, scope: Scope) -> None:
     note(column.reset)
-    _building.append(cls)
+    BUILDING.append(cls)
     _started.append(column)
     try:
         _complete(column, tp, cls, column.plan.name, scope)
     finally:
-        _building.pop()
+        BUILDING.pop()
         _started.pop()
     keep(cls, typing.get_args(tp), column)
     register(cls)
@@ -156,9 +176,9 @@ def _fields_complete(cls: type[BaseModel]) -> bool:
     """Whether all annotations are resolved; tries to, with the classes that are being compiled among the names."""
     if cls.__pydantic_fields_complete__:
         return True
-    if cls in _building[:-1]:
+    if cls in BUILDING[:-1]:
         return False
-    names = {each.__name__: each for each in _building}
+    names = {each.__name__: each for each in BUILDING}
     parent = unpack_lenient_weakvaluedict(cls.__pydantic_parent_namespace__) or {}
     try:
         cls.model_rebuild(force=True, raise_errors=False, _types_namespace={**parent, **names})
@@ -177,7 +197,7 @@ def _wait(cls: type[BaseModel]) -> None:
 def _retry() -> None:
     """Complete the models that were waiting for a name; of one that turns out to be refused, its column says so."""
     with _lock:
-        if _building:
+        if BUILDING:
             return
         waiting, _pending[:] = list(_pending), []
         for reference in waiting:
@@ -208,21 +228,38 @@ complete_waiting.append(_retry)
 
 
 def _complete_model(column: CompiledStruct, cls: Any) -> None:
-    from .compile import column_for
-
     plan = column.plan
     plan.kind = _kind(cls)
     parent = unpack_lenient_weakvaluedict(cls.__pydantic_parent_namespace__) or {}
-    options = {"enum_values": bool(cls.model_config.get("use_enum_values")), "names": parent}
+    options = {
+        "enum_values": bool(cls.model_config.get("use_enum_values")),
+        "open": cls.model_config.get("extra") == "allow",
+        "names": parent,
+    }
     fields = getattr(cls, "__pydantic_fields__", {})
-    column.fields = [
-        (name, column_for(info.annotation, cls.__name__, name, info.metadata, cls.model_config, **options))
-        for name, info in fields.items()
-    ]
+    column.fields = [(name, _field_column(cls, name, info, plan.ways, options)) for name, info in fields.items()]
     plan.privates = _privates(cls, options)
     if cls.model_config.get("extra") == "allow":
         plan.extra = MapColumn(TextColumn(), _extra_column(cls, options))
     column.finish()
+
+
+def _field_column(cls: Any, name: str, info: Any, ways: FieldWays, options: dict[str, Any]) -> Column:
+    """The column of a field of a model, whose class may have validators that make anything of its type."""
+    from .compile import column_for
+
+    decorators = cls.__pydantic_decorators__
+    fields = {field for each in decorators.field_validators.values() for field in each.info.fields}
+    way = ways.way(name) if fields & {name, "*"} else None
+    try:
+        column = column_for(info.annotation, cls.__name__, name, info.metadata, cls.model_config, way, **options)
+    except UnsupportedTypeError:
+        if way is None or find_mark(info.metadata) or not ways.says(name):
+            raise
+        return FallbackColumn(PackedColumn(), way, f"custom {name}")
+    if is_atomic(column) and _settles(decorators):
+        return LenientColumn(column, ways.way(name))
+    return column
 
 
 def _privates(cls: Any, options: dict[str, Any]) -> list[tuple[str, Column]]:
@@ -280,7 +317,7 @@ def _extra_column(cls: type, options: dict[str, Any]) -> Column:
 
 def hints(cls: Any, scope: Scope) -> dict[str, Any]:
     """The annotations of `cls` and its bases, evaluated; `UnsupportedTypeError` for names that do not exist."""
-    local = {**scope.names, **{each.__name__: each for each in _building}, cls.__name__: cls}
+    local = {**scope.names, **{each.__name__: each for each in BUILDING}, cls.__name__: cls}
     try:
         return typing_extensions.get_type_hints(cls, None, local, include_extras=True)
     except NameError as problem:
@@ -294,6 +331,12 @@ def _columns(scope: Scope, types: Sequence[tuple[str, Any]]) -> list[tuple[str, 
 def _complete_typed_dict(column: StructColumn, cls: Any, scope: Scope) -> None:
     column.fields = _columns(scope, list(hints(cls, scope).items()))
     names = frozenset(name for name, _ in column.fields)
+    column.plan.build = list
+    extra = extra_type(cls, scope)
+    if extra is not NoExtraItems:
+        column.plan.extra = MapColumn(TextColumn(), scope.within(field="__extra_items__").column(extra))
+        column.plan.others = beyond(names)
+        return
 
     def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
         for row, value in enumerate(values):
@@ -304,7 +347,6 @@ def _complete_typed_dict(column: StructColumn, cls: Any, scope: Scope) -> None:
         return list(values)
 
     column.plan.extract = extract
-    column.plan.build = list
 
 
 def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:

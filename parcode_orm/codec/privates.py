@@ -59,13 +59,13 @@ class PrivateColumn(StructColumn):
 
     def write_rows(self, values: Sequence[Any], dicts: Sequence[dict[str, Any]], out: Encoder) -> None:
         backward = self._backward(dicts)
-        refs, entries = len(out.refs), len(out.entries)
+        mark = out.mark()
         if not backward:
             try:
                 super().write_rows((), dicts, out)
                 return
             except EncodeError:
-                del out.refs[refs:], out.entries[entries:], out.buffers[entries:]
+                out.back(mark)
         fitting = [dict(row) for row in dicts]
         others: list[dict[str, Any]] = [{} for _ in dicts]
         for name, column in self.fields:

@@ -24,6 +24,7 @@ _by_tag: WeakValueDictionary[str, type] = WeakValueDictionary()
 _by_name: WeakValueDictionary[str, type] = WeakValueDictionary()
 _by_bare: dict[str, WeakSet[type]] = {}
 _again: set[str] = set()  # tags that more than one class was registered by
+_hooks: dict[type, Any] = {}
 
 
 @overload
@@ -94,6 +95,32 @@ def register_parts(cls: type, parts: Any) -> None:
         return
     note(partial(setattr, cls, "_p_parts_", before))
     register(cls)
+
+
+def register_type(cls: T, *, encode: Callable[[Any], Any], decode: Callable[[Any], Any]) -> T:
+    """Let values of `cls`, above all a class of another package, be stored as what `encode` makes of them.
+
+        register_type(Version, encode=str, decode=Version.parse)
+
+    Call it before the models that hold such values are defined, in the writing program and in the reading one. It
+    counts wherever a value of exactly this class stands: in fields of your models, of models and dataclasses of other
+    packages at any depth, in collections, unions and fields of type `Any`. `encode(value)` gives anything that a field
+    of type `Any` takes: builtin types, best of all. `decode` gives an equal value of the same class back, which is
+    checked whenever one is written. Returns `cls`.
+
+    Raises:
+        UnsupportedTypeError: `cls` is no class, or one that is always stored in a way of its own: a builtin type, a
+            `Model`.
+    """
+    from .custom import hook_parts
+
+    _hooks[cls] = hook_parts(cls, encode, decode)
+    return register(cls)
+
+
+def hook_of(cls: type) -> Any:
+    """What `register_type` made for this very class, or None."""
+    return _hooks.get(cls)
 
 
 def parts_of(cls: type) -> Any:

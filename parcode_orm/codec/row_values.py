@@ -7,7 +7,9 @@ from typing import Any
 
 from ..errors import CorruptionError, ParcodeError
 from .containers import ListColumn, MapColumn, SetColumn, ordered
-from .packed import PackedColumn, pack, unpack
+from .fallback import FallbackColumn
+from .lenient import LenientColumn
+from .packed import PackedColumn, is_native, pack, unpack
 from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from .text import BytesColumn, TextColumn
 from .tuples import TupleColumn, UnionColumn
@@ -67,7 +69,7 @@ def _put_map(column: Any) -> Put:
     key_of, value_of = put_of(column.key), put_of(column.value)
 
     def put(value: Any, level: int) -> Any:
-        if not isinstance(value, dict):
+        if not isinstance(value, column.kind):
             raise Unfit
         found: list[Any] = []
         for key, item in value.items():
@@ -118,6 +120,26 @@ def _put_arm(column: Any) -> Put:
     return put
 
 
+def _put_strictly(column: Any) -> Put:
+    inner = put_of(column.inner)
+
+    def put(value: Any, level: int) -> Any:
+        if column.exact is not None and type(value) not in column.exact:
+            raise Unfit
+        return inner(value, level)
+
+    return put
+
+
+def _put_native(column: Any) -> Put:
+    def put(value: Any, level: int) -> Any:
+        if not is_native(value):  # it goes the column's way
+            raise Unfit
+        return pack(value)
+
+    return put
+
+
 def _put_packed(column: Any) -> Put:
     return lambda value, level: None if value is None else pack(value)
 
@@ -128,6 +150,8 @@ _PUT: dict[type, Callable[[Any], Put]] = {
     ConvertColumn: _put_converted,
     UnionColumn: _put_arm,
     PackedColumn: _put_packed,
+    FallbackColumn: _put_native,
+    LenientColumn: _put_strictly,
 }
 
 
@@ -222,4 +246,6 @@ _GET: dict[type, Callable[[Any], Get]] = {
     ConvertColumn: _get_converted,
     UnionColumn: _get_arm,
     PackedColumn: _get_packed,
+    FallbackColumn: _get_packed,
+    LenientColumn: lambda column: get_of(column.inner),
 }

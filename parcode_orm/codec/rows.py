@@ -19,6 +19,8 @@ from ..stack import room_for
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
 from .cycles import MAX_NESTED
+from .fallback import FallbackColumn
+from .lenient import LenientColumn
 from .packed import PackedColumn
 from .physical import BlocksView, read_blocks, write_blocks
 from .row_values import ATOMS, Get, Put, Unfit, get_of, only, put_of
@@ -51,11 +53,11 @@ def below(column: Column) -> list[Column] | None:
         if plan.kind != "plain" or plan.privates or not column.exact:
             return None
         return [*(inner for _, inner in plan.fields), *([plan.extra] if plan.extra is not None else [])]
-    if type(column) in ATOMS or type(column) is PackedColumn:
+    if type(column) in ATOMS or type(column) in (PackedColumn, FallbackColumn):
         return []
     if type(column) in (ListColumn, SetColumn):
         return [column.item]  # type: ignore[attr-defined]
-    if type(column) in (OptionalColumn, ConvertColumn):
+    if type(column) in (OptionalColumn, ConvertColumn, LenientColumn):
         return [column.inner]  # type: ignore[attr-defined]
     if type(column) is MapColumn:
         return [column.key, column.value]
@@ -86,7 +88,11 @@ def few_of(column: StructColumn) -> int:
         return 0
     if recursive:
         return FEW_RECURSIVE
-    return FEW if sum(type(one) in ATOMS or type(one) is PackedColumn for one in _walk(column)) >= WIDE else 0
+    return (
+        FEW
+        if sum(type(one) in ATOMS or type(one) in (PackedColumn, FallbackColumn) for one in _walk(column)) >= WIDE
+        else 0
+    )
 
 
 def _walk(column: Column) -> Iterator[Column]:
@@ -105,7 +111,7 @@ def _walk(column: Column) -> Iterator[Column]:
         stack += below(one) or []
 
 
-_NONE = (OptionalColumn, NoneColumn, PackedColumn)  # that take None
+_NONE = (OptionalColumn, NoneColumn, PackedColumn, FallbackColumn, LenientColumn)  # that take None
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -143,7 +149,7 @@ class Ways:
             raise Unfit
         if self._puts is None:
             self._puts = [put_of(inner) for _, inner in column.fields]
-        if column.plan.others is not None and column.plan.others([value]):
+        if column.plan.others is not None and any(column.plan.others([value])):
             raise Unfit
         row = column.dicts([value])[0]
         level += 1

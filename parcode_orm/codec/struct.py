@@ -58,6 +58,7 @@ class StructPlan:
     extra: Column | None = None
     others: Callable[[Sequence[Any]], list[dict[str, Any] | None]] | None = None
     exact: type | None = None
+    ways: Any = None  # a FieldWays, for values that a field's column does not take
 
 
 class _Path(threading.local):
@@ -257,7 +258,7 @@ class StructColumn(Physical):
             return self.plan.extract(values)
         if dict in self.exact:
             return values
-        return list(map(get_dict, values)) if self.pydantic else _plain_dicts(values)
+        return list(map(get_dict, values)) if self.pydantic else [value.__dict__ for value in values]
 
     def write_rows(self, values: Sequence[Any], dicts: Sequence[dict[str, Any]], out: Encoder) -> None:
         """Append a STRUCT of `values` whose fields stand in `dicts`."""
@@ -273,10 +274,15 @@ class StructColumn(Physical):
         node = out.open(Encoding.STRUCT, len(dicts))
         columns.reverse()
         for name, column in fields:
+            mark = out.mark()
+            found = columns.pop()
             try:
-                column.encode(columns.pop(), out)
+                column.encode(found, out)
             except EncodeError as problem:
-                raise trail.below(problem, name, trail.row_of(problem)) from None
+                if self.plan.ways is None:
+                    raise trail.below(problem, name, trail.row_of(problem)) from None
+                out.back(mark)
+                self.plan.ways.write(name, column, values or dicts, found, out, problem)
         sets = list(map(_sets, values)) if self.pydantic else []
         rest = self.pydantic or missing or self.plan.others is not None
         out.entries[node][5] = self.write_rest(values, sets, len(dicts), missing, out) if rest else 0
@@ -366,10 +372,6 @@ def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
 
 def _all_extras(values: Sequence[Any]) -> list[dict[str, Any] | None]:
     return list(map(_extras, values)) if any(map(_extras, values)) else []
-
-
-def _plain_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:
-    return [value.__dict__ for value in values]
 
 
 def levels() -> list[Sequence[Any]]:

@@ -9,10 +9,11 @@ from weakref import ref
 
 from ..errors import FieldNotStored
 from ..format.chunk import Chunk
-from ..format.layout import Node
+from ..format.layout import Encoding, Node
 from ..stack import room_for
 from .base import Column, Getter, Space, View
 from .containers import ListColumn, MapColumn
+from .lenient import FIELD, view_mixed
 from .mixed import InMemory
 from .packed import PackedColumn
 from .text import TextColumn
@@ -80,7 +81,12 @@ class StructView(View):
         view = self._views.get(name)
         if view is None:
             place, column = self.column.places[name]
-            view = open_child(column, self.chunk, self._children[place], self.space, self.count)
+            child = self._children[place]
+            if self.chunk.nodes[child].encoding == Encoding.MIXED and self.column.plan.ways is not None:
+                way = self.column.plan.ways.way(name)
+                view = view_mixed(column, way, FIELD, self.chunk, child, self.space, self.count)
+            else:
+                view = open_child(column, self.chunk, child, self.space, self.count)
             view = self._views.setdefault(name, view)  # one for all threads, as it knows the proxies of its rows
         return view
 

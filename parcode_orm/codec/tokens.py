@@ -65,6 +65,8 @@ def holds_atoms(view: View) -> bool:
         view = _below(view)
     if isinstance(view, ArmsView):
         return all(map(holds_atoms, view.arms))
+    if not view.count:  # the arm of values that fit no other, most often
+        return True
     return isinstance(view, _ATOMIC) and not (isinstance(view, BytesView) and view.factory is not bytes)
 
 

@@ -149,9 +149,10 @@ def write_arms(
     positions: list[int],
     arms: Sequence[tuple[Encodes, list[int]]],
     head: Callable[[], None] | None = None,
+    param: int = 0,
 ) -> None:
     """Append tags, positions and arms; `arms` gives for each its column and the rows of `values` that it holds."""
-    node = out.open(encoding, len(values))
+    node = out.open(encoding, len(values), param=param)
     if head is not None:
         head()
     write_codes(tags, out)
@@ -186,11 +187,16 @@ class ArmsView(View):
         self.chunk = chunk
         self.at = at
 
-    def get(self, i: int) -> Any:
+    def arm(self, i: int) -> tuple[View, int]:
+        """The view that holds value `i`, and its place there."""
         tag, position = self.tags[i], self.positions[i]
         if tag >= len(self.arms) or position >= self.arms[tag].count:
             raise self.chunk.error(self.at, f"value {i} is {position} of arm {tag}")
-        return self.arms[tag].get(position)
+        return self.arms[tag], position
+
+    def get(self, i: int) -> Any:
+        view, position = self.arm(i)
+        return view.get(position)
 
     def read(self, start: int, stop: int) -> list[Any]:
         tags, positions = self.tags[start:stop].tolist(), self.positions[start:stop].tolist()

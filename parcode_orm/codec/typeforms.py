@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ForwardRef, NewType, NoReturn, TypeVar, Union
 
 import typing_extensions
+from pydantic import BaseModel
+from pydantic._internal._forward_ref import PydanticRecursiveRef
+from pydantic._internal._generics import _GENERIC_TYPES_CACHE
+from pydantic._internal._type_refs import model_type_ref
 
 from ..errors import UnsupportedTypeError
 from .base import Column
@@ -22,6 +26,7 @@ WRAPPERS: tuple[Any, ...] = tuple(
 )
 ANY: tuple[Any, ...] = (Any, typing_extensions.Any, object)
 NONE = (None, type(None))
+BUILDING: list[type] = []  # the classes whose columns are being compiled, from the outermost inwards
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Scope:
     """Where a type stands.
 
     `owner`.`field` for messages, what type variables stand for, the aliases being unrolled, whether a mark stands on
-    the field, whether enums are stored as their values (`use_enum_values`), and names for annotations that are text.
+    the field, whether enums are stored as their values (`use_enum_values`), whether TypedDicts take keys beyond theirs
+    (`extra="allow"` of what stands around them), and names for annotations that are text.
     """
 
     owner: str
@@ -39,7 +45,13 @@ class Scope:
     aliases: tuple[Any, ...] = ()
     marked: bool = False
     enum_values: bool = False
+    open: bool = False
     names: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Owner and field, for messages."""
+        return f"{self.owner}.{self.field}"
 
     def column(self, tp: Any) -> Column:
         """Compile a type that stands inside the present one."""
@@ -87,12 +99,25 @@ def strip(tp: Any, scope: Scope) -> tuple[Any, Scope, list[Any]]:
             tp = typing.get_args(tp)[0]
         elif isinstance(tp, dataclasses.InitVar):
             tp = tp.type
+        elif isinstance(tp, PydanticRecursiveRef):
+            tp = referred(tp, scope)
+        elif getattr(bare := origin or tp, "_p_lazy_", False) is True:  # LazyList and LazyMap, as annotations
+            kind: Any = dict if issubclass(bare, Mapping) else list
+            tp = kind[typing.get_args(tp)] if origin is not None else kind
         elif tp in WRAPPERS:
             return Any, scope, metadata
         elif isinstance(tp, (str, ForwardRef)):
             scope.refuse(tp, "the name is not defined yet; define the class before it is used, or call model_rebuild()")
         else:
             return tp, scope, metadata
+
+
+def referred(ref: PydanticRecursiveRef, scope: Scope) -> Any:
+    """The generic model that Pydantic left this reference for, where a generic model stands in itself."""
+    for cls in (*reversed(BUILDING), *_GENERIC_TYPES_CACHE.values()):
+        if issubclass(cls, BaseModel) and model_type_ref(cls) == ref.type_ref:
+            return cls
+    return scope.refuse(ref.type_ref.partition(":")[0], "the generic model that stands here in itself is not known yet")
 
 
 def evaluated(tp: Any, names: Mapping[str, Any]) -> Any:

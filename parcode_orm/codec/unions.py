@@ -16,12 +16,15 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import typing_extensions
+from pydantic import MISSING
+from typing_extensions import NoExtraItems
 
 from .base import Column
 from .caller import in_caller
 from .convert import BY_TYPE
 from .marks import is_lazy_collection
 from .named import STANDS_FOR
+from .typeddicts import extra_type
 from .typeforms import ANY, NONE, Scope, is_recursive, is_union, strip, variables_of
 
 Fits = Callable[[Any, bool], bool]
@@ -77,6 +80,8 @@ def shape_of(tp: Any, scope: Scope) -> Shape:
         return Shape((), lambda value, exact: True)
     if tp in NONE:
         return by_class(type(None))
+    if tp is MISSING:
+        return by_class(type(MISSING))
     if is_union(tp):
         return _any_of([shape_of(arm, scope) for arm in typing.get_args(tp)])
     origin = typing.get_origin(tp) or tp
@@ -90,6 +95,8 @@ def shape_of(tp: Any, scope: Scope) -> Shape:
         return _tuple(typing.get_args(tp), scope)
     if typing_extensions.is_typeddict(origin):
         return _typed_dict(tp, scope)
+    if typing.get_args(tp) and (dataclasses.is_dataclass(origin) or hasattr(origin, "_fields")):
+        return _generic(tp, origin, scope)
     if isinstance(origin, type):
         stands = STANDS_FOR.get(origin)
         if stands is not None and stands is not origin:
@@ -172,18 +179,42 @@ def _typed_dict(tp: Any, scope: Scope) -> Shape:
 
     origin = typing.get_origin(tp) or tp
     types = hints(origin, scope)
+    extra = extra_type(origin, scope)
     inner = scope.within(variables=variables_of(tp, scope), aliases=(*scope.aliases, tp))
     shapes: dict[str, Shape] = {}  # empty, or complete: other threads read it
 
     def fits(value: Any, exact: bool) -> bool:
         nonlocal shapes
-        if not _outer(value, (dict,), exact) or not origin.__required_keys__ <= value.keys() <= types.keys():
+        if not _outer(value, (dict,), exact) or not origin.__required_keys__ <= value.keys():
+            return False
+        if extra is NoExtraItems and not value.keys() <= types.keys():
             return False
         if not shapes:
-            shapes = {name: shape_of(kind, inner) for name, kind in types.items()}
-        return all(shapes[name].fits(item, exact) for name, item in value.items())
+            other = shape_of(Any if extra is NoExtraItems else extra, inner)
+            shapes = {"": other, **{name: shape_of(kind, inner) for name, kind in types.items()}}
+        return all(shapes.get(name, shapes[""]).fits(item, exact) for name, item in value.items())
 
     return Shape((dict,), fits, True)
+
+
+def _generic(tp: Any, origin: Any, scope: Scope) -> Shape:
+    """A generic dataclass or named tuple with arguments: instances do not tell which, their fields do."""
+    from .plans import hints
+
+    names = origin._fields if issubclass(origin, tuple) else [field.name for field in dataclasses.fields(origin)]
+    types = hints(origin, scope)
+    inner = scope.within(variables=variables_of(tp, scope), aliases=(*scope.aliases, tp))
+    shapes: dict[str, Shape] = {}  # empty, or complete: other threads read it
+
+    def fits(value: Any, exact: bool) -> bool:
+        nonlocal shapes
+        if not (value.__class__ is origin if exact else isinstance(value, origin)):
+            return False
+        if not shapes:
+            shapes = {name: shape_of(types.get(name, Any), inner) for name in names}
+        return all(shapes[name].fits(getattr(value, name), exact) for name in names if hasattr(value, name))
+
+    return Shape((origin,), fits, True)
 
 
 class Chooser:

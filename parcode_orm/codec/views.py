@@ -298,7 +298,7 @@ def accessor(view: View) -> Getter:
 
 
 def locate(view: View, i: int) -> tuple[View, int] | None:
-    """The view below OPTIONAL and CONSTANT that holds value `i`, and its place there; None for a None."""
+    """The view below OPTIONAL, CONSTANT and MIXED that holds value `i`, and its place there; None for a None."""
     while True:
         if isinstance(view, OptionalView):
             i = view.place(i)
@@ -309,6 +309,8 @@ def locate(view: View, i: int) -> tuple[View, int] | None:
             return None
         elif isinstance(view, ConstantView):
             view, i = view.one, 0
+        elif (arm := getattr(view, "arm", None)) is not None:
+            view, i = arm(i)
         else:
             return view, i
 

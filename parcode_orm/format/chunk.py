@@ -113,6 +113,15 @@ class Encoder:
         self.refs.append(target)
         return len(self.refs) - 1
 
+    def mark(self) -> tuple[int, int]:
+        """How far the chunk is written, for `back`."""
+        return len(self.entries), len(self.refs)
+
+    def back(self, mark: tuple[int, int]) -> None:
+        """Forget what was appended since `mark`."""
+        entries, refs = mark
+        del self.entries[entries:], self.buffers[entries:], self.refs[refs:]
+
     @property
     def size(self) -> int:
         """Bytes of the buffers before compression."""

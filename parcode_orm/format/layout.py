@@ -82,6 +82,7 @@ class Encoding(IntEnum):
     POLY = 19  # children: class names, fingerprints (TEXT), tags, positions (INT), then an arm a class
     SPANS = 20  # buffer: SPANs; the values are those of the chunks that they name, in order
     ROWS = 21  # as BYTES, each one row of a struct as MessagePack
+    MIXED = 22  # children: tags, positions (INT), values that the column takes, others (PACKED)
 
 
 class NodeFlag(IntEnum):

@@ -6,13 +6,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from itertools import islice
 from operator import index as as_index
-from typing import Any, ClassVar, Generic, Self, TypeVar, overload
+from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, overload
 
-from pydantic_core import SchemaSerializer
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, SchemaSerializer
 from pydantic_core import core_schema as cs
 
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
+from ..codec.marks import is_lazy_collection
 from ..codec.mixed import Mixed
 from ..table.streaming import gather
 from .protocols import Rows
@@ -47,6 +49,22 @@ def _dump(value: LazyList[Any], handler: Callable[[Any], Any]) -> Any:
     return handler(value.load())
 
 
+def lazy_schema(schema: CoreSchema, cls: type) -> CoreSchema:
+    """`schema`, of a plain collection, for an annotation that names `cls`, its lazy class."""
+
+    def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
+        return value if isinstance(value, cls) else handler(value)
+
+    def dump(value: Any, handler: Callable[[Any], Any]) -> Any:
+        return handler(value.load() if is_lazy_collection(value) else value)
+
+    return cs.json_or_python_schema(
+        schema,
+        cs.no_info_wrap_validator_function(validate, schema),
+        serialization=cs.wrap_serializer_function_ser_schema(dump, schema=schema),
+    )
+
+
 class LazyList(MutableSequence[T], Generic[T]):
     """A stored list. Indexing, slicing and iterating read the row groups that they meet, no others.
 
@@ -63,9 +81,18 @@ class LazyList(MutableSequence[T], Generic[T]):
         cs.any_schema(serialization=cs.wrap_serializer_function_ser_schema(_dump, schema=cs.list_schema()))
     )
 
+    def __new__(cls, rows: Any = (), column: ChunkColumn | None = None) -> Any:
+        """What has items alone, as Pydantic calls the class of a value given to a `Sequence`, gets a plain list."""
+        return list(rows) if column is None else object.__new__(cls)
+
     def __init__(self, rows: Rows, column: ChunkColumn) -> None:
         self.rows = rows
         self._column = column
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As an annotation it is validated and dumped as a list; lazy lists pass as they are."""
+        return lazy_schema(handler.generate_schema(list[get_args(source) or Any]), cls)  # type: ignore[misc]
 
     @property
     def location(self) -> tuple[int, ...]:

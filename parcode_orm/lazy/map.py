@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from itertools import chain, islice
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypeVar, get_args, overload
 
-from pydantic_core import SchemaSerializer
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, SchemaSerializer
 from pydantic_core import core_schema as cs
 
 from ..codec.boundary import ChunkColumn
@@ -14,7 +15,7 @@ from ..codec.bulk import gc_paused
 from ..codec.mixed import MixedPairs
 from ..table.streaming import gather
 from ..table.table import MISSING
-from .list import AT_ONCE, HELD
+from .list import AT_ONCE, HELD, lazy_schema
 from .protocols import PairRows
 from .rows import Whole, named, unchanged, walk
 from .shown import brief, listed
@@ -94,9 +95,18 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         cs.any_schema(serialization=cs.wrap_serializer_function_ser_schema(_dump, schema=cs.dict_schema()))
     )
 
+    def __new__(cls, rows: Any = (), column: ChunkColumn | None = None) -> Any:
+        """What has pairs alone, as Pydantic calls the class of a value given to a mapping, gets a plain dictionary."""
+        return dict(rows) if column is None else object.__new__(cls)
+
     def __init__(self, rows: PairRows, column: ChunkColumn) -> None:
         self.rows = rows
         self._column = column
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As an annotation it is validated and dumped as a dictionary; lazy maps pass as they are."""
+        return lazy_schema(handler.generate_schema(dict[get_args(source) or (Any, Any)]), cls)  # type: ignore[misc]
 
     @property
     def location(self) -> tuple[int, ...]:

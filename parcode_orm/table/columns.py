@@ -8,6 +8,7 @@ from typing import Any
 from ..codec.base import Column, View
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ReferenceView
+from ..codec.lenient import LenientColumn
 from ..codec.scalars import BitsView, NumbersView
 from ..codec.struct import StructColumn
 from ..codec.structview import MISSING, StructView
@@ -107,7 +108,7 @@ def _stored(view: View, names: Sequence[str], start: int, stop: int) -> Any:
 
 def _check(found: Column, names: Sequence[str]) -> None:
     for name in names:
-        while isinstance(found, OptionalColumn | ChunkColumn):
+        while isinstance(found, OptionalColumn | ChunkColumn | LenientColumn):
             found = found.inner
         if not isinstance(found, StructColumn):
             return

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import create_model
 
-from parcode_orm import Chunk, Model, Session, dumps, load, loads, register
+from parcode_orm import Chunk, Model, Session, dumps, load, loads, register, verify
 
 
 class Open(Model):
@@ -104,6 +104,7 @@ def test_rows_written_again_keep_it(change: str, every: int, tmp_path: Path) -> 
     assert list(map(more_of, found.rows)) == list(map(more_of, expected.rows))
     assert [each.__pydantic_extra__ for each in found.opens] == [each.__pydantic_extra__ for each in expected.opens]
     assert found == expected
+    assert verify(path).ok
 
 
 def test_few_rows_of_a_wide_class_keep_it() -> None:
