@@ -281,10 +281,9 @@ class SpanPairs(SpanRows):
                 raise CorruptionError(f"a dictionary of {len(keys)} pairs has {len(self._places)} keys")
         return self._places
 
-    def keys_changed(self) -> bool:
-        """Whether the keys, or their order, are not those that are stored."""
-        keys, stored = list(self._by_key()), self._keys.read(self._start, self._stop)
-        return keys != stored or list(map(type, keys)) != list(map(type, stored))
+    def stored_keys(self) -> list[Any]:
+        """The keys that are stored, whatever changed."""
+        return self._keys.read(self._start, self._stop)
 
     def find(self, key: Any, default: Any) -> Any:
         """The value of `key`."""

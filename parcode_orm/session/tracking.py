@@ -22,7 +22,7 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
-from ..lazy.spans import SpanPairs, SpanRows
+from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields
 from ..stack import roomy
 from ..table.nodes import Piece
@@ -254,11 +254,11 @@ def collection_changed(value: LazyList[Any] | LazyMap[Any, Any]) -> Change:
 
         return max(surest, Change.PERHAPS) if is_changed(rows.table, changed) else Change.NO
     assert isinstance(rows, SpanRows)
-    return _span_changed(rows, columns_of(value._column)[0])
+    return _span_changed(rows, *columns_of(value._column))
 
 
-def _span_changed(rows: SpanRows, item: Column) -> Change:
-    if rows.order is not None and (len(rows) != rows.size or (isinstance(rows, SpanPairs) and rows.keys_changed())):
+def _span_changed(rows: SpanRows, item: Column, key: Column | None) -> Change:
+    if rows.order is not None and (len(rows) != rows.size or (key is not None and _keys_changed(rows, key))):
         return Change.YES
     moved = dict(rows.moved())
     if any(_differs_from(item, value, rows.stored(position)) for position, value in moved.items()):
@@ -268,6 +268,12 @@ def _span_changed(rows: SpanRows, item: Column) -> Change:
         for position, value in rows.places_in_memory()
         if position not in moved
     )
+
+
+def _keys_changed(rows: Any, column: Column) -> bool:
+    keys, stored = list(rows.keys()), rows.stored_keys()
+    differ = _atoms_differ(keys, stored)
+    return digest_of(column, *keys) != digest_of(column, *stored) if differ is None else differ
 
 
 def row_changed(table: Table, piece: Piece, row: int, value: Any) -> Change:

@@ -6,6 +6,8 @@ import copy
 import random
 from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +235,46 @@ def test_what_grows_by_small_edits_stays_small(tmp_path: Path) -> None:
         session.compact()
     assert path.stat().st_size < 3 * whole
     assert same(load(path, World), plain)
+
+
+class Keyed(Model):
+    floats: dict[float, Leaf] = Chunk(default={})
+    decimals: dict[Decimal, int] = ShardedMap(default={})
+    tuples: dict[tuple[int | bool, ...], Leaf] = ShardedMap(default={})
+    times: dict[datetime, int] = Chunk(default={})
+    anything: dict[Any, int] = Chunk(default={})
+
+
+class KeyedRows(Model):
+    rows: list[Keyed] = Chunk(default=[])
+
+
+NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "value"),
+    [
+        ("floats", 0.0, -0.0, Leaf(n=1)),
+        ("decimals", Decimal("1.0"), Decimal("1.00"), 1),
+        ("tuples", (1,), (True,), Leaf(n=1)),
+        ("times", NOON, NOON.astimezone(timezone(timedelta(hours=2))), 1),
+        ("anything", (0.0,), (-0.0,), 1),
+    ],
+)
+def test_an_equal_key_that_is_written_otherwise_takes_the_place_of_the_old_one(
+    tmp_path: Path, name: str, old: Any, new: Any, value: Any
+) -> None:
+    path = tmp_path / "keyed.par"
+    save(path, KeyedRows(rows=[Keyed.model_construct(**{name: {old: value}})]))
+    with Session(path) as session:
+        mapping = getattr(session.root(KeyedRows).rows[0], name)
+        mapping[new] = mapping.pop(old)
+        session.commit()
+    assert list(map(repr, getattr(load(path, KeyedRows).rows[0], name))) == [repr(new)]
+    size = path.stat().st_size
+    with Session(path) as session:
+        mapping = getattr(session.root(KeyedRows).rows[0], name)
+        mapping[new] = mapping.pop(new)
+        session.commit()
+    assert path.stat().st_size == size
