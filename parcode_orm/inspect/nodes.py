@@ -29,27 +29,34 @@ def check_nodes(chunk: Chunk) -> Iterator[CorruptionError]:
         what = _wrong(node, len(chunk.refs))
         if what:
             yield chunk.error(index, what)
-        elif node.encoding == Encoding.SPANS:
-            yield from _wrong_spans(chunk, index)
+            continue
+        try:
+            needed = _needed(chunk, index)
+        except CorruptionError as problem:
+            yield problem
+            continue
+        for kind in sorted({int(chunk.refs[ordinal].kind) for ordinal in needed} - {int(Kind.COLUMN)}):
+            yield chunk.error(index, f"a reference to a chunk of kind {kind}")
 
 
 def values_needed(chunk: Chunk) -> dict[int, int]:
     """How many values the chunks that marked fields refer to must have, by ordinal."""
     found: dict[int, int] = {}
-    for index, node in enumerate(chunk.nodes):
-        if node.encoding == Encoding.REFERENCE:
-            found[node.param] = max(found.get(node.param, 0), node.count)
-        elif node.encoding == Encoding.SPANS:
-            for ordinal, start, count in read_spans(chunk, index):
-                found[ordinal] = max(found.get(ordinal, 0), start + count)
+    for index in range(len(chunk.nodes)):
+        for ordinal, count in _needed(chunk, index).items():
+            found[ordinal] = max(found.get(ordinal, 0), count)
     return found
 
 
-def _wrong_spans(chunk: Chunk, index: int) -> Iterator[CorruptionError]:
-    try:
-        read_spans(chunk, index)
-    except CorruptionError as problem:
-        yield problem
+def _needed(chunk: Chunk, index: int) -> dict[int, int]:
+    node = chunk.nodes[index]
+    if node.encoding == Encoding.REFERENCE:
+        return {node.param: node.count}
+    found: dict[int, int] = {}
+    if node.encoding == Encoding.SPANS:
+        for ordinal, start, count in read_spans(chunk, index):
+            found[ordinal] = max(found.get(ordinal, 0), start + count)
+    return found
 
 
 def _wrong(node: Node, refs: int) -> str:

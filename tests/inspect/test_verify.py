@@ -15,7 +15,7 @@ from parcode_orm import Chunk, Model, Session, ShardedMap, VerifyReport, dumps, 
 from parcode_orm.errors import FileMissingError, NotAFileError, NotAParcodeFile, UnsupportedVersion
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.chunk import Encoder
-from parcode_orm.format.layout import TABLE_HEADER, Encoding, Kind, Reference
+from parcode_orm.format.layout import SPAN, TABLE_HEADER, Encoding, Kind, Reference
 from parcode_orm.storage.compaction import compact_file
 from parcode_orm.storage.mapped import Source
 from parcode_orm.storage.pipeline import Pipeline
@@ -346,6 +346,22 @@ def two(out: Encoder) -> None:
 def test_rules_of_nodes(what: str, write: Any) -> None:
     report = built(lambda p: column(p, write))
     assert report.ok if not what else what in str(report), report
+
+
+@pytest.mark.parametrize("spans", [False, True])
+def test_a_marked_field_refers_to_column_chunks_alone(spans: bool) -> None:
+    def field(pipeline: Pipeline, kind: Kind) -> Any:
+        below = column(pipeline, lambda out: out.leaf(Encoding.EMPTY, 2), kind)
+        out = pipeline.encoder(Kind.COLUMN)
+        ordinal = out.ref(below)
+        if spans:
+            out.leaf(Encoding.SPANS, 2, SPAN.pack(ordinal, 1, 1) + SPAN.pack(ordinal, 0, 1))
+        else:
+            out.leaf(Encoding.REFERENCE, 2, param=ordinal)
+        return pipeline.submit(out)
+
+    assert built(lambda p: field(p, Kind.COLUMN)).ok
+    assert "a reference to a chunk of kind 3" in str(built(lambda p: field(p, Kind.BLOB)))
 
 
 def test_rules_of_shards_and_runs() -> None:
