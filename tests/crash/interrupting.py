@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import parcode_orm
+from tests.locks import renew_locks
 
 PACKAGE = str(Path(parcode_orm.__file__).parent)
 FINALIZERS = ("__del__", "_forget")
@@ -53,6 +54,7 @@ def run(work: Callable[[], object], at: int | None = None) -> list[Place]:
         pass
     finally:
         sys.settrace(before)
+        renew_locks()
     return trace.places
 
 

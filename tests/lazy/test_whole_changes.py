@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, EncodeError, Model, SchemaMismatchError, Session, ShardedMap, dumps, load, save
+from tests.locks import renew_locks
 from tests.small import small_constants
 
 PACKAGE = str(Path(sys.modules["parcode_orm"].__file__ or "").parent)
@@ -82,6 +83,7 @@ def interrupted(work: Callable[[], object], line: int) -> bool:
         pass
     finally:
         sys.settrace(before)
+        renew_locks()
     return reached
 
 
