@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -131,6 +132,29 @@ def copied(node: Node) -> Node:
     if children is not None:
         children = [copied(child) if node.height > 1 else child.part(0, child.length) for child in children]
     return Node(node.height, node.length, node.first, node.ref, children)
+
+
+def insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece, undo: list[Any] | None) -> None:
+    """Insert rows at `offset` of piece `i`; pieces of unwritten rows grow, so that appending makes no new one."""
+    if not pieces:
+        pieces.append(fresh)
+        return
+    piece = pieces[i]
+    rows, keys = fresh.rows, fresh.keys
+    if rows is not None and keys is None and offset == piece.length:
+        if i + 1 < len(pieces) and pieces[i + 1].rows is not None:
+            piece, offset = pieces[i + 1], 0
+    adjoins = keys is None or (offset == piece.length and piece.first + piece.length == fresh.first)
+    if rows is not None and piece.rows is not None and adjoins:
+        if undo is not None:
+            undo.append(partial(piece.shrink, offset, piece.length))
+        piece.rows[offset:offset] = rows
+        if keys is not None and piece.keys is not None:
+            piece.keys[offset:offset] = keys
+        piece.length += len(rows)
+        return
+    parts = (piece.part(0, offset), fresh, piece.part(offset, piece.length))
+    pieces[i : i + 1] = [part for part in parts if part.length]
 
 
 def without(piece: Piece, rows: Sequence[int]) -> Iterator[Piece]:

@@ -19,7 +19,7 @@ from ..errors import CorruptionError
 from ..format.chunk import Chunk, Ticket
 from ..format.layout import Kind, Reference
 from ..storage.spill import is_spilled
-from .nodes import FANOUT, NO_ID, Node, Piece, build, copied, grow, read_node, write_level
+from .nodes import FANOUT, NO_ID, Node, Piece, build, copied, grow, insert_piece, read_node, write_level
 
 MAX_HEIGHT = 12
 
@@ -192,7 +192,7 @@ class Tree:
             if sibling is not None:
                 children.insert(i + 1, sibling)
         else:
-            _insert_piece(children, i, offset, piece, self.undo)
+            insert_piece(children, i, offset, piece, self.undo)
         node.first = children[0].first
         return node.halve()
 
@@ -296,6 +296,14 @@ class Tree:
             yield from self._changed_leaves(self.root)
 
     def _changed_leaves(self, node: Node) -> Iterator[list[Piece]]:
+        for part in self._parts(node):
+            if isinstance(part, list):
+                yield part
+            elif part.ref is None:
+                yield from self._changed_leaves(part)
+
+    def _parts(self, node: Node) -> Iterator[Node | list[Piece]]:
+        """The children of a changed node; of changed leaves beside each other the pieces, in one list."""
         if node.height == 1:
             yield self.children(node)
             return
@@ -307,8 +315,7 @@ class Tree:
             if waiting:
                 yield waiting
                 waiting = []
-            if child.ref is None:
-                yield from self._changed_leaves(child)
+            yield child
         if waiting:
             yield waiting
 
@@ -325,24 +332,15 @@ class Tree:
         return grow(sink, self._write(root, sink, leaves))
 
     def _write(self, node: Node, sink: Sink, leaves: Iterator[list[Piece]]) -> list[Node]:
-        if node.height == 1:
-            return write_level(sink, next(leaves), 1)
         found: list[Node] = []
-        waiting: list[Piece] = []
-        for child in self.children(node):
-            if node.height == 2 and child.ref is None:
-                waiting += child.children
-                continue
-            if waiting:
+        for part in self._parts(node):
+            if isinstance(part, list):
                 found += write_level(sink, next(leaves), 1)
-                waiting = []
-            if child.ref is not None:
-                found.append(child)
+            elif part.ref is not None:
+                found.append(part)
             else:
-                found += self._write(child, sink, leaves)
-        if waiting:
-            found += write_level(sink, next(leaves), 1)
-        return write_level(sink, found, node.height)
+                found += self._write(part, sink, leaves)
+        return found if node.height == 1 else write_level(sink, found, node.height)
 
     def adopt(self, root: Node) -> None:
         """Go on with the tree that `write` gave, once it is committed: its tickets have become references."""
@@ -384,26 +382,3 @@ class Tree:
                     last = child.first + child.length - 1
             if node.height > 1:
                 nodes.extend(reversed(node.children))
-
-
-def _insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece, undo: list[Any] | None) -> None:
-    """Insert rows at `offset` of piece `i`; pieces of unwritten rows grow, so that appending makes no new one."""
-    if not pieces:
-        pieces.append(fresh)
-        return
-    piece = pieces[i]
-    rows, keys = fresh.rows, fresh.keys
-    if rows is not None and keys is None and offset == piece.length:
-        if i + 1 < len(pieces) and pieces[i + 1].rows is not None:
-            piece, offset = pieces[i + 1], 0
-    adjoins = keys is None or (offset == piece.length and piece.first + piece.length == fresh.first)
-    if rows is not None and piece.rows is not None and adjoins:
-        if undo is not None:
-            undo.append(partial(piece.shrink, offset, piece.length))
-        piece.rows[offset:offset] = rows
-        if keys is not None and piece.keys is not None:
-            piece.keys[offset:offset] = keys
-        piece.length += len(rows)
-        return
-    parts = (piece.part(0, offset), fresh, piece.part(offset, piece.length))
-    pieces[i : i + 1] = [part for part in parts if part.length]

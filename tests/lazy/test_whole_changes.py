@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from enum import Enum
 from itertools import count
@@ -12,10 +11,8 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, EncodeError, Model, SchemaMismatchError, Session, ShardedMap, dumps, load, save
-from tests.locks import renew_locks
+from tests.crash.interrupting import run
 from tests.small import small_constants
-
-PACKAGE = str(Path(sys.modules["parcode_orm"].__file__ or "").parent)
 
 
 class Item(Model):
@@ -62,29 +59,7 @@ MAP: dict[str, Callable[[Any], object]] = {
 
 def interrupted(work: Callable[[], object], line: int) -> bool:
     """Whether `work` was interrupted at its line number `line` within the package."""
-    left, reached = line, False
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        nonlocal left, reached
-        if not frame.f_code.co_filename.startswith(PACKAGE):
-            return None
-        if event == "line" and not reached:
-            left -= 1
-            if left < 0:
-                reached = True
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(before)
-        renew_locks()
-    return reached
+    return len(run(work, line)) > line
 
 
 def content(value: Any) -> Any:
