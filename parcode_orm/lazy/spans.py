@@ -7,7 +7,7 @@ from typing import Any
 
 from ..codec.base import Getter, Space, View
 from ..codec.boundary import ChunkColumn
-from ..codec.mixed import Mixed, Part, Stretch, joined
+from ..codec.mixed import Mixed, Part, Stretch
 from ..errors import CorruptionError
 from ..model.plain import deep_plain
 from ..table.columns import array_of
@@ -90,14 +90,24 @@ class SpanRows:
         if self.order is None and not self.handed:
             return Mixed([Stretch(view, start, self._stop, apart)])
         parts: list[Part] = []
+        first = end = -1  # places of the stored rows that come next
         for place in range(self.size) if self.order is None else self.order:
-            if place < 0:
-                parts.append([self.fresh[~place]])
-            elif place in self.handed:
-                parts.append([self.handed[place]])
-            else:
-                parts.append(Stretch(view, start + place, start + place + 1, apart))
-        return Mixed(joined(parts))
+            stored = place >= 0 and place not in self.handed
+            if stored and place == end:
+                end += 1
+                continue
+            if first < end:
+                parts.append(Stretch(view, start + first, start + end, apart))
+            first, end = (place, place + 1) if stored else (-1, -1)
+            if not stored:
+                value = self.fresh[~place] if place < 0 else self.handed[place]
+                if parts and isinstance(parts[-1], list):
+                    parts[-1].append(value)
+                else:
+                    parts.append([value])
+        if first < end:
+            parts.append(Stretch(view, start + first, start + end, apart))
+        return Mixed(parts)
 
     def column(self, names: list[str]) -> Any:
         """A field of all rows."""
