@@ -1,8 +1,8 @@
 """The `conversations` workload: messages appended one by one to conversations chosen at random, in so many commits.
 
-Each number of commits makes a file of its own, without waiting for the disk, by a session with `compact_above`: its size
-is taken before the session closes and after. The file must hold every message in the end, and is compared with its
-compacted copy. An earlier version (`--before`) does the first number of commits.
+Each number of commits makes a file of its own, without waiting for the disk, by a session with `compact_above`: its
+size is taken before the session closes and after. The file must hold every message in the end, and is compared with
+its compacted copy. An earlier version (`--before`) does the first number of commits.
 """
 
 from __future__ import annotations

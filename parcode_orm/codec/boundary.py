@@ -17,7 +17,6 @@ from . import blobs, kernels, trail
 from .base import Column, Space, View
 from .blobs import LARGE
 from .boundary_view import ExternalView, Kept, ReferenceView, SpansView, Unread, blob_kinds
-from .caller import in_caller
 from .containers import ListColumn, MapColumn
 from .lenient import LenientColumn, SequenceColumn
 from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined
@@ -179,11 +178,9 @@ class _SortedOut:
         self._parts: list[Part] = []
         self._rows: list[int] = []  # of the values in `_parts`
         self._small = True  # nothing in them holds a large value
-        self._lazy = False  # some are read while they are encoded
 
     def stored(self, part: Stretch) -> None:
         """Add values that are stored."""
-        self._lazy = True
         for place in part.view.places(part.start, part.stop):  # type: ignore[attr-defined]
             if isinstance(place, Stretch):
                 self._add(place, place.stop - place.start)
@@ -195,8 +192,7 @@ class _SortedOut:
         special = [t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)]
         settled = list(values)
         if special:
-            self._lazy = True
-            in_caller(lambda: self._settle(settled, special))
+            self._settle(settled, special)
         plain = [at for at, value in enumerate(settled) if type(value) not in (_Alone, Stretch)] if special else None
         if not self._out.small:
             given = settled if plain is None else [settled[at] for at in plain]
@@ -326,10 +322,7 @@ class _SortedOut:
         chunk.small = self._small
         inner, parts = self._column.inner, joined(parts)
         try:
-            if self._lazy:
-                in_caller(lambda: encode_parts(inner, parts, chunk))
-            else:
-                encode_parts(inner, parts, chunk)
+            encode_parts(inner, parts, chunk)
         except EncodeError as problem:
             raise trail.at(problem, rows[min(trail.row_of(problem), len(rows) - 1)]) from None
         return chunk

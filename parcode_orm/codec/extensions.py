@@ -21,7 +21,6 @@ from ..errors import CorruptionError, EncodeError
 from ..stack import room_for
 from . import convert, dumped, instances, named
 from .attributes import put_others
-from .caller import in_caller
 from .factories import factory_name, find_factory
 from .marks import is_lazy_collection
 from .registry import find_class, hook_of, is_registered, parts_of, register_parts, stored_tag
@@ -88,14 +87,12 @@ def lower_other(packer: Packer, value: Any) -> Any:
         (stored,) = conversion.to_stored([value])
         return extension(conversion.name, packer.lower(list(stored) if type(stored) is tuple else stored))
     if is_lazy_collection(value):
-        return packer.lower(in_caller(value.load))
+        return packer.lower(value.load())
     if isinstance(value, enum.Enum):
         (name,) = named.enum_conversion(cls)[3]([value])
         return extension("enum", [stored_tag(registered(cls)), packer.lower(name)])
     if isinstance(value, BaseModel):
-        if type(value) is value.__class__:
-            return extension("model", instances.put_model(packer, value))
-        return extension("model", in_caller(lambda: instances.put_model(packer, value)))  # a lazy one
+        return extension("model", instances.put_model(packer, value))
     if dataclasses.is_dataclass(value):
         return extension("dataclass", instances.put_dataclass(packer, value))
     if isinstance(value, tuple) and hasattr(cls, "_fields"):

@@ -8,7 +8,6 @@ can be read, and one that does not fit its annotation is found when it is writte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import pydantic
@@ -17,7 +16,6 @@ from pydantic_core import SchemaSerializer, SchemaValidator
 from ..errors import DecodeError, EncodeError, ParcodeError, SchemaMismatchError
 from .alike import alike, details
 from .base import Column
-from .caller import in_caller
 from .convert import each
 from .dumped import FORMS, Dumped, Form, apply_sets, sets_of
 from .packed import is_native
@@ -96,7 +94,7 @@ class Way:
         reasons, others = [], []
         for form in FORMS:
             try:
-                dumped = Dumped(form, in_caller(partial(self._dump, value, form)))
+                dumped = Dumped(form, self._dump(value, form))
                 back = self._validate(dumped)
             except Exception as problem:  # whatever serializers and validators of the user's raise
                 reasons.append(f"{form}: {problem}")

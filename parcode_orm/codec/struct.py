@@ -7,8 +7,7 @@ The children after the fields, each only if its bit stands in `param`: which fie
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from types import NoneType
@@ -23,7 +22,6 @@ from ..format.layout import Encoding, Node
 from ..stack import carried, is_deep, on_fresh_stack
 from . import kernels, trail
 from .base import Column, Space, View, is_lazy
-from .caller import in_caller
 from .cycles import MAX_NESTED, deep_error, get_dict
 from .mixed import Mixed
 from .mixed_rows import write_mixed
@@ -237,7 +235,7 @@ class StructColumn(Physical):
         (exact,) = self.exact
         classes = {value.__class__ for value in values}  # a proxy names the class that it stands for
         if classes == {exact}:
-            in_caller(lambda: write_mixed(self, Mixed([list(values)]), out))
+            write_mixed(self, Mixed([list(values)]), out)
             return
         for row, value in enumerate(values):
             if not isinstance(value, exact):
@@ -372,21 +370,6 @@ def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
 
 def _all_extras(values: Sequence[Any]) -> list[dict[str, Any] | None]:
     return list(map(_extras, values)) if any(map(_extras, values)) else []
-
-
-def levels() -> list[Sequence[Any]]:
-    """The values of the structs that this thread is encoding, from the outermost inwards."""
-    return list(_path.levels)
-
-
-@contextmanager
-def within(outer: list[Sequence[Any]]) -> Iterator[None]:
-    """What is encoded here stands below `outer`, which another thread is encoding."""
-    before, _path.levels = _path.levels, outer
-    try:
-        yield
-    finally:
-        _path.levels = before
 
 
 def being_encoded() -> set[int]:

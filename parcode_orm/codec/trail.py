@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import EncodeError
-from .caller import in_caller
 
 
 def misfit(values: Sequence[Any], row: int, expected: str) -> EncodeError:
@@ -62,7 +61,7 @@ def owner(problem: EncodeError, lengths: Sequence[int]) -> tuple[int, int]:
 
 def _brief(value: Any) -> str:
     try:
-        shown = in_caller(lambda: repr(value))
+        shown = repr(value)
     except Exception:  # a user's __repr__ must not hide the error
         shown = "a value"
     return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -20,7 +20,6 @@ from pydantic import MISSING
 from typing_extensions import NoExtraItems
 
 from .base import Column
-from .caller import in_caller
 from .convert import BY_TYPE
 from .marks import is_lazy_collection
 from .named import STANDS_FOR
@@ -248,16 +247,11 @@ class Chooser:
         for exact in (True, False):
             for index, shape in enumerate(self.shapes):
                 try:
-                    if self._fits(shape, value, exact):
+                    if shape.fits(value, exact):
                         return index
                 except (TypeError, AttributeError, RecursionError):
                     continue
         return self.fallback
-
-    def _fits(self, shape: Shape, value: Any, exact: bool) -> bool:
-        if is_lazy_collection(value):
-            return in_caller(lambda: shape.fits(value, exact))
-        return shape.fits(value, exact)
 
 
 def _literal_like(shape: Shape) -> bool:

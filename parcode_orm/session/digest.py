@@ -50,8 +50,6 @@ def _digest(kind: int, schema: int, directory: bytes | memoryview) -> bytes:
 class _Nothing:
     """An output that writes nothing; its tickets carry digests."""
 
-    producers = 0
-
     def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
         """Digest a chunk."""
         directory, _ = chunk.finish()

@@ -62,8 +62,7 @@ def save(
         path: where to; what is there stays as it is if anything fails.
         obj: the root; streams in its marked fields are read as they are written.
         compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
-        workers: threads that compress and checksum, and encode on a free-threaded interpreter; 0 starts none, `None`
-            chooses.
+        workers: threads that compress and checksum; 0 starts none, `None` chooses.
         durability: `"full"` returns when the file is on the disk, `"fast"` earlier.
         uuid, time_ns: the file's identity and the time of its commit, where equal input is to give equal files.
 

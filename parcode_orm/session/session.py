@@ -32,8 +32,8 @@ class Session(Past):
         at: read an earlier commit, read-only: its sequence number, its `Snapshot`, or a datetime with a time zone,
             which means the newest commit that is not later. `refresh()` goes on to the newest.
         compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
-        workers: threads that compress and checksum, decompress for `load()`, and on a free-threaded interpreter encode
-            and decode; 0 starts none, `None` chooses.
+        workers: threads that compress and checksum, decompress for `load()`, and on a free-threaded interpreter
+            decode; 0 starts none, `None` chooses.
         durability: `"full"` waits for the disk at each commit, `"fast"` does not.
         compact_above: compact the file when the session closes, if more than this share of it (0 to 1) is dead:
             used by earlier commits alone, which are gone then. `None`: never.

@@ -18,7 +18,7 @@ from ..format.checksum import checksum
 from ..format.chunk import Buffer, Encoder, Ticket
 from ..format.layout import CHUNK_ALIGN, Kind, Reference
 from .output import DIRECT, Output
-from .parallel import MAX_WORKERS, check_workers, cpus, gil_enabled, worker_count
+from .parallel import MAX_WORKERS, check_workers, cpus
 from .stats import Stats
 
 INFLIGHT = 32 << 20
@@ -52,7 +52,7 @@ class Pipeline:
         hashed: keep a checksum of all that is written, for `output.digest()`.
 
     An exception in any stage stops all of them; it is raised by the next `submit` and by `close`. The buffers of a
-    submitted chunk must not change any more. Used by one producer thread.
+    submitted chunk must not change any more. Used by one thread.
     """
 
     def __init__(
@@ -87,11 +87,6 @@ class Pipeline:
     def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
         """A new chunk, compressed as the pipeline says unless `compression` is given."""
         return Encoder(kind, self.compression if compression is None else compression, self, fingerprint)
-
-    @property
-    def producers(self) -> int:
-        """How many threads may encode for this pipeline: none where one at a time runs Python code."""
-        return 0 if gil_enabled() else worker_count(self._workers)
 
     def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
         """Write a chunk after all that were submitted before it. Blocks while too many bytes wait.

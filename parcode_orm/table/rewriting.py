@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
 from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
 
@@ -237,17 +236,16 @@ class Rewriter:
         )
         groups = self._sink.groups(self._table.items, keys, self._compression)
         done = 0
-        with closing(groups.write(Cut(pairs), placed)) as written:
-            for ticket, batch in written:
-                end = done + len(batch)
-                for i in range(bisect_right(ends, done), bisect_left(ends, end) + 1):
-                    piece, first = pieces[i], ends[i] - pieces[i].length
-                    start, stop = max(done - first, 0), min(end - first, piece.length)
-                    at = first + start - done
-                    self.moved.append(Moved(ticket, piece, start, stop, at))
-                    row_id = piece.first + start if piece.first >= 0 else piece.first
-                    found[id(piece)].append(Piece(ticket, at, stop - start, row_id))
-                done = end
+        for ticket, batch in groups.write(Cut(pairs), placed):
+            end = done + len(batch)
+            for i in range(bisect_right(ends, done), bisect_left(ends, end) + 1):
+                piece, first = pieces[i], ends[i] - pieces[i].length
+                start, stop = max(done - first, 0), min(end - first, piece.length)
+                at = first + start - done
+                self.moved.append(Moved(ticket, piece, start, stop, at))
+                row_id = piece.first + start if piece.first >= 0 else piece.first
+                found[id(piece)].append(Piece(ticket, at, stop - start, row_id))
+            done = end
         return found
 
     def _write(self, piece: Piece) -> Iterator[Piece]:
@@ -265,12 +263,11 @@ class Rewriter:
             return self._placed(problem, piece, row)
 
         done = 0
-        with closing(groups.write(Cut(pairs), placed)) as written:
-            for ticket, batch in written:
-                end = done + len(batch)
-                self.moved.append(Moved(ticket, piece, done, end))
-                yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
-                done = end
+        for ticket, batch in groups.write(Cut(pairs), placed):
+            end = done + len(batch)
+            self.moved.append(Moved(ticket, piece, done, end))
+            yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
+            done = end
 
     def _write_joined(self, piece: _Joined) -> Iterator[Piece]:
         rows = Mixed(self._rows(piece))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -64,12 +63,11 @@ def gather(space: Space, column: ChunkColumn, source: Iterator[Any]) -> list[Any
         room = groups.room(cut, placed)
         if len(cut.peek(room + 1)) <= room:
             return cut.take(room)
-        with closing(groups.write(cut, placed)) as written:
-            for ticket, batch in written:
-                pieces.append(Piece(ticket, 0, len(batch), done))
-                if keys is not None:
-                    hashes.add([key for key, _ in batch])
-                done += len(batch)
+        for ticket, batch in groups.write(cut, placed):
+            pieces.append(Piece(ticket, 0, len(batch), done))
+            if keys is not None:
+                hashes.add([key for key, _ in batch])
+            done += len(batch)
     for piece in pieces:
         piece.ref = _reference(piece.ref)
     return Spilled(space, pieces, hashes)

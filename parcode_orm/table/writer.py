@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
-from functools import partial
 from itertools import count, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..codec import trail
 from ..codec.base import Column, Space
@@ -20,19 +18,26 @@ from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from .hashes import KeyHashes
 from .nodes import NO_ID, Node, Piece, Target, build, stored_height, without
-from .producers import Channel, Output, Producers
 
 TARGET_ROWS = 4096
 TARGET_BYTES = 192 * 1024  # of its largest chunk: who reads one row reads whole columns
 SAMPLE_ROWS = 64
 FEW_ROWS = 4  # of which no sample is taken
 LAG = 8  # row groups: how far back the one lies that tells how many rows the next one gets
-ALONE = 2  # row groups that are encoded before any producer is started
 COLUMN = Kind.COLUMN
 ROWS = frozenset({Kind.ROW_GROUP, COLUMN})  # kinds of chunks that may refer to some that are to lie beside them
 
-
 Reuse = Callable[["TableSink", Any, Column], Ticket | Reference | None]
+
+
+class Output(Protocol):
+    """Where chunks go: the storage pipeline."""
+
+    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
+        """Write a chunk after all that were submitted before it; `ticket` will say where, else a new one."""
+
+    def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
+        """Write one large value."""
 
 
 def never_reuse(sink: TableSink, value: Any, column: Column) -> None:
@@ -112,9 +117,8 @@ class TableSink:
         if drawn is not None:
             return drawn
         pieces: list[Piece] = []
-        with closing(self.groups(items, None, compression).write(Cut(values), placed)) as groups:
-            for ticket, batch in groups:
-                pieces.append(Piece(ticket, 0, len(batch), NO_ID))
+        for ticket, batch in self.groups(items, None, compression).write(Cut(values), placed):
+            pieces.append(Piece(ticket, 0, len(batch), NO_ID))
         if len(pieces) == 1:
             only = pieces[0].ref
             assert isinstance(only, Ticket)
@@ -136,11 +140,8 @@ class TableSink:
             pairs = pairs.items()
         pieces: list[Piece] = []
         # A stream may hold a key twice, a dict never.
-        with (
-            KeyHashes(repeated=not hasattr(type(pairs), "mapping")) as hashes,
-            closing(self.groups(values, keys, compression).write(Cut(pairs), placed)) as groups,
-        ):
-            for ticket, batch in groups:
+        with KeyHashes(repeated=not hasattr(type(pairs), "mapping")) as hashes:
+            for ticket, batch in self.groups(values, keys, compression).write(Cut(pairs), placed):
                 pieces.append(Piece(ticket, 0, len(batch), len(hashes)))
                 hashes.add([key for key, _ in batch])
             gone, run = hashes.finish(self)
@@ -166,7 +167,7 @@ class TableSink:
 
     def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
         """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""
-        return RowGroups(self, self._output, items, keys, compression)
+        return RowGroups(self, items, keys, compression)
 
     def table(self, root: Node, next_row: int, *, keyed: bool, runs: Sequence[Target]) -> Ticket:
         """Write the chunk that says what a table is made of: the written tree `root`, and the index's `runs`."""
@@ -206,21 +207,8 @@ class TableSink:
         return ticket, size
 
 
-class _Producing(TableSink):
-    """What a producer encodes for `sink`. What it shares with that one is touched in the calling thread alone."""
-
-    def __init__(self, sink: TableSink, channel: Channel) -> None:
-        super().__init__(channel, sink.compression, sink._reuse, sink._consumed)
-        self.read = sink.read
-        self.stored = sink.stored
-        self._copied = sink._copied
-        self._drawn = sink._drawn
-
-
 class _Nowhere:
     """Measures what rows would take: chunks are counted by their sink and dropped."""
-
-    producers = 0
 
     def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
         return Ticket()
@@ -271,21 +259,14 @@ class Cut:
         return taken
 
 
-Result = Callable[[], tuple[Ticket, int, int]]  # of one row group: ticket, largest chunk, rows of all tables in it
-
-
 class RowGroups:
     """The row groups of one table, as they are written: each of about `TARGET_BYTES`, at most `TARGET_ROWS` rows.
 
-    How many rows fit is estimated from the rows before them, so it depends on the rows alone. The estimate comes from
-    a row group some way back, so that those since may be encoded at the same time, in threads where these run at once.
+    The rows of an earlier row group tell how many rows fit, so the number depends on the rows alone.
     """
 
-    def __init__(
-        self, sink: TableSink, output: Output, items: Column, keys: Column | None, compression: str | None
-    ) -> None:
+    def __init__(self, sink: TableSink, items: Column, keys: Column | None, compression: str | None) -> None:
         self._sink = sink
-        self._output = output
         self._items = items
         self._keys = keys
         self._compression = compression
@@ -294,34 +275,17 @@ class RowGroups:
         self._rows = 0
 
     def write(self, cut: Cut, placed: Placed) -> Generator[Written, None, None]:
-        """Write all rows, a row group at a time; to be closed where it is not read to its end.
-
-        Rows are taken in this thread alone. What that raises comes after all row groups before it are written, and an
-        error about a row goes through `placed`, so all is as if nothing ran at the same time.
-        """
+        """Write all rows, a row group at a time. An error about a row goes through `placed`."""
         few = cut.peek(SAMPLE_ROWS + 1)
         if 0 < len(few) <= min(FEW_ROWS, TARGET_ROWS):  # one row group, whatever they take
-            yield self._finish(few, partial(self._write, self._sink, few, self._compression), placed)
+            yield self._write_batch(few, placed)
             return
-        failed: Exception | None = None
-        pending: deque[tuple[list[Any], Result]] = deque()
-        with Producers(self._output) as producers:
-            for number in count():
-                while pending and (len(pending) >= producers.ahead or self._written <= _basis(number)):
-                    yield self._finish(*pending.popleft(), placed)
-                try:
-                    batch = cut.take(self.room(cut, placed, number))
-                except Exception as problem:
-                    failed = problem
-                    break
-                if not batch:
-                    break
-                pending.append((batch, self._start(batch, number, producers)))
-                del batch
-            while pending:
-                yield self._finish(*pending.popleft(), placed)
-        if failed is not None:
-            raise failed
+        for number in count():
+            batch = cut.take(self.room(cut, placed, number))
+            if not batch:
+                return
+            yield self._write_batch(batch, placed)
+            del batch
 
     def room(self, cut: Cut, placed: Placed, number: int = 0) -> int:
         """How many rows row group `number` gets; of the first one, as a sample of the rows to come says."""
@@ -341,39 +305,24 @@ class RowGroups:
             row = trail.row_of(problem)
             raise placed(problem, row, rows[row]) from None
 
-    def _start(self, batch: list[Any], number: int, producers: Producers) -> Result:
-        """Have a producer encode the batch, or let this thread do it when its turn has come."""
-        started = producers.start(partial(self._produce, batch)) if number >= ALONE else None
-        return started or partial(self._write, self._sink, batch, self._compression)
-
-    def _produce(self, batch: list[Any], channel: Channel) -> tuple[Ticket, int, int]:
-        sink = _Producing(self._sink, channel)
-        ticket, size, _ = self._write(sink, batch, self._compression)
-        if sink.streamed:  # only ever set, as producers run at the same time
-            self._sink.streamed = True
-        return ticket, size, sink.rows_written
-
-    def _finish(self, batch: list[Any], result: Result, placed: Placed) -> Written:
+    def _write_batch(self, batch: list[Any], placed: Placed) -> Written:
         try:
-            ticket, size, rows = result()
+            ticket, size = self._write(self._sink, batch, self._compression)
         except EncodeError as problem:
             row = trail.row_of(problem)
             raise placed(problem, self._rows + row, batch[row]) from None
-        self._sink.rows_written += rows
         self._sizes.append((size / len(batch), len(batch)))
         self._written += 1
         self._rows += len(batch)
         return Written(ticket, batch)
 
-    def _write(self, sink: TableSink, batch: list[Any], compression: str | None) -> tuple[Ticket, int, int]:
+    def _write(self, sink: TableSink, batch: list[Any], compression: str | None) -> tuple[Ticket, int]:
         if self._keys is None:
-            ticket, size = sink.write_group(self._items, batch, None, compression)
-        else:
-            keys, values = zip(*batch, strict=True)
-            ticket, size = sink.write_group(self._items, values, (self._keys, keys), compression)
-        return ticket, size, 0
+            return sink.write_group(self._items, batch, None, compression)
+        keys, values = zip(*batch, strict=True)
+        return sink.write_group(self._items, values, (self._keys, keys), compression)
 
 
 def _basis(number: int) -> int:
-    """The row group whose rows say how many row group `number` gets. Near the start it is not so far back."""
+    """The row group whose rows tell how many row group `number` gets. Near the start it is not so far back."""
     return max(number - LAG, (number - 1) // 2)

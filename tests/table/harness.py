@@ -19,7 +19,6 @@ class Disk:
 
     writable = True
     workers = 0
-    producers = 0
 
     def __init__(self) -> None:
         self.data = bytearray(64)
