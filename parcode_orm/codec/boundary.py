@@ -228,7 +228,6 @@ class _SortedOut:
         column = self._column
         collection = column.is_list or column.is_map
         if is_stream(type(value)):
-            self._out.sink.streamed = True
             return _Alone(column.leave(value, row, self._out)) if collection else list(value)
         found = self._where(value, row)
         if found is not None:

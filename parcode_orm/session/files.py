@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ..codec.bulk import gc_paused
 from ..codec.compile import struct_for
+from ..errors import EncodeError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import plain_class
 from ..model.base import Model
@@ -22,7 +23,7 @@ from ..table.writer import TableSink
 from .merge import check_model
 from .roots import Root, root_group, root_name, write_roots
 from .space import FileSpace
-from .streams import draw_streams
+from .streams import CHANGED, sizes
 
 M = TypeVar("M", bound=Model)
 
@@ -32,9 +33,11 @@ def _build(obj: Any, compression: str | None) -> Callable[[Pipeline], CatalogDat
     root = Root(root_name(obj.__class__), obj, struct_for(obj.__class__))
 
     def build(pipeline: Pipeline) -> CatalogData:
-        sink = TableSink(pipeline, compression)
-        draw_streams(sink, {root.name: root})
-        return write_roots(sink, [root], (), None)
+        before = sizes(obj)
+        catalog = write_roots(TableSink(pipeline, compression), [root], (), None)
+        if sizes(obj) != before:
+            raise EncodeError(CHANGED.format(f"this {root.name}"))
+        return catalog
 
     return build
 

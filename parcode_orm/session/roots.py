@@ -202,11 +202,8 @@ def write_roots(
 
 
 def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
-    """Write the root as it is stored, but for its changed tables, where these are all; else None.
-
-    The code of a stream that this commit read may have changed more than was found before.
-    """
-    if sink.streamed or not root.tables:
+    """Write the root as it is stored, but for its changed tables, where these are all; else None."""
+    if not root.tables:
         return None
     view, _ = proxy_state(root.obj)
     refs: list[Ticket | Reference] = list(view.chunk.refs)
@@ -218,7 +215,7 @@ def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
             found = sink.reuse(value, column)
         except EncodeError:  # encoding the root tells its path
             return None
-        if found is None or sink.streamed:
+        if found is None:
             return None
         refs[ordinal - 1] = found
     ticket = sink.write_again(view.chunk, refs)

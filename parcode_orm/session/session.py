@@ -240,8 +240,7 @@ class Session(Past):
         """Store every change to every attached object; without one, write nothing.
 
         Streams in the objects are read, and lazy values of other sessions copied; in their place stand lazy
-        collections of this file afterwards. Streams in fields of a root, and of models that are fields of it, are read
-        first.
+        collections of this file afterwards. The code of a stream must not change objects of the session.
 
         Args:
             message: kept with the commit, and found in `snapshot`.
@@ -254,8 +253,7 @@ class Session(Past):
             StorageError: the disk is full or fails; the file stays at its last commit.
             SyncError: the disk failed while it was waited for, so what it holds is not known; this session takes
                 nothing more.
-            SessionError: the code of a stream in a row of a collection, or of a serializer, changed objects of this
-                session; nothing is stored.
+            SessionError: the code of a stream or a serializer changed objects of this session; nothing is stored.
             StreamConsumedError: an iterator was read by a commit that failed; assign another one.
 
         Of a `KeyboardInterrupt` within it: either nothing is stored, and the next commit stores it, or all is stored,

@@ -25,7 +25,7 @@ from .reset import Follow, Reset
 from .reuse import reuse_from
 from .roots import Root, State, States, read_root, root_group, root_state
 from .space import Added, Detached, FileSpace, Owner, owner_of, space_of
-from .streams import encode
+from .streams import flush
 from .threads import OneThread
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Work:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):
             self._go_on_from(states)
             return
-        source, sink, states = self._write(states, medium, message)
+        source, sink = self._write(states, medium, message)
         with medium.reading_back(), gc_paused():
             self._adopt(source, sink)
             self._go_on_from(states)
@@ -232,15 +232,13 @@ class Work:
                 release(root.obj)
         self.settled = dict(self.roots)
 
-    def _write(self, states: States, medium: Medium, message: str) -> tuple[Source, TableSink, States]:
+    def _write(self, states: States, medium: Medium, message: str) -> tuple[Source, TableSink]:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
-            nonlocal states
             reuse = never_reuse if base is None else reuse_from(base, self.owner)
             sinks.append(TableSink(pipeline, medium.compression, reuse, self.consumed))
-            catalog, states = encode(self, sinks[-1], states, message)
-            return catalog
+            return flush(self, sinks[-1], states, message)
 
         base = self.source
         try:
@@ -250,7 +248,7 @@ class Work:
             raise
         self.consumed.clear()
         medium.stats.rows_written += sinks[-1].rows_written
-        return source, sinks[-1], states
+        return source, sinks[-1]
 
     def _adopt(self, source: Source, sink: TableSink) -> None:
         """Stand on what was committed, and let the tables that were written go on from there."""
@@ -260,7 +258,7 @@ class Work:
         self.stand_on(source)
         for ticket, chunk in sink.again:
             source.know(ticket, chunk)
-        settle_rows = partial(moved, streamed=sink.streamed)
+        settle_rows = partial(moved, streamed=bool(sink.read))
         for stored in sink.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)
 

@@ -59,13 +59,11 @@ class TableSink:
         self.compression = compression
         self._reuse = reuse
         self.rows_written = 0
-        self.streamed = False  # whether a stream was read, whose code may have changed what was written before
         self.marked: set[int] = set()  # by id, tables whose trees `is_changed` has just marked
         self.again: list[tuple[Ticket, Chunk]] = []  # roots that were written again with other references
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
-        self._drawn: dict[int, tuple[Any, Ticket]] = {}  # by id, streams that are written before what refers to them
         self._consumed = consumed
         self.read: list[Any] = []
         self._largest = 0
@@ -113,9 +111,7 @@ class TableSink:
         def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
             return trail.at(problem, row)
 
-        drawn = self._begin(values)
-        if drawn is not None:
-            return drawn
+        self._note(values)
         pieces: list[Piece] = []
         for ticket, batch in self.groups(items, None, compression).write(Cut(values), placed):
             pieces.append(Piece(ticket, 0, len(batch), NO_ID))
@@ -133,9 +129,7 @@ class TableSink:
         def placed(problem: EncodeError, row: int, pair: Any) -> EncodeError:
             return trail.below(problem, f"[{pair[0]!r}]", 0)
 
-        drawn = self._begin(pairs)
-        if drawn is not None:
-            return drawn
+        self._note(pairs)
         if isinstance(pairs, dict):
             pairs = pairs.items()
         pieces: list[Piece] = []
@@ -149,21 +143,12 @@ class TableSink:
             pieces = [part for piece in pieces for part in without(piece, gone)]
         return self.table(build(self, pieces), len(hashes), keyed=True, runs=[] if run is None else [run])
 
-    def draw(self, stream: Any, write: Callable[[], Ticket]) -> None:
-        """Write the table of a stream, which its object will refer to, before what the stream's code may change."""
-        self.streamed = True
-        if id(stream) not in self._drawn:  # they are kept, so that no other object gets the same id
-            self._drawn[id(stream)] = stream, write()
-
-    def _begin(self, values: Any) -> Ticket | None:
-        """The table of a stream that was drawn, once. Other iterators are noted, as they can be read but once."""
-        if id(values) in self._drawn:
-            return self._drawn.pop(id(values))[1]
+    def _note(self, values: Any) -> None:
+        """Note an iterator, which can be read but once."""
         if hasattr(type(values), "__next__"):
             if any(each is values for each in self._consumed):
                 raise StreamConsumedError("this iterator was read by a commit that failed: assign a new one")
             self.read.append(values)
-        return None
 
     def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
         """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""
