@@ -17,7 +17,7 @@
     ├── SessionError
     │   ├── ClosedError
     │   ├── ReadOnlyError
-    │   ├── DetachedError        a proxy was read after its session ended
+    │   ├── DetachedError        the session has let go of the object
     │   └── StreamConsumedError  a one-shot stream was read a second time
     ├── StorageError             (also OSError) the system refused: what, path, errno
     │   ├── FileMissingError         (also FileNotFoundError)
@@ -208,7 +208,7 @@ class ReadOnlyError(SessionError):
 
 
 class DetachedError(SessionError):
-    """The object's session has ended, and the field had not been read before."""
+    """The session has let go of the object, in a rollback or refresh, so a change to it would be lost."""
 
 
 class StreamConsumedError(SessionError, ValueError):

@@ -19,8 +19,8 @@ class LazyArray:
     It is indexed as an array, and gives what an array gives, read-only. What lies together is read alone: integers for
     the first axes, then a slice, read, verify and decompress only the pieces of 256 KiB that they meet; any other
     index reads the whole array. Without compression all of that are views of the file's map, and stay valid when the
-    session is closed; else they are fresh memory. An array stored from Fortran order comes back in C order. Where the
-    session was closed, reading raises `DetachedError`; a damaged piece raises `ChecksumError` when it is met.
+    session is closed; else they are fresh memory. An array stored from Fortran order comes back in C order. A damaged
+    piece raises `ChecksumError` when it is met.
     """
 
     __slots__ = ("_array", "_content", "dtype", "shape")

@@ -47,8 +47,7 @@ class LazyBytes(io.RawIOBase):
     """The value of a `bytes` or `bytearray` field: a sequence to slice, and a binary file to read and seek.
 
     Only the pieces of 256 KiB that a read meets are read, verified and decompressed. Nothing can be written through it.
-    As it is a file, iterating gives lines. Where the session was closed, reading raises `DetachedError`; a damaged
-    piece raises `ChecksumError` when it is met, and no sooner.
+    As it is a file, iterating gives lines. A damaged piece raises `ChecksumError` when it is met, and no sooner.
     """
 
     __hash__ = None  # type: ignore[assignment]

@@ -55,7 +55,7 @@ class HasHandles:
         Raises:
             AttributeError: there is no such field.
             TypeError: the field is not marked, and holds none of those.
-            CorruptionError, DetachedError: the file is damaged, or was closed.
+            CorruptionError: the file is damaged.
         """
         cls = self.__class__
         field = cls.__pydantic_fields__.get(name)

@@ -27,7 +27,7 @@ from ..table.nodes import Known, Piece
 from ..table.table import Table
 from .graph import ATOMIC, children, kind_of
 from .holding import held
-from .space import file_of, is_free, owner_of
+from .space import file_of, is_detached, owner_of
 
 Stored = Callable[[], Any]
 
@@ -40,7 +40,7 @@ def settle(value: Any, stored: Stored, owner: object) -> Any:
         return value
     if kind == "stream" or (kind in ("collection", "proxy") and owner_of(value) is not owner):
         found = stored()
-        if kind == "proxy" and is_free(value) and is_proxy(found) and found.__class__ is value.__class__:
+        if kind == "proxy" and is_detached(value) and is_proxy(found) and found.__class__ is value.__class__:
             rebase(value, *proxy_state(found))
             return value
         return found
@@ -202,7 +202,7 @@ def follow(value: Any, found: Any, owner: object) -> None:
         if is_proxy(found) and found.__class__ is value.__class__ and found is not value:
             _stand_for(value, *proxy_state(found), owner)
     elif kind == "collection":
-        ours = owner_of(value) is owner or is_free(value)
+        ours = owner_of(value) is owner or is_detached(value)
         if ours and type(found) is type(value) and not _goes_on(value.rows, found.rows):
             _follow_rows(value.rows, found.rows, owner)
             value.rows = found.rows
@@ -214,7 +214,7 @@ def follow(value: Any, found: Any, owner: object) -> None:
 
 
 def _stand_for(value: Any, view: Any, row: int, owner: object) -> None:
-    if owner_of(value) is owner or not is_proxy(value) or is_free(value):
+    if owner_of(value) is owner or not is_proxy(value) or is_detached(value):
         rebase(value, view, row)
 
 

@@ -31,7 +31,7 @@ def storing(work: Work, medium: Medium, store: Callable[[], None], go_on: Callab
             with suppress(SessionError):  # it says why the medium is broken
                 source = medium.stored()
                 if source is None and work.source is not None and work.released and not isinstance(problem, Exception):
-                    source = work.source.twin()  # a commit of nothing had begun to let go of rows
+                    source = work.source  # a commit of nothing had begun to let go of rows
                 if source is not None:
                     go_on(source)
             if medium.broken == INTERRUPTED:
@@ -56,7 +56,7 @@ def take_on(work: Work, source: Source) -> None:
     work.consumed.clear()
     follow = Follow(work.owner, stored=True)
     for root in work.roots.values():
-        work.note_origin(root)
+        root.read = True
         follow.object(root.obj, work.read(root))
     work.settled = dict(work.roots)
     for space in before:

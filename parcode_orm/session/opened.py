@@ -158,9 +158,7 @@ class Opened:
         return None if source is None else snapshot_of(source)
 
     def close(self) -> None:
-        """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`.
-
-        Objects that were added to it can be read and changed on.
+        """End the session. Its objects are detached: they read on, and change as plain objects do.
 
         With `compact_above` the file is compacted where so much of it is dead, if nobody else is writing to it.
 

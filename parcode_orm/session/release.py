@@ -60,7 +60,7 @@ def give_way(obj: Any) -> None:
             if references(values, name) <= OURS:
                 with suppress(FieldNotStored):
                     _take_place(values, name, view.getter(name)(row), owner_of(obj))
-        elif view.space.keeps and _is_blob(view.field(name), row) and not find_held([values[name]]):
+        elif _is_blob(view.field(name), row) and not find_held([values[name]]):
             del values[name]
 
 
@@ -76,8 +76,6 @@ def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> No
         follow(each, rows.get(place), owner)
         rows.hold(place, each)
     values[name] = found
-    if rows.space.added is None:
-        owner.keeps = True
 
 
 def _is_blob(view: Any, row: int) -> bool:

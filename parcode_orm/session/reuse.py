@@ -23,7 +23,7 @@ from .tracking import field_changed, hold_live, row_changed, rows_changed
 def reuse_from(source: Source, owner: object) -> Reuse:
     """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are updated first.
 
-    Not so those of another session than the one that `owner` stands for: such a change is its own to store.
+    Not so those of another open session than the one that `owner` stands for: such a change is its own to store.
     """
 
     here = None if source.identity is None else (source.identity, source.uuid)
@@ -52,7 +52,8 @@ def reuse_from(source: Source, owner: object) -> Reuse:
             return None
         if id(table) not in sink.marked:
             hold_live(table)
-        if owner_of(value) not in (owner, None) and is_changed(table, row_changed):
+        other = owner_of(value)
+        if other is not owner and other is not None and not other.ended and is_changed(table, row_changed):
             return None
         return store(sink, table, column.compression, rows_changed)
 

@@ -33,7 +33,7 @@ ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 class Root:
     """An object attached to a session, and the column that stores it.
 
-    `read`: it is the lazy object of the stored root; `added`: it was plain before. `tables`: where `root_state`
+    `read`: it is the lazy object of the stored root. `tables`: where `root_state`
     found nothing else changed, the fields whose tables did, with the ordinals of their references.
     """
 
@@ -41,7 +41,6 @@ class Root:
     obj: Any
     column: StructColumn
     read: bool = False
-    added: bool = False
     tables: dict[str, int] = field(default_factory=dict)
 
 

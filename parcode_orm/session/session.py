@@ -17,7 +17,7 @@ from .nested import Savepoint
 from .past import Past
 from .roots import Root, check_free, is_taken, root_name
 from .snapshot import check_message
-from .space import may_be_taken, owner_of
+from .space import is_detached, owner_of
 
 M = TypeVar("M", bound=Model)
 
@@ -45,6 +45,9 @@ class Session(Past):
         OSError: the path cannot be opened.
         NoResultFound: there is no commit `at`; the message says which there are.
         TypeError, ValueError: an argument is none of these; a datetime without a time zone.
+
+    When a session ends, its objects are detached: they read on and change as plain objects do, and another session may
+    add them.
 
     A session that writes belongs to the first thread that uses it; others get `SessionError`. All threads may read one
     read-only session, and the objects of it.
@@ -93,8 +96,7 @@ class Session(Past):
         A file holds one root a class, known by the class's name.
 
         From the commit on it is a lazy object, in place: plain lists and dictionaries in its marked fields give way to
-        lazy ones, and rows leave memory, except what somebody holds. What was added to a session is read and changed on
-        when that has closed, and may be added to another one.
+        lazy ones, and rows leave memory, except what somebody holds.
 
         Args:
             obj: the root.
@@ -104,7 +106,7 @@ class Session(Past):
             ReadOnlyError: the session was opened read-only.
             TypeError: `obj` is not a `Model`.
             SessionError: another object is the root of this name, added or stored, and `replace` is false; or `obj` is
-                a lazy object that another session read; a copy of it can be added.
+                a lazy object of another session that is open; a copy of it can be added.
         """
         self._check_addable(obj, replace)
         self._work.attach(Root(root_name(obj.__class__), obj, struct_for(obj.__class__)))
@@ -112,7 +114,7 @@ class Session(Past):
     def _check_addable(self, obj: Model, replace: bool) -> None:
         self._check_writable()
         check_model(obj)
-        if is_lazy(obj) and owner_of(obj) is not self._work.owner and not may_be_taken(obj):
+        if is_lazy(obj) and owner_of(obj) is not self._work.owner and not is_detached(obj):
             raise SessionError(
                 f"this {type(obj).__qualname__} is a lazy object of another session, or one that this session has let "
                 "go of (rollback, refresh, expunge, delete): add a copy of it, obj.model_copy(), whose collections "
@@ -175,9 +177,7 @@ class Session(Past):
     def expunge(self, obj: Model) -> None:
         """Forget the root `obj`: what becomes of it, and of what is inside it, is not stored. What is stored stays.
 
-        A root that was read drops its unsaved changes, and takes no more (`DetachedError`); one that was added stays as
-        it is, and is changed on.
-        `root` then reads anew.
+        The object stays as it is, and can be read and changed on. `root` then reads anew.
 
         Raises:
             SessionError: `obj` is no root of this session.

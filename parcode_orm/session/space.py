@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from sys import modules
-from threading import get_ident
+from threading import RLock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 from weakref import ref as weak
 
 from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
 from ..codec.base import BlobContent, Column, Space, View
-from ..errors import DetachedError, ReadOnlyError, SessionError
+from ..errors import CorruptionError, DetachedError, ReadOnlyError, SessionError, StorageError
 from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.list import LazyList
@@ -27,6 +27,7 @@ from ..storage.spill import FileOrSpill, Spill, is_spilled
 from ..table.table import Table
 from ..table.writer import TableSink
 
+_watching = RLock()
 SWEEP_EVERY = 4096  # proxies handed out
 CHANGED_MEANWHILE = (
     "{} was to be changed in one thread while another one commits it, so the change might be lost: change it before "
@@ -35,12 +36,18 @@ CHANGED_MEANWHILE = (
 
 
 class Owner:
-    """Stands for a session where a reference to it would make a cycle. Knows the lazy collections it handed out."""
+    """Stands for a session where a reference to it would make a cycle. Knows its spaces, and what it handed out.
 
-    def __init__(self) -> None:
+    When the session has `ended`, its objects are detached: they read on, and change as plain objects do. Another
+    session that is given one of them takes all.
+    """
+
+    def __init__(self, *, ended: bool = False) -> None:
+        self.ended = ended
+        self._spaces: list[weak[FileSpace]] = []
+        self._until_spaces = 16
         self.edits = 0  # changes that were begun
         self.committing: int | None = None  # the thread that does
-        self.keeps = False  # whether what was plain stands on its spaces, so that they are read after the session, too
         self._collections: list[weak[Any]] = []
         self._until_sweep = SWEEP_EVERY
         self._views: WeakValueDictionary[Any, Any] = WeakValueDictionary()
@@ -56,6 +63,36 @@ class Owner:
         self._groups[key] = group
         return self._views.setdefault(key, view)
 
+    def watch(self, space: FileSpace) -> FileSpace:
+        """Know a space that objects of this session stand on, or stood on before it let go of them."""
+        with _watching:
+            if len(self._spaces) >= self._until_spaces:
+                self._spaces = [each for each in self._spaces if each() is not None]
+                self._until_spaces = 2 * len(self._spaces) + 16
+            self._spaces.append(weak(space))
+        return space
+
+    def spaces(self) -> list[FileSpace]:
+        """Those that something still stands on."""
+        return [space for each in self._spaces if (space := each()) is not None]
+
+    def take(self, other: Owner) -> None:
+        """The objects of `other`, which ended, are this session's from now on."""
+        for space in other.spaces():
+            if space.owner is other:
+                space.owner = self
+                self.watch(space)
+        for each in other.collections():
+            if owner_of(each) is self:
+                self.handed(each)
+
+    def end(self) -> None:
+        """The session ends. What is kept of it takes no descriptor but one a file."""
+        self.ended = True
+        for space in self.spaces():
+            with suppress(StorageError, CorruptionError):  # a file that was cut: reading says so
+                space.source.settle()
+
     def handed(self, collection: Any) -> None:
         """Told of each lazy collection that may be changed."""
         self._collections.append(weak(collection))
@@ -67,46 +104,6 @@ class Owner:
     def collections(self) -> list[Any]:
         """Those that somebody holds, in the order they were handed out."""
         return [found for ref in self._collections if (found := ref()) is not None]
-
-
-class Added:
-    """What was added to a session: its objects have spaces of their own, which outlive the session.
-
-    Once the session has closed they have no owner: what stands on them is read and changed as plain objects are, and
-    another session may take them.
-    """
-
-    def __init__(self) -> None:
-        self._spaces: list[weak[FileSpace]] = []
-        self._owners: list[Owner] = []
-
-    def stands_on(self, space: FileSpace) -> None:
-        """Told of each space."""
-        space.added = self
-        self._spaces = [ref for ref in self._spaces if ref() is not None]
-        self._spaces.append(weak(space))
-
-    def spaces(self) -> list[FileSpace]:
-        """Those that something still stands on."""
-        return [space for ref in self._spaces if (space := ref()) is not None]
-
-    def move(self, added: Added, owner: Owner) -> None:
-        """All of it is a part of `added` from now on, and `owner`'s."""
-        for space in self.spaces():
-            if space.free:
-                space.owner = owner
-                added.stands_on(space)
-        for known in self._owners:
-            for each in known.collections():
-                if owner_of(each) is owner:
-                    owner.handed(each)
-
-    def leave(self, owner: Owner) -> None:
-        """The session closes."""
-        self._owners.append(owner)
-        for space in self.spaces():
-            if space.owner is owner:
-                space.owner = None
 
 
 class FileSpace:
@@ -132,8 +129,6 @@ class FileSpace:
         self.writable = writable
         self.workers = workers
         self.owner = owner
-        self.added: Added | None = None
-        self.closed = False
         self._lives: dict[Any, dict[int, weak[Any]]] = {}
         self._shared = not writable  # whether views of the same rows know the same proxies
         self._until_sweep = SWEEP_EVERY
@@ -162,37 +157,14 @@ class FileSpace:
             self._take(other._spills.values())
 
     def check_change(self, what: str) -> None:
-        """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where a change of `what` could not be stored."""
+        """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `what` may not be changed."""
         if not self.writable:
             raise ReadOnlyError(f"{what} was opened read-only: open the file with Session(path) to change it")
-        if self.closed:
-            raise DetachedError(
-                f"the session of {what} was closed, so a change would not be stored: open the file again, or change a "
-                "plain copy"
-            )
         owner = self.owner
         if owner is not None:
             if owner.committing is not None and owner.committing != get_ident():
                 raise SessionError(CHANGED_MEANWHILE.format(what))
             owner.edits += 1
-
-    @property
-    def keeps(self) -> bool:
-        """Whether it is read after the session, as what was plain stands on it."""
-        return self.added is not None or (self.owner is not None and self.owner.keeps)
-
-    @property
-    def free(self) -> bool:
-        """Whether what stands on it is nobody's, and may be added again."""
-        return self.added is not None and self.owner is None and self.writable
-
-    def close(self) -> None:
-        """The session ends: take no more changes, and read no more than was read so far, unless it `keeps`."""
-        self.closed = True
-        if not self.keeps:
-            self.source.close()
-            for spill in self._spills.values():
-                spill.close()
 
     def release(self, ref: Reference) -> None:
         """A scan has passed the chunk at `ref`."""
@@ -317,52 +289,22 @@ class FileSpace:
 
     def blob(self, ref: Reference) -> BlobContent:
         """The blob at `ref`, of which nothing is read yet."""
-        return Blob(self.chunk(ref), self._check_open)
-
-    def _check_open(self) -> None:
-        # A method of the space, which a blob so keeps alive: the session closes the sources of all that live.
-        self.source.check_open()
+        return Blob(self.chunk(ref))
 
     def abandon(self) -> None:
         """The session forgets what it handed out: from now on its changes would be lost, so they are refused."""
         self.owner = None
-        if self.added is not None:
-            self.writable = False
-        self.__class__ = _Abandoned if self.added is None else _Left
-
-
-LET_GO = (
-    "the session has let go of this object in a rollback() or refresh(), so a change to it would not be "
-    "stored: take it from session.root(...) again"
-)
+        self.__class__ = _Abandoned
 
 
 class _Abandoned(FileSpace):
-    """Whoever is about to hand out or take a change asks for `writable`; here, asking raises."""
+    """Code that hands out what may change, or takes a change, asks for `writable`; here, asking raises."""
 
     @property
     def writable(self) -> bool:  # type: ignore[override]
-        raise DetachedError(LET_GO)
-
-
-class _Left(FileSpace):
-    """As that, of what was added: it reads on."""
-
-    def check_change(self, what: str) -> None:
-        """Refuse."""
-        raise DetachedError(LET_GO)
-
-
-class Detached(FileSpace):
-    """For a root that was deleted or expunged: it can be read on, and takes no change."""
-
-    def __init__(self, source: Source) -> None:
-        super().__init__(source, writable=False)
-
-    def check_change(self, what: str) -> None:
-        """Refuse."""
         raise DetachedError(
-            f"{what} was deleted or expunged, so a change would not be stored: change a plain copy, obj.model_load()"
+            "the session has let go of this object in a rollback() or refresh(), so a change to it would not be "
+            "stored: take it from session.root(...) again"
         )
 
 
@@ -375,16 +317,12 @@ def disown(collection: LazyList[Any] | LazyMap[Any, Any], lost: FileSpace) -> No
         rows.space = lost
 
 
-def may_be_taken(obj: Any) -> bool:
-    """Whether `obj` was added to a session and is lazy now: once that has closed, another one may take it."""
-    space = space_of(obj)
-    return isinstance(space, FileSpace) and space.added is not None and space.writable
-
-
-def is_free(value: Any) -> bool:
-    """Whether a lazy value was added to a session that has closed, and is nobody's now."""
+def is_detached(value: Any) -> bool:
+    """Whether a lazy value was of a session that has ended, and is nobody's now."""
     space = space_of(value)
-    return isinstance(space, FileSpace) and space.free
+    if not isinstance(space, FileSpace) or space.owner is None:
+        return False
+    return space.owner.ended and space.writable
 
 
 def file_of(space: Any) -> Any:
@@ -401,6 +339,6 @@ def space_of(value: Any) -> Any:
     return value.rows.space if isinstance(value, LazyList | LazyMap) else None
 
 
-def owner_of(value: Any) -> object:
-    """The session that a lazy value belongs to."""
+def owner_of(value: Any) -> Any:
+    """The `Owner` of a lazy value, None without one."""
     return getattr(space_of(value), "owner", None)

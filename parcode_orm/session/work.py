@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from threading import RLock, get_ident
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
-from weakref import ref as weak
 
 from ..codec.bulk import gc_paused
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
-from ..lazy.proxy import forget, is_proxy, proxy_state
+from ..lazy.proxy import is_proxy, proxy_state
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
@@ -24,15 +23,12 @@ from .release import give_way, release
 from .reset import Follow, Reset
 from .reuse import reuse_from
 from .roots import Root, State, States, read_root, root_group, root_state
-from .space import Added, Detached, FileSpace, Owner, owner_of, space_of
+from .space import FileSpace, Owner, is_detached, owner_of
 from .streams import flush
 from .threads import OneThread
 
 if TYPE_CHECKING:
     from .nested import Savepoint
-
-
-_watching = RLock()
 
 
 class Work:
@@ -43,10 +39,6 @@ class Work:
         self.settled: dict[str, Root] = {}  # those of them, and those deleted or replaced since, that are stored
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.space: FileSpace | None = None  # None: nothing is stored yet
-        self._beside: FileSpace | None = None  # as `space`, for what was added
-        self._added = Added()
-        self._lives: list[weak[FileSpace]] = []
-        self._until_sweep = 16
         self.owner = Owner()
         self.consumed: list[Any] = []  # iterators that a commit has read which failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
@@ -68,9 +60,6 @@ class Work:
         """Read from `source` from now on."""
         if self.space is not None:
             self.space.source.retire()
-        self.space, self._beside = self._space(source), None
-
-    def _space(self, source: Source) -> FileSpace:
         space = FileSpace(
             source,
             writable=self.writable,
@@ -79,35 +68,7 @@ class Work:
             compression=self._compression,
             new_spill=self.new_spill,
         )
-        self._watch(space)
-        return space
-
-    def space_for(self, added: bool) -> FileSpace:
-        """What is read of the snapshot through; another one for what was `added`, which is read after the session."""
-        assert self.space is not None
-        if not added:
-            return self.space
-        if self._beside is None:
-            self._beside = self._space(self.space.source.twin())
-            self._added.stands_on(self._beside)
-        return self._beside
-
-    def _like(self, space: Any) -> FileSpace:
-        """What stood on `space` stands on this one from now on."""
-        return self.space_for(isinstance(space, FileSpace) and space.owner is self.owner and space.added is not None)
-
-    def _watch(self, space: FileSpace) -> FileSpace:
-        with _watching:
-            if len(self._lives) >= self._until_sweep:
-                self._lives = [life for life in self._lives if life() is not None]
-                self._until_sweep = 2 * len(self._lives) + 16
-            self._lives.append(weak(space))
-        return space
-
-    @property
-    def spaces(self) -> list[FileSpace]:
-        """Those of all snapshots that objects of this session stand on, now or before it let go of them."""
-        return [space for life in self._lives if (space := life()) is not None]
+        self.space = self.owner.watch(space)
 
     def names(self) -> list[str]:
         """Of the roots that are stored or attached, sorted."""
@@ -116,7 +77,8 @@ class Work:
 
     def read(self, root: Root) -> Any:
         """A lazy object of the stored root: another one each time, and attached to nothing."""
-        return read_root(self.space_for(root.added), root.name, root.column)
+        assert self.space is not None
+        return read_root(self.space, root.name, root.column)
 
     # -- roots ------------------------------------------------------------------------------------------------------
 
@@ -161,16 +123,13 @@ class Work:
         self.deleted[root.name] = self.roots.pop(root.name)
 
     def take_roots(self) -> None:
-        """Attached roots that were added to a session that has closed are this session's from now on.
+        """Attached roots that are detached from a session that has ended are this session's from now on.
 
         Not from `add` on: a rollback before the first commit leaves them as they are.
         """
         for root in self.roots.values():
-            space = space_of(root.obj)
-            if isinstance(space, FileSpace) and space.added is not None and space.free:
-                for each in space.added.spaces():
-                    self._watch(each)
-                space.added.move(self._added, self.owner)
+            if is_detached(root.obj):
+                self.owner.take(owner_of(root.obj))
 
     def expunge(self, root: Root) -> None:
         """Forget a root; what is stored under its name stays."""
@@ -184,18 +143,13 @@ class Work:
             self.detach(root)
 
     def detach(self, root: Root) -> None:
-        """A lazy root that is no longer one: it reads on, and takes no change."""
-        if not is_proxy(root.obj) or owner_of(root.obj) is not self.owner:
-            return
-        assert self.space is not None
-        if root.added:  # as a plain object would be, it is on its own now
-            space = FileSpace(self.space.source.twin(), writable=True, new_spill=self.new_spill)
-            Added().stands_on(space)
-        else:
-            space = Detached(self.space.source)
-            forget(root.obj)
-        self._watch(space)
-        attach(root.obj, *proxy_state(read_root(space, root.name, root.column)))
+        """A lazy root that is no longer one is nobody's."""
+        if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
+            assert self.space is not None
+            nobody = Owner(ended=True)
+            space = FileSpace(self.space.source, writable=True, owner=nobody, new_spill=self.new_spill)
+            nobody.watch(self.owner.watch(space))
+            attach(root.obj, *proxy_state(read_root(space, root.name, root.column)))
 
     # -- commit -----------------------------------------------------------------------------------------------------
 
@@ -260,7 +214,7 @@ class Work:
             source.know(ticket, chunk)
         settle_rows = partial(moved, streamed=bool(sink.read))
         for stored in sink.stored.values():
-            stored.adopt(self._like(stored.table.space), settle_rows)
+            stored.adopt(self.space, settle_rows)
 
     def append(self, medium: Medium, build: Build) -> Source:
         """Commit what `build` submits: the new snapshot. After a conflict the session is `stale`."""
@@ -270,17 +224,11 @@ class Work:
             self.stale = True
             raise
 
-    def note_origin(self, root: Root) -> None:
-        """Before a root that is stored becomes lazy, or stands on another snapshot: whether it was added."""
-        if not is_proxy(root.obj):
-            root.added = root.read = True
-        elif isinstance(space := space_of(root.obj), FileSpace):
-            root.added = space.added is not None
-
     def _settle(self, root: Root) -> None:
-        self.note_origin(root)
+        root.read = True
         if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
-            rebase(root.obj, root_group(self.space_for(root.added), root.name, root.column).items, 0)
+            assert self.space is not None
+            rebase(root.obj, root_group(self.space, root.name, root.column).items, 0)
             give_way(root.obj)
         settle(root.obj, cache(lambda: self.read(root)), self.owner)
 
@@ -302,12 +250,12 @@ class Work:
 
     def own(self) -> list[FileSpace]:
         """The spaces whose objects are this session's."""
-        return [space for space in self.spaces if space.owner is self.owner]
+        return [space for space in self.owner.spaces() if space.owner is self.owner]
 
     def lost(self) -> FileSpace:
         """What lazy collections that are part of nothing any more read through; it refuses changes."""
         assert self.space is not None
-        lost = self._watch(FileSpace(self.space.source, writable=True))
+        lost = self.owner.watch(FileSpace(self.space.source, writable=True))
         lost.abandon()
         return lost
 
@@ -384,16 +332,13 @@ class Work:
         self.stale = self.halfway = False
 
     def look_at(self, source: Source) -> FileSpace:
-        """A space that reads another commit, as long as the session is open."""
-        return self._watch(FileSpace(source, writable=False, workers=self._workers))
+        """A space that reads another commit."""
+        return self.owner.watch(FileSpace(source, writable=False, workers=self._workers))
 
     def close(self) -> None:
         """Let go of everything."""
         self.end_savepoints()
         for roots in (self.roots, self.settled, self.deleted):
             roots.clear()
-        self._added.leave(self.owner)
-        for space in self.spaces:
-            if space.added is None:
-                space.close()
-        self.space = self._beside = None
+        self.space = None
+        self.owner.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import unpack
 
 from ..errors import CorruptionError
@@ -15,17 +14,14 @@ from ..format.layout import BLOB_HEADER, BLOB_PIECE, Encoding, Kind, NodeFlag
 class Blob:
     """The value in a chunk of kind BLOB; `meta` is what its writer said of it, `len` its size in bytes.
 
-    `check_open` is called before each read, and raises where the file was closed.
-
     Raises:
         CorruptionError: the chunk is no blob, or contradicts itself.
     """
 
-    __slots__ = ("meta", "_check_open", "_checksums", "_chunk", "_data", "_ends", "_last", "_length", "_verified")
+    __slots__ = ("meta", "_checksums", "_chunk", "_data", "_ends", "_last", "_length", "_verified")
 
-    def __init__(self, chunk: Chunk, check_open: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, chunk: Chunk) -> None:
         self._chunk = chunk
-        self._check_open = check_open
         self._check_shape()
         header = chunk.buffer(0)
         if len(header) < BLOB_HEADER.size:
@@ -53,9 +49,7 @@ class Blob:
 
         Raises:
             ChecksumError: a piece that is touched is damaged.
-            DetachedError: the file was closed.
         """
-        self._check_open()
         stop = self._length if stop is None else max(0, min(stop, self._length))
         start = max(0, start)
         if start >= stop:

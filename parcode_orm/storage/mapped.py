@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
+from weakref import WeakValueDictionary
 
 from ..errors import CorruptionError, DetachedError, TruncatedError
 from ..format import catalog as catalogs
@@ -16,7 +17,7 @@ from ..format.chunk import Chunk, Ticket
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .files import CLOEXEC, FILES, Descriptor, check_regular, storing
-from .maps import known_map, map_file, mapping
+from .maps import Identity, known_map, map_file, mapping
 from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
@@ -28,6 +29,8 @@ APART = 32 << 10  # bytes of a chunk behind the map that is read by itself
 BEHIND = 16 << 20  # bytes that commits appended behind a map, before the file is mapped anew
 DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+_settled: WeakValueDictionary[Identity, Source] = WeakValueDictionary()  # one whose descriptor others share
 
 
 class Source:
@@ -57,6 +60,7 @@ class Source:
         "_tail",
         "_tail_at",
         "_until_sum",
+        "__weakref__",
     )
 
     def __init__(
@@ -285,15 +289,6 @@ class Source:
         earlier._map = self._map
         return earlier
 
-    def twin(self) -> Source:
-        """The same snapshot, to be closed on its own. Chunks are known to both."""
-        found = Found(self.superblock, self.record, self.recovery)
-        data = self._bytes() if self.descriptor is None else self.descriptor
-        twin = Source(data, self.length, found, self.path, self.stats, self.identity, earlier=self)
-        twin._tail, twin._tail_at = self._tail, self._tail_at
-        twin._cache, twin._catalog = self._cache, self._catalog
-        return twin
-
     def retire(self) -> None:
         """The session goes on with another snapshot: what was handed out may still read, nothing is kept ready."""
         self._cache.clear()
@@ -305,10 +300,18 @@ class Source:
         self._tail_at = self.length
         self.descriptor = None
 
-    def check_open(self) -> None:
-        """Raise DetachedError if `close` was called."""
-        if self.closed:
-            self._mapped()
+    def settle(self) -> None:
+        """The session ended, and something still reads: keep no chunks ready, and no descriptor but one a file."""
+        self._cache.clear()
+        if self.descriptor is None or self.identity is None:
+            return
+        map, other = known_map(self.identity), _settled.get(self.identity)
+        if map is None or len(map) >= self.length:
+            self._bytes()
+        elif other is not None and other.descriptor is not None:
+            self.descriptor = other.descriptor
+        else:
+            _settled[self.identity] = self
 
     def _bytes(self) -> memoryview:
         data = self._data

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from weakref import finalize
 
-from ..errors import CorruptionError, DetachedError, SessionError
+from ..errors import CorruptionError, SessionError
 from ..format.chunk import Buffer, Chunk, Ticket
 from ..format.layout import Reference
 from .files import FILES, storing
@@ -36,7 +36,7 @@ def is_spilled(target: Ticket | Reference | None) -> bool:
 class Spill:
     """One such file, made in `directory` (the system's for temporary files where it cannot be) at the first write.
 
-    `number` is that of its addresses, `reference.offset >> SPAN_BITS`. It ends with this object, or at `close`.
+    `number` is that of its addresses, `reference.offset >> SPAN_BITS`. It ends with this object.
     """
 
     def __init__(
@@ -48,14 +48,12 @@ class Spill:
         self._options = {"workers": workers, "compression": compression}
         self._end = self._position = 0
         self._fd = -1
-        self._closed = False
         self._process = os.getpid()
         self._stats = Stats()  # a session's are about its file
 
     @contextmanager
     def writing(self) -> Iterator[Pipeline]:
         """A pipeline for chunks that can be read once the block ends; after an error in it they are dropped."""
-        self._check()
         if self._process != os.getpid():
             raise SessionError("this session was opened before this process was forked: open the file again here")
         base = self.number << SPAN_BITS
@@ -74,7 +72,6 @@ class Spill:
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, read into memory: mapped pages would count as memory just as well."""
-        self._check()
         place = ref.offset - (self.number << SPAN_BITS)
         if place + ref.length > self._end:
             raise CorruptionError(f"reference to {ref.length} bytes leads out of a spill", offset=ref.offset)
@@ -82,22 +79,11 @@ class Spill:
             data = FILES.read(self._fd, ref.length, place)
         return Chunk(ref, memoryview(data), "a temporary file", self._stats.count_bytes_read)
 
-    def close(self) -> None:
-        """Give the file back."""
-        if not self._closed:
-            self._closed = True
-            if self._fd >= 0:
-                self._discard()
-
-    def _check(self) -> None:
-        if self._closed:
-            raise DetachedError("the session was closed before this was read: read it while it is open, or load() it")
-
     def _write(self, data: Buffer) -> None:
         with storing("write", "a temporary file"):
             if self._fd < 0:
                 self._fd = _nameless(self._directory)
-                self._discard = finalize(self, os.close, self._fd)
+                finalize(self, os.close, self._fd)
             size = memoryview(data).nbytes
             if self._position + size > 1 << SPAN_BITS:
                 raise OSError(errno.EFBIG, "more than 4 TB of streams wait for a commit")

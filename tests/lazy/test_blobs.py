@@ -20,7 +20,6 @@ from parcode_orm import (
     ChecksumError,
     Chunk,
     CorruptionError,
-    DetachedError,
     LazyArray,
     LazyBytes,
     LazyList,
@@ -477,7 +476,7 @@ def _start_of(data: bytes, name: str, piece: int) -> int:
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_after_closing_nothing_is_read(tmp_path: Path, compression: str) -> None:
+def test_handles_read_on_after_closing(tmp_path: Path, compression: str) -> None:
     path = tmp_path / "a.par"
     value = texts(300_000, "abc", 1)
     save(path, World(raw=value.encode(), text=value, array=np.arange(99_999)), compression=compression)
@@ -488,12 +487,9 @@ def test_after_closing_nothing_is_read(tmp_path: Path, compression: str) -> None
     assert kept[0] == value[:5].encode() and kept[1] == value[5:9].encode()
     assert kept[2] == value[:5] and kept[3].tolist() == [0, 1, 2, 3, 4]
     assert len(raw) == 300_000 and array.shape == (99_999,)
-    for read in (
-        raw.read, raw.load, lambda: raw[0], raw.view, text.read, text.readline, lambda: text[0], lambda: len(text),
-        text.load, array.load, lambda: array[0], lambda: np.asarray(array), lambda: world.lazy("raw")[0],
-    ):  # fmt: skip
-        with pytest.raises(DetachedError, match="was closed before this was read"):
-            read()
+    assert raw.load() == value.encode() and text.load() == value and world.lazy("raw")[-1] == value.encode()[-1]
+    assert raw.read(9) == value[:9].encode() and text.read(9) == value[:9] and len(text) == 300_000
+    assert np.array_equal(np.asarray(array), np.arange(99_999))
 
 
 def test_a_handle_shows_what_was_committed_when_it_was_taken(tmp_path: Path) -> None:
@@ -512,9 +508,7 @@ def test_a_handle_shows_what_was_committed_when_it_was_taken(tmp_path: Path) -> 
     world.id = 8
     session.commit()
     session.close()
-    for handle in (before, zeros):
-        with pytest.raises(DetachedError):
-            handle[3]
+    assert before[3:6] == b"aaa" and zeros[4] == 0.0
 
 
 def test_a_handle_pins_and_changes_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcode_orm import ChecksumError, Chunk, DetachedError, Model, Session, ShardedMap, dumps, lazy, load, save
+from parcode_orm import ChecksumError, Chunk, Model, Session, ShardedMap, dumps, lazy, load, save
 from parcode_orm.lazy.rows import TableRows
 from parcode_orm.lazy.spans import SpanRows
 from parcode_orm.storage import parallel
@@ -245,9 +245,7 @@ def test_an_early_break_leaves_nothing_running(path: Path, gil: bool) -> None:
         paused = units.iter_chunks()
         next(paused)
         session.close()
-        if gil:  # else they may all have been decoded
-            with pytest.raises(DetachedError):
-                list(paused)
+        assert sum(map(len, paused)) == len(units) - len(chunk)
         del paused
 
 

@@ -74,7 +74,8 @@ def test_what_is_kept_of_many_sessions(path: Path, what: str, commits: bool) -> 
                 session.commit()
         with Session(path, read_only=what != "change") as session:
             kept.append(KEPT[what](session.root(Shop), n))
-    assert descriptors() - before <= (0 if sys.version_info >= (3, 13) else 1)
+    maps = 0 if sys.version_info >= (3, 13) else 1
+    assert descriptors() - before <= maps + commits  # one for all snapshots that are not mapped to their ends
     if what == "row":
         assert [each.n for each in kept] == [n * 97 for n in range(SESSIONS)]
     if what == "view":
