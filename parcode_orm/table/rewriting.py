@@ -20,6 +20,7 @@ from .table import ATOMIC, SMALL_BYTES, Table
 from .writer import TARGET_BYTES, TARGET_ROWS, Cut, TableSink
 
 MERGED = 8  # so many neighbours of one size class become one row group
+WRITTEN = 4  # rows that are written again for each that is gained
 CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
 SHORT = 64  # rows of a stretch of new ones that is written in a row group with others
 LARGEST = 2048  # rows of a slice that is joined with others where a commit brings many rows beside it
@@ -134,7 +135,7 @@ class Rewriter:
             if i == last + 1 and last >= 0 and self._adjoin(pieces[last], pieces[i]):
                 last = i
                 continue
-            if last - first + 1 >= MERGED and first >= 0:
+            if last - first + 1 >= MERGED and first >= 0 and _pays(pieces[first : last + 1]):
                 merged += pieces[done + 1 : first]
                 merged.append(self._joined(pieces[first : last + 1]))
                 done = last
@@ -323,6 +324,24 @@ def _in_memory(table: Table, piece: Piece) -> Known:
         if row in ours:
             found[row - piece.start] = (value, True)
     return found
+
+
+def _pays(pieces: list[Piece]) -> bool:
+    """Whether joining these neighbours is worth it: what is gained is a part of what is written again.
+
+    Gained are the rows of row groups that come into one `MERGED` times as large, and the rows of others that are no
+    longer there. So a large row group that single changes cut into slices is not written again for each few of them.
+    """
+    spans: dict[int, list[int]] = {}  # of each row group: its rows here, its first row and its end
+    for piece in pieces:
+        at = piece.ref.offset if isinstance(piece.ref, Reference) else id(piece)
+        span = spans.setdefault(at, [0, piece.start, 0])
+        span[0] += piece.length
+        span[1] = min(span[1], piece.start)
+        span[2] = max(span[2], piece.start + piece.length)
+    total = sum([rows for rows, _, _ in spans.values()])
+    gained = sum([rows if rows * MERGED <= total else end - start - rows for rows, start, end in spans.values()])
+    return total <= WRITTEN * gained
 
 
 def _runs_of(places: list[int]) -> Iterator[tuple[int, int]]:
