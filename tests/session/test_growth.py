@@ -50,7 +50,7 @@ def test_appends_write_little(tmp_path: Path) -> None:
 
 
 def test_scattered_changes_do_not_write_their_neighbours_again_and_again(tmp_path: Path) -> None:
-    """Changed rows cut a row group into slices, which were joined again at almost each commit: 203 rows for a change."""
+    """Changed rows cut a row group into slices. Joining these at almost each commit wrote 203 rows for a change."""
     path = tmp_path / "w.par"
     plain = World(by_name={f"k{i}": Item(level=i, name="x" * 40) for i in range(2000)})
     save(path, plain)
