@@ -84,7 +84,7 @@ def column_for(
         return column
     from .boundary import ChunkColumn
 
-    items = item_spec(owner, field, annotation, config or {})
+    items = item_spec(owner, field, annotation, config or {}, bare)
     if items is not None and items.kind == "map":
         check_key_type(items.args[0], scope)
     return ChunkColumn(column, mark.compression, mark.kind, items)
@@ -271,7 +271,7 @@ def union(tp: Any, scope: Scope) -> Column:
         column = rest[0][1].column(rest[0][0])
     else:
         way = fallback.of_type(substitute(tp, scope), f"{scope.place}: {spelled(tp)}")
-        column = UnionColumn(arms_of(rest, FallbackColumn(PACKED, way, "any")))
+        column = UnionColumn(arms_of(rest, FallbackColumn(PACKED, way, "any", checked=True)))
     return column if len(rest) == len(arms) else OptionalColumn(column)
 
 
@@ -330,7 +330,7 @@ def is_listlike(value: Any) -> bool:
 
 def is_other_sequence(value: Any) -> bool:
     """A sequence that is stored packed: a range, text, an array."""
-    return value is not None and not is_listlike(value) and not is_tuple(value)
+    return isinstance(value, collections.abc.Sequence) and not is_listlike(value) and not is_tuple(value)
 
 
 def tuple_column(args: tuple[Any, ...], scope: Scope) -> Column:

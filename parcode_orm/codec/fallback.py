@@ -169,9 +169,9 @@ def type_adapter(tp: Any) -> pydantic.TypeAdapter[Any]:
 
 
 class FallbackColumn(ConvertColumn):
-    """Values of any class, PACKED: those that packing does not know go `way`."""
+    """Values of any class, PACKED: those that packing does not know go `way`. `checked`: all go there first."""
 
     __slots__ = ()
 
-    def __init__(self, inner: Column, way: Way, name: str) -> None:
-        super().__init__(inner, name, (object,), each(way.store), each(way.load))
+    def __init__(self, inner: Column, way: Way, name: str, *, checked: bool = False) -> None:
+        super().__init__(inner, name, (object,), each(way.checked if checked else way.store), each(way.load))
