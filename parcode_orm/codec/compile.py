@@ -296,7 +296,8 @@ def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
         )
     item = scope.column(args[0]) if args else PACKED
     if origin is collections.abc.Sequence:
-        found = sequence(item)
+        tp = substitute(typing.Sequence[args[0]] if args else origin, scope)  # type: ignore[valid-type]
+        found = sequence(item, fallback.of_type(tp, f"{scope.place}: {spelled(tp)}"))
         return SequenceColumn(ListColumn(item, list, "list"), found) if scope.marked else found
     kinds = LISTS[origin]
     if kinds == (collections.deque,):
@@ -312,10 +313,10 @@ def deque_column(item: Column) -> Column:
     return ConvertColumn(inner, "deque", (collections.deque,), convert.put_deques, convert.get_deques)
 
 
-def sequence(item: Column) -> Column:
+def sequence(item: Column, way: fallback.Way) -> Column:
     """A `Sequence`, which Pydantic leaves of the kind it was given."""
     lists, tuples = ListColumn(item, list, "list"), ListColumn(item, tuple, "tuple")
-    return UnionColumn([(is_listlike, lists), (is_tuple, tuples), (is_other_sequence, PACKED)])
+    return UnionColumn([(is_listlike, lists), (is_tuple, tuples), (is_other_sequence, fallback.CheckedColumn(way))])
 
 
 def is_tuple(value: Any) -> bool:
