@@ -6,7 +6,7 @@ are stored already stay where they are: the field then names spans of the chunks
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import EncodeError
@@ -20,7 +20,7 @@ from .boundary_view import ExternalView, Kept, ReferenceView, SpansView, Unread,
 from .containers import ListColumn, MapColumn
 from .lenient import LenientColumn, SequenceColumn
 from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined
-from .physical import Physical
+from .physical import Gappy, Physical, gaps_of
 from .scalars import BoolColumn, FloatColumn, IntColumn
 from .stream import ItemSpec, is_stream
 from .struct import StructColumn
@@ -75,7 +75,7 @@ class ChunkColumn(Physical):
             return
         if self.compression is not None:
             check(self.compression)  # small values are not compressed, and would hide that there is no such method
-        sorted_out = _SortedOut(self, out)
+        sorted_out = _SortedOut(self, out, gaps_of(values))
         for part in values.parts if type(values) is Mixed else [values]:
             if isinstance(part, Stretch):
                 sorted_out.stored(part)
@@ -170,7 +170,8 @@ class _SortedOut:
     The others are values to be encoded together, and stretches of chunks that hold them already.
     """
 
-    def __init__(self, column: ChunkColumn, out: Encoder) -> None:
+    def __init__(self, column: ChunkColumn, out: Encoder, gaps: Collection[int]) -> None:
+        self._gaps = gaps
         self.tickets: dict[int, Ticket | Reference] = {}
         self._column = column
         self._out = out
@@ -320,6 +321,9 @@ class _SortedOut:
         chunk: Encoder = self._out.sink.encoder(Kind.COLUMN, self._column.compression)
         chunk.small = self._small
         inner, parts = self._column.inner, joined(parts)
+        if self._gaps:
+            gaps = {at for at, row in enumerate(rows) if row in self._gaps}
+            parts = [Gappy(Mixed(parts).plain(inner), gaps)]
         try:
             encode_parts(inner, parts, chunk)
         except EncodeError as problem:

@@ -84,7 +84,7 @@ def column_for(
         return column
     from .boundary import ChunkColumn
 
-    items = item_spec(owner, field, annotation, config or {})
+    items = item_spec(owner, field, annotation, config or {}, bare)
     if items is not None and items.kind == "map":
         check_key_type(items.args[0], scope)
     return ChunkColumn(column, mark.compression, mark.kind, items)
@@ -271,7 +271,7 @@ def union(tp: Any, scope: Scope) -> Column:
         column = rest[0][1].column(rest[0][0])
     else:
         way = fallback.of_type(substitute(tp, scope), f"{scope.place}: {spelled(tp)}")
-        column = UnionColumn(arms_of(rest, FallbackColumn(PACKED, way, "any")))
+        column = UnionColumn(arms_of(rest, FallbackColumn(PACKED, way, "any", checked=True)))
     return column if len(rest) == len(arms) else OptionalColumn(column)
 
 
@@ -296,7 +296,8 @@ def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
         )
     item = scope.column(args[0]) if args else PACKED
     if origin is collections.abc.Sequence:
-        found = sequence(item)
+        tp = substitute(typing.Sequence[args[0]] if args else origin, scope)  # type: ignore[valid-type]
+        found = sequence(item, fallback.of_type(tp, f"{scope.place}: {spelled(tp)}"))
         return SequenceColumn(ListColumn(item, list, "list"), found) if scope.marked else found
     kinds = LISTS[origin]
     if kinds == (collections.deque,):
@@ -312,10 +313,10 @@ def deque_column(item: Column) -> Column:
     return ConvertColumn(inner, "deque", (collections.deque,), convert.put_deques, convert.get_deques)
 
 
-def sequence(item: Column) -> Column:
+def sequence(item: Column, way: fallback.Way) -> Column:
     """A `Sequence`, which Pydantic leaves of the kind it was given."""
     lists, tuples = ListColumn(item, list, "list"), ListColumn(item, tuple, "tuple")
-    return UnionColumn([(is_listlike, lists), (is_tuple, tuples), (is_other_sequence, PACKED)])
+    return UnionColumn([(is_listlike, lists), (is_tuple, tuples), (is_other_sequence, fallback.CheckedColumn(way))])
 
 
 def is_tuple(value: Any) -> bool:
@@ -330,7 +331,7 @@ def is_listlike(value: Any) -> bool:
 
 def is_other_sequence(value: Any) -> bool:
     """A sequence that is stored packed: a range, text, an array."""
-    return value is not None and not is_listlike(value) and not is_tuple(value)
+    return isinstance(value, collections.abc.Sequence) and not is_listlike(value) and not is_tuple(value)
 
 
 def tuple_column(args: tuple[Any, ...], scope: Scope) -> Column:

@@ -117,15 +117,32 @@ def keep(cls: Any, args: tuple[Any, ...], column: CompiledStruct) -> None:
 
 def below(column: Any) -> Iterator[CompiledStruct]:
     """The struct columns in `column`, itself among them, each once."""
+    return (each for each in parts_below(column) if isinstance(each, CompiledStruct))
+
+
+def parts_below(column: Any) -> Iterator[Any]:
+    """`column` and the columns in it, each once."""
     stack, seen = [column], {id(column)}
     while stack:
         each = stack.pop()
-        if isinstance(each, CompiledStruct):
-            yield each
+        yield each
         for part in _parts(each):
             if id(part) not in seen:
                 seen.add(id(part))
                 stack.append(part)
+
+
+def same_classes(one: Column, other: Column) -> bool:
+    """Whether the values of two columns of equal schemas are of the same classes, which a schema only names."""
+    return one is other or _classes(one) == _classes(other)
+
+
+def _classes(column: Column) -> list[Any]:
+    return [found for each in parts_below(column) if (found := _own_classes(each)) is not None]
+
+
+def _own_classes(column: Any) -> Any:
+    return column.plan.cls if isinstance(column, StructColumn) else getattr(column, "types", None)
 
 
 def _parts(column: Any) -> Iterator[Any]:
@@ -136,7 +153,7 @@ def _parts(column: Any) -> Iterator[Any]:
             yield plan.extra
         return
     names = {name for base in type(column).__mro__ for name in getattr(base, "__slots__", ())}
-    for name in names:
+    for name in sorted(names):
         value = getattr(column, name, None)
         for part in value if isinstance(value, list) else [value]:
             yield from (found for found in (part if isinstance(part, tuple) else (part,)) if isinstance(found, Column))

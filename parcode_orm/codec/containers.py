@@ -12,7 +12,7 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Kind, Node
 from . import kernels, trail
 from .base import Column, Space, View, is_lazy
-from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined
+from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined, unlazy
 from .physical import (
     Physical,
     child_nodes,
@@ -77,6 +77,9 @@ class ListColumn(Physical):
         return lengths, items
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        if self.name == "list":
+            values = unlazy(values, types)
+            types = set(map(type, values))
         if not all(issubclass(t, (*self.types, Mixed)) for t in types):
             raise trail.first_misfit(values, self.types, self.expected)
         if Mixed in types:
@@ -241,6 +244,9 @@ class MapColumn(Physical):
         return lengths, keys, found
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        if self.kind is dict:
+            values = unlazy(values, types)
+            types = set(map(type, values))
         if not all(issubclass(t, self.kind | MixedPairs) for t in types):
             raise trail.first_misfit(values, (self.kind,), self.expected)
         if MixedPairs in types:

@@ -7,18 +7,20 @@ can be read, and one that does not fit its annotation is found when it is writte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pydantic
 from pydantic_core import SchemaSerializer, SchemaValidator
 
 from ..errors import DecodeError, EncodeError, ParcodeError, SchemaMismatchError
+from ..format.chunk import Encoder
+from . import trail
 from .alike import alike, details
 from .base import Column
 from .convert import each
 from .dumped import FORMS, Dumped, Form, apply_sets, sets_of
-from .packed import is_native
+from .packed import PackedColumn, is_native
 from .wrappers import ConvertColumn
 
 
@@ -166,10 +168,32 @@ def type_adapter(tp: Any) -> pydantic.TypeAdapter[Any]:
         return pydantic.TypeAdapter(tp)
 
 
+class CheckedColumn(PackedColumn):
+    """Values of any class, PACKED as they are: those that `way` makes of what they are dumped as."""
+
+    __slots__ = ("way",)
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        for row, value in enumerate(values):
+            try:
+                self.check(value)
+            except EncodeError as problem:
+                raise trail.at(problem, row) from None
+        super().encode(values, out)
+
+    def check(self, value: Any) -> None:
+        """Raise EncodeError where `value` is not what `way` makes of what it is dumped as."""
+        if value is not None and is_native(value):
+            self.way.checked(value)
+
+
 class FallbackColumn(ConvertColumn):
-    """Values of any class, PACKED: those that packing does not know go `way`."""
+    """Values of any class, PACKED: those that packing does not know go `way`. `checked`: all go there first."""
 
     __slots__ = ()
 
-    def __init__(self, inner: Column, way: Way, name: str) -> None:
-        super().__init__(inner, name, (object,), each(way.store), each(way.load))
+    def __init__(self, inner: Column, way: Way, name: str, *, checked: bool = False) -> None:
+        super().__init__(inner, name, (object,), each(way.checked if checked else way.store), each(way.load))

@@ -7,7 +7,7 @@ is of the annotated type this costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ..errors import CyclicGraphError, EncodeError
@@ -20,11 +20,11 @@ from .fallback import Way
 from .marks import is_lazy_collection
 from .mixed import InMemory, Mixed, MixedPairs
 from .packed import PackedColumn
-from .physical import child_nodes, open_child
+from .physical import Gappy, child_nodes, gaps_of, open_child
 from .scalars import NumberColumn
 from .stream import is_stream
 from .text import BytesColumn, TextColumn
-from .tuples import open_arms, write_arms
+from .tuples import Encodes, open_arms, write_arms
 from .wrappers import OptionalColumn
 
 TYPE, FIELD, KIND = 0, 1, 2  # a MIXED node's `param`: others of a type with validators, of a field, of a `Sequence`
@@ -140,7 +140,23 @@ def _is_stored(value: Any) -> bool:
     )
 
 
-def _write_arms(level: int, columns: list[Column], arms: list[list[int]], values: Sequence[Any], out: Encoder) -> None:
+class _WithGaps:
+    """A column of values of which some stand for gaps."""
+
+    __slots__ = ("column", "gaps")
+
+    def __init__(self, column: Encodes, gaps: Collection[int]) -> None:
+        self.column = column
+        self.gaps = gaps
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        self.column.encode(Gappy(values, self.gaps), out)
+
+
+def _write_arms(level: int, columns: list[Encodes], arms: list[list[int]], values: Sequence[Any], out: Encoder) -> None:
+    gaps = gaps_of(values)
+    if gaps:
+        columns = [_WithGaps(columns[0], {at for at, row in enumerate(arms[0]) if row in gaps}), *columns[1:]]
     tags, positions = [0] * len(values), [0] * len(values)
     for tag, rows in enumerate(arms):
         for position, row in enumerate(rows):
@@ -167,10 +183,11 @@ def write_mixed(
     if isinstance(problem, CyclicGraphError):
         raise problem
     rows: dict[int, EncodeError] = {}
-    _misfits(strictly, values, list(range(len(values))), rows)
+    gaps = gaps_of(values)
+    _misfits(strictly, values, [row for row in range(len(values)) if row not in gaps], rows)
     if not rows or any(is_stream(type(value)) for value in values):
         raise problem
-    stored = list(values)
+    stored = Gappy(values, gaps)
     for row, refusal in rows.items():
         try:
             stored[row] = other(row)

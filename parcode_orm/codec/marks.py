@@ -10,7 +10,7 @@ import contextvars
 import types
 import typing
 from collections import Counter
-from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, ForwardRef, Literal, NoReturn, TypeVar, Union
@@ -20,11 +20,12 @@ from pydantic_core import CoreSchema
 from pydantic_core import core_schema as cs
 from typing_extensions import is_typeddict
 
+from parcode_orm.codec.entering import check_length, plain_items
 from parcode_orm.codec.stream import ItemSpec, Stream
 from parcode_orm.codec.typeforms import Scope, spelled, strip, substitute
 from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError
 
-__all__ = ["Mark", "as_returned", "building", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
+__all__ = ["Mark", "as_returned", "building", "enter", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
 
 
 def _no_column(tp: Any, scope: Scope) -> NoReturn:
@@ -76,15 +77,16 @@ class Mark:
             return handler(source)
         owner, field = self._owner(handler)
         schema = handler(source)
-        collection = _collection(source)
-        if self.kind == "map" and (collection is None or collection[0] != "map") and not _is_open(source):
+        kinds = [found[0] for found in _collections(source)]
+        if self.kind == "map" and kinds != ["map"] and not _is_open(source):
             raise UnsupportedTypeError(
                 f"{owner.__qualname__}.{field}: ShardedMap() is for a field of type dict, not {spelled(source)}; "
                 "use Chunk() for other types"
             )
-        if collection is None and not _may_be_lazy(source):
+        if len(kinds) != 1 and not _may_be_lazy(source):
             return schema
-        spec = item_spec(owner.__name__, field, source, owner.model_config)
+        metadata = owner.__pydantic_fields__[field].metadata
+        spec = item_spec(owner.__name__, field, source, owner.model_config, metadata)
         # JSON never holds lazies nor iterators, and a wrap validator would hand its inner schema Python values in
         # place of JSON ones, which strict mode and `val_json_bytes` tell apart.
         python = cs.no_info_wrap_validator_function(partial(_validate, spec), schema)
@@ -154,23 +156,35 @@ def find_mark(metadata: Sequence[Any]) -> Mark | None:
     return next((item for item in reversed(metadata) if isinstance(item, Mark)), None)
 
 
-def item_spec(owner: str, field: str, annotation: Any, config: ConfigDict) -> ItemSpec | None:
+def item_spec(
+    owner: str, field: str, annotation: Any, config: ConfigDict, metadata: Sequence[Any] = ()
+) -> ItemSpec | None:
     """What the items of a marked field are; None where its values are no collection, or none of one kind."""
-    collection = _collection(annotation)
-    return None if collection is None else ItemSpec(owner, field, *collection, config)
+    found = list(_collections(annotation, [item for item in metadata if not isinstance(item, Mark)]))
+    return ItemSpec(owner, field, *found[0], config) if len(found) == 1 else None
 
 
 def _validate(spec: ItemSpec | None, value: Any, handler: cs.ValidatorFunctionWrapHandler) -> Any:
     if is_lazy_collection(value):
-        is_map = isinstance(value, Mapping)
-        if spec is None or is_map == (spec.kind == "map"):
-            return value
-        return handler(value.load())
+        return handler(value) if spec is None else enter(spec, value, handler)
     if spec is not None and hasattr(type(value), "__next__"):
         return Stream(value, spec)
     if type(value) is Stream:
-        return value
+        return value if spec is None else value.for_field(spec)
     return handler(value)
+
+
+def enter(spec: ItemSpec, value: Any, handler: Callable[[Any], Any]) -> Any:
+    """A lazy collection that enters the field of `spec`: itself where it is known to be valid, else what is made of it.
+
+    Raises:
+        ValidationError, PydanticKnownError: it is not valid there.
+    """
+    items: ItemSpec | None = value._p_items_
+    if not spec.lazy or items is None or not spec.takes_all_of(items):
+        return handler(plain_items(value))
+    check_length(value, spec.metadata)
+    return value
 
 
 def _serialize(place: str, value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
@@ -184,40 +198,47 @@ def _serialize(place: str, value: Any, handler: cs.SerializerFunctionWrapHandler
     return handler(value)
 
 
-def _strip(source: Any) -> Any:
-    """`source` without `Annotated`, aliases and new types around it, and with the arguments of aliases filled in."""
+def _strip(source: Any) -> tuple[Any, list[Any]]:
+    """`source` without `Annotated`, aliases and new types around it, arguments filled in; and the metadata."""
+    metadata: list[Any] = []
     while typing.get_origin(source) is Annotated:
-        source = typing.get_args(source)[0]
+        metadata = [*source.__metadata__, *metadata]
+        source = source.__origin__
     if isinstance(source, TypeVar | str | ForwardRef):
-        return source
-    bare, inside, _ = strip(source, _NOWHERE)
-    return substitute(bare, inside)
+        return source, metadata
+    bare, inside, more = strip(source, _NOWHERE)
+    return substitute(bare, inside), [*more, *metadata]
 
 
-def _collection(source: Any) -> tuple[Literal["list", "map"], tuple[Any, ...]] | None:
-    """("list", (item,)) or ("map", (key, value)) where values of `source` are, or may be, such a collection."""
-    source = _strip(source)
+def _collections(
+    source: Any, metadata: Sequence[Any] = ()
+) -> Iterator[tuple[Literal["list", "map"], tuple[Any, ...], list[Any], bool]]:
+    """Kind, arguments, metadata, and whether values may be lazy, of each collection that `source` is, or may be.
+
+    The kind is "list" with (item,) or "map" with (key, value).
+    """
+    source, more = _strip(source)
+    metadata = [*metadata, *more]
     origin = typing.get_origin(source) or source
+    args = typing.get_args(source)
     if origin is Union or origin is types.UnionType:
-        found = [each for each in map(_collection, typing.get_args(source)) if each is not None]
-        return found[0] if len(found) == 1 else None
-    if origin in _LISTS:
-        return "list", typing.get_args(source) or (Any,)
-    if origin in _MAPS or (isinstance(origin, type) and issubclass(origin, dict) and not is_typeddict(origin)):
-        args = typing.get_args(source)
-        if origin is Counter:
-            return "map", (args[0] if args else Any, int)
-        return "map", args if len(args) == 2 else (Any, Any)
-    return None
+        for each in args:
+            yield from _collections(each, metadata)
+    elif origin in _LISTS:
+        yield "list", args or (Any,), metadata, True
+    elif origin is Counter:
+        yield "map", (args[0] if args else Any, int), metadata, False
+    elif origin in _MAPS or (isinstance(origin, type) and issubclass(origin, dict) and not is_typeddict(origin)):
+        yield "map", args if len(args) == 2 else (Any, Any), metadata, origin in _MAPS
 
 
 def _is_open(source: Any) -> bool:
     """Whether the type is still to be filled in: the unparametrized form of a generic model."""
-    return isinstance(_strip(source), TypeVar)
+    return isinstance(_strip(source)[0], TypeVar)
 
 
 def _may_be_lazy(source: Any) -> bool:
-    source = _strip(source)
+    source = _strip(source)[0]
     origin = typing.get_origin(source) or source
     return not (isinstance(origin, type) and issubclass(origin, _WHOLE))
 

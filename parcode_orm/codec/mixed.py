@@ -7,10 +7,12 @@ numbers or text then reads its parts as lists, which costs a tenth of making obj
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .base import Column, View, is_lazy
+from .caller import in_caller
+from .marks import is_lazy_collection
 
 
 class Stretch(NamedTuple):
@@ -93,6 +95,18 @@ class MixedPairs:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._keys)
+
+
+def unlazy(values: Sequence[Any], types: set[type]) -> Sequence[Any]:
+    """`values`, of `types`, with what the codec takes in the place of lazy collections."""
+    if not any(getattr(each, "_p_lazy_", False) for each in types):
+        return values
+    return in_caller(lambda: [_unlazy(value) if is_lazy_collection(value) else value for value in values])
+
+
+def _unlazy(value: Any) -> Any:
+    mixed = value._p_mixed_()
+    return value._p_to_store_() if mixed is None else mixed
 
 
 def encode_parts(column: Column, parts: list[Part], out: Any) -> None:

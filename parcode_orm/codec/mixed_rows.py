@@ -18,6 +18,7 @@ from ..format.layout import Encoding
 from . import trail
 from .base import Column, is_lazy
 from .mixed import Mixed, Part, Stretch, encode_parts, joined
+from .physical import Gappy
 from .slots import SLOTS
 from .structview import SETS, StructView
 
@@ -157,13 +158,17 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
         parts = _without_gaps(joined(parts), name, missing)
         mark = out.mark()
         try:
-            encode_parts(field, parts, out)
+            if name in missing:
+                field.encode(Gappy(Mixed(parts).plain(field), missing[name]), out)
+            else:
+                encode_parts(field, parts, out)
         except EncodeError as problem:
             if column.plan.ways is None:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
             out.back(mark)
             owners = [each for some in rows for each in some.owners()]
-            column.plan.ways.write(name, field, owners, Mixed(parts).plain(field), out, problem)
+            found = Gappy(Mixed(parts).plain(field), missing.get(name, ()))
+            column.plan.ways.write(name, field, owners, found, out, problem)
     if column.pydantic or missing or column.plan.others is not None:
         sets = [each for some in rows for each in some.sets(column.all_names)] if column.pydantic else []
         objects = [each for some in rows for each in some.with_more()]

@@ -6,7 +6,7 @@ handles them here, once, so a column only knows its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import NoneType
 from typing import Any, ClassVar
 
@@ -34,9 +34,10 @@ from .views import (
 )
 
 __all__ = [
-    "BlocksView", "NullView", "PackedView", "Physical", "accessor", "child_nodes", "locate", "open_child",
-    "open_optional", "read_blocks", "read_fixed", "read_numbers", "read_offsets", "rising", "statistics", "wrapped",
-    "write_blocks", "write_codes", "write_constant", "write_offsets", "write_optional", "write_packed",
+    "BlocksView", "Gappy", "NullView", "PackedView", "Physical", "accessor", "child_nodes", "gaps_of", "locate",
+    "open_child", "open_optional", "read_blocks", "read_fixed", "read_numbers", "read_offsets", "rising", "statistics",
+    "wrapped", "write_blocks", "write_codes", "write_constant", "write_gaps", "write_offsets",
+    "write_optional", "write_packed",
 ]  # fmt: skip
 
 
@@ -56,7 +57,7 @@ class Physical(Column):
         elif (types := set(map(type, values))) == self.exact:
             self.write(values, out)
         elif NoneType in types:
-            write_optional(self, values, out)
+            write_gaps(self, values, out)
         else:
             self.odd(values, types, out)
 
@@ -78,6 +79,34 @@ class Physical(Column):
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
         """View a node of one of this column's own encodings."""
         raise TypeError(f"{type(self).__name__} has no open")
+
+
+class Gappy(list[Any]):
+    """Values of a field that the rows `gaps` lack: None stands there. Elsewhere only `T | None` takes None."""
+
+    __slots__ = ("gaps",)
+
+    def __init__(self, values: Iterable[Any], gaps: Collection[int]) -> None:
+        super().__init__(values)
+        self.gaps = gaps
+
+
+def write_gaps(column: Any, values: Sequence[Any], out: Encoder) -> None:
+    """Append `values`, some of them None, as OPTIONAL.
+
+    Raises:
+        EncodeError: None stands for no gap.
+    """
+    gaps = gaps_of(values)
+    for row, value in enumerate(values):
+        if value is None and row not in gaps:
+            raise trail.misfit(values, row, column.expected)
+    write_optional(column, values, out)
+
+
+def gaps_of(values: Any) -> Collection[int]:
+    """The rows that lack the field whose values these are."""
+    return values.gaps if type(values) is Gappy else ()
 
 
 def write_optional(column: Column, values: Sequence[Any], out: Encoder, present: list[Any] | None = None) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..errors import CorruptionError, ParcodeError
 from .containers import ListColumn, MapColumn, SetColumn, ordered
-from .fallback import FallbackColumn
+from .fallback import CheckedColumn, FallbackColumn
 from .lenient import LenientColumn
-from .packed import PackedColumn, is_native, pack, unpack
+from .packed import PackedColumn, pack, unpack
 from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from .text import BytesColumn, TextColumn
 from .tuples import TupleColumn, UnionColumn
@@ -133,8 +133,17 @@ def _put_strictly(column: Any) -> Put:
 
 def _put_native(column: Any) -> Put:
     def put(value: Any, level: int) -> Any:
-        if not is_native(value):  # it goes the column's way
+        (stored,) = column.to_stored([value])
+        if stored is not value:  # it goes the column's way
             raise Unfit
+        return pack(value)
+
+    return put
+
+
+def _put_checked(column: Any) -> Put:
+    def put(value: Any, level: int) -> Any:
+        column.check(value)
         return pack(value)
 
     return put
@@ -151,6 +160,7 @@ _PUT: dict[type, Callable[[Any], Put]] = {
     UnionColumn: _put_arm,
     PackedColumn: _put_packed,
     FallbackColumn: _put_native,
+    CheckedColumn: _put_checked,
     LenientColumn: _put_strictly,
 }
 
@@ -247,5 +257,6 @@ _GET: dict[type, Callable[[Any], Get]] = {
     UnionColumn: _get_arm,
     PackedColumn: _get_packed,
     FallbackColumn: _get_packed,
+    CheckedColumn: _get_packed,
     LenientColumn: lambda column: get_of(column.inner),
 }

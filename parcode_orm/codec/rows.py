@@ -19,7 +19,7 @@ from ..stack import room_for
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
 from .cycles import MAX_NESTED
-from .fallback import FallbackColumn
+from .fallback import CheckedColumn, FallbackColumn
 from .lenient import LenientColumn
 from .packed import PackedColumn
 from .physical import BlocksView, read_blocks, write_blocks
@@ -37,6 +37,8 @@ FEW_RECURSIVE = 256  # rows up to which a struct that holds itself is, however w
 DEEP = 40  # models inside each other in a row; deeper ones are columns
 SETS, MISSING, EXTRA, SPARSE = 1, 2, 4, 8
 
+_ANY = (PackedColumn, CheckedColumn, FallbackColumn)
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -53,7 +55,7 @@ def below(column: Column) -> list[Column] | None:
         if plan.kind != "plain" or plan.privates or not column.exact:
             return None
         return [*(inner for _, inner in plan.fields), *([plan.extra] if plan.extra is not None else [])]
-    if type(column) in ATOMS or type(column) in (PackedColumn, FallbackColumn):
+    if type(column) in ATOMS or type(column) in _ANY:
         return []
     if type(column) in (ListColumn, SetColumn):
         return [column.item]  # type: ignore[attr-defined]
@@ -88,11 +90,7 @@ def few_of(column: StructColumn) -> int:
         return 0
     if recursive:
         return FEW_RECURSIVE
-    return (
-        FEW
-        if sum(type(one) in ATOMS or type(one) in (PackedColumn, FallbackColumn) for one in _walk(column)) >= WIDE
-        else 0
-    )
+    return FEW if sum(type(one) in ATOMS or type(one) in _ANY for one in _walk(column)) >= WIDE else 0
 
 
 def _walk(column: Column) -> Iterator[Column]:

@@ -28,22 +28,24 @@ _DOUBLE = struct.Struct("<d").pack
 
 
 class NumberColumn(Physical):
-    """A column whose values may be mixed numbers: those are PACKED, so that 1, True and 1.0 stay apart."""
+    """A column whose values may be mixed `numbers`: those are PACKED, so that 1, True and 1.0 stay apart.
+
+    As Python's typing says, an int stands for a float, and a bool for an int.
+    """
 
     __slots__ = ()
-    builtin: type = object
+    numbers: tuple[type, ...] = (int,)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        if not all(issubclass(t, self.numbers) for t in types):
+            raise trail.first_misfit(values, self.numbers, self.expected)
         if write_subclasses(values, types, _NUMBERS, out):
             return
-        if all(issubclass(t, _NUMBERS) for t in types):
-            values = [_builtin(value) for value in values]
-            if set(map(type, values)) == self.exact:
-                self.write(values, out)
-            else:
-                write_packed(values, out)
+        values = [_builtin(value) for value in values]
+        if set(map(type, values)) == self.exact:
+            self.write(values, out)
         else:
-            raise trail.first_misfit(values, _NUMBERS, self.expected)
+            write_packed(values, out)
 
 
 def _builtin(value: Any) -> Any:
@@ -99,6 +101,7 @@ class FloatColumn(NumberColumn):
     __slots__ = ()
     encodings = frozenset({Encoding.FLOAT})
     exact = frozenset({float})
+    numbers = (int, float)
     expected = "float"
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
@@ -139,6 +142,7 @@ class BoolColumn(NumberColumn):
     __slots__ = ()
     encodings = frozenset({Encoding.BOOL})
     exact = frozenset({bool})
+    numbers = (bool,)
     expected = "bool"
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:

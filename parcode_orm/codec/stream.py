@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal, NoReturn
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from parcode_orm.codec.entering import rules_of, same_schema
 from parcode_orm.errors import StreamConsumedError
 
 __all__ = ["ItemSpec", "Stream", "is_stream"]
@@ -18,24 +19,48 @@ Location = tuple[int | str, ...]
 
 
 class ItemSpec:
-    """What the items of a marked field are: `kind` "list" (one type in `args`) or "map" (key and value types)."""
+    """What the items of a marked field are: `kind` "list" (one type in `args`) or "map" (key and value types).
+
+    `metadata`: what else the field's annotation says of the collection. `lazy`: its values may be lazy collections.
+    """
 
     def __init__(
-        self, model: str, field: str, kind: Literal["list", "map"], args: tuple[Any, ...], config: ConfigDict
+        self,
+        model: str,
+        field: str,
+        kind: Literal["list", "map"],
+        args: tuple[Any, ...],
+        metadata: Sequence[Any],
+        lazy: bool,
+        config: ConfigDict,
     ) -> None:
         self.model = model
         self.field = field
         self.kind = kind
         self.args = args
-        self.config = config
+        self.config = ConfigDict(**{k: v for k, v in config.items() if k in _ITEM_CONFIG})  # type: ignore[typeddict-item]
+        self.metadata = metadata
+        self.lazy = lazy
+        self.rules = rules_of(metadata)
 
     @cached_property
-    def validate(self) -> Callable[[Sequence[Any]], list[Any]]:
-        """Validates a list of items, or of (key, value) tuples. (A bare item model would refuse the field's config.)"""
-        config = ConfigDict(**{k: v for k, v in self.config.items() if k in _ITEM_CONFIG})  # type: ignore[typeddict-item]
+    def _adapter(self) -> TypeAdapter[list[Any]]:
+        """Of lists of items, or of (key, value) tuples. (A bare item model would refuse the field's config.)"""
         item = self.args[0] if self.kind == "list" else tuple[self.args]  # type: ignore[name-defined]
-        adapter = TypeAdapter[list[Any]](list[item], config=config)  # type: ignore[valid-type]
-        return adapter.validator.validate_python
+        return TypeAdapter(list[item], config=self.config)  # type: ignore[valid-type]
+
+    @property
+    def validate(self) -> Callable[[Sequence[Any]], list[Any]]:
+        """Validates a list of items, or of (key, value) tuples."""
+        return self._adapter.validator.validate_python
+
+    def takes_all_of(self, other: ItemSpec) -> bool:
+        """Whether what is valid in the field of `other` is valid here, but for its length: both schemas are equal."""
+        if other is self:
+            return True
+        if (self.kind, self.config, self.rules) != (other.kind, other.config, other.rules):
+            return False
+        return self.args == other.args or same_schema(self._adapter.core_schema, other._adapter.core_schema)
 
     def items(self, values: list[Any], places: Sequence[int]) -> list[Any]:
         """`values` as a list would hold them at the positions `places`.
@@ -77,10 +102,14 @@ class Stream:
 
     __slots__ = ("_source", "_spec", "_started")
 
-    def __init__(self, source: Iterator[Any], spec: ItemSpec) -> None:
+    def __init__(self, source: Iterable[Any], spec: ItemSpec) -> None:
         self._source = source
         self._spec = spec
         self._started = False
+
+    def for_field(self, spec: ItemSpec) -> Stream:
+        """This stream in the field of `spec`, where its items are validated again unless they are of one type."""
+        return self if spec.takes_all_of(self._spec) else Stream(self, spec)
 
     @property
     def kind(self) -> Literal["list", "map"]:

@@ -25,7 +25,7 @@ from .base import Column, Space, View, is_lazy
 from .cycles import MAX_NESTED, deep_error, get_dict
 from .mixed import Mixed
 from .mixed_rows import write_mixed
-from .physical import Physical, write_optional
+from .physical import Gappy, Physical, write_gaps
 from .rows import FEW_RECURSIVE, RowsView, Ways, few_of, write_rows
 from .structview import EXTRA, MISSING, NAMES, OTHERS, PRIVATE, SETS, StructView
 
@@ -218,7 +218,7 @@ class StructColumn(Physical):
             if not (few and write_rows(self, values, out, len(_path.levels) - 1)):
                 self.write_rows(values, self.dicts(values), out)
         elif NoneType in types:
-            write_optional(self, values, out)
+            write_gaps(self, values, out)
         else:
             self.odd(values, types, out)
 
@@ -275,6 +275,8 @@ class StructColumn(Physical):
             mark = out.mark()
             found = columns.pop()
             try:
+                if name in missing:
+                    found = Gappy(found, missing[name])
                 column.encode(found, out)
             except EncodeError as problem:
                 if self.plan.ways is None:
@@ -307,7 +309,8 @@ class StructColumn(Physical):
         others = self.plan.others or (_all_extras if self.pydantic else None)
         if others is not None and any(extras := others(values)):
             bits |= EXTRA
-            write_named(self.plan.extra or OTHERS, extras, out)
+            without = [row for row, extra in enumerate(extras) if extra is None]
+            write_named(self.plan.extra or OTHERS, Gappy(extras, without) if without else extras, out)
         if self.pydantic and self.plan.privates:
             privates = list(map(_privates, values))
             if any(private is not None for private in privates):

@@ -128,10 +128,14 @@ def _items(shape: Shape, values: Any, exact: bool) -> bool:
     return all(fits(item, exact) for item in values)
 
 
+def _plain_class(value: Any) -> Any:
+    """The class that a lazy collection stands for."""
+    return dict if isinstance(value, collections.abc.Mapping) else list
+
+
 def _outer(value: Any, classes: tuple[type, ...], exact: bool) -> bool:
     if is_lazy_collection(value):
-        kind: Any = dict if isinstance(value, collections.abc.Mapping) else list
-        return kind in classes
+        return _plain_class(value) in classes
     return value.__class__ in classes if exact else isinstance(value, classes)
 
 
@@ -244,6 +248,10 @@ class Chooser:
 
     def search(self, value: Any) -> int:
         """The first arm that fits exactly, then by inheritance; then the fallback."""
+        if is_lazy_collection(value):
+            known = self.known.get(_plain_class(value))
+            if known is not None:
+                return known
         for exact in (True, False):
             for index, shape in enumerate(self.shapes):
                 try:

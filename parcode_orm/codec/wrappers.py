@@ -10,7 +10,7 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding
 from . import trail
 from .base import Column, Space, View
-from .physical import Physical, open_optional, write_optional
+from .physical import Physical, open_optional, write_gaps, write_optional
 
 
 class OptionalColumn(Column):
@@ -68,7 +68,8 @@ class ConvertColumn(Physical):
             return
         types = set(map(type, values))
         if type(None) in types and type(None) not in self.types:
-            write_optional(self, values, out)
+            write = write_optional if object in self.types else write_gaps
+            write(self, values, out)
             return
         if not types.issubset(self.types) and not all(issubclass(t, self.types) for t in types):
             raise trail.first_misfit(values, self.types, self.expected)

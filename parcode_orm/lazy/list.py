@@ -8,14 +8,15 @@ from itertools import islice
 from operator import index as as_index
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, overload
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, SchemaSerializer
 from pydantic_core import core_schema as cs
 
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
-from ..codec.marks import is_lazy_collection
+from ..codec.marks import enter, is_lazy_collection, item_spec
 from ..codec.mixed import Mixed
+from ..codec.stream import ItemSpec
 from ..table.streaming import gather
 from .protocols import Rows
 from .rows import Whole, named, unchanged, walk
@@ -49,11 +50,15 @@ def _dump(value: LazyList[Any], handler: Callable[[Any], Any]) -> Any:
     return handler(value.load())
 
 
-def lazy_schema(schema: CoreSchema, cls: type) -> CoreSchema:
-    """`schema`, of a plain collection, for an annotation that names `cls`, its lazy class."""
+def lazy_schema(plain: Any, handler: GetCoreSchemaHandler, cls: type) -> CoreSchema:
+    """The schema of the type `plain` for an annotation that names `cls`, the lazy class of such collections."""
+    schema = handler.generate_schema(plain)
+    wrapper = getattr(getattr(handler, "_generate_schema", None), "_config_wrapper", None)
+    spec = item_spec(cls.__name__, handler.field_name or "", plain, getattr(wrapper, "config_dict", ConfigDict()))
+    assert spec is not None
 
     def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
-        return value if isinstance(value, cls) else handler(value)
+        return enter(spec, value, handler) if is_lazy_collection(value) else handler(value)
 
     def dump(value: Any, handler: Callable[[Any], Any]) -> Any:
         return handler(value.load() if is_lazy_collection(value) else value)
@@ -92,12 +97,17 @@ class LazyList(MutableSequence[T], Generic[T]):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As an annotation it is validated and dumped as a list; lazy lists pass as they are."""
-        return lazy_schema(handler.generate_schema(list[get_args(source) or Any]), cls)  # type: ignore[misc]
+        return lazy_schema(list[get_args(source) or Any], handler, cls)  # type: ignore[misc]
 
     @property
     def location(self) -> tuple[int, ...]:
         """Where the stored rows lie: two collections at one location are the same stored value."""
         return self.rows.location
+
+    @property
+    def _p_items_(self) -> ItemSpec | None:
+        """What its items are, for the validation of the fields that it enters."""
+        return self._column.items
 
     def _p_mixed_(self) -> Mixed | None:
         """The items for the codec, where they lie in their owner's row group; None for a table."""

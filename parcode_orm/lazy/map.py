@@ -13,6 +13,7 @@ from pydantic_core import core_schema as cs
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
 from ..codec.mixed import MixedPairs
+from ..codec.stream import ItemSpec
 from ..table.streaming import gather
 from ..table.table import MISSING
 from .list import AT_ONCE, HELD, lazy_schema
@@ -106,12 +107,17 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As an annotation it is validated and dumped as a dictionary; lazy maps pass as they are."""
-        return lazy_schema(handler.generate_schema(dict[get_args(source) or (Any, Any)]), cls)  # type: ignore[misc]
+        return lazy_schema(dict[get_args(source) or (Any, Any)], handler, cls)  # type: ignore[misc]
 
     @property
     def location(self) -> tuple[int, ...]:
         """Where the stored rows lie: two collections at one location are the same stored value."""
         return self.rows.location
+
+    @property
+    def _p_items_(self) -> ItemSpec | None:
+        """What its pairs are, for the validation of the fields that it enters."""
+        return self._column.items
 
     def _p_mixed_(self) -> MixedPairs | None:
         """The pairs for the codec, where they lie in their owner's row group; None for a table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..codec.boundary_view import Kept, Unread
-from ..codec.containers import ListColumn, MapColumn
+from ..codec.compiled import same_classes
 from ..codec.schema import short_fingerprint
 from ..format.chunk import Ticket
 from ..format.layout import Reference
@@ -43,12 +43,7 @@ def reuse_from(source: Source, owner: object) -> Reuse:
         table = rows.table
         if file_of(rows.space) != here:
             return None
-        shape = column.shape
-        if isinstance(shape, MapColumn):
-            fits = table.fingerprint == short_fingerprint(shape.key, shape.value)
-        else:
-            fits = isinstance(shape, ListColumn) and table.fingerprint == short_fingerprint(shape.item)
-        if not fits:
+        if not _holds(column, table):
             return None
         if id(table) not in sink.marked:
             hold_live(table)
@@ -58,3 +53,16 @@ def reuse_from(source: Source, owner: object) -> Reuse:
         return store(sink, table, column.compression, rows_changed)
 
     return reuse
+
+
+def _holds(column: Any, table: Any) -> bool:
+    """Whether `table` may stand in a marked field: equal schemas, and the same classes, which may share a name."""
+    if not (column.is_map if table.keys is not None else column.is_list):
+        return False
+    if column.is_map:
+        mine, theirs = [column.shape.key, column.shape.value], [table.keys, table.items]
+    else:
+        mine, theirs = [column.shape.item], [table.items]
+    if mine == theirs:
+        return True
+    return table.fingerprint == short_fingerprint(*mine) and all(map(same_classes, mine, theirs))

@@ -149,7 +149,7 @@ def _compared(column: Column, value: Any, view: Any, name: str, row: int) -> Cha
         stored = (view.getters.get(name) or view.getter(name))(row)
         if type(stored) is type(value) and repr(stored) == repr(value):
             return Change.NO
-    if isinstance(value, LazyList | LazyMap):
+    if isinstance(value, LazyList | LazyMap) and isinstance(column, ChunkColumn):
         if _ordinal_of(value, view, name, row):
             return collection_changed(value)
         stored = view.getter(name)(row)

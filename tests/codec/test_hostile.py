@@ -30,7 +30,7 @@ INT, TEXT = IntColumn(), TextColumn()
 UNION = UnionColumn([(lambda v: type(v) is int, INT), (lambda v: type(v) is str, TEXT)])
 CASES: list[tuple[Column, list[Any]]] = [
     (INT, [1, 2, 300]),
-    (INT, [1, True, 2.5]),
+    (FloatColumn(), [1, True, 2.5]),
     (INT, [1 << 80, 5]),
     (FloatColumn(), [0.5, 1.5]),
     (BoolColumn(), [True, False, True]),

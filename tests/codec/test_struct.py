@@ -96,7 +96,7 @@ def test_models_come_back(values: list[Any]) -> None:
     plain, lazy = roundtrip(OptionalColumn(USER), values)
     assert same(plain, values)
     assert same(lazy, values)
-    assert image(USER, values) == image(USER, values)
+    assert image(OptionalColumn(USER), values) == image(OptionalColumn(USER), values)
 
 
 @settings(deadline=None)

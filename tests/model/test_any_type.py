@@ -380,9 +380,13 @@ def test_validators_of_the_class_may_change_a_type() -> None:
     obj = Holder(day="2024-05-01", token="x", many=[1, 2], run="len", after="2024-05-01")
     again = loads(dumps(obj), Holder)
     assert same(again, obj) and type(again.token) is Token and again.run is len
-    obj.size = 1.5  # type: ignore[assignment]
+    day = obj.after
     obj.after = 7  # type: ignore[assignment]
     with pytest.raises(EncodeError, match=r"Holder\.after: expected str, found 7"):
+        dumps(obj)
+    obj.after = day
+    obj.size = 1.5  # type: ignore[assignment]
+    with pytest.raises(EncodeError, match=r"Holder\.size: expected int, found 1\.5"):
         dumps(obj)
 
 
