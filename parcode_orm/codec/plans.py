@@ -11,7 +11,7 @@ import inspect
 import sys
 import threading
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet, ref
@@ -165,6 +165,13 @@ def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope
     column.finish()
 
 
+def _know_defaults(defaults: Iterable[Any]) -> None:
+    """Register the classes of defaults that a column of their builtin would take: `status: str = Status.OPEN`."""
+    for default in defaults:
+        if isinstance(default, str | int | float | bytes) and type(default).__module__ != "builtins":
+            register(type(default))
+
+
 # -- models ---------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +244,7 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
         "names": parent,
     }
     fields = getattr(cls, "__pydantic_fields__", {})
+    _know_defaults(info.default for info in fields.values())
     column.fields = [(name, _field_column(cls, name, info, plan.ways, options)) for name, info in fields.items()]
     plan.privates = _privates(cls, options)
     if cls.model_config.get("extra") == "allow":
@@ -353,6 +361,7 @@ def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
     known = hints(cls, scope)
     column.fields = _columns(scope, [(name, known.get(name, Any)) for name in cls._fields])
     names = cls._fields
+    _know_defaults(cls._field_defaults.values())
 
     def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
         return [dict(zip(names, value, strict=True)) for value in values]
@@ -369,6 +378,7 @@ def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
 def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
     known = hints(cls, scope)
     names = tuple(field.name for field in dataclasses.fields(cls))
+    _know_defaults(field.default for field in dataclasses.fields(cls))
     column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names])
     try:
         content = content_of(cls)

@@ -27,7 +27,7 @@ from .caller import in_caller
 from .cycles import MAX_NESTED, deep_error, get_dict
 from .mixed import Mixed
 from .mixed_rows import write_mixed
-from .physical import Physical, write_optional
+from .physical import Physical, write_optional, write_packed
 from .rows import FEW_RECURSIVE, RowsView, Ways, few_of, write_rows
 from .structview import EXTRA, MISSING, NAMES, OTHERS, PRIVATE, SETS, StructView
 
@@ -243,7 +243,7 @@ class StructColumn(Physical):
             if not isinstance(value, exact):
                 raise trail.misfit(values, row, self.expected)
         if self.plan.cls is not exact:  # subclasses of dict where a TypedDict belongs
-            self.write_rows(values, [dict(value) for value in values], out)
+            write_packed(values, out)
             return
         from .poly import write_poly
 

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
+from ..codec.alike import alike, details
 from ..codec.base import Column, is_lazy
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ExternalView
+from ..codec.dumped import sets_of
 from ..codec.mixed import InMemory
 from ..codec.packed import pack
 from ..codec.privates import privates_changed
@@ -217,8 +219,10 @@ def _differs_from(column: Column, value: Any, stored: Any) -> bool:
         return plainly
     try:
         return digest_of(column, value) != digest_of(column, stored)
-    except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
+    except UnreadStream:
         return True
+    except EncodeError:  # it was stored in its field's way, or what is wrong will be said, with its path, when written
+        return not (alike(value, stored) and details(value) == details(stored) and sets_of(value) == sets_of(stored))
 
 
 def _plainly_differ(value: Any, stored: Any) -> bool | None:
