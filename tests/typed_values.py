@@ -61,6 +61,31 @@ class Money(decimal.Decimal):
 
 
 @register
+class Moment(dt.datetime):
+    """As a package has it whose values Pydantic leaves in fields of type `datetime`."""
+
+
+@register
+class Span(dt.timedelta):
+    """As it is."""
+
+
+@register
+class Id(uuid.UUID):
+    """As it is."""
+
+
+@register
+class State(enum.StrEnum):
+    OPEN = "open"
+
+
+@register
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+@register
 @dataclasses.dataclass
 class Failure(Exception):
     code: int
@@ -216,6 +241,10 @@ def with_attributes(value: Any, names: list[str]) -> Any:
     return value
 
 
+def _moment(value: dt.datetime) -> Moment:
+    return Moment.combine(value.date(), value.timetz())
+
+
 _numbers: Any = st.integers() | st.integers(-(2**70), 2**70)
 _decimals = st.decimals(allow_nan=False, allow_infinity=False)
 _moments = st.datetimes(timezones=st.none() | st.just(dt.UTC) | st.timezones())
@@ -248,6 +277,12 @@ LEAVES: list[st.SearchStrategy[Typed]] = [
     of(Ratio, st.builds(Ratio, st.floats())),
     of(Raw, st.builds(with_attributes, st.binary(max_size=4).map(Raw), st.lists(st.just("note"), max_size=1))),
     of(Money, st.decimals().map(Money)),
+    st.tuples(st.sampled_from([Moment, dt.datetime]), st.builds(_moment, _moments)),
+    st.tuples(st.sampled_from([Span, dt.timedelta]), st.timedeltas().map(lambda d: Span(d.days, d.seconds))),
+    st.tuples(st.sampled_from([Id, uuid.UUID]), st.uuids().map(lambda each: Id(int=each.int))),
+    st.tuples(st.sampled_from([str, State]), st.just(State.OPEN)),
+    st.tuples(st.sampled_from([int, Level]), st.just(Level.LOW)),
+    of(Plain, st.builds(with_attributes, st.builds(Plain), st.sampled_from([[], ["_note"], ["_note", "_other"]]))),
     of(Failure, st.builds(Failure, _numbers, text) | st.builds(lambda n: Failure(code=n), _numbers)),
     of(
         Headers,

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .attributes import attributes
+from .attributes import attributes, declared, may_be_left_out
 from .marks import is_lazy_collection
 
 _BUILTINS = (int, float, str, bytes, Decimal)  # whose subclasses may carry attributes that their `==` does not see
@@ -79,8 +79,11 @@ def _module(factory: Any) -> Any:
 
 
 def _models(found: Any, value: Any) -> bool:
-    # Fields alone: what else stands in the dictionary are cached values, or what a serializer notes there.
-    names = value.__class__.__pydantic_fields__.keys()
+    # What else stands in the dictionary may be cached values, or what a serializer notes there.
+    cls = value.__class__
+    names = cls.__pydantic_fields__.keys() | {
+        name for name in value.__dict__.keys() - declared(cls) if not may_be_left_out(cls, name)
+    }
     mine, theirs = value.__dict__, found.__dict__
     if mine.keys() & names != theirs.keys() & names:
         return False

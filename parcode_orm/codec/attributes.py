@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import EncodeError
 from .per_class import per_class
+from .slots import NAMES
 
 _dict = attrgetter("__dict__")
 # `Box[int](...)` notes its alias in the instance; the field's type says it again.
@@ -33,15 +34,27 @@ _HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
 
 
 @per_class
-def _computed(cls: type) -> frozenset[str]:
+def computed(cls: type) -> frozenset[str]:
+    """The names of cached properties, and of what `typing` notes in instances."""
     names = (name for base in cls.__mro__ for name, found in vars(base).items() if isinstance(found, cached_property))
     return _TYPING.union(names)
+
+
+@per_class
+def declared(cls: Any) -> frozenset[str]:
+    """The names in an instance's dictionary of a model that its class declares."""
+    return computed(cls).union(cls.__pydantic_fields__, NAMES)
+
+
+def may_be_left_out(cls: type, name: str) -> bool:
+    """Whether an undeclared attribute of a model need not be stored where it cannot be."""
+    return name.startswith("_") or hasattr(cls, name)
 
 
 def attributes(value: Any) -> dict[str, Any]:
     """The attributes of an object, in its dictionary and in slots; values of cached properties are none."""
     cls = type(value)
-    found = {name: item for name, item in getattr(value, "__dict__", {}).items() if name not in _computed(cls)}
+    found = {name: item for name, item in getattr(value, "__dict__", {}).items() if name not in computed(cls)}
     found.update((name, getattr(value, name)) for name in slots_of(cls) if hasattr(value, name))
     return found
 

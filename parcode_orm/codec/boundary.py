@@ -58,6 +58,8 @@ class ChunkColumn(Physical):
         # Lists and dictionaries themselves, not what is made of them, may be lazy.
         self.is_list = isinstance(shape, ListColumn) and shape.name == "list"
         self.is_map = isinstance(shape, MapColumn) and shape.factory is dict
+        if isinstance(shape, ListColumn | MapColumn):
+            shape.loose = self.is_list or self.is_map
 
     @property
     def refusing(self) -> Column:

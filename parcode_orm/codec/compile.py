@@ -254,8 +254,12 @@ def converted(parts: named.Parts, scope: Scope) -> Column:
 
 def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:
     """Members by name; with `use_enum_values`, values by themselves."""
+    if not cls.__members__:  # a base of enums: its values say which
+        return PACKED
     register(cls)
     column = converted(named.enum_conversion(cls), scope)
+    if not issubclass(cls, enum.Flag) and cls._missing_.__func__ is not enum.Enum._missing_.__func__:  # type: ignore[attr-defined]
+        column = LenientColumn(column, fallback.of_type(cls, f"{scope.place}: {cls.__qualname__}"))  # members by value
     if not scope.enum_values:
         return column
     return UnionColumn([(partial(is_exactly, cls), column), (partial(is_no, cls), PACKED)])
@@ -342,7 +346,7 @@ def tuple_column(args: tuple[Any, ...], scope: Scope) -> Column:
         return ListColumn(scope.column(args[0]), tuple, "tuple")
     if any(typing.get_origin(arg) is typing.Unpack for arg in args):
         return ListColumn(PACKED, tuple, "tuple")
-    return TupleColumn([scope.column(arg) for arg in args if arg != ()], tuple, "tuple")
+    return TupleColumn([scope.column(arg) for arg in args if arg != ()])
 
 
 def mapping(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:

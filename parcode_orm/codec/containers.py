@@ -20,17 +20,56 @@ from .physical import (
     read_offsets,
     rising,
     write_offsets,
+    write_packed,
 )
 
 Factory = Callable[[Any], Any]
 _MAPS: dict[str, type] = {each.__name__: each for each in (dict, OrderedDict, defaultdict, Counter)}
+_PARTLY_STORED = frozenset({Mixed, MixedPairs})
 BUILTINS: dict[str, type] = {"list": list, "tuple": tuple, "deque": deque, "set": set, "frozenset": frozenset}
 
 
-class ListColumn(Physical):
+class Collections(Physical):
+    """Builtin collections. Those of a subclass, as a `defaultdict` where `dict` is declared, are PACKED, class and all.
+
+    A `loose` column takes them as its own kind: that of a marked field, whose collections come back as lazy ones.
+    """
+
+    __slots__ = ("exact", "loose")
+    loose: bool
+
+    def takes(self, types: Iterable[type]) -> bool:
+        """Whether each of `types` is written item by item."""
+        here = {*self.exact, *_PARTLY_STORED}
+        return all(t in here or (self.loose and issubclass(t, self._kinds())) for t in types)
+
+    def _kinds(self) -> tuple[type, ...]:
+        return tuple(self.exact)
+
+    def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        if not self.exact.isdisjoint((list, dict)):
+            values = unlazy(values, types)
+            types = set(map(type, values))
+        if self.takes(types):
+            self.written(values, types, out)
+        elif all(t in _PARTLY_STORED or issubclass(t, self._kinds()) for t in types):
+            write_packed([self.whole(value) for value in values], out)
+        else:
+            raise trail.first_misfit(values, self._kinds(), self.expected)
+
+    def written(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        """Append `values`, some of them partly stored, or of subclasses."""
+        raise NotImplementedError
+
+    def whole(self, value: Any) -> Any:
+        """`value`, read where it is partly stored."""
+        raise NotImplementedError
+
+
+class ListColumn(Collections):
     """Sequences of one item type; `name` says of which kind, `factory` builds one from a list."""
 
-    __slots__ = ("item", "factory", "name", "types", "exact", "expected")
+    __slots__ = ("item", "factory", "name", "expected")
     encodings = frozenset({Encoding.LIST})
     mixes = True
 
@@ -39,8 +78,8 @@ class ListColumn(Physical):
         self.factory = factory
         self.name = name
         kind = BUILTINS.get(name, factory if isinstance(factory, type) else list)
-        self.types: tuple[type, ...] = (kind,)
-        self.exact = frozenset(self.types)
+        self.exact = frozenset({kind})
+        self.loose = False
         self.expected = name
 
     @property
@@ -63,7 +102,7 @@ class ListColumn(Physical):
         items: list[Part] = []
         for part in mixed.parts:
             if not isinstance(part, Stretch):
-                if not all(issubclass(t, (*self.types, Mixed)) for t in set(map(type, part))):
+                if not self.takes(set(map(type, part))):
                     return None
                 lengths += map(len, part)
                 items += self._items(part)
@@ -76,16 +115,14 @@ class ListColumn(Physical):
                 return None
         return lengths, items
 
-    def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
-        if self.name == "list":
-            values = unlazy(values, types)
-            types = set(map(type, values))
-        if not all(issubclass(t, (*self.types, Mixed)) for t in types):
-            raise trail.first_misfit(values, self.types, self.expected)
+    def written(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if Mixed in types:
             self._write(list(map(len, values)), self._items(values), out)
         else:
             self.write(values, out)
+
+    def whole(self, value: Any) -> Any:
+        return value.plain(self.item) if type(value) is Mixed else value
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
         self._write(list(map(len, values)), [self.flat(values)], out)
@@ -191,16 +228,16 @@ class ListView(View):
             raise self.chunk.error(self.at, f"not the items of a {self.column.name}: {problem}") from problem
 
 
-class MapColumn(Physical):
+class MapColumn(Collections):
     """Dictionaries in their order; `factory` builds one from a dict."""
 
-    __slots__ = ("key", "value", "factory", "name", "kind", "exact", "expected")
+    __slots__ = ("key", "value", "factory", "name", "expected")
     encodings = frozenset({Encoding.MAP})
     mixes = True
 
     def __init__(self, key: Column, value: Column, factory: Factory = dict, name: str = "dict") -> None:
-        self.kind = _MAPS[name]
-        self.exact = frozenset({self.kind})
+        self.exact = frozenset({_MAPS[name]})
+        self.loose = False
         self.key = key
         self.value = value
         self.factory = factory
@@ -228,7 +265,7 @@ class MapColumn(Physical):
         found: list[Part] = []
         for part in mixed.parts:
             if not isinstance(part, Stretch):
-                if not all(issubclass(t, self.kind | MixedPairs) for t in set(map(type, part))):
+                if not self.takes(set(map(type, part))):
                     return None
                 lengths += map(len, part)
                 keys += kernels.flatten(part)
@@ -243,16 +280,16 @@ class MapColumn(Physical):
                 return None
         return lengths, keys, found
 
-    def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
-        if self.kind is dict:
-            values = unlazy(values, types)
-            types = set(map(type, values))
-        if not all(issubclass(t, self.kind | MixedPairs) for t in types):
-            raise trail.first_misfit(values, (self.kind,), self.expected)
+    def written(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if MixedPairs in types:
             self._write(list(map(len, values)), kernels.flatten(values), _map_values(values), out)
         else:
             self.write(values, out)
+
+    def whole(self, value: Any) -> Any:
+        if type(value) is MixedPairs:
+            return dict(zip(value, value.mixed.plain(self.value), strict=True))
+        return value
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
         found = kernels.flatten([value.values() for value in values])

@@ -238,12 +238,20 @@ def _exactly(conversion: Conversion) -> Conversion:
     put = conversion.to_stored
 
     def put_exactly(values: list[Any]) -> list[Any]:
-        if any(type(value) is not cls for value in values):
-            odd = next(type(value) for value in values if type(value) is not cls)
-            raise EncodeError(f"{odd.__qualname__}, a subclass, would come back as {cls.__qualname__}", value_type=odd)
+        _check_exact(values, cls)
         return put(values)
 
     return conversion._replace(to_stored=put_exactly)
+
+
+def _check_exact(values: list[Any], cls: type, remedy: str = "register({})") -> None:
+    odd = next((type(value) for value in values if type(value) is not cls), cls)
+    if odd is not cls:
+        raise EncodeError(
+            f"{odd.__qualname__}, a subclass, would come back as {cls.__qualname__}: call "
+            f"parcode_orm.{remedy.format(odd.__name__)}",
+            value_type=odd,
+        )
 
 
 CONVERSIONS = tuple(map(_exactly, CONVERSIONS))
@@ -252,6 +260,7 @@ BY_TYPE: dict[type, Conversion] = {conversion.types[0]: conversion for conversio
 
 def put_deques(values: list[deque[Any]]) -> list[tuple[list[Any], int | None]]:
     """Each deque as its items and `maxlen`."""
+    _check_exact(values, deque, "register_type({}, encode=..., decode=...)")
     return [(list(value), value.maxlen) for value in values]
 
 

@@ -58,7 +58,11 @@ def _spelled(dtype: Any, level: int) -> Any:
         base, shape = dtype.subdtype
         return {"of": _spelled(base, level + 1), "shape": list(shape)}
     if dtype.names is None:
-        return dtype.str
+        import numpy
+
+        # `long long` is another type than the `long` of the same size.
+        same = numpy.dtype(dtype.str).type is dtype.type
+        return dtype.str if same else dtype.newbyteorder("=").char if dtype.isnative else dtype.byteorder + dtype.char
     parts = [dtype.fields[name] for name in dtype.names]
     found: dict[str, Any] = {
         "fields": [

@@ -12,7 +12,7 @@ from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError
 from . import trail
-from .attributes import others_of, put_others
+from .attributes import declared, may_be_left_out, others_of, put_others
 from .contents import CONTENT, Unknown, content_of
 from .registry import find_class, stored_tag
 from .slots import NAMES, put_slot
@@ -59,6 +59,7 @@ def put_model(packer: Packer, value: BaseModel) -> list[Any]:
     fields = {name: present[name] for name in names if name in present}
     # Lazy models are read through their dictionary, so nothing is asked of the instance but what Pydantic keeps there.
     extra, private = value.__pydantic_extra__, value.__pydantic_private__
+    others = _undeclared(packer, cls, present)
     return [
         stored_tag(registered(cls)),
         _named_values(packer, fields),
@@ -66,7 +67,22 @@ def put_model(packer: Packer, value: BaseModel) -> list[Any]:
         [name for name in names if name not in present],
         None if extra is None else packer.lower(extra),
         None if private is None else _privates(packer, cls, private),
+        *others,
     ]
+
+
+def _undeclared(packer: Packer, cls: type, present: dict[str, Any]) -> list[dict[str, Any]]:
+    """The attributes that the class does not declare: one part, or none."""
+    if len(present) <= len(cls.__pydantic_fields__) and present.keys() <= cls.__pydantic_fields__.keys():  # type: ignore[attr-defined]
+        return []
+    out = {}
+    for name in present.keys() - declared(cls):
+        try:
+            out[name] = packer.lower(present[name])
+        except EncodeError as problem:
+            if not may_be_left_out(cls, name):
+                raise trail.below(problem, name, 0) from None
+    return [{name: out[name] for name in present if name in out}] if out else []
 
 
 def _privates(packer: Packer, cls: type, private: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +118,7 @@ def get_model(parts: Any) -> Any:
     """The model of `put_model`'s parts, built without validation."""
     from .build import private_values
 
-    tag, fields, fields_set, missing, extra, private = parts
+    tag, fields, fields_set, missing, extra, private, *others = parts
     cls = find_class(tag)
     if not issubclass(cls, BaseModel):
         raise CorruptionError(f"{tag} is no model")
@@ -122,6 +138,8 @@ def get_model(parts: Any) -> Any:
     hidden = private_values(cls, private, _storable(cls), values) if cls.__private_attributes__ else None
     for name, slot in zip(NAMES, (set(fields_set), extra, hidden), strict=True):
         put_slot(name, made, slot)
+    for each in others:
+        put_others(made, each)
     return made
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .base import Column, View, is_lazy
-from .caller import in_caller
 from .marks import is_lazy_collection
 
 
@@ -101,7 +100,7 @@ def unlazy(values: Sequence[Any], types: set[type]) -> Sequence[Any]:
     """`values`, of `types`, with what the codec takes in the place of lazy collections."""
     if not any(getattr(each, "_p_lazy_", False) for each in types):
         return values
-    return in_caller(lambda: [_unlazy(value) if is_lazy_collection(value) else value for value in values])
+    return [_unlazy(value) if is_lazy_collection(value) else value for value in values]
 
 
 def _unlazy(value: Any) -> Any:

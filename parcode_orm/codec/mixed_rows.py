@@ -21,6 +21,7 @@ from .mixed import Mixed, Part, Stretch, encode_parts, joined
 from .physical import Gappy
 from .slots import SLOTS
 from .structview import SETS, StructView
+from .undeclared import undeclared
 
 if TYPE_CHECKING:
     from .struct import StructColumn
@@ -97,7 +98,9 @@ class _Stored:
         """The objects that may have more than fields; the rows have nothing more."""
         if self.objects is None:
             return [_NOTHING] * len(self)
-        return [each if any(map(_is_set, _more, repeat(each))) else _NOTHING for each in self.objects]
+        return [
+            each if any(map(_is_set, _more, repeat(each))) or undeclared(each) else _NOTHING for each in self.objects
+        ]
 
 
 def _is_set(slot: Any, value: Any) -> bool:

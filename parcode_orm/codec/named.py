@@ -6,6 +6,7 @@ functions that `register_type` was given.
 
 from __future__ import annotations
 
+import copyreg
 import enum
 import os
 import pathlib
@@ -13,12 +14,13 @@ import re
 import struct
 import typing
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
+from uuid import UUID
 
 import pydantic
 from pydantic import types as pydantic_types
@@ -48,7 +50,7 @@ STANDS_FOR: dict[Any, Any] = {
 }
 _SECRET: type = pydantic_types._SecretBase
 
-KNOWN = (*URLS, _SECRET)  # whose subclasses values name by their tag
+KNOWN = (*URLS, _SECRET, pathlib.PurePath)  # whose subclasses values name by their tag
 
 Parts = tuple[Any, str, tuple[type, ...], Bulk, Bulk]
 
@@ -194,15 +196,19 @@ def secret_of(cls: Any) -> Any:
     return Any
 
 
-SUBCLASSED: tuple[type, ...] = (str, int, float, bytes, Decimal)
+SUBCLASSED: tuple[type, ...] = (
+    str, int, float, bytes, Decimal, datetime, date, time, timedelta, Fraction, complex, UUID, IPv4Address, IPv6Address,
+)  # fmt: skip
 
 
 def builtin_subclass(cls: type) -> Parts | None:
-    """A subclass of `str`, `int`, `float`, `bytes` or `Decimal`: stored as that, rebuilt by calling the class where it
-    has an `__init__` or `__new__` of its own that gives this value again, else by `Base.__new__(cls, value)`.
+    """A subclass of `str`, a number, a time or an identifier: stored as that, rebuilt by calling the class where it
+    has an `__init__` or `__new__` of its own that gives this value again, else as pickle rebuilds the base.
 
     A value that is not rebuilt equal, attributes included, is refused when it is written.
     """
+    if issubclass(cls, pathlib.PurePath):
+        return known_class(cls, cls)
     base = next((b for b in SUBCLASSED if issubclass(cls, b)), None)
     if base is None or cls is base or issubclass(cls, enum.Enum):
         return None
@@ -210,7 +216,7 @@ def builtin_subclass(cls: type) -> Parts | None:
     # int(IntSubclass) may be overridden, as Decimal's and str's text are: the base's own view of the value counts.
     plain = plain_view(base)
     make: Any = cls
-    new: Any = base.__new__
+    new = _rebuilder(base)
 
     def build(bare: Any) -> Any:
         if own:  # what the constructor makes of its own value is another one, or nothing: arguments differ
@@ -225,10 +231,35 @@ def builtin_subclass(cls: type) -> Parts | None:
     def put(values: list[Any]) -> list[Any]:
         stored = list(map(plain, values))
         for value, bare in zip(values, stored, strict=True):
-            check_rebuilt(value, partial(build, bare), always=own)
+            check_rebuilt(value, partial(build, bare), base, always=own)
+            if base not in _ATOMS and build(bare) != value:
+                message = f"a {cls.__qualname__} that is not all that its {base.__qualname__} says cannot be rebuilt"
+                raise EncodeError(message, value_type=cls)
         return stored
 
     return base, f"{base.__name__} {cls.__qualname__}", (cls,), put, rebuilt(cls.__qualname__, build)
+
+
+_ATOMS: tuple[type, ...] = (str, int, float, bytes, Decimal)
+
+
+def _rebuilder(base: Any) -> Callable[[type, Any], Any]:
+    """What makes of a value of `base` one of a subclass, without the subclass's constructor."""
+    if base in _ATOMS:
+        return lambda cls, bare: base.__new__(cls, bare)
+
+    def rebuild(cls: type, bare: Any) -> Any:
+        function, args, *rest = bare.__reduce_ex__(4)
+        if function is copyreg.__newobj__:  # type: ignore[attr-defined]
+            args = args[1:]
+        made = base.__new__(cls) if base.__new__ is object.__new__ else base.__new__(cls, *args)
+        if rest and rest[0] is not None:
+            base.__setstate__(made, rest[0])
+        elif base.__init__ is not object.__init__:
+            base.__init__(made, *args)
+        return made
+
+    return rebuild
 
 
 def plain_view(base: type) -> Callable[[Any], Any]:
@@ -241,11 +272,33 @@ def plain_view(base: type) -> Callable[[Any], Any]:
         return lambda v: str.__str__(v) if type(v) is str else "".join((str.__getitem__(v, slice(None)),))
     if base is bytes:
         return lambda v: bytes.__getitem__(v, slice(None))
-    return lambda v: Decimal(Decimal.__str__(v))
+    if base is Decimal:
+        return lambda v: Decimal(Decimal.__str__(v))
+    if base is UUID:
+        return lambda v: UUID(int=v.int)
+    if base in (IPv4Address, IPv6Address):
+        return lambda v: base(str(v))
+    return partial(_from_parts, base)
+
+
+_PARTS: dict[type, tuple[str, ...]] = {
+    datetime: ("year", "month", "day", "hour", "minute", "second", "microsecond", "tzinfo"),
+    date: ("year", "month", "day"),
+    time: ("hour", "minute", "second", "microsecond", "tzinfo"),
+    timedelta: ("days", "seconds", "microseconds"),
+    Fraction: ("numerator", "denominator"),
+    complex: ("real", "imag"),
+}
+
+
+def _from_parts(base: Any, value: Any) -> Any:
+    """The `base` in `value`, whose class may see its parts otherwise."""
+    found = base(*[getattr(base, name).__get__(value) for name in _PARTS[base]])
+    return found.replace(fold=value.fold) if base in (datetime, time) and value.fold else found
 
 
 def _bits(value: Any) -> Any:
     """What is equal only where the builtin values are, to the last bit and digit."""
     if isinstance(value, float):
         return struct.pack("<d", value)
-    return str(value) if isinstance(value, Decimal) else value
+    return repr(value) if isinstance(value, Decimal | datetime | time | complex) else value

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import re
 import sys
+import types
 import typing
 from typing import Any
 
@@ -23,19 +24,31 @@ def tag_of(cls: type) -> str:
     """
     generic = cls.__dict__.get("__pydantic_generic_metadata__")
     if generic is not None and generic["args"]:
-        return f"{tag_of(generic['origin'])}[{', '.join(map(_argument, generic['args']))}]"
+        return f"{tag_of(generic['origin'])}[{', '.join(map(spelled_argument, generic['args']))}]"
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def _argument(tp: Any) -> str:
+def spelled_argument(tp: Any) -> str:
     origin, args = typing.get_origin(tp), typing.get_args(tp)
+    # Equal unions are one class, whichever spelling and order was evaluated first.
     if origin is typing.Literal:
-        return f"Literal[{', '.join(map(repr, args))}]"
+        return f"Literal[{', '.join(sorted(map(repr, args)))}]"
+    if origin is typing.Union or origin is types.UnionType:
+        return f"Union[{', '.join(sorted(map(spelled_argument, args)))}]"
     if origin is not None and origin is not typing.Annotated:
-        return f"{_argument(origin)}[{', '.join(map(_argument, args))}]"
+        return f"{spelled_argument(origin)}[{', '.join(map(spelled_argument, args))}]"
     if isinstance(tp, type):
         return tp.__qualname__ if tp.__module__ == "builtins" else tag_of(tp)
     return _ADDRESS.sub("", str(tp))
+
+
+def name_of(cls: Any) -> str:
+    """The name of a class without its module, of a generic model with its arguments."""
+    generic = cls.__dict__.get("__pydantic_generic_metadata__")
+    if generic is not None and generic["args"]:
+        return f"{generic['origin'].__name__}[{', '.join(bare(spelled_argument(each)) for each in generic['args'])}]"
+    name: str = cls.__name__
+    return name
 
 
 def bare(tag: str) -> str:

@@ -11,7 +11,7 @@ import inspect
 import sys
 import threading
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet, ref
@@ -32,6 +32,7 @@ from .fallback import FallbackColumn, of_type
 from .field_ways import FieldWays
 from .lenient import LenientColumn, is_atomic
 from .marks import find_mark
+from .names import bare, name_of, spelled_argument
 from .packed import PackedColumn
 from .registry import register
 from .struct import StructColumn, StructPlan
@@ -119,7 +120,7 @@ def _compile(tp: Any, scope: Scope) -> StructColumn:
         if known is not None and not known[1].complete and known[1].problem is None:
             column = known[1]  # Pydantic has rebuilt the class since; other columns refer to this one
         else:
-            name = cls.__name__ + (f"[{', '.join(map(_name, args))}]" if args else "")
+            name = name_of(cls) + (f"[{', '.join(bare(spelled_argument(each)) for each in args)}]" if args else "")
             exact = dict if typing_extensions.is_typeddict(cls) else None
             column = CompiledStruct(StructPlan(cls, name, [], "plain", exact=exact))
             column.plan.ways = FieldWays(tp, name)
@@ -143,10 +144,6 @@ def _begin(column: CompiledStruct, tp: Any, cls: Any, scope: Scope) -> None:
     register(cls)
 
 
-def _name(tp: Any) -> str:
-    return tp.__name__ if isinstance(tp, type) else str(tp)
-
-
 def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope) -> None:
     if issubclass(cls, BaseModel):
         if cls is not BaseModel and not _fields_complete(cls):
@@ -163,6 +160,13 @@ def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope
     else:
         _complete_dataclass(column, cls, inner)
     column.finish()
+
+
+def _know_defaults(defaults: Iterable[Any]) -> None:
+    """Register the classes of defaults that a column of their builtin would take: `status: str = Status.OPEN`."""
+    for default in defaults:
+        if isinstance(default, str | int | float | bytes) and type(default).__module__ != "builtins":
+            register(type(default))
 
 
 # -- models ---------------------------------------------------------------------------------------------------------
@@ -237,6 +241,7 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
         "names": parent,
     }
     fields = getattr(cls, "__pydantic_fields__", {})
+    _know_defaults(info.default for info in fields.values())
     column.fields = [(name, _field_column(cls, name, info, plan.ways, options)) for name, info in fields.items()]
     plan.privates = _privates(cls, options)
     if cls.model_config.get("extra") == "allow":
@@ -353,6 +358,7 @@ def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
     known = hints(cls, scope)
     column.fields = _columns(scope, [(name, known.get(name, Any)) for name in cls._fields])
     names = cls._fields
+    _know_defaults(cls._field_defaults.values())
 
     def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
         return [dict(zip(names, value, strict=True)) for value in values]
@@ -369,6 +375,7 @@ def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
 def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
     known = hints(cls, scope)
     names = tuple(field.name for field in dataclasses.fields(cls))
+    _know_defaults(field.default for field in dataclasses.fields(cls))
     column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names])
     try:
         content = content_of(cls)

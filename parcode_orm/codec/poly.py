@@ -15,7 +15,7 @@ from . import trail
 from .base import Space, View
 from .names import bare, bound_class, tag_of
 from .physical import open_child
-from .registry import named, newest
+from .registry import made, named, newest
 from .text import TextColumn
 from .tuples import open_arms, write_arms
 
@@ -163,9 +163,9 @@ def resolve(column: StructColumn, name: str, fingerprint: str) -> StructColumn:
     base = column.plan.cls
     known = list(subclasses(base))
     exact = [cls for cls in known if tag_of(cls) == name]
-    called = named(name)
-    if not exact and called in known:
-        exact = [called]
+    if not exact:
+        called = named(name) or made(name)
+        exact = [called] if called is not None and issubclass(called, base) else []
     candidates = exact or [cls for cls in known if bare(tag_of(cls)) == bare(name)]
     if not candidates:
         raise SchemaMismatchError(

@@ -27,6 +27,7 @@ from .scalars import NumberColumn
 from .struct import StructColumn, StructPlan, being_encoded, write_named
 from .structview import EXTRA, StructView
 from .text import BytesColumn, TextColumn
+from .undeclared import storable
 
 _UNSET: Any = PydanticUndefined
 _ATOMS = (NumberColumn, TextColumn, BytesColumn)  # whose values are no objects that could hold others
@@ -79,7 +80,13 @@ class PrivateColumn(StructColumn):
         super().write_rows(others, fitting, out)
 
     def write_rest(
-        self, values: Sequence[Any], sets: Sequence[Any], count: int, missing: dict[str, set[int]], out: Encoder
+        self,
+        values: Sequence[Any],
+        sets: Sequence[Any],
+        count: int,
+        missing: dict[str, set[int]],
+        out: Encoder,
+        dicts: Sequence[dict[str, Any]] | None = None,
     ) -> int:
         bits = super().write_rest(values, sets, count, missing, out)
         if self.plan.extra is not None and values:
@@ -119,17 +126,6 @@ class PrivateView(StructView):
             for row, values in enumerate(found, start):
                 values.update(self.extra(row) or {})
         return found
-
-
-def storable(value: Any) -> Any:
-    """`value`, or `LEFT_OUT` where it cannot be stored."""
-    if isinstance(value, BaseModel) and find_cycle(value) is not None:
-        return LEFT_OUT
-    try:
-        pack(value)
-    except EncodeError:
-        return LEFT_OUT
-    return value
 
 
 def privates_changed(plan: StructPlan, current: dict[str, Any] | None, stored: dict[str, Any] | None) -> bool:

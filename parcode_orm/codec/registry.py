@@ -13,10 +13,21 @@ from typing import Any, TypeVar, overload
 from weakref import WeakSet, WeakValueDictionary
 
 from ..errors import SchemaMismatchError
+from .generics import parametrized
 from .names import bare, bound_class, structure_of, tag_of
 from .undo import note
 
-__all__ = ["find_class", "is_registered", "named", "newest", "parts_of", "register", "register_parts", "stored_tag"]
+__all__ = [
+    "find_class",
+    "is_registered",
+    "made",
+    "named",
+    "newest",
+    "parts_of",
+    "register",
+    "register_parts",
+    "stored_tag",
+]
 
 T = TypeVar("T", bound=type)
 
@@ -170,8 +181,18 @@ def find_class(stored: str) -> Any:
         SchemaMismatchError: no such class is known, or several could be it.
     """
     tag, _, structure = stored.rpartition("#")
-    found: type = _registered(tag) or named(tag) or _moved(tag, structure)
+    found: type = _registered(tag) or named(tag) or _made(tag, structure) or _moved(tag, structure)
     return found
+
+
+def made(tag: str) -> Any:
+    """The parametrisation of a known generic class that `tag` names, which this program has not evaluated before."""
+    return parametrized(tag, lambda name: _registered(name) or bound_class(name))
+
+
+def _made(tag: str, structure: str) -> Any:
+    found = made(tag)
+    return found if found is not None and structure_of(found) == structure else None
 
 
 def _moved(tag: str, structure: str) -> type:

@@ -69,7 +69,7 @@ def _put_map(column: Any) -> Put:
     key_of, value_of = put_of(column.key), put_of(column.value)
 
     def put(value: Any, level: int) -> Any:
-        if not isinstance(value, column.kind):
+        if type(value) not in column.exact:
             raise Unfit
         found: list[Any] = []
         for key, item in value.items():
@@ -225,8 +225,8 @@ def _get_map(column: Any) -> Get:
 
 
 def _get_tuple(column: Any) -> Get:
-    items, factory = list(map(get_of, column.items)), column.factory
-    return lambda stored: factory([item(each) for item, each in zip(items, only(stored, list), strict=True)])
+    items = list(map(get_of, column.items))
+    return lambda stored: tuple([item(each) for item, each in zip(items, only(stored, list), strict=True)])
 
 
 def _get_converted(column: Any) -> Get:

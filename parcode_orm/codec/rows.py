@@ -18,7 +18,7 @@ from ..format.layout import Encoding, Node
 from ..stack import room_for
 from .base import Column
 from .containers import ListColumn, MapColumn, SetColumn
-from .cycles import MAX_NESTED
+from .cycles import MAX_NESTED, get_dict
 from .fallback import CheckedColumn, FallbackColumn
 from .lenient import LenientColumn
 from .packed import PackedColumn
@@ -26,6 +26,7 @@ from .physical import BlocksView, read_blocks, write_blocks
 from .row_values import ATOMS, Get, Put, Unfit, get_of, only, put_of
 from .scalars import NoneColumn
 from .tuples import TupleColumn, UnionColumn
+from .undeclared import undeclared_of
 from .wrappers import ConvertColumn, OptionalColumn
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class Ways:
         column = self.column
         bits = found[0]
         if column.pydantic:
-            if value.__pydantic_private__:
+            if value.__pydantic_private__ or undeclared_of([value], [get_dict(value)], bool(missing)):
                 raise Unfit
             sets = value.__pydantic_fields_set__
             if sets != column.all_names:

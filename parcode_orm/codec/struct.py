@@ -25,9 +25,10 @@ from .base import Column, Space, View, is_lazy
 from .cycles import MAX_NESTED, deep_error, get_dict
 from .mixed import Mixed
 from .mixed_rows import write_mixed
-from .physical import Gappy, Physical, write_gaps
+from .physical import Gappy, Physical, write_gaps, write_packed
 from .rows import FEW_RECURSIVE, RowsView, Ways, few_of, write_rows
-from .structview import EXTRA, MISSING, NAMES, OTHERS, PRIVATE, SETS, StructView
+from .structview import EXTRA, MISSING, NAMES, OTHERS, PRIVATE, SETS, UNDECLARED, StructView
+from .undeclared import undeclared_of
 
 STEP = 8  # models inside each other from one look at the stack to the next
 
@@ -241,7 +242,7 @@ class StructColumn(Physical):
             if not isinstance(value, exact):
                 raise trail.misfit(values, row, self.expected)
         if self.plan.cls is not exact:  # subclasses of dict where a TypedDict belongs
-            self.write_rows(values, [dict(value) for value in values], out)
+            write_packed(values, out)
             return
         from .poly import write_poly
 
@@ -285,15 +286,22 @@ class StructColumn(Physical):
                 self.plan.ways.write(name, column, values or dicts, found, out, problem)
         sets = list(map(_sets, values)) if self.pydantic else []
         rest = self.pydantic or missing or self.plan.others is not None
-        out.entries[node][5] = self.write_rest(values, sets, len(dicts), missing, out) if rest else 0
+        out.entries[node][5] = self.write_rest(values, sets, len(dicts), missing, out, dicts) if rest else 0
         out.close(node)
 
     def write_rest(
-        self, values: Sequence[Any], sets: Sequence[Any], count: int, missing: dict[str, set[int]], out: Encoder
+        self,
+        values: Sequence[Any],
+        sets: Sequence[Any],
+        count: int,
+        missing: dict[str, set[int]],
+        out: Encoder,
+        dicts: Sequence[dict[str, Any]] | None = None,
     ) -> int:
         """Append what follows the fields of `count` rows; returns what of it is there.
 
-        `sets` are the names of the fields that were set; there are none but of Pydantic's models.
+        `sets` are the names of the fields that were set; there are none but of Pydantic's models. `dicts` are the
+        dictionaries of `values`, where these are plain objects.
         """
         bits = 0
         if sets and sets.count(self.all_names) < len(sets):
@@ -316,6 +324,10 @@ class StructColumn(Physical):
             if any(private is not None for private in privates):
                 bits |= PRIVATE
                 write_named(self.private_column, [private or {} for private in privates], out)
+        if self.pydantic:
+            if attributes := undeclared_of(values, dicts, bool(missing)):
+                bits |= UNDECLARED
+                write_named(OTHERS, attributes, out)
         return bits
 
     @property

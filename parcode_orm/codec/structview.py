@@ -11,6 +11,8 @@ from ..errors import FieldNotStored
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Node
 from ..stack import room_for
+from . import kernels
+from .attributes import put_others
 from .base import Column, Getter, Space, View
 from .containers import ListColumn, MapColumn
 from .lenient import FIELD, view_mixed
@@ -22,9 +24,9 @@ from .views import accessor, open_child
 if TYPE_CHECKING:
     from .struct import StructColumn
 
-SETS, MISSING, EXTRA, PRIVATE = 1, 2, 4, 8
+SETS, MISSING, EXTRA, PRIVATE, UNDECLARED = 1, 2, 4, 8, 16
 NAMES = ListColumn(TextColumn(), tuple, "tuple")  # field sets: few distinct ones, each written once
-OTHERS = MapColumn(TextColumn(), PackedColumn())  # EXTRA, where the schema names no column for it
+OTHERS = MapColumn(TextColumn(), PackedColumn())  # EXTRA, where the schema names no column for it; UNDECLARED
 
 
 class StructView(View):
@@ -52,7 +54,7 @@ class StructView(View):
         fields = len(plan.fields)
         self.count = node.count
         self.bits = bits = node.param
-        if bits >> 4:
+        if bits >> 5:
             raise chunk.error(at, f"a struct with unknown parts ({bits:#x})")
         self._children = children = chunk.children(at)
         if len(children) != fields + bits.bit_count():
@@ -68,7 +70,7 @@ class StructView(View):
         self.lively: set[int] | None = None  # the offset of the chunk goes here before `live` gets its first
         self._views: dict[str, View] = {}
         if bits:
-            parts = [bit for bit in (SETS, MISSING, EXTRA, PRIVATE) if bits & bit]
+            parts = [bit for bit in (SETS, MISSING, EXTRA, PRIVATE, UNDECLARED) if bits & bit]
             self._rest: dict[int, Any] = dict(zip(parts, children[fields:], strict=True))
 
     @property
@@ -144,6 +146,10 @@ class StructView(View):
         found: dict[str, Any] | None = self._part(EXTRA, self.column.plan.extra or OTHERS).get(row)
         return found
 
+    def attributes(self, row: int) -> dict[str, Any]:
+        """The attributes that a model's class does not declare."""
+        return (self._part(UNDECLARED, OTHERS).get(row) if self.bits & UNDECLARED else None) or {}
+
     def private(self, row: int) -> dict[str, Any] | None:
         """The private attributes that were set and stored."""
         if not self.bits & PRIVATE or not self.column.plan.privates:
@@ -198,4 +204,6 @@ class StructView(View):
                 privates = part.read(start, stop)
                 left_out = bool(getattr(part, "bits", EXTRA) & EXTRA)
         built: Sequence[Any] = self.column.builder.objects(dicts, sets, extras, privates, left_out)
+        if self.bits & UNDECLARED:
+            kernels.drain(map(put_others, built, self._part(UNDECLARED, OTHERS).read(start, stop)))
         return list(built) if not isinstance(built, list) else built

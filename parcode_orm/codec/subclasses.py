@@ -1,11 +1,10 @@
-"""Values of a user's subclass of `str`, `bytes`, `int` or `float` in a column of the builtin: packed with their class.
+"""Values of a subclass of `str`, `bytes`, `int` or `float` in a column of the builtin: packed with their class.
 
-Members of enums and `numpy.float64` are not kept so: as Pydantic's validation would, their column makes them builtin.
+`numpy.float64` is not kept so: as Pydantic's validation would, its column makes it a float.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -39,6 +38,4 @@ def write_subclasses(values: Sequence[Any], types: Iterable[type], base: tuple[t
 
 
 def _is_kept(cls: type) -> bool:
-    if issubclass(cls, enum.Enum):
-        return False
     return not (cls.__module__ == "numpy" and issubclass(cls, float))

@@ -18,6 +18,7 @@ from .physical import (
     write_blocks,
     write_constant,
     write_offsets,
+    write_packed,
 )
 from .subclasses import write_subclasses
 
@@ -36,16 +37,12 @@ class TextColumn(Physical):
         if len(values) == 1 and type(values[0]) is str:
             write_text(kernels.pack_text(values), 1, out, values)
             return
-        # Text of equal values is looked at closely in `write`; all other text is joined, which checks its types.
-        if len(values) < 2 or values[0] is values[-1] or not kernels.is_varied(values):
-            super().encode(values, out)
-            return
-        try:
-            packed = kernels.pack_text(values)
-        except TypeError:
-            super().encode(values, out)
+        # Text of equal values is looked at closely in `write`; all other text is joined, whatever subclasses it is of.
+        varied = len(values) > 1 and values[0] is not values[-1] and kernels.is_varied(values)
+        if varied and set(map(type, values)) == self.exact:
+            write_text(kernels.pack_text(values), len(values), out)
         else:
-            write_text(packed, len(values), out)
+            super().encode(values, out)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if not all(issubclass(t, str) for t in types):
@@ -168,7 +165,7 @@ class TextView(BlocksView):
 
 
 class BytesColumn(Physical):
-    """`bytes` or `bytearray`, as `factory` says; the one given for the other comes back as declared."""
+    """`bytes` or `bytearray`, as `factory` says; the one given for the other is PACKED."""
 
     __slots__ = ("exact", "expected", "factory")
     encodings = frozenset({Encoding.BYTES})
@@ -182,7 +179,7 @@ class BytesColumn(Physical):
         if not all(issubclass(t, bytes | bytearray) for t in types):
             raise trail.first_misfit(values, (bytes, bytearray), self.expected)
         if not write_subclasses(values, types, (bytes, bytearray), out):
-            self.write([bytes(memoryview(value)) for value in values], out)
+            write_packed(values, out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
         count, first = len(values), values[0]

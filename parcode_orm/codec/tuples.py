@@ -10,22 +10,19 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from . import trail
 from .base import Column, Space, View, is_lazy
-from .containers import Factory
-from .physical import Physical, child_nodes, open_child, read_numbers, write_codes
+from .physical import Physical, child_nodes, open_child, read_numbers, write_codes, write_packed
 
 
 class TupleColumn(Physical):
-    """Tuples with a type for each place, and named tuples: a STRUCT whose children stand by position."""
+    """Tuples with a type for each place: a STRUCT whose children stand by position. Named tuples are PACKED."""
 
-    __slots__ = ("items", "factory", "name", "expected")
+    __slots__ = ("items", "expected")
     encodings = frozenset({Encoding.STRUCT})
     exact = frozenset({tuple})
 
-    def __init__(self, items: Sequence[Column], factory: Factory = tuple, name: str = "tuple") -> None:
+    def __init__(self, items: Sequence[Column]) -> None:
         self.items = list(items)
-        self.factory = factory
-        self.name = name
-        self.expected = f"{name} of {len(self.items)} items"
+        self.expected = f"tuple of {len(self.items)} items"
 
     @property
     def lazy(self) -> bool:
@@ -34,7 +31,7 @@ class TupleColumn(Physical):
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if not all(issubclass(t, tuple) for t in types):
             raise trail.first_misfit(values, (tuple,), self.expected)
-        self.write(values, out)
+        write_packed(values, out)
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
         size = len(self.items)
@@ -56,31 +53,28 @@ class TupleColumn(Physical):
         views = [
             open_child(item, chunk, child, space, node.count) for item, child in zip(self.items, children, strict=True)
         ]
-        return TupleView(views, self, node.count)
+        return TupleView(views, node.count)
 
     def describe(self) -> Any:
-        return {self.name: [item.describe() for item in self.items], "fixed": True}
+        return {"tuple": [item.describe() for item in self.items], "fixed": True}
 
 
 class TupleView(View):
     """Tuples put together from the views of their places."""
 
-    __slots__ = ("items", "column")
+    __slots__ = ("items",)
 
-    def __init__(self, items: list[View], column: TupleColumn, count: int) -> None:
+    def __init__(self, items: list[View], count: int) -> None:
         self.count = count
         self.items = items
-        self.column = column
 
     def get(self, i: int) -> Any:
-        return self.column.factory([item.get(i) for item in self.items])
+        return tuple([item.get(i) for item in self.items])
 
     def read(self, start: int, stop: int) -> list[Any]:
-        factory = self.column.factory
         if not self.items:
-            return [factory([]) for _ in range(start, stop)]
-        rows = zip(*[item.read(start, stop) for item in self.items], strict=True)
-        return list(rows) if factory is tuple else list(map(factory, rows))
+            return [()] * (stop - start)
+        return list(zip(*[item.read(start, stop) for item in self.items], strict=True))
 
 
 class UnionColumn(Physical):

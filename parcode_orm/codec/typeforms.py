@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import sys
 import types
@@ -24,7 +25,7 @@ WRAPPERS: tuple[Any, ...] = tuple(
     for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
     if hasattr(module, name)
 )
-ANY: tuple[Any, ...] = (Any, typing_extensions.Any, object)
+ANY: tuple[Any, ...] = (Any, typing_extensions.Any, object, collections.abc.Hashable, typing.Hashable)
 NONE = (None, type(None))
 BUILDING: list[type] = []  # the classes whose columns are being compiled, from the outermost inwards
 

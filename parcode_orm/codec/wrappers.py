@@ -73,7 +73,19 @@ class ConvertColumn(Physical):
             return
         if not types.issubset(self.types) and not all(issubclass(t, self.types) for t in types):
             raise trail.first_misfit(values, self.types, self.expected)
-        self.inner.encode(self._stored(values), out)
+        stored = self._stored(values)
+        if not types.issubset(self.types) and object not in self.types:
+            self._check_subclasses(values, stored)
+        self.inner.encode(stored, out)
+
+    def _check_subclasses(self, values: Sequence[Any], stored: list[Any]) -> None:
+        """Raise EncodeError where a value of a subclass would come back as another one."""
+        for row, value in enumerate(values):
+            cls = value.__class__
+            if cls not in self.types and (back := self.from_stored([stored[row]])[0].__class__) is not cls:
+                message = f"{cls.__qualname__}, a subclass, would come back as {back.__qualname__}"
+                remedy = f"call parcode_orm.register({cls.__name__})"
+                raise trail.at(EncodeError(f"{message}: {remedy}", value_type=cls), row)
 
     def _stored(self, values: Sequence[Any]) -> list[Any]:
         try:

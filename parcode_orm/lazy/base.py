@@ -20,7 +20,9 @@ from parcode_orm.lazy.state import (
     first_read,
     get_dict,
     get_state,
+    pin_held,
     set_state,
+    stored_attributes,
     touch,
 )
 from parcode_orm.model.plain import LazyModel, deep_plain, new_plain
@@ -179,6 +181,10 @@ def getattr_for(cls: type[Any]) -> Any:
             return first_read(self, name)
         if name in _LAZY_SLOTS:
             return fill_slot(self, name)
+        stored = stored_attributes(self)
+        if name in stored:
+            pin_held(self, stored[name])
+            return get_dict(self).setdefault(name, stored[name])
         self.__pydantic_extra__  # noqa: B018  # the model's __getattr__ asks the bare slot
         return cls.__getattr__(self, name)
 

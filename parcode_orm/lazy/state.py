@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from parcode_orm.codec.build import private_values
 from parcode_orm.codec.slots import SLOTS
+from parcode_orm.codec.structview import UNDECLARED
 from parcode_orm.errors import DecodeError, FieldNotStored
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
@@ -23,7 +24,8 @@ from parcode_orm.table.table import ATOMIC
 
 __all__ = [
     "MISSING", "RowSpace", "StructView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
-    "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "set_dict", "set_state", "touch",
+    "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "pin_held", "set_dict", "set_state",
+    "stored_attributes", "touch",
 ]  # fmt: skip
 
 
@@ -106,10 +108,27 @@ def field_value(obj: Any, name: str) -> Any:
     return value
 
 
+def stored_attributes(proxy: Any) -> dict[str, Any]:
+    """The attributes in the row of `proxy` that its class does not declare."""
+    view, row = get_state(proxy)
+    found: dict[str, Any] = view.attributes(row) if getattr(view, "bits", 0) & UNDECLARED else {}
+    return found
+
+
+def pin_held(proxy: Any, value: Any) -> None:
+    """Let a session that writes keep `proxy`, which is about to hand out `value`, where that can change."""
+    space = get_state(proxy)[0].space
+    if type(value) not in ATOMIC and not isinstance(value, Enum) and space.writable:
+        space.pin(proxy)
+
+
 def load_all(proxy: Any) -> dict[str, Any]:
     """The real dictionary of `proxy` with every field in it, in field order; then cached properties and the like."""
     names = type(proxy)._p_names_
     values = get_dict(proxy)
+    for name, value in stored_attributes(proxy).items():
+        if values.setdefault(name, value) is value:
+            pin_held(proxy, value)
     if len(values) < len(names) or any(name not in values for name in names):
         for name in names:
             field_value(proxy, name)

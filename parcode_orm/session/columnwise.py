@@ -22,7 +22,7 @@ from ..codec.boundary_view import ReferenceView
 from ..codec.poly import ArmView
 from ..codec.privates import LooseColumn
 from ..codec.scalars import NumbersView
-from ..codec.structview import EXTRA, MISSING, PRIVATE, StructView
+from ..codec.structview import EXTRA, MISSING, PRIVATE, UNDECLARED, StructView
 from ..codec.tokens import (
     Rows,
     Tokens,
@@ -179,7 +179,7 @@ def _rest(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
     if is_bare(old) and is_bare(new):
         return Perhaps(())
     every = Perhaps(range(len(a)))
-    if (old.bits | new.bits) & EXTRA or not old.bits & new.bits & PRIVATE:
+    if (old.bits | new.bits) & (EXTRA | UNDECLARED) or not old.bits & new.bits & PRIVATE:
         return every
     plan = old.column.plan
     known = {name for name, column in plan.privates if not isinstance(column, LooseColumn)}

@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
+from ..codec.alike import alike, details
 from ..codec.base import Column, is_lazy
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ExternalView
+from ..codec.dumped import sets_of
+from ..codec.extensions import LEFT_OUT
 from ..codec.mixed import InMemory
 from ..codec.packed import pack
 from ..codec.privates import privates_changed
 from ..codec.slots import SLOTS
+from ..codec.undeclared import storable, undeclared
 from ..errors import CorruptionError, DecodeError, EncodeError, FieldNotStored, SchemaMismatchError
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
@@ -74,7 +78,7 @@ def proxy_changed(proxy: Any) -> Change:
     if fields:
         return fields
     # Private attributes that could not be stored may only seem to have changed.
-    return Change.PERHAPS if any(_slot_changed(slot, proxy, view, row) for slot in SLOTS) else Change.NO
+    return Change.PERHAPS if _rest_changed(proxy, view, row) else Change.NO
 
 
 def root_changes(proxy: Any) -> tuple[Change, dict[str, int]]:
@@ -96,9 +100,21 @@ def root_changes(proxy: Any) -> tuple[Change, dict[str, int]]:
                 return change, {}
             tables[name] = ordinal
         unsure |= change is Change.PERHAPS
-    if unsure or any(_slot_changed(slot, proxy, view, row) for slot in SLOTS):
+    if unsure or _rest_changed(proxy, view, row):
         return Change.YES if tables else Change.PERHAPS, {}
     return Change.YES if tables else Change.NO, tables
+
+
+def _rest_changed(proxy: Any, view: Any, row: int) -> bool:
+    """Whether what a proxy has besides fields differs from its row."""
+    if any(_slot_changed(slot, proxy, view, row) for slot in SLOTS):
+        return True
+    mine = {name: storable(item) for name, item in undeclared(proxy).items()}
+    stored = view.attributes(row) if mine else {}
+    return any(
+        item is not stored.get(name, LEFT_OUT) and (name not in stored or _packs_differ(item, stored[name]))
+        for name, item in mine.items()
+    )
 
 
 def _slot_changed(slot: str, proxy: Any, view: Any, row: int) -> bool:
@@ -217,8 +233,10 @@ def _differs_from(column: Column, value: Any, stored: Any) -> bool:
         return plainly
     try:
         return digest_of(column, value) != digest_of(column, stored)
-    except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
+    except UnreadStream:
         return True
+    except EncodeError:  # it was stored in its field's way, or what is wrong will be said, with its path, when written
+        return not (alike(value, stored) and details(value) == details(stored) and sets_of(value) == sets_of(stored))
 
 
 def _plainly_differ(value: Any, stored: Any) -> bool | None:

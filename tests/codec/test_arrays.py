@@ -35,6 +35,8 @@ ARRAYS = {
     "bytes": np.array([b"a", b"bc"]),
     "complex": np.array([1 + 2j]),
     "half": np.array([1.5], np.float16),
+    "long long": np.array([1, -2], np.longlong),
+    "big-endian long long": np.array([1, 2], np.dtype(np.ulonglong).newbyteorder()),
     "void": np.zeros(2, "V5"),
     "large by columns": np.asfortranarray(np.arange(12000.0).reshape(100, 120)),
     "large booleans": np.arange(50000) % 3 == 0,

@@ -35,6 +35,7 @@ INT, FLOAT, BOOL, NONE, TEXT, BYTES = (
 )
 
 
+@register
 class Point(NamedTuple):
     x: int
     y: str
@@ -99,7 +100,7 @@ CASES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "dict of lists": (MapColumn(INT, ListColumn(TEXT)), st.dictionaries(ints, st.lists(texts))),
     "tuple": (TupleColumn([INT, TEXT]), st.tuples(ints, texts)),
     "empty tuple": (TupleColumn([]), st.just(())),
-    "named tuple": (TupleColumn([INT, TEXT], Point._make, "Point"), st.builds(Point, ints, texts)),
+    "named tuple": (TupleColumn([INT, TEXT]), st.builds(Point, ints, texts)),
     "union": (UNION, st.one_of(st.integers(), texts, st.lists(st.integers()))),
     "optional union": (OptionalColumn(UNION), st.one_of(st.none(), st.integers(), texts)),
     "converted": (
@@ -198,21 +199,39 @@ def test_a_nan_keeps_its_payload() -> None:
         assert [struct.unpack("<Q", struct.pack("<d", v))[0] for v in found] == bits
 
 
-def test_subclasses_of_builtins_come_back_as_the_builtin() -> None:
-    assert same(roundtrip(INT, [Level.LOW, Level.HIGH, 3])[0], [1, 300, 3])
+def test_a_float64_comes_back_as_a_float() -> None:
     assert same(roundtrip(FLOAT, [np.float64(0.5), 1.5])[0], [0.5, 1.5])
-    assert same(roundtrip(TEXT, [Voice.LOUD, "b"])[0], ["loud", "b"])
-    assert same(roundtrip(BYTES, [bytearray(b"x"), b"y"])[0], [b"x", b"y"])
 
 
-@pytest.mark.parametrize(("column", "value"), [(TEXT, Shout("a")), (INT, Count(1)), (BYTES, Raw(b"x"))])
+def test_a_bytearray_among_bytes_stays_one() -> None:
+    assert same(roundtrip(BYTES, [bytearray(b"x"), b"y"])[0], [bytearray(b"x"), b"y"])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [(TEXT, Shout("a")), (INT, Count(1)), (BYTES, Raw(b"x")), (INT, Level.HIGH), (TEXT, Voice.LOUD)],
+)
 def test_other_subclasses_of_builtins_keep_their_class_or_are_refused(column: Column, value: Any) -> None:
-    (base,) = type(value).__bases__
+    base = next(each for each in (str, int, bytes) if isinstance(value, each))
     values = [base(), value, value]
     with pytest.raises(EncodeError, match=f"{type(value).__name__}, a subclass of {base.__name__}"):
         roundtrip(column, values)
     register(type(value))
     assert same(roundtrip(column, values)[0], values)
+
+
+def test_one_subclass_among_many_texts_is_found() -> None:
+    """Text of which a sample was varied was joined, whatever else was in it: the class was lost without a word."""
+
+    class Rare(str):
+        pass
+
+    values = [f"text {n}" for n in range(500)]
+    values[301] = Rare("text 301")
+    with pytest.raises(EncodeError, match="Rare, a subclass of str"):
+        roundtrip(TEXT, values)
+    register(Rare)
+    assert same(roundtrip(TEXT, values)[0], values)
 
 
 def test_a_set_is_written_in_one_order() -> None:

@@ -338,7 +338,6 @@ def test_values_come_back(tp: Any, values: list[Any]) -> None:
         dict[str, Callable[[], int]],
         memoryview,
         pydantic.ImportString,
-        typing.Hashable,
     ],
     ids=str,
 )

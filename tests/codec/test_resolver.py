@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
+import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import pytest
@@ -14,7 +17,9 @@ from pydantic import BaseModel, create_model
 
 import parcode_orm
 from parcode_orm import EncodeError, Model, SchemaMismatchError, Session, dumps, loads, register
+from parcode_orm.codec.generics import parametrized
 from parcode_orm.codec.names import bare, structure_of, tag_of
+from parcode_orm.codec.plans import struct_for
 from parcode_orm.codec.registry import find_class, stored_tag
 
 T = TypeVar("T")
@@ -234,3 +239,96 @@ def test_names_and_structures() -> None:
     assert structure_of(Pair) != structure_of(NamedTuple("Pair", [("y", int)]))
     with pytest.raises(SchemaMismatchError):
         find_class("nowhere:Colour#00000000")
+
+
+SHELF = """
+from typing import Any, Generic, TypeVar
+from pydantic import BaseModel
+from parcode_orm import Model
+
+T, U = TypeVar("T"), TypeVar("U")
+
+class Item(BaseModel):
+    x: int = 0
+
+class Pair(BaseModel, Generic[T, U]):
+    one: T
+    two: U
+
+class Page(BaseModel, Generic[T]):
+    one: T
+
+class Book(Model):
+    pages: list[Page] = []
+    pairs: list[Pair] = []
+    any: Any = None
+"""
+
+
+def test_a_parametrisation_that_the_reader_has_not_evaluated_is_made(tmp_path: Path) -> None:
+    """`Page[Item]` is a class only once a program has evaluated it: files could not be read where it had not.
+
+    Nor where it had been evaluated with the arms of a union in another order.
+    """
+    (tmp_path / "shelf.py").write_text(SHELF)
+    write = """
+import parcode_orm, shelf
+from shelf import *
+kinds = [Page[Item], Page[list[Item]], Page[dict[str, Item | None]], Page[Page[int]], Page[tuple[int, ...]]]
+values = [Item(x=1), [Item()], {"a": None}, Page[int](one=3), (1, 2)]
+pages = [kind(one=value) for kind, value in zip(kinds, values)]
+pairs = [Pair[int, str](one=1, two="a"), Pair[Page[Item], Any](one=pages[0], two=2)]
+parcode_orm.save("book.par", Book(pages=pages, pairs=pairs, any=[pages, pairs]))
+"""
+    read = """
+import parcode_orm, shelf
+shelf.Page[dict[str, None | shelf.Item]]  # which is the same
+book = parcode_orm.load("book.par", shelf.Book)
+assert book.any == [book.pages, book.pairs] and len(book.pages) == 5
+assert type(book.pages[0]) is shelf.Page[shelf.Item] and book.pages[0].one == shelf.Item(x=1)
+assert type(book.pages[2]) is shelf.Page[dict[str, shelf.Item | None]]
+assert type(book.pages[4]) is shelf.Page[tuple[int, ...]] and book.pages[4].one == (1, 2)
+assert type(book.pairs[1]) is shelf.Pair[shelf.Page[shelf.Item], shelf.Any]
+"""
+    root = str(Path(__file__).parents[2])
+    for source in (write, read):
+        environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"}
+        subprocess.run([sys.executable, "-c", source], check=True, cwd=tmp_path, env=environment)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "m:Page[",
+        "m:Page[]",
+        "m:Page[int",
+        "m:Page[no:Such]",
+        "m:Page[int, int]",
+        "m:Page[exit]",
+        "[int]",
+        "m:Page[" * 90,
+    ],
+)
+def test_a_hostile_name_makes_no_parametrisation(tag: str, module: Callable[..., Any]) -> None:
+    module("m", SHELF)
+    assert parametrized(tag) is None
+
+
+def test_the_order_of_arms_in_arguments_says_nothing() -> None:
+    """Pydantic calls a parametrisation as it was first spelled, in any module of the process."""
+
+    class First(Model, Generic[T]):
+        value: T
+
+    @dataclasses.dataclass
+    class Crate(Generic[T]):
+        value: T
+
+    class Second(Model, Generic[T]):
+        value: T
+
+    Second.__name__ = Second.__qualname__ = "First"
+    first, second = First[int | str | None], Second[str | None | int]
+    assert loads(dumps(first(value="a")), second).value == "a"
+    one, two = struct_for(Crate[int | str]), struct_for(Crate[str | int])
+    assert one.plan.name == two.plan.name

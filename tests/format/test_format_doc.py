@@ -99,7 +99,7 @@ def test_size(row: list[str]) -> None:
 
 def test_parts_of_a_struct() -> None:
     assert [(int(value), name) for value, name, *_ in rows("Parts of a struct")] == [
-        (getattr(struct, name), name) for name in ("SETS", "MISSING", "EXTRA", "PRIVATE")
+        (getattr(struct, name), name) for name in ("SETS", "MISSING", "EXTRA", "PRIVATE", "UNDECLARED")
     ]
 
 

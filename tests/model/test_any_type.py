@@ -6,7 +6,7 @@ import collections
 import datetime as dt
 import decimal
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -594,3 +594,23 @@ def test_what_is_dumped_in_either_form_comes_back(form: str) -> None:
         return Version(".".join(map(str, value)))
 
     stored_everywhere(Annotated[Version, PlainValidator(check), PlainSerializer(lambda v: v.parts)], Version("1.2"))
+
+
+class Case(enum.StrEnum):
+    """As SDKs have them, for what a later version of the service may say."""
+
+    OPEN = "open"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Any:
+        made = str.__new__(cls, value)  # type: ignore[call-overload]
+        made._value_, made._name_ = value, str(value).upper()
+        return made
+
+
+def test_members_that_an_enum_makes_of_unknown_values() -> None:
+    stored_everywhere(Case, "open", "unknown")
+
+
+def test_hashable_says_nothing() -> None:
+    stored_everywhere(Hashable, 1, "a", (1, "b"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, BeforeValidator, PlainValidator, create_model, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, PlainValidator, create_model, field_validator
 
 from parcode_orm import Chunk, EncodeError, Model, Session, dumps, load, loads, verify
 from parcode_orm.codec.plans import struct_for
@@ -108,3 +108,17 @@ def test_before_validators_and_rows() -> None:
     one = cls.model_construct(f3="7")  # what its validator would make a number
     with pytest.raises(EncodeError, match="f3"):
         dumps(holder.model_construct(one=one))
+
+
+def test_what_its_item_column_refuses_is_not_dirty_when_it_was_only_read() -> None:
+    """The field's own way stores it as a whole: the item alone cannot be encoded, to be compared."""
+
+    class Box(Model):
+        many: list[dict[Annotated[str, AfterValidator(int)], int]] = Chunk()
+
+    with Session(dumps(Box.model_validate({"many": [{"5": 1}]}))) as session:
+        box = session.root(Box)
+        assert list(box.many) == [{5: 1}]
+        assert not session.is_modified(box)
+        box.many[0][6] = 2
+        assert session.is_modified(box)
