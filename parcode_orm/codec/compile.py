@@ -258,7 +258,8 @@ def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:
         return PACKED
     register(cls)
     column = converted(named.enum_conversion(cls), scope)
-    if not issubclass(cls, enum.Flag) and cls._missing_.__func__ is not enum.Enum._missing_.__func__:  # type: ignore[attr-defined]
+    by_value = not issubclass(cls, enum.Flag) and not fallback.has_no_equality(cls)
+    if by_value and cls._missing_.__func__ is not enum.Enum._missing_.__func__:  # type: ignore[attr-defined]
         column = LenientColumn(column, fallback.of_type(cls, f"{scope.place}: {cls.__qualname__}"))  # members by value
     if not scope.enum_values:
         return column

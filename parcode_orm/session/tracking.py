@@ -177,9 +177,10 @@ def _compared(column: Column, value: Any, view: Any, name: str, row: int) -> Cha
             or owner_of(value) is not owner_of(stored)
         ):
             return Change.PERHAPS
-    if is_proxy(value):
+    rows = is_lazy(column)  # else a lazy object that stands there is packed as a plain one
+    if rows and is_proxy(value):
         return proxy_changed(value) if view.getter(name)(row) is value else Change.PERHAPS
-    if type(value) is list and value and all(map(is_proxy, value)):
+    if rows and type(value) is list and value and all(map(is_proxy, value)):
         stored = view.getter(name)(row)
         return _most(map(proxy_changed, value)) if _same_proxies(value, stored) else Change.PERHAPS
     if isinstance(column, ChunkColumn) and type(value) in (list, dict):

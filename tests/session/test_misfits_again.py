@@ -122,3 +122,28 @@ def test_what_its_item_column_refuses_is_not_dirty_when_it_was_only_read() -> No
         assert not session.is_modified(box)
         box.many[0][6] = 2
         assert session.is_modified(box)
+
+
+def test_an_object_in_a_typed_field_and_in_any_is_not_dirty_after_its_commit() -> None:
+    class Part(Model):
+        n: int = 0
+        numbers: list[int] = Chunk()
+
+    class Theirs(BaseModel):
+        inner: Part
+        more: list[Part]
+
+    class Box(Model):
+        theirs: Theirs
+        anything: Any = None
+
+    inner = Part(numbers=[1])
+    box = Box(theirs=Theirs.model_construct(inner=inner, more=[inner, inner]), anything=[inner])
+    with Session(":memory:") as session:
+        session.add(box)
+        session.commit()
+        assert not session.is_modified(box)
+        inner.n = 2
+        assert session.is_modified(box)
+        session.commit()
+        assert not session.is_modified(box)
