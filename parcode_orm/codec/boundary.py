@@ -184,7 +184,11 @@ class _SortedOut:
 
     def stored(self, part: Stretch) -> None:
         """Add values that are stored."""
-        for place in part.view.places(part.start, part.stop):  # type: ignore[attr-defined]
+        places = getattr(part.view, "places", None)
+        if places is None:  # with values of another type among them
+            self.given(list(map(part.view.get, range(part.start, part.stop))))
+            return
+        for place in places(part.start, part.stop):
             if isinstance(place, Stretch):
                 self._add(place, place.stop - place.start)
             else:

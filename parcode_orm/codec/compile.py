@@ -65,6 +65,7 @@ def column_for(
     metadata: Iterable[Any] = (),
     config: ConfigDict | None = None,
     way: fallback.Way | None = None,
+    default: Any = ...,
     **options: Any,
 ) -> Column:
     """The column of a field: `annotation` and `metadata` as in its `FieldInfo`, `owner` the class's name.
@@ -79,7 +80,7 @@ def column_for(
     mark = find_mark(found)
     scope = Scope(owner, field, compile_type, marked=mark is not None, **options)
     bare = [item for item in found if not isinstance(item, Mark)]
-    column = with_metadata(annotation, bare, scope, way)
+    column = or_default(with_metadata(annotation, bare, scope, way), default)
     if mark is None:
         return column
     from .boundary import ChunkColumn
@@ -88,6 +89,12 @@ def column_for(
     if items is not None and items.kind == "map":
         check_key_type(items.args[0], scope)
     return ChunkColumn(column, mark.compression, mark.kind, items)
+
+
+def or_default(column: Column, default: Any) -> Column:
+    """`column`, which takes None too where that is the default: defaults are not validated."""
+    takes_none = isinstance(column, OptionalColumn | NoneColumn | PackedColumn | fallback.FallbackColumn)
+    return column if default is not None or takes_none else OptionalColumn(column, declared=False)
 
 
 def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: fallback.Way | None = None) -> Column:

@@ -214,7 +214,7 @@ def _objects(column: StructColumn, values: list[Any]) -> list[_Rows] | None:
         if value.__class__ is not exact:
             return None
         cls: Any = type(value)
-        row = _stored_row(cls)
+        row = stored_row(cls)
         if row is None:
             _add_object(found, value, column.dicts([value])[0])
         else:
@@ -247,6 +247,6 @@ def _add_object(found: list[_Rows], value: Any, fields: dict[str, Any]) -> None:
 
 
 @lru_cache(1024)
-def _stored_row(cls: Any) -> Any:
+def stored_row(cls: Any) -> Any:
     """What gives the view and row of a lazy object of `cls`, and its values in memory; None for a plain class."""
     return getattr(cls, "_p_stored_", None)  # Pydantic's metaclass takes long to say that there is none

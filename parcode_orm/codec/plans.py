@@ -257,7 +257,9 @@ def _field_column(cls: Any, name: str, info: Any, ways: FieldWays, options: dict
     fields = {field for each in decorators.field_validators.values() for field in each.info.fields}
     way = ways.way(name) if fields & {name, "*"} else None
     try:
-        column = column_for(info.annotation, cls.__name__, name, info.metadata, cls.model_config, way, **options)
+        column = column_for(
+            info.annotation, cls.__name__, name, info.metadata, cls.model_config, way, info.default, **options
+        )
     except UnsupportedTypeError:
         if way is None or find_mark(info.metadata) or not ways.says(name):
             raise
@@ -329,12 +331,14 @@ def hints(cls: Any, scope: Scope) -> dict[str, Any]:
         scope.refuse(cls, f"{problem}; define it at module level, before the class")
 
 
-def _columns(scope: Scope, types: Sequence[tuple[str, Any]]) -> list[tuple[str, Column]]:
-    return [(name, scope.within(field=name).column(tp)) for name, tp in types]
+def _columns(scope: Scope, types: Sequence[tuple[str, Any]], defaults: dict[str, Any]) -> list[tuple[str, Column]]:
+    from .compile import or_default
+
+    return [(name, or_default(scope.within(field=name).column(tp), defaults.get(name, ...))) for name, tp in types]
 
 
 def _complete_typed_dict(column: StructColumn, cls: Any, scope: Scope) -> None:
-    column.fields = _columns(scope, list(hints(cls, scope).items()))
+    column.fields = _columns(scope, list(hints(cls, scope).items()), {})
     names = frozenset(name for name, _ in column.fields)
     column.plan.build = list
     extra = extra_type(cls, scope)
@@ -356,7 +360,8 @@ def _complete_typed_dict(column: StructColumn, cls: Any, scope: Scope) -> None:
 
 def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
     known = hints(cls, scope)
-    column.fields = _columns(scope, [(name, known.get(name, Any)) for name in cls._fields])
+    defaults = getattr(cls, "_field_defaults", {})
+    column.fields = _columns(scope, [(name, known.get(name, Any)) for name in cls._fields], defaults)
     names = cls._fields
     _know_defaults(cls._field_defaults.values())
 
@@ -376,7 +381,8 @@ def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
     known = hints(cls, scope)
     names = tuple(field.name for field in dataclasses.fields(cls))
     _know_defaults(field.default for field in dataclasses.fields(cls))
-    column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names])
+    defaults = {field.name: getattr(field.default, "default", field.default) for field in dataclasses.fields(cls)}
+    column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names], defaults)
     try:
         content = content_of(cls)
     except Unknown as problem:

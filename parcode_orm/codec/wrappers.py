@@ -14,12 +14,16 @@ from .physical import Physical, open_optional, write_gaps, write_optional
 
 
 class OptionalColumn(Column):
-    """`T | None`. Without a None the inner column stands alone."""
+    """`T | None`. Without a None the inner column stands alone.
 
-    __slots__ = ("inner",)
+    `declared` is False where not the type says so, but a default of None, which nobody validates.
+    """
 
-    def __init__(self, inner: Column) -> None:
+    __slots__ = ("declared", "inner")
+
+    def __init__(self, inner: Column, *, declared: bool = True) -> None:
         self.inner = inner
+        self.declared = declared
 
     @property
     def lazy(self) -> bool:
@@ -39,7 +43,7 @@ class OptionalColumn(Column):
         return self.inner.view(chunk, at, space)
 
     def describe(self) -> Any:
-        return {"optional": self.inner.describe()}
+        return {"optional": self.inner.describe()} if self.declared else self.inner.describe()
 
 
 class ConvertColumn(Physical):

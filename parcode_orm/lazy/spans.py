@@ -69,6 +69,10 @@ class SpanRows:
         else:
             self.fresh[~place] = value
 
+    def may_change_keys(self) -> bool:
+        """Whether keys are in memory that can change in place."""
+        return False
+
     def prune(self) -> None:
         """Hold no rows any more that were taken out."""
         if self.order is not None:
@@ -290,6 +294,15 @@ class SpanPairs(SpanRows):
             if len(self._places) != len(keys):
                 raise CorruptionError(f"a dictionary of {len(keys)} pairs has {len(self._places)} keys")
         return self._places
+
+    def may_change_keys(self) -> bool:
+        """Whether keys are in memory that can change in place."""
+        return self._places is not None and not ATOMIC.issuperset(map(type, self._places))
+
+    def keep_keys(self, rows: SpanPairs) -> None:
+        """Go on with the keys of `rows`, as which these were stored: who holds one may change it in place."""
+        if rows.may_change_keys():
+            self._places = rows._places
 
     def stored_keys(self) -> list[Any]:
         """The keys that are stored, whatever changed."""

@@ -228,6 +228,8 @@ def _follow_rows(rows: SpanRows | TableRows, found: SpanRows | TableRows, owner:
         found.version = rows.version
     else:
         found.table.version = rows.version
+    if isinstance(rows, SpanPairs) and isinstance(found, SpanPairs):
+        found.keep_keys(rows)
     if isinstance(rows, SpanRows):
         rows.prune()
     known = rows.places_in_memory()

@@ -137,7 +137,7 @@ def _items(values: list[Any]) -> set[int]:
 
 
 def _pairs(values: list[dict[Any, Any]]) -> set[int]:
-    return _parts(values, map(dict.values, values))
+    return _parts(values, values) | _parts(values, map(dict.values, values))
 
 
 def _parts(values: list[Any], parts: Iterable[Any]) -> set[int]:
@@ -162,7 +162,7 @@ def has_handed_out(rows: Any) -> bool:
     if isinstance(rows, TableRows):
         table = rows.table  # a row that handed out nothing is known to its view alone, and reached through this table
         return table.tree.root.ref is None or not all(group.idle for group in table.groups.values())
-    return rows.order is not None or bool(rows.handed)
+    return rows.order is not None or bool(rows.handed) or rows.may_change_keys()
 
 
 def _objects(values: list[Any]) -> set[int]:

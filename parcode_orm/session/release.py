@@ -30,7 +30,7 @@ from .graph import ATOMIC, children, kind_of
 from .holding import OURS, held_in, references
 from .holding import held as find_held
 from .space import owner_of
-from .tracking import hold_live, proxy_changed, rows_changed
+from .tracking import hold_live, once, proxy_changed, rows_changed
 
 MANY = 1000  # rows: where more are held, and more than an eighth of all, they are compared faster together
 
@@ -125,13 +125,15 @@ def _release_table(table: Table) -> None:
 
 
 def _changed(handed: dict[int, Any]) -> set[int]:
-    return {place for place, item in handed.items() if not is_proxy(item) or proxy_changed(item)}
+    same = {id(item) for item in once(handed.values()) if is_proxy(item) and not proxy_changed(item)}
+    return {place for place, item in handed.items() if id(item) not in same}
 
 
 def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], set[int]]) -> None:
     """Drop what nobody else holds, but for what is `changed`: a commit was not told of it."""
-    for place in handed:
-        _release(handed[place])
+    for value in once(handed.values()):
+        _release(value)
+    value = None
     places = list(handed)
     kept = find_held([handed[place] for place in places])
     rest = {place: handed[place] for at, place in enumerate(places) if at not in kept}

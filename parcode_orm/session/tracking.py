@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from enum import IntEnum
+from itertools import chain
 from typing import Any
 
 from ..codec.alike import alike, details
@@ -61,6 +62,11 @@ def _most(found: Iterable[Change]) -> Change:
 
 def _surely(changed: bool) -> Change:
     return Change.YES if changed else Change.NO
+
+
+def once(values: Iterable[Any]) -> Iterable[Any]:
+    """Each of `values` once, however often it occurs."""
+    return {id(value): value for value in values}.values()
 
 
 @roomy
@@ -182,7 +188,7 @@ def _compared(column: Column, value: Any, view: Any, name: str, row: int) -> Cha
         return proxy_changed(value) if view.getter(name)(row) is value else Change.PERHAPS
     if rows and type(value) is list and value and all(map(is_proxy, value)):
         stored = view.getter(name)(row)
-        return _most(map(proxy_changed, value)) if _same_proxies(value, stored) else Change.PERHAPS
+        return _most(map(proxy_changed, once(value))) if _same_proxies(value, stored) else Change.PERHAPS
     if isinstance(column, ChunkColumn) and type(value) in (list, dict):
         unread = getattr(view.field(name), "unread", None)
         known = None if unread is None else unread(row)
@@ -277,16 +283,18 @@ def collection_changed(value: LazyList[Any] | LazyMap[Any, Any]) -> Change:
 
 
 def _span_changed(rows: SpanRows, item: Column, key: Column | None) -> Change:
-    if rows.order is not None and (len(rows) != rows.size or (key is not None and _keys_changed(rows, key))):
+    if rows.order is not None and len(rows) != rows.size:
+        return Change.YES
+    if key is not None and (rows.order is not None or rows.may_change_keys()) and _keys_changed(rows, key):
         return Change.YES
     moved = dict(rows.moved())
     if any(_differs_from(item, value, rows.stored(position)) for position, value in moved.items()):
         return Change.YES
-    return _most(
-        proxy_changed(value) if is_proxy(value) else _surely(_differs_from(item, value, rows.stored(position)))
-        for position, value in rows.places_in_memory()
-        if position not in moved
-    )
+    here = [(position, value) for position, value in rows.places_in_memory() if position not in moved]
+    lazy = once(value for _, value in here if is_proxy(value))
+    plain = [(position, value) for position, value in here if not is_proxy(value)]
+    differ = (_surely(_differs_from(item, value, rows.stored(position))) for position, value in plain)
+    return _most(chain(map(proxy_changed, lazy), differ))
 
 
 def _keys_changed(rows: Any, column: Column) -> bool:
@@ -317,9 +325,12 @@ def rows_changed(table: Table, piece: Piece, values: dict[int, Any]) -> set[int]
         except (UnreadStream, EncodeError):
             pass
     surely = _plainly_changed(table.group(piece).items, values) if len(values) >= MANY else set()
-    return surely | {
-        row for row, value in values.items() if row not in surely and row_changed(table, piece, row, value)
-    }
+    unsure = {row: value for row, value in values.items() if row not in surely}
+    lazy = {id(value) for value in once(unsure.values()) if is_proxy(value) and proxy_changed(value)}
+    for row, value in unsure.items():
+        if id(value) in lazy or (not is_proxy(value) and row_changed(table, piece, row, value)):
+            surely.add(row)
+    return surely
 
 
 def _plainly_changed(view: Any, values: dict[int, Any]) -> set[int]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..codec.base import Space
 from ..codec.bulk import gc_paused
+from ..codec.mixed_rows import stored_row
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
@@ -71,10 +72,19 @@ def _reference(target: Target) -> Reference | None:
 def is_changed(table: Table, changed: Callable[[Table, Piece, int, Any], int]) -> bool:
     """Whether rows came, went or changed since the table was stored."""
     held = table.rows_held()
+    asked: set[int] = set()  # a lazy object is compared with its own row alone, however many rows it stands for
+
+    def row_changed(piece: Piece, row: int, value: Any) -> int:
+        cls: Any = type(value)
+        if stored_row(cls) is not None:
+            if id(value) in asked:
+                return 0
+            asked.add(id(value))
+        return changed(table, piece, row, value)
 
     def piece_changed(piece: Piece, here: list[int]) -> bool:
         rows = held[piece.ref.offset]  # type: ignore[union-attr]
-        return any(changed(table, piece, row, rows[row]) for row in here)
+        return any(row_changed(piece, row, rows[row]) for row in here)
 
     return table.tree.mark(held, piece_changed)
 

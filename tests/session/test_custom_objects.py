@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ import pytest
 from pydantic import PlainSerializer, PlainValidator
 
 from parcode_orm import Chunk, Model, Session, load, save
+from parcode_orm.session import tracking
 
 
 class Celsius:
@@ -70,3 +73,92 @@ def test_a_savepoint_takes_back_a_change_of_a_hashable_object(tmp_path: Path, fi
             value.degrees = 5.0
             raise KeyError
         assert value.degrees == 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Tag:
+    """Its hash stays what it is when its words change."""
+
+    name: str
+    words: list[str] = dataclasses.field(default_factory=list, compare=False)
+
+
+class Tagged(Model):
+    n: int
+    inline: dict[Tag, int]
+    apart: dict[Tag, int] = Chunk()
+    several: frozenset[Tag]
+    deep: list[dict[str, tuple[Tag, ...]]]
+
+
+class Board(Model):
+    one: Tagged
+    rows: list[Tagged] = Chunk()
+
+
+PLACES: dict[str, Callable[[Tagged], Tag]] = {
+    "a key": lambda row: next(iter(row.inline)),
+    "a key of a marked dictionary": lambda row: next(iter(row.apart)),
+    "an item of a set": lambda row: next(iter(row.several)),
+    "in a tuple in a dictionary": lambda row: row.deep[0]["a"][0],
+}
+
+
+def tagged(n: int) -> Tagged:
+    return Tagged(
+        n=n, inline={Tag("a"): 1}, apart={Tag("b"): 2}, several=frozenset({Tag("c")}), deep=[{"a": (Tag("d"),)}]
+    )
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "row", [lambda board: board.one, lambda board: board.rows[500]], ids=["in the root", "in a row"]
+)
+def test_a_change_of_a_hashable_object_that_holds_others(
+    place: str, row: Callable[[Board], Tagged], tmp_path: Path
+) -> None:
+    path = tmp_path / "board.par"
+    save(path, Board(one=tagged(0), rows=[tagged(n) for n in range(1000)]))
+    with Session(path) as session:
+        board = session.root(Board)
+        held = PLACES[place](row(board))
+        held.words.append("first")
+        session.commit()
+        board.rows[3].n = -1
+        session.commit()
+        gc.collect()
+        held.words.append("second")
+        assert session.dirty
+        session.commit()
+        assert not session.dirty
+        assert PLACES[place](row(board)).words == ["first", "second"]
+    assert PLACES[place](row(load(path, Board))).words == ["first", "second"]
+
+
+@pytest.mark.parametrize("count", [600, 9000], ids=["in the row", "in a table"])
+def test_an_object_that_occurs_many_times_is_compared_once(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    plain = tracking._field_changed
+
+    def counted(column: Any, value: Any, view: Any, name: str, row: int) -> Any:
+        asked.append(value)
+        return plain(column, value, view, name, row)
+
+    with Session(tmp_path / "many.par") as session:
+        session.add(Log(readings=[Reading(n=n, at=0.0, other=0.0) for n in range(count)]))
+        session.commit()
+        log = session.root(Log)
+        held = log.readings[5]
+        at = held.at
+        for place in range(400):
+            log.readings[place] = held
+        session.commit()
+        monkeypatch.setattr(tracking, "_field_changed", counted)
+        log.readings[500].n = -1
+        session.commit()
+        assert sum(value is at for value in asked) < 10
+        held.n = 7
+        session.commit()
+    assert {each.n for each in load(tmp_path / "many.par", Log).readings[:400]} == {7}

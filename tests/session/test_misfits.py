@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, NotRequired, Optional
 
 import pytest
-from pydantic import BaseModel, Field, RootModel, SkipValidation
+from pydantic import BaseModel, Field, RootModel, SkipValidation, create_model
 from typing_extensions import TypedDict
 
 from parcode_orm import Chunk, EncodeError, Model, Session, ShardedMap, dumps, load, loads, verify
@@ -227,3 +227,14 @@ def test_rows_that_lack_a_field_beside_one_that_does_not_fit() -> None:
     gaps = [Whole.model_construct(n=1), Whole(n=2, many=[1, 2]), Whole.model_construct(n=3)]
     found = loads(dumps(whole.model_construct(f=gaps)), whole).f
     assert [each.__dict__ for each in found] == [each.__dict__ for each in gaps]
+
+
+def test_few_rows_of_a_wide_class_are_looked_at_as_well() -> None:
+    fields: dict[str, Any] = {f"f{i}": (int | list[int], 0) for i in range(30)}
+    wide: Any = create_model("Wide", **fields, s=(Sequence[int], []))
+    cls = holder(list[wide], marked=False)
+    assert loads(dumps(cls(f=[wide(f3=[1])])), cls).f == [wide(f3=[1])]
+    for name, value in (("f3", 1.5), ("f3", None), ("f3", [None]), ("s", deque(["x"])), ("s", None)):
+        with pytest.raises(EncodeError) as caught:
+            dumps(cls.model_construct(f=[wide(), wide.model_construct(**{name: value})]))
+        assert caught.value.path is not None and caught.value.path.startswith(f"f[1].{name}")
