@@ -32,6 +32,7 @@ from .fallback import FallbackColumn, of_type
 from .field_ways import FieldWays
 from .lenient import LenientColumn, is_atomic
 from .marks import find_mark
+from .names import name_of
 from .packed import PackedColumn
 from .registry import register
 from .struct import StructColumn, StructPlan
@@ -119,7 +120,7 @@ def _compile(tp: Any, scope: Scope) -> StructColumn:
         if known is not None and not known[1].complete and known[1].problem is None:
             column = known[1]  # Pydantic has rebuilt the class since; other columns refer to this one
         else:
-            name = cls.__name__ + (f"[{', '.join(map(_name, args))}]" if args else "")
+            name = name_of(cls, args)
             exact = dict if typing_extensions.is_typeddict(cls) else None
             column = CompiledStruct(StructPlan(cls, name, [], "plain", exact=exact))
             column.plan.ways = FieldWays(tp, name)
@@ -141,10 +142,6 @@ def _begin(column: CompiledStruct, tp: Any, cls: Any, scope: Scope) -> None:
         _started.pop()
     keep(cls, typing.get_args(tp), column)
     register(cls)
-
-
-def _name(tp: Any) -> str:
-    return tp.__name__ if isinstance(tp, type) else str(tp)
 
 
 def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..codec.boundary_view import Unread
 from ..codec.compile import struct_for
+from ..codec.names import name_of
 from ..codec.poly import subclasses
 from ..codec.schema import short_fingerprint
 from ..errors import ParcodeError, SchemaMismatchError
@@ -86,7 +87,7 @@ class Diff:
     ) -> None:
         self._old = old
         self._new = new
-        self._asked = {cls.__name__: cls for cls in asked}
+        self._asked = {name_of(cls): cls for cls in asked}
         self._classes = {**in_use, **self._asked}
         self.a: Snapshot = snapshot_of(old.source)
         self.b: Snapshot = snapshot_of(new.source)
@@ -126,7 +127,7 @@ class Diff:
 def _class_of(space: FileSpace, name: str) -> type[Any]:
     """The class of a root, among those that this process has defined: by its name and schema."""
     written = space.chunk(space.source.catalog.root(name)).fingerprint
-    named = [cls for cls in subclasses(Model) if cls.__name__ == name]
+    named = [cls for cls in subclasses(Model) if name_of(cls) == name]
     for cls in reversed(named):
         try:
             if short_fingerprint(struct_for(cls)) == written:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ..codec.names import name_of
 from ..codec.schema import canonical_schema, differences, short_fingerprint
 from ..codec.struct import StructColumn
 from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError
@@ -54,8 +55,7 @@ def root_name(cls: type[Any]) -> str:
     given: Any = cls
     if not (isinstance(given, type) and issubclass(given, Model)):
         raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {cls!r:.80}")
-    name: str = cls.__name__
-    return name
+    return name_of(cls)
 
 
 def check_free(obj: Any, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
