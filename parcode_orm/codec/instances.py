@@ -84,8 +84,11 @@ def _privates(packer: Packer, cls: type, private: dict[str, Any]) -> dict[str, A
 
 def check_complete(cls: Any) -> None:
     """Raise EncodeError for a class whose fields are not all known: what its objects hold would not be, either."""
+    from .compiled import BARE
     from .plans import struct_for
 
+    if cls is BaseModel:
+        raise EncodeError(BARE, value_type=cls)
     column: Any = struct_for(cls)
     problem = None if column.complete else column.unusable()
     if problem is not None:

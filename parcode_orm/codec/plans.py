@@ -25,7 +25,7 @@ from ..errors import EncodeError, UnsupportedTypeError
 from . import trail
 from .attributes import others_of
 from .base import Column
-from .compiled import CACHE, CompiledStruct, below, cached, complete_waiting, entries_of, keep
+from .compiled import CACHE, CompiledStruct, below, cached, complete_waiting, entries_of, keep, refuse_bare
 from .containers import MapColumn
 from .contents import CONTENT, Unknown, content_of
 from .fallback import FallbackColumn, of_type
@@ -151,6 +151,8 @@ def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope
             _wait(cls)
             return
         _complete_model(column, cls)
+        if cls is BaseModel:
+            column.plan.extract = refuse_bare
         return
     inner = scope.within(owner=name, variables=variables_of(tp, scope), aliases=(), marked=False, enum_values=False)
     if typing_extensions.is_typeddict(cls):

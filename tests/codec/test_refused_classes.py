@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 import parcode_orm
-from parcode_orm import EncodeError, Model, UnsupportedTypeError, dumps, loads
+from parcode_orm import Chunk, EncodeError, Model, UnsupportedTypeError, dumps, loads
 from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.registry import is_registered
 
@@ -174,3 +174,25 @@ def test_the_second_class_that_slots_make_has_a_column_of_its_own() -> None:
 
     found = loads(dumps(Holder(plain=Plain(1), slotted=slotted(2))), Holder)
     assert type(found.plain) is Plain and type(found.slotted) is slotted and found.slotted.x == 2
+
+
+def test_an_object_of_base_model_itself_is_refused() -> None:
+    """Pydantic makes one of any dictionary in a `list[BaseModel]`, without its items, and cannot compare it."""
+
+    class Named(BaseModel):
+        name: str
+
+    class Models(Model):
+        many: list[BaseModel] = []
+        apart: list[BaseModel] = Chunk([])
+        any: Any = None
+
+    models = [Named(name="a")]
+    obj = Models(many=models, apart=models)
+    assert loads(dumps(obj), Models) == obj
+    bare = Models(many=[{"name": "a"}]).many[0]
+    assert type(bare) is BaseModel
+    for field, value in (("many", [*models, bare]), ("apart", [bare]), ("any", {"k": bare}), ("many", [bare, bare])):
+        with pytest.raises(EncodeError, match="drops what is in it") as caught:
+            dumps(Models.model_construct(**{field: value}))
+        assert caught.value.path.startswith(field)
