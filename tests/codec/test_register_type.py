@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,27 @@ register_type(Unit, encode=lambda u: u.value, decode=Unit)
 )
 def test_a_registered_class_is_stored_everywhere(tp: Any, values: list[Any]) -> None:
     stored_everywhere(tp, *values)
+
+
+def test_the_message_about_a_function_in_a_model_of_others_says_what_helps() -> None:
+    class Metric(BaseModel):
+        name: str
+        own: Callable[..., Any] | None = None
+
+    class Job(BaseModel):
+        metrics: list[Metric] = []
+
+    def holder() -> Any:
+        return type("Jobs", (Model,), {"__annotations__": {"jobs": list[Job]}, "__module__": __name__})
+
+    with pytest.raises(UnsupportedTypeError, match=r"Metric is not yours, call parcode_orm\.register_type\(Metric"):
+        holder()
+    register_type(Metric, encode=lambda m: m.model_dump(exclude_unset=True), decode=Metric.model_validate)
+    jobs = holder()
+    obj = jobs(jobs=[Job(metrics=[Metric(name="loss")]), Job()])
+    assert loads(dumps(obj), jobs) == obj
+    with pytest.raises(EncodeError, match=r"metrics\[0\]\['own'\]"):
+        dumps(jobs(jobs=[Job(metrics=[Metric(name="own", own=len)])]))
 
 
 def test_any_depth_of_models_of_others() -> None:
