@@ -90,7 +90,7 @@ class CompiledStruct(StructColumn):
     def describe(self) -> Any:
         """The struct's name, defined beside the schema's root."""
         if not self.complete:
-            schema.unfinished()
+            schema.unfinished(self.plan.name)
         return schema.define(self, self.plan.name, super().describe)
 
 

@@ -34,13 +34,12 @@ class _Search:
     def __init__(self, schema: Any) -> None:
         self.definitions: dict[str, Any] = {}
         self.clear: set[str] = set()
-        self._collect(schema)
-
-    def _collect(self, schema: Any) -> None:
-        for each in schemas_in(schema):
+        waiting = [*schemas_in(schema)]
+        while waiting:
+            each = waiting.pop()
             if "ref" in each:
                 self.definitions[each["ref"]] = each
-            self._collect(each)
+            waiting += schemas_in(each)
 
     def resolve(self, schema: Any) -> Any:
         """What a reference, or a schema with definitions, leads to."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import typing
 from collections.abc import Callable
 from typing import Any, Optional
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 import parcode_orm
 from parcode_orm import Chunk, EncodeError, Model, UnsupportedTypeError, dumps, loads
@@ -196,3 +197,31 @@ def test_an_object_of_base_model_itself_is_refused() -> None:
         with pytest.raises(EncodeError, match="drops what is in it") as caught:
             dumps(Models.model_construct(**{field: value}))
         assert caught.value.path.startswith(field)
+
+
+def chain(innermost: Any, count: int = 100) -> Any:
+    """The outermost of `count` classes, each of which holds the next."""
+    cls: Any = create_model("Part0", hook=(innermost, None))
+    for n in range(1, count):
+        cls = create_model(f"Part{n}", n=(int, n), below=(cls | None, None), items=(list[cls], []))
+    return cls
+
+
+def test_classes_that_hold_each_other_may_be_many() -> None:
+    """A class in another one takes a dozen of Python's frames; it was a RecursionError from some 75 on."""
+    cls = chain(int | None)
+    holder: Any = create_model("Whole", __base__=Model, top=(cls, ...), many=(list[cls], Chunk([])))
+    obj = holder(top=cls(below={"n": 1}, items=[{"items": [{}]}]), many=[cls()])
+    assert loads(dumps(obj), holder) == obj
+    with parcode_orm.open(dumps(obj)) as session:
+        assert session.root(holder).model_dump() == obj.model_dump()
+
+
+def test_a_class_far_below_is_refused_with_all_above_it() -> None:
+    cls = chain(Callable[[], None] | None)
+    with pytest.raises(UnsupportedTypeError, match=r"Part0\.hook"):
+        create_model("Whole", __base__=Model, top=(cls, ...))
+    below = cls
+    while "below" in below.model_fields:
+        assert not is_registered(below)
+        below = typing.get_args(below.model_fields["below"].annotation)[0]
