@@ -10,7 +10,7 @@ import pydantic
 from pydantic import BaseModel, networks
 from pydantic_core import MultiHostUrl, Url
 
-from ..errors import CorruptionError, EncodeError, SchemaMismatchError
+from ..errors import CorruptionError, EncodeError, SchemaMismatchError, UnsupportedTypeError
 from . import trail
 from .attributes import others_of, put_others
 from .contents import CONTENT, Unknown, content_of
@@ -89,7 +89,10 @@ def check_complete(cls: Any) -> None:
 
     if cls is BaseModel:
         raise EncodeError(BARE, value_type=cls)
-    column: Any = struct_for(cls)
+    try:
+        column: Any = struct_for(cls)
+    except UnsupportedTypeError as refused:
+        raise EncodeError(str(refused), value_type=cls) from refused
     problem = None if column.complete else column.unusable()
     if problem is not None:
         raise EncodeError(problem, value_type=cls)
