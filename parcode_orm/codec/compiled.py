@@ -95,7 +95,7 @@ class CompiledStruct(StructColumn):
 
 
 def refuse_bare(values: Sequence[Any]) -> NoReturn:
-    """Raise for objects of `BaseModel` itself, which Pydantic neither compares nor copies."""
+    """Raise for objects of `BaseModel` itself, which Pydantic cannot compare."""
     raise trail.at(EncodeError(BARE, value_type=BaseModel), 0)
 
 
