@@ -9,6 +9,7 @@
 `churn`: a file after ten thousand edits, each committed, beside its compacted copy.
 `conversations`: messages appended one by one to many conversations, in few and in many commits.
 `many`: a commit of very many changed rows beside a save, and a diff of very many.
+`classes`: defining, dumping and loading classes that hold each other, and classes of many fields.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import churn, conversations, edits, growth, many, peers, report, scale, stream, update, world
+from benchmarks import churn, classes, conversations, edits, growth, many, peers, report, scale, stream, update, world
 from benchmarks.before import checkout
 from benchmarks.trees.shapes import SHAPES
 
@@ -93,6 +94,10 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--repeat", type=number, default=5, help="rounds")
     add_peers(each, peers.UPDATING)
     add_edits(workload, add_before)
+    each = workload(classes, lambda o, at: classes.classes(o.shapes), classes.text)
+    shapes = tuple(classes.SHAPES)
+    help = f"by commas, of {', '.join(shapes)}"
+    each.add_argument("--shapes", type=names(shapes, "shape"), default=list(shapes), help=help)
     return top
 
 

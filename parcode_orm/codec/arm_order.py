@@ -10,6 +10,7 @@ import enum
 import typing
 from typing import Any, Literal
 
+from .names import bare, tag_of
 from .typeforms import ANY, NONE, Scope, is_recursive, is_union, strip
 
 Key = tuple[Any, ...]
@@ -45,9 +46,10 @@ def _key(tp: Any, scope: Scope, level: int) -> Key:
     if not isinstance(tp, type) and not isinstance(origin, type):
         return (1, str(tp), "", ())
     inner = [_key(arg, scope, level + 1) for arg in args]
-    bare = not args and origin in (list, dict, set, frozenset, tuple)
-    openness = max([1 if bare else 0, *(key[0] for key in inner)])
-    return (openness, origin.__qualname__, origin.__module__, tuple(inner))
+    is_open = not args and origin in (list, dict, set, frozenset, tuple)
+    openness = max([int(is_open), *(key[0] for key in inner)])
+    tag = tag_of(origin)
+    return (openness, bare(tag), tag, tuple(inner))
 
 
 def _literal(value: Any) -> Key:

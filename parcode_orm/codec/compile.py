@@ -55,7 +55,6 @@ _INNER: dict[str, Column] = {"int": SIMPLE[int], "float": SIMPLE[float], "text":
 _INNER["bool"] = SIMPLE[bool]
 IN_MEMORY = (type, memoryview, ImportString)
 _SYSTEM = ("typing", "types", "collections.abc", "io", "abc", "contextlib")  # classes made at run time may say "abc"
-_ASIDE = "; store what it is made from, leave it out with PrivateAttr(), or compute it with a property"
 
 
 def column_for(
@@ -150,7 +149,7 @@ def compile_type(tp: Any, scope: Scope) -> Column:
     if not isinstance(origin, type):
         parts = custom_parts(substitute(tp, scope), scope.place)
         if parts is None:
-            scope.refuse(tp, f"no values of this type are known{_ASIDE}")
+            scope.refuse_kind(tp, "no values of this type are known")
         return converted(parts, scope)
     return class_column(tp, origin, scope)
 
@@ -188,7 +187,7 @@ def foreign_class(tp: Any, cls: type, scope: Scope) -> Column:
     """A class of the user's own or of another package, or one that cannot be stored."""
     own = hasattr(cls, "__get_pydantic_core_schema__")
     if cls in IN_MEMORY or (cls.__module__ in _SYSTEM and not own):
-        scope.refuse(tp, f"values of this kind live only in memory{_ASIDE}")
+        scope.refuse_kind(tp, "values of this kind live only in memory")
     parts = custom_parts(substitute(tp, scope), scope.place)
     if parts is not None:
         register_parts(cls, parts)
@@ -395,7 +394,7 @@ def numpy_column(tp: Any, cls: type, scope: Scope) -> Column:
         if cls is np.float64:
             return ConvertColumn(SIMPLE[float], "numpy float64", (cls,), convert.each(float), convert.each(np.float64))
         return PACKED
-    return scope.refuse(tp, f"no values of this type are known{_ASIDE}")
+    return scope.refuse_kind(tp, "no values of this type are known")
 
 
 def array_dtype(tp: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
@@ -21,6 +21,10 @@ from .struct import StructColumn, StructPlan
 from .undo import note
 
 CACHE = "_p_columns_"
+BARE = (
+    "Pydantic makes an object of BaseModel itself of a dictionary, and drops what is in it, where a field declares no "
+    "class below BaseModel: declare a class of your own, or dict[str, Any]"
+)
 Entries = dict[tuple[Any, ...], tuple[Any, "CompiledStruct"]]
 
 complete_waiting: list[Callable[[], object]] = []  # what tries again to complete the classes that wait for a name
@@ -86,8 +90,13 @@ class CompiledStruct(StructColumn):
     def describe(self) -> Any:
         """The struct's name, defined beside the schema's root."""
         if not self.complete:
-            schema.unfinished()
+            schema.unfinished(self.plan.name)
         return schema.define(self, self.plan.name, super().describe)
+
+
+def refuse_bare(values: Sequence[Any]) -> NoReturn:
+    """Raise for objects of `BaseModel` itself, which Pydantic cannot compare."""
+    raise trail.at(EncodeError(BARE, value_type=BaseModel), 0)
 
 
 def version_of(cls: Any) -> Any:

@@ -13,7 +13,8 @@ from .alike import alike
 from .convert import BY_TYPE, each
 from .fallback import Way, has_no_equality, type_adapter
 from .named import SUBCLASSED, Parts
-from .typeforms import ANY, spelled
+from .names import bare, spelling
+from .typeforms import ANY
 
 # Core schemas of which Pydantic knows no dump of its own.
 _OPAQUE = frozenset({"is-instance", "is-subclass", "callable", "generator", "any", "call", "custom-error"})
@@ -55,7 +56,7 @@ def annotated(tp: Any, metadata: list[Any]) -> Any:
 def _name(tp: Any) -> str:
     while typing.get_origin(tp) is typing.Annotated:
         tp = tp.__origin__
-    found: str = getattr(tp, "__qualname__", None) or spelled(tp)
+    found: str = getattr(tp, "__qualname__", None) or bare(spelling(tp))
     return found
 
 

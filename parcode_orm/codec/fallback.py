@@ -20,7 +20,7 @@ from .alike import alike, details
 from .base import Column
 from .convert import each
 from .dumped import FORMS, Dumped, Form, apply_sets, sets_of
-from .packed import PackedColumn, is_native
+from .packed import PackedColumn, Ready, is_native, packed_natively
 from .wrappers import ConvertColumn
 
 
@@ -43,12 +43,13 @@ class Way:
         return self._made
 
     def store(self, value: Any) -> Any:
-        """`value` itself where packing knows its class, else what it is dumped as.
+        """What packing makes of `value` where it knows its class, else what it is dumped as.
 
         Raises:
             EncodeError: nothing that it is dumped as comes back equal.
         """
-        return value if is_native(value) else self.dumped(value)
+        data = packed_natively(value)
+        return self.dumped(value) if data is None else Ready(value, data)
 
     def checked(self, value: Any) -> Any:
         """As `store`, but what packing knows too must be what the validator gives.

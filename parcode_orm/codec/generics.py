@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from .names import bound_class, tag_of
 
-_TOKENS = re.compile(r"[^\[\], ]+|[\[\],]")
+_TOKENS = re.compile(r"[^\[\], |]+|[\[\],|]")
 _FORMS: dict[str, Any] = {
     "Union": typing.Union,
     "typing.Any": Any,
@@ -40,7 +40,15 @@ def parametrized(tag: str, find: Callable[[str], type | None] = bound_class) -> 
 
 
 def _parsed(tokens: list[str], find: Callable[[str], type | None]) -> Any:
-    """The type that `tokens`, the first one last, begin with."""
+    """The type that `tokens`, the first one last, begin with: one, or a union."""
+    arms = [_arm(tokens, find)]
+    while tokens and tokens[-1] == "|":
+        tokens.pop()
+        arms.append(_arm(tokens, find))
+    return typing.Union[tuple(arms)]  # noqa: UP007  # of one, that
+
+
+def _arm(tokens: list[str], find: Callable[[str], type | None]) -> Any:
     name = tokens.pop()
     made: Any = _FORMS.get(name, getattr(builtins, name, None) if ":" not in name else find(name))
     if name not in _FORMS and not isinstance(made, type):

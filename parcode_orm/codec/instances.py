@@ -10,7 +10,7 @@ import pydantic
 from pydantic import BaseModel, networks
 from pydantic_core import MultiHostUrl, Url
 
-from ..errors import CorruptionError, EncodeError, SchemaMismatchError
+from ..errors import CorruptionError, EncodeError, SchemaMismatchError, UnsupportedTypeError
 from . import trail
 from .attributes import declared, may_be_left_out, others_of, put_others
 from .contents import CONTENT, Unknown, content_of
@@ -100,9 +100,15 @@ def _privates(packer: Packer, cls: type, private: dict[str, Any]) -> dict[str, A
 
 def check_complete(cls: Any) -> None:
     """Raise EncodeError for a class whose fields are not all known: what its objects hold would not be, either."""
+    from .compiled import BARE
     from .plans import struct_for
 
-    column: Any = struct_for(cls)
+    if cls is BaseModel:
+        raise EncodeError(BARE, value_type=cls)
+    try:
+        column: Any = struct_for(cls)
+    except UnsupportedTypeError as refused:
+        raise EncodeError(str(refused), value_type=cls) from refused
     problem = None if column.complete else column.unusable()
     if problem is not None:
         raise EncodeError(problem, value_type=cls)

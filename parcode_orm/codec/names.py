@@ -22,33 +22,58 @@ def tag_of(cls: type) -> str:
 
     Pydantic calls `Page[shop.Item]` and `Page[depot.Item]` by one name, so arguments are spelled out.
     """
-    generic = cls.__dict__.get("__pydantic_generic_metadata__")
-    if generic is not None and generic["args"]:
-        return f"{tag_of(generic['origin'])}[{', '.join(map(spelled_argument, generic['args']))}]"
+    origin, args = generic_of(cls)
+    if args:
+        return f"{tag_of(origin)}[{', '.join(map(_argument, args))}]"
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def spelled_argument(tp: Any) -> str:
+def name_of(cls: type, args: tuple[Any, ...] = ()) -> str:
+    """The name of a class, or of a generic one with `args`, without modules."""
+    origin, own = generic_of(cls)
+    inner = list(map(_argument, own)) if own else list(map(spelling, args))
+    return f"{name_of(origin) if own else cls.__name__}[{', '.join(map(bare, inner))}]" if inner else cls.__name__
+
+
+def generic_of(cls: type) -> tuple[Any, tuple[Any, ...]]:
+    """Of a generic model with arguments the class without, and the arguments; else `cls` and none."""
+    found = cls.__dict__.get("__pydantic_generic_metadata__")
+    return (found["origin"], found["args"]) if found and found["args"] else (cls, ())
+
+
+def _argument(tp: Any) -> str:
+    """The spelling of an argument of a generic model: for Pydantic the order of an outermost `Union` tells classes."""
+    if typing.get_origin(tp) is typing.Union:
+        return f"Union[{', '.join(map(_arm, typing.get_args(tp)))}]"
+    return spelling(tp)
+
+
+def spelling(tp: Any) -> str:
+    """One text for all types that `typing` may give for each other.
+
+    It keeps one object for equal types: `List[Union[int, str]]` may give `List[Union[str, int]]`, or `List[int | str]`,
+    if that was evaluated before. So arms and literals are sorted, by their names before their modules.
+    """
     origin, args = typing.get_origin(tp), typing.get_args(tp)
-    # Equal unions are one class, whichever spelling and order was evaluated first.
     if origin is typing.Literal:
         return f"Literal[{', '.join(sorted(map(repr, args)))}]"
-    if origin is typing.Union or origin is types.UnionType:
-        return f"Union[{', '.join(sorted(map(spelled_argument, args)))}]"
-    if origin is not None and origin is not typing.Annotated:
-        return f"{spelled_argument(origin)}[{', '.join(map(spelled_argument, args))}]"
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(sorted(map(_arm, args), key=lambda text: (bare(text), text)))
+    if origin is typing.Annotated:
+        return f"Annotated[{', '.join([spelling(args[0]), *map(_text, args[1:])])}]"
+    if origin is not None:
+        return f"{spelling(origin)}[{', '.join(map(spelling, args))}]"
     if isinstance(tp, type):
         return tp.__qualname__ if tp.__module__ == "builtins" else tag_of(tp)
-    return _ADDRESS.sub("", str(tp))
+    return _text(tp)
 
 
-def name_of(cls: Any) -> str:
-    """The name of a class without its module, of a generic model with its arguments."""
-    generic = cls.__dict__.get("__pydantic_generic_metadata__")
-    if generic is not None and generic["args"]:
-        return f"{generic['origin'].__name__}[{', '.join(bare(spelled_argument(each)) for each in generic['args'])}]"
-    name: str = cls.__name__
-    return name
+def _arm(tp: Any) -> str:
+    return "None" if tp is type(None) else spelling(tp)
+
+
+def _text(value: Any) -> str:
+    return _ADDRESS.sub("", str(value))
 
 
 def bare(tag: str) -> str:
@@ -95,6 +120,4 @@ def _value_text(value: Any) -> str:
 
 
 def _type_text(tp: Any) -> str:
-    if isinstance(tp, type) and not typing.get_args(tp):
-        return bare(tag_of(tp))
-    return _ADDRESS.sub("", re.sub(r"\b\w+\.", "", str(tp)))
+    return re.sub(r"\b\w+\.", "", bare(spelling(tp)))

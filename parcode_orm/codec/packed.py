@@ -36,10 +36,30 @@ def pack(value: Any) -> bytes:
         EncodeError: a value in it has a class that cannot be stored; `path` says where.
         CyclicGraphError: it holds itself, or is nested more than 100 deep.
     """
+    if type(value) is Ready:
+        return value.data
     try:
         return _packed(value)
     except RecursionError as problem:
         return _packed_deeply(value, problem)
+
+
+class Ready:
+    """A value that was packed when it was looked at: `pack` need not do it again."""
+
+    __slots__ = ("value", "data")
+
+    def __init__(self, value: Any, data: bytes) -> None:
+        self.value = value
+        self.data = data
+
+
+def packed_natively(value: Any) -> bytes | None:
+    """What `pack` gives for `value` if it stores it by its class alone, without what Pydantic dumps; else None."""
+    try:
+        return _packed(value, native=True)
+    except EncodeError:
+        return None
 
 
 def _packed_deeply(value: Any, problem: RecursionError) -> bytes:
@@ -49,24 +69,18 @@ def _packed_deeply(value: Any, problem: RecursionError) -> bytes:
         raise EncodeError(f"Python's stack does not suffice to pack it: {problem}", value_type=type(value)) from problem
 
 
-def _packed(value: Any) -> bytes:
+def _packed(value: Any, native: bool = False) -> bytes:
     try:
         if type(value) in _PLAIN:
             return _encode(value)
-        return _encode(Packer(careful=False).lower(value))
+        return _encode(Packer(careful=False, native=native).lower(value))
     except (OverflowError, UnicodeEncodeError):  # somewhere in it is a large int or a lone surrogate
-        return _encode(Packer(careful=True).lower(value))
+        return _encode(Packer(careful=True, native=native).lower(value))
 
 
 def is_native(value: Any) -> bool:
     """Whether `pack` stores `value` by its class alone, without what Pydantic dumps."""
-    if type(value) in _PLAIN:
-        return True
-    try:
-        Packer(careful=False, native=True).lower(value)
-    except EncodeError:
-        return False
-    return True
+    return type(value) in _PLAIN or packed_natively(value) is not None
 
 
 class Packer:
@@ -112,6 +126,8 @@ class Packer:
             return self.items(value)
         if cls is dict:
             return self.mapping(value)
+        if cls is Ready:  # inside another value, as whose part it is to be checked
+            return self.lower(value.value)
         return lower_other(self, value)
 
     def items(self, values: Sequence[Any]) -> list[Any]:

@@ -11,38 +11,37 @@ import inspect
 import sys
 import threading
 import typing
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any
 from weakref import WeakSet, ref
 
 import typing_extensions
 from pydantic import BaseModel
 from pydantic._internal._model_construction import unpack_lenient_weakvaluedict
-from typing_extensions import NoExtraItems
 
-from ..errors import EncodeError, UnsupportedTypeError
-from . import trail
-from .attributes import others_of
+from ..errors import UnsupportedTypeError
+from ..stack import is_deep, on_fresh_stack
 from .base import Column
-from .compiled import CACHE, CompiledStruct, below, cached, complete_waiting, entries_of, keep
+from .compiled import CACHE, CompiledStruct, below, cached, complete_waiting, entries_of, keep, refuse_bare
 from .containers import MapColumn
-from .contents import CONTENT, Unknown, content_of
 from .fallback import FallbackColumn, of_type
 from .field_ways import FieldWays
 from .lenient import LenientColumn, is_atomic
 from .marks import find_mark
-from .names import bare, name_of, spelled_argument
+from .names import name_of
 from .packed import PackedColumn
+from .records import complete_dataclass, complete_named_tuple, complete_typed_dict, know_defaults
 from .registry import register
 from .struct import StructColumn, StructPlan
 from .text import TextColumn
-from .typeddicts import beyond, extra_type
 from .typeforms import BUILDING, Scope, evaluated, substitute, variables_of
 from .undo import all_or_nothing, note
 
 _NOTHING: dict[Any, Any] = {}
 _lock = threading.RLock()
+_elsewhere = threading.local()  # `locked`: the thread that waits for this one holds the lock
 _pending: list[ref[type[BaseModel]]] = []
 _started: list[CompiledStruct] = []  # and their columns
 _refused: WeakSet[CompiledStruct] = WeakSet()  # whose `problem` was found when other columns had them already
@@ -59,7 +58,7 @@ def struct_for(cls: Any) -> StructColumn:
         column: StructColumn = known[1]
         if column.plan.cls is cls:
             return column
-    with _lock:
+    with _locked():
         found = _compile(cls, Scope(getattr(cls, "__name__", str(cls)), "", _compiler()))
         if _pending:
             _retry()
@@ -110,7 +109,7 @@ def _settles(decorators: Any) -> bool:
 
 
 def _compile(tp: Any, scope: Scope) -> StructColumn:
-    with _lock:
+    with _locked():
         found = cached(tp)
         if found is not None:
             return found
@@ -120,15 +119,27 @@ def _compile(tp: Any, scope: Scope) -> StructColumn:
         if known is not None and not known[1].complete and known[1].problem is None:
             column = known[1]  # Pydantic has rebuilt the class since; other columns refer to this one
         else:
-            name = name_of(cls) + (f"[{', '.join(bare(spelled_argument(each)) for each in args)}]" if args else "")
+            name = name_of(cls, args)
             exact = dict if typing_extensions.is_typeddict(cls) else None
             column = CompiledStruct(StructPlan(cls, name, [], "plain", exact=exact))
             column.plan.ways = FieldWays(tp, name)
         with all_or_nothing():
             keep(cls, args, column)
             if column not in _started:
-                _begin(column, tp, cls, scope)
+                if is_deep():  # each class in another one takes a dozen frames
+                    on_fresh_stack(partial(_begin_elsewhere, column, tp, cls, scope))
+                else:
+                    _begin(column, tp, cls, scope)
         return column
+
+
+def _locked() -> AbstractContextManager[Any]:
+    return nullcontext() if getattr(_elsewhere, "locked", False) else _lock
+
+
+def _begin_elsewhere(column: CompiledStruct, tp: Any, cls: Any, scope: Scope) -> None:
+    _elsewhere.locked = True
+    _begin(column, tp, cls, scope)
 
 
 def _begin(column: CompiledStruct, tp: Any, cls: Any, scope: Scope) -> None:
@@ -151,22 +162,17 @@ def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope
             _wait(cls)
             return
         _complete_model(column, cls)
+        if cls is BaseModel:
+            column.plan.extract = refuse_bare
         return
     inner = scope.within(owner=name, variables=variables_of(tp, scope), aliases=(), marked=False, enum_values=False)
     if typing_extensions.is_typeddict(cls):
-        _complete_typed_dict(column, cls, inner)
+        complete_typed_dict(column, cls, inner)
     elif is_named_tuple(cls):
-        _complete_named_tuple(column, cls, inner)
+        complete_named_tuple(column, cls, inner)
     else:
-        _complete_dataclass(column, cls, inner)
+        complete_dataclass(column, cls, inner)
     column.finish()
-
-
-def _know_defaults(defaults: Iterable[Any]) -> None:
-    """Register the classes of defaults that a column of their builtin would take: `status: str = Status.OPEN`."""
-    for default in defaults:
-        if isinstance(default, str | int | float | bytes) and type(default).__module__ != "builtins":
-            register(type(default))
 
 
 # -- models ---------------------------------------------------------------------------------------------------------
@@ -200,7 +206,7 @@ def _wait(cls: type[BaseModel]) -> None:
 
 def _retry() -> None:
     """Complete the models that were waiting for a name; of one that turns out to be refused, its column says so."""
-    with _lock:
+    with _locked():
         if BUILDING:
             return
         waiting, _pending[:] = list(_pending), []
@@ -241,7 +247,7 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
         "names": parent,
     }
     fields = getattr(cls, "__pydantic_fields__", {})
-    _know_defaults(info.default for info in fields.values())
+    know_defaults(info.default for info in fields.values())
     column.fields = [(name, _field_column(cls, name, info, plan.ways, options)) for name, info in fields.items()]
     plan.privates = _privates(cls, options)
     if cls.model_config.get("extra") == "allow":
@@ -317,98 +323,3 @@ def _extra_column(cls: type, options: dict[str, Any]) -> Column:
                 return column_for(args[1], cls.__name__, "__pydantic_extra__", (), **options)
             break
     return PackedColumn()
-
-
-# -- other classes ----------------------------------------------------------------------------------------------------
-
-
-def hints(cls: Any, scope: Scope) -> dict[str, Any]:
-    """The annotations of `cls` and its bases, evaluated; `UnsupportedTypeError` for names that do not exist."""
-    local = {**scope.names, **{each.__name__: each for each in BUILDING}, cls.__name__: cls}
-    try:
-        return typing_extensions.get_type_hints(cls, None, local, include_extras=True)
-    except NameError as problem:
-        scope.refuse(cls, f"{problem}; define it at module level, before the class")
-
-
-def _columns(scope: Scope, types: Sequence[tuple[str, Any]], defaults: dict[str, Any]) -> list[tuple[str, Column]]:
-    from .compile import or_default
-
-    return [(name, or_default(scope.within(field=name).column(tp), defaults.get(name, ...))) for name, tp in types]
-
-
-def _complete_typed_dict(column: StructColumn, cls: Any, scope: Scope) -> None:
-    column.fields = _columns(scope, list(hints(cls, scope).items()), {})
-    names = frozenset(name for name, _ in column.fields)
-    column.plan.build = list
-    extra = extra_type(cls, scope)
-    if extra is not NoExtraItems:
-        column.plan.extra = MapColumn(TextColumn(), scope.within(field="__extra_items__").column(extra))
-        column.plan.others = beyond(names)
-        return
-
-    def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
-        for row, value in enumerate(values):
-            if not value.keys() <= names:
-                odd = next(key for key in value if key not in names)
-                problem = EncodeError(f"{cls.__name__} declares no key {odd!r}", path=f"[{odd!r}]")
-                raise trail.at(problem, row)
-        return list(values)
-
-    column.plan.extract = extract
-
-
-def _complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
-    known = hints(cls, scope)
-    defaults = getattr(cls, "_field_defaults", {})
-    column.fields = _columns(scope, [(name, known.get(name, Any)) for name in cls._fields], defaults)
-    names = cls._fields
-    _know_defaults(cls._field_defaults.values())
-
-    def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
-        return [dict(zip(names, value, strict=True)) for value in values]
-
-    def build(dicts: list[dict[str, Any]]) -> list[Any]:
-        new = tuple.__new__
-        return [new(cls, [row[name] for name in names]) for row in dicts]
-
-    column.plan.extract, column.plan.build = extract, build
-    if cls.__dictoffset__:  # a subclass of the named tuple
-        column.plan.others = others_of(())
-
-
-def _complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
-    known = hints(cls, scope)
-    names = tuple(field.name for field in dataclasses.fields(cls))
-    _know_defaults(field.default for field in dataclasses.fields(cls))
-    defaults = {field.name: getattr(field.default, "default", field.default) for field in dataclasses.fields(cls)}
-    column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names], defaults)
-    try:
-        content = content_of(cls)
-    except Unknown as problem:
-        scope.refuse(cls, f"{problem}; keep it in a field")
-    if content is not None:
-        column.fields = [*column.fields, (CONTENT, PackedColumn())]
-
-    def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
-        # An attribute may be missing (a field of init=False without default): then it is missing in the row.
-        try:
-            rows = [{name: getattr(value, name) for name in names} for value in values]
-        except AttributeError:
-            rows = [{name: getattr(value, name) for name in names if hasattr(value, name)} for value in values]
-        if content is not None:
-            for value, row in zip(values, rows, strict=True):
-                row[CONTENT] = content.take(value, row)
-        return rows
-
-    def build(dicts: list[dict[str, Any]]) -> list[Any]:
-        new, put = object.__new__, object.__setattr__
-        out = []
-        for row in dicts:
-            made = new(cls) if content is None else content.make(row.pop(CONTENT), row)
-            for name, value in row.items():
-                put(made, name, value)
-            out.append(made)
-        return out
-
-    column.plan.extract, column.plan.build, column.plan.others = extract, build, others_of(names)

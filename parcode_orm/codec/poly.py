@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EncodeError, ParcodeError, SchemaMismatchError
+from ..errors import EncodeError, ParcodeError, SchemaMismatchError, UnsupportedTypeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from . import trail
-from .base import Space, View
+from .base import Column, Space, View
 from .names import bare, bound_class, tag_of
+from .packed import PackedColumn
 from .physical import open_child
-from .registry import made, named, newest
+from .registry import hook_of, made, named, newest
 from .text import TextColumn
 from .tuples import open_arms, write_arms
+from .wrappers import ConvertColumn
 
 if TYPE_CHECKING:
     from .struct import StructColumn
 
 _TEXT = TextColumn()
+_PACKED = PackedColumn()
 MAX_CLASSES = 1 << 16
 
 
@@ -40,13 +43,22 @@ def subclasses(cls: type) -> Iterator[type]:
                 stack.append(below)
 
 
-def _column_for(column: StructColumn, cls: type) -> StructColumn:
+def _column_for(column: StructColumn, cls: type) -> Column:
+    """The column of `cls`, as its values stand where `column` is that of a base class."""
     if cls is column.plan.cls:
         return column
     from .compile import struct_for
 
-    found: StructColumn = struct_for(cls)
-    return found
+    hook = hook_of(cls)
+    return struct_for(cls) if hook is None else ConvertColumn(_PACKED, *hook[1:])
+
+
+def _column_of(column: StructColumn, cls: type, row: int) -> Column:
+    """As `_column_for`; what is refused is the value in `row`."""
+    try:
+        return _column_for(column, cls)
+    except UnsupportedTypeError as problem:
+        raise trail.at(EncodeError(str(problem), value_type=cls), row) from problem
 
 
 def write_poly(column: StructColumn, values: Sequence[Any], out: Encoder) -> None:
@@ -63,7 +75,7 @@ def write_poly(column: StructColumn, values: Sequence[Any], out: Encoder) -> Non
         tags.append(tag)
         positions.append(len(mine))
         mine.append(row)
-    columns = [_column_for(column, cls) for cls in order]
+    columns = [_column_of(column, cls, mine[0]) for cls, mine in rows.items()]
     for cls, one in zip(order, columns, strict=True):
         _check_name(column, cls, one, order, values)
 
@@ -80,11 +92,11 @@ class _Arm:
 
     __slots__ = ("encode",)
 
-    def __init__(self, column: StructColumn) -> None:
-        self.encode = column.encode_arm
+    def __init__(self, column: Column) -> None:
+        self.encode = getattr(column, "encode_arm", column.encode)
 
 
-def _check_name(column: StructColumn, cls: type, own: StructColumn, written: Iterable[type], values: Any) -> None:
+def _check_name(column: StructColumn, cls: type, own: Column, written: Iterable[type], values: Any) -> None:
     """Raise where reading would find another class for objects of `cls`.
 
     A class that was defined again, in a notebook say, gives way to the newer one; but one that a function made is no
@@ -96,7 +108,7 @@ def _check_name(column: StructColumn, cls: type, own: StructColumn, written: Ite
     bound = bound_class(tag)
     if bound is cls:
         return
-    found = resolve(column, tag, fingerprint_of(own)).plan.cls
+    found, _ = resolve(column, tag, fingerprint_of(own))
     if found is not cls and (found is not bound or found in written):
         row = next(row for row, value in enumerate(values) if value.__class__ is cls)
         problem = EncodeError(
@@ -149,13 +161,13 @@ class ArmView(View):
         return self._view or self._open()
 
     def _open(self) -> View:
-        found = resolve(self.column, self.name, self.fingerprint)
+        _, found = resolve(self.column, self.name, self.fingerprint)
         self._view = open_child(found, self.chunk, self.at, self.space, self.count)
         return self._view
 
 
-def resolve(column: StructColumn, name: str, fingerprint: str) -> StructColumn:
-    """The column of the class that `name` stands for among the subclasses of the column's class.
+def resolve(column: StructColumn, name: str, fingerprint: str) -> tuple[type, Column]:
+    """The class that `name` stands for among the subclasses of the column's class, and its column.
 
     Raises:
         SchemaMismatchError: there is none, it has another shape, or several could be it.
@@ -181,10 +193,11 @@ def resolve(column: StructColumn, name: str, fingerprint: str) -> StructColumn:
             f"a {base.__qualname__} is stored as {name}, and of that name and shape there are several: in the "
             f"modules {', '.join(modules)}"
         )
-    return fitting[newest(fitting)]
+    cls = newest(fitting)
+    return cls, fitting[cls]
 
 
-def _fitting(column: StructColumn, cls: type, fingerprint: str) -> StructColumn | None:
+def _fitting(column: StructColumn, cls: type, fingerprint: str) -> Column | None:
     """The column of `cls`, if it is the one with this fingerprint; a class that is refused has none."""
     from .compile import fingerprint_of
 

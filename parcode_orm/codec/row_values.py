@@ -9,7 +9,7 @@ from ..errors import CorruptionError, ParcodeError
 from .containers import ListColumn, MapColumn, SetColumn, ordered
 from .fallback import CheckedColumn, FallbackColumn
 from .lenient import LenientColumn
-from .packed import PackedColumn, pack, unpack
+from .packed import PackedColumn, pack, packed_natively, unpack
 from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from .text import BytesColumn, TextColumn
 from .tuples import TupleColumn, UnionColumn
@@ -133,10 +133,10 @@ def _put_strictly(column: Any) -> Put:
 
 def _put_native(column: Any) -> Put:
     def put(value: Any, level: int) -> Any:
-        (stored,) = column.to_stored([value])
-        if stored is not value:  # it goes the column's way
+        data = packed_natively(value)
+        if data is None:  # it goes the column's way
             raise Unfit
-        return pack(value)
+        return data
 
     return put
 

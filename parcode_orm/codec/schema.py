@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..format.checksum import checksum, fingerprint
-from ..stack import carried
+from ..stack import carried, is_deep, on_fresh_stack
 from .base import Column
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -20,7 +20,7 @@ class _Definitions(threading.local):
 
     keys: dict[int, str] | None = None
     found: dict[str, Any]
-    whole = True
+    unfinished: list[str]
 
 
 _now = _Definitions()
@@ -35,7 +35,7 @@ def describe(column: Column) -> Any:
     """
     if _now.keys is not None:
         return column.describe()
-    _now.keys, _now.found = {}, {}
+    _now.keys, _now.found, _now.unfinished = {}, {}, []
     try:
         root = column.describe()
         return {"root": root, "structs": _now.found}
@@ -55,13 +55,14 @@ def define(column: Column, name: str, body: Callable[[], Any]) -> Any:
             key = f"{name}#{number}"
         _now.keys[id(column)] = key
         _now.found[key] = None
-        _now.found[key] = body()
+        _now.found[key] = on_fresh_stack(body) if is_deep() else body()
     return {"struct": key}
 
 
-def unfinished() -> None:
+def unfinished(name: str) -> None:
     """A struct that is described now is not complete yet: what is said of it holds for the moment."""
-    _now.whole = False
+    if _now.keys is not None:
+        _now.unfinished.append(name)
 
 
 class Known(NamedTuple):
@@ -77,10 +78,9 @@ def known(column: Column) -> Known:
     found: Known | None = getattr(column, "schema_known", None)
     if found is not None:
         return found
-    _now.whole = True
     schema = _encode(describe(column))
     found = Known(schema, fingerprint(schema), checksum(schema))
-    if _now.whole and hasattr(type(column), "schema_known"):
+    if not _now.unfinished and hasattr(type(column), "schema_known"):
         column.schema_known = found  # type: ignore[attr-defined]
     return found
 

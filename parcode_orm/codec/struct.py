@@ -135,7 +135,7 @@ class StructColumn(Physical):
             first = not asked
             asked.add(self)
             try:
-                found = any(is_lazy(column) for _, column in self.fields)
+                found = on_fresh_stack(self._holds_lazy) if is_deep() else self._holds_lazy()
                 if found:
                     self._lazy = True
                 elif first:  # nothing that can be reached is lazy
@@ -146,6 +146,9 @@ class StructColumn(Physical):
                     _path.asked = set()
             return found
         return self._lazy
+
+    def _holds_lazy(self) -> bool:
+        return any(is_lazy(column) for _, column in self.fields)
 
     @property
     def few(self) -> int:

@@ -66,6 +66,15 @@ class Scope:
         """Raise `UnsupportedTypeError` for `tp`; `why` says what to do."""
         raise UnsupportedTypeError(f"{self.owner}.{self.field}: {spelled(tp)} cannot be stored: {why}")
 
+    def refuse_kind(self, tp: Any, why: str) -> NoReturn:
+        """Raise `UnsupportedTypeError` for `tp`, whose values nothing can dump."""
+        owner = self.owner.partition("[")[0]
+        self.refuse(
+            tp,
+            f"{why}; store what it is made from, leave it out with PrivateAttr(), or compute it with a property; where "
+            f"{owner} is not yours, call parcode_orm.register_type({owner}, encode=..., decode=...) first",
+        )
+
 
 def spelled(tp: Any) -> str:
     """How a user writes `tp`."""

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..stack import carried
+
 Step = Callable[[], object]
 
 
@@ -17,6 +19,7 @@ class _Running(threading.local):
 
 
 _running = _Running()
+carried(_running)
 
 
 def note(undo: Step) -> None:

@@ -178,7 +178,7 @@ def _tuple(args: tuple[Any, ...], scope: Scope) -> Shape:
 
 
 def _typed_dict(tp: Any, scope: Scope) -> Shape:
-    from .plans import hints
+    from .records import hints
 
     origin = typing.get_origin(tp) or tp
     types = hints(origin, scope)
@@ -202,7 +202,7 @@ def _typed_dict(tp: Any, scope: Scope) -> Shape:
 
 def _generic(tp: Any, origin: Any, scope: Scope) -> Shape:
     """A generic dataclass or named tuple with arguments: instances do not tell which, their fields do."""
-    from .plans import hints
+    from .records import hints
 
     names = origin._fields if issubclass(origin, tuple) else [field.name for field in dataclasses.fields(origin)]
     types = hints(origin, scope)

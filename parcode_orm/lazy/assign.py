@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from parcode_orm.codec.core_schemas import schemas_in
 from parcode_orm.lazy.state import check_change, get_dict, load_all, set_dict, touch
 
 __all__ = ["lazy_handler", "read_dict", "write_dict"]
@@ -117,13 +118,9 @@ def _validators_see_others(cls: type[Any]) -> bool:
 
 def _takes_info(schema: Any, cls: type[Any]) -> bool:
     """Whether a function in the core schema of `cls` takes a ValidationInfo; nested models have one of their own."""
-    if isinstance(schema, list):
-        return any(_takes_info(each, cls) for each in schema)
-    if not isinstance(schema, dict):
-        return False
-    if schema.get("type") == "model" and schema.get("cls") is not cls:
+    if schema["type"] == "model" and schema["cls"] is not cls:
         return False
     function = schema.get("function")
-    if isinstance(function, dict) and function.get("type") == "with-info":
+    if isinstance(function, dict) and function["type"] == "with-info":
         return True
-    return any(_takes_info(each, cls) for key, each in schema.items() if key not in ("metadata", "serialization"))
+    return any(_takes_info(each, cls) for each in schemas_in(schema))

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from parcode_orm.codec.core_schemas import schemas_in
+
 __all__ = ["fields_with_choices"]
 
 _CLASSES = frozenset({"model", "dataclass", "typed-dict"})
-_ASIDE = frozenset({"metadata", "serialization", "config", "cls"})
 
 
 def fields_with_choices(cls: type[Any]) -> frozenset[str]:
@@ -33,13 +34,12 @@ class _Search:
     def __init__(self, schema: Any) -> None:
         self.definitions: dict[str, Any] = {}
         self.clear: set[str] = set()
-        self._collect(schema)
-
-    def _collect(self, schema: Any) -> None:
-        for each in _parts(schema):
+        waiting = [*schemas_in(schema)]
+        while waiting:
+            each = waiting.pop()
             if "ref" in each:
                 self.definitions[each["ref"]] = each
-            self._collect(each)
+            waiting += schemas_in(each)
 
     def resolve(self, schema: Any) -> Any:
         """What a reference, or a schema with definitions, leads to."""
@@ -75,22 +75,8 @@ class _Search:
                 if name in seen:
                     continue
                 seen.add(name)
-            if "type" in each:
-                yield each
-            stack += _parts(each)
-
-
-def _parts(schema: Any) -> list[Any]:
-    """The dictionaries that stand directly in a schema, or in lists in it."""
-    found: list[Any] = []
-    waiting = [part for key, part in schema.items() if key not in _ASIDE]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            found.append(part)
-        elif isinstance(part, list | tuple):
-            waiting += part
-    return found
+            yield each
+            stack += schemas_in(each)
 
 
 def _arms(union: Any) -> list[Any]:

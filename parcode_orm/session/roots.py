@@ -27,6 +27,7 @@ from .reuse import reuse_from
 from .space import FileSpace
 from .tracking import Change, root_changes
 
+LARGE_SCHEMA = 4096  # bytes
 ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 
 
@@ -194,6 +195,8 @@ def write_roots(
         name = fingerprint(schema)
         if name not in catalog.schemas:
             out = sink.encoder(Kind.SCHEMA)
+            if len(schema) > LARGE_SCHEMA:  # of a class with many others below it, more than a document of it
+                out.compression = "lz4"
             out.leaf(Encoding.RAW, 1, schema)
             catalog.schemas[name] = sink.submit(out)
         catalog.roots[root.name] = _with_tables(sink, root) or sink.list_table(root.column, [root.obj], None)

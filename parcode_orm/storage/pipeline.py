@@ -98,7 +98,7 @@ class Pipeline:
         """
         if self._closed:
             raise ValueError("this pipeline is closed")
-        if self._pool is None and self._wants_threads(chunk.compression):
+        if self._pool is None and chunk.kind != Kind.SCHEMA and self._wants_threads(chunk.compression):
             self._raise()
             self._start()
         ticket = ticket or Ticket()

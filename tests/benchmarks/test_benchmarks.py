@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import memory, peers, report, run, stream, update, world
+from benchmarks import classes, memory, peers, report, run, stream, update, world
 from benchmarks.worlds import world_data
 
 pytestmark = pytest.mark.once
@@ -128,3 +128,11 @@ def test_reach_tells_pass_from_fail() -> None:
     result |= {"repeat": 1, "python": "3", "platform": "here", "skipped": {}, "bytes_read": {"all three": 200_001}}
     reach = report.text(result).partition("Reach")[2].splitlines()[1:]
     assert [line.split()[0] for line in reach] == ["pass"] * 5 + ["FAIL"] * 2
+
+
+def test_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classes, "SHAPES", {shape: (build, (9,)) for shape, (build, _) in classes.SHAPES.items()})
+    seconds = result_of(tmp_path, "classes")["seconds"]
+    assert set(seconds) == {"mutual 9", "chain 9", "wide 9"}
+    assert all(seconds[name].keys() == classes.STEPS.keys() for name in seconds)
+    assert "nine classes that hold each other" in capsys.readouterr().out

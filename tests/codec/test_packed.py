@@ -18,8 +18,10 @@ import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import core_schema
 
-from parcode_orm.codec.packed import MAX_DEPTH, pack, unpack
+from parcode_orm import dumps, loads
+from parcode_orm.codec.packed import MAX_DEPTH, Packer, pack, unpack
 from parcode_orm.codec.registry import register
 from parcode_orm.errors import CorruptionError, CyclicGraphError, EncodeError, ParcodeError, SchemaMismatchError
 from parcode_orm.model.base import Model
@@ -160,3 +162,44 @@ def test_hostile_bytes() -> None:
     for data in (nested, b"\x91" * 10_000, b"\xdd\xff\xff\xff\xff", b"\xc7\x00\x7f", b"", b"\x01\x01"):
         with pytest.raises(CorruptionError):
             unpack(data)
+
+
+class Stand:
+    """A class that stands for a model in annotations, as FHIR's do."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value, serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value)
+        )
+
+
+class Ward(Model):
+    hero: Stand | None = None
+    heroes: list[Stand] = []
+    either: Stand | int | None = None
+    any: Any = None
+
+
+@pytest.mark.parametrize("name", ["hero", "heroes", "either"])
+def test_what_is_looked_at_is_packed_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a value was taken apart twice: to see whether it can be stored so, and to store it."""
+    heroes = [Hero(name=chr(0xD800), tags=["a"]), Hero(name="b", tags=["c"] * 100), {"k": [Hero(name="c"), 1 << 70]}]
+    wards = [Ward.model_construct(**{name: heroes if name == "heroes" else hero}) for hero in heroes]
+    for ward in wards:
+        assert same(loads(dumps(ward), Ward), ward)
+    count = 0
+    lower = Packer.lower
+
+    def counted(packer: Packer, value: Any) -> Any:
+        nonlocal count
+        count += 1
+        return lower(packer, value)
+
+    monkeypatch.setattr(Packer, "lower", counted)
+    for hero in heroes:
+        pack(hero)
+    needed, count = count, 0
+    for ward in wards if name != "heroes" else wards[:1]:
+        dumps(ward)
+    assert 0 < count <= needed

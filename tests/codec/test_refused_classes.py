@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import typing
 from collections.abc import Callable
 from typing import Any, Optional
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 import parcode_orm
-from parcode_orm import EncodeError, Model, UnsupportedTypeError, dumps, loads
+from parcode_orm import Chunk, EncodeError, Model, UnsupportedTypeError, dumps, loads
 from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.registry import is_registered
 
@@ -174,3 +175,53 @@ def test_the_second_class_that_slots_make_has_a_column_of_its_own() -> None:
 
     found = loads(dumps(Holder(plain=Plain(1), slotted=slotted(2))), Holder)
     assert type(found.plain) is Plain and type(found.slotted) is slotted and found.slotted.x == 2
+
+
+def test_an_object_of_base_model_itself_is_refused() -> None:
+    """Pydantic makes one of any dictionary in a `list[BaseModel]`, without its items, and cannot compare it."""
+
+    class Named(BaseModel):
+        name: str
+
+    class Models(Model):
+        many: list[BaseModel] = []
+        apart: list[BaseModel] = Chunk([])
+        any: Any = None
+
+    models = [Named(name="a")]
+    obj = Models(many=models, apart=models)
+    assert loads(dumps(obj), Models) == obj
+    bare = Models(many=[{"name": "a"}]).many[0]
+    assert type(bare) is BaseModel
+    for field, value in (("many", [*models, bare]), ("apart", [bare]), ("any", {"k": bare}), ("many", [bare, bare])):
+        with pytest.raises(EncodeError, match="drops what is in it") as caught:
+            dumps(Models.model_construct(**{field: value}))
+        assert caught.value.path.startswith(field)
+
+
+def chain(innermost: Any, count: int = 100) -> Any:
+    """The outermost of `count` classes, each of which holds the next."""
+    cls: Any = create_model("Part0", hook=(innermost, None))
+    for n in range(1, count):
+        cls = create_model(f"Part{n}", n=(int, n), below=(cls | None, None), items=(list[cls], []))
+    return cls
+
+
+def test_classes_that_hold_each_other_may_be_many() -> None:
+    """A class in another one takes a dozen of Python's frames; it was a RecursionError from some 75 on."""
+    cls = chain(int | None)
+    holder: Any = create_model("Whole", __base__=Model, top=(cls, ...), many=(list[cls], Chunk([])))
+    obj = holder(top=cls(below={"n": 1}, items=[{"items": [{}]}]), many=[cls()])
+    assert loads(dumps(obj), holder) == obj
+    with parcode_orm.open(dumps(obj)) as session:
+        assert session.root(holder).model_dump() == obj.model_dump()
+
+
+def test_a_class_far_below_is_refused_with_all_above_it() -> None:
+    cls = chain(Callable[[], None] | None)
+    with pytest.raises(UnsupportedTypeError, match=r"Part0\.hook"):
+        create_model("Whole", __base__=Model, top=(cls, ...))
+    below = cls
+    while "below" in below.model_fields:
+        assert not is_registered(below)
+        below = typing.get_args(below.model_fields["below"].annotation)[0]

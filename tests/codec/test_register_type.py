@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import abc
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -12,7 +14,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 import parcode_orm
-from parcode_orm import Chunk, EncodeError, Model, Session, UnsupportedTypeError, dumps, loads, register_type
+from parcode_orm import Chunk, EncodeError, Model, Session, UnsupportedTypeError, dumps, load, loads, register_type
 from tests.everywhere import stored_everywhere
 
 
@@ -88,6 +90,77 @@ register_type(Unit, encode=lambda u: u.value, decode=Unit)
 )
 def test_a_registered_class_is_stored_everywhere(tp: Any, values: list[Any]) -> None:
     stored_everywhere(tp, *values)
+
+
+def test_the_message_about_a_function_in_a_model_of_others_says_what_helps() -> None:
+    class Metric(BaseModel):
+        name: str
+        own: Callable[..., Any] | None = None
+
+    class Job(BaseModel):
+        metrics: list[Metric] = []
+
+    def holder() -> Any:
+        return type("Jobs", (Model,), {"__annotations__": {"jobs": list[Job]}, "__module__": __name__})
+
+    with pytest.raises(UnsupportedTypeError, match=r"Metric is not yours, call parcode_orm\.register_type\(Metric"):
+        holder()
+    register_type(Metric, encode=lambda m: m.model_dump(exclude_unset=True), decode=Metric.model_validate)
+    jobs = holder()
+    obj = jobs(jobs=[Job(metrics=[Metric(name="loss")]), Job()])
+    assert loads(dumps(obj), jobs) == obj
+    with pytest.raises(EncodeError, match=r"metrics\[0\]\['own'\]"):
+        dumps(jobs(jobs=[Job(metrics=[Metric(name="own", own=len)])]))
+
+
+class Plain(BaseModel):
+    n: int = 0
+
+
+class Live(Plain):
+    """A subclass that cannot be stored field by field."""
+
+    client: Callable[[], None] | None = None
+
+
+class Noted(Plain):
+    """A subclass that could be, and is registered all the same."""
+
+    note: str = ""
+
+
+class Held(Model):
+    one: Plain | None = None
+    many: list[Plain] = Chunk(default_factory=list)
+    either: Plain | int = 0
+    any: Any = None
+
+
+def test_a_subclass_in_a_field_of_its_base(tmp_path: Path) -> None:
+    for field, value in (("one", Live()), ("many", [Plain(), Live()]), ("either", Live()), ("any", [Live()])):
+        with pytest.raises(EncodeError, match=r"Live\.client: .* call parcode_orm\.register_type\(Live") as caught:
+            dumps(Held(**{field: value}))
+        assert caught.value.path == {"many": "many[1]", "any": "any[0]"}.get(field, field)
+    register_type(Live, encode=lambda live: live.n, decode=lambda n: Live(n=n))
+    register_type(Noted, encode=lambda noted: f"{noted.n} {noted.note}", decode=noted_from)
+    held = Held(
+        one=Live(n=1), many=[Plain(n=2), Live(n=3), Noted(n=4, note="x"), Live(n=5)], either=Live(n=6), any=Live()
+    )
+    stored_everywhere(Held, held)
+    with Session(tmp_path / "held.par") as session:
+        session.add(held)
+        session.commit()
+        found = session.root(Held)
+        assert [type(each) for each in found.many] == [Plain, Live, Noted, Live]
+        found.many[1].n = 7
+        found.many.append(Live(n=8))
+        session.commit()
+    assert [each.n for each in load(tmp_path / "held.par", Held).many] == [2, 7, 4, 5, 8]
+
+
+def noted_from(text: str) -> Noted:
+    n, _, note = text.partition(" ")
+    return Noted(n=int(n), note=note)
 
 
 def test_any_depth_of_models_of_others() -> None:

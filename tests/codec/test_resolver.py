@@ -7,10 +7,11 @@ import enum
 import os
 import subprocess
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, List, Literal, NamedTuple, TypeVar, Union  # noqa: UP035
 
 import pytest
 from pydantic import BaseModel, create_model
@@ -18,7 +19,7 @@ from pydantic import BaseModel, create_model
 import parcode_orm
 from parcode_orm import EncodeError, Model, SchemaMismatchError, Session, dumps, loads, register
 from parcode_orm.codec.generics import parametrized
-from parcode_orm.codec.names import bare, structure_of, tag_of
+from parcode_orm.codec.names import bare, spelling, structure_of, tag_of
 from parcode_orm.codec.plans import struct_for
 from parcode_orm.codec.registry import find_class, stored_tag
 
@@ -143,6 +144,84 @@ def test_parametrizations_are_told_apart_by_the_modules_of_their_arguments() -> 
         assert [type(page) for page in again.pages] == [type(page) for page in pages]
         assert [type(page) for page in again.any] == [type(page) for page in pages[:3]]
         assert again == book
+
+
+MINE = """
+    from dataclasses import dataclass
+    from typing import *
+    from pydantic import BaseModel
+    from parcode_orm import Model, register
+
+    T = TypeVar("T")
+
+    class Page(Model, Generic[T]):
+        one: T
+
+    class Leaf(BaseModel, Generic[T]):
+        one: T
+
+    @dataclass
+    class Pair(Generic[T]):
+        one: T
+
+    class Cover(Page[List[Union[int, str]]]):
+        pass
+
+    class Book(Model):
+        pages: List[Page] = []
+        either: Union[Leaf[List[Union[int, str]]], Leaf[List[Union[int, bytes]]], None] = None
+        leaf: Optional[Leaf[Dict[str, Union[List[Union[int, str]], Literal["a", "b"], None]]]] = None
+        pair: Optional[Pair[List[Union[int, str]]]] = None
+        marked: Optional[Leaf[Annotated[List[Union[int, str]], "words"]]] = None
+        any: Any = None
+
+    pages = [Page[List[Union[int, str]]](one=[1, "a"]), Page[Tuple[List[Union[int, str]], int]](one=([1, "a"], 1)),
+             Page[Union[int, str]](one=1), Page[Union[str, int]](one="a"), Cover(one=[1, "a"])]
+    book = Book(
+        pages=pages, any=pages[:2], either={"one": [b"x"]}, leaf={"one": {"a": [1, "a"], "b": "b"}},
+        pair=Pair([1, "a"]), marked={"one": [1, "a"]},
+    )
+    root = Page[List[Union[int, str]]](one=[1, "a"])
+"""
+OTHER = """
+    from typing import *
+    made = (
+        List[str | int], Tuple[List[str | int], int], Union[List[str | int], int], Literal["b", "a"],
+        List[Union[bytes, int]], Dict[str, Union[None, Literal["b", "a"], List[str | int]]],
+        Annotated[List[str | int], "words"],
+    )
+"""
+
+
+@pytest.mark.parametrize("first", ["mine", "other"])
+def test_names_do_not_depend_on_the_order_of_imports(tmp_path: Path, first: str) -> None:
+    """`typing` gives for a type the first equal one that was evaluated, with another order of arms."""
+    for name, source in (("mine", MINE), ("other", OTHER)):
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
+    one, two = ("mine, other", "other, mine") if first == "mine" else ("other, mine", "mine, other")
+    path = str(tmp_path / "a.par")
+    write = "s.add(mine.book); s.add(mine.root); s.commit()"
+    read = (
+        "book, root = s.root(mine.Book), s.root(type(mine.root)); assert book == mine.book and root == mine.root; "
+        "assert [*map(type, book.model_load().any)] == [*map(type, mine.pages[:2])]; "
+        "assert [*map(type, book.model_load().pages)] == [*map(type, mine.pages)]"
+    )
+    for order, what in ((one, write), (two, read)):
+        program = (
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import parcode_orm, {order}\n"
+            f"with parcode_orm.Session({path!r}) as s:\n    {what}"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_spelling_is_one_for_what_typing_takes_for_equal() -> None:
+    spelled = [List[Union[int, str]], list[str | int], List[str | int], list[Union[str, int]]]  # noqa: UP006, UP007
+    assert {spelling(tp) for tp in spelled} == {"list[int | str]"}
+    assert spelling(dict[str, Literal["b", "a"] | None]) == "dict[str, Literal['a', 'b'] | None]"
+    shop, depot = (create_model("Item", __module__=name, x=(int, ...)) for name in ("shop", "depot"))
+    assert spelling(list[shop | depot | int]) == "list[depot:Item | shop:Item | int]"  # type: ignore[valid-type]
+    assert tag_of(Page[Union[str, int]]).endswith(":Page[Union[str, int]]")  # noqa: UP007
+    assert tag_of(Page[Union[int, str]]).endswith(":Page[Union[int, str]]")  # noqa: UP007
 
 
 def cell(text: str, bases: str = "Shape", body: str = "radius: float = 1.0") -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import threading
 from typing import Any, NotRequired
 
 import msgspec
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, create_model
 from typing_extensions import TypedDict
 
-from parcode_orm import Model, Session, dumps, loads
+from parcode_orm import Model, SchemaMismatchError, Session, dumps, loads, verify
 from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.rows import DEEP, FEW
+from parcode_orm.codec.schema import canonical_schema
 from parcode_orm.errors import CorruptionError, EncodeError
 from parcode_orm.format.chunk import Encoder
 from parcode_orm.format.layout import Encoding, Kind
@@ -156,6 +158,31 @@ def test_one_field_of_a_document_is_read_without_the_rest() -> None:
     with Session(data) as session:
         assert session.root(Document).name == "it"
         assert session.stats.bytes_read < len(data) / 10
+
+
+def test_a_small_document_of_many_classes() -> None:
+    """The schema says every field of every class: of an OpenAPI description more than a small one is long itself."""
+    inner: Any = str
+    for n in range(40):
+        fields: dict[str, Any] = {f"field_{n}_{m}": (inner | list[str] | None, None) for m in range(5)}
+        inner = create_model(f"Part{n}", **fields)
+
+    class Document(Model):
+        name: str
+        body: inner
+
+    document = Document(name="it", body=inner(field_39_0=["a word"] * 200))
+    schema = canonical_schema(struct_for(Document))
+    assert len(schema) > 5 * len(document.model_dump_json(exclude_unset=True))
+    before = threading.active_count()
+    data = dumps(document)
+    assert threading.active_count() == before
+    assert len(data) < 3 * len(document.model_dump_json(exclude_unset=True))
+    assert loads(data, Document) == document and verify(data).ok
+
+    other = create_model("Document", __base__=Model, name=(str, ...))
+    with pytest.raises(SchemaMismatchError, match=r"Document\.body: the file has this field, the class has not"):
+        loads(data, other)
 
 
 class Leaf(BaseModel):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
-from pydantic import BaseModel, Field, RootModel, TypeAdapter
+from pydantic import BaseModel, Field, RootModel, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from typing_extensions import TypedDict
 
-from parcode_orm import Chunk, Model, Session, dumps
+from parcode_orm import Chunk, Model, Session, dumps, save
 from parcode_orm.lazy.choices import fields_with_choices
 
 
@@ -213,3 +214,61 @@ def test_the_json_schema_is_that_of_the_plain_model() -> None:
     for mode in ("validation", "serialization"):
         plain = json.dumps(PlainTree.model_json_schema(mode=mode)).replace("PlainTree", "Tree")  # type: ignore[arg-type]
         assert Tree.model_json_schema(mode=mode) == json.loads(plain)  # type: ignore[arg-type]
+
+
+class Schemalike(BaseModel):
+    """Its fields are named as the keys of Pydantic's core schemas."""
+
+    ref: str = "r"
+    type: int | str = "string"
+    schema_ref: str = "s"
+    choices: list[str] = []
+    schema_: dict[str, Any] = Field({"type": "union", "ref": "x"}, alias="schema")
+    metadata: Shape | Circle = Shape()
+    config: Shape | Circle = Shape()
+    cls: Shape | Circle = Shape()
+
+
+class Ref(Model):
+    kind: Literal["ref"] = "ref"
+    default: Shape | Circle = Circle()
+
+
+class Typed(Model):
+    kind: Literal["type"] = "type"
+    n: int = 0
+
+
+@pytest.mark.parametrize("mode", ["python", "json"])
+def test_names_of_fields_may_be_those_of_core_schemas(mode: Any) -> None:
+    tagged: Any = Annotated[Ref | Typed, Field(discriminator="kind")]
+    like = Schemalike(metadata=Circle(), cls=Circle(radius=3.0))
+    for tp, value in ((Schemalike, like), (list[Schemalike], [like]), (tagged, Ref()), (list[tagged], [Typed()])):
+        cls = holder(tp)
+        obj = cls(held=value)
+        with Session(dumps(obj)) as session:
+            assert session.root(cls).model_dump(mode=mode) == obj.model_dump(mode=mode)
+    assert fields_with_choices(Ref) == {"default"}
+
+
+def test_a_field_of_any_name_may_have_a_validator_that_sees_the_others(tmp_path: Path) -> None:
+    class Limited(Model):
+        model_config = {"validate_assignment": True}
+        limit: int
+        metadata: int
+        serialization: int = 0
+
+        @field_validator("metadata", "serialization")
+        @classmethod
+        def below_the_limit(cls, value: int, info: ValidationInfo) -> int:
+            assert value < info.data["limit"]
+            return value
+
+    save(tmp_path / "limited.par", Limited(limit=5, metadata=1))
+    for name in ("metadata", "serialization"):
+        with Session(tmp_path / "limited.par") as session:
+            lazy = session.root(Limited)
+            setattr(lazy, name, 4)
+            assert getattr(lazy, name) == 4
+            with pytest.raises(ValidationError):
+                setattr(lazy, name, 5)

@@ -20,6 +20,7 @@ PACKAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "openai": ("openai.types", ()),
     "anthropic": ("anthropic.types", ()),
     "mcp": ("mcp_types", ()),
+    "aiogram": ("aiogram", ()),
     "langchain-core": ("langchain_core", ("langchain_core.utils.function_calling",)),
     "google-genai": ("google.genai.types", ()),
     "fhir.resources": (
@@ -44,6 +45,12 @@ def prepare(package: str) -> None:
         from langchain_core.messages.base import TextAccessor
 
         register(TextAccessor)
+    elif package == "aiogram":  # a mark for what the bot fills in, and files to upload, of which none is stored
+        from aiogram.client.default import Default
+        from aiogram.types import InputFile
+
+        register_type(Default, encode=lambda default: default.name, decode=Default)
+        register_type(InputFile, encode=_refuse, decode=_refuse)
     elif package == "google-genai":  # the options of a client may hold live ones, which are None in what is stored
         from google.genai.types import HttpOptions
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union
 
 import typing_extensions
-from pydantic import BaseModel, ValidationError
+from pydantic import AnyUrl, BaseModel, RootModel, ValidationError
 from pydantic_core import TzInfo
 
 ATTEMPTS = 12
@@ -45,6 +45,7 @@ LEAVES: dict[Any, tuple[Any, ...]] = {
     decimal.Decimal: (decimal.Decimal("1.5"), decimal.Decimal(1)),
     uuid.UUID: (uuid.UUID(int=7),),
     Path: (Path("a/b"),),
+    AnyUrl: ("https://example.org/a?b=1", "https://example.org"),
     type(None): (None,),
     object: ("anything",),
     collections.abc.Callable: (len,),
@@ -107,7 +108,8 @@ class Maker:
             for name in missing:
                 del wanted[name]
             try:
-                return cls.model_validate(values, by_name=True, by_alias=False)
+                given = values["root"] if issubclass(cls, RootModel) else values
+                return cls.model_validate(given, by_name=True, by_alias=False)
             except ValidationError as found:
                 problem = found
                 if not self._mend(found, fields, wanted, turn):
@@ -158,7 +160,9 @@ class Maker:
         if origin in (Union, types.UnionType):
             return self._arm(args, attempt)
         if origin in _LISTS or origin in _SETS:
-            items = [self.value(args[0] if args else Any, attempt + n) for n in range(1 if deep else 2)]
+            first, step = divmod(attempt, 2)  # several items of another kind each, or of one kind
+            numbers = [first + (0 if step else n) for n in range(1 if deep else 2)]
+            items = [self.value(args[0] if args else Any, number) for number in numbers]
             return items if origin in _LISTS else items[:1]
         if origin in _MAPS:
             key, item = args if len(args) == 2 else (str, Any)

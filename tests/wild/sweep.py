@@ -33,6 +33,12 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
+    def refuse(self, name: str, refusal: ParcodeError) -> None:
+        """Count a refusal; one that does not say what to do is wrong."""
+        self.refused[_reason(str(refusal))] += 1
+        if not re.search(r"\b(register|register_type|declare|use|store|keep)\b", str(refusal)):
+            self.wrong.append(f"{name}: refused without a way out: {str(refusal)[:300]}")
+
 
 def sweep(package: str, part: float = 1.0) -> Tally:
     """Store the classes of `package`, or about `part` of them."""
@@ -69,8 +75,8 @@ def _one(cls: Any, maker: Maker, tally: Tally) -> None:
     name = f"{cls.__module__}.{cls.__qualname__}"
     try:
         holder = _holder(cls)
-    except UnsupportedTypeError as problem:
-        tally.refused[_reason(str(problem))] += 1
+    except UnsupportedTypeError as refusal:
+        tally.refuse(name, refusal)
         return
     except Exception as problem:
         tally.wrong.append(f"{name}: the class: {type(problem).__name__}: {str(problem)[:200]}")
@@ -78,10 +84,10 @@ def _one(cls: Any, maker: Maker, tally: Tally) -> None:
     try:
         problem = _stored(holder, made)
     except EncodeError as refusal:
-        tally.refused[_reason(str(refusal))] += 1
+        tally.refuse(name, refusal)
+        if all(map(_comes_back, made)):
+            tally.wrong.append(f"{name}: refused, though Pydantic reads what it dumps: {str(refusal)[:200]}")
         return
-    except ParcodeError as error:
-        problem = f"{type(error).__name__}: {str(error)[:300]}"
     except Exception as error:
         problem = f"{type(error).__name__}: {str(error)[:300]}"
     if problem is None:
@@ -89,6 +95,15 @@ def _one(cls: Any, maker: Maker, tally: Tally) -> None:
         tally.instances += len(made)
     else:
         tally.wrong.append(f"{name}: {problem}")
+
+
+def _comes_back(value: BaseModel) -> bool:
+    """Whether Pydantic reads an equal value from the JSON that it writes."""
+    try:
+        data = value.model_dump_json(round_trip=True, by_alias=False, warnings=False)
+        return same(type(value).model_validate_json(data, by_name=True, by_alias=False), value)
+    except Exception:  # whatever the class's own validators and serializers say
+        return False
 
 
 def _copied(value: Any) -> Any:
@@ -148,9 +163,9 @@ def _dumped(found: Any, plain: Any) -> str | None:
             try:
                 dumps_of.append(obj.model_dump(mode=mode, warnings=False))
             except Exception as problem:  # a class whose own serializer fails
-                dumps_of.append(f"{type(problem).__name__}")
+                dumps_of.append(f"{type(problem).__name__}: {problem}")
         if not same(*dumps_of):
-            return f"its {mode} dump is another"
+            return f"its {mode} dump is another: {str(dumps_of[0])[:150]} for {str(dumps_of[1])[:150]}"
     return None
 
 
