@@ -282,7 +282,12 @@ def union(tp: Any, scope: Scope) -> Column:
         column = rest[0][1].column(rest[0][0])
     else:
         way = fallback.of_type(substitute(tp, scope), f"{scope.place}: {spelled(tp)}")
-        column = UnionColumn(arms_of(rest, FallbackColumn(PACKED, way, "any", checked=True)))
+
+        def last(arms: list[Column]) -> Column:
+            takes_any = any(isinstance(arm, ConvertColumn) and arm.types == (object,) for arm in arms)
+            return FallbackColumn(PACKED, way, "any", checked=not takes_any)
+
+        column = UnionColumn(arms_of(rest, last))
     return column if len(rest) == len(arms) else OptionalColumn(column)
 
 

@@ -57,8 +57,11 @@ class Way:
         Raises:
             EncodeError: it is not.
         """
-        found = self._first(value)
-        return value if is_native(value) else self._packable(found, value)
+        data = packed_natively(value)
+        if data is None:
+            return self.dumped(value)
+        self._first(value)
+        return Ready(value, data)
 
     def dumped(self, value: Any) -> Dumped:
         """What `value` is dumped as.

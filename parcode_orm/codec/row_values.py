@@ -9,7 +9,7 @@ from ..errors import CorruptionError, ParcodeError
 from .containers import ListColumn, MapColumn, SetColumn, ordered
 from .fallback import CheckedColumn, FallbackColumn
 from .lenient import LenientColumn
-from .packed import PackedColumn, pack, packed_natively, unpack
+from .packed import PackedColumn, Ready, pack, unpack
 from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from .text import BytesColumn, TextColumn
 from .tuples import TupleColumn, UnionColumn
@@ -133,10 +133,10 @@ def _put_strictly(column: Any) -> Put:
 
 def _put_native(column: Any) -> Put:
     def put(value: Any, level: int) -> Any:
-        data = packed_natively(value)
-        if data is None:  # it goes the column's way
+        (stored,) = column.to_stored([value])
+        if type(stored) is not Ready:  # it goes the column's way
             raise Unfit
-        return data
+        return stored.data
 
     return put
 

@@ -277,12 +277,12 @@ class Accept:
         return self.chooser(value) == self.index
 
 
-def arms_of(types: list[tuple[Any, Scope]], packed: Column) -> list[tuple[Accept, Column]]:
-    """The arms of a union of `types`, none of them None or Any; the last stores packed what fits no other."""
+def arms_of(types: list[tuple[Any, Scope]], last: Callable[[list[Column]], Column]) -> list[tuple[Accept, Column]]:
+    """The arms of a union of `types`, none of them None or Any; the `last` one stores packed what fits no other."""
     shapes = [shape_of(tp, scope) for tp, scope in types]
     chooser = Chooser(shapes, len(shapes))
     columns = [scope.column(tp) for tp, scope in types]
-    return [(Accept(chooser, index), column) for index, column in enumerate([*columns, packed])]
+    return [(Accept(chooser, index), column) for index, column in enumerate([*columns, last(columns)])]
 
 
 def flatten(tp: Any, scope: Scope) -> list[tuple[Any, Scope]]:
