@@ -16,7 +16,7 @@ from ..format.chunk import Chunk, Ticket
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .files import CLOEXEC, FILES, Descriptor, check_regular, storing
-from .maps import known_map, map_file, mapping
+from .maps import OpenFile, known_map, map_file, mapping, open_file
 from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
@@ -41,7 +41,7 @@ class Source:
 
     __slots__ = (
         "path",
-        "descriptor",
+        "file",
         "identity",
         "superblock",
         "record",
@@ -61,7 +61,7 @@ class Source:
 
     def __init__(
         self,
-        data: memoryview | Descriptor,
+        data: memoryview | Descriptor | OpenFile,
         length: int,
         found: Found,
         path: str,
@@ -73,11 +73,14 @@ class Source:
         catalog: CatalogData | None = None,
         map: mmap.mmap | None = None,
     ) -> None:
-        self.descriptor = data if isinstance(data, Descriptor) else None  # until the whole of the file is mapped
+        self.file: OpenFile | None = None  # until the whole of the file is mapped
+        if not isinstance(data, memoryview):
+            assert identity is not None
+            self.file = open_file(data, identity)
         self._data = data if isinstance(data, memoryview) else None if map is None else memoryview(map)
         self._map = map
         if map is not None and len(map) >= length:
-            self.descriptor = None
+            self.file = None
         if earlier is not None:
             self._data = earlier._data or earlier._bytes()
             self._map = earlier._map
@@ -138,7 +141,7 @@ class Source:
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._data is None and self.descriptor is None
+        return self._data is None and self.file is None
 
     @property
     def catalog(self) -> CatalogData:
@@ -201,11 +204,11 @@ class Source:
         return Chunk(ref, data, self.path, observe)
 
     def _apart(self, length: int, offset: int) -> memoryview:
-        descriptor = self.descriptor
-        if descriptor is None:  # another thread mapped or closed the file
+        file = self.file
+        if file is None:  # another thread mapped or closed the file
             return self._bytes()[offset : offset + length]
         with storing("read", self.path):
-            data = FILES.read(descriptor.fd, length, offset)
+            data = FILES.read(file.fd, length, offset)
         if len(data) < length:
             raise TruncatedError("the file shrank since it was opened", path=self.path, offset=offset)
         return memoryview(data)
@@ -288,7 +291,7 @@ class Source:
     def twin(self) -> Source:
         """The same snapshot, to be closed on its own. Chunks are known to both."""
         found = Found(self.superblock, self.record, self.recovery)
-        data = self._bytes() if self.descriptor is None else self.descriptor
+        data = self._bytes() if self.file is None else self.file
         twin = Source(data, self.length, found, self.path, self.stats, self.identity, earlier=self)
         twin._tail, twin._tail_at = self._tail, self._tail_at
         twin._cache, twin._catalog = self._cache, self._catalog
@@ -303,7 +306,7 @@ class Source:
         self._cache.clear()
         self._data = self._map = None
         self._tail_at = self.length
-        self.descriptor = None
+        self.file = None
 
     def check_open(self) -> None:
         """Raise DetachedError if `close` was called."""
@@ -318,19 +321,19 @@ class Source:
                 if data is None or len(data) < self.length:
                     self._map = self._mapped()
                     data = self._data = memoryview(self._map)
-                    self.descriptor = None  # last, for who is interrupted here
+                    self.file = None  # last, for who is interrupted here
         return data
 
     def _mapped(self) -> mmap.mmap:
-        descriptor = self.descriptor
-        if descriptor is None:
+        file = self.file
+        if file is None:
             raise DetachedError(
                 f"{self.path or 'the file'} was closed before this was read: read it while the session is open, "
                 "or load() it"
             )
         assert self.identity is not None
         # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
-        return map_file(descriptor.fd, self.length, self.identity, self.path)
+        return map_file(file.fd, self.length, self.identity, self.path)
 
 
 def _uncounted(size: int) -> None:
