@@ -52,7 +52,7 @@ class Work:
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
         self.released = False  # whether this commit has begun to let go of what is stored
-        self.halfway = False  # a rollback or refresh has not ended: it was interrupted
+        self.halfway = False  # a rollback, refresh or expire has not ended: it was interrupted
         self.new_spill: Callable[[], Spill] = Spill
         self.writable = writable
         self.thread = OneThread()
@@ -332,6 +332,7 @@ class Work:
 
     def expire(self, obj: Any) -> None:
         """Drop what was read and assigned of a stored root, or of a lazy object or collection."""
+        self.halfway = True
         root = self.root_of(obj)
         if root is not None:
             self._make_lazy(root)
@@ -346,6 +347,7 @@ class Work:
             reset.collection(obj)
         for proxy in alive:
             reset.object(proxy)
+        self.halfway = False
 
     def go_on_to_newest(self, medium: Medium) -> None:
         """Stand on the newest commit; without another one, all stays as it is."""
