@@ -16,6 +16,7 @@ from pydantic_core import SchemaSerializer, SchemaValidator
 
 from ..errors import DecodeError, EncodeError, ParcodeError, SchemaMismatchError
 from .alike import alike, details
+from .asis import AsIs
 from .base import Column
 from .caller import in_caller
 from .convert import each
@@ -56,6 +57,8 @@ class Way:
         Raises:
             EncodeError: it is not.
         """
+        if type(value) is AsIs and value.column is self:
+            return value.stored
         found = self._first(value)
         return value if is_native(value) else self._packable(found, value)
 
