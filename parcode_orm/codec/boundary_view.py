@@ -226,7 +226,7 @@ class SpansView(View):
         i = bisect_right(self._ends, row)
         view, start, count = self._spans[i]
         place = start + row - (self._ends[i] - count)
-        known = view.known_count()
+        known = view._count or view.known_count()
         if known is not None and place >= known:
             raise self.chunk.error(self.at, f"value {place} of {known} of a chunk")
         return view, place
