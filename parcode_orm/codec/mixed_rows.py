@@ -182,7 +182,7 @@ def _needed(problem: CorruptionError, column: StructColumn, name: str) -> Corrup
     """The error, saying which field is damaged, and why its values are needed."""
     if not vars(problem).get("of_field"):
         problem.args = (
-            f"{column.plan.cls.__qualname__}.{name} is damaged, and has to be written again with what changed beside "
+            f"{column.plan.cls.__name__}.{name} is damaged, and has to be written again with what changed beside "
             f"it: assign it, or replace or remove the rows that cannot be read; {problem.args[0]}",
         )
         vars(problem)["of_field"] = True

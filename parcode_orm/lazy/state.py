@@ -87,7 +87,7 @@ def first_read(proxy: Any, name: str) -> Any:
     except AttributeError as error:
         raise _decode_error(view, name) from error
     except (DecodeError, SchemaMismatchError) as problem:
-        raise _placed(problem, f"{view.cls.__qualname__}.{name}") from problem.__cause__
+        raise _placed(problem, f"{view.cls.__name__}.{name}") from problem.__cause__
     # Two threads may decode at once; the first to get here decides which object both see, now and later.
     value = get_dict(proxy).setdefault(name, value)
     if type(value) not in ATOMIC and not isinstance(value, Enum) and view.space.writable:
