@@ -14,6 +14,7 @@ from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.compression import check
 from ..format.layout import SPAN, Encoding, Kind, Node, Reference
 from . import blobs, kernels, trail
+from .asis import to_write
 from .base import Column, Space, View
 from .blobs import LARGE
 from .boundary_view import ExternalView, Kept, ReferenceView, SpansView, Unread, blob_kinds
@@ -240,7 +241,7 @@ class _SortedOut:
         if found is not None:
             return found
         if isinstance(value, Unread):
-            value = value.known.value if type(value) is Kept else value.read()
+            value = value.known.value if type(value) is Kept else to_write(value.read)
             lazy = is_stream(type(value)) or getattr(type(value), "_p_lazy_", False)
             return self._settled(value, row) if lazy else value
         if not collection:
@@ -291,7 +292,7 @@ class _SortedOut:
             at += size
         chunk = self._encoded(new, rows) if new else None
         target, start, count = spans[0]
-        whole = target is None or (start == 0 and parts[0].view.count == count)  # type: ignore[union-attr]
+        whole = target is None or (start == 0 and parts[0].view.known_count() == count)  # type: ignore[union-attr]
         if len(spans) == 1 and whole:
             out.leaf(Encoding.REFERENCE, count, param=out.ref(target or chunk))  # type: ignore[arg-type]
             return
@@ -307,9 +308,11 @@ class _SortedOut:
         found: dict[int, Any] = {}
         small: dict[Any, list[int]] = {}
         sizes: dict[Any, int] = {}
+        views: dict[int, ReferenceView] = {}
         for part in parts:
             if isinstance(part, Stretch) and id(part.view) not in found:
                 view: Any = part.view
+                views[id(view)] = view
                 found[id(view)] = target = self._out.sink.reuse(Unread(view, part.start), self._column)
                 if view.ref.length < COPIED_BELOW:
                     small.setdefault(target, []).append(id(view))
@@ -320,7 +323,8 @@ class _SortedOut:
                 left -= sizes[target]
                 if left >= 0:
                     for view_id in small[target]:
-                        del found[view_id]
+                        if views[view_id].is_sound():
+                            del found[view_id]
         return {key: target for key, target in found.items() if target is not None}
 
     def _encoded(self, parts: list[Part], rows: list[int]) -> Encoder:

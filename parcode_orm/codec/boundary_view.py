@@ -130,6 +130,23 @@ class ReferenceView(View):
             self._count = self.space.chunk(self.ref).nodes[0].count
         return self._count
 
+    def known_count(self) -> int | None:
+        """The number of values in the chunk; None where that is damaged, as reading it will tell."""
+        try:
+            return self.count
+        except CorruptionError:
+            return None
+
+    def is_sound(self) -> bool:
+        """Whether the bytes of the chunk are those that were written."""
+        try:
+            chunk = self.space.chunk(self.ref)
+            for at in range(len(chunk.nodes)):
+                chunk.buffer(at)
+        except CorruptionError:
+            return False
+        return True
+
     @property
     def inner(self) -> View:
         """The view of the values in their chunk."""
@@ -209,8 +226,9 @@ class SpansView(View):
         i = bisect_right(self._ends, row)
         view, start, count = self._spans[i]
         place = start + row - (self._ends[i] - count)
-        if place >= view.count:
-            raise self.chunk.error(self.at, f"value {place} of {view.count} of a chunk")
+        known = view._count or view.known_count()
+        if known is not None and place >= known:
+            raise self.chunk.error(self.at, f"value {place} of {known} of a chunk")
         return view, place
 
     def get(self, i: int) -> Any:
@@ -229,8 +247,9 @@ class SpansView(View):
         while start < stop:
             view, place = self._place(start)
             end = min(stop, self._ends[i])
-            if place + end - start > view.count:
-                raise self.chunk.error(self.at, f"value {place + end - start - 1} of {view.count} of a chunk")
+            known = view.known_count()
+            if known is not None and place + end - start > known:
+                raise self.chunk.error(self.at, f"value {place + end - start - 1} of {known} of a chunk")
             yield Stretch(view, place, place + end - start, True)
             start, i = end, i + 1
 

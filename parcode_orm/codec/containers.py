@@ -11,6 +11,7 @@ from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Kind, Node
 from . import kernels, trail
+from .asis import to_write
 from .base import Column, Space, View, is_lazy
 from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined, unlazy
 from .physical import (
@@ -274,7 +275,7 @@ class MapColumn(Collections):
                 view = part.view
                 ends = rising(view.chunk, view.at, view.offsets, part.start, part.stop)
                 lengths += map(sub, ends[1:], ends)
-                keys += view.keys.read(ends[0], ends[-1])
+                keys += to_write(view.keys.read, ends[0], ends[-1])
                 found.append(Stretch(view.values, ends[0], ends[-1], part.apart))
             else:
                 return None

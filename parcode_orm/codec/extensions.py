@@ -20,6 +20,7 @@ from pydantic import MISSING, BaseModel
 from ..errors import CorruptionError, EncodeError
 from ..stack import room_for
 from . import convert, dumped, instances, named
+from .asis import Block
 from .attributes import put_others
 from .factories import factory_name, find_factory
 from .marks import is_lazy_collection
@@ -210,6 +211,7 @@ def _builtin_tag(cls: type) -> str:
 
 
 _LOWER: dict[type, Callable[[Packer, Any], Any]] = {
+    Block: lambda packer, value: msgspec.Raw(value.data),
     _LeftOut: lambda packer, value: Ext(CODES["left out"], b""),
     dumped.Dumped: lambda packer, value: extension("dumped", packer.items(dumped.parts_of(value))),
     type(MISSING): lambda packer, value: _sentinel(value),

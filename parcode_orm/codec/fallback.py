@@ -17,6 +17,7 @@ from ..errors import DecodeError, EncodeError, ParcodeError, SchemaMismatchError
 from ..format.chunk import Encoder
 from . import trail
 from .alike import alike, details
+from .asis import AsIs
 from .base import Column
 from .convert import each
 from .dumped import FORMS, Dumped, Form, apply_sets, sets_of
@@ -57,6 +58,8 @@ class Way:
         Raises:
             EncodeError: it is not.
         """
+        if type(value) is AsIs and value.column is self:
+            return value.stored
         data = packed_natively(value)
         if data is None:
             return self.dumped(value)

@@ -14,6 +14,7 @@ from ..errors import CyclicGraphError, EncodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Kind
 from . import trail
+from .asis import UNREADABLE, AsIs, gives_stand_ins
 from .base import Column, Space, View
 from .containers import ListColumn
 from .fallback import Way
@@ -268,7 +269,15 @@ class OthersView(View):
         self.way = way
 
     def get(self, i: int) -> Any:
-        return self.way.load(self.inner.get(i))
+        return self._load(self.inner.get(i))
 
     def read(self, start: int, stop: int) -> list[Any]:
-        return list(map(self.way.load, self.inner.read(start, stop)))
+        return list(map(self._load, self.inner.read(start, stop)))
+
+    def _load(self, stored: Any) -> Any:
+        try:
+            return self.way.load(stored)
+        except UNREADABLE as problem:
+            if gives_stand_ins():
+                return AsIs(self.way, stored, problem)
+            raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from .asis import to_write
 from .base import Column, View, is_lazy
 from .marks import is_lazy_collection
 
@@ -24,9 +25,10 @@ class Stretch(NamedTuple):
 
     def values(self, column: Column) -> list[Any]:
         """The values themselves; what lies in other chunks is not read where lazy objects can stand for it."""
-        if self.apart and is_lazy(column):
-            return list(map(self.view.get, range(self.start, self.stop)))
-        return self.view.read(self.start, self.stop)
+        return to_write(self._values_apart if self.apart and is_lazy(column) else self.view.read, self.start, self.stop)
+
+    def _values_apart(self, start: int, stop: int) -> list[Any]:
+        return list(map(self.view.get, range(start, stop)))
 
 
 class InMemory(NamedTuple):

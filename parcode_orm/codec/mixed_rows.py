@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EncodeError
+from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Encoder
 from ..format.layout import Encoding
 from . import trail
@@ -57,13 +57,17 @@ class _Stored:
         return self.stop - self.start
 
     def field(self, name: str, column: Column) -> list[Part]:
-        view, start, stop = self.view.field(name), self.start, self.stop
+        values = [] if self.here is None else [here.get(name, _MISSING) for here in self.here]
+        rows = [row for row, value in enumerate(values) if value is not _MISSING]
+        try:
+            view = self.view.field(name)
+        except CorruptionError:
+            if rows and len(rows) == len(values):  # nothing of it is needed
+                return [values]
+            raise
+        start, stop = self.start, self.stop
         apart = bool(self.view.chunk.refs)
         whole = Stretch(view, start, stop, apart)
-        if self.here is None:
-            return [whole]
-        values = [here.get(name, _MISSING) for here in self.here]
-        rows = [row for row, value in enumerate(values) if value is not _MISSING]
         if not rows:
             return [whole]
         if hasattr(view, "keep"):
@@ -157,14 +161,17 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
     missing: dict[str, set[int]] = {}
     node = out.open(Encoding.STRUCT, count)
     for name, field in column.fields:
-        parts = [part for each in rows for part in each.field(name, field)]
-        parts = _without_gaps(joined(parts), name, missing)
         mark = out.mark()
+        parts: list[Part] = []
         try:
+            parts += [part for each in rows for part in each.field(name, field)]
+            parts = _without_gaps(joined(parts), name, missing)
             if name in missing:
                 field.encode(Gappy(Mixed(parts).plain(field), missing[name]), out)
             else:
                 encode_parts(field, parts, out)
+        except CorruptionError as problem:
+            raise _needed(problem, column, name) from problem.__cause__
         except EncodeError as problem:
             if column.plan.ways is None:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
@@ -177,6 +184,17 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
         objects = [each for some in rows for each in some.with_more()]
         out.entries[node][5] = column.write_rest(objects, sets, count, missing, out)
     out.close(node)
+
+
+def _needed(problem: CorruptionError, column: StructColumn, name: str) -> CorruptionError:
+    """The error, saying which field is damaged, and why its values are needed."""
+    if not vars(problem).get("of_field"):
+        problem.args = (
+            f"{column.plan.cls.__name__}.{name} is damaged, and has to be written again with what changed beside "
+            f"it: assign it, or replace or remove the rows that cannot be read; {problem.args[0]}",
+        )
+        vars(problem)["of_field"] = True
+    return problem
 
 
 def _without_gaps(parts: list[Part], name: str, missing: dict[str, set[int]]) -> list[Part]:

@@ -79,7 +79,7 @@ def enum_conversion(cls: type[enum.Enum]) -> Parts:
         found = members.get(name)
         if found is None:
             if not flags:
-                raise SchemaMismatchError(f"{cls.__qualname__} has no member {name[:80]!r}, which the file holds")
+                raise SchemaMismatchError(_gone(cls, name))
             found = members[name] = _flag_member(cls, name)
         return found
 
@@ -105,6 +105,13 @@ def flag_name(cls: type, member: Any) -> str:
     return "|".join(parts)
 
 
+def _gone(cls: type, name: str) -> str:
+    return (
+        f"{cls.__qualname__} has no member {name[:80]!r}, which the file holds: give the class this member again, or "
+        "assign another value here"
+    )
+
+
 def _flag_member(cls: Any, name: str) -> Any:
     value = 0
     for part in name.split("|"):
@@ -114,7 +121,7 @@ def _flag_member(cls: Any, name: str) -> Any:
         elif found in cls.__members__:
             value |= int(cls.__members__[found]._value_)
         else:
-            raise SchemaMismatchError(f"{cls.__qualname__} has no member {found[:80]!r}, which the file holds")
+            raise SchemaMismatchError(_gone(cls, found))
     try:
         return cls(value)
     except ValueError as problem:

@@ -17,6 +17,7 @@ from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding
 from ..stack import is_deep, on_fresh_stack, room_for
 from . import trail
+from .asis import Block, gives_stand_ins
 from .base import Column, Space, View
 from .physical import PackedView, read_blocks, wrapped, write_blocks
 
@@ -192,9 +193,11 @@ def unpack(data: bytes | bytearray | memoryview) -> Any:
             return decoder(0)(data)
         except RecursionError as problem:
             return room_for(problem, lambda: decoder(0)(data))
-    except (SchemaError, CorruptionError, DecodeError):
-        raise
     except Exception as problem:  # whatever a hostile value makes a constructor say
+        if gives_stand_ins():
+            return Block(bytes(data))
+        if isinstance(problem, SchemaError | CorruptionError | DecodeError):
+            raise
         raise CorruptionError(f"a packed value does not decode: {type(problem).__name__}: {problem}") from problem
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import CorruptionError, ParcodeError
+from .asis import AsIs, gives_stand_ins
 from .containers import ListColumn, MapColumn, SetColumn, ordered
 from .fallback import CheckedColumn, FallbackColumn
 from .lenient import LenientColumn
@@ -231,7 +232,17 @@ def _get_tuple(column: Any) -> Get:
 
 def _get_converted(column: Any) -> Get:
     inner, from_stored = get_of(column.inner), column.from_stored
-    return lambda stored: from_stored([inner(stored)])[0]
+
+    def get(stored: Any) -> Any:
+        found = inner(stored)
+        try:
+            return from_stored([found])[0]
+        except Exception as problem:
+            if gives_stand_ins() and not isinstance(problem, RecursionError):
+                return AsIs(column, found, problem)
+            raise
+
+    return get
 
 
 def _get_arm(column: Any) -> Get:

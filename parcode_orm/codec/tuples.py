@@ -9,6 +9,7 @@ from ..errors import EncodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding, Node
 from . import trail
+from .asis import AsIs
 from .base import Column, Space, View, is_lazy
 from .physical import Physical, child_nodes, open_child, read_numbers, write_codes, write_packed
 
@@ -97,7 +98,7 @@ class UnionColumn(Physical):
         rows: list[list[int]] = [[] for _ in self.arms]
         tags, positions = [], []
         for row, value in enumerate(values):
-            tag = choose(value)
+            tag = self._arm_as_is(value) if type(value) is AsIs else choose(value)
             if tag < 0:
                 raise trail.misfit(values, row, self.expected)
             tags.append(tag)
@@ -108,6 +109,9 @@ class UnionColumn(Physical):
 
     def _choose(self, value: Any) -> int:
         return next((tag for tag, (accept, _) in enumerate(self.arms) if accept(value)), -1)
+
+    def _arm_as_is(self, value: AsIs) -> int:
+        return next((tag for tag, (_, column) in enumerate(self.arms) if _is_of(value, column)), -1)
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         # An arm may take None, so it is only written apart when none does.
@@ -126,6 +130,15 @@ class UnionColumn(Physical):
 
     def describe(self) -> Any:
         return {"union": [column.describe() for _, column in self.arms]}
+
+
+def _is_of(value: AsIs, column: Any) -> bool:
+    """Whether `column`, or what it stands around, had stored what `value` stands for."""
+    while column is not None:
+        if value.column is column or value.column is getattr(column, "way", None):
+            return True
+        column = getattr(column, "inner", None)
+    return False
 
 
 class Encodes(Protocol):

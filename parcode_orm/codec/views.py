@@ -15,6 +15,7 @@ from ..format.chunk import Chunk
 from ..format.layout import Encoding, Node, NodeFlag
 from ..stack import room_for
 from . import kernels
+from .asis import gives_stand_ins
 from .base import Column, Getter, Space, View
 
 CODES = {(w, s): (kernels.SIGNED if s else kernels.UNSIGNED)[w] for w in (1, 2, 4, 8) for s in (False, True)}
@@ -201,7 +202,9 @@ class DictionaryView(View):
     def read(self, start: int, stop: int) -> list[Any]:
         values = self._values
         if values is None:
-            values = self._values = self.known.read(0, self.known.count)
+            values = self.known.read(0, self.known.count)
+            if not gives_stand_ins():
+                self._values = values
         try:
             return list(map(values.__getitem__, self.codes[start:stop]))
         except IndexError:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EncodeError
+from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.layout import Encoding, Kind
 from . import kernels
@@ -115,10 +115,13 @@ def _weigh_stretch(part: Stretch) -> float:
     """The weight of stored values: their share of what their chunk holds, and of the chunks below it."""
     view: Any = part.view
     inner = getattr(view, "ref", None)
-    if inner is not None:
-        chunk, at, count = view.space.chunk(inner), 0, view.count
-    else:
+    if inner is None:
         chunk, at, count = getattr(view, "chunk", None), getattr(view, "at", 0), view.count
+    else:
+        try:
+            chunk, at, count = view.space.chunk(inner), 0, view.count
+        except CorruptionError:  # it is referred to where it is
+            return 0.0
     return _chunk_weight(chunk, at) * (part.stop - part.start) / max(count, 1) if chunk is not None else 0.0
 
 

@@ -9,6 +9,7 @@ from ..errors import EncodeError, ParcodeError
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding
 from . import trail
+from .asis import AsIs, gives_stand_ins
 from .base import Column, Space, View
 from .physical import Physical, open_optional, write_gaps, write_optional
 
@@ -75,6 +76,9 @@ class ConvertColumn(Physical):
             write = write_optional if object in self.types else write_gaps
             write(self, values, out)
             return
+        if AsIs in types:
+            self.inner.encode(self._stored_or_as_is(values), out)
+            return
         if not types.issubset(self.types) and not all(issubclass(t, self.types) for t in types):
             raise trail.first_misfit(values, self.types, self.expected)
         stored = self._stored(values)
@@ -90,6 +94,17 @@ class ConvertColumn(Physical):
                 message = f"{cls.__qualname__}, a subclass, would come back as {back.__qualname__}"
                 remedy = f"call parcode_orm.register({cls.__name__})"
                 raise trail.at(EncodeError(f"{message}: {remedy}", value_type=cls), row)
+
+    def _stored_or_as_is(self, values: Sequence[Any]) -> list[Any]:
+        known = [value for value in values if type(value) is not AsIs]
+        stored = iter(self._stored(known))
+        found = []
+        for row, value in enumerate(values):
+            mine = value.column is self if type(value) is AsIs else isinstance(value, self.types)
+            if not mine:
+                raise trail.misfit(values, row, self.expected)
+            found.append(value.stored if type(value) is AsIs else next(stored))
+        return found
 
     def _stored(self, values: Sequence[Any]) -> list[Any]:
         try:
@@ -140,9 +155,15 @@ class ConvertView(View):
     def _convert(self, stored: list[Any]) -> list[Any]:
         try:
             values = self.column.from_stored(stored)
-        except (ParcodeError, RecursionError):
+        except RecursionError:
             raise
         except Exception as problem:
+            if gives_stand_ins():
+                if len(stored) == 1:
+                    return [AsIs(self.column, stored[0], problem)]
+                return [value for one in stored for value in self._convert([one])]
+            if isinstance(problem, ParcodeError):
+                raise
             raise self.chunk.error(self.at, f"not a stored {self.column.name}: {problem}") from problem
         if len(values) != len(stored):
             raise self.chunk.error(self.at, f"{len(values)} values of {self.column.name} from {len(stored)}")

@@ -20,6 +20,7 @@ from .list import AT_ONCE, HELD, lazy_schema
 from .protocols import PairRows
 from .rows import Whole, named, unchanged, walk
 from .shown import brief, listed
+from .spans import SpanPairs
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -121,8 +122,8 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
 
     def _p_mixed_(self) -> MixedPairs | None:
         """The pairs for the codec, where they lie in their owner's row group; None for a table."""
-        values = self.rows.mixed()
-        return None if values is None else MixedPairs(list(self.rows.keys()), values)
+        rows = self.rows
+        return MixedPairs(rows.all_keys(), rows.mixed()) if isinstance(rows, SpanPairs) else None
 
     def _p_to_store_(self) -> dict[Any, Any]:
         """The pairs of a table for the codec."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..codec.asis import AsIs, to_write
 from ..codec.base import Getter, Space, View
 from ..codec.boundary import ChunkColumn
 from ..codec.mixed import Mixed, Part, Stretch
@@ -202,11 +203,9 @@ class SpanRows:
 
     def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
         """Forget every change since the rows were stored; of those handed out, what `keep` says is held further."""
-        handed, self.handed, self.order, self.fresh = self.handed, {}, None, []
+        kept = {place: value for place, value in self.handed.items() if keep(self._stored, place, value)}
+        self.handed, self.order, self.fresh = kept, None, []
         self.version += 1
-        for place, value in handed.items():
-            if keep(self._stored, place, value):
-                self.handed[place] = value
 
     def remember(self) -> Any:
         """What was handed out, the changed rows, and the version."""
@@ -238,7 +237,7 @@ class SpanRows:
 
     def stored(self, position: int) -> Any:
         """The row that is stored at `position`, plain, whatever is in memory."""
-        return self._items.read(self._start + position, self._start + position + 1)[0]
+        return to_write(self._items.read, self._start + position, self._start + position + 1)[0]
 
     def hold(self, position: int, value: Any) -> None:
         """Let `value` stand for the row at `position`, as which it was stored."""
@@ -252,6 +251,12 @@ class SpanRows:
             assert not self.fresh
         else:
             assert all(-len(self.fresh) <= place < self.size for place in self.order)
+
+
+def _readable(key: Any) -> Any:
+    if type(key) is AsIs:
+        raise key.problem
+    return key
 
 
 class SpanPairs(SpanRows):
@@ -289,7 +294,7 @@ class SpanPairs(SpanRows):
 
     def _by_key(self) -> dict[Any, int]:
         if self._places is None:
-            keys = self._keys.read(self._start, self._stop)
+            keys = to_write(self._keys.read, self._start, self._stop)
             self._places = dict(zip(keys, range(len(keys)), strict=True))
             if len(self._places) != len(keys):
                 raise CorruptionError(f"a dictionary of {len(keys)} pairs has {len(self._places)} keys")
@@ -305,8 +310,8 @@ class SpanPairs(SpanRows):
             self._places = rows._places
 
     def stored_keys(self) -> list[Any]:
-        """The keys that are stored, whatever changed."""
-        return self._keys.read(self._start, self._stop)
+        """The keys that are stored, whatever changed, to compare."""
+        return to_write(self._keys.read, self._start, self._stop)
 
     def find(self, key: Any, default: Any) -> Any:
         """The value of `key`."""
@@ -318,8 +323,12 @@ class SpanPairs(SpanRows):
         return key in self._by_key()
 
     def keys(self) -> Iterator[Any]:
-        """The keys in order."""
-        return iter(self._by_key())
+        """The keys in order; raises where one cannot be read."""
+        return map(_readable, self._by_key())
+
+    def all_keys(self) -> list[Any]:
+        """The keys in order, to be written again: also those that cannot be read."""
+        return list(self._by_key())
 
     def pair_chunks(self) -> Iterator[dict[Any, Any]]:
         """Plain copies of all pairs, at once."""
@@ -327,11 +336,11 @@ class SpanPairs(SpanRows):
 
     def load(self) -> dict[Any, Any]:
         """Plain copies of all pairs."""
-        return dict(zip(self._by_key(), self.read(0, len(self)), strict=True))
+        return dict(zip(self.keys(), self.read(0, len(self)), strict=True))
 
     def key_at(self, position: int) -> Any:
         """The key at `position`."""
-        return list(self._by_key())[position]
+        return _readable(list(self._by_key())[position])
 
     def put(self, key: Any, value: Any) -> None:
         """Set the value of a key."""

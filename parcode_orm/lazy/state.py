@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from parcode_orm.codec.build import private_values
 from parcode_orm.codec.slots import SLOTS
 from parcode_orm.codec.structview import UNDECLARED
-from parcode_orm.errors import DecodeError, FieldNotStored
+from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
 from parcode_orm.table.table import ATOMIC
@@ -88,6 +88,8 @@ def first_read(proxy: Any, name: str) -> Any:
         raise AttributeError(f"{view.cls.__name__!r} object has no attribute {name!r}") from None
     except AttributeError as error:
         raise _decode_error(view, name) from error
+    except (DecodeError, SchemaMismatchError) as problem:
+        raise _placed(problem, f"{view.cls.__name__}.{name}") from problem.__cause__
     # Two threads may decode at once; the first to get here decides which object both see, now and later.
     value = get_dict(proxy).setdefault(name, value)
     if type(value) not in ATOMIC and not isinstance(value, Enum) and view.space.writable:
@@ -197,6 +199,13 @@ def _decode_slot(proxy: Any, view: Any, row: int, name: str) -> Any:
     storable = [name for name, _ in view.column.plan.privates]
     takes_fields = any(info.default_factory_takes_validated_data for info in cls.__private_attributes__.values())
     return private_values(cls, view.private(row), storable, load_all(proxy) if takes_fields else {})
+
+
+def _placed(problem: ParcodeError, place: str) -> ParcodeError:
+    """The error, saying which field it is about, unless it does."""
+    if not str(problem).startswith(place):
+        problem.args = (f"{place}: {problem}",)
+    return problem
 
 
 def _decode_error(view: Any, name: str) -> DecodeError:

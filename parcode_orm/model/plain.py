@@ -11,6 +11,7 @@ import pickle
 import threading
 from decimal import Decimal
 from typing import Any, TypeVar, cast
+from weakref import ref
 
 from pydantic import BaseModel
 
@@ -75,18 +76,25 @@ def shallow_plain(obj: Any) -> Any:
 
 def deep_plain(value: T) -> T:
     """A deep copy of `value` without any lazy object in it."""
-    memo = _running.memo
+    memo = None if _running.memo is None else _running.memo()
     if memo is not None:  # a lazy collection in what is being copied loads rows that may lead back to it
         return cast(T, _copy(value, memo))
-    _running.memo = {}
+    memo = _Memo()
+    _running.memo = ref(memo)
     try:
-        return cast(T, _copy(value, _running.memo))
+        return cast(T, _copy(value, memo))
     finally:
         _running.memo = None
 
 
+class _Memo(dict[int, Any]):
+    """Copies by the ids of what they are of. It ends with the call that made it, however that ends."""
+
+    __slots__ = ("__weakref__",)
+
+
 class _Running(threading.local):
-    memo: dict[int, Any] | None = None
+    memo: ref[_Memo] | None = None
 
 
 _running = _Running()

@@ -104,7 +104,7 @@ def _settle_collection(value: LazyList[Any] | LazyMap[Any, Any], stored: Stored,
         _settle_table(rows.table, owner)
         return
     assert isinstance(rows, SpanRows)
-    keys = list(rows.keys()) if isinstance(rows, SpanPairs) else range(len(rows))
+    keys = rows.all_keys() if isinstance(rows, SpanPairs) else range(len(rows))
     for place, old in rows.places_in_memory():
         if type(old) not in ATOMIC:
             new = settle(old, lambda place=place: stored()[keys[place]], owner)  # type: ignore[misc]

@@ -8,7 +8,7 @@ from ..codec.base import Column, Space
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import Unread
 from ..codec.stream import is_stream
-from ..errors import EncodeError
+from ..errors import CorruptionError, EncodeError
 from ..format.blob import BlobEncoder
 from ..format.checksum import wide_checksum
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
@@ -137,8 +137,15 @@ class _Comparison:
         self._source = source
         self._equal: set[tuple[int, int]] = set()  # so that what is referred to twice is compared once
 
-    @roomy
     def equal(self, new: Ticket | Reference, old: Reference) -> bool:
+        """Whether `new` would be the chunk at `old`; what is damaged is equal to nothing."""
+        try:
+            return self._equal_below(new, old)
+        except CorruptionError:
+            return False
+
+    @roomy
+    def _equal_below(self, new: Ticket | Reference, old: Reference) -> bool:
         if isinstance(new, _Digest):
             chunk = self._source.chunk(old)
             return new.digest == _stored(chunk) and self._all(new.refs, chunk.refs)
@@ -153,7 +160,7 @@ class _Comparison:
         return True
 
     def _all(self, new: list[Any], old: list[Reference]) -> bool:
-        return len(new) == len(old) and all(map(self.equal, new, old))
+        return len(new) == len(old) and all(map(self._equal_below, new, old))
 
 
 def _stored(chunk: Chunk) -> bytes:

@@ -88,7 +88,7 @@ def _table_rows(table: Table) -> Iterator[tuple[Any, Step]]:
 
 
 def _span_rows(rows: SpanRows) -> Iterator[tuple[Any, Step]]:
-    keys: Any = list(rows.keys()) if isinstance(rows, SpanPairs) else range(len(rows))
+    keys: Any = rows.all_keys() if isinstance(rows, SpanPairs) else range(len(rows))
     for place, child in rows.places_in_memory():
         yield child, itemgetter(keys[place])
 

@@ -24,6 +24,7 @@ from ..storage.writer import save_path
 
 Durability = Literal["full", "fast"]
 Build = Callable[[Pipeline], CatalogData]
+FOREVER = 1e9  # seconds; an int may be more than a clock can add
 DISK_FAILED = "the disk failed in a commit, so what it holds is not known"
 
 
@@ -51,7 +52,7 @@ class Medium:
         self.stats = stats
         self._durability: Durability = durability
         self._options: dict[str, Any] = {"workers": workers, "compression": compression, "stats": stats}
-        self._timeout = lock_timeout
+        self._timeout = min(lock_timeout, FOREVER)
         self._lock: WriterLock | None = None  # of the commit that is being written, or was until it was interrupted
         self._stored: Callable[[], Source | None] = _nothing  # what the last commit stored, looked for in the file
 

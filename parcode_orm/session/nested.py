@@ -38,7 +38,9 @@ class Savepoint:
         Raises:
             SessionError: it has ended already.
         """
-        self._end()
+        self._check_active()
+        self._work.thread.check()
+        self._work.end_savepoints(self)
 
     def rollback(self) -> None:
         """Take every change since the savepoint back, and end it.
@@ -51,7 +53,16 @@ class Savepoint:
             SessionError: it has ended already, or an array changed its type or its buffer is in use;
                 all else is as it was then.
         """
-        self._end().put_back(self._work)
+        state = self._check_active()
+        self._work.thread.check()
+        self._work.halfway = True  # until all is done: an interrupt may leave anything half put back
+        self._work.end_savepoints(self)
+        problems = state.put_back(self._work)
+        self._work.halfway = False
+        if problems:
+            raise SessionError(
+                f"not all could be put back as it was at the savepoint, but all else was: {'; '.join(problems)}"
+            )
 
     def end(self) -> None:
         """Told that there is nothing to go back to any more."""
@@ -64,12 +75,6 @@ class Savepoint:
                 "begin another one"
             )
         return self._state
-
-    def _end(self) -> _State:
-        state = self._check_active()
-        self._work.thread.check()
-        self._work.end_savepoints(self)
-        return state
 
     def __enter__(self) -> Self:
         self._check_active()
@@ -96,7 +101,8 @@ class _State:
         self._read = [(root, root.read) for root in roots]
         self.memento = Memento([root.obj for root in roots] + work.in_memory(), work.owner)
 
-    def put_back(self, work: Work) -> None:
+    def put_back(self, work: Work) -> list[str]:
+        """Let all be as it was; what could not be, a line each."""
         memento = self.memento
         since = work.in_memory()  # they must outlive this: what was changed through them is to be found
         unread = [(proxy, names_met(proxy) - known) for proxy, known in memento.proxies if is_proxy(proxy)]
@@ -111,10 +117,7 @@ class _State:
                 reset.fields(proxy, names)
             reset.everything((), work.own(), work.lost())
         del since
-        if problems:
-            raise SessionError(
-                f"not all could be put back as it was at the savepoint, but all else was: {'; '.join(problems)}"
-            )
+        return problems
 
     def _put_roots_back(self, work: Work) -> None:
         for root, read in self._read:

@@ -127,8 +127,8 @@ class Opened:
             raise SessionError(f"{medium.path}: {medium.broken}; open the file again")
         if self._work.halfway:
             raise SessionError(
-                "a rollback() or refresh() of this session did not end, so its objects may show what was never stored: "
-                "call rollback() first"
+                "a rollback(), refresh() or expire() of this session did not end, so its objects may show what was "
+                "never stored: call rollback() first"
             )
         return medium
 

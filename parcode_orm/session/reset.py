@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from ..codec.asis import UNREADABLE
 from ..codec.base import Getter
 from ..errors import FieldNotStored
 from ..lazy.list import LazyList
@@ -72,7 +73,7 @@ class Reset:
         for name in lazy_fields(view, names):
             try:
                 values[name] = self._stored(view.getter(name)(row))
-            except FieldNotStored:
+            except (FieldNotStored, *UNREADABLE):  # who asks for it will hear
                 continue
         if values:
             touch(proxy)  # it keeps what is below it
@@ -102,7 +103,10 @@ class Reset:
 
     def keep(self, stored: Getter, row: int, value: Any) -> bool:
         """Reset a value held for a row; whether it stays held: a lazy object does, as somebody may change it."""
-        found = stored(row)
+        try:
+            found = stored(row)
+        except UNREADABLE:
+            return False
         if is_plain_model(value) and is_proxy(found) and found.__class__ is value.__class__:
             attach(value, *proxy_state(found))
             found = value
@@ -148,7 +152,7 @@ class Follow:
         for name in lazy_fields(view, known):
             try:
                 there = view.getter(name)(row)
-            except FieldNotStored:
+            except (FieldNotStored, *UNREADABLE):
                 continue
             if self._value(known[name], there):
                 values[name] = known[name]

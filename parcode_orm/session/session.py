@@ -108,8 +108,7 @@ class Session(Past):
             SessionError: another object is the root of this name, added or stored, and `replace` is false; or `obj` is
                 a lazy object of another session that is open; a copy of it can be added.
         """
-        self._check_addable(obj, replace)
-        self._work.attach(Root(root_name(obj.__class__), obj, struct_for(obj.__class__)))
+        self.add_all([obj], replace=replace)
 
     def _check_addable(self, obj: Model, replace: bool) -> None:
         self._check_writable()
@@ -136,8 +135,7 @@ class Session(Past):
             other = added.setdefault(root_name(obj.__class__), obj)
             if other is not obj:
                 raise is_taken(obj, other)
-        for obj in added.values():
-            self.add(obj, replace=replace)
+        self._work.attach([Root(name, obj, struct_for(obj.__class__)) for name, obj in added.items()])
 
     def merge(self, obj: M) -> M:
         """Copy the state of `obj` onto the root of its type and return that; without one, a copy of `obj` is added.

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from ..codec.alike import alike, details
+from ..codec.asis import UNREADABLE, to_write
 from ..codec.base import Column, is_lazy
 from ..codec.boundary import ChunkColumn
 from ..codec.boundary_view import ExternalView
@@ -22,7 +23,7 @@ from ..codec.packed import pack
 from ..codec.privates import privates_changed
 from ..codec.slots import SLOTS
 from ..codec.undeclared import storable, undeclared
-from ..errors import CorruptionError, DecodeError, EncodeError, FieldNotStored, SchemaMismatchError
+from ..errors import EncodeError, FieldNotStored
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
@@ -143,9 +144,6 @@ def _packs_differ(value: Any, stored: Any) -> bool:
         return True
 
 
-UNREADABLE = (CorruptionError, DecodeError, SchemaMismatchError)
-
-
 def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -> Change:
     try:
         return _compared(column, value, view, name, row)
@@ -231,7 +229,7 @@ def _same_proxies(value: list[Any], stored: Any) -> bool:
 
 
 def _differ(column: Column, value: Any, view: Any, row: int) -> bool:
-    return _differs_from(column, value, view.read(row, row + 1)[0])
+    return _differs_from(column, value, to_write(view.read, row, row + 1)[0])
 
 
 def _differs_from(column: Column, value: Any, stored: Any) -> bool:
@@ -298,7 +296,7 @@ def _span_changed(rows: SpanRows, item: Column, key: Column | None) -> Change:
 
 
 def _keys_changed(rows: Any, column: Column) -> bool:
-    keys, stored = list(rows.keys()), rows.stored_keys()
+    keys, stored = rows.all_keys(), rows.stored_keys()
     differ = _atoms_differ(keys, stored)
     return digest_of(column, *keys) != digest_of(column, *stored) if differ is None else differ
 
@@ -319,10 +317,10 @@ def rows_changed(table: Table, piece: Piece, values: dict[int, Any]) -> set[int]
     if plain:
         read = table.group(piece).items.read
         try:
-            stored = digest_of(table.items, *(read(row, row + 1)[0] for row in plain))
+            stored = digest_of(table.items, *(to_write(read, row, row + 1)[0] for row in plain))
             if stored == digest_of(table.items, *map(values.__getitem__, plain)):
                 values = {row: value for row, value in values.items() if is_proxy(value)}
-        except (UnreadStream, EncodeError):
+        except (UnreadStream, EncodeError, *UNREADABLE):
             pass
     surely = _plainly_changed(table.group(piece).items, values) if len(values) >= MANY else set()
     unsure = {row: value for row, value in values.items() if row not in surely}

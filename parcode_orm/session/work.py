@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ class Work:
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
         self.released = False  # whether this commit has begun to let go of what is stored
-        self.halfway = False  # a rollback or refresh has not ended: it was interrupted
+        self.halfway = False  # a rollback, refresh or expire has not ended: it was interrupted
         self.new_spill: Callable[[], Spill] = Spill
         self.writable = writable
         self.thread = OneThread()
@@ -82,15 +82,15 @@ class Work:
 
     # -- roots ------------------------------------------------------------------------------------------------------
 
-    def attach(self, root: Root) -> None:
-        """Let `root` be the root of its name."""
-        deleted = self.deleted.pop(root.name, None)
-        if deleted is not None and deleted.obj is root.obj:
-            root = deleted
-        known = self.roots.get(root.name)
-        if known is None or known.obj is not root.obj:
-            settled = self.settled.get(root.name)
-            self.roots[root.name] = settled if settled is not None and settled.obj is root.obj else root
+    def attach(self, added: Iterable[Root]) -> None:
+        """Let each of `added` be the root of its name, all at once."""
+        roots, deleted = dict(self.roots), dict(self.deleted)
+        for root in added:
+            for known in (roots.get(root.name), deleted.pop(root.name, None), self.settled.get(root.name), root):
+                if known is not None and known.obj is root.obj:
+                    roots[root.name] = known
+                    break
+        self.roots, self.deleted = roots, deleted
 
     def find(self, name: str, cls: type[Any], column: Any) -> Root:
         """The root of that name, read where it is only stored."""
@@ -101,7 +101,8 @@ class Work:
             if name in self.deleted:
                 raise NoResultFound(f"no root of type {name}: it was deleted in this session")
             found = Root(name, read_root(self.space, name, column), column, read=True)
-            known = self.settled[name] = self.roots.setdefault(name, found)  # of two threads, the first decides
+            # Of two threads, the first decides.
+            known = self.roots.setdefault(name, self.settled.setdefault(name, found))
         elif known.obj.__class__ is not cls:
             other = known.obj.__class__
             raise SchemaMismatchError(
@@ -120,7 +121,8 @@ class Work:
 
     def delete(self, root: Root) -> None:
         """Take a stored root away at the next commit."""
-        self.deleted[root.name] = self.roots.pop(root.name)
+        roots = {name: each for name, each in self.roots.items() if name != root.name}
+        self.roots, self.deleted = roots, {**self.deleted, root.name: root}
 
     def take_roots(self) -> None:
         """Attached roots that are detached from a session that has ended are this session's from now on.
@@ -278,6 +280,7 @@ class Work:
 
     def expire(self, obj: Any) -> None:
         """Drop what was read and assigned of a stored root, or of a lazy object or collection."""
+        self.halfway = True
         root = self.root_of(obj)
         if root is not None:
             self._make_lazy(root)
@@ -292,6 +295,7 @@ class Work:
             reset.collection(obj)
         for proxy in alive:
             reset.object(proxy)
+        self.halfway = False
 
     def go_on_to_newest(self, medium: Medium) -> None:
         """Stand on the newest commit; without another one, all stays as it is."""

@@ -26,6 +26,7 @@ from ..format.superblock import Superblock
 from .files import FILES, Descriptor, Files, storage_error, storing, syncing
 from .lock import WriterLock
 from .mapped import Source
+from .maps import OpenFile
 from .pipeline import Pipeline
 from .recovery import Found, Read, boot, copies, newest, with_tail
 from .stats import Stats
@@ -202,12 +203,12 @@ class Appender:
         """The snapshot of the newest commit."""
         self._check()
         earlier = self._earlier
-        descriptor = earlier.descriptor
-        if descriptor is None:
+        file: Descriptor | OpenFile | None = earlier.file
+        if file is None:
             with storing("map", self.path):
-                descriptor = Descriptor(os.dup(self.lock.fd))
+                file = Descriptor(os.dup(self.lock.fd))
         return Source(
-            descriptor,
+            file,
             self.record.file_length,
             Found(self.superblock, self.record, None),
             self.path,

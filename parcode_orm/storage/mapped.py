@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
-from weakref import WeakValueDictionary
 
 from ..errors import CorruptionError, DetachedError, TruncatedError
 from ..format import catalog as catalogs
@@ -17,7 +16,7 @@ from ..format.chunk import Chunk, Ticket
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .files import CLOEXEC, FILES, Descriptor, check_regular, storing
-from .maps import Identity, known_map, map_file, mapping
+from .maps import OpenFile, known_map, map_file, mapping, open_file
 from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
@@ -29,8 +28,6 @@ APART = 32 << 10  # bytes of a chunk behind the map that is read by itself
 BEHIND = 16 << 20  # bytes that commits appended behind a map, before the file is mapped anew
 DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
-_settled: WeakValueDictionary[Identity, Source] = WeakValueDictionary()  # one whose descriptor others share
 
 
 class Source:
@@ -44,7 +41,7 @@ class Source:
 
     __slots__ = (
         "path",
-        "descriptor",
+        "file",
         "identity",
         "superblock",
         "record",
@@ -60,12 +57,11 @@ class Source:
         "_tail",
         "_tail_at",
         "_until_sum",
-        "__weakref__",
     )
 
     def __init__(
         self,
-        data: memoryview | Descriptor,
+        data: memoryview | Descriptor | OpenFile,
         length: int,
         found: Found,
         path: str,
@@ -77,11 +73,14 @@ class Source:
         catalog: CatalogData | None = None,
         map: mmap.mmap | None = None,
     ) -> None:
-        self.descriptor = data if isinstance(data, Descriptor) else None  # until the whole of the file is mapped
+        self.file: OpenFile | None = None  # until the whole of the file is mapped
+        if not isinstance(data, memoryview):
+            assert identity is not None
+            self.file = open_file(data, identity)
         self._data = data if isinstance(data, memoryview) else None if map is None else memoryview(map)
         self._map = map
         if map is not None and len(map) >= length:
-            self.descriptor = None
+            self.file = None
         if earlier is not None:
             self._data = earlier._data or earlier._bytes()
             self._map = earlier._map
@@ -142,7 +141,7 @@ class Source:
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._data is None and self.descriptor is None
+        return self._data is None and self.file is None
 
     @property
     def catalog(self) -> CatalogData:
@@ -205,11 +204,11 @@ class Source:
         return Chunk(ref, data, self.path, observe)
 
     def _apart(self, length: int, offset: int) -> memoryview:
-        descriptor = self.descriptor
-        if descriptor is None:  # another thread mapped or closed the file
+        file = self.file
+        if file is None:  # another thread mapped or closed the file
             return self._bytes()[offset : offset + length]
         with storing("read", self.path):
-            data = FILES.read(descriptor.fd, length, offset)
+            data = FILES.read(file.fd, length, offset)
         if len(data) < length:
             raise TruncatedError("the file shrank since it was opened", path=self.path, offset=offset)
         return memoryview(data)
@@ -298,20 +297,15 @@ class Source:
         self._cache.clear()
         self._data = self._map = None
         self._tail_at = self.length
-        self.descriptor = None
+        self.file = None
 
     def settle(self) -> None:
-        """The session ended, and something still reads: keep no chunks ready, and no descriptor but one a file."""
+        """The session ended, and something still reads: keep no chunks ready, and map the file if no map is known."""
         self._cache.clear()
-        if self.descriptor is None or self.identity is None:
-            return
-        map, other = known_map(self.identity), _settled.get(self.identity)
-        if map is None or len(map) >= self.length:
-            self._bytes()
-        elif other is not None and other.descriptor is not None:
-            self.descriptor = other.descriptor
-        else:
-            _settled[self.identity] = self
+        if self.file is not None and self.identity is not None:
+            map = known_map(self.identity)
+            if map is None or len(map) >= self.length:
+                self._bytes()
 
     def _bytes(self) -> memoryview:
         data = self._data
@@ -321,19 +315,19 @@ class Source:
                 if data is None or len(data) < self.length:
                     self._map = self._mapped()
                     data = self._data = memoryview(self._map)
-                    self.descriptor = None  # last, for who is interrupted here
+                    self.file = None  # last, for who is interrupted here
         return data
 
     def _mapped(self) -> mmap.mmap:
-        descriptor = self.descriptor
-        if descriptor is None:
+        file = self.file
+        if file is None:
             raise DetachedError(
                 f"{self.path or 'the file'} was closed before this was read: read it while the session is open, "
                 "or load() it"
             )
         assert self.identity is not None
         # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
-        return map_file(descriptor.fd, self.length, self.identity, self.path)
+        return map_file(file.fd, self.length, self.identity, self.path)
 
 
 def _uncounted(size: int) -> None:

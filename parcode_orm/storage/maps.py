@@ -1,8 +1,9 @@
-"""Maps of files: one for all snapshots of a file that this process reads, as long as it reaches far enough.
+"""Maps of files, and open files: one for all snapshots of a file that this process reads.
 
 A map lives as long as any view into it, and before CPython 3.13 each has a descriptor. So a program that keeps a row of
 each of a thousand sessions, all closed, would have a thousand files open. Commits are appended and a map shows the file
-as it is, so what one snapshot has mapped is right for every other.
+as it is, so what one snapshot has mapped is right for every other that it reaches far enough for. Snapshots that have
+yet to map the file, or more of it, share one descriptor.
 """
 
 from __future__ import annotations
@@ -16,12 +17,28 @@ from typing import Any
 from weakref import ref as weak
 
 from ..errors import TruncatedError
-from .files import storing
+from .files import Descriptor, storing
 
-Identity = tuple[int, int]  # device and inode, which no other file gets while the map lives
+Identity = tuple[int, int]  # device and inode, which no other file gets while the map, or the descriptor, lives
+
+
+class OpenFile:
+    """A file that snapshots have yet to map; the last of them closes it."""
+
+    __slots__ = ("__weakref__", "_descriptor")
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def fd(self) -> int:
+        """The number of its descriptor."""
+        return self._descriptor.fd
+
 
 _OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 _known: dict[Identity, weak[mmap.mmap]] = {}  # the longest map of each file
+_open: dict[Identity, weak[OpenFile]] = {}
 mapping = threading.RLock()  # one thread maps; it may do so within itself, as the cycle collector runs any code
 
 
@@ -29,6 +46,18 @@ def known_map(identity: Identity) -> mmap.mmap | None:
     """The map of a file that something in this process still reads."""
     found = _known.get(identity)
     return None if found is None else found()
+
+
+def open_file(file: Descriptor | OpenFile, identity: Identity) -> OpenFile:
+    """The open file that this process has of `identity`; else one of `file`."""
+    if isinstance(file, OpenFile):
+        return file
+    known = _open.get(identity)
+    found = None if known is None else known()
+    if found is None:
+        found = OpenFile(file)
+        _open[identity] = weak(found, partial(_forget, _open, identity))
+    return found
 
 
 def map_file(fd: int, length: int, identity: Identity, path: str) -> mmap.mmap:
@@ -47,10 +76,10 @@ def map_file(fd: int, length: int, identity: Identity, path: str) -> mmap.mmap:
         except ValueError as problem:
             raise TruncatedError("the file shrank since it was opened", path=path, offset=length) from problem
         if known is None or len(known) < length:
-            _known[identity] = weak(map, partial(_forget, identity))
+            _known[identity] = weak(map, partial(_forget, _known, identity))
         return map
 
 
-def _forget(identity: Identity, gone: weak[mmap.mmap]) -> None:
-    if _known.get(identity) is gone:
-        _known.pop(identity, None)
+def _forget(known: dict[Identity, Any], identity: Identity, gone: Any) -> None:
+    if known.get(identity) is gone:
+        known.pop(identity, None)

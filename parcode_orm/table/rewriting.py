@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
 
 from ..codec import trail
+from ..codec.asis import to_write
 from ..codec.mixed import Mixed, Part, Stretch
 from ..codec.mixed import joined as joined_parts
-from ..errors import EncodeError
+from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
@@ -173,7 +175,8 @@ class Rewriter:
             ref = piece.ref
             size = 0.0 if piece.rows is not None or not isinstance(ref, Reference) else float(ref.length)
             if size >= SMALL_BYTES:
-                size *= piece.length / self._table.group(piece).count
+                with suppress(CorruptionError):  # it stays where it is
+                    size *= piece.length / self._table.group(piece).count
             piece.size = size
         return piece.size
 
@@ -219,7 +222,7 @@ class Rewriter:
             return piece.keys
         keys = self._table.group(piece).keys
         assert keys is not None
-        return keys.read(piece.start, piece.start + piece.length)
+        return to_write(keys.read, piece.start, piece.start + piece.length)
 
     def _write_gathered(self, pieces: list[Piece]) -> dict[int, list[Piece]]:
         """Write the rows of all `pieces` one after the other; of each, by its id, the slices that hold its rows now."""

@@ -7,112 +7,14 @@ Quick runs take a sample of the lines, `--torture 0.5` each line once, `--tortur
 from __future__ import annotations
 
 import gc
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, ClosedError, Model, Session, SessionError, ShardedMap, load, save, verify
-from tests.crash.interrupting import chosen, run
-
-QUICK = 60  # lines
-
-
-class Row(Model):
-    n: int
-    tags: list[str] = Chunk()
-
-
-class Inner(Model):
-    x: int
-
-
-class Log(Model):
-    lines: list[str] = Chunk()
-    rows: list[Row] = Chunk()
-    by_name: dict[str, Row] = ShardedMap()
-    inner: Inner = Chunk()
-    plain: list[int]
-
-
-class Gone(Model):
-    n: int = 0
-
-
-def make_log() -> Log:
-    return Log(
-        lines=["a"],
-        rows=[Row(n=n, tags=[str(n)]) for n in range(5)],
-        by_name={f"k{n}": Row(n=n, tags=[]) for n in range(5)},
-        inner=Inner(x=1),
-        plain=[1],
-    )
-
-
-def change(log: Log) -> None:
-    """What the interrupted commit is to store."""
-    log.lines.append("c")
-    log.rows[2].n = 100
-    log.rows[3].tags.append("t")
-    log.by_name["new"] = Row(n=9, tags=["z"])
-    log.by_name["k1"].n = 50
-    log.inner.x = 7
-    log.plain.append(2)
-
-
-def change_again(log: Log) -> None:
-    """What the next one is to store, besides."""
-    log.lines.append("d")
-    log.inner.x += 1
-    log.plain.append(3)
-    log.rows[2].n += 1
-    log.rows[3].tags.append("u")
-    log.by_name["k1"].n += 1
-
-
-class Files:
-    """A file to open, again as it was for each interrupt, and what it holds before and after the changes."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "work" / "log.par"
-        self.path.parent.mkdir()
-        self._stored = directory / "stored.par"
-        log = make_log()
-        save(self._stored, log)
-        with Session(self._stored) as session:
-            session.root(Log).lines.append("b")
-            session.add(Gone())
-            session.commit()
-        log.lines.append("b")
-        self.before = log.model_dump()
-        change(log)
-        self.after = log.model_dump()
-        change_again(log)
-        self.later = log.model_dump()
-
-    def renew(self) -> None:
-        """The file as it was."""
-        shutil.copy(self._stored, self.path)
-
-    def content(self) -> Any:
-        """What the file holds, if it is right, with nothing beside it."""
-        assert [each.name for each in self.path.parent.iterdir()] in ([], [self.path.name])
-        if not self.path.exists():
-            return None
-        assert verify(self.path).ok
-        return load(self.path, Log).model_dump()
-
-    def check_unlocked(self) -> None:
-        """Somebody else can write."""
-        with Session(self.path, lock_timeout=0) as other:
-            if Log in other:
-                other.root(Log).plain.append(0)
-            else:
-                other.add(make_log())
-            other.commit()
+from parcode_orm import ClosedError, Session, SessionError, load
+from tests.crash.interrupting import Files, Gone, Log, Row, at_every_line, change, change_again, make_log, run
 
 
 @pytest.fixture
@@ -120,33 +22,6 @@ def files(tmp_path: Path) -> Iterator[Files]:
     found = Files(tmp_path)
     yield found
     assert gc.isenabled()
-
-
-def descriptors() -> int:
-    gc.collect()
-    return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
-
-
-Scenario = Callable[[int | None, bool], Any]
-
-
-def at_every_line(scenario: Scenario, length: float) -> None:
-    """Run `scenario(at, odd)` for each number of a line `at`, in turn the one way and the other."""
-    scenario(None, False)  # what is imported, compiled or cached once
-    scenario(None, True)
-    places = scenario(None, True)
-    before, count = descriptors(), 0
-    for count, at in enumerate(chosen(places, length, QUICK)):
-        for odd in (False, True) if length >= 1 else (bool(count % 2),):
-            try:
-                scenario(at, odd)
-            except BaseException as problem:
-                file, line = places[at]
-                problem.add_note(f"interrupted at {file}:{line}, the line number {at} that ran")
-                raise
-    print(f"{count + 1} interrupts in {len(places)} lines that ran")
-    # CPython 3.11 keeps the traceback of an exception that a trace function raises at the end of an `except` block.
-    assert descriptors() - before <= (count + 1) // 20
 
 
 @pytest.mark.once

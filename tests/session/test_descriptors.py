@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, Model, Session, save
+from parcode_orm import Chunk, Model, Session, SessionError, save
 from parcode_orm.errors import TruncatedError
 from parcode_orm.storage import maps
 from parcode_orm.storage.mapped import Source
@@ -132,3 +132,80 @@ def test_a_file_that_was_cut_is_not_read_through_an_old_map(path: Path) -> None:
     other._data = other._map = None
     with pytest.raises(TruncatedError, match="shrank"):
         other.view(0, 4)
+
+
+class Note(Model):
+    n: int
+    lines: list[int] = Chunk(default=[])
+
+
+@linux
+@pytest.mark.parametrize("count", [SESSIONS, pytest.param(2_000, marks=pytest.mark.once)])
+def test_what_was_added_to_many_sessions(path: Path, count: int) -> None:
+    """Each object read on through a descriptor of its own, as the map did not reach the commit that it came with."""
+    before = descriptors()
+    kept = []
+    for n in range(count):
+        with Session(path, durability="fast") as session:
+            note = Note(n=n, lines=[n] * 10)
+            session.add(note, replace=True)
+            session.commit()
+        kept.append(note)
+    assert descriptors() - before <= 2
+    assert [note.lines[9] for note in kept] == list(range(count))
+    kept[7].lines.append(1)
+    kept.clear()
+    del note, session
+    assert descriptors() == before
+
+
+@linux
+@pytest.mark.parametrize("writes", [False, True])
+def test_sessions_that_nobody_closes(path: Path, writes: bool) -> None:
+    """Rows of them are kept, and others commit in between."""
+    before = descriptors()
+    kept = []
+    for n in range(SESSIONS):
+        with Session(path, durability="fast") as session:
+            session.root(Shop).sold += 1
+            session.commit()
+        session = Session(path, read_only=not writes)
+        kept.append(row(session.root(Shop), n))
+        assert session.root(Shop).sold == n + 1
+    assert descriptors() - before <= 2
+    assert [each.n for each in kept] == [n * 97 for n in range(SESSIONS)]
+    kept.clear()
+    del session
+    assert descriptors() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_reads_on_and_writes_through_a_session_of_its_own(path: Path) -> None:
+    with Session(path) as session:
+        shop = session.root(Shop)
+        held = row(shop, 3)
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    assert held.n == 291 and row(shop, 9).n == 873
+                    shop.sold += 1
+                    try:
+                        session.commit()
+                    except SessionError:
+                        with Session(path, lock_timeout=30) as mine:
+                            for attempt in mine.attempts(100):
+                                with attempt:
+                                    mine.root(Shop).sold += 1
+                                    mine.commit()
+                        session.close()
+                        code = 0
+                finally:
+                    os._exit(code)
+            assert os.waitpid(child, 0)[1] == 0
+        session.refresh()
+        shop.sold += 1
+        session.commit()
+        assert shop.sold == 6

@@ -212,19 +212,37 @@ def test_two_threads_count_one_texts_characters(path: Path, monkeypatch: pytest.
 USES: dict[str, Callable[[Session], Any]] = {
     "root": lambda session: session.root(Bank),
     "roots": lambda session: session.roots(),
-    "in": lambda session: Bank in session,
+    "__contains__": lambda session: Bank in session,
     "add": lambda session: session.add(Account(owner="x")),
+    "add_all": lambda session: session.add_all([Account(owner="x")]),
+    "merge": lambda session: session.merge(Account(owner="x")),
+    "delete": lambda session: session.delete(Account(owner="x")),
+    "expunge": lambda session: session.expunge(Account(owner="x")),
+    "expire": lambda session: session.expire(Account(owner="x")),
+    "expire_all": lambda session: session.expire_all(),
     "commit": lambda session: session.commit(),
     "rollback": lambda session: session.rollback(),
     "refresh": lambda session: session.refresh(),
     "flush": lambda session: session.flush(),
+    "new": lambda session: session.new,
     "dirty": lambda session: session.dirty,
+    "deleted": lambda session: session.deleted,
+    "is_modified": lambda session: session.is_modified(Account(owner="x")),
+    "snapshot": lambda session: session.snapshot,
     "history": lambda session: list(session.history()),
+    "diff": lambda session: session.diff(1),
+    "revert": lambda session: session.revert(1),
     "begin_nested": lambda session: session.begin_nested(),
     "attempts": lambda session: session.attempts(),
     "compact": lambda session: session.compact(),
     "hand_over": lambda session: session.hand_over(),
 }
+NO_USES = {"open", "close", "recovered"}  # what makes and ends a session, and what was found when it was made
+
+
+def test_every_public_name_is_tried_from_a_second_thread() -> None:
+    public = {name for name in dir(Session) if not name.startswith("_")}
+    assert public == {name for name in USES if not name.startswith("_")} | NO_USES
 
 
 @pytest.mark.parametrize("use", USES)

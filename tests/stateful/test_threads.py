@@ -7,6 +7,7 @@ close. A few seconds, and a minute with `--torture 1`.
 from __future__ import annotations
 
 import gc
+import os
 import random
 import sys
 import threading
@@ -217,10 +218,22 @@ def in_threads(works: list[Callable[[], Any]]) -> list[Any]:
     return found
 
 
+def descriptors() -> int:
+    gc.collect()
+    return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+
+
+def groups(collection: Any) -> dict[int, Any]:
+    """The row groups that are open."""
+    found: dict[int, Any] = collection.rows.table.groups
+    return found
+
+
 @pytest.mark.usefixtures("little_open")
 def test_eight_threads_read_one_session(tmp_path: Path, length: float) -> None:
     path = tmp_path / "shop.par"
     save(path, make_shop())
+    before = descriptors()
     end = time.monotonic() + 2 + 58 * length
     rounds, readings = 0, 0
     while not rounds or time.monotonic() < end:
@@ -237,5 +250,10 @@ def test_eight_threads_read_one_session(tmp_path: Path, length: float) -> None:
             counts = in_threads([lambda seed=seed: read(seed) for seed in range(READERS)])  # type: ignore[misc]
             assert len(counts) == READERS
             readings += sum(counts)
+            assert descriptors() - before <= 2
+            opened = [
+                group for view in (session.root(Shop).items, session.root(Shop).by_name) for group in groups(view)
+            ]
+            assert len(opened) <= 4 + len(held)  # those of rows that are held, and what a reader has in hand
         assert gc.isenabled()
     print(f"{readings} readings in {rounds} sessions")
