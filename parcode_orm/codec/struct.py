@@ -320,8 +320,7 @@ class StructColumn(Physical):
         others = self.plan.others or (_all_extras if self.pydantic else None)
         if others is not None and any(extras := others(values)):
             bits |= EXTRA
-            without = [row for row, extra in enumerate(extras) if extra is None]
-            write_named(self.plan.extra or OTHERS, Gappy(extras, without) if without else extras, out)
+            write_named(self.plan.extra or OTHERS, _gappy(extras), out)
         if self.pydantic and self.plan.privates:
             privates = list(map(_privates, values))
             if any(private is not None for private in privates):
@@ -330,7 +329,7 @@ class StructColumn(Physical):
         if self.pydantic:
             if attributes := undeclared_of(values, dicts, bool(missing)):
                 bits |= UNDECLARED
-                write_named(OTHERS, attributes, out)
+                write_named(OTHERS, _gappy(attributes), out)
         return bits
 
     @property
@@ -384,6 +383,12 @@ def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
         column.encode(values, out)
     except EncodeError as problem:
         raise trail.at(problem, trail.row_of(problem)) from None
+
+
+def _gappy(values: list[Any]) -> list[Any]:
+    """`values`, of which some rows have none."""
+    without = [row for row, value in enumerate(values) if value is None]
+    return Gappy(values, without) if without else values
 
 
 def _all_extras(values: Sequence[Any]) -> list[dict[str, Any] | None]:
