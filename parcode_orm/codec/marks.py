@@ -10,7 +10,7 @@ import contextvars
 import types
 import typing
 from collections import Counter
-from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, ForwardRef, Literal, NoReturn, TypeVar, Union
@@ -50,7 +50,7 @@ class Mark:
 
     def __init__(self, kind: Literal["chunk", "map"], compression: str | None = None) -> None:
         if compression is not None and not isinstance(compression, str):
-            raise TypeError(f"compression must be a name or None, not {compression!r}")
+            raise TypeError(f"compression must be a name or None, not {compression!r:.80}")
         self.kind = kind
         self.compression = compression
 
@@ -89,7 +89,7 @@ class Mark:
         # place of JSON ones, which strict mode and `val_json_bytes` tell apart.
         python = cs.no_info_wrap_validator_function(partial(_validate, spec), schema)
         dump = cs.wrap_serializer_function_ser_schema(
-            partial(_serialize, f"{owner.__name__}.{field}"), schema=schema, return_schema=as_returned(schema)
+            _serializer(f"{owner.__name__}.{field}"), schema=schema, return_schema=as_returned(schema)
         )
         return cs.json_or_python_schema(schema, python, serialization=dump)
 
@@ -173,15 +173,19 @@ def _validate(spec: ItemSpec | None, value: Any, handler: cs.ValidatorFunctionWr
     return handler(value)
 
 
-def _serialize(place: str, value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
-    if is_lazy_collection(value):
-        value = value.load()
-    elif type(value) is Stream:
-        raise StreamConsumedError(
-            f"{place} holds an iterator that can be read once, and dumping would use it up: commit the object first, "
-            "or assign a list"
-        )
-    return handler(value)
+def _serializer(place: str) -> Callable[[Any, cs.SerializerFunctionWrapHandler], Any]:
+    def serialize(value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
+        if is_lazy_collection(value):
+            value = value.load()
+        elif type(value) is Stream:
+            raise StreamConsumedError(
+                f"{place} holds an iterator that can be read once, and dumping would use it up: commit the object "
+                "first, or assign a list"
+            )
+        return handler(value)
+
+    serialize.__name__ = place  # Pydantic's messages name the function
+    return serialize
 
 
 def _strip(source: Any) -> Any:

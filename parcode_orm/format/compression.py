@@ -116,7 +116,14 @@ def register(
 
     Raises:
         CompressionError: the number or the name is taken, or the number is out of range.
+        TypeError: an argument is of another type, or the name empty.
     """
+    given: tuple[Any, Any] = id, name
+    if type(given[0]) is not int or not isinstance(given[1], str) or not given[1]:
+        raise TypeError(f"register_compression(id, name, ...): an int and a str, not {id!r:.80} and {name!r:.80}")
+    for what, function in (("compress", compress), ("decompress", decompress)):
+        if not callable(function):
+            raise TypeError(f"register_compression(..., {what}): {what} is a function, not {function!r:.80}")
     if not FIRST_OF_USERS <= id <= 255:
         raise CompressionError(f"a registered compression takes a number from {FIRST_OF_USERS} to 255, not {id}")
     _add(Method(id, name, compress, decompress))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from types import FunctionType
 from typing import Any, TypeVar
 
 from ..codec.compile import struct_for
-from ..errors import NoResultFound, SessionError
+from ..errors import NoResultFound, SessionError, called
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from . import changes
 from .attempts import Attempt, attempts
 from .identity import IdentitySet
-from .merge import check_model, overwrite
+from .merge import check_model, check_several, overwrite
 from .nested import Savepoint
+from .opened import Opened
 from .past import Past
 from .roots import Root, check_free, is_taken, root_name
 from .snapshot import check_message
@@ -22,12 +24,16 @@ from .space import may_be_taken, owner_of
 M = TypeVar("M", bound=Model)
 
 
+def _this(obj: Any) -> str:
+    return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
+
+
 class Session(Past):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:
-        path: a file's path (created by the first commit where it is missing), `":memory:"` for a file that lives as
-            long as the session, or, read-only, bytes or a binary file object.
+        path: a file's path (the first commit creates a missing file, not its directory), `":memory:"` for a file that
+            lives as long as the session, or, read-only, bytes or a binary file object.
         read_only: refuse `add` and `commit`, and changes of objects and lazy collections.
         at: read an earlier commit, read-only: its sequence number, its `Snapshot`, or a datetime with a time zone,
             which means the newest commit that is not later. `refresh()` goes on to the newest.
@@ -40,9 +46,14 @@ class Session(Past):
         lock_timeout: how many seconds a commit waits for another session that is committing to the file; 0 fails at
             once with `LockedError`.
 
+    Attributes:
+        stats: counts what the session reads and writes: chunks, bytes, rows.
+        read_only: whether the session refuses changes, a bool.
+
     Raises:
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
-        OSError: the path cannot be opened.
+        StorageError: (an `OSError`) the path cannot be opened. FileMissingError: its directory is missing; read-only:
+            there is no file.
         NoResultFound: there is no commit `at`; the message says which there are.
         TypeError, ValueError: an argument is none of these; a datetime without a time zone.
 
@@ -52,13 +63,13 @@ class Session(Past):
 
     @property
     def new(self) -> IdentitySet:
-        """The objects that were added since the last commit."""
+        """The roots that were added since the last commit: a set by identity, which does not change."""
         self._check_open()
         return IdentitySet(root.obj for root in self._work.roots.values() if self._work.is_new(root))
 
     @property
     def dirty(self) -> IdentitySet:
-        """The stored objects that changed: roots, and lazy objects below any root.
+        """The stored objects that changed, a set by identity: roots, and lazy objects below any root.
 
         An object counts as changed if something inside it did. Plain objects inside others are not told apart: ask
         `is_modified`. What is held in memory is compared with the file, so this costs as much as a commit's search.
@@ -68,7 +79,7 @@ class Session(Past):
 
     @property
     def deleted(self) -> IdentitySet:
-        """The roots that the next commit takes away."""
+        """The roots that the next commit takes away: a set by identity."""
         self._check_open()
         return IdentitySet(root.obj for root in self._work.deleted.values())
 
@@ -84,7 +95,7 @@ class Session(Past):
         self._check_open()
         found = changes.is_modified(self._work, obj, self._compression)
         if found is None:
-            raise SessionError(f"this {type(obj).__qualname__} is not part of this session: add it first")
+            raise SessionError(f"{_this(obj)} is not part of this session: add it, or put it into one of its objects")
         return found
 
     def add(self, obj: Model, *, replace: bool = False) -> None:
@@ -111,7 +122,7 @@ class Session(Past):
 
     def _check_addable(self, obj: Model, replace: bool) -> None:
         self._check_writable()
-        check_model(obj)
+        check_model(obj, "add(obj)")
         if is_lazy(obj) and owner_of(obj) is not self._work.owner and not may_be_taken(obj):
             raise SessionError(
                 f"this {type(obj).__qualname__} is a lazy object of another session, or one that this session has let "
@@ -129,6 +140,7 @@ class Session(Past):
             SessionError: as `add`; or two of `objs` have classes of one name, which `replace` does not allow.
         """
         added: dict[str, Model] = {}
+        check_several(objs)
         for obj in objs:
             self._check_addable(obj, replace)
             other = added.setdefault(root_name(obj.__class__), obj)
@@ -147,7 +159,7 @@ class Session(Past):
             ReadOnlyError, TypeError: as `add`.
         """
         self._check_writable()
-        check_model(obj)
+        check_model(obj, "merge(obj)")
         cls: type[M] = obj.__class__
         try:
             root = self.root(cls)
@@ -189,8 +201,8 @@ class Session(Past):
         root = self._work.root_of(obj)
         if root is None:
             raise SessionError(
-                f"only a root of this session can be {what}, and this {type(obj).__qualname__} is none: what lies "
-                "inside a root is taken out of the object that holds it"
+                f"only a root of this session can be {what}, and {_this(obj)} is none: session.root(cls) gives one. "
+                "What lies inside a root is taken out of the object that holds it"
             )
         return root
 
@@ -200,6 +212,7 @@ class Session(Past):
         Raises:
             NoResultFound: the file holds no such root, or it was deleted.
             SchemaMismatchError: it was written with another definition of the class.
+            CorruptionError: the file is damaged there.
             TypeError: `cls` is not a `Model` class.
         """
         self._check_open()
@@ -208,7 +221,7 @@ class Session(Past):
         return obj
 
     def roots(self) -> list[str]:
-        """The names of the root types that are stored or added, and not deleted; sorted."""
+        """The names of the root types that are stored or added, and not deleted: a sorted list of str."""
         self._check_open()
         return self._work.names()
 
@@ -286,7 +299,7 @@ class Session(Past):
         """
         self._check_writable()
         if type(count) is not int or count < 1:
-            raise ValueError(f"count is how many attempts there are, 1 or more, not {count!r}")
+            raise ValueError(f"attempts(count): count is how many there are, 1 or more, not {count!r:.80}")
         self._check_leaving("repetition")
         return attempts(count, self._give_way)
 
@@ -329,21 +342,21 @@ class Session(Past):
             obj: a root, or a lazy object or collection. Unsaved changes are lost.
 
         Raises:
-            SessionError: `obj` is none of this session, or was not committed yet.
+            SessionError: `obj` is not part of this session, or was not committed yet.
         """
         self._check_open()
         root = self._work.root_of(obj)
         if root is not None and self._work.is_new(root):
-            raise SessionError(f"the root {root.name} was not committed yet: there is nothing to read it from")
+            raise SessionError(f"the root {root.name} was not committed yet: to take it back, expunge it")
         if root is None and owner_of(obj) is not self._work.owner:
             raise SessionError(
-                f"this {type(obj).__qualname__} is neither a root nor a lazy object of this session, so nothing is "
-                "known to be stored of it: expire the object that holds it"
+                f"{_this(obj)} is neither a root nor a lazy object of this session, so nothing is known to be stored "
+                "of it: expire the object that holds it"
             )
         self._work.expire(obj)
 
     def expire_all(self) -> None:
-        """`expire` every stored root."""
+        """`expire` every stored root. Unsaved changes are lost."""
         self._check_open()
         for root in list(self._work.roots.values()):
             if not self._work.is_new(root):
@@ -356,8 +369,11 @@ class Session(Past):
         below; all show the newest commit. Rows that were taken from lazy collections before are let go of: they take
         no more changes (`DetachedError`), so take them from their collection again.
 
+        Args:
+            obj: what to expire, as of `expire`.
+
         Raises:
-            SessionError: there are unsaved changes: commit or roll back first.
+            SessionError: there are unsaved changes, or a savepoint is active: commit or roll back first.
             StorageError: the file cannot be opened any more.
         """
         if obj is not None:
@@ -367,3 +383,11 @@ class Session(Past):
         self._check_leaving("refresh()")
         if self._medium is not None:
             self._work.go_on_to_newest(self._medium)
+
+
+# Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
+for _base in (Opened, Past):
+    for _name, _method in vars(_base).items():
+        _function = getattr(_method, "__func__", _method)
+        if isinstance(_function, FunctionType):
+            _function.__qualname__ = f"{Session.__qualname__}.{_name}"
