@@ -12,7 +12,7 @@ from pydantic import BaseModel, RootModel
 
 from parcode_orm.errors import DetachedError, FieldNotStored, ParcodeError
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
-from parcode_orm.lazy.shown import Shown, brief, is_full, unread, unread_in, why, within
+from parcode_orm.lazy.shown import Shown, brief, field_within, is_full, unread, unread_in, why, within
 from parcode_orm.lazy.state import (
     MISSING,
     WithoutFields,
@@ -272,17 +272,25 @@ def _repr_args(self: Any) -> Iterator[tuple[str | None, Any]]:
 
 def _fields_shown(self: Any) -> list[tuple[str | None, Any]]:
     shown: list[tuple[str | None, Any]] = []
-    for name, value_of in _to_show(self):
+    fields = list(_to_show(self))
+    for at, (name, value_of) in enumerate(fields):
         if is_full():
             shown.append((None, Shown("<more fields>")))
             break
-        try:
-            value = value_of()
-        except Exception as problem:  # in reading, or in a computed field
-            value = Shown(f"<{why(problem)}>")
+        value = field_within(name, len(fields) - at - 1, partial(_value_shown, self, value_of))
         if value is not MISSING:
-            shown.append((name, brief(value) if value is not self else self.__repr_recursion__(value)))
+            shown.append((name, value))
     return shown
+
+
+def _value_shown(self: Any, value_of: Callable[[], Any]) -> Any:
+    try:
+        value = value_of()
+    except Exception as problem:  # in reading, or in a computed field
+        return Shown(f"<{why(problem)}>")
+    if value is MISSING:
+        return value
+    return brief(value) if value is not self else self.__repr_recursion__(value)
 
 
 def _to_show(self: Any) -> Iterator[tuple[str | None, Callable[[], Any]]]:

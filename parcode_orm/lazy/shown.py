@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -55,6 +56,16 @@ def within(work: Callable[..., Any], *args: Any) -> Any:
         _here.level -= 1
 
 
+def field_within(name: str | None, others: int, work: Callable[[], Any]) -> Any:
+    """`work()`, which makes the text of a field: it takes its share, so that `others` that follow are shown, too."""
+    left = _here.left
+    _here.left = share = left // (others + 1)
+    try:
+        return work()
+    finally:
+        _here.left = left - (share - _here.left) - len(name or "") - 3
+
+
 def is_full() -> bool:
     """Whether the text that is being made is as long as it may be."""
     return _here.left < 0
@@ -62,7 +73,8 @@ def is_full() -> bool:
 
 def brief(value: Any) -> Any:
     """`value`, or what shows the beginning of it where its text may be long, or fail."""
-    return value if value is None or type(value) in (int, float, bool, Shown) else Shown(text_of(value))
+    known = value is None or type(value) in (float, bool, Shown) or (type(value) is int and value.bit_length() < 64)
+    return value if known else Shown(text_of(value))
 
 
 def text_of(value: Any) -> str:
@@ -106,12 +118,15 @@ def _leaf(value: Any) -> str:
 
 def _model(model: Any) -> str:
     found = []
+    fields = list(model.__repr_args__())
     bounded = isinstance(model, LazyModel)  # what its class gives is as much as fits
-    for name, value in model.__repr_args__():
+    for at, (name, value) in enumerate(fields):
         if is_full() and not bounded:
             found.append("<more fields>")
             break
-        found.append(text_of(value) if name is None else f"{name}={text_of(value)}")
+        others = len(fields) - at - 1
+        text = text_of(value) if bounded else field_within(name, others, partial(text_of, value))
+        found.append(text if name is None else f"{name}={text}")
     return f"{model.__repr_name__()}({', '.join(found)})"
 
 
@@ -134,6 +149,7 @@ def _listed(items: Iterable[Any], count: int, text: Callable[[Any], str]) -> str
     try:
         while len(found) < most and not is_full():
             found.append(text(next(rest)))
+            _here.left -= 2
     except StopIteration:
         pass
     except ParcodeError as problem:

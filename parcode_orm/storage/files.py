@@ -206,7 +206,9 @@ def stream_writer(target: Any) -> Callable[[Buffer], None]:
     if isinstance(target, int) and not isinstance(target, bool):
         return _raw_writer(lambda data: os.write(target, data))
     if isinstance(target, io.TextIOBase) or isinstance(getattr(target, "encoding", None), str):
-        raise TypeError(f"write(file, obj): file is a binary writer, and {target!r} takes text: open it with mode 'wb'")
+        raise TypeError(
+            f"write(file, obj): file is a binary writer, and {called(target)} takes text: open it with mode 'wb'"
+        )
     write = getattr(target, "write", None)
     if write is None:
         sendall = getattr(target, "sendall", None)

@@ -381,7 +381,9 @@ def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
 def check_binary(file: Any) -> None:
     """Raise `TypeError` for what cannot be read as a file: it is what a public function got in the place of one."""
     if isinstance(file, io.TextIOBase):
-        raise TypeError(f"{file!r:.80} gives text, and what is read is bytes: open it with mode 'rb', or give its path")
+        raise TypeError(
+            f"{called(file)} gives text, and what is read is a path, bytes or a binary file: open it with mode 'rb'"
+        )
     if not hasattr(file, "read") or isinstance(file, type):
         raise TypeError(f"what is read is a path (str or os.PathLike), bytes or a binary file, not {called(file)}")
 
