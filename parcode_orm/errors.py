@@ -87,6 +87,15 @@ def called(value: object) -> str:
     return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
 
 
+def told(value: object) -> str:
+    """What a message shows of an argument: not more than 80 characters, whatever its `repr` does."""
+    try:
+        text = repr(value)
+    except Exception:
+        return called(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 class ParcodeError(Exception):
     """The root of every error raised by Parcode ORM."""
 

@@ -494,3 +494,44 @@ def test_errors_in_a_serializer_of_a_users_own_keep_their_cause() -> None:
     with pytest.raises(PydanticSerializationError) as caught:
         Odd().model_dump()
     assert isinstance(caught.value.__cause__, OSError)
+
+
+class Loud:
+    """An argument whose text cannot be had."""
+
+    def __repr__(self) -> str:
+        raise ValueError("loud")
+
+
+@pytest.mark.parametrize("bad", [Loud(), "x" * 1_000_000, ["y" * 1_000_000]], ids=["loud", "long", "nested"])
+def test_arguments_are_told_in_short(use: Any, bad: Any) -> None:
+    """A wrong argument of any size, or with a `__repr__` that fails, is a short message of ours."""
+    wrong: list[Callable[[], Any]] = [
+        lambda: Session([bad]),
+        lambda: Session(use.path, read_only=bad),
+        lambda: Session(use.path, at=bad),
+        lambda: Session(use.path, compression=bad),
+        lambda: Session(use.path, workers=bad),
+        lambda: Session(use.path, durability=bad),
+        lambda: Session(use.path, compact_above=bad),
+        lambda: Session(use.path, lock_timeout=bad),
+        lambda: use.reading.root(bad),
+        lambda: use.reading.diff(bad),
+        lambda: use.writing.attempts(bad),
+        lambda: use.writing.commit([bad]),
+        lambda: use.writing.add(bad),
+        lambda: compact(use.path, bad),
+        lambda: dumps(Item(), uuid=bad),
+        lambda: dumps(Item(), time_ns=bad),
+        lambda: dumps(World.model_construct(name=[bad])),
+        lambda: use.w.by.update([[bad]]),
+        lambda: use.w.items.remove(bad),
+        lambda: use.w.lazy(bad),
+        lambda: register_type(bad, encode=str, decode=str),
+        lambda: register_compression(bad, "x", bytes, bytes),
+        lambda: Chunk(compression=[bad]),
+    ]
+    for number, use_it in enumerate(wrong):
+        with pytest.raises((TypeError, ValueError, ParcodeError, AttributeError)) as caught:
+            use_it()
+        assert str(caught.value) != "loud" and len(str(caught.value)) < 1_200, number

@@ -22,7 +22,7 @@ from typing_extensions import is_typeddict
 
 from parcode_orm.codec.stream import ItemSpec, Stream
 from parcode_orm.codec.typeforms import Scope, spelled, strip, substitute
-from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError
+from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError, told
 
 __all__ = ["Mark", "as_returned", "building", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
 
@@ -50,7 +50,7 @@ class Mark:
 
     def __init__(self, kind: Literal["chunk", "map"], compression: str | None = None) -> None:
         if compression is not None and not isinstance(compression, str):
-            raise TypeError(f"compression must be a name or None, not {compression!r:.80}")
+            raise TypeError(f"compression must be a name or None, not {told(compression)}")
         self.kind = kind
         self.compression = compression
 

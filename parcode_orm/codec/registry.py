@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar, overload
 from weakref import WeakSet, WeakValueDictionary
 
-from ..errors import SchemaMismatchError, called
+from ..errors import SchemaMismatchError, called, told
 from .names import bare, bound_class, structure_of, tag_of
 from .undo import note
 
@@ -56,7 +56,7 @@ def register(cls: Any = None, *, name: str | None = None) -> Any:
     """
     given: Any = name
     if given is not None and (not isinstance(given, str) or ":" not in given):
-        raise TypeError(f'register(cls, name=...): name is "module:qualname", a str, not {name!r:.80}')
+        raise TypeError(f'register(cls, name=...): name is "module:qualname", a str, not {told(name)}')
     if cls is None:
         return partial(register, name=name)
     if not isinstance(cls, type):
@@ -130,7 +130,7 @@ def register_type(cls: T, *, encode: Callable[[Any], Any], decode: Callable[[Any
 
     for what, function in (("encode", encode), ("decode", decode)):
         if not callable(function):
-            raise TypeError(f"register_type(): {what} is a function of one argument, not {function!r:.80}")
+            raise TypeError(f"register_type(): {what} is a function of one argument, not {told(function)}")
     _hooks[cls] = hook_parts(cls, encode, decode)
     return register(cls)
 

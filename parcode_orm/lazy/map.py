@@ -13,6 +13,7 @@ from pydantic_core import core_schema as cs
 from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
 from ..codec.mixed import MixedPairs
+from ..errors import told
 from ..table.streaming import gather
 from ..table.table import MISSING
 from .list import AT_ONCE, HELD, lazy_schema
@@ -76,7 +77,7 @@ def _pair(given: Any, place: int) -> tuple[Any, Any]:
     elif isinstance(given, Iterable):
         pair = tuple(given)
     else:
-        raise TypeError(f"update sequence element #{place} is {given!r}, not a pair of key and value")
+        raise TypeError(f"update sequence element #{place} is {told(given)}, not a pair of key and value")
     if len(pair) != 2:
         raise ValueError(f"update sequence element #{place} has length {len(pair)}; 2 is required")
     hash(pair[0])

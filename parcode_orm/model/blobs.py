@@ -9,7 +9,7 @@ from operator import index as as_index
 from typing import Any, NoReturn, overload
 
 from parcode_orm.codec.base import Content
-from parcode_orm.errors import CorruptionError
+from parcode_orm.errors import CorruptionError, told
 from parcode_orm.format.layout import BLOB_PIECE
 
 __all__ = ["LazyBytes", "LazyText", "Memory"]
@@ -130,7 +130,7 @@ class LazyBytes(io.RawIOBase):
         """
         self._check_usable()
         if whence not in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
-            raise ValueError(f"whence is 0, 1 or 2, not {whence!r}")
+            raise ValueError(f"whence is 0, 1 or 2, not {told(whence)}")
         base = (0, self._position, len(self._content))[whence]
         position = base + as_index(offset)
         if position < 0:

@@ -13,7 +13,7 @@ from parcode_orm.codec.base import BlobContent
 from parcode_orm.codec.blobs import ARRAY, BYTEARRAY, BYTES, TEXT
 from parcode_orm.codec.kernels import loaded_numpy
 from parcode_orm.codec.marks import find_mark, is_lazy_collection
-from parcode_orm.errors import called
+from parcode_orm.errors import called, told
 from parcode_orm.model.arrays import LazyArray
 from parcode_orm.model.blobs import LazyBytes, LazyText, Memory
 
@@ -64,7 +64,7 @@ class HasHandles:
             raise TypeError(f"lazy(name): name is that of a field, a str, not {called(name)}")
         field = cls.__pydantic_fields__.get(name)
         if field is None:
-            raise AttributeError(f"{cls.__qualname__!r} object has no field {name!r}")
+            raise AttributeError(f"{cls.__qualname__!r} object has no field {told(name)}")
         marked = find_mark(field.metadata) is not None
         unread = self._p_unread_(name) if marked else None
         blob = None if unread is None else unread.blob()

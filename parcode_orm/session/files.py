@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ..codec.bulk import gc_paused
 from ..codec.compile import struct_for
-from ..errors import called
+from ..errors import called, told
 from ..format.catalog import CatalogData
 from ..lazy.proxy import plain_class
 from ..model.base import Model
@@ -42,9 +42,9 @@ def _build(obj: Any, compression: str | None, call: str) -> Callable[[Pipeline],
 
 def _identity(uuid: UUID | None, time_ns: int | None) -> dict[str, Any]:
     if uuid is not None and not isinstance(uuid, UUID):
-        raise TypeError(f"uuid is a uuid.UUID or None, not {uuid!r:.80}")
+        raise TypeError(f"uuid is a uuid.UUID or None, not {told(uuid)}")
     if time_ns is not None and (type(time_ns) is not int or not -(1 << 63) <= time_ns < 1 << 63):
-        raise ValueError(f"time_ns is an int of 64 bits, nanoseconds since 1970, or None, not {time_ns!r:.80}")
+        raise ValueError(f"time_ns is an int of 64 bits, nanoseconds since 1970, or None, not {told(time_ns)}")
     return {
         "uuid": None if uuid is None else uuid.bytes,
         "clock": None if time_ns is None else lambda: time_ns,

@@ -6,7 +6,7 @@ import os
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self
 
-from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError
+from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError, told
 from ..format import compression as compressions
 from ..storage.files import check_directory, file_name
 from ..storage.mapped import Source
@@ -30,17 +30,17 @@ def _check_options(
     read_only: Any, durability: Any, workers: Any, compression: Any, compact_above: Any, lock_timeout: Any
 ) -> None:
     if not isinstance(read_only, bool):
-        raise TypeError(f"read_only is True or False, not {read_only!r}")
+        raise TypeError(f"read_only is True or False, not {told(read_only)}")
     if compression is not None:
         compressions.check(compression)
     if durability not in ("full", "fast"):
-        raise ValueError(f'durability is "full" or "fast", not {durability!r}')
+        raise ValueError(f'durability is "full" or "fast", not {told(durability)}')
     check_workers(workers)
     if compact_above is not None and not (_is_number(compact_above) and 0 <= compact_above <= 1):
-        raise ValueError(f"compact_above is a share of dead bytes, 0 to 1, or None, not {compact_above!r}")
+        raise ValueError(f"compact_above is a share of dead bytes, 0 to 1, or None, not {told(compact_above)}")
     if not (_is_number(lock_timeout) and lock_timeout >= 0):
         raise ValueError(
-            f"lock_timeout is how many seconds to wait for another writer, 0 or more, not {lock_timeout!r}"
+            f"lock_timeout is how many seconds to wait for another writer, 0 or more, not {told(lock_timeout)}"
         )
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ..codec.schema import canonical_schema, differences, short_fingerprint
 from ..codec.struct import StructColumn
-from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError
+from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError, told
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum, fingerprint
 from ..format.chunk import Ticket
@@ -54,7 +54,7 @@ def root_name(cls: type[Any]) -> str:
     """
     given: Any = cls
     if not (isinstance(given, type) and issubclass(given, Model)):
-        raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {given!r:.80}")
+        raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {told(given)}")
     name: str = cls.__name__
     return name
 

@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from ..codec.compile import struct_for
-from ..errors import NoResultFound, SessionError, called
+from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from . import changes
@@ -299,7 +299,7 @@ class Session(Past):
         """
         self._check_writable()
         if type(count) is not int or count < 1:
-            raise ValueError(f"attempts(count): count is how many there are, 1 or more, not {count!r:.80}")
+            raise ValueError(f"attempts(count): count is how many there are, 1 or more, not {told(count)}")
         self._check_leaving("repetition")
         return attempts(count, self._give_way)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..errors import told
 from ..format.commit import Record
 from ..lazy.shown import text_of
 from ..storage.mapped import Source
@@ -57,8 +58,8 @@ def snapshot_of(source: Source) -> Snapshot:
 def check_message(message: Any) -> None:
     """Raise for what cannot be the message of a commit."""
     if not isinstance(message, str):
-        raise TypeError(f"the message of a commit is a str, not {message!r:.80}")
+        raise TypeError(f"the message of a commit is a str, not {told(message)}")
     try:
         message.encode()
     except UnicodeEncodeError as problem:
-        raise ValueError(f"the message of a commit is text, and holds half a character: {message!r:.80}") from problem
+        raise ValueError(f"the message of a commit is text, and holds half a character: {told(message)}") from problem
