@@ -29,10 +29,9 @@
     ├── LockedError              another process writes: holder
     ├── ConflictError            somebody committed in between; nothing was written
     ├── IntegrityError           a key or a unique index would stand twice
-    ├── QueryError
-    │   ├── NoResultFound            (also LookupError)
-    │   └── MultipleResultsFound     (also LookupError)
-    └── FieldNotStored           internal: a row without this field (``model_construct``)
+    └── QueryError
+        ├── NoResultFound            (also LookupError)
+        └── MultipleResultsFound     (also LookupError)
 
 None derives from `AttributeError`: raised while a proxy decodes a field, it would read as "no such field" to
 `getattr`, `hasattr` and Pydantic, and the damage would go unnoticed.
@@ -51,7 +50,6 @@ __all__ = [
     "DecodeError",
     "DetachedError",
     "EncodeError",
-    "FieldNotStored",
     "FileMissingError",
     "FormatError",
     "IntegrityError",
