@@ -132,8 +132,8 @@ def write(
 def compact(path: str | os.PathLike[str], keep: int = 1) -> None:
     """Replace a file by one of its `keep` newest commits, without the bytes that only earlier ones use.
 
-    Whoever reads the old file goes on reading it; a session that stands on it to write gets `ConflictError`. The
-    commits keep their numbers, times and messages. Chunks are copied as they stand, and verified.
+    Sessions that read the old file go on reading it; a session that writes to it gets `ConflictError`. The commits keep
+    their numbers, times and messages. Chunks are copied as they are, and verified.
 
     Args:
         path: the file's.

@@ -157,8 +157,9 @@ class Opened:
     def hand_over(self) -> None:
         """Let another thread go on with this session: the next one that uses it.
 
-        A session that writes belongs to the first thread that uses it, and any other one gets `SessionError`. Making,
-        entering and closing it is no use of it. A read-only session may be read in all threads; there, nothing happens.
+        A session that writes belongs to the first thread that uses it; in any other one its methods raise
+        `SessionError`. Making, entering and closing it does not count as use. All threads may read a read-only session:
+        there this does nothing.
 
         Raises:
             SessionError: the session belongs to another thread.
@@ -180,11 +181,11 @@ class Opened:
         return None if source is None else snapshot_of(source)
 
     def close(self) -> None:
-        """End the session. What proxies have decoded stays with them; touching more raises `DetachedError`.
+        """End the session. Objects keep what they have decoded; reading more raises `DetachedError`.
 
-        Objects that were added to it can be read and changed on.
+        Objects that were added to the session can still be read and changed.
 
-        With `compact_above` the file is compacted where so much of it is dead, if nobody else is writing to it.
+        With `compact_above` the file is compacted if more of it is dead, and no other session is writing to it.
 
         Raises:
             CorruptionError, StorageError: compacting failed; the session is closed, and the file as it was.

@@ -79,12 +79,12 @@ class Session(Past):
 
     @property
     def deleted(self) -> IdentitySet:
-        """The roots that the next commit takes away: a set by identity."""
+        """The roots that the next commit deletes: a set by identity."""
         self._check_open()
         return IdentitySet(root.obj for root in self._work.deleted.values())
 
     def is_modified(self, obj: Any) -> bool:
-        """Whether the next commit would store `obj`, or anything inside it, other than it is stored.
+        """Whether the next commit would store a change of `obj`, or of anything inside it.
 
         Args:
             obj: a root, a lazy object or collection, or a plain object inside one.
@@ -101,15 +101,15 @@ class Session(Past):
     def add(self, obj: Model, *, replace: bool = False) -> None:
         """Make `obj` the root of its type; `commit` stores it. It stays attached: later changes are stored, too.
 
-        A file holds one root a class, known by the class's name.
+        A file holds one root per class, known by the name of the class.
 
-        From the commit on it is a lazy object, in place: plain lists and dictionaries in its marked fields give way to
-        lazy ones, and rows leave memory, except what somebody holds. What was added to a session is read and changed on
-        when that has closed, and may be added to another one.
+        After the commit it is a lazy object, in place: lazy collections replace plain lists and dictionaries in its
+        marked fields, and rows that the program does not hold leave memory. After `close` it can still be read and
+        changed, and another session may add it.
 
         Args:
             obj: the root.
-            replace: let it take the place of another object that is the root of this name.
+            replace: whether it may replace another object that is the root of this name.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -152,8 +152,8 @@ class Session(Past):
     def merge(self, obj: M) -> M:
         """Copy the state of `obj` onto the root of its type and return that; without one, a copy of `obj` is added.
 
-        `obj` stays as it is, and part of nothing; lazy objects in it, of any session, are copied whole. Private
-        attributes and `model_fields_set` come along; nothing is validated.
+        `obj` itself stays untracked. Lazy objects in it, of any session, are copied whole, and so are private
+        attributes and `model_fields_set`. Nothing is validated.
 
         Raises:
             ReadOnlyError, TypeError: as `add`.
@@ -172,7 +172,7 @@ class Session(Past):
         return root
 
     def delete(self, obj: Model) -> None:
-        """Take the root `obj` away at the next commit. From now on `root` does not find it; `add` undoes this.
+        """Let the next commit delete the root `obj`. From now on `root` does not find it; `add` undoes this.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -185,11 +185,10 @@ class Session(Past):
         self._work.delete(root)
 
     def expunge(self, obj: Model) -> None:
-        """Forget the root `obj`: what becomes of it, and of what is inside it, is not stored. What is stored stays.
+        """Forget the root `obj`: changes of it, and of what is inside it, are no longer stored. What is stored stays.
 
-        A root that was read drops its unsaved changes, and takes no more (`DetachedError`); one that was added stays as
-        it is, and is changed on.
-        `root` then reads anew.
+        A root that was read drops its unsaved changes and takes no more (`DetachedError`). One that was added stays as
+        it is and can be changed. `root` then reads the stored root anew.
 
         Raises:
             SessionError: `obj` is no root of this session.
@@ -240,7 +239,7 @@ class Session(Past):
     def flush(self) -> None:
         """Encode what the next commit would write, and write nothing: a value that does not fit raises here.
 
-        What nobody can know before the commit (a conflict, a full disk) is not found; streams are not read.
+        A conflict or a full disk shows only at the commit. Streams are not read.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -252,12 +251,11 @@ class Session(Past):
     def commit(self, message: str = "") -> None:
         """Store every change to every attached object; without one, write nothing.
 
-        Streams in the objects are read, and lazy values of other sessions copied; in their place stand lazy
-        collections of this file afterwards. Streams in fields of a root, and of models that are fields of it, are read
-        first.
+        Streams in the objects are read, and lazy values of other sessions copied; lazy collections of this file replace
+        them. Streams in fields of a root, and of models that are fields of it, are read first.
 
         Args:
-            message: kept with the commit, and found in `snapshot`.
+            message: a text that is kept with the commit, and found in `snapshot`.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -271,8 +269,8 @@ class Session(Past):
                 session; nothing is stored.
             StreamConsumedError: an iterator was read by a commit that failed; assign another one.
 
-        Of a `KeyboardInterrupt` within it: either nothing is stored, and the next commit stores it, or all is stored,
-        and the session goes on as after a `refresh()`.
+        After a `KeyboardInterrupt` in it, either nothing is stored, and the next commit stores it, or everything is
+        stored, and the session goes on as after a `refresh()`.
         """
         medium = self._check_writable()
         check_message(message)
@@ -312,10 +310,10 @@ class Session(Past):
     def rollback(self) -> None:
         """Drop every change since the last commit: objects show again what is stored of them, and stay attached.
 
-        A root that was added and never committed is no longer part of the session, and stays as it is. Plain lists,
-        sets, dictionaries and arrays that were handed out are part of nothing any more: objects give out new ones. So
-        are models inside a plain list or dictionary in a marked field; lazy ones stay. A lazy
-        collection that has no place in what is stored takes no more changes: `DetachedError`.
+        A root that was added and never committed leaves the session and stays as it is. Plain lists, sets, dictionaries
+        and arrays are replaced by new ones, as are models inside a plain list or dictionary in a marked field; earlier
+        ones no longer belong to the session. Lazy objects stay. A lazy collection that is not part of what is stored
+        takes no more changes: `DetachedError`.
 
         After a `ConflictError` the session goes on from the newest commit, as with `refresh()`.
         """
@@ -336,7 +334,7 @@ class Session(Past):
         return Savepoint(self._work)
 
     def expire(self, obj: Any) -> None:
-        """Drop what was read and assigned of a stored object and all inside it: it shows what is stored.
+        """Drop what was read of, and assigned to, a stored object and all inside it: it shows again what is stored.
 
         Args:
             obj: a root, or a lazy object or collection. Unsaved changes are lost.
@@ -365,9 +363,9 @@ class Session(Past):
     def refresh(self, obj: Any = None) -> None:
         """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.
 
-        Then roots stay the same objects, as do the models and lazy collections that are fields of them, directly or
-        below; all show the newest commit. Rows that were taken from lazy collections before are let go of: they take
-        no more changes (`DetachedError`), so take them from their collection again.
+        Roots stay the same objects, as do the models and lazy collections that are fields of them, directly or below;
+        all show the newest commit. Rows that were taken from lazy collections before take no more changes
+        (`DetachedError`): take them from their collection again.
 
         Args:
             obj: what to expire, as of `expire`.
