@@ -29,10 +29,9 @@
     ├── LockedError              another process writes: holder
     ├── ConflictError            somebody committed in between; nothing was written
     ├── IntegrityError           a key or a unique index would stand twice
-    ├── QueryError
-    │   ├── NoResultFound            (also LookupError)
-    │   └── MultipleResultsFound     (also LookupError)
-    └── FieldNotStored           internal: a row without this field (``model_construct``)
+    └── QueryError
+        ├── NoResultFound            (also LookupError)
+        └── MultipleResultsFound     (also LookupError)
 
 None derives from `AttributeError`: raised while a proxy decodes a field, it would read as "no such field" to
 `getattr`, `hasattr` and Pydantic, and the damage would go unnoticed.
@@ -51,7 +50,6 @@ __all__ = [
     "DecodeError",
     "DetachedError",
     "EncodeError",
-    "FieldNotStored",
     "FileMissingError",
     "FormatError",
     "IntegrityError",
@@ -77,6 +75,25 @@ __all__ = [
 ]
 
 
+def called(value: object) -> str:
+    """What a message calls an argument of a wrong type."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__qualname__}"
+    name = type(value).__qualname__
+    return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
+
+
+def told(value: object) -> str:
+    """What a message shows of an argument: not more than 80 characters, whatever its `repr` does."""
+    try:
+        text = repr(value)
+    except Exception:
+        return called(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 class ParcodeError(Exception):
     """The root of every error raised by Parcode ORM."""
 
@@ -99,8 +116,8 @@ class UnsupportedVersion(FormatError):
 class CorruptionError(ParcodeError):
     """Bytes that were once ours are damaged.
 
-    `path` is the file ("" when it is not known), `offset` the position in it in bytes, `expected` and `found` what
-    should stand there and what does; each may be None.
+    `path` is the file ("" when it is not known), `offset` the position in it in bytes (an int), `expected` and `found`
+    what should stand there and what does; each of these may be None. `verify(path)` lists all damage of a file.
     """
 
     def __init__(
@@ -149,7 +166,7 @@ class UnsupportedTypeError(SchemaError, TypeError):
 
 
 class SchemaMismatchError(SchemaError):
-    """The file holds another shape of the model than the one that was asked for."""
+    """The file was written with another definition of the class, and nothing is lost: the class as it was reads it."""
 
 
 class MigrationRequired(SchemaError):
@@ -159,8 +176,8 @@ class MigrationRequired(SchemaError):
 class EncodeError(ParcodeError, ValueError):
     """A value does not fit the column of its field.
 
-    `model` is the name of the model, `path` the dotted path of the value below it (the message shortens a long one),
-    `value_type` the value's type.
+    `model` is the name of the model, `path` the dotted path of the value below it (the message shortens a long one):
+    both are strings. `value_type` is the type of the value, None where that says nothing.
     """
 
     def __init__(
@@ -196,15 +213,15 @@ class DecodeError(ParcodeError):
 
 
 class SessionError(ParcodeError):
-    """The session cannot do this in its present state."""
+    """The session cannot do this in its present state: unsaved changes, another thread, a foreign object."""
 
 
 class ClosedError(SessionError):
-    """The session is closed."""
+    """The session was closed, and was asked for something; open the file again."""
 
 
 class ReadOnlyError(SessionError):
-    """The session was opened to read."""
+    """The session, or the session of an object, was opened read-only, and was to change something."""
 
 
 class DetachedError(SessionError):
@@ -218,12 +235,12 @@ class StreamConsumedError(SessionError, ValueError):
 class StorageError(ParcodeError, OSError):
     """The operating system refused: the disk is full, a file cannot be opened or written.
 
-    Built as `OSError` is: `StorageError(errno, message, path)`; `errno` and `path` say what and where.
+    Built as `OSError` is: `StorageError(errno, message, path)`. `errno` (an int) and `path` say what and where.
     """
 
     @property
     def path(self) -> str:
-        """The file, "" where the bytes go elsewhere."""
+        """The path of the file, a str; "" where the bytes go elsewhere."""
         return str(self.filename or "")
 
 
@@ -252,7 +269,10 @@ class MissingExtraError(ParcodeError, ImportError):
 
 
 class LockedError(ParcodeError):
-    """Another writer holds the lock; `holder` is its process id, None when it is not known."""
+    """Another session was writing to the file all the time that `lock_timeout` says.
+
+    `holder` is the id of its process (an int), None when it is not known.
+    """
 
     def __init__(self, message: str = "", *, holder: int | None = None) -> None:
         super().__init__(message)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..errors import DecodeError, EncodeError, ParcodeError, UnsupportedTypeError
+from ..errors import DecodeError, EncodeError, ParcodeError, UnsupportedTypeError, told
 from .alike import alike
 from .convert import BY_TYPE, each
 from .fallback import Way, has_no_equality, type_adapter
@@ -103,7 +103,7 @@ def hook_parts(cls: Any, encode: Callable[[Any], Any], decode: Callable[[Any], A
         UnsupportedTypeError: `cls` is no class, or has a way of its own to be stored.
     """
     if not isinstance(cls, type):
-        raise UnsupportedTypeError(f"register_type() takes a class, not {cls!r}")
+        raise UnsupportedTypeError(f"register_type() takes a class, not {told(cls)}")
     if cls in _BUILTINS or cls in BY_TYPE or cls in ANY or any("_p_state" in base.__dict__ for base in cls.__mro__):
         raise UnsupportedTypeError(f"{cls.__qualname__} has its own way to be stored; register_type() cannot change it")
 

@@ -23,7 +23,7 @@ from typing_extensions import is_typeddict
 from parcode_orm.codec.entering import check_length, plain_items
 from parcode_orm.codec.stream import ItemSpec, Stream
 from parcode_orm.codec.typeforms import Scope, spelled, strip, substitute
-from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError
+from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError, told
 
 __all__ = ["Mark", "as_returned", "building", "enter", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
 
@@ -51,7 +51,7 @@ class Mark:
 
     def __init__(self, kind: Literal["chunk", "map"], compression: str | None = None) -> None:
         if compression is not None and not isinstance(compression, str):
-            raise TypeError(f"compression must be a name or None, not {compression!r}")
+            raise TypeError(f"compression must be a name or None, not {told(compression)}")
         self.kind = kind
         self.compression = compression
 
@@ -91,7 +91,7 @@ class Mark:
         # place of JSON ones, which strict mode and `val_json_bytes` tell apart.
         python = cs.no_info_wrap_validator_function(partial(_validate, spec), schema)
         dump = cs.wrap_serializer_function_ser_schema(
-            partial(_serialize, f"{owner.__name__}.{field}"), schema=schema, return_schema=as_returned(schema)
+            _serializer(f"{owner.__name__}.{field}"), schema=schema, return_schema=as_returned(schema)
         )
         return cs.json_or_python_schema(schema, python, serialization=dump)
 
@@ -187,15 +187,19 @@ def enter(spec: ItemSpec, value: Any, handler: Callable[[Any], Any]) -> Any:
     return value
 
 
-def _serialize(place: str, value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
-    if is_lazy_collection(value):
-        value = value.load()
-    elif type(value) is Stream:
-        raise StreamConsumedError(
-            f"{place} holds an iterator that can be read once, and dumping would use it up: commit the object first, "
-            "or assign a list"
-        )
-    return handler(value)
+def _serializer(place: str) -> Callable[[Any, cs.SerializerFunctionWrapHandler], Any]:
+    def serialize(value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
+        if is_lazy_collection(value):
+            value = value.load()
+        elif type(value) is Stream:
+            raise StreamConsumedError(
+                f"{place} holds an iterator that can be read once, and dumping would use it up: commit the object "
+                "first, or assign a list"
+            )
+        return handler(value)
+
+    serialize.__name__ = place  # Pydantic's messages name the function
+    return serialize
 
 
 def _strip(source: Any) -> tuple[Any, list[Any]]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar, overload
 from weakref import WeakSet, WeakValueDictionary
 
-from ..errors import SchemaMismatchError
+from ..errors import SchemaMismatchError, called, told
 from .generics import parametrized
 from .names import bare, bound_class, structure_of, tag_of
 from .undo import note
@@ -61,9 +61,17 @@ def register(cls: Any = None, *, name: str | None = None) -> Any:
     Args:
         cls: the class; without it, a decorator is returned.
         name: another `module:qualname` that files may know the class by.
+
+    Raises:
+        TypeError: `cls` is no class, or `name` no such name.
     """
+    given: Any = name
+    if given is not None and (not isinstance(given, str) or ":" not in given):
+        raise TypeError(f'register(cls, name=...): name is "module:qualname", a str, not {told(name)}')
     if cls is None:
         return partial(register, name=name)
+    if not isinstance(cls, type):
+        raise TypeError(f"register(cls): cls is a class, not {called(cls)}")
     tag = tag_of(cls)
     before = _by_tag.get(tag)
     if before is not cls:
@@ -119,12 +127,21 @@ def register_type(cls: T, *, encode: Callable[[Any], Any], decode: Callable[[Any
     of type `Any` takes: builtin types, best of all. `decode` gives an equal value of the same class back, which is
     checked whenever one is written. Returns `cls`.
 
+    Args:
+        cls: the class.
+        encode: gives what a value is stored as.
+        decode: gives the value back.
+
     Raises:
         UnsupportedTypeError: `cls` is no class, or one that is always stored in a way of its own: a builtin type, a
             `Model`.
+        TypeError: `encode` or `decode` cannot be called.
     """
     from .custom import hook_parts
 
+    for what, function in (("encode", encode), ("decode", decode)):
+        if not callable(function):
+            raise TypeError(f"register_type(): {what} is a function of one argument, not {told(function)}")
     _hooks[cls] = hook_parts(cls, encode, decode)
     return register(cls)
 

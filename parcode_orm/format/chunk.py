@@ -193,7 +193,11 @@ class Chunk:
         found = checksum(data[:size])
         if found != reference.checksum:
             raise ChecksumError(
-                "chunk head", path=path, offset=reference.offset, expected=reference.checksum, found=found
+                "the head of a chunk is damaged",
+                path=path,
+                offset=reference.offset,
+                expected=reference.checksum,
+                found=found,
             )
         self.kind = kind
         self.held = 0
@@ -305,7 +309,9 @@ class Chunk:
         if found != expected:
             path, offset = self.where
             offset += self.nodes[index].place + at
-            raise ChecksumError(f"buffer of node {index}", path=path, offset=offset, expected=expected, found=found)
+            raise ChecksumError(
+                f"buffer {index} of a chunk is damaged", path=path, offset=offset, expected=expected, found=found
+            )
         self._observe(len(stored))
 
     def decompress(self, index: int, stored: memoryview, raw: int) -> Buffer:

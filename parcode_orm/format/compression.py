@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..errors import CompressionError, CorruptionError, MissingExtraError, UnsupportedVersion
+from ..errors import CompressionError, CorruptionError, MissingExtraError, UnsupportedVersion, told
 
 Buffer = bytes | bytearray | memoryview
 
@@ -116,7 +116,14 @@ def register(
 
     Raises:
         CompressionError: the number or the name is taken, or the number is out of range.
+        TypeError: an argument is of another type, or the name empty.
     """
+    given: tuple[Any, Any] = id, name
+    if type(given[0]) is not int or not isinstance(given[1], str) or not given[1]:
+        raise TypeError(f"register_compression(id, name, ...): an int and a str, not {told(id)} and {told(name)}")
+    for what, function in (("compress", compress), ("decompress", decompress)):
+        if not callable(function):
+            raise TypeError(f"register_compression(..., {what}): {what} is a function, not {told(function)}")
     if not FIRST_OF_USERS <= id <= 255:
         raise CompressionError(f"a registered compression takes a number from {FIRST_OF_USERS} to 255, not {id}")
     _add(Method(id, name, compress, decompress))
@@ -131,10 +138,11 @@ def check(name: str | None) -> None:
 
 
 def _method(name: str) -> Method:
-    method = _by_name.get(name)
+    given: Any = name
+    method = _by_name.get(name) if isinstance(given, str) else None
     if method is None:
         known = ", ".join(repr(n) for n in ["none", "auto", *_by_name])
-        raise CompressionError(f"no compression is called {name!r}: there are {known}")
+        raise CompressionError(f"no compression is called {told(name)}: there are {known}")
     return method
 
 

@@ -53,7 +53,7 @@ def unpack(data: bytes, path: str) -> Superblock:
         UnsupportedVersion: another major version, or incompatible feature bits that this one does not know.
         ChecksumError: the superblock is damaged.
     """
-    name = path or "this"
+    name = path or "this file"
     if not data:
         raise NotAParcodeFile(f"{name} is not a Parcode file: it is empty")
     if data[:8] != FILE_MAGIC[: len(data)]:
@@ -67,7 +67,7 @@ def unpack(data: bytes, path: str) -> Superblock:
         )
     found = checksum(data[: SUPERBLOCK.size - 8])
     if found != stored:
-        raise ChecksumError("superblock", path=path, offset=0, expected=stored, found=found)
+        raise ChecksumError("the superblock is damaged", path=path, offset=0, expected=stored, found=found)
     unknown = incompatible & ~INCOMPATIBLE_KNOWN
     if unknown:
         raise UnsupportedVersion(

@@ -9,10 +9,13 @@ SHOWN = 50  # problems in the text of a report
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """One thing that is wrong in a file.
 
-    `offset` is the byte of the file where it stands (a damaged buffer begins there), `what` says what is wrong, `where`
-    what stands there; `commit` is the newest one that uses it, 0 where it belongs to none.
+    Attributes:
+        offset: the byte of the file where it stands, an int; a damaged buffer begins there.
+        what: what is wrong, a str.
+        where: what stands there, a str: a root, and the part of it.
+        commit: the sequence number of the newest commit that uses it; 0 where it belongs to none.
     """
 
     offset: int
@@ -25,13 +28,19 @@ class Problem:
         return f"offset {self.offset}: {self.what} ({self.where}{commit})"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class VerifyReport:
-    """What `verify` found.
+    """What `verify` found. `str()` of it is a text of a few lines.
 
-    `commits`, `chunks` (each counted once) and `size` bytes were looked at; `live` of the bytes the newest commit uses,
-    and the rest, `dead`, goes with a compaction. `problems` come by offset. `notes` tell of what is no damage: a commit
-    that did not end, an index whose keys cannot be checked without the classes.
+    Attributes:
+        path: the file, a str; "" for bytes.
+        size: how many bytes were looked at.
+        commits, chunks: how many were looked at, each counted once.
+        live: bytes that the newest commit uses.
+        dead: the other bytes, which go with a compaction.
+        problems: what is wrong, a list of objects with `offset`, `what`, `where` and `commit`, by offset.
+        notes: what is no damage, a list of str: a commit that did not end, an index whose keys cannot be checked
+            without the classes.
     """
 
     path: str
@@ -45,12 +54,19 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether nothing is wrong, a bool."""
         return not self.problems
 
-    def __str__(self) -> str:
+    @property
+    def _verdict(self) -> str:
         count = len(self.problems)
-        verdict = "ok" if self.ok else f"{count} problem{'s' if count > 1 else ''}"
+        return "ok" if self.ok else f"{count} problem{'s' if count > 1 else ''}"
+
+    def __repr__(self) -> str:
+        return f"<VerifyReport of {self.path or 'bytes'}: {self._verdict}>"
+
+    def __str__(self) -> str:
+        count, verdict = len(self.problems), self._verdict
         lines = [
             f"{self.path or 'bytes'}: {verdict}",
             f"  {self.commits} commits, {self.chunks} chunks, {self.size:,} bytes",

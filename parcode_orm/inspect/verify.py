@@ -18,8 +18,8 @@ from ..format.layout import Encoding, Kind, RecordFlag, Reference
 from ..session.space import FileSpace
 from ..stack import with_room
 from ..storage.check import Sweep, check_buffers
-from ..storage.files import check_regular, storing
-from ..storage.mapped import FLAGS, Source
+from ..storage.files import check_regular, file_name, storing
+from ..storage.mapped import FLAGS, Source, check_binary, content_of
 from ..storage.recovery import BLOCK, Read
 from ..storage.usage import footprint, live_bytes
 from ..table.nodes import Piece, read_node
@@ -58,14 +58,13 @@ def verify(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
         OSError: the file cannot be read.
     """
     if not isinstance(path, str | os.PathLike):
-        data: Any = path
-        if not isinstance(path, bytes | bytearray | memoryview):
-            if not hasattr(path, "read"):
-                raise TypeError(f"a path, bytes or a binary file object is needed, not {type(path).__qualname__}")
-            data = path.read()
-        view = memoryview(data).cast("B").toreadonly()
+        if isinstance(path, bytes | bytearray | memoryview):
+            view = memoryview(path).cast("B").toreadonly()
+        else:
+            check_binary(path)
+            view = content_of(path)
         return _verified("", view, lambda size, offset: bytes(view[offset : offset + size]), len(view))
-    name = os.fspath(path)
+    name = file_name(path, "verify(path)")
     with storing("open", name):
         fd = os.open(name, FLAGS)
     try:
@@ -73,6 +72,7 @@ def verify(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
             status = os.fstat(fd)
             check_regular(status, name)
             file = io.FileIO(fd, "rb", closefd=False)
+            file.name = name  # messages tell it
             return _verified(name, file, lambda size, offset: os.pread(fd, size, offset), status.st_size)
     finally:
         os.close(fd)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import FunctionType
 from typing import Any, ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
-from parcode_orm.errors import DetachedError, FieldNotStored
+from parcode_orm.errors import DetachedError, FieldNotStored, ParcodeError
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
-from parcode_orm.lazy.shown import brief, unread
+from parcode_orm.lazy.shown import Shown, brief, field_within, is_full, unread, unread_in, why, within
 from parcode_orm.lazy.state import (
     MISSING,
     WithoutFields,
@@ -151,6 +153,17 @@ class LazyBase(LazyModel):
         unread = getattr(view.field(name), "unread", None)
         return None if unread is None else unread(row)
 
+    def _p_large_(self, name: str) -> Any:
+        """What shows the value of a field, if it is large, and was neither read nor assigned; else None."""
+        view, row = get_state(self)
+        if name in get_dict(self) or isinstance(view, WithoutFields):
+            return None
+        alone = self._p_unread_(name)
+        if alone is not None:
+            return unread(alone)
+        field = view.field(name)
+        return unread_in(field, row) if hasattr(field, "stored") else None
+
     def __copy__(self) -> Any:
         return copy.copy(to_plain(self))
 
@@ -170,6 +183,11 @@ class LazyBase(LazyModel):
         if read is not None and is_untouched(self) and not isinstance(view, WithoutFields):
             return read(row, row + 1)[0]
         return deep_plain(self)
+
+
+for _name, _method in vars(LazyBase).items():  # Python names a function where an argument of it is wrong
+    if isinstance(_method, FunctionType) and not _name.startswith("_"):
+        _method.__qualname__ = f"Model.{_name}"
 
 
 def getattr_for(cls: type[Any]) -> Any:
@@ -249,20 +267,63 @@ def _eq(self: Any, other: Any) -> Any:
     ) == (other.__pydantic_extra__ or {})
 
 
-def _repr_args(self: Any) -> Iterator[tuple[str, Any]]:
-    """`BaseModel.__repr_args__`; fields with ``repr=False`` and large values are left unread, long ones cut."""
+def _repr_args(self: Any) -> Iterator[tuple[str | None, Any]]:
+    """`BaseModel.__repr_args__`; fields with ``repr=False`` and large values are left unread, long ones cut.
+
+    What cannot be read is named with the reason: looking at an object never fails.
+    """
+    pairs: list[tuple[str | None, Any]] = within(_fields_shown, self)
+    return iter(pairs)
+
+
+def _fields_shown(self: Any) -> list[tuple[str | None, Any]]:
+    shown: list[tuple[str | None, Any]] = []
+    fields = list(_to_show(self))
+    for at, (name, value_of) in enumerate(fields):
+        if is_full():
+            shown.append((None, Shown("<more fields>")))
+            break
+        value = field_within(name, len(fields) - at - 1, partial(_value_shown, self, value_of))
+        if value is not MISSING:
+            shown.append((name, value))
+    return shown
+
+
+def _value_shown(self: Any, value_of: Callable[[], Any]) -> Any:
+    try:
+        value = value_of()
+    except Exception as problem:  # in reading, or in a computed field
+        return Shown(f"<{why(problem)}>")
+    if value is MISSING:
+        return value
+    return brief(value) if value is not self else self.__repr_recursion__(value)
+
+
+def _to_show(self: Any) -> Iterator[tuple[str | None, Callable[[], Any]]]:
+    """What a text shows, in the order that Pydantic has: names, and functions that give the values."""
     cls = type(self)._p_model_
-    computed = [(name, getattr(self, name)) for name, info in cls.__pydantic_computed_fields__.items() if info.repr]
-    for name, field in cls.__pydantic_fields__.items():
-        if field.repr:
-            large = self._p_unread_(name)
-            value = None if large is None else unread(large)
-            if value is None:
-                value = field_value(self, name)
-            if value is not MISSING:
-                yield name, brief(value) if value is not self else self.__repr_recursion__(value)
-    yield from (self.__pydantic_extra__ or {}).items()
-    yield from computed
+    for name, info in cls.__pydantic_fields__.items():
+        if info.repr:
+            yield name, partial(_field_to_show, self, name)
+    try:
+        extra = self.__pydantic_extra__ or {}
+    except ParcodeError as problem:
+        extra = {}
+        yield None, partial(Shown, f"<extra values, {why(problem)}>")
+    for name, value in extra.items():
+        yield name, partial(_itself, value)
+    for name, computed in cls.__pydantic_computed_fields__.items():
+        if computed.repr:
+            yield name, partial(getattr, self, name)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _field_to_show(self: Any, name: str) -> Any:
+    large = self._p_large_(name)
+    return field_value(self, name) if large is None else large
 
 
 def _dir(self: Any) -> list[str]:
@@ -270,8 +331,8 @@ def _dir(self: Any) -> list[str]:
 
 
 # name -> (what a model has that does not override it, what its lazy class gets)
-UNLESS_OVERRIDDEN: dict[str, tuple[Any, Any]] = {
-    "__eq__": (BaseModel.__eq__, _eq),
-    "__repr_args__": (BaseModel.__repr_args__, _repr_args),
-    "__dir__": (BaseModel.__dir__, _dir),
+UNLESS_OVERRIDDEN: dict[str, tuple[tuple[Any, ...], Any]] = {
+    "__eq__": ((BaseModel.__eq__,), _eq),
+    "__repr_args__": ((BaseModel.__repr_args__, RootModel.__repr_args__), _repr_args),
+    "__dir__": ((BaseModel.__dir__,), _dir),
 }

@@ -19,8 +19,8 @@ from ..codec.mixed import Mixed
 from ..codec.stream import ItemSpec
 from ..table.streaming import gather
 from .protocols import Rows
-from .rows import Whole, named, unchanged, walk
-from .shown import brief, listed
+from .rows import Whole, field_path, named, unchanged, walk
+from .shown import listed, text_of
 
 T = TypeVar("T")
 CHANGED = "list changed size during iteration"
@@ -73,10 +73,19 @@ def lazy_schema(plain: Any, handler: GetCoreSchemaHandler, cls: type) -> CoreSch
 class LazyList(MutableSequence[T], Generic[T]):
     """A stored list. Indexing, slicing and iterating read the row groups that they meet, no others.
 
-    In a writable session it changes as a list does, and `commit` stores the change; in a read-only one changing it
-    raises `ReadOnlyError`. What is put there is validated against the field's item type first: a `ValidationError`
-    names field and position, and nothing has changed. `load()` gives a plain list that is no longer part of the
-    session.
+    In a writable session it changes as a list does, and `commit` stores the change. What is put there is validated
+    against the field's item type first. `load()` gives a plain list that is no part of the session. (`rows`, where the
+    items come from, is for the package alone.)
+
+    Raises:
+        ReadOnlyError: by changes, in a read-only session.
+        pydantic.ValidationError: by changes, where an item does not fit: it names field and position, and nothing has
+            changed.
+        DetachedError: by changes after the session has let go of it, in a rollback or refresh.
+        SessionError: by changes while another thread commits.
+        IndexError, TypeError, ValueError: as by a list.
+        CorruptionError, DecodeError: by reads: the file is damaged; a value cannot be built here.
+        RuntimeError: by iterating: the list changed its size meanwhile.
     """
 
     __slots__ = ("__weakref__", "_column", "rows")
@@ -101,7 +110,7 @@ class LazyList(MutableSequence[T], Generic[T]):
 
     @property
     def location(self) -> tuple[int, ...]:
-        """Where the stored rows lie: two collections at one location are the same stored value."""
+        """Where the stored items lie, as ints: two collections at one location are the same stored value."""
         return self.rows.location
 
     @property
@@ -234,7 +243,7 @@ class LazyList(MutableSequence[T], Generic[T]):
             rows.splice(size, size, added)
 
     def extend(self, values: Iterable[T]) -> None:
-        """Add `values`, of any iterable, at the end, once it has ended.
+        """Add the items of the iterable `values` at the end, once it has ended.
 
         Of an iterator that gives more than a row group, items leave memory for a temporary file as they come: they are
         stored as they are then, and an item that you keep is no part of the list.
@@ -247,7 +256,7 @@ class LazyList(MutableSequence[T], Generic[T]):
         return self
 
     def pop(self, index: int = -1) -> T:
-        """Remove the item at `index` and return it."""
+        """Remove the item at `index`, without it the last one, and return it; IndexError where there is none."""
         rows = self._changing()
         if not len(rows):
             raise IndexError("pop from empty list")
@@ -258,7 +267,7 @@ class LazyList(MutableSequence[T], Generic[T]):
         return value
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """The first position of `value`, of those from `start` to `stop`."""
+        """The first position of `value`, of those from `start` to `stop`; ValueError where it is not there."""
         first, last, _ = slice(start, stop).indices(len(self.rows))
         version = self.rows.version
         for place, item in enumerate(self.rows.scan(first, max(first, last)), first):
@@ -266,10 +275,10 @@ class LazyList(MutableSequence[T], Generic[T]):
                 return place
             if self.rows.version != version:
                 raise RuntimeError(CHANGED)
-        raise ValueError(f"{value!r} is not in the list")
+        raise ValueError(f"{text_of(value)} is not in the list")
 
     def remove(self, value: T) -> None:
-        """Remove the first item that is equal to `value`."""
+        """Remove the first item that is equal to `value`; ValueError where there is none."""
         self._changing()
         place = self.index(value)
         rows = self._changing()
@@ -283,14 +292,14 @@ class LazyList(MutableSequence[T], Generic[T]):
             rows.splice(0, len(rows), [])
 
     def reverse(self) -> None:
-        """Reverse in place."""
+        """Reverse the order of the items in place; all are read."""
         rows = self._changing()
         reversed_ = list(self)[::-1]
         with Whole(rows):
             rows.splice(0, len(rows), reversed_)
 
     def sort(self, *, key: Callable[[T], Any] | None = None, reverse: bool = False) -> None:
-        """Sort in place, as `list.sort`; all items are read."""
+        """Sort in place by `key(item)`, largest first with `reverse`, as `list.sort`; all items are read."""
         version = self._changing().version
         found: list[Any] = list(self)
         found.sort(key=key, reverse=reverse)
@@ -338,11 +347,12 @@ class LazyList(MutableSequence[T], Generic[T]):
 
         Raises:
             AttributeError: the model has no such field.
+            TypeError: `name` is no str.
         """
-        return self.rows.column(name.split("."))
+        return self.rows.column(field_path(name))
 
     def to_numpy(self) -> Any:
-        """The items as a numpy array, as `column` gives a field."""
+        """The items as a numpy array, of the types that `column` tells: of int64, say, for a list of ints."""
         return self.rows.column([])
 
     def iter_chunks(self) -> Iterator[list[T]]:
@@ -363,12 +373,17 @@ class LazyList(MutableSequence[T], Generic[T]):
 
         Raises:
             AttributeError: the model has no such field.
+            TypeError: there is no name among `names`, or one is no str.
             RuntimeError: the list changed its size meanwhile.
         """
         return unchanged(self.rows, named(names, self.rows.columns), "list")
 
     def load(self) -> list[T]:
-        """A plain copy of the whole list, without ties to the session."""
+        """A plain copy of the whole list: a `list` of plain objects, without ties to the session.
+
+        Raises:
+            CorruptionError, DecodeError: the file is damaged; a value cannot be built here.
+        """
         with gc_paused():
             return self.rows.read(0, len(self.rows))
 
@@ -376,8 +391,11 @@ class LazyList(MutableSequence[T], Generic[T]):
         return list, (self.load(),)
 
     def __repr__(self) -> str:
-        """As a list's up to 100 items; of more, or of large ones, the first ones and how many follow."""
-        return f"[{listed(map(repr, map(brief, self)), len(self))}]"
+        """As a list's up to 100 items; of more, or of large ones, the first ones and how many follow.
+
+        What cannot be read, as the file is damaged or the session closed, is named in it: it raises nothing.
+        """
+        return f"[{listed(self, len(self))}]"
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""

@@ -14,12 +14,13 @@ from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
 from ..codec.mixed import MixedPairs
 from ..codec.stream import ItemSpec
+from ..errors import told
 from ..table.streaming import gather
 from ..table.table import MISSING
 from .list import AT_ONCE, HELD, lazy_schema
 from .protocols import PairRows
-from .rows import Whole, named, unchanged, walk
-from .shown import brief, listed
+from .rows import Whole, field_path, named, unchanged, walk
+from .shown import paired
 from .spans import SpanPairs
 
 K = TypeVar("K")
@@ -68,13 +69,17 @@ class _Items(ItemsView[K, V]):
         return zip(reversed(self._mapping), self._mapping._scan_back(), strict=True)
 
 
+for _view, _name in ((_Keys, "KeysView"), (_Values, "ValuesView"), (_Items, "ItemsView")):
+    _view.__name__ = _view.__qualname__ = _name  # their texts and messages have it
+
+
 def _pair(given: Any, place: int) -> tuple[Any, Any]:
     if type(given) is tuple:
         pair = given
     elif isinstance(given, Iterable):
         pair = tuple(given)
     else:
-        raise TypeError(f"update sequence element #{place} is {given!r}, not a pair of key and value")
+        raise TypeError(f"update sequence element #{place} is {told(given)}, not a pair of key and value")
     if len(pair) != 2:
         raise ValueError(f"update sequence element #{place} has length {len(pair)}; 2 is required")
     hash(pair[0])
@@ -84,10 +89,20 @@ def _pair(given: Any, place: int) -> tuple[Any, Any]:
 class LazyMap(MutableMapping[K, V], Generic[K, V]):
     """A stored dictionary. `[key]`, `get` and `in` read one index shard and one row; iterating, a row group at a time.
 
-    In a writable session it changes as a dictionary does, and `commit` stores the change; in a read-only one changing
-    it raises `ReadOnlyError`. What is put there is validated against the field's types of keys and values first: a
-    `ValidationError` names field and key, and nothing has changed. `load()` gives a plain dictionary
-    that is no longer part of the session.
+    In a writable session it changes as a dictionary does, and `commit` stores the change. What is put there is
+    validated against the field's types of keys and values first. `load()` gives a plain dictionary that is no part of
+    the session. (`rows`, where the pairs come from, is for the package alone.)
+
+    Raises:
+        KeyError: by `[key]`, `del` and `pop`, where there is no such key; `get` gives None.
+        ReadOnlyError: by changes, in a read-only session.
+        pydantic.ValidationError: by changes, where a key or value does not fit: it names field and key, and nothing has
+            changed.
+        DetachedError: by changes after the session has let go of it, in a rollback or refresh.
+        SessionError: by changes while another thread commits.
+        TypeError: a key is not hashable.
+        CorruptionError, DecodeError: by reads: the file is damaged; a value cannot be built here.
+        RuntimeError: by iterating: the map changed its size meanwhile.
     """
 
     __slots__ = ("__weakref__", "_column", "rows")
@@ -112,7 +127,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
 
     @property
     def location(self) -> tuple[int, ...]:
-        """Where the stored rows lie: two collections at one location are the same stored value."""
+        """Where the stored pairs lie, as ints: two collections at one location are the same stored value."""
         return self.rows.location
 
     @property
@@ -167,7 +182,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     @overload
     def get(self, key: K, /, default: D) -> V | D: ...
     def get(self, key: K, /, default: Any = None) -> Any:
-        """The value of `key`, or `default`."""
+        """The value of `key`; `default`, without it None, where there is no such key."""
         return self.rows.find(key, default)
 
     def __setitem__(self, key: K, value: V) -> None:
@@ -195,7 +210,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return value
 
     def update(self, other: Any = (), /, **values: Any) -> None:
-        """Set the pairs of a mapping, or of an iterable of pairs, once it has ended.
+        """Set the pairs of `other`, a mapping or an iterable of pairs, once it has ended, and those of `values`.
 
         Of an iterator that gives more than a row group, pairs leave memory for a temporary file as they come: they are
         stored as they are then, a value that you keep is no part of the map, and of new keys that come twice the last
@@ -228,7 +243,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         raise KeyError(key)
 
     def popitem(self) -> tuple[K, V]:
-        """Remove the last pair and return it, as `dict.popitem`."""
+        """Remove the last pair and return it, as `dict.popitem`; KeyError where there is none."""
         rows = self._changing()
         size = len(rows)
         if not size:
@@ -272,15 +287,15 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return self._watched(reversed(keys))
 
     def keys(self) -> KeysView[K]:
-        """A view of the keys."""
+        """A view of the keys, in the order of the map."""
         return _Keys(self)
 
     def values(self) -> ValuesView[V]:
-        """A view of the values."""
+        """A view of the values; iterating reads a row group at a time."""
         return _Values(self)
 
     def items(self) -> ItemsView[K, V]:
-        """A view of the pairs."""
+        """A view of the pairs (key, value); iterating reads a row group at a time."""
         return _Items(self)
 
     def __eq__(self, other: object) -> bool:
@@ -322,8 +337,9 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
 
         Raises:
             AttributeError: the model has no such field.
+            TypeError: `name` is no str.
         """
-        return self.rows.column(name.split("."))
+        return self.rows.column(field_path(name))
 
     def iter_chunks(self) -> Iterator[dict[K, V]]:
         """The pairs as plain dictionaries of plain copies, as `load()` gives them, a row group at a time.
@@ -336,11 +352,15 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return unchanged(self.rows, self.rows.pair_chunks(), "dictionary")
 
     def iter_columns(self, *names: str) -> Iterator[Any]:
-        """Fields of the values as numpy arrays, a row group at a time; as `LazyList.iter_columns`."""
+        """The fields `names` of the values as numpy arrays, a row group at a time; as `LazyList.iter_columns`."""
         return unchanged(self.rows, named(names, self.rows.columns), "dictionary")
 
     def load(self) -> dict[K, V]:
-        """A plain copy of the whole dictionary, without ties to the session."""
+        """A plain copy of the whole dictionary: a `dict` of plain objects, without ties to the session.
+
+        Raises:
+            CorruptionError, DecodeError: the file is damaged; a value cannot be built here.
+        """
         with gc_paused():
             return self.rows.load()
 
@@ -348,9 +368,11 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         return dict, (self.load(),)
 
     def __repr__(self) -> str:
-        """As a dictionary's up to 100 pairs; of more, or of large ones, the first ones and how many follow."""
-        pairs = (f"{brief(key)!r}: {brief(value)!r}" for key, value in self.items())
-        return f"{{{listed(pairs, len(self))}}}"
+        """As a dictionary's up to 100 pairs; of more, or of large ones, the first ones and how many follow.
+
+        What cannot be read, as the file is damaged or the session closed, is named in it: it raises nothing.
+        """
+        return f"{{{paired(self.items(), len(self))}}}"
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""

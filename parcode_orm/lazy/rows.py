@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ..codec.base import Getter, Space
 from ..codec.boundary import ChunkColumn
+from ..errors import called
 from ..model.plain import deep_plain
 from ..table.columns import column as field_of
 from ..table.columns import column_parts
@@ -25,6 +26,13 @@ def unchanged(rows: Rows | PairRows, values: Iterator[T], what: str) -> Iterator
         yield value
         if rows.version != version:
             raise RuntimeError(f"{what} changed size during iteration")
+
+
+def field_path(name: Any) -> list[str]:
+    """The names of fields in a name that leads into nested models."""
+    if not isinstance(name, str):
+        raise TypeError(f"a column is named by a field, a str, not {called(name)}")
+    return name.split(".")
 
 
 class Whole:
@@ -48,8 +56,8 @@ class Whole:
 def named(names: Sequence[str], columns: Callable[[list[list[str]]], Iterator[list[Any]]]) -> Iterator[Any]:
     """What `columns` gives for dotted `names`: the arrays of one name, or dictionaries of arrays by name."""
     if not names:
-        raise TypeError("iter_columns() takes the name of a field, or several")
-    parts = columns([name.split(".") for name in names])
+        raise TypeError("iter_columns(*names) takes the name of a field, or several")
+    parts = columns(list(map(field_path, names)))
     if len(names) == 1:
         return (part for (part,) in parts)
     return (dict(zip(names, part, strict=True)) for part in parts)

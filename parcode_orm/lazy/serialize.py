@@ -38,6 +38,7 @@ def proxy_serializer(cls: type[Any]) -> SchemaSerializer:
         values.update((name, deep_plain(values[name])) for name in chosen if name in values)
         return handler(plain)
 
+    serialize.__name__ = cls.__name__  # Pydantic's messages name the function
     schema = cs.wrap_serializer_function_ser_schema(
         serialize, info_arg=True, schema=cls.__pydantic_core_schema__, return_schema=as_returned()
     )

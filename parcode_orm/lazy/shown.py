@@ -1,35 +1,176 @@
-"""Bounded texts of lazy objects and collections: what is not shown is not read."""
+"""Bounded texts of lazy objects and collections: what is not shown is not read, and what cannot be read is named."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
+from ..codec.base import is_lazy
 from ..codec.blobs import ARRAY, TEXT
+from ..codec.marks import is_lazy_collection
+from ..errors import ParcodeError
+from ..format.layout import Kind
+from ..model.plain import LazyModel
 
 LONG = 1_000  # characters or bytes of a value that is shown whole; of a longer one the half of that
 WHOLE, SOME = 100, 10  # items: of a collection of more than the first number, the second one
-MOST = 10_000  # characters of a collection's text, about
+MOST = 10_000  # characters of a whole text, about
+DEEP = 20  # objects and collections in each other
+LARGE = 1 << 16  # bytes of a stored value that is not read to be shown
 
 
-class _Text:
+class Shown:
     """Something whose `repr` is a given text."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
 
     def __repr__(self) -> str:
-        return self._text
+        return self.text
+
+
+class _Here(threading.local):
+    """The text that this thread is making: how deep it is, and how many characters more it may take."""
+
+    level = 0
+    left = MOST
+
+
+_here = _Here()
+
+
+def within(work: Callable[..., Any], *args: Any) -> Any:
+    """`work(*args)`, which makes a text or a part of one: what it meets on the way shares the bound."""
+    if not _here.level:
+        _here.left = MOST
+    _here.level += 1
+    try:
+        return work(*args)
+    finally:
+        _here.level -= 1
+
+
+def field_within(name: str | None, others: int, work: Callable[[], Any]) -> Any:
+    """`work()`, which makes the text of a field: it takes its share, so that `others` that follow are shown, too."""
+    left = _here.left
+    _here.left = share = left // (others + 1)
+    try:
+        return work()
+    finally:
+        _here.left = left - (share - _here.left) - len(name or "") - 3
+
+
+def is_full() -> bool:
+    """Whether the text that is being made is as long as it may be."""
+    return _here.left < 0
 
 
 def brief(value: Any) -> Any:
-    """`value`, or what shows the beginning of a long text or of many bytes."""
-    if not isinstance(value, str | bytes | bytearray) or len(value) <= LONG:
-        return value
-    unit = "characters" if isinstance(value, str) else "bytes"
-    return _Text(f"{value[: LONG // 2]!r}... <{len(value) - LONG // 2} more {unit}>")
+    """`value`, or what shows the beginning of it where its text may be long, or fail."""
+    known = value is None or type(value) in (float, bool, Shown) or (type(value) is int and value.bit_length() < 64)
+    return value if known else Shown(text_of(value))
+
+
+def text_of(value: Any) -> str:
+    """The text that `repr` gives of `value`, bounded in length, items and depth; it never fails."""
+    if type(value) is Shown:
+        return value.text
+    try:
+        text: str = within(_text, value)
+        return text
+    except Exception as problem:  # in a user's __repr__, or in reading
+        return f"<{type(value).__name__}, {why(problem)}>"
+
+
+def why(problem: Exception) -> str:
+    """Why a value cannot be shown."""
+    kind = type(problem).__name__
+    return f"not read: {kind}" if isinstance(problem, ParcodeError) else f"its repr raised {kind}"
+
+
+def _text(value: Any) -> str:
+    make = _CONTAINERS.get(type(value))
+    if make is not None:
+        return make(value) if _here.level <= DEEP else "..."
+    if isinstance(value, BaseModel) and type(value).__repr__ is BaseModel.__repr__:
+        return _model(value) if _here.level <= DEEP else f"{type(value).__name__}(...)"
+    if is_lazy_collection(value):
+        return repr(value) if _here.level <= DEEP else "..."
+    text = _leaf(value)
+    _here.left -= len(text)
+    return text
+
+
+def _leaf(value: Any) -> str:
+    if type(value) not in (str, bytes, bytearray):
+        return cut(repr(value))
+    if len(value) <= LONG:
+        return repr(value)
+    unit = "characters" if type(value) is str else "bytes"
+    return f"{value[: LONG // 2]!r}... <{len(value) - LONG // 2} more {unit}>"
+
+
+def _model(model: Any) -> str:
+    found = []
+    fields = list(model.__repr_args__())
+    bounded = isinstance(model, LazyModel)  # what its class gives is as much as fits
+    for at, (name, value) in enumerate(fields):
+        if is_full() and not bounded:
+            found.append("<more fields>")
+            break
+        others = len(fields) - at - 1
+        text = text_of(value) if bounded else field_within(name, others, partial(text_of, value))
+        found.append(text if name is None else f"{name}={text}")
+    return f"{model.__repr_name__()}({', '.join(found)})"
+
+
+def cut(text: str) -> str:
+    """`text`, or the beginning of it where it is long."""
+    return text if len(text) <= LONG else f"{text[: LONG // 2]}... <{len(text) - LONG // 2} more characters>"
+
+
+def listed(items: Iterable[Any], count: int, text: Callable[[Any], str] = text_of) -> str:
+    """The texts of the first of `count` items, and how many follow."""
+    found: str = within(_listed, items, count, text)
+    return found
+
+
+def _listed(items: Iterable[Any], count: int, text: Callable[[Any], str]) -> str:
+    found: list[str] = []
+    most = count if count <= WHOLE else SOME
+    reason = ""
+    rest = iter(items)
+    try:
+        while len(found) < most and not is_full():
+            found.append(text(next(rest)))
+            _here.left -= 2
+    except StopIteration:
+        pass
+    except ParcodeError as problem:
+        reason = f", {why(problem)}"
+    if len(found) < count:
+        found.append(f"<{count - len(found)} more{reason}>")
+    return ", ".join(found)
+
+
+def paired(pairs: Iterable[tuple[Any, Any]], count: int) -> str:
+    """`listed`, of the pairs of a mapping."""
+    return listed(pairs, count, lambda pair: f"{text_of(pair[0])}: {text_of(pair[1])}")
+
+
+_CONTAINERS: dict[type, Callable[[Any], str]] = {
+    list: lambda items: f"[{listed(items, len(items))}]",
+    tuple: lambda items: f"({listed(items, len(items))}{',' if len(items) == 1 else ''})",
+    set: lambda items: f"{{{listed(items, len(items))}}}" if items else "set()",
+    frozenset: lambda items: f"frozenset({{{listed(items, len(items))}}})" if items else "frozenset()",
+    dict: lambda pairs: f"{{{paired(pairs.items(), len(pairs))}}}",
+}
 
 
 def unread(field: Any) -> Any:
@@ -39,19 +180,14 @@ def unread(field: Any) -> Any:
         return None
     content, meta = found
     kind = {TEXT: "text of ", ARRAY: "array of "}.get(meta[:1], "")
-    return _Text(f"<{kind}{len(content)} bytes, not read>")
+    return Shown(f"<{kind}{len(content)} bytes, not read>")
 
 
-def listed(texts: Iterable[str], count: int) -> str:
-    """The first ones of the texts of `count` items, and how many follow."""
-    found: list[str] = []
-    most = count if count <= WHOLE else SOME
-    size = 0
-    for text in texts:
-        if len(found) == most or size > MOST:
-            break
-        found.append(text)
-        size += len(text)
-    if len(found) < count:
-        found.append(f"<{count - len(found)} more>")
-    return ", ".join(found)
+def unread_in(view: Any, row: int) -> Any:
+    """What shows the value at `row` of a marked field, if it is large and would be read whole; else None."""
+    found = view.stored(row)
+    column = found.column
+    if column.is_list or column.is_map or is_lazy(column.inner) or found.ref.kind != Kind.COLUMN:
+        return None
+    size = found.ref.length // max(found.view.count, 1)
+    return Shown(f"<about {size} bytes, not read>") if size > LARGE else None

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 from operator import index as as_index
-from typing import Any
+from typing import Any, NoReturn
 
 from parcode_orm.codec.arrays import array_from
 from parcode_orm.codec.base import Content
+from parcode_orm.model.blobs import NO_COPY
 
 __all__ = ["LazyArray"]
 
 
 class LazyArray:
     """The value of a numpy array field; `shape`, `dtype`, `ndim`, `size`, `nbytes` and `len` are known without reading.
+
+    `shape` is a tuple of ints, `dtype` a numpy dtype.
 
     It is indexed as an array, and gives what an array gives, read-only. What lies together is read alone: integers for
     the first axes, then a slice, read, verify and decompress only the pieces of 256 KiB that they meet; any other
@@ -34,17 +37,17 @@ class LazyArray:
 
     @property
     def ndim(self) -> int:
-        """How many axes there are."""
+        """How many axes there are, an int."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """How many elements there are."""
+        """How many elements there are, an int."""
         return prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """How many bytes the elements take, an int."""
         return self.size * int(self.dtype.itemsize)
 
     def __len__(self) -> int:
@@ -105,8 +108,15 @@ class LazyArray:
         return numpy.array(self._whole(), dtype, copy=copy)
 
     def load(self) -> Any:
-        """A copy of the whole array, which can be written to."""
+        """A copy of the whole array, a `numpy.ndarray` that can be written to.
+
+        Raises:
+            ChecksumError: a piece of the value is damaged.
+        """
         return self._whole().copy()
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(NO_COPY)
 
     def __repr__(self) -> str:
         return f"<LazyArray of shape {self.shape} and dtype {self.dtype}>"

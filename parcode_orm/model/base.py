@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, PrivateAttr
 from pydantic._internal._model_construction import ModelMetaclass
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticSerializationError
 from pydantic_core import core_schema as cs
 from typing_extensions import dataclass_transform
 
@@ -15,7 +16,7 @@ from parcode_orm.codec.build import FullSet
 from parcode_orm.codec.compile import struct_for
 from parcode_orm.codec.marks import as_returned, building, marks_last
 from parcode_orm.codec.schema import known
-from parcode_orm.errors import UnsupportedTypeError
+from parcode_orm.errors import ParcodeError, UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.handles import HasHandles
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
@@ -47,6 +48,16 @@ def _refuse_bare_markers(cls: type[BaseModel]) -> None:
         for marker in (Chunk, ShardedMap):
             if info.default is marker or any(item is marker for item in info.metadata):
                 raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: write {marker.__name__}(), with parentheses")
+
+
+def _cause_in_json(dump: Callable[..., Any], options: dict[str, Any]) -> ParcodeError | None:
+    """The error of ours that `model_dump_json(**options)` met: pydantic-core keeps its text alone."""
+    try:
+        dump(mode="json", **{name: value for name, value in options.items() if name not in ("indent", "ensure_ascii")})
+    except PydanticSerializationError as problem:
+        if isinstance(problem.__cause__, ParcodeError):
+            return problem.__cause__
+    return None
 
 
 def _is_storable_class(cls: type[BaseModel]) -> bool:
@@ -81,8 +92,33 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
         return fields_set
 
     def model_load(self) -> Self:
-        """A deep copy that holds no lazy object: lists, dicts and models in it are plain, and not tracked."""
+        """A deep copy that holds no lazy object: lists, dicts and models in it are plain, and not tracked.
+
+        Raises:
+            CorruptionError, DecodeError: something in it that has yet to be read cannot be.
+        """
         return deep_plain(self)
+
+    if not TYPE_CHECKING:  # type checkers see the options that Pydantic declares
+
+        @wraps(BaseModel.model_dump)
+        def model_dump(self, **options: Any) -> dict[str, Any]:
+            try:
+                return super().model_dump(**options)
+            except PydanticSerializationError as problem:
+                if isinstance(problem.__cause__, ParcodeError):
+                    raise problem.__cause__ from None
+                raise
+
+        @wraps(BaseModel.model_dump_json)
+        def model_dump_json(self, **options: Any) -> str:
+            try:
+                return super().model_dump_json(**options)
+            except PydanticSerializationError as problem:
+                cause = _cause_in_json(super().model_dump, options)
+                if cause is None:
+                    raise
+                raise cause from problem
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -9,11 +9,13 @@ from operator import index as as_index
 from typing import Any, NoReturn, overload
 
 from parcode_orm.codec.base import Content
-from parcode_orm.errors import CorruptionError
+from parcode_orm.errors import CorruptionError, told
 from parcode_orm.format.layout import BLOB_PIECE
 
 __all__ = ["LazyBytes", "LazyText", "Memory"]
 
+ONLY_READS = "a handle only reads: assign to the model's field to change it"
+NO_COPY = "a handle cannot be copied or pickled, as it reads the file: take the value, handle.load()"
 _CONTINUATION = bytes(range(0x80, 0xC0))  # the bytes of UTF-8 that begin no character
 
 
@@ -77,9 +79,12 @@ class LazyBytes(io.RawIOBase):
         return self._content.read(place, place + 1)[0]
 
     def view(self, start: int | None = None, stop: int | None = None) -> memoryview:
-        """The bytes `start` to `stop` (as in a slice), read-only: of the file's map itself where not compressed.
+        """The bytes `start` to `stop` (ints, as in a slice), read-only: of the file's map itself where not compressed.
 
         The view stays valid when the session is closed.
+
+        Raises:
+            ChecksumError: a piece of the value that is met is damaged.
         """
         first, last, _ = slice(start, stop).indices(len(self._content))
         return self._content.read(first, last)
@@ -88,7 +93,7 @@ class LazyBytes(io.RawIOBase):
         return bytes(self._content.read())
 
     def load(self) -> bytes | bytearray:
-        """The whole value, of the type that the field has."""
+        """The whole value, a `bytes` or `bytearray` as the field has it; raises as `view`."""
         return self._kind(self._content.read())
 
     def __eq__(self, other: object) -> bool:
@@ -104,23 +109,26 @@ class LazyBytes(io.RawIOBase):
     # -- a file -----------------------------------------------------------------------------------------------------
 
     def readable(self) -> bool:
-        """True."""
+        """True: the handle is a file to read."""
         return True
 
     def seekable(self) -> bool:
-        """True."""
+        """True: `seek` and `tell` work."""
         return True
 
     def tell(self) -> int:
-        """Where the next `read` begins."""
+        """The byte where the next `read` begins."""
         self._check_usable()
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to `offset` bytes from the start, the position (`whence` 1) or the end (2); the new position."""
+        """Move to `offset` bytes from the start (`whence` 0), the position (1) or the end (2).
+
+        Returns the new position. Raises ValueError for a place before the start, and for another `whence`.
+        """
         self._check_usable()
         if whence not in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
-            raise ValueError(f"whence is 0, 1 or 2, not {whence!r}")
+            raise ValueError(f"whence is 0, 1 or 2, not {told(whence)}")
         base = (0, self._position, len(self._content))[whence]
         position = base + as_index(offset)
         if position < 0:
@@ -137,20 +145,24 @@ class LazyBytes(io.RawIOBase):
         return self.read()
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` from the position; how many bytes there were."""
+        """Fill `buffer`, a writable buffer of bytes, from the position; returns how many bytes there were."""
         target = memoryview(buffer).cast("B")
         found = self._next(len(target))
         target[: len(found)] = found
         return len(found)
 
     def write(self, data: Any) -> NoReturn:
-        """Raises `io.UnsupportedOperation`."""
-        raise io.UnsupportedOperation("a handle only reads: assign to the model's field to change it")
+        """Raises `io.UnsupportedOperation`, whatever `data` is: assign to the model's field instead."""
+        raise io.UnsupportedOperation(ONLY_READS)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(NO_COPY)
 
     def _next(self, size: int | None) -> memoryview:
         self._check_usable()
         start = self._position
-        stop = len(self._content) if size is None or size < 0 else start + size
+        size = -1 if size is None else as_index(size)
+        stop = len(self._content) if size < 0 else start + size
         found = self._content.read(start, stop)
         self._position += len(found)
         return found
@@ -242,15 +254,25 @@ class LazyText(io.TextIOWrapper):
         return self._content.error(f"text is not UTF-8: {problem.reason}")
 
     def seek(self, cookie: int, whence: int = os.SEEK_SET) -> int:
-        """Move to `cookie`, which `tell` gave, or to the start or the end; raises ValueError within a character."""
-        if whence == os.SEEK_SET and 0 <= cookie < len(self._content):
+        """Move to `cookie`, which `tell` gave; with `cookie` 0 to the start (`whence` 0) or the end (`whence` 2).
+
+        Returns the new position. Raises ValueError for a place within a character.
+        """
+        if whence == os.SEEK_SET and 0 <= as_index(cookie) < len(self._content):
             if self._content.read(cookie, cookie + 1)[0] & 0xC0 == 0x80:
                 raise ValueError(f"byte {cookie} is within a character: seek takes what tell() gave")
         return super().seek(cookie, whence)
 
     def load(self) -> str:
-        """The whole text."""
+        """The whole text; raises `ChecksumError` as `LazyBytes.view`."""
         return self._decode(self._content.read())
+
+    def write(self, text: Any) -> NoReturn:
+        """Raises `io.UnsupportedOperation`, whatever `text` is: assign to the model's field instead."""
+        raise io.UnsupportedOperation(ONLY_READS)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(NO_COPY)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, LazyText):

@@ -72,9 +72,21 @@ def Chunk(
 ) -> Any:
     """A field stored in a chunk of its own, read when it is touched.
 
-    A list is read as a `LazyList`, a nested model as a lazy proxy, other values whole. `compression` is None, "lz4",
-    "zstd", "auto" or a registered name; everything else is as in `pydantic.Field`. Raises `UnsupportedTypeError`
-    when the class is defined, if it is no `Model` or the marker is buried inside a type.
+    A list is read as a `LazyList`, a dictionary as a `LazyMap`, a nested model as a lazy object of its class, other
+    values whole. `Chunk()` stands as a field's default, or in `Annotated[...]`.
+
+    Args:
+        default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required.
+        default_factory: makes the default.
+        alias: the name in data that is validated and dumped.
+        init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
+        compression: None (what the session says), "lz4", "zstd", "auto", "none" or a registered name.
+        options: everything else that `pydantic.Field` takes, such as `description` or `max_length`.
+
+    Raises:
+        UnsupportedTypeError: when the class is defined: it is no `Model`, or the marker stands inside a type.
+        TypeError: an option is not known, or `compression` is no str.
+        CompressionError: when a value is first written: `compression` is not known.
     """
     return marked_field(
         Mark("chunk", compression),
@@ -99,8 +111,21 @@ def ShardedMap(
 ) -> Any:
     """A dictionary whose keys are found through a hash index, one at a time; it is read as a `LazyMap`.
 
-    `compression` is None, "lz4", "zstd", "auto" or a registered name; everything else is as in `pydantic.Field`.
-    Raises `UnsupportedTypeError` when the class is defined, if the field is no dictionary.
+    `ShardedMap()` stands as a field's default, or in `Annotated[...]`.
+
+    Args:
+        default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required.
+        default_factory: makes the default.
+        alias: the name in data that is validated and dumped.
+        init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
+        compression: None (what the session says), "lz4", "zstd", "auto", "none" or a registered name.
+        options: everything else that `pydantic.Field` takes, such as `description` or `max_length`.
+
+    Raises:
+        UnsupportedTypeError: when the class is defined: it is no `Model`, the field is no dictionary, or the marker
+            stands inside a type.
+        TypeError: an option is not known, or `compression` is no str.
+        CompressionError: when a value is first written: `compression` is not known.
     """
     return marked_field(
         Mark("map", compression),

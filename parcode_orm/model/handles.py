@@ -13,6 +13,7 @@ from parcode_orm.codec.base import BlobContent
 from parcode_orm.codec.blobs import ARRAY, BYTEARRAY, BYTES, TEXT
 from parcode_orm.codec.kernels import loaded_numpy
 from parcode_orm.codec.marks import find_mark, is_lazy_collection
+from parcode_orm.errors import called, told
 from parcode_orm.model.arrays import LazyArray
 from parcode_orm.model.blobs import LazyBytes, LazyText, Memory
 
@@ -27,6 +28,7 @@ class _InstanceMethod(Generic[P, R]):
 
     def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
         self.function = function
+        function.__qualname__ = f"Model.{function.__name__}"  # what messages of wrong arguments call it
         self.__doc__ = function.__doc__
 
     def __get__(self, obj: Any, owner: Any = None) -> Callable[P, R]:
@@ -54,13 +56,15 @@ class HasHandles:
 
         Raises:
             AttributeError: there is no such field.
-            TypeError: the field is not marked, and holds none of those.
+            TypeError: the field is not marked, and holds none of those; `name` is no str.
             CorruptionError: the file is damaged.
         """
         cls = self.__class__
+        if not isinstance(name, str):
+            raise TypeError(f"lazy(name): name is that of a field, a str, not {called(name)}")
         field = cls.__pydantic_fields__.get(name)
         if field is None:
-            raise AttributeError(f"{cls.__qualname__!r} object has no field {name!r}")
+            raise AttributeError(f"{cls.__qualname__!r} object has no field {told(name)}")
         marked = find_mark(field.metadata) is not None
         unread = self._p_unread_(name) if marked else None
         blob = None if unread is None else unread.blob()

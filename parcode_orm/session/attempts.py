@@ -13,24 +13,24 @@ class Attempt:
     """One attempt of a unit of work: ``with attempt:`` takes a `ConflictError` of the session, unless it is the last.
 
     Attributes:
-        number: which one it is, from 1 on.
-        last: whether there is none after it.
+        number: which one it is, an int from 1 on.
+        last: whether there is none after it, a bool.
     """
 
     def __init__(self, number: int, *, last: bool, give_way: Callable[[], bool]) -> None:
         self.number = number
         self.last = last
-        self.done: bool | None = None  # None: not begun
+        self._done: bool | None = None  # None: not begun
         self._give_way = give_way
 
     def __enter__(self) -> Self:
-        self.done = False
+        self._done = False
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        self.done = error is None
+        self._done = error is None
         return isinstance(error, ConflictError) and not self.last and self._give_way()
 
     def __repr__(self) -> str:
@@ -45,7 +45,7 @@ def attempts(count: int, give_way: Callable[[], bool]) -> Iterator[Attempt]:
     for number in range(1, count + 1):
         attempt = Attempt(number, last=number == count, give_way=give_way)
         yield attempt
-        if attempt.done is None:
+        if attempt._done is None:
             raise SessionError("an attempt was not used: write `with attempt:` around the unit of work")
-        if attempt.done:
+        if attempt._done:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from ..codec.boundary_view import Unread
 from ..codec.compile import struct_for
@@ -12,11 +12,12 @@ from ..codec.names import name_of
 from ..codec.poly import subclasses
 from ..codec.schema import short_fingerprint
 from ..errors import ParcodeError, SchemaMismatchError
+from ..lazy.shown import cut, text_of, why
 from ..lazy.state import MISSING
 from ..model.base import Model
 from .compare import compare
 from .difference import Difference, Place
-from .roots import read_root
+from .roots import read_root, root_name
 from .snapshot import Snapshot, snapshot_of
 from .space import FileSpace
 
@@ -40,33 +41,38 @@ class Change:
 
     @property
     def kind(self) -> Kind:
-        """What happened to the value."""
+        """What happened to the value: "added", "removed" or "changed"."""
         if self._difference.old is MISSING:
             return "added"
         return "removed" if self._difference.new is MISSING else "changed"
 
     @property
     def path(self) -> tuple[Any, ...]:
-        """The root's name, then field names, keys and positions."""
+        """The way to the value: the root's name, then field names, keys and positions, as a tuple."""
         return self._difference.path
 
     @property
     def where(self) -> str:
-        """`path` as Python would spell it: `World.players['ann'].level`."""
+        """`path` as Python would spell it, a str: `World.players['ann'].level`."""
         return self._difference.text
 
     @property
     def old(self) -> Any:
-        """The value before, read-only and lazy; large values are read now. None for what was added."""
+        """The value before, read-only and lazy; large values are read now. None for what was added.
+
+        Raises:
+            CorruptionError, DecodeError: it cannot be read.
+        """
         return _value(self._difference.old)
 
     @property
     def new(self) -> Any:
-        """The value after; None for what was removed."""
+        """The value after, in the same way; None for what was removed. Raises as `old`."""
         return _value(self._difference.new)
 
     def __str__(self) -> str:
-        _, where, old, new = self._difference
+        _, path, old, new = self._difference
+        where = cut(path)
         if old is MISSING:
             return f"+ {where}: {_shown(new)}"
         return f"- {where}: {_shown(old)}" if new is MISSING else f"~ {where}: {_shown(old)} -> {_shown(new)}"
@@ -80,6 +86,12 @@ class Diff:
 
     What both commits refer to is not read: whole tables, nodes, row groups, and large values. Iterating again compares
     again. Empty if nothing changed: `if session.diff(3, 5): ...`. `str()` lists the first 50 changes.
+
+    Attributes:
+        a, b: the two commits, each a `Snapshot`.
+
+    Raises:
+        CorruptionError, SchemaMismatchError: while iterating: as `Session.diff` says.
     """
 
     def __init__(
@@ -87,7 +99,7 @@ class Diff:
     ) -> None:
         self._old = old
         self._new = new
-        self._asked = {name_of(cls): cls for cls in asked}
+        self._asked = {root_name(cls): cls for cls in asked}
         self._classes = {**in_use, **self._asked}
         self.a: Snapshot = snapshot_of(old.source)
         self.b: Snapshot = snapshot_of(new.source)
@@ -110,6 +122,9 @@ class Diff:
 
     def __bool__(self) -> bool:
         return next(self._differences(), None) is not None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a diff cannot be copied or pickled: it reads the file; str(diff), or list(diff), can be kept")
 
     def __str__(self) -> str:
         changes = iter(self)
@@ -150,8 +165,12 @@ def _value(value: Any) -> Any:
 
 def _shown(value: Any) -> str:
     """A value's text, cut short; large values are not read for it."""
-    blob = value.blob() if isinstance(value, Unread) else None
-    if blob is not None:
-        return f"<{len(blob[0])} bytes>"
-    text = repr(_value(value))
+    try:
+        blob = value.blob() if isinstance(value, Unread) else None
+        if blob is not None:
+            return f"<{len(blob[0])} bytes>"
+        value = _value(value)
+    except ParcodeError as problem:
+        return f"<{why(problem)}>"
+    text = text_of(value)
     return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."

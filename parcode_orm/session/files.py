@@ -9,12 +9,12 @@ from uuid import UUID
 
 from ..codec.bulk import gc_paused
 from ..codec.compile import struct_for
-from ..errors import EncodeError
+from ..errors import EncodeError, called, told
 from ..format.catalog import CatalogData
 from ..lazy.proxy import plain_class
 from ..model.base import Model
 from ..storage.compaction import compact_file
-from ..storage.files import stream_writer
+from ..storage.files import file_name, stream_writer
 from ..storage.mapped import Source
 from ..storage.parallel import check_workers
 from ..storage.pipeline import Pipeline
@@ -28,8 +28,8 @@ from .streams import CHANGED, sizes
 M = TypeVar("M", bound=Model)
 
 
-def _build(obj: Any, compression: str | None) -> Callable[[Pipeline], CatalogData]:
-    check_model(obj)
+def _build(obj: Any, compression: str | None, call: str) -> Callable[[Pipeline], CatalogData]:
+    check_model(obj, call)
     root = Root(root_name(obj.__class__), obj, struct_for(obj.__class__))
 
     def build(pipeline: Pipeline) -> CatalogData:
@@ -43,6 +43,10 @@ def _build(obj: Any, compression: str | None) -> Callable[[Pipeline], CatalogDat
 
 
 def _identity(uuid: UUID | None, time_ns: int | None) -> dict[str, Any]:
+    if uuid is not None and not isinstance(uuid, UUID):
+        raise TypeError(f"uuid is a uuid.UUID or None, not {told(uuid)}")
+    if time_ns is not None and (type(time_ns) is not int or not -(1 << 63) <= time_ns < 1 << 63):
+        raise ValueError(f"time_ns is an int of 64 bits, nanoseconds since 1970, or None, not {told(time_ns)}")
     return {
         "uuid": None if uuid is None else uuid.bytes,
         "clock": None if time_ns is None else lambda: time_ns,
@@ -73,8 +77,11 @@ def save(
         EncodeError: a value does not fit its field; the message names the path to it.
         LockedError: a session is committing to the file.
         StorageError: the disk is full, the directory is missing, the path is no file.
+        TypeError: `obj` is no `Model`, `path` is no path; TypeError, ValueError: another argument is none of these.
+        CompressionError, MissingExtraError: the compression is not known, or not installed.
     """
-    build = _build(obj, compression)
+    build = _build(obj, compression, "save(path, obj)")
+    path = file_name(path, "save(path, obj)")
     save_path(path, build, durability=durability, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
 
@@ -86,8 +93,16 @@ def dumps(
     uuid: UUID | None = None,
     time_ns: int | None = None,
 ) -> bytes:
-    """The bytes of the file that `save` would write."""
-    build = _build(obj, compression)
+    """The bytes of the file that `save` would write.
+
+    Args:
+        obj: the root.
+        compression, workers, uuid, time_ns: as for `save`.
+
+    Raises:
+        EncodeError, TypeError, ValueError: as `save`.
+    """
+    build = _build(obj, compression, "dumps(obj)")
     return whole_bytes(build, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
 
@@ -100,28 +115,39 @@ def write(
     uuid: UUID | None = None,
     time_ns: int | None = None,
 ) -> None:
-    """Write the file that `save` would write to a binary writer: a file object, pipe, socket or gzip file.
+    """Write the file that `save` would write to a binary writer. Nothing is sought, flushed or closed.
 
-    Nothing is sought, flushed or closed. Arguments as for `save`; raises what `file.write` raises, an `OSError` as
-    `StorageError`.
+    Args:
+        file: an object with `write` (a file object, pipe, gzip file) or `sendall` (a socket), or a descriptor.
+        obj: the root.
+        compression, workers, uuid, time_ns: as for `save`.
+
+    Raises:
+        StorageError: for an `OSError` of `file`; its other errors are raised as they are.
+        EncodeError, TypeError, ValueError: as `save`; `file` takes text.
     """
-    build = _build(obj, compression)
+    build = _build(obj, compression, "write(file, obj)")
     write_whole(stream_writer(file), build, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
 
 def compact(path: str | os.PathLike[str], keep: int = 1) -> None:
     """Replace a file by one of its `keep` newest commits, without the bytes that only earlier ones use.
 
-    Whoever reads the old file goes on reading it; a session that stands on it to write gets `ConflictError`. The
-    commits keep their numbers, times and messages. Chunks are copied as they stand, and verified.
+    Sessions that read the old file go on reading it; a session that writes to it gets `ConflictError`. The commits keep
+    their numbers, times and messages. Chunks are copied as they are, and verified.
+
+    Args:
+        path: the file's.
+        keep: how many commits stay, 1 or more.
 
     Raises:
         LockedError: a session is committing to the file.
         NotAParcodeFile, UnsupportedVersion, CorruptionError: it cannot be read; it is as it was.
         StorageError: the disk is full or fails; the file is as it was.
         SyncError: waiting for the disk failed; the file is the old one or the new one.
+        TypeError, ValueError: an argument is none of these.
     """
-    compact_file(path, keep)
+    compact_file(file_name(path, "compact(path)"), keep)
 
 
 def load(
@@ -139,8 +165,12 @@ def load(
             none, `None` chooses.
 
     Raises:
+        StorageError: there is no file, or it cannot be opened.
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
-        NoResultFound: it holds no such root; SchemaMismatchError: one of another definition of the class.
+        NoResultFound: it holds no such root.
+        SchemaMismatchError: it holds one of another definition of the class; nothing is lost, see the message.
+        DecodeError: a value cannot be built here.
+        TypeError, ValueError: an argument is none of these.
     """
     check_workers(workers)
     cls = plain_class(cls)
@@ -156,5 +186,12 @@ def load(
 
 
 def loads(data: bytes | bytearray | memoryview, cls: type[M], *, workers: int | None = None) -> M:
-    """The root of type `cls` in the bytes that `dumps` gave; as `load`."""
+    """The root of type `cls` in `data`, the bytes of a file, as `dumps` gives them.
+
+    `workers` is as for `load`. Raises as `load`, and TypeError where `data` is no bytes.
+    """
+    given: Any = data
+    if not isinstance(given, bytes | bytearray | memoryview):
+        hint = ": load(path, cls) reads a path" if isinstance(given, str | os.PathLike) else ""
+        raise TypeError(f"loads(data, cls): data is the bytes of a file, not {called(given)}{hint}")
     return load(data, cls, workers=workers)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from ..errors import NoResultFound
+from ..errors import NoResultFound, told
 from ..format.catalog import CatalogData
 from ..format.commit import Record
 from ..storage.mapped import Source
@@ -33,7 +33,7 @@ def check_at(at: At) -> None:
         ValueError: a datetime without a time zone.
     """
     if isinstance(at, bool) or not isinstance(at, int | datetime | Snapshot):
-        raise TypeError(f"a commit is named by its sequence number, its snapshot or a datetime, not by {at!r:.80}")
+        raise TypeError(f"a commit is named by its sequence number, its snapshot or a datetime, not by {told(at)}")
     if isinstance(at, datetime) and at.utcoffset() is None:
         raise ValueError(
             f"{at!r} has no time zone, so it names no moment: give one, datetime(..., tzinfo=UTC), or take the local "

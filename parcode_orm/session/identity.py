@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..lazy.shown import listed, text_of
+
 
 class IdentitySet:
     """A set of objects by identity, in the order they were given; it does not change.
@@ -36,5 +38,5 @@ class IdentitySet:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        names = [f"<{type(each).__qualname__}>" if isinstance(each, BaseModel) else repr(each) for each in self]
-        return f"IdentitySet([{', '.join(names)}])"
+        texts = (f"<{type(each).__qualname__}>" if isinstance(each, BaseModel) else text_of(each) for each in self)
+        return f"IdentitySet([{listed(texts, len(self), str)}])"

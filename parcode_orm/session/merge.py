@@ -6,17 +6,24 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..errors import called
 from ..lazy.proxy import is_proxy
 from ..lazy.state import touch
 from ..model.base import Model
 
 
-def check_model(obj: Any) -> None:
-    """Raise TypeError for what is no model."""
+def check_model(obj: Any, call: str) -> None:
+    """Raise TypeError for what is no model; `call` spells the public function that it was given to."""
     if not isinstance(obj, Model):
-        what = f"the class {obj.__qualname__} itself" if isinstance(obj, type) else type(obj).__qualname__
         derive = ": derive the class from parcode_orm.Model" if isinstance(obj, BaseModel) else ""
-        raise TypeError(f"instances of parcode_orm.Model are stored, not {what}{derive}")
+        raise TypeError(f"{call}: obj is an instance of a parcode_orm.Model, not {called(obj)}{derive}")
+
+
+def check_several(objs: Any) -> None:
+    """Raise TypeError for what holds no models that could be added one by one."""
+    if isinstance(objs, BaseModel | str) or not hasattr(type(objs), "__iter__"):
+        hint = ": add(obj) takes one" if isinstance(objs, BaseModel) else ""
+        raise TypeError(f"add_all(objs): objs is an iterable of models, not {called(objs)}{hint}")
 
 
 def overwrite(target: Any, plain: Any) -> None:

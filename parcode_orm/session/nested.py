@@ -32,6 +32,9 @@ class Savepoint:
         """Whether it can still be committed or rolled back."""
         return self._state is not None
 
+    def __repr__(self) -> str:
+        return f"<Savepoint {'active' if self.is_active else 'ended'}>"
+
     def commit(self) -> None:
         """End the savepoint, and those that began in it; what was changed is kept, for the session's next commit.
 
@@ -65,7 +68,7 @@ class Savepoint:
             )
 
     def end(self) -> None:
-        """Told that there is nothing to go back to any more."""
+        """What the session calls when there is nothing to go back to any more; yours are `commit` and `rollback`."""
         self._state = None
 
     def _check_active(self) -> _State:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self
 
-from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError
+from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError, told
 from ..format import compression as compressions
+from ..storage.files import check_directory, file_name
 from ..storage.mapped import Source
 from ..storage.memory import NAME
 from ..storage.parallel import check_workers
@@ -22,17 +22,25 @@ from .work import Work
 LOCK_TIMEOUT = 5.0  # seconds; what sqlite3 waits
 
 
-def _check_options(durability: Any, workers: Any, compression: Any, compact_above: Any, lock_timeout: Any) -> None:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_options(
+    read_only: Any, durability: Any, workers: Any, compression: Any, compact_above: Any, lock_timeout: Any
+) -> None:
+    if not isinstance(read_only, bool):
+        raise TypeError(f"read_only is True or False, not {told(read_only)}")
     if compression is not None:
         compressions.check(compression)
     if durability not in ("full", "fast"):
-        raise ValueError(f'durability is "full" or "fast", not {durability!r}')
+        raise ValueError(f'durability is "full" or "fast", not {told(durability)}')
     check_workers(workers)
-    if compact_above is not None and not (isinstance(compact_above, int | float) and 0 <= compact_above <= 1):
-        raise ValueError(f"compact_above is a share of dead bytes, 0 to 1, not {compact_above!r}")
-    if not (isinstance(lock_timeout, int | float) and lock_timeout >= 0):
+    if compact_above is not None and not (_is_number(compact_above) and 0 <= compact_above <= 1):
+        raise ValueError(f"compact_above is a share of dead bytes, 0 to 1, or None, not {told(compact_above)}")
+    if not (_is_number(lock_timeout) and lock_timeout >= 0):
         raise ValueError(
-            f"lock_timeout is how many seconds to wait for another writer, 0 or more, not {lock_timeout!r}"
+            f"lock_timeout is how many seconds to wait for another writer, 0 or more, not {told(lock_timeout)}"
         )
 
 
@@ -41,9 +49,7 @@ def _full_path(path: Any, read_only: bool) -> str:
         if read_only:
             raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')
         return NAME
-    name = os.fsdecode(path)
-    if not name:
-        raise FileMissingError(errno.ENOENT, "cannot open: the path is empty")
+    name = file_name(path, "Session(path)")
     return name if name[0] == os.sep else os.path.abspath(name)  # the working directory may change
 
 
@@ -63,7 +69,7 @@ class Opened:
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         self._closed = self._ended = True  # until it is open
-        _check_options(durability, workers, compression, compact_above, lock_timeout)
+        _check_options(read_only, durability, workers, compression, compact_above, lock_timeout)
         if at is not None:
             check_at(at)
         self.stats = Stats()
@@ -98,6 +104,7 @@ class Opened:
         except FileMissingError:
             if self.read_only:
                 raise
+            check_directory(medium.path)
 
     def _stand_on(self, source: Source, at: At | None) -> None:
         self._recovery = source.recovery
@@ -107,12 +114,24 @@ class Opened:
     def open(
         cls, path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, at: At | None = None
     ) -> Self:
-        """A read-only session, of the newest commit or that `at`; raises FileNotFoundError where there is no file."""
+        """A read-only session.
+
+        Args:
+            path: a file's path, the bytes of a file, or a binary file object.
+            at: an earlier commit to read, as in `Session(path, at=...)`; without it the newest.
+
+        Raises:
+            FileMissingError: (a `FileNotFoundError`) there is no file.
+            NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
+            StorageError: it cannot be opened.
+            NoResultFound: there is no commit `at`.
+            TypeError, ValueError: an argument is none of these.
+        """
         return cls(path, read_only=True, at=at)
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClosedError("this session is closed: open the file again")
+            raise ClosedError(f"this session of {self._called} is closed: open the file again")
         if not self.read_only:
             self._work.thread.check()
 
@@ -120,7 +139,10 @@ class Opened:
         self._check_open()
         medium = self._medium
         if self.read_only or medium is None:
-            raise ReadOnlyError("this session is read-only: open the file with Session(path) to change it")
+            where = "write them to a file, and open that" if medium is None else "open the file"
+            raise ReadOnlyError(
+                f"this session of {self._called} is read-only: to store changes, {where} with Session(path)"
+            )
         if self._process != os.getpid():
             raise SessionError("this session was opened before this process was forked: open the file again here")
         if medium.broken:
@@ -135,8 +157,9 @@ class Opened:
     def hand_over(self) -> None:
         """Let another thread go on with this session: the next one that uses it.
 
-        A session that writes belongs to the first thread that uses it, and any other one gets `SessionError`. Making,
-        entering and closing it is no use of it. A read-only session may be read in all threads; there, nothing happens.
+        A session that writes belongs to the first thread that uses it; in any other one its methods raise
+        `SessionError`. Making, entering and closing it does not count as use. All threads may read a read-only session:
+        there this does nothing.
 
         Raises:
             SessionError: the session belongs to another thread.
@@ -147,12 +170,12 @@ class Opened:
 
     @property
     def recovered(self) -> str | None:
-        """What was found damaged, and left aside, when the file was opened; None after a clean end."""
+        """What was found damaged, and left aside, when the file was opened: a str; None after a clean end."""
         return None if self._recovery is None else str(self._recovery)
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The commit that this session reads; None where nothing is stored yet."""
+        """The commit that this session reads, a `Snapshot`; None where nothing is stored yet."""
         self._check_open()
         source = self._work.source
         return None if source is None else snapshot_of(source)
@@ -160,7 +183,7 @@ class Opened:
     def close(self) -> None:
         """End the session. Its objects are detached: they read on, and change as plain objects do.
 
-        With `compact_above` the file is compacted where so much of it is dead, if nobody else is writing to it.
+        With `compact_above` the file is compacted if more of it is dead, and no other session is writing to it.
 
         Raises:
             CorruptionError, StorageError: compacting failed; the session is closed, and the file as it was.
@@ -201,4 +224,8 @@ class Opened:
 
     def __repr__(self) -> str:
         state = " closed" if self._closed else " read-only" if self.read_only else ""
-        return f"<Session {'bytes' if self._medium is None else self._medium.path}{state}>"
+        return f"<Session {self._called}{state}>"
+
+    @property
+    def _called(self) -> str:
+        return "bytes" if self._medium is None else self._medium.path

@@ -12,7 +12,7 @@ import msgspec
 from ..codec.names import name_of
 from ..codec.schema import canonical_schema, differences, short_fingerprint
 from ..codec.struct import StructColumn
-from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError
+from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError, told
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum, fingerprint
 from ..format.chunk import Ticket
@@ -28,6 +28,7 @@ from .space import FileSpace
 from .tracking import Change, root_changes
 
 LARGE_SCHEMA = 4096  # bytes
+SHOWN = 10  # differences that a message lists
 ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 
 
@@ -54,7 +55,7 @@ def root_name(cls: type[Any]) -> str:
     """
     given: Any = cls
     if not (isinstance(given, type) and issubclass(given, Model)):
-        raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {cls!r:.80}")
+        raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {told(given)}")
     return name_of(cls)
 
 
@@ -110,7 +111,8 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     ref: Any = space.source.catalog.roots.get(name)
     if ref is None:
         there = ", ".join(sorted(space.source.catalog.roots)) or "no root"
-        raise NoResultFound(f"no root of type {name}: the file holds {there}")
+        where = space.source.path or "the file"
+        raise NoResultFound(f"no root of type {name}: {where} holds {there}; add(obj) and commit() store one")
     try:
         group = Group(ref, space, (column,), short_fingerprint(column), {})
     except SchemaMismatchError as problem:
@@ -139,9 +141,15 @@ def _mismatch(space: FileSpace, name: str, ref: Reference, column: StructColumn)
     else:
         found = ["the schema it was written with is not in the file"]
     return SchemaMismatchError(
-        f"the root {name} was written with another definition of the class ({'; '.join(found)}): read it with that "
-        "definition, or store a new root in its place"
+        f"the root {name} was written with another definition of the class ({_some(found)}). Nothing is lost: define "
+        f"the class as it was, under the name {name} in another module, read by it, old = load(path, that_class), and "
+        f"store what it read by the new class, session.add({name}.model_validate(old.model_dump()), replace=True) and "
+        "session.commit()"
     )
+
+
+def _some(found: list[str]) -> str:
+    return "; ".join(found if len(found) <= SHOWN else [*found[:SHOWN], f"and {len(found) - SHOWN} more"])
 
 
 class State(Enum):

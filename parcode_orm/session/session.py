@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from types import FunctionType
 from typing import Any, TypeVar
 
 from ..codec.compile import struct_for
-from ..errors import NoResultFound, SessionError
+from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from . import changes
 from .attempts import Attempt, attempts
 from .identity import IdentitySet
-from .merge import check_model, overwrite
+from .merge import check_model, check_several, overwrite
 from .nested import Savepoint
+from .opened import Opened
 from .past import Past
 from .roots import Root, check_free, is_taken, root_name
 from .snapshot import check_message
@@ -22,12 +24,16 @@ from .space import is_detached, owner_of
 M = TypeVar("M", bound=Model)
 
 
+def _this(obj: Any) -> str:
+    return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
+
+
 class Session(Past):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:
-        path: a file's path (created by the first commit where it is missing), `":memory:"` for a file that lives as
-            long as the session, or, read-only, bytes or a binary file object.
+        path: a file's path (the first commit creates a missing file, not its directory), `":memory:"` for a file that
+            lives as long as the session, or, read-only, bytes or a binary file object.
         read_only: refuse `add` and `commit`, and changes of objects and lazy collections.
         at: read an earlier commit, read-only: its sequence number, its `Snapshot`, or a datetime with a time zone,
             which means the newest commit that is not later. `refresh()` goes on to the newest.
@@ -40,9 +46,14 @@ class Session(Past):
         lock_timeout: how many seconds a commit waits for another session that is committing to the file; 0 fails at
             once with `LockedError`.
 
+    Attributes:
+        stats: counts what the session reads and writes: chunks, bytes, rows.
+        read_only: whether the session refuses changes, a bool.
+
     Raises:
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
-        OSError: the path cannot be opened.
+        StorageError: (an `OSError`) the path cannot be opened. FileMissingError: its directory is missing; read-only:
+            there is no file.
         NoResultFound: there is no commit `at`; the message says which there are.
         TypeError, ValueError: an argument is none of these; a datetime without a time zone.
 
@@ -55,13 +66,13 @@ class Session(Past):
 
     @property
     def new(self) -> IdentitySet:
-        """The objects that were added since the last commit."""
+        """The roots that were added since the last commit: a set by identity, which does not change."""
         self._check_open()
         return IdentitySet(root.obj for root in self._work.roots.values() if self._work.is_new(root))
 
     @property
     def dirty(self) -> IdentitySet:
-        """The stored objects that changed: roots, and lazy objects below any root.
+        """The stored objects that changed, a set by identity: roots, and lazy objects below any root.
 
         An object counts as changed if something inside it did. Plain objects inside others are not told apart: ask
         `is_modified`. What is held in memory is compared with the file, so this costs as much as a commit's search.
@@ -71,12 +82,12 @@ class Session(Past):
 
     @property
     def deleted(self) -> IdentitySet:
-        """The roots that the next commit takes away."""
+        """The roots that the next commit deletes: a set by identity."""
         self._check_open()
         return IdentitySet(root.obj for root in self._work.deleted.values())
 
     def is_modified(self, obj: Any) -> bool:
-        """Whether the next commit would store `obj`, or anything inside it, other than it is stored.
+        """Whether the next commit would store a change of `obj`, or of anything inside it.
 
         Args:
             obj: a root, a lazy object or collection, or a plain object inside one.
@@ -87,20 +98,20 @@ class Session(Past):
         self._check_open()
         found = changes.is_modified(self._work, obj, self._compression)
         if found is None:
-            raise SessionError(f"this {type(obj).__qualname__} is not part of this session: add it first")
+            raise SessionError(f"{_this(obj)} is not part of this session: add it, or put it into one of its objects")
         return found
 
     def add(self, obj: Model, *, replace: bool = False) -> None:
         """Make `obj` the root of its type; `commit` stores it. It stays attached: later changes are stored, too.
 
-        A file holds one root a class, known by the class's name.
+        A file holds one root per class, known by the name of the class.
 
-        From the commit on it is a lazy object, in place: plain lists and dictionaries in its marked fields give way to
-        lazy ones, and rows leave memory, except what somebody holds.
+        After the commit it is a lazy object, in place: lazy collections replace plain lists and dictionaries in its
+        marked fields, and rows that the program does not hold leave memory.
 
         Args:
             obj: the root.
-            replace: let it take the place of another object that is the root of this name.
+            replace: whether it may replace another object that is the root of this name.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -112,7 +123,7 @@ class Session(Past):
 
     def _check_addable(self, obj: Model, replace: bool) -> None:
         self._check_writable()
-        check_model(obj)
+        check_model(obj, "add(obj)")
         if is_lazy(obj) and owner_of(obj) is not self._work.owner and not is_detached(obj):
             raise SessionError(
                 f"this {type(obj).__qualname__} is a lazy object of another session, or one that this session has let "
@@ -130,6 +141,7 @@ class Session(Past):
             SessionError: as `add`; or two of `objs` have classes of one name, which `replace` does not allow.
         """
         added: dict[str, Model] = {}
+        check_several(objs)
         for obj in objs:
             self._check_addable(obj, replace)
             other = added.setdefault(root_name(obj.__class__), obj)
@@ -140,14 +152,14 @@ class Session(Past):
     def merge(self, obj: M) -> M:
         """Copy the state of `obj` onto the root of its type and return that; without one, a copy of `obj` is added.
 
-        `obj` stays as it is, and part of nothing; lazy objects in it, of any session, are copied whole. Private
-        attributes and `model_fields_set` come along; nothing is validated.
+        `obj` itself stays untracked. Lazy objects in it, of any session, are copied whole, and so are private
+        attributes and `model_fields_set`. Nothing is validated.
 
         Raises:
             ReadOnlyError, TypeError: as `add`.
         """
         self._check_writable()
-        check_model(obj)
+        check_model(obj, "merge(obj)")
         cls: type[M] = obj.__class__
         try:
             root = self.root(cls)
@@ -160,7 +172,7 @@ class Session(Past):
         return root
 
     def delete(self, obj: Model) -> None:
-        """Take the root `obj` away at the next commit. From now on `root` does not find it; `add` undoes this.
+        """Let the next commit delete the root `obj`. From now on `root` does not find it; `add` undoes this.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -173,7 +185,7 @@ class Session(Past):
         self._work.delete(root)
 
     def expunge(self, obj: Model) -> None:
-        """Forget the root `obj`: what becomes of it, and of what is inside it, is not stored. What is stored stays.
+        """Forget the root `obj`: changes of it, and of what is inside it, are no longer stored. What is stored stays.
 
         The object stays as it is, and can be read and changed on. `root` then reads anew.
 
@@ -187,8 +199,8 @@ class Session(Past):
         root = self._work.root_of(obj)
         if root is None:
             raise SessionError(
-                f"only a root of this session can be {what}, and this {type(obj).__qualname__} is none: what lies "
-                "inside a root is taken out of the object that holds it"
+                f"only a root of this session can be {what}, and {_this(obj)} is none: session.root(cls) gives one. "
+                "What lies inside a root is taken out of the object that holds it"
             )
         return root
 
@@ -198,6 +210,7 @@ class Session(Past):
         Raises:
             NoResultFound: the file holds no such root, or it was deleted.
             SchemaMismatchError: it was written with another definition of the class.
+            CorruptionError: the file is damaged there.
             TypeError: `cls` is not a `Model` class.
         """
         self._check_open()
@@ -206,7 +219,7 @@ class Session(Past):
         return obj
 
     def roots(self) -> list[str]:
-        """The names of the root types that are stored or added, and not deleted; sorted."""
+        """The names of the root types that are stored or added, and not deleted: a sorted list of str."""
         self._check_open()
         return self._work.names()
 
@@ -225,7 +238,7 @@ class Session(Past):
     def flush(self) -> None:
         """Encode what the next commit would write, and write nothing: a value that does not fit raises here.
 
-        What nobody can know before the commit (a conflict, a full disk) is not found; streams are not read.
+        A conflict or a full disk shows only at the commit. Streams are not read.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -237,11 +250,11 @@ class Session(Past):
     def commit(self, message: str = "") -> None:
         """Store every change to every attached object; without one, write nothing.
 
-        Streams in the objects are read, and lazy values of other sessions copied; in their place stand lazy
-        collections of this file afterwards. The code of a stream must not change objects of the session.
+        Streams in the objects are read, and lazy values of other sessions copied; lazy collections of this file replace
+        them. The code of a stream must not change objects of the session.
 
         Args:
-            message: kept with the commit, and found in `snapshot`.
+            message: a text that is kept with the commit, and found in `snapshot`.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
@@ -254,8 +267,8 @@ class Session(Past):
             SessionError: the code of a stream or a serializer changed objects of this session; nothing is stored.
             StreamConsumedError: an iterator was read by a commit that failed; assign another one.
 
-        Of a `KeyboardInterrupt` within it: either nothing is stored, and the next commit stores it, or all is stored,
-        and the session goes on as after a `refresh()`.
+        After a `KeyboardInterrupt` in it, either nothing is stored, and the next commit stores it, or everything is
+        stored, and the session goes on as after a `refresh()`.
         """
         medium = self._check_writable()
         check_message(message)
@@ -282,7 +295,7 @@ class Session(Past):
         """
         self._check_writable()
         if type(count) is not int or count < 1:
-            raise ValueError(f"count is how many attempts there are, 1 or more, not {count!r}")
+            raise ValueError(f"attempts(count): count is how many there are, 1 or more, not {told(count)}")
         self._check_leaving("repetition")
         return attempts(count, self._give_way)
 
@@ -295,10 +308,10 @@ class Session(Past):
     def rollback(self) -> None:
         """Drop every change since the last commit: objects show again what is stored of them, and stay attached.
 
-        A root that was added and never committed is no longer part of the session, and stays as it is. Plain lists,
-        sets, dictionaries and arrays that were handed out are part of nothing any more: objects give out new ones. So
-        are models inside a plain list or dictionary in a marked field; lazy ones stay. A lazy
-        collection that has no place in what is stored takes no more changes: `DetachedError`.
+        A root that was added and never committed leaves the session and stays as it is. Plain lists, sets, dictionaries
+        and arrays are replaced by new ones, as are models inside a plain list or dictionary in a marked field; earlier
+        ones no longer belong to the session. Lazy objects stay. A lazy collection that is not part of what is stored
+        takes no more changes: `DetachedError`.
 
         After a `ConflictError` the session goes on from the newest commit, as with `refresh()`.
         """
@@ -319,27 +332,27 @@ class Session(Past):
         return Savepoint(self._work)
 
     def expire(self, obj: Any) -> None:
-        """Drop what was read and assigned of a stored object and all inside it: it shows what is stored.
+        """Drop what was read of, and assigned to, a stored object and all inside it: it shows again what is stored.
 
         Args:
             obj: a root, or a lazy object or collection. Unsaved changes are lost.
 
         Raises:
-            SessionError: `obj` is none of this session, or was not committed yet.
+            SessionError: `obj` is not part of this session, or was not committed yet.
         """
         self._check_open()
         root = self._work.root_of(obj)
         if root is not None and self._work.is_new(root):
-            raise SessionError(f"the root {root.name} was not committed yet: there is nothing to read it from")
+            raise SessionError(f"the root {root.name} was not committed yet: to take it back, expunge it")
         if root is None and owner_of(obj) is not self._work.owner:
             raise SessionError(
-                f"this {type(obj).__qualname__} is neither a root nor a lazy object of this session, so nothing is "
-                "known to be stored of it: expire the object that holds it"
+                f"{_this(obj)} is neither a root nor a lazy object of this session, so nothing is known to be stored "
+                "of it: expire the object that holds it"
             )
         self._work.expire(obj)
 
     def expire_all(self) -> None:
-        """`expire` every stored root."""
+        """`expire` every stored root. Unsaved changes are lost."""
         self._check_open()
         for root in list(self._work.roots.values()):
             if not self._work.is_new(root):
@@ -348,12 +361,15 @@ class Session(Past):
     def refresh(self, obj: Any = None) -> None:
         """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.
 
-        Then roots stay the same objects, as do the models and lazy collections that are fields of them, directly or
-        below; all show the newest commit. Rows that were taken from lazy collections before are let go of: they take
-        no more changes (`DetachedError`), so take them from their collection again.
+        Roots stay the same objects, as do the models and lazy collections that are fields of them, directly or below;
+        all show the newest commit. Rows that were taken from lazy collections before take no more changes
+        (`DetachedError`): take them from their collection again.
+
+        Args:
+            obj: what to expire, as of `expire`.
 
         Raises:
-            SessionError: there are unsaved changes: commit or roll back first.
+            SessionError: there are unsaved changes, or a savepoint is active: commit or roll back first.
             StorageError: the file cannot be opened any more.
         """
         if obj is not None:
@@ -363,3 +379,11 @@ class Session(Past):
         self._check_leaving("refresh()")
         if self._medium is not None:
             self._work.go_on_to_newest(self._medium)
+
+
+# Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
+for _base in (Opened, Past):
+    for _name, _method in vars(_base).items():
+        _function = getattr(_method, "__func__", _method)
+        if isinstance(_function, FunctionType):
+            _function.__qualname__ = f"{Session.__qualname__}.{_name}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..errors import told
 from ..format.commit import Record
+from ..lazy.shown import text_of
 from ..storage.mapped import Source
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -14,10 +16,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One commit: its number (1 is a file's first), its time (UTC, to the microsecond), the message given to
-    `commit`, and the size of the file up to it in bytes.
+    """One commit of a file.
 
-    `dead` of these bytes only earlier commits use, at most, and `live` the rest; compaction counts anew.
+    Attributes:
+        sequence: its number, an int; 1 is a file's first commit.
+        time: when it was made, a datetime in UTC, to the microsecond.
+        message: what `commit` was given, a str; "" without it.
+        size: of the file up to this commit, in bytes.
+        live: bytes of these that the commit uses, at least.
+        dead: the other bytes, which only earlier commits use, at most; compaction counts anew.
     """
 
     sequence: int
@@ -26,6 +33,10 @@ class Snapshot:
     size: int
     live: int
     dead: int
+
+    def __repr__(self) -> str:
+        parts = (f"{each.name}={text_of(getattr(self, each.name))}" for each in fields(self))
+        return f"Snapshot({', '.join(parts)})"
 
 
 def time_of(record: Record) -> datetime:
@@ -47,8 +58,8 @@ def snapshot_of(source: Source) -> Snapshot:
 def check_message(message: Any) -> None:
     """Raise for what cannot be the message of a commit."""
     if not isinstance(message, str):
-        raise TypeError(f"the message of a commit is a str, not {message!r:.80}")
+        raise TypeError(f"the message of a commit is a str, not {told(message)}")
     try:
         message.encode()
     except UnicodeEncodeError as problem:
-        raise ValueError(f"the message of a commit is text, and holds half a character: {message!r:.80}") from problem
+        raise ValueError(f"the message of a commit is text, and holds half a character: {told(message)}") from problem

@@ -21,10 +21,16 @@ class OneThread:
         if self._ident is None:
             self._ident = here
         elif self._ident != here:
+            owner = _name(self._ident)
             raise SessionError(
-                f"this session belongs to {_name(self._ident)}, and {_name(here)} used it as well: a session that "
-                "writes is for one thread. Open a Session(path) in each thread; or call hand_over() in the first one "
-                "when that has done; or read with Session.open(path), which all threads may share"
+                f"this session belongs to {owner or 'a thread that has ended'}, and {_name(here)} used it as well: a "
+                "session that writes is for one thread. Open a Session(path) in each thread; or "
+                + (
+                    "call hand_over() in the first one when that has done"
+                    if owner
+                    else "call hand_over() before one ends"
+                )
+                + "; or read with Session.open(path), which all threads may share"
             )
 
     def hand_over(self) -> None:
@@ -34,5 +40,6 @@ class OneThread:
 
 
 def _name(ident: int) -> str:
+    """What a message calls a thread; "" where it has ended."""
     found = next((each.name for each in threading.enumerate() if each.ident == ident), None)
-    return "a thread that has ended" if found is None else f"the thread {found!r}"
+    return "" if found is None else f"the thread {found!r}"

@@ -97,9 +97,11 @@ class Work:
         known = self.roots.get(name)
         if known is None:
             if self.space is None:
-                raise NoResultFound(f"no root of type {name}: nothing is stored yet")
+                raise NoResultFound(f"no root of type {name}: nothing is stored yet; add(obj) and commit() store one")
             if name in self.deleted:
-                raise NoResultFound(f"no root of type {name}: it was deleted in this session")
+                raise NoResultFound(
+                    f"no root of type {name}: it was deleted in this session; rollback() or add() of it brings it back"
+                )
             found = Root(name, read_root(self.space, name, column), column, read=True)
             # Of two threads, the first decides.
             known = self.roots.setdefault(name, self.settled.setdefault(name, found))
@@ -107,7 +109,7 @@ class Work:
             other = known.obj.__class__
             raise SchemaMismatchError(
                 f"the root {name} is in use as a {other.__module__}.{other.__qualname__}, and another class of this "
-                f"name, {cls.__module__}.{cls.__qualname__}, was asked for"
+                f"name, {cls.__module__}.{cls.__qualname__}, was asked for: ask for the first, or in another session"
             )
         return known
 

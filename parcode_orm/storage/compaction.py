@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 
+from ..errors import told
 from ..format import commit, superblock
 from ..format.chunk import Buffer, Copy
 from ..format.commit import Record
@@ -28,7 +29,7 @@ KINDS = frozenset(Kind)
 def check_keep(keep: int) -> None:
     """Raise `ValueError` unless `keep` is a number of commits."""
     if type(keep) is not int or not 1 <= keep < 1 << 62:
-        raise ValueError(f"keep is how many commits are kept, 1 or more, not {keep!r}")
+        raise ValueError(f"keep is how many commits are kept, 1 or more, not {told(keep)}")
 
 
 def compact_file(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import AccessDeniedError, FileMissingError, NotAFileError, StorageError, SyncError
+from ..errors import AccessDeniedError, FileMissingError, NotAFileError, StorageError, SyncError, called
 from ..format.chunk import Buffer
 
 CLOEXEC = getattr(os, "O_CLOEXEC", 0)
@@ -31,7 +31,41 @@ def storage_error(problem: OSError, doing: str, path: str = "") -> StorageError:
     """The typed error for `problem`, which came while `doing` something ("write", "open", ...) to `path`."""
     kind = _KINDS.get(problem.errno, StorageError)
     reason = problem.strerror or str(problem) or type(problem).__name__
+    if isinstance(problem, io.UnsupportedOperation):
+        reason = "it is not open for that"
+    elif kind is FileMissingError and path:
+        reason = _missing(path)
     return kind(problem.errno or errno.EIO, f"cannot {doing}: {reason}", path or None)
+
+
+def _missing(path: str) -> str:
+    directory = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(directory):
+        return "there is no such file (Session(path) creates one at its first commit)"
+    return f"there is no directory {directory}: create it first"
+
+
+def check_directory(path: str) -> None:
+    """Raise `FileMissingError` where the directory is missing in which a file is to be created."""
+    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise FileMissingError(errno.ENOENT, f"cannot create: {_missing(path)}", path)
+
+
+def file_name(path: Any, call: str) -> str:
+    """`path` as text, where it can be that of a file; `call` spells the public function whose argument it is.
+
+    Raises:
+        TypeError, ValueError: it is no path.
+        FileMissingError: it is empty.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{call}: path is a str or an os.PathLike, not {called(path)}")
+    name = os.fsdecode(path)
+    if not name:
+        raise FileMissingError(errno.ENOENT, f"{call}: the path is empty")
+    if "\0" in name:
+        raise ValueError(f"{call}: the path {name!r} holds a null character, which no path may")
+    return name
 
 
 class storing:  # used as the functions below; a class, as every read and write goes through it
@@ -169,15 +203,20 @@ def stream_writer(target: Any) -> Callable[[Buffer], None]:
     Raises:
         TypeError: `target` takes text, or has neither `write` nor `sendall`.
     """
-    if isinstance(target, int):
+    if isinstance(target, int) and not isinstance(target, bool):
         return _raw_writer(lambda data: os.write(target, data))
     if isinstance(target, io.TextIOBase) or isinstance(getattr(target, "encoding", None), str):
-        raise TypeError(f"a binary writer is needed, and {target!r} takes text: open it with mode 'wb'")
+        raise TypeError(
+            f"write(file, obj): file is a binary writer, and {called(target)} takes text: open it with mode 'wb'"
+        )
     write = getattr(target, "write", None)
     if write is None:
         sendall = getattr(target, "sendall", None)
         if sendall is None:
-            raise TypeError(f"{type(target).__qualname__} has neither write() nor sendall()")
+            hint = ": to write to a path, use save(path, obj)" if isinstance(target, str | os.PathLike) else ""
+            raise TypeError(
+                f"write(file, obj): file is a binary writer with write() or sendall(), not {called(target)}{hint}"
+            )
         return _whole_writer(sendall)
     return _raw_writer(write) if isinstance(target, io.RawIOBase) else _whole_writer(write)
 

@@ -113,8 +113,8 @@ def _lock(fd: int, path: str, status: os.stat_result, deadline: float) -> None:
                 who = "another process" if pid is None else f"process {pid}"
                 who = "another session of this process" if pid == os.getpid() else who
                 raise LockedError(
-                    f"{path} is locked: {who} is writing to it; try again when that has ended, or wait longer for it: "
-                    "Session(path, lock_timeout=seconds)",
+                    f"{path} is locked: {who} is writing to it; try again when that has ended (a commit waits for it "
+                    "as long as Session(path, lock_timeout=seconds) says)",
                     holder=pid,
                 ) from None
         time.sleep(PAUSE)

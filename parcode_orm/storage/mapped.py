@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from ..errors import CorruptionError, DetachedError, TruncatedError
+from ..errors import CorruptionError, DetachedError, TruncatedError, called
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
 from ..format.chunk import Chunk, Ticket
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
-from .files import CLOEXEC, FILES, Descriptor, check_regular, storing
+from .files import CLOEXEC, FILES, Descriptor, check_regular, file_name, storing
 from .maps import OpenFile, known_map, map_file, mapping, open_file
 from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
@@ -119,7 +119,7 @@ class Source:
             TypeError: `path` is none of these.
         """
         if isinstance(path, str | os.PathLike):
-            name = os.fspath(path)
+            name = file_name(path, "the file to read")
             with storing("open", name):
                 descriptor = Descriptor(os.open(name, FLAGS))
             with storing("read", name):
@@ -322,8 +322,8 @@ class Source:
         file = self.file
         if file is None:
             raise DetachedError(
-                f"{self.path or 'the file'} was closed before this was read: read it while the session is open, "
-                "or load() it"
+                f"{self.path or 'the file'} was closed before this was read: read it while the session is open, or "
+                "take a plain copy then, by model_load() of an object or load() of a list, a map or a handle"
             )
         assert self.identity is not None
         # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
@@ -360,9 +360,7 @@ def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
     file = getattr(file, "file", file)  # what tempfile wraps
     name = getattr(file, "name", "")
     path = name if isinstance(name, str) else ""
-    read = getattr(file, "read", None)
-    if read is None or isinstance(file, io.TextIOBase):
-        raise TypeError(f"a path, bytes or a binary file object is needed, not {type(file).__qualname__}")
+    check_binary(file)
     # Only of these it is known that the descriptor holds the very bytes that read() gives (a GzipFile's does not).
     plain = isinstance(file, io.FileIO) or (
         isinstance(file, io.BufferedReader | io.BufferedRandom) and isinstance(file.raw, io.FileIO)
@@ -373,7 +371,23 @@ def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
                 file.flush()
             return _of_file(Descriptor(os.dup(file.fileno())), path, stats, at)
     with storing("read", path):
-        data = read()
+        data = content_of(file)
+    return _from_bytes(data, path, stats, at)
+
+
+def check_binary(file: Any) -> None:
+    """Raise `TypeError` for what cannot be read as a file: it is what a public function got in the place of one."""
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(
+            f"{called(file)} gives text, and what is read is a path, bytes or a binary file: open it with mode 'rb'"
+        )
+    if not hasattr(file, "read") or isinstance(file, type):
+        raise TypeError(f"what is read is a path (str or os.PathLike), bytes or a binary file, not {called(file)}")
+
+
+def content_of(file: Any) -> memoryview:
+    """The bytes that `file.read()` gives; `TypeError` where it gives none."""
+    data = file.read()
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"a binary file object is needed; read() gives {type(data).__qualname__}")
-    return _from_bytes(memoryview(data).cast("B").toreadonly(), path, stats, at)
+        raise TypeError(f"what is read is a binary file, and read() of {called(file)} gives {called(data)}")
+    return memoryview(data).cast("B").toreadonly()

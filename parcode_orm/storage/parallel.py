@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+from ..errors import told
+
 MAX_WORKERS = 4
 
 T = TypeVar("T")
@@ -39,7 +41,7 @@ def cpus() -> int:
 def check_workers(workers: Any) -> None:
     """Refuse what is no number of threads; `ValueError`."""
     if workers is not None and (not isinstance(workers, int) or workers < 0):
-        raise ValueError(f"workers is None or a number from 0 on, not {workers!r}")
+        raise ValueError(f"workers is None or a number from 0 on, not {told(workers)}")
 
 
 def worker_count(workers: int | None) -> int:

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, fields
 
 @dataclass(slots=True)
 class Stats:
-    """Chunks, bytes and rows since the session began. Bytes are those in the file: heads and stored buffers."""
+    """What a session read from its file, and wrote to it, since it began or since `reset`: all are ints.
+
+    Attributes:
+        chunks_read: chunks that were opened.
+        bytes_read: bytes of the file that were read, in heads and in stored buffers.
+        rows_read: rows that were read: objects of a collection, and roots.
+        chunks_written, bytes_written, rows_written: the same of what commits wrote.
+        lock: for the package alone, as are the methods `count_...`.
+    """
 
     chunks_read: int = 0
     bytes_read: int = 0
@@ -21,25 +29,25 @@ class Stats:
     lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, int]:
-        """The counters by name."""
+        """The counters by name, as a plain dictionary of ints."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
 
     def reset(self) -> None:
-        """Start again at zero."""
+        """Set every counter to zero."""
         for name in self.as_dict():
             setattr(self, name, 0)
 
     def count_bytes_read(self, size: int) -> None:
-        """Told of every stored byte that is read."""
+        """Add `size` to `bytes_read`; the package calls it."""
         with self.lock:
             self.bytes_read += size
 
     def count_chunk_read(self) -> None:
-        """Told of every chunk that is opened."""
+        """Add one to `chunks_read`; the package calls it."""
         with self.lock:
             self.chunks_read += 1
 
     def count_rows_read(self, count: int) -> None:
-        """Told of rows that are read."""
+        """Add `count` to `rows_read`; the package calls it."""
         with self.lock:
             self.rows_read += count

@@ -122,13 +122,19 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(StorageError):
         Session(tmp_path / "file" / "x.par")
-    with Session(tmp_path / "missing" / "x.par") as session:
+    path = tmp_path / "missing" / "x.par"
+    for write in (Session, Session.open, lambda path: save(path, Score(best=1)), lambda path: load(path, Score)):
+        with pytest.raises(FileNotFoundError, match=r"there is no directory .*missing: create it first"):
+            write(path)
+    path.parent.mkdir()
+    with Session(path) as session:
         session.add(Score(best=1))
-        with pytest.raises(FileNotFoundError, match="missing"):
+        path.parent.rmdir()
+        with pytest.raises(FileNotFoundError, match=r"there is no directory .*missing: create it first"):
             session.commit()
-        (tmp_path / "missing").mkdir()
+        path.parent.mkdir()
         session.commit()
-    assert load(tmp_path / "missing" / "x.par", Score).best == 1
+    assert load(path, Score).best == 1
 
 
 def test_options_are_checked_at_once(tmp_path: Path) -> None:
