@@ -26,7 +26,6 @@ from parcode_orm import (
     CompressionError,
     ConflictError,
     CyclicGraphError,
-    DetachedError,
     EncodeError,
     FileMissingError,
     LockedError,
@@ -141,12 +140,6 @@ def unsaved(u: Any, method: str, *args: Any) -> None:
     with Session(u.path) as session:
         session.root(World).name = "b"
         getattr(session, method)(*args)
-
-
-def after_close(u: Any) -> None:
-    with Session(u.path) as session:
-        world = session.root(World)
-    world.name = "b"
 
 
 def ended(u: Any) -> None:
@@ -302,26 +295,7 @@ CASES: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda u: setattr(u.r, "name", "b"), ReadOnlyError, r"this World was opened read-only: .* Session\(path\)"),
     (lambda u: u.r.items.append(Item()), ReadOnlyError, r"this list was opened read-only: .* Session\(path\)"),
     (lambda u: u.r.by.update(a=Item()), ReadOnlyError, r"this map was opened read-only: .* Session\(path\)"),
-    *[
-        (lambda u, f=f: f(u), DetachedError, r"w.par was closed before this was read: .*model_load\(\) of an object")
-        for f in (
-            lambda u: u.gone.text,
-            lambda u: u.gone.model_load(),
-            lambda u: u.gone.model_dump(),
-            lambda u: u.gone.model_dump_json(indent=2),
-            lambda u: u.gone.model_copy(),
-            lambda u: u.kept[0][8_000],
-            lambda u: u.kept[0].load(),
-            lambda u: u.kept[1]["k7"],
-            lambda u: u.kept[2].load(),
-        )
-    ],
     (lambda u: setattr(u.gone, "name", "b"), ReadOnlyError, "this World was opened read-only"),
-    (
-        after_close,
-        DetachedError,
-        "the session of this World was closed, so a change would not be stored: open the file ag",
-    ),
     *[
         (lambda u, m=m: unsaved(u, m), SessionError, r"unsaved changes.*commit\(\) or rollback\(\) first")
         for m in ("refresh", "compact", "attempts")

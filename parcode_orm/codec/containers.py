@@ -26,7 +26,6 @@ from .physical import (
 
 Factory = Callable[[Any], Any]
 _MAPS: dict[str, type] = {each.__name__: each for each in (dict, OrderedDict, defaultdict, Counter)}
-_PARTLY_STORED = frozenset({Mixed, MixedPairs})
 BUILTINS: dict[str, type] = {"list": list, "tuple": tuple, "deque": deque, "set": set, "frozenset": frozenset}
 
 
@@ -37,11 +36,12 @@ class Collections(Physical):
     """
 
     __slots__ = ("exact", "loose")
+    partly: frozenset[type] = frozenset()  # what stands for one that is partly stored
     loose: bool
 
     def takes(self, types: Iterable[type]) -> bool:
         """Whether each of `types` is written item by item."""
-        here = {*self.exact, *_PARTLY_STORED}
+        here = {*self.exact, *self.partly}
         return all(t in here or (self.loose and issubclass(t, self._kinds())) for t in types)
 
     def _kinds(self) -> tuple[type, ...]:
@@ -53,7 +53,7 @@ class Collections(Physical):
             types = set(map(type, values))
         if self.takes(types):
             self.written(values, types, out)
-        elif all(t in _PARTLY_STORED or issubclass(t, self._kinds()) for t in types):
+        elif all(t in self.partly or issubclass(t, self._kinds()) for t in types):
             write_packed([self.whole(value) for value in values], out)
         else:
             raise trail.first_misfit(values, self._kinds(), self.expected)
@@ -72,6 +72,7 @@ class ListColumn(Collections):
 
     __slots__ = ("item", "factory", "name", "expected")
     encodings = frozenset({Encoding.LIST})
+    partly = frozenset({Mixed})
     mixes = True
 
     def __init__(self, item: Column, factory: Factory = list, name: str = "list") -> None:
@@ -234,6 +235,7 @@ class MapColumn(Collections):
 
     __slots__ = ("key", "value", "factory", "name", "expected")
     encodings = frozenset({Encoding.MAP})
+    partly = frozenset({MixedPairs})
     mixes = True
 
     def __init__(self, key: Column, value: Column, factory: Factory = dict, name: str = "dict") -> None:

@@ -22,6 +22,7 @@ def _serializer(schema: Any) -> SchemaSerializer:
 
 class FakeLazyList(MutableSequence):
     _p_lazy_ = True
+    _p_items_ = None
     __pydantic_serializer__ = _serializer(cs.list_schema())
 
     def __init__(self, data):
@@ -59,6 +60,7 @@ class FakeLazyList(MutableSequence):
 
 class FakeLazyMap(MutableMapping):
     _p_lazy_ = True
+    _p_items_ = None
     __pydantic_serializer__ = _serializer(cs.dict_schema())
 
     def __init__(self, data):

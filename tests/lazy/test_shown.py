@@ -188,7 +188,7 @@ def test_a_repr_that_fails_is_named() -> None:
         session.rollback()
 
 
-def test_after_close_what_was_not_read_is_named(tmp_path: Path) -> None:
+def test_objects_are_shown_after_close(tmp_path: Path) -> None:
     """Debuggers and loggers look at objects of closed sessions."""
     many = [Note(text=f"note {n}") for n in range(9_000)]
     save(tmp_path / "a.par", World(name="n", notes=many, by={str(n): each for n, each in enumerate(many)}, story="s"))
@@ -198,8 +198,8 @@ def test_after_close_what_was_not_read_is_named(tmp_path: Path) -> None:
         first, handle = notes[0], world.lazy("story")
         assert first.text == "note 0" and name == "n"
     text = repr(world)
-    assert "name='n'" in text and "terrain=<not read: DetachedError>" in text
-    assert repr(notes).endswith("<8990 more>]") and repr(by) == "{<9000 more, not read: DetachedError>}"
+    assert "name='n'" in text and "terrain=b''" in text
+    assert repr(notes).endswith("<8990 more>]") and repr(by).endswith("<8990 more>}")
     assert repr(by.keys()).startswith("KeysView({") and repr(by.items()).startswith("ItemsView({")
     assert "text='note 0'" in repr(first) and repr(handle).startswith("<LazyText of ")
     assert repr(session).endswith("a.par closed>") and str(world)
