@@ -13,6 +13,7 @@ from typing import Any, Union
 import pytest
 from pydantic import BaseModel, RootModel, SerializeAsAny, TypeAdapter
 
+from parcode_orm.codec.compile import struct_for
 from parcode_orm.errors import DecodeError, DetachedError, StreamConsumedError
 from parcode_orm.lazy.proxy import is_lazy, is_proxy, lazy_class, proxy_state
 from tests.conformance import models as m
@@ -513,6 +514,8 @@ def test_recursive_models(lazy_of):
 def test_lazy_collections_pass_into_marked_fields_unread(lazy_of, space):
     world = lazy_of(m.world())
     history, players = world.history, world.players
+    columns = dict(struct_for(m.World).fields)
+    history._p_items_, players._p_items_ = columns["history"].items, columns["players"].items
     other = m.World(id=1, name="n", settings=world.settings, inline=world.inline, history=history, players=players)
     assert other.history is history and other.players is players and other.settings is world.settings
     assert history.loads == 0 and players.loads == 0
