@@ -10,6 +10,7 @@
 `conversations`: messages appended one by one to many conversations, in few and in many commits.
 `many`: a commit of very many changed rows beside a save, and a diff of very many.
 `classes`: defining, dumping and loading classes that hold each other, and classes of many fields.
+`calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
 
 from __future__ import annotations
@@ -21,7 +22,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import churn, classes, conversations, edits, growth, many, peers, report, scale, stream, update, world
+from benchmarks import (
+    calls,
+    churn,
+    classes,
+    conversations,
+    edits,
+    growth,
+    many,
+    peers,
+    report,
+    scale,
+    stream,
+    update,
+    world,
+)
 from benchmarks.before import checkout
 from benchmarks.trees.shapes import SHAPES
 
@@ -98,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     shapes = tuple(classes.SHAPES)
     help = f"by commas, of {', '.join(shapes)}"
     each.add_argument("--shapes", type=names(shapes, "shape"), default=list(shapes), help=help)
+    workload(calls, lambda o, at: calls.calls(at), calls.text)
     return top
 
 

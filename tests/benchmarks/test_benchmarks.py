@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import classes, memory, peers, report, run, stream, update, world
+from benchmarks import calls, classes, memory, peers, report, run, stream, update, world
 from benchmarks.worlds import world_data
 
 pytestmark = pytest.mark.once
@@ -136,3 +136,11 @@ def test_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     assert set(seconds) == {"mutual 9", "chain 9", "wide 9"}
     assert all(seconds[name].keys() == classes.STEPS.keys() for name in seconds)
     assert "nine classes that hold each other" in capsys.readouterr().out
+
+
+def test_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = result_of(tmp_path, "calls")["steps"]
+    assert all(each["modules"] <= each["calls"] and each["changes"] < each["calls"] for each in steps.values())
+    assert steps["first read of a field"]["calls"] < steps["commit of one row"]["calls"]
+    assert "commit of one row" in capsys.readouterr().out
+    assert calls.counted(lambda: None) == {"calls": 0, "modules": 0, "changes": 0}
