@@ -39,6 +39,12 @@ def release(obj: Any) -> None:
     """Let go of what the proxy `obj` holds, and of rows that were handed out below it, where that loses nothing."""
     if is_proxy(obj):
         give_way(obj)
+        release_below(obj)
+
+
+def release_below(obj: Any) -> None:
+    """`release`, of a proxy whose own fields have given way."""
+    if is_proxy(obj):
         values = decoded(obj)
         for name in lazy_fields(proxy_state(obj)[0], values):
             if type(values[name]) not in ATOMIC:
@@ -60,7 +66,7 @@ def give_way(obj: Any) -> None:
             if references(values, name) <= OURS:
                 with suppress(FieldNotStored):
                     _take_place(values, name, view.getter(name)(row), owner_of(obj))
-        elif _is_blob(view.field(name), row) and not find_held([values[name]]):
+        elif _is_held_alone(values, name) and _is_blob(view.field(name), row):
             del values[name]
 
 
@@ -76,6 +82,10 @@ def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> No
         follow(each, rows.get(place), owner)
         rows.hold(place, each)
     values[name] = found
+
+
+def _is_held_alone(values: dict[str, Any], name: str) -> bool:
+    return not isinstance(values[name], LazyList | LazyMap) and not find_held([values[name]])
 
 
 def _is_blob(view: Any, row: int) -> bool:

@@ -19,7 +19,7 @@ from .attach import attach, moved, rebase, settle
 from .graph import walk
 from .interrupts import storing, take_on
 from .medium import Build, Medium
-from .release import give_way, release
+from .release import give_way, release, release_below
 from .reset import Follow, Reset
 from .reuse import reuse_from
 from .roots import Root, State, States, read_root, root_group, root_state
@@ -187,7 +187,7 @@ class Work:
             if state is not State.SAME:
                 self._settle(root)
             if owner_of(root.obj) is self.owner:
-                release(root.obj)
+                (release if state is State.SAME else release_below)(root.obj)
         self.settled = dict(self.roots)
 
     def _write(self, states: States, medium: Medium, message: str) -> tuple[Source, TableSink]:
