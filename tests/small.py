@@ -9,7 +9,8 @@ import pytest
 
 from parcode_orm.codec import boundary
 from parcode_orm.storage import mapped
-from parcode_orm.table import index, nodes, rewriting, table, writer
+from parcode_orm.table import index, nodes, rewriting, table
+from parcode_orm.table import row_groups as writer
 
 SMALL = (
     (nodes, "FANOUT", 3),

@@ -11,7 +11,7 @@ from ..errors import called
 from ..model.plain import deep_plain
 from ..table.columns import column as field_of
 from ..table.columns import column_parts
-from ..table.memory import begin, end, places_in_memory, put_back, remember, undo
+from ..table.state import begin, end, places_in_memory, put_back, remember, undo
 from ..table.streaming import Spilled, put_pairs, put_rows
 from ..table.table import Table
 from .protocols import PairRows, Rows, StoredRows

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .diff import Change, Diff
 from .files import compact, dumps, load, loads, save, write
+from .history.diff import Change, Diff
+from .history.snapshot import Snapshot
 from .session import Session
-from .snapshot import Snapshot
 
 open = Session.open
 

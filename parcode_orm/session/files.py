@@ -19,11 +19,11 @@ from ..storage.mapped import Source
 from ..storage.parallel import check_workers
 from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
-from ..table.writer import TableSink
+from ..table.row_groups import TableSink
+from .flush import CHANGED, sizes
+from .loader import FileSpace
 from .merge import check_model
 from .roots import Root, root_group, root_name, write_roots
-from .space import FileSpace
-from .streams import CHANGED, sizes
 
 M = TypeVar("M", bound=Model)
 

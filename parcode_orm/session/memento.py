@@ -19,8 +19,8 @@ from ..codec.slots import NAMES, SLOTS
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict, set_state
-from .graph import ATOMIC, kind_of, kind_of_class
-from .space import owner_of
+from .loader import owner_of
+from .traversal import ATOMIC, kind_of, kind_of_class
 
 _SLOTS = tuple(SLOTS.values())
 

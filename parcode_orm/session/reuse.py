@@ -14,10 +14,10 @@ from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
 from ..storage.mapped import Source
 from ..storage.spill import is_spilled
-from ..table.store import is_changed, store
-from ..table.writer import Reuse, TableSink
-from .space import file_of, owner_of
-from .tracking import field_changed, hold_live, row_changed, rows_changed
+from ..table.persister import is_changed, store
+from ..table.row_groups import Reuse, TableSink
+from .dirty import field_changed, hold_live, row_changed, rows_changed
+from .loader import file_of, owner_of
 
 
 def reuse_from(source: Source, owner: object) -> Reuse:

@@ -20,12 +20,12 @@ from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..model.base import Model
 from ..storage.mapped import Source
-from ..table.group import Group
-from ..table.writer import TableSink
-from .digest import UnreadStream, is_stored
+from ..table.row_group import Group
+from ..table.row_groups import TableSink
+from .content_hash import UnreadStream, is_stored
+from .dirty import Change, root_changes
+from .loader import FileSpace
 from .reuse import reuse_from
-from .space import FileSpace
-from .tracking import Change, root_changes
 
 LARGE_SCHEMA = 4096  # bytes
 SHOWN = 10  # differences that a message lists

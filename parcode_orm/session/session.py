@@ -10,16 +10,16 @@ from ..codec.compile import struct_for
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
-from . import changes
+from . import pending
 from .attempts import Attempt, attempts
-from .identity import IdentitySet
+from .connection import Connection
+from .history.snapshot import check_message
+from .identity_set import IdentitySet
+from .loader import is_detached, owner_of
 from .merge import check_model, check_several, overwrite
-from .nested import Savepoint
-from .opened import Opened
-from .past import Past
 from .roots import Root, check_free, is_taken, root_name
-from .snapshot import check_message
-from .space import is_detached, owner_of
+from .savepoint import Savepoint
+from .versions import Versions
 
 M = TypeVar("M", bound=Model)
 
@@ -28,7 +28,7 @@ def _this(obj: Any) -> str:
     return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
 
 
-class Session(Past):
+class Session(Versions):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:
@@ -78,7 +78,7 @@ class Session(Past):
         `is_modified`. What is held in memory is compared with the file, so this costs as much as a commit's search.
         """
         self._check_open()
-        return IdentitySet(changes.dirty(self._work, self._compression))
+        return IdentitySet(pending.dirty(self._work, self._compression))
 
     @property
     def deleted(self) -> IdentitySet:
@@ -96,7 +96,7 @@ class Session(Past):
             SessionError: `obj` is not of this session.
         """
         self._check_open()
-        found = changes.is_modified(self._work, obj, self._compression)
+        found = pending.is_modified(self._work, obj, self._compression)
         if found is None:
             raise SessionError(f"{_this(obj)} is not part of this session: add it, or put it into one of its objects")
         return found
@@ -245,7 +245,7 @@ class Session(Past):
             EncodeError: a value does not fit its field; the message names the path to it.
         """
         self._check_writable()
-        changes.check(self._work, self._compression)
+        pending.check(self._work, self._compression)
 
     def commit(self, message: str = "") -> None:
         """Store every change to every attached object; without one, write nothing.
@@ -270,9 +270,9 @@ class Session(Past):
         After a `KeyboardInterrupt` in it, either nothing is stored, and the next commit stores it, or everything is
         stored, and the session goes on as after a `refresh()`.
         """
-        medium = self._check_writable()
+        backend = self._check_writable()
         check_message(message)
-        self._work.commit(medium, message)
+        self._work.commit(backend, message)
 
     def attempts(self, count: int = 3) -> Iterator[Attempt]:
         """Attempts of a unit of work that commits: after a `ConflictError` it is repeated on the newest commit.
@@ -316,7 +316,7 @@ class Session(Past):
         After a `ConflictError` the session goes on from the newest commit, as with `refresh()`.
         """
         self._check_open()
-        self._work.rollback(self._medium)
+        self._work.rollback(self._backend)
 
     def begin_nested(self) -> Savepoint:
         """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what changed in the block.
@@ -377,12 +377,12 @@ class Session(Past):
             return
         self._check_open()
         self._check_leaving("refresh()")
-        if self._medium is not None:
-            self._work.go_on_to_newest(self._medium)
+        if self._backend is not None:
+            self._work.go_on_to_newest(self._backend)
 
 
 # Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
-for _base in (Opened, Past):
+for _base in (Connection, Versions):
     for _name, _method in vars(_base).items():
         _function = getattr(_method, "__func__", _method)
         if isinstance(_function, FunctionType):

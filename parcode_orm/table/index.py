@@ -20,8 +20,8 @@ from .ints import get_ints, put_array, put_ints
 from .nodes import Target
 
 if TYPE_CHECKING:
+    from .row_groups import TableSink
     from .table import Table
-    from .writer import TableSink
 
 MAX_RUNS = 8
 SHARD_ROWS = 4096

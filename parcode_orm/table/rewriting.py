@@ -16,10 +16,10 @@ from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
-from .group import Group
 from .nodes import Known, Piece
+from .row_group import Group
+from .row_groups import TARGET_BYTES, TARGET_ROWS, Cut, TableSink
 from .table import ATOMIC, SMALL_BYTES, Table
-from .writer import TARGET_BYTES, TARGET_ROWS, Cut, TableSink
 
 MERGED = 8  # so many neighbours of one size class become one row group
 WRITTEN = 4  # rows that are written again for each that is gained

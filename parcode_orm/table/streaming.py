@@ -19,11 +19,11 @@ from ..codec.keys import hash_keys
 from ..errors import EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
-from .hashes import KeyHashes
 from .index import Run
+from .key_sort import KeyHashes
 from .nodes import NO_ID, Node, Piece, without
+from .row_groups import SAMPLE_ROWS, Cut
 from .table import Table
-from .writer import SAMPLE_ROWS, Cut
 
 
 class Spilled(NamedTuple):

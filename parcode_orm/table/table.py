@@ -21,9 +21,9 @@ from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
-from .group import NODE_BYTES, Group, Held
 from .index import LOW, MAX_RUNS, Run
 from .nodes import Piece
+from .row_group import NODE_BYTES, Group, Held
 from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from parcode_orm.model.plain import deep_plain
-from parcode_orm.session.diff import Change
+from parcode_orm.session.history.diff import Change
 from tests.equality import same
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import PlainSerializer, PlainValidator
 
 from parcode_orm import Chunk, Model, Session, load, save
-from parcode_orm.session import tracking
+from parcode_orm.session import dirty as tracking
 
 
 class Celsius:

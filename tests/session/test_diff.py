@@ -16,7 +16,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from parcode_orm import Chunk, LazyList, Model, Session, ShardedMap, save
 from parcode_orm.errors import CorruptionError, NoResultFound, SchemaMismatchError
-from parcode_orm.session.diff import Change
+from parcode_orm.session.history.diff import Change
 from parcode_orm.table.diff import gaps
 from parcode_orm.table.table import Table
 from tests.effort import half

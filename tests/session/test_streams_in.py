@@ -29,7 +29,8 @@ from parcode_orm import (
 )
 from parcode_orm.codec import boundary
 from parcode_orm.lazy.rows import TableRows
-from parcode_orm.table import rewriting, streaming, writer
+from parcode_orm.table import rewriting, streaming
+from parcode_orm.table import row_groups as writer
 
 
 class Row(Model):

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, dumps, load
 from parcode_orm.errors import ClosedError, EncodeError, NoResultFound, ReadOnlyError, SessionError
-from parcode_orm.session.identity import IdentitySet
+from parcode_orm.session.identity_set import IdentitySet
 
 
 class Item(Model):

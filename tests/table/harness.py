@@ -9,9 +9,9 @@ from parcode_orm.format.blob import BlobEncoder
 from parcode_orm.format.checksum import checksum
 from parcode_orm.format.chunk import Buffer, Chunk, Encoder, Ticket
 from parcode_orm.format.layout import Reference
-from parcode_orm.table.store import store
+from parcode_orm.table.persister import store
+from parcode_orm.table.row_groups import TableSink
 from parcode_orm.table.table import Table
-from parcode_orm.table.writer import TableSink
 
 
 class Disk:

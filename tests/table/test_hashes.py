@@ -13,10 +13,10 @@ from hypothesis import given, settings
 
 from parcode_orm.codec.scalars import FloatColumn, IntColumn
 from parcode_orm.errors import StorageError
-from parcode_orm.table import hashes
-from parcode_orm.table.hashes import KeyHashes
+from parcode_orm.table import key_sort as hashes
+from parcode_orm.table.key_sort import KeyHashes
+from parcode_orm.table.row_groups import TableSink
 from parcode_orm.table.table import Table
-from parcode_orm.table.writer import TableSink
 from tests.table.harness import Disk
 
 INT = IntColumn()

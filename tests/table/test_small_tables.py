@@ -12,7 +12,8 @@ from hypothesis import given, settings
 
 from parcode_orm.codec.scalars import IntColumn
 from parcode_orm.codec.text import TextColumn
-from parcode_orm.table import hashes, index, streaming, table
+from parcode_orm.table import index, streaming, table
+from parcode_orm.table import key_sort as hashes
 from parcode_orm.table.table import Table
 from tests.small import small_constants
 from tests.table.harness import Disk

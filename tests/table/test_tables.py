@@ -248,7 +248,7 @@ def random_reads(table: Table, keys: list[str], disk: Disk) -> int:
 
 def test_random_lookups_find_row_groups_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only 64 were kept open, so lookups in a million rows opened one each."""
-    monkeypatch.setattr("parcode_orm.table.writer.TARGET_ROWS", 50)
+    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 50)
     disk = Disk()
     disk.writable = False
     table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(10_000)})
@@ -261,7 +261,7 @@ def test_random_lookups_find_row_groups_open(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("writable", [False, True])
 def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, writable: bool) -> None:
     """Those that are closed are not read again, where only pages of the file need be let go for it."""
-    monkeypatch.setattr("parcode_orm.table.writer.TARGET_ROWS", 50)
+    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 50)
     monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 300_000)
     disk = Disk()
     disk.writable = writable
@@ -278,7 +278,7 @@ def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.Monke
 
 def test_pages_of_the_file_weigh_less_than_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lookups in ten million rows closed and reopened a row group each, to save pages that the system can take back."""
-    monkeypatch.setattr("parcode_orm.table.writer.TARGET_ROWS", 1_000)
+    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 1_000)
     monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 600_000)
     disk = Disk()
     disk.writable = False

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Self
 
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy
+from .expire import Reset, names_met
 from .memento import Memento
-from .reset import Reset, names_met
 
 if TYPE_CHECKING:
-    from .work import Work
+    from .unit_of_work import UnitOfWork
 
 
 class Savepoint:
@@ -22,7 +22,7 @@ class Savepoint:
     began in.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self._state: _State | None = _State(work)
         work.savepoints.append(self)
@@ -96,7 +96,7 @@ class Savepoint:
 class _State:
     """The roots of a session, and all that is in memory for it."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self._roots = dict(work.roots)
         self._settled = dict(work.settled)
         self._deleted = dict(work.deleted)
@@ -104,7 +104,7 @@ class _State:
         self._read = [(root, root.read) for root in roots]
         self.memento = Memento([root.obj for root in roots] + work.in_memory(), work.owner)
 
-    def put_back(self, work: Work) -> list[str]:
+    def put_back(self, work: UnitOfWork) -> list[str]:
         """Let all be as it was; what could not be, a line each."""
         memento = self.memento
         since = work.in_memory()  # they must outlive this: what was changed through them is to be found
@@ -122,7 +122,7 @@ class _State:
         del since
         return problems
 
-    def _put_roots_back(self, work: Work) -> None:
+    def _put_roots_back(self, work: UnitOfWork) -> None:
         for root, read in self._read:
             root.read = read
         found = [root for name, root in work.settled.items() if name not in self._settled]

@@ -15,7 +15,7 @@ from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
 from ..stack import roomy
 from ..storage.mapped import Source
-from ..table.writer import Reuse, TableSink, never_reuse
+from ..table.row_groups import Reuse, TableSink, never_reuse
 
 
 class UnreadStream(Exception):

@@ -17,19 +17,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..codec.attributes import attributes
-from ..codec.base import BlobContent
-from ..codec.boundary_view import Unread
-from ..codec.kernels import loaded_numpy
-from ..codec.packed import pack
-from ..errors import EncodeError
-from ..lazy.list import LazyList
-from ..lazy.map import LazyMap
-from ..lazy.proxy import is_proxy
-from ..lazy.rows import TablePairs, TableRows
-from ..lazy.state import MISSING, field_value
-from ..stack import is_deep, on_fresh_stack, roomy
-from ..table.diff import Gap, gaps
+from ...codec.attributes import attributes
+from ...codec.base import BlobContent
+from ...codec.boundary_view import Unread
+from ...codec.kernels import loaded_numpy
+from ...codec.packed import pack
+from ...errors import EncodeError
+from ...lazy.list import LazyList
+from ...lazy.map import LazyMap
+from ...lazy.proxy import is_proxy
+from ...lazy.rows import TablePairs, TableRows
+from ...lazy.state import MISSING, field_value
+from ...stack import is_deep, on_fresh_stack, roomy
+from ...table.diff import Gap, gaps
 from .columnwise import Exact, Fields, Part, Read, Split
 from .difference import Difference, Place
 from .stretches import Batch, Side, backward, batch_of, forward, runs

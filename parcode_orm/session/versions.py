@@ -1,21 +1,25 @@
-"""`Past`: what a session does with the commits before its own."""
+"""`Versions`: the methods of a session for earlier commits: history, diff, revert and compaction."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import NoResultFound, SessionError
+from ..errors import ConflictError, NoResultFound, SessionError
+from ..format.commit import Record
 from ..model.base import Model
+from ..storage.backend import Backend
 from ..storage.compaction import check_keep
 from ..storage.mapped import Source
-from . import again, changes
-from .diff import Diff
-from .history import At, find, snapshots
-from .opened import Opened
-from .snapshot import Snapshot, check_message
+from . import pending
+from .connection import Connection
+from .history.commits import At, content_of, find, snapshots
+from .history.diff import Diff
+from .history.snapshot import Snapshot, check_message
+from .interrupts import storing
+from .unit_of_work import UnitOfWork
 
 
-class Past(Opened):
+class Versions(Connection):
     """The methods of a `Session` that look at earlier commits, go back to one, or let go of them."""
 
     def history(self) -> Iterator[Snapshot]:
@@ -37,7 +41,7 @@ class Past(Opened):
 
     def _check_leaving(self, what: str) -> None:
         """Refuse to go on to another commit where that would lose something."""
-        if not self.read_only and changes.has_changes(self._work, self._compression):
+        if not self.read_only and pending.has_changes(self._work, self._compression):
             raise SessionError(f"there are unsaved changes, which a {what} would lose: commit() or rollback() first")
         if self._work.savepoints:
             raise SessionError("a savepoint is active, and what it goes back to is of this commit: end it first")
@@ -82,12 +86,12 @@ class Past(Opened):
             NoResultFound, CorruptionError, TypeError, ValueError: as `diff`.
             LockedError, ConflictError, StorageError, SyncError: as `commit`.
         """
-        medium = self._check_writable()
+        backend = self._check_writable()
         if message is not None:
             check_message(message)
         record = find(self._stored(), to)
         self._check_leaving("revert()")
-        again.revert(self._work, medium, record, f"revert to commit {record.sequence}" if message is None else message)
+        _revert(self._work, backend, record, f"revert to commit {record.sequence}" if message is None else message)
 
     def compact(self, *, keep: int = 1) -> None:
         """Replace the file by one of its `keep` newest commits, without the bytes that only earlier ones use.
@@ -107,10 +111,34 @@ class Past(Opened):
             StorageError: the disk is full or fails; the file is as it was.
             SyncError: waiting for the disk failed; this session takes nothing more.
         """
-        medium = self._check_writable()
+        backend = self._check_writable()
         check_keep(keep)
-        if changes.has_changes(self._work, self._compression):
+        if pending.has_changes(self._work, self._compression):
             raise SessionError("there are unsaved changes, which a compact() would lose: commit() or rollback() first")
         if self._work.savepoints:
             raise SessionError("a savepoint is active, and what it goes back to is of this file: end it first")
-        again.compact(self._work, medium, keep)
+        _compact(self._work, backend, keep)
+
+
+def _compact(work: UnitOfWork, backend: Backend, keep: int) -> None:
+    """Replace the file by its newest commits, and stand on the newest in the new one."""
+    base = work.source
+    if base is not None:
+        storing(work, backend, lambda: _compact_file(work, backend, base, keep), work.go_on)
+
+
+def _compact_file(work: UnitOfWork, backend: Backend, base: Source, keep: int) -> None:
+    try:
+        source = backend.compact(base, keep)
+    except ConflictError:
+        work.stale = True
+        raise
+    work.go_on(source)
+
+
+def _revert(work: UnitOfWork, backend: Backend, record: Record, message: str) -> None:
+    """Commit the content of `record`, an earlier commit, and stand on it; without a difference, write nothing."""
+    assert work.source is not None
+    content = content_of(work.source, record, message)
+    if content is not None:
+        storing(work, backend, lambda: work.go_on(work.append(backend, lambda pipeline: content)), work.go_on)

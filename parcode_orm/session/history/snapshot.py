@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..errors import told
-from ..format.commit import Record
-from ..lazy.shown import text_of
-from ..storage.mapped import Source
+from ...errors import told
+from ...format.commit import Record
+from ...lazy.shown import text_of
+from ...storage.mapped import Source
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""`Work`: the unit of work of a session. The snapshot it stands on, the roots attached to it, and their commit."""
+"""`UnitOfWork`: the snapshot that a session reads, the roots attached to it, and their commit."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from ..codec.bulk import gc_paused
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy, proxy_state
+from ..storage.backend import Backend, Build
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
-from ..table.writer import TableSink, never_reuse
-from .attach import attach, moved, rebase, settle
-from .graph import walk
+from ..table.row_groups import TableSink, never_reuse
+from .evict import give_way, release, release_below
+from .expire import Follow, Reset
+from .flush import flush
 from .interrupts import storing, take_on
-from .medium import Build, Medium
-from .release import give_way, release, release_below
-from .reset import Follow, Reset
+from .loader import FileSpace, Owner, is_detached, owner_of
+from .rebind import attach, moved, rebase, settle
 from .reuse import reuse_from
 from .roots import Root, State, States, read_root, root_group, root_state
-from .space import FileSpace, Owner, is_detached, owner_of
-from .streams import flush
 from .threads import OneThread
+from .traversal import walk
 
 if TYPE_CHECKING:
-    from .nested import Savepoint
+    from .savepoint import Savepoint
 
 
-class Work:
+class UnitOfWork:
     """What is attached to a session, and the snapshot that its changes stand on."""
 
     def __init__(self, *, writable: bool, workers: int | None, compression: str | None = None) -> None:
@@ -161,22 +161,22 @@ class Work:
         """Each attached root with what it is beside the file's."""
         return [(root, root_state(root, self.space, compression)) for root in self.roots.values()]
 
-    def commit(self, medium: Medium, message: str) -> None:
+    def commit(self, backend: Backend, message: str) -> None:
         """Store what changed; without a change, write nothing."""
         self.owner.committing = get_ident()
         try:
             self.take_roots()
-            commit = partial(self._commit, self.states(medium.compression), medium, message)
-            storing(self, medium, commit, partial(take_on, self))
+            commit = partial(self._commit, self.states(backend.compression), backend, message)
+            storing(self, backend, commit, partial(take_on, self))
         finally:
             self.owner.committing = None
 
-    def _commit(self, states: States, medium: Medium, message: str) -> None:
+    def _commit(self, states: States, backend: Backend, message: str) -> None:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):
             self._go_on_from(states)
             return
-        source, sink = self._write(states, medium, message)
-        with medium.reading_back(), gc_paused():
+        source, sink = self._write(states, backend, message)
+        with backend.reading_back(), gc_paused():
             self._adopt(source, sink)
             self._go_on_from(states)
 
@@ -190,22 +190,22 @@ class Work:
                 (release if state is State.SAME else release_below)(root.obj)
         self.settled = dict(self.roots)
 
-    def _write(self, states: States, medium: Medium, message: str) -> tuple[Source, TableSink]:
+    def _write(self, states: States, backend: Backend, message: str) -> tuple[Source, TableSink]:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
             reuse = never_reuse if base is None else reuse_from(base, self.owner)
-            sinks.append(TableSink(pipeline, medium.compression, reuse, self.consumed))
+            sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed))
             return flush(self, sinks[-1], states, message)
 
         base = self.source
         try:
-            source = self.append(medium, build)
+            source = self.append(backend, build)
         except BaseException:
             self.consumed += [each for sink in sinks for each in sink.read]
             raise
         self.consumed.clear()
-        medium.stats.rows_written += sinks[-1].rows_written
+        backend.stats.rows_written += sinks[-1].rows_written
         return source, sinks[-1]
 
     def _adopt(self, source: Source, sink: TableSink) -> None:
@@ -220,10 +220,10 @@ class Work:
         for stored in sink.stored.values():
             stored.adopt(self.space, settle_rows)
 
-    def append(self, medium: Medium, build: Build) -> Source:
+    def append(self, backend: Backend, build: Build) -> Source:
         """Commit what `build` submits: the new snapshot. After a conflict the session is `stale`."""
         try:
-            return medium.write(build, self.source)
+            return backend.write(build, self.source)
         except ConflictError:
             self.stale = True
             raise
@@ -238,14 +238,14 @@ class Work:
 
     # -- going back and on ------------------------------------------------------------------------------------------
 
-    def rollback(self, medium: Medium | None) -> None:
+    def rollback(self, backend: Backend | None) -> None:
         """Everything is again as it was committed; after a conflict, as in the newest commit."""
         self.halfway = True
         self.end_savepoints()
         self.roots = dict(self.settled)
         self.deleted.clear()
-        if self.stale and medium is not None:
-            self.go_on(medium.newest())
+        if self.stale and backend is not None:
+            self.go_on(backend.newest())
         elif self.space is not None:
             for root in self.roots.values():
                 self._make_lazy(root)
@@ -299,12 +299,12 @@ class Work:
             reset.object(proxy)
         self.halfway = False
 
-    def go_on_to_newest(self, medium: Medium) -> None:
+    def go_on_to_newest(self, backend: Backend) -> None:
         """Stand on the newest commit; without another one, all stays as it is."""
-        if self.space is None and medium.memory is not None:
+        if self.space is None and backend.memory is not None:
             return
         try:
-            source = medium.newest()
+            source = backend.newest()
         except FileMissingError:
             if self.space is not None:
                 raise

@@ -1,4 +1,4 @@
-"""The reading side of a session: what views read through, and the identity of what they hand out."""
+"""`FileSpace` reads one snapshot of a file for views. `Owner` stands for a session: its identity map and its spaces."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from ..lazy.web import FASTAPI, Encoders, meet_fastapi
 from ..storage.blob import Blob
 from ..storage.mapped import Source
 from ..storage.spill import FileOrSpill, Spill, is_spilled
+from ..table.row_groups import TableSink
 from ..table.table import Table
-from ..table.writer import TableSink
 
 _watching = RLock()
 SWEEP_EVERY = 4096  # proxies handed out

@@ -25,9 +25,9 @@ from ..model.base import Model
 from ..stack import roomy
 from ..table.nodes import Known, Piece
 from ..table.table import Table
-from .graph import ATOMIC, children, kind_of
-from .holding import held
-from .space import file_of, is_detached, owner_of
+from .loader import file_of, is_detached, owner_of
+from .references import held
+from .traversal import ATOMIC, children, kind_of
 
 Stored = Callable[[], Any]
 

@@ -1,4 +1,4 @@
-"""`Opened`: what every session is, whatever it does: a file that is open, and the snapshot of it that is read."""
+"""`Connection`: how a session opens and closes a file, and the snapshot that it reads."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, BinaryIO, NoReturn, Self
 
 from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError, told
 from ..format import compression as compressions
+from ..storage.backend import Backend, Durability
 from ..storage.files import check_directory, file_name
 from ..storage.mapped import Source
 from ..storage.memory import NAME
 from ..storage.parallel import check_workers
 from ..storage.recovery import Recovered
 from ..storage.stats import Stats
-from .history import At, check_at, earlier
-from .medium import Durability, Medium
-from .snapshot import Snapshot, snapshot_of
-from .work import Work
+from .history.commits import At, check_at, earlier
+from .history.snapshot import Snapshot, snapshot_of
+from .unit_of_work import UnitOfWork
 
 LOCK_TIMEOUT = 5.0  # seconds; what sqlite3 waits
 
@@ -53,7 +53,7 @@ def _full_path(path: Any, read_only: bool) -> str:
     return name if name[0] == os.sep else os.path.abspath(name)  # the working directory may change
 
 
-class Opened:
+class Connection:
     """The opening, the state and the end of a `Session`, which says what the arguments mean."""
 
     def __init__(
@@ -78,11 +78,11 @@ class Opened:
         self._compression = compression
         self._compact_above = None if self.read_only else compact_above
         self._process = os.getpid()
-        self._work = Work(writable=not self.read_only, workers=workers, compression=compression)
-        self._medium: Medium | None = None  # None: bytes, to which nothing is ever written
+        self._work = UnitOfWork(writable=not self.read_only, workers=workers, compression=compression)
+        self._backend: Backend | None = None  # None: bytes, to which nothing is ever written
         self._recovery: Recovered | None = None
         if is_path:
-            medium = Medium(
+            backend = Backend(
                 _full_path(path, self.read_only),
                 durability=durability,
                 workers=workers,
@@ -90,21 +90,21 @@ class Opened:
                 stats=self.stats,
                 lock_timeout=lock_timeout,
             )
-            self._begin(medium, at)
+            self._begin(backend, at)
         else:
             self._stand_on(Source.open(path, self.stats), at)
         self._closed = self._ended = False
 
-    def _begin(self, medium: Medium, at: At | None) -> None:
-        self._medium = medium
-        self._work.new_spill = medium.spill
+    def _begin(self, backend: Backend, at: At | None) -> None:
+        self._backend = backend
+        self._work.new_spill = backend.spill
         try:
-            if medium.memory is None:
-                self._stand_on(medium.newest(), at)
+            if backend.memory is None:
+                self._stand_on(backend.newest(), at)
         except FileMissingError:
             if self.read_only:
                 raise
-            check_directory(medium.path)
+            check_directory(backend.path)
 
     def _stand_on(self, source: Source, at: At | None) -> None:
         self._recovery = source.recovery
@@ -135,24 +135,24 @@ class Opened:
         if not self.read_only:
             self._work.thread.check()
 
-    def _check_writable(self) -> Medium:
+    def _check_writable(self) -> Backend:
         self._check_open()
-        medium = self._medium
-        if self.read_only or medium is None:
-            where = "write them to a file, and open that" if medium is None else "open the file"
+        backend = self._backend
+        if self.read_only or backend is None:
+            where = "write them to a file, and open that" if backend is None else "open the file"
             raise ReadOnlyError(
                 f"this session of {self._called} is read-only: to store changes, {where} with Session(path)"
             )
         if self._process != os.getpid():
             raise SessionError("this session was opened before this process was forked: open the file again here")
-        if medium.broken:
-            raise SessionError(f"{medium.path}: {medium.broken}; open the file again")
+        if backend.broken:
+            raise SessionError(f"{backend.path}: {backend.broken}; open the file again")
         if self._work.halfway:
             raise SessionError(
                 "a rollback(), refresh() or expire() of this session did not end, so its objects may show what was "
                 "never stored: call rollback() first"
             )
-        return medium
+        return backend
 
     def hand_over(self) -> None:
         """Let another thread go on with this session: the next one that uses it.
@@ -195,15 +195,15 @@ class Opened:
         except BaseException:
             self._close()  # after an interrupt, as nobody would call it again
             raise
-        if self._medium is not None and self._compact_above is not None and self._process == os.getpid():
-            self._medium.compact_if_dead(self._compact_above)
+        if self._backend is not None and self._compact_above is not None and self._process == os.getpid():
+            self._backend.compact_if_dead(self._compact_above)
 
     def _close(self) -> None:
         self._closed = True
         if not self._ended:
             self._work.close()
-            if self._medium is not None:
-                self._medium.discard()
+            if self._backend is not None:
+                self._backend.discard()
             self._ended = True
 
     def __enter__(self) -> Self:
@@ -228,4 +228,4 @@ class Opened:
 
     @property
     def _called(self) -> str:
-        return "bytes" if self._medium is None else self._medium.path
+        return "bytes" if self._backend is None else self._backend.path

@@ -12,8 +12,8 @@ from operator import eq
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from ..lazy.protocols import StoredRows
-from ..lazy.rows import TablePairs
+from ...lazy.protocols import StoredRows
+from ...lazy.rows import TablePairs
 from .columnwise import Part, Perhaps, differing
 
 GROWTH = 4

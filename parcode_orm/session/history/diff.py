@@ -1,4 +1,4 @@
-"""`session.diff`: what changed between two commits of a file."""
+"""`session.history.diff`: what changed between two commits of a file."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Literal, NoReturn
 
-from ..codec.boundary_view import Unread
-from ..codec.compile import struct_for
-from ..codec.names import name_of
-from ..codec.poly import subclasses
-from ..codec.schema import short_fingerprint
-from ..errors import ParcodeError, SchemaMismatchError
-from ..lazy.shown import cut, text_of, why
-from ..lazy.state import MISSING
-from ..model.base import Model
+from ...codec.boundary_view import Unread
+from ...codec.compile import struct_for
+from ...codec.names import name_of
+from ...codec.poly import subclasses
+from ...codec.schema import short_fingerprint
+from ...errors import ParcodeError, SchemaMismatchError
+from ...lazy.shown import cut, text_of, why
+from ...lazy.state import MISSING
+from ...model.base import Model
+from ..loader import FileSpace
+from ..roots import read_root, root_name
 from .compare import compare
 from .difference import Difference, Place
-from .roots import read_root, root_name
 from .snapshot import Snapshot, snapshot_of
-from .space import FileSpace
 
 SHOWN = 50  # changes that a diff's text lists
 WIDTH = 60  # characters of a value in it

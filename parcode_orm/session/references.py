@@ -1,4 +1,4 @@
-"""Who holds a value: reference counts tell, of many values at once.
+"""Which values the program holds, found by reference counts, many values at a time.
 
 What can change in place and is held by somebody else may be changed at any time, and only who keeps it in its place
 finds that. A value that this module does not know to the bottom counts as held.
@@ -26,7 +26,7 @@ from ..lazy.rows import TableRows
 from ..lazy.state import WithoutFields, get_dict
 from ..model.base import Model
 from ..stack import roomy
-from .graph import ATOMIC, kind_of_class
+from .traversal import ATOMIC, kind_of_class
 
 _FIELDS_SET, _EXTRA, _PRIVATE = (
     BaseModel.__dict__[name].__get__

@@ -14,8 +14,8 @@ from ..storage.spill import SPILLED
 from .index import write_runs
 from .nodes import Known, Node, Piece, Target
 from .rewriting import Changed, Moved, Rewriter
+from .row_groups import TableSink
 from .table import Table
-from .writer import TableSink
 
 
 class Stored(NamedTuple):

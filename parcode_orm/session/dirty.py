@@ -32,11 +32,11 @@ from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields
 from ..stack import roomy
 from ..table.nodes import Piece
-from ..table.store import is_changed
+from ..table.persister import is_changed
 from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
-from .digest import UnreadStream, digest_of, is_stored_apart
-from .space import file_of, owner_of
+from .content_hash import UnreadStream, digest_of, is_stored_apart
+from .loader import file_of, owner_of
 
 MANY = 64  # rows: their fields are compared a column at a time
 DOUBLE = struct.Struct("d")

@@ -1,4 +1,4 @@
-"""What a session would store at its next commit, for those who ask; nothing here changes anything."""
+"""What the next commit would store, for `dirty`, `is_modified`, `flush` and the like. Nothing here changes anything."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy
 from ..model.base import Model
-from ..table.writer import never_reuse
-from .digest import DigestSink, UnreadStream, digest_of
-from .graph import path_to, walk
+from ..table.row_groups import never_reuse
+from .content_hash import DigestSink, UnreadStream, digest_of
+from .dirty import collection_changed, proxy_changed
+from .loader import owner_of
 from .reuse import reuse_from
 from .roots import Root, State, root_state
-from .space import owner_of
-from .tracking import collection_changed, proxy_changed
-from .work import Work
+from .traversal import path_to, walk
+from .unit_of_work import UnitOfWork
 
 
-def dirty(work: Work, compression: str | None) -> Iterator[Any]:
+def dirty(work: UnitOfWork, compression: str | None) -> Iterator[Any]:
     """The stored roots that changed, and the lazy objects below any root that did."""
     for root in work.roots.values():
         if not work.is_new(root) and _root_changed(work, root, compression):
@@ -31,12 +31,12 @@ def dirty(work: Work, compression: str | None) -> Iterator[Any]:
                 yield each
 
 
-def has_changes(work: Work, compression: str | None) -> bool:
+def has_changes(work: UnitOfWork, compression: str | None) -> bool:
     """Whether a commit would write anything."""
     return bool(work.deleted) or any(_root_changed(work, root, compression) for root in work.roots.values())
 
 
-def is_modified(work: Work, obj: Any, compression: str | None) -> bool | None:
+def is_modified(work: UnitOfWork, obj: Any, compression: str | None) -> bool | None:
     """Whether the next commit would store `obj` other than it is stored; None where it is not of this session."""
     root = work.root_of(obj)
     if root is not None:
@@ -50,14 +50,14 @@ def is_modified(work: Work, obj: Any, compression: str | None) -> bool | None:
     return None
 
 
-def _root_changed(work: Work, root: Root, compression: str | None) -> bool:
+def _root_changed(work: UnitOfWork, root: Root, compression: str | None) -> bool:
     try:
         return root_state(root, work.space, compression) is State.CHANGED
     except EncodeError:  # what is wrong will be said, with its path, when it is written
         return True
 
 
-def _differs(work: Work, root: Root, obj: Any, steps: list[Any]) -> bool:
+def _differs(work: UnitOfWork, root: Root, obj: Any, steps: list[Any]) -> bool:
     """Whether a plain object differs from what stands at its place in the stored root."""
     if not isinstance(obj, Model):
         return _root_changed(work, root, None)
@@ -71,7 +71,7 @@ def _differs(work: Work, root: Root, obj: Any, steps: list[Any]) -> bool:
         return True
 
 
-def check(work: Work, compression: str | None) -> None:
+def check(work: UnitOfWork, compression: str | None) -> None:
     """Encode what the next commit would write, and write nothing; raises what it would raise for a value."""
     for root, state in work.states(compression):
         if state is State.CHANGED:

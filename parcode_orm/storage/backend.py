@@ -1,4 +1,4 @@
-"""`Medium`: where a session's commits lie, a file or memory, and how they get there."""
+"""`Backend`: where a session's commits lie, a file or memory, and how they get there."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, Literal
 from ..errors import ConflictError, FileMissingError, LockedError, ParcodeError, SessionError, SyncError
 from ..format.catalog import CatalogData
 from ..format.commit import Record
-from ..storage.append import Appender
-from ..storage.compaction import compact_file, write_compacted
-from ..storage.files import FILES
-from ..storage.lock import WriterLock
-from ..storage.mapped import Source
-from ..storage.memory import NAME, MemoryFile
-from ..storage.pipeline import Pipeline
-from ..storage.spill import Spill
-from ..storage.stats import Stats
-from ..storage.writer import save_path
+from .append import Appender
+from .compaction import compact_file, write_compacted
+from .files import FILES
+from .lock import WriterLock
+from .mapped import Source
+from .memory import NAME, MemoryFile
+from .pipeline import Pipeline
+from .spill import Spill
+from .stats import Stats
+from .writer import save_path
 
 Durability = Literal["full", "fast"]
 Build = Callable[[Pipeline], CatalogData]
@@ -32,7 +32,7 @@ def _nothing() -> None:
     """Nothing was stored."""
 
 
-class Medium:
+class Backend:
     """The file at the absolute `path`, or one in memory (`NAME`), to which commits go."""
 
     def __init__(
@@ -68,8 +68,8 @@ class Medium:
         Raises:
             ConflictError: `base` is not the newest commit; nothing is written.
             LockedError, StorageError: somebody else writes; the disk is full or fails.
-            SyncError: the disk failed while it was waited for; the medium is `broken`.
-            SessionError: the commit is stored, but cannot be read back; the medium is `broken`.
+            SyncError: the disk failed while it was waited for; the backend is `broken`.
+            SessionError: the commit is stored, but cannot be read back; the backend is `broken`.
         """
         self.let_go()
         try:
@@ -105,7 +105,7 @@ class Medium:
         """Replace the file by its `keep` newest commits, `base` being the newest. Returns the newest one's snapshot.
 
         Raises:
-            as `storage.compaction.compact_file`; after a `SyncError` the medium is `broken`.
+            as `storage.compaction.compact_file`; after a `SyncError` the backend is `broken`.
         """
         self.let_go()
         if self.memory is not None:

@@ -17,13 +17,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..codec.base import View
-from ..codec.boundary_view import ReferenceView
-from ..codec.poly import ArmView
-from ..codec.privates import LooseColumn
-from ..codec.scalars import NumbersView
-from ..codec.structview import EXTRA, MISSING, PRIVATE, UNDECLARED, StructView
-from ..codec.tokens import (
+from ...codec.base import View
+from ...codec.boundary_view import ReferenceView
+from ...codec.poly import ArmView
+from ...codec.privates import LooseColumn
+from ...codec.scalars import NumbersView
+from ...codec.structview import EXTRA, MISSING, PRIVATE, UNDECLARED, StructView
+from ...codec.tokens import (
     Rows,
     Tokens,
     as_rows,
@@ -37,9 +37,9 @@ from ..codec.tokens import (
     tokens,
     unequal,
 )
-from ..codec.tuples import ArmsView
-from ..codec.views import NullView, OptionalView
-from ..stack import roomy
+from ...codec.tuples import ArmsView
+from ...codec.views import NullView, OptionalView
+from ...stack import roomy
 
 
 class Part:

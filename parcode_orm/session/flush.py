@@ -8,11 +8,11 @@ from ..errors import SessionError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import decoded
 from ..model.base import Model
-from ..table.writer import TableSink
+from ..table.row_groups import TableSink
 from .roots import State, States, write_roots
 
 if TYPE_CHECKING:
-    from .work import Work
+    from .unit_of_work import UnitOfWork
 
 CHANGED = (
     "code that ran while {} was being written (of a stream, a generator or a serializer) changed what is written; "
@@ -20,7 +20,7 @@ CHANGED = (
 )
 
 
-def flush(work: Work, sink: TableSink, states: States, message: str) -> CatalogData:
+def flush(work: UnitOfWork, sink: TableSink, states: States, message: str) -> CatalogData:
     """Write the roots that changed; the catalog.
 
     Raises:
@@ -35,7 +35,7 @@ def flush(work: Work, sink: TableSink, states: States, message: str) -> CatalogD
     return catalog
 
 
-def _seen(work: Work) -> tuple[int, list[tuple[int, list[int]]], list[str]]:
+def _seen(work: UnitOfWork) -> tuple[int, list[tuple[int, list[int]]], list[str]]:
     """What changes with each edit of the session's objects, as far as that is cheap to see in plain ones."""
     roots = [(id(root.obj), sizes(root.obj)) for root in work.roots.values()]
     return work.owner.edits, roots, list(work.deleted)

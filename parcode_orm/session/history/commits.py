@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from ..errors import NoResultFound, told
-from ..format.catalog import CatalogData
-from ..format.commit import Record
-from ..storage.mapped import Source
+from ...errors import NoResultFound, told
+from ...format.catalog import CatalogData
+from ...format.commit import Record
+from ...storage.mapped import Source
 from .snapshot import Snapshot, snapshot_of, time_of
 
 At = int | datetime | Snapshot

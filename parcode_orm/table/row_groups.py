@@ -16,7 +16,7 @@ from ..errors import EncodeError, StreamConsumedError
 from ..format.chunk import Buffer, Chunk, Copy, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
-from .hashes import KeyHashes
+from .key_sort import KeyHashes
 from .nodes import NO_ID, Node, Piece, Target, build, stored_height, without
 
 TARGET_ROWS = 4096

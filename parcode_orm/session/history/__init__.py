@@ -1,0 +1,1 @@
+"""History: earlier commits of a file, and what changed between two of them."""
