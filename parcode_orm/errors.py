@@ -217,11 +217,11 @@ class SessionError(ParcodeError):
 
 
 class ClosedError(SessionError):
-    """The session was closed, and was asked for something; open the file again."""
+    """The session is closed; open the file again."""
 
 
 class ReadOnlyError(SessionError):
-    """The session, or the session of an object, was opened read-only, and was to change something."""
+    """A change was tried in a session that was opened read-only."""
 
 
 class DetachedError(SessionError):
@@ -269,7 +269,7 @@ class MissingExtraError(ParcodeError, ImportError):
 
 
 class LockedError(ParcodeError):
-    """Another session was writing to the file all the time that `lock_timeout` says.
+    """Another session held the lock for as long as `lock_timeout` allows.
 
     `holder` is the id of its process (an int), None when it is not known.
     """

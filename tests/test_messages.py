@@ -304,7 +304,7 @@ CASES: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (ended, SessionError, "this savepoint has ended .*: begin another one"),
     (skipped, SessionError, "write `with attempt:` around the unit of work"),
     (conflict, ConflictError, r"nothing was written. Call rollback\(\), .* and repeat the change"),
-    (locked, LockedError, r"try again when that has ended .*Session\(path, lock_timeout=seconds\)"),
+    (locked, LockedError, r"try again later, or let commits wait longer: Session\(path, lock_timeout=seconds\)"),
     (lambda u: load(u.path, changed()), SchemaMismatchError, "World.more: the class has this field, the file has not"),
     # values
     (lambda u: dumps(World.model_construct(name=5)), EncodeError, r"^World.name: expected str, found 5"),

@@ -117,13 +117,13 @@ class Space(Protocol):
         """The view of the rows of an opened row group whose proxies may be in use, or its own; where it is writable."""
 
     def count_rows(self, count: int) -> None:
-        """Told of rows that are read."""
+        """Count rows that were read."""
 
     def proxy(self, view: Any, row: int) -> Any:
         """The proxy of row `row` of a struct view; the same object each time while it lives."""
 
     def check_change(self, what: str) -> None:
-        """Raise `ReadOnlyError` or `DetachedError` where a change of `what` ("this list") could not be stored."""
+        """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `what` ("this list") may not be changed."""
 
     def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
         """A lazy list, value of the marked field `column`, over the items `start` to `stop`."""

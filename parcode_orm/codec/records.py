@@ -46,6 +46,7 @@ def _columns(scope: Scope, types: Sequence[tuple[str, Any]], defaults: dict[str,
 
 
 def complete_typed_dict(column: StructColumn, cls: Any, scope: Scope) -> None:
+    """Fill in the column of a TypedDict."""
     column.fields = _columns(scope, list(hints(cls, scope).items()), {})
     names = frozenset(name for name, _ in column.fields)
     column.plan.build = list
@@ -67,6 +68,7 @@ def complete_typed_dict(column: StructColumn, cls: Any, scope: Scope) -> None:
 
 
 def complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
+    """Fill in the column of a named tuple."""
     known = hints(cls, scope)
     defaults = getattr(cls, "_field_defaults", {})
     know_defaults(defaults.values())
@@ -86,10 +88,11 @@ def complete_named_tuple(column: StructColumn, cls: Any, scope: Scope) -> None:
 
 
 def complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
+    """Fill in the column of a dataclass."""
     known = hints(cls, scope)
     names = tuple(field.name for field in dataclasses.fields(cls))
-    know_defaults(field.default for field in dataclasses.fields(cls))
     defaults = {field.name: getattr(field.default, "default", field.default) for field in dataclasses.fields(cls)}
+    know_defaults(defaults.values())
     column.fields = _columns(scope, [(name, known.get(name, Any)) for name in names], defaults)
     try:
         content = content_of(cls)

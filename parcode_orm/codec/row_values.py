@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import CorruptionError, ParcodeError
+from ..errors import CorruptionError, EncodeError
 from .asis import AsIs, gives_stand_ins
 from .containers import ListColumn, MapColumn, SetColumn, ordered
 from .fallback import CheckedColumn, FallbackColumn
@@ -92,16 +92,14 @@ def _put_tuple(column: Any) -> Put:
 
 
 def _put_converted(column: Any) -> Put:
-    inner, to_stored = put_of(column.inner), column.to_stored
+    inner = put_of(column.inner)
 
     def put(value: Any, level: int) -> Any:
         if value is None or not isinstance(value, column.types):
             raise Unfit
         try:
-            (stored,) = to_stored([value])
-        except ParcodeError:
-            raise
-        except Exception as problem:  # the column will say what, and where
+            (stored,) = column.stored([value], {type(value)})
+        except EncodeError as problem:  # the column will say what, and where
             raise Unfit from problem
         return inner(stored, level)
 

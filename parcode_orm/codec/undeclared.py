@@ -53,8 +53,8 @@ def _to_store(value: Any, row: int) -> dict[str, Any] | None:
     found = undeclared(value)
     stored = getattr(type(value), "_p_stored_", None)
     if stored is not None:
-        view, row, _ = stored(value)
-        found = {**view.attributes(row), **found}
+        view, place, _ = stored(value)
+        found = {**view.attributes(place), **found}
     for name, item in list(found.items()):
         if storable(item) is LEFT_OUT:
             if not may_be_left_out(value.__class__, name):

@@ -17,7 +17,7 @@ from .physical import Physical, open_optional, write_gaps, write_optional
 class OptionalColumn(Column):
     """`T | None`. Without a None the inner column stands alone.
 
-    `declared` is False where not the type says so, but a default of None, which nobody validates.
+    `declared` is False where only a default of None, which is not validated, brings None in.
     """
 
     __slots__ = ("declared", "inner")
@@ -81,10 +81,18 @@ class ConvertColumn(Physical):
             return
         if not types.issubset(self.types) and not all(issubclass(t, self.types) for t in types):
             raise trail.first_misfit(values, self.types, self.expected)
+        self.inner.encode(self.stored(values, types), out)
+
+    def stored(self, values: Sequence[Any], types: set[type]) -> list[Any]:
+        """What is stored for `values`, of the classes `types`.
+
+        Raises:
+            EncodeError: a value of a subclass would come back as another one.
+        """
         stored = self._stored(values)
         if not types.issubset(self.types) and object not in self.types:
             self._check_subclasses(values, stored)
-        self.inner.encode(stored, out)
+        return stored
 
     def _check_subclasses(self, values: Sequence[Any], stored: list[Any]) -> None:
         """Raise EncodeError where a value of a subclass would come back as another one."""

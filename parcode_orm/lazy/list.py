@@ -393,7 +393,7 @@ class LazyList(MutableSequence[T], Generic[T]):
     def __repr__(self) -> str:
         """As a list's up to 100 items; of more, or of large ones, the first ones and how many follow.
 
-        What cannot be read, as the file is damaged or the session closed, is named in it: it raises nothing.
+        A part that cannot be read is named with the reason. Nothing is raised.
         """
         return f"[{listed(self, len(self))}]"
 

@@ -370,7 +370,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     def __repr__(self) -> str:
         """As a dictionary's up to 100 pairs; of more, or of large ones, the first ones and how many follow.
 
-        What cannot be read, as the file is damaged or the session closed, is named in it: it raises nothing.
+        A part that cannot be read is named with the reason. Nothing is raised.
         """
         return f"{{{paired(self.items(), len(self))}}}"
 

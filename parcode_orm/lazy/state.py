@@ -73,7 +73,7 @@ def touch(proxy: Any) -> None:
 
 
 def check_change(proxy: Any) -> None:
-    """Raise `ReadOnlyError` or `DetachedError` where a change of a field of `proxy` could not be stored."""
+    """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `proxy` may not be changed."""
     view = get_state(proxy)[0]
     view.space.check_change(f"this {view.cls.__name__}")
 

@@ -50,7 +50,7 @@ def _digest(kind: int, schema: int, directory: bytes | memoryview) -> bytes:
 class _Nothing:
     """An output that writes nothing; its tickets carry digests."""
 
-    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
+    def submit(self, chunk: Encoder) -> Ticket:
         """Digest a chunk."""
         directory, _ = chunk.finish()
         return _Digest(_digest(chunk.kind, chunk.fingerprint, directory), list(chunk.refs))

@@ -66,7 +66,11 @@ def give_way(obj: Any) -> None:
             if references(values, name) <= OURS:
                 with suppress(FieldNotStored):
                     _take_place(values, name, view.getter(name)(row), owner_of(obj))
-        elif _is_held_alone(values, name) and _is_blob(view.field(name), row):
+        elif (
+            not isinstance(values[name], LazyList | LazyMap)
+            and not find_held([values[name]])
+            and _is_blob(view.field(name), row)
+        ):
             del values[name]
 
 
@@ -82,10 +86,6 @@ def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> No
         follow(each, rows.get(place), owner)
         rows.hold(place, each)
     values[name] = found
-
-
-def _is_held_alone(values: dict[str, Any], name: str) -> bool:
-    return not isinstance(values[name], LazyList | LazyMap) and not find_held([values[name]])
 
 
 def _is_blob(view: Any, row: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from sys import modules
-from threading import RLock, get_ident
+from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
 from weakref import ref as weak
@@ -21,6 +21,7 @@ from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
+from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
 from ..storage.spill import FileOrSpill, Spill, is_spilled
@@ -107,7 +108,7 @@ class Owner:
 
 
 class FileSpace:
-    """Reads one snapshot of a file through `source`; `writable` where changes to what is handed out will be stored.
+    """Reads one snapshot of a file through `source`; `writable`: what is handed out may be changed.
 
     `owner` stands for the session: its objects lie on the snapshots of all its commits, each a space of its own.
     `workers`: threads for what is read whole; 0 none, None as many as pay. `compression`: that of the session.
@@ -162,7 +163,7 @@ class FileSpace:
             raise ReadOnlyError(f"{what} was opened read-only: open the file with Session(path) to change it")
         owner = self.owner
         if owner is not None:
-            if owner.committing is not None and owner.committing != get_ident():
+            if owner.committing is not None and owner.committing != home_thread():
                 raise SessionError(CHANGED_MEANWHILE.format(what))
             owner.edits += 1
 

@@ -36,8 +36,8 @@ ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 class Root:
     """An object attached to a session, and the column that stores it.
 
-    `read`: it is the lazy object of the stored root. `tables`: where `root_state`
-    found nothing else changed, the fields whose tables did, with the ordinals of their references.
+    `read`: it is the lazy object of the stored root. `tables`: the fields whose tables changed, with the ordinals of
+    their references, where `root_state` found nothing else changed.
     """
 
     name: str
@@ -74,7 +74,7 @@ def check_free(obj: Any, roots: Mapping[str, Root], deleted: Container[str], sou
 
 
 def _is_stored_root(obj: Any, stored: Any, source: Source) -> bool:
-    """Whether `obj`, which was added to a session that has closed since, is the root that the file holds."""
+    """Whether `obj`, whose session has ended, is the root that the file holds."""
     if not is_proxy(obj):
         return False
     view, row = proxy_state(obj)

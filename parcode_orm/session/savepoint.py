@@ -68,7 +68,7 @@ class Savepoint:
             )
 
     def end(self) -> None:
-        """What the session calls when there is nothing to go back to any more; yours are `commit` and `rollback`."""
+        """The session calls this when nothing can go back to the savepoint. Programs call `commit` or `rollback`."""
         self._state = None
 
     def _check_active(self) -> _State:

@@ -127,7 +127,7 @@ class Session(Versions):
         if is_lazy(obj) and owner_of(obj) is not self._work.owner and not is_detached(obj):
             raise SessionError(
                 f"this {type(obj).__qualname__} is a lazy object of another session, or one that this session has let "
-                "go of (rollback, refresh, expunge, delete): add a copy of it, obj.model_copy(), whose collections "
+                "go of (rollback, refresh): add a copy of it, obj.model_copy(), whose collections "
                 "are copied when this session commits"
             )
         if not replace:

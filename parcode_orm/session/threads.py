@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from ..errors import SessionError
+from ..stack import home_thread
 
 
 class OneThread:
@@ -17,20 +18,16 @@ class OneThread:
 
     def check(self) -> None:
         """Raise `SessionError` in any other thread."""
-        here = threading.get_ident()
+        here = home_thread()
         if self._ident is None:
             self._ident = here
         elif self._ident != here:
             owner = _name(self._ident)
+            remedy = "in the first one when it has finished" if owner else "before a thread ends"
             raise SessionError(
                 f"this session belongs to {owner or 'a thread that has ended'}, and {_name(here)} used it as well: a "
-                "session that writes is for one thread. Open a Session(path) in each thread; or "
-                + (
-                    "call hand_over() in the first one when that has done"
-                    if owner
-                    else "call hand_over() before one ends"
-                )
-                + "; or read with Session.open(path), which all threads may share"
+                f"session that writes is for one thread. Open a Session(path) in each thread; or call hand_over() "
+                f"{remedy}; or read with Session.open(path), which all threads may share"
             )
 
     def hand_over(self) -> None:

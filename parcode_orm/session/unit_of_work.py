@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache, partial
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy, proxy_state
+from ..stack import home_thread
 from ..storage.backend import Backend, Build
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
@@ -36,11 +36,11 @@ class UnitOfWork:
 
     def __init__(self, *, writable: bool, workers: int | None, compression: str | None = None) -> None:
         self.roots: dict[str, Root] = {}  # attached, by name
-        self.settled: dict[str, Root] = {}  # those of them, and those deleted or replaced since, that are stored
+        self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.space: FileSpace | None = None  # None: nothing is stored yet
         self.owner = Owner()
-        self.consumed: list[Any] = []  # iterators that a commit has read which failed
+        self.consumed: list[Any] = []  # iterators read by a commit that failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
         self.released = False  # whether this commit has begun to let go of what is stored
@@ -147,12 +147,12 @@ class UnitOfWork:
             self.detach(root)
 
     def detach(self, root: Root) -> None:
-        """A lazy root that is no longer one is nobody's."""
+        """Detach a lazy root that was deleted, expunged or replaced: this session stores no changes of it."""
         if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
             assert self.space is not None
-            nobody = Owner(ended=True)
-            space = FileSpace(self.space.source, writable=True, owner=nobody, new_spill=self.new_spill)
-            nobody.watch(self.owner.watch(space))
+            ended = Owner(ended=True)
+            space = FileSpace(self.space.source, writable=True, owner=ended, new_spill=self.new_spill)
+            ended.watch(self.owner.watch(space))  # that session settles it, this owner hands it on
             attach(root.obj, *proxy_state(read_root(space, root.name, root.column)))
 
     # -- commit -----------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class UnitOfWork:
 
     def commit(self, backend: Backend, message: str) -> None:
         """Store what changed; without a change, write nothing."""
-        self.owner.committing = get_ident()
+        self.owner.committing = home_thread()
         try:
             self.take_roots()
             commit = partial(self._commit, self.states(backend.compression), backend, message)

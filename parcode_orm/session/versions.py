@@ -113,10 +113,7 @@ class Versions(Connection):
         """
         backend = self._check_writable()
         check_keep(keep)
-        if pending.has_changes(self._work, self._compression):
-            raise SessionError("there are unsaved changes, which a compact() would lose: commit() or rollback() first")
-        if self._work.savepoints:
-            raise SessionError("a savepoint is active, and what it goes back to is of this file: end it first")
+        self._check_leaving("compact()")
         _compact(self._work, backend, keep)
 
 

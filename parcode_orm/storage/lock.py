@@ -113,8 +113,8 @@ def _lock(fd: int, path: str, status: os.stat_result, deadline: float) -> None:
                 who = "another process" if pid is None else f"process {pid}"
                 who = "another session of this process" if pid == os.getpid() else who
                 raise LockedError(
-                    f"{path} is locked: {who} is writing to it; try again when that has ended (a commit waits for it "
-                    "as long as Session(path, lock_timeout=seconds) says)",
+                    f"{path} is locked: {who} is writing to it; try again later, or let commits wait longer: "
+                    "Session(path, lock_timeout=seconds)",
                     holder=pid,
                 ) from None
         time.sleep(PAUSE)

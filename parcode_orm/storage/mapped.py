@@ -139,11 +139,6 @@ class Source:
         return None if self.recovery is None else str(self.recovery)
 
     @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._data is None and self.file is None
-
-    @property
     def catalog(self) -> CatalogData:
         """What the commit holds; all targets are references."""
         if self._catalog is None:
@@ -301,7 +296,7 @@ class Source:
 
     def settle(self) -> None:
         """The session ended, and something still reads: keep no chunks ready, and map the file if no map is known."""
-        self._cache.clear()
+        self.retire()
         if self.file is not None and self.identity is not None:
             map = known_map(self.identity)
             if map is None or len(map) >= self.length:

@@ -88,10 +88,10 @@ class Pipeline:
         """A new chunk, compressed as the pipeline says unless `compression` is given."""
         return Encoder(kind, self.compression if compression is None else compression, self, fingerprint)
 
-    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
+    def submit(self, chunk: Encoder) -> Ticket:
         """Write a chunk after all that were submitted before it. Blocks while too many bytes wait.
 
-        `ticket` will say where it lies; without one, a new one will.
+        Returns its ticket, which will say where it lies.
 
         Raises:
             whatever stopped the pipeline, StorageError among it.
@@ -101,7 +101,7 @@ class Pipeline:
         if self._pool is None and chunk.kind != Kind.SCHEMA and self._wants_threads(chunk.compression):
             self._raise()
             self._start()
-        ticket = ticket or Ticket()
+        ticket = Ticket()
         if self._pool is None:
             self._raise()
             try:

@@ -33,8 +33,8 @@ Reuse = Callable[["TableSink", Any, Column], Ticket | Reference | None]
 class Output(Protocol):
     """Where chunks go: the storage pipeline."""
 
-    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
-        """Write a chunk after all that were submitted before it; `ticket` will say where, else a new one."""
+    def submit(self, chunk: Encoder) -> Ticket:
+        """Write a chunk after all that were submitted before it. Returns its ticket, which will say where it lies."""
 
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
         """Write one large value."""
@@ -195,7 +195,7 @@ class TableSink:
 class _Nowhere:
     """Measures what rows would take: chunks are counted by their sink and dropped."""
 
-    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
+    def submit(self, chunk: Encoder) -> Ticket:
         return Ticket()
 
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:

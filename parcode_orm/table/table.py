@@ -136,7 +136,7 @@ class Table:
         return group
 
     def close(self, offset: int) -> bool:
-        """Keep the row group at `offset` no longer, if nothing that was given out of it may be in use: whether so."""
+        """Close the row group at `offset` unless one of its rows may be in use. Return whether it was closed."""
         group = self.groups.pop(offset, None)  # threads may share a table that is only read
         if group is None:
             return not self.held.get(offset)

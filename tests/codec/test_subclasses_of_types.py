@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pydantic
+import pydantic.dataclasses
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -222,3 +223,20 @@ def test_a_marked_dictionary_of_another_kind_is_a_lazy_map() -> None:
 
     box = Box.model_construct(pairs=OrderedDict(b=1, a=2), items=Own([1]))
     assert loads(dumps(box), Box) == Box(pairs={"b": 1, "a": 2}, items=[1])
+
+
+class Alert(enum.StrEnum):
+    LOW = "low"
+
+
+@pydantic.dataclasses.dataclass
+class Alarm:
+    level: str = Field(default=Alert.LOW)
+
+
+class Alarms(Model):
+    alarm: Alarm = Alarm()
+
+
+def test_the_class_of_a_default_in_a_field_of_a_pydantic_dataclass() -> None:
+    assert type(loads(dumps(Alarms()), Alarms).alarm.level) is Alert

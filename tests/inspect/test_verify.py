@@ -418,11 +418,11 @@ def test_rules_of_directories(what: str, make: Any) -> None:
 
 def test_an_index_by_other_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row has its entry, but no key leads there."""
-    from parcode_orm.table import hashes
+    from parcode_orm.table import key_sort
 
     assert verify(dumps(world())).ok
-    true = hashes.hash_keys
-    monkeypatch.setattr(hashes, "hash_keys", lambda keys: [each ^ 1 for each in true(keys)])
+    true = key_sort.hash_keys
+    monkeypatch.setattr(key_sort, "hash_keys", lambda keys: [each ^ 1 for each in true(keys)])
     report = verify(dumps(world()))
     assert [problem.where for problem in report.problems] == ["table of root World"] * 2  # not of keys that are pairs
     assert str(report).count("does not lead to the table's rows") == 2

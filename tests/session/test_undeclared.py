@@ -149,3 +149,15 @@ def test_a_parent_that_is_noted_is_left_out() -> None:
     for kid in node.kids:
         kid._parent = node  # type: ignore[attr-defined]
     assert loads(dumps(Tree(node=node)), Tree).node == node
+
+
+def test_the_path_of_an_attribute_that_cannot_be_stored_names_the_row_as_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    save(path, Box(many=[Lazy(a=n) for n in range(5)]))
+    with Session(path) as session:
+        rows: Any = session.root(Box).many
+        row = rows[3]
+        object.__setattr__(row, "lock", threading.Lock())
+        del rows[:3]
+        with pytest.raises(EncodeError, match=r"Box\.many\[0\]\.lock"):
+            session.commit()

@@ -25,8 +25,8 @@ class Disk:
         self.chunks_read = 0
         self.released: list[Reference] = []
 
-    def submit(self, chunk: Encoder, ticket: Ticket | None = None) -> Ticket:
-        ticket = ticket or Ticket()
+    def submit(self, chunk: Encoder) -> Ticket:
+        ticket = Ticket()
         refs = [ref.reference if isinstance(ref, Ticket) else ref for ref in chunk.refs]
         directory, parts = chunk.finish()
         head = chunk.head(directory, parts, refs)

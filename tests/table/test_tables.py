@@ -111,9 +111,9 @@ def test_all_rows_of_a_tall_tree_go_and_others_come() -> None:
 
 
 def test_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    from parcode_orm.table import hashes, index, table
+    from parcode_orm.table import index, key_sort, table
 
-    for module in (index, hashes):
+    for module in (index, key_sort):
         monkeypatch.setattr(module, "hash_keys", lambda keys: [7 << 32] * len(keys))
     monkeypatch.setattr(table, "xxh3_64_intdigest", lambda key: 7 << 32)
     disk = Disk()
