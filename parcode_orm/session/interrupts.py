@@ -47,6 +47,7 @@ def take_on(work: UnitOfWork, source: Source) -> None:
     As in a refresh, roots and what is a field of them go on; what they hold and is not lazy stays as it is. Rows that
     were taken out of collections take no more changes.
     """
+    work.take_roots()
     before = work.own()
     work.end_savepoints()
     for root in work.deleted.values():

@@ -37,20 +37,16 @@ CHANGED_MEANWHILE = (
 
 
 class Owner:
-    """Stands for a session where a reference to it would make a cycle. Knows its spaces, and what it handed out.
+    """Stands for a session where a reference to it would make a cycle. Its objects belong to families.
 
-    When the session has `ended`, its objects are detached: they read on, and change as plain objects do. Another
-    session that is given one of them takes all.
+    When the session has `ended`, its objects are detached: they read on, and change as plain objects do.
     """
 
     def __init__(self, *, ended: bool = False) -> None:
         self.ended = ended
-        self._spaces: list[weak[FileSpace]] = []
-        self._until_spaces = 16
         self.edits = 0  # changes that were begun
         self.committing: int | None = None  # the thread that does
-        self._collections: list[weak[Any]] = []
-        self._until_sweep = SWEEP_EVERY
+        self._families: list[weak[Family]] = []
         self._views: WeakValueDictionary[Any, Any] = WeakValueDictionary()
         self._groups: WeakValueDictionary[Any, Any] = WeakValueDictionary()
 
@@ -59,43 +55,79 @@ class Owner:
         view = group.items
         key = view.space.source.uuid, view.chunk.where[1], view.at, id(view.column)
         known = self._views.get(key)
-        if known is not None and (key in self._groups or known.space.owner is not self):
+        if known is not None and (key in self._groups or known.space.family is not view.space.family):
             return view
         self._groups[key] = group
         return self._views.setdefault(key, view)
 
-    def watch(self, space: FileSpace) -> FileSpace:
-        """Know a space that objects of this session stand on, or stood on before it let go of them."""
+    def families(self) -> list[Family]:
+        """Those that something still belongs to."""
+        found = [family for each in self._families if (family := each()) is not None and family.owner is self]
+        with _watching:
+            if len(self._families) > 2 * len(found) + 16:
+                self._families = list(map(weak, found))
+        return found
+
+    def take(self, family: Family) -> None:
+        """The objects of `family` are this session's from now on."""
+        family.owner = self
+        with _watching:
+            self._families.append(weak(family))
+
+    def spaces(self) -> list[FileSpace]:
+        """Those that something still stands on."""
+        return [space for family in self.families() for space in family.spaces()]
+
+    def collections(self) -> list[Any]:
+        """The lazy collections that somebody holds, of each family in the order they were handed out."""
+        return [each for family in self.families() for each in family.collections()]
+
+    def end(self) -> None:
+        """The session ends: each family is detached. What is kept takes no descriptor but one a file."""
+        self.ended = True
+        for family in self.families():
+            family.detach()
+            for space in family.spaces():
+                with suppress(StorageError, CorruptionError):  # a file that was cut: reading says so
+                    space.source.settle()
+
+
+class Family:
+    """A root and all that was read below it. A session has families, and takes and gives away whole ones.
+
+    It knows the spaces that its objects stand on, now or before the session let go of them, and the lazy collections
+    that it handed out.
+    """
+
+    __slots__ = ("__weakref__", "_collections", "_spaces", "_until_spaces", "_until_sweep", "owner")
+
+    def __init__(self, owner: Owner) -> None:
+        self._spaces: list[weak[FileSpace]] = []
+        self._until_spaces = 16
+        self._collections: list[weak[Any]] = []
+        self._until_sweep = SWEEP_EVERY
+        owner.take(self)
+
+    owner: Owner
+
+    def detach(self) -> None:
+        """Belong to no session."""
+        Owner(ended=True).take(self)
+
+    def watch(self, space: FileSpace) -> None:
+        """Know a space."""
         with _watching:
             if len(self._spaces) >= self._until_spaces:
                 self._spaces = [each for each in self._spaces if each() is not None]
                 self._until_spaces = 2 * len(self._spaces) + 16
             self._spaces.append(weak(space))
-        return space
 
     def spaces(self) -> list[FileSpace]:
         """Those that something still stands on."""
-        return [space for each in self._spaces if (space := each()) is not None]
-
-    def take(self, other: Owner) -> None:
-        """The objects of `other`, which ended, are this session's from now on."""
-        for space in other.spaces():
-            if space.owner is other:
-                space.owner = self
-                self.watch(space)
-        for each in other.collections():
-            if owner_of(each) is self:
-                self.handed(each)
-
-    def end(self) -> None:
-        """The session ends. What is kept of it takes no descriptor but one a file."""
-        self.ended = True
-        for space in self.spaces():
-            with suppress(StorageError, CorruptionError):  # a file that was cut: reading says so
-                space.source.settle()
+        return [space for each in self._spaces if (space := each()) is not None and space.family is self]
 
     def handed(self, collection: Any) -> None:
-        """Told of each lazy collection that may be changed."""
+        """Remember a lazy collection that may be changed."""
         self._collections.append(weak(collection))
         self._until_sweep -= 1
         if not self._until_sweep:
@@ -110,7 +142,7 @@ class Owner:
 class FileSpace:
     """Reads one snapshot of a file through `source`; `writable`: what is handed out may be changed.
 
-    `owner` stands for the session: its objects lie on the snapshots of all its commits, each a space of its own.
+    `family`: what it reads belongs to that. Its objects lie on the snapshots of all commits, each a space of its own.
     `workers`: threads for what is read whole; 0 none, None as many as pay. `compression`: that of the session.
     """
 
@@ -119,7 +151,7 @@ class FileSpace:
         source: Source,
         *,
         writable: bool,
-        owner: Owner | None = None,
+        family: Family | None = None,
         workers: int | None = None,
         compression: str | None = None,
         new_spill: Callable[[], Spill] = Spill,
@@ -129,7 +161,9 @@ class FileSpace:
         self.chunk: Callable[[Reference], Chunk] = source.chunk
         self.writable = writable
         self.workers = workers
-        self.owner = owner
+        self.family = family
+        if family is not None:
+            family.watch(self)
         self._lives: dict[Any, dict[int, weak[Any]]] = {}
         self._shared = not writable  # whether views of the same rows know the same proxies
         self._until_sweep = SWEEP_EVERY
@@ -137,6 +171,11 @@ class FileSpace:
         self._meeting = source.stats.lock  # held where a row becomes an object, which is counted, or ceases to be one
         self._new_spill = new_spill
         self._spills: dict[int, Spill] = {}
+
+    @property
+    def owner(self) -> Owner | None:
+        """The session, or what stands for none."""
+        return None if self.family is None else self.family.owner
 
     @contextmanager
     def spill(self) -> Iterator[TableSink]:
@@ -174,7 +213,7 @@ class FileSpace:
 
     def living(self, group: Any) -> Any:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""
-        return group.items if self.owner is None else self.owner.living(group)
+        return group.items if self.family is None else self.family.owner.living(group)
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""
@@ -276,8 +315,8 @@ class FileSpace:
     def _handed(self, collection: Any) -> Any:
         if FASTAPI in modules and not Encoders.known:
             meet_fastapi()
-        if self.owner is not None and self.writable:
-            self.owner.handed(collection)
+        if self.family is not None and self.writable:
+            self.family.handed(collection)
         return collection
 
     def read_list_table(self, ref: Reference, items: Column) -> list[Any]:
@@ -294,7 +333,7 @@ class FileSpace:
 
     def abandon(self) -> None:
         """The session forgets what it handed out: from now on its changes would be lost, so they are refused."""
-        self.owner = None
+        self.family = None
         self.__class__ = _Abandoned
 
 

@@ -24,7 +24,7 @@ from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from .content_hash import UnreadStream, is_stored
 from .dirty import Change, root_changes
-from .loader import FileSpace
+from .loader import Family, FileSpace
 from .reuse import reuse_from
 
 LARGE_SCHEMA = 4096  # bytes
@@ -37,7 +37,8 @@ class Root:
     """An object attached to a session, and the column that stores it.
 
     `read`: it is the lazy object of the stored root. `tables`: the fields whose tables changed, with the ordinals of
-    their references, where `root_state` found nothing else changed.
+    their references, where `root_state` found nothing else changed. `family`: what its objects belong to, once it has
+    any that are lazy.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Root:
     column: StructColumn
     read: bool = False
     tables: dict[str, int] = field(default_factory=dict)
+    family: Family | None = None
 
 
 def root_name(cls: type[Any]) -> str:

@@ -111,7 +111,7 @@ class _State:
         unread = [(proxy, names_met(proxy) - known) for proxy, known in memento.proxies if is_proxy(proxy)]
         problems = memento.put_back()
         self._put_roots_back(work)
-        if work.space is not None:
+        if work.own():
             reset = Reset(work.owner, memento.known)
             for collection, rows, state in memento.rows:
                 collection.rows = rows

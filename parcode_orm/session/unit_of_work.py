@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
-from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError
+from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError, SessionError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy, proxy_state
 from ..stack import home_thread
@@ -20,7 +20,7 @@ from .evict import give_way, release, release_below
 from .expire import Follow, Reset
 from .flush import flush
 from .interrupts import storing, take_on
-from .loader import FileSpace, Owner, is_detached, owner_of
+from .loader import Family, FileSpace, Owner, is_detached, owner_of, space_of
 from .rebind import attach, moved, rebase, settle
 from .reuse import reuse_from
 from .roots import Root, State, States, read_root, root_group, root_state
@@ -40,6 +40,8 @@ class UnitOfWork:
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.space: FileSpace | None = None  # None: nothing is stored yet
         self.owner = Owner()
+        self._own = Family(self.owner)  # what belongs to no root
+        self._current: dict[Family, FileSpace] = {}  # what reads the snapshot, by what it reads
         self.consumed: list[Any] = []  # iterators read by a commit that failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
@@ -60,15 +62,33 @@ class UnitOfWork:
         """Read from `source` from now on."""
         if self.space is not None:
             self.space.source.retire()
-        space = FileSpace(
+        self._current = {}
+        self.space = self._reading(source, self._own)
+
+    def _reading(self, source: Source, family: Family) -> FileSpace:
+        return FileSpace(
             source,
             writable=self.writable,
-            owner=self.owner,
+            family=family,
             workers=self._workers,
             compression=self._compression,
             new_spill=self.new_spill,
         )
-        self.space = self.owner.watch(space)
+
+    def space_of(self, family: Family) -> FileSpace:
+        """What reads the snapshot for a family."""
+        assert self.space is not None
+        if family is self._own:
+            return self.space
+        found = self._current.get(family)
+        if found is None:
+            found = self._current[family] = self._reading(self.space.source, family)
+        return found
+
+    def _family_of(self, root: Root) -> Family:
+        if root.family is None:
+            root.family = Family(self.owner)
+        return root.family
 
     def names(self) -> list[str]:
         """Of the roots that are stored or attached, sorted."""
@@ -77,8 +97,7 @@ class UnitOfWork:
 
     def read(self, root: Root) -> Any:
         """A lazy object of the stored root: another one each time, and attached to nothing."""
-        assert self.space is not None
-        return read_root(self.space, root.name, root.column)
+        return read_root(self.space_of(self._family_of(root)), root.name, root.column)
 
     # -- roots ------------------------------------------------------------------------------------------------------
 
@@ -102,7 +121,8 @@ class UnitOfWork:
                 raise NoResultFound(
                     f"no root of type {name}: it was deleted in this session; rollback() or add() of it brings it back"
                 )
-            found = Root(name, read_root(self.space, name, column), column, read=True)
+            family = Family(self.owner)
+            found = Root(name, read_root(self.space_of(family), name, column), column, read=True, family=family)
             # Of two threads, the first decides.
             known = self.roots.setdefault(name, self.settled.setdefault(name, found))
         elif known.obj.__class__ is not cls:
@@ -127,13 +147,24 @@ class UnitOfWork:
         self.roots, self.deleted = roots, {**self.deleted, root.name: root}
 
     def take_roots(self) -> None:
-        """Attached roots that are detached from a session that has ended are this session's from now on.
+        """Attached roots that were detached are this session's from now on, with all that is below them.
 
         Not from `add` on: a rollback before the first commit leaves them as they are.
         """
         for root in self.roots.values():
             if is_detached(root.obj):
-                self.owner.take(owner_of(root.obj))
+                root.family = space_of(root.obj).family
+                self.owner.take(root.family)
+
+    def check_roots(self) -> None:
+        """Raise SessionError where an attached root became another session's."""
+        for root in self.roots.values():
+            owner = owner_of(root.obj)
+            if owner not in (None, self.owner) and not owner.ended:
+                raise SessionError(
+                    f"the {root.name} that was added became an object of another session before this commit: expunge "
+                    "it here, and add a copy of it, obj.model_copy()"
+                )
 
     def expunge(self, root: Root) -> None:
         """Forget a root; what is stored under its name stays."""
@@ -144,16 +175,14 @@ class UnitOfWork:
                 self.roots[root.name] = settled
         else:
             del self.settled[root.name]
-            self.detach(root)
+        self.detach(root)
 
     def detach(self, root: Root) -> None:
-        """Detach a lazy root that was deleted, expunged or replaced: this session stores no changes of it."""
-        if is_proxy(root.obj) and owner_of(root.obj) is self.owner:
-            assert self.space is not None
-            ended = Owner(ended=True)
-            space = FileSpace(self.space.source, writable=True, owner=ended, new_spill=self.new_spill)
-            ended.watch(self.owner.watch(space))  # that session settles it, this owner hands it on
-            attach(root.obj, *proxy_state(read_root(space, root.name, root.column)))
+        """Detach a root that was deleted, expunged or replaced, and all below it: no change of it is stored."""
+        if root.family is not None and root.family.owner is self.owner:
+            self._current.pop(root.family, None)
+            root.family.detach()
+        root.family = None
 
     # -- commit -----------------------------------------------------------------------------------------------------
 
@@ -165,7 +194,7 @@ class UnitOfWork:
         """Store what changed; without a change, write nothing."""
         self.owner.committing = home_thread()
         try:
-            self.take_roots()
+            self.check_roots()
             commit = partial(self._commit, self.states(backend.compression), backend, message)
             storing(self, backend, commit, partial(take_on, self))
         finally:
@@ -173,10 +202,12 @@ class UnitOfWork:
 
     def _commit(self, states: States, backend: Backend, message: str) -> None:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):
+            self.take_roots()
             self._go_on_from(states)
             return
         source, sink = self._write(states, backend, message)
         with backend.reading_back(), gc_paused():
+            self.take_roots()
             self._adopt(source, sink)
             self._go_on_from(states)
 
@@ -188,7 +219,10 @@ class UnitOfWork:
                 self._settle(root)
             if owner_of(root.obj) is self.owner:
                 (release if state is State.SAME else release_below)(root.obj)
+        replaced = [root for root in self.settled.values() if self.roots.get(root.name) is not root]
         self.settled = dict(self.roots)
+        for root in replaced:
+            self.detach(root)
 
     def _write(self, states: States, backend: Backend, message: str) -> tuple[Source, TableSink]:
         sinks: list[TableSink] = []
@@ -218,7 +252,12 @@ class UnitOfWork:
             source.know(ticket, chunk)
         settle_rows = partial(moved, streamed=bool(sink.read))
         for stored in sink.stored.values():
-            stored.adopt(self.space, settle_rows)
+            stored.adopt(self._like(stored.table.space), settle_rows)
+
+    def _like(self, space: Any) -> FileSpace:
+        """What reads the snapshot for the objects that stand on `space`."""
+        family = space.family if isinstance(space, FileSpace) else None
+        return self.space_of(self._own if family is None or family.owner is not self.owner else family)
 
     def append(self, backend: Backend, build: Build) -> Source:
         """Commit what `build` submits: the new snapshot. After a conflict the session is `stale`."""
@@ -231,8 +270,7 @@ class UnitOfWork:
     def _settle(self, root: Root) -> None:
         root.read = True
         if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
-            assert self.space is not None
-            rebase(root.obj, root_group(self.space, root.name, root.column).items, 0)
+            rebase(root.obj, root_group(self.space_of(self._family_of(root)), root.name, root.column).items, 0)
             give_way(root.obj)
         settle(root.obj, cache(lambda: self.read(root)), self.owner)
 
@@ -242,6 +280,9 @@ class UnitOfWork:
         """Everything is again as it was committed; after a conflict, as in the newest commit."""
         self.halfway = True
         self.end_savepoints()
+        for root in self.roots.values():
+            if self.is_new(root):  # a savepoint took it
+                self.detach(root)
         self.roots = dict(self.settled)
         self.deleted.clear()
         if self.stale and backend is not None:
@@ -254,12 +295,11 @@ class UnitOfWork:
 
     def own(self) -> list[FileSpace]:
         """The spaces whose objects are this session's."""
-        return [space for space in self.owner.spaces() if space.owner is self.owner]
+        return self.owner.spaces()
 
     def lost(self) -> FileSpace:
         """What lazy collections that are part of nothing any more read through; it refuses changes."""
-        assert self.space is not None
-        lost = self.owner.watch(FileSpace(self.space.source, writable=True))
+        lost = FileSpace(self.source or self.own()[0].source, writable=True)
         lost.abandon()
         return lost
 
@@ -339,12 +379,12 @@ class UnitOfWork:
 
     def look_at(self, source: Source) -> FileSpace:
         """A space that reads another commit."""
-        return self.owner.watch(FileSpace(source, writable=False, workers=self._workers))
+        return FileSpace(source, writable=False, workers=self._workers)
 
     def close(self) -> None:
         """Let go of everything."""
         self.end_savepoints()
         for roots in (self.roots, self.settled, self.deleted):
             roots.clear()
-        self.space = None
+        self.space, self._current = None, {}
         self.owner.end()
