@@ -135,6 +135,14 @@ class Connection:
         if not self.read_only:
             self._work.thread.check()
 
+    def _check_idle(self, what: str) -> None:
+        """Refuse `what` in code that a commit of this session runs."""
+        if self._work.owner.committing is not None:
+            raise SessionError(
+                f"{what} was called while this session commits, by code that the commit runs (of a stream, a generator "
+                "or a serializer): call it before the commit, or after"
+            )
+
     def _check_writable(self) -> Backend:
         self._check_open()
         backend = self._backend
@@ -190,6 +198,7 @@ class Connection:
         """
         if self._ended:
             return
+        self._check_idle("close()")
         try:
             self._close()
         except BaseException:

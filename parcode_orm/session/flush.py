@@ -20,25 +20,26 @@ CHANGED = (
 )
 
 
-def flush(work: UnitOfWork, sink: TableSink, states: States, message: str) -> CatalogData:
-    """Write the roots that changed; the catalog.
+Seen = tuple[int, list[tuple[int, list[int]]], list[str]]
 
-    Raises:
-        SessionError: code that ran meanwhile changed objects of the session.
-    """
-    before = _seen(work)
+
+def flush(work: UnitOfWork, sink: TableSink, states: States, message: str) -> CatalogData:
+    """Write the roots that changed; the catalog."""
     changed = [root for root, state in states if state is State.CHANGED]
     base = None if work.source is None else work.source.catalog
-    catalog = write_roots(sink, changed, work.deleted, base, message)
-    if _seen(work) != before:
-        raise SessionError(CHANGED.format("this commit") + ", and call rollback()")
-    return catalog
+    return write_roots(sink, changed, work.deleted, base, message)
 
 
-def _seen(work: UnitOfWork) -> tuple[int, list[tuple[int, list[int]]], list[str]]:
-    """What changes with each edit of the session's objects, as far as that is cheap to see in plain ones."""
+def seen(work: UnitOfWork) -> Seen:
+    """What a change of the session's objects shows in: counted edits, roots, lengths of plain collections."""
     roots = [(id(root.obj), sizes(root.obj)) for root in work.roots.values()]
     return work.owner.edits, roots, list(work.deleted)
+
+
+def check_unchanged(work: UnitOfWork, before: Seen) -> None:
+    """Raise SessionError where code that ran since `before` changed objects of the session."""
+    if seen(work) != before:
+        raise SessionError(CHANGED.format("this commit") + ", and call rollback()")
 
 
 def sizes(obj: Model) -> list[int]:

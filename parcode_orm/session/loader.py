@@ -39,16 +39,21 @@ CHANGED_MEANWHILE = (
 class Owner:
     """Stands for a session where a reference to it would make a cycle. Its objects belong to families.
 
-    When the session has `ended`, its objects are detached: they read on, and change as plain objects do.
+    When the `session` has ended, its objects are detached: they read on, and change as plain objects do.
     """
 
-    def __init__(self, *, ended: bool = False) -> None:
-        self.ended = ended
+    def __init__(self, session: object = None) -> None:
+        self._session = None if session is None else weak(session)
         self.edits = 0  # changes that were begun
         self.committing: int | None = None  # the thread that does
         self._families: list[weak[Family]] = []
         self._views: WeakValueDictionary[Any, Any] = WeakValueDictionary()
         self._groups: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no such session any more."""
+        return self._session is None or self._session() is None
 
     def living(self, group: Any) -> Any:
         """The view of the rows of a row group: that of lazy objects in use whose collection is not, or its own."""
@@ -84,7 +89,7 @@ class Owner:
 
     def end(self) -> None:
         """The session ends: each family is detached. What is kept takes no descriptor but one a file."""
-        self.ended = True
+        self._session = None
         for family in self.families():
             family.detach()
             for space in family.spaces():
@@ -112,7 +117,7 @@ class Family:
 
     def detach(self) -> None:
         """Belong to no session."""
-        Owner(ended=True).take(self)
+        Owner().take(self)
 
     def watch(self, space: FileSpace) -> None:
         """Know a space."""

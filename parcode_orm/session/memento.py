@@ -19,7 +19,7 @@ from ..codec.slots import NAMES, SLOTS
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict, set_state
-from .loader import owner_of
+from .loader import is_detached, owner_of
 from .traversal import ATOMIC, kind_of, kind_of_class
 
 _SLOTS = tuple(SLOTS.values())
@@ -77,7 +77,7 @@ class Memento:
         names = None if fields_set is MISSING else set(fields_set)
         if not is_proxy(model):
             self._states.append((_put_model, model, (fields, slots, names)))
-        elif owner_of(model) is self._owner:
+        elif owner_of(model) is self._owner or is_detached(model):
             self.proxies.append((model, set(fields)))
             self._states.append((_put_proxy, model, (fields, slots, names, proxy_state(model))))
         else:
@@ -90,7 +90,7 @@ class Memento:
         return [*below, extra]
 
     def _collection(self, collection: Any) -> list[Any]:
-        if owner_of(collection) is not self._owner:
+        if owner_of(collection) is not self._owner and not is_detached(collection):
             return []
         rows = collection.rows
         self.rows.append((collection, rows, rows.remember()))

@@ -270,6 +270,7 @@ class Session(Versions):
         After a `KeyboardInterrupt` in it, either nothing is stored, and the next commit stores it, or everything is
         stored, and the session goes on as after a `refresh()`.
         """
+        self._check_idle("commit()")
         backend = self._check_writable()
         check_message(message)
         self._work.commit(backend, message)
@@ -315,6 +316,7 @@ class Session(Versions):
 
         After a `ConflictError` the session goes on from the newest commit, as with `refresh()`.
         """
+        self._check_idle("rollback()")
         self._check_open()
         self._work.rollback(self._backend)
 
@@ -327,6 +329,7 @@ class Session(Versions):
             ReadOnlyError: the session was opened read-only.
             SessionError: an object may change in place in a way that cannot be undone.
         """
+        self._check_idle("begin_nested()")
         self._check_writable()
         self._work.take_roots()
         return Savepoint(self._work)
@@ -375,6 +378,7 @@ class Session(Versions):
         if obj is not None:
             self.expire(obj)
             return
+        self._check_idle("refresh()")
         self._check_open()
         self._check_leaving("refresh()")
         if self._backend is not None:

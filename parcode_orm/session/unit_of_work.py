@@ -18,7 +18,7 @@ from ..storage.spill import Spill
 from ..table.row_groups import TableSink, never_reuse
 from .evict import give_way, release, release_below
 from .expire import Follow, Reset
-from .flush import flush
+from .flush import Seen, check_unchanged, flush, seen
 from .interrupts import storing, take_on
 from .loader import Family, FileSpace, Owner, is_detached, owner_of, space_of
 from .rebind import attach, moved, rebase, settle
@@ -39,7 +39,7 @@ class UnitOfWork:
         self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.space: FileSpace | None = None  # None: nothing is stored yet
-        self.owner = Owner()
+        self.owner = Owner(self)
         self._own = Family(self.owner)  # what belongs to no root
         self._current: dict[Family, FileSpace] = {}  # what reads the snapshot, by what it reads
         self.consumed: list[Any] = []  # iterators read by a commit that failed
@@ -188,24 +188,26 @@ class UnitOfWork:
 
     def states(self, compression: str | None) -> States:
         """Each attached root with what it is beside the file's."""
-        return [(root, root_state(root, self.space, compression)) for root in self.roots.values()]
+        return [(root, root_state(root, self.space, compression)) for root in list(self.roots.values())]
 
     def commit(self, backend: Backend, message: str) -> None:
         """Store what changed; without a change, write nothing."""
         self.owner.committing = home_thread()
         try:
             self.check_roots()
-            commit = partial(self._commit, self.states(backend.compression), backend, message)
+            before = seen(self)
+            commit = partial(self._commit, self.states(backend.compression), before, backend, message)
             storing(self, backend, commit, partial(take_on, self))
         finally:
             self.owner.committing = None
 
-    def _commit(self, states: States, backend: Backend, message: str) -> None:
+    def _commit(self, states: States, before: Seen, backend: Backend, message: str) -> None:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):
+            check_unchanged(self, before)
             self.take_roots()
             self._go_on_from(states)
             return
-        source, sink = self._write(states, backend, message)
+        source, sink = self._write(states, before, backend, message)
         with backend.reading_back(), gc_paused():
             self.take_roots()
             self._adopt(source, sink)
@@ -224,13 +226,15 @@ class UnitOfWork:
         for root in replaced:
             self.detach(root)
 
-    def _write(self, states: States, backend: Backend, message: str) -> tuple[Source, TableSink]:
+    def _write(self, states: States, before: Seen, backend: Backend, message: str) -> tuple[Source, TableSink]:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
             reuse = never_reuse if base is None else reuse_from(base, self.owner)
             sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed))
-            return flush(self, sinks[-1], states, message)
+            catalog = flush(self, sinks[-1], states, message)
+            check_unchanged(self, before)
+            return catalog
 
         base = self.source
         try:

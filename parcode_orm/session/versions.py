@@ -41,6 +41,7 @@ class Versions(Connection):
 
     def _check_leaving(self, what: str) -> None:
         """Refuse to go on to another commit where that would lose something."""
+        self._check_idle(what)
         if not self.read_only and pending.has_changes(self._work, self._compression):
             raise SessionError(f"there are unsaved changes, which a {what} would lose: commit() or rollback() first")
         if self._work.savepoints:

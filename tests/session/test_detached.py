@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,31 @@ def test_it_is_stored_at_the_cost_of_what_changed(path: Path) -> None:
             assert session.stats.rows_written <= (4000 if len(a.rows) == SMALL else 60)
     save(path.with_name("copy.par"), a)
     assert state(load(path, A)) == state(load(path.with_name("copy.par"), A))
+
+
+def test_a_session_that_was_never_closed(path: Path, tmp_path: Path) -> None:
+    session = Session(path)
+    a = session.root(A)
+    edit(a, 3)
+    del session
+    gc.collect()
+    with Session(tmp_path / "y.par") as other:
+        other.add(a)
+        other.commit()
+    assert state(load(tmp_path / "y.par", A)) == [3, [1, 3], 3, 3]
+
+
+def test_a_savepoint_restores_a_detached_row_inside_an_object_of_the_session(path: Path, tmp_path: Path) -> None:
+    a, _ = detached(path)
+    row = a.rows[1]
+    with Session(tmp_path / "y.par") as session:
+        root = A(rows=[Row(n=9)])
+        session.add(root)
+        session.commit()
+        root.rows.append(row)
+        savepoint = session.begin_nested()
+        row.n = 5
+        savepoint.rollback()
+        assert root.rows[-1].n == 1
+        session.commit()
+    assert [each.n for each in load(tmp_path / "y.par", A).rows] == [9, 1]

@@ -291,3 +291,32 @@ def test_an_error_in_a_stream_names_its_place(tmp_path: Path) -> None:
         stored.inner.done = iter([Item(n=1), Item.model_construct(n="x")])  # type: ignore[assignment]
         with pytest.raises(EncodeError, match=r"Tasks.inner\.done\[1\]\.n"):
             session.commit()
+
+
+@pytest.mark.parametrize("call", ["commit", "rollback", "refresh", "close", "compact", "begin_nested"])
+@pytest.mark.parametrize("place", ["a stream", "a serializer"])
+def test_code_that_a_commit_runs_cannot_end_or_move_it(
+    tmp_path: Path, call: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.par"
+    save(path, Ledger(todo=[Item(n=n) for n in range(3)], signed=[Signed(token=1)]))  # type: ignore[arg-type]
+    with Session(path) as session:
+        ledger = session.root(Ledger)
+
+        def stream() -> Iterator[Item]:
+            yield Item(n=8)
+            getattr(session, call)()
+            yield Item(n=9)
+
+        if place == "a stream":
+            ledger.todo = stream()  # type: ignore[assignment]
+        else:
+            ledger.signed.append(Signed(token=2))  # type: ignore[arg-type]
+            monkeypatch.setattr(Token, "work", lambda: getattr(session, call)())
+        with pytest.raises((SessionError, EncodeError), match="was called while this session commits"):
+            session.commit()
+        monkeypatch.setattr(Token, "work", lambda: None)
+        session.rollback()
+        ledger.todo.append(Item(n=5))
+        session.commit()
+    assert [row.n for row in load(path, Ledger).todo] == [0, 1, 2, 5]
