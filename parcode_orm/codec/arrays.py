@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import typing
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -210,3 +211,18 @@ class ArrayView(View):
             return array_from(raw, dtype, self.shapes.get(i), writable=writable)
         except (ValueError, TypeError) as problem:
             raise self.chunk.error(self.at, f"array does not decode: {problem}") from problem
+
+
+def array_dtype(tp: Any) -> Any:
+    """The dtype that `NDArray[...]` or `ndarray[shape, dtype[...]]` names, as a string; None where it names none."""
+    import numpy as np
+
+    for arg in typing.get_args(tp):
+        if typing.get_origin(arg) is np.dtype:
+            (scalar,) = typing.get_args(arg)
+            if isinstance(scalar, type) and issubclass(scalar, np.generic):
+                try:
+                    return np.dtype(scalar).str
+                except TypeError:
+                    return None
+    return None

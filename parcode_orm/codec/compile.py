@@ -27,7 +27,7 @@ from .custom import annotated, custom_parts
 from .factories import DefaultDictColumn
 from .fallback import FallbackColumn
 from .key_types import check_key_type
-from .lenient import LenientColumn, SequenceColumn, may_convert
+from .lenient import LenientColumn, SequenceColumn, may_convert, sequence
 from .marks import Mark, find_mark, item_spec
 from .packed import PackedColumn
 from .plans import is_struct_class, model_column, struct_for
@@ -101,8 +101,8 @@ def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: fallback.Way 
 
     `way` is that of the whole field, where its class has validators for it.
     """
-    if any(isinstance(item, Mark) for item in metadata):
-        mark = next(item for item in metadata if isinstance(item, Mark))
+    mark = find_mark(metadata)
+    if mark is not None:
         scope.refuse(tp, f"{mark.spelling} may stand only directly on a field")
     if not may_convert(metadata):
         column = compile_type(tp, scope)
@@ -329,27 +329,6 @@ def deque_column(item: Column) -> Column:
     return ConvertColumn(inner, "deque", (collections.deque,), convert.put_deques, convert.get_deques)
 
 
-def sequence(item: Column, way: fallback.Way) -> Column:
-    """A `Sequence`, which Pydantic leaves of the kind it was given."""
-    lists, tuples = ListColumn(item, list, "list"), ListColumn(item, tuple, "tuple")
-    return UnionColumn([(is_listlike, lists), (is_tuple, tuples), (is_other_sequence, fallback.CheckedColumn(way))])
-
-
-def is_tuple(value: Any) -> bool:
-    """A plain tuple."""
-    return type(value) is tuple
-
-
-def is_listlike(value: Any) -> bool:
-    """A list, or what stands for one."""
-    return type(value) is list or bool(getattr(type(value), "_p_lazy_", False))
-
-
-def is_other_sequence(value: Any) -> bool:
-    """A sequence that is stored packed: a range, text, an array."""
-    return isinstance(value, collections.abc.Sequence) and not is_listlike(value) and not is_tuple(value)
-
-
 def tuple_column(args: tuple[Any, ...], scope: Scope) -> Column:
     """`tuple`, `tuple[X, ...]`, `tuple[X, Y]`, `tuple[()]`."""
     if not args:
@@ -389,7 +368,7 @@ def numpy_column(tp: Any, cls: type, scope: Scope) -> Column:
     import numpy as np
 
     if issubclass(cls, np.ndarray):
-        from .arrays import ArrayColumn
+        from .arrays import ArrayColumn, array_dtype
 
         return ArrayColumn(array_dtype(tp))
     if issubclass(cls, np.generic):
@@ -400,18 +379,3 @@ def numpy_column(tp: Any, cls: type, scope: Scope) -> Column:
             return ConvertColumn(SIMPLE[float], "numpy float64", (cls,), convert.each(float), convert.each(np.float64))
         return PACKED
     return scope.refuse_kind(tp, "no values of this type are known")
-
-
-def array_dtype(tp: Any) -> Any:
-    """The dtype that `NDArray[...]` or `ndarray[shape, dtype[...]]` names, as a string; None where it names none."""
-    import numpy as np
-
-    for arg in typing.get_args(tp):
-        if typing.get_origin(arg) is np.dtype:
-            (scalar,) = typing.get_args(arg)
-            if isinstance(scalar, type) and issubclass(scalar, np.generic):
-                try:
-                    return np.dtype(scalar).str
-                except TypeError:
-                    return None
-    return None

@@ -17,7 +17,7 @@ from . import trail
 from .asis import UNREADABLE, AsIs, gives_stand_ins
 from .base import Column, Space, View
 from .containers import ListColumn
-from .fallback import Way
+from .fallback import CheckedColumn, Way
 from .marks import is_lazy_collection
 from .mixed import InMemory, Mixed, MixedPairs
 from .packed import PackedColumn
@@ -25,7 +25,7 @@ from .physical import Gappy, child_nodes, gaps_of, open_child
 from .scalars import NumberColumn
 from .stream import is_stream
 from .text import BytesColumn, TextColumn
-from .tuples import Encodes, open_arms, write_arms
+from .tuples import Encodes, UnionColumn, open_arms, write_arms
 from .wrappers import OptionalColumn
 
 TYPE, FIELD, KIND = 0, 1, 2  # a MIXED node's `param`: others of a type with validators, of a field, of a `Sequence`
@@ -281,3 +281,24 @@ class OthersView(View):
             if gives_stand_ins():
                 return AsIs(self.way, stored, problem)
             raise
+
+
+def sequence(item: Column, way: Way) -> Column:
+    """A `Sequence`, which Pydantic leaves of the kind it was given."""
+    lists, tuples = ListColumn(item, list, "list"), ListColumn(item, tuple, "tuple")
+    return UnionColumn([(is_listlike, lists), (is_tuple, tuples), (is_other_sequence, CheckedColumn(way))])
+
+
+def is_tuple(value: Any) -> bool:
+    """A plain tuple."""
+    return type(value) is tuple
+
+
+def is_listlike(value: Any) -> bool:
+    """A list, or what stands for one."""
+    return type(value) is list or bool(getattr(type(value), "_p_lazy_", False))
+
+
+def is_other_sequence(value: Any) -> bool:
+    """A sequence that is stored packed: a range, text, an array."""
+    return isinstance(value, Sequence) and not is_listlike(value) and not is_tuple(value)

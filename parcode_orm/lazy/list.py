@@ -27,17 +27,8 @@ CHANGED = "list changed size during iteration"
 
 
 # Whoever holds one of these holds its items: nothing is gained by writing them early.
-HELD: Any = (
-    list,
-    tuple,
-    deque,
-    set,
-    frozenset,
-    dict,
-    type({}.keys()),
-    type({}.values()),
-    type({}.items()),
-)
+_VIEWS: Any = ({}.keys(), {}.values(), {}.items())
+HELD: Any = (list, tuple, deque, set, frozenset, dict, *map(type, _VIEWS))
 AT_ONCE = 256  # items of a stream that are validated together
 
 
