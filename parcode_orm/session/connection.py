@@ -137,7 +137,7 @@ class Connection:
 
     def _check_idle(self, what: str) -> None:
         """Refuse `what` in code that a commit of this session runs."""
-        if self._work.owner.committing is not None:
+        if self._work.is_committing():
             raise SessionError(
                 f"{what} was called while this session commits, by code that the commit runs (of a stream, a generator "
                 "or a serializer): call it before the commit, or after"

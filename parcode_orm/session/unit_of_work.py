@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache, partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
@@ -200,6 +202,16 @@ class UnitOfWork:
             storing(self, backend, commit, partial(take_on, self))
         finally:
             self.owner.committing = None
+
+    def is_committing(self) -> bool:
+        """Whether a commit of this session runs the code that asks."""
+        if self.owner.committing is not None:  # still, perhaps, after one that was interrupted
+            frame: FrameType | None = sys._getframe()
+            while frame is not None:
+                if frame.f_code is UnitOfWork.commit.__code__ and frame.f_locals.get("self") is self:
+                    return True
+                frame = frame.f_back
+        return False
 
     def _commit(self, states: States, before: Seen, backend: Backend, message: str) -> None:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):

@@ -9,7 +9,6 @@ import pytest
 from harness import MemorySink, MemorySpace
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parcode_orm.session.history.commits.columnwise import differing
 from test_struct import NODE, OPEN, SECRETIVE, USER, Node, Open, Secretive, User
 
 from parcode_orm.codec.arrays import ArrayColumn
@@ -25,6 +24,7 @@ from parcode_orm.codec.wrappers import OptionalColumn
 from parcode_orm.errors import CorruptionError, EncodeError, ParcodeError
 from parcode_orm.format.chunk import MAX_DEPTH
 from parcode_orm.format.layout import Encoding, Kind
+from parcode_orm.session.history.columnwise import differing
 
 INT, TEXT = IntColumn(), TextColumn()
 UNION = UnionColumn([(lambda v: type(v) is int, INT), (lambda v: type(v) is str, TEXT)])

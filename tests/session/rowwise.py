@@ -12,7 +12,6 @@ from difflib import SequenceMatcher
 from struct import pack as pack_struct
 from typing import Any
 
-from parcode_orm.session.history.commits.difference import Difference, Place
 from pydantic import BaseModel
 
 from parcode_orm import Model, Session
@@ -27,6 +26,7 @@ from parcode_orm.lazy.proxy import is_proxy
 from parcode_orm.lazy.rows import TablePairs, TableRows
 from parcode_orm.lazy.state import MISSING, field_value
 from parcode_orm.session.history.diff import Change
+from parcode_orm.session.history.difference import Difference, Place
 from parcode_orm.table.diff import Gap, gaps
 from tests.session.changing import alike
 

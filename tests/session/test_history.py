@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from parcode_orm.session.history.commits.snapshot import Snapshot
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, dumps, load, open, save
 from parcode_orm.errors import (
@@ -19,6 +18,7 @@ from parcode_orm.errors import (
     ReadOnlyError,
     SessionError,
 )
+from parcode_orm.session.history.snapshot import Snapshot
 from parcode_orm.storage import append
 
 
