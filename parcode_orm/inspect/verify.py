@@ -15,7 +15,7 @@ from ..format.checksum import WideChecksum, fingerprint
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import Encoding, Kind, RecordFlag, Reference
-from ..session.loader import FileSpace
+from ..session.space import FileSpace
 from ..stack import with_room
 from ..storage.check import Sweep, check_buffers
 from ..storage.files import check_regular, file_name, storing

@@ -36,7 +36,7 @@ from ..table.persister import is_changed
 from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
 from .content_hash import UnreadStream, digest_of, is_stored_apart
-from .loader import file_of, owner_of
+from .space import file_of, owner_of
 
 MANY = 64  # rows: their fields are compared a column at a time
 DOUBLE = struct.Struct("d")

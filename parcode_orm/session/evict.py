@@ -26,10 +26,10 @@ from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.table import Table
 from .dirty import hold_live, once, proxy_changed, rows_changed
-from .loader import owner_of
 from .rebind import follow, lazy_fields
 from .references import OURS, held_in, references
 from .references import held as find_held
+from .space import owner_of
 from .traversal import ATOMIC, children, kind_of
 
 MANY = 1000  # rows: where more are held, and more than an eighth of all, they are compared faster together

@@ -14,8 +14,8 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, forget, is_proxy, proxy_state
 from ..lazy.state import WithoutFields, touch
 from ..stack import roomy
-from .loader import FileSpace, Owner, disown, owner_of
 from .rebind import attach, is_plain_model, lazy_fields
+from .space import FileSpace, Owner, disown, owner_of
 from .traversal import ATOMIC, children, kind_of
 
 READ_ANEW = ("collection", "proxy", "stream")

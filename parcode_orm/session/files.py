@@ -21,9 +21,9 @@ from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.row_groups import TableSink
 from .flush import CHANGED, sizes
-from .loader import FileSpace
 from .merge import check_model
 from .roots import Root, root_group, root_name, write_roots
+from .space import FileSpace
 
 M = TypeVar("M", bound=Model)
 

@@ -19,7 +19,7 @@ from ..codec.slots import NAMES, SLOTS
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict, set_state
-from .loader import is_detached, owner_of
+from .space import is_detached, owner_of
 from .traversal import ATOMIC, kind_of, kind_of_class
 
 _SLOTS = tuple(SLOTS.values())

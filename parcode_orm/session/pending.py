@@ -14,9 +14,9 @@ from ..model.base import Model
 from ..table.row_groups import never_reuse
 from .content_hash import DigestSink, UnreadStream, digest_of
 from .dirty import collection_changed, proxy_changed
-from .loader import owner_of
 from .reuse import reuse_from
 from .roots import Root, State, root_state
+from .space import owner_of
 from .traversal import path_to, walk
 from .unit_of_work import UnitOfWork
 

@@ -25,8 +25,8 @@ from ..model.base import Model
 from ..stack import roomy
 from ..table.nodes import Known, Piece
 from ..table.table import Table
-from .loader import file_of, is_detached, owner_of
 from .references import held
+from .space import file_of, is_detached, owner_of
 from .traversal import ATOMIC, children, kind_of
 
 Stored = Callable[[], Any]

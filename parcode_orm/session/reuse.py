@@ -17,7 +17,7 @@ from ..storage.spill import is_spilled
 from ..table.persister import is_changed, store
 from ..table.row_groups import Reuse, TableSink
 from .dirty import field_changed, hold_live, row_changed, rows_changed
-from .loader import file_of, owner_of
+from .space import file_of, owner_of
 
 
 def reuse_from(source: Source, owner: object) -> Reuse:

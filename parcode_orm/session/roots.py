@@ -24,8 +24,8 @@ from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from .content_hash import UnreadStream, is_stored
 from .dirty import Change, root_changes
-from .loader import Family, FileSpace
 from .reuse import reuse_from
+from .space import Family, FileSpace
 
 LARGE_SCHEMA = 4096  # bytes
 SHOWN = 10  # differences that a message lists

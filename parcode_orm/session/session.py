@@ -15,10 +15,10 @@ from .attempts import Attempt, attempts
 from .connection import Connection
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
-from .loader import is_detached, owner_of
 from .merge import check_model, check_several, overwrite
 from .roots import Root, check_free, is_taken, root_name
 from .savepoint import Savepoint
+from .space import is_detached, owner_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)

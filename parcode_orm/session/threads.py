@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import FrameType, FunctionType
+from typing import Any
 
 from ..errors import SessionError
 from ..stack import home_thread
@@ -40,3 +43,14 @@ def _name(ident: int) -> str:
     """What a message calls a thread; "" where it has ended."""
     found = next((each.name for each in threading.enumerate() if each.ident == ident), None)
     return "" if found is None else f"the thread {found!r}"
+
+
+def runs_within(method: Any, obj: object) -> bool:
+    """Whether this code runs within a call of `method` of `obj`."""
+    assert isinstance(method, FunctionType)
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code is method.__code__ and frame.f_locals.get("self") is obj:
+            return True
+        frame = frame.f_back
+    return False

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from functools import cache, partial
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
@@ -22,11 +20,11 @@ from .evict import give_way, release, release_below
 from .expire import Follow, Reset
 from .flush import Seen, check_unchanged, flush, seen
 from .interrupts import storing, take_on
-from .loader import Family, FileSpace, Owner, is_detached, owner_of, space_of
 from .rebind import attach, moved, rebase, settle
 from .reuse import reuse_from
 from .roots import Root, State, States, read_root, root_group, root_state
-from .threads import OneThread
+from .space import Family, FileSpace, Owner, is_detached, owner_of, space_of
+from .threads import OneThread, runs_within
 from .traversal import walk
 
 if TYPE_CHECKING:
@@ -205,13 +203,8 @@ class UnitOfWork:
 
     def is_committing(self) -> bool:
         """Whether a commit of this session runs the code that asks."""
-        if self.owner.committing is not None:  # still, perhaps, after one that was interrupted
-            frame: FrameType | None = sys._getframe()
-            while frame is not None:
-                if frame.f_code is UnitOfWork.commit.__code__ and frame.f_locals.get("self") is self:
-                    return True
-                frame = frame.f_back
-        return False
+        # The note of a thread may be left by a commit that was interrupted.
+        return self.owner.committing is not None and runs_within(UnitOfWork.commit, self)
 
     def _commit(self, states: States, before: Seen, backend: Backend, message: str) -> None:
         if not self.deleted and all(state is not State.CHANGED for _, state in states):

@@ -8,7 +8,7 @@ import pytest
 
 import parcode_orm
 from parcode_orm.lazy.proxy import decoded
-from parcode_orm.session.loader import FileSpace, space_of
+from parcode_orm.session.space import FileSpace, space_of
 from tests.conformance.fakes import FakeSpace, stored
 
 

@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 from parcode_orm import Chunk, Model, Session, ShardedMap
 from parcode_orm.codec import boundary
 from parcode_orm.lazy.rows import TablePairs
-from parcode_orm.session.loader import FileSpace
+from parcode_orm.session.space import FileSpace
 from tests.effort import half
 from tests.session.rowwise import differences
 from tests.small import small_constants

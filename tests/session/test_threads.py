@@ -11,7 +11,7 @@ import pytest
 
 from parcode_orm import Chunk, ConflictError, LockedError, Model, Session, SessionError, ShardedMap, load, save
 from parcode_orm.model import blobs
-from parcode_orm.session import loader as space
+from parcode_orm.session import space
 from parcode_orm.table import scan, table
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, save
-from parcode_orm.session import loader as space
+from parcode_orm.session import space
 from parcode_orm.storage import mapped
 from parcode_orm.table import scan, table
 

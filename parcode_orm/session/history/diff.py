@@ -15,8 +15,8 @@ from ...errors import ParcodeError, SchemaMismatchError
 from ...lazy.shown import cut, text_of, why
 from ...lazy.state import MISSING
 from ...model.base import Model
-from ..loader import FileSpace
 from ..roots import read_root, root_name
+from ..space import FileSpace
 from .compare import compare
 from .difference import Difference, Place
 from .snapshot import Snapshot, snapshot_of
