@@ -36,7 +36,7 @@ from .views import (
 __all__ = [
     "BlocksView", "Gappy", "NullView", "PackedView", "Physical", "accessor", "child_nodes", "gaps_of", "locate",
     "open_child", "open_optional", "read_blocks", "read_fixed", "read_numbers", "read_offsets", "rising", "statistics",
-    "wrapped", "write_blocks", "write_codes", "write_constant", "write_gaps", "write_offsets",
+    "gappy", "wrapped", "write_blocks", "write_codes", "write_constant", "write_gaps", "write_named", "write_offsets",
     "write_optional", "write_packed",
 ]  # fmt: skip
 
@@ -164,3 +164,17 @@ def write_packed(values: Sequence[Any], out: Encoder) -> None:
         except EncodeError as problem:
             raise trail.at(problem, row) from None
     write_blocks(Encoding.PACKED, parts, out)
+
+
+def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
+    """Append `values`, one a row, to `out`."""
+    try:
+        column.encode(values, out)
+    except EncodeError as problem:
+        raise trail.at(problem, trail.row_of(problem)) from None
+
+
+def gappy(values: list[Any]) -> list[Any]:
+    """`values`, of which some rows have none."""
+    without = [row for row, value in enumerate(values) if value is None]
+    return Gappy(values, without) if without else values

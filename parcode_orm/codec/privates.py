@@ -23,8 +23,9 @@ from .containers import MapColumn
 from .cycles import find_cycle
 from .extensions import LEFT_OUT
 from .packed import PackedColumn, pack
+from .physical import write_named
 from .scalars import NumberColumn
-from .struct import StructColumn, StructPlan, being_encoded, write_named
+from .struct import StructColumn, StructPlan, being_encoded
 from .structview import EXTRA, StructView
 from .text import BytesColumn, TextColumn
 from .undeclared import storable

@@ -7,7 +7,8 @@ The children after the fields, each only if its bit stands in `param`: which fie
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
 from types import NoneType
@@ -25,7 +26,7 @@ from .base import Column, Space, View, is_lazy
 from .cycles import MAX_NESTED, deep_error, get_dict
 from .mixed import Mixed
 from .mixed_rows import write_mixed
-from .physical import Gappy, Physical, write_gaps, write_packed
+from .physical import Gappy, Physical, gappy, write_gaps, write_named, write_packed
 from .rows import FEW_RECURSIVE, RowsView, Ways, few_of, write_rows
 from .structview import EXTRA, MISSING, NAMES, OTHERS, PRIVATE, SETS, UNDECLARED, StructView
 from .undeclared import undeclared_of
@@ -213,7 +214,7 @@ class StructColumn(Physical):
                 raise
             raise deep_error(here, self.plan.name, isinstance(problem, _TooDeep)) from None
         finally:
-            levels.pop()
+            del levels[depth:]
 
     def encode_here(self, values: Sequence[Any], out: Encoder) -> None:
         """Append `values`, at least one, on the level of the innermost struct that is being encoded: this one."""
@@ -320,7 +321,7 @@ class StructColumn(Physical):
         others = self.plan.others or (_all_extras if self.pydantic else None)
         if others is not None and any(extras := others(values)):
             bits |= EXTRA
-            write_named(self.plan.extra or OTHERS, _gappy(extras), out)
+            write_named(self.plan.extra or OTHERS, gappy(extras), out)
         if self.pydantic and self.plan.privates:
             privates = list(map(_privates, values))
             if any(private is not None for private in privates):
@@ -329,7 +330,7 @@ class StructColumn(Physical):
         if self.pydantic:
             if attributes := undeclared_of(values, dicts, bool(missing)):
                 bits |= UNDECLARED
-                write_named(OTHERS, _gappy(attributes), out)
+                write_named(OTHERS, gappy(attributes), out)
         return bits
 
     @property
@@ -377,22 +378,18 @@ def write_names(sets: Sequence[Any], out: Encoder) -> None:
     out.close(node)
 
 
-def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
-    """Append `values`, one a row, to `out`."""
-    try:
-        column.encode(values, out)
-    except EncodeError as problem:
-        raise trail.at(problem, trail.row_of(problem)) from None
-
-
-def _gappy(values: list[Any]) -> list[Any]:
-    """`values`, of which some rows have none."""
-    without = [row for row, value in enumerate(values) if value is None]
-    return Gappy(values, without) if without else values
-
-
 def _all_extras(values: Sequence[Any]) -> list[dict[str, Any] | None]:
     return list(map(_extras, values)) if any(map(_extras, values)) else []
+
+
+@contextmanager
+def outermost() -> Iterator[None]:
+    """What is encoded here stands in nothing else. An interrupt may have left values of an earlier encoding."""
+    before, _path.levels = _path.levels, []
+    try:
+        yield
+    finally:
+        _path.levels = before
 
 
 def being_encoded() -> set[int]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ..codec.bulk import gc_paused
 from ..codec.compile import struct_for
+from ..codec.struct import outermost
 from ..errors import EncodeError, called, told
 from ..format.catalog import CatalogData
 from ..lazy.proxy import plain_class
@@ -34,7 +35,8 @@ def _build(obj: Any, compression: str | None, call: str) -> Callable[[Pipeline],
 
     def build(pipeline: Pipeline) -> CatalogData:
         before = sizes(obj)
-        catalog = write_roots(TableSink(pipeline, compression), [root], (), None)
+        with outermost():
+            catalog = write_roots(TableSink(pipeline, compression), [root], (), None)
         if sizes(obj) != before:
             raise EncodeError(CHANGED.format(f"this {root.name}"))
         return catalog

@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
+from ..codec.struct import outermost
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError, SessionError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy, proxy_state
@@ -188,22 +189,22 @@ class UnitOfWork:
 
     def states(self, compression: str | None) -> States:
         """Each attached root with what it is beside the file's."""
-        return [(root, root_state(root, self.space, compression)) for root in list(self.roots.values())]
+        return [(each, root_state(each, self.space, compression)) for each in list(self.roots.values())]
 
     def commit(self, backend: Backend, message: str) -> None:
         """Store what changed; without a change, write nothing."""
         self.owner.committing = home_thread()
         try:
-            self.check_roots()
-            before = seen(self)
-            commit = partial(self._commit, self.states(backend.compression), before, backend, message)
-            storing(self, backend, commit, partial(take_on, self))
+            with outermost():
+                self.check_roots()
+                before = seen(self)
+                commit = partial(self._commit, self.states(backend.compression), before, backend, message)
+                storing(self, backend, commit, partial(take_on, self))
         finally:
             self.owner.committing = None
 
     def is_committing(self) -> bool:
-        """Whether a commit of this session runs the code that asks."""
-        # The note of a thread may be left by a commit that was interrupted.
+        """Whether a commit of this session runs the code that asks: one that was interrupted may have left its note."""
         return self.owner.committing is not None and runs_within(UnitOfWork.commit, self)
 
     def _commit(self, states: States, before: Seen, backend: Backend, message: str) -> None:
