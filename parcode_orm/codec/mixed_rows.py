@@ -16,12 +16,13 @@ from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Encoder
 from ..format.layout import Encoding
 from . import trail
+from .attributes import declared
 from .base import Column, is_lazy
+from .cycles import get_dict
 from .mixed import Mixed, Part, Stretch, encode_parts, joined
 from .physical import Gappy
 from .slots import SLOTS
 from .structview import SETS, StructView
-from .undeclared import undeclared
 
 if TYPE_CHECKING:
     from .struct import StructColumn
@@ -100,10 +101,12 @@ class _Stored:
 
     def with_more(self) -> list[Any]:
         """The objects that may have more than fields; the rows have nothing more."""
-        if self.objects is None:
+        if not self.objects:
             return [_NOTHING] * len(self)
+        known = declared(self.objects[0].__class__)
         return [
-            each if any(map(_is_set, _more, repeat(each))) or undeclared(each) else _NOTHING for each in self.objects
+            each if not get_dict(each).keys() <= known or any(map(_is_set, _more, repeat(each))) else _NOTHING
+            for each in self.objects
         ]
 
 

@@ -103,7 +103,7 @@ def store(sink: TableSink, table: Table, compression: str | None, changed: Chang
     writer = Rewriter(sink, table, compression, changed)
     with gc_paused():  # of many rows that were held
         leaves = [writer.leaf(pieces) for pieces in table.tree.changed_leaves()]
-    root = table.tree.write(sink, writer.written(leaves))
+        root = table.tree.write(sink, writer.written(leaves))
     runs = write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
     sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left, writer.merged)
