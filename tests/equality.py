@@ -49,7 +49,7 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, decimal.Decimal):
         return a.as_tuple() == b.as_tuple()
     if isinstance(a, dt.datetime | dt.time):
-        return bool(a.replace(tzinfo=None) == b.replace(tzinfo=None) and a.fold == b.fold and _zone(a) == _zone(b))
+        return all(getattr(a, name, 0) == getattr(b, name, 0) for name in _OF_TIMES) and bool(_zone(a) == _zone(b))
     if hasattr(cls, "get_secret_value"):
         return same(a.get_secret_value(), b.get_secret_value())
     if isinstance(a, str):
@@ -58,6 +58,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 _MISSING = "a missing attribute"
+_OF_TIMES = ("year", "month", "day", "hour", "minute", "second", "microsecond", "fold")
 _AS_EQUAL = frozenset({int, str, bytes, bool, type(None)})  # most values are of these, and nothing hides in them
 
 
