@@ -59,12 +59,12 @@ class Collections(Physical):
             raise trail.first_misfit(values, self._kinds(), self.expected)
 
     def written(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
-        """Append `values`, some of them partly stored, or of subclasses."""
-        raise NotImplementedError
+        """Append `values`, of the classes `types`, some of which may be partly stored."""
+        self.write(values, out)
 
     def whole(self, value: Any) -> Any:
         """`value`, read where it is partly stored."""
-        raise NotImplementedError
+        return value
 
 
 class ListColumn(Collections):

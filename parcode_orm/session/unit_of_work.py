@@ -81,10 +81,9 @@ class UnitOfWork:
         assert self.space is not None
         if family is self._own:
             return self.space
-        found = self._current.get(family)
-        if found is None:
-            found = self._current[family] = self._reading(self.space.source, family)
-        return found
+        if family not in self._current:
+            self._current.setdefault(family, self._reading(self.space.source, family))
+        return self._current[family]
 
     def _family_of(self, root: Root) -> Family:
         if root.family is None:

@@ -126,3 +126,11 @@ class Group:
     def nodes(self) -> int:
         """How many nodes its chunk has."""
         return len(self._chunk.nodes)
+
+    def _check(self, held: dict[int, Any]) -> None:
+        """The rules that hold between any two operations; for tests. `held` are the rows of the table's groups."""
+        assert self.held is held.get(self.ref.offset, self.held)
+        live = getattr(self.items, "live", {})
+        for row, value in self.held.items():  # a row is one object
+            assert 0 <= row < self.count
+            assert row not in live or live[row]() in (None, value)

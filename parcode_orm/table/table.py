@@ -392,15 +392,9 @@ class Table:
         for piece, start, stop in self.tree.pieces():
             assert (start, stop) == (0, piece.length)
             if piece.rows is None:
-                group = self.group(piece)
-                assert group.held is self.held.get(group.ref.offset, group.held)
-                live = getattr(group.items, "live", {})
-                for row, value in group.held.items():  # a row is one object
-                    assert 0 <= row < group.count
-                    assert row not in live or live[row]() in (None, value)
+                self.group(piece)._check(self.held)
             if self.keys is not None:
                 assert piece.first + piece.length <= self.next_row
                 for place in range(piece.length):
-                    found = self.find(self.key(piece, place))
-                    assert found is not None and found[0] is piece and found[1] == place
+                    assert self.find(self.key(piece, place)) == (piece, place)
         assert all(self.tree.row(row_id) is not None for row_id in self.added.values())
