@@ -46,6 +46,11 @@ def declared(cls: Any) -> frozenset[str]:
     return computed(cls).union(cls.__pydantic_fields__, NAMES)
 
 
+def is_note(name: str) -> bool:
+    """Whether an attribute is a library's own note, as fhir.resources makes in each dump. It is not stored."""
+    return name.startswith("__") and name.endswith("__")
+
+
 def may_be_left_out(cls: type, name: str) -> bool:
     """Whether an undeclared attribute of a model need not be stored where it cannot be."""
     return name.startswith("_") or hasattr(cls, name)

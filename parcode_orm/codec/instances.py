@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -12,7 +13,7 @@ from pydantic_core import MultiHostUrl, Url
 
 from ..errors import CorruptionError, EncodeError, SchemaMismatchError, UnsupportedTypeError
 from . import trail
-from .attributes import declared, may_be_left_out, others_of, put_others
+from .attributes import declared, is_note, may_be_left_out, others_of, put_others
 from .contents import CONTENT, Unknown, content_of
 from .registry import find_class, stored_tag
 from .slots import NAMES, put_slot
@@ -76,7 +77,7 @@ def _undeclared(packer: Packer, cls: type, present: dict[str, Any]) -> list[dict
     if len(present) <= len(cls.__pydantic_fields__) and present.keys() <= cls.__pydantic_fields__.keys():  # type: ignore[attr-defined]
         return []
     out = {}
-    for name in present.keys() - declared(cls):
+    for name in filterfalse(is_note, present.keys() - declared(cls)):
         try:
             out[name] = packer.lower(present[name])
         except EncodeError as problem:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from ..errors import EncodeError
 from . import trail
-from .attributes import declared, may_be_left_out
+from .attributes import declared, is_note, may_be_left_out
 from .cycles import find_cycle, get_dict
 from .extensions import LEFT_OUT
 from .packed import pack
@@ -35,7 +35,7 @@ def storable(value: Any) -> Any:
 def undeclared(value: Any) -> dict[str, Any]:
     """The undeclared attributes that a model, plain or lazy, has in memory."""
     known = declared(value.__class__)
-    return {name: item for name, item in get_dict(value).items() if name not in known}
+    return {name: item for name, item in get_dict(value).items() if name not in known and not is_note(name)}
 
 
 def undeclared_of(values: Sequence[Any], dicts: Sequence[dict[str, Any]] | None, gaps: bool) -> list[Any]:

@@ -161,3 +161,18 @@ def test_the_path_of_an_attribute_that_cannot_be_stored_names_the_row_as_it_is_n
         del rows[:3]
         with pytest.raises(EncodeError, match=r"Box\.many\[0\]\.lock"):
             session.commit()
+
+
+def test_notes_that_a_library_makes_in_a_dump_are_not_stored(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    save(path, Box(plain=Plain(a=1), many=[Lazy(a=1)], one=Plain(a=2)))
+    with Session(path) as session:
+        box = session.root(Box)
+        for each in (box.plain, box.many[0], box.one):
+            object.__setattr__(each, "__dumped_without__", True)
+        assert not session.dirty
+        box.text = "changed"
+        session.commit()
+    found = load(path, Box)
+    assert found.text == "changed" and found.plain is not None
+    assert not any("__dumped_without__" in vars(each) for each in (found.plain, found.many[0], found.one))
