@@ -11,7 +11,7 @@ from .inspect.verify import verify
 from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
-from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .model import Chunk, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
 from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
@@ -21,6 +21,8 @@ __all__ = [
     "Change",
     "Chunk",
     "Diff",
+    "Index",
+    "Key",
     "LazyArray",
     "LazyBytes",
     "LazyList",

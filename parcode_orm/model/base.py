@@ -19,6 +19,7 @@ from parcode_orm.codec.views.build import FullSet
 from parcode_orm.errors import ParcodeError, UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.handles import HasHandles
+from parcode_orm.model.keys import Index, Key
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 
 __all__ = ["Model", "ModelMeta", "on_complete"]
@@ -28,7 +29,7 @@ on_complete: list[Callable[[type[Any]], object]] = []  # what the floors above d
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap))
+@dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap, Key, Index))
 class ModelMeta(ModelMetaclass):
     """Pydantic's metaclass, for which our markers are field specifiers and lazy classes do not exist."""
 

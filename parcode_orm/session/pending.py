@@ -14,6 +14,7 @@ from ..model.base import Model
 from ..table.row_groups import never_reuse
 from .content_hash import DigestSink, UnreadStream, digest_of
 from .dirty import collection_changed, proxy_changed
+from .entities import EntityTable, changed_entities, new_entities, tables
 from .reuse import reuse_from
 from .roots import Root, State, root_state
 from .space import owner_of
@@ -21,10 +22,29 @@ from .traversal import path_to, walk
 from .unit_of_work import UnitOfWork
 
 
+def new(work: UnitOfWork) -> Iterator[Any]:
+    """The roots and entities that were added since the last commit."""
+    for root in work.roots.values():
+        if isinstance(root.obj, EntityTable):
+            yield from new_entities(work, root)
+        elif work.is_new(root):
+            yield root.obj
+
+
+def deleted(work: UnitOfWork) -> Iterator[Any]:
+    """The roots and entities that the next commit deletes."""
+    for root in work.deleted.values():
+        yield root.obj
+    for root in tables(work):
+        yield from (obj for obj in root.gone.values() if obj is not None)
+
+
 def dirty(work: UnitOfWork, compression: str | None) -> Iterator[Any]:
     """The stored roots that changed, and the lazy objects below any root that did."""
     for root in work.roots.values():
-        if not work.is_new(root) and _root_changed(work, root, compression):
+        if isinstance(root.obj, EntityTable):
+            yield from changed_entities(work, root)
+        elif not work.is_new(root) and _root_changed(work, root, compression):
             yield root.obj
         for each in walk(root.obj):
             if each is not root.obj and is_proxy(each) and owner_of(each) is work.owner and proxy_changed(each):

@@ -19,6 +19,7 @@ from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..model.base import Model
+from ..model.keys import key_fields
 from ..storage.mapped import Source
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
@@ -38,7 +39,8 @@ class Root:
 
     `read`: it is the lazy object of the stored root. `tables`: the fields whose tables changed, with the ordinals of
     their references, where `root_state` found nothing else changed. `family`: what its objects belong to, once it has
-    any that are lazy.
+    any that are lazy. Where it holds entities: `gone` are those that the next commit deletes, by key (None for one that
+    moved to another key), and `numbered` those that got their key since the last commit, with the field.
     """
 
     name: str
@@ -47,6 +49,32 @@ class Root:
     read: bool = False
     tables: dict[str, int] = field(default_factory=dict)
     family: Family | None = None
+    gone: dict[Any, Any] = field(default_factory=dict)
+    numbered: list[tuple[Any, str]] = field(default_factory=list)
+
+    def number(self, obj: Any, name: Any, key: int) -> None:
+        """Set the key of an entity that was added, frozen or not. Nothing is validated."""
+        obj.__dict__[name] = key
+        obj.model_fields_set.add(name)
+        self.numbered.append((obj, name))
+
+    def take_back(self, *objs: Any) -> None:
+        """Entities are not added after all: those that got a number have none."""
+        taken = set(map(id, objs))
+        for obj, name in self.numbered:
+            if id(obj) in taken:
+                obj.__dict__[name] = None
+        self.numbered = [pair for pair in self.numbered if id(pair[0]) not in taken]
+
+    def go_back(self, gone: dict[Any, Any], numbered: list[tuple[Any, str]]) -> None:
+        """Nothing is pending but `gone` and `numbered`."""
+        before = {id(obj) for obj, _ in numbered}
+        self.take_back(*(obj for obj, _ in self.numbered if id(obj) not in before))
+        self.gone, self.numbered = gone, numbered
+
+    def settle(self) -> None:
+        """What was added and deleted is stored."""
+        self.gone, self.numbered = {}, []
 
 
 def root_name(cls: type[Any]) -> str:
@@ -58,6 +86,11 @@ def root_name(cls: type[Any]) -> str:
     given: Any = cls
     if not (isinstance(given, type) and issubclass(given, Model)):
         raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {told(given)}")
+    if key_fields(cls):
+        raise TypeError(
+            f"{cls.__qualname__} has a Key(), so its objects are entities and no roots: session.add(obj) stores one, "
+            f"and session.get({cls.__name__}, key) finds it"
+        )
     return name_of(cls)
 
 

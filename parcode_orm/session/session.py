@@ -7,11 +7,13 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from ..codec.types.compile import struct_for
+from ..codec.types.names import name_of
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
-from . import pending
+from . import entities, pending
 from .attempts import Attempt, attempts
+from .by_key import ByKey
 from .connection import Connection
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
@@ -28,7 +30,7 @@ def _this(obj: Any) -> str:
     return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
 
 
-class Session(Versions):
+class Session(ByKey):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:
@@ -66,9 +68,9 @@ class Session(Versions):
 
     @property
     def new(self) -> IdentitySet:
-        """The roots that were added since the last commit: a set by identity, which does not change."""
+        """The roots and entities that were added since the last commit: a set by identity, which does not change."""
         self._check_open()
-        return IdentitySet(root.obj for root in self._work.roots.values() if self._work.is_new(root))
+        return IdentitySet(pending.new(self._work))
 
     @property
     def dirty(self) -> IdentitySet:
@@ -82,9 +84,9 @@ class Session(Versions):
 
     @property
     def deleted(self) -> IdentitySet:
-        """The roots that the next commit deletes: a set by identity."""
+        """The roots and entities that the next commit deletes: a set by identity."""
         self._check_open()
-        return IdentitySet(root.obj for root in self._work.deleted.values())
+        return IdentitySet(pending.deleted(self._work))
 
     def is_modified(self, obj: Any) -> bool:
         """Whether the next commit would store a change of `obj`, or of anything inside it.
@@ -102,20 +104,22 @@ class Session(Versions):
         return found
 
     def add(self, obj: Model, *, replace: bool = False) -> None:
-        """Make `obj` the root of its type; `commit` stores it. It stays attached: later changes are stored, too.
+        """Attach `obj`; `commit` stores it. It stays attached: later changes are stored, too.
 
-        A file holds one root per class, known by the name of the class.
+        An object of a class with a `Key` is an entity: a file holds any number of them, by their keys. Any other
+        object is the root of its class: a file holds one, known by the name of the class.
 
         After the commit it is a lazy object, in place: lazy collections replace plain lists and dictionaries in its
         marked fields, and rows that the program does not hold leave memory.
 
         Args:
-            obj: the root.
-            replace: whether it may replace another object that is the root of this name.
+            obj: the root or entity. An entity whose key is None gets the next number, where its key is `auto`.
+            replace: whether it may replace another object that is the root of this name, or has this key.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
             TypeError: `obj` is not a `Model`.
+            IntegrityError: another entity has this key, added or stored, and `replace` is false; or the key is None.
             SessionError: another object is the root of this name, added or stored, and `replace` is false; or `obj` is
                 a lazy object of another session that is open; a copy of it can be added.
         """
@@ -130,27 +134,34 @@ class Session(Versions):
                 "go of (rollback, refresh): add a copy of it, obj.model_copy(), whose collections "
                 "are copied when this session commits"
             )
-        if not replace:
+        if not replace and not entities.is_entity(obj.__class__):
             check_free(obj, self._work.roots, self._work.deleted, self._work.source)
 
     def add_all(self, objs: Iterable[Model], *, replace: bool = False) -> None:
         """`add` each of `objs`, or none of them.
 
         Raises:
-            ReadOnlyError, TypeError: as `add`.
+            ReadOnlyError, TypeError, IntegrityError: as `add`.
             SessionError: as `add`; or two of `objs` have classes of one name, which `replace` does not allow.
         """
         added: dict[str, Model] = {}
+        keyed: list[Model] = []
         check_several(objs)
         for obj in objs:
             self._check_addable(obj, replace)
+            if entities.is_entity(obj.__class__):
+                keyed.append(obj)
+                continue
             other = added.setdefault(root_name(obj.__class__), obj)
             if other is not obj:
                 raise is_taken(obj, other)
+        entities.insert(self._work, keyed, replace=replace)
         self._work.attach([Root(name, obj, struct_for(obj.__class__)) for name, obj in added.items()])
 
     def merge(self, obj: M) -> M:
-        """Copy the state of `obj` onto the root of its type and return that; without one, a copy of `obj` is added.
+        """Copy the state of `obj` onto the root of its type, or the entity of its key, and return that.
+
+        Without one, a copy of `obj` is added.
 
         `obj` itself stays untracked. Lazy objects in it, of any session, are copied whole, and so are private
         attributes and `model_fields_set`. Nothing is validated.
@@ -162,7 +173,7 @@ class Session(Versions):
         check_model(obj, "merge(obj)")
         cls: type[M] = obj.__class__
         try:
-            root = self.root(cls)
+            root = self.get_one(cls, entities.key_of(obj)) if entities.is_entity(cls) else self.root(cls)
         except NoResultFound:
             new = obj.model_load()
             self.add(new)
@@ -172,27 +183,36 @@ class Session(Versions):
         return root
 
     def delete(self, obj: Model) -> None:
-        """Let the next commit delete the root `obj`. From now on `root` does not find it; `add` undoes this.
+        """Let the next commit delete the root or entity `obj`. From now on `root` and `get` do not find it.
+
+        `add` undoes this.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
-            SessionError: `obj` is no root that is stored. One that was added and not committed: `expunge` it.
+            SessionError: `obj` is no root or entity that is stored. One that was added and not committed: `expunge` it.
         """
         self._check_writable()
+        if entities.is_entity(obj.__class__):
+            entities.delete(self._work, obj)
+            return
         root = self._root_of(obj, "deleted")
         if self._work.is_new(root):
             raise SessionError(f"the root {root.name} was not committed yet: to take it back, expunge it")
         self._work.delete(root)
 
     def expunge(self, obj: Model) -> None:
-        """Forget the root `obj`: changes of it, and of what is inside it, are no longer stored. What is stored stays.
+        """Forget the root or entity `obj`: changes of it, and of what is inside it, are no longer stored.
 
-        The object stays as it is, and can be read and changed on. `root` then reads anew.
+        What is stored stays. The object stays as it is, and can be read and changed on; an entity that is stored is
+        read whole for this. `root` and `get` then read anew.
 
         Raises:
-            SessionError: `obj` is no root of this session.
+            SessionError: `obj` is no root or entity of this session.
         """
         self._check_open()
+        if entities.is_entity(obj.__class__):
+            entities.expunge(self._work, obj)
+            return
         self._work.expunge(self._root_of(obj, "expunged"))
 
     def _root_of(self, obj: Any, what: str) -> Root:
@@ -221,16 +241,18 @@ class Session(Versions):
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""
         self._check_open()
-        return self._work.names()
+        return [name for name in self._work.names() if not name.endswith(entities.SUFFIX)]
 
     def __contains__(self, obj: object) -> bool:
-        """Whether changes to `obj` are this session's to store: it is a root, or a lazy object that was read here.
+        """Whether changes to `obj` are this session's to store: it was added, or is a lazy object that was read here.
 
-        Of a class: whether there is a root of it.
+        Of a class: whether there is a root, or an entity, of it.
         """
         self._check_open()
-        if isinstance(obj, type):
-            return issubclass(obj, Model) and root_name(obj) in self.roots()
+        if isinstance(obj, type) and issubclass(obj, Model):
+            return name_of(plain_class(obj)) in (self.entities() if entities.is_entity(obj) else self.roots())
+        if isinstance(obj, Model) and entities.is_entity(obj.__class__):
+            return entities.holds(self._work, obj)
         if self._work.root_of(obj) is not None or obj in self.deleted:
             return True
         return is_lazy(obj) and owner_of(obj) is self._work.owner
@@ -245,7 +267,8 @@ class Session(Versions):
             EncodeError: a value does not fit its field; the message names the path to it.
         """
         self._check_writable()
-        pending.check(self._work, self._compression)
+        with entities.flushed(self._work):
+            pending.check(self._work, self._compression)
 
     def commit(self, message: str = "") -> None:
         """Store every change to every attached object; without one, write nothing.
@@ -259,6 +282,7 @@ class Session(Versions):
         Raises:
             ReadOnlyError: the session was opened read-only.
             EncodeError: a value does not fit its field; nothing is stored, the message names the path to it.
+            IntegrityError: two entities have one key, or one value of a unique field; nothing is stored.
             LockedError: another session was writing all the time that `lock_timeout` says.
             ConflictError: another session committed since this one opened; nothing is stored. `attempts` repeats.
             StorageError: the disk is full or fails; the file stays at its last commit.
@@ -273,7 +297,8 @@ class Session(Versions):
         self._check_idle("commit()")
         backend = self._check_writable()
         check_message(message)
-        self._work.commit(backend, message)
+        with entities.flushed(self._work):
+            self._work.commit(backend, message)
 
     def attempts(self, count: int = 3) -> Iterator[Attempt]:
         """Attempts of a unit of work that commits: after a `ConflictError` it is repeated on the newest commit.
@@ -386,7 +411,7 @@ class Session(Versions):
 
 
 # Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
-for _base in (Connection, Versions):
+for _base in (Connection, Versions, ByKey):
     for _name, _method in vars(_base).items():
         _function = getattr(_method, "__func__", _method)
         if isinstance(_function, FunctionType):

@@ -292,6 +292,8 @@ class UnitOfWork:
         for root in self.roots.values():
             if self.is_new(root):  # a savepoint took it
                 self.detach(root)
+        for root in [*self.roots.values(), *self.settled.values()]:
+            root.go_back({}, [])
         self.roots = dict(self.settled)
         self.deleted.clear()
         if self.stale and backend is not None:
@@ -379,6 +381,7 @@ class UnitOfWork:
                 continue
             follow.object(root.obj, found)
             root.read = True
+            root.settle()
             roots[root.name] = root
         self.roots, self.settled = roots, dict(roots)
         if self.writable:
