@@ -20,7 +20,7 @@ from parcode_orm.codec.views.struct import UNDECLARED
 from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
-from parcode_orm.table.table import ATOMIC
+from parcode_orm.table.table import ATOMIC, MISSING
 
 __all__ = [
     "MISSING", "RowSpace", "StructView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
@@ -54,8 +54,6 @@ class StructView(Protocol):
     def extra(self, row: int, /) -> dict[str, Any] | None: ...
     def private(self, row: int, /) -> dict[str, Any] | None: ...
 
-
-MISSING: Any = object()
 
 get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
 set_dict: Callable[[Any, dict[str, Any]], None] = BaseModel.__dict__["__dict__"].__set__

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from ..errors import NoResultFound, called, told
 from ..lazy.proxy import plain_class
 from ..model.base import Model
-from . import entities
+from .entity.changes import insert
+from .entity.tables import find, is_entity, names, rows_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)
@@ -31,7 +32,7 @@ class ByKey(Versions):
         self._check_open()
         cls = _entity_class(cls)
         hash(key)
-        found: M | None = entities.rows_of(self._work, cls).get(key)
+        found: M | None = rows_of(self._work, cls).get(key)
         return found
 
     def get_one(self, cls: type[M], key: Any) -> M:
@@ -62,11 +63,11 @@ class ByKey(Versions):
         """
         self._check_writable()
         cls = _entity_class(cls)
-        found: M | None = entities.find(self._work, cls, values)
+        found: M | None = find(self._work, cls, values)
         if found is not None:
             return found, False
         made = cls(**{**values, **(defaults or {})})
-        entities.insert(self._work, [made], replace=False)
+        insert(self._work, [made], replace=False)
         return made, True
 
     def update_or_create(
@@ -90,14 +91,14 @@ class ByKey(Versions):
     def entities(self) -> list[str]:
         """The names of the classes of which entities are stored, or were added: a sorted list of str."""
         self._check_open()
-        return entities.names(self._work)
+        return names(self._work)
 
 
 def _entity_class(cls: Any) -> Any:
     cls = plain_class(cls)
     if not (isinstance(cls, type) and issubclass(cls, Model)):
         raise TypeError(f"entities are asked for by their class, a subclass of parcode_orm.Model, not by {called(cls)}")
-    if not entities.is_entity(cls):
+    if not is_entity(cls):
         raise TypeError(
             f"{cls.__qualname__} has no Key(), so a file holds one object of it: session.root({cls.__name__}). To "
             "store many, give the class a key: id: int = Key(auto=True)"

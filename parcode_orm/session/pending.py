@@ -11,10 +11,9 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy
 from ..model.base import Model
-from ..table.row_groups import never_reuse
 from .content_hash import DigestSink, UnreadStream, digest_of
 from .dirty import collection_changed, proxy_changed
-from .entities import EntityTable, changed_entities, new_entities, tables
+from .entity.tables import EntityTable, changed_entities, new_entities, tables
 from .reuse import reuse_from
 from .roots import Root, State, root_state
 from .space import owner_of
@@ -96,7 +95,7 @@ def check(work: UnitOfWork, compression: str | None) -> None:
     for root, state in work.states(compression):
         if state is State.CHANGED:
             source = work.source
-            sink = DigestSink(compression, never_reuse if source is None else reuse_from(source, work.owner))
+            sink = DigestSink(compression, reuse_from(source, work.owner))
             try:
                 sink.list_table(root.column, [root.obj], None)
             except UnreadStream:

@@ -20,13 +20,14 @@ from .dirty import field_changed, hold_live, row_changed, rows_changed
 from .space import file_of, owner_of
 
 
-def reuse_from(source: Source, owner: object) -> Reuse:
+def reuse_from(source: Source | None, owner: object) -> Reuse:
     """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are updated first.
 
     Not so those of another open session than the one that `owner` stands for: such a change is its own to store.
+    Without a `source`, nothing is stored yet, and tables are in files of the session's own.
     """
 
-    here = None if source.identity is None else (source.identity, source.uuid)
+    here = None if source is None or source.identity is None else (source.identity, source.uuid)
 
     def reuse(sink: TableSink, value: Any, column: Any) -> Ticket | Reference | None:
         if isinstance(value, Unread):
@@ -41,7 +42,9 @@ def reuse_from(source: Source, owner: object) -> Reuse:
         if not isinstance(rows, TableRows):
             return None
         table = rows.table
-        if file_of(rows.space) != here:
+        if file_of(rows.space) != here and not (is_spilled(table.ref) and owner_of(value) is owner):
+            return None
+        if source is None and not is_spilled(table.ref):
             return None
         if not _holds(column, table):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -11,10 +12,13 @@ from ..codec.types.names import name_of
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
-from . import entities, pending
+from . import pending
 from .attempts import Attempt, attempts
 from .by_key import ByKey
 from .connection import Connection
+from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
+from .entity.flush import flushed
+from .entity.tables import SUFFIX, holds, is_entity, key_of
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
 from .merge import check_model, check_several, overwrite
@@ -134,7 +138,7 @@ class Session(ByKey):
                 "go of (rollback, refresh): add a copy of it, obj.model_copy(), whose collections "
                 "are copied when this session commits"
             )
-        if not replace and not entities.is_entity(obj.__class__):
+        if not replace and not is_entity(obj.__class__):
             check_free(obj, self._work.roots, self._work.deleted, self._work.source)
 
     def add_all(self, objs: Iterable[Model], *, replace: bool = False) -> None:
@@ -147,15 +151,22 @@ class Session(ByKey):
         added: dict[str, Model] = {}
         keyed: list[Model] = []
         check_several(objs)
+        if isinstance(objs, Iterator):
+            head = list(islice(objs, AT_ONCE))
+            if len(head) == AT_ONCE and not replace and len(kinds := set(map(type, head))) == 1 and is_entity(*kinds):
+                self._check_addable(head[0], replace)
+                insert_stream(self._work, plain_class(*kinds), chain(head, objs))
+                return
+            objs = chain(head, objs)
         for obj in objs:
             self._check_addable(obj, replace)
-            if entities.is_entity(obj.__class__):
+            if is_entity(obj.__class__):
                 keyed.append(obj)
                 continue
             other = added.setdefault(root_name(obj.__class__), obj)
             if other is not obj:
                 raise is_taken(obj, other)
-        entities.insert(self._work, keyed, replace=replace)
+        insert(self._work, keyed, replace=replace)
         self._work.attach([Root(name, obj, struct_for(obj.__class__)) for name, obj in added.items()])
 
     def merge(self, obj: M) -> M:
@@ -173,7 +184,7 @@ class Session(ByKey):
         check_model(obj, "merge(obj)")
         cls: type[M] = obj.__class__
         try:
-            root = self.get_one(cls, entities.key_of(obj)) if entities.is_entity(cls) else self.root(cls)
+            root = self.get_one(cls, key_of(obj)) if is_entity(cls) else self.root(cls)
         except NoResultFound:
             new = obj.model_load()
             self.add(new)
@@ -192,8 +203,8 @@ class Session(ByKey):
             SessionError: `obj` is no root or entity that is stored. One that was added and not committed: `expunge` it.
         """
         self._check_writable()
-        if entities.is_entity(obj.__class__):
-            entities.delete(self._work, obj)
+        if is_entity(obj.__class__):
+            delete(self._work, obj)
             return
         root = self._root_of(obj, "deleted")
         if self._work.is_new(root):
@@ -210,8 +221,8 @@ class Session(ByKey):
             SessionError: `obj` is no root or entity of this session.
         """
         self._check_open()
-        if entities.is_entity(obj.__class__):
-            entities.expunge(self._work, obj)
+        if is_entity(obj.__class__):
+            expunge(self._work, obj)
             return
         self._work.expunge(self._root_of(obj, "expunged"))
 
@@ -241,7 +252,7 @@ class Session(ByKey):
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""
         self._check_open()
-        return [name for name in self._work.names() if not name.endswith(entities.SUFFIX)]
+        return [name for name in self._work.names() if not name.endswith(SUFFIX)]
 
     def __contains__(self, obj: object) -> bool:
         """Whether changes to `obj` are this session's to store: it was added, or is a lazy object that was read here.
@@ -250,9 +261,9 @@ class Session(ByKey):
         """
         self._check_open()
         if isinstance(obj, type) and issubclass(obj, Model):
-            return name_of(plain_class(obj)) in (self.entities() if entities.is_entity(obj) else self.roots())
-        if isinstance(obj, Model) and entities.is_entity(obj.__class__):
-            return entities.holds(self._work, obj)
+            return name_of(plain_class(obj)) in (self.entities() if is_entity(obj) else self.roots())
+        if isinstance(obj, Model) and is_entity(obj.__class__):
+            return holds(self._work, obj)
         if self._work.root_of(obj) is not None or obj in self.deleted:
             return True
         return is_lazy(obj) and owner_of(obj) is self._work.owner
@@ -267,7 +278,7 @@ class Session(ByKey):
             EncodeError: a value does not fit its field; the message names the path to it.
         """
         self._check_writable()
-        with entities.flushed(self._work):
+        with flushed(self._work):
             pending.check(self._work, self._compression)
 
     def commit(self, message: str = "") -> None:
@@ -297,7 +308,7 @@ class Session(ByKey):
         self._check_idle("commit()")
         backend = self._check_writable()
         check_message(message)
-        with entities.flushed(self._work):
+        with flushed(self._work):
             self._work.commit(backend, message)
 
     def attempts(self, count: int = 3) -> Iterator[Attempt]:

@@ -16,7 +16,7 @@ from ..storage.backend import Backend, Build
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
-from ..table.row_groups import TableSink, never_reuse
+from ..table.row_groups import TableSink
 from .evict import give_way, release, release_below
 from .expire import Follow, Reset
 from .flush import Seen, check_unchanged, flush, seen
@@ -235,7 +235,7 @@ class UnitOfWork:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
-            reuse = never_reuse if base is None else reuse_from(base, self.owner)
+            reuse = reuse_from(base, self.owner)
             sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed))
             catalog = flush(self, sinks[-1], states, message)
             check_unchanged(self, before)
