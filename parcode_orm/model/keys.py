@@ -119,7 +119,7 @@ def Index(
 def _marked(cls: Any, kind: type[Any]) -> dict[str, Any]:
     """The fields of a model that have a mark of this kind, with the mark, in the order of the fields."""
     found = {}
-    for name, info in cls.__pydantic_fields__.items():
+    for name, info in getattr(cls, "__pydantic_fields__", {}).items():
         mark = next((each for each in info.metadata if isinstance(each, kind)), None)
         if mark is not None:
             found[name] = mark
