@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import FieldOptions, marked_field
 
-__all__ = ["Index", "IndexMark", "Key", "KeyMark", "key_fields", "numbered_field", "unique_fields"]
+__all__ = ["Index", "IndexMark", "Key", "KeyMark", "indexed_fields", "key_fields", "numbered_field", "unique_fields"]
 
 
 class KeyMark:
@@ -83,26 +83,27 @@ def Key(
 def Index(
     default: Any = PydanticUndefined,
     *,
-    unique: bool,
+    unique: bool = False,
     default_factory: Callable[[], Any] | Callable[[dict[str, Any]], Any] | None = None,
     alias: str | None = None,
     init: bool | None = None,
     kw_only: bool | None = None,
     **options: Unpack[FieldOptions],
 ) -> Any:
-    """A field of an entity whose values no two entities of the class share, None excepted.
+    """A field of an entity with an index: queries find few entities by its value, or in a range, without reading all.
 
     Args:
         default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required.
-        unique: True: a commit that would store a value twice raises `IntegrityError`.
+        unique: whether no two entities of the class may have the same value, None excepted: a commit that would store
+            one twice raises `IntegrityError`.
         default_factory: makes the default.
         alias: the name in data that is validated and dumped.
         init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
         options: everything else that `pydantic.Field` takes.
 
     Raises:
-        UnsupportedTypeError: when the class is defined: the class has no `Key()`, or values of the field's type cannot
-            be compared by their bytes.
+        UnsupportedTypeError: when the class is defined: the class has no `Key()`; values of the field's type have no
+            order or, where they are `unique`, cannot be keys.
         TypeError: an option is not known.
     """
     return marked_field(
@@ -134,6 +135,11 @@ def key_fields(cls: Any) -> tuple[str, ...]:
 def unique_fields(cls: Any) -> tuple[str, ...]:
     """The fields of an entity of which no value occurs twice."""
     return tuple(name for name, mark in _marked(cls, IndexMark).items() if mark.unique)
+
+
+def indexed_fields(cls: Any) -> tuple[str, ...]:
+    """The fields of an entity with an ordered index."""
+    return tuple(name for name, mark in _marked(cls, IndexMark).items() if not mark.unique)
 
 
 def numbered_field(cls: Any) -> str | None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 from ...errors import IntegrityError, told
 from ...lazy.map import LazyMap
-from ...lazy.proxy import decoded, is_proxy
+from ...lazy.proxy import decoded, is_proxy, plain_class
 from ...lazy.rows import TablePairs
 from ...lazy.state import MISSING, field_value
 from ...storage.spill import is_spilled
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
 from .changes import put, taken
-from .tables import by, entity_class, in_memory, keys_of, stored_rows, tables
+from .indexes import indexed, order_of
+from .tables import by, entity_class, in_memory, keys_of, runs_of, stored_rows, tables
+
+MANY = 1000  # rows in memory: from that on, and where they are a good part of all, stored values are read by column
+MANY_OF = 16
 
 
 @contextmanager
@@ -33,11 +38,31 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
             for name in keys_of(entity_class(root.obj.__class__)).unique:
                 index = getattr(root.obj, by(name))
                 undo.enter_context(_taken_back(work, index))
-                _index(work, root, name, index)
+                _claim(root, name, index, _changes(work, root, name))
+            for name in keys_of(entity_class(root.obj.__class__)).indexed:
+                undo.enter_context(_reindexed(work, root, name))
         yield
     if work.source is not before:
         for root in tables(work):
             root.settle()
+
+
+@contextmanager
+def _reindexed(work: UnitOfWork, root: Root, name: str) -> Iterator[None]:
+    """In the block the index of a field knows the entities in memory; after it, where they are stored."""
+    before = work.source
+    cls = entity_class(root.obj.__class__)
+    field = runs_of(name)
+    runs = getattr(root.obj, field)
+    kind = get_args(plain_class(root.obj.__class__).__pydantic_fields__[field].annotation)[0]
+    found = indexed(runs, kind, _changes(work, root, name), order_of(cls, name))
+    if found is not runs:
+        setattr(root.obj, field, found)
+    try:
+        yield
+    finally:
+        if work.source is before and found is not runs:
+            setattr(root.obj, field, runs)
 
 
 @contextmanager
@@ -85,22 +110,52 @@ def _move(root: Root) -> None:
         put(root, moves, max([root.obj.last, *(now for now in moves if keys.numbered and type(now) is int)]))
 
 
-def _index(work: UnitOfWork, root: Root, name: str, index: Any) -> None:
-    """Bring the index of a unique field up to date."""
-    cls = entity_class(root.obj.__class__)
-    keys, rows = keys_of(cls), root.obj.rows
-    stored = stored_rows(work, root)
-    claims: list[tuple[Any, Any]] = []
-    for key, obj in [*((key, None) for key in root.gone if key not in rows), *in_memory(rows, unread=name)]:
-        before = stored.get(key)
-        was = None if before is None else field_value(before, name)
+def _changes(work: UnitOfWork, root: Root, name: str) -> Iterator[tuple[Any, Any, Any]]:
+    """The keys of the entities whose value of a field changed since the last commit, with the values before and now.
+
+    Both are None where there is none.
+    """
+    rows, stored = root.obj.rows, stored_rows(work, root)
+    candidates = [*((key, None) for key in root.gone if key not in rows), *in_memory(rows, unread=name)]
+    if len(candidates) > MANY and len(candidates) > len(stored) // MANY_OF:
+        values: Any = dict(zip(stored, _column(stored, name), strict=True)) if stored else {}
+        before = values.get
+    else:
+        before = partial(_value, stored, name)
+    for key, obj in candidates:
+        was = before(key)
         now = None if obj is None else field_value(obj, name)
-        if was != now:
-            if was is not None:
-                del index[was]
-            if now is not None:
-                claims.append((now, key))
-    for value, key in [*claims, *_streamed(rows, name)]:
+        if was is not now and was != now:
+            yield key, was, now
+    for key, now in _streamed(rows, name):
+        yield key, before(key) if key in root.gone else None, now
+
+
+def _value(stored: Any, name: str, key: Any) -> Any:
+    found = stored.get(key)
+    return None if found is None else field_value(found, name)
+
+
+def _column(stored: Any, name: str) -> Iterator[Any]:
+    for part in stored.iter_columns(name):
+        yield from part.tolist()
+
+
+def _claim(root: Root, name: str, index: Any, changes: Iterator[tuple[Any, Any, Any]]) -> None:
+    """Bring the index of a unique field up to date.
+
+    Raises:
+        IntegrityError: two entities have one value.
+    """
+    cls = entity_class(root.obj.__class__)
+    keys = keys_of(cls)
+    claims: list[tuple[Any, Any]] = []
+    for key, was, now in changes:
+        if was is not None:
+            del index[was]
+        if now is not None:
+            claims.append((now, key))
+    for value, key in claims:
         other = index.get(value, MISSING)
         if other is not MISSING:
             raise IntegrityError(
@@ -111,7 +166,7 @@ def _index(work: UnitOfWork, root: Root, name: str, index: Any) -> None:
 
 
 def _streamed(rows: Any, name: str) -> Iterator[tuple[Any, Any]]:
-    """The values of a field in rows that left memory as they came, with their keys."""
+    """The keys of rows that left memory as they came, with their values of a field."""
     if not isinstance(rows, LazyMap) or not isinstance(rows.rows, TablePairs):
         return
     table = rows.rows.table
@@ -123,4 +178,4 @@ def _streamed(rows: Any, name: str) -> Iterator[tuple[Any, Any]]:
             for row in range(piece.start, piece.start + piece.length):
                 value = None if row in here else field_value(group.items.get(row), name)
                 if value is not None:
-                    yield value, group.key(row)
+                    yield group.key(row), value

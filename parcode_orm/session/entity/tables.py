@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
+from pydantic import Field
+
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
 from ...codec.types.names import name_of
@@ -21,12 +23,13 @@ from ...lazy.spans import SpanPairs
 from ...lazy.state import MISSING, field_value
 from ...model.base import Model, ModelMeta, on_complete
 from ...model.fields import ShardedMap
-from ...model.keys import key_fields, key_type, numbered_field, unique_fields
+from ...model.keys import indexed_fields, key_fields, key_type, numbered_field, unique_fields
 from ..content_hash import digest_of
 from ..dirty import hold_live
 from ..roots import Root, read_root
 from ..space import owner_of
 from ..unit_of_work import UnitOfWork
+from .indexes import run_class
 
 SUFFIX = "[]"  # of the names of the roots that hold entities
 _TABLE_CLASS = "_p_table_class_"  # in the model's own `__dict__`, so that it lives as long as the model
@@ -36,7 +39,7 @@ class EntityTable(Model):
     """The stored entities of one class; `table_class` derives the class for it.
 
     `rows` are the entities by key, `last` is the number that was given last. A field `by_NAME` maps each value of the
-    unique field NAME to the key of the entity that has it.
+    unique field NAME to the key of the entity that has it. A field `index_NAME` has the runs of the index of NAME.
     """
 
     last: int = 0
@@ -48,6 +51,7 @@ class Keys(NamedTuple):
     fields: tuple[str, ...]
     numbered: str | None
     unique: tuple[str, ...]
+    indexed: tuple[str, ...]
 
     def of(self, obj: Any) -> Any:
         """The primary key of an entity."""
@@ -64,7 +68,7 @@ class Keys(NamedTuple):
 @per_class
 def keys_of(cls: type[Any]) -> Keys:
     """What `cls` says of its entities."""
-    return Keys(key_fields(cls), numbered_field(cls), unique_fields(cls))
+    return Keys(key_fields(cls), numbered_field(cls), unique_fields(cls), indexed_fields(cls))
 
 
 def is_entity(cls: type[Any]) -> bool:
@@ -88,6 +92,9 @@ def _derived(cls: type[Any]) -> type[EntityTable]:
     for name in keys_of(cls).unique:
         annotations[by(name)] = _dict_of(cls.__pydantic_fields__[name].annotation, key)
         fields[by(name)] = ShardedMap(default_factory=dict)
+    for name in keys_of(cls).indexed:
+        annotations[runs_of(name)] = list[run_class(cls, name, key)]  # type: ignore[misc]
+        fields[runs_of(name)] = Field(default_factory=list)
     name = table_name(cls)
     body = {"__module__": cls.__module__, "__qualname__": name, "__annotations__": annotations, **fields}
     found: type[EntityTable] = ModelMeta(name, (EntityTable,), body)
@@ -114,6 +121,11 @@ def table_name(cls: type[Any]) -> str:
 def by(name: str) -> str:
     """The name of the index of a unique field."""
     return f"by_{name}"
+
+
+def runs_of(name: str) -> str:
+    """The name of the field for the runs of the index of a field."""
+    return f"index_{name}"
 
 
 # -- finding -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,176 @@
+"""Ordered indexes: which entities have which values in a field, as sorted runs.
+
+A run holds entries (value, key, whether the entity has the value or lost it), sorted by value. A commit adds a run of
+what changed, and merges it with runs of about its size, so that there are few; where an entity got a value and lost it
+again, merging drops both entries. (A log-structured merge tree: O'Neil, Cheng, Gawlick, O'Neil, 1996.) Every 4,096th
+value of a run stands in its `fences`, so that a lookup reads one row group a run.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from itertools import chain
+from typing import Any, NamedTuple, get_args
+from uuid import UUID
+
+from ...errors import UnsupportedTypeError
+from ...lazy.list import LazyList
+from ...model.base import Model, ModelMeta
+from ...model.fields import Chunk
+
+STEP = 4096  # entries between two fences
+MAX_RUNS = 8
+ORDERED = (int, float, str, bytes, date, datetime, time, timedelta, Decimal, Fraction, UUID)
+Entry = tuple[Any, Any, bool]
+
+
+class Run(Model):
+    """A run of an index: its `entries`, sorted by value, and the value of every 4,096th of them."""
+
+    fences: list[Any]
+
+
+def run_class(cls: type[Any], name: str, key: Any) -> type[Run]:
+    """The class of the runs of the index of a field of `cls`.
+
+    Raises:
+        UnsupportedTypeError: the values of the field have no order.
+    """
+    annotation = cls.__pydantic_fields__[name].annotation
+    order_of(cls, name)
+    found: type[Run] = ModelMeta(
+        f"{cls.__name__}.{name}",
+        (Run,),
+        {
+            "__module__": cls.__module__,
+            "__qualname__": f"{cls.__qualname__}.{name}",
+            "__annotations__": {"entries": list[tuple[annotation, key, bool]], "fences": list[annotation]},  # type: ignore[valid-type]
+            "entries": Chunk(),
+        },
+    )
+    return found
+
+
+def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
+    """What the values of an indexed field are ordered by.
+
+    Raises:
+        UnsupportedTypeError: they have no order.
+    """
+    annotation = cls.__pydantic_fields__[name].annotation
+    types = [each for each in get_args(annotation) or (annotation,) if each is not type(None)]
+    if len(types) == 1 and isinstance(types[0], type):
+        if issubclass(types[0], Enum):
+            return _value_of
+        if issubclass(types[0], datetime):
+            return _moment
+        if issubclass(types[0], ORDERED):
+            return _itself
+    raise UnsupportedTypeError(
+        f"{cls.__qualname__}.{name}: Index() is for numbers, text, bytes, dates, times, UUIDs and enums, which have an "
+        f"order, not for {annotation}"
+    )
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _value_of(member: Any) -> Any:
+    return member.value
+
+
+def _moment(value: datetime) -> tuple[bool, datetime]:
+    return value.tzinfo is not None, value  # those with a time zone do not compare with those without
+
+
+def indexed(
+    runs: list[Any], cls: Callable[..., Run], changes: Iterable[tuple[Any, Any, Any]], order: Callable[[Any], Any]
+) -> Any:
+    """The runs with those of `changes`: key, value before and value now of each entity; None is no value."""
+    entries: list[Entry] = []
+    for key, was, now in changes:
+        if was is not None and was == was:
+            entries.append((was, key, False))
+        if now is not None and now == now:
+            entries.append((now, key, True))
+    if not entries:
+        return runs
+    kept = list(runs)
+    size = len(entries)
+    merged: list[Iterable[Entry]] = [entries]
+    while kept and (len(kept) >= MAX_RUNS or len(kept[-1].entries) <= 2 * size):
+        run = kept.pop()
+        size += len(run.entries)
+        merged.append(_loaded(run.entries))
+    if len(merged) > 1:
+        entries = _netted(chain.from_iterable(merged))
+    entries.sort(key=lambda entry: order(entry[0]))
+    if not entries:
+        return kept
+    return [*kept, cls(entries=entries, fences=[entry[0] for entry in entries[::STEP]])]
+
+
+def _netted(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries without those that take each other back."""
+    counts: Counter[tuple[Any, Any]] = Counter()
+    for value, key, has in entries:
+        counts[value, key] += 1 if has else -1
+    return [(value, key, count > 0) for (value, key), count in counts.items() if count]
+
+
+def _loaded(entries: Any) -> list[Entry]:
+    return entries.load() if isinstance(entries, LazyList) else list(entries)
+
+
+class Range(NamedTuple):
+    """Values from `low` to `high`, None for no bound; `low_open` and `high_open` leave the bound itself out."""
+
+    low: Any
+    high: Any
+    low_open: bool = False
+    high_open: bool = False
+
+
+def count(runs: Iterable[Any], ranges: Iterable[Range], order: Callable[[Any], Any]) -> int:
+    """At most how many entries lie in `ranges`, as the fences tell."""
+    return sum(len(range(*_fenced(run, each, order))) for run in runs for each in ranges)
+
+
+def keys_in(runs: Iterable[Any], ranges: list[Range], order: Callable[[Any], Any]) -> list[Any]:
+    """The keys of the entities whose value lies in one of `ranges`, which do not overlap."""
+    counts: Counter[tuple[Any, Any]] = Counter()
+    for run in runs:
+        for each in ranges:
+            for value, key, has in _between(run, each, order):
+                counts[value, key] += 1 if has else -1
+    return [key for (_, key), count in counts.items() if count > 0]
+
+
+def _fenced(run: Any, asked: Range, order: Callable[[Any], Any]) -> tuple[int, int]:
+    """Entries of a run between which all of a range lie."""
+    fences = [order(value) for value in run.fences]
+    start = 0 if asked.low is None else (bisect_left(fences, order(asked.low)) - 1) * STEP
+    stop = len(run.entries) if asked.high is None else bisect_right(fences, order(asked.high)) * STEP
+    return max(start, 0), min(stop, len(run.entries))
+
+
+def _between(run: Any, asked: Range, order: Callable[[Any], Any]) -> Iterator[Entry]:
+    start, stop = _fenced(run, asked, order)
+    if start >= stop:
+        return
+    entries = run.entries
+    part: list[Entry] = entries.rows.read(start, stop) if isinstance(entries, LazyList) else entries[start:stop]
+    values = [order(value) for value, _, _ in part]
+    first, last = 0, len(part)
+    if asked.low is not None:
+        first = (bisect_right if asked.low_open else bisect_left)(values, order(asked.low))
+    if asked.high is not None:
+        last = (bisect_left if asked.high_open else bisect_right)(values, order(asked.high))
+    yield from part[first:last]
