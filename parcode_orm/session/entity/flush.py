@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from ...errors import IntegrityError, told
+from ...lazy.list import LazyList
 from ...lazy.map import LazyMap
-from ...lazy.proxy import decoded, is_proxy, plain_class
+from ...lazy.proxy import decoded, is_proxy
 from ...lazy.rows import TablePairs
 from ...lazy.state import MISSING, field_value
 from ...storage.spill import is_spilled
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
 from .changes import put, taken
-from .indexes import indexed, order_of
+from .indexes import add_run
 from .tables import by, entity_class, in_memory, keys_of, runs_of, stored_rows, tables
 
 MANY = 1000  # rows in memory: from that on, and where they are a good part of all, stored values are read by column
@@ -35,54 +36,38 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
         _move(root)
     with ExitStack() as undo:
         for root in tables(work):
-            for name in keys_of(entity_class(root.obj.__class__)).unique:
+            keys = keys_of(entity_class(root.obj.__class__))
+            for name in keys.unique:
                 index = getattr(root.obj, by(name))
                 undo.enter_context(_taken_back(work, index))
                 _claim(root, name, index, _changes(work, root, name))
-            for name in keys_of(entity_class(root.obj.__class__)).indexed:
-                undo.enter_context(_reindexed(work, root, name))
+            for name in keys.indexed:
+                runs = getattr(root.obj, runs_of(name))
+                undo.enter_context(_taken_back(work, runs))
+                add_run(runs, entity_class(root.obj.__class__), name, _changes(work, root, name))
         yield
     if work.source is not before:
         for root in tables(work):
             root.settle()
-
-
-@contextmanager
-def _reindexed(work: UnitOfWork, root: Root, name: str) -> Iterator[None]:
-    """In the block the index of a field knows the entities in memory; after it, where they are stored."""
-    before = work.source
-    cls = entity_class(root.obj.__class__)
-    field = runs_of(name)
-    runs = getattr(root.obj, field)
-    kind = get_args(plain_class(root.obj.__class__).__pydantic_fields__[field].annotation)[0]
-    found = indexed(runs, kind, _changes(work, root, name), order_of(cls, name))
-    if found is not runs:
-        setattr(root.obj, field, found)
-    try:
-        yield
-    finally:
-        if work.source is before and found is not runs:
-            setattr(root.obj, field, runs)
+            for name in keys_of(entity_class(root.obj.__class__)).indexed:
+                decoded(root.obj).pop(runs_of(name), None)  # to be read as it is stored, without the entries in memory
 
 
 @contextmanager
 def _taken_back(work: UnitOfWork, index: Any) -> Iterator[None]:
     """Changes of an index in the block are taken back, unless it stores them."""
     before = work.source
-    pairs = index.rows if isinstance(index, LazyMap) else None
-    state: Any = dict(index) if pairs is None else pairs.begin()
+    rows = index.rows if isinstance(index, LazyMap | LazyList) else None
+    state: Any = index.copy() if rows is None else rows.begin()
     try:
         yield
     finally:
         stored = work.source is not before
-        if pairs is None:
-            if not stored:
-                index.clear()
-                index.update(state)
-        elif stored:
-            pairs.end()
-        else:
-            pairs.undo(state)
+        if rows is not None:
+            rows.end() if stored else rows.undo(state)
+        elif not stored:
+            index.clear()
+            (index.update if isinstance(index, dict) else index.extend)(state)
 
 
 def _move(root: Root) -> None:

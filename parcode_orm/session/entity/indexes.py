@@ -23,8 +23,10 @@ from ...errors import UnsupportedTypeError
 from ...lazy.list import LazyList
 from ...model.base import Model, ModelMeta
 from ...model.fields import Chunk
+from ...model.keys import key_type
 
 STEP = 4096  # entries between two fences
+_RUN_CLASSES = "_p_run_classes_"  # in the model's own `__dict__`, so that they live as long as the model
 MAX_RUNS = 8
 ORDERED = (int, float, str, bytes, date, datetime, time, timedelta, Decimal, Fraction, UUID)
 Entry = tuple[Any, Any, bool]
@@ -36,25 +38,30 @@ class Run(Model):
     fences: list[Any]
 
 
-def run_class(cls: type[Any], name: str, key: Any) -> type[Run]:
-    """The class of the runs of the index of a field of `cls`.
+def run_class(cls: Any, name: str) -> type[Run]:
+    """The class of the runs of the index of a field of `cls`, made once.
 
     Raises:
         UnsupportedTypeError: the values of the field have no order.
     """
-    annotation = cls.__pydantic_fields__[name].annotation
-    order_of(cls, name)
-    found: type[Run] = ModelMeta(
-        f"{cls.__name__}.{name}",
-        (Run,),
-        {
-            "__module__": cls.__module__,
-            "__qualname__": f"{cls.__qualname__}.{name}",
-            "__annotations__": {"entries": list[tuple[annotation, key, bool]], "fences": list[annotation]},  # type: ignore[valid-type]
-            "entries": Chunk(),
-        },
-    )
+    known: dict[str, type[Run]] = cls.__dict__.get(_RUN_CLASSES, {})
+    if name not in known:
+        order_of(cls, name)
+        setattr(cls, _RUN_CLASSES, {**known, name: _derived(cls, name)})
+    found: type[Run] = cls.__dict__[_RUN_CLASSES][name]
     return found
+
+
+def _derived(cls: Any, name: str) -> type[Run]:
+    value, key = cls.__pydantic_fields__[name].annotation, key_type(cls)
+    annotations = {"entries": list[tuple[value, key, bool]], "fences": list[value]}  # type: ignore[valid-type]
+    body = {
+        "__module__": cls.__module__,
+        "__qualname__": f"{cls.__qualname__}.{name}",
+        "__annotations__": annotations,
+        "entries": Chunk(),
+    }
+    return ModelMeta(f"{cls.__name__}.{name}", (Run,), body)
 
 
 def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
@@ -90,10 +97,15 @@ def _moment(value: datetime) -> tuple[bool, datetime]:
     return value.tzinfo is not None, value  # those with a time zone do not compare with those without
 
 
-def indexed(
-    runs: list[Any], cls: Callable[..., Run], changes: Iterable[tuple[Any, Any, Any]], order: Callable[[Any], Any]
-) -> Any:
-    """The runs with those of `changes`: key, value before and value now of each entity; None is no value."""
+def add_run(runs: Any, cls: Any, name: str, changes: Iterable[tuple[Any, Any, Any]]) -> None:
+    """Add a run to the index of the field `name` of `cls`.
+
+    Args:
+        runs: a list of the index's runs, plain or lazy, which is changed.
+        cls: the class of the entities.
+        name: the indexed field.
+        changes: key, value before and value now of each entity that changed; None is no value.
+    """
     entries: list[Entry] = []
     for key, was, now in changes:
         if was is not None and was == was:
@@ -101,20 +113,21 @@ def indexed(
         if now is not None and now == now:
             entries.append((now, key, True))
     if not entries:
-        return runs
-    kept = list(runs)
+        return
+    first = len(runs)
     size = len(entries)
     merged: list[Iterable[Entry]] = [entries]
-    while kept and (len(kept) >= MAX_RUNS or len(kept[-1].entries) <= 2 * size):
-        run = kept.pop()
-        size += len(run.entries)
-        merged.append(_loaded(run.entries))
+    while first and (first >= MAX_RUNS or len(runs[first - 1].entries) <= 2 * size):
+        first -= 1
+        found = runs[first].entries
+        size += len(found)
+        merged.append(found.load() if isinstance(found, LazyList) else found)
     if len(merged) > 1:
         entries = _netted(chain.from_iterable(merged))
+    order = order_of(cls, name)
     entries.sort(key=lambda entry: order(entry[0]))
-    if not entries:
-        return kept
-    return [*kept, cls(entries=entries, fences=[entry[0] for entry in entries[::STEP]])]
+    made: Any = run_class(cls, name)
+    runs[first:] = [made(entries=entries, fences=[entry[0] for entry in entries[::STEP]])] if entries else []
 
 
 def _netted(entries: Iterable[Entry]) -> list[Entry]:
@@ -123,10 +136,6 @@ def _netted(entries: Iterable[Entry]) -> list[Entry]:
     for value, key, has in entries:
         counts[value, key] += 1 if has else -1
     return [(value, key, count > 0) for (value, key), count in counts.items() if count]
-
-
-def _loaded(entries: Any) -> list[Entry]:
-    return entries.load() if isinstance(entries, LazyList) else list(entries)
 
 
 class Range(NamedTuple):

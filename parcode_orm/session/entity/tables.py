@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
-from pydantic import Field
-
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
 from ...codec.types.names import name_of
@@ -22,7 +20,7 @@ from ...lazy.rows import TablePairs
 from ...lazy.spans import SpanPairs
 from ...lazy.state import MISSING, field_value
 from ...model.base import Model, ModelMeta, on_complete
-from ...model.fields import ShardedMap
+from ...model.fields import Chunk, ShardedMap
 from ...model.keys import indexed_fields, key_fields, key_type, numbered_field, unique_fields
 from ..content_hash import digest_of
 from ..dirty import hold_live
@@ -93,8 +91,8 @@ def _derived(cls: type[Any]) -> type[EntityTable]:
         annotations[by(name)] = _dict_of(cls.__pydantic_fields__[name].annotation, key)
         fields[by(name)] = ShardedMap(default_factory=dict)
     for name in keys_of(cls).indexed:
-        annotations[runs_of(name)] = list[run_class(cls, name, key)]  # type: ignore[misc]
-        fields[runs_of(name)] = Field(default_factory=list)
+        annotations[runs_of(name)] = _list_of(run_class(cls, name))
+        fields[runs_of(name)] = Chunk(default_factory=list)
     name = table_name(cls)
     body = {"__module__": cls.__module__, "__qualname__": name, "__annotations__": annotations, **fields}
     found: type[EntityTable] = ModelMeta(name, (EntityTable,), body)
@@ -103,6 +101,10 @@ def _derived(cls: type[Any]) -> type[EntityTable]:
 
 def _dict_of(key: Any, value: Any) -> Any:
     return dict[key, value]
+
+
+def _list_of(item: Any) -> Any:
+    return list[item]
 
 
 def _prepare(cls: type[Any]) -> None:
