@@ -12,6 +12,7 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .query import all_, any_, asc, col, desc, func, len_, select
 from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
@@ -31,15 +32,23 @@ __all__ = [
     "ShardedMap",
     "Snapshot",
     "VerifyReport",
+    "all_",
+    "any_",
+    "asc",
+    "col",
     "compact",
+    "desc",
     "dumps",
+    "func",
     "lazy",
+    "len_",
     "load",
     "loads",
     "register",
     "register_compression",
     "register_type",
     "save",
+    "select",
     "verify",
     "write",
     *errors.__all__,

@@ -10,6 +10,7 @@ from ..codec.compile import struct_for
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
+from ..query import Result, ScalarResult, Select
 from . import pending
 from .attempts import Attempt, attempts
 from .connection import Connection
@@ -22,6 +23,7 @@ from .space import is_detached, owner_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 
 
 def _this(obj: Any) -> str:
@@ -217,6 +219,33 @@ class Session(Versions):
         cls = plain_class(cls)
         obj: M = self._work.find(root_name(cls), cls, struct_for(cls)).obj
         return obj
+
+    def scalars(self, statement: Select[T]) -> ScalarResult[T]:
+        """The rows that `statement` selects, or the first value of each: a `ScalarResult`.
+
+        Raises:
+            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
+        """
+        return self.execute(statement).scalars()
+
+    def scalar(self, statement: Select[T]) -> T | None:
+        """The first value of the first row of `statement`; None where there is no row.
+
+        Raises:
+            QueryError: the statement does not fit the rows.
+        """
+        return self.scalars(statement).first()
+
+    def execute(self, statement: Select[T]) -> Result[Any]:
+        """The rows that `statement` selects, as named tuples: a `Result`.
+
+        Raises:
+            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
+        """
+        self._check_open()
+        if not isinstance(statement, Select):
+            raise TypeError(f"execute(statement) takes what select() gives, not {told(statement)}")
+        return Result(statement, self._check_open)
 
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""
