@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -214,7 +215,7 @@ def outputs(expressions: Sequence[Expression[Any]], batch: Batch, frame: Frame) 
         bare = expression._of if isinstance(expression, Label) else expression
         if not isinstance(bare, Item):
             vector = evaluate(bare, frame)
-            if not _may_change(vector):
+            if isinstance(batch, Groups) or not _may_change(vector):
                 found.append(vector)
                 continue
         if objects is None:
@@ -238,7 +239,7 @@ def _may_change(vector: Vector) -> bool:
     return any(not issubclass(cls, _IMMUTABLE) for cls in set(map(type, values)))
 
 
-_IMMUTABLE: Any = tuple(ATOMIC)
+_IMMUTABLE: Any = (*ATOMIC, Enum)
 
 
 class Hits:

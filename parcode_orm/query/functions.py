@@ -29,8 +29,8 @@ def col(of: T, /) -> Expression[T]: ...
 def col(of: Any, name: str | None = None, /) -> Any:
     """A field as an expression, for type checkers and for classes that are no `Model`.
 
-    `col(Player.level)` returns its argument, typed as an expression. `col(Player, "level")` is the field of any class
-    that is stored field by field; dots lead into nested ones (`col(World, "settings.difficulty")`).
+    `col(Player.level)` returns its argument `of`, typed as an expression. `col(Player, "level")` is the field of any class
+    that is stored field by field; dots in `name` lead into nested ones (`col(World, "settings.difficulty")`).
 
     Raises:
         QueryError: the class has no such field.
@@ -58,7 +58,7 @@ def asc(of: Any) -> Ordering:
 
 
 def len_(of: Any) -> Expression[int]:
-    """How many items a list, a set or a dictionary has, or characters a text; None for None.
+    """How many items each list, set or dictionary that `of` gives has, or characters a text; None for None.
 
     Raises:
         QueryError: the values have no length.
@@ -108,12 +108,12 @@ class func:
 
     @staticmethod
     def abs(of: T) -> Expression[T]:
-        """The absolute value."""
+        """The absolute value of `of`."""
         return abs(col(of))
 
     @staticmethod
     def round(of: T, digits: int = 0) -> Expression[T]:
-        """The value rounded, as Python's `round` does."""
+        """The value of `of` rounded to `digits`, as Python's `round` does."""
         value = literal(of)
         return Operation("round", (value, Literal(digits)), value._tp)
 
@@ -132,7 +132,7 @@ class func:
 
     @staticmethod
     def count_distinct(of: Any) -> Expression[int]:
-        """How many values differ, None not counted."""
+        """How many different values `of` has, None not counted."""
         return Aggregate("count_distinct", _of("count_distinct", of), int)
 
     @staticmethod
@@ -152,13 +152,13 @@ class func:
 
     @staticmethod
     def min(of: T) -> Expression[T]:
-        """The smallest value that is not None; None without any."""
+        """The smallest value of `of` that is not None; None without any."""
         value = _of("min", of)
         return Aggregate("min", value, value._tp)
 
     @staticmethod
     def max(of: T) -> Expression[T]:
-        """The largest value that is not None; None without any."""
+        """The largest value of `of` that is not None; None without any."""
         value = _of("max", of)
         return Aggregate("max", value, value._tp)
 

@@ -62,8 +62,10 @@ def group(frames: Iterator[Frame], by: Sequence[Expression[Any]], aggregates: Se
         if not len(frame):
             continue
         if by:
-            codes, keys = _codes([evaluate(each, frame) for each in by], by)
-            numbers = [known.setdefault(key, len(known)) for key in keys]
+            codes, keys, appearing = _codes([evaluate(each, frame) for each in by], by)
+            for number in appearing.tolist():
+                known.setdefault(keys[number], len(known))
+            numbers = [known[key] for key in keys]
         else:
             codes, numbers = None, [0]
         for aggregate, state in zip(aggregates, states, strict=True):
@@ -76,8 +78,8 @@ def group(frames: Iterator[Frame], by: Sequence[Expression[Any]], aggregates: Se
     return Groups(columns, len(known))
 
 
-def _codes(vectors: list[Vector], by: Sequence[Expression[Any]]) -> tuple[Any, list[tuple[Any, ...]]]:
-    """For each row the number of its group among those here, and the values that make each group."""
+def _codes(vectors: list[Vector], by: Sequence[Expression[Any]]) -> tuple[Any, list[tuple[Any, ...]], Any]:
+    """For each row the number of its group among those here, the values that make each, and how they appear."""
     parts = [_coded(vector, each) for vector, each in zip(vectors, by, strict=True)]
     codes, words = parts[0]
     keys: list[tuple[Any, ...]] = [(word,) for word in words]
@@ -85,7 +87,9 @@ def _codes(vectors: list[Vector], by: Sequence[Expression[Any]]) -> tuple[Any, l
         both = codes.astype(np.int64) * len(others) + more
         used, codes = np.unique(both, return_inverse=True)
         keys = [(*keys[each // len(others)], others[each % len(others)]) for each in used.tolist()]
-    return codes, keys
+    first = np.empty(len(keys), np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return codes, keys, np.argsort(first)
 
 
 def _coded(vector: Vector, of: Expression[Any]) -> tuple[Any, list[Any]]:

@@ -58,13 +58,11 @@ class Numbers(Vector):
         return len(self.values)
 
     def tolist(self) -> list[Any]:
-        values: list[Any] = self.values.tolist()
-        if self.kind is not None:
-            values = self.kind.values(values)
-        if self.nulls is not None:
-            for row in np.flatnonzero(self.nulls).tolist():
-                values[row] = None
-        return values
+        make = list if self.kind is None else self.kind.values
+        if self.nulls is None:
+            return make(self.values.tolist())
+        following = iter(make(self.values[~self.nulls].tolist())).__next__
+        return [None if null else following() for null in self.nulls.tolist()]
 
     def take(self, rows: Any) -> Numbers:
         return Numbers(self.values[rows], None if self.nulls is None else self.nulls[rows], self.kind)
