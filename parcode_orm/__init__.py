@@ -12,7 +12,7 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-from .query import all_, any_, asc, col, desc, func, len_, select
+from .query import all_, any_, asc, col, desc, explain, func, len_, select
 from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
@@ -39,6 +39,7 @@ __all__ = [
     "compact",
     "desc",
     "dumps",
+    "explain",
     "func",
     "lazy",
     "len_",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple
@@ -119,10 +119,26 @@ def _source(statement: Select[Any]) -> Source:
             f"or .select_from(collection)"
         )
     source = source_of(statement._source)
+    keys = _keys(statement._where)
+    if keys is not None:
+        source = source.at_keys(keys) or source
     if source.model is not None:
         for each in statement._expressions():
             check_scope(each, [source.model], "the collection")
     return source
+
+
+def _keys(where: Sequence[Expression[bool]]) -> Collection[Any] | None:
+    """Keys one of which each row must have; None where the conditions name none."""
+    for condition in where:
+        if not isinstance(condition, Operation) or condition._operator not in ("==", "in"):
+            continue
+        one, other = condition._args
+        if isinstance(one, Literal):
+            one, other = other, one
+        if isinstance(one, Key) and isinstance(other, Literal):
+            return other._value if condition._operator == "in" else [other._value]
+    return None
 
 
 def _aggregates(expression: Expression[Any]) -> Iterator[Aggregate[Any]]:

@@ -29,8 +29,8 @@ def col(of: T, /) -> Expression[T]: ...
 def col(of: Any, name: str | None = None, /) -> Any:
     """A field as an expression, for type checkers and for classes that are no `Model`.
 
-    `col(Player.level)` returns its argument `of`, typed as an expression. `col(Player, "level")` is the field of any class
-    that is stored field by field; dots in `name` lead into nested ones (`col(World, "settings.difficulty")`).
+    `col(Player.level)` returns its argument `of`, typed as an expression. `col(Player, "level")` is the field of any
+    class that is stored field by field; dots in `name` lead into nested ones (`col(World, "settings.difficulty")`).
 
     Raises:
         QueryError: the class has no such field.

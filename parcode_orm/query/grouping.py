@@ -23,7 +23,7 @@ class Groups:
 
     __slots__ = ("columns", "count")
 
-    place = "groups"
+    in_memory = 0
 
     def __init__(self, columns: list[list[Any]], count: int) -> None:
         self.columns = columns

@@ -6,12 +6,12 @@ for the rows that a query asks for. Rows that are held in memory, and so may hav
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import QueryError, called
+from ..errors import ParcodeError, QueryError, called
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
@@ -49,12 +49,16 @@ class Batch(Protocol):
         """About the bytes that reading a field takes."""
 
     @property
-    def place(self) -> str:
-        """What the plan of a query calls this batch."""
+    def in_memory(self) -> int:
+        """How many of the rows are in memory, and may have changed."""
 
 
 class Source(Protocol):
     """Rows that a query asks."""
+
+    @property
+    def how(self) -> str:
+        """What the plan of a query says before the number of rows; "" for a scan."""
 
     @property
     def model(self) -> Any:
@@ -64,6 +68,9 @@ class Source(Protocol):
 
     def batches(self) -> Iterator[Batch]:
         """The rows in order; an error once the collection changed meanwhile."""
+
+    def at_keys(self, keys: Collection[Any]) -> Source | None:
+        """The rows with one of `keys`, found through an index; None where there is none."""
 
 
 class InMemoryBatch(InMemory):
@@ -84,9 +91,9 @@ class InMemoryBatch(InMemory):
         return 0
 
     @property
-    def place(self) -> str:
+    def in_memory(self) -> int:
         """See `Batch`."""
-        return "rows in memory"
+        return self.count
 
 
 class StoredBatch:
@@ -153,15 +160,16 @@ class StoredBatch:
         return size(self.table.group(self.piece).items, path)
 
     @property
-    def place(self) -> str:
+    def in_memory(self) -> int:
         """See `Batch`."""
-        return f"row group at {self.piece.ref.offset}"  # type: ignore[union-attr]
+        return len(self._held(range(self.count)))
 
 
 class TableSource:
     """The rows of a table, as the collection `of` has it; pending rows are batches in memory."""
 
     __slots__ = ("model", "of", "table")
+    how = ""
 
     def __init__(self, of: Any, table: Table, model: Any) -> None:
         self.of = of
@@ -185,16 +193,40 @@ class TableSource:
                 yield InMemoryBatch(piece.rows, piece.keys, first)
             first += piece.length
 
+    def at_keys(self, keys: Collection[Any]) -> Source | None:
+        """See `Source`."""
+        table = self.table
+        if table.keys is None:
+            return None
+        try:
+            found = {key: place for key in keys if (place := table.find(key)) is not None}
+        except (TypeError, ParcodeError):  # a key that no index can look for
+            return None
+        rows = sorted(
+            ((table.tree.position(piece.first + at), piece, at) for piece, at in found.values()), key=lambda row: row[0]
+        )
+        return MemorySource(
+            [table.value(piece, at) for _, piece, at in rows],
+            [table.key(piece, at) for _, piece, at in rows],
+            self.model,
+            f"look up {len(keys):,} keys in the index: ",
+        )
+
 
 class MemorySource:
-    """Rows in memory, or few enough to be taken at once."""
+    """Rows in memory, or few enough to be taken at once; `how` they were found."""
 
-    __slots__ = ("keys", "model", "rows")
+    __slots__ = ("how", "keys", "model", "rows")
 
-    def __init__(self, rows: list[Any], keys: list[Any] | None, model: Any) -> None:
+    def __init__(self, rows: list[Any], keys: list[Any] | None, model: Any, how: str = "") -> None:
         self.rows = rows
         self.keys = keys
         self.model = model
+        self.how = how
+
+    def at_keys(self, keys: Collection[Any]) -> Source | None:
+        """See `Source`."""
+        return None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -22,7 +22,8 @@ STATES = ["plain", "added", "stored", "read-only", "changed", "committed", "past
 COLUMNS = [*NUMERIC, *TEXTUAL, *OTHERS]
 tries = settings(
     max_examples=int(__import__("os").environ.get("N", EXAMPLES)),
-    deadline=None, phases=(__import__("hypothesis").Phase.explicit, __import__("hypothesis").Phase.generate),
+    deadline=None,
+    phases=(__import__("hypothesis").Phase.explicit, __import__("hypothesis").Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 
