@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,7 +174,8 @@ def _texts(view: TextView, rows: Rows) -> Texts:
     skip = at * view.gap
     begins, ends = offsets[at] + skip, offsets[at + 1] + skip
     _rising(view, begins, ends, len(view.data))
-    return Texts(view.data, begins, ends, view.decode)
+    whole = partial(view.read, rows.start, rows.stop) if isinstance(rows, range) else None
+    return Texts(view.data, begins, ends, view.decode, whole)
 
 
 def _lists(view: ListView, rows: Rows) -> Lists:

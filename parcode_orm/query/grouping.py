@@ -115,18 +115,18 @@ def _used(codes: Any, count: int) -> tuple[list[int], Any]:
 
 
 def _merged(codes: Any, words: list[Any], of: Expression[Any]) -> tuple[Any, list[Any]]:
-    known: dict[Any, int] = {}
-    numbers = [known.setdefault(word, len(known)) for word in _hashable(words, of)]
-    return np.array(numbers, np.int64)[codes], list(known)
+    words = _hashable(words, of)
+    known = dict.fromkeys(words)
+    place = dict(zip(known, range(len(known)), strict=True))
+    return np.fromiter(map(place.__getitem__, words), np.int64, len(words))[codes], list(known)
 
 
 def _hashable(words: list[Any], of: Expression[Any]) -> list[Any]:
-    for word in words:
-        try:
-            hash(word)
-        except TypeError:
-            raise QueryError(f"{of} cannot be grouped or told apart: {type(word).__qualname__} has no hash") from None
-    return [NAN if is_nan(word) else word for word in words]
+    try:
+        types = set(map(type, set(words)))
+    except TypeError as problem:
+        raise QueryError(f"{of} cannot be grouped or told apart: {problem}") from None
+    return [NAN if is_nan(word) else word for word in words] if float in types else words
 
 
 def distinct(rows: Sequence[tuple[Any, ...]], of: Sequence[Expression[Any]]) -> list[int]:

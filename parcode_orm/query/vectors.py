@@ -129,11 +129,22 @@ class Objects(Vector):
 
 
 class Texts(Vector):
-    """Text as it is stored: value i is `data[begins[i]:ends[i]]` in UTF-8; `decode` makes text of such bytes."""
+    """Text as it is stored: value i is `data[begins[i]:ends[i]]` in UTF-8; `decode` makes text of such bytes.
 
-    __slots__ = ("begins", "data", "decode", "ends")
+    `whole` gives all values at once, where that is faster.
+    """
 
-    def __init__(self, data: memoryview, begins: Any, ends: Any, decode: Callable[[Any], str]) -> None:
+    __slots__ = ("begins", "data", "decode", "ends", "whole")
+
+    def __init__(
+        self,
+        data: memoryview,
+        begins: Any,
+        ends: Any,
+        decode: Callable[[Any], str],
+        whole: Callable[[], list[Any]] | None = None,
+    ) -> None:
+        self.whole = whole
         self.data = data
         self.begins = begins
         self.ends = ends
@@ -143,6 +154,8 @@ class Texts(Vector):
         return len(self.begins)
 
     def tolist(self) -> list[Any]:
+        if self.whole is not None:
+            return self.whole()
         data, decode = self.data, self.decode
         ends = self.ends.tolist()
         return [decode(data[a:b]) for a, b in zip(self.begins.tolist(), ends, strict=True)]
