@@ -18,7 +18,7 @@ from .functions import has_aggregate
 from .grouping import Groups, distinct, group
 from .kinds import kinds_of
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Slot
-from .pruning import by_best, may_match
+from .pruning import by_best, candidates
 from .sorting import is_nan, order, sortable
 from .sources import Batch, Source, source_of
 from .statement import Select
@@ -61,15 +61,16 @@ def count(statement: Select[Any]) -> int:
     source, query, grouped = prepared(statement)
     if query.distinct or grouped is not None:
         return sum(len(part[0]) for part in run(statement))
-    found = sum(_matches(batch, query.where) for batch in source.batches())
-    return max(min(found, found if query.stop is None else query.stop) - query.first, 0)
+    total = sum(len(found(batch, query.where)) for batch in source.batches())
+    return max(min(total, total if query.stop is None else query.stop) - query.first, 0)
 
 
-def _matches(batch: Batch, where: Sequence[Expression[bool]]) -> int:
-    if not may_match(where, batch):
-        return 0
-    rows = matching(where, Frame(batch))
-    return batch.count if rows is None else len(rows)
+def found(batch: Batch, where: Sequence[Expression[bool]]) -> Frame:
+    """The rows of a batch that fulfil the conditions."""
+    rows = candidates(where, batch)
+    frame = Frame(batch) if rows is None else Frame(batch, np.asarray(rows, np.int64))
+    matched = matching(where, frame)
+    return frame if matched is None else frame.at(matched)
 
 
 class Grouping(NamedTuple):
@@ -170,10 +171,7 @@ def _grouped(batches: Iterator[Batch], grouping: Grouping) -> Groups:
 
     def frames() -> Iterator[Frame]:
         for batch in batches:
-            if may_match(grouping.where, batch):
-                frame = Frame(batch)
-                rows = matching(grouping.where, frame)
-                yield frame if rows is None else frame.at(rows)
+            yield found(batch, grouping.where)
 
     return group(frames(), grouping.by, grouping.aggregates)
 
@@ -193,19 +191,12 @@ def _parts(batches: Iterator[Batch], query: Query) -> Iterator[Part]:
     for batch in batches:
         if stop is not None and passed >= stop:
             return
-        if not may_match(query.where, batch):
-            continue
-        frame = Frame(batch)
-        rows = matching(query.where, frame)
-        found = batch.count if rows is None else len(rows)
-        begin, end = max(first - passed, 0), found if stop is None else min(stop - passed, found)
-        passed += found
+        frame = found(batch, query.where)
+        count = len(frame)
+        begin, end = max(first - passed, 0), count if stop is None else min(stop - passed, count)
+        passed += count
         if begin < end:
-            if rows is not None:
-                rows = rows[begin:end]
-            elif (begin, end) != (0, found):
-                rows = np.arange(begin, end)
-            yield outputs(query.outputs, batch, frame if rows is None else frame.at(rows))
+            yield outputs(query.outputs, batch, frame if end - begin == count else frame.at(np.arange(begin, end)))
 
 
 def _distinct(parts: Iterator[Part], query: Query) -> Iterator[Part]:
@@ -291,11 +282,7 @@ def _ordered(batches: list[Batch], query: Query, stop: int | None) -> Hits:
     """The rows that fulfil the conditions, in order; no more than the first `stop`."""
     best = _Best(batches, query.order, stop)
     for place in best.visit():
-        batch = batches[place]
-        if not may_match(query.where, batch):
-            continue
-        frame = Frame(batch)
-        best.take(place, frame, matching(query.where, frame))
+        best.take(place, found(batches[place], query.where))
     return best.hits()
 
 
@@ -327,9 +314,8 @@ class _Best:
                 return
             yield place
 
-    def take(self, place: int, frame: Frame, rows: Any) -> None:
-        """Take the rows `rows` (None for all) of batch `place`."""
-        here = frame if rows is None else frame.at(rows)
+    def take(self, place: int, here: Frame) -> None:
+        """Take rows of batch `place`."""
         if not len(here):
             return
         keys = [evaluate(self.ordering[0]._of, here)]

@@ -23,8 +23,6 @@ class Groups:
 
     __slots__ = ("columns", "count")
 
-    in_memory = 0
-
     def __init__(self, columns: list[list[Any]], count: int) -> None:
         self.columns = columns
         self.count = count
@@ -41,6 +39,10 @@ class Groups:
     def objects(self, rows: Rows) -> list[Any]:
         """Groups have none."""
         raise QueryError("a row is not of a group: select what the rows are grouped by, and aggregates")
+
+    def held(self) -> Rows:
+        """All of them are."""
+        return range(self.count)
 
     def bounds(self, path: tuple[str, ...]) -> None:
         """Nothing is known."""

@@ -72,7 +72,7 @@ class Plan:
                 found += ", the others cannot match by their smallest and largest values"
             found += f", {_size(self.bytes)}"
         if self.rows_in_memory:
-            found += f"; {self.rows_in_memory:,} rows in memory"
+            found += f"; {self.rows_in_memory:,} in memory"
         return found
 
     def __repr__(self) -> str:
@@ -93,7 +93,7 @@ def explain(statement: Select[Any]) -> Plan:
         QueryError: `statement` is no statement, or does not fit its rows.
     """
     from .engine import prepared
-    from .pruning import may_match
+    from .pruning import candidates
 
     if not isinstance(statement, Select):
         raise QueryError(f"explain(statement) takes what select() gives, not {called(statement)}")
@@ -107,7 +107,7 @@ def explain(statement: Select[Any]) -> Plan:
         columns=_columns(query, grouping),
     )
     for batch in source.batches():
-        _count(plan, batch, may_match(where, batch))
+        _count(plan, batch, candidates(where, batch) is None)
     return plan
 
 
@@ -115,7 +115,7 @@ def _count(plan: Plan, batch: Batch, read: bool) -> None:
     stored = getattr(batch, "piece", None) is not None
     plan.groups += stored
     plan.groups_read += stored and read
-    plan.rows_in_memory += batch.in_memory
+    plan.rows_in_memory += len(batch.held())
     for column in plan.columns if stored and read else ():
         size = batch.size(column.path)
         column.bytes += size

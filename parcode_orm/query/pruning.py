@@ -10,14 +10,15 @@ from .columns import Bounds
 from .expressions import Expression
 from .nodes import Field, Literal, Logical, Operation
 from .sources import Batch
+from .vectors import Rows
 
 _TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _COMPARABLE = ((int, float, bool), (date,), (timedelta,))
 
 
-def may_match(conditions: Iterable[Expression[bool]], batch: Batch) -> bool:
-    """Whether some row of `batch` may fulfil all `conditions`."""
-    return all(_may(condition, batch) for condition in conditions)
+def candidates(conditions: Iterable[Expression[bool]], batch: Batch) -> Rows | None:
+    """The rows of `batch` that may fulfil all `conditions`: None for all of them, or those held in memory."""
+    return None if all(_may(condition, batch) for condition in conditions) else batch.held()
 
 
 def _may(condition: Expression[Any], batch: Batch) -> bool:
@@ -89,7 +90,7 @@ def by_best(batches: Sequence[Batch], path: tuple[str, ...], descending: bool) -
     """The places of `batches`, those with the best values of a field first, each with its best; None if not known."""
     found: list[tuple[int, Any]] = []
     for place, batch in enumerate(batches):
-        known = batch.bounds(path)
+        known = None if len(batch.held()) else batch.bounds(path)
         if known is None or known.nulls or not known.exact or not isinstance(known.low, int | float):
             return None
         found.append((place, known.high if descending else known.low))

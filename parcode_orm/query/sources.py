@@ -43,14 +43,13 @@ class Batch(Protocol):
         """The rows as the collection gives them: lazy, tracked, the same object each time."""
 
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:
-        """The smallest and the largest value of a field, where they are known without reading it."""
+        """The smallest and the largest value of a field in all rows but those held, where they are known unread."""
 
     def size(self, path: tuple[str, ...]) -> int:
         """About the bytes that reading a field takes."""
 
-    @property
-    def in_memory(self) -> int:
-        """How many of the rows are in memory, and may have changed."""
+    def held(self) -> Rows:
+        """The rows that are in memory, and may have changed."""
 
 
 class Source(Protocol):
@@ -90,10 +89,9 @@ class InMemoryBatch(InMemory):
         """Nothing is read."""
         return 0
 
-    @property
-    def in_memory(self) -> int:
+    def held(self) -> Rows:
         """See `Batch`."""
-        return self.count
+        return range(self.count)
 
 
 class StoredBatch:
@@ -151,18 +149,15 @@ class StoredBatch:
 
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:
         """See `Batch`."""
-        if self._held(range(self.count)):
-            return None
         return bounds(self.table.group(self.piece).items, path)
 
     def size(self, path: tuple[str, ...]) -> int:
         """See `Batch`."""
         return size(self.table.group(self.piece).items, path)
 
-    @property
-    def in_memory(self) -> int:
+    def held(self) -> Rows:
         """See `Batch`."""
-        return len(self._held(range(self.count)))
+        return np.array(sorted(self._held(range(self.count))), np.int64)
 
 
 class TableSource:

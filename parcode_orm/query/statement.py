@@ -17,10 +17,6 @@ from .nodes import Field, Item, Label, Ordering
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
-D = TypeVar("D")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,13 +220,7 @@ def select(rows: Sequence[T], /) -> Select[T]: ...
 @overload
 def select(rows: T, /) -> Select[T]: ...
 @overload
-def select(a: Expression[A] | type[A] | A, b: Expression[B] | B, /) -> Select[tuple[A, B]]: ...
-@overload
-def select(a: Expression[A] | type[A] | A, b: Expression[B] | B, c: Expression[C] | C, /) -> Select[tuple[A, B, C]]: ...
-@overload
-def select(
-    a: Expression[A] | type[A] | A, b: Expression[B] | B, c: Expression[C] | C, d: Expression[D] | D, /, *more: Any
-) -> Select[tuple[Any, ...]]: ...
+def select(a: Any, b: Any, /, *more: Any) -> Select[Any]: ...
 def select(*rows: Any) -> Select[Any]:
     """A statement that gives rows of a collection, or values of them.
 

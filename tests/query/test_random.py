@@ -21,7 +21,7 @@ from tests.small import small_constants
 STATES = ["plain", "added", "stored", "read-only", "changed", "committed", "past", "compacted"]
 COLUMNS = [*NUMERIC, *TEXTUAL, *OTHERS]
 tries = settings(
-    max_examples=int(__import__("os").environ.get("N", EXAMPLES)),
+    max_examples=EXAMPLES,
     deadline=None,
     phases=(__import__("hypothesis").Phase.explicit, __import__("hypothesis").Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
