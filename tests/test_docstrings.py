@@ -50,6 +50,7 @@ def examples(path: Path) -> Iterator[Any]:
     session.rollback()
     yield next(session.attempts())
     yield from (report := damaged(path), report.problems[0])
+    yield parcode_orm.func()  # nobody makes one, as its methods are static
     for name in parcode_orm.errors.__all__:
         yield getattr(parcode_orm, name)()
 

@@ -23,7 +23,6 @@ COLUMNS = [*NUMERIC, *TEXTUAL, *OTHERS]
 tries = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    phases=(__import__("hypothesis").Phase.explicit, __import__("hypothesis").Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 
