@@ -12,7 +12,7 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-from .query import all_, any_, asc, col, desc, explain, func, len_, select
+from .query import all_, any_, asc, col, delete, desc, explain, func, len_, select, update
 from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
@@ -37,6 +37,7 @@ __all__ = [
     "asc",
     "col",
     "compact",
+    "delete",
     "desc",
     "dumps",
     "explain",
@@ -50,6 +51,7 @@ __all__ = [
     "register_type",
     "save",
     "select",
+    "update",
     "verify",
     "write",
     *errors.__all__,

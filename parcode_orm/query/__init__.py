@@ -1,5 +1,6 @@
 """Queries: expressions, `select`, and what a statement gives."""
 
+from .changes import Delete, Update, delete, update
 from .expressions import Expression
 from .functions import all_, any_, asc, col, desc, func, len_
 from .plan import Plan, explain
@@ -7,6 +8,6 @@ from .result import Result, ScalarResult
 from .statement import Select, select
 
 __all__ = [
-    "Expression", "Plan", "Result", "ScalarResult", "Select", "all_", "any_", "asc", "col", "desc", "explain", "func",
-    "len_", "select",
+    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "all_", "any_", "asc", "col",
+    "delete", "desc", "explain", "func", "len_", "select", "update",
 ]  # fmt: skip

@@ -163,7 +163,7 @@ class Expression(Generic[T]):
         return building.text_test("like", self, pattern)
 
     def ilike(self, pattern: str) -> Any:
-        """As `like`, whatever the case of letters."""
+        """As `like(pattern)`, whatever the case of letters."""
         return building.text_test("ilike", self, pattern)
 
     def startswith(self, part: str) -> Any:

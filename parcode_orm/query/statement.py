@@ -48,9 +48,9 @@ class Select(Generic[T_co]):
     def filter_by(self, **conditions: Any) -> Select[T_co]:
         """`where` as Django spells it: `level=3`, `level__gt=3`, `settings__difficulty__in=[1, 2]`.
 
-        The words after the last `__` are `exact`, `iexact`, `ne`, `gt`, `gte`, `lt`, `lte`, `in`, `range`, `isnull`,
-        `contains`, `icontains`, `startswith`, `istartswith`, `endswith`, `iendswith`, `regex`, `iregex`, `len`, and the
-        parts of dates.
+        The words after the last `__` of one of `conditions` are `exact`, `iexact`, `ne`, `gt`, `gte`, `lt`, `lte`,
+        `in`, `range`, `isnull`, `contains`, `icontains`, `startswith`, `istartswith`, `endswith`, `iendswith`,
+        `regex`, `iregex`, `len`, and the parts of dates.
 
         Raises:
             QueryError: the class has no such field, there is no such word, or the value does not fit.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from ..codec.compile import struct_for
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
-from ..query import Result, ScalarResult, Select
+from ..query import Delete, Result, ScalarResult, Select, Update
 from . import pending
 from .attempts import Attempt, attempts
 from .connection import Connection
@@ -236,13 +236,21 @@ class Session(Versions):
         """
         return self.scalars(statement).first()
 
-    def execute(self, statement: Select[T]) -> Result[Any]:
-        """The rows that `statement` selects, as named tuples: a `Result`.
+    @overload
+    def execute(self, statement: Select[T]) -> Result[Any]: ...
+    @overload
+    def execute(self, statement: Update | Delete) -> int: ...
+    def execute(self, statement: Any) -> Any:
+        """The rows that `statement` selects, as named tuples: a `Result`; of an update or delete, how many it changed.
 
         Raises:
-            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
+            TypeError: `statement` is none. QueryError: an update or delete does not fit the rows.
+            ReadOnlyError: it changes rows, and the session was opened read-only.
         """
         self._check_open()
+        if isinstance(statement, Update | Delete):
+            self._check_writable()
+            return statement.run()
         if not isinstance(statement, Select):
             raise TypeError(f"execute(statement) takes what select() gives, not {told(statement)}")
         return Result(statement, self._check_open)
