@@ -12,6 +12,7 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .query import all_, any_, asc, col, delete, desc, explain, func, len_, select, update
 from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
@@ -33,15 +34,26 @@ __all__ = [
     "ShardedMap",
     "Snapshot",
     "VerifyReport",
+    "all_",
+    "any_",
+    "asc",
+    "col",
     "compact",
+    "delete",
+    "desc",
     "dumps",
+    "explain",
+    "func",
     "lazy",
+    "len_",
     "load",
     "loads",
     "register",
     "register_compression",
     "register_type",
     "save",
+    "select",
+    "update",
     "verify",
     "write",
     *errors.__all__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -25,13 +26,27 @@ from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 __all__ = ["Model", "ModelMeta", "on_complete"]
 
 on_complete: list[Callable[[type[Any]], object]] = []  # what the floors above do with a class that can be stored
+fields_of_queries: list[Callable[[type[Any], str], Any]] = []  # what they make of `Player.level`; the first gives it
 
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap, Key, Index))
 class ModelMeta(ModelMetaclass):
-    """Pydantic's metaclass, for which our markers are field specifiers and lazy classes do not exist."""
+    """Pydantic's metaclass, for which our markers are field specifiers and lazy classes do not exist.
+
+    A field is an attribute of its class, too: `Player.level` is an expression of a query. Pydantic, which asks classes
+    for defaults and for what a field would hide, finds none.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name: str) -> Any:
+            fields = cls.__dict__.get("__pydantic_fields__", ())
+            if name in fields and not sys._getframe(1).f_globals.get("__name__", "").startswith("pydantic."):
+                for find in fields_of_queries:
+                    return find(cls, name)
+            return super().__getattr__(name)
 
     def __subclasses__(cls) -> list[Any]:
         found: list[Any] = super().__subclasses__()

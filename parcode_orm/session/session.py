@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from ..codec.types.compile import struct_for
 from ..codec.types.names import name_of
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
+from ..query import Delete, Result, ScalarResult, Select, Update
 from . import pending
 from .attempts import Attempt, attempts
 from .by_key import ByKey
@@ -28,6 +29,7 @@ from .space import is_detached, owner_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 
 
 def _this(obj: Any) -> str:
@@ -248,6 +250,41 @@ class Session(ByKey):
         cls = plain_class(cls)
         obj: M = self._work.find(root_name(cls), cls, struct_for(cls)).obj
         return obj
+
+    def scalars(self, statement: Select[T]) -> ScalarResult[T]:
+        """The rows that `statement` selects, or the first value of each: a `ScalarResult`.
+
+        Raises:
+            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
+        """
+        return self.execute(statement).scalars()
+
+    def scalar(self, statement: Select[T]) -> T | None:
+        """The first value of the first row of `statement`; None where there is no row.
+
+        Raises:
+            QueryError: the statement does not fit the rows.
+        """
+        return self.scalars(statement).first()
+
+    @overload
+    def execute(self, statement: Select[T]) -> Result[Any]: ...
+    @overload
+    def execute(self, statement: Update | Delete) -> int: ...
+    def execute(self, statement: Any) -> Any:
+        """The rows that `statement` selects, as named tuples: a `Result`; of an update or delete, how many it changed.
+
+        Raises:
+            TypeError: `statement` is none. QueryError: an update or delete does not fit the rows.
+            ReadOnlyError: it changes rows, and the session was opened read-only.
+        """
+        self._check_open()
+        if isinstance(statement, Update | Delete):
+            self._check_writable()
+            return statement.run()
+        if not isinstance(statement, Select):
+            raise TypeError(f"execute(statement) takes what select() gives, not {told(statement)}")
+        return Result(statement, self._check_open)
 
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""

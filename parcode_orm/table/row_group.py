@@ -62,7 +62,7 @@ class Group:
 
     __slots__ = (
         "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "whole", "__weakref__", "_apart",
-        "_chunk",
+        "_chunk", "_columns", "_space",
     )  # fmt: skip
 
     def __init__(
@@ -87,11 +87,8 @@ class Group:
         # Whether all that it keeps, but for nodes and views, are pages of the file.
         self.mapped = self.whole and not is_spilled(ref) and not any(node.compression for node in chunk.nodes)
         self.count = count = root.count
-        self.keys: View | None = None
-        self.key: Getter = _no_key
-        if len(columns) == 2:
-            self.keys = open_child(columns[0], chunk, children[0], space, count)
-            self.key = _plain_key(self.keys) if is_lazy(columns[0]) else accessor(self.keys)
+        self._columns = columns
+        self._space = space
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
         self.held = held
@@ -99,6 +96,22 @@ class Group:
         self.proxies = hasattr(self.items, "live") and getattr(self.items, "direct", None) is not None
         if self.proxies:
             self.items.held = self.held  # type: ignore[attr-defined]
+
+    keys: View | None
+    key: Getter
+
+    def __getattr__(self, name: str) -> Any:
+        """`keys` and `key` when they are first asked for: opening the keys reads them, and a query needs none."""
+        if name not in ("key", "keys"):
+            raise AttributeError(name)
+        keys: View | None = None
+        key: Getter = _no_key
+        if len(self._columns) == 2:
+            column, chunk = self._columns[0], self._chunk
+            keys = open_child(column, chunk, chunk.children(0)[0], self._space, self.count)
+            key = _plain_key(keys) if is_lazy(column) else accessor(keys)
+        self.key, self.keys = key, keys
+        return key if name == "key" else keys
 
     def share(self, items: Any) -> None:
         """Let `items`, another view of the same rows, be this group's: what it holds, the group holds."""
