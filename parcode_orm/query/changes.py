@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import QueryError, called, told
 from .building import attribute, check_kinds, check_scope, condition, literal
 from .expressions import Expression
-from .given import is_collection, model_of
+from .given import is_collection, is_entity_class, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Key
 from .statement import Select
@@ -144,6 +144,6 @@ def delete(collection: Any) -> Delete:
     Raises:
         QueryError: `collection` is none.
     """
-    if not isinstance(collection, MutableMapping | MutableSequence):
+    if not isinstance(collection, MutableMapping | MutableSequence) and not is_entity_class(collection):
         raise QueryError(f"delete(collection) takes a list or a dictionary, not {called(collection)}")
     return Delete(collection)

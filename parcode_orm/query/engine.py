@@ -15,6 +15,7 @@ from .building import check_scope
 from .evaluate import Frame, InMemory, evaluate, matching
 from .expressions import Expression
 from .functions import has_aggregate
+from .given import Entities
 from .grouping import Groups, distinct, group
 from .kinds import kinds_of
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Slot
@@ -119,10 +120,15 @@ def _source(statement: Select[Any]) -> Source:
             f"select({named}) does not say where its rows are: write select(collection), as in select(world.players), "
             f"or .select_from(collection)"
         )
-    source = source_of(statement._source)
-    keys = _keys(statement._where)
+    given = statement._source
+    if isinstance(given, type):
+        raise QueryError(f"the objects of {given.__qualname__} are in a session's file: session.scalars(statement)")
+    source = source_of(given)
+    keys, how = _keys(statement._where), "by key"
+    if keys is None and isinstance(given, Entities):
+        keys, how = given.narrowed(statement._where) or (None, "")
     if keys is not None:
-        source = source.at_keys(keys) or source
+        source = source.at_keys(keys, how) or source
     if source.model is not None:
         for each in statement._expressions():
             check_scope(each, [source.model], "the collection")

@@ -19,7 +19,7 @@ from ..table.nodes import Piece
 from ..table.table import Table
 from .columns import Bounds, bounds, numbers, read, size
 from .evaluate import InMemory
-from .given import is_collection, model_of
+from .given import Entities, is_collection, model_of
 from .operators import dig
 from .vectors import Objects, Rows, Vector, patched
 
@@ -59,16 +59,15 @@ class Source(Protocol):
     def how(self) -> str:
         """What the plan of a query says before the number of rows; "" for a scan."""
 
-    @property
-    def model(self) -> Any:
-        """The class of the rows; None where it is not known, or they have none."""
+    model: Any
+    """The class of the rows; None where it is not known, or they have none."""
 
     def __len__(self) -> int: ...
 
     def batches(self) -> Iterator[Batch]:
         """The rows in order; an error once the collection changed meanwhile."""
 
-    def at_keys(self, keys: Collection[Any]) -> Source | None:
+    def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """The rows with one of `keys`, found through an index; None where there is none."""
 
 
@@ -188,7 +187,7 @@ class TableSource:
                 yield InMemoryBatch(piece.rows, piece.keys, first)
             first += piece.length
 
-    def at_keys(self, keys: Collection[Any]) -> Source | None:
+    def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """See `Source`."""
         table = self.table
         if table.keys is None:
@@ -204,7 +203,7 @@ class TableSource:
             [table.value(piece, at) for _, piece, at in rows],
             [table.key(piece, at) for _, piece, at in rows],
             self.model,
-            f"look up {len(keys):,} keys in the index: ",
+            f"look up {len(keys):,} rows {how}: ",
         )
 
 
@@ -219,7 +218,7 @@ class MemorySource:
         self.model = model
         self.how = how
 
-    def at_keys(self, keys: Collection[Any]) -> Source | None:
+    def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """See `Source`."""
         return None
 
@@ -239,6 +238,10 @@ def source_of(collection: Any) -> Source:
     Raises:
         QueryError: `collection` is none.
     """
+    if isinstance(collection, Entities):
+        found = source_of(collection.rows)
+        found.model = collection.cls
+        return found
     if isinstance(collection, LazyList | LazyMap):
         rows = collection.rows
         if isinstance(rows, TableRows):

@@ -12,13 +12,14 @@ from ..codec.types.names import name_of
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
-from ..query import Delete, Result, ScalarResult, Select, Update
+from ..query import Delete, Plan, Result, ScalarResult, Select, Update, explain
 from . import pending
 from .attempts import Attempt, attempts
 from .by_key import ByKey
 from .connection import Connection
 from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
 from .entity.flush import flushed
+from .entity.queries import bound
 from .entity.tables import SUFFIX, holds, is_entity, key_of
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
@@ -279,12 +280,25 @@ class Session(ByKey):
             ReadOnlyError: it changes rows, and the session was opened read-only.
         """
         self._check_open()
-        if isinstance(statement, Update | Delete):
-            self._check_writable()
-            return statement.run()
-        if not isinstance(statement, Select):
-            raise TypeError(f"execute(statement) takes what select() gives, not {told(statement)}")
-        return Result(statement, self._check_open)
+        if not isinstance(statement, Select | Update | Delete):
+            raise TypeError(f"execute(statement) takes what select(), update() or delete() give, not {told(statement)}")
+        statement = bound(self._work, statement)
+        if isinstance(statement, Select):
+            return Result(statement, self._check_open)
+        self._check_writable()
+        return statement.run()
+
+    def explain(self, statement: Select[Any]) -> Plan:
+        """What `statement` will do: which row groups, columns and indexes it reads, and why. No value is read.
+
+        Returns:
+            A `Plan`, whose text is a tree: `print(session.explain(statement))`.
+
+        Raises:
+            QueryError: `statement` is no statement, or does not fit its rows.
+        """
+        self._check_open()
+        return explain(bound(self._work, statement))
 
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""

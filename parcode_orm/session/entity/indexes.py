@@ -2,8 +2,8 @@
 
 A run holds entries (value, key, whether the entity has the value or lost it), sorted by value. A commit adds a run of
 what changed, and merges it with runs of about its size, so that there are few; where an entity got a value and lost it
-again, merging drops both entries. (A log-structured merge tree: O'Neil, Cheng, Gawlick, O'Neil, 1996.) Every 4,096th
-value of a run stands in its `fences`, so that a lookup reads one row group a run.
+again, merging drops both entries. (A log-structured merge tree: O'Neil, Cheng, Gawlick, O'Neil, 1996.) Every 256th
+value of a run stands in its `fences`, so that a lookup reads these and one row group of the run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ...model.base import Model, ModelMeta
 from ...model.fields import Chunk
 from ...model.keys import key_type
 
-STEP = 4096  # entries between two fences
+STEP = 256  # entries between two fences
 _RUN_CLASSES = "_p_run_classes_"  # in the model's own `__dict__`, so that they live as long as the model
 MAX_RUNS = 8
 ORDERED = (int, float, str, bytes, date, datetime, time, timedelta, Decimal, Fraction, UUID)
@@ -33,9 +33,7 @@ Entry = tuple[Any, Any, bool]
 
 
 class Run(Model):
-    """A run of an index: its `entries`, sorted by value, and the value of every 4,096th of them."""
-
-    fences: list[Any]
+    """A run of an index: its `entries`, sorted by value, and `fences`, the value of every 256th of them."""
 
 
 def run_class(cls: Any, name: str) -> type[Run]:
@@ -60,6 +58,7 @@ def _derived(cls: Any, name: str) -> type[Run]:
         "__qualname__": f"{cls.__qualname__}.{name}",
         "__annotations__": annotations,
         "entries": Chunk(),
+        "fences": Chunk(),
     }
     return ModelMeta(f"{cls.__name__}.{name}", (Run,), body)
 
@@ -164,9 +163,9 @@ def keys_in(runs: Iterable[Any], ranges: list[Range], order: Callable[[Any], Any
 
 def _fenced(run: Any, asked: Range, order: Callable[[Any], Any]) -> tuple[int, int]:
     """Entries of a run between which all of a range lie."""
-    fences = [order(value) for value in run.fences]
-    start = 0 if asked.low is None else (bisect_left(fences, order(asked.low)) - 1) * STEP
-    stop = len(run.entries) if asked.high is None else bisect_right(fences, order(asked.high)) * STEP
+    fences = run.fences
+    start = 0 if asked.low is None else (bisect_left(fences, order(asked.low), key=order) - 1) * STEP
+    stop = len(run.entries) if asked.high is None else bisect_right(fences, order(asked.high), key=order) * STEP
     return max(start, 0), min(stop, len(run.entries))
 
 
@@ -174,12 +173,15 @@ def _between(run: Any, asked: Range, order: Callable[[Any], Any]) -> Iterator[En
     start, stop = _fenced(run, asked, order)
     if start >= stop:
         return
+
+    def by_value(entry: Entry) -> Any:
+        return order(entry[0])
+
     entries = run.entries
     part: list[Entry] = entries.rows.read(start, stop) if isinstance(entries, LazyList) else entries[start:stop]
-    values = [order(value) for value, _, _ in part]
     first, last = 0, len(part)
     if asked.low is not None:
-        first = (bisect_right if asked.low_open else bisect_left)(values, order(asked.low))
+        first = (bisect_right if asked.low_open else bisect_left)(part, order(asked.low), key=by_value)
     if asked.high is not None:
-        last = (bisect_left if asked.high_open else bisect_right)(values, order(asked.high))
+        last = (bisect_left if asked.high_open else bisect_right)(part, order(asked.high), key=by_value)
     yield from part[first:last]
