@@ -15,7 +15,7 @@ from ...lazy.map import LazyMap
 from ...lazy.rows import TablePairs
 from ...query.expressions import Expression
 from ...query.given import Entities, is_entity_class
-from ...query.nodes import Field, Literal, Logical, Operation
+from ...query.nodes import Field, Item, Literal, Logical, Operation
 from ...storage.spill import is_spilled
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
@@ -34,11 +34,19 @@ def bound(work: UnitOfWork, statement: S) -> S:
     given: Any = statement
     cls: Any = getattr(given, "_source", statement)
     if cls is None:
-        cls = given._model()
+        cls = next((found for each in given._expressions() for found in _classes(each)), None)
     if is_entity_class(cls):
         found: S = replace(given, _source=StoredEntities(work, cls))
         return found
     return statement
+
+
+def _classes(expression: Expression[Any]) -> Iterator[Any]:
+    """The classes whose fields stand in an expression."""
+    if isinstance(expression, Field | Item):
+        yield expression._cls
+    for part in expression._parts():
+        yield from _classes(part)
 
 
 class StoredEntities(Entities):
