@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..errors import NoResultFound, called, told
+from ..errors import MultipleResultsFound, NoResultFound, called, told
 from ..lazy.proxy import plain_class
 from ..model.base import Model
+from ..query import Result, select
 from .entity.changes import insert
-from .entity.tables import find, is_entity, names, rows_of
+from .entity.queries import bound
+from .entity.tables import is_entity, names, rows_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)
@@ -59,11 +61,12 @@ class ByKey(Versions):
             MultipleResultsFound: several entities have these values.
             pydantic.ValidationError: one cannot be made of them.
             ReadOnlyError, IntegrityError: as `add`.
-            SchemaMismatchError, CorruptionError, TypeError: as `get`; no `values`, or one that is no field.
+            QueryError: one of `values` is no field, or does not fit it.
+            SchemaMismatchError, CorruptionError, TypeError: as `get`; there are no `values`.
         """
         self._check_writable()
         cls = _entity_class(cls)
-        found: M | None = find(self._work, cls, values)
+        found = self._having(cls, values)
         if found is not None:
             return found, False
         made = cls(**{**values, **(defaults or {})})
@@ -87,6 +90,17 @@ class ByKey(Versions):
             for name, value in (defaults or {}).items():
                 setattr(found, name, value)
         return found, made
+
+    def _having(self, cls: type[M], values: dict[str, Any]) -> M | None:
+        """The one entity that has `values`; None without one."""
+        if not values:
+            raise TypeError(f"get_or_create({cls.__name__}, ...) takes the fields by which the object is found")
+        statement = bound(self._work, select(cls).filter_by(**values).limit(2))
+        found: list[M] = Result(statement, self._check_open).scalars().all()
+        if len(found) > 1:
+            given = ", ".join(f"{name}={told(value)}" for name, value in values.items())
+            raise MultipleResultsFound(f"several {cls.__name__} objects have {given}: name more of their fields")
+        return found[0] if found else None
 
     def entities(self) -> list[str]:
         """The names of the classes of which entities are stored, or were added: a sorted list of str."""

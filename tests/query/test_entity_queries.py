@@ -203,7 +203,7 @@ def test_a_statement_that_breaks_a_unique_field_stores_nothing(tmp_path: Path) -
     path = tmp_path / "f"
     with filled(path) as session:
         session.execute(update(Member).where(Member.id <= 2).values(name="same"))
-        with pytest.raises(IntegrityError, match="Member.name: 'same' is the value of two objects"):
+        with pytest.raises(IntegrityError, match=r"Member\.name: 'same' is the value of two objects"):
             session.commit()
         session.rollback()
         assert session.scalars(select(Member).where(Member.name == "m1")).one().id == 2

@@ -7,13 +7,13 @@ earlier commits as any other rows are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
 from ...codec.types.names import name_of
-from ...errors import MultipleResultsFound, NoResultFound, told
+from ...errors import NoResultFound, told
 from ...lazy.map import LazyMap
 from ...lazy.proxy import decoded, is_lazy, is_proxy, plain_class
 from ...lazy.rows import TablePairs
@@ -245,37 +245,6 @@ def stored_rows(work: UnitOfWork, root: Root) -> Mapping[Any, Any]:
         return {}
     found: Mapping[Any, Any] = read_root(work.look_at(source), root.name, root.column).rows
     return found
-
-
-def find(work: UnitOfWork, cls: type[Any], values: dict[str, Any]) -> Any:
-    """The one entity that has `values` in its fields; None without one.
-
-    Raises:
-        MultipleResultsFound: several have them.
-        TypeError: there are no values, or one is no field.
-    """
-    keys, rows = keys_of(cls), rows_of(work, cls)
-    unknown = sorted(values.keys() - cls.__pydantic_fields__.keys())
-    if unknown or not values:
-        what = (
-            f"{unknown[0]!r} is no field of {cls.__qualname__}"
-            if unknown
-            else "name the fields that it is to be found by"
-        )
-        raise TypeError(f"an entity is found by the values of its fields: {what}")
-    key = tuple([values.get(name) for name in keys.fields])
-    if set(keys.fields) <= values.keys():
-        known = rows.get(key[0] if len(key) == 1 else key)
-        some: Iterable[Any] = () if known is None else (known,)
-    else:
-        some = rows.values()
-    found = [obj for obj in some if all(field_value(obj, name) == value for name, value in values.items())]
-    if len(found) > 1:
-        asked = ", ".join(f"{name}={told(value)}" for name, value in values.items())
-        raise MultipleResultsFound(
-            f"{len(found)} {cls.__qualname__} objects have {asked}: ask for more of their fields"
-        )
-    return found[0] if found else None
 
 
 def names(work: UnitOfWork) -> list[str]:
