@@ -49,12 +49,10 @@ def flights(limit: int | None) -> Iterator[Flight]:
 
 def answers(session: Session) -> dict[str, Any]:
     """Ten questions, and what the statements find."""
-    late = func.avg(Flight.dep_delay)
+    late, very_late = func.avg(Flight.dep_delay), select(Flight).where(Flight.dep_delay > 120)
     return {
         "How many flights were there?": session.scalar(select(func.count()).select_from(Flight)),
-        "How many left more than two hours late?": session.scalars(
-            select(Flight).where(Flight.dep_delay > 120)
-        ).count(),
+        "How many left more than two hours late?": session.scalars(very_late).count(),
         "Which five flights left latest?": session.scalars(
             select(Flight.id).order_by(Flight.dep_delay.desc(), Flight.id).limit(5)
         ).all(),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+import importlib
 from typing import Any
 
 import pytest
@@ -16,11 +15,7 @@ ROWS = 20_000
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    where = Path(__file__).parents[2] / "examples" / "flights_queries.py"
-    spec = importlib.util.spec_from_file_location("flights_queries", where)
-    assert spec and spec.loader
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = importlib.import_module("examples.flights_queries")
     path = tmp_path_factory.mktemp("flights") / "flights.par"
     example.store(path, ROWS)
     with Session.open(path) as session:
