@@ -7,7 +7,7 @@ field gives way to the lazy one that it was stored as, unless somebody holds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -25,7 +25,7 @@ from ..lazy.state import WithoutFields
 from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.table import Table
-from .dirty import hold_live, once, proxy_changed, rows_changed
+from .dirty import Comparison, is_elsewhere, once
 from .rebind import follow, lazy_fields
 from .references import OURS, held_in, references
 from .references import held as find_held
@@ -111,7 +111,7 @@ def _release(value: Any) -> None:
 
 
 def _release_table(table: Table) -> None:
-    hold_live(table, moved=True)
+    _hold_moved(table)
     known = table.rows_held()
     parts: list[tuple[Piece, list[int]]] = []
     in_use: dict[int, set[int]] = {}
@@ -128,18 +128,27 @@ def _release_table(table: Table) -> None:
     for piece, rows in parts:
         held = known[piece.ref.offset]  # type: ignore[union-attr]
         part = {row: held.pop(row) for row in rows}  # that alone holds them now
-        _let_go(part, partial(rows_changed, table, piece))
+        _let_go(part, partial(Comparison().rows, table, piece))
         held.update(part)
     for offset in known:
         table.close_small(offset)
 
 
+def _hold_moved(table: Table) -> None:
+    """Hold lazy objects that stand for other rows as well, where their changes are noted."""
+    for group in table.live_groups():
+        for row, proxy in group.alive():
+            if row not in group.held and is_elsewhere(proxy, group.items, row):
+                group.held[row] = proxy
+
+
 def _changed(handed: dict[int, Any]) -> set[int]:
-    same = {id(item) for item in once(handed.values()) if is_proxy(item) and not proxy_changed(item)}
+    compare = Comparison().object
+    same = {id(item) for item in once(handed.values()) if is_proxy(item) and not compare(item)}
     return {place for place, item in handed.items() if id(item) not in same}
 
 
-def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], set[int]]) -> None:
+def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], Collection[int]]) -> None:
     """Drop what nobody else holds, but for what is `changed`: a commit was not told of it."""
     for value in once(handed.values()):
         _release(value)
@@ -147,5 +156,5 @@ def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], set[int]
     places = list(handed)
     kept = find_held([handed[place] for place in places])
     rest = {place: handed[place] for at, place in enumerate(places) if at not in kept}
-    for place in rest.keys() - (changed(rest) if rest else set()):
+    for place in rest.keys() - set(changed(rest) if rest else ()):
         del handed[place]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,7 @@ from ..storage.mapped import Source
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from .content_hash import UnreadStream, is_stored
-from .dirty import Change, root_changes
+from .dirty import Change, Comparison
 from .reuse import reuse_from
 from .space import Family, FileSpace
 
@@ -36,16 +36,14 @@ ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 class Root:
     """An object attached to a session, and the column that stores it.
 
-    `read`: it is the lazy object of the stored root. `tables`: the fields whose tables changed, with the ordinals of
-    their references, where `root_state` found nothing else changed. `family`: what its objects belong to, once it has
-    any that are lazy.
+    `read`: it is the lazy object of the stored root. `family`: what its objects belong to, once it has any that are
+    lazy.
     """
 
     name: str
     obj: Any
     column: StructColumn
     read: bool = False
-    tables: dict[str, int] = field(default_factory=dict)
     family: Family | None = None
 
 
@@ -162,26 +160,33 @@ class State(Enum):
     CHANGED = "it must be written again"
 
 
-States = list[tuple[Root, State]]
+class Compared(NamedTuple):
+    """A root, and what it is beside the file's.
+
+    `tables`: where nothing but tables changed, the fields that these are, with the ordinals of their references.
+    """
+
+    root: Root
+    state: State
+    tables: dict[str, int] = {}
 
 
-def root_state(root: Root, space: FileSpace | None, compression: str | None) -> State:
+def compared(root: Root, space: FileSpace | None, compression: str | None, comparison: Comparison) -> Compared:
     """Whether the root must be written again."""
-    root.tables = {}
     if space is None or root.name not in space.source.catalog.roots:
-        return State.CHANGED
-    stored = space.source.catalog.root(root.name)
+        return Compared(root, State.CHANGED)
+    source = space.source
+    stored = source.catalog.root(root.name)
     if root.read and _is_row_of(root, stored):
-        change, root.tables = root_changes(root.obj)
+        change, tables = comparison.root(root.obj)
         if change is not Change.PERHAPS:
-            return State.CHANGED if change else State.SAME
+            return Compared(root, State.CHANGED, tables) if change else Compared(root, State.SAME)
     try:
-        equal = is_stored(
-            root.column, root.obj, stored, space.source, compression, reuse_from(space.source, space.owner)
-        )
+        reuse = reuse_from(source, space.owner, comparison)
+        equal = is_stored(root.column, root.obj, stored, source, compression, reuse)
     except UnreadStream:
-        return State.CHANGED
-    return State.EQUAL if equal else State.CHANGED
+        return Compared(root, State.CHANGED)
+    return Compared(root, State.EQUAL if equal else State.CHANGED)
 
 
 def _is_row_of(root: Root, stored: Reference) -> bool:
@@ -193,14 +198,14 @@ def _is_row_of(root: Root, stored: Reference) -> bool:
 
 
 def write_roots(
-    sink: TableSink, roots: Iterable[Root], deleted: Container[str], base: CatalogData | None, message: str = ""
+    sink: TableSink, changed: Iterable[Compared], deleted: Container[str], base: CatalogData | None, message: str = ""
 ) -> CatalogData:
-    """Write the tables of `roots` and return the catalog that names them, and all of `base` but what is deleted."""
+    """Write the `changed` roots and return the catalog that names them, and all of `base` but what is deleted."""
     catalog = CatalogData(message=message)
     if base is not None:
         kept = {name: table for name, table in base.roots.items() if name not in deleted}
         catalog = replace(base, roots=kept, schemas=dict(base.schemas), message=message)
-    for root in roots:
+    for root, _, tables in changed:
         schema = canonical_schema(root.column)
         name = fingerprint(schema)
         if name not in catalog.schemas:
@@ -209,20 +214,19 @@ def write_roots(
                 out.compression = "lz4"
             out.leaf(Encoding.RAW, 1, schema)
             catalog.schemas[name] = sink.submit(out)
-        catalog.roots[root.name] = _with_tables(sink, root) or sink.list_table(root.column, [root.obj], None)
+        catalog.roots[root.name] = _with_tables(sink, root, tables) or sink.list_table(root.column, [root.obj], None)
     return catalog
 
 
-def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
-    """Write the root as it is stored, but for its changed tables, where these are all; else None."""
-    if not root.tables:
+def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Ticket | None:
+    """Write the root as it is stored, but for its changed `tables`, where these are all; else None."""
+    if not tables:
         return None
     view, _ = proxy_state(root.obj)
     refs: list[Ticket | Reference] = list(view.chunk.refs)
-    for name, ordinal in root.tables.items():
+    for name, ordinal in tables.items():
         _, column = view.column.places[name]
         value = decoded(root.obj)[name]
-        sink.marked.add(id(value.rows.table))
         try:
             found = sink.reuse(value, column)
         except EncodeError:  # encoding the root tells its path

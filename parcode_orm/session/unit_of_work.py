@@ -17,13 +17,14 @@ from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
 from ..table.row_groups import TableSink, never_reuse
+from .dirty import Comparison
 from .evict import give_way, release, release_below
 from .expire import Follow, Reset
 from .flush import Seen, check_unchanged, flush, seen
 from .interrupts import storing, take_on
 from .rebind import attach, moved, rebase, settle
 from .reuse import reuse_from
-from .roots import Root, State, States, read_root, root_group, root_state
+from .roots import Compared, Root, State, compared, read_root, root_group
 from .space import Family, FileSpace, Owner, is_detached, owner_of, space_of
 from .threads import OneThread, runs_within
 from .traversal import walk
@@ -186,9 +187,9 @@ class UnitOfWork:
 
     # -- commit -----------------------------------------------------------------------------------------------------
 
-    def states(self, compression: str | None) -> States:
+    def compared(self, compression: str | None, comparison: Comparison) -> list[Compared]:
         """Each attached root with what it is beside the file's."""
-        return [(each, root_state(each, self.space, compression)) for each in list(self.roots.values())]
+        return [compared(each, self.space, compression, comparison) for each in list(self.roots.values())]
 
     def commit(self, backend: Backend, message: str) -> None:
         """Store what changed; without a change, write nothing."""
@@ -196,9 +197,7 @@ class UnitOfWork:
         try:
             with outermost():
                 self.check_roots()
-                before = seen(self)
-                commit = partial(self._commit, self.states(backend.compression), before, backend, message)
-                storing(self, backend, commit, partial(take_on, self))
+                storing(self, backend, partial(self._commit, backend, message), partial(take_on, self))
         finally:
             self.owner.committing = None
 
@@ -206,22 +205,26 @@ class UnitOfWork:
         """Whether a commit of this session runs the code that asks: one that was interrupted may have left its note."""
         return self.owner.committing is not None and runs_within(UnitOfWork.commit, self)
 
-    def _commit(self, states: States, before: Seen, backend: Backend, message: str) -> None:
-        if not self.deleted and all(state is not State.CHANGED for _, state in states):
+    def _commit(self, backend: Backend, message: str) -> None:
+        before = seen(self)
+        comparison = Comparison()
+        roots = self.compared(backend.compression, comparison)
+        if not self.deleted and all(state is not State.CHANGED for _, state, _ in roots):
             check_unchanged(self, before)
+            comparison.forget()
             self.take_roots()
-            self._go_on_from(states)
+            self._go_on_from(roots)
             return
-        source, sink = self._write(states, before, backend, message)
+        source, sink = self._write(roots, before, comparison, backend, message)
         with backend.reading_back(), gc_paused():
             self.take_roots()
             self._adopt(source, sink)
-            self._go_on_from(states)
+            self._go_on_from(roots)
 
-    def _go_on_from(self, states: States) -> None:
+    def _go_on_from(self, roots: list[Compared]) -> None:
         self.released = True
         self.end_savepoints()  # they hold what `release` is to let go of
-        for root, state in states:
+        for root, state, _ in roots:
             if state is not State.SAME:
                 self._settle(root)
             if owner_of(root.obj) is self.owner:
@@ -231,13 +234,15 @@ class UnitOfWork:
         for root in replaced:
             self.detach(root)
 
-    def _write(self, states: States, before: Seen, backend: Backend, message: str) -> tuple[Source, TableSink]:
+    def _write(
+        self, roots: list[Compared], before: Seen, comparison: Comparison, backend: Backend, message: str
+    ) -> tuple[Source, TableSink]:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
-            reuse = never_reuse if base is None else reuse_from(base, self.owner)
+            reuse = never_reuse if base is None else reuse_from(base, self.owner, comparison)
             sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed))
-            catalog = flush(self, sinks[-1], states, message)
+            catalog = flush(self, sinks[-1], roots, message)
             check_unchanged(self, before)
             return catalog
 
@@ -248,6 +253,7 @@ class UnitOfWork:
             self.consumed += [each for sink in sinks for each in sink.read]
             raise
         self.consumed.clear()
+        comparison.forget()
         backend.stats.rows_written += sinks[-1].rows_written
         return source, sinks[-1]
 

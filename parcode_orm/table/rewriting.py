@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
-from .nodes import Known, Piece
+from .nodes import Known, Node, Piece
 from .row_group import Group
 from .row_groups import TARGET_BYTES, TARGET_ROWS, Cut, TableSink
 from .table import ATOMIC, SMALL_BYTES, Table
@@ -28,7 +28,12 @@ SHORT = 64  # rows of a stretch of new ones that is written in a row group with 
 LARGEST = 2048  # rows of a slice that is joined with others where a commit brings many rows beside it
 LARGEST_BYTES = TARGET_BYTES // 2
 
-Changed = Callable[[Table, Piece, dict[int, Any]], Collection[int]]  # which of these rows changed
+
+class Changes(NamedTuple):
+    """What a table in memory has that the stored one has not: nodes, and rows by the offsets of their row groups."""
+
+    nodes: set[Node]
+    rows: dict[int, dict[int, Any]]
 
 
 class _Joined(Piece):
@@ -60,26 +65,27 @@ class Moved(NamedTuple):
 class Rewriter:
     """Writes the pieces of changed leaves."""
 
-    def __init__(self, sink: TableSink, table: Table, compression: str | None, changed: Changed) -> None:
+    def __init__(self, sink: TableSink, table: Table, compression: str | None, changes: Changes) -> None:
         self.moved: list[Moved] = []
         self.left: list[tuple[int, range]] = []
         self.merged: set[int] = set()
         self._sink = sink
         self._table = table
         self._compression = compression
-        self._changed = changed
+        self._changed = changes.rows
 
     def leaf(self, pieces: list[Piece]) -> list[Piece]:
         """The pieces of neighbouring leaves as they are to be: cut around changed rows, and small ones joined."""
-        held = {offset: sorted(rows) for offset, rows in self._table.rows_held().items()}
+        changed = {offset: sorted(rows) for offset, rows in self._changed.items()}
         split: list[Piece] = []
         for piece in pieces:
             if piece.rows is not None:
                 piece.known = {i: (value, True) for i, value in enumerate(piece.rows) if type(value) not in ATOMIC}
-            elif piece.ref.offset in held:  # type: ignore[union-attr]
-                rows = held[piece.ref.offset]  # type: ignore[union-attr]
-                if bisect_left(rows, piece.start) < bisect_left(rows, piece.start + piece.length):
-                    split += self._split(piece)
+            elif piece.ref.offset in changed:  # type: ignore[union-attr]
+                rows = changed[piece.ref.offset]  # type: ignore[union-attr]
+                first, end = bisect_left(rows, piece.start), bisect_left(rows, piece.start + piece.length)
+                if first < end:
+                    split += self._split(piece, rows[first:end])
                     continue
             split.append(piece)
         return self._joined_neighbours(split) if self._sink.merges else split
@@ -144,13 +150,11 @@ class Rewriter:
             first = last = i
         return [*merged, *pieces[done + 1 :]] if merged else pieces
 
-    def _split(self, piece: Piece) -> Iterator[Piece]:
-        """The written piece, cut around the rows that changed in memory; these stand between, to be written."""
+    def _split(self, piece: Piece, changed: list[int]) -> Iterator[Piece]:
+        """The written piece, cut around its rows that changed in memory; these stand between, to be written."""
         assert isinstance(piece.ref, Reference)
-        held: dict[int, Any] = self._table.held.get(piece.ref.offset) or {}
-        end = piece.start + piece.length
-        here = {row: value for row, value in held.items() if piece.start <= row < end}
-        places = sorted(row - piece.start for row in self._changed(self._table, piece, here))
+        held = self._changed[piece.ref.offset]
+        places = [row - piece.start for row in changed]
         keys = self._keys(piece) if self._table.keys is not None and len(places) * 4 > piece.length else None
         done = 0
         for first, last in _runs_of(places):
@@ -301,9 +305,11 @@ class Rewriter:
         value = _in_memory(self._table, piece)[row][0] if isinstance(piece, _Joined) else (piece.rows or [])[row]
         position = 0
         for other, _, _ in self._table.tree.pieces():
-            held: Any = self._table.held.get(other.ref.offset, {}) if isinstance(other.ref, Reference) else {}
-            known = held.items() if other.rows is None else enumerate(other.rows)
-            for found, each in known:
+            known = dict(enumerate(other.rows or ()))
+            if isinstance(other.ref, Reference):
+                at = other.ref.offset
+                known = {**self._table.held.get(at, {}), **self._changed.get(at, {})}
+            for found, each in known.items():
                 if each is value:
                     return trail.at(problem, position + found - other.start)
             position += other.length

@@ -108,6 +108,11 @@ class Group:
             self.held.update(items.held or {})
             items.held = self.held
 
+    def alive(self) -> list[tuple[int, Any]]:
+        """The rows whose lazy objects somebody holds, with these."""
+        live = self.items.live  # type: ignore[attr-defined]
+        return [(row, proxy) for row, known in list(live.items()) if (proxy := known()) is not None]
+
     @property
     def idle(self) -> bool:
         """Whether nothing that was given out of it may still be in use."""

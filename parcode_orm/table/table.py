@@ -314,6 +314,13 @@ class Table:
         self.holding.intersection_update(found)
         return found
 
+    def live_groups(self) -> list[Group]:
+        """The opened row groups of a writable session whose views know lazy objects."""
+        known = [(offset, self.groups.get(offset)) for offset in self.lively]
+        found = [group for _, group in known if group is not None and group.items.live]  # type: ignore[attr-defined]
+        self.lively.intersection_update([group.ref.offset for group in found])
+        return found
+
     def in_memory(self) -> list[Any]:
         """The rows that are held, or not yet written."""
         fresh = [row for piece in self.tree.loaded() if piece.rows is not None for row in piece.rows]

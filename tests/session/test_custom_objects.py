@@ -12,7 +12,7 @@ import pytest
 from pydantic import PlainSerializer, PlainValidator
 
 from parcode_orm import Chunk, Model, Session, load, save
-from parcode_orm.session import dirty as tracking
+from parcode_orm.session.dirty import Comparison
 
 
 class Celsius:
@@ -140,11 +140,11 @@ def test_an_object_that_occurs_many_times_is_compared_once(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    plain = tracking._field_changed
+    plain = Comparison._field
 
-    def counted(column: Any, value: Any, view: Any, name: str, row: int) -> Any:
+    def counted(self: Any, column: Any, value: Any, view: Any, name: str, row: int) -> Any:
         asked.append(value)
-        return plain(column, value, view, name, row)
+        return plain(self, column, value, view, name, row)
 
     with Session(tmp_path / "many.par") as session:
         session.add(Log(readings=[Reading(n=n, at=0.0, other=0.0) for n in range(count)]))
@@ -155,7 +155,7 @@ def test_an_object_that_occurs_many_times_is_compared_once(
         for place in range(400):
             log.readings[place] = held
         session.commit()
-        monkeypatch.setattr(tracking, "_field_changed", counted)
+        monkeypatch.setattr(Comparison, "_field", counted)
         log.readings[500].n = -1
         session.commit()
         assert sum(value is at for value in asked) < 10
