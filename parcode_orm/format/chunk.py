@@ -213,18 +213,6 @@ class Chunk:
         self._observe = observe
         observe(size)
 
-    def again(self, reference: Reference, refs: list[Reference]) -> Chunk:
-        """This chunk as it was written again at `reference`, with other references; nothing is read.
-
-        It stands on the bytes that this one was read from.
-        """
-        found = object.__new__(Chunk)
-        found.where = (self.where[0], reference.offset)
-        found.kind, found.fingerprint, found.held = self.kind, self.fingerprint, self.held
-        found.refs, found.nodes = refs, self.nodes
-        found._data, found._buffers, found._observe = self._data, self._buffers, self._observe
-        return found
-
     def _check_depth(self) -> None:
         index = next(deeper([node.span for node in self.nodes]), None)
         if index is not None:

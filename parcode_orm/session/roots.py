@@ -234,6 +234,4 @@ def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Ticket 
         if found is None:
             return None
         refs[ordinal - 1] = found
-    ticket = sink.write_again(view.chunk, refs)
-    sink.again.append((ticket, view.chunk))
-    return ticket
+    return sink.write_again(view.chunk, refs)

@@ -263,8 +263,6 @@ class UnitOfWork:
             self.detach(root)
         self.deleted.clear()
         self.stand_on(source)
-        for ticket, chunk in sink.again:
-            source.know(ticket, chunk)
         settle_rows = partial(moved, streamed=bool(sink.read))
         for stored in sink.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from ..errors import CorruptionError, DetachedError, TruncatedError, called
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
-from ..format.chunk import Chunk, Ticket
+from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .files import CLOEXEC, FILES, Descriptor, check_regular, file_name, storing
@@ -134,11 +134,6 @@ class Source:
         return self.superblock.uuid
 
     @property
-    def recovered(self) -> str | None:
-        """What was found damaged and left aside when the file was opened; None after a clean end."""
-        return None if self.recovery is None else str(self.recovery)
-
-    @property
     def catalog(self) -> CatalogData:
         """What the commit holds; all targets are references."""
         if self._catalog is None:
@@ -174,12 +169,6 @@ class Source:
             cache.pop(first, None)
             self._drop(first)
         return cache.setdefault(ref, chunk)
-
-    def know(self, ticket: Ticket, chunk: Chunk) -> None:
-        """What was written for `ticket` is `chunk` with other references: it need not be read."""
-        ref = ticket.reference
-        if ref is not None and ref.offset in self.below:
-            self._cache[ref] = chunk.again(ref, self.below[ref.offset])
 
     def read(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
         """As `chunk`, but the chunk is not kept, and what is read of it is told to `observe` alone."""

@@ -59,7 +59,6 @@ class TableSink:
         self.compression = compression
         self._reuse = reuse
         self.rows_written = 0
-        self.again: list[tuple[Ticket, Chunk]] = []  # roots that were written again with other references
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}

@@ -137,7 +137,7 @@ def test_torn_tail_is_cut_under_the_lock(path: Path) -> None:
     with open(path, "ab") as file:
         file.write(b"torn" * 5000)
     reader = Source.open(path)
-    assert reader.recovered and path.stat().st_size > len(whole)
+    assert reader.recovery and path.stat().st_size > len(whole)
     Appender(path, reader).close()
     assert path.read_bytes() == whole
     assert add(path, "three").record.sequence == 3
@@ -225,7 +225,7 @@ def test_a_record_that_was_not_acknowledged_does_not_stay(path: Path) -> None:
         appender.commit(CatalogData())
     appender.close()
     source = Source.open(path)
-    assert source.record.sequence == 1 and source.recovered
+    assert source.record.sequence == 1 and source.recovery
 
 
 def test_fast_writes_no_barrier_but_settles_now_and_then(path: Path) -> None:
