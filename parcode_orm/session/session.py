@@ -327,7 +327,8 @@ class Session(Versions):
 
         Raises:
             ReadOnlyError: the session was opened read-only.
-            SessionError: an object may change in place in a way that cannot be undone.
+            SessionError: a declared field holds an object that can change and that a savepoint does not restore: it
+                restores models and dataclasses, lists, dictionaries, sets, lazy collections and arrays.
         """
         self._check_idle("begin_nested()")
         self._check_writable()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -127,3 +127,18 @@ def path_to(value: Any, target: Any) -> list[Step] | None:
         seen[id(each)] = each
         stack.extend((child, [*steps, step]) for child, step in children(each))
     return None
+
+
+def name_of_place(objects: Iterable[Any], target: Any) -> str:
+    """Where `target` lies below one of `objects`, for a message: `World.players['Hero'].items`."""
+    for each in objects:
+        steps = path_to(each, target)
+        if steps is not None:
+            return type(each).__qualname__ + "".join(map(_name_of_step, steps))
+    return "an object"
+
+
+def _name_of_step(step: Step) -> str:
+    if isinstance(step, attrgetter):
+        return f".{step.__reduce__()[1][0]}"
+    return f"[{step.__reduce__()[1][0]!r:.40}]" if isinstance(step, itemgetter) else "[...]"
