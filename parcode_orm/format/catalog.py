@@ -60,8 +60,12 @@ class CatalogData:
 
 
 def _placed(targets: Mapping[str, Target]) -> dict[str, Target]:
-    found = {name: target.reference if isinstance(target, Ticket) else target for name, target in targets.items()}
-    return {name: reference for name, reference in found.items() if reference is not None}
+    found: dict[str, Target] = {}
+    for name, target in targets.items():
+        reference = target.reference if isinstance(target, Ticket) else target
+        assert reference is not None
+        found[name] = reference
+    return found
 
 
 class _Payload(msgspec.Struct, omit_defaults=True):

@@ -36,6 +36,10 @@ _new = object.__new__
 _set_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
 _del_state: Callable[[Any], None] = Model.__dict__["_p_state"].__delete__
 _building = threading.RLock()
+proxy_state = get_state
+"""(struct view, row) of a lazy model."""
+decoded = get_dict
+"""The real instance dictionary of a model: fields decoded or assigned so far, and cached properties. Not a copy."""
 
 
 def is_proxy(obj: object) -> bool:
@@ -55,16 +59,6 @@ def make_proxy(view: Any, row: int) -> Any:
     if not _DESCRIPTORS:
         set_dict(proxy, {})
     return proxy
-
-
-def proxy_state(proxy: Any) -> tuple[Any, int]:
-    """(struct view, row) of a lazy model."""
-    return get_state(proxy)
-
-
-def decoded(proxy: Any) -> dict[str, Any]:
-    """The real instance dictionary: fields decoded or assigned so far, and cached properties. Not a copy."""
-    return get_dict(proxy)
 
 
 def plain_class(cls: Any) -> Any:

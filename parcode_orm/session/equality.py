@@ -58,22 +58,25 @@ def items_differ(values: list[Any], stored: list[Any]) -> bool | None:
 
 def rest_differs(proxy: Any, view: Any, row: int) -> bool:
     """Whether what a proxy has besides fields differs from its row."""
-    if any(_slot_differs(slot, proxy, view, row) for slot in SLOTS):
-        return True
+    for name, slot in SLOTS.items():
+        try:
+            value = slot.__get__(proxy)
+        except AttributeError:  # never asked for
+            continue
+        if _slot_differs(name, value, view, row):
+            return True
     attributes = undeclared(proxy)
-    mine = {name: storable(item) for name, item in attributes.items()} if attributes else {}
-    stored = view.attributes(row) if mine else {}
+    if not attributes:
+        return False
+    mine = {name: storable(item) for name, item in attributes.items()}
+    stored = view.attributes(row)
     return any(
         item is not stored.get(name, LEFT_OUT) and (name not in stored or _packs_differ(item, stored[name]))
         for name, item in mine.items()
     )
 
 
-def _slot_differs(slot: str, proxy: Any, view: Any, row: int) -> bool:
-    try:
-        value = SLOTS[slot].__get__(proxy)
-    except AttributeError:  # never asked for
-        return False
+def _slot_differs(slot: str, value: Any, view: Any, row: int) -> bool:
     if slot == "__pydantic_fields_set__":
         stored = view.fields_set(row)
         return bool(value != (set(view.cls.__pydantic_fields__) if stored is None else stored))

@@ -32,7 +32,9 @@ def flush(work: UnitOfWork, sink: TableSink, roots: list[Compared], message: str
 
 def seen(work: UnitOfWork) -> Seen:
     """What a change of the session's objects shows in: counted edits, roots, lengths of plain collections."""
-    roots = [(id(root.obj), sizes(root.obj)) for root in work.roots.values()]
+    roots = []
+    for root in work.roots.values():
+        roots.append((id(root.obj), sizes(root.obj)))
     return work.owner.edits, roots, list(work.deleted)
 
 

@@ -173,11 +173,11 @@ class Compared(NamedTuple):
 
 def compared(root: Root, space: FileSpace | None, compression: str | None, comparison: Comparison) -> Compared:
     """Whether the root must be written again."""
-    if space is None or root.name not in space.source.catalog.roots:
+    source = None if space is None else space.source
+    stored: Any = None if source is None else source.catalog.roots.get(root.name)
+    if space is None or source is None or stored is None:
         return Compared(root, State.CHANGED)
-    source = space.source
-    stored = source.catalog.root(root.name)
-    if root.read and _is_row_of(root, stored):
+    if root.read and _is_row_of(root, source, stored):
         change, tables = comparison.root(root.obj)
         if change is not Change.PERHAPS:
             return Compared(root, State.CHANGED, tables) if change else Compared(root, State.SAME)
@@ -189,11 +189,13 @@ def compared(root: Root, space: FileSpace | None, compression: str | None, compa
     return Compared(root, State.EQUAL if equal else State.CHANGED)
 
 
-def _is_row_of(root: Root, stored: Reference) -> bool:
+def _is_row_of(root: Root, source: Source, stored: Reference) -> bool:
     """Whether the lazy object is of the root as it is stored now, be it through an earlier snapshot."""
     if not is_proxy(root.obj):
         return False
     space = proxy_state(root.obj)[0].space
+    if isinstance(space, FileSpace) and space.source is source:
+        return True
     return isinstance(space, FileSpace) and space.source.catalog.roots.get(root.name) == stored
 
 

@@ -20,10 +20,11 @@ from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
-from ..lazy.proxy import is_proxy, make_proxy, proxy_state
+from ..lazy.proxy import make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
+from ..model.plain import LazyModel
 from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
@@ -382,11 +383,18 @@ def file_of(space: Any) -> Any:
 
 def space_of(value: Any) -> Any:
     """What a lazy value is read through; None for a plain one."""
-    if is_proxy(value):
+    if isinstance(value, LazyModel):
         return proxy_state(value)[0].space
     return value.rows.space if isinstance(value, LazyList | LazyMap) else None
 
 
 def owner_of(value: Any) -> Any:
     """The `Owner` of a lazy value, None without one."""
-    return getattr(space_of(value), "owner", None)
+    if isinstance(value, LazyModel):
+        space = proxy_state(value)[0].space
+    elif isinstance(value, LazyList | LazyMap):
+        space = value.rows.space
+    else:
+        return None
+    family = getattr(space, "family", None)
+    return None if family is None else family.owner

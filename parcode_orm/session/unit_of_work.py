@@ -41,6 +41,7 @@ class UnitOfWork:
         self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.space: FileSpace | None = None  # None: nothing is stored yet
+        self.source: Source | None = None  # the snapshot that `space` reads
         self.owner = Owner(self)
         self._own = Family(self.owner)  # what belongs to no root
         self._current: dict[Family, FileSpace] = {}  # what reads the snapshot, by what it reads
@@ -55,17 +56,12 @@ class UnitOfWork:
         self._workers = workers
         self._compression = compression
 
-    @property
-    def source(self) -> Source | None:
-        """The snapshot; None where nothing is stored yet."""
-        return None if self.space is None else self.space.source
-
     def stand_on(self, source: Source) -> None:
         """Read from `source` from now on."""
-        if self.space is not None:
-            self.space.source.retire()
+        if self.source is not None:
+            self.source.retire()
         self._current = {}
-        self.space = self._reading(source, self._own)
+        self.space, self.source = self._reading(source, self._own), source
 
     def _reading(self, source: Source, family: Family) -> FileSpace:
         return FileSpace(
@@ -399,5 +395,5 @@ class UnitOfWork:
         self.end_savepoints()
         for roots in (self.roots, self.settled, self.deleted):
             roots.clear()
-        self.space, self._current = None, {}
+        self.space, self.source, self._current = None, None, {}
         self.owner.end()

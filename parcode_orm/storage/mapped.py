@@ -44,6 +44,7 @@ class Source:
         "file",
         "identity",
         "superblock",
+        "uuid",
         "record",
         "recovery",
         "length",
@@ -88,6 +89,7 @@ class Source:
         self.path = path
         self.identity = identity
         self.superblock, self.record, self.recovery = found
+        self.uuid = found.superblock.uuid  # the file's own 16 bytes
         self.length = length
         self.stats = stats if stats is not None else Stats()
         self._cache: dict[Reference, Chunk] = {}
@@ -127,11 +129,6 @@ class Source:
         if isinstance(path, bytes | bytearray | memoryview):
             return _from_bytes(memoryview(path).cast("B").toreadonly(), "", stats, at)
         return _from_object(path, stats, at)
-
-    @property
-    def uuid(self) -> bytes:
-        """The file's own 16 bytes."""
-        return self.superblock.uuid
 
     @property
     def catalog(self) -> CatalogData:

@@ -52,11 +52,12 @@ class Stored(NamedTuple):
             table.index(runs)
         while moved:  # rows that are let go of here would keep their row groups from being closed
             _settle(table, *moved.pop(0), settle)
-        for offset in dict.fromkeys(offset for offset, _ in self.left):
+        for offset, _ in self.left:
             table.close_small(offset)
-        still = {piece.ref.offset for piece in table.tree.loaded_of(self.merged)}  # type: ignore[union-attr]
-        for offset in self.merged - still:
-            table.close(offset)
+        if self.merged:
+            still = {piece.ref.offset for piece in table.tree.loaded_of(self.merged)}  # type: ignore[union-attr]
+            for offset in self.merged - still:
+                table.close(offset)
 
 
 def _settle(table: Table, ticket: Ticket, known: Known, settle: Callable[[Table, Ticket, Known], None]) -> None:

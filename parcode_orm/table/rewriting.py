@@ -242,7 +242,7 @@ class Rewriter:
         pairs: Any = (
             rows if keys is None else zip([key for piece in pieces for key in piece.keys or ()], rows, strict=True)
         )
-        groups = self._sink.groups(self._table.items, keys, self._compression)
+        groups = self._sink.groups(self._table.items, keys, self._compression, self._table.fingerprint)
         done = 0
         for ticket, batch in groups.write(Cut(pairs), placed):
             end = done + len(batch)
@@ -265,7 +265,7 @@ class Rewriter:
             return
         keys = self._table.keys
         pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows, strict=True)
-        groups = self._sink.groups(self._table.items, keys, self._compression)
+        groups = self._sink.groups(self._table.items, keys, self._compression, self._table.fingerprint)
 
         def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
             return self._placed(problem, piece, row)
@@ -284,7 +284,9 @@ class Rewriter:
         for start, stop in pairwise(bounds):
             keys = None if self._table.keys is None else (self._table.keys, (piece.keys or [])[start:stop])
             try:
-                ticket, _ = self._sink.write_group(self._table.items, rows.cut(start, stop), keys, self._compression)
+                ticket, _ = self._sink.write_group(
+                    self._table.items, rows.cut(start, stop), keys, self._compression, self._table.fingerprint
+                )
             except EncodeError as problem:
                 raise self._placed(problem, piece, start + trail.row_of(problem)) from None
             self.moved.append(Moved(ticket, piece, start, stop))

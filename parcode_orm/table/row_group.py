@@ -111,7 +111,12 @@ class Group:
     def alive(self) -> list[tuple[int, Any]]:
         """The rows whose lazy objects somebody holds, with these."""
         live = self.items.live  # type: ignore[attr-defined]
-        return [(row, proxy) for row, known in list(live.items()) if (proxy := known()) is not None]
+        found = []
+        for row, known in list(live.items()):
+            proxy = known()
+            if proxy is not None:
+                found.append((row, proxy))
+        return found
 
     @property
     def idle(self) -> bool:

@@ -310,15 +310,23 @@ class Table:
 
     def rows_held(self) -> dict[int, Held]:
         """What is held, by the offsets of the row groups; none that is empty."""
-        found = {offset: rows for offset in self.holding if (rows := self.held.get(offset))}
+        found: dict[int, Held] = {}
+        for offset in self.holding:
+            rows = self.held.get(offset)
+            if rows:
+                found[offset] = rows
         self.holding.intersection_update(found)
         return found
 
     def live_groups(self) -> list[Group]:
         """The opened row groups of a writable session whose views know lazy objects."""
-        known = [(offset, self.groups.get(offset)) for offset in self.lively]
-        found = [group for _, group in known if group is not None and group.items.live]  # type: ignore[attr-defined]
-        self.lively.intersection_update([group.ref.offset for group in found])
+        found: list[Group] = []
+        for offset in list(self.lively):
+            group = self.groups.get(offset)
+            if group is not None and group.items.live:  # type: ignore[attr-defined]
+                found.append(group)
+            else:
+                self.lively.discard(offset)
         return found
 
     def in_memory(self) -> list[Any]:
