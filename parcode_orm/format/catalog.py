@@ -85,7 +85,9 @@ def encode(data: CatalogData, sink: Any = None) -> Encoder:
     out = Encoder(Kind.CATALOG, None, sink)
 
     def ordinals(targets: Mapping[str, Target]) -> dict[str, int]:
-        return {name: out.ref(target) for name, target in targets.items()}
+        first = len(out.refs)
+        out.refs += targets.values()
+        return dict(zip(targets, range(first, len(out.refs)), strict=True))
 
     payload = _Payload(
         ordinals(data.roots),

@@ -9,7 +9,7 @@ from ..format.catalog import CatalogData
 from ..lazy.proxy import decoded
 from ..model.base import Model
 from ..table.row_groups import TableSink
-from .roots import Compared, State, write_roots
+from .roots import Compared, write_roots
 
 if TYPE_CHECKING:
     from .unit_of_work import UnitOfWork
@@ -23,9 +23,8 @@ CHANGED = (
 Seen = tuple[int, list[tuple[int, list[int]]], list[str]]
 
 
-def flush(work: UnitOfWork, sink: TableSink, roots: list[Compared], message: str) -> CatalogData:
+def flush(work: UnitOfWork, sink: TableSink, changed: list[Compared], message: str) -> CatalogData:
     """Write the roots that changed; the catalog."""
-    changed = [each for each in roots if each.state is State.CHANGED]
     base = None if work.source is None else work.source.catalog
     return write_roots(sink, changed, work.deleted, base, message)
 

@@ -149,7 +149,7 @@ class UnitOfWork:
         Not from `add` on: a rollback before the first commit leaves them as they are.
         """
         for root in self.roots.values():
-            if is_detached(root.obj):
+            if owner_of(root.obj) is not self.owner and is_detached(root.obj):
                 root.family = space_of(root.obj).family
                 self.owner.take(root.family)
 
@@ -205,13 +205,14 @@ class UnitOfWork:
         before = seen(self)
         comparison = Comparison()
         roots = self.compared(backend.compression, comparison)
-        if not self.deleted and all(state is not State.CHANGED for _, state, _ in roots):
+        changed = [each for each in roots if each.state is State.CHANGED]
+        if not self.deleted and not changed:
             check_unchanged(self, before)
             comparison.forget()
             self.take_roots()
             self._go_on_from(roots)
             return
-        source, sink = self._write(roots, before, comparison, backend, message)
+        source, sink = self._write(changed, before, comparison, backend, message)
         with backend.reading_back(), gc_paused():
             self.take_roots()
             self._adopt(source, sink)
@@ -231,14 +232,14 @@ class UnitOfWork:
             self.detach(root)
 
     def _write(
-        self, roots: list[Compared], before: Seen, comparison: Comparison, backend: Backend, message: str
+        self, changed: list[Compared], before: Seen, comparison: Comparison, backend: Backend, message: str
     ) -> tuple[Source, TableSink]:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
             reuse = never_reuse if base is None else reuse_from(base, self.owner, comparison)
             sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed))
-            catalog = flush(self, sinks[-1], roots, message)
+            catalog = flush(self, sinks[-1], changed, message)
             check_unchanged(self, before)
             return catalog
 

@@ -202,7 +202,7 @@ class Pipeline:
         directory, parts = finished
         references: list[Reference] = []
         for ref in chunk.refs:
-            reference: Any = ref.reference if type(ref) is Ticket else ref
+            reference: Reference | None = ref.reference if isinstance(ref, Ticket) else ref
             if reference is None:
                 raise ValueError("a chunk refers to one that was not submitted before it")
             references.append(reference)

@@ -197,9 +197,9 @@ def stored_height(root: Node) -> int:
 
 def write_level(sink: Sink, entries: list[Any], height: int) -> list[Node]:
     """Nodes of `height` over `entries`, of even size."""
-    if not entries:
-        return []
     count = -(-len(entries) // FANOUT)
+    if count <= 1:
+        return [_write_node(sink, entries, height)] if entries else []
     bounds = [len(entries) * i // count for i in range(count + 1)]
     return [_write_node(sink, entries[a:b], height) for a, b in pairwise(bounds)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from ..codec import trail
@@ -111,6 +111,8 @@ class Rewriter:
             yield found
 
     def _joined_neighbours(self, pieces: list[Piece]) -> list[Piece]:
+        if len(pieces) < MERGED:
+            return pieces
         fresh = max([piece.length for piece in pieces if piece.rows is not None], default=0)
         if self._has_small_neighbours(pieces):
             for largest in CLASSES:
@@ -150,16 +152,17 @@ class Rewriter:
             first = last = i
         return [*merged, *pieces[done + 1 :]] if merged else pieces
 
-    def _split(self, piece: Piece, changed: list[int]) -> Iterator[Piece]:
+    def _split(self, piece: Piece, changed: list[int]) -> list[Piece]:
         """The written piece, cut around its rows that changed in memory; these stand between, to be written."""
         assert isinstance(piece.ref, Reference)
         held = self._changed[piece.ref.offset]
         places = [row - piece.start for row in changed]
         keys = self._keys(piece) if self._table.keys is not None and len(places) * 4 > piece.length else None
+        parts: list[Piece] = []
         done = 0
         for first, last in _runs_of(places):
             if done < first:
-                yield piece.part(done, first)
+                parts.append(piece.part(done, first))
             rows = range(piece.start + first, piece.start + last)
             values = [held[row] for row in rows]
             self.left.append((piece.ref.offset, rows))
@@ -168,10 +171,11 @@ class Rewriter:
             if self._table.keys is not None:
                 fresh.keys = keys[first:last] if keys else [self._table.key(piece, i) for i in range(first, last)]
             fresh.known = {i: (value, True) for i, value in enumerate(values)}
-            yield fresh
+            parts.append(fresh)
             done = last
         if done < piece.length:
-            yield piece if not done else piece.part(done, piece.length)
+            parts.append(piece.part(done, piece.length))
+        return parts
 
     def _bytes(self, piece: Piece) -> float:
         """About how many bytes of its row group the piece takes; none, where it is not written yet."""
@@ -355,12 +359,12 @@ def _pays(pieces: list[Piece]) -> bool:
     return total <= WRITTEN * gained
 
 
-def _runs_of(places: list[int]) -> Iterator[tuple[int, int]]:
+def _runs_of(places: list[int]) -> list[tuple[int, int]]:
     """Consecutive places as (first, end)."""
-    first = previous = -2
-    for place in chain(places, [-2]):
-        if place != previous + 1 or place < 0:
-            if previous >= 0:
-                yield first, previous + 1
-            first = place
-        previous = place
+    runs: list[tuple[int, int]] = []
+    for place in places:
+        if runs and runs[-1][1] == place:
+            runs[-1] = runs[-1][0], place + 1
+        else:
+            runs.append((place, place + 1))
+    return runs

@@ -79,7 +79,9 @@ class TableSink:
         if chunk.kind in ROWS:
             if chunk.kind == COLUMN:
                 self._largest = max(self._largest, chunk.size)
-            chunk.refs = [self.submit(ref) if isinstance(ref, Encoder) else ref for ref in chunk.refs]
+            for at, ref in enumerate(chunk.refs):
+                if isinstance(ref, Encoder):
+                    chunk.refs[at] = self.submit(ref)
         return self._output.submit(chunk)
 
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
