@@ -166,6 +166,7 @@ class FileSpace:
         new_spill: Callable[[], Spill] = Spill,
     ) -> None:
         self.source = source
+        self.cache = source.cache
         self.compression = compression
         self.chunk: Callable[[Reference], Chunk] = source.chunk
         self.writable = writable
@@ -215,10 +216,10 @@ class FileSpace:
                 raise SessionError(CHANGED_MEANWHILE.format(what))
             owner.edits += 1
 
-    def release(self, ref: Reference) -> None:
-        """A scan has passed the chunk at `ref`."""
+    def release(self, ref: Reference, refs: Iterable[Reference]) -> None:
+        """The row group at `ref`, which refers to `refs`, was closed."""
         if not is_spilled(ref):  # spilled chunks are no part of the map
-            self.source.release(ref)
+            self.source.release(ref, refs)
 
     def living(self, group: Any) -> Any:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""

@@ -58,7 +58,7 @@ class UnitOfWork:
 
     def stand_on(self, source: Source) -> None:
         """Read from `source` from now on."""
-        if self.source is not None:
+        if self.source is not None and self.source.cache is not source.cache:
             self.source.retire()
         self._current = {}
         self.space, self.source = self._reading(source, self._own), source

@@ -9,9 +9,9 @@ from ..codec.base import Column, Getter, Space, View, is_lazy
 from ..codec.columns.physical import accessor, open_child
 from ..errors import CorruptionError, SchemaMismatchError
 from ..format.layout import Encoding, Kind, Reference
+from ..storage.cache import NODE_BYTES
 from ..storage.spill import is_spilled
 
-NODE_BYTES = 512  # of memory: a node of an opened chunk, and the view over it
 MAPPED = 8  # bytes of a file's pages, which the system can take back, count as one
 
 
@@ -61,8 +61,8 @@ class Group:
     """
 
     __slots__ = (
-        "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "whole", "__weakref__", "_apart",
-        "_chunk",
+        "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "used", "whole", "__weakref__",
+        "_apart", "_chunk",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,7 @@ class Group:
         if root.encoding != Encoding.STRUCT or len(children) != len(columns):
             raise chunk.error(0, f"a row group here has {len(columns)} columns")
         self.ref = ref
+        self.used = False  # since the cache looked at it last
         self._chunk = chunk
         self._apart = sum(target.length for target in set(chunk.refs) if target.kind == Kind.COLUMN)
         self.whole = not chunk.refs  # reading its rows reads nothing else
@@ -133,9 +134,9 @@ class Group:
         return held + self._apart + NODE_BYTES * len(self._chunk.nodes)
 
     @property
-    def nodes(self) -> int:
-        """How many nodes its chunk has."""
-        return len(self._chunk.nodes)
+    def refs(self) -> list[Reference]:
+        """What its chunk refers to."""
+        return self._chunk.refs
 
     def _check(self, held: dict[int, Any]) -> None:
         """The rules that hold between any two operations; for tests. `held` are the rows of the table's groups."""
