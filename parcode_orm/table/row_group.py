@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from sys import getrefcount
+from typing import TYPE_CHECKING, Any
+from weakref import ref as weak
 
 from ..codec.base import Column, Getter, Space, View, is_lazy
 from ..codec.columns.physical import accessor, open_child
@@ -11,6 +13,9 @@ from ..errors import CorruptionError, SchemaMismatchError
 from ..format.layout import Encoding, Kind, Reference
 from ..storage.cache import NODE_BYTES
 from ..storage.spill import is_spilled
+
+if TYPE_CHECKING:
+    from .table import Table
 
 MAPPED = 8  # bytes of a file's pages, which the system can take back, count as one
 
@@ -145,3 +150,49 @@ class Group:
         for row, value in self.held.items():  # a row is one object
             assert 0 <= row < self.count
             assert row not in live or live[row]() in (None, value)
+
+
+def _references_to_one_held() -> int:
+    held = {0: object()}
+    one = held[0]
+    return getrefcount(one)
+
+
+UNUSED = _references_to_one_held()  # references to a group that its table has, as `KeptGroup.close` counts them
+
+
+class KeptGroup:
+    """An opened row group in the cache of its file. The table has it, and may close it and open it anew."""
+
+    __slots__ = ("_group", "_table")
+
+    def __init__(self, table: Table, group: Group) -> None:
+        self._table = weak(table)
+        self._group = weak(group)
+
+    @property
+    def used(self) -> bool:
+        """Whether a row of it was read since the cache looked at it last."""
+        group = self._group()
+        return group is not None and group.used
+
+    @used.setter
+    def used(self, used: bool) -> None:
+        group = self._group()
+        if group is not None:
+            group.used = used
+
+    @property
+    def size(self) -> int:
+        """As the group says; 0 once the table has closed it."""
+        table, group = self._table(), self._group()
+        if table is None or group is None or table.groups.get(group.ref.offset) is not group:
+            return 0
+        return group.size
+
+    def close(self) -> bool:
+        """Close it, unless one of its rows may be in use, or code that is running has it and may yet hold a row."""
+        table, group = self._table(), self._group()
+        if table is None or group is None:
+            return True
+        return getrefcount(group) <= UNUSED and table.close(group.ref.offset)

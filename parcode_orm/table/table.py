@@ -8,10 +8,8 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
-from sys import getrefcount
 from typing import Any
 from uuid import UUID
-from weakref import ref as weak
 
 from xxhash import xxh3_64_intdigest
 
@@ -25,7 +23,7 @@ from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from .index import LOW, MAX_RUNS, Run
 from .nodes import Piece
-from .row_group import Group, Held
+from .row_group import Group, Held, KeptGroup
 from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
@@ -35,52 +33,6 @@ EXACT = frozenset({date, datetime, time, timedelta, Decimal, Fraction, UUID})  #
 ATOMIC = EXACT | {int, str, float, bool, bytes, type(None), complex}
 """Types of values that cannot change in place: handing one out does not oblige a session to keep its row."""
 MISSING: Any = object()
-
-
-def _references_to_one_held() -> int:
-    held = {0: object()}
-    one = held[0]
-    return getrefcount(one)
-
-
-UNUSED = _references_to_one_held()  # references to a group that its table has, as `KeptGroup.close` counts them
-
-
-class KeptGroup:
-    """An opened row group in the cache of its file. The table has it, and may close it and open it anew."""
-
-    __slots__ = ("_group", "_table")
-
-    def __init__(self, table: Table, group: Group) -> None:
-        self._table = weak(table)
-        self._group = weak(group)
-
-    @property
-    def used(self) -> bool:
-        """Whether a row of it was read since the cache looked at it last."""
-        group = self._group()
-        return group is not None and group.used
-
-    @used.setter
-    def used(self, used: bool) -> None:
-        group = self._group()
-        if group is not None:
-            group.used = used
-
-    @property
-    def size(self) -> int:
-        """As the group says; 0 once the table has closed it."""
-        table, group = self._table(), self._group()
-        if table is None or group is None or table.groups.get(group.ref.offset) is not group:
-            return 0
-        return group.size
-
-    def close(self) -> bool:
-        """Close it, unless one of its rows may be in use, or code that is running has it and may yet hold a row."""
-        table, group = self._table(), self._group()
-        if table is None or group is None:
-            return True
-        return getrefcount(group) <= UNUSED and table.close(group.ref.offset)
 
 
 def _hash(key: Any) -> int:
