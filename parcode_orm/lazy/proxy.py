@@ -61,7 +61,7 @@ def make_proxy(view: Any, row: int) -> Any:
     return proxy
 
 
-def plain_class(cls: Any) -> Any:
+def plain_class(cls: object) -> Any:
     """The model that `cls` is: `type(obj)` of a lazy object is a generated class."""
     if isinstance(cls, type) and issubclass(cls, LazyModel):
         cls = cls._p_model_  # type: ignore[attr-defined]
@@ -186,7 +186,7 @@ class _DeprecatedField:
         value = get_dict(proxy).get(self.name, MISSING)
         return first_read(proxy, self.name) if value is MISSING else value
 
-    def __set__(self, proxy: Any, value: Any) -> NoReturn:
+    def __set__(self, proxy: LazyModel, value: object) -> NoReturn:
         raise AttributeError(self.name)  # a data descriptor comes before the dictionary; models assign past it
 
 

@@ -34,7 +34,7 @@ class RowSpace(Protocol):
 
     @property
     def writable(self) -> bool: ...
-    def pin(self, proxy: Any, /) -> None: ...
+    def pin(self, proxy: LazyModel, /) -> None: ...
     def check_change(self, what: str, /) -> None: ...
 
 
@@ -65,20 +65,20 @@ set_state: Callable[[Any, tuple[Any, int]], None] = Model.__dict__["_p_state"]._
 _filling = threading.RLock()
 
 
-def touch(proxy: Any) -> None:
+def touch(proxy: LazyModel) -> None:
     """Have a writable session keep `proxy` alive until its next commit: it was, or may yet be, changed."""
     space = get_state(proxy)[0].space
     if space.writable:
         space.pin(proxy)
 
 
-def check_change(proxy: Any) -> None:
+def check_change(proxy: LazyModel) -> None:
     """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `proxy` may not be changed."""
     view = get_state(proxy)[0]
     view.space.check_change(f"this {view.cls.__name__}")
 
 
-def first_read(proxy: Any, name: str) -> Any:
+def first_read(proxy: LazyModel, name: str) -> Any:
     """Decode the field `name` of `proxy` and remember it; AttributeError where the row was stored without it."""
     view, row = get_state(proxy)
     try:
@@ -97,7 +97,7 @@ def first_read(proxy: Any, name: str) -> Any:
     return value
 
 
-def field_value(obj: Any, name: str) -> Any:
+def field_value(obj: object, name: str) -> Any:
     """The field `name` of a plain or lazy model, no other field being read; MISSING where it has none."""
     if not isinstance(obj, LazyModel):
         return obj.__dict__.get(name, MISSING)
@@ -110,14 +110,14 @@ def field_value(obj: Any, name: str) -> Any:
     return value
 
 
-def stored_attributes(proxy: Any) -> dict[str, Any]:
+def stored_attributes(proxy: LazyModel) -> dict[str, Any]:
     """The attributes in the row of `proxy` that its class does not declare."""
     view, row = get_state(proxy)
     found: dict[str, Any] = view.attributes(row) if getattr(view, "bits", 0) & UNDECLARED else {}
     return found
 
 
-def pin_held(proxy: Any, value: Any) -> None:
+def pin_held(proxy: LazyModel, value: object) -> None:
     """Let a session that writes keep `proxy`, which is about to hand out `value`, where that can change."""
     space = get_state(proxy)[0].space
     if type(value) not in ATOMIC and not isinstance(value, Enum) and space.writable:
@@ -144,7 +144,7 @@ def load_all(proxy: Any) -> dict[str, Any]:
     return values
 
 
-def fill_slot(proxy: Any, name: str) -> Any:
+def fill_slot(proxy: LazyModel, name: str) -> Any:
     """Decode one of Pydantic's own slots, left unset until it is asked for; returns its value."""
     with _filling:
         slot = SLOTS[name]
@@ -163,7 +163,7 @@ def fill_slot(proxy: Any, name: str) -> Any:
     return value
 
 
-def may_change_in_place(proxy: Any) -> bool:
+def may_change_in_place(proxy: LazyModel) -> bool:
     """Whether values in memory for `proxy` can change in place: whoever takes one of them does not come by `touch`."""
     for name, slot in SLOTS.items():
         try:
@@ -174,7 +174,7 @@ def may_change_in_place(proxy: Any) -> bool:
     return any(type(value) not in ATOMIC and not isinstance(value, Enum) for value in get_dict(proxy).values())
 
 
-def forget(proxy: Any) -> None:
+def forget(proxy: LazyModel) -> None:
     """Let everything of `proxy` be read anew: what was decoded or assigned is dropped, and deleted fields come back."""
     view, row = get_state(proxy)
     if isinstance(view, WithoutFields):

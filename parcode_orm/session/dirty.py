@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from parcode_orm.model.plain import LazyModel
+
 from ..codec.asis import UNREADABLE, to_write
 from ..codec.base import Column, is_lazy
 from ..codec.columns.boundary import ChunkColumn
@@ -86,7 +88,7 @@ class Comparison:
 
     # -- objects ----------------------------------------------------------------------------------------------------
 
-    def root(self, proxy: Any) -> tuple[Change, dict[str, int]]:
+    def root(self, proxy: LazyModel) -> tuple[Change, dict[str, int]]:
         """As `object`. Where nothing but tables changed, also the fields that these tables are.
 
         With each field comes the ordinal of its reference in the row group of the root.
@@ -262,17 +264,17 @@ def _ordinal_of(value: Any, view: Any, name: str, row: int) -> int:
     return 0
 
 
-def _in_one_file(one: Any, other: Any) -> bool:
+def _in_one_file(one: object, other: object) -> bool:
     return one is other or (file_of(one) is not None and file_of(one) == file_of(other))
 
 
-def _same_rows(value: LazyList[Any] | LazyMap[Any, Any], stored: Any) -> bool:
+def _same_rows(value: LazyList[Any] | LazyMap[Any, Any], stored: object) -> bool:
     if type(stored) is not type(value) or value.location != stored.location:
         return False
     return _in_one_file(value.rows.space, stored.rows.space)
 
 
-def _same_proxies(value: list[Any], stored: Any) -> bool:
+def _same_proxies(value: list[Any], stored: object) -> bool:
     return (
         type(stored) is list and len(value) == len(stored) and all(a is b for a, b in zip(value, stored, strict=True))
     )
@@ -348,7 +350,7 @@ def _to_compare(table: Table) -> dict[int, dict[int, Any]]:
     return found
 
 
-def is_elsewhere(proxy: Any, view: Any, row: int) -> bool:
+def is_elsewhere(proxy: LazyModel, view: object, row: int) -> bool:
     """Whether an object known to a view for a row stands for another row now, or for none."""
     here = proxy_state(proxy) if is_proxy(proxy) else (None, 0)
     return here[0] is not view or here[1] != row

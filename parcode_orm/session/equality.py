@@ -24,7 +24,7 @@ def differs_from_row(column: Column, value: Any, view: Any, row: int) -> bool:
     return differ(column, value, to_write(view.read, row, row + 1)[0])
 
 
-def differ(column: Column, value: Any, stored: Any) -> bool:
+def differ(column: Column, value: object, stored: object) -> bool:
     """Whether two values would be stored as other bytes."""
     plainly = plainly_differ(value, stored)
     if plainly is not None:
@@ -85,7 +85,7 @@ def _slot_differs(slot: str, value: Any, view: Any, row: int) -> bool:
     return privates_changed(view.column.plan, value, view.private(row))
 
 
-def _packs_differ(value: Any, stored: Any) -> bool:
+def _packs_differ(value: object, stored: object) -> bool:
     try:
         return pack(value) != pack(stored)
     except EncodeError:  # what is wrong will be said, with its path, when it is written

@@ -35,14 +35,14 @@ from .traversal import ATOMIC, children, kind_of
 MANY = 1000  # rows: where more are held, and more than an eighth of all, they are compared faster together
 
 
-def release(obj: Any) -> None:
+def release(obj: object) -> None:
     """Let go of what the proxy `obj` holds, and of rows that were handed out below it, where that loses nothing."""
     if is_proxy(obj):
         give_way(obj)
         release_below(obj)
 
 
-def release_below(obj: Any) -> None:
+def release_below(obj: object) -> None:
     """`release`, of a proxy whose own fields have given way."""
     if is_proxy(obj):
         values = decoded(obj)
@@ -51,7 +51,7 @@ def release_below(obj: Any) -> None:
                 _release(values[name])
 
 
-def give_way(obj: Any) -> None:
+def give_way(obj: object) -> None:
     """Let lazy collections take the place of plain ones in the marked fields of the proxy `obj`, as they were stored.
 
     Rows that somebody holds stand for what was stored of them from now on; the others go. A plain collection that
@@ -74,7 +74,7 @@ def give_way(obj: Any) -> None:
             del values[name]
 
 
-def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> None:
+def _take_place(values: dict[str, Any], name: str, found: object, owner: object) -> None:
     if not isinstance(found, LazyList | LazyMap) or len(found) != len(values[name]):
         return
     most = max(MANY, len(found) // 8)
@@ -88,7 +88,7 @@ def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> No
     values[name] = found
 
 
-def _is_blob(view: Any, row: int) -> bool:
+def _is_blob(view: object, row: int) -> bool:
     """Whether a field is stored as a blob, which can be read again when it is asked for."""
     unread = getattr(view, "unread", None)
     found = None if unread is None else unread(row)
@@ -96,7 +96,7 @@ def _is_blob(view: Any, row: int) -> bool:
 
 
 @roomy
-def _release(value: Any) -> None:
+def _release(value: object) -> None:
     if isinstance(value, LazyList | LazyMap):
         if isinstance(value.rows, TableRows):
             _release_table(value.rows.table)

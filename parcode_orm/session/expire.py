@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from parcode_orm.model.plain import LazyModel
+
 from ..codec.asis import UNREADABLE
 from ..codec.base import Getter
 from ..errors import FieldNotStored
@@ -66,7 +68,7 @@ class Reset:
         self.fields(proxy, names)
         del before
 
-    def fields(self, proxy: Any, names: Iterable[str]) -> None:
+    def fields(self, proxy: LazyModel, names: Iterable[str]) -> None:
         """Read anew those of the fields `names` of a lazy object that hold lazy ones, and reset these."""
         view, row = proxy_state(proxy)
         values = decoded(proxy)
@@ -114,7 +116,7 @@ class Reset:
         return found is value
 
 
-def names_met(proxy: Any) -> set[str]:
+def names_met(proxy: LazyModel) -> set[str]:
     """The fields of a lazy object that were read, assigned or deleted; and cached properties and the like."""
     view, _ = proxy_state(proxy)
     return {*decoded(proxy), *view.dropped} if isinstance(view, WithoutFields) else set(decoded(proxy))

@@ -109,7 +109,7 @@ def dumps(
 
 
 def write(
-    file: Any,
+    file: object,
     obj: Model,
     *,
     compression: str | None = None,

@@ -124,13 +124,13 @@ class Memento:
             self._states.append((_put_array, array, array.copy()))
         return []
 
-    def _dataclass(self, value: Any) -> list[Any]:
+    def _dataclass(self, value: object) -> list[Any]:
         inner = dict(getattr(value, "__dict__", {}))
         slots = [(slot, _get(slot, value)) for slot in members(type(value))]
         self._states.append((_put_dataclass, value, (inner, slots)))
         return [*inner.values(), *(each for _, each in slots)]
 
-    def _refuse(self, value: Any) -> list[Any]:
+    def _refuse(self, value: object) -> list[Any]:
         if self._lenient:
             return []
         cls = type(value)
@@ -219,7 +219,7 @@ def _put_proxy(proxy: Any, state: Any) -> None:
     _put_parts(proxy, *parts)
 
 
-def _put_parts(model: Any, fields: dict[str, Any], slots: list[Any], names: set[str] | None) -> None:
+def _put_parts(model: object, fields: dict[str, Any], slots: list[Any], names: set[str] | None) -> None:
     _put_dict(get_dict(model), fields)
     for slot, value in zip(_SLOTS, slots, strict=True):
         _set(slot, model, value)

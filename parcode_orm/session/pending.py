@@ -60,7 +60,7 @@ def _root_changed(work: UnitOfWork, root: Root, compression: str | None, compari
         return True
 
 
-def _differs(work: UnitOfWork, root: Root, obj: Any, steps: list[Any]) -> bool:
+def _differs(work: UnitOfWork, root: Root, obj: object, steps: list[Any]) -> bool:
     """Whether a plain object differs from what stands at its place in the stored root."""
     if not isinstance(obj, Model):
         return _root_changed(work, root, None, Comparison())

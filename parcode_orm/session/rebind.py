@@ -189,7 +189,7 @@ def _holds_lazy(column: Column) -> bool:
     return holds_lazy(column)
 
 
-def is_plain_model(value: Any) -> bool:
+def is_plain_model(value: object) -> bool:
     """Whether `value` is a `Model` and not lazy."""
     return isinstance(value, Model) and not is_proxy(value)
 

@@ -97,7 +97,7 @@ def _is_fixed(cls: Any) -> bool:
     return kind_of_class(cls) == "leaf" and is_immutable(cls)
 
 
-def _held_inside(cls: Any, values: list[Any]) -> set[int]:
+def _held_inside(cls: object, values: list[Any]) -> set[int]:
     """The places of those `values`, of one class and not held themselves, that hold something that is held."""
     look = _looker(cls)
     if look is None:
@@ -184,7 +184,7 @@ def _models(values: list[Any]) -> set[int]:
     return found
 
 
-def _get(slot: Callable[[Any], Any], value: Any) -> Any:
+def _get(slot: Callable[[Any], Any], value: object) -> Any:
     try:
         return slot(value)
     except AttributeError:

@@ -59,7 +59,7 @@ def root_name(cls: type[Any]) -> str:
     return name_of(cls)
 
 
-def check_free(obj: Any, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
+def check_free(obj: object, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
     """Raise SessionError where another object than `obj` is, or is stored as, the root of its name."""
     name = root_name(obj.__class__)
     known = roots.get(name)
@@ -84,7 +84,7 @@ def _is_stored_root(obj: Any, stored: Any, source: Source) -> bool:
     return bool((view.chunk.where[1], view.at, row) == (stored.offset, ITEMS, 0))
 
 
-def is_taken(obj: Any, other: Any) -> SessionError:
+def is_taken(obj: object, other: object) -> SessionError:
     """The error for `obj`, added as a root where `other` is the root of the name."""
     cls, name = obj.__class__, root_name(obj.__class__)
     if other.__class__ is not cls:

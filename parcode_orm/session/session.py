@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..codec.types.compile import struct_for
 from ..errors import NoResultFound, SessionError, called, told
@@ -24,7 +24,7 @@ from .versions import Versions
 M = TypeVar("M", bound=Model)
 
 
-def _this(obj: Any) -> str:
+def _this(obj: object) -> str:
     return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
 
 
@@ -86,7 +86,7 @@ class Session(Versions):
         self._check_open()
         return IdentitySet(root.obj for root in self._work.deleted.values())
 
-    def is_modified(self, obj: Any) -> bool:
+    def is_modified(self, obj: object) -> bool:
         """Whether the next commit would store a change of `obj`, or of anything inside it.
 
         Args:
@@ -195,7 +195,7 @@ class Session(Versions):
         self._check_open()
         self._work.expunge(self._root_of(obj, "expunged"))
 
-    def _root_of(self, obj: Any, what: str) -> Root:
+    def _root_of(self, obj: object, what: str) -> Root:
         root = self._work.root_of(obj)
         if root is None:
             raise SessionError(
@@ -335,7 +335,7 @@ class Session(Versions):
         self._work.take_roots()
         return Savepoint(self._work)
 
-    def expire(self, obj: Any) -> None:
+    def expire(self, obj: object) -> None:
         """Drop what was read of, and assigned to, a stored object and all inside it: it shows again what is stored.
 
         Args:
@@ -362,7 +362,7 @@ class Session(Versions):
             if not self._work.is_new(root):
                 self._work.expire(root.obj)
 
-    def refresh(self, obj: Any = None) -> None:
+    def refresh(self, obj: object = None) -> None:
         """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.
 
         Roots stay the same objects, as do the models and lazy collections that are fields of them, directly or below;

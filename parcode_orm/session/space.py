@@ -135,7 +135,7 @@ class Family:
         """Those that something still stands on."""
         return [space for each in self._spaces if (space := each()) is not None and space.family is self]
 
-    def handed(self, collection: Any) -> None:
+    def handed(self, collection: object) -> None:
         """Remember a lazy collection that may be changed."""
         self._collections.append(weak(collection))
         self._until_sweep -= 1
@@ -296,7 +296,7 @@ class FileSpace:
         self._lives = {key: live for key, live in self._lives.items() if live}
         self._until_sweep = max(SWEEP_EVERY, alive)
 
-    def pin(self, proxy: Any) -> None:
+    def pin(self, proxy: LazyModel) -> None:
         """Called when a proxy hands out what may change in place, or is changed: its row group keeps it alive.
 
         A proxy within another object is kept by that one.
@@ -322,7 +322,7 @@ class FileSpace:
         """A lazy map over a table."""
         return self._handed(LazyMap(TablePairs(Table(self, ref, column.shape.value, column.shape.key)), column))
 
-    def _handed(self, collection: Any) -> Any:
+    def _handed(self, collection: object) -> Any:
         if FASTAPI in modules and not Encoders.known:
             meet_fastapi()
         if self.family is not None and self.writable:
@@ -367,7 +367,7 @@ def disown(collection: LazyList[Any] | LazyMap[Any, Any], lost: FileSpace) -> No
         rows.space = lost
 
 
-def is_detached(value: Any) -> bool:
+def is_detached(value: object) -> bool:
     """Whether a lazy value was of a session that has ended, and is nobody's now."""
     space = space_of(value)
     if not isinstance(space, FileSpace) or space.owner is None:
@@ -375,21 +375,21 @@ def is_detached(value: Any) -> bool:
     return space.owner.ended and space.writable
 
 
-def file_of(space: Any) -> Any:
+def file_of(space: object) -> Any:
     """The file that a space reads, None for bytes: two that are equal are one file."""
     if not isinstance(space, FileSpace) or space.source.identity is None:
         return None
     return space.source.identity, space.source.uuid
 
 
-def space_of(value: Any) -> Any:
+def space_of(value: object) -> Any:
     """What a lazy value is read through; None for a plain one."""
     if isinstance(value, LazyModel):
         return proxy_state(value)[0].space
     return value.rows.space if isinstance(value, LazyList | LazyMap) else None
 
 
-def owner_of(value: Any) -> Any:
+def owner_of(value: object) -> Any:
     """The `Owner` of a lazy value, None without one."""
     if isinstance(value, LazyModel):
         space = proxy_state(value)[0].space

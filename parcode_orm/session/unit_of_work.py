@@ -264,7 +264,7 @@ class UnitOfWork:
         for stored in sink.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)
 
-    def _like(self, space: Any) -> FileSpace:
+    def _like(self, space: object) -> FileSpace:
         """What reads the snapshot for the objects that stand on `space`."""
         family = space.family if isinstance(space, FileSpace) else None
         return self.space_of(self._own if family is None or family.owner is not self.owner else family)
