@@ -17,7 +17,7 @@ from parcode_orm.codec.slots import SLOTS, from_slots, hidden, to_slots
 from parcode_orm.codec.types.marks import find_mark, is_lazy_collection
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
 from parcode_orm.lazy.serialize import proxy_serializer
-from parcode_orm.lazy.state import MISSING, first_read, forget, get_dict, get_state, set_dict, set_state
+from parcode_orm.lazy.state import MISSING, RowView, first_read, forget, get_dict, get_state, set_dict, set_state
 from parcode_orm.model.base import Model, on_complete
 from parcode_orm.model.plain import LazyModel
 
@@ -68,7 +68,7 @@ def plain_class(cls: object) -> Any:
     return cls
 
 
-def become_lazy(obj: Any, view: Any, row: int) -> None:
+def become_lazy(obj: Any, view: RowView, row: int) -> None:
     """Make a plain object lazy in place (or move a lazy one to another row).
 
     The values it holds stay, as if they had been read; taking one out of `decoded(obj)` lets it be read anew.

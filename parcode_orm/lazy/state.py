@@ -11,19 +11,23 @@ import threading
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Protocol
+from weakref import ref
 
 from pydantic import BaseModel
 
+from parcode_orm.codec.base import Getter, View
+from parcode_orm.codec.columns.struct import StructColumn
 from parcode_orm.codec.slots import SLOTS
 from parcode_orm.codec.views.build import private_values
 from parcode_orm.codec.views.struct import UNDECLARED
 from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
+from parcode_orm.format.chunk import Chunk
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
 from parcode_orm.table.table import ATOMIC
 
 __all__ = [
-    "MISSING", "RowSpace", "StructView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
+    "MISSING", "RowSpace", "RowView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
     "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "pin_held", "set_dict", "set_state",
     "stored_attributes", "touch",
 ]  # fmt: skip
@@ -38,18 +42,35 @@ class RowSpace(Protocol):
     def check_change(self, what: str, /) -> None: ...
 
 
-class StructView(Protocol):
-    """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row lacks its field."""
+class RowView(Protocol):
+    """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row lacks its field.
 
-    getters: dict[str, Callable[[int], Any]]
+    `live` has the lazy objects of the rows that somebody may hold. `chunk` and `at` say where the rows lie.
+    """
+
+    getters: dict[str, Getter]
+    live: dict[int, ref[Any]]
+    lively: set[int] | None
+    held: dict[int, Any] | None
 
     @property
     def cls(self) -> type[Any]: ...
     @property
-    def column(self) -> Any: ...
+    def column(self) -> StructColumn: ...
     @property
-    def space(self) -> RowSpace: ...
-    def getter(self, name: str, /) -> Callable[[int], Any]: ...
+    def space(self) -> Any: ...
+    @property
+    def chunk(self) -> Chunk: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def bits(self) -> int: ...
+    def getter(self, name: str, /) -> Getter: ...
+    def field(self, name: str, /) -> View: ...
+    def read(self, start: int, stop: int, /) -> list[Any]: ...
+    def field_to_store(self, name: str, row: int, /) -> Any: ...
+    def field_to_keep(self, name: str, row: int, value: Any, /) -> Any: ...
+    def attributes(self, row: int, /) -> dict[str, Any]: ...
     def fields_set(self, row: int, /) -> Iterable[str] | None: ...
     def extra(self, row: int, /) -> dict[str, Any] | None: ...
     def private(self, row: int, /) -> dict[str, Any] | None: ...
@@ -59,8 +80,8 @@ MISSING: Any = object()
 
 get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
 set_dict: Callable[[Any, dict[str, Any]], None] = BaseModel.__dict__["__dict__"].__set__
-get_state: Callable[[Any], tuple[Any, int]] = Model.__dict__["_p_state"].__get__
-set_state: Callable[[Any, tuple[Any, int]], None] = Model.__dict__["_p_state"].__set__
+get_state: Callable[[Any], tuple[RowView, int]] = Model.__dict__["_p_state"].__get__
+set_state: Callable[[Any, tuple[RowView, int]], None] = Model.__dict__["_p_state"].__set__
 
 _filling = threading.RLock()
 
@@ -187,7 +208,7 @@ def forget(proxy: LazyModel) -> None:
             continue
 
 
-def _decode_slot(proxy: Any, view: Any, row: int, name: str) -> Any:
+def _decode_slot(proxy: Any, view: RowView, row: int, name: str) -> Any:
     cls = view.cls
     if name == "__pydantic_fields_set__":
         stored = view.fields_set(row)
@@ -208,7 +229,7 @@ def _placed(problem: ParcodeError, place: str) -> ParcodeError:
     return problem
 
 
-def _decode_error(view: Any, name: str) -> DecodeError:
+def _decode_error(view: RowView, name: str) -> DecodeError:
     return DecodeError(
         f"{view.cls.__qualname__}.{name}: AttributeError while the stored value was being read; its cause is above. It "
         "is not passed on as it is, for then the field would seem to be missing"
@@ -218,7 +239,7 @@ def _decode_error(view: Any, name: str) -> DecodeError:
 class WithoutFields:
     """A struct view that some fields were deleted from (``del proxy.field``): `dropped` names them."""
 
-    def __init__(self, view: Any, dropped: frozenset[str]) -> None:
+    def __init__(self, view: RowView, dropped: frozenset[str]) -> None:
         self.view = view
         self.dropped = dropped
         self.getters: dict[str, Callable[[int], Any]] = {}

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from parcode_orm.lazy.state import RowView
 from parcode_orm.model.plain import LazyModel
 
 from ..codec.asis import UNREADABLE, to_write
@@ -18,6 +19,7 @@ from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.mixed import InMemory
 from ..codec.views.boundary import ExternalView
 from ..errors import EncodeError, FieldNotStored
+from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded, is_proxy, proxy_state
@@ -135,7 +137,7 @@ class Comparison:
         """Whether a value in memory would be stored as other bytes than stand in its row."""
         return self._field(column, known.value, known.owner, known.name, known.row)
 
-    def _field(self, column: Column, value: Any, view: Any, name: str, row: int) -> Change:
+    def _field(self, column: Column, value: Any, view: RowView, name: str, row: int) -> Change:
         try:
             return self._compared(column, value, view, name, row)
         except FieldNotStored:  # the row was written without this field
@@ -184,7 +186,7 @@ class Comparison:
 
     # -- collections ------------------------------------------------------------------------------------------------
 
-    def collection(self, value: LazyList[Any] | LazyMap[Any, Any]) -> Change:
+    def collection(self, value: LazyCollection) -> Change:
         """Whether a lazy collection, or a row it handed out, changed."""
         rows = value.rows
         if isinstance(rows, TableRows):
@@ -251,7 +253,7 @@ class Comparison:
         return _most(map(self.object, once(value for _, value in here if is_proxy(value))))
 
 
-def _ordinal_of(value: Any, view: Any, name: str, row: int) -> int:
+def _ordinal_of(value: Any, view: RowView, name: str, row: int) -> int:
     """Where `value` is the table that is stored as the field `name`: the ordinal of its reference; else 0."""
     if not isinstance(value, LazyList | LazyMap) or not isinstance(value.rows, TableRows):
         return 0
@@ -268,7 +270,7 @@ def _in_one_file(one: object, other: object) -> bool:
     return one is other or (file_of(one) is not None and file_of(one) == file_of(other))
 
 
-def _same_rows(value: LazyList[Any] | LazyMap[Any, Any], stored: object) -> bool:
+def _same_rows(value: LazyCollection, stored: object) -> bool:
     if type(stored) is not type(value) or value.location != stored.location:
         return False
     return _in_one_file(value.rows.space, stored.rows.space)

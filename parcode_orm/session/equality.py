@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from parcode_orm.lazy.state import RowView
+
 from ..codec.asis import to_write
 from ..codec.base import Column
 from ..codec.columns.privates import privates_changed
@@ -56,7 +58,7 @@ def items_differ(values: list[Any], stored: list[Any]) -> bool | None:
     return values != stored or types != list(map(type, stored))
 
 
-def rest_differs(proxy: Any, view: Any, row: int) -> bool:
+def rest_differs(proxy: Any, view: RowView, row: int) -> bool:
     """Whether what a proxy has besides fields differs from its row."""
     for name, slot in SLOTS.items():
         try:
@@ -76,7 +78,7 @@ def rest_differs(proxy: Any, view: Any, row: int) -> bool:
     )
 
 
-def _slot_differs(slot: str, value: Any, view: Any, row: int) -> bool:
+def _slot_differs(slot: str, value: Any, view: RowView, row: int) -> bool:
     if slot == "__pydantic_fields_set__":
         stored = view.fields_set(row)
         return bool(value != (set(view.cls.__pydantic_fields__) if stored is None else stored))

@@ -11,8 +11,7 @@ from parcode_orm.model.plain import LazyModel
 from ..codec.asis import UNREADABLE
 from ..codec.base import Getter
 from ..errors import FieldNotStored
-from ..lazy.list import LazyList
-from ..lazy.map import LazyMap
+from ..lazy.handles import LazyCollection
 from ..lazy.proxy import decoded, forget, is_proxy, proxy_state
 from ..lazy.state import WithoutFields, touch
 from ..stack import roomy
@@ -80,7 +79,7 @@ class Reset:
         if values:
             touch(proxy)  # it keeps what is below it
 
-    def collection(self, collection: LazyList[Any] | LazyMap[Any, Any]) -> None:
+    def collection(self, collection: LazyCollection) -> None:
         """Reset a lazy collection."""
         if id(collection) not in self._done:
             self._done[id(collection)] = collection

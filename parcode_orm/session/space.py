@@ -10,6 +10,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 from weakref import ref as weak
 
+from parcode_orm.lazy.state import RowView
+
 from ..codec.base import BlobContent, Column, Space, View
 from ..codec.columns import poly  # noqa: F401  # here, not in the first read
 from ..codec.views import boundary as boundary_view  # noqa: F401  # here, not in the first read
@@ -18,6 +20,7 @@ from ..codec.views import struct as structview  # noqa: F401  # here, not in the
 from ..errors import CorruptionError, DetachedError, ReadOnlyError, SessionError, StorageError
 from ..format.chunk import Chunk
 from ..format.layout import Reference
+from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import make_proxy, proxy_state
@@ -250,14 +253,14 @@ class FileSpace:
                     self._sweep()
         return found
 
-    def know(self, view: Any, row: int, proxy: Any) -> None:
+    def know(self, view: RowView, row: int, proxy: Any) -> None:
         """From now on `proxy` is the proxy of this row."""
         ref = weak(proxy)
         with self._meeting:
             live = view.live or self._first(view)
             live[row] = ref
 
-    def _first(self, view: Any) -> dict[int, weak[Any]]:
+    def _first(self, view: RowView) -> dict[int, weak[Any]]:
         """Where the first proxy of a view is to be known.
 
         In a read-only session all views of the same rows know the same proxies: one thread may close a row group while
@@ -358,7 +361,7 @@ class _Abandoned(FileSpace):
         )
 
 
-def disown(collection: LazyList[Any] | LazyMap[Any, Any], lost: FileSpace) -> None:
+def disown(collection: LazyCollection, lost: FileSpace) -> None:
     """Let a lazy collection that is part of nothing any more read through `lost`, which refuses changes."""
     rows = collection.rows
     if isinstance(rows, TableRows):
