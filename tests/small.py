@@ -29,7 +29,7 @@ SMALL = (
     (index, "SHARD_ROWS", 4),
     (index, "DIRECTORY_BITS", 2),
     (index, "ARRAYS_FROM", 5),
-    (cache, "LIMIT", 20_000),
+    (cache, "LIMIT", 1),
     (cache, "SUM_EVERY", 1),
 )
 

@@ -126,10 +126,10 @@ def _release_table(table: Table) -> None:
         for row in held.keys() - in_use.get(offset, set()):  # rows that the table has no more, here
             del held[row]
     for piece, rows in parts:
-        held = known[piece.ref.offset]  # type: ignore[union-attr]
-        part = {row: held.pop(row) for row in rows}  # that alone holds them now
+        group = table.group(piece)  # the cache closes no row group that a variable has, though it holds no row now
+        part = {row: group.held.pop(row) for row in rows}  # that alone holds them now
         _let_go(part, partial(Comparison().rows, table, piece))
-        held.update(part)
+        group.held.update(part)
     for offset in known:
         table.close_small(offset)
 

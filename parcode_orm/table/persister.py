@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from ..codec.base import Space
@@ -79,7 +79,7 @@ def find_changes(
     """
     rows: dict[int, dict[int, Any]] = {}
 
-    def piece_differs(piece: Piece, here: list[int]) -> bool:
+    def piece_differs(piece: Piece, here: Sequence[int]) -> bool:
         offset: int = piece.ref.offset  # type: ignore[union-attr]
         known = held[offset]
         changed = differ(table, piece, {row: known[row] for row in here})
@@ -87,7 +87,8 @@ def find_changes(
             rows.setdefault(offset, {}).update([(row, known[row]) for row in changed])
         return bool(changed)
 
-    return Changes(table.tree.changed(held, piece_differs), rows)
+    places = {offset: sorted(known) for offset, known in held.items()}
+    return Changes(table.tree.changed(places, piece_differs), rows)
 
 
 def store(sink: TableSink, table: Table, compression: str | None, changes: Changes) -> Target:

@@ -10,7 +10,7 @@ Rows are found by position, or by row id where the ids rise with the position (k
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -256,11 +256,11 @@ class Tree:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def changed(self, held: Mapping[int, Collection[int]], differ: Callable[[Piece, list[int]], bool]) -> set[Node]:
+    def changed(self, held: Mapping[int, Sequence[int]], differ: Callable[[Piece, Sequence[int]], bool]) -> set[Node]:
         """The nodes that must be written: changed or spilled ones, and the leaves with a row that differs.
 
-        `held` has the rows that may differ, by the offsets of their row groups. `differ` is asked once for each piece
-        with such rows. Nothing in the tree changes.
+        `held` has the rows that may differ, sorted, by the offsets of their row groups. `differ` is asked once for each
+        piece with such rows. Nothing in the tree changes.
         """
         found: set[Node] = set()
         if self.root is not self._stored or self.rows:  # an empty tree has no place in the file
@@ -270,8 +270,8 @@ class Tree:
     def _add_changed(
         self,
         node: Node,
-        held: Mapping[int, Collection[int]],
-        differ: Callable[[Piece, list[int]], bool],
+        held: Mapping[int, Sequence[int]],
+        differ: Callable[[Piece, Sequence[int]], bool],
         found: set[Node],
     ) -> bool:
         changed = known = node.ref is None or is_spilled(node.ref)
@@ -285,11 +285,9 @@ class Tree:
             for child in node.children or ():
                 rows = held.get(child.ref.offset) if child.ref is not None else None
                 if rows:
-                    start = child.start
-                    end = start + child.length
-                    here = [row for row in rows if start <= row < end]
-                    if here:
-                        changed |= differ(child, here)
+                    first, end = bisect_left(rows, child.start), bisect_left(rows, child.start + child.length)
+                    if first < end:
+                        changed |= differ(child, rows[first:end])
         if changed:
             found.add(node)
         return changed
