@@ -113,7 +113,7 @@ class Space(Protocol):
         """The chunk at `ref`, its head verified."""
 
     def release(self, ref: Reference, refs: Iterable[Reference]) -> None:
-        """The row group at `ref`, which refers to `refs`, was closed: nothing of it need be kept ready."""
+        """The row group at `ref` was closed: its pages and those of `refs` may go."""
 
     def living(self, group: Any) -> Any:
         """The view of the rows of an opened row group whose proxies may be in use, or its own; where it is writable."""

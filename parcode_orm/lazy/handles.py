@@ -1,4 +1,6 @@
-"""`lazy()`: the right type for what a type checker takes for a plain collection; and a name for both collections."""
+"""`lazy()`: the right type for what a type checker takes for a plain collection; and a name for
+both collections.
+"""
 
 from __future__ import annotations
 

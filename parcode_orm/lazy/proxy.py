@@ -1,7 +1,8 @@
-"""Lazy models: instances of a class generated from the user's, which decode a field when it is first read.
+"""Lazy models: instances of a class generated from the user's, which decode a field when it is
+first read.
 
-`lazy_class` generates the class, `make_proxy` an instance over a row. `become_lazy` makes a plain object lazy in place,
-`plain_again` undoes that.
+`lazy_class` generates the class, `make_proxy` an instance over a row. `become_lazy` makes a plain
+object lazy in place, `plain_again` undoes that.
 """
 
 from __future__ import annotations

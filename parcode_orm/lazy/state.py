@@ -43,9 +43,11 @@ class RowSpace(Protocol):
 
 
 class RowView(Protocol):
-    """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row lacks its field.
+    """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row
+    lacks its field.
 
-    `live` has the lazy objects of the rows that somebody may hold. `chunk` and `at` say where the rows lie.
+    `live` has the lazy objects of the rows that somebody may hold. `chunk` and `at` say where the
+    rows lie.
     """
 
     getters: dict[str, Getter]

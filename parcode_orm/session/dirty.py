@@ -77,8 +77,8 @@ def once(values: Iterable[Any]) -> Iterable[Any]:
 class Comparison:
     """Compares what is in memory with what is stored: for one commit, or for one question.
 
-    Each table is compared once. What was found of it stands until `forget`, so nothing may change meanwhile.
-    Comparing changes neither objects nor tables.
+    Each table is compared once. What was found of it stands until `forget`, so nothing may change
+    meanwhile. Comparing changes neither objects nor tables.
     """
 
     def __init__(self) -> None:
@@ -220,7 +220,8 @@ class Comparison:
     ) -> dict[int, Change]:
         """Which of `values`, in memory for rows of a written piece, differ from its row group.
 
-        `asked` has the lazy objects that were compared already: one that stands in several rows is compared once.
+        `asked` has the lazy objects that were compared already: one that stands in several rows is
+        compared once.
         """
         asked = {} if asked is None else asked
         plain: dict[int, Any] = {}
@@ -289,7 +290,7 @@ def _keys_differ(rows: Any, column: Column) -> bool:
 
 
 def _plain_rows_differ(table: Table, piece: Piece, values: dict[int, Any]) -> dict[int, Change]:
-    """Which of some plain values differ from their rows. They are encoded together first: few of them ever changed."""
+    """Which plain values differ from their rows. First they are encoded together: few changed."""
     items = table.group(piece).items
     if len(values) > 1:
         try:
@@ -335,8 +336,9 @@ def _plainly_changed(view: Any, values: dict[int, Any]) -> dict[int, Change]:
 def _to_compare(table: Table) -> dict[int, dict[int, Any]]:
     """The rows in memory that may have changed, by the offsets of their row groups.
 
-    These are the rows that the table holds, and some that only views know: rows that stand for other rows as well,
-    where their changes are noted, and rows that were changed past every hook (`object.__setattr__`).
+    These are the rows that the table holds, and some that only views know: rows that stand for
+    other rows as well, where their changes are noted, and rows that were changed past every hook
+    (`object.__setattr__`).
     """
     found: dict[int, dict[int, Any]] = dict(table.rows_held())
     for group in table.live_groups():

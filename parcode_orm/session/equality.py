@@ -1,4 +1,4 @@
-"""Whether two values would be stored as the same bytes: found by type and value, else by encoding both."""
+"""Whether two values would be stored as the same bytes, by type and value or by encoding both."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def differ(column: Column, value: object, stored: object) -> bool:
 
 
 def plainly_differ(value: Any, stored: Any) -> bool | None:
-    """Whether two lists or dictionaries of plain values differ; None where only encoding them tells."""
+    """Whether two lists or dictionaries of plain values differ; None if only encoding tells."""
     cls = type(value)
     if cls is not type(stored) or cls not in (list, dict):
         return None

@@ -1,8 +1,9 @@
-"""What the objects of a session are in memory, to be put back: each keeps its identity, and gets its former content.
+"""What the objects of a session are in memory, to be put back: each keeps its identity, and gets
+its former content.
 
-A memento holds a shallow copy of every object that can be reached: models and dataclasses, lists, dictionaries, sets,
-arrays, lazy collections and the tables below them. Other objects that can change are refused. Nothing is read for it.
-Lazy objects of other sessions are not looked into.
+A memento holds a shallow copy of every object that can be reached: models and dataclasses, lists,
+dictionaries, sets, arrays, lazy collections and the tables below them. Other objects that can
+change are refused. Nothing is read for it. Lazy objects of other sessions are not looked into.
 """
 
 from __future__ import annotations

@@ -21,10 +21,11 @@ from .space import file_of, owner_of
 
 
 def reuse_from(source: Source, owner: object, comparison: Comparison) -> Reuse:
-    """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are updated first.
+    """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are
+    updated first.
 
-    `comparison` finds these. A changed table of another open session than that of `owner` is not reused: the change
-    is for that session to store.
+    `comparison` finds these. A changed table of another open session than that of `owner` is not
+    reused: the change is for that session to store.
     """
 
     here = None if source.identity is None else (source.identity, source.uuid)

@@ -36,8 +36,8 @@ ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 class Root:
     """An object attached to a session, and the column that stores it.
 
-    `read`: it is the lazy object of the stored root. `family`: what its objects belong to, once it has any that are
-    lazy.
+    `read`: it is the lazy object of the stored root. `family`: what its objects belong to, once it
+    has any that are lazy.
     """
 
     name: str
@@ -163,7 +163,8 @@ class State(Enum):
 class Compared(NamedTuple):
     """A root, and what it is beside the file's.
 
-    `tables`: where nothing but tables changed, the fields that these are, with the ordinals of their references.
+    `tables`: where nothing but tables changed, the fields that these are, with the ordinals of
+    their references.
     """
 
     root: Root
@@ -202,7 +203,9 @@ def _is_row_of(root: Root, source: Source, stored: Reference) -> bool:
 def write_roots(
     sink: TableSink, changed: Iterable[Compared], deleted: Container[str], base: CatalogData | None, message: str = ""
 ) -> CatalogData:
-    """Write the `changed` roots and return the catalog that names them, and all of `base` but what is deleted."""
+    """Write the `changed` roots and return the catalog that names them, and all of `base` but
+    what is deleted.
+    """
     catalog = CatalogData(message=message)
     if base is not None:
         kept = {name: table for name, table in base.roots.items() if name not in deleted}
@@ -221,7 +224,9 @@ def write_roots(
 
 
 def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Ticket | None:
-    """Write the root as it is stored, but for its changed `tables`, where these are all; else None."""
+    """Write the root as it is stored, but for its changed `tables`, where these are all; else
+    None.
+    """
     if not tables:
         return None
     view, _ = proxy_state(root.obj)

@@ -321,7 +321,8 @@ class Session(Versions):
         self._work.rollback(self._backend)
 
     def begin_nested(self) -> Savepoint:
-        """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what changed in the block.
+        """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what
+        changed in the block.
 
         It costs a shallow copy of what the session has in memory; nothing is read or written.
 

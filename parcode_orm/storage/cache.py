@@ -1,8 +1,9 @@
-"""What was opened of a file and may be needed again: chunks, and the row groups over them, up to `LIMIT` bytes.
+"""What was opened of a file and may be needed again: chunks, and the row groups over them, up to
+`LIMIT` bytes.
 
-What was not used for longest goes first. A use is noted by a mark, as putting a row group at the end of a list each
-time that one of its rows is read would cost as much as reading the row. Whoever is looked at and has a mark loses it
-and goes to the end; without one, it goes.
+The least recently used goes first. A use sets a mark: moving a row group to the end of a list for
+each row that is read would cost as much as reading the row. When the cache is full, an entry with a
+mark loses it and moves to the end; an entry without one is closed.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Cache:
         return found
 
     def put(self, key: Hashable, kept: Kept) -> Kept:
-        """Keep this under `key`; what stands there already, as another thread was first, stays and is returned."""
+        """Keep this under `key`. Return what stands there: another thread may have been first."""
         kept = self._kept.setdefault(key, kept)
         self._until_sum -= 1
         if self._until_sum <= 0:
@@ -70,7 +71,10 @@ class Cache:
         return sum([each.size for each in self._kept.copy().values()])
 
     def _shed(self, newest: Kept) -> None:
-        """Close what was not used for longest, but for the `newest`, where all take more than `LIMIT` bytes."""
+        """Close the least recently used ones while all take more than `LIMIT` bytes.
+
+        The `newest` stays, whatever it takes.
+        """
         size = self.size()
         for _ in range(2):  # the first time all may have been used
             for key, each in self._kept.copy().items():

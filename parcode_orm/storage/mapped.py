@@ -185,7 +185,8 @@ class Source:
         return self.peek(ref).refs if known is None else known
 
     def release(self, ref: Reference, refs: Iterable[Reference] = ()) -> None:
-        """The chunk at `ref`, which refers to `refs`, was closed: its pages may go, and those of its columns.
+        """The chunk at `ref`, which refers to `refs`, was closed: its pages may go, and those of
+        its columns.
 
         Views into them may be read as before.
         """
@@ -292,7 +293,8 @@ class KeptChunk:
 def _drop(map: mmap.mmap | None, ref: Reference) -> None:
     """Take the pages of a chunk out of this process's memory.
 
-    Only of a map of our own: it is of a file and never written to, so whoever touches them gets them from there.
+    Only of a map of our own: it is of a file and never written to, so whoever touches them gets
+    them from there.
     """
     if map is None or DONTNEED is None:
         return

@@ -40,7 +40,9 @@ class Output:
                 self.flush()
 
     def put_aligned(self, alignment: int, parts: list[Buffer]) -> int:
-        """Append zeros up to a multiple of `alignment`, and the parts, small ones as one. Return where these begin."""
+        """Append zeros up to a multiple of `alignment`, and the parts, small ones as one. Return
+        where these begin.
+        """
         gap = -self.position % alignment
         start = self.position + gap
         if sum(map(len, parts)) < DIRECT:

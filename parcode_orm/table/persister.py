@@ -74,8 +74,8 @@ def find_changes(
 ) -> Changes:
     """What changed since the table was stored. Nothing in the table changes.
 
-    `held` has the rows in memory that may have changed, by the offsets of their row groups. `differ` says of some rows
-    of a piece which ones did.
+    `held` has the rows in memory that may have changed, by the offsets of their row groups.
+    `differ` says of some rows of a piece which ones did.
     """
     rows: dict[int, dict[int, Any]] = {}
 
@@ -92,7 +92,9 @@ def find_changes(
 
 
 def store(sink: TableSink, table: Table, compression: str | None, changes: Changes) -> Target:
-    """Where the table lies: in place without `changes`, else written anew at the cost of what changed."""
+    """Where the table lies: in place without `changes`, else written anew at the cost of what
+    changed.
+    """
     known: Stored | None = sink.stored.get(id(table))
     if known is not None:  # it stands in two places
         return known.ticket

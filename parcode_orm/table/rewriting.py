@@ -30,7 +30,9 @@ LARGEST_BYTES = TARGET_BYTES // 2
 
 
 class Changes(NamedTuple):
-    """What a table in memory has that the stored one has not: nodes, and rows by the offsets of their row groups."""
+    """What a table in memory has that the stored one has not: nodes, and rows by the offsets of
+    their row groups.
+    """
 
     nodes: set[Node]
     rows: dict[int, dict[int, Any]]
@@ -153,7 +155,9 @@ class Rewriter:
         return [*merged, *pieces[done + 1 :]] if merged else pieces
 
     def _split(self, piece: Piece, changed: list[int]) -> list[Piece]:
-        """The written piece, cut around its rows that changed in memory; these stand between, to be written."""
+        """The written piece, cut around its rows that changed in memory; these stand between, to
+        be written.
+        """
         assert isinstance(piece.ref, Reference)
         held = self._changed[piece.ref.offset]
         places = [row - piece.start for row in changed]

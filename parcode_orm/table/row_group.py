@@ -162,7 +162,9 @@ UNUSED = _references_to_one_held()  # references to a group that its table has, 
 
 
 class KeptGroup:
-    """An opened row group in the cache of its file. The table has it, and may close it and open it anew."""
+    """An opened row group in the cache of its file. The table has it, and may close it and open
+    it anew.
+    """
 
     __slots__ = ("_group", "_table")
 
@@ -191,7 +193,9 @@ class KeptGroup:
         return group.size
 
     def close(self) -> bool:
-        """Close it, unless one of its rows may be in use, or code that is running has it and may yet hold a row."""
+        """Close it, unless one of its rows may be in use, or code that is running has it and may
+        yet hold a row.
+        """
         table, group = self._table(), self._group()
         if table is None or group is None:
             return True

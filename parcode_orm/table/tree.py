@@ -149,7 +149,9 @@ class Tree:
                 nodes.extend(reversed(node.children))
 
     def load(self) -> None:
-        """Read every node: `changed` looks for changes in what is read, and somebody may hold a row anywhere."""
+        """Read every node: `changed` looks for changes in what is read, and somebody may hold a
+        row anywhere.
+        """
         nodes = [self.root]
         while nodes:
             node = nodes.pop()
@@ -257,10 +259,11 @@ class Tree:
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def changed(self, held: Mapping[int, Sequence[int]], differ: Callable[[Piece, Sequence[int]], bool]) -> set[Node]:
-        """The nodes that must be written: changed or spilled ones, and the leaves with a row that differs.
+        """The nodes that must be written: changed or spilled ones, and the leaves with a row that
+        differs.
 
-        `held` has the rows that may differ, sorted, by the offsets of their row groups. `differ` is asked once for each
-        piece with such rows. Nothing in the tree changes.
+        `held` has the rows that may differ, sorted, by the offsets of their row groups. `differ` is
+        asked once for each piece with such rows. Nothing in the tree changes.
         """
         found: set[Node] = set()
         if self.root is not self._stored or self.rows:  # an empty tree has no place in the file
@@ -320,9 +323,11 @@ class Tree:
         return found
 
     def write(self, sink: Sink, changed: set[Node], leaves: Iterator[list[Piece]]) -> Node:
-        """Write the `changed` nodes: the root of the tree that results, its references still tickets.
+        """Write the `changed` nodes: the root of the tree that results, its references still
+        tickets.
 
-        `leaves` are, for each list that `changed_leaves` gives, the pieces to stand there, all written.
+        `leaves` are, for each list that `changed_leaves` gives, the pieces to stand there, all
+        written.
         """
         root = self.root
         if root not in changed:

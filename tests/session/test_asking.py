@@ -1,7 +1,8 @@
 """Asking what changed changes nothing: neither what is in memory, nor what the next commit writes.
 
-`dirty` and `is_modified` once marked the nodes of a table's tree as changed. A change that was asked for and then taken
-back was written all the same, and a program that asked wrote other bytes than one that did not.
+`dirty` and `is_modified` once marked the nodes of a table's tree as changed. A change that was
+asked for and then taken back was written all the same, and a program that asked wrote other bytes
+than one that did not.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ CHANGES: dict[str, Callable[[World], object]] = {
 
 @pytest.fixture
 def fixed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Lets two files be written with the same bytes: the same numbers and times come again after each call."""
+    """Lets two files be written with the same bytes: the same numbers and times come again after
+    each call.
+    """
 
     def begin() -> None:
         numbers, times = count(1), count(1_700_000_000_000_000_000, 1000)

@@ -1,7 +1,8 @@
-"""Where the cache keeps next to nothing, row groups are closed in the middle of whatever opens another one.
+"""Where the cache keeps next to nothing, row groups are closed in the middle of whatever opens
+another one.
 
-Random edits (`test_nested_edits.py`) met a row group that was closed after it was opened to hold a row, and before the
-row was put into it. What was changed in the row was lost.
+Random edits (`test_nested_edits.py`) met a row group that was closed after it was opened to hold a
+row, and before the row was put into it. What was changed in the row was lost.
 """
 
 from __future__ import annotations

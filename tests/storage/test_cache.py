@@ -1,4 +1,6 @@
-"""The cache of opened chunks and row groups: one limit in bytes, and what was not used for longest goes first."""
+"""The cache of opened chunks and row groups: one limit in bytes, and what was not used for
+longest goes first.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def members(cls: type) -> list[Any]:
 
 
 def has_attributes(cls: type) -> bool:
-    """Whether objects of `cls` have attributes that are more than notes on a value: text, a number, a time."""
+    """Whether objects of `cls` have attributes, and are no text, number or time with notes."""
     return not issubclass(cls, _BUILTIN) and bool(cls.__dictoffset__ or members(cls))
 
 
