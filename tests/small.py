@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from parcode_orm.codec.columns import boundary
-from parcode_orm.storage import mapped
+from parcode_orm.storage import cache
 from parcode_orm.table import index, nodes, rewriting, table
 from parcode_orm.table import row_groups as writer
 
@@ -24,16 +24,13 @@ SMALL = (
     (rewriting, "CLASSES", (1, 3)),
     (rewriting, "LARGEST", 5),
     (rewriting, "SHORT", 2),
-    (table, "OPEN_GROUPS", 4),
-    (table, "OPEN_BYTES", 1),
-    (table, "SWEEP_EVERY", 1),
-    (table, "PARKED_BYTES", 20_000),
     (table, "MAX_RUNS", 3),
     (index, "MAX_RUNS", 3),
     (index, "SHARD_ROWS", 4),
     (index, "DIRECTORY_BITS", 2),
     (index, "ARRAYS_FROM", 5),
-    (mapped, "CACHED", 3),
+    (cache, "LIMIT", 1),
+    (cache, "SUM_EVERY", 1),
 )
 
 

@@ -23,7 +23,7 @@ from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.row_groups import TableSink
 from .flush import CHANGED, sizes
 from .merge import check_model
-from .roots import Root, root_group, root_name, write_roots
+from .roots import Compared, Root, State, root_group, root_name, write_roots
 from .space import FileSpace
 
 M = TypeVar("M", bound=Model)
@@ -36,7 +36,7 @@ def _build(obj: Any, compression: str | None, call: str) -> Callable[[Pipeline],
     def build(pipeline: Pipeline) -> CatalogData:
         before = sizes(obj)
         with outermost():
-            catalog = write_roots(TableSink(pipeline, compression), [root], (), None)
+            catalog = write_roots(TableSink(pipeline, compression), [Compared(root, State.CHANGED)], (), None)
         if sizes(obj) != before:
             raise EncodeError(CHANGED.format(f"this {root.name}"))
         return catalog
@@ -109,7 +109,7 @@ def dumps(
 
 
 def write(
-    file: Any,
+    file: object,
     obj: Model,
     *,
     compression: str | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,7 +24,7 @@ from ..storage.mapped import Source
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from .content_hash import UnreadStream, is_stored
-from .dirty import Change, root_changes
+from .dirty import Change, Comparison
 from .reuse import reuse_from
 from .space import Family, FileSpace
 
@@ -37,17 +37,16 @@ ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 class Root:
     """An object attached to a session, and the column that stores it.
 
-    `read`: it is the lazy object of the stored root. `tables`: the fields whose tables changed, with the ordinals of
-    their references, where `root_state` found nothing else changed. `family`: what its objects belong to, once it has
-    any that are lazy. Where it holds entities: `gone` are those that the next commit deletes, by key (None for one that
-    moved to another key), and `numbered` those that got their key since the last commit, with the field.
+    `read`: it is the lazy object of the stored root. `family`: what its objects belong to, once it
+    has any that are lazy. Where it holds entities: `gone` are those that the next commit deletes,
+    by key (None for one that moved to another key), and `numbered` those that got their key since
+    the last commit, with the field.
     """
 
     name: str
     obj: Any
     column: StructColumn
     read: bool = False
-    tables: dict[str, int] = field(default_factory=dict)
     family: Family | None = None
     gone: dict[Any, Any] = field(default_factory=dict)
     numbered: list[tuple[Any, str]] = field(default_factory=list)
@@ -94,7 +93,7 @@ def root_name(cls: type[Any]) -> str:
     return name_of(cls)
 
 
-def check_free(obj: Any, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
+def check_free(obj: object, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
     """Raise SessionError where another object than `obj` is, or is stored as, the root of its name."""
     name = root_name(obj.__class__)
     known = roots.get(name)
@@ -119,7 +118,7 @@ def _is_stored_root(obj: Any, stored: Any, source: Source) -> bool:
     return bool((view.chunk.where[1], view.at, row) == (stored.offset, ITEMS, 0))
 
 
-def is_taken(obj: Any, other: Any) -> SessionError:
+def is_taken(obj: object, other: object) -> SessionError:
     """The error for `obj`, added as a root where `other` is the root of the name."""
     cls, name = obj.__class__, root_name(obj.__class__)
     if other.__class__ is not cls:
@@ -195,45 +194,57 @@ class State(Enum):
     CHANGED = "it must be written again"
 
 
-States = list[tuple[Root, State]]
+class Compared(NamedTuple):
+    """A root, and what it is beside the file's.
+
+    `tables`: where nothing but tables changed, the fields that these are, with the ordinals of
+    their references.
+    """
+
+    root: Root
+    state: State
+    tables: dict[str, int] = {}
 
 
-def root_state(root: Root, space: FileSpace | None, compression: str | None) -> State:
+def compared(root: Root, space: FileSpace | None, compression: str | None, comparison: Comparison) -> Compared:
     """Whether the root must be written again."""
-    root.tables = {}
-    if space is None or root.name not in space.source.catalog.roots:
-        return State.CHANGED
-    stored = space.source.catalog.root(root.name)
-    if root.read and _is_row_of(root, stored):
-        change, root.tables = root_changes(root.obj)
+    source = None if space is None else space.source
+    stored: Any = None if source is None else source.catalog.roots.get(root.name)
+    if space is None or source is None or stored is None:
+        return Compared(root, State.CHANGED)
+    if root.read and _is_row_of(root, source, stored):
+        change, tables = comparison.root(root.obj)
         if change is not Change.PERHAPS:
-            return State.CHANGED if change else State.SAME
+            return Compared(root, State.CHANGED, tables) if change else Compared(root, State.SAME)
     try:
-        equal = is_stored(
-            root.column, root.obj, stored, space.source, compression, reuse_from(space.source, space.owner)
-        )
+        reuse = reuse_from(source, space.owner, comparison)
+        equal = is_stored(root.column, root.obj, stored, source, compression, reuse)
     except UnreadStream:
-        return State.CHANGED
-    return State.EQUAL if equal else State.CHANGED
+        return Compared(root, State.CHANGED)
+    return Compared(root, State.EQUAL if equal else State.CHANGED)
 
 
-def _is_row_of(root: Root, stored: Reference) -> bool:
+def _is_row_of(root: Root, source: Source, stored: Reference) -> bool:
     """Whether the lazy object is of the root as it is stored now, be it through an earlier snapshot."""
     if not is_proxy(root.obj):
         return False
     space = proxy_state(root.obj)[0].space
+    if isinstance(space, FileSpace) and space.source is source:
+        return True
     return isinstance(space, FileSpace) and space.source.catalog.roots.get(root.name) == stored
 
 
 def write_roots(
-    sink: TableSink, roots: Iterable[Root], deleted: Container[str], base: CatalogData | None, message: str = ""
+    sink: TableSink, changed: Iterable[Compared], deleted: Container[str], base: CatalogData | None, message: str = ""
 ) -> CatalogData:
-    """Write the tables of `roots` and return the catalog that names them, and all of `base` but what is deleted."""
+    """Write the `changed` roots and return the catalog that names them, and all of `base` but
+    what is deleted.
+    """
     catalog = CatalogData(message=message)
     if base is not None:
         kept = {name: table for name, table in base.roots.items() if name not in deleted}
         catalog = replace(base, roots=kept, schemas=dict(base.schemas), message=message)
-    for root in roots:
+    for root, _, tables in changed:
         schema = canonical_schema(root.column)
         name = fingerprint(schema)
         if name not in catalog.schemas:
@@ -242,20 +253,21 @@ def write_roots(
                 out.compression = "lz4"
             out.leaf(Encoding.RAW, 1, schema)
             catalog.schemas[name] = sink.submit(out)
-        catalog.roots[root.name] = _with_tables(sink, root) or sink.list_table(root.column, [root.obj], None)
+        catalog.roots[root.name] = _with_tables(sink, root, tables) or sink.list_table(root.column, [root.obj], None)
     return catalog
 
 
-def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
-    """Write the root as it is stored, but for its changed tables, where these are all; else None."""
-    if not root.tables:
+def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Ticket | None:
+    """Write the root as it is stored, but for its changed `tables`, where these are all; else
+    None.
+    """
+    if not tables:
         return None
     view, _ = proxy_state(root.obj)
     refs: list[Ticket | Reference] = list(view.chunk.refs)
-    for name, ordinal in root.tables.items():
+    for name, ordinal in tables.items():
         _, column = view.column.places[name]
         value = decoded(root.obj)[name]
-        sink.marked.add(id(value.rows.table))
         try:
             found = sink.reuse(value, column)
         except EncodeError:  # encoding the root tells its path
@@ -263,6 +275,4 @@ def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
         if found is None:
             return None
         refs[ordinal - 1] = found
-    ticket = sink.write_again(view.chunk, refs)
-    sink.again.append((ticket, view.chunk))
-    return ticket
+    return sink.write_again(view.chunk, refs)

@@ -33,7 +33,7 @@ M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 
-def _this(obj: Any) -> str:
+def _this(obj: object) -> str:
     return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
 
 
@@ -95,7 +95,7 @@ class Session(ByKey):
         self._check_open()
         return IdentitySet(pending.deleted(self._work))
 
-    def is_modified(self, obj: Any) -> bool:
+    def is_modified(self, obj: object) -> bool:
         """Whether the next commit would store a change of `obj`, or of anything inside it.
 
         Args:
@@ -229,7 +229,7 @@ class Session(ByKey):
             return
         self._work.expunge(self._root_of(obj, "expunged"))
 
-    def _root_of(self, obj: Any, what: str) -> Root:
+    def _root_of(self, obj: object, what: str) -> Root:
         root = self._work.root_of(obj)
         if root is None:
             raise SessionError(
@@ -408,20 +408,22 @@ class Session(ByKey):
         self._work.rollback(self._backend)
 
     def begin_nested(self) -> Savepoint:
-        """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what changed in the block.
+        """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what
+        changed in the block.
 
         It costs a shallow copy of what the session has in memory; nothing is read or written.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
-            SessionError: an object may change in place in a way that cannot be undone.
+            SessionError: a declared field holds an object that can change and that a savepoint does not restore: it
+                restores models and dataclasses, lists, dictionaries, sets, lazy collections and arrays.
         """
         self._check_idle("begin_nested()")
         self._check_writable()
         self._work.take_roots()
         return Savepoint(self._work)
 
-    def expire(self, obj: Any) -> None:
+    def expire(self, obj: object) -> None:
         """Drop what was read of, and assigned to, a stored object and all inside it: it shows again what is stored.
 
         Args:
@@ -448,7 +450,7 @@ class Session(ByKey):
             if not self._work.is_new(root):
                 self._work.expire(root.obj)
 
-    def refresh(self, obj: Any = None) -> None:
+    def refresh(self, obj: object = None) -> None:
         """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.
 
         Roots stay the same objects, as do the models and lazy collections that are fields of them, directly or below;

@@ -204,7 +204,7 @@ def expunge(work: UnitOfWork, obj: Any) -> None:
         plain_again(obj)
         obj.__setstate__(loaded.__getstate__())
         pairs = root.obj.rows.rows
-        held = pairs.handed if isinstance(pairs, SpanPairs) else view.held
+        held = pairs.handed if isinstance(pairs, SpanPairs) else view.held or {}
         for at in [at for at, each in held.items() if each is obj]:
             del held[at]
     else:

@@ -23,7 +23,7 @@ from ...model.base import Model, ModelMeta, on_complete
 from ...model.fields import Chunk, ShardedMap
 from ...model.keys import indexed_fields, key_fields, key_type, numbered_field, unique_fields
 from ..content_hash import digest_of
-from ..dirty import hold_live
+from ..dirty import rows_to_compare
 from ..roots import Root, read_root
 from ..space import owner_of
 from ..unit_of_work import UnitOfWork
@@ -176,8 +176,7 @@ def in_memory(rows: Mapping[Any, Any], *, unread: str | None = None) -> Iterator
         return
     assert isinstance(pairs, TablePairs)
     table = pairs.table
-    hold_live(table)
-    held = table.rows_held()
+    held = rows_to_compare(table)
     for piece in list(table.tree.loaded()):
         if piece.rows is not None:
             yield from zip(list(piece.keys or ()), list(piece.rows), strict=True)

@@ -183,13 +183,13 @@ def _class_of(space: FileSpace, name: str) -> type[Any]:
     )
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> Any:
     if value is MISSING:
         return None
     return value.read() if isinstance(value, Unread) else value
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value's text, cut short; large values are not read for it."""
     try:
         blob = value.blob() if isinstance(value, Unread) else None
