@@ -68,6 +68,11 @@ class Owner:
         self._groups[key] = group
         return self._views.setdefault(key, view)
 
+    def forget_views(self) -> None:
+        """The session goes on to another commit: what is read from now on shares no view with what was read before."""
+        self._views.clear()
+        self._groups.clear()
+
     def families(self) -> list[Family]:
         """Those that something still belongs to."""
         found = [family for each in self._families if (family := each()) is not None and family.owner is self]

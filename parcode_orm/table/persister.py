@@ -10,7 +10,7 @@ from ..codec.bulk import gc_paused
 from ..codec.columns.mixed_rows import stored_row
 from ..format.chunk import Ticket
 from ..format.layout import Reference
-from ..storage.spill import SPILLED
+from ..storage.spill import SPILLED, is_spilled
 from .index import write_runs
 from .nodes import Known, Node, Piece, Target
 from .rewriting import Changed, Moved, Rewriter
@@ -86,7 +86,7 @@ def is_changed(table: Table, changed: Callable[[Table, Piece, int, Any], int]) -
         rows = held[piece.ref.offset]  # type: ignore[union-attr]
         return any(row_changed(piece, row, rows[row]) for row in here)
 
-    return table.tree.mark(held, piece_changed)
+    return table.tree.mark(held, piece_changed) or is_spilled(table.ref)
 
 
 def store(sink: TableSink, table: Table, compression: str | None, changed: Changed) -> Target:
