@@ -79,7 +79,8 @@ class Root:
         """Of entities: the lazy objects that somebody holds, with the keys that are stored of them."""
         if not self.name.endswith(SUFFIX) or not is_proxy(self.obj):
             return []
-        return [(key, obj) for key, obj in known_rows(self.obj.rows.rows.table) if is_proxy(obj)]
+        rows = known_rows(self.obj.rows.rows.table)
+        return [(key, obj) for view, row, key, obj in rows if is_proxy(obj) and proxy_state(obj) == (view, row)]
 
     def settle(self) -> None:
         """What was added and deleted is stored."""

@@ -282,8 +282,8 @@ class FileSpace:
                     proxy = ref()
                     if proxy is None:
                         continue
-                    view, at = proxy_state(proxy)
-                    if at == row and view.live is live:
+                    view, at = proxy_state(proxy) if is_proxy(proxy) else (None, 0)  # it was expunged
+                    if view is not None and at == row and view.live is live:
                         found.append(proxy)
                     else:
                         del live[row]

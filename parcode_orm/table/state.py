@@ -73,14 +73,14 @@ def undo(table: Table, state: tuple[Any, ...]) -> None:
     table.tree.root, table.added, table.version, table.run_refs, table.runs = state
 
 
-def known_rows(table: Table) -> list[tuple[Any, Any]]:
-    """The rows of opened row groups that are held, or known to somebody, with the keys that are stored of them."""
-    found: list[tuple[Any, Any]] = []
+def known_rows(table: Table) -> list[tuple[Any, int, Any, Any]]:
+    """The rows of opened row groups that are held, or known to somebody: view, row, key as it is stored, and value."""
+    found: list[tuple[Any, int, Any, Any]] = []
     for offset, group in table.groups.items():
         live = getattr(group.items, "live", {})
         known = {row: value for row, ref in live.items() if (value := ref()) is not None}
         known.update(table.held.get(offset, {}))
-        found += [(group.key(row), value) for row, value in known.items()]
+        found += [(group.items, row, group.key(row), value) for row, value in known.items()]
     return found
 
 
