@@ -20,7 +20,7 @@ from parcode_orm.codec.views.build import FullSet
 from parcode_orm.errors import ParcodeError, UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.handles import HasHandles
-from parcode_orm.model.keys import Index, Key
+from parcode_orm.model.keys import Index, Key, check_keys
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 
 __all__ = ["Model", "ModelMeta", "on_complete"]
@@ -61,7 +61,7 @@ def _serialize_exactly(value: Any, handler: cs.SerializerFunctionWrapHandler) ->
 def _refuse_bare_markers(cls: type[BaseModel]) -> None:
     """`= Chunk` would make the function the default, and `Annotated[..., Chunk]` would say nothing to Pydantic."""
     for name, info in cls.__pydantic_fields__.items():
-        for marker in (Chunk, ShardedMap):
+        for marker in (Chunk, ShardedMap, Key, Index):
             if info.default is marker or any(item is marker for item in info.metadata):
                 raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: write {marker.__name__}(), with parentheses")
 
@@ -157,6 +157,7 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
     def __pydantic_on_complete__(cls) -> None:
         super().__pydantic_on_complete__()
         if _is_storable_class(cls):
+            check_keys(cls)
             known(struct_for(cls))
             for prepare in on_complete:
                 prepare(cls)

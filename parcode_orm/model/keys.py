@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Unpack, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, Unpack, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
+from parcode_orm.codec.types.marks import FieldMark, find_mark
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import FieldOptions, marked_field
 
 __all__ = ["Index", "IndexMark", "Key", "KeyMark", "indexed_fields", "key_fields", "numbered_field", "unique_fields"]
 
 
-class KeyMark:
+class KeyMark(FieldMark):
     """A field of the primary key. `auto`: the file numbers it."""
 
     __slots__ = ("auto",)
@@ -26,7 +28,7 @@ class KeyMark:
         return f"Key(auto={self.auto})" if self.auto else "Key()"
 
 
-class IndexMark:
+class IndexMark(FieldMark):
     """A field with a secondary index. `unique`: no two entities have the same value in it."""
 
     __slots__ = ("unique",)
@@ -147,22 +149,48 @@ def numbered_field(cls: Any) -> str | None:
     return next((name for name, mark in _marked(cls, KeyMark).items() if mark.auto), None)
 
 
-def key_type(cls: Any) -> Any:
-    """The type of the keys of an entity: that of its key field, or a tuple of several.
-
-    Raises:
-        UnsupportedTypeError: the file cannot number the key.
-    """
-    fields = cls.__pydantic_fields__
-    marks = _marked(cls, KeyMark)
+def check_keys(cls: Any) -> None:
+    """Raise UnsupportedTypeError where marks of `Key` or `Index` do not fit their class, field or type."""
+    keys, indexed = _marked(cls, KeyMark), _marked(cls, IndexMark)
     auto = numbered_field(cls)
-    if auto is not None:
-        annotation = fields[auto].annotation
-        if set(get_args(annotation) or (annotation,)) - {type(None)} != {int} or len(marks) > 1:
+    if auto is not None and (_types(cls.__pydantic_fields__[auto].annotation) != {int} or len(keys) > 1):
+        raise UnsupportedTypeError(
+            f"{cls.__qualname__}.{auto}: Key(auto=True) numbers objects by an int that is their whole key: write "
+            "id: int = Key(auto=True), and no other Key()"
+        )
+    for name, mark in [*keys.items(), *indexed.items()]:
+        info, place = cls.__pydantic_fields__[name], f"{cls.__qualname__}.{name}"
+        if not keys:
             raise UnsupportedTypeError(
-                f"{cls.__qualname__}.{auto}: Key(auto=True) numbers objects by an int that is their whole key: write "
-                "id: int = Key(auto=True), and no other Key()"
+                f"{place}: {mark} is for entities, and the class has no Key(): give it one, id: int = Key(auto=True)"
             )
+        apart = find_mark(info.metadata)
+        if apart is not None:
+            raise UnsupportedTypeError(
+                f"{place}: {mark} cannot stand beside {apart.spelling}: what is looked up lies in its row"
+            )
+        bad = next((each for each in _types(info.annotation) if each.__hash__ is None), None)
+        if bad is not None and (name in keys or mark.unique):
+            raise UnsupportedTypeError(
+                f"{place}: {mark} is for values that can be the keys of a dictionary, and a "
+                f"{getattr(bad, '__qualname__', bad)} is not hashable"
+            )
+
+
+def _types(annotation: Any) -> set[Any]:
+    """The classes of the values that an annotation allows, but for None; of generic types the bare ones."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _types(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return set().union(*map(_types, get_args(annotation))) - {type(None)}
+    return {annotation if origin is None else origin}
+
+
+def key_type(cls: Any) -> Any:
+    """The type of the keys of an entity: that of its key field, or a tuple of several."""
+    fields = cls.__pydantic_fields__
+    if numbered_field(cls) is not None:
         return int
-    parts = tuple([fields[name].annotation for name in marks])
+    parts = tuple([fields[name].annotation for name in key_fields(cls)])
     return parts[0] if len(parts) == 1 else tuple[parts]  # type: ignore[valid-type]

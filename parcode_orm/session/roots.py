@@ -23,6 +23,7 @@ from ..model.keys import key_fields
 from ..storage.mapped import Source
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
+from ..table.state import known_rows
 from .content_hash import UnreadStream, is_stored
 from .dirty import Change, Comparison
 from .reuse import reuse_from
@@ -30,6 +31,7 @@ from .space import Family, FileSpace
 
 LARGE_SCHEMA = 4096  # bytes
 SHOWN = 10  # differences that a message lists
+SUFFIX = "[]"  # of the names of the roots that hold entities
 ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 
 
@@ -39,8 +41,8 @@ class Root:
 
     `read`: it is the lazy object of the stored root. `family`: what its objects belong to, once it
     has any that are lazy. Where it holds entities: `gone` are those that the next commit deletes,
-    by key (None for one that moved to another key), and `numbered` those that got their key since
-    the last commit, with the field.
+    by key (None where the object moved to another key, or another one took its place), and
+    `numbered` those that got their key since the last commit, with the field.
     """
 
     name: str
@@ -52,17 +54,17 @@ class Root:
     numbered: list[tuple[Any, str]] = field(default_factory=list)
 
     def number(self, obj: Any, name: Any, key: int) -> None:
-        """Set the key of an entity that was added, frozen or not. Nothing is validated."""
-        obj.__dict__[name] = key
-        obj.model_fields_set.add(name)
+        """Give an entity that was added a number for its key."""
+        set_key(obj, name, key)
         self.numbered.append((obj, name))
 
     def take_back(self, *objs: Any) -> None:
         """Entities are not added after all: those that got a number have none."""
         taken = set(map(id, objs))
         for obj, name in self.numbered:
-            if id(obj) in taken:
+            if id(obj) in taken and not is_proxy(obj):  # else it is another session's by now
                 obj.__dict__[name] = None
+                obj.model_fields_set.discard(name)
         self.numbered = [pair for pair in self.numbered if id(pair[0]) not in taken]
 
     def go_back(self, gone: dict[Any, Any], numbered: list[tuple[Any, str]]) -> None:
@@ -71,9 +73,22 @@ class Root:
         self.take_back(*(obj for obj, _ in self.numbered if id(obj) not in before))
         self.gone, self.numbered = gone, numbered
 
+    def in_use(self) -> list[tuple[Any, Any]]:
+        """Of entities: the lazy objects that somebody holds, with the keys that are stored of them."""
+        if not self.name.endswith(SUFFIX) or not is_proxy(self.obj):
+            return []
+        rows = known_rows(self.obj.rows.rows.table)
+        return [(key, obj) for view, row, key, obj in rows if is_proxy(obj) and proxy_state(obj) == (view, row)]
+
     def settle(self) -> None:
         """What was added and deleted is stored."""
         self.gone, self.numbered = {}, []
+
+
+def set_key(obj: Any, name: Any, key: int) -> None:
+    """Set the key field of a plain entity, frozen or not. Nothing is validated."""
+    obj.__dict__[name] = key
+    obj.model_fields_set.add(name)
 
 
 def root_name(cls: type[Any]) -> str:
@@ -144,7 +159,7 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     """
     ref: Any = space.source.catalog.roots.get(name)
     if ref is None:
-        there = ", ".join(sorted(space.source.catalog.roots)) or "no root"
+        there = ", ".join(sorted(each for each in space.source.catalog.roots if SUFFIX not in each)) or "no root"
         where = space.source.path or "the file"
         raise NoResultFound(f"no root of type {name}: {where} holds {there}; add(obj) and commit() store one")
     try:
@@ -174,6 +189,12 @@ def _mismatch(space: FileSpace, name: str, ref: Reference, column: StructColumn)
             break
     else:
         found = ["the schema it was written with is not in the file"]
+    if name.endswith(SUFFIX):
+        bare = name.removesuffix(SUFFIX)
+        return SchemaMismatchError(
+            f"the {bare} objects were written with another definition of the class ({_some(found)}). Nothing is lost: "
+            f"define the class as it was, under the name {bare} in another module, and read them by it"
+        )
     return SchemaMismatchError(
         f"the root {name} was written with another definition of the class ({_some(found)}). Nothing is lost: define "
         f"the class as it was, under the name {name} in another module, read by it, old = load(path, that_class), and "

@@ -20,11 +20,11 @@ from .connection import Connection
 from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
 from .entity.flush import flushed
 from .entity.queries import bound
-from .entity.tables import SUFFIX, holds, is_entity, key_of
+from .entity.tables import holds, is_entity, key_of, rows_of
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
 from .merge import check_model, check_several, overwrite
-from .roots import Root, check_free, is_taken, root_name
+from .roots import SUFFIX, Root, check_free, is_taken, root_name
 from .savepoint import Savepoint
 from .space import is_detached, owner_of
 from .versions import Versions
@@ -156,9 +156,10 @@ class Session(ByKey):
         check_several(objs)
         if isinstance(objs, Iterator):
             head = list(islice(objs, AT_ONCE))
-            if len(head) == AT_ONCE and not replace and len(kinds := set(map(type, head))) == 1 and is_entity(*kinds):
-                self._check_addable(head[0], replace)
-                insert_stream(self._work, plain_class(*kinds), chain(head, objs))
+            if len(head) == AT_ONCE and len(kinds := set(map(type, head))) == 1 and is_entity(*kinds):
+                insert_stream(
+                    self._work, plain_class(*kinds), self._addable(chain(head, objs), replace), replace=replace
+                )
                 return
             objs = chain(head, objs)
         for obj in objs:
@@ -171,6 +172,11 @@ class Session(ByKey):
                 raise is_taken(obj, other)
         insert(self._work, keyed, replace=replace)
         self._work.attach([Root(name, obj, struct_for(obj.__class__)) for name, obj in added.items()])
+
+    def _addable(self, objs: Iterator[Model], replace: bool) -> Iterator[Model]:
+        for obj in objs:
+            self._check_addable(obj, replace)
+            yield obj
 
     def merge(self, obj: M) -> M:
         """Copy the state of `obj` onto the root of its type, or the entity of its key, and return that.
@@ -312,7 +318,8 @@ class Session(ByKey):
         """
         self._check_open()
         if isinstance(obj, type) and issubclass(obj, Model):
-            return name_of(plain_class(obj)) in (self.entities() if is_entity(obj) else self.roots())
+            name = name_of(plain_class(obj))
+            return bool(rows_of(self._work, plain_class(obj))) if is_entity(obj) else name in self.roots()
         if isinstance(obj, Model) and is_entity(obj.__class__):
             return holds(self._work, obj)
         if self._work.root_of(obj) is not None or obj in self.deleted:
@@ -444,11 +451,14 @@ class Session(ByKey):
         self._work.expire(obj)
 
     def expire_all(self) -> None:
-        """`expire` every stored root. Unsaved changes are lost."""
+        """`expire` every stored root and entity. Unsaved changes are lost, and so is which entities came or went."""
         self._check_open()
         for root in list(self._work.roots.values()):
             if not self._work.is_new(root):
                 self._work.expire(root.obj)
+            elif root.name.endswith(SUFFIX):
+                root.go_back({}, [])
+                self._work.expunge(root)
 
     def refresh(self, obj: object = None) -> None:
         """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.

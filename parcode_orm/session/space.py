@@ -23,7 +23,7 @@ from ..format.layout import Reference
 from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
-from ..lazy.proxy import make_proxy, proxy_state
+from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
@@ -71,6 +71,11 @@ class Owner:
             return view
         self._groups[key] = group
         return self._views.setdefault(key, view)
+
+    def forget_views(self) -> None:
+        """The session goes on to another commit: what is read from now on shares no view with what was read before."""
+        self._views.clear()
+        self._groups.clear()
 
     def families(self) -> list[Family]:
         """Those that something still belongs to."""
@@ -282,8 +287,8 @@ class FileSpace:
                     proxy = ref()
                     if proxy is None:
                         continue
-                    view, at = proxy_state(proxy)
-                    if at == row and view.live is live:
+                    view, at = proxy_state(proxy) if is_proxy(proxy) else (None, 0)  # it was expunged
+                    if view is not None and at == row and view.live is live:
                         found.append(proxy)
                     else:
                         del live[row]

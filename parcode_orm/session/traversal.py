@@ -79,8 +79,8 @@ def children(value: Any) -> Iterator[tuple[Any, Step]]:
 def _table_rows(table: Table) -> Iterator[tuple[Any, Step]]:
     for piece in table.tree.loaded():
         if piece.rows is not None:
-            for child in piece.rows:
-                yield child, _nothing
+            for at, child in enumerate(piece.rows):
+                yield child, _nothing if piece.keys is None else itemgetter(piece.keys[at])
         elif isinstance(piece.ref, Reference) and table.held.get(piece.ref.offset):
             for row, child in list(table.held[piece.ref.offset].items()):
                 if piece.start <= row < piece.start + piece.length:

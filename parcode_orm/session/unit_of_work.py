@@ -337,6 +337,7 @@ class UnitOfWork:
         self.halfway = True
         root = self.root_of(obj)
         if root is not None:
+            root.go_back({}, [])
             self._make_lazy(root)
         reset = Reset(self.owner)
         alive: list[Any] = []
@@ -373,6 +374,7 @@ class UnitOfWork:
         self.end_savepoints()  # their objects stood on the commit before
         before = self.own()
         self.stand_on(source)
+        self.owner.forget_views()
         roots: dict[str, Root] = {}
         follow = Follow(self.owner)
         for root in self.roots.values():
@@ -380,7 +382,11 @@ class UnitOfWork:
                 found = self.read(root)
             except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
                 continue
+            in_use = root.in_use()
             follow.object(root.obj, found)
+            for key, obj in in_use:
+                if (there := root.obj.rows.get(key)) is not None:
+                    follow.object(obj, there)
             root.read = True
             root.settle()
             roots[root.name] = root

@@ -9,7 +9,7 @@ from ..codec.base import Space
 from ..codec.bulk import gc_paused
 from ..format.chunk import Ticket
 from ..format.layout import Reference
-from ..storage.spill import SPILLED
+from ..storage.spill import SPILLED, is_spilled
 from .index import write_runs
 from .nodes import Known, Node, Piece, Target
 from .rewriting import Changes, Moved, Rewriter
@@ -98,7 +98,7 @@ def store(sink: TableSink, table: Table, compression: str | None, changes: Chang
     known: Stored | None = sink.stored.get(id(table))
     if known is not None:  # it stands in two places
         return known.ticket
-    if not changes.nodes:
+    if not changes.nodes and not is_spilled(table.ref):
         return table.ref
     writer = Rewriter(sink, table, compression, changes)
     with gc_paused():  # of many rows that were held

@@ -9,20 +9,28 @@ from ...codec.columns.boundary import ChunkColumn
 from ...codec.types.compile import struct_for
 from ...errors import IntegrityError, SessionError, called, told
 from ...format.catalog import CatalogData
-from ...lazy.map import LazyMap
 from ...lazy.proxy import is_proxy, plain_again, plain_class, proxy_state
-from ...lazy.rows import TablePairs, Whole
-from ...lazy.spans import SpanPairs
+from ...lazy.rows import Whole
 from ...lazy.state import MISSING
 from ...storage.mapped import Source
 from ...storage.writer import whole_bytes
 from ...table.streaming import Spilled, gather, new_table, put_pairs
-from ...table.table import Table
 from ..expire import Reset
-from ..roots import Root
-from ..space import Family, FileSpace
+from ..roots import Root, set_key
+from ..space import Family, FileSpace, owner_of
 from ..unit_of_work import UnitOfWork
-from .tables import Keys, find_table, keys_of, known_key, stored_rows, table_class, table_name
+from .tables import (
+    Keys,
+    entities,
+    find_table,
+    keys_of,
+    known_key,
+    stored_rows,
+    table_class,
+    table_in,
+    table_name,
+    told_by_key,
+)
 
 AT_ONCE = 4096  # objects of an iterator that are kept in memory
 
@@ -40,15 +48,18 @@ def insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
         if here is None:
             here = added[cls] = _Added(work, cls)
         key = here.key(obj)
-        other = here.pairs[key] if key in here.pairs else here.rows.get(key, obj)
-        if other is not obj and not replace:
+        known = here.rows.get(key)
+        other = here.pairs.get(key, known)
+        if other is not None and other is not obj and not replace:
             raise taken(cls, here.keys, key)
-        here.pairs[key] = obj
+        if known is not obj:
+            here.pairs[key] = obj
     for cls, here in added.items():
         root = _table_of(work, cls)
-        for obj, number in here.numbered:
+        for obj, number in here.numbered.values():
             root.number(obj, here.keys.numbered, number)
-        put(root, here.pairs, here.last)
+        put(root, here.pairs)
+        root.obj.last = max(root.obj.last, here.last)
 
 
 class _Added:
@@ -58,50 +69,55 @@ class _Added:
         root = find_table(work, cls)
         self.cls = cls
         self.keys = keys_of(cls)
-        self.rows: Mapping[Any, Any] = {} if root is None else root.obj.rows
+        self.rows: Mapping[Any, Any] = {} if root is None else entities(root)
         self.last: int = 0 if root is None else root.obj.last
         self.pairs: dict[Any, Any] = {}
-        self.numbered: list[tuple[Any, int]] = []
+        self.numbered: dict[int, tuple[Any, int]] = {}  # by id: objects with the numbers that they get
 
     def key(self, obj: Any) -> Any:
         """The key of an entity, or the number that it gets."""
         keys = self.keys
         key = keys.of(obj)
         if key is None and keys.numbered:
-            self.last = key = self.last + 1
-            self.numbered.append((obj, key))
-        elif key is None or key is MISSING or (len(keys.fields) > 1 and (None in key or MISSING in key)):
-            raise IntegrityError(
-                f"{self.cls.__qualname__}: the key is None: set {', '.join(keys.fields)} before add(obj)"
-            )
-        elif keys.numbered and type(key) is int:
+            if id(obj) not in self.numbered:
+                self.last += 1
+                self.numbered[id(obj)] = obj, self.last
+            return self.numbered[id(obj)][1]
+        keys.check(self.cls, key)
+        if keys.numbered and type(key) is int:
             self.last = max(self.last, key)
         return key
 
 
-def put(root: Root, pairs: dict[Any, Any], last: int) -> None:
-    """Let entities stand under their keys; `last` is the highest number that was given."""
-    rows = root.obj.rows
-    if isinstance(rows, LazyMap):
-        changing = rows._changing()
-        with Whole(changing):
-            for key, obj in pairs.items():
-                changing.put(key, obj)
-    else:
-        rows.update(pairs)
+def put(root: Root, pairs: dict[Any, Any]) -> None:
+    """Let entities stand under their keys."""
+    changing = entities(root)._changing()
+    with Whole(changing):
+        for key, obj in pairs.items():
+            changing.put(key, obj)
     for key in pairs:
         root.gone.pop(key, None)
-    if last > root.obj.last:
-        root.obj.last = last
 
 
 def _table_of(work: UnitOfWork, cls: type[Any]) -> Root:
+    """The root that holds the entities of `cls`: an empty one where there were never any."""
     found = find_table(work, cls)
     if found is None:
         table = table_class(cls)
         found = Root(table_name(cls), table(), struct_for(table))
+        space = _space(work)
+        for name, column in found.column.fields:
+            if isinstance(column, ChunkColumn) and column.is_map:
+                setattr(found.obj, name, space.lazy_map_table(column, new_table(space, column).ref))
         work.attach([found])
     return found
+
+
+def _space(work: UnitOfWork) -> FileSpace:
+    if work.space is not None:
+        return work.space
+    nothing = Source.open(whole_bytes(lambda pipeline: CatalogData()))
+    return FileSpace(nothing, writable=True, family=Family(work.owner), new_spill=work.new_spill)
 
 
 def taken(cls: type[Any], keys: Keys, key: Any) -> IntegrityError:
@@ -116,7 +132,7 @@ def taken(cls: type[Any], keys: Keys, key: Any) -> IntegrityError:
 # -- more than memory holds --------------------------------------------------------------------------------------------
 
 
-def insert_stream(work: UnitOfWork, cls: type[Any], objs: Iterator[Any]) -> None:
+def insert_stream(work: UnitOfWork, cls: type[Any], objs: Iterator[Any], *, replace: bool) -> None:
     """Add the entities of an iterator, all of `cls`, which leave memory as they come; all or none.
 
     Raises:
@@ -125,18 +141,20 @@ def insert_stream(work: UnitOfWork, cls: type[Any], objs: Iterator[Any]) -> None
         TypeError: the iterator gives something else.
     """
     added = _Added(work, cls)
-    root = _table_of(work, cls)
-    column = root.column.places["rows"][1]
+    column = struct_for(table_class(cls)).places["rows"][1]
     assert isinstance(column, ChunkColumn)
-    table = _own_table(work, root, column)
-    found = gather(table.space, column, _pairs(added, objs))
+    with told_by_key():
+        found = gather(_space(work), column, _pairs(added, objs))
     if not isinstance(found, Spilled):
-        insert(work, [obj for _, obj in found], replace=False)
+        insert(work, [obj for _, obj in found], replace=replace)
         return
-    with Whole(TablePairs(table)):
-        twice = put_pairs(table, found)
-        if twice is not MISSING:
+    root = _table_of(work, cls)
+    rows = entities(root)
+    with Whole(rows._changing()):
+        twice = put_pairs(table_in(rows), found)
+        if twice is not MISSING and not replace:
             raise taken(cls, added.keys, twice)
+    root.gone = {key: None if key in rows else obj for key, obj in root.gone.items()}
     root.obj.last = max(root.obj.last, added.last)
 
 
@@ -149,33 +167,9 @@ def _pairs(added: _Added, objs: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
             )
         key = added.key(obj)
         if added.numbered:
-            obj.__dict__[added.keys.numbered] = key
+            set_key(obj, added.keys.numbered, key)
             added.numbered.clear()
         yield key, obj
-
-
-def _own_table(work: UnitOfWork, root: Root, column: ChunkColumn) -> Table:
-    """The table of a root that holds entities; one is made where they are few, or none is stored."""
-    rows = root.obj.rows
-    if isinstance(rows, LazyMap) and isinstance(rows.rows, TablePairs):
-        rows._changing()
-        return rows.rows.table
-    table = new_table(_space(work), column)
-    for key, obj in rows.items():
-        table.put(key, obj)
-    if isinstance(rows, LazyMap):
-        rows._changing()
-        rows.rows = TablePairs(table)
-    else:
-        root.obj.rows = LazyMap(TablePairs(table), column)
-    return table
-
-
-def _space(work: UnitOfWork) -> FileSpace:
-    if work.space is not None:
-        return work.space
-    nothing = Source.open(whole_bytes(lambda pipeline: CatalogData()))
-    return FileSpace(nothing, writable=True, family=Family(work.owner), new_spill=work.new_spill)
 
 
 # -- deleting and letting go -------------------------------------------------------------------------------------------
@@ -186,7 +180,7 @@ def delete(work: UnitOfWork, obj: Any) -> None:
     root, key = _place(work, obj, "deleted")
     if key not in stored_rows(work, root):
         raise SessionError(f"this {obj.__class__.__qualname__} was not committed yet: to take it back, expunge it")
-    del root.obj.rows[key]
+    entities(root)._changing().remove(key)
     root.gone[key] = obj
 
 
@@ -194,21 +188,28 @@ def expunge(work: UnitOfWork, obj: Any) -> None:
     """Forget an entity: one that is stored stays so, and the object is a plain one."""
     root, key = _place(work, obj, "expunged")
     stored = stored_rows(work, root).get(key)
-    if stored is None:
-        del root.obj.rows[key]
-        root.take_back(obj)
-    elif is_proxy(obj):
-        loaded = obj.model_load()
-        view, _ = proxy_state(obj)
-        Reset(work.owner).object(obj)
-        plain_again(obj)
-        obj.__setstate__(loaded.__getstate__())
-        pairs = root.obj.rows.rows
-        held = pairs.handed if isinstance(pairs, SpanPairs) else view.held or {}
-        for at in [at for at, each in held.items() if each is obj]:
-            del held[at]
-    else:
-        root.obj.rows[key] = stored.model_load()
+    rows = entities(root)
+    if is_proxy(obj) and owner_of(obj) is work.owner:
+        _make_plain(work, obj)
+    if stored is not None:
+        if rows.get(key) is obj:  # it took the place of the stored one
+            put(root, {key: stored.model_load()})
+        return
+    rows._changing().remove(key)
+    root.take_back(obj)
+    if work.is_new(root) and not rows:
+        work.expunge(root)
+
+
+def _make_plain(work: UnitOfWork, obj: Any) -> None:
+    loaded = obj.model_load()
+    view, _ = proxy_state(obj)
+    Reset(work.owner).object(obj)
+    plain_again(obj)
+    obj.__setstate__(loaded.__getstate__())
+    held = view.held or {}
+    for row in [row for row, each in held.items() if each is obj]:
+        del held[row]
 
 
 def _place(work: UnitOfWork, obj: Any, what: str) -> tuple[Root, Any]:

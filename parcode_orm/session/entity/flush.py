@@ -4,38 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
-from ...errors import IntegrityError, told
-from ...lazy.list import LazyList
+from ...errors import IntegrityError, SessionError, told
 from ...lazy.map import LazyMap
-from ...lazy.proxy import decoded, is_proxy
-from ...lazy.rows import TablePairs
-from ...lazy.state import MISSING, field_value
-from ...storage.spill import is_spilled
+from ...lazy.proxy import decoded
+from ...lazy.state import MISSING
 from ..roots import Root
+from ..space import owner_of
 from ..unit_of_work import UnitOfWork
-from .changes import put, taken
+from .changes import taken
 from .indexes import add_run
-from .tables import by, entity_class, in_memory, keys_of, runs_of, stored_rows, tables
-
-MANY = 1000  # rows in memory: from that on, and where they are a good part of all, stored values are read by column
-MANY_OF = 16
+from .tables import (
+    by,
+    entities,
+    entity_class,
+    in_memory,
+    keys_of,
+    runs_of,
+    stored_rows,
+    streamed,
+    table_in,
+    tables,
+    told_by_key,
+    value_of,
+)
 
 
 @contextmanager
 def flushed(work: UnitOfWork) -> Iterator[None]:
-    """Entities stand under their present keys, and, while the block runs, in the unique indexes; after a commit, on.
+    """While the block runs, entities stand under their present keys, and in the unique indexes; after a commit, on.
 
     Raises:
         IntegrityError: two entities would have one key or one unique value; nothing has changed.
     """
     before = work.source
-    for root in tables(work):
-        _move(root)
-    with ExitStack() as undo:
+    with told_by_key(), ExitStack() as undo:
         for root in tables(work):
+            _move(work, root, undo)
             keys = keys_of(entity_class(root.obj.__class__))
             for name in keys.unique:
                 index = getattr(root.obj, by(name))
@@ -54,79 +60,101 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
 
 
 @contextmanager
-def _taken_back(work: UnitOfWork, index: Any) -> Iterator[None]:
-    """Changes of an index in the block are taken back, unless it stores them."""
+def _taken_back(work: UnitOfWork, changed: Any) -> Iterator[None]:
+    """Changes of a collection's rows in the block are taken back, unless it stores them."""
     before = work.source
-    rows = index.rows if isinstance(index, LazyMap | LazyList) else None
-    state: Any = index.copy() if rows is None else rows.begin()
+    if isinstance(changed, list):  # no runs are stored yet
+        yield
+        if work.source is before:
+            changed.clear()
+        return
+    rows = changed._changing()
+    state = rows.begin()
     try:
         yield
     finally:
-        stored = work.source is not before
-        if rows is not None:
-            rows.end() if stored else rows.undo(state)
-        elif not stored:
-            index.clear()
-            (index.update if isinstance(index, dict) else index.extend)(state)
+        if work.source is not before:
+            rows.end()
+        else:
+            rows.undo(state)
 
 
-def _move(root: Root) -> None:
+@contextmanager
+def _as_before(work: UnitOfWork, root: Root) -> Iterator[None]:
+    before, gone, last = work.source, dict(root.gone), root.obj.last
+    try:
+        yield
+    finally:
+        if work.source is before:
+            root.gone = gone
+            if root.obj.last != last:
+                root.obj.last = last
+
+
+def _move(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
     """Let entities whose key fields were changed stand under the new keys."""
     cls = entity_class(root.obj.__class__)
-    keys, rows = keys_of(cls), root.obj.rows
+    keys, rows = keys_of(cls), entities(root)
     moves: dict[Any, Any] = {}
     old: set[Any] = set()
-    for key, obj in in_memory(rows):
-        if is_proxy(obj) and not any(name in decoded(obj) for name in keys.fields):
-            continue  # nobody has touched its key
+    for key, obj in in_memory(rows, keys.fields):
+        _check_ours(work, obj)
         now = keys.of(obj)
         if now != key:
-            if now is None or now is MISSING or now in moves:
+            keys.check(cls, now)
+            if now in moves:
                 raise taken(cls, keys, now)
             moves[now] = obj
             old.add(key)
     for now, obj in moves.items():
         if now not in old and rows.get(now, obj) is not obj:
             raise taken(cls, keys, now)
+    if not moves:
+        return
+    undo.enter_context(_as_before(work, root))
+    undo.enter_context(_taken_back(work, rows))
     for key in old:
-        del rows[key]
+        rows.rows.remove(key)
         root.gone.setdefault(key)
-    if moves:
-        put(root, moves, max([root.obj.last, *(now for now in moves if keys.numbered and type(now) is int)]))
+    for now, obj in moves.items():
+        rows.rows.put(now, obj)
+    last = max([root.obj.last, *(now for now in moves if keys.numbered and type(now) is int)])
+    if last > root.obj.last:
+        root.obj.last = last
+
+
+def _check_ours(work: UnitOfWork, obj: Any) -> None:
+    owner = owner_of(obj)
+    if owner not in (None, work.owner) and not owner.ended:
+        raise SessionError(
+            f"the {obj.__class__.__qualname__} that was added became an object of another session before this commit: "
+            "expunge it here, and add a copy of it, obj.model_copy()"
+        )
 
 
 def _changes(work: UnitOfWork, root: Root, name: str) -> Iterator[tuple[Any, Any, Any]]:
-    """The keys of the entities whose value of a field changed since the last commit, with the values before and now.
+    """The entities whose value of a field changed since the last commit: key, value before, and value now.
 
-    Both are None where there is none.
+    A value is None where there is none.
     """
-    rows, stored = root.obj.rows, stored_rows(work, root)
-    candidates = [*((key, None) for key in root.gone if key not in rows), *in_memory(rows, unread=name)]
-    if len(candidates) > MANY and len(candidates) > len(stored) // MANY_OF:
-        values: Any = dict(zip(stored, _column(stored, name), strict=True)) if stored else {}
-        before = values.get
-    else:
-        before = partial(_value, stored, name)
-    for key, obj in candidates:
-        was = before(key)
-        now = None if obj is None else field_value(obj, name)
+    rows = entities(root)
+    changed: list[tuple[Any, Any]] = list(in_memory(rows, (name,)))
+    changed += [(key, None) for key in root.gone.keys() - {key for key, _ in changed}]
+    stored: Any = stored_rows(work, root) if changed or table_in(rows).spilled else {}
+    for key, obj in changed:
+        before = stored.get(key)
+        was = None if before is None else value_of(before, name)
+        now = None if obj is None else value_of(obj, name)
         if was is not now and was != now:
             yield key, was, now
-    for key, now in _streamed(rows, name):
-        yield key, before(key) if key in root.gone else None, now
+    if stored:
+        for _, key in streamed(rows, name, below=table_in(stored).next_row):
+            yield key, value_of(stored[key], name), None
+    for now, key in streamed(rows, name):
+        yield key, None, now
 
 
-def _value(stored: Any, name: str, key: Any) -> Any:
-    found = stored.get(key)
-    return None if found is None else field_value(found, name)
-
-
-def _column(stored: Any, name: str) -> Iterator[Any]:
-    for part in stored.iter_columns(name):
-        yield from part.tolist()
-
-
-def _claim(root: Root, name: str, index: Any, changes: Iterator[tuple[Any, Any, Any]]) -> None:
+def _claim(root: Root, name: str, index: LazyMap[Any, Any], changes: Iterator[tuple[Any, Any, Any]]) -> None:
     """Bring the index of a unique field up to date.
 
     Raises:
@@ -137,7 +165,7 @@ def _claim(root: Root, name: str, index: Any, changes: Iterator[tuple[Any, Any, 
     claims: list[tuple[Any, Any]] = []
     for key, was, now in changes:
         if was is not None:
-            del index[was]
+            index.rows.remove(was)
         if now is not None:
             claims.append((now, key))
     for value, key in claims:
@@ -147,20 +175,4 @@ def _claim(root: Root, name: str, index: Any, changes: Iterator[tuple[Any, Any, 
                 f"{cls.__qualname__}.{name}: {told(value)} is the value of two objects, {keys.spelled(other)} and "
                 f"{keys.spelled(key)}, and the field is unique: change one of them, or delete it"
             )
-        index[value] = key
-
-
-def _streamed(rows: Any, name: str) -> Iterator[tuple[Any, Any]]:
-    """The keys of rows that left memory as they came, with their values of a field."""
-    if not isinstance(rows, LazyMap) or not isinstance(rows.rows, TablePairs):
-        return
-    table = rows.rows.table
-    held = table.rows_held()
-    for piece in list(table.tree.loaded()):
-        if piece.ref is not None and is_spilled(piece.ref):
-            group = table.group(piece)
-            here: dict[int, Any] = held.get(piece.ref.offset) or {}  # type: ignore[union-attr]
-            for row in range(piece.start, piece.start + piece.length):
-                value = None if row in here else field_value(group.items.get(row), name)
-                if value is not None:
-                    yield group.key(row), value
+        index.rows.put(value, key)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from ...errors import UnsupportedTypeError
 from ...lazy.map import LazyMap
-from ...lazy.rows import TablePairs
 from ...query.expressions import Expression
 from ...query.given import Entities, is_entity_class
 from ...query.nodes import Field, Item, Literal, Logical, Operation
@@ -20,7 +19,7 @@ from ...storage.spill import is_spilled
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
 from .indexes import Range, count, keys_in, order_of
-from .tables import by, find_table, in_memory, keys_of, runs_of, stored_rows
+from .tables import by, find_table, in_memory, keys_of, runs_of, stored_rows, table_in
 
 FEW = 1000  # rows that are looked up one by one
 SHARE = 16  # and no more than one of so many
@@ -67,16 +66,17 @@ class StoredEntities(Entities):
     def narrowed(self, where: Sequence[Expression[bool]]) -> tuple[Collection[Any], str] | None:
         """Keys among which are those of all entities that fulfil the conditions, and how they were found."""
         rows = self.rows
-        if not isinstance(rows, LazyMap) or not isinstance(rows.rows, TablePairs):
+        if not isinstance(rows, LazyMap):
             return None
-        if any(piece.ref is not None and is_spilled(piece.ref) for piece in rows.rows.table.tree.loaded()):
+        if any(piece.ref is not None and is_spilled(piece.ref) for piece in table_in(rows).tree.loaded()):
             return None  # no index has them yet
+        keys = keys_of(self.cls)
         most = min(FEW, len(rows) // SHARE)
         ways = [way for way in self._ways(_ranges(self.cls, where)) if way.most <= most]
         if not ways:
             return None
         best = min(ways, key=lambda way: way.most)
-        changed = [key for key, _ in islice(in_memory(rows), most + 1)]
+        changed = [key for key, _ in islice(in_memory(rows, (*keys.fields, *keys.unique, *keys.indexed)), most + 1)]
         if len(changed) > most:
             return None
         memory = f", and {len(changed):,} in memory" if changed else ""

@@ -15,8 +15,8 @@ from ...errors import ParcodeError, SchemaMismatchError
 from ...lazy.shown import cut, text_of, why
 from ...lazy.state import MISSING
 from ...model.base import Model
-from ..entity.tables import SUFFIX, is_entity, table_class, table_name
-from ..roots import read_root, root_name
+from ..entity.tables import is_entity, table_class, table_name
+from ..roots import SUFFIX, read_root, root_name
 from ..space import FileSpace
 from .compare import compare
 from .difference import Difference, Place
