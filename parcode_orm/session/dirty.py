@@ -12,17 +12,17 @@ from itertools import chain
 from typing import Any
 
 from ..codec.asis import UNREADABLE, to_write
-from ..codec.base import Column, is_lazy
+from ..codec.base import EXACT_ATOMS, Column, is_lazy
+from ..codec.classes.alike import alike, details
 from ..codec.columns.boundary import ChunkColumn
-from ..codec.columns.mixed import InMemory
 from ..codec.columns.privates import privates_changed
 from ..codec.columns.undeclared import storable, undeclared
 from ..codec.packed.dumped import sets_of
 from ..codec.packed.extensions import LEFT_OUT
 from ..codec.packed.values import pack
 from ..codec.slots import SLOTS
-from ..codec.types.alike import alike, details
 from ..codec.views.boundary import ExternalView
+from ..codec.views.stretch import InMemory
 from ..errors import EncodeError, FieldNotStored
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
@@ -40,7 +40,6 @@ from .space import file_of, owner_of
 
 MANY = 64  # rows: their fields are compared a column at a time
 DOUBLE = struct.Struct("d")
-_ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 
 
 class Change(IntEnum):
@@ -154,7 +153,7 @@ def _field_changed(column: Column, value: Any, view: Any, name: str, row: int) -
 
 
 def _compared(column: Column, value: Any, view: Any, name: str, row: int) -> Change:
-    if type(value) in _ATOMIC:
+    if type(value) in EXACT_ATOMS:
         stored = (view.getters.get(name) or view.getter(name))(row)
         if type(stored) not in ATOMIC:  # `!=` of an array says nothing
             return Change.PERHAPS
@@ -257,7 +256,7 @@ def _plainly_differ(value: Any, stored: Any) -> bool | None:
 
 def _atoms_differ(values: list[Any], stored: list[Any]) -> bool | None:
     types = list(map(type, values))
-    if not _ATOMIC.issuperset(types) or not _ATOMIC.issuperset(map(type, stored)):
+    if not EXACT_ATOMS.issuperset(types) or not EXACT_ATOMS.issuperset(map(type, stored)):
         return None
     return values != stored or types != list(map(type, stored))
 
@@ -350,7 +349,9 @@ def _plainly_changed(view: Any, values: dict[int, Any]) -> set[int]:
             continue
         for row, value in known:
             old = stored[row - first]
-            if type(value) is type(old) and (value != old if type(value) in _ATOMIC else _plainly_differ(value, old)):
+            if type(value) is type(old) and (
+                value != old if type(value) in EXACT_ATOMS else _plainly_differ(value, old)
+            ):
                 found.add(row)
     return found
 
@@ -388,7 +389,7 @@ def _is_as_read(proxy: Any, view: Any, row: int) -> bool:
     try:
         for name, value in decoded(proxy).items():
             getter = view.getters.get(name)
-            if getter is None or type(value) not in _ATOMIC:
+            if getter is None or type(value) not in EXACT_ATOMS:
                 if isinstance(value, float) and getter is not None and repr(value) == repr(getter(row)):
                     continue
                 return False
