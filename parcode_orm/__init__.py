@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from . import errors
-from .codec.types.registry import register, register_type
+from .codec.classes.registry import register
+from .codec.packed.custom import register_type
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
 from .inspect.report import VerifyReport

@@ -1,7 +1,8 @@
-"""Stored values that cannot be read here, and are stored again as they are: what is beside them can still be changed.
+"""Stored values that cannot be read here, and are stored again unchanged.
 
-A member of an enum is gone, or a validator refuses what it took. Whoever reads such a value gets the error. Where the
-value is only written again with its row, a stand-in takes its place between view and column. Users never see one.
+An enum member is gone, or a validator refuses what it accepted before. Reading such a value
+raises the error. Where the value is only written again with its row, a stand-in takes its place
+between view and column. Users never see one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ UNREADABLE = (CorruptionError, DecodeError, SchemaMismatchError)
 
 
 class _Reading:
-    """A call of `to_write`: what it says ends with it, even where an interrupt keeps the call from saying so."""
+    """A running call of `to_write`. Its effect ends with it, even if an interrupt skips the
+    cleanup."""
 
     __slots__ = ("__weakref__",)
 
@@ -34,7 +36,7 @@ carried(_mode)
 
 
 class AsIs:
-    """A value of which only what `column` (or a `Way`) had stored is known; reading it raises `problem`."""
+    """A value known only as `column` (or a `Way`) stored it; reading it raises `problem`."""
 
     __slots__ = ("column", "problem", "stored")
 
@@ -60,7 +62,7 @@ class Block:
 
 
 def to_write(read: Callable[..., T], *args: int) -> T:
-    """What `read` returns of values that are only to be written again, or compared: some may be stand-ins."""
+    """Call `read` for values that are only written again, or compared; some may be stand-ins."""
     try:
         return read(*args)
     except UNREADABLE:
@@ -75,5 +77,5 @@ def to_write(read: Callable[..., T], *args: int) -> T:
 
 
 def gives_stand_ins() -> bool:
-    """Whether a value that cannot be read is to give way to a stand-in."""
+    """Whether a stand-in replaces a value that cannot be read."""
     return _mode.reading is not None and _mode.reading() is not None

@@ -1,4 +1,4 @@
-"""What an object holds beside its fields: attributes that `__post_init__` set, extra values, those of a subclass."""
+"""What an object holds beside its fields: attributes of `__post_init__` or a subclass, extras."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def declared(cls: Any) -> frozenset[str]:
 
 
 def is_note(name: str) -> bool:
-    """Whether an attribute is a library's own note, as fhir.resources makes in each dump. It is not stored."""
+    """Whether an attribute is a library's own note (as of fhir.resources): not stored."""
     return name.startswith("__") and name.endswith("__")
 
 
@@ -57,7 +57,7 @@ def may_be_left_out(cls: type, name: str) -> bool:
 
 
 def attributes(value: Any) -> dict[str, Any]:
-    """The attributes of an object, in its dictionary and in slots; values of cached properties are none."""
+    """An object's attributes, in its dictionary and slots, without cached properties."""
     cls = type(value)
     found = {name: item for name, item in getattr(value, "__dict__", {}).items() if name not in computed(cls)}
     found.update((name, getattr(value, name)) for name in slots_of(cls) if hasattr(value, name))
@@ -65,9 +65,9 @@ def attributes(value: Any) -> dict[str, Any]:
 
 
 def others_of(names: Iterable[str]) -> Callable[[Sequence[Any]], list[dict[str, Any] | None]]:
-    """What gives the attributes of objects beside the fields `names`, None for an object without any.
+    """A function that gives the attributes that objects have beside the fields `names`, or None.
 
-    Where no object has any, it gives an empty list.
+    It gives an empty list where no object has any.
     """
     known = frozenset(names)
 
@@ -90,10 +90,10 @@ def put_others(value: Any, others: dict[str, Any] | None) -> None:
 
 
 def check_rebuilt(value: Any, rebuild: Callable[[], Any], base: type = object, always: bool = False) -> None:
-    """Raise EncodeError where `rebuild`, from what is stored, does not bring back the attributes that `value` has.
+    """Raise EncodeError unless `rebuild` brings back the attributes that `value` has.
 
-    The slots of `base` hold what is stored, and what it has cached of that. `always`: also where `value` has none, and
-    what rebuilds it might add some.
+    The slots of `base` hold what is stored, and what it has cached of that. `always`: also where
+    `value` has none, and what rebuilds it might add some.
     """
     own = set(slots_of(base))
     mine = {name: item for name, item in attributes(value).items() if name not in own}

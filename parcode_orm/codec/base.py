@@ -1,30 +1,36 @@
-"""What the parts of the codec share: columns write nodes, views read them, sink and space join them to the file.
+"""What the parts of the codec share: columns write nodes, views read them.
 
-A `Column` is compiled once from a type and is immutable. Its `encode` appends exactly one node subtree; which encoding
-it takes depends on the values alone, so the same values give the same bytes. `view` reads whatever encoding it finds.
+A `Column` is compiled once from a type and is immutable. Its `encode` appends exactly one node
+subtree; which encoding it takes depends on the values alone, so the same values give the same
+bytes. `view` reads whatever encoding it finds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ..errors import CorruptionError
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
 from ..storage.cache import Cache
 
+# The builtin types whose values hold no others.
+ATOMS = frozenset({type(None), bool, int, float, str, bytes})
+# Of these, values of one type that are equal are the same: floats have two zeros, and NaN.
+EXACT_ATOMS = ATOMS - {float}
+
 
 class View:
-    """The values of one node: `get` gives one, lazy where it is a model or a marked collection, `read` many, plain."""
+    """The values of one node: `get` gives one, lazy where it can be; `read` gives many, plain."""
 
     __slots__ = ("count",)
 
     count: int
 
     def get(self, i: int) -> Any:
-        """Value `i`, for a proxy: nested models come as proxies, marked collections as lazy ones."""
+        """Value `i`, for a proxy: nested models as proxies, marked collections as lazy ones."""
         raise TypeError(f"{type(self).__name__} has no get")
 
     def read(self, start: int, stop: int) -> list[Any]:
@@ -33,16 +39,22 @@ class View:
 
 
 class Column:
-    """A compiled type. `mixes`: its `encode` takes `Mixed` values, too."""
+    """A compiled type.
+
+    `mixes`: its `encode` takes `Mixed` values, too. `blob_kinds`: which kinds of blobs may be
+    values of it.
+    """
 
     __slots__ = ()
     mixes = False
+    blob_kinds: ClassVar[tuple[bytes, ...]] = ()
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         """Append one node subtree that holds `values`.
 
         Raises:
-            EncodeError: a value does not fit the type; its path is built as the error passes the columns above.
+            EncodeError: a value does not fit the type; its path is built as the error passes the
+                columns above.
         """
         raise TypeError(f"{type(self).__name__} has no encode")
 
@@ -50,8 +62,12 @@ class Column:
         """Read the node `at`; bad structure is a `CorruptionError`."""
         raise TypeError(f"{type(self).__name__} has no view")
 
+    def parts(self) -> Sequence[Column]:
+        """The columns directly inside this one."""
+        return ()
+
     def describe(self) -> Any:
-        """What the values' layout depends on, in lists, dicts, strings and numbers: the schema of this column."""
+        """The schema of this column: what the layout of its values depends on, as JSON has it."""
         raise TypeError(f"{type(self).__name__} has no describe")
 
 
@@ -81,7 +97,7 @@ class Sink(Protocol):
         """Write a table of key and value with a hash index."""
 
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
-        """The table or blob that `value` (a lazy collection, unchanged) already is in this very file, else None."""
+        """Where `value`, a lazy collection, is stored in this file if unchanged, else None."""
 
 
 class Content(Protocol):
@@ -116,7 +132,7 @@ class Space(Protocol):
         """The row group at `ref` was closed: its pages and those of `refs` may go."""
 
     def living(self, group: Any) -> Any:
-        """The view of the rows of an opened row group whose proxies may be in use, or its own; where it is writable."""
+        """The view of an opened row group whose proxies may be in use, else the group's own."""
 
     def count_rows(self, count: int) -> None:
         """Count rows that were read."""
@@ -125,7 +141,7 @@ class Space(Protocol):
         """The proxy of row `row` of a struct view; the same object each time while it lives."""
 
     def check_change(self, what: str) -> None:
-        """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `what` ("this list") may not be changed."""
+        """Raise an error where `what` ("this list") may not be changed."""
 
     def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
         """A lazy list, value of the marked field `column`, over the items `start` to `stop`."""
@@ -146,13 +162,39 @@ class Space(Protocol):
         """All pairs of a table, plain."""
 
     def blob(self, ref: Reference) -> BlobContent:
-        """The blob at `ref`, of which nothing is read yet."""
+        """The blob at `ref`; nothing of it is read yet."""
 
     def spill(self) -> AbstractContextManager[Any]:
-        """A table sink for rows on their way: what it took can be read through this space when the block has ended."""
+        """A sink for rows on their way, which this space can read after the block."""
 
     def share(self, other: Space) -> None:
-        """Read what was spilled in `other`, an earlier space of the session, through this one as well."""
+        """Read what `other`, an earlier space of the session, has spilled."""
 
 
 Getter = Callable[[int], Any]
+
+
+def is_lazy_collection(value: object) -> bool:
+    """Whether `value` is a `LazyList` or a `LazyMap`, without importing them."""
+    return getattr(type(value), "_p_lazy_", False) is True
+
+
+class _Scratch:
+    """The sink of encoders that only measure: marked fields are weighed, streams stay unread."""
+
+    def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
+        return Encoder(kind, None, self, fingerprint)
+
+    def submit(self, chunk: Encoder) -> Ticket:
+        return Ticket()
+
+    def reuse(self, value: Any, column: Column) -> None:
+        return None
+
+
+SCRATCH = _Scratch()
+
+
+def scratch() -> Encoder:
+    """An encoder whose chunk is only looked at, or thrown away."""
+    return Encoder(Kind.COLUMN, None, SCRATCH)

@@ -8,7 +8,7 @@ import threading
 
 
 class _Pauses:
-    """Who has the cycle collector paused: the last one to end turns it on again, if the first one found it on."""
+    """Running pauses. The last one to end turns the collector on, if the first found it on."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -26,10 +26,10 @@ if hasattr(os, "register_at_fork"):
 
 
 class gc_paused:
-    """Without the cycle collector, which would walk the new objects, and all the old ones, over and over.
+    """Pause the cycle collector, which would walk all objects over and over.
 
-    The collector is one for the process, so pauses in several threads are counted together. A pause ends with its
-    object, so that no interrupt leaves the collector off.
+    The collector is one for the process, so pauses in several threads are counted together. A pause
+    ends with its object, so that no interrupt leaves the collector off.
     """
 
     __slots__ = ()

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ..errors import CyclicGraphError, EncodeError
 from . import trail
-from .types.marks import is_lazy_collection
+from .base import is_lazy_collection
 
 get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
 MAX_NESTED = 256  # models inside each other, with all that is stored field by field
@@ -42,8 +42,9 @@ def deep_error(values: Sequence[Any], name: str, nested: bool) -> EncodeError:
 
 
 def _deepest(root: Any) -> tuple[int, str]:
-    """How many models are inside each other in `root`, which is no cycle, and the path to the innermost."""
-    known: dict[int, tuple[int, str, Any]] = {}  # by id: the height, the step to the highest part, and that part
+    """How many models are inside each other in `root`, and the path to the innermost."""
+    # By id: the height, the step to the highest part, and that part.
+    known: dict[int, tuple[int, str, Any]] = {}
     stack: list[tuple[Any, list[tuple[str, Any]]]] = [(root, _declared(root))]
     while stack:
         value, parts = stack[-1]
@@ -63,7 +64,7 @@ def _deepest(root: Any) -> tuple[int, str]:
 
 
 def find_cycle(root: Any, parts_of: Callable[[Any], list[tuple[str, Any]]] | None = None) -> str | None:
-    """The path from `root` to the first value found that holds itself, through the second time it is met."""
+    """The path from `root` to the first value found to hold itself, and on to itself; or None."""
     parts_of = parts_of or _parts
     stack: list[tuple[Any, str, Any]] = [(root, "", iter(parts_of(root)))]
     active = {id(root)}
@@ -93,7 +94,8 @@ def _declared(value: Any) -> list[tuple[str, Any]]:
         return [(f"[{key!r}]", part) for key, part in value.items()]
     if isinstance(value, list | tuple | set | frozenset):
         return [(f"[{i}]", part) for i, part in enumerate(value)]
-    if isinstance(value, BaseModel):  # of a proxy what was read: the rest came from a file and is a tree
+    # Of a proxy what was read: the rest came from a file and is a tree.
+    if isinstance(value, BaseModel):
         return [item for found in (get_dict(value), value.__pydantic_extra__) if found for item in found.items()]
     if is_lazy_collection(value):
         return [("[...]", part) for part in value._p_held_()]

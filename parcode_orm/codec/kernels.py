@@ -1,7 +1,7 @@
 """Every loop over values: plain functions on lists and buffers, without columns, nodes or chunks.
 
-numpy is used where it is loaded already, or once so much has been packed that importing it pays; the bytes are the same
-either way. Buffers are little-endian.
+numpy is used where it is loaded already, or once so much has been packed that importing it pays;
+the bytes are the same either way. Buffers are little-endian.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _packed = 0
 
 
 def loaded_numpy() -> Any:
-    """The numpy module if the process has imported it, whole: another thread may be about to. Else None."""
+    """The numpy module if the process has imported it completely, else None."""
     if sys.modules.get("numpy") is None:
         return None
     import numpy
@@ -58,7 +58,7 @@ def pack(code: str, values: Sequence[Any]) -> bytes:
 
 
 def width_of(low: int, high: int) -> tuple[int, bool]:
-    """The smallest width in bytes that holds `low` to `high`, and whether it is signed; width 0 beyond 64 bits."""
+    """The smallest width in bytes that holds `low` to `high`, 0 if none does; whether signed."""
     if low >= 0:
         width = 1 if high < 1 << 8 else 2 if high < 1 << 16 else 4 if high < 1 << 32 else 8 if high < 1 << 64 else 0
         return width, False
@@ -68,10 +68,11 @@ def width_of(low: int, high: int) -> tuple[int, bool]:
 
 
 def marshalled(values: Any, kind: bytes, size: int) -> bytes | None:
-    """The bytes `marshal` writes for `values` if each is exactly of its type `kind`, `size` bytes long; else None.
+    """What `marshal` writes for `values` of exactly the type `kind`, `size` bytes each, or None.
 
-    A check of all types and a packing in one pass, twice as fast as `set(map(type, values))` alone. That every item
-    starts where the last one ends follows from the first: `kind` stands there, so it is `size` bytes long.
+    A check of all types and a packing in one pass, twice as fast as `set(map(type, values))` alone.
+    That every item starts where the last one ends follows from the first: `kind` stands there, so
+    it is `size` bytes long.
     """
     try:
         data = marshal.dumps(values, 2)  # version 2 writes every value in full
@@ -186,7 +187,7 @@ def rising(offsets: list[int]) -> bool:
 
 
 def slices(items: Any, offsets: list[int]) -> list[Any]:
-    """`items` cut at `offsets`, of which the first stands for item 0; they rise and end at the last item."""
+    """`items` cut at `offsets`, which rise from that of item 0 to the end of the last item."""
     base = offsets[0]
     if base:
         offsets = [offset - base for offset in offsets]
@@ -256,7 +257,7 @@ def spread(present: list[Any], flags: list[bool]) -> list[Any]:
 
 
 def pack_text(values: Sequence[str]) -> tuple[bytes, list[int], bool, bool]:
-    """Exact strings as UTF-8: buffer, byte length of each, whether a NUL follows each, whether there are surrogates."""
+    """Exact strings as UTF-8: buffer, lengths, whether a NUL follows each, whether surrogates."""
     joined = "\0".join(values)
     surrogates = False
     try:
@@ -283,7 +284,7 @@ def is_varied(values: Sequence[Any]) -> bool:
 
 
 def distinct(values: Sequence[str]) -> list[str] | None:
-    """The distinct strings in order of appearance if they are few enough to be worth a dictionary, else None."""
+    """The distinct strings in order of appearance if they are few, else None."""
     if len(values) < 16 or is_varied(values):
         return None
     found = list(dict.fromkeys(values))
@@ -326,7 +327,8 @@ def dict_builder(names: Sequence[str]) -> Callable[..., list[dict[str, Any]]]:
         source = f"lambda a: [{{{pairs}}} for v0 in a]"
     else:
         source = f"lambda *a: [{{{pairs}}} for {', '.join(slots)} in zip(*a)]"
-    built: Callable[..., list[dict[str, Any]]] = eval(source, {"zip": zip})  # field names only, through !r
+    # Field names only, through !r.
+    built: Callable[..., list[dict[str, Any]]] = eval(source, {"zip": zip})
     return built
 
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def per_class(function: Callable[[type], T]) -> Callable[[Any], T]:
-    """Remember what `function` gives for a class, which must not refer to the class: else the class never dies."""
+    """Remember what `function` gives for a class. It must not refer to the class."""
     known: WeakKeyDictionary[type, T] = WeakKeyDictionary()
 
     @wraps(function)

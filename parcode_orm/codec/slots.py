@@ -1,7 +1,8 @@
-"""Where a model's extra values and private attributes are kept: in Pydantic's slots, unless the class hides one.
+"""Where models keep extras and private attributes: in slots, unless the class hides one.
 
-A class attribute of a slot's name hides it: those of `RootModel`, or `__pydantic_extra__: dict[str, T] =
-Field(init=False)`. Pydantic then writes to the instance's own dictionary. Lazy classes show the slots again.
+A class attribute of a slot's name hides it: those of `RootModel`, or `__pydantic_extra__: dict[str,
+T] = Field(init=False)`. Pydantic then writes to the instance's own dictionary. Lazy classes show
+the slots again.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ def put_slot(name: str, obj: Any, value: Any) -> None:
 
 
 def to_slots(obj: Any) -> None:
-    """Move what the class of a plain model hides to the slots, as its lazy class looks for it there."""
+    """Move what a plain model's class hides to the slots, where its lazy class looks."""
     values, cls = _get_dict(obj), type(obj)
     for name in hidden(cls):
         SLOTS[name].__set__(obj, values.pop(name, _attribute(cls, name)))
 
 
 def from_slots(obj: Any, cls: Any) -> None:
-    """Move what `cls`, the plain class that `obj` is about to have, hides to the instance's dictionary."""
+    """Move what `cls`, the plain class that `obj` will have, hides to the instance's dictionary."""
     for name in hidden(cls):
         try:
             value = SLOTS[name].__get__(obj)

@@ -1,6 +1,7 @@
-"""How an `EncodeError` learns its path while it passes the columns on its way up; costs nothing when nothing fails.
+"""How an `EncodeError` learns its path as it passes the columns; free when nothing fails.
 
-A column that fails notes the position in its list of values; the column above knows which of its own values that is.
+A column that fails notes the position in its list of values; the column above knows which of its
+own values that is.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ def at(problem: EncodeError, row: int) -> EncodeError:
 
 
 def row_of(problem: EncodeError) -> int:
-    """Which value of the list given to the column that raised `problem` it is about; 0 when not known."""
+    """Which of a column's values the `problem` is about; 0 when not known."""
     row = vars(problem).get("row", 0)
     return row if isinstance(row, int) else 0
 
 
 def below(problem: EncodeError, step: str, row: int) -> EncodeError:
-    """Prepend `step` (`name`, or `[index]`) to the path, and note the row among the values above."""
+    """Prepend `step` (`name` or `[index]`) to the path, and note the row above."""
     path = problem.path
     problem.path = step + path if not path or path[0] == "[" else f"{step}.{path}"
     return at(problem, row)
 
 
 def owner(problem: EncodeError, lengths: Sequence[int]) -> tuple[int, int]:
-    """Of an error among the items of collections of `lengths`: which collection, and the position in it."""
+    """Find the collection, and the position in it, that an error among all items is about."""
     position = row_of(problem)
     ends, total = [], 0
     for length in lengths:

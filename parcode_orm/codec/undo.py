@@ -1,6 +1,7 @@
-"""Compiling a class is all or nothing: where it fails, every cache and registry is as it was before.
+"""Compiling a class is all or nothing: a failure leaves caches and registries unchanged.
 
-A class that was compiled on the way may refer to the one that is refused, and would keep a column of it without fields.
+A class that was compiled on the way may refer to the one that is refused, and would keep a column
+of it without fields.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def note(undo: Step) -> None:
 
 @contextmanager
 def all_or_nothing() -> Iterator[None]:
-    """Take back what was noted in the block where it raises; an attempt within another one is a part of that."""
+    """If the block raises, undo what was noted in it. An inner attempt is part of the outer one."""
     outer = _running.steps
     mine = _running.steps = []
     try:

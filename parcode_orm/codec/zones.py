@@ -1,9 +1,10 @@
-"""Time zones as short texts, so that a column of aware times is a column of instants and a dictionary of zones.
+"""Time zones as short texts: a column of aware times is instants and a dictionary of zones.
 
-The text says the class, the offset that held at that instant, and the name: `T7200` (Pydantic's `TzInfo`), `Z7200`
-(`datetime.timezone`), `Z-18000/EST`, `K7200/Europe/Berlin` (`zoneinfo.ZoneInfo`); `~` before it stands for fold=1, and
-an empty text for a naive time. As the offset is stored, wall time comes back as it was whatever happens to the tz
-database, and times that a change of clocks skipped come back too.
+The text says the class, the offset that held at that instant, and the name: `T7200` (Pydantic's
+`TzInfo`), `Z7200` (`datetime.timezone`), `Z-18000/EST`, `K7200/Europe/Berlin`
+(`zoneinfo.ZoneInfo`); `~` before it stands for fold=1, and an empty text for a naive time. As the
+offset is stored, wall time comes back as it was whatever happens to the tz database, and times that
+a change of clocks skipped come back too.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def zone_from(text: str) -> tuple[int, tzinfo | None, int]:
 
 @lru_cache(maxsize=4096)
 def _is_known(key: str) -> bool:
-    """Whether reading finds a zone of this key: one made from a file of its own need not be in the tz database."""
+    """Whether the tz database has a zone of this key: a zone from a file may have any key."""
     try:
         _zone_info(key)
     except DecodeError:

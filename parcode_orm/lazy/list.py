@@ -12,11 +12,12 @@ from pydantic import ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, SchemaSerializer
 from pydantic_core import core_schema as cs
 
+from ..codec.base import is_lazy_collection
 from ..codec.bulk import gc_paused
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.mixed import Mixed
-from ..codec.types.marks import enter, is_lazy_collection, item_spec
-from ..codec.types.stream import ItemSpec
+from ..codec.stream import ItemSpec
+from ..codec.types.marks import enter, item_spec
 from ..table.streaming import gather
 from .protocols import Rows
 from .rows import Whole, field_path, named, unchanged, walk

@@ -13,7 +13,7 @@ from pydantic_core import core_schema as cs
 from ..codec.bulk import gc_paused
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.mixed import MixedPairs
-from ..codec.types.stream import ItemSpec
+from ..codec.stream import ItemSpec
 from ..errors import told
 from ..table.streaming import gather
 from ..table.table import MISSING

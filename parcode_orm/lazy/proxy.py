@@ -14,8 +14,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NoReturn
 
+from parcode_orm.codec.base import is_lazy_collection
 from parcode_orm.codec.slots import SLOTS, from_slots, hidden, to_slots
-from parcode_orm.codec.types.marks import find_mark, is_lazy_collection
+from parcode_orm.codec.types.marks import find_mark
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
 from parcode_orm.lazy.serialize import proxy_serializer
 from parcode_orm.lazy.state import MISSING, RowView, first_read, forget, get_dict, get_state, set_dict, set_state

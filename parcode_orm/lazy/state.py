@@ -18,8 +18,8 @@ from pydantic import BaseModel
 from parcode_orm.codec.base import Getter, View
 from parcode_orm.codec.columns.struct import StructColumn
 from parcode_orm.codec.slots import SLOTS
+from parcode_orm.codec.structs import UNDECLARED
 from parcode_orm.codec.views.build import private_values
-from parcode_orm.codec.views.struct import UNDECLARED
 from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
 from parcode_orm.format.chunk import Chunk
 from parcode_orm.model.base import Model

@@ -9,19 +9,19 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
-from decimal import Decimal
 from typing import Any, TypeVar, cast
 from weakref import ref
 
 from pydantic import BaseModel
 
 from parcode_orm.codec.attributes import attributes, put_others
-from parcode_orm.codec.columns.arrays import array_copy
+from parcode_orm.codec.base import ATOMS, is_lazy_collection
+from parcode_orm.codec.classes.named import NUMBERS_AND_TEXT
 from parcode_orm.codec.kernels import loaded_numpy
+from parcode_orm.codec.packed.arrays import array_copy
 from parcode_orm.codec.packed.extensions import LEFT_OUT
 from parcode_orm.codec.packed.values import pack, unpack
 from parcode_orm.codec.slots import NAMES, put_slot
-from parcode_orm.codec.types.marks import is_lazy_collection
 from parcode_orm.codec.views.build import private_values
 from parcode_orm.errors import ParcodeError
 from parcode_orm.stack import carried, roomy
@@ -43,8 +43,7 @@ class LazyModel:
 
 _set_dict = BaseModel.__dict__["__dict__"].__set__
 
-_ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
-_NUMBERS_AND_TEXT = (int, float, str, bytes, Decimal)
+_SHARED = ATOMS | {complex}
 
 
 def new_plain(
@@ -103,7 +102,7 @@ carried(_running)
 
 def _copy(value: Any, memo: dict[int, Any]) -> Any:
     cls = type(value)
-    if cls in _ATOMIC:
+    if cls in _SHARED:
         return value
     if id(value) in memo:
         return memo[id(value)]
@@ -132,7 +131,7 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
 
 def _copy_other(value: Any, memo: dict[int, Any]) -> Any:
     """A copy as `copy` makes it, or, where a constructor wants other arguments than that gives, as a file would."""
-    if isinstance(value, _NUMBERS_AND_TEXT) and not getattr(value, "__dict__", None):
+    if isinstance(value, NUMBERS_AND_TEXT) and not getattr(value, "__dict__", None):
         return value  # `copy` would give its value to the constructor, which may make another one of it
     numpy = loaded_numpy()
     if numpy is not None and type(value) is numpy.ndarray and not numpy.issubdtype(value.dtype, numpy.number):

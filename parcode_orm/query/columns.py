@@ -11,16 +11,14 @@ import numpy as np
 
 from ..codec import kernels
 from ..codec.base import Column, View
+from ..codec.classes.convert import EPOCH
 from ..codec.columns.boundary import ChunkColumn
-from ..codec.columns.containers import ListView
-from ..codec.columns.convert import EPOCH
 from ..codec.columns.lenient import LenientColumn
-from ..codec.columns.scalars import BitsView, NumbersView
 from ..codec.columns.struct import StructColumn
-from ..codec.columns.text import TextView
-from ..codec.columns.tuples import TupleView
-from ..codec.columns.wrappers import ConvertColumn, ConvertView, OptionalColumn
+from ..codec.columns.wrappers import ConvertColumn, OptionalColumn
+from ..codec.structs import MISSING
 from ..codec.views.boundary import ReferenceView
+from ..codec.views.containers import ListView
 from ..codec.views.nodes import (
     BlocksView,
     ConstantView,
@@ -28,13 +26,17 @@ from ..codec.views.nodes import (
     EmptyView,
     NullView,
     OptionalView,
-    statistics,
+    child_nodes,
 )
-from ..codec.views.struct import MISSING, StructView
+from ..codec.views.scalars import BitsView, NumbersView
+from ..codec.views.struct import StructView
+from ..codec.views.text import TextView
+from ..codec.views.tuples import TupleView
+from ..codec.views.wrappers import ConvertView
 from ..codec.zones import MICROSECOND, microseconds
 from ..errors import CorruptionError
 from ..format.chunk import Chunk
-from ..format.layout import Encoding, NodeFlag
+from ..format.layout import Encoding, Node, NodeFlag
 from .operators import dig
 from .vectors import Coded, Constant, Kind, Numbers, Objects, Rows, Texts, Vector, spread, vector_of
 
@@ -263,7 +265,7 @@ def bounds(view: View, path: tuple[str, ...]) -> Bounds | None:
         if kind is None:
             return None
     try:
-        found = statistics(chunk, at)
+        found = _statistics(chunk, at)
     except CorruptionError:
         return None
     if found is None:
@@ -280,6 +282,25 @@ def bounds(view: View, path: tuple[str, ...]) -> Bounds | None:
         return Bounds(low, high, nulls > 0, True)
     if node.encoding == Encoding.TEXT:
         return Bounds(node.low.rstrip(b"\0"), node.high.rstrip(b"\0"), nulls > 0, False)
+    return None
+
+
+def _statistics(chunk: Chunk, at: int) -> tuple[Node, int] | None:
+    """The node with the statistics of a column, below its wrappers, and the count of nulls."""
+    nulls = 0
+    for _ in range(8):
+        node = chunk.nodes[at]
+        if node.flags & NodeFlag.STATISTICS:
+            return node, nulls
+        if node.encoding == Encoding.OPTIONAL:
+            nulls = node.param
+            (at,) = child_nodes(chunk, at, 1)
+        elif node.encoding == Encoding.CONSTANT:
+            (at,) = child_nodes(chunk, at, 1)
+        elif node.encoding == Encoding.DICTIONARY:
+            at = child_nodes(chunk, at, 2)[1]
+        else:
+            return None
     return None
 
 

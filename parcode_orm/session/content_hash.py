@@ -6,7 +6,7 @@ from typing import Any
 
 from ..codec.base import Column, Space
 from ..codec.columns.boundary import ChunkColumn
-from ..codec.types.stream import is_stream
+from ..codec.stream import is_stream
 from ..codec.views.boundary import Unread
 from ..errors import CorruptionError, EncodeError
 from ..format.blob import BlobEncoder

@@ -16,8 +16,8 @@ from parcode_orm.model.plain import LazyModel
 from ..codec.asis import UNREADABLE, to_write
 from ..codec.base import Column, is_lazy
 from ..codec.columns.boundary import ChunkColumn
-from ..codec.columns.mixed import InMemory
 from ..codec.views.boundary import ExternalView
+from ..codec.views.stretch import InMemory
 from ..errors import EncodeError, FieldNotStored
 from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList

@@ -8,13 +8,13 @@ from parcode_orm.lazy.state import RowView
 
 from ..codec.asis import to_write
 from ..codec.base import Column
+from ..codec.classes.alike import alike, details
 from ..codec.columns.privates import privates_changed
 from ..codec.columns.undeclared import storable, undeclared
 from ..codec.packed.dumped import sets_of
 from ..codec.packed.extensions import LEFT_OUT
 from ..codec.packed.values import pack
 from ..codec.slots import SLOTS
-from ..codec.types.alike import alike, details
 from ..errors import EncodeError
 from .content_hash import UnreadStream, digest_of
 

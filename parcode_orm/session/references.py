@@ -15,9 +15,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..codec.classes.immutable import has_only_attributes, is_immutable, members
 from ..codec.columns.privates import LooseColumn
 from ..codec.types.compile import struct_for
-from ..codec.types.immutable import has_only_attributes, is_immutable, members
 from ..codec.views.build import FullSet
 from ..lazy.handles import LazyCollection
 from ..lazy.proxy import is_proxy, proxy_state

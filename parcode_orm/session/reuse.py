@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..codec.schema import short_fingerprint
 from ..codec.types.compiled import same_classes
-from ..codec.types.schema import short_fingerprint
 from ..codec.views.boundary import Kept, Unread
 from ..format.chunk import Ticket
 from ..format.layout import Reference

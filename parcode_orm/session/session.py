@@ -7,8 +7,8 @@ from itertools import chain, islice
 from types import FunctionType
 from typing import Any, TypeVar, overload
 
+from ..codec.classes.names import name_of
 from ..codec.types.compile import struct_for
-from ..codec.types.names import name_of
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model

@@ -13,10 +13,6 @@ from weakref import ref as weak
 from parcode_orm.lazy.state import RowView
 
 from ..codec.base import BlobContent, Column, Space, View
-from ..codec.columns import poly  # noqa: F401  # here, not in the first read
-from ..codec.views import boundary as boundary_view  # noqa: F401  # here, not in the first read
-from ..codec.views import build  # noqa: F401  # here, not in the first read
-from ..codec.views import struct as structview  # noqa: F401  # here, not in the first read
 from ..errors import CorruptionError, DetachedError, ReadOnlyError, SessionError, StorageError
 from ..format.chunk import Chunk
 from ..format.layout import Reference

@@ -8,12 +8,13 @@ from typing import Any
 from ..codec.base import Column, View
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.lenient import LenientColumn
-from ..codec.columns.scalars import BitsView, NumbersView
 from ..codec.columns.struct import StructColumn
 from ..codec.columns.wrappers import OptionalColumn
+from ..codec.structs import MISSING
 from ..codec.views.boundary import ReferenceView
 from ..codec.views.nodes import ConstantView
-from ..codec.views.struct import MISSING, StructView
+from ..codec.views.scalars import BitsView, NumbersView
+from ..codec.views.struct import StructView
 from .scan import Stretch, walk
 from .table import Table
 

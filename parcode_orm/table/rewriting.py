@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from ..codec import trail
 from ..codec.asis import to_write
-from ..codec.columns.mixed import Mixed, Part, Stretch
+from ..codec.columns.mixed import Mixed, Part
 from ..codec.columns.mixed import joined as joined_parts
+from ..codec.views.stretch import Stretch
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference

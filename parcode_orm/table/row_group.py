@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
 from ..codec.base import Column, Getter, Space, View, is_lazy
-from ..codec.columns.physical import accessor, open_child
+from ..codec.views.nodes import accessor, open_child
 from ..errors import CorruptionError, SchemaMismatchError
 from ..format.layout import Encoding, Kind, Reference
 from ..storage.cache import NODE_BYTES

@@ -16,9 +16,10 @@ from parcode_orm.codec.columns.arrays import ArrayColumn
 from parcode_orm.codec.columns.boundary import LARGE, ChunkColumn
 from parcode_orm.codec.columns.containers import ListColumn, MapColumn, SetColumn
 from parcode_orm.codec.columns.scalars import FloatColumn, IntColumn
-from parcode_orm.codec.columns.struct import StructColumn, StructPlan
+from parcode_orm.codec.columns.struct import StructColumn
 from parcode_orm.codec.columns.text import BytesColumn, TextColumn
 from parcode_orm.codec.columns.wrappers import OptionalColumn
+from parcode_orm.codec.structs import StructPlan
 from parcode_orm.errors import EncodeError
 from parcode_orm.format.layout import Encoding, Kind
 
@@ -49,7 +50,7 @@ def kinds(column: Column, values: list[Any]) -> tuple[list[str], list[str]]:
         (ChunkColumn(BytesColumn()), [b"x" * LARGE], ["EXTERNAL", "INT", "EMPTY"], ["BLOB"]),
         (ChunkColumn(BytesColumn()), [b"x" * (LARGE - 1)], ["REFERENCE"], ["COLUMN"]),
         (ChunkColumn(OptionalColumn(ListColumn(INT))), [None, [1]], ["REFERENCE"], ["COLUMN"]),
-        (ChunkColumn(SetColumn(INT, set, "set")), [set(range(50_000))], ["REFERENCE"], ["COLUMN"]),
+        (ChunkColumn(SetColumn(INT, set)), [set(range(50_000))], ["REFERENCE"], ["COLUMN"]),
         (LIST, [], ["EMPTY"], []),
     ],
 )
@@ -68,7 +69,7 @@ MIXED = [
     (ChunkColumn(ArrayColumn()), [np.zeros((300, 200), [("a", "<i4"), ("b", "M8[s]")])]),
     (ChunkColumn(OptionalColumn(ListColumn(FloatColumn()))), [None, [0.5], [0.25] * 50_000, None, []]),
     (ChunkColumn(OptionalColumn(MapColumn(TEXT, INT))), [BIG_MAP, None, {}, {"a": 1}, BIG_MAP]),
-    (ChunkColumn(ListColumn(INT, tuple, "tuple")), [(1, 2), tuple(range(40_000))]),
+    (ChunkColumn(ListColumn(INT, tuple)), [(1, 2), tuple(range(40_000))]),
     (ChunkColumn(IntColumn()), [1, 2, 3]),
 ]
 

@@ -17,12 +17,13 @@ from parcode_orm.codec import kernels
 from parcode_orm.codec.base import Column
 from parcode_orm.codec.columns.arrays import ArrayColumn
 from parcode_orm.codec.columns.containers import ListColumn, MapColumn, SetColumn
-from parcode_orm.codec.columns.physical import statistics
 from parcode_orm.codec.columns.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from parcode_orm.codec.columns.text import BytesColumn, TextColumn
 from parcode_orm.codec.columns.tuples import TupleColumn, UnionColumn
 from parcode_orm.codec.columns.wrappers import ConvertColumn, OptionalColumn
 from parcode_orm.errors import EncodeError
+from parcode_orm.format.chunk import Chunk
+from parcode_orm.format.layout import Encoding, Node, NodeFlag
 from tests.effort import half
 
 INT, FLOAT, BOOL, NONE, TEXT, BYTES = (
@@ -91,11 +92,11 @@ CASES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "optional": (OptionalColumn(TEXT), st.none() | texts),
     "list": (ListColumn(INT), st.lists(ints)),
     "optional list": (OptionalColumn(ListColumn(OptionalColumn(TEXT))), st.none() | st.lists(st.none() | texts)),
-    "tuple of any length": (ListColumn(FLOAT, tuple, "tuple"), st.lists(floats).map(tuple)),
-    "deque": (ListColumn(INT, deque, "deque"), st.lists(ints).map(deque)),
+    "tuple of any length": (ListColumn(FLOAT, tuple), st.lists(floats).map(tuple)),
+    "deque": (ListColumn(INT, deque), st.lists(ints).map(deque)),
     "nested lists": (ListColumn(ListColumn(BOOL)), st.lists(st.lists(st.booleans()))),
-    "set": (SetColumn(TEXT, set, "set"), st.sets(texts)),
-    "frozenset": (SetColumn(UNION, frozenset, "frozenset"), st.frozensets(st.integers() | st.text())),
+    "set": (SetColumn(TEXT, set), st.sets(texts)),
+    "frozenset": (SetColumn(UNION, frozenset), st.frozensets(st.integers() | st.text())),
     "dict": (MapColumn(TEXT, INT), st.dictionaries(texts, ints)),
     "dict of lists": (MapColumn(INT, ListColumn(TEXT)), st.dictionaries(ints, st.lists(texts))),
     "tuple": (TupleColumn([INT, TEXT]), st.tuples(ints, texts)),
@@ -238,10 +239,20 @@ def test_a_set_is_written_in_one_order() -> None:
     a, b = {f"k{i}" for i in range(50)}, set()
     for i in reversed(range(50)):
         b.add(f"k{i}")
-    column = SetColumn(TEXT, set, "set")
+    column = SetColumn(TEXT, set)
     assert image(column, [a]) == image(column, [b])
-    mixed = SetColumn(UNION, set, "set")
+    mixed = SetColumn(UNION, set)
     assert image(mixed, [{1, "1", 2, "b"}]) == image(mixed, [{"b", 2, "1", 1}])
+
+
+def statistics(chunk: Chunk, at: int) -> tuple[Node, int] | None:
+    """The node with the statistics of the column at `at`, and the count of nulls; None without statistics."""
+    node, nulls = chunk.nodes[at], 0
+    while node.encoding in (Encoding.OPTIONAL, Encoding.CONSTANT, Encoding.DICTIONARY):
+        nulls = node.param if node.encoding == Encoding.OPTIONAL else nulls
+        at = chunk.children(at)[-1]
+        node = chunk.nodes[at]
+    return (node, nulls) if node.flags & NodeFlag.STATISTICS else None
 
 
 def test_statistics() -> None:
@@ -278,7 +289,7 @@ def view_chunk(sink: Any, ref: Any) -> Any:
         (TEXT, ["a", "b", None], ""),
         (ListColumn(TEXT), [["a"], None], ""),
         (TupleColumn([INT, TEXT]), [(1, "a"), (None, "b")], "[0]"),
-        (SetColumn(TEXT, set, "set"), [{"a"}, {None}], "[0]"),
+        (SetColumn(TEXT, set), [{"a"}, {None}], "[0]"),
         (MapColumn(INT, TEXT), [{1: "a"}, {None: "x"}], "[None]"),
         (UNION, [1, None], ""),
         (TupleColumn([INT, TEXT]), [(1, "a"), (2, b"x")], "[1]"),

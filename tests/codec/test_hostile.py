@@ -15,11 +15,11 @@ from parcode_orm.codec.base import Column
 from parcode_orm.codec.columns.arrays import ArrayColumn
 from parcode_orm.codec.columns.boundary import ChunkColumn
 from parcode_orm.codec.columns.containers import ListColumn, MapColumn, SetColumn
-from parcode_orm.codec.columns.physical import open_child
 from parcode_orm.codec.columns.scalars import BoolColumn, FloatColumn, IntColumn
 from parcode_orm.codec.columns.text import BytesColumn, TextColumn
 from parcode_orm.codec.columns.tuples import TupleColumn, UnionColumn
 from parcode_orm.codec.columns.wrappers import OptionalColumn
+from parcode_orm.codec.views.nodes import open_child
 from parcode_orm.codec.views.tokens import tokens
 from parcode_orm.errors import CorruptionError, EncodeError, ParcodeError
 from parcode_orm.format.chunk import MAX_DEPTH
@@ -41,7 +41,7 @@ CASES: list[tuple[Column, list[Any]]] = [
     (BytesColumn(), [b"abc", b""]),
     (OptionalColumn(INT), [1, None, 3]),
     (ListColumn(TEXT), [["a", "b"], [], ["c"]]),
-    (SetColumn(OptionalColumn(INT), set, "set"), [{1, None}, set()]),
+    (SetColumn(OptionalColumn(INT), set), [{1, None}, set()]),
     (MapColumn(TEXT, ListColumn(INT)), [{"a": [1], "b": []}, {}]),
     (TupleColumn([INT, TEXT]), [(1, "a"), (2, "b")]),
     (UNION, [1, "a", 2, "b"]),

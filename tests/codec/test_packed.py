@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from pydantic_core import core_schema
 
 from parcode_orm import dumps, loads
+from parcode_orm.codec.classes.registry import register
+from parcode_orm.codec.packed import table
 from parcode_orm.codec.packed.values import MAX_DEPTH, Packer, pack, unpack
-from parcode_orm.codec.types.registry import register
 from parcode_orm.errors import CorruptionError, CyclicGraphError, EncodeError, ParcodeError, SchemaMismatchError
 from parcode_orm.model.base import Model
 from tests.strategies import ANYTHING, same
@@ -203,3 +204,7 @@ def test_what_is_looked_at_is_packed_once(name: str, monkeypatch: pytest.MonkeyP
     for ward in wards if name != "heroes" else wards[:1]:
         dumps(ward)
     assert 0 < count <= needed
+
+
+def test_each_extension_can_be_read() -> None:
+    assert set(table.READERS) == set(table.CODES.values())

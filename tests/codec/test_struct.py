@@ -15,11 +15,13 @@ from parcode_orm import Model
 from parcode_orm.codec.base import Column
 from parcode_orm.codec.columns import poly
 from parcode_orm.codec.columns.containers import ListColumn, MapColumn
+from parcode_orm.codec.columns.privates import PrivateColumn
 from parcode_orm.codec.columns.scalars import FloatColumn, IntColumn
-from parcode_orm.codec.columns.struct import StructColumn, StructPlan
+from parcode_orm.codec.columns.struct import StructColumn
 from parcode_orm.codec.columns.text import TextColumn
 from parcode_orm.codec.columns.wrappers import OptionalColumn
 from parcode_orm.codec.cycles import MAX_NESTED
+from parcode_orm.codec.structs import StructPlan
 from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.errors import CyclicGraphError, EncodeError, FieldNotStored, SchemaMismatchError
 
@@ -74,7 +76,7 @@ USER = column_of(User, id=INT, name=TEXT, score=FLOAT, tags=ListColumn(TEXT))
 OPEN = column_of(Open, id=INT)
 OPEN.plan.extra = MapColumn(TEXT, INT)
 SECRETIVE = column_of(Secretive, id=INT)
-SECRETIVE.plan.privates = [("_count", INT), ("_seen", ListColumn(INT)), ("_unset", INT)]
+SECRETIVE.plan.private = PrivateColumn("Secretive", [("_count", INT), ("_seen", ListColumn(INT)), ("_unset", INT)])
 NODE = column_of(Node)
 NODE.fields = [("value", INT), ("children", ListColumn(NODE)), ("next", OptionalColumn(NODE))]
 
@@ -202,15 +204,10 @@ ANIMALS = {
 }
 
 
-@pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    from parcode_orm.codec.types import compile as compiler
-
-    monkeypatch.setattr(compiler, "struct_for", ANIMALS.__getitem__)
-    monkeypatch.setattr(compiler, "fingerprint_of", lambda column: str(column.describe()))
+for animal in ANIMALS.values():
+    animal.plan.struct_for = lambda cls: ANIMALS[cls]
 
 
-@pytest.mark.usefixtures("compiled")
 def test_subclasses_keep_their_class() -> None:
     values = [Dog(name="a"), Animal(name="b"), Cat(name="c", lives=3), Dog(name="d", barks=5)]
     plain, lazy = roundtrip(ANIMALS[Animal], values)
@@ -221,7 +218,6 @@ def test_subclasses_keep_their_class() -> None:
     assert same(with_none, [None, *values])
 
 
-@pytest.mark.usefixtures("compiled")
 def test_an_unknown_subclass_is_named_where_it_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
     view = view_of(ANIMALS[Animal], [Dog(name="a"), Cat(name="b")])
     monkeypatch.setattr(poly, "subclasses", lambda cls: iter([Animal, Dog]))
@@ -230,7 +226,6 @@ def test_an_unknown_subclass_is_named_where_it_is_met(monkeypatch: pytest.Monkey
         view.get(1)
 
 
-@pytest.mark.usefixtures("compiled")
 def test_a_subclass_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     sink, ref = stored(ANIMALS[Animal], [Cat(name="b")])
     monkeypatch.setitem(ANIMALS, Cat, column_of(Cat, name=TEXT, lives=FLOAT))

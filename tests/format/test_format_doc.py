@@ -9,8 +9,9 @@ from struct import Struct, calcsize
 
 import pytest
 
-from parcode_orm.codec.columns import convert, struct
-from parcode_orm.codec.packed import extensions
+from parcode_orm.codec.classes import convert
+from parcode_orm.codec.columns import struct
+from parcode_orm.codec.packed import table
 from parcode_orm.format import compression, layout
 from parcode_orm.format.commit import Record
 from parcode_orm.format.superblock import Superblock
@@ -110,4 +111,4 @@ def test_stored_forms() -> None:
 
 
 def test_packed_values() -> None:
-    assert {name: int(code) for code, name, _ in rows("Packed values")} == extensions.CODES
+    assert {name: int(code) for code, name, _ in rows("Packed values")} == table.CODES

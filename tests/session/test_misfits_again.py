@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, PlainValidator,
 
 from parcode_orm import Chunk, EncodeError, Model, Session, dumps, load, loads, verify
 from parcode_orm.codec.columns.rows import FEW
-from parcode_orm.codec.types.plans import struct_for
+from parcode_orm.codec.types.compile import struct_for
 
 NumberOrText = Annotated[int, PlainValidator(lambda value: value)]
 

@@ -1,7 +1,8 @@
-"""Marked fields: their values leave the owner's chunk, together for a chunk of their own, or, when large, each alone.
+"""Marked fields: their values leave the owner's chunk, together or, when large, alone.
 
-What decides is an estimate of a value's weight, from its items alone; so equal values are stored equally. Values that
-are stored already stay where they are: the field then names spans of the chunks that hold them.
+What decides is an estimate of a value's weight, from its items alone; so equal values are stored
+equally. Values that are stored already stay where they are: the field then names spans of the
+chunks that hold them.
 """
 
 from __future__ import annotations
@@ -15,22 +16,21 @@ from ...format.compression import check
 from ...format.layout import SPAN, Encoding, Kind, Node, Reference
 from .. import kernels, trail
 from ..asis import to_write
-from ..base import Column, Space, View
-from ..types.stream import ItemSpec, is_stream
-from ..views.boundary import ExternalView, Kept, ReferenceView, SpansView, Unread, blob_kinds
-from . import blobs
-from .blobs import LARGE
+from ..base import SCRATCH, Column, Space, View
+from ..packed import blobs
+from ..packed.blobs import LARGE
+from ..stream import ItemSpec, is_stream
+from ..views.boundary import ExternalView, Kept, Marked, ReferenceView, SpansView, Unread
+from ..views.stretch import Stretch
 from .containers import ListColumn, MapColumn
 from .lenient import LenientColumn, SequenceColumn
-from .mixed import Mixed, MixedPairs, Part, Stretch, encode_parts, joined
+from .mixed import Mixed, MixedPairs, Part, encode_parts, joined
 from .physical import Gappy, Physical, gaps_of
 from .scalars import BoolColumn, FloatColumn, IntColumn
 from .struct import StructColumn
 from .tuples import TupleColumn
-from .weights import SCRATCH, together, weigh, weigh_items
+from .weights import together, weigh, weigh_items
 from .wrappers import OptionalColumn
-
-__all__ = ["LARGE", "SCRATCH", "ChunkColumn"]
 
 WEIGHED_WHOLE = 1024  # items of a collection; the weight of a longer one is estimated from a sample
 COPIED_BELOW = 8 * 1024  # bytes of a chunk that is small
@@ -38,8 +38,8 @@ FEW = 8  # of so many small chunks the values are written together again, rather
 COPIED_AT_MOST = 32 * 1024  # bytes of small chunks that are written again at once
 
 
-class ChunkColumn(Physical):
-    """A field marked `Chunk` or `ShardedMap` (`kind` "chunk" or "map"); `items` validates what its collections hold."""
+class ChunkColumn(Marked, Physical):
+    """A field marked `Chunk` or `ShardedMap` (`kind` "chunk" or "map"); `items` validates items."""
 
     __slots__ = ("inner", "compression", "is_list", "is_map", "items", "kind", "shape")
     encodings = frozenset({Encoding.REFERENCE, Encoding.EXTERNAL, Encoding.SPANS})
@@ -53,7 +53,7 @@ class ChunkColumn(Physical):
         self.items = items
         self.compression = compression
         self.kind = kind
-        shape = inner
+        shape: Any = inner
         while isinstance(shape, OptionalColumn | LenientColumn | SequenceColumn):
             shape = shape.inner
         self.shape = shape
@@ -78,7 +78,8 @@ class ChunkColumn(Physical):
             together(self, values, out)
             return
         if self.compression is not None:
-            check(self.compression)  # small values are not compressed, and would hide that there is no such method
+            # Small values are not compressed, and would hide that there is no such method.
+            check(self.compression)
         sorted_out = _SortedOut(self, out, gaps_of(values))
         for part in values.parts if type(values) is Mixed else [values]:
             if isinstance(part, Stretch):
@@ -105,7 +106,7 @@ class ChunkColumn(Physical):
             if type(value) is Mixed and isinstance(shape, ListColumn):
                 value = value.plain(shape.item)
             elif type(value) is MixedPairs and isinstance(shape, MapColumn):
-                value = dict(zip(value, value.mixed.plain(shape.value), strict=True))
+                value = value.plain(shape.value)
             if isinstance(shape, ListColumn):
                 ticket: Ticket = sink.list_table(shape.item, value, self.compression)
             elif isinstance(shape, MapColumn):
@@ -119,19 +120,18 @@ class ChunkColumn(Physical):
         return ticket
 
     def below(self, problem: EncodeError, row: int) -> EncodeError:
-        """An error among the rows of a table, which is value `row` of this field; keys are in its path already."""
+        """An error in a table that is value `row` of this field; its path has the keys already."""
         step = f"[{trail.row_of(problem)}]" if isinstance(self.shape, ListColumn) else ""
         return trail.below(problem, step, row)
 
     def large(self, values: Sequence[Any]) -> tuple[list[int], bool]:
-        """The places of the values that are stored alone, and whether nothing that stays can hold a large one."""
+        """The places of values stored alone, and whether all others are known to be small."""
         shape = self.shape
         if not (self.is_list or self.is_map):
             if isinstance(shape, StructColumn | ListColumn | MapColumn | TupleColumn):
                 return [], False
-            kinds = blob_kinds(shape)
             found = [at for at, value in enumerate(values) if blobs.blob_size(value) >= LARGE]
-            return [at for at in found if blobs.kind_of(values[at]) in kinds], False
+            return [at for at in found if blobs.kind_of(values[at]) in shape.blob_kinds], False
         types = (list, Mixed) if self.is_list else (dict, MixedPairs)
         places = [at for at, value in enumerate(values) if isinstance(value, types)]
         if not places:
@@ -158,6 +158,9 @@ class ChunkColumn(Physical):
             return SpansView(self, chunk, at, space, node)
         return ExternalView(self, chunk, at, space, node)
 
+    def parts(self) -> Sequence[Column]:
+        return (self.inner,)
+
     def describe(self) -> Any:
         return {self.kind: self.inner.describe()}
 
@@ -169,9 +172,9 @@ class _Alone(NamedTuple):
 
 
 class _SortedOut:
-    """The values of a marked field, sorted out: `tickets` of those that are stored alone, by row, and all others.
+    """The sorted values of a marked field: `tickets` by row for values stored alone, and others.
 
-    The others are values to be encoded together, and stretches of chunks that hold them already.
+    The others are values to encode together, and stretches of chunks that hold them already.
     """
 
     def __init__(self, column: ChunkColumn, out: Encoder, gaps: Collection[int]) -> None:
@@ -197,7 +200,7 @@ class _SortedOut:
                 self.given([place])
 
     def given(self, values: Sequence[Any]) -> None:
-        """Add values. A lazy one goes where it lies, a stream and a large one to a table or blob."""
+        """Add values. Lazy ones stay where they lie; streams and large ones are stored alone."""
         special = [t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)]
         settled = list(values)
         if special:
@@ -233,7 +236,7 @@ class _SortedOut:
                 values[at] = self._settled(value, self._row + at)
 
     def _settled(self, value: Any, row: int) -> Any:
-        """What stands for a lazy value or a stream: `_Alone`, a stretch, or a plain or mixed value to be written."""
+        """How a lazy value or a stream is written: `_Alone`, a stretch, a plain or mixed value."""
         column = self._column
         collection = column.is_list or column.is_map
         if is_stream(type(value)):
@@ -267,7 +270,7 @@ class _SortedOut:
         return _Alone(target)
 
     def write(self) -> None:
-        """Append the values that are not stored alone: new ones go to a chunk, of others the place is noted."""
+        """Append the other values: new ones go to a chunk, stored ones are referred to."""
         out, parts = self._out, joined(self._parts)
         if not parts:
             out.leaf(Encoding.EMPTY, 0)
@@ -305,7 +308,7 @@ class _SortedOut:
         out.leaf(Encoding.SPANS, at, data)
 
     def _targets(self, parts: list[Part]) -> dict[int, Ticket | Reference]:
-        """By view, the chunks that are referred to. Many small ones are not: what they hold is written together."""
+        """The chunks to refer to, by view. The values of many small chunks are written again."""
         found: dict[int, Any] = {}
         small: dict[Any, list[int]] = {}
         sizes: dict[Any, int] = {}
@@ -343,7 +346,7 @@ class _SortedOut:
 
 
 def _opened(part: Part) -> Part:
-    """The values of a stretch of another chunk, to be written again, as those of the chunk itself."""
+    """A stretch of a reference as a stretch of the chunk itself, to write its values again."""
     if not isinstance(part, Stretch):
         return part
     view: Any = part.view

@@ -1,8 +1,8 @@
-"""Values beside the type of their field: what a validator made of them, and defaults that nobody validates.
+"""Values beside the type of their field: made by a validator, or defaults, which are not validated.
 
-A column that refuses some of its values is tried again on the others, and those are PACKED beside it, in a MIXED node:
-if the field's own validator gives them back from what its serializer dumps, or if they are defaults. While every value
-is of the annotated type this costs nothing.
+A column that refuses some of its values is tried again on the others, and those are PACKED beside
+it, in a MIXED node: if the field's own validator gives them back from what its serializer dumps, or
+if they are defaults. While every value is of the annotated type this costs nothing.
 """
 
 from __future__ import annotations
@@ -12,40 +12,45 @@ from typing import Any
 
 from ...errors import CyclicGraphError, EncodeError
 from ...format.chunk import Chunk, Encoder
-from ...format.layout import Encoding, Kind
+from ...format.layout import Encoding
 from .. import trail
 from ..asis import UNREADABLE, AsIs, gives_stand_ins
-from ..base import Column, Space, View
-from ..packed.values import PackedColumn
-from ..types.marks import is_lazy_collection
-from ..types.stream import is_stream
+from ..base import ATOMS, Column, Space, View, is_lazy_collection, scratch
+from ..packed.ways import Way
+from ..stream import is_stream
+from ..views.boundary import Unread
+from ..views.nodes import child_nodes, open_child
+from ..views.stretch import InMemory
+from ..views.tuples import open_arms
 from .containers import ListColumn
-from .fallback import CheckedColumn, Way
-from .mixed import InMemory, Mixed, MixedPairs
-from .physical import Gappy, child_nodes, gaps_of, open_child
+from .fallback import CheckedColumn
+from .mixed import Mixed, MixedPairs
+from .packed import PackedColumn
+from .physical import Gappy, gaps_of
 from .scalars import NumberColumn
 from .text import BytesColumn, TextColumn
-from .tuples import Encodes, UnionColumn, open_arms, write_arms
-from .wrappers import OptionalColumn
+from .tuples import Encodes, UnionColumn, write_arms
+from .wrappers import Around, OptionalColumn
 
-TYPE, FIELD, KIND = 0, 1, 2  # a MIXED node's `param`: others of a type with validators, of a field, of a `Sequence`
+# A MIXED node's `param`: others of a type with validators, of a field, of a `Sequence`.
+TYPE, FIELD, KIND = 0, 1, 2
 _PACKED = PackedColumn()
 _NONE: frozenset[type] = frozenset({type(None)})
-_NUMBERS: frozenset[type] = frozenset({int, float, bool, type(None)})
+_NUMBERS: frozenset[type] = ATOMS - {str, bytes}
 
 
 def may_convert(metadata: Iterable[Any]) -> bool:
-    """Whether `metadata` of a type holds validators or schemas, which may give values of another type."""
+    """Whether `metadata` holds validators or schemas, which may give values of another type."""
     return any(hasattr(item, "__get_pydantic_core_schema__") for item in metadata)
 
 
-class LenientColumn(Column):
-    """Values of a type that has validators of its own: those that `inner` does not take go `way`.
+class LenientColumn(Around):
+    """Values of a type that has validators of its own. Values that `inner` refuses go `way`.
 
     Columns of numbers, text and bytes take subclasses too, as their base; here those go `way`.
     """
 
-    __slots__ = ("exact", "inner", "way")
+    __slots__ = ("exact", "way")
 
     def __init__(self, inner: Column, way: Way) -> None:
         self.inner = inner
@@ -54,10 +59,6 @@ class LenientColumn(Column):
         if is_atomic(inner):
             bare: Any = inner.inner if isinstance(inner, OptionalColumn) else inner
             self.exact = frozenset({*_NUMBERS, *bare.exact}) if isinstance(bare, NumberColumn) else bare.exact | _NONE
-
-    @property
-    def lazy(self) -> bool:
-        return bool(getattr(self.inner, "lazy", False))
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         mark = out.mark()
@@ -100,18 +101,14 @@ def _misfit(values: Sequence[Any], row: int, expected: str) -> EncodeError:
     return trail.at(EncodeError(message, value_type=cls), row)
 
 
-class SequenceColumn(Column):
-    """A `Sequence` in a marked field: lists, which may be lazy; `others` has whatever else Pydantic lets through."""
+class SequenceColumn(Around):
+    """A `Sequence` in a marked field: lists, which may be lazy; `others` has all other kinds."""
 
-    __slots__ = ("inner", "others")
+    __slots__ = ("others",)
 
     def __init__(self, inner: ListColumn, others: Column) -> None:
         self.inner = inner
         self.others = others
-
-    @property
-    def lazy(self) -> bool:
-        return self.inner.lazy
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         rows = [row for row, value in enumerate(values) if value is not None and not _is_list(value)]
@@ -124,6 +121,9 @@ class SequenceColumn(Column):
     def view(self, chunk: Chunk, at: int, space: Space) -> View:
         return _view_mixed(self.inner, self.others, KIND, chunk, at, space, chunk.nodes[at].count)
 
+    def parts(self) -> Sequence[Column]:
+        return (self.inner, self.others)
+
     def describe(self) -> Any:
         return self.others.describe()
 
@@ -134,15 +134,13 @@ def _is_list(value: Any) -> bool:
 
 def _is_stored(value: Any) -> bool:
     """Whether `value` stands for rows that its column takes, and must not be read here."""
-    from ..views.boundary import Unread
-
     return (
         isinstance(value, Mixed | MixedPairs | InMemory | Unread) or is_lazy_collection(value) or is_stream(type(value))
     )
 
 
 class _WithGaps:
-    """A column of values of which some stand for gaps."""
+    """A column whose values at `gaps` are missing."""
 
     __slots__ = ("column", "gaps")
 
@@ -176,7 +174,8 @@ def write_mixed(
 ) -> None:
     """Append `values` as MIXED, after `column` refused some by `problem`.
 
-    `strictly` encodes those it takes and raises otherwise; `other` gives what is stored of the value of a row.
+    `strictly` encodes those it takes and raises otherwise; `other` gives what is stored of the
+    value of a row.
 
     Raises:
         EncodeError: the column's own, of the first value that is not stored otherwise.
@@ -192,17 +191,11 @@ def write_mixed(
     for row, refusal in rows.items():
         try:
             stored[row] = other(row)
-            _PACKED.encode([stored[row]], _scratch())
+            _PACKED.encode([stored[row]], scratch())
         except EncodeError:
             raise trail.at(refusal, row) from None
     fitting = [row for row in range(len(values)) if row not in rows]
     _write_arms(level, [column, _PACKED], [fitting, list(rows)], stored, out)
-
-
-def _scratch() -> Encoder:
-    from .boundary import SCRATCH
-
-    return Encoder(Kind.COLUMN, None, SCRATCH)
 
 
 def _misfits(
@@ -211,12 +204,12 @@ def _misfits(
     rows: list[int],
     found: dict[int, EncodeError],
 ) -> None:
-    """Note which of `rows` hold values that `strictly` does not take; lazy ones and streams it does."""
+    """Note the `rows` whose values `strictly` refuses; it takes lazy values and streams."""
     mine = [row for row in rows if not _is_stored(values[row])]
     if not mine:
         return
     try:
-        strictly([values[row] for row in mine], _scratch())
+        strictly([values[row] for row in mine], scratch())
     except EncodeError as problem:
         if len(mine) == 1:
             found[mine[0]] = problem
@@ -285,7 +278,7 @@ class OthersView(View):
 
 def sequence(item: Column, way: Way) -> Column:
     """A `Sequence`, which Pydantic leaves of the kind it was given."""
-    lists, tuples = ListColumn(item, list, "list"), ListColumn(item, tuple, "tuple")
+    lists, tuples = ListColumn(item), ListColumn(item, tuple)
     return UnionColumn([(is_listlike, lists), (is_tuple, tuples), (is_other_sequence, CheckedColumn(way))])
 
 

@@ -1,50 +1,24 @@
-"""Values of one column, some of them stored already: those are written again column by column, as no objects.
+"""Values of one column, some stored already: they are copied column by column, not as objects.
 
-`[stretch, [new], stretch]` is a list of two stored parts with a new value between them. A struct column takes it apart
-by field: each field's column gets the same parts of its own view, and the new object's value between them. A column of
-numbers or text then reads its parts as lists, which costs a tenth of making objects and taking these apart.
+`[stretch, [new], stretch]` is a list of two stored parts with a new value between them. A struct
+column takes it apart by field: each field's column gets the same parts of its own view, and the new
+object's value between them. A column of numbers or text then reads its parts as lists, which costs
+a tenth of making objects and taking these apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..asis import to_write
-from ..base import Column, View, is_lazy
-from ..types.marks import is_lazy_collection
-
-
-class Stretch(NamedTuple):
-    """The values `start` to `stop` of a view. `apart`: their chunk refers to others, which hold a part of them."""
-
-    view: View
-    start: int
-    stop: int
-    apart: bool
-
-    def values(self, column: Column) -> list[Any]:
-        """The values themselves; what lies in other chunks is not read where lazy objects can stand for it."""
-        return to_write(self._values_apart if self.apart and is_lazy(column) else self.view.read, self.start, self.stop)
-
-    def _values_apart(self, start: int, stop: int) -> list[Any]:
-        return list(map(self.view.get, range(start, stop)))
-
-
-class InMemory(NamedTuple):
-    """`value`, which is in memory for the field `name` of the row `row` of the struct view `owner`."""
-
-    owner: Any
-    name: str
-    row: int
-    value: Any
-
+from ..base import Column, is_lazy_collection
+from ..views.stretch import Stretch
 
 Part = Stretch | list[Any]
 
 
 class Mixed:
-    """Values given as `parts`, in order. Only columns that say `mixes` take it; `plain` is for all others."""
+    """Values given as `parts`, in order. Columns that say `mixes` take it, others a list."""
 
     __slots__ = ("_count", "parts")
 
@@ -97,6 +71,10 @@ class MixedPairs:
     def __iter__(self) -> Iterator[Any]:
         return iter(self._keys)
 
+    def plain(self, column: Column) -> dict[Any, Any]:
+        """The dictionary, its values read through `column`."""
+        return dict(zip(self._keys, self.mixed.plain(column), strict=True))
+
 
 def unlazy(values: Sequence[Any], types: set[type]) -> Sequence[Any]:
     """`values`, of `types`, with what the codec takes in the place of lazy collections."""
@@ -121,7 +99,7 @@ def encode_parts(column: Column, parts: list[Part], out: Any) -> None:
 
 
 def joined(parts: list[Part]) -> list[Part]:
-    """The same values with neighbours joined: lists, and stretches that follow each other in one view."""
+    """The same values with neighbours joined: lists, and adjacent stretches of one view."""
     if len(parts) == 1:
         return parts
     found: list[Part] = []

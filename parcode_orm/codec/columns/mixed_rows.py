@@ -1,8 +1,8 @@
 """Rows of a struct column that are mixed: new objects, lazy ones, and stretches of stored rows.
 
-Each field is encoded from the same parts. A stored stretch gives the field's own view, a plain object its value. Of a
-lazy object the fields in memory give their values, and the others the field's view at its row, so that nothing is read
-that nobody asked for.
+Each field is encoded from the same parts. A stored stretch gives the field's own view, a plain
+object its value. A lazy object gives values for fields in memory, and the view at its row for all
+others, so nothing is read that was not asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import CorruptionError, EncodeError
 from ...format.chunk import Encoder
@@ -20,12 +20,11 @@ from ..attributes import declared
 from ..base import Column, is_lazy
 from ..cycles import get_dict
 from ..slots import SLOTS
-from ..views.struct import SETS, StructView
-from .mixed import Mixed, Part, Stretch, encode_parts, joined
+from ..structs import SETS, Struct
+from ..views.stretch import Stretch
+from ..views.struct import StructView
+from .mixed import Mixed, Part, encode_parts, joined
 from .physical import Gappy
-
-if TYPE_CHECKING:
-    from .struct import StructColumn
 
 _MISSING: Any = object()
 _fields_set = SLOTS["__pydantic_fields_set__"].__get__
@@ -43,7 +42,7 @@ _NOTHING = _Nothing()
 
 
 class _Stored:
-    """Rows `start` to `stop` of a struct view, with what is in memory of each: `here` is None for nothing."""
+    """Rows `start` to `stop` of a struct view, and in `here` their values in memory, if any."""
 
     __slots__ = ("here", "objects", "start", "stop", "view")
 
@@ -148,7 +147,7 @@ class _Objects:
 _Rows = _Stored | _Objects
 
 
-def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
+def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
     """Append the rows of `mixed` as one node."""
     rows: list[_Rows] | None = []
     for part in mixed.parts:
@@ -189,7 +188,7 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
     out.close(node)
 
 
-def _needed(problem: CorruptionError, column: StructColumn, name: str) -> CorruptionError:
+def _needed(problem: CorruptionError, column: Struct, name: str) -> CorruptionError:
     """The error, saying which field is damaged, and why its values are needed."""
     if not vars(problem).get("of_field"):
         problem.args = (
@@ -201,7 +200,7 @@ def _needed(problem: CorruptionError, column: StructColumn, name: str) -> Corrup
 
 
 def _without_gaps(parts: list[Part], name: str, missing: dict[str, set[int]]) -> list[Part]:
-    """The parts of a field with None in the place of values that objects lack; these rows are noted in `missing`."""
+    """A field's parts, with None where objects lack a value; `missing` gets these rows."""
     at = 0
     for i, part in enumerate(parts):
         if isinstance(part, Stretch):
@@ -215,7 +214,7 @@ def _without_gaps(parts: list[Part], name: str, missing: dict[str, set[int]]) ->
     return parts
 
 
-def _stretch(column: StructColumn, part: Stretch) -> list[_Rows] | None:
+def _stretch(column: Struct, part: Stretch) -> list[_Rows] | None:
     """Stored rows; None where they are not rows of `column` alone, or have more than fields."""
     view = part.view
     if type(view) is not StructView or view.column is not column or view.bits & ~SETS or column.plan.privates:
@@ -223,8 +222,8 @@ def _stretch(column: StructColumn, part: Stretch) -> list[_Rows] | None:
     return [_Stored(view, part.start, part.stop)]
 
 
-def _objects(column: StructColumn, values: list[Any]) -> list[_Rows] | None:
-    """Objects, lazy ones by the rows that they stand for; None where they are not all of this class."""
+def _objects(column: Struct, values: list[Any]) -> list[_Rows] | None:
+    """Objects, lazy ones as stored rows; None unless all are of this class."""
     if not column.exact:  # not all fields of the class are known
         return None
     (exact,) = column.exact
@@ -243,7 +242,7 @@ def _objects(column: StructColumn, values: list[Any]) -> list[_Rows] | None:
     return found
 
 
-def _add_lazy(found: list[_Rows], column: StructColumn, value: Any, view: Any, row: int, here: dict[str, Any]) -> None:
+def _add_lazy(found: list[_Rows], column: Struct, value: Any, view: Any, row: int, here: dict[str, Any]) -> None:
     if type(view) is not StructView or view.column is not column or view.bits & ~SETS or column.plan.privates:
         _add_object(found, value, value._p_fields_to_store_())
         return
@@ -269,5 +268,6 @@ def _add_object(found: list[_Rows], value: Any, fields: dict[str, Any]) -> None:
 
 @lru_cache(1024)
 def stored_row(cls: Any) -> Any:
-    """What gives the view and row of a lazy object of `cls`, and its values in memory; None for a plain class."""
-    return getattr(cls, "_p_stored_", None)  # Pydantic's metaclass takes long to say that there is none
+    """A function that gives a lazy object's view, row and values; None for a plain class."""
+    # Pydantic's metaclass takes long to say that there is none.
+    return getattr(cls, "_p_stored_", None)

@@ -1,7 +1,7 @@
-"""What all columns of this package share: the choice by exact types when writing, the wrapping encodings when reading.
+"""What all columns share: writing by exact types, reading through wrapping encodings.
 
-Around any column's own encoding there may stand EMPTY, OPTIONAL, CONSTANT, DICTIONARY or PACKED. `Physical.view`
-handles them here, once, so a column only knows its own.
+Around any column's own encoding there may stand EMPTY, OPTIONAL, CONSTANT, DICTIONARY or PACKED.
+`Physical.view` handles them here, once, so a column only knows its own.
 """
 
 from __future__ import annotations
@@ -15,39 +15,18 @@ from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
 from .. import kernels, trail
 from ..base import Column, Space, View
-from ..views.nodes import (
-    BlocksView,
-    NullView,
-    PackedView,
-    accessor,
-    child_nodes,
-    locate,
-    open_child,
-    open_optional,
-    read_blocks,
-    read_fixed,
-    read_numbers,
-    read_offsets,
-    rising,
-    statistics,
-    wrapped,
-)
-
-__all__ = [
-    "BlocksView", "Gappy", "NullView", "PackedView", "Physical", "accessor", "child_nodes", "gaps_of", "locate",
-    "open_child", "open_optional", "read_blocks", "read_fixed", "read_numbers", "read_offsets", "rising", "statistics",
-    "gappy", "wrapped", "write_blocks", "write_codes", "write_constant", "write_gaps", "write_named", "write_offsets",
-    "write_optional", "write_packed",
-]  # fmt: skip
+from ..packed.values import pack
+from ..views.nodes import wrapped
 
 
 class Physical(Column):
-    """A column with one way to write values of exactly its types, `write`, and to view what it wrote, `open`."""
+    """A column that writes values of its exact types by `write`, and views them by `open`."""
 
     __slots__ = ()
     encodings: ClassVar[frozenset[int]] = frozenset()
     exact: frozenset[type] = frozenset()
-    lazy: Any = False  # whether values contain a Model or a marked field, so that `get` differs from `read`
+    # Whether values contain a Model or a marked field, so that `get` differs from `read`.
+    lazy: Any = False
     expected: str = "a value"
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
@@ -82,7 +61,7 @@ class Physical(Column):
 
 
 class Gappy(list[Any]):
-    """Values of a field that the rows `gaps` lack: None stands there. Elsewhere only `T | None` takes None."""
+    """Values of a field, None where the rows in `gaps` lack it; else only `T | None` takes None."""
 
     __slots__ = ("gaps",)
 
@@ -155,8 +134,6 @@ def write_blocks(encoding: Encoding, parts: Sequence[bytes], out: Encoder, **opt
 
 def write_packed(values: Sequence[Any], out: Encoder) -> None:
     """Append values as PACKED: they come back with the very types they have."""
-    from ..packed.values import pack
-
     parts = []
     for row, value in enumerate(values):
         try:
@@ -175,6 +152,6 @@ def write_named(column: Column, values: Sequence[Any], out: Encoder) -> None:
 
 
 def gappy(values: list[Any]) -> list[Any]:
-    """`values`, of which some rows have none."""
+    """`values`, with None where a row has none."""
     without = [row for row, value in enumerate(values) if value is None]
     return Gappy(values, without) if without else values

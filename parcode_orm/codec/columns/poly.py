@@ -1,28 +1,29 @@
-"""A base-typed field that holds instances of subclasses: each class is an arm, named and fingerprinted.
+"""A field of a base class that holds subclasses: each class is an arm, named and fingerprinted.
 
-On reading a name is looked up among the subclasses that the process knows; nothing is imported for a file's sake.
+On reading a name is looked up among the subclasses that the process knows; nothing is imported for
+a file's sake.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import EncodeError, ParcodeError, SchemaMismatchError, UnsupportedTypeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
 from .. import trail
 from ..base import Column, Space, View
-from ..packed.values import PackedColumn
-from ..types.names import bare, bound_class, tag_of
-from ..types.registry import hook_of, made, named, newest
-from .physical import open_child
+from ..classes.names import bare, bound_class, tag_of
+from ..classes.registry import hook_of, made, named, newest
+from ..schema import fingerprint_of
+from ..structs import Struct
+from ..views.nodes import open_child
+from ..views.tuples import open_arms
+from .packed import PackedColumn
 from .text import TextColumn
-from .tuples import open_arms, write_arms
+from .tuples import write_arms
 from .wrappers import ConvertColumn
-
-if TYPE_CHECKING:
-    from .struct import StructColumn
 
 _TEXT = TextColumn()
 _PACKED = PackedColumn()
@@ -30,7 +31,7 @@ MAX_CLASSES = 1 << 16
 
 
 def subclasses(cls: type) -> Iterator[type]:
-    """`cls` and all classes below it, of classes of one base the older ones first; those of lazy objects are none."""
+    """`cls` and all its subclasses, older ones first, without classes of lazy objects."""
     seen = {cls}
     stack = [cls]
     while stack:
@@ -43,17 +44,16 @@ def subclasses(cls: type) -> Iterator[type]:
                 stack.append(below)
 
 
-def _column_for(column: StructColumn, cls: type) -> Column:
+def _column_for(column: Struct, cls: type) -> Column:
     """The column of `cls`, as its values stand where `column` is that of a base class."""
     if cls is column.plan.cls:
         return column
-    from ..types.compile import struct_for
-
     hook = hook_of(cls)
-    return struct_for(cls) if hook is None else ConvertColumn(_PACKED, *hook[1:])
+    assert column.plan.struct_for is not None
+    return column.plan.struct_for(cls) if hook is None else ConvertColumn(_PACKED, *hook[1:])
 
 
-def _column_of(column: StructColumn, cls: type, row: int) -> Column:
+def _column_of(column: Struct, cls: type, row: int) -> Column:
     """As `_column_for`; what is refused is the value in `row`."""
     try:
         return _column_for(column, cls)
@@ -61,10 +61,8 @@ def _column_of(column: StructColumn, cls: type, row: int) -> Column:
         raise trail.at(EncodeError(str(problem), value_type=cls), row) from problem
 
 
-def write_poly(column: StructColumn, values: Sequence[Any], out: Encoder) -> None:
+def write_poly(column: Struct, values: Sequence[Any], out: Encoder) -> None:
     """Append `values`, instances of subclasses of the column's class among them."""
-    from ..types.compile import fingerprint_of
-
     tags, positions = [], []
     rows: dict[type, list[int]] = {}
     order: dict[type, int] = {}
@@ -96,14 +94,13 @@ class _Arm:
         self.encode = getattr(column, "encode_arm", column.encode)
 
 
-def _check_name(column: StructColumn, cls: type, own: Column, written: Iterable[type], values: Any) -> None:
+def _check_name(column: Struct, cls: type, own: Column, written: Iterable[type], values: Any) -> None:
     """Raise where reading would find another class for objects of `cls`.
 
-    A class that was defined again, in a notebook say, gives way to the newer one; but one that a function made is no
-    older version of one that it made later, nor is one that stands beside the newer one.
+    A class that was defined again, in a notebook say, gives way to the newer one; but one that a
+    function made is no older version of one that it made later, nor is one that stands beside the
+    newer one.
     """
-    from ..types.compile import fingerprint_of
-
     tag = tag_of(cls)
     bound = bound_class(tag)
     if bound is cls:
@@ -119,7 +116,7 @@ def _check_name(column: StructColumn, cls: type, own: Column, written: Iterable[
         raise trail.at(problem, row)
 
 
-def open_poly(column: StructColumn, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+def open_poly(column: Struct, chunk: Chunk, at: int, space: Space, node: Node) -> View:
     """View a POLY node; a class is resolved when a value of it is first read."""
     children = chunk.children(at)
     if not 4 < len(children) <= MAX_CLASSES:
@@ -135,11 +132,11 @@ def open_poly(column: StructColumn, chunk: Chunk, at: int, space: Space, node: N
 
 
 class ArmView(View):
-    """The values of one class; opened at first touch, so that an unknown class is an error only where it is met."""
+    """The values of one class, opened when first read: until then an unknown class is no error."""
 
     __slots__ = ("column", "name", "fingerprint", "chunk", "at", "space", "_view")
 
-    def __init__(self, column: StructColumn, name: str, fingerprint: str, chunk: Chunk, at: int, space: Space) -> None:
+    def __init__(self, column: Struct, name: str, fingerprint: str, chunk: Chunk, at: int, space: Space) -> None:
         self.count = chunk.nodes[at].count
         self.column = column
         self.name = name
@@ -166,7 +163,7 @@ class ArmView(View):
         return self._view
 
 
-def resolve(column: StructColumn, name: str, fingerprint: str) -> tuple[type, Column]:
+def resolve(column: Struct, name: str, fingerprint: str) -> tuple[type, Column]:
     """The class that `name` stands for among the subclasses of the column's class, and its column.
 
     Raises:
@@ -197,10 +194,8 @@ def resolve(column: StructColumn, name: str, fingerprint: str) -> tuple[type, Co
     return cls, fitting[cls]
 
 
-def _fitting(column: StructColumn, cls: type, fingerprint: str) -> Column | None:
-    """The column of `cls`, if it is the one with this fingerprint; a class that is refused has none."""
-    from ..types.compile import fingerprint_of
-
+def _fitting(column: Struct, cls: type, fingerprint: str) -> Column | None:
+    """The column of `cls` if it has this fingerprint; None otherwise, and for refused classes."""
     try:
         one = _column_for(column, cls)
         return one if fingerprint_of(one) == fingerprint else None

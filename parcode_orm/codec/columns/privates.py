@@ -1,10 +1,11 @@
-"""Private attributes. Pydantic never validates them, so what is annotated is a promise that nobody checks.
+"""Private attributes. Pydantic never validates them, so their annotations are unchecked promises.
 
-A value that fits its attribute's column stands there. One that does not, but can be stored, stands packed among the
-EXTRA of the private struct. An attribute without an annotation, or with one that cannot be resolved or stored, has a
-`LooseColumn`. A value that cannot be stored at all (a lock, a parent that holds the very object) is left out:
-`LEFT_OUT` stands for it, and reading gives the attribute its default, as a new object has. So private attributes, which
-are no part of what a model declares, do not keep it from being saved.
+A value that fits its attribute's column stands there. One that does not, but can be stored, stands
+packed among the EXTRA of the private struct. An attribute without an annotation, or with one that
+cannot be resolved or stored, has a `LooseColumn`. A value that cannot be stored at all (a lock, a
+parent that holds the very object) is left out: `LEFT_OUT` stands for it, and reading gives the
+attribute its default, as a new object has. So private attributes, which are no part of what a model
+declares, do not keep it from being saved.
 """
 
 from __future__ import annotations
@@ -17,40 +18,41 @@ from pydantic_core import PydanticUndefined
 
 from ...errors import EncodeError
 from ...format.chunk import Chunk, Encoder
-from ...format.layout import Encoding, Kind, Node
-from ..base import Column, Space, View
+from ...format.layout import Encoding, Node
+from ..base import Column, Space, View, scratch
 from ..cycles import find_cycle
 from ..packed.extensions import LEFT_OUT
-from ..packed.values import PackedColumn, pack
-from ..views.struct import EXTRA, StructView
+from ..packed.values import pack
+from ..structs import EXTRA, Fields, StructPlan
+from ..views.struct import StructView
 from .containers import MapColumn
-from .physical import write_named
-from .scalars import NumberColumn
-from .struct import StructColumn, StructPlan, being_encoded
-from .text import BytesColumn, TextColumn
+from .lenient import is_atomic
+from .packed import PackedColumn
+from .struct import StructColumn, being_encoded
+from .text import TextColumn
 from .undeclared import storable
 
 _UNSET: Any = PydanticUndefined
-_ATOMS = (NumberColumn, TextColumn, BytesColumn)  # whose values are no objects that could hold others
 
 
 class LooseColumn(PackedColumn):
-    """Private attributes whose annotation says nothing, or nothing that can be stored: what can be, is stored."""
+    """Private attributes without a usable annotation: what can be stored, is stored."""
 
     __slots__ = ()
+    leaves_out = True
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         super().encode(list(map(storable, values)), out)
 
 
 class PrivateColumn(StructColumn):
-    """Dictionaries of the private attributes that are set, of those that have a column."""
+    """Dictionaries of the private attributes that are set and have a column."""
 
     __slots__ = ()
 
-    def __init__(self, owner: StructPlan) -> None:
+    def __init__(self, owner: str, fields: Fields) -> None:
         extra = MapColumn(TextColumn(), PackedColumn())
-        super().__init__(StructPlan(dict, f"{owner.name} private", owner.privates, "plain", build=list, extra=extra))
+        super().__init__(StructPlan(dict, f"{owner} private", fields, "plain", build=list, extra=extra, others=list))
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         """Append `values`: on the level of their objects, not below it."""
@@ -80,27 +82,12 @@ class PrivateColumn(StructColumn):
                 others[row][name] = storable(fitting[row].pop(name))
         super().write_rows(others, fitting, out)
 
-    def write_rest(
-        self,
-        values: Sequence[Any],
-        sets: Sequence[Any],
-        count: int,
-        missing: dict[str, set[int]],
-        out: Encoder,
-        dicts: Sequence[dict[str, Any]] | None = None,
-    ) -> int:
-        bits = super().write_rest(values, sets, count, missing, out)
-        if self.plan.extra is not None and values:
-            bits |= EXTRA
-            write_named(self.plan.extra, values, out)
-        return bits
-
     def _backward(self, dicts: Sequence[dict[str, Any]]) -> set[int]:
         """The ids of values that are being encoded themselves and, below, hold themselves."""
         objects = {
             id(value): value
             for name, column in self.fields
-            if not isinstance(column, _ATOMS)
+            if not is_atomic(column)
             for row in dicts
             if isinstance(value := row.get(name), BaseModel)
         }
@@ -114,7 +101,7 @@ class PrivateColumn(StructColumn):
 
 
 class PrivateView(StructView):
-    """Private attributes by name; `LEFT_OUT` stands for those that could not be stored."""
+    """Private attributes by name; `LEFT_OUT` marks values that could not be stored."""
 
     __slots__ = ()
 
@@ -152,17 +139,15 @@ def privates_changed(plan: StructPlan, current: dict[str, Any] | None, stored: d
 
 
 def _misfits(column: Column, values: list[Any], rows: list[int]) -> list[int]:
-    """Those of `rows` whose value the column does not take."""
+    """The `rows` whose values the column refuses."""
     if not values or _fits(column, values):
         return []
     return [row for row, value in zip(rows, values, strict=True) if not _fits(column, [value])]
 
 
 def _fits(column: Column, values: list[Any]) -> bool:
-    from .boundary import SCRATCH
-
     try:
-        column.encode(values, Encoder(Kind.COLUMN, None, SCRATCH))
+        column.encode(values, scratch())
     except EncodeError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Values of columns as MessagePack has them, one by one: what stands in the rows of `rows`, and back."""
+"""Single values of columns as MessagePack has them, for `rows`, and back."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 from ...errors import CorruptionError, EncodeError
 from ..asis import AsIs, gives_stand_ins
-from ..packed.values import PackedColumn, Ready, pack, unpack
+from ..packed.values import Ready, pack, unpack
 from .containers import ListColumn, MapColumn, SetColumn, ordered
 from .fallback import CheckedColumn, FallbackColumn
 from .lenient import LenientColumn
+from .packed import PackedColumn
 from .scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from .text import BytesColumn, TextColumn
 from .tuples import TupleColumn, UnionColumn
@@ -18,7 +19,7 @@ from .wrappers import ConvertColumn, OptionalColumn
 
 Put = Callable[[Any, int], Any]
 Get = Callable[[Any], Any]
-ATOMS = (IntColumn, FloatColumn, BoolColumn, NoneColumn, TextColumn, BytesColumn)
+ATOM_COLUMNS = (IntColumn, FloatColumn, BoolColumn, NoneColumn, TextColumn, BytesColumn)
 
 
 class Unfit(Exception):
@@ -28,19 +29,9 @@ class Unfit(Exception):
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def put_of(column: Any) -> Put:
-    """What makes of a value of `column` what MessagePack has."""
-    cls = type(column)
-    if cls in ATOMS:
-        return _put_atom(column)
-    if cls is OptionalColumn:
-        inner = put_of(column.inner)
-        return lambda value, level: None if value is None else inner(value, level)
-    if cls in (ListColumn, SetColumn):
-        return _put_list(column)
-    if cls in _PUT:
-        return _PUT[cls](column)
-    return lambda value, level: column.ways.put(value, level)
+def _put_optional(column: Any) -> Put:
+    inner = put_of(column.inner)
+    return lambda value, level: None if value is None else inner(value, level)
 
 
 def _put_atom(column: Any) -> Put:
@@ -152,18 +143,6 @@ def _put_packed(column: Any) -> Put:
     return lambda value, level: None if value is None else pack(value)
 
 
-_PUT: dict[type, Callable[[Any], Put]] = {
-    MapColumn: _put_map,
-    TupleColumn: _put_tuple,
-    ConvertColumn: _put_converted,
-    UnionColumn: _put_arm,
-    PackedColumn: _put_packed,
-    FallbackColumn: _put_native,
-    CheckedColumn: _put_checked,
-    LenientColumn: _put_strictly,
-}
-
-
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -174,19 +153,9 @@ def only(stored: Any, *types: type) -> Any:
     return stored
 
 
-def get_of(column: Any) -> Get:
-    """What gives the value of `column` that `put_of` was given."""
-    cls = type(column)
-    if cls in ATOMS:
-        return _get_atom(column)
-    if cls is OptionalColumn:
-        inner = get_of(column.inner)
-        return lambda stored: None if stored is None else inner(stored)
-    if cls in (ListColumn, SetColumn):
-        return _get_list(column)
-    if cls in _GET:
-        return _GET[cls](column)
-    return lambda stored: column.ways.get(stored)
+def _get_optional(column: Any) -> Get:
+    inner = get_of(column.inner)
+    return lambda stored: None if stored is None else inner(stored)
 
 
 def _get_atom(column: Any) -> Get:
@@ -259,13 +228,30 @@ def _get_packed(column: Any) -> Get:
     return lambda stored: None if stored is None else unpack(only(stored, bytes))
 
 
-_GET: dict[type, Callable[[Any], Get]] = {
-    MapColumn: _get_map,
-    TupleColumn: _get_tuple,
-    ConvertColumn: _get_converted,
-    UnionColumn: _get_arm,
-    PackedColumn: _get_packed,
-    FallbackColumn: _get_packed,
-    CheckedColumn: _get_packed,
-    LenientColumn: lambda column: get_of(column.inner),
+# -- both --------------------------------------------------------------------------------------------------------------
+
+KINDS: dict[type, tuple[Callable[[Any], Put], Callable[[Any], Get]]] = {
+    **dict.fromkeys(ATOM_COLUMNS, (_put_atom, _get_atom)),
+    **dict.fromkeys((ListColumn, SetColumn), (_put_list, _get_list)),
+    OptionalColumn: (_put_optional, _get_optional),
+    MapColumn: (_put_map, _get_map),
+    TupleColumn: (_put_tuple, _get_tuple),
+    ConvertColumn: (_put_converted, _get_converted),
+    UnionColumn: (_put_arm, _get_arm),
+    PackedColumn: (_put_packed, _get_packed),
+    FallbackColumn: (_put_native, _get_packed),
+    CheckedColumn: (_put_checked, _get_packed),
+    LenientColumn: (_put_strictly, lambda column: get_of(column.inner)),
 }
+
+
+def put_of(column: Any) -> Put:
+    """A function that turns a value of `column` into what MessagePack has."""
+    kind = KINDS.get(type(column))
+    return kind[0](column) if kind is not None else lambda value, level: column.ways.put(value, level)
+
+
+def get_of(column: Any) -> Get:
+    """A function that undoes `put_of`."""
+    kind = KINDS.get(type(column))
+    return kind[1](column) if kind is not None else lambda stored: column.ways.get(stored)

@@ -1,14 +1,15 @@
-"""A few rows of a wide plain struct, each as one MessagePack value: a document is as small as its JSON.
+"""A few rows of a wide plain struct, each one MessagePack value: as small as its JSON.
 
-As columns each field of each nested model takes a node of 80 bytes, whether the one row has a value there or not. Here
-a row is an array, its fields by position, and what is nested in it stands in it. Plain models are read whole anyway,
-so nothing of laziness is lost. What the array cannot say exactly is `Unfit`, and written as columns.
+As columns each field of each nested model takes a node of 80 bytes, whether the one row has a value
+there or not. Here a row is an array, its fields by position, and what is nested in it stands in it.
+Plain models are read whole anyway, so nothing of laziness is lost. What the array cannot say
+exactly is `Unfit`, and written as columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -18,27 +19,25 @@ from ...format.layout import Encoding, Node
 from ...stack import room_for
 from ..base import Column
 from ..cycles import MAX_NESTED, get_dict
-from ..packed.values import PackedColumn
-from .containers import ListColumn, MapColumn, SetColumn
+from ..structs import Struct
+from ..views.nodes import BlocksView, read_blocks
 from .fallback import CheckedColumn, FallbackColumn
 from .lenient import LenientColumn
-from .physical import BlocksView, read_blocks, write_blocks
-from .row_values import ATOMS, Get, Put, Unfit, get_of, only, put_of
+from .packed import PackedColumn
+from .physical import write_blocks
+from .row_values import ATOM_COLUMNS, KINDS, Get, Put, Unfit, get_of, only, put_of
 from .scalars import NoneColumn
-from .tuples import TupleColumn, UnionColumn
 from .undeclared import undeclared_of
-from .wrappers import ConvertColumn, OptionalColumn
-
-if TYPE_CHECKING:
-    from .struct import StructColumn
+from .wrappers import OptionalColumn
 
 WIDE = 24  # columns from which on a struct is stored so
 FEW = 16  # rows up to which it is
-FEW_RECURSIVE = 256  # rows up to which a struct that holds itself is, however wide: each level would multiply columns
+# Rows up to which a struct that holds itself is, however wide: each level would multiply columns.
+FEW_RECURSIVE = 256
 DEEP = 40  # models inside each other in a row; deeper ones are columns
 SETS, MISSING, EXTRA, SPARSE = 1, 2, 4, 8
 
-_ANY = (PackedColumn, CheckedColumn, FallbackColumn)
+_LEAVES = (*ATOM_COLUMNS, PackedColumn, CheckedColumn, FallbackColumn)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -49,28 +48,17 @@ _decode = msgspec.msgpack.Decoder().decode
 
 def below(column: Column) -> list[Column] | None:
     """The columns directly inside one; None for a column that rows do not know."""
-    from .struct import StructColumn
-
-    if isinstance(column, StructColumn):
-        plan = column.plan
-        if plan.kind != "plain" or plan.privates or not column.exact:
-            return None
-        return [*(inner for _, inner in plan.fields), *([plan.extra] if plan.extra is not None else [])]
-    if type(column) in ATOMS or type(column) in _ANY:
+    if type(column) in _LEAVES:
         return []
-    if type(column) in (ListColumn, SetColumn):
-        return [column.item]  # type: ignore[attr-defined]
-    if type(column) in (OptionalColumn, ConvertColumn, LenientColumn):
-        return [column.inner]  # type: ignore[attr-defined]
-    if type(column) is MapColumn:
-        return [column.key, column.value]
-    if type(column) is TupleColumn:
-        return list(column.items)
-    return [arm for _, arm in column.arms] if type(column) is UnionColumn else None
+    if isinstance(column, Struct):
+        known = column.plan.kind == "plain" and not column.plan.privates and bool(column.exact)
+    else:
+        known = type(column) in KINDS
+    return list(column.parts()) if known else None
 
 
-def few_of(column: StructColumn) -> int:
-    """Up to how many rows of a struct are stored as rows: of a wide one and of one that holds itself; else 0.
+def few_of(column: Struct) -> int:
+    """Up to how many rows of a struct are stored as rows; 0 unless it is wide or recursive.
 
     All inside it must be plain, and known here.
     """
@@ -91,18 +79,16 @@ def few_of(column: StructColumn) -> int:
         return 0
     if recursive:
         return FEW_RECURSIVE
-    return FEW if sum(type(one) in ATOMS or type(one) in _ANY for one in _walk(column)) >= WIDE else 0
+    return FEW if sum(type(one) in _LEAVES for one in _walk(column)) >= WIDE else 0
 
 
 def _walk(column: Column) -> Iterator[Column]:
-    """What stands inside `column`, each struct once, and so each of its fields."""
-    from .struct import StructColumn
-
+    """All columns inside `column`, each struct and its fields once."""
     seen: set[int] = set()
     stack = [column]
     while stack:
         one = stack.pop()
-        if isinstance(one, StructColumn):
+        if isinstance(one, Struct):
             if id(one) in seen:
                 continue
             seen.add(id(one))
@@ -116,8 +102,8 @@ _NONE = (OptionalColumn, NoneColumn, PackedColumn, FallbackColumn, LenientColumn
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def write_rows(column: StructColumn, values: Sequence[Any], out: Encoder, depth: int) -> bool:
-    """Append `values`, which stand inside `depth` structs, as ROWS; False, and nothing, where one of them is unfit."""
+def write_rows(column: Struct, values: Sequence[Any], out: Encoder, depth: int) -> bool:
+    """Append `values`, inside `depth` structs, as ROWS; False, and nothing, if one is unfit."""
     put = column.ways.put
     level = DEEP - min(DEEP, MAX_NESTED - depth)  # so that no row goes deeper than columns may
     try:
@@ -129,20 +115,20 @@ def write_rows(column: StructColumn, values: Sequence[Any], out: Encoder, depth:
 
 
 class Ways:
-    """How the rows of one struct are written and read; those of its fields are made when they are first needed."""
+    """How rows of a struct are written and read; the fields' functions are made when needed."""
 
     __slots__ = ("column", "names", "required", "_puts", "_gets")
 
-    def __init__(self, column: StructColumn) -> None:
+    def __init__(self, column: Struct) -> None:
         self.column = column
         self.names = list(column.places)
-        # The places of fields that are never None: those that a sparse row has.
+        # The places of fields that are never None: a sparse row has all of them.
         self.required = {at for at, (_, each) in enumerate(column.fields) if type(each) not in _NONE}
         self._puts: list[Put] | None = None
         self._gets: list[Get] | None = None
 
     def put(self, value: Any, level: int) -> list[Any]:
-        """A row: what of `SETS`, `MISSING` and `EXTRA` follows, the fields, and that; SPARSE where most are None."""
+        """A row: which parts follow, the fields, these parts. SPARSE: most fields are None."""
         column, names = self.column, self.names
         if level >= DEEP or (type(value) not in column.exact):
             raise Unfit
@@ -227,13 +213,13 @@ class Ways:
         return column.builder.one(row, names_set, extra)
 
 
-def _names(column: StructColumn, names: set[str]) -> list[Any]:
+def _names(column: Struct, names: set[str]) -> list[Any]:
     """Names of fields by position, others as they are."""
     places = column.places
     return sorted(places[name][0] for name in names if name in places) + sorted(names - places.keys())
 
 
-def _set_of(column: StructColumn, names: Any) -> set[str]:
+def _set_of(column: Struct, names: Any) -> set[str]:
     fields = column.plan.fields
     return {fields[name][0] if type(name) is int and name >= 0 else only(name, str) for name in only(names, list)}
 
@@ -243,7 +229,7 @@ class RowsView(BlocksView):
 
     __slots__ = ("column",)
 
-    def __init__(self, column: StructColumn, chunk: Chunk, at: int, node: Node) -> None:
+    def __init__(self, column: Struct, chunk: Chunk, at: int, node: Node) -> None:
         super().__init__(*read_blocks(chunk, at, node), chunk, at)
         self.column = column
 

@@ -1,4 +1,4 @@
-"""Columns of numbers: int, float, bool, None. Values come back as the very type that was declared, or as they were."""
+"""Columns of numbers: int, float, bool, None. Values keep their exact types."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node, NodeFlag
 from .. import kernels, trail
 from ..base import Space, View
-from .physical import (
-    BlocksView,
-    NullView,
-    Physical,
-    read_blocks,
-    read_fixed,
-    write_blocks,
-    write_constant,
-    write_packed,
-)
+from ..views.nodes import NullView, read_blocks, read_fixed
+from ..views.scalars import BigIntView, BitsView, NumbersView
+from .physical import Physical, write_blocks, write_constant, write_packed
 from .subclasses import write_subclasses
 
 STATISTICS = NodeFlag.STATISTICS
@@ -28,7 +21,7 @@ _DOUBLE = struct.Struct("<d").pack
 
 
 class NumberColumn(Physical):
-    """A column whose values may be mixed `numbers`: those are PACKED, so that 1, True and 1.0 stay apart.
+    """A column that may hold mixed `numbers`: they are PACKED, so 1, True and 1.0 stay apart.
 
     As Python's typing says, an int stands for a float, and a bool for an int.
     """
@@ -49,7 +42,7 @@ class NumberColumn(Physical):
 
 
 def _builtin(value: Any) -> Any:
-    """A number without its subclass, as Pydantic makes it: an `IntEnum` or `numpy.float64` as an int or float."""
+    """A number without its subclass, as Pydantic makes it of an `IntEnum` or `numpy.float64`."""
     if isinstance(value, bool):
         return value
     return int.__index__(value) if isinstance(value, int) else float.__float__(value)
@@ -192,48 +185,3 @@ class NoneColumn(Physical):
 
     def describe(self) -> Any:
         return "none"
-
-
-class NumbersView(View):
-    """Numbers in place; `direct` is the buffer's own indexing."""
-
-    __slots__ = ("values", "direct")
-
-    def __init__(self, values: memoryview) -> None:
-        self.count = len(values)
-        self.values = values
-        self.direct = values.__getitem__
-
-    def get(self, i: int) -> Any:
-        return self.values[i]
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        return self.values[start:stop].tolist()
-
-
-class BitsView(View):
-    """Bools, one bit each."""
-
-    __slots__ = ("bits",)
-
-    def __init__(self, bits: memoryview, count: int) -> None:
-        self.count = count
-        self.bits = bits
-
-    def get(self, i: int) -> Any:
-        return self.bits[i >> 3] >> (i & 7) & 1 == 1
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        return kernels.unpack_bits(self.bits, start, stop)
-
-
-class BigIntView(BlocksView):
-    """Integers beyond 64 bits."""
-
-    __slots__ = ()
-
-    def get(self, i: int) -> Any:
-        return int.from_bytes(self.block(i), "little", signed=True)
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        return [int.from_bytes(block, "little", signed=True) for block in self.blocks(start, stop)]

@@ -1,4 +1,4 @@
-"""Values of a subclass of `str`, `bytes`, `int` or `float` in a column of the builtin: packed with their class.
+"""Subclasses of `str`, `bytes`, `int` or `float` in a builtin's column: packed with their class.
 
 `numpy.float64` is not kept so: as Pydantic's validation would, its column makes it a float.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import EncodeError
 from ...format.chunk import Encoder
 from .. import trail
-from ..types.registry import is_registered
+from ..classes.registry import is_registered
 from .physical import write_packed
 
 
@@ -21,7 +21,8 @@ def write_subclasses(values: Sequence[Any], types: Iterable[type], base: tuple[t
     Raises:
         EncodeError: reading would not find the class.
     """
-    special = [t for t in types if t not in base and t is not bool and issubclass(t, base) and _is_kept(t)]
+    special = [t for t in types if t not in base and t is not bool and issubclass(t, base)]
+    special = [t for t in special if not (t.__module__ == "numpy" and issubclass(t, float))]
     for cls in special:
         if cls.__module__.partition(".")[0] != "numpy" and not is_registered(cls):
             row = next(row for row, value in enumerate(values) if type(value) is cls)
@@ -35,7 +36,3 @@ def write_subclasses(values: Sequence[Any], types: Iterable[type], base: tuple[t
     if special:
         write_packed(values, out)
     return bool(special)
-
-
-def _is_kept(cls: type) -> bool:
-    return not (cls.__module__ == "numpy" and issubclass(cls, float))

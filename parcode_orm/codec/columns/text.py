@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node, NodeFlag
 from .. import kernels, trail
-from ..base import Getter, Space, View
-from .physical import (
-    BlocksView,
-    Physical,
-    child_nodes,
-    read_blocks,
-    read_offsets,
-    write_blocks,
-    write_constant,
-    write_offsets,
-    write_packed,
-)
+from ..base import Space, View
+from ..packed import blobs
+from ..views.nodes import child_nodes, read_blocks, read_offsets
+from ..views.text import BytesView, TextView
+from .physical import Physical, write_blocks, write_constant, write_offsets, write_packed
 from .subclasses import write_subclasses
 
 CUT = 16  # bytes of text kept as statistics
 
 
 class TextColumn(Physical):
-    """Any string, lone surrogates included. Few distinct values are written once, as a DICTIONARY."""
+    """Any string, lone surrogates included. Few distinct values become a DICTIONARY."""
 
     __slots__ = ()
     encodings = frozenset({Encoding.TEXT})
+    blob_kinds = (blobs.TEXT,)
     exact = frozenset({str})
     expected = "str"
 
@@ -37,7 +31,8 @@ class TextColumn(Physical):
         if len(values) == 1 and type(values[0]) is str:
             write_text(kernels.pack_text(values), 1, out, values)
             return
-        # Text of equal values is looked at closely in `write`; all other text is joined, whatever subclasses it is of.
+        # Text of equal values is looked at closely in `write`; all other text is joined, whatever
+        # subclasses it is of.
         varied = len(values) > 1 and values[0] is not values[-1] and kernels.is_varied(values)
         if varied and set(map(type, values)) == self.exact:
             write_text(kernels.pack_text(values), len(values), out)
@@ -83,7 +78,7 @@ class TextColumn(Physical):
 def write_text(
     packed: tuple[bytes, list[int], bool, bool], count: int, out: Encoder, bounded: Sequence[str] = ()
 ) -> None:
-    """Append a TEXT node, with the bounds of `bounded`: they cost a comparison a value, so only few have them."""
+    """Append a TEXT node with the bounds of `bounded`, given for few values: bounds take time."""
     data, lengths, separated, surrogates = packed
     flags = NodeFlag.SEPARATED * separated | NodeFlag.SURROGATES * surrogates
     low, high = text_range(bounded) if bounded else (b"", None)
@@ -97,9 +92,10 @@ def write_text(
 
 
 def text_range(values: Sequence[str]) -> tuple[bytes, bytes | None]:
-    """Bounds of the texts' UTF-8: `low` cut to 16 bytes, `high` cut and then rounded up; None where it cannot be.
+    """Bounds of the texts' UTF-8: `low` cut to 16 bytes, `high` cut and rounded up, or None.
 
-    Both are padded with zeros in the file, so a text that ends in a zero byte within the cut has no bounds.
+    Both are padded with zeros in the file, so a text that ends in a zero byte within the cut has no
+    bounds.
     """
     low = min(values).encode("utf-8", "surrogatepass")
     high = low if len(values) == 1 else max(values).encode("utf-8", "surrogatepass")
@@ -113,63 +109,12 @@ def text_range(values: Sequence[str]) -> tuple[bytes, bytes | None]:
     return low[:CUT], high
 
 
-class TextView(BlocksView):
-    """Text in place. `gap` is 1 where a NUL follows each value; offsets do not count it."""
-
-    __slots__ = ("gap", "errors")
-
-    @property
-    def direct(self) -> Getter:
-        """`get` without the way through the view's attributes."""
-        data, offsets, gap, errors, slow = self.data, self.offsets, self.gap, self.errors, self.get
-
-        def get(i: int) -> Any:
-            a, b = offsets[i], offsets[i + 1]
-            if a <= b:
-                try:
-                    return str(data[a + i : b + i] if gap else data[a:b], "utf-8", errors)
-                except UnicodeDecodeError:
-                    pass
-            return slow(i)  # which says what is wrong
-
-        return get
-
-    def __init__(self, data: memoryview, offsets: memoryview, chunk: Chunk, at: int, gap: int, errors: str) -> None:
-        super().__init__(data, offsets, chunk, at)
-        self.gap = gap
-        self.errors = errors
-
-    def get(self, i: int) -> Any:
-        a, b = self.offsets[i], self.offsets[i + 1]
-        if a > b:
-            raise self.chunk.error(self.at, f"value {i} runs from {a} to {b}")
-        skip = i * self.gap
-        return self.decode(self.data[a + skip : b + skip])
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        if start >= stop:
-            return []
-        if not self.gap:
-            return [self.decode(block) for block in self.blocks(start, stop)]
-        a, b = self.offsets[start] + start, self.offsets[stop] + stop - 1
-        values = self.decode(self.data[a:b]).split("\0")
-        if len(values) != stop - start:
-            raise self.chunk.error(self.at, f"{len(values)} texts where {stop - start} belong")
-        return values
-
-    def decode(self, data: memoryview | bytes) -> str:
-        """The text that bytes of it are."""
-        try:
-            return str(data, "utf-8", self.errors)
-        except UnicodeDecodeError as problem:
-            raise self.chunk.error(self.at, f"text is not UTF-8: {problem}") from None
-
-
 class BytesColumn(Physical):
     """`bytes` or `bytearray`, as `factory` says; the one given for the other is PACKED."""
 
     __slots__ = ("exact", "expected", "factory")
     encodings = frozenset({Encoding.BYTES})
+    blob_kinds = (blobs.BYTES, blobs.BYTEARRAY)
 
     def __init__(self, factory: type[bytes] | type[bytearray] = bytes) -> None:
         self.factory = factory
@@ -195,22 +140,3 @@ class BytesColumn(Physical):
 
     def describe(self) -> Any:
         return self.expected
-
-
-class BytesView(BlocksView):
-    """Byte strings; what is given out is a copy, so it outlives the map."""
-
-    __slots__ = ("factory",)
-
-    def __init__(
-        self, data: memoryview, offsets: memoryview, chunk: Chunk, at: int, factory: Callable[[Any], Any]
-    ) -> None:
-        super().__init__(data, offsets, chunk, at)
-        self.factory = factory
-
-    def get(self, i: int) -> Any:
-        return self.factory(self.block(i))
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        blocks = self.blocks(start, stop)
-        return blocks if self.factory is bytes else list(map(self.factory, blocks))

@@ -11,11 +11,14 @@ from ...format.layout import Encoding, Node
 from .. import trail
 from ..asis import AsIs
 from ..base import Column, Space, View, is_lazy
-from .physical import Physical, child_nodes, open_child, read_numbers, write_codes, write_packed
+from ..packed.blobs import ANY_KIND
+from ..views.nodes import child_nodes, open_child
+from ..views.tuples import TupleView, open_arms
+from .physical import Physical, write_codes, write_packed
 
 
 class TupleColumn(Physical):
-    """Tuples with a type for each place: a STRUCT whose children stand by position. Named tuples are PACKED."""
+    """Tuples with a type for each place: a STRUCT without names. Named tuples are PACKED."""
 
     __slots__ = ("items", "expected")
     encodings = frozenset({Encoding.STRUCT})
@@ -56,26 +59,11 @@ class TupleColumn(Physical):
         ]
         return TupleView(views, node.count)
 
+    def parts(self) -> Sequence[Column]:
+        return self.items
+
     def describe(self) -> Any:
         return {"tuple": [item.describe() for item in self.items], "fixed": True}
-
-
-class TupleView(View):
-    """Tuples put together from the views of their places."""
-
-    __slots__ = ("items",)
-
-    def __init__(self, items: list[View], count: int) -> None:
-        self.count = count
-        self.items = items
-
-    def get(self, i: int) -> Any:
-        return tuple([item.get(i) for item in self.items])
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        if not self.items:
-            return [()] * (stop - start)
-        return list(zip(*[item.read(start, stop) for item in self.items], strict=True))
 
 
 class UnionColumn(Physical):
@@ -83,6 +71,7 @@ class UnionColumn(Physical):
 
     __slots__ = ("arms", "expected")
     encodings = frozenset({Encoding.UNION})
+    blob_kinds = ANY_KIND
 
     def __init__(self, arms: Sequence[tuple[Callable[[Any], bool], Column]]) -> None:
         self.arms = list(arms)
@@ -128,6 +117,9 @@ class UnionColumn(Physical):
         ]
         return open_arms(chunk, at, node, tags, positions, views)
 
+    def parts(self) -> Sequence[Column]:
+        return [column for _, column in self.arms]
+
     def describe(self) -> Any:
         return {"union": [column.describe() for _, column in self.arms]}
 
@@ -158,7 +150,7 @@ def write_arms(
     head: Callable[[], None] | None = None,
     param: int = 0,
 ) -> None:
-    """Append tags, positions and arms; `arms` gives for each its column and the rows of `values` that it holds."""
+    """Append tags, positions and arms; `arms` has each arm's column and rows of `values`."""
     node = out.open(encoding, len(values), param=param)
     if head is not None:
         head()
@@ -171,51 +163,3 @@ def write_arms(
             wanted = trail.row_of(problem)
             raise trail.at(problem, rows[wanted] if wanted < len(rows) else 0) from None
     out.close(node)
-
-
-def open_arms(chunk: Chunk, at: int, node: Node, tags: int, positions: int, views: Sequence[View]) -> ArmsView:
-    """View tags and positions over arms; every value must stand in its arm."""
-    numbers = read_numbers(chunk, tags, node.count), read_numbers(chunk, positions, node.count)
-    if sum(arm.count for arm in views) != node.count:
-        raise chunk.error(at, "the arms hold more or fewer values than there are rows")
-    return ArmsView(*numbers, views, chunk, at)
-
-
-class ArmsView(View):
-    """Values that stand in one of several views; positions count up within each."""
-
-    __slots__ = ("tags", "positions", "arms", "chunk", "at")
-
-    def __init__(self, tags: memoryview, positions: memoryview, arms: Sequence[View], chunk: Chunk, at: int) -> None:
-        self.count = len(tags)
-        self.tags = tags
-        self.positions = positions
-        self.arms = arms
-        self.chunk = chunk
-        self.at = at
-
-    def arm(self, i: int) -> tuple[View, int]:
-        """The view that holds value `i`, and its place there."""
-        tag, position = self.tags[i], self.positions[i]
-        if tag >= len(self.arms) or position >= self.arms[tag].count:
-            raise self.chunk.error(self.at, f"value {i} is {position} of arm {tag}")
-        return self.arms[tag], position
-
-    def get(self, i: int) -> Any:
-        view, position = self.arm(i)
-        return view.get(position)
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        tags, positions = self.tags[start:stop].tolist(), self.positions[start:stop].tolist()
-        ends: dict[int, list[int]] = {}  # positions count up, so an arm's values here are one slice
-        for tag, position in zip(tags, positions, strict=True):
-            end = ends.setdefault(tag, [position, position])
-            if end[1] != position:
-                raise self.chunk.error(self.at, f"positions of arm {tag} do not count up")
-            end[1] = position + 1
-        following = {}
-        for tag, (a, b) in ends.items():
-            if tag >= len(self.arms) or b > self.arms[tag].count:
-                raise self.chunk.error(self.at, f"values up to {b} of arm {tag}")
-            following[tag] = iter(self.arms[tag].read(a, b)).__next__
-        return [following[tag]() for tag in tags]

@@ -1,9 +1,9 @@
 """Attributes of models that neither a field nor a private attribute declares.
 
-Pydantic keeps them in the instance's dictionary, behind the fields: `response._request_id = "..."`, or what
-`object.__setattr__` sets in a validator. Cached properties are none of them. One that cannot be stored is left out
-where its name begins with an underscore, or its class has something of that name, which will make it again; else it is
-an error.
+Pydantic keeps them in the instance's dictionary, behind the fields: `response._request_id = "..."`,
+or what `object.__setattr__` sets in a validator. Cached properties are none of them. One that
+cannot be stored is left out where its name begins with an underscore, or its class has something of
+that name, which will make it again; else it is an error.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def undeclared(value: Any) -> dict[str, Any]:
 
 
 def undeclared_of(values: Sequence[Any], dicts: Sequence[dict[str, Any]] | None, gaps: bool) -> list[Any]:
-    """What is stored of the undeclared attributes of `values`, models of one class; an empty list where none has any.
+    """Storable undeclared attributes of models of one class; an empty list if none has any.
 
     `dicts`: their dictionaries, where all are plain; `gaps`: some have not all fields.
     """

@@ -1,7 +1,8 @@
-"""How much values take with everything below them: what decides whether one is stored alone.
+"""How much room values take with everything below them, which decides whether one is stored alone.
 
-A weight is in bytes: those that a value's columns take, at every depth, and `ROW` for each object of a class, as
-objects cost time to write again however little they hold. What is a table or an extent of its own does not count.
+A weight is in bytes: what a value's columns take, at every depth, and `ROW` for each object of a
+class, as objects cost time to write again however little they hold. Tables and extents of their own
+do not count.
 """
 
 from __future__ import annotations
@@ -9,47 +10,28 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import CorruptionError, EncodeError
-from ...format.chunk import Chunk, Encoder, Ticket
-from ...format.layout import Encoding, Kind
+from ...format.chunk import Chunk, Encoder
+from ...format.layout import Encoding
 from .. import kernels
-from ..base import Column
-from ..types.stream import is_stream
-from .mixed import Mixed, MixedPairs, Stretch
-
-if TYPE_CHECKING:
-    from .boundary import ChunkColumn
+from ..base import ATOMS, Column, scratch
+from ..stream import is_stream
+from ..views.boundary import Kept, Marked
+from ..views.stretch import Stretch
+from .mixed import Mixed, MixedPairs
 
 ROW = 16
 FEW, MOST = 8, 2048  # objects, and bytes, that need not be encoded to be weighed
 SAMPLE = 64  # items that the weight of a long collection is estimated from
-_NUMBERS = frozenset({int, float, bool, type(None)})
-_TEXT = frozenset({str, bytes})
 _BLOCKS = frozenset({Encoding.TEXT, Encoding.BYTES, Encoding.BIGINT, Encoding.PACKED})
 
 
-class _Scratch:
-    """The sink of encoders that only measure: marked fields are weighed, and no stream is touched."""
-
-    def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
-        return Encoder(kind, None, self, fingerprint)
-
-    def submit(self, chunk: Encoder) -> Ticket:
-        return Ticket()
-
-    def reuse(self, value: Any, column: Column) -> None:
-        return None
-
-
-SCRATCH = _Scratch()
-
-
 def weigh(column: Column, values: Sequence[Any]) -> list[float]:
-    """The weight of each of `values`, which `column` encodes; all 0 where it does not, which encoding will tell."""
+    """The weight of each of `values`; 0 for all where `column` refuses one."""
     count = len(values)
-    out = Encoder(Kind.COLUMN, None, SCRATCH)
+    out = scratch()
     try:
         column.encode(values, out)
     except EncodeError:
@@ -58,8 +40,8 @@ def weigh(column: Column, values: Sequence[Any]) -> list[float]:
     return [b - a for a, b in pairwise(sums)]
 
 
-def weigh_items(column: ChunkColumn, values: Any) -> float:
-    """The weight of the items of one list, or the pairs of one dictionary; of many, as a sample of them says."""
+def weigh_items(column: Marked, values: Any) -> float:
+    """The weight of one list's items or one dictionary's pairs; of many, estimated by a sample."""
     shape: Any = column.shape
     if type(values) is MixedPairs:
         keys = list(values)
@@ -68,7 +50,9 @@ def weigh_items(column: ChunkColumn, values: Any) -> float:
         return sum([_weigh_part(shape.item, part) for part in values.parts])
     count = len(values)
     if count <= SAMPLE:
-        return weigh(column.inner, [values])[0] if type(values) in (list, dict) else _weigh_read(column, values)
+        if type(values) not in (list, dict):  # a lazy one, which may lie in a table
+            values = dict(values.items()) if hasattr(values, "items") else list(values)
+        return weigh(column.inner, [values])[0]
     step = count // SAMPLE
     sample: Any
     rows = getattr(values, "rows", None)
@@ -83,11 +67,6 @@ def weigh_items(column: ChunkColumn, values: Any) -> float:
     return weigh(column.inner, [sample])[0] * count / len(sample)
 
 
-def _weigh_read(column: ChunkColumn, values: Any) -> float:
-    """The weight of a lazy collection of few rows, which may lie in a table."""
-    return weigh(column.inner, [dict(values.items()) if hasattr(values, "items") else list(values)])[0]
-
-
 def _weigh_part(column: Column, part: Any) -> float:
     if isinstance(part, Stretch):
         return _weigh_stretch(part)
@@ -100,16 +79,16 @@ def _weigh_part(column: Column, part: Any) -> float:
 
 
 def _at_most(column: Column, values: list[Any]) -> int | None:
-    """What a few objects of plain fields weigh at most, or nearly so, without encoding them; None for any others."""
+    """An upper bound, or nearly, of what a few objects of plain fields weigh; None for others."""
     exact, found = getattr(column, "exact", None), 0
     for value in values:
         if {type(value)} != exact or not hasattr(value, "__dict__"):
             return None
         found += ROW
         for each in value.__dict__.values():
-            if type(each) in _TEXT:
+            if type(each) is str or type(each) is bytes:
                 found += 4 * len(each)
-            elif type(each) in _NUMBERS:
+            elif type(each) in ATOMS:
                 found += 9
             else:
                 return None
@@ -117,7 +96,7 @@ def _at_most(column: Column, values: list[Any]) -> int | None:
 
 
 def _weigh_stretch(part: Stretch) -> float:
-    """The weight of stored values: their share of what their chunk holds, and of the chunks below it."""
+    """The weight of stored values: their share of their chunk and of the chunks below it."""
     view: Any = part.view
     inner = getattr(view, "ref", None)
     if inner is None:
@@ -137,7 +116,7 @@ def _chunk_weight(chunk: Chunk, at: int) -> float:
     return here + sum([ref.length for ref in below])
 
 
-def together(column: ChunkColumn, values: Any, out: Encoder) -> None:
+def together(column: Marked, values: Any, out: Encoder) -> None:
     """Append, for `_sums`, what the values of a marked field weigh."""
     weights: list[float] = []
     for part in values.parts if type(values) is Mixed else [values]:
@@ -149,7 +128,7 @@ def together(column: ChunkColumn, values: Any, out: Encoder) -> None:
     out.leaf(Encoding.RAW, len(weights), memoryview(array("q", sums)).cast("B"))
 
 
-def _weigh_values(column: ChunkColumn, values: Sequence[Any]) -> list[float]:
+def _weigh_values(column: Marked, values: Sequence[Any]) -> list[float]:
     special = {t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)}
     if not special:
         return weigh(column.inner, values)
@@ -157,9 +136,7 @@ def _weigh_values(column: ChunkColumn, values: Sequence[Any]) -> list[float]:
     return [_weigh_lazy(column, value) if type(value) in special else next(plain) for value in values]
 
 
-def _weigh_lazy(column: ChunkColumn, value: Any) -> float:
-    from ..views.boundary import Kept
-
+def _weigh_lazy(column: Marked, value: Any) -> float:
     if is_stream(type(value)):
         return 0.0
     known = value.known.value if type(value) is Kept else value
@@ -197,7 +174,8 @@ def _sums(out: Encoder, at: int, bounds: Sequence[int]) -> list[float]:
         flags = kernels.unpack_bits(memoryview(data), 0, count) if data else [False] * count
         ranks = list(accumulate(flags, initial=0))
         return _sums(out, child, [ranks[b] for b in bounds])
-    if encoding == Encoding.DICTIONARY:  # each distinct value counts where it first occurs, in the order of the codes
+    # Each distinct value counts where it first occurs, in the order of the codes.
+    if encoding == Encoding.DICTIONARY:
         codes, known = _children(out, at)
         width = out.entries[codes][1]
         seen = list(accumulate(kernels.cast(memoryview(out.buffers[codes]), kernels.UNSIGNED[width]), max, initial=-1))

@@ -1,4 +1,4 @@
-"""Columns around a column: values that may be None, and values stored as those of another type."""
+"""Columns around a column: values that may be None, and values stored as another type."""
 
 from __future__ import annotations
 
@@ -9,26 +9,39 @@ from ...errors import EncodeError, ParcodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import trail
-from ..asis import AsIs, gives_stand_ins
-from ..base import Column, Space, View
-from .physical import Physical, open_optional, write_gaps, write_optional
+from ..asis import AsIs
+from ..base import Column, Space, View, is_lazy
+from ..packed.blobs import ANY_KIND
+from ..views.nodes import open_optional
+from ..views.wrappers import ConvertView
+from .physical import Physical, write_gaps, write_optional
 
 
-class OptionalColumn(Column):
+class Around(Column):
+    """A column around `inner`."""
+
+    __slots__ = ("inner",)
+    inner: Column
+
+    @property
+    def lazy(self) -> bool:
+        return is_lazy(self.inner)
+
+    def parts(self) -> Sequence[Column]:
+        return (self.inner,)
+
+
+class OptionalColumn(Around):
     """`T | None`. Without a None the inner column stands alone.
 
     `declared` is False where only a default of None, which is not validated, brings None in.
     """
 
-    __slots__ = ("declared", "inner")
+    __slots__ = ("declared",)
 
     def __init__(self, inner: Column, *, declared: bool = True) -> None:
         self.inner = inner
         self.declared = declared
-
-    @property
-    def lazy(self) -> bool:
-        return bool(getattr(self.inner, "lazy", False))
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         present = [value for value in values if value is not None]
@@ -48,9 +61,10 @@ class OptionalColumn(Column):
 
 
 class ConvertColumn(Physical):
-    """Values of `types`, stored as what `to_stored` makes of them in bulk; `from_stored` goes back."""
+    """Values of `types`, stored as what `to_stored` makes of them; `from_stored` goes back."""
 
     __slots__ = ("inner", "name", "types", "to_stored", "from_stored", "expected")
+    blob_kinds = ANY_KIND
 
     def __init__(
         self,
@@ -138,42 +152,8 @@ class ConvertColumn(Physical):
             return open_optional(self, chunk, at, space, node)
         return ConvertView(self.inner.view(chunk, at, space), self, chunk, at)
 
+    def parts(self) -> Sequence[Column]:
+        return (self.inner,)
+
     def describe(self) -> Any:
         return {"convert": self.name, "stored": self.inner.describe()}
-
-
-class ConvertView(View):
-    """Values made from those of `inner`."""
-
-    __slots__ = ("inner", "column", "chunk", "at")
-
-    def __init__(self, inner: View, column: ConvertColumn, chunk: Chunk, at: int) -> None:
-        self.count = inner.count
-        self.inner = inner
-        self.column = column
-        self.chunk = chunk
-        self.at = at
-
-    def get(self, i: int) -> Any:
-        return self.convert([self.inner.get(i)])[0]
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        return self.convert(self.inner.read(start, stop))
-
-    def convert(self, stored: list[Any]) -> list[Any]:
-        """The values of what is stored."""
-        try:
-            values = self.column.from_stored(stored)
-        except RecursionError:
-            raise
-        except Exception as problem:
-            if gives_stand_ins():
-                if len(stored) == 1:
-                    return [AsIs(self.column, stored[0], problem)]
-                return [value for one in stored for value in self.convert([one])]
-            if isinstance(problem, ParcodeError):
-                raise
-            raise self.chunk.error(self.at, f"not a stored {self.column.name}: {problem}") from problem
-        if len(values) != len(stored):
-            raise self.chunk.error(self.at, f"{len(values)} values of {self.column.name} from {len(stored)}")
-        return values

@@ -1,9 +1,10 @@
-"""Canonical bytes of dictionary keys: keys that are equal in Python give equal bytes, and their XXH3-64 the same hash.
+"""Canonical bytes of dictionary keys: keys equal in Python give equal bytes and hashes.
 
-Text is its UTF-8. All other keys start with 0xFF, which occurs in no UTF-8, and a letter. Numbers are one family:
-`1`, `True`, `1.0`, `Decimal(1)`, `Fraction(1)` and `1+0j` are the integer 1; an `IntEnum` or `StrEnum` member is its
-value. Aware times are instants. NaN equals nothing, not itself: all NaN have the same bytes here, so that one is found
-again as a candidate, but comparing it by `==` fails, as it does in a dictionary unless it is the same object.
+Text is its UTF-8. All other keys start with 0xFF, which occurs in no UTF-8, and a letter. Numbers
+are one family: `1`, `True`, `1.0`, `Decimal(1)`, `Fraction(1)` and `1+0j` are the integer 1; an
+`IntEnum` or `StrEnum` member is its value. Aware times are instants. NaN equals nothing, not
+itself: all NaN have the same bytes here, so that one is found again as a candidate, but comparing
+it by `==` fails, as it does in a dictionary unless it is the same object.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from pydantic import BaseModel, RootModel, Secret, SecretBytes, SecretStr
 from xxhash import xxh3_64_intdigest
 
 from ...errors import EncodeError
-from ..types.named import flag_name
-from ..urls import URLS
+from ..classes.named import flag_name
+from ..classes.urls import URLS
 from ..zones import microseconds
 from .numbers import INT, INT64, MAX, MIN, complexes, decimal, joined, ratio, real, whole
 
@@ -35,12 +36,12 @@ _EPOCH = datetime(1970, 1, 1)
 _FIRST, _LAST = microseconds(datetime.min - _EPOCH), microseconds(datetime.max - _EPOCH)
 # numpy's units: months, and attoseconds.
 _MONTHS = {"Y": 12, "M": 1}
-_ATOMS = {"as": 1, "fs": 10**3, "ps": 10**6, "ns": 10**9, "us": 10**12, "ms": 10**15, "s": 10**18}
-_ATOMS |= {"m": 60 * 10**18, "h": 3_600 * 10**18, "D": 86_400 * 10**18, "W": 604_800 * 10**18}
+_ATTOS = {"as": 1, "fs": 10**3, "ps": 10**6, "ns": 10**9, "us": 10**12, "ms": 10**15, "s": 10**18}
+_ATTOS |= {"m": 60 * 10**18, "h": 3_600 * 10**18, "D": 86_400 * 10**18, "W": 604_800 * 10**18}
 
 
 class EqualityUnknown(EncodeError):
-    """A key of a class that says itself what its instances are equal to: their bytes cannot be known."""
+    """A key of a class with an `__eq__` of its own: its canonical bytes cannot be known."""
 
 
 def key_hash(key: Any) -> int:
@@ -151,7 +152,8 @@ def _member(key: enum.Enum) -> bytes:
 
 
 def _model(key: BaseModel) -> bytes:
-    # As `BaseModel.__eq__`: fields and extra values, of classes of one generic origin; cached properties do not count.
+    # As `BaseModel.__eq__`: fields and extra values, of classes of one generic origin; cached
+    # properties do not count.
     cls, values = key.__class__, vars(key)
     name = (cls.__pydantic_generic_metadata__["origin"] or cls).__qualname__
     parts = [canonical(values[field]) if field in values else b"" for field in cls.__pydantic_fields__]
@@ -162,7 +164,7 @@ def _model(key: BaseModel) -> bytes:
 
 @lru_cache(1024)
 def _compared(cls: Hashable) -> list[str]:
-    """The fields that the `__eq__` of a dataclass compares: those of the class that it was made for."""
+    """The fields that a dataclass's `__eq__` compares: fields of the class it was made for."""
     assert isinstance(cls, type)
     made_for: Any = next(each for each in cls.__mro__ if "__eq__" in vars(each))
     return [field.name for field in dataclasses.fields(made_for) if field.compare]
@@ -190,13 +192,14 @@ def _numpy(key: Any) -> bytes:
     value = key.item()
     if value.__class__.__module__ != "numpy" and kind != "V":
         return canonical(value)
-    if hasattr(key, "as_integer_ratio") and key == key and abs(key) != float("inf"):  # a float of more bits
+    # A float of more bits.
+    if hasattr(key, "as_integer_ratio") and key == key and abs(key) != float("inf"):
         return ratio(*key.as_integer_ratio())
     raise EqualityUnknown("numpy scalars of this kind cannot be keys", value_type=type(key))
 
 
 def _numpy_moment(key: Any) -> bytes:
-    # Equal in every unit; those that a datetime can be have its hash, and most are equal to it.
+    # Equal in every unit. Moments that a datetime can hold have its hash, and most are equal to it.
     if key != key:
         return b"\xffMNaT"
     unit, number = _unit_of(key)
@@ -204,10 +207,10 @@ def _numpy_moment(key: Any) -> bytes:
         import numpy
 
         day: Any = numpy.array(int(key.astype("i8")) * number, f"M8[{unit}]").astype("M8[D]")
-        atoms = int(day.astype("i8")) * _ATOMS["D"]
+        atoms = int(day.astype("i8")) * _ATTOS["D"]
     else:
-        atoms = int(key.astype("i8")) * number * _ATOMS[unit]
-    micro, rest = divmod(atoms, _ATOMS["us"])
+        atoms = int(key.astype("i8")) * number * _ATTOS[unit]
+    micro, rest = divmod(atoms, _ATTOS["us"])
     if not rest and _FIRST <= micro <= _LAST:
         return INT64(b"\xffD", micro)
     return b"\xffM" + whole(atoms)
@@ -219,9 +222,9 @@ def _numpy_span(key: Any) -> bytes:
     unit, number = _unit_of(key)
     if unit in _MONTHS:
         return b"\xffY" + whole(int(key.astype("i8")) * number * _MONTHS[unit])
-    if unit not in _ATOMS:
+    if unit not in _ATTOS:
         raise EqualityUnknown("a timedelta64 without a unit is equal to one of any unit", value_type=type(key))
-    micro, rest = divmod(int(key.astype("i8")) * number * _ATOMS[unit], _ATOMS["us"])
+    micro, rest = divmod(int(key.astype("i8")) * number * _ATTOS[unit], _ATTOS["us"])
     return b"\xffl" + whole(micro) if not rest else b"\xffL" + joined([whole(micro), whole(rest)])
 
 
@@ -262,7 +265,8 @@ _HANDLERS: dict[type, Callable[[Any], bytes]] = {
     re.Pattern: _pattern,
     **{cls: _ip(cls) for cls in _IP},
 }
-# Whose subclasses are equal as they are; the order matters: a datetime is a date, and so may be a member of an enum.
+# Whose subclasses are equal as they are; the order matters: a datetime is a date, and so may be a
+# member of an enum.
 _FAMILIES: tuple[tuple[type, Callable[[Any], bytes]], ...] = (
     (int, lambda key: whole(int.__index__(key))),
     *((cls, _HANDLERS[cls]) for cls in (str, float, bytes, Decimal, Fraction, complex, tuple, frozenset)),
@@ -278,7 +282,7 @@ _FAMILIES: tuple[tuple[type, Callable[[Any], bytes]], ...] = (
 
 @lru_cache(1024)
 def handler_of(cls: type) -> Callable[[Any], bytes]:
-    """What gives the canonical bytes of keys of a class.
+    """The function that gives the canonical bytes of keys of a class.
 
     Raises:
         EncodeError, EqualityUnknown: as `canonical`.

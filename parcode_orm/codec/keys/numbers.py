@@ -1,4 +1,4 @@
-"""Canonical bytes of numbers as keys: one family of all types; equal numbers have equal bytes, others differ."""
+"""Canonical bytes of numbers as keys: equal numbers of all types have equal bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ INT64 = Struct("<2sq").pack
 INT = b"\xffi"
 NAN = b"\xffn"
 MIN, MAX = -(1 << 63), (1 << 63) - 1
-# Beyond so many bits the powers of 2 and 5 are taken out: Decimal("1E999999999") is never spelled out.
+# Beyond so many bits the powers of 2 and 5 are taken out: Decimal("1E999999999") is never spelled
+# out.
 _SPELLED_BITS = 4096
 _FAR = 5000  # decimal digits that surely take more bits
 
@@ -77,7 +78,8 @@ def _signed(number: int) -> bytes:
 
 
 def _huge(top: int, bottom: int, exponent: int = 0) -> bytes:
-    """`top / bottom * 10**exponent`, exactly: what is left of it without powers of 2 and 5, and these."""
+    """`top / bottom * 10**exponent`, exactly: what is left of it without powers of 2 and 5, and
+    these."""
     powers = []
     for base in (2, 5):
         up, bottom_powers = _factor(abs(top), base), _factor(bottom, base)

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel
 
 from ...errors import CorruptionError
-from ..types.alike import models_in
+from ..classes.alike import models_in
 
 Form = Literal["python", "json"]
 FORMS: tuple[Form, ...] = ("python", "json")
@@ -17,7 +17,7 @@ _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 class Dumped(NamedTuple):
     """`content` is what was dumped in Python mode, made of values that can be packed, or JSON text.
 
-    `sets`: of the models in the value which fields were set, where the validator does not say the same.
+    `sets`: which fields were set in the value's models, where validating does not tell.
     """
 
     form: Form
@@ -26,7 +26,7 @@ class Dumped(NamedTuple):
 
 
 def sets_of(value: Any) -> list[list[str]]:
-    """Of the models in `value` which fields were set."""
+    """Which fields were set, for each model in `value`."""
     return [
         sorted(each.__pydantic_fields_set__ & each.__class__.__pydantic_fields__.keys()) for each in models_in(value)
     ]
@@ -43,12 +43,12 @@ def apply_sets(value: Any, sets: list[list[str]]) -> Any:
 
 
 def parts_of(value: Dumped) -> list[Any]:
-    """What is packed of it."""
+    """The parts that are packed."""
     return [FORMS.index(value.form), value.content, value.sets]
 
 
 def from_parts(parts: Any) -> Dumped:
-    """Of the parts in a file."""
+    """The dumped value of the parts in a file."""
     form, content, sets = parts
     if type(form) is not int or not 0 <= form < len(FORMS) or type(content) is Dumped:
         raise CorruptionError("not the parts of a dumped value")

@@ -1,65 +1,32 @@
-"""The MessagePack extensions of packed values: one code a type, its payload, and how to get back.
-
-Payloads are bytes, or MessagePack of one value again, decoded by a decoder of the next depth: depth is capped there, so
-that a hostile nesting ends in an error before the interpreter's stack does.
-"""
+"""The extensions of packed values for what the standard library, numpy and Pydantic bring."""
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from functools import cache
-from pathlib import PurePath, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import msgspec
-from pydantic import MISSING, BaseModel
+from pydantic import MISSING
 
 from ...errors import CorruptionError, EncodeError
-from ...stack import room_for
 from ..asis import Block
-from ..attributes import put_others
-from ..columns import convert
-from ..columns.factories import factory_name, find_factory
-from ..types import named
-from ..types.marks import is_lazy_collection
-from ..types.registry import find_class, hook_of, is_registered, parts_of, register_parts, stored_tag
-from ..urls import URLS, url_from, url_text
-from . import dumped, instances
+from ..classes import convert, named
+from ..classes.factories import factory_name, find_factory
+from ..classes.registry import find_class, is_registered, stored_tag
+from ..classes.urls import URLS, url_from, url_text
+from .arrays import array_from, storable_array
+from .dtypes import dtype_text, holds_objects, parse_dtype
+from .dumped import Dumped, from_parts, parts_of
+from .instances import changed, registered
+from .table import CODES, EXACT, Ext, encode, enter, enter_family, extension
+from .values import Packer
 
-if TYPE_CHECKING:
-    from .values import Packer
-
-MAX_LEVELS = 620
-Ext = msgspec.msgpack.Ext
-_encode = msgspec.msgpack.Encoder().encode
-
-# Codes never change their meaning, and a code that is given up is not used again.
-CODES: dict[str, int] = {
-    "int": 1, "text": 2, "bytearray": 3, "tuple": 4, "set": 5, "frozenset": 6, "deque": 7, "dict": 8, "OrderedDict": 9,
-    "defaultdict": 10, "Counter": 11, "enum": 12, "model": 13, "dataclass": 14, "named tuple": 15, "path": 16,
-    "array": 17, "numpy scalar": 18, "secret": 19, "url": 20, "builtin subclass": 21, "memoryview": 22, "custom": 23,
-    "left out": 24, "dumped": 25, "missing": 26,
-    **{conversion.name: 40 + index for index, conversion in enumerate(convert.CONVERSIONS)},
-}  # fmt: skip
-_FLAVOURS: dict[str, Any] = {"posix": PurePosixPath, "windows": PureWindowsPath, "local": type(PurePath())}
-
-
-def extension(name: str, payload: Any) -> Any:
-    """The extension `name` whose payload is lowered values."""
-    return Ext(CODES[name], _encode(payload))
-
-
-def int_extension(value: int) -> Any:
-    """An int beyond 64 bits: two's complement, little-endian."""
-    return Ext(CODES["int"], value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
-
-
-def text_extension(value: str) -> Any:
-    """Text with lone surrogates."""
-    return Ext(CODES["text"], value.encode("utf-8", "surrogatepass"))
+# Paths of exactly these classes; a user's path class is stored as a builtin subclass.
+_FLAVOURS: dict[type, str] = {type(Path()): "path", PureWindowsPath: "windows", PurePosixPath: "posix"}
+_BY_FLAVOUR: dict[str, Any] = {flavour: cls for cls, flavour in _FLAVOURS.items()}
 
 
 class _LeftOut:
@@ -77,48 +44,6 @@ LEFT_OUT = _LeftOut()  # in place of a private attribute's value that cannot be 
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def lower_other(packer: Packer, value: Any) -> Any:
-    """An extension for a value that is none of MessagePack's own."""
-    cls = type(value)
-    handler = _LOWER.get(cls)
-    if handler is not None:
-        return handler(packer, value)
-    if hook_of(cls) is not None:
-        return _named(packer, value)
-    conversion = convert.BY_TYPE.get(cls)
-    if conversion is not None:
-        (stored,) = conversion.to_stored([value])
-        return extension(conversion.name, packer.lower(list(stored) if type(stored) is tuple else stored))
-    if is_lazy_collection(value):
-        return packer.lower(value.load())
-    if isinstance(value, enum.Enum):
-        (name,) = named.enum_conversion(cls)[3]([value])
-        return extension("enum", [stored_tag(registered(cls)), packer.lower(name)])
-    if isinstance(value, BaseModel):
-        return extension("model", instances.put_model(packer, value))
-    if dataclasses.is_dataclass(value):
-        return extension("dataclass", instances.put_dataclass(packer, value))
-    if isinstance(value, tuple) and hasattr(cls, "_fields"):
-        parts = [stored_tag(registered(cls)), packer.items(list(value))]
-        return extension("named tuple", parts + instances.put_attributes(packer, value))
-    if isinstance(value, PurePath):
-        return _path(packer, value)
-    if cls.__module__.partition(".")[0] == "numpy":
-        return _numpy(packer, value)
-    return _named(packer, value)
-
-
-def registered(cls: type) -> type:
-    """`cls`, which values name by its tag; refused unless reading would find this very class."""
-    if not is_registered(cls):
-        raise EncodeError(
-            f"{cls.__qualname__} stands in a field of type Any, and reading would not find the class: name it in a "
-            "field's type, or call parcode_orm.register() on it",
-            value_type=cls,
-        )
-    return cls
-
-
 def _bytes_of(value: memoryview) -> bytes:
     if value.format != "B" or value.ndim != 1:
         raise EncodeError("a memoryview of other items than bytes would come back as bytes", value_type=memoryview)
@@ -128,34 +53,17 @@ def _bytes_of(value: memoryview) -> bytes:
 def _set(name: str) -> Callable[[Packer, Any], Any]:
     def lower(packer: Packer, value: Any) -> Any:
         # By their bytes, so that equal sets give equal bytes whatever the order of hashes.
-        return extension(name, [msgspec.Raw(raw) for raw in sorted(map(_encode, packer.items(list(value))))])
+        return extension(name, [msgspec.Raw(raw) for raw in sorted(map(encode, packer.items(list(value))))])
 
     return lower
 
 
 def _path(packer: Packer, value: PurePath) -> Any:
-    if isinstance(value, PureWindowsPath) and type(value) is PureWindowsPath:
-        flavour = "windows"
-    else:
-        flavour = "posix" if type(value) is PurePosixPath else "local"
-    if type(value) is type(_local_path()):
-        flavour = "path"
-    elif flavour == "local":
-        return _named(packer, value)
-    return extension("path", [flavour, packer.lower(str(value))])
-
-
-def _local_path() -> PurePath:
-    from pathlib import Path
-
-    return Path()
+    return extension("path", [_FLAVOURS[type(value)], packer.lower(str(value))])
 
 
 def _numpy(packer: Packer, value: Any) -> Any:
     import numpy as np
-
-    from ..columns.arrays import storable_array
-    from ..columns.dtypes import dtype_text, holds_objects
 
     if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
         text, data = storable_array(value)
@@ -169,64 +77,29 @@ def _numpy(packer: Packer, value: Any) -> Any:
     raise EncodeError("a numpy value of this kind cannot be stored", value_type=type(value))
 
 
-def _named(packer: Packer, value: Any) -> Any:
+def _enum(packer: Packer, value: enum.Enum) -> Any:
     cls = type(value)
-    if isinstance(value, named._SECRET):
-        parts = named.known_class(cls, cls)
-        assert parts is not None
-        (secret,) = parts[3]([value])
-        return extension("secret", [_builtin_tag(cls), packer.lower(secret)])
-    if isinstance(value, URLS):
-        return extension("url", [_builtin_tag(cls), packer.lower(url_text(value))])
-    parts = _custom_parts(cls)
-    if parts is not None and packer.native and parts is not hook_of(cls):
-        raise EncodeError("only Pydantic knows how to dump it", value_type=cls)
-    if parts is not None:
-        return extension("custom", [stored_tag(registered(cls)), packer.lower(parts[3]([value])[0])])
+    (name,) = named.enum_conversion(cls)[3]([value])
+    return extension("enum", [stored_tag(registered(cls)), packer.lower(name)])
+
+
+def _secret(packer: Packer, value: Any) -> Any:
+    cls = type(value)
+    parts = named.known_class(cls, cls)
+    assert parts is not None
+    (secret,) = parts[3]([value])
+    return extension("secret", [_builtin_tag(cls), packer.lower(secret)])
+
+
+def _builtin_subclass(packer: Packer, value: Any) -> Any:
+    cls = type(value)
     parts = named.builtin_subclass(cls)
-    if parts is not None and is_registered(cls):
-        return extension("builtin subclass", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
-    raise EncodeError(
-        "a value of this class cannot be stored in a field of type Any; use a Model, a dataclass or builtin types, or "
-        "call parcode_orm.register_type(cls, encode=..., decode=...)",
-        value_type=cls,
-    )
-
-
-def _custom_parts(cls: type) -> Any:
-    """How a class that `register_type` was given, or a registered one that Pydantic dumps, is stored; else None."""
-    hook = hook_of(cls)
-    if hook is not None or not is_registered(cls):
-        return hook
-    found = parts_of(cls)
-    if found is None and hasattr(cls, "__get_pydantic_core_schema__"):
-        from ..types.custom import custom_parts
-
-        found = custom_parts(cls, cls.__qualname__)
-        if found is not None:
-            register_parts(cls, found)
-    return found
+    assert parts is not None
+    return extension("builtin subclass", [stored_tag(cls), packer.lower(parts[3]([value])[0])])
 
 
 def _builtin_tag(cls: type) -> str:
-    return cls.__name__ if instances.PYDANTIC.get(cls.__name__) is cls else stored_tag(registered(cls))
-
-
-_LOWER: dict[type, Callable[[Packer, Any], Any]] = {
-    Block: lambda packer, value: msgspec.Raw(value.data),
-    _LeftOut: lambda packer, value: Ext(CODES["left out"], b""),
-    dumped.Dumped: lambda packer, value: extension("dumped", packer.items(dumped.parts_of(value))),
-    type(MISSING): lambda packer, value: _sentinel(value),
-    bytearray: lambda packer, value: Ext(CODES["bytearray"], bytes(value)),
-    memoryview: lambda packer, value: Ext(CODES["memoryview"], _bytes_of(value)),
-    tuple: lambda packer, value: extension("tuple", packer.items(value)),
-    set: _set("set"),
-    frozenset: _set("frozenset"),
-    deque: lambda packer, value: extension("deque", [value.maxlen, packer.items(list(value))]),
-    OrderedDict: lambda packer, value: extension("OrderedDict", packer.pairs(value)),
-    Counter: lambda packer, value: extension("Counter", packer.pairs(value)),
-    defaultdict: lambda packer, value: extension("defaultdict", [factory_name(value), *packer.pairs(value)]),
-}
+    return cls.__name__ if named.PYDANTIC.get(cls.__name__) is cls else stored_tag(registered(cls))
 
 
 def _sentinel(value: Any) -> Any:
@@ -238,27 +111,6 @@ def _sentinel(value: Any) -> Any:
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
-
-
-@cache
-def decoder(level: int) -> Callable[[Any], Any]:
-    """The decoder of payloads at `level` extensions deep."""
-
-    def hook(code: int, data: memoryview) -> Any:
-        handler = _RAISE.get(code)
-        if handler is None:
-            raise CorruptionError(f"a packed value has the extension code {code}, which there is not")
-        if level >= MAX_LEVELS:
-            raise CorruptionError(f"a packed value is nested more than {MAX_LEVELS} deep")
-        if code in _FROM_BYTES:
-            return handler(data)
-        try:
-            return handler(decoder(level + 1)(data))
-        except RecursionError as problem:
-            return room_for(problem, lambda: handler(decoder(level + 1)(data)))
-
-    decode: Callable[[Any], Any] = msgspec.msgpack.Decoder(ext_hook=hook).decode
-    return decode
 
 
 def _dict(parts: Any) -> dict[Any, Any]:
@@ -277,23 +129,17 @@ def _counter(parts: Any) -> Counter[Any]:
 
 def _get_path(parts: Any) -> PurePath:
     flavour, text = parts
-    cls = type(_local_path()) if flavour == "path" else _FLAVOURS[flavour]
-    found: PurePath = cls(text)
+    found: PurePath = _BY_FLAVOUR[flavour](text)
     return found
 
 
 def _get_array(parts: Any) -> Any:
-    from ..columns.arrays import array_from
-    from ..columns.dtypes import parse_dtype
-
     dtype, shape, data = parts
     return array_from(memoryview(data), parse_dtype(dtype), shape, writable=True)
 
 
 def _get_scalar(parts: Any) -> Any:
     import numpy as np
-
-    from ..columns.dtypes import parse_dtype
 
     dtype, data = parts
     if not dtype:
@@ -313,37 +159,18 @@ def _get_enum(parts: Any) -> Any:
     return named.enum_conversion(cls)[4]([name])[0]
 
 
-def _get_named_tuple(parts: Any) -> Any:
-    tag, values, *others = parts
-    cls = find_class(tag)
-    if not issubclass(cls, tuple) or len(getattr(cls, "_fields", ())) != len(values):
-        raise instances.changed(tag)
-    made = tuple.__new__(cls, values)
-    for each in others:
-        put_others(made, each)
-    return made
-
-
 def _get_builtin(parts: Any) -> Any:
     tag, value = parts
     found = named.builtin_subclass(find_class(tag))
     if found is None:
-        raise instances.changed(tag)
-    return found[4]([value])[0]
-
-
-def _get_custom(parts: Any) -> Any:
-    tag, value = parts
-    found = _custom_parts(find_class(tag))
-    if found is None:
-        raise instances.changed(tag)
+        raise changed(tag)
     return found[4]([value])[0]
 
 
 def _get_pydantic(family: tuple[type, ...], make: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
     def build(parts: Any) -> Any:
         tag, value = parts
-        cls = instances.PYDANTIC.get(tag) or find_class(tag)
+        cls = named.PYDANTIC.get(tag) or find_class(tag)
         if not issubclass(cls, family):
             raise CorruptionError(f"{tag} is not one of Pydantic's types")
         return make(cls, value)
@@ -356,41 +183,74 @@ def _get_deque(parts: Any) -> deque[Any]:
     return deque(items, maxlen)
 
 
-def _converted(conversion: convert.Conversion) -> Callable[[Any], Any]:
+def _put_converted(conversion: convert.Conversion) -> Callable[[Packer, Any], Any]:
+    def lower(packer: Packer, value: Any) -> Any:
+        (stored,) = conversion.to_stored([value])
+        return extension(conversion.name, packer.lower(list(stored) if type(stored) is tuple else stored))
+
+    return lower
+
+
+def _get_converted(conversion: convert.Conversion) -> Callable[[Any], Any]:
     def build(stored: Any) -> Any:
         return conversion.from_stored([tuple(stored) if type(stored) is list else stored])[0]
 
     return build
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "int": lambda data: int.from_bytes(data, "little", signed=True),
-    "text": lambda data: bytes(data).decode("utf-8", "surrogatepass"),
-    "bytearray": bytearray,
-    "left out": lambda data: LEFT_OUT,
-    "memoryview": lambda data: memoryview(bytes(data)),
-    "tuple": tuple,
-    "set": set,
-    "frozenset": frozenset,
-    "deque": _get_deque,
-    "dict": _dict,
-    "OrderedDict": lambda parts: OrderedDict(_dict(parts)),
-    "defaultdict": lambda parts: defaultdict(find_factory(parts[0]), _dict(parts[1:])),
-    "Counter": _counter,
-    "enum": _get_enum,
-    "model": instances.get_model,
-    "dataclass": instances.get_dataclass,
-    "named tuple": _get_named_tuple,
-    "path": _get_path,
-    "array": _get_array,
-    "numpy scalar": _get_scalar,
-    "secret": _get_pydantic((named._SECRET,), lambda cls, value: cls(value)),
-    "url": _get_pydantic(URLS, url_from),
-    "builtin subclass": _get_builtin,
-    "custom": _get_custom,
-    "dumped": dumped.from_parts,
-    "missing": lambda data: MISSING,
-    **{conversion.name: _converted(conversion) for conversion in convert.CONVERSIONS},
-}
-_RAISE: dict[int, Callable[[Any], Any]] = {CODES[name]: reader for name, reader in _READERS.items()}
-_FROM_BYTES = frozenset(CODES[name] for name in ("int", "text", "bytearray", "memoryview", "left out", "missing"))
+EXACT[Block] = lambda packer, value: msgspec.Raw(value.data)
+enter("left out", lambda data: LEFT_OUT, _LeftOut, lambda packer, value: Ext(CODES["left out"], b""))
+enter("dumped", from_parts, Dumped, lambda packer, value: extension("dumped", packer.items(parts_of(value))))
+enter("missing", lambda data: MISSING, type(MISSING), lambda packer, value: _sentinel(value))
+enter("bytearray", bytearray, bytearray, lambda packer, value: Ext(CODES["bytearray"], bytes(value)))
+enter(
+    "memoryview",
+    lambda data: memoryview(bytes(data)),
+    memoryview,
+    lambda packer, value: Ext(CODES["memoryview"], _bytes_of(value)),
+)
+enter("tuple", tuple, tuple, lambda packer, value: extension("tuple", packer.items(value)))
+enter("set", set, set, _set("set"))
+enter("frozenset", frozenset, frozenset, _set("frozenset"))
+enter("deque", _get_deque, deque, lambda packer, value: extension("deque", [value.maxlen, packer.items(list(value))]))
+enter("dict", _dict)
+enter(
+    "OrderedDict",
+    lambda parts: OrderedDict(_dict(parts)),
+    OrderedDict,
+    lambda packer, value: extension("OrderedDict", packer.pairs(value)),
+)
+enter("Counter", _counter, Counter, lambda packer, value: extension("Counter", packer.pairs(value)))
+enter(
+    "defaultdict",
+    lambda parts: defaultdict(find_factory(parts[0]), _dict(parts[1:])),
+    defaultdict,
+    lambda packer, value: extension("defaultdict", [factory_name(value), *packer.pairs(value)]),
+)
+for each in convert.CONVERSIONS:
+    enter(each.name, _get_converted(each), each.types[0], _put_converted(each))
+
+enter_family(
+    "lazy", lambda cls: getattr(cls, "_p_lazy_", False) is True, lambda packer, value: packer.lower(value.load())
+)
+enter("enum", _get_enum)
+enter_family("enum", lambda cls: issubclass(cls, enum.Enum), _enum)
+enter("path", _get_path)
+enter_family("path", _FLAVOURS.__contains__, _path)
+enter("array", _get_array)
+enter("numpy scalar", _get_scalar)
+enter_family("numpy", lambda cls: cls.__module__.partition(".")[0] == "numpy", _numpy)
+enter("secret", _get_pydantic((named._SECRET,), lambda cls, value: cls(value)))
+enter_family("secret", lambda cls: issubclass(cls, named._SECRET), _secret)
+enter("url", _get_pydantic(URLS, url_from))
+enter_family(
+    "url",
+    lambda cls: issubclass(cls, URLS),
+    lambda packer, value: extension("url", [_builtin_tag(type(value)), packer.lower(url_text(value))]),
+)
+enter("builtin subclass", _get_builtin)
+enter_family(
+    "builtin subclass",
+    lambda cls: named.builtin_subclass(cls) is not None and is_registered(cls),
+    _builtin_subclass,
+)

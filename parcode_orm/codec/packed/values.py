@@ -1,8 +1,9 @@
-"""Values of any type as MessagePack: `pack` and `unpack`, and the column of fields whose type says nothing.
+"""Values of any type as MessagePack: `pack` and `unpack`.
 
-None, booleans, 64-bit ints, floats, text, bytes, lists and dictionaries with text keys are plain MessagePack. Whatever
-MessagePack has no type for is an extension, so that values come back with their exact types. Instances of classes are
-packed by the class's tag, and found again among the classes this process knows; nothing is imported or evaluated.
+None, booleans, 64-bit ints, floats, text, bytes, lists and dictionaries with text keys are plain
+MessagePack. Whatever MessagePack has no type for is an extension, so that values come back with
+their exact types. Instances of classes are packed by the class's tag, and found again among the
+classes this process knows; nothing is imported or evaluated.
 """
 
 from __future__ import annotations
@@ -10,24 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from ...errors import CorruptionError, CyclicGraphError, DecodeError, EncodeError, SchemaError
-from ...format.chunk import Chunk, Encoder
-from ...format.layout import Encoding
 from ...stack import is_deep, on_fresh_stack, room_for
 from .. import trail
 from ..asis import Block, gives_stand_ins
-from ..base import Column, Space, View
-from ..columns.physical import PackedView, read_blocks, wrapped, write_blocks
+from ..base import ATOMS
+from .table import CODES, Ext, decoder, encode, enter, extension, lower_other
 
 MAX_DEPTH = 600  # containers: 200 levels of models, each in a list in a dictionary
 STEP = 16  # containers inside each other from one look at the stack to the next
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _TEXT = frozenset({str})
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 def pack(value: Any) -> bytes:
@@ -35,7 +29,7 @@ def pack(value: Any) -> bytes:
 
     Raises:
         EncodeError: a value in it has a class that cannot be stored; `path` says where.
-        CyclicGraphError: it holds itself, or is nested more than 100 deep.
+        CyclicGraphError: it holds itself, or is nested more than `MAX_DEPTH` deep.
     """
     if type(value) is Ready:
         return value.data
@@ -56,7 +50,7 @@ class Ready:
 
 
 def packed_natively(value: Any) -> bytes | None:
-    """What `pack` gives for `value` if it stores it by its class alone, without what Pydantic dumps; else None."""
+    """What `pack` gives for `value` if Pydantic is not needed to dump any of it, else None."""
     try:
         return _packed(value, native=True)
     except EncodeError:
@@ -72,23 +66,23 @@ def _packed_deeply(value: Any, problem: RecursionError) -> bytes:
 
 def _packed(value: Any, native: bool = False) -> bytes:
     try:
-        if type(value) in _PLAIN:
-            return _encode(value)
-        return _encode(Packer(careful=False, native=native).lower(value))
+        if type(value) in ATOMS:
+            return encode(value)
+        return encode(Packer(careful=False, native=native).lower(value))
     except (OverflowError, UnicodeEncodeError):  # somewhere in it is a large int or a lone surrogate
-        return _encode(Packer(careful=True, native=native).lower(value))
+        return encode(Packer(careful=True, native=native).lower(value))
 
 
 def is_native(value: Any) -> bool:
     """Whether `pack` stores `value` by its class alone, without what Pydantic dumps."""
-    return type(value) in _PLAIN or packed_natively(value) is not None
+    return type(value) in ATOMS or packed_natively(value) is not None
 
 
 class Packer:
-    """One value on its way: `active` holds the ids of the containers being packed, from the outermost inwards.
+    """Packs one value: `active` holds the ids of the containers being packed, outermost first.
 
-    `careful`: each int and text is looked at, whether MessagePack can hold it; else encoding will tell. `native`: what
-    only Pydantic knows how to dump is refused.
+    `careful`: each int and text is looked at, whether MessagePack can hold it; else encoding will
+    tell. `native`: what only Pydantic knows how to dump is refused.
     """
 
     __slots__ = ("active", "careful", "native")
@@ -101,12 +95,13 @@ class Packer:
     def lower(self, value: Any) -> Any:
         """`value` made of what MessagePack has, and extensions."""
         cls = type(value)
-        if cls in _PLAIN:
+        if cls in ATOMS:
             if self.careful:
                 if cls is str and not _is_utf8(value):
-                    return text_extension(value)
+                    return Ext(CODES["text"], value.encode("utf-8", "surrogatepass"))
                 if cls is int and not _INT_MIN <= value <= _INT_MAX:
-                    return int_extension(value)
+                    data = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+                    return Ext(CODES["int"], data)
             return value
         identity = id(value)
         if identity in self.active:
@@ -133,7 +128,7 @@ class Packer:
 
     def items(self, values: Sequence[Any]) -> list[Any]:
         """Lower each of `values`."""
-        if not self.careful and _PLAIN.issuperset(map(type, values)):
+        if not self.careful and ATOMS.issuperset(map(type, values)):
             return list(values)
         out = []
         for index, value in enumerate(values):
@@ -144,14 +139,14 @@ class Packer:
         return out
 
     def mapping(self, value: dict[Any, Any]) -> Any:
-        """Lower a dictionary: plain where all keys are text, else an extension of keys and values in order."""
+        """Lower a dictionary: plain where all keys are text, else an extension."""
         if _TEXT.issuperset(map(type, value)) and not (self.careful and not all(map(_is_utf8, value))):
             return dict(zip(value, self.values(value), strict=True))
         return extension("dict", self.pairs(value))
 
     def values(self, value: dict[Any, Any]) -> list[Any]:
         """Lower a dictionary's values."""
-        if not self.careful and _PLAIN.issuperset(map(type, value.values())):
+        if not self.careful and ATOMS.issuperset(map(type, value.values())):
             return list(value.values())
         out = []
         for key, item in value.items():
@@ -201,35 +196,5 @@ def unpack(data: bytes | bytearray | memoryview) -> Any:
         raise CorruptionError(f"a packed value does not decode: {type(problem).__name__}: {problem}") from problem
 
 
-class PackedColumn(Column):
-    """Values of any type, each packed on its own."""
-
-    __slots__ = ()
-    lazy = False
-
-    def encode(self, values: Sequence[Any], out: Encoder) -> None:
-        """Append a PACKED node, EMPTY where there are no values."""
-        if not values:
-            out.leaf(Encoding.EMPTY, 0)
-            return
-        parts = []
-        for row, value in enumerate(values):
-            try:
-                parts.append(pack(value))
-            except EncodeError as problem:
-                raise trail.at(problem, row) from None
-        write_blocks(Encoding.PACKED, parts, out)
-
-    def view(self, chunk: Chunk, at: int, space: Space) -> View:
-        """Read the node `at`."""
-        node = chunk.nodes[at]
-        if node.encoding == Encoding.PACKED:
-            return PackedView(*read_blocks(chunk, at, node), chunk, at)
-        return wrapped(self, chunk, at, space, node)
-
-    def describe(self) -> Any:
-        """The schema of anything."""
-        return "any"
-
-
-from .extensions import decoder, extension, int_extension, lower_other, text_extension  # noqa: E402
+enter("int", lambda data: int.from_bytes(data, "little", signed=True))
+enter("text", lambda data: bytes(data).decode("utf-8", "surrogatepass"))

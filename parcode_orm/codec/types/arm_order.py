@@ -1,7 +1,8 @@
 """The order in which a file has the arms of a union: by their spelling, not as they were declared.
 
-`typing` keeps one object for equal spellings, and `List[Union[int, str]]` equals `List[Union[str, int]]`: which order
-a class sees depends on which module was imported first. So the order in the file says nothing that may differ.
+`typing` keeps one object for equal spellings, and `List[Union[int, str]]` equals `List[Union[str,
+int]]`: which order a class sees depends on which module was imported first. So the order in the
+file says nothing that may differ.
 """
 
 from __future__ import annotations
@@ -10,23 +11,20 @@ import enum
 import typing
 from typing import Any, Literal
 
-from .names import bare, tag_of
-from .typeforms import ANY, NONE, Scope, is_recursive, is_union, strip
+from ..classes.named import ANY
+from ..classes.names import bare, tag_of
+from .typeforms import NONE, Scope, is_recursive, is_union, strip
 
 Key = tuple[Any, ...]
 
 
 def in_order(arms: list[tuple[Any, Scope]]) -> list[tuple[Any, Scope]]:
-    """The arms of a union, what takes more behind what takes less: `list[Any]` behind `list[int]`."""
-    return sorted(arms, key=lambda arm: arm_key(*arm))
-
-
-def arm_key(tp: Any, scope: Scope) -> Key:
-    """What a type is sorted by: how open it is, its spelling, and the modules of its classes."""
-    return _key(tp, scope, 0)
+    """The arms of a union, wider ones last: `list[Any]` after `list[int]`."""
+    return sorted(arms, key=lambda arm: _key(arm[0], arm[1], 0))
 
 
 def _key(tp: Any, scope: Scope, level: int) -> Key:
+    """What a type is sorted by: how open it is, its spelling, and the modules of its classes."""
     if level > 32 or is_recursive(tp, scope):
         return (2, "", "", ())
     tp, scope, _ = strip(tp, scope)

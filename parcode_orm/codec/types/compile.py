@@ -1,7 +1,8 @@
 """From annotations to columns: `column_for` a field, `struct_for` a class.
 
-What Pydantic accepts and can be stored is compiled; what cannot (functions, types, open files, classes that do not say
-how they are dumped) is refused when the class is defined, by an error that names field and type and what to do.
+What Pydantic accepts and can be stored is compiled; what cannot (functions, types, open files,
+classes that do not say how they are dumped) is refused when the class is defined, by an error that
+names field and type and what to do.
 """
 
 from __future__ import annotations
@@ -17,28 +18,34 @@ from typing import Any, Literal
 from pydantic import MISSING, ConfigDict, ImportString, SkipValidation
 from pydantic._internal._validators import get_defaultdict_default_default_factory
 from pydantic.errors import PydanticSchemaGenerationError
+from typing_inspection import typing_objects
 
 from ...errors import UnsupportedTypeError
 from ..base import Column
-from ..columns import convert, fallback
-from ..columns.containers import ListColumn, MapColumn, SetColumn
-from ..columns.factories import DefaultDictColumn
-from ..columns.fallback import FallbackColumn
+from ..classes import convert, named
+from ..classes.alike import has_no_equality
+from ..classes.named import ANY
+from ..classes.registry import hook_of, register, register_parts
+from ..columns.arrays import ArrayColumn, array_dtype
+from ..columns.boundary import ChunkColumn
+from ..columns.containers import DefaultDictColumn, ListColumn, MapColumn, SetColumn
+from ..columns.fallback import FallbackColumn, or_default
 from ..columns.lenient import LenientColumn, SequenceColumn, may_convert, sequence
+from ..columns.packed import PackedColumn
 from ..columns.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
+from ..columns.struct import StructColumn
 from ..columns.text import BytesColumn, TextColumn
 from ..columns.tuples import TupleColumn, UnionColumn
 from ..columns.wrappers import ConvertColumn, OptionalColumn
-from ..keys.types import check_key_type
-from ..packed.values import PackedColumn
-from . import named
+from ..packed.custom import annotated, custom_parts
+from ..packed.ways import Way, of_type
+from ..schema import fingerprint_of
+from . import plans
 from .arm_order import in_order
-from .custom import annotated, custom_parts
+from .key_types import check_key_type
 from .marks import Mark, find_mark, item_spec
-from .plans import is_struct_class, model_column, struct_for
-from .registry import hook_of, register, register_parts
-from .schema import fingerprint_of
-from .typeforms import ANY, NONE, Scope, is_recursive, is_union, spelled, strip, substitute
+from .plans import is_struct_class, model_column
+from .typeforms import NONE, Scope, is_recursive, is_union, spelled, strip, substitute
 from .unions import LISTS, MAPS, arms_of, flatten
 
 __all__ = ["column_for", "compile_type", "fingerprint_of", "struct_for"]
@@ -55,7 +62,8 @@ SIMPLE: dict[Any, Column] = {
 _INNER: dict[str, Column] = {"int": SIMPLE[int], "float": SIMPLE[float], "text": SIMPLE[str], "bytes": SIMPLE[bytes]}
 _INNER["bool"] = SIMPLE[bool]
 IN_MEMORY = (type, memoryview, ImportString)
-_SYSTEM = ("typing", "types", "collections.abc", "io", "abc", "contextlib")  # classes made at run time may say "abc"
+# Classes made at run time may say "abc".
+_SYSTEM = ("typing", "types", "collections.abc", "io", "abc", "contextlib")
 
 
 def column_for(
@@ -64,41 +72,33 @@ def column_for(
     field: str,
     metadata: Iterable[Any] = (),
     config: ConfigDict | None = None,
-    way: fallback.Way | None = None,
+    way: Way | None = None,
     default: Any = ...,
     **options: Any,
 ) -> Column:
-    """The column of a field: `annotation` and `metadata` as in its `FieldInfo`, `owner` the class's name.
+    """The column of a field: `annotation` and `metadata` as in `FieldInfo`, `owner` the class.
 
-    `way`: the field's own through Pydantic, where it has validators that may give values of another type. What a lazy
-    collection takes into a marked field is validated under the class's `config`.
+    `way`: the field's own through Pydantic, where it has validators that may give values of another
+    type. What a lazy collection takes into a marked field is validated under the class's `config`.
 
     Raises:
         UnsupportedTypeError: its values cannot be stored.
     """
     found = list(metadata)
     mark = find_mark(found)
-    scope = Scope(owner, field, compile_type, marked=mark is not None, **options)
+    scope = Scope(owner, field, COMPILER, marked=mark is not None, **options)
     bare = [item for item in found if not isinstance(item, Mark)]
     column = or_default(with_metadata(annotation, bare, scope, way), default)
     if mark is None:
         return column
-    from ..columns.boundary import ChunkColumn
-
     items = item_spec(owner, field, annotation, config or {}, bare)
     if items is not None and items.kind == "map":
         check_key_type(items.args[0], scope)
     return ChunkColumn(column, mark.compression, mark.kind, items)
 
 
-def or_default(column: Column, default: Any) -> Column:
-    """`column`, which takes None too where that is the default: defaults are not validated."""
-    takes_none = isinstance(column, OptionalColumn | NoneColumn | PackedColumn | fallback.FallbackColumn)
-    return column if default is not None or takes_none else OptionalColumn(column, declared=False)
-
-
-def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: fallback.Way | None = None) -> Column:
-    """Compile `tp`; metadata that brings a core schema of its own counts where `tp` alone says nothing.
+def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: Way | None = None) -> Column:
+    """Compile `tp`; a core schema in `metadata` counts where `tp` alone is unknown.
 
     `way` is that of the whole field, where its class has validators for it.
     """
@@ -122,7 +122,7 @@ def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: fallback.Way 
         if parts is None:
             raise
         return converted(parts, scope)
-    return LenientColumn(column, way or fallback.of_type(whole, f"{scope.place}: {spelled(tp)}"))
+    return LenientColumn(column, way or of_type(whole, f"{scope.place}: {spelled(tp)}"))
 
 
 def compile_type(tp: Any, scope: Scope) -> Column:
@@ -210,7 +210,7 @@ def foreign_class(tp: Any, cls: type, scope: Scope) -> Column:
 
 
 def is_exactly(cls: type, value: Any) -> bool:
-    """Whether `value` is an instance of `cls` (and not of the builtin that its validator may leave)."""
+    """Whether `value` is an instance of `cls`."""
     return isinstance(value, cls)
 
 
@@ -265,16 +265,17 @@ def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:
         return PACKED
     register(cls)
     column = converted(named.enum_conversion(cls), scope)
-    by_value = not issubclass(cls, enum.Flag) and not fallback.has_no_equality(cls)
+    by_value = not issubclass(cls, enum.Flag) and not has_no_equality(cls)
     if by_value and cls._missing_.__func__ is not enum.Enum._missing_.__func__:  # type: ignore[attr-defined]
-        column = LenientColumn(column, fallback.of_type(cls, f"{scope.place}: {cls.__qualname__}"))  # members by value
+        # Members by value.
+        column = LenientColumn(column, of_type(cls, f"{scope.place}: {cls.__qualname__}"))
     if not scope.enum_values:
         return column
     return UnionColumn([(partial(is_exactly, cls), column), (partial(is_no, cls), PACKED)])
 
 
 def union(tp: Any, scope: Scope) -> Column:
-    """`X | Y`, discriminated or not: which arm is seen from the value, so the discriminator is not needed."""
+    """`X | Y`, discriminated or not: the value itself shows which arm it is."""
     arms = flatten(tp, scope)
     if any(arm in ANY for arm, _ in arms):
         return PACKED
@@ -282,7 +283,7 @@ def union(tp: Any, scope: Scope) -> Column:
     if len(rest) == 1:
         column = rest[0][1].column(rest[0][0])
     else:
-        way = fallback.of_type(substitute(tp, scope), f"{scope.place}: {spelled(tp)}")
+        way = of_type(substitute(tp, scope), f"{scope.place}: {spelled(tp)}")
 
         def last(arms: list[Column]) -> Column:
             takes_any = any(isinstance(arm, ConvertColumn) and arm.types == (object,) for arm in arms)
@@ -314,30 +315,25 @@ def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
     item = scope.column(args[0]) if args else PACKED
     if origin is collections.abc.Sequence:
         tp = substitute(typing.Sequence[args[0]] if args else origin, scope)  # type: ignore[valid-type]
-        found = sequence(item, fallback.of_type(tp, f"{scope.place}: {spelled(tp)}"))
-        return SequenceColumn(ListColumn(item, list, "list"), found) if scope.marked else found
+        found = sequence(item, of_type(tp, f"{scope.place}: {spelled(tp)}"))
+        return SequenceColumn(ListColumn(item), found) if scope.marked else found
     kinds = LISTS[origin]
     if kinds == (collections.deque,):
-        return deque_column(item)
+        inner = TupleColumn([ListColumn(item), OptionalColumn(SIMPLE[int])])  # and the `maxlen`
+        return ConvertColumn(inner, "deque", (collections.deque,), convert.put_deques, convert.get_deques)
     if kinds in ((set,), (frozenset,)):
-        return SetColumn(item, kinds[0], kinds[0].__name__)
-    return ListColumn(item, list, "list")
-
-
-def deque_column(item: Column) -> Column:
-    """A deque and its `maxlen`."""
-    inner = TupleColumn([ListColumn(item, list, "list"), OptionalColumn(SIMPLE[int])])
-    return ConvertColumn(inner, "deque", (collections.deque,), convert.put_deques, convert.get_deques)
+        return SetColumn(item, kinds[0])
+    return ListColumn(item)
 
 
 def tuple_column(args: tuple[Any, ...], scope: Scope) -> Column:
     """`tuple`, `tuple[X, ...]`, `tuple[X, Y]`, `tuple[()]`."""
     if not args:
-        return ListColumn(PACKED, tuple, "tuple")
+        return ListColumn(PACKED, tuple)
     if len(args) == 2 and args[1] is Ellipsis:
-        return ListColumn(scope.column(args[0]), tuple, "tuple")
-    if any(typing.get_origin(arg) is typing.Unpack for arg in args):
-        return ListColumn(PACKED, tuple, "tuple")
+        return ListColumn(scope.column(args[0]), tuple)
+    if any(typing_objects.is_unpack(typing.get_origin(arg)) for arg in args):
+        return ListColumn(PACKED, tuple)
     return TupleColumn([scope.column(arg) for arg in args if arg != ()])
 
 
@@ -345,18 +341,18 @@ def mapping(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
     """Dictionaries of every kind."""
     key = scope.column(args[0]) if args else PACKED
     if origin is collections.Counter:
-        return MapColumn(key, SIMPLE[int], collections.Counter, "Counter")
+        return MapColumn(key, SIMPLE[int], collections.Counter)
     value = scope.column(args[1]) if len(args) > 1 else PACKED
     if origin is collections.OrderedDict:
-        return MapColumn(key, value, collections.OrderedDict, "OrderedDict")
+        return MapColumn(key, value, collections.OrderedDict)
     if origin is collections.defaultdict:
         factory = default_factory(substitute(args[1], scope) if args else Any)
         return DefaultDictColumn(key, value, factory)
-    return MapColumn(key, value, dict, "dict")
+    return MapColumn(key, value)
 
 
 def default_factory(tp: Any) -> Callable[[], Any] | None:
-    """The `default_factory` that Pydantic gives a `defaultdict` with values of type `tp`; None where it gives none."""
+    """The `default_factory` that Pydantic gives a `defaultdict` of `tp`, or None."""
     try:  # asking for the type's outermost part alone: what is inside may not be complete yet
         found: Callable[[], Any] | None = get_defaultdict_default_default_factory(tp)
     except PydanticSchemaGenerationError:
@@ -369,8 +365,6 @@ def numpy_column(tp: Any, cls: type, scope: Scope) -> Column:
     import numpy as np
 
     if issubclass(cls, np.ndarray):
-        from ..columns.arrays import ArrayColumn, array_dtype
-
         return ArrayColumn(array_dtype(tp))
     if issubclass(cls, np.generic):
         if cls.__name__ in {*map("int{}".format, (8, 16, 32, 64)), *map("uint{}".format, (8, 16, 32, 64))}:
@@ -380,3 +374,21 @@ def numpy_column(tp: Any, cls: type, scope: Scope) -> Column:
             return ConvertColumn(SIMPLE[float], "numpy float64", (cls,), convert.each(float), convert.each(np.float64))
         return PACKED
     return scope.refuse_kind(tp, "no values of this type are known")
+
+
+class _Compiler:
+    """What the modules that this one stands on need of it, as types stand inside types."""
+
+    compile_type = staticmethod(compile_type)
+    column_for = staticmethod(column_for)
+
+    def struct_for(self, cls: Any) -> StructColumn:
+        return plans.struct_for(self, cls)
+
+    def complete_waiting(self) -> None:
+        plans.complete_waiting()
+
+
+COMPILER = _Compiler()
+# Without a frame of its own.
+struct_for: Callable[[Any], StructColumn] = partial(plans.struct_for, COMPILER)

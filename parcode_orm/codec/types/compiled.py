@@ -1,13 +1,14 @@
-"""`CompiledStruct`: the column of a class, which takes no values before all of its fields are known; and its cache.
+"""`CompiledStruct`, the column of a class, which takes no values until complete; its cache.
 
-The column is kept in the class's own `__dict__`, so it lives as long as the class. `@dataclass(slots=True)` copies that
-dictionary to a second class, so an entry counts only for the class that it was made for.
+The column is kept in the class's own `__dict__`, so it lives as long as the class.
+`@dataclass(slots=True)` copies that dictionary to a second class, so an entry counts only for the
+class that it was made for.
 """
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from pydantic import BaseModel
@@ -15,11 +16,12 @@ from pydantic import BaseModel
 from ...errors import EncodeError, UnsupportedTypeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Node
-from .. import trail
+from .. import schema, trail
 from ..base import Column, Space, View
-from ..columns.struct import StructColumn, StructPlan
+from ..columns.struct import StructColumn
+from ..structs import StructPlan
 from ..undo import note
-from . import schema
+from .typeforms import Compiler
 
 CACHE = "_p_columns_"
 BARE = (
@@ -28,26 +30,27 @@ BARE = (
 )
 Entries = dict[tuple[Any, ...], tuple[Any, "CompiledStruct"]]
 
-complete_waiting: list[Callable[[], object]] = []  # what tries again to complete the classes that wait for a name
-
 
 class CompiledStruct(StructColumn):
     """A struct column of a class; its schema names it, so that a class may hold itself.
 
-    `problem`: why the class cannot be stored, where that was found out after others had been compiled with it.
+    `problem`: why the class cannot be stored, where that was found out after others had been
+    compiled with it.
     """
 
-    __slots__ = ("complete", "problem", "schema_known", "_exact", "__weakref__")
+    __slots__ = ("compiler", "complete", "problem", "schema_known", "_exact", "__weakref__")
 
-    def __init__(self, plan: StructPlan) -> None:
+    def __init__(self, plan: StructPlan, compiler: Compiler) -> None:
         super().__init__(plan)
+        self.compiler = compiler
+        plan.struct_for = compiler.struct_for
         self._exact = self.exact
         self.reset()
 
     def reset(self) -> None:
-        """Forget the fields. With no exact type every value comes to `odd`, which asks whether it is complete."""
+        """Forget the fields. Without an exact type every value goes to `odd`, which asks."""
         self.fields = []
-        self.plan.privates, self.plan.extra, self._private = [], None, None
+        self.plan.private = self.plan.extra = None
         self.complete = False
         self.problem: str | None = None
         self.exact = frozenset()
@@ -58,10 +61,9 @@ class CompiledStruct(StructColumn):
         self.exact = self._exact
 
     def unusable(self) -> str | None:
-        """Why no value can be stored or read, None where one can; what may be complete by now is completed."""
+        """Why no value can be stored or read, or None. Tries to complete the class first."""
         if not self.complete and self.problem is None:
-            for attempt in complete_waiting:
-                attempt()
+            self.compiler.complete_waiting()
         if self.complete:
             return None
         if self.problem is not None:
@@ -106,13 +108,13 @@ def version_of(cls: Any) -> Any:
 
 
 def entries_of(cls: Any) -> Entries:
-    """The columns that were made for `cls`, by its arguments; not those of a class whose dictionary was copied."""
+    """The columns made for `cls`, by its arguments; none if its dictionary was copied."""
     found: Entries = cls.__dict__.get(CACHE, {})
     return {} if any(column.plan.cls is not cls for _, column in found.values()) else found
 
 
 def cached(tp: Any) -> CompiledStruct | None:
-    """The column of `tp`, of which Pydantic has not rebuilt the class since."""
+    """The column of `tp`, unless Pydantic has rebuilt the class since."""
     cls = typing.get_origin(tp) or tp
     known = entries_of(cls).get(typing.get_args(tp))
     return known[1] if known is not None and known[0] is version_of(cls) else None
@@ -125,45 +127,31 @@ def keep(cls: Any, args: tuple[Any, ...], column: CompiledStruct) -> None:
     note(lambda: setattr(cls, CACHE, before))
 
 
-def below(column: Any) -> Iterator[CompiledStruct]:
+def below(column: Column) -> Iterator[CompiledStruct]:
     """The struct columns in `column`, itself among them, each once."""
     return (each for each in parts_below(column) if isinstance(each, CompiledStruct))
 
 
-def parts_below(column: Any) -> Iterator[Any]:
+def parts_below(column: Column) -> Iterator[Column]:
     """`column` and the columns in it, each once."""
     stack, seen = [column], {id(column)}
     while stack:
         each = stack.pop()
         yield each
-        for part in _parts(each):
+        for part in each.parts():
             if id(part) not in seen:
                 seen.add(id(part))
                 stack.append(part)
 
 
 def same_classes(one: Column, other: Column) -> bool:
-    """Whether the values of two columns of equal schemas are of the same classes, which a schema only names."""
+    """Whether two columns of equal schemas have the same classes, which schemas only name."""
     return one is other or _classes(one) == _classes(other)
 
 
 def _classes(column: Column) -> list[Any]:
-    return [found for each in parts_below(column) if (found := _own_classes(each)) is not None]
-
-
-def _own_classes(column: Any) -> Any:
-    return column.plan.cls if isinstance(column, StructColumn) else getattr(column, "types", None)
-
-
-def _parts(column: Any) -> Iterator[Any]:
-    if isinstance(column, StructColumn):
-        plan = column.plan
-        yield from (found for _, found in (*plan.fields, *plan.privates))
-        if plan.extra is not None:
-            yield plan.extra
-        return
-    names = {name for base in type(column).__mro__ for name in getattr(base, "__slots__", ())}
-    for name in sorted(names):
-        value = getattr(column, name, None)
-        for part in value if isinstance(value, list) else [value]:
-            yield from (found for found in (part if isinstance(part, tuple) else (part,)) if isinstance(found, Column))
+    found = (
+        each.plan.cls if isinstance(each, StructColumn) else getattr(each, "types", None)
+        for each in parts_below(column)
+    )
+    return [classes for classes in found if classes is not None]

@@ -1,4 +1,4 @@
-"""Pydantic's core schemas: which of the dictionaries in one are schemas, and which say names of the user's."""
+"""Pydantic's core schemas: which dictionaries in one are schemas."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 __all__ = ["schemas_in"]
 
-# What holds no schema of validated values, but values of the user's, functions, or what serializers and documents need.
+# What holds no schema of validated values, but values of the user's, functions, or what serializers
+# and documents need.
 _ASIDE = frozenset({"metadata", "serialization", "config", "cls", "default", "expected", "members", "function"})
 
 
 def schemas_in(schema: Any) -> Iterator[Any]:
-    """The schemas directly in `schema`. A name in a table of fields may be any key of a schema: "type", "ref"."""
+    """The schemas directly in `schema`. A table of fields may have names such as "type"."""
     waiting = [part for key, part in schema.items() if key not in _ASIDE]
     while waiting:
         part = waiting.pop()

@@ -1,4 +1,4 @@
-"""The ways of a class's fields through Pydantic: each field's own validator and serializer, decorators included.
+"""The ways of a class's fields through Pydantic, decorators included.
 
 Used only for values that a field's column does not take, so nothing is built before there is one.
 """
@@ -17,11 +17,11 @@ from ...errors import EncodeError
 from ...format.chunk import Encoder
 from .. import trail
 from ..base import Column
-from ..columns.fallback import Way, type_adapter
+from ..classes.alike import alike
 from ..columns.lenient import FIELD, write_mixed
+from ..packed.custom import dumpable
 from ..packed.values import is_native
-from .alike import alike
-from .custom import dumpable
+from ..packed.ways import Way, type_adapter
 
 _WRAPPERS = ("function-after", "function-before", "function-wrap", "default", "nullable", "model", "dataclass")
 
@@ -44,7 +44,7 @@ class FieldWays:
         return found
 
     def schema(self, field: str) -> tuple[Any, dict[str, Any], Any]:
-        """The core schema of one field, the definitions that it may refer to, the configuration around it.
+        """The core schema of one field, definitions it may refer to, and its configuration.
 
         Raises:
             LookupError: the class does not have it there.
@@ -118,7 +118,7 @@ class FieldWays:
             raise trail.below(refusal, field, trail.row_of(refusal)) from None
 
     def _is_given(self, owner: Any, field: str, value: Any) -> bool:
-        """Whether validating what the whole object is dumped as gives `value` again: a model's validator made it."""
+        """Whether validating the dumped object gives `value` again: a model's validator made it."""
         if not isinstance(owner, BaseModel):
             return False
         cls: Any = owner.__class__
@@ -180,7 +180,7 @@ def _field_of(schema: Any, field: str) -> Any:
 
 
 def _is_default(owner: Any, field: str, value: Any) -> bool:
-    """Whether `value` is there because nobody gave the field one: defaults are not validated."""
+    """Whether `value` is the field's default, which is not validated."""
     if isinstance(owner, BaseModel):
         if field in owner.__pydantic_fields_set__:
             return False
@@ -189,9 +189,10 @@ def _is_default(owner: Any, field: str, value: Any) -> bool:
         return _made(lambda: info.get_default(call_default_factory=True, validated_data=dict(owner.__dict__)), value)
     if dataclasses.is_dataclass(owner):
         spec = next(each for each in dataclasses.fields(owner) if each.name == field)
-        default, factory = spec.default, spec.default_factory
+        default: Any = spec.default
+        factory: Any = spec.default_factory
         if type(default).__name__ == "FieldInfo":  # of a Pydantic dataclass, with `= Field(...)`
-            default, factory = _pydantic_default(default)
+            default, factory = default.default, default.default_factory
         if factory is not dataclasses.MISSING and factory is not None:
             return _made(factory, value)
         return alike(default, value)
@@ -199,10 +200,6 @@ def _is_default(owner: Any, field: str, value: Any) -> bool:
         defaults: dict[str, Any] = getattr(type(owner), "_field_defaults", {})
         return field in defaults and alike(defaults[field], value)
     return False
-
-
-def _pydantic_default(info: Any) -> tuple[Any, Any]:
-    return info.default, info.default_factory
 
 
 def _made(factory: Callable[[], Any], value: Any) -> bool:

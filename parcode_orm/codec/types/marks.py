@@ -1,57 +1,42 @@
 """`Mark`: what says that a field is stored apart, kept in `FieldInfo.metadata`.
 
-A mark changes how its field is validated and dumped in one respect only: lazy collections pass through unread, and
-an iterator becomes a one-shot `Stream`. Everything else, the JSON schema included, is the plain field's.
+A mark changes how its field is validated and dumped in one respect only: lazy collections pass
+through unread, and an iterator becomes a one-shot `Stream`. Everything else, the JSON schema
+included, is the plain field's.
 """
 
 from __future__ import annotations
 
 import contextvars
-import types
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Annotated, Any, ForwardRef, Literal, NoReturn, TypeVar, Union
+from typing import Any, ForwardRef, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 from pydantic_core import core_schema as cs
 from typing_extensions import is_typeddict
+from typing_inspection.introspection import AnnotationSource, inspect_annotation, is_union_origin
 
-from parcode_orm.codec.types.entering import check_length, plain_items
-from parcode_orm.codec.types.stream import ItemSpec, Stream
+from parcode_orm.codec.entering import check_length, plain_items
+from parcode_orm.codec.stream import ItemSpec, Stream
 from parcode_orm.codec.types.typeforms import Scope, spelled, strip, substitute
 from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError, told
 
-__all__ = [
-    "FieldMark",
-    "Mark",
-    "as_returned",
-    "building",
-    "enter",
-    "find_mark",
-    "is_lazy_collection",
-    "item_spec",
-    "marks_last",
-]
+from ..base import is_lazy_collection
+
+__all__ = ["FieldMark", "Mark", "as_returned", "building", "enter", "find_mark", "item_spec", "marks_last"]
 
 
-def _no_column(tp: Any, scope: Scope) -> NoReturn:
-    raise TypeError(f"no column of {tp} is wanted here")
-
-
-_NOWHERE = Scope("a field", "its type", _no_column)  # types are taken apart here, not compiled
+_NOWHERE = Scope("a field", "its type")  # types are taken apart here, not compiled
 _LISTS = (list, Sequence, MutableSequence)
 _MAPS = (dict, Mapping, MutableMapping)
-# Values of these types never come as lazy collections nor from iterators: their fields need no wrapping.
+# Values of these types never come as lazy collections nor from iterators: their fields need no
+# wrapping.
 _WHOLE = (str, bytes, bytearray, int, float, complex, tuple, set, frozenset, BaseModel)
-
-
-def is_lazy_collection(value: object) -> bool:
-    """Whether `value` is a `LazyList` or a `LazyMap` (told by its type's `_p_lazy_`, without importing them)."""
-    return getattr(type(value), "_p_lazy_", False) is True
 
 
 class FieldMark:
@@ -83,7 +68,7 @@ class FieldMark:
 
 
 class Mark(FieldMark):
-    """A field's storage: `kind` is "chunk" or "map", `compression` None, "lz4", "zstd", "auto" or a registered name."""
+    """A field's storage: `kind` is "chunk" or "map", `compression` a name or None."""
 
     __slots__ = ("compression", "kind")
 
@@ -111,7 +96,8 @@ class Mark(FieldMark):
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if handler.field_name is None and not _class_being_built(handler):
-            # A TypeAdapter over a field's annotation, as FastAPI makes one for OpenAPI: the plain type.
+            # A TypeAdapter over a field's annotation, as FastAPI makes one for OpenAPI: the plain
+            # type.
             return handler(source)
         owner, field = self._owner(handler)
         schema = handler(source)
@@ -125,8 +111,8 @@ class Mark(FieldMark):
             return schema
         metadata = owner.__pydantic_fields__[field].metadata
         spec = item_spec(owner.__name__, field, source, owner.model_config, metadata)
-        # JSON never holds lazies nor iterators, and a wrap validator would hand its inner schema Python values in
-        # place of JSON ones, which strict mode and `val_json_bytes` tell apart.
+        # JSON never holds lazies nor iterators, and a wrap validator would hand its inner schema
+        # Python values in place of JSON ones, which strict mode and `val_json_bytes` tell apart.
         python = cs.no_info_wrap_validator_function(partial(_validate, spec), schema)
         dump = cs.wrap_serializer_function_ser_schema(
             _serializer(f"{owner.__name__}.{field}"), schema=schema, return_schema=as_returned(schema)
@@ -135,10 +121,11 @@ class Mark(FieldMark):
 
 
 def as_returned(schema: CoreSchema | None = None) -> CoreSchema:
-    """The schema of what a wrap serializer returns: dumped already, by `schema`, whose JSON schema counts.
+    """The schema of a wrap serializer's result, which `schema` has dumped already.
 
-    Without it Pydantic infers how to dump what comes back: a dictionary, for an enum member that is a dataclass.
-    In Python mode the inner serializer gives it back as it is; in JSON mode it consists of what JSON knows.
+    Without it Pydantic infers how to dump what comes back: a dictionary, for an enum member that is
+    a dataclass. In Python mode the inner serializer gives it back as it is; in JSON mode it
+    consists of what JSON knows.
     """
     untouched = cs.any_schema(serialization=cs.to_string_ser_schema(when_used="json"))
     only_json = cs.wrap_serializer_function_ser_schema(_returned, schema=untouched, when_used="json")
@@ -158,7 +145,7 @@ _building: contextvars.ContextVar[type[BaseModel] | None] = contextvars.ContextV
 
 @contextmanager
 def building(cls: type[BaseModel]) -> Iterator[None]:
-    """While Pydantic builds the schema of `cls`, a Model: the marks on its fields are in their place."""
+    """In the block, Pydantic builds the schema of `cls`, a Model: marks may stand on its fields."""
     token = _building.set(cls)
     try:
         yield
@@ -167,21 +154,21 @@ def building(cls: type[BaseModel]) -> Iterator[None]:
 
 
 def marks_last(cls: type[BaseModel]) -> None:
-    """Move marks behind the constraints of their fields, so that constraints never see lazies or streams."""
+    """Move marks behind the constraints of their fields, which then see no lazies or streams."""
     for info in cls.__pydantic_fields__.values():
         if any(isinstance(item, Mark) for item in info.metadata):
             info.metadata = sorted(info.metadata, key=lambda item: isinstance(item, Mark))
 
 
 def find_mark(metadata: Sequence[Any]) -> Mark | None:
-    """The mark in a field's metadata: the last one, as a default's comes after those of an inherited `Annotated`."""
+    """The last mark in a field's metadata: that of a default follows an inherited `Annotated`'s."""
     return next((item for item in reversed(metadata) if isinstance(item, Mark)), None)
 
 
 def item_spec(
     owner: str, field: str, annotation: Any, config: ConfigDict, metadata: Sequence[Any] = ()
 ) -> ItemSpec | None:
-    """What the items of a marked field are; None where its values are no collection, or none of one kind."""
+    """The items of a marked field; None unless its values are one kind of collection."""
     found = list(_collections(annotation, [item for item in metadata if not isinstance(item, Mark)]))
     return ItemSpec(owner, field, *found[0], config) if len(found) == 1 else None
 
@@ -197,7 +184,7 @@ def _validate(spec: ItemSpec | None, value: Any, handler: cs.ValidatorFunctionWr
 
 
 def enter(spec: ItemSpec, value: Any, handler: Callable[[Any], Any]) -> Any:
-    """A lazy collection that enters the field of `spec`: itself where it is known to be valid, else what is made of it.
+    """A lazy collection for the field of `spec`: itself if known to be valid, else validated.
 
     Raises:
         ValidationError, PydanticKnownError: it is not valid there.
@@ -225,11 +212,9 @@ def _serializer(place: str) -> Callable[[Any, cs.SerializerFunctionWrapHandler],
 
 
 def _strip(source: Any) -> tuple[Any, list[Any]]:
-    """`source` without `Annotated`, aliases and new types around it, arguments filled in; and the metadata."""
-    metadata: list[Any] = []
-    while typing.get_origin(source) is Annotated:
-        metadata = [*source.__metadata__, *metadata]
-        source = source.__origin__
+    """`source` unwrapped, with arguments filled in; and its metadata."""
+    found = inspect_annotation(source, annotation_source=AnnotationSource.ANY)
+    source, metadata = found.type, list(found.metadata)
     if isinstance(source, TypeVar | str | ForwardRef):
         return source, metadata
     bare, inside, more = strip(source, _NOWHERE)
@@ -239,7 +224,7 @@ def _strip(source: Any) -> tuple[Any, list[Any]]:
 def _collections(
     source: Any, metadata: Sequence[Any] = ()
 ) -> Iterator[tuple[Literal["list", "map"], tuple[Any, ...], list[Any], bool]]:
-    """Kind, arguments, metadata, and whether values may be lazy, of each collection that `source` is, or may be.
+    """Kind, arguments, metadata, and laziness of each collection that `source` may be.
 
     The kind is "list" with (item,) or "map" with (key, value).
     """
@@ -247,7 +232,7 @@ def _collections(
     metadata = [*metadata, *more]
     origin = typing.get_origin(source) or source
     args = typing.get_args(source)
-    if origin is Union or origin is types.UnionType:
+    if is_union_origin(origin):
         for each in args:
             yield from _collections(each, metadata)
     elif origin in _LISTS:
@@ -270,7 +255,7 @@ def _may_be_lazy(source: Any) -> bool:
 
 
 def _class_being_built(handler: GetCoreSchemaHandler) -> str:
-    """The name of the class whose schema is being built, for messages; "" where Pydantic does not tell."""
+    """The name of the class whose schema is being built, for messages, or ""."""
     stack = getattr(getattr(handler, "_generate_schema", None), "model_type_stack", None)
     cls = stack.get() if stack is not None else None
     return getattr(cls, "__qualname__", "")

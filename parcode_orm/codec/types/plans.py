@@ -1,7 +1,8 @@
 """Struct columns of classes: models, dataclasses, named tuples, typed dictionaries.
 
-A class's column is made before its fields are compiled, so that a class may hold itself. A model whose forward
-references are not resolved yet waits in `_pending`. Where a class is refused, what was compiled with it is forgotten.
+A class's column is made before its fields are compiled, so that a class may hold itself. A model
+whose forward references are not resolved yet waits in `_pending`. Where a class is refused, what
+was compiled with it is forgotten.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import inspect
 import sys
 import threading
 import typing
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Any
@@ -24,30 +24,34 @@ from pydantic._internal._model_construction import unpack_lenient_weakvaluedict
 from ...errors import UnsupportedTypeError
 from ...stack import is_deep, on_fresh_stack
 from ..base import Column
+from ..classes.names import name_of
+from ..classes.registry import register
 from ..columns.containers import MapColumn
-from ..columns.fallback import FallbackColumn, of_type
+from ..columns.fallback import FallbackColumn
 from ..columns.lenient import LenientColumn, is_atomic
-from ..columns.struct import StructColumn, StructPlan
+from ..columns.packed import PackedColumn
+from ..columns.privates import LooseColumn, PrivateColumn
+from ..columns.struct import StructColumn
 from ..columns.text import TextColumn
-from ..packed.values import PackedColumn
+from ..packed.ways import of_type
+from ..structs import StructPlan
 from ..undo import all_or_nothing, note
-from .compiled import CACHE, CompiledStruct, below, cached, complete_waiting, entries_of, keep, refuse_bare
+from .compiled import CACHE, CompiledStruct, below, cached, entries_of, keep, refuse_bare
 from .field_ways import FieldWays
 from .marks import find_mark
-from .names import name_of
 from .records import complete_dataclass, complete_named_tuple, complete_typed_dict, know_defaults
-from .registry import register
-from .typeforms import BUILDING, Scope, evaluated, substitute, variables_of
+from .typeforms import BUILDING, Compiler, Scope, evaluated, substitute, variables_of
 
 _NOTHING: dict[Any, Any] = {}
 _lock = threading.RLock()
 _elsewhere = threading.local()  # `locked`: the thread that waits for this one holds the lock
 _pending: list[ref[type[BaseModel]]] = []
 _started: list[CompiledStruct] = []  # and their columns
-_refused: WeakSet[CompiledStruct] = WeakSet()  # whose `problem` was found when other columns had them already
+# Whose `problem` was found when other columns had them already.
+_refused: WeakSet[CompiledStruct] = WeakSet()
 
 
-def struct_for(cls: Any) -> StructColumn:
+def struct_for(compiler: Compiler, cls: Any) -> StructColumn:
     """The column of a class, or of a generic class with its arguments; made once a class.
 
     Raises:
@@ -59,17 +63,11 @@ def struct_for(cls: Any) -> StructColumn:
         if column.plan.cls is cls:
             return column
     with _locked():
-        found = _compile(cls, Scope(getattr(cls, "__name__", str(cls)), "", _compiler()))
+        found = _compile(cls, Scope(getattr(cls, "__name__", str(cls)), "", compiler))
         if _pending:
-            _retry()
+            complete_waiting()
         _check_refused(found)
     return found
-
-
-def _compiler() -> Callable[[Any, Scope], Column]:
-    from .compile import compile_type
-
-    return compile_type
 
 
 def is_struct_class(cls: Any) -> bool:
@@ -92,8 +90,8 @@ def is_named_tuple(cls: type) -> bool:
 def model_column(tp: Any, scope: Scope) -> Column:
     """The column for a struct class `tp` that stands in a field.
 
-    A model's own validators may have made values of other types in it: an object that its columns do not take is
-    stored as it is dumped, by itself.
+    A model's own validators may have made values of other types in it: an object that its columns
+    do not take is stored as it is dumped, by itself.
     """
     tp = substitute(tp, scope)
     column = _compile(tp, scope)
@@ -104,7 +102,7 @@ def model_column(tp: Any, scope: Scope) -> Column:
 
 
 def _settles(decorators: Any) -> bool:
-    """Whether validators of the whole model see it when its fields are validated, and may set them anew."""
+    """Whether model validators run after the fields are validated, and may set them anew."""
     return any(each.info.mode != "before" for each in decorators.model_validators.values())
 
 
@@ -117,11 +115,14 @@ def _compile(tp: Any, scope: Scope) -> StructColumn:
         args = typing.get_args(tp)
         known = entries_of(cls).get(args)
         if known is not None and not known[1].complete and known[1].problem is None:
-            column = known[1]  # Pydantic has rebuilt the class since; other columns refer to this one
+            # Pydantic has rebuilt the class since; other columns refer to this one.
+            column = known[1]
         else:
             name = name_of(cls, args)
+            compiler = scope.compiler
+            assert compiler is not None
             exact = dict if typing_extensions.is_typeddict(cls) else None
-            column = CompiledStruct(StructPlan(cls, name, [], "plain", exact=exact))
+            column = CompiledStruct(StructPlan(cls, name, [], "plain", exact=exact), compiler)
             column.plan.ways = FieldWays(tp, name)
         with all_or_nothing():
             keep(cls, args, column)
@@ -183,7 +184,7 @@ def _kind(cls: type) -> str:
 
 
 def _fields_complete(cls: type[BaseModel]) -> bool:
-    """Whether all annotations are resolved; tries to, with the classes that are being compiled among the names."""
+    """Whether all annotations are resolved, after trying to with the classes being compiled."""
     if cls.__pydantic_fields_complete__:
         return True
     if cls in BUILDING[:-1]:
@@ -204,8 +205,8 @@ def _wait(cls: type[BaseModel]) -> None:
         _pending.append(ref(cls))
 
 
-def _retry() -> None:
-    """Complete the models that were waiting for a name; of one that turns out to be refused, its column says so."""
+def complete_waiting() -> None:
+    """Complete the models that wait for a name. The columns of refused ones say why."""
     with _locked():
         if BUILDING:
             return
@@ -220,7 +221,7 @@ def _retry() -> None:
 def _try_again(cls: Any, column: CompiledStruct) -> None:
     try:
         with all_or_nothing():
-            _begin(column, cls, cls, Scope(cls.__name__, "", _compiler()))
+            _begin(column, cls, cls, Scope(cls.__name__, "", column.compiler))
     except UnsupportedTypeError as problem:
         column.problem = str(problem)
         _refused.add(column)
@@ -234,9 +235,6 @@ def _check_refused(column: StructColumn) -> None:
                 raise UnsupportedTypeError(each.problem)
 
 
-complete_waiting.append(_retry)
-
-
 def _complete_model(column: CompiledStruct, cls: Any) -> None:
     plan = column.plan
     plan.kind = _kind(cls)
@@ -248,38 +246,36 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
     }
     fields = getattr(cls, "__pydantic_fields__", {})
     know_defaults(info.default for info in fields.values())
-    column.fields = [(name, _field_column(cls, name, info, plan.ways, options)) for name, info in fields.items()]
-    plan.privates = _privates(cls, options)
+    column.fields = [(name, _field_column(column, name, info, options)) for name, info in fields.items()]
+    privates = _privates(column.compiler, cls, options)
+    plan.private = PrivateColumn(plan.name, privates) if privates else None
     if cls.model_config.get("extra") == "allow":
-        plan.extra = MapColumn(TextColumn(), _extra_column(cls, options))
+        plan.extra = MapColumn(TextColumn(), _extra_column(column.compiler, cls, options))
     column.finish()
 
 
-def _field_column(cls: Any, name: str, info: Any, ways: FieldWays, options: dict[str, Any]) -> Column:
-    """The column of a field of a model, whose class may have validators that make anything of its type."""
-    from .compile import column_for
-
+def _field_column(column: CompiledStruct, name: str, info: Any, options: dict[str, Any]) -> Column:
+    """The column of a model's field; validators of the class may change its values' types."""
+    cls: Any = column.plan.cls
+    ways = column.plan.ways
     decorators = cls.__pydantic_decorators__
     fields = {field for each in decorators.field_validators.values() for field in each.info.fields}
     way = ways.way(name) if fields & {name, "*"} else None
     try:
-        column = column_for(
+        found = column.compiler.column_for(
             info.annotation, cls.__name__, name, info.metadata, cls.model_config, way, info.default, **options
         )
     except UnsupportedTypeError:
         if way is None or find_mark(info.metadata) or not ways.says(name):
             raise
         return FallbackColumn(PackedColumn(), way, f"custom {name}")
-    if is_atomic(column) and _settles(decorators):
-        return LenientColumn(column, ways.way(name))
-    return column
+    if is_atomic(found) and _settles(decorators):
+        return LenientColumn(found, ways.way(name))
+    return found
 
 
-def _privates(cls: Any, options: dict[str, Any]) -> list[tuple[str, Column]]:
-    """Columns of the private attributes; a `LooseColumn` where the annotation says nothing that can be stored."""
-    from ..columns.privates import LooseColumn
-    from .compile import column_for
-
+def _privates(compiler: Compiler, cls: Any, options: dict[str, Any]) -> list[tuple[str, Column]]:
+    """Columns of the private attributes, a `LooseColumn` without a usable annotation."""
     names = getattr(cls, "__private_attributes__", None)
     if not names:
         return []
@@ -291,13 +287,13 @@ def _privates(cls: Any, options: dict[str, Any]) -> list[tuple[str, Column]]:
         column: Column = LooseColumn()
         if annotation is not None:
             with suppress(UnsupportedTypeError):
-                column = column_for(annotation, cls.__name__, name, (), **options)
+                column = compiler.column_for(annotation, cls.__name__, name, (), **options)
         found.append((name, column))
     return found
 
 
 def _annotation(cls: type, name: str, names: dict[str, Any]) -> Any:
-    """What annotation `name` has in `cls` or a base, evaluated; None without one, or where it cannot be."""
+    """The evaluated annotation of `name` in `cls` or a base, or None."""
     for base in cls.__mro__:
         own = inspect.get_annotations(base)
         if name in own:
@@ -310,16 +306,14 @@ def _annotation(cls: type, name: str, names: dict[str, Any]) -> Any:
     return None
 
 
-def _extra_column(cls: type, options: dict[str, Any]) -> Column:
-    """The column for the values of extra fields, typed where `__pydantic_extra__: dict[str, T]` is annotated."""
-    from .compile import column_for
-
+def _extra_column(compiler: Compiler, cls: type, options: dict[str, Any]) -> Column:
+    """The column of extra values, typed if `__pydantic_extra__: dict[str, T]` is annotated."""
     for base in cls.__mro__[:-1]:
         if base is BaseModel:
             break
         if "__pydantic_extra__" in inspect.get_annotations(base):
             args = typing.get_args(_annotation(base, "__pydantic_extra__", options["names"]))
             if len(args) == 2:
-                return column_for(args[1], cls.__name__, "__pydantic_extra__", (), **options)
+                return compiler.column_for(args[1], cls.__name__, "__pydantic_extra__", (), **options)
             break
     return PackedColumn()

@@ -1,4 +1,4 @@
-"""The columns of dataclasses, named tuples and typed dictionaries: their fields, and how objects are taken apart."""
+"""The columns of dataclasses, named tuples and typed dictionaries."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from ...errors import EncodeError
 from .. import trail
 from ..attributes import others_of
 from ..base import Column
+from ..classes.contents import CONTENT, Unknown, content_of
+from ..classes.registry import register
 from ..columns.containers import MapColumn
+from ..columns.fallback import or_default
+from ..columns.packed import PackedColumn
 from ..columns.struct import StructColumn
 from ..columns.text import TextColumn
-from ..packed.contents import CONTENT, Unknown, content_of
-from ..packed.values import PackedColumn
-from .registry import register
 from .typeddicts import beyond, extra_type
 from .typeforms import BUILDING, Scope
 
 
 def hints(cls: Any, scope: Scope) -> dict[str, Any]:
-    """The annotations of `cls` and its bases, evaluated; `UnsupportedTypeError` for names that do not exist."""
+    """The evaluated annotations of `cls` and its bases. Unknown names are refused."""
     local = {**scope.names, **{each.__name__: each for each in BUILDING}, cls.__name__: cls}
     try:
         return typing_extensions.get_type_hints(cls, None, local, include_extras=True)
@@ -33,15 +34,13 @@ def hints(cls: Any, scope: Scope) -> dict[str, Any]:
 
 
 def know_defaults(defaults: Iterable[Any]) -> None:
-    """Register the classes of defaults that a column of their builtin would take: `status: str = Status.OPEN`."""
+    """Register classes of defaults that a builtin's column takes: `status: str = Status.OPEN`."""
     for default in defaults:
         if isinstance(default, str | int | float | bytes) and type(default).__module__ != "builtins":
             register(type(default))
 
 
 def _columns(scope: Scope, types: Sequence[tuple[str, Any]], defaults: dict[str, Any]) -> list[tuple[str, Column]]:
-    from .compile import or_default
-
     return [(name, or_default(scope.within(field=name).column(tp), defaults.get(name, ...))) for name, tp in types]
 
 
@@ -102,7 +101,8 @@ def complete_dataclass(column: StructColumn, cls: Any, scope: Scope) -> None:
         column.fields = [*column.fields, (CONTENT, PackedColumn())]
 
     def extract(values: Sequence[Any]) -> list[dict[str, Any]]:
-        # An attribute may be missing (a field of init=False without default): then it is missing in the row.
+        # An attribute may be missing (a field of init=False without default): then it is missing in
+        # the row.
         try:
             rows = [{name: getattr(value, name) for name in names} for value in values]
         except AttributeError:

@@ -1,4 +1,4 @@
-"""TypedDicts that take keys beyond those they declare: PEP 728's `extra_items`, and `extra="allow"`."""
+"""TypedDicts that take undeclared keys: PEP 728's `extra_items`, and `extra="allow"`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NEVER = (typing.Never, typing.NoReturn)
 
 
 def bases(cls: Any) -> Iterator[Any]:
-    """A TypedDict and those that it derives from, which are not in its `__mro__`."""
+    """A TypedDict and its base TypedDicts, which are not in its `__mro__`."""
     yield cls
     for base in cls.__dict__.get("__orig_bases__", ()):
         origin = typing.get_origin(base) or base
@@ -23,7 +23,7 @@ def bases(cls: Any) -> Iterator[Any]:
 
 
 def extra_type(cls: Any, scope: Scope) -> Any:
-    """The type of values under keys that `cls` does not declare; `NoExtraItems` where it takes none.
+    """The type of values of undeclared keys; `NoExtraItems` if `cls` takes none.
 
     `scope` tells what the configuration around it says.
     """
@@ -42,7 +42,7 @@ def extra_type(cls: Any, scope: Scope) -> Any:
 
 
 def beyond(names: frozenset[str]) -> Callable[[Sequence[dict[str, Any]]], list[dict[str, Any] | None]]:
-    """What gives of each dictionary the items whose keys are not among `names`, None where there are none."""
+    """A function that gives each dictionary's items whose keys are not in `names`, or None."""
 
     def extras(values: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
         return [

@@ -1,47 +1,59 @@
-"""What a type annotation is made of: unwrapping of `Annotated`, `NewType`, aliases and type variables, and scopes."""
+"""Unwrapping of annotations: aliases, new types, type variables; and the scope of a type."""
 
 from __future__ import annotations
 
-import collections.abc
 import dataclasses
 import sys
-import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ForwardRef, NewType, NoReturn, TypeVar, Union
+from collections.abc import Mapping
+from typing import Any, ForwardRef, NoReturn, Protocol, TypeVar, Union
 
 import typing_extensions
 from pydantic import BaseModel
 from pydantic._internal._forward_ref import PydanticRecursiveRef
 from pydantic._internal._generics import _GENERIC_TYPES_CACHE
 from pydantic._internal._type_refs import model_type_ref
+from typing_inspection import typing_objects
+from typing_inspection.introspection import UNKNOWN, AnnotationSource, inspect_annotation, is_union_origin
 
 from ...errors import UnsupportedTypeError
 from ..base import Column
+from ..structs import Struct
 
-WRAPPERS: tuple[Any, ...] = tuple(
-    getattr(module, name)
-    for module in (typing, typing_extensions)
-    for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
-    if hasattr(module, name)
-)
-ANY: tuple[Any, ...] = (Any, typing_extensions.Any, object, collections.abc.Hashable, typing.Hashable)
 NONE = (None, type(None))
-BUILDING: list[type] = []  # the classes whose columns are being compiled, from the outermost inwards
+# The classes whose columns are being compiled, from the outermost inwards.
+BUILDING: list[type] = []
+
+
+class Compiler(Protocol):
+    """What compiles the types that stand inside others, and the classes that fields hold."""
+
+    def compile_type(self, tp: Any, scope: Scope) -> Column:
+        """The column for values of `tp`, which stands in `scope`."""
+
+    def column_for(self, annotation: Any, owner: str, field: str, *args: Any, **options: Any) -> Column:
+        """The column of a field."""
+
+    def struct_for(self, cls: Any) -> Struct:
+        """The column of a class."""
+
+    def complete_waiting(self) -> None:
+        """Try again to complete the classes that wait for a name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scope:
     """Where a type stands.
 
-    `owner`.`field` for messages, what type variables stand for, the aliases being unrolled, whether a mark stands on
-    the field, whether enums are stored as their values (`use_enum_values`), whether TypedDicts take keys beyond theirs
-    (`extra="allow"` of what stands around them), and names for annotations that are text.
+    `owner`.`field` for messages, what type variables stand for, the aliases being unrolled, whether
+    a mark stands on the field, whether enums are stored as their values (`use_enum_values`),
+    whether TypedDicts take keys beyond theirs (`extra="allow"` of what stands around them), and
+    names for annotations that are text.
     """
 
     owner: str
     field: str
-    compiler: Callable[[Any, Scope], Column]
+    compiler: Compiler | None = None  # None where types are only taken apart
     variables: Mapping[Any, Any] = dataclasses.field(default_factory=dict)
     aliases: tuple[Any, ...] = ()
     marked: bool = False
@@ -56,7 +68,8 @@ class Scope:
 
     def column(self, tp: Any) -> Column:
         """Compile a type that stands inside the present one."""
-        return self.compiler(tp, dataclasses.replace(self, marked=False) if self.marked else self)
+        assert self.compiler is not None
+        return self.compiler.compile_type(tp, dataclasses.replace(self, marked=False) if self.marked else self)
 
     def within(self, **changes: Any) -> Scope:
         """This scope with `changes`."""
@@ -84,19 +97,21 @@ def spelled(tp: Any) -> str:
 
 
 def strip(tp: Any, scope: Scope) -> tuple[Any, Scope, list[Any]]:
-    """`tp` without the wrappers that say nothing about its values, the scope inside them, and `Annotated`'s metadata.
+    """`tp` without wrappers, the scope inside them, and the metadata of `Annotated`.
 
     What is left is a class, a generic alias, a union, a `Literal`, `Any`, or something unknown.
     """
     metadata: list[Any] = []
     while True:
+        found = inspect_annotation(tp, annotation_source=AnnotationSource.ANY)
+        metadata = [*found.metadata, *metadata]
+        if found.type is UNKNOWN:
+            return Any, scope, metadata
+        tp = found.type
         origin = typing.get_origin(tp)
-        if origin is Annotated:
-            metadata = [*tp.__metadata__, *metadata]
-            tp = tp.__origin__
-        elif isinstance(tp, NewType):
+        if typing_objects.is_newtype(tp):
             tp = tp.__supertype__
-        elif is_alias(tp) or is_alias(origin):
+        elif typing_objects.is_typealiastype(tp) or typing_objects.is_typealiastype(origin):
             alias = tp if origin is None else origin
             parameters = getattr(alias, "__type_params__", ())
             given = dict(zip(parameters, (substitute(arg, scope) for arg in typing.get_args(tp)), strict=False))
@@ -105,17 +120,11 @@ def strip(tp: Any, scope: Scope) -> tuple[Any, Scope, list[Any]]:
             tp = evaluated(alias.__value__, names)
         elif isinstance(tp, TypeVar):
             tp = variable(tp, scope)
-        elif origin in WRAPPERS:
-            tp = typing.get_args(tp)[0]
-        elif isinstance(tp, dataclasses.InitVar):
-            tp = tp.type
         elif isinstance(tp, PydanticRecursiveRef):
             tp = referred(tp, scope)
         elif getattr(bare := origin or tp, "_p_lazy_", False) is True:  # LazyList and LazyMap, as annotations
             kind: Any = dict if issubclass(bare, Mapping) else list
             tp = kind[typing.get_args(tp)] if origin is not None else kind
-        elif tp in WRAPPERS:
-            return Any, scope, metadata
         elif isinstance(tp, (str, ForwardRef)):
             scope.refuse(tp, "the name is not defined yet; define the class before it is used, or call model_rebuild()")
         else:
@@ -123,7 +132,7 @@ def strip(tp: Any, scope: Scope) -> tuple[Any, Scope, list[Any]]:
 
 
 def referred(ref: PydanticRecursiveRef, scope: Scope) -> Any:
-    """The generic model that Pydantic left this reference for, where a generic model stands in itself."""
+    """The generic model that Pydantic left this reference for, inside the model itself."""
     for cls in (*reversed(BUILDING), *_GENERIC_TYPES_CACHE.values()):
         if issubclass(cls, BaseModel) and model_type_ref(cls) == ref.type_ref:
             return cls
@@ -131,17 +140,12 @@ def referred(ref: PydanticRecursiveRef, scope: Scope) -> Any:
 
 
 def evaluated(tp: Any, names: Mapping[str, Any]) -> Any:
-    """`tp` with the forward references in it resolved among `names`, or as it is where one is unknown."""
+    """`tp` with its forward references resolved among `names`, unless one is unknown."""
     holder = type("holder", (), {"__annotations__": {"value": tp}})
     try:
         return typing_extensions.get_type_hints(holder, None, dict(names), include_extras=True)["value"]
     except NameError:
         return tp
-
-
-def is_alias(tp: Any) -> bool:
-    """Whether `tp` is a `type X = ...` statement's value, or its backport."""
-    return type(tp).__name__ == "TypeAliasType" and hasattr(tp, "__value__")
 
 
 def is_recursive(tp: Any, scope: Scope) -> bool:
@@ -150,12 +154,12 @@ def is_recursive(tp: Any, scope: Scope) -> bool:
 
 
 def variable(tp: TypeVar, scope: Scope) -> Any:
-    """What a type variable stands for: the argument given, its default, its bound, its constraints, or anything."""
+    """The meaning of a type variable: argument, default, bound, constraints, or Any."""
     if tp in scope.variables:
         found = scope.variables[tp]
         return Any if found is tp else found
     default = getattr(tp, "__default__", None)
-    if default is not None and default is not getattr(typing, "NoDefault", typing_extensions.NoDefault):
+    if default is not None and not typing_objects.is_nodefault(default):
         return default
     if tp.__bound__ is not None:
         return tp.__bound__
@@ -174,11 +178,11 @@ def substitute(tp: Any, scope: Scope) -> Any:
 
 def is_union(tp: Any) -> bool:
     """Whether `tp` is `X | Y`, `Union[X, Y]` or `Optional[X]`."""
-    return typing.get_origin(tp) in (Union, types.UnionType)
+    return is_union_origin(typing.get_origin(tp))
 
 
 def variables_of(alias: Any, scope: Scope) -> dict[Any, Any]:
-    """What the type parameters of a generic dataclass, `NamedTuple` or `TypedDict` stand for, through its bases too."""
+    """The meanings of a generic class's type parameters, bases included."""
     origin = typing.get_origin(alias) or alias
     args = tuple(substitute(arg, scope) for arg in typing.get_args(alias))
     found: dict[Any, Any] = dict(zip(getattr(origin, "__parameters__", ()), args, strict=False))

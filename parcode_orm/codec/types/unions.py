@@ -1,8 +1,9 @@
-"""Unions: which arm stores a value. By its exact class first, then by inheritance, then by what it contains.
+"""Unions: which arm stores a value: by exact class, then inheritance, then contents.
 
 Pydantic has validated the value, but does not tell which arm took it. Where two arms share a class
-(`list[int] | list[str]`), the contents decide: the first arm all of whose contents fit exactly, then the first that
-they fit by inheritance, else the value is packed, which stores anything. So every value comes back as it was.
+(`list[int] | list[str]`), the contents decide: the first arm all of whose contents fit exactly,
+then the first that they fit by inheritance, else the value is packed, which stores anything. So
+every value comes back as it was.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import typing_extensions
 from pydantic import MISSING
 from typing_extensions import NoExtraItems
 
-from ..base import Column
-from ..columns.convert import BY_TYPE
-from .marks import is_lazy_collection
-from .named import STANDS_FOR
+from ..base import Column, is_lazy_collection
+from ..classes.convert import BY_TYPE
+from ..classes.named import ANY, STANDS_FOR
+from .records import hints
 from .typeddicts import extra_type
-from .typeforms import ANY, NONE, Scope, is_recursive, is_union, strip, variables_of
+from .typeforms import NONE, Scope, is_recursive, is_union, strip, variables_of
 
 Fits = Callable[[Any, bool], bool]
 
@@ -50,7 +51,7 @@ MAPS: dict[Any, tuple[type, ...]] = {
 
 
 class Shape(NamedTuple):
-    """What values of a type look like: their classes (() for any), and whether one fits, exactly or by inheritance.
+    """A type's values: their classes (() for any), and whether a value fits, exactly or not.
 
     `deep`: `fits` looks at more than the class.
     """
@@ -178,8 +179,6 @@ def _tuple(args: tuple[Any, ...], scope: Scope) -> Shape:
 
 
 def _typed_dict(tp: Any, scope: Scope) -> Shape:
-    from .records import hints
-
     origin = typing.get_origin(tp) or tp
     types = hints(origin, scope)
     extra = extra_type(origin, scope)
@@ -201,9 +200,7 @@ def _typed_dict(tp: Any, scope: Scope) -> Shape:
 
 
 def _generic(tp: Any, origin: Any, scope: Scope) -> Shape:
-    """A generic dataclass or named tuple with arguments: instances do not tell which, their fields do."""
-    from .records import hints
-
+    """A generic dataclass or named tuple with arguments: only the fields tell which."""
     names = origin._fields if issubclass(origin, tuple) else [field.name for field in dataclasses.fields(origin)]
     types = hints(origin, scope)
     inner = scope.within(variables=variables_of(tp, scope), aliases=(*scope.aliases, tp))
@@ -221,7 +218,7 @@ def _generic(tp: Any, origin: Any, scope: Scope) -> Shape:
 
 
 class Chooser:
-    """Picks the arm of a value: `chooser(value)` is its index, the last arm's (packed) when none fits."""
+    """Picks the index of a value's arm; the last arm (packed) when none fits."""
 
     __slots__ = ("fallback", "known", "shapes")
 
@@ -278,7 +275,7 @@ class Accept:
 
 
 def arms_of(types: list[tuple[Any, Scope]], last: Callable[[list[Column]], Column]) -> list[tuple[Accept, Column]]:
-    """The arms of a union of `types`, none of them None or Any; the `last` one stores packed what fits no other."""
+    """The arms of a union of `types`, without None and Any. The `last` one packs all others."""
     shapes = [shape_of(tp, scope) for tp, scope in types]
     chooser = Chooser(shapes, len(shapes))
     columns = [scope.column(tp) for tp, scope in types]
@@ -286,7 +283,7 @@ def arms_of(types: list[tuple[Any, Scope]], last: Callable[[list[Column]], Colum
 
 
 def flatten(tp: Any, scope: Scope) -> list[tuple[Any, Scope]]:
-    """The arms of a union and their scopes, those of unions in it taken apart, each once."""
+    """The arms of a union and their scopes, each once; nested unions are taken apart."""
     out: list[tuple[Any, Scope]] = []
     for arm in typing.get_args(tp):
         if is_recursive(arm, scope):

@@ -1,55 +1,43 @@
-"""Marked fields as they are read: nothing of another chunk is touched before a value of it is asked for."""
+"""Views of marked fields: another chunk is read only when one of its values is."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import CorruptionError
 from ...format.chunk import Chunk
 from ...format.layout import SPAN, Kind, Node, Reference
 from ..base import BlobContent, Column, Space, View
-from ..columns import blobs
-from ..columns.arrays import ArrayColumn
-from ..columns.containers import ListColumn, ListView, MapColumn, MapView
-from ..columns.mixed import InMemory, Stretch
-from ..columns.physical import child_nodes, locate, open_child, read_numbers
-from ..columns.text import BytesColumn, TextColumn
-from ..columns.tuples import UnionColumn
-from ..columns.wrappers import ConvertColumn
-from ..packed.values import PackedColumn
-
-if TYPE_CHECKING:
-    from ..columns.boundary import ChunkColumn
+from ..packed import blobs
+from .containers import ListView, MapView
+from .nodes import child_nodes, locate, open_child, read_numbers
+from .stretch import InMemory, Stretch
 
 
-_ALL = (blobs.BYTES, blobs.BYTEARRAY, blobs.TEXT, blobs.ARRAY)
-# The kinds of blobs that may be the value of a field, by its column.
-_BLOBS: dict[type, tuple[bytes, ...]] = {
-    BytesColumn: (blobs.BYTES, blobs.BYTEARRAY),
-    TextColumn: (blobs.TEXT,),
-    ArrayColumn: (blobs.ARRAY,),
-    UnionColumn: _ALL,
-    PackedColumn: _ALL,
-    ConvertColumn: _ALL,
-}
+class Marked(Column):
+    """The column of a marked field.
 
+    `inner` is the column of its values; `shape` that column without what stands around it.
+    `is_list` and `is_map`: the values are lists or dictionaries that may be lazy.
+    """
 
-def blob_kinds(shape: Column) -> tuple[bytes, ...]:
-    """The kinds of blobs that values of the column may be."""
-    return next((_BLOBS[cls] for cls in type(shape).__mro__ if cls in _BLOBS), ())
+    __slots__ = ()
+    inner: Column
+    shape: Any
+    is_list: bool
+    is_map: bool
 
 
 class Unread:
-    """Stands for the value of a marked field that nobody has read: a table or a blob, or one of the values of a column
-    chunk, at `ref` of the file of `space`."""
+    """An unread value of a marked field: a table, a blob, or one value of a column chunk."""
 
     __slots__ = ("row", "view")
     _p_lazy_ = True
 
-    def __init__(self, view: ReferenceView | SpansView | ExternalView, row: int) -> None:
+    def __init__(self, view: MarkedView, row: int) -> None:
         self.view = view
         self.row = row
 
@@ -69,7 +57,7 @@ class Unread:
         return self.view.reference(self.row)
 
     def blob(self) -> tuple[BlobContent, bytes] | None:
-        """The blob that it is, of which nothing is read yet, and the `meta` of the value; None for a table."""
+        """The blob, not read yet, and the `meta` of the value; None for a table."""
         ref, view = self.ref, self.view
         if ref.kind != Kind.BLOB or not isinstance(view, ExternalView):
             return None
@@ -77,7 +65,7 @@ class Unread:
         return blob, view.meta_of(blob)
 
     def is_blob_of(self, value: Any) -> bool:
-        """Whether it is a blob that would be written for `value` again."""
+        """Whether writing `value` would give the same blob."""
         found = self.blob() if blobs.blob_size(value) else None
         if found is None:
             return False
@@ -94,32 +82,64 @@ class Unread:
 
 
 class Kept(Unread):
-    """Stands for a value in memory: it may be written as it is stored, if it did not change."""
+    """A value in memory that may be written as it is stored, if it did not change."""
 
     __slots__ = ("known",)
 
-    def __init__(self, view: ReferenceView | SpansView | ExternalView, row: int, known: InMemory) -> None:
+    def __init__(self, view: MarkedView, row: int, known: InMemory) -> None:
         super().__init__(view, row)
         self.known = known
 
 
-class ReferenceView(View):
-    """Values that stand together in another chunk, at `ref`; `count` None says that those are all of that chunk."""
+class MarkedView(View):
+    """Values of a marked field."""
 
-    __slots__ = ("column", "chunk", "at", "space", "ref", "_count", "_inner")
+    __slots__ = ("column", "chunk", "at", "space")
 
-    def __init__(
-        self, column: ChunkColumn, chunk: Chunk, at: int, space: Space, ordinal: int, count: int | None
-    ) -> None:
-        if ordinal >= len(chunk.refs):
-            raise chunk.error(at, f"reference {ordinal} of {len(chunk.refs)}")
-        self.ref: Reference = chunk.refs[ordinal]
-        if self.ref.kind != Kind.COLUMN:
-            raise chunk.error(at, f"a reference to a chunk of kind {self.ref.kind}")
+    def __init__(self, column: Marked, chunk: Chunk, at: int, space: Space) -> None:
         self.column = column
         self.chunk = chunk
         self.at = at
         self.space = space
+
+    def _place(self, row: int) -> tuple[MarkedView, int]:
+        """The view that has the value of `row` among its own, and its place there."""
+        raise NotImplementedError
+
+    def _reference(self, ordinal: int) -> Reference:
+        """A reference of the chunk, by its number."""
+        if not 0 <= ordinal < len(self.chunk.refs):
+            raise self.chunk.error(self.at, f"reference {ordinal} of {len(self.chunk.refs)}")
+        return self.chunk.refs[ordinal]
+
+    def places(self, start: int, stop: int) -> Iterator[Stretch | Unread]:
+        """Where the values `start` to `stop` lie: stretches, and values stored alone."""
+        raise NotImplementedError
+
+    def stored(self, row: int) -> Unread:
+        """What the value of `row` may be written as again, unread."""
+        return Unread(*self._place(row))
+
+    def keep(self, row: int, known: InMemory) -> Any:
+        """What a value in memory for `row` may be written as again."""
+        return Kept(*self._place(row), known)
+
+    def reference(self, row: int) -> Reference:
+        """Where the value of `row` lies."""
+        view, place = self._place(row)
+        return view.reference(place)
+
+
+class ReferenceView(MarkedView):
+    """Values together in another chunk, at `ref`; `count` None means all of that chunk."""
+
+    __slots__ = ("ref", "_count", "_inner")
+
+    def __init__(self, column: Marked, chunk: Chunk, at: int, space: Space, ordinal: int, count: int | None) -> None:
+        super().__init__(column, chunk, at, space)
+        self.ref = self._reference(ordinal)
+        if self.ref.kind != Kind.COLUMN:
+            raise chunk.error(at, f"a reference to a chunk of kind {self.ref.kind}")
         self._count = count
         self._inner: View | None = None
 
@@ -131,14 +151,14 @@ class ReferenceView(View):
         return self._count
 
     def known_count(self) -> int | None:
-        """The number of values in the chunk; None where that is damaged, as reading it will tell."""
+        """The number of values in the chunk; None where it is damaged."""
         try:
             return self.count
         except CorruptionError:
             return None
 
     def is_sound(self) -> bool:
-        """Whether the bytes of the chunk are those that were written."""
+        """Whether the bytes of the chunk are undamaged."""
         try:
             chunk = self.space.chunk(self.ref)
             for at in range(len(chunk.nodes)):
@@ -163,34 +183,28 @@ class ReferenceView(View):
         if place is None:
             return None
         view, at = place
-        if isinstance(view, ListView) and view.column.factory is list:  # not a tuple in the place of a Sequence
+        # Not a tuple in the place of a Sequence.
+        if isinstance(view, ListView) and view.factory is list:
             return self.space.lazy_list(column, view.items, *view.bounds(at))
         if isinstance(view, MapView):
-            return self.space.lazy_map(column, view.keys, view.values, *view.bounds(at))
+            return self.space.lazy_map(column, view.keys, view.items, *view.bounds(at))
         return view.get(at)
 
     def read(self, start: int, stop: int) -> list[Any]:
         return self.inner.read(start, stop)
 
     def places(self, start: int, stop: int) -> Iterator[Stretch | Unread]:
-        """Where the values `start` to `stop` lie: stretches of `ReferenceView`s, and those that are stored alone."""
         yield Stretch(self, start, stop, True)
 
-    def stored(self, row: int) -> Unread:
-        """What the value of `row` may be written as again, unread."""
-        return Unread(self, row)
-
-    def keep(self, row: int, known: InMemory) -> Any:
-        """What a value in memory for `row` may be written as again."""
-        return Kept(self, row, known)
+    def _place(self, row: int) -> tuple[MarkedView, int]:
+        return self, row
 
     def reference(self, row: int) -> Reference:
-        """Where the values lie."""
         return self.ref
 
 
 def read_spans(chunk: Chunk, at: int) -> list[tuple[int, int, int]]:
-    """The (ordinal, start, count) of a SPANS node; that they lie within their chunks is checked where they are read."""
+    """The (ordinal, start, count) of a SPANS node. Reading checks them against their chunks."""
     node, data = chunk.nodes[at], chunk.buffer(at)
     if len(data) % SPAN.size or not data:
         raise chunk.error(at, f"{len(data)} bytes of spans")
@@ -203,17 +217,14 @@ def read_spans(chunk: Chunk, at: int) -> list[tuple[int, int, int]]:
     return spans
 
 
-class SpansView(View):
+class SpansView(MarkedView):
     """Values that stand together in several chunks: a span of each after the other."""
 
-    __slots__ = ("column", "chunk", "at", "space", "_ends", "_spans")
+    __slots__ = ("_ends", "_spans")
 
-    def __init__(self, column: ChunkColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+    def __init__(self, column: Marked, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+        super().__init__(column, chunk, at, space)
         self.count = node.count
-        self.column = column
-        self.chunk = chunk
-        self.at = at
-        self.space = space
         views: dict[int, ReferenceView] = {}
         spans = read_spans(chunk, at)
         for ordinal, _, _ in spans:
@@ -242,7 +253,6 @@ class SpansView(View):
         return found
 
     def places(self, start: int, stop: int) -> Iterator[Stretch]:
-        """Where the values `start` to `stop` lie."""
         i = bisect_right(self._ends, start)
         while start < stop:
             view, place = self._place(start)
@@ -253,38 +263,23 @@ class SpansView(View):
             yield Stretch(view, place, place + end - start, True)
             start, i = end, i + 1
 
-    def stored(self, row: int) -> Unread:
-        """What the value of `row` may be written as again, unread."""
-        return Unread(*self._place(row))
 
-    def keep(self, row: int, known: InMemory) -> Any:
-        """What a value in memory for `row` may be written as again."""
-        return Kept(*self._place(row), known)
+class ExternalView(MarkedView):
+    """Values, some or all of them tables or blobs."""
 
-    def reference(self, row: int) -> Reference:
-        """Where the value of `row` lies."""
-        return self._place(row)[0].ref
+    __slots__ = ("ordinals", "_inside", "_places")
 
-
-class ExternalView(View):
-    """Values of which some, or all, are tables or blobs."""
-
-    __slots__ = ("column", "chunk", "at", "space", "ordinals", "_inside", "_places")
-
-    def __init__(self, column: ChunkColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+    def __init__(self, column: Marked, chunk: Chunk, at: int, space: Space, node: Node) -> None:
         numbers, inside = child_nodes(chunk, at, 2)
+        super().__init__(column, chunk, at, space)
         self.count = node.count
-        self.column = column
-        self.chunk = chunk
-        self.at = at
-        self.space = space
         self.ordinals = read_numbers(chunk, numbers, node.count)
         count = self.ordinals.tolist().count(0)
         self._inside: View = open_child(column, chunk, inside, space, count)
         self._places: dict[int, int] | None = None
 
-    def _place(self, row: int) -> int:
-        """Where the value of `row`, which is not stored alone, stands among those that are not."""
+    def _inner_place(self, row: int) -> int:
+        """The place of the value of `row` among the values that are not stored alone."""
         if self._places is None:
             rows = [row for row, found in enumerate(self.ordinals) if not found]
             self._places = {row: place for place, row in enumerate(rows)}
@@ -293,7 +288,7 @@ class ExternalView(View):
     def get(self, i: int) -> Any:
         if self.ordinals[i]:
             return self._external(i, lazy=True)
-        return self._inside.get(self._place(i))
+        return self._inside.get(self._inner_place(i))
 
     def read(self, start: int, stop: int) -> list[Any]:
         ordinals = self.ordinals[start:stop].tolist()
@@ -302,30 +297,27 @@ class ExternalView(View):
         return [self._external(row, lazy=False) if k else next(inside) for row, k in enumerate(ordinals, start)]
 
     def unread(self, row: int) -> Unread | None:
-        """What stands for the value of `row` as long as it is not read; None where it is not stored alone."""
+        """The unread value of `row`; None where it is not stored alone."""
         return Unread(self, row) if self.ordinals[row] else None
 
     def places(self, start: int, stop: int) -> Iterator[Stretch | Unread]:
-        """Where the values `start` to `stop` lie."""
         inside: Any = self._inside
         for alone, rows in groupby(range(start, stop), lambda row: self.ordinals[row] > 0):
             if alone:
                 yield from [Unread(self, row) for row in rows]
             else:
                 first, *rest = rows
-                place = self._place(first)
+                place = self._inner_place(first)
                 yield from inside.places(place, place + 1 + len(rest))
 
     def stored(self, row: int) -> Unread:
-        """What the value of `row` may be written as again, unread."""
         inside: Any = self._inside
-        return Unread(self, row) if self.ordinals[row] else inside.stored(self._place(row))
+        return Unread(self, row) if self.ordinals[row] else inside.stored(self._inner_place(row))
 
     def keep(self, row: int, known: InMemory) -> Any:
-        """What a value in memory for `row` may be written as again."""
         if not self.ordinals[row]:
             inside: Any = self._inside
-            return inside.keep(self._place(row), known)
+            return inside.keep(self._inner_place(row), known)
         if type(known.value) in (list, dict):
             return Kept(self, row, known)
         if blobs.blob_size(known.value) >= blobs.LARGE and (stored := Unread(self, row)).is_blob_of(known.value):
@@ -333,18 +325,14 @@ class ExternalView(View):
         return known.value
 
     def reference(self, row: int) -> Reference:
-        """Where the table or blob of `row` lies."""
-        ordinal = self.ordinals[row] - 1
-        if not 0 <= ordinal < len(self.chunk.refs):
-            raise self.chunk.error(self.at, f"reference {ordinal} of {len(self.chunk.refs)}")
-        return self.chunk.refs[ordinal]
+        return self._reference(self.ordinals[row] - 1)
 
     def _external(self, row: int, *, lazy: bool) -> Any:
         ref = self.reference(row)
         column, space, shape = self.column, self.space, self.column.shape
-        if ref.kind in (Kind.TABLE, Kind.ROW_GROUP) and column.is_list and isinstance(shape, ListColumn):
+        if ref.kind in (Kind.TABLE, Kind.ROW_GROUP) and column.is_list:
             return space.lazy_list_table(column, ref) if lazy else space.read_list_table(ref, shape.item)
-        if ref.kind == Kind.TABLE and column.is_map and isinstance(shape, MapColumn):
+        if ref.kind == Kind.TABLE and column.is_map:
             return space.lazy_map_table(column, ref) if lazy else space.read_map_table(ref, shape.key, shape.value)
         if ref.kind == Kind.BLOB:
             return self._blob(ref, writable=not lazy or self.space.writable)
@@ -361,13 +349,11 @@ class ExternalView(View):
         """The blob at `ref`, which must be of a kind that the field may have."""
         blob = self.space.blob(ref)
         kind, shape = blob.meta[:1], self.column.shape
-        if kind not in blob_kinds(shape):
+        if kind not in shape.blob_kinds:
             raise self.chunk.error(self.at, f"a blob of kind {kind!r} as the value of a {type(shape).__name__}")
         return blob
 
     def meta_of(self, blob: BlobContent) -> bytes:
-        """What `blob` is as a value of the field: `bytes` given for a `bytearray`, or the reverse, are as declared."""
-        shape = self.column.shape
-        if isinstance(shape, BytesColumn) and len(blob.meta) == 1:
-            return blobs.BYTES if shape.factory is bytes else blobs.BYTEARRAY
-        return blob.meta
+        """The meta of `blob` as the field declares it: `bytes` and `bytearray` may differ."""
+        declared = blobs.KINDS.get(getattr(self.column.shape, "factory", None))
+        return declared if declared is not None and len(blob.meta) == 1 else blob.meta

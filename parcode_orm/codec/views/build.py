@@ -1,29 +1,26 @@
-"""Plain objects in bulk, without validation: dictionaries by a generated comprehension, then slots over whole lists."""
+"""Plain objects in bulk, without validation: first dictionaries, then slots."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from .. import kernels
 from ..attributes import put_others
-from ..columns.privates import LooseColumn
 from ..packed.extensions import LEFT_OUT
 from ..slots import SLOTS, hidden, put_slot
-
-if TYPE_CHECKING:
-    from ..columns.struct import StructColumn
+from ..structs import Struct
 
 _set_dict: Callable[[Any, Any], None] = BaseModel.__dict__["__dict__"].__set__
 
 
 class FullSet(set[str]):
-    """The `model_fields_set` of objects whose every field was set, shared by all that a column builds.
+    """The `model_fields_set` that all objects with every field set share.
 
     `Model.model_fields_set` gives its object a set of its own before it hands one out.
     """
@@ -53,7 +50,7 @@ class Builder:
         "_build",
     )
 
-    def __init__(self, column: StructColumn) -> None:
+    def __init__(self, column: Struct) -> None:
         plan = column.plan
         cls: Any = plan.cls
         self.cls = cls
@@ -68,7 +65,7 @@ class Builder:
         self.all_storable = (
             self.privates
             and len(self.storable) == len(cls.__private_attributes__)
-            and not any(isinstance(column, LooseColumn) for _, column in plan.privates)
+            and not any(getattr(column, "leaves_out", False) for _, column in plan.privates)
         )
         self._setters = _setters(cls) if self.pydantic else []
         self._dicts = kernels.dict_builder(self.names) if self.names else None
@@ -88,7 +85,8 @@ class Builder:
     ) -> list[Any]:
         """The objects of `dicts`; `sets` None says that every field of every row was set.
 
-        `left_out`: private attributes may be missing in `privates` because their values could not be stored.
+        `left_out`: private attributes may be missing in `privates` because their values could not
+        be stored.
         """
         if self._build is not None:
             made = self._build(dicts)
@@ -153,9 +151,9 @@ def private_values(
 ) -> dict[str, Any]:
     """What `__pydantic_private__` becomes: stored values, and defaults for what cannot be stored.
 
-    An attribute that can be stored and is not in `stored` was not set, and stays so; one whose value could not be
-    stored gets its default. `stored` None says that none was written. `fields` is the instance's dictionary, for
-    default factories that take it.
+    An attribute that can be stored and is not in `stored` was not set, and stays so; one whose
+    value could not be stored gets its default. `stored` None says that none was written. `fields`
+    is the instance's dictionary, for default factories that take it.
     """
     found: dict[str, Any] = {}
     unset = frozenset(storable) if stored is not None else frozenset()

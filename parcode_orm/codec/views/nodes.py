@@ -1,7 +1,7 @@
-"""Reading what may stand around any column's own encoding, and the parts that several encodings share.
+"""Views that may stand around any column's own, and parts that encodings share.
 
-What is checked when a node is opened costs no time that grows with its values; what is left (that offsets rise, that
-codes stay in range) is checked where a value is taken.
+What is checked when a node is opened costs no time that grows with its values; what is left (that
+offsets rise, that codes stay in range) is checked where a value is taken.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ...stack import room_for
 from .. import kernels
 from ..asis import gives_stand_ins
 from ..base import Column, Getter, Space, View
+from ..packed.values import unpack
 
 CODES = {(w, s): (kernels.SIGNED if s else kernels.UNSIGNED)[w] for w in (1, 2, 4, 8) for s in (False, True)}
 
@@ -40,7 +41,7 @@ def open_child(column: Column, chunk: Chunk, at: int, space: Space, count: int) 
 
 
 def read_numbers(chunk: Chunk, at: int, count: int) -> memoryview:
-    """The values of an unsigned INT node with exactly `count` values: offsets, codes, tags, positions."""
+    """The values of an unsigned INT node of `count` values: offsets, codes, tags, positions."""
     node = chunk.nodes[at]
     if node.encoding != Encoding.INT or node.count != count or node.flags & NodeFlag.SIGNED:
         raise chunk.error(at, f"not {count} unsigned integers")
@@ -59,7 +60,7 @@ def read_fixed(chunk: Chunk, at: int, node: Node) -> memoryview:
 
 
 def read_offsets(chunk: Chunk, at: int, count: int, total: int) -> memoryview:
-    """Offsets of `count` values over `total` items; that they rise in between is checked where they are used."""
+    """Offsets of `count` values over `total` items. Using them checks that they rise."""
     offsets = read_numbers(chunk, at, count + 1)
     if offsets[0] != 0 or offsets[count] != total:
         raise chunk.error(at, f"offsets run from {offsets[0]} to {offsets[count]} over {total} items")
@@ -94,7 +95,7 @@ _AROUND = frozenset({Encoding.OPTIONAL, Encoding.CONSTANT, Encoding.DICTIONARY})
 
 
 def _check_inside(chunk: Chunk, at: int, around: frozenset[Encoding]) -> None:
-    """What stands around a column's own encoding stands there once, so that its depth follows from the type."""
+    """Refuse a wrapping encoding inside another one: depth follows from the type."""
     if chunk.nodes[at].encoding in around:
         raise chunk.error(at, f"encoding {chunk.nodes[at].encoding} within one that says the same")
 
@@ -175,7 +176,8 @@ class ConstantView(View):
         if stop <= start:
             return []
         (value,) = self.one.read(0, 1)
-        if type(value) is float and value != value:  # one object would be one key of a dictionary; each NaN is another
+        # One object would be one key of a dictionary; each NaN is another.
+        if type(value) is float and value != value:
             return [self.one.get(0) for _ in range(start, stop)]
         return [value] * (stop - start)
 
@@ -217,7 +219,7 @@ class DictionaryView(View):
 
 
 class OptionalView(View):
-    """Values of which some are None."""
+    """Values, some of them None."""
 
     __slots__ = ("bits", "present", "_marks", "_get")
 
@@ -287,8 +289,6 @@ class PackedView(BlocksView):
         return list(map(self._unpack, self.blocks(start, stop)))
 
     def _unpack(self, data: Any) -> Any:
-        from ..packed.values import unpack
-
         try:
             return unpack(data)
         except CorruptionError as problem:
@@ -306,7 +306,7 @@ def accessor(view: View) -> Getter:
 
 
 def locate(view: View, i: int) -> tuple[View, int] | None:
-    """The view below OPTIONAL, CONSTANT and MIXED that holds value `i`, and its place there; None for a None."""
+    """The innermost view that holds value `i`, and its place there; None for a None."""
     while True:
         if isinstance(view, OptionalView):
             i = view.place(i)
@@ -321,22 +321,3 @@ def locate(view: View, i: int) -> tuple[View, int] | None:
             view, i = arm(i)
         else:
             return view, i
-
-
-def statistics(chunk: Chunk, at: int) -> tuple[Node, int] | None:
-    """The node with the statistics of the column at `at`, below its wrappers, and the count of nulls; None without."""
-    nulls = 0
-    for _ in range(8):
-        node = chunk.nodes[at]
-        if node.flags & NodeFlag.STATISTICS:
-            return node, nulls
-        if node.encoding == Encoding.OPTIONAL:
-            nulls = node.param
-            (at,) = child_nodes(chunk, at, 1)
-        elif node.encoding == Encoding.CONSTANT:
-            (at,) = child_nodes(chunk, at, 1)
-        elif node.encoding == Encoding.DICTIONARY:
-            at = child_nodes(chunk, at, 2)[1]
-        else:
-            return None
-    return None

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import ref
 
 from ...errors import FieldNotStored
 from ...format.chunk import Chunk
-from ...format.layout import Encoding, Node
+from ...format.layout import Node
 from ...stack import room_for
 from .. import kernels
 from ..attributes import put_others
-from ..base import Column, Getter, Space, View
-from ..columns.containers import ListColumn, MapColumn
-from ..columns.lenient import FIELD, view_mixed
-from ..columns.mixed import InMemory
-from ..columns.text import TextColumn
-from ..packed.values import PackedColumn
-from .nodes import accessor, open_child
-
-if TYPE_CHECKING:
-    from ..columns.struct import StructColumn
-
-SETS, MISSING, EXTRA, PRIVATE, UNDECLARED = 1, 2, 4, 8, 16
-NAMES = ListColumn(TextColumn(), tuple, "tuple")  # field sets: few distinct ones, each written once
-OTHERS = MapColumn(TextColumn(), PackedColumn())  # EXTRA, where the schema names no column for it; UNDECLARED
+from ..base import Getter, Space, View
+from ..structs import EXTRA, MISSING, PRIVATE, SETS, UNDECLARED, Struct
+from .nodes import accessor
+from .stretch import InMemory
 
 
 class StructView(View):
-    """Rows of a struct node. Children are opened when first asked for; `getters` holds those of the fields touched."""
+    """Rows of a struct node. Children are opened when needed; `getters` has the fields read."""
 
     __slots__ = (
         "cls",
@@ -49,7 +39,7 @@ class StructView(View):
         "__weakref__",
     )
 
-    def __init__(self, column: StructColumn, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+    def __init__(self, column: Struct, chunk: Chunk, at: int, space: Space, node: Node) -> None:
         plan = column.plan
         fields = len(plan.fields)
         self.count = node.count
@@ -65,13 +55,15 @@ class StructView(View):
         self.chunk = chunk
         self.at = at
         self.getters: dict[str, Getter] = {}
-        self.held: dict[int, Any] | None = None  # where a writable session keeps those that must not be forgotten
+        # Where a writable session keeps those that must not be forgotten.
+        self.held: dict[int, Any] | None = None
         self.live: dict[int, ref[Any]] = {}  # proxies of these rows that somebody may hold
-        self.lively: set[int] | None = None  # the offset of the chunk goes here before `live` gets its first
+        # The offset of the chunk goes here before `live` gets its first.
+        self.lively: set[int] | None = None
         self._views: dict[str, View] = {}
         if bits:
             parts = [bit for bit in (SETS, MISSING, EXTRA, PRIVATE, UNDECLARED) if bits & bit]
-            self._rest: dict[int, Any] = dict(zip(parts, children[fields:], strict=True))
+            self._rest: dict[int, int | View] = dict(zip(parts, children[fields:], strict=True))
 
     @property
     def direct(self) -> Getter | None:
@@ -87,18 +79,14 @@ class StructView(View):
         """The view of the field's column."""
         view = self._views.get(name)
         if view is None:
-            place, column = self.column.places[name]
-            child = self._children[place]
-            if self.chunk.nodes[child].encoding == Encoding.MIXED and self.column.plan.ways is not None:
-                way = self.column.plan.ways.way(name)
-                view = view_mixed(column, way, FIELD, self.chunk, child, self.space, self.count)
-            else:
-                view = open_child(column, self.chunk, child, self.space, self.count)
-            view = self._views.setdefault(name, view)  # one for all threads, as it knows the proxies of its rows
+            child = self._children[self.column.places[name][0]]
+            view = self.column.open_field(name, self.chunk, child, self.space, self.count)
+            # One for all threads, as it knows the proxies of its rows.
+            view = self._views.setdefault(name, view)
         return view
 
     def getter(self, name: str) -> Getter:
-        """A callable from row to value, lazy flavour; raises `FieldNotStored` for a row without the field."""
+        """A function from row to lazy value; raises `FieldNotStored` if the row lacks it."""
         get = accessor(self.field(name))
         if self.bits & MISSING:
             get = self._careful(name, get)
@@ -106,21 +94,20 @@ class StructView(View):
         return get
 
     def field_to_keep(self, name: str, row: int, value: Any) -> Any:
-        """What stands for `value`, in memory for the field of `row`: `Kept` where what is stored may do."""
+        """`value`, in memory for the field of `row`, or `Kept` if its stored form may serve."""
         keep = getattr(self.field(name), "keep", None)
         return value if keep is None else keep(row, InMemory(self, name, row, value))
 
     def field_to_store(self, name: str, row: int) -> Any:
-        """What the field of `row` may be written as again without being read; None where it must be read.
+        """The unread value that the field of `row` may be written as; None if it must be read.
 
-        Of a field that rows may lack, only values that are stored alone are known to be there.
+        Where rows may lack the field, this finds only values that are stored alone.
         """
         find = getattr(self.field(name), "unread" if self.bits & MISSING else "stored", None)
         return None if find is None else find(row)
 
     def _careful(self, name: str, get: Getter) -> Getter:
-        missing = self._part(MISSING, NAMES)
-        rows = missing.get
+        rows = self.part(MISSING).get
 
         def careful(row: int) -> Any:
             if name in rows(row):
@@ -130,41 +117,32 @@ class StructView(View):
         return careful
 
     def part(self, bit: int) -> View:
-        """The names of the fields that were set, or are missing, a tuple a row."""
-        found: View = self._part(bit, NAMES)
-        return found
-
-    def _part(self, bit: int, column: Column) -> Any:
+        """The view of a part beside the fields. `SETS` and `MISSING` give tuples of names."""
         part = self._rest[bit]
         if isinstance(part, int):
-            part = self._rest[bit] = open_child(column, self.chunk, part, self.space, self.count)
+            part = self._rest[bit] = self.column.open_part(bit, self.chunk, part, self.space, self.count)
         return part
 
     def fields_set(self, row: int) -> set[str] | None:
         """The names of the fields that were set, None for all."""
-        return set(self._part(SETS, NAMES).get(row)) if self.bits & SETS else None
+        return set(self.part(SETS).get(row)) if self.bits & SETS else None
 
     def extra(self, row: int) -> dict[str, Any] | None:
         """What the object holds beyond its fields, None without anything."""
         if not self.bits & EXTRA:
             return None
-        found: dict[str, Any] | None = self._part(EXTRA, self.column.plan.extra or OTHERS).get(row)
+        found: dict[str, Any] | None = self.part(EXTRA).get(row)
         return found
 
     def attributes(self, row: int) -> dict[str, Any]:
         """The attributes that a model's class does not declare."""
-        return (self._part(UNDECLARED, OTHERS).get(row) if self.bits & UNDECLARED else None) or {}
+        return (self.part(UNDECLARED).get(row) if self.bits & UNDECLARED else None) or {}
 
     def private(self, row: int) -> dict[str, Any] | None:
         """The private attributes that were set and stored."""
         if not self.bits & PRIVATE or not self.column.plan.privates:
             return None
-        found: dict[str, Any] = self.privates().get(row)
-        return found
-
-    def privates(self) -> View:
-        """The view of the private attributes, of a struct that has them."""
-        found: View = self._part(PRIVATE, self.column.private_column)
+        found: dict[str, Any] = self.part(PRIVATE).get(row)
         return found
 
     def get(self, i: int) -> Any:
@@ -188,7 +166,7 @@ class StructView(View):
             columns = room_for(problem, lambda: [self.field(name).read(start, stop) for name in places])
         dicts = self.column.builder.dicts(columns, stop - start)
         if self.bits & MISSING:
-            for row, names in zip(dicts, self._part(MISSING, NAMES).read(start, stop), strict=True):
+            for row, names in zip(dicts, self.part(MISSING).read(start, stop), strict=True):
                 for name in names:
                     row.pop(name, None)
         return self._build(dicts, start, stop)
@@ -201,14 +179,14 @@ class StructView(View):
         left_out = False
         if self.bits:
             if self.bits & SETS:
-                sets = list(map(set, self._part(SETS, NAMES).read(start, stop)))
+                sets = list(map(set, self.part(SETS).read(start, stop)))
             if self.bits & EXTRA:
-                extras = self._part(EXTRA, plan.extra or OTHERS).read(start, stop)
+                extras = self.part(EXTRA).read(start, stop)
             if self.bits & PRIVATE and plan.privates:
-                part = self.privates()
+                part = self.part(PRIVATE)
                 privates = part.read(start, stop)
                 left_out = bool(getattr(part, "bits", EXTRA) & EXTRA)
         built: Sequence[Any] = self.column.builder.objects(dicts, sets, extras, privates, left_out)
         if self.bits & UNDECLARED:
-            kernels.drain(map(put_others, built, self._part(UNDECLARED, OTHERS).read(start, stop)))
+            kernels.drain(map(put_others, built, self.part(UNDECLARED).read(start, stop)))
         return list(built) if not isinstance(built, list) else built

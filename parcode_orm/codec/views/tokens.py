@@ -1,7 +1,7 @@
-"""Tokens: what stands for stored values where two commits are compared, column by column, and no object is made.
+"""Tokens of stored values, by which two commits are compared without making objects.
 
-Two values of one column whose tokens are equal are the same, in value and in type. Where the values are atoms the
-reverse holds as well; other values may be stored in two ways.
+Two values of one column whose tokens are equal are the same, in value and in type. Where the values
+are atoms the reverse holds as well; other values may be stored in two ways.
 
     [1, None] and [True, None]  ->  [1, None] and [(bool, True), None]
     [0.0] and [-0.0]            ->  [(float, 0)] and [(float, 1 << 63)]
@@ -18,20 +18,20 @@ from typing import Any
 from ...stack import roomy
 from .. import kernels
 from ..base import View
-from ..columns.containers import ListView, MapView
-from ..columns.convert import BY_TYPE
-from ..columns.scalars import BigIntView, BitsView, NumbersView
-from ..columns.text import BytesView, TextView
-from ..columns.tuples import ArmsView, TupleView
-from ..columns.wrappers import ConvertView
-from .nodes import ConstantView, DictionaryView, EmptyView, NullView, OptionalView, PackedView, accessor, rising
-from .struct import SETS, StructView
+from ..classes.convert import BY_TYPE
+from ..structs import SETS
+from .containers import ListView, MapView
+from .nodes import ConstantView, DictionaryView, EmptyView, NullView, OptionalView, PackedView, accessor
+from .scalars import BigIntView, BitsView, NumbersView
+from .struct import StructView
+from .text import BytesView, TextView
+from .tuples import ArmsView, TupleView
+from .wrappers import ConvertView
 
 Rows = Sequence[int]  # of a view, rising where they are a range
 Tokens = Sequence[Any]
 
 NONE = type(None)
-ATOMS = frozenset({int, str, bool, bytes, float, NONE})
 _UNLIKE = frozenset({int, str, bytes, NONE})  # types of which values are equal only where the types are
 _ATOMIC = (NumbersView, TextView, BitsView, BytesView, BigIntView, NullView, EmptyView)
 SPARSE = 16  # rows are read one by one where they are this far apart
@@ -77,7 +77,7 @@ def holds_plain(view: View) -> bool:
 
 
 def is_canonical(view: View) -> bool:
-    """Whether values of `view` with other tokens are other values: dates, decimals, members of enums and the like."""
+    """Whether different tokens mean different values: of dates, decimals, enum members."""
     if not isinstance(view, ConvertView):
         return False
     column, inner = view.column, view.inner
@@ -119,7 +119,7 @@ def tokens(view: View, rows: Rows) -> Tokens | None:
 
 
 def places(view: View, rows: Rows) -> Rows:
-    """Where the values of `rows` stand among those that are present; -1 for None."""
+    """The places of the values of `rows` among the present values; -1 for None."""
     if isinstance(view, NullView):
         return [-1] * len(rows)
     if not isinstance(view, OptionalView):
@@ -207,15 +207,15 @@ def _of_list(view: ListView, rows: Rows) -> Tokens | None:
 
 
 def _of_map(view: MapView, rows: Rows) -> Tokens | None:
-    return _cut(view, rows, lambda items: _zipped([tokens(view.keys, items), tokens(view.values, items)], len(items)))
+    return _cut(view, rows, lambda items: _zipped([tokens(view.keys, items), tokens(view.items, items)], len(items)))
 
 
 def _cut(view: ListView | MapView, rows: Rows, of: Callable[[Rows], Tokens | None]) -> Tokens | None:
-    """The tokens of collections: tuples of those of their items."""
+    """The tokens of collections: tuples of their items' tokens."""
     low, high = (rows.start, rows.stop) if type(rows) is range else (min(rows), max(rows) + 1)
     if high - low > SPARSE * len(rows):
         return None
-    ends = rising(view.chunk, view.at, view.offsets, low, high)
+    ends = view.ends(low, high)
     items = of(range(ends[0], ends[-1]))
     if items is None:
         return None
@@ -242,5 +242,5 @@ _PARTS: dict[type, Callable[[Any], Sequence[View]]] = {
     PackedView: lambda view: (),
     BytesView: lambda view: (),
     ListView: lambda view: (view.items,),
-    MapView: lambda view: (view.keys, view.values),
+    MapView: lambda view: (view.keys, view.items),
 }

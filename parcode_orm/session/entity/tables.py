@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, get_args
 
+from ...codec.classes.names import name_of
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
-from ...codec.types.names import name_of
 from ...errors import EncodeError, FieldNotStored, IntegrityError, NoResultFound, told
 from ...lazy.map import LazyMap
 from ...lazy.proxy import decoded, is_lazy, is_proxy, plain_class, proxy_state

@@ -20,11 +20,11 @@ from pydantic import BaseModel
 from ...codec.base import View
 from ...codec.columns.poly import ArmView
 from ...codec.columns.privates import LooseColumn
-from ...codec.columns.scalars import NumbersView
-from ...codec.columns.tuples import ArmsView
+from ...codec.structs import EXTRA, MISSING, PRIVATE, UNDECLARED
 from ...codec.views.boundary import ReferenceView
 from ...codec.views.nodes import NullView, OptionalView
-from ...codec.views.struct import EXTRA, MISSING, PRIVATE, UNDECLARED, StructView
+from ...codec.views.scalars import NumbersView
+from ...codec.views.struct import StructView
 from ...codec.views.tokens import (
     Rows,
     Tokens,
@@ -39,6 +39,7 @@ from ...codec.views.tokens import (
     tokens,
     unequal,
 )
+from ...codec.views.tuples import ArmsView
 from ...stack import roomy
 
 
@@ -185,7 +186,7 @@ def _rest(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
     known = {name for name, column in plan.privates if not isinstance(column, LooseColumn)}
     if known != set(plan.cls.__private_attributes__):  # type: ignore[attr-defined]
         return every  # some come from defaults
-    mine, theirs = old.privates(), new.privates()
+    mine, theirs = old.part(PRIVATE), new.part(PRIVATE)
     if not (isinstance(mine, StructView) and isinstance(theirs, StructView)):
         return every
     if (mine.bits | theirs.bits) & (EXTRA | MISSING):

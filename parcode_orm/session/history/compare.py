@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ...codec.attributes import attributes
-from ...codec.base import BlobContent
+from ...codec.base import EXACT_ATOMS, BlobContent
 from ...codec.kernels import loaded_numpy
 from ...codec.packed.values import pack
 from ...codec.views.boundary import Unread
@@ -37,7 +37,6 @@ from .stretches import Batch, Side, backward, batch_of, forward, runs
 ALIGNED = 512  # rows: of longer stretches without a row in common, those at the same place are compared
 STEP = 8  # places inside each other from which on each one looks at the stack
 PART = 1 << 20  # bytes of two blobs that are compared at a time
-_ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 
 
 def compare(old: object, new: object, place: Place) -> Iterator[Difference]:
@@ -60,7 +59,7 @@ def _compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
     cls = old.__class__
     if cls is not new.__class__:
         return place.differ(old, new)
-    if cls in _ATOMIC:
+    if cls in EXACT_ATOMS:
         return iter(()) if old == new else place.differ(old, new)
     if isinstance(old, BaseModel):
         return _fields(old, new, place)
@@ -319,7 +318,7 @@ def _token(value: object) -> Any:
     if isinstance(value, Unread):
         return "at", value.ref.offset
     cls = value.__class__
-    if cls in _ATOMIC:
+    if cls in EXACT_ATOMS:
         return cls, value
     if isinstance(value, BaseModel) or dataclasses.is_dataclass(cls):
         return cls, *((name, _token(_field(value, name))) for name in _names(value))

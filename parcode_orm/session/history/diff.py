@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Literal, NoReturn
 
+from ...codec.classes.names import name_of
 from ...codec.columns.poly import subclasses
+from ...codec.schema import short_fingerprint
 from ...codec.types.compile import struct_for
-from ...codec.types.names import name_of
-from ...codec.types.schema import short_fingerprint
 from ...codec.views.boundary import Unread
 from ...errors import ParcodeError, SchemaMismatchError
 from ...lazy.shown import cut, text_of, why

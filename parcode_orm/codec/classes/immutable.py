@@ -1,6 +1,7 @@
 """Which classes have objects that cannot change in place.
 
-A class that has a `__hash__` of its own may well have attributes that change, so only classes known here count.
+A class that has a `__hash__` of its own may well have attributes that change, so only classes known
+here count.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from zoneinfo import ZoneInfo
 import pydantic
 from pydantic_core import TzInfo
 
-from ..columns.convert import BY_TYPE
 from ..kernels import loaded_numpy
-from ..packed.instances import PYDANTIC
-from ..urls import URLS
+from .convert import BY_TYPE
+from .named import PYDANTIC
+from .urls import URLS
 
 _BUILTIN: tuple[type, ...] = (str, int, float, bytes, complex, type(None), *BY_TYPE)
 _KNOWN = frozenset(
@@ -41,7 +42,7 @@ _WORD = object.__basicsize__ // 2
 
 
 def is_immutable(cls: type) -> bool:
-    """Whether objects of `cls` never change: members of enums, numbers, texts, times, paths and the like."""
+    """Whether objects of `cls` never change: enum members, numbers, texts, times, paths."""
     if cls in _KNOWN or issubclass(cls, enum.Enum | type):
         return True
     numpy = loaded_numpy()
@@ -61,7 +62,7 @@ def has_attributes(cls: type) -> bool:
 
 
 def has_only_attributes(cls: type) -> bool:
-    """Whether the state of objects of `cls` that can change is a dictionary and slots: as `copyreg` tells, by size."""
+    """Whether the mutable state of `cls`'s objects is only a dictionary and slots, by its size."""
     if issubclass(cls, _BUILTIN):
         return True
     words = (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0) + len(members(cls))

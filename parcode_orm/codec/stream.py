@@ -1,4 +1,4 @@
-"""Items of marked fields, validated: of `Stream`s, iterators given to a field, and of what lazy collections take."""
+"""Validated items of marked fields: of `Stream`s, and of what lazy collections take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from parcode_orm.codec.types.entering import rules_of, same_schema
+from parcode_orm.codec.entering import rules_of, same_schema
 from parcode_orm.errors import StreamConsumedError
 
 __all__ = ["ItemSpec", "Stream", "is_stream"]
@@ -19,9 +19,10 @@ Location = tuple[int | str, ...]
 
 
 class ItemSpec:
-    """What the items of a marked field are: `kind` "list" (one type in `args`) or "map" (key and value types).
+    """The items of a marked field: `kind` "list" (an item type in `args`) or "map" (key, value).
 
-    `metadata`: what else the field's annotation says of the collection. `lazy`: its values may be lazy collections.
+    `metadata`: what else the field's annotation says of the collection. `lazy`: its values may be
+    lazy collections.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class ItemSpec:
 
     @cached_property
     def _adapter(self) -> TypeAdapter[list[Any]]:
-        """Of lists of items, or of (key, value) tuples. (A bare item model would refuse the field's config.)"""
+        """Validates lists of items, or of (key, value) tuples."""
         item = self.args[0] if self.kind == "list" else tuple[self.args]  # type: ignore[name-defined]
         return TypeAdapter(list[item], config=self.config)  # type: ignore[valid-type]
 
@@ -55,7 +56,7 @@ class ItemSpec:
         return self._adapter.validator.validate_python
 
     def takes_all_of(self, other: ItemSpec) -> bool:
-        """Whether what is valid in the field of `other` is valid here, but for its length: both schemas are equal."""
+        """Whether all that is valid for `other`, length aside, is valid here."""
         if other is self:
             return True
         if (self.kind, self.config, self.rules) != (other.kind, other.config, other.rules):
@@ -77,7 +78,8 @@ class ItemSpec:
         """`pairs` of key and value as a dictionary would hold them.
 
         Raises:
-            ValidationError: at (field, key, ...), of a key itself at (field, key, "[key]", ...), as Pydantic does.
+            ValidationError: at (field, key, ...), of a key itself at (field, key, "[key]", ...), as
+                Pydantic does.
         """
         try:
             return self.validate(pairs)
@@ -96,8 +98,8 @@ _ITEM_CONFIG = frozenset({
 class Stream:
     """An iterator that a field was given: iterable once, each item validated when its turn comes.
 
-    Iterating yields items, or (key, value) pairs where the field is a dictionary, and raises `ValidationError` at the
-    first bad one; iterating a second time raises `StreamConsumedError`.
+    Iterating yields items, or (key, value) pairs where the field is a dictionary, and raises
+    `ValidationError` at the first bad one; iterating a second time raises `StreamConsumedError`.
     """
 
     __slots__ = ("_source", "_spec", "_started")
@@ -108,7 +110,7 @@ class Stream:
         self._started = False
 
     def for_field(self, spec: ItemSpec) -> Stream:
-        """This stream in the field of `spec`, where its items are validated again unless they are of one type."""
+        """This stream for the field of `spec`; its items are validated again if types differ."""
         return self if spec.takes_all_of(self._spec) else Stream(self, spec)
 
     @property
@@ -146,7 +148,7 @@ class Stream:
 
 
 def is_stream(cls: type) -> bool:
-    """Whether objects of `cls` are read once only: a `Stream`, or an iterator assigned without validation."""
+    """Whether objects of `cls` are read only once: a `Stream`, or an unvalidated iterator."""
     return cls is Stream or hasattr(cls, "__next__")
 
 
@@ -156,7 +158,7 @@ def _in_map(key: Any, at: Any) -> Location:
 
 
 def _located(error: ValidationError, spec: ItemSpec, place: Callable[[Any], Location]) -> ValidationError:
-    """The same error as the whole field would give: with the model's title, `place` under the field's name."""
+    """The error as the whole field gives it: with the model's title, `place` below its name."""
     lines = []
     for line in error.errors(include_url=False):
         context = line.get("ctx", {})

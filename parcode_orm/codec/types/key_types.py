@@ -1,4 +1,4 @@
-"""Which types may be keys of a marked dictionary: those of which it is known what is equal to what."""
+"""Which types may be keys of a marked dictionary: types whose equality is known."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import typing
 from typing import Any
 
 from ...errors import EncodeError, UnsupportedTypeError
-from ..types.named import STANDS_FOR
-from ..types.typeforms import ANY, Scope, is_recursive, is_union, spelled, strip
-from .canonical import handler_of
+from ..classes.named import ANY, STANDS_FOR
+from ..keys.canonical import handler_of
+from .typeforms import Scope, is_recursive, is_union, spelled, strip
 
 
 def check_key_type(tp: Any, scope: Scope) -> None:
     """Refuse keys of type `tp`, which stands in `scope`, by an UnsupportedTypeError.
 
-    What stands in a class's fields, and what is `Any`, is seen when it is written.
+    Values in a class's fields, and values of type `Any`, are checked when they are written.
     """
     if is_recursive(tp, scope):
         return

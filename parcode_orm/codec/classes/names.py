@@ -1,4 +1,4 @@
-"""Names of classes in files: `module:qualname`, of a generic model with those of its arguments; their structure."""
+"""Names of classes in files: `module:qualname`, arguments included; and their structure."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import dataclasses
 import enum
 import re
 import sys
-import types
 import typing
 from typing import Any
+
+from typing_inspection.introspection import is_union_origin
 
 from ...format.checksum import checksum
 from ..per_class import per_class
 
-_MODULE = re.compile(r"(?<![^\[\]|,: ])[^\[\]|,: ]+:(?=[^\[\]|,: ])")  # begins where a name begins: else quadratic
+# Begins where a name begins: else quadratic.
+_MODULE = re.compile(r"(?<![^\[\]|,: ])[^\[\]|,: ]+:(?=[^\[\]|,: ])")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def tag_of(cls: type) -> str:
     """The name by which a class is stored.
 
-    Pydantic calls `Page[shop.Item]` and `Page[depot.Item]` by one name, so arguments are spelled out.
+    Pydantic calls `Page[shop.Item]` and `Page[depot.Item]` by one name, so arguments are spelled
+    out.
     """
     origin, args = generic_of(cls)
     if args:
@@ -36,13 +39,13 @@ def name_of(cls: type, args: tuple[Any, ...] = ()) -> str:
 
 
 def generic_of(cls: type) -> tuple[Any, tuple[Any, ...]]:
-    """Of a generic model with arguments the class without, and the arguments; else `cls` and none."""
+    """The generic model and its arguments; `cls` and no arguments for any other class."""
     found = cls.__dict__.get("__pydantic_generic_metadata__")
     return (found["origin"], found["args"]) if found and found["args"] else (cls, ())
 
 
 def _argument(tp: Any) -> str:
-    """The spelling of an argument of a generic model: for Pydantic the order of an outermost `Union` tells classes."""
+    """The spelling of an argument; Pydantic tells classes by the order of an outermost `Union`."""
     if typing.get_origin(tp) is typing.Union:
         return f"Union[{', '.join(map(_arm, typing.get_args(tp)))}]"
     return spelling(tp)
@@ -51,13 +54,14 @@ def _argument(tp: Any) -> str:
 def spelling(tp: Any) -> str:
     """One text for all types that `typing` may give for each other.
 
-    It keeps one object for equal types: `List[Union[int, str]]` may give `List[Union[str, int]]`, or `List[int | str]`,
-    if that was evaluated before. So arms and literals are sorted, by their names before their modules.
+    It keeps one object for equal types: `List[Union[int, str]]` may give `List[Union[str, int]]`,
+    or `List[int | str]`, if that was evaluated before. So arms and literals are sorted, by their
+    names before their modules.
     """
     origin, args = typing.get_origin(tp), typing.get_args(tp)
     if origin is typing.Literal:
         return f"Literal[{', '.join(sorted(map(repr, args)))}]"
-    if origin in (typing.Union, types.UnionType):
+    if is_union_origin(origin):
         return " | ".join(sorted(map(_arm, args), key=lambda text: (bare(text), text)))
     if origin is typing.Annotated:
         return f"Annotated[{', '.join([spelling(args[0]), *map(_text, args[1:])])}]"
@@ -82,7 +86,7 @@ def bare(tag: str) -> str:
 
 
 def bound_class(tag: str) -> Any:
-    """The class that a module which is loaded has under the qualified name of `tag`; None without one.
+    """The class of a loaded module that has the qualified name of `tag`, or None.
 
     Only dictionaries are looked at: a module's `__getattr__` could import.
     """
@@ -95,7 +99,7 @@ def bound_class(tag: str) -> Any:
 
 @per_class
 def structure_of(cls: type) -> str:
-    """What tells classes of one name apart: fields with their types, members with their values; 8 hexadecimal digits.
+    """A hash of fields and types, or members and values, which tells classes of one name apart.
 
     Modules do not count, so that a class may move.
     """

@@ -1,23 +1,23 @@
-"""Dataclasses that derive from a builtin (an exception, a dictionary, text): what it holds stands beside their fields.
+"""Dataclasses that derive from a builtin: its content is stored beside their fields.
 
-`object.__new__` does not make such objects, and the builtin's content is in none of their attributes. So it is one
-more part of each, packed, under a name that no field can have.
+`object.__new__` does not make such objects, and the builtin's content is in none of their
+attributes. So it is one more part of each, packed, under a name that no field can have.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from decimal import Decimal
+from operator import is_
 from typing import Any, NamedTuple
 
-from ..types.named import plain_view
+from .named import NUMBERS_AND_TEXT, plain_view
 
 CONTENT = "(content)"
 
 
 class Content(NamedTuple):
-    """How the builtin's part of a class's objects is taken, and how an object is made of it and its fields."""
+    """How to take the builtin's part of an object, and to make an object of it and its fields."""
 
     take: Callable[[Any, dict[str, Any]], Any]
     make: Callable[[Any, dict[str, Any]], Any]
@@ -28,7 +28,7 @@ class Unknown(TypeError):
 
 
 def content_of(cls: Any) -> Content | None:
-    """How objects of a dataclass are taken apart and made where it derives from a builtin; None where it does not.
+    """How objects of a dataclass that derives from a builtin are made; None for any other.
 
     Raises:
         Unknown: of that builtin nothing is known.
@@ -60,15 +60,11 @@ def content_of(cls: Any) -> Content | None:
 
 
 def _take_args(value: BaseException, row: dict[str, Any]) -> Any:
-    """The arguments of an exception: how many, where they are its first fields, as they are when it was called so."""
+    """The arguments of an exception; only their number where they are its first fields."""
     args = value.args
-    if len(args) <= len(row) and all(map(_is, args, row.values())):
+    if len(args) <= len(row) and all(map(is_, args, row.values())):
         return len(args)
     return list(args)
-
-
-def _is(one: Any, other: Any) -> bool:
-    return one is other
 
 
 def _args_of(content: Any, row: dict[str, Any]) -> list[Any]:
@@ -76,7 +72,8 @@ def _args_of(content: Any, row: dict[str, Any]) -> list[Any]:
 
 
 _HEAP = 1 << 9  # of `__flags__`: a class made by a class statement
-# By builtin: what it holds, as a value that can be packed; and how a new one is filled, where it is not made of that.
+# By builtin: what it holds, as a value that can be packed; and how a new one is filled, where it is
+# not made of that.
 _KINDS: dict[type, tuple[Callable[[Any], Any], Callable[[Any, Any], None] | None]] = {
     OrderedDict: (lambda value: dict(OrderedDict.items(value)), OrderedDict.update),
     dict: (lambda value: dict(dict.items(value)), dict.update),
@@ -85,5 +82,5 @@ _KINDS: dict[type, tuple[Callable[[Any], Any], Callable[[Any, Any], None] | None
     frozenset: (lambda value: list(frozenset.__iter__(value)), None),
     tuple: (lambda value: list(tuple.__iter__(value)), None),
     bytearray: (lambda value: bytes(memoryview(value)), bytearray.extend),
-    **{base: (plain_view(base), None) for base in (str, int, float, bytes, Decimal)},
+    **{base: (plain_view(base), None) for base in NUMBERS_AND_TEXT},
 }

@@ -1,8 +1,9 @@
-"""Pydantic's URLs as their text, and back to the very URL: without the validator's limits, which counted other text.
+"""Pydantic's URLs as their text, and back, without the validator's limits.
 
-A URL is checked when it is made. Its text is longer than what was given where characters are percent-encoded, and a
-URL whose empty path was preserved is another one than its text says to a parser that adds a slash. So reading parses
-the text, keeps the slash out where the text has none, and asks no class's constraints again.
+A URL is checked when it is made. Its text is longer than what was given where characters are
+percent-encoded, and a URL whose empty path was preserved is another one than its text says to a
+parser that adds a slash. So reading parses the text, keeps the slash out where the text has none,
+and asks no class's constraints again.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 from pydantic import networks
 from pydantic_core import MultiHostUrl, Url
 
-from ..errors import EncodeError
-from .columns.convert import Bulk, each, rebuilt
+from ...errors import EncodeError
+from .convert import Bulk, each, rebuilt
 
 URLS: tuple[type, ...] = (Url, MultiHostUrl, networks._BaseUrl, networks._BaseMultiHostUrl)
 

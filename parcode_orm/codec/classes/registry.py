@@ -1,8 +1,9 @@
-"""Which class a stored class name stands for: one of those that were compiled or registered in this process, no other.
+"""Which class a stored name means: only classes compiled or registered in this process count.
 
-A name read from a file is looked up here and nowhere else; nothing is ever imported because a file says so. First the
-module and qualified name count, the newest class where one was defined again; then a name given to `register`; then a
-class of the same qualified name and structure, if there is only one. A name alone is never enough.
+A name read from a file is looked up here and nowhere else; nothing is ever imported because a file
+says so. First the module and qualified name count, the newest class where one was defined again;
+then a name given to `register`; then a class of the same qualified name and structure, if there is
+only one. A name alone is never enough.
 """
 
 from __future__ import annotations
@@ -16,18 +17,6 @@ from ...errors import SchemaMismatchError, called, told
 from ..undo import note
 from .generics import parametrized
 from .names import bare, bound_class, structure_of, tag_of
-
-__all__ = [
-    "find_class",
-    "is_registered",
-    "made",
-    "named",
-    "newest",
-    "parts_of",
-    "register",
-    "register_parts",
-    "stored_tag",
-]
 
 T = TypeVar("T", bound=type)
 
@@ -43,7 +32,7 @@ def register(cls: T, *, name: str | None = None) -> T: ...
 @overload
 def register(cls: None = None, *, name: str | None = None) -> Callable[[T], T]: ...
 def register(cls: Any = None, *, name: str | None = None) -> Any:
-    """Let instances of `cls` stand where a field's type does not name their class, above all in fields of type `Any`.
+    """Let instances of `cls` stand where a field's type does not name their class.
 
         @register
         class Money(Decimal): ...
@@ -51,12 +40,13 @@ def register(cls: Any = None, *, name: str | None = None) -> Any:
         @register(name="billing.money:Money")  # where the class was when files were written
         class Money(Decimal): ...
 
-    Use it as a class decorator, or call it on classes of others. A file names the class of such a value, and reading
-    takes only classes that were registered, or that stand in the field of a stored model; it never imports any. The
-    class is found by `module:qualname`; of two of one name the newer counts. A class that has moved is found by `name`,
-    or as the only class with its qualified name and structure. What it is stored by is as in a typed field: models,
-    dataclasses, named tuples, enums, subclasses of `str`, `int`, `float`, `bytes` and `Decimal`, and classes with a
-    Pydantic core schema that has a serializer.
+    Use it as a class decorator, or call it on classes of others. A file names the class of such a
+    value, and reading takes only classes that were registered, or that stand in the field of a
+    stored model; it never imports any. The class is found by `module:qualname`; of two of one name
+    the newer counts. A class that has moved is found by `name`, or as the only class with its
+    qualified name and structure. What it is stored by is as in a typed field: models, dataclasses,
+    named tuples, enums, subclasses of `str`, `int`, `float`, `bytes` and `Decimal`, and classes
+    with a Pydantic core schema that has a serializer.
 
     Args:
         cls: the class; without it, a decorator is returned.
@@ -88,7 +78,7 @@ def register(cls: Any = None, *, name: str | None = None) -> Any:
 
 
 def _is_older(cls: type, other: type) -> bool:
-    """Whether `cls` was made before `other`, of the same base: it may be registered later, when a value is met."""
+    """Whether `cls` was made before `other`, a class of the same base."""
     for base in cls.__bases__:
         if base in other.__bases__:
             known: list[type] = type.__subclasses__(base)
@@ -106,7 +96,7 @@ def _forget(tag: str, cls: type, before: type | None, known: WeakSet[type], was_
 
 
 def register_parts(cls: type, parts: Any) -> None:
-    """Let values of `cls`, a custom type, be stored by `parts` where their field's type does not say how."""
+    """Let values of `cls`, a custom type, be stored by `parts` in fields of other types."""
     before = cls.__dict__.get("_p_parts_", (None, None))
     try:
         cls._p_parts_ = (cls, parts)  # type: ignore[attr-defined]
@@ -116,34 +106,9 @@ def register_parts(cls: type, parts: Any) -> None:
     register(cls)
 
 
-def register_type(cls: T, *, encode: Callable[[Any], Any], decode: Callable[[Any], Any]) -> T:
-    """Let values of `cls`, above all a class of another package, be stored as what `encode` makes of them.
-
-        register_type(Version, encode=str, decode=Version.parse)
-
-    Call it before the models that hold such values are defined, in the writing program and in the reading one. It
-    counts wherever a value of exactly this class stands: in fields of your models, of models and dataclasses of other
-    packages at any depth, in collections, unions and fields of type `Any`. `encode(value)` gives anything that a field
-    of type `Any` takes: builtin types, best of all. `decode` gives an equal value of the same class back, which is
-    checked whenever one is written. Returns `cls`.
-
-    Args:
-        cls: the class.
-        encode: gives what a value is stored as.
-        decode: gives the value back.
-
-    Raises:
-        UnsupportedTypeError: `cls` is no class, or one that is always stored in a way of its own: a builtin type, a
-            `Model`.
-        TypeError: `encode` or `decode` cannot be called.
-    """
-    from .custom import hook_parts
-
-    for what, function in (("encode", encode), ("decode", decode)):
-        if not callable(function):
-            raise TypeError(f"register_type(): {what} is a function of one argument, not {told(function)}")
-    _hooks[cls] = hook_parts(cls, encode, decode)
-    return register(cls)
+def set_hook(cls: type, parts: Any) -> None:
+    """Let values of exactly `cls` be stored by `parts`, which `register_type` made."""
+    _hooks[cls] = parts
 
 
 def hook_of(cls: type) -> Any:
@@ -182,7 +147,7 @@ def named(tag: str) -> type | None:
 
 
 def newest(classes: Iterable[type]) -> type:
-    """Of classes of one tag, older ones first: the one that the name leads to now, else the last."""
+    """The class that the name leads to now, else the last of `classes`: older ones come first."""
     known = list(classes)
     if len(known) > 1:
         bound: type | None = bound_class(tag_of(known[-1]))
@@ -203,7 +168,7 @@ def find_class(stored: str) -> Any:
 
 
 def made(tag: str) -> Any:
-    """The parametrisation of a known generic class that `tag` names, which this program has not evaluated before."""
+    """The parametrisation of a known generic class that `tag` names; None if there is none."""
     return parametrized(tag, lambda name: _registered(name) or bound_class(name))
 
 

@@ -1,7 +1,8 @@
-"""Lazy collections that enter a field: they stay as they are, and unread, where the field asks no more than theirs did.
+"""Lazy collections that enter a field stay unread if it demands no more than theirs did.
 
-Their items were validated when they were put in. So what remains where both schemas are equal is the length. Elsewhere
-the field's own validator gets a plain collection of the items, and its errors say where they are.
+Their items were validated on entry, so if both schemas are equal only the length is checked.
+Otherwise the field's own validator gets a plain collection of the items, and its errors name
+places.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _ASIDE = frozenset({"metadata", "serialization"})
 
 
 def plain_items(value: Any) -> Any:
-    """A plain list or dictionary of the items of a lazy collection, lazy ones among them as they are."""
+    """A plain list or dictionary of a lazy collection's items, which may be lazy."""
     return dict(value.items()) if isinstance(value, Mapping) else list(value)
 
 
 def flat(metadata: Sequence[Any]) -> Iterator[Any]:
-    """What stands in the metadata of a type, what `Field(...)` and `Len` group taken apart."""
+    """The metadata of a type; items grouped by `Field(...)` and `Len` are taken apart."""
     for item in metadata:
         if isinstance(item, FieldInfo):
             yield from flat(item.metadata)
@@ -37,7 +38,7 @@ def flat(metadata: Sequence[Any]) -> Iterator[Any]:
 
 
 def rules_of(metadata: Sequence[Any]) -> list[Any]:
-    """What in the metadata of a collection's type may refuse or change its values, lengths aside."""
+    """The metadata of a collection's type that may refuse or change values, lengths aside."""
     return [
         item
         for item in flat(metadata)
@@ -47,7 +48,7 @@ def rules_of(metadata: Sequence[Any]) -> list[Any]:
 
 
 def check_length(value: Sized, metadata: Sequence[Any]) -> None:
-    """Raise Pydantic's error where a collection is longer or shorter than the metadata of its type says."""
+    """Raise Pydantic's error where a collection's length breaks the rules in `metadata`."""
     size = len(value)
     kind = "Dictionary" if isinstance(value, Mapping) else "List"
     for item in flat(metadata):
@@ -59,7 +60,7 @@ def check_length(value: Sized, metadata: Sequence[Any]) -> None:
 
 
 def same_schema(one: Any, other: Any) -> bool:
-    """Whether two core schemas validate alike. A model has one schema, so the classes of models are compared."""
+    """Whether two core schemas validate alike; models are compared by class."""
     if one is other:
         return True
     if isinstance(one, dict) and isinstance(other, dict):

@@ -1,4 +1,4 @@
-"""Single large values as blobs: what their bytes are, and the `meta` that says how to read them back."""
+"""Single large values as blobs: their bytes, and the `meta` that tells how to read them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Any
 from ...errors import EncodeError
 from ...format.chunk import Buffer
 from ..kernels import loaded_numpy
+from .arrays import array_bytes, array_from, array_meta, parse_meta
 
 LARGE = 32 * 1024  # bytes from which a value is stored alone
 TEXT, BYTES, BYTEARRAY, ARRAY = b"s", b"b", b"m", b"a"
-_KINDS: dict[type, bytes] = {bytes: BYTES, bytearray: BYTEARRAY, str: TEXT}
+ANY_KIND = (BYTES, BYTEARRAY, TEXT, ARRAY)
+KINDS: dict[Any, bytes] = {bytes: BYTES, bytearray: BYTEARRAY, str: TEXT}
 
 
 def blob_size(value: Any) -> int:
-    """Bytes of a value that could leave as a blob; 0 for any other, instances of subclasses among them."""
+    """The size in bytes of a value that may become a blob; 0 for any other."""
     cls = type(value)
     if cls is bytes or cls is bytearray:
         return len(value)
@@ -28,7 +30,7 @@ def blob_size(value: Any) -> int:
 
 def kind_of(value: Any) -> bytes:
     """The kind of the blob that `value`, which has a `blob_size`, would be."""
-    return _KINDS.get(type(value), ARRAY)
+    return KINDS.get(type(value), ARRAY)
 
 
 def to_blob(value: Any) -> tuple[Buffer, bytes]:
@@ -37,8 +39,6 @@ def to_blob(value: Any) -> tuple[Buffer, bytes]:
         return value, BYTES if isinstance(value, bytes) else BYTEARRAY
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass"), TEXT
-    from .arrays import array_bytes, array_meta
-
     numpy = loaded_numpy()
     if numpy is None or not isinstance(value, numpy.ndarray):
         raise EncodeError("only text, bytes and arrays are stored as blobs", value_type=type(value))
@@ -46,7 +46,7 @@ def to_blob(value: Any) -> tuple[Buffer, bytes]:
 
 
 def from_blob(data: memoryview, meta: bytes, *, writable: bool) -> Any:
-    """The value of a blob; a `ValueError` says what is wrong with it. A `writable` array is a copy."""
+    """The value of a blob, or a `ValueError`. A `writable` array is a copy."""
     if meta == BYTES:
         return bytes(data)
     if meta == BYTEARRAY:
@@ -54,7 +54,5 @@ def from_blob(data: memoryview, meta: bytes, *, writable: bool) -> Any:
     if meta == TEXT:
         return str(data, "utf-8", "surrogatepass")
     if meta[:1] == ARRAY:
-        from .arrays import array_from, parse_meta
-
         return array_from(data, *parse_meta(meta[1:]), writable=writable)
     raise ValueError(f"a blob of unknown kind {meta[:1]!r}")

@@ -1,4 +1,4 @@
-"""The schema of a column: what its stored form depends on, in canonical bytes, with a fingerprint; and differences."""
+"""The schema of a column in canonical bytes, its fingerprint, and differences of two."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ...format.checksum import checksum, fingerprint
-from ...stack import carried, is_deep, on_fresh_stack
-from ..base import Column
+from ..format.checksum import checksum, fingerprint
+from ..stack import carried, is_deep, on_fresh_stack
+from .base import Column
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class _Definitions(threading.local):
-    """The structs met while one schema is described: by the column's id their key, and what stands under each key."""
+    """The structs met while a schema is described: their keys by column id, their bodies by key."""
 
     keys: dict[int, str] | None = None
     found: dict[str, Any]
@@ -30,8 +30,8 @@ carried(_now)
 def describe(column: Column) -> Any:
     """The column's schema in lists, dicts, strings and numbers.
 
-    `{"root": ..., "structs": {name: ...}}`, where a struct stands as `{"struct": name}` wherever it occurs, so that a
-    class may hold itself. Two classes of one name are told apart by a number.
+    `{"root": ..., "structs": {name: ...}}`, where a struct stands as `{"struct": name}` wherever it
+    occurs, so that a class may hold itself. Two classes of one name are told apart by a number.
     """
     if _now.keys is not None:
         return column.describe()
@@ -44,7 +44,7 @@ def describe(column: Column) -> Any:
 
 
 def define(column: Column, name: str, body: Callable[[], Any]) -> Any:
-    """What a struct column describes itself as: its key; the first time, `body()` is noted under it."""
+    """A struct column's description of itself: its key. The first time, `body()` is noted."""
     if _now.keys is None:
         return describe(column)
     key = _now.keys.get(id(column))
@@ -60,7 +60,7 @@ def define(column: Column, name: str, body: Callable[[], Any]) -> Any:
 
 
 def unfinished(name: str) -> None:
-    """A struct that is described now is not complete yet: what is said of it holds for the moment."""
+    """The struct being described is not complete yet: the description is not kept."""
     if _now.keys is not None:
         _now.unfinished.append(name)
 
@@ -74,7 +74,7 @@ class Known(NamedTuple):
 
 
 def known(column: Column) -> Known:
-    """The column's schema; struct columns keep theirs in `schema_known`, so that it lives as long as they do."""
+    """The column's schema. Struct columns keep it in `schema_known`."""
     found: Known | None = getattr(column, "schema_known", None)
     if found is not None:
         return found
@@ -96,14 +96,14 @@ def fingerprint_of(column: Column) -> str:
 
 
 def short_fingerprint(*columns: Column) -> int:
-    """XXH3-64 of the canonical schemas of columns that stand together: what a row group's header carries."""
+    """XXH3-64 of the canonical schemas of neighbouring columns, for a row group's header."""
     if len(columns) == 1:
         return known(columns[0]).short
     return checksum(b"\n".join(map(canonical_schema, columns)))
 
 
 def differences(stored: Any, current: Any) -> list[str]:
-    """What distinguishes two descriptions, one line each, for the messages of `SchemaMismatchError`.
+    """The differences of two descriptions, one a line, for `SchemaMismatchError`.
 
     Both are what `describe` gave, or its canonical bytes.
     """

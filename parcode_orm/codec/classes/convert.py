@@ -1,7 +1,8 @@
-"""Logical types that are stored as values of another column: what is stored, and how to get back, in bulk.
+"""Types that are stored as values of another column, and made again of those, in bulk.
 
-Each `to_stored` takes values of the type and gives what the inner column takes; `from_stored` is its inverse. Values of
-a wrong type are refused by the column (`types`) before `to_stored` sees them.
+Each `to_stored` takes values of the type and gives what the inner column takes; `from_stored` is
+its inverse. Values of a wrong type are refused by the column (`types`) before `to_stored` sees
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from zoneinfo import ZoneInfo
 from ...errors import CorruptionError, EncodeError
 from ...stack import room_for
 from .. import kernels
-from ..zones import FIXED, MICROSECOND, microseconds, zone_from, zone_of
+from ..zones import FIXED, microseconds, zone_from, zone_of
 
 Bulk = Callable[[list[Any]], list[Any]]
 
@@ -42,7 +43,7 @@ _FIRST, _LAST = microseconds(datetime.min - EPOCH), microseconds(datetime.max - 
 
 
 class Conversion(NamedTuple):
-    """`inner` spells the column that holds the stored values: "int", "float", "text", "bytes", or a tuple of those."""
+    """`inner` spells the column of stored values: "int", "float", "text", "bytes", or a tuple."""
 
     name: str
     types: tuple[type, ...]
@@ -135,7 +136,8 @@ def put_times(values: list[time]) -> list[tuple[int, str]]:
 
 
 def _time_zone(value: time) -> str:
-    # A region's offset depends on the date, which a time of day has not: any serves, only the key counts.
+    # A region's offset depends on the date, which a time of day has not: any serves, only the key
+    # counts.
     return zone_of(datetime(2000, 1, 1, tzinfo=value.tzinfo, fold=value.fold))[1]
 
 
@@ -176,7 +178,7 @@ def _zone_key(zone: ZoneInfo) -> str:
 
 
 def get_uuids(values: list[bytes]) -> list[uuid.UUID]:
-    """UUIDs of 16 bytes each, built without `UUID.__init__`, which takes longer than all the rest."""
+    """UUIDs of 16 bytes each, built without `UUID.__init__`, which is slow."""
     if not {16}.issuperset(map(len, values)):
         raise CorruptionError("a stored value is no UUID: it has not 16 bytes")
     out = list(map(object.__new__, repeat(uuid.UUID, len(values))))
@@ -186,49 +188,27 @@ def get_uuids(values: list[bytes]) -> list[uuid.UUID]:
     return out
 
 
+def _as(inner: Any, cls: Any, put: Callable[[Any], Any], get: Callable[[Any], Any]) -> Conversion:
+    """The conversion of `cls`, value by value."""
+    return Conversion(cls.__name__, (cls,), inner, each(put), rebuilt(cls.__name__, get))
+
+
 CONVERSIONS: tuple[Conversion, ...] = (
     Conversion("datetime", (datetime,), ("int", "text"), put_datetimes, get_datetimes),
     Conversion("time", (time,), ("int", "text"), put_times, get_times),
-    Conversion("date", (date,), "int", each(date.toordinal), rebuilt("date", date.fromordinal)),
-    Conversion("timedelta", (timedelta,), "int", each(microseconds), rebuilt("timedelta", _delta)),
-    # The text of a Decimal is exact, and reading it heeds no context; Decimal(str(sNaN123)) is that sNaN.
-    Conversion("Decimal", (Decimal,), "text", each(str), rebuilt("Decimal", Decimal)),
-    Conversion(
-        "Fraction",
-        (Fraction,),
-        ("int", "int"),
-        each(lambda v: (v.numerator, v.denominator)),
-        rebuilt("Fraction", lambda pair: Fraction(*pair)),
-    ),
-    Conversion(
-        "complex",
-        (complex,),
-        ("float", "float"),
-        each(lambda v: (v.real, v.imag)),
-        rebuilt("complex", lambda pair: complex(*pair)),
-    ),
+    _as("int", date, date.toordinal, date.fromordinal),
+    _as("int", timedelta, microseconds, _delta),
+    # The text of a Decimal is exact, and reading it heeds no context; Decimal(str(sNaN123)) is that
+    # sNaN.
+    _as("text", Decimal, str, Decimal),
+    _as(("int", "int"), Fraction, lambda v: (v.numerator, v.denominator), lambda pair: Fraction(*pair)),
+    _as(("float", "float"), complex, lambda v: (v.real, v.imag), lambda pair: complex(*pair)),
     Conversion("UUID", (uuid.UUID,), "bytes", each(lambda v: v.bytes), get_uuids),
-    Conversion("IPv4Address", (IPv4Address,), "int", each(int), rebuilt("IPv4Address", IPv4Address)),
-    Conversion("IPv6Address", (IPv6Address,), "text", each(str), rebuilt("IPv6Address", IPv6Address)),
-    Conversion("IPv4Network", (IPv4Network,), "text", each(str), rebuilt("IPv4Network", IPv4Network)),
-    Conversion("IPv6Network", (IPv6Network,), "text", each(str), rebuilt("IPv6Network", IPv6Network)),
-    Conversion("IPv4Interface", (IPv4Interface,), "text", each(str), rebuilt("IPv4Interface", IPv4Interface)),
-    Conversion("IPv6Interface", (IPv6Interface,), "text", each(str), rebuilt("IPv6Interface", IPv6Interface)),
-    Conversion(
-        "Pattern",
-        (re.Pattern,),
-        ("bytes", "bool", "int"),
-        each(_pattern_parts),
-        rebuilt("Pattern", _pattern),
-    ),
-    Conversion(
-        "range",
-        (range,),
-        ("int", "int", "int"),
-        each(lambda v: (v.start, v.stop, v.step)),
-        rebuilt("range", lambda parts: range(*parts)),
-    ),
-    Conversion("ZoneInfo", (ZoneInfo,), "text", each(_zone_key), rebuilt("ZoneInfo", ZoneInfo)),
+    _as("int", IPv4Address, int, IPv4Address),
+    *(_as("text", cls, str, cls) for cls in (IPv6Address, IPv4Network, IPv6Network, IPv4Interface, IPv6Interface)),
+    _as(("bytes", "bool", "int"), re.Pattern, _pattern_parts, _pattern),
+    _as(("int", "int", "int"), range, lambda v: (v.start, v.stop, v.step), lambda parts: range(*parts)),
+    _as("text", ZoneInfo, _zone_key, ZoneInfo),
 )
 
 
@@ -270,21 +250,3 @@ def get_deques(values: list[tuple[list[Any], int | None]]) -> list[deque[Any]]:
         if maxlen is not None and maxlen < 0:
             raise CorruptionError(f"a stored deque has the length limit {maxlen}")
     return [deque(items, maxlen) for items, maxlen in values]
-
-
-__all__ = [
-    "BY_TYPE",
-    "CONVERSIONS",
-    "Bulk",
-    "Conversion",
-    "MICROSECOND",
-    "each",
-    "get_datetimes",
-    "get_deques",
-    "get_times",
-    "get_uuids",
-    "put_datetimes",
-    "put_deques",
-    "put_times",
-    "rebuilt",
-]

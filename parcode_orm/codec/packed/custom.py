@@ -1,29 +1,43 @@
-"""Classes of which no column is known: stored as Pydantic dumps them, or by the functions `register_type` was given."""
+"""Classes without a column: stored as Pydantic dumps them, or by functions of `register_type`."""
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from ...errors import DecodeError, EncodeError, ParcodeError, UnsupportedTypeError, told
-from ..columns.convert import BY_TYPE, each
-from ..columns.fallback import Way, has_no_equality, type_adapter
-from .alike import alike
-from .named import SUBCLASSED, Parts
-from .names import bare, spelling
-from .typeforms import ANY
+from ..classes.alike import alike, has_no_equality
+from ..classes.convert import BY_TYPE, each
+from ..classes.named import ANY, SUBCLASSED, Parts
+from ..classes.names import bare, spelling
+from ..classes.registry import (
+    find_class,
+    hook_of,
+    is_registered,
+    parts_of,
+    register,
+    register_parts,
+    set_hook,
+    stored_tag,
+)
+from .instances import changed, registered
+from .table import enter, enter_family, extension
+from .values import Packer
+from .ways import Way, type_adapter
 
-# Core schemas of which Pydantic knows no dump of its own.
+T = TypeVar("T", bound=type)
+
+# Core schemas that Pydantic does not know how to dump.
 _OPAQUE = frozenset({"is-instance", "is-subclass", "callable", "generator", "any", "call", "custom-error"})
 _INNER = ("function-after", "function-before", "function-wrap", "default", "nullable")
 _BUILTINS = (int, float, bool, str, bytes, bytearray, list, dict, tuple, set, frozenset, type(None))
 
 
-def custom_way(tp: Any, where: str) -> Way | None:
-    """The way of values of `tp`, a field's type, through Pydantic; None where Pydantic does not dump them."""
+def custom_parts(tp: Any, where: str) -> Parts | None:
+    """How values of `tp` are stored where Pydantic knows how to dump them, else None."""
     try:
         adapter = type_adapter(tp)
         schema: Any = adapter.core_schema
@@ -33,18 +47,9 @@ def custom_way(tp: Any, where: str) -> Way | None:
     if not dumpable(schema, {}, own):
         return None
     tools: Any = (adapter.validator, adapter.serializer)
-    return Way(f"{where}: {_name(tp)}", lambda: tools)
-
-
-def custom_parts(tp: Any, where: str) -> Parts | None:
-    """How values of `tp` are stored where Pydantic knows how to dump them, else None."""
-    way = custom_way(tp, where)
-    return None if way is None else parts_of_way(tp, way)
-
-
-def parts_of_way(tp: Any, way: Way) -> Parts:
-    """How values of `tp` are stored by `way`."""
-    return Any, f"custom {_name(tp)}", (object,), each(way.store), each(way.load)
+    name = _name(tp)
+    way = Way(f"{where}: {name}", lambda: tools)
+    return Any, f"custom {name}", (object,), each(way.store), each(way.load)
 
 
 def annotated(tp: Any, metadata: list[Any]) -> Any:
@@ -93,10 +98,77 @@ def dumpable(schema: Any, definitions: dict[str, Any], by_kind: bool, depth: int
     return any(dumpable(one, definitions, by_kind, depth + 1) for one in below)
 
 
+# -- packed ------------------------------------------------------------------------------------------------------------
+
+
+def _parts_of_class(cls: type) -> Any:
+    """How a class given to `register_type`, or registered and dumped by Pydantic, is stored."""
+    hook = hook_of(cls)
+    if hook is not None or not is_registered(cls):
+        return hook
+    found = parts_of(cls)
+    if found is None and hasattr(cls, "__get_pydantic_core_schema__"):
+        found = custom_parts(cls, cls.__qualname__)
+        if found is not None:
+            register_parts(cls, found)
+    return found
+
+
+def _put(packer: Packer, value: Any) -> Any:
+    cls = type(value)
+    parts = _parts_of_class(cls)
+    if packer.native and parts is not hook_of(cls):
+        raise EncodeError("only Pydantic knows how to dump it", value_type=cls)
+    return extension("custom", [stored_tag(registered(cls)), packer.lower(parts[3]([value])[0])])
+
+
+def _get(parts: Any) -> Any:
+    tag, value = parts
+    found = _parts_of_class(find_class(tag))
+    if found is None:
+        raise changed(tag)
+    return found[4]([value])[0]
+
+
+enter("custom", _get)
+enter_family("registered", hook_of, _put)
+enter_family("custom", _parts_of_class, _put)
+
+
 # -- classes given to register_type -----------------------------------------------------------------------------------
 
 
-def hook_parts(cls: Any, encode: Callable[[Any], Any], decode: Callable[[Any], Any]) -> Parts:
+def register_type(cls: T, *, encode: Callable[[Any], Any], decode: Callable[[Any], Any]) -> T:
+    """Let values of `cls`, such as a class of another package, be stored as `encode` says.
+
+        register_type(Version, encode=str, decode=Version.parse)
+
+    Call it before the models that hold such values are defined, in the writing program and in the
+    reading one. It counts wherever a value of exactly this class stands: in fields of your models,
+    of models and dataclasses of other packages at any depth, in collections, unions and fields of
+    type `Any`. `encode(value)` gives anything that a field of type `Any` takes: builtin types, best
+    of all. `decode` gives an equal value of the same class back, which is checked whenever one is
+    written. Returns `cls`.
+
+    Args:
+        cls: the class.
+        encode: gives what a value is stored as.
+        decode: gives the value back.
+
+    Raises:
+        UnsupportedTypeError: `cls` is no class, or one that is always stored in a way of its own: a
+            builtin type, a
+            `Model`.
+        TypeError: `encode` or `decode` cannot be called.
+    """
+    for what, function in (("encode", encode), ("decode", decode)):
+        if not callable(function):
+            raise TypeError(f"register_type(): {what} is a function of one argument, not {told(function)}")
+    set_hook(cls, _hook_parts(cls, encode, decode))
+    return register(cls)
+
+
+def _hook_parts(cls: Any, encode: Callable[[Any], Any], decode: Callable[[Any], Any]) -> Parts:
     """How values of `cls` are stored by `encode` and `decode`.
 
     Raises:
@@ -108,7 +180,8 @@ def hook_parts(cls: Any, encode: Callable[[Any], Any], decode: Callable[[Any], A
         raise UnsupportedTypeError(f"{cls.__qualname__} has its own way to be stored; register_type() cannot change it")
 
     def put(value: Any) -> Any:
-        if type(value) is not cls:  # a subclass, which may be registered itself: packed with its own name
+        # A subclass, which may be registered itself: packed with its own name.
+        if type(value) is not cls:
             return value
         try:
             stored = encode(value)

@@ -1,7 +1,8 @@
 """Parametrisations of generic models by the name that files have: `shop:Page[depot:Item]`.
 
-Pydantic makes such a class when a program first evaluates it, so a program that reads need not have it yet. It is made
-here of classes that are there: nothing is imported, and what is no class name is not evaluated.
+Pydantic makes such a class when a program first evaluates it, so a program that reads need not have
+it yet. It is made here of classes that are there: nothing is imported, and what is no class name is
+not evaluated.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MAX_TOKENS = 200
 
 
 def parametrized(tag: str, find: Callable[[str], type | None] = bound_class) -> Any:
-    """The parametrisation that `tag` names, None where a name in it leads to nothing; `find` gives classes by tag."""
+    """The parametrisation that `tag` names, or None if a name in it is unknown to `find`."""
     tokens = _TOKENS.findall(tag)
     if "[" not in tokens or len(tokens) > _MAX_TOKENS:
         return None

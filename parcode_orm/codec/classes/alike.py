@@ -1,4 +1,4 @@
-"""Whether a value that came back is the one that was stored: equal, and of the same type, to the bottom."""
+"""Whether a value that came back is the stored one: equal in value and type, throughout."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..attributes import attributes, declared, may_be_left_out
-from .marks import is_lazy_collection
+from ..base import EXACT_ATOMS, is_lazy_collection
+from .named import NUMBERS_AND_TEXT
 
-_BUILTINS = (int, float, str, bytes, Decimal)  # whose subclasses may carry attributes that their `==` does not see
-_PLAIN = (int, str, bytes, bool, float, list, dict, tuple)  # private attributes that must come back
-_ATOMS = frozenset({int, str, bytes, bool, type(None), bytearray})
+# Private attributes that must come back.
+_MUST_RETURN = (int, str, bytes, bool, float, list, dict, tuple)
 
 
 def alike(found: Any, value: Any) -> bool:
@@ -39,7 +39,7 @@ def _alike(found: Any, value: Any) -> bool:
     cls = value.__class__  # that of a lazy object is the class that it stands for
     if found.__class__ is not cls:
         return False
-    if cls in _ATOMS:
+    if cls in EXACT_ATOMS:
         return bool(found == value)
     if cls is float:
         return repr(found) == repr(value)
@@ -57,7 +57,9 @@ def _alike(found: Any, value: Any) -> bool:
         return _arrays(found, value)
     if value != value:
         return repr(found) == repr(value)
-    if isinstance(value, _BUILTINS) and not _alike(getattr(found, "__dict__", {}), getattr(value, "__dict__", {})):
+    if isinstance(value, NUMBERS_AND_TEXT) and not _alike(
+        getattr(found, "__dict__", {}), getattr(value, "__dict__", {})
+    ):
         return False
     return bool(found == value) and (not dataclasses.is_dataclass(cls) or _attributes(found, value))
 
@@ -92,11 +94,11 @@ def _models(found: Any, value: Any) -> bool:
     if not _alike(found.__pydantic_extra__ or {}, value.__pydantic_extra__ or {}):
         return False
     private, other = value.__pydantic_private__ or {}, found.__pydantic_private__ or {}
-    return all(_alike(other.get(name), each) for name, each in private.items() if type(each) in _PLAIN)
+    return all(_alike(other.get(name), each) for name, each in private.items() if type(each) in _MUST_RETURN)
 
 
 def parts_in(value: Any) -> Iterator[Any]:
-    """What is not taken apart further, and the models, of a value, in an order that values which are alike share."""
+    """The models and leaves of a value, in an order that alike values share."""
     if isinstance(value, BaseModel):
         yield value
         for name in value.__class__.__pydantic_fields__:
@@ -144,3 +146,8 @@ def _arrays(found: Any, value: Any) -> bool:
         return bool(np.array_equal(found, value, equal_nan=True))
     except TypeError:  # a dtype that has no NaN
         return bool(np.array_equal(found, value))
+
+
+def has_no_equality(cls: Any) -> bool:
+    """Whether instances of `cls` are equal to nothing but themselves."""
+    return cls.__eq__ is object.__eq__

@@ -1,7 +1,8 @@
-"""numpy's dtypes as JSON and back: what is written is what reading takes, as each is read again before it is written.
+"""numpy's dtypes as JSON and back. Each is read again before it is written.
 
-A plain dtype is its string (`"<f8"`). One of fields says of each its name, dtype, offset and, if it has one, title; so
-fields may stand in any order, overlap, leave gaps, or be none. A dtype of texts says what stands for a missing one.
+A plain dtype is its string (`"<f8"`). One of fields says of each its name, dtype, offset and, if it
+has one, title; so fields may stand in any order, overlap, leave gaps, or be none. A dtype of texts
+says what stands for a missing one.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _spelled(dtype: Any, level: int) -> Any:
 
 
 def _missing(dtype: Any) -> list[Any]:
-    """What stands for a missing text, by its kind; nothing where there is no such thing."""
+    """How a missing text is marked, by its kind; empty where the dtype has no mark."""
     if not hasattr(dtype, "na_object"):
         return []
     value = dtype.na_object
@@ -137,7 +138,7 @@ def _parsed(found: Any, level: int) -> Any:
 
 
 def has_gaps(dtype: Any) -> bool:
-    """Whether an item of `dtype` has bytes that belong to no field: they hold whatever was in memory before."""
+    """Whether an item of `dtype` has bytes that belong to no field."""
     if dtype.subdtype is not None:
         return has_gaps(dtype.base)
     if dtype.names is None:

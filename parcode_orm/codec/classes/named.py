@@ -1,11 +1,12 @@
-"""Types known by their class: enums, paths, URLs, secrets, Pydantic's own, and subclasses of the builtins.
+"""Types known by their class: enums, paths, URLs, secrets, subclasses of builtins.
 
-A class that is none of these is stored as Pydantic dumps it, where Pydantic knows how (`custom.py`), or by the
-functions that `register_type` was given.
+A class that is none of these is stored as Pydantic dumps it, where Pydantic knows how
+(`custom.py`), or by the functions that `register_type` was given.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import copyreg
 import enum
 import os
@@ -23,14 +24,17 @@ from typing import Any
 from uuid import UUID
 
 import pydantic
+import typing_extensions
+from pydantic import networks
 from pydantic import types as pydantic_types
+from pydantic_core import MultiHostUrl, Url
 
 from ...errors import CorruptionError, EncodeError, SchemaMismatchError
 from ..attributes import check_rebuilt
-from ..columns.convert import Bulk, each, rebuilt
-from ..urls import URLS, conversion_of
+from .convert import Bulk, each, rebuilt
+from .urls import URLS, conversion_of
 
-# What values of Pydantic's pseudo-types are once they are validated.
+# The types that values of Pydantic's pseudo-types have once they are validated.
 STANDS_FOR: dict[Any, Any] = {
     pydantic.EmailStr: str,
     pydantic.AwareDatetime: datetime,
@@ -50,19 +54,22 @@ STANDS_FOR: dict[Any, Any] = {
 }
 _SECRET: type = pydantic_types._SecretBase
 
+# Subclasses of these may carry attributes that their `==` does not see.
+NUMBERS_AND_TEXT: tuple[type, ...] = (str, int, float, bytes, Decimal)
 KNOWN = (*URLS, _SECRET, pathlib.PurePath)  # whose subclasses values name by their tag
 
 Parts = tuple[Any, str, tuple[type, ...], Bulk, Bulk]
 
 
 def enum_conversion(cls: type[enum.Enum]) -> Parts:
-    """Members by name (aliases by their member's); flags by their bits' names, so that renumbering is harmless."""
+    """Members by name, flags by their bits' names: renumbering is harmless."""
     flags = issubclass(cls, enum.Flag)
     members: dict[str, Any] = {} if flags else dict(cls.__members__)  # by what stands in the file
     names: dict[Any, str] = {}
 
     def name_of(member: Any) -> str:
-        # By identity: an enum whose members are unhashable, or compare as they like, is no hindrance.
+        # By identity: an enum whose members are unhashable, or compare as they like, is no
+        # hindrance.
         found = names.get(id(member))
         if found is None:
             found = flag_name(cls, member) if flags else member._name_
@@ -129,7 +136,7 @@ def _flag_member(cls: Any, name: str) -> Any:
 
 
 def known_class(cls: type, tp: Any) -> Parts | None:
-    """How to store a class from the standard library or Pydantic: (inner type, name, types, to_stored, from_stored)."""
+    """How to store a class of the standard library or Pydantic; None for any other."""
     if issubclass(cls, pathlib.PurePath):
         # One flavour each: a path of this machine's flavour comes back as one on any machine.
         here = pathlib.Path if cls is type(pathlib.Path()) else cls
@@ -155,10 +162,10 @@ def known_class(cls: type, tp: Any) -> Parts | None:
 
 
 def checked(parts: Parts, own: bool, base: type = object) -> Parts:
-    """`parts` for a class whose constructor is its `own`: each value is built again when it is written.
+    """`parts`, which also build each value again when it is written if the constructor is `own`.
 
-    One that does not come back equal, because the constructor wants other arguments or changes them, or without its
-    attributes, is refused. The slots of `base` hold what is stored.
+    One that does not come back equal, because the constructor wants other arguments or changes
+    them, or without its attributes, is refused. The slots of `base` hold what is stored.
     """
     inner, name, types, put, get = parts
     if not own:
@@ -174,14 +181,10 @@ def checked(parts: Parts, own: bool, base: type = object) -> Parts:
             if type(back) is not type(value) or back != value:
                 message = f"would come back as {back!r:.60}: that is what its constructor makes of it"
                 raise EncodeError(message, value_type=type(value))
-            check_rebuilt(value, partial(_itself, back), base)
+            check_rebuilt(value, partial(lambda made: made, back), base)
         return stored
 
     return inner, name, types, put_checked, get
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 def secret_of(cls: Any) -> Any:
@@ -209,8 +212,9 @@ SUBCLASSED: tuple[type, ...] = (
 
 
 def builtin_subclass(cls: type) -> Parts | None:
-    """A subclass of `str`, a number, a time or an identifier: stored as that, rebuilt by calling the class where it
-    has an `__init__` or `__new__` of its own that gives this value again, else as pickle rebuilds the base.
+    """A subclass of `str`, a number, a time or an identifier: stored as that, rebuilt by calling
+    the class where it has an `__init__` or `__new__` of its own that gives this value again, else
+    as pickle rebuilds the base.
 
     A value that is not rebuilt equal, attributes included, is refused when it is written.
     """
@@ -220,13 +224,15 @@ def builtin_subclass(cls: type) -> Parts | None:
     if base is None or cls is base or issubclass(cls, enum.Enum):
         return None
     own = any("__init__" in b.__dict__ or "__new__" in b.__dict__ for b in cls.__mro__[: cls.__mro__.index(base)])
-    # int(IntSubclass) may be overridden, as Decimal's and str's text are: the base's own view of the value counts.
+    # int(IntSubclass) may be overridden, as Decimal's and str's text are: the base's own view of
+    # the value counts.
     plain = plain_view(base)
     make: Any = cls
     new = _rebuilder(base)
 
     def build(bare: Any) -> Any:
-        if own:  # what the constructor makes of its own value is another one, or nothing: arguments differ
+        # What the constructor makes of its own value is another one, or nothing: arguments differ.
+        if own:
             try:
                 made = make(bare)
                 if type(made) is cls and _bits(plain(made)) == _bits(bare):
@@ -239,7 +245,7 @@ def builtin_subclass(cls: type) -> Parts | None:
         stored = list(map(plain, values))
         for value, bare in zip(values, stored, strict=True):
             check_rebuilt(value, partial(build, bare), base, always=own)
-            if base not in _ATOMS and build(bare) != value:
+            if base not in NUMBERS_AND_TEXT and build(bare) != value:
                 message = f"a {cls.__qualname__} that is not all that its {base.__qualname__} says cannot be rebuilt"
                 raise EncodeError(message, value_type=cls)
         return stored
@@ -247,12 +253,9 @@ def builtin_subclass(cls: type) -> Parts | None:
     return base, f"{base.__name__} {cls.__qualname__}", (cls,), put, rebuilt(cls.__qualname__, build)
 
 
-_ATOMS: tuple[type, ...] = (str, int, float, bytes, Decimal)
-
-
 def _rebuilder(base: Any) -> Callable[[type, Any], Any]:
-    """What makes of a value of `base` one of a subclass, without the subclass's constructor."""
-    if base in _ATOMS:
+    """A function that makes a subclass's value of a `base` value, without its constructor."""
+    if base in NUMBERS_AND_TEXT:
         return lambda cls, bare: base.__new__(cls, bare)
 
     def rebuild(cls: type, bare: Any) -> Any:
@@ -270,7 +273,7 @@ def _rebuilder(base: Any) -> Callable[[type, Any], Any]:
 
 
 def plain_view(base: type) -> Callable[[Any], Any]:
-    """What gives the value of an instance of a subclass of `base` as `base` itself sees it."""
+    """A function that gives a subclass's instance as a plain value of `base`."""
     if base is int:
         return lambda v: int.__add__(v, 0)
     if base is float:
@@ -309,3 +312,17 @@ def _bits(value: Any) -> Any:
     if isinstance(value, float):
         return struct.pack("<d", value)
     return repr(value) if isinstance(value, Decimal | datetime | time | complex) else value
+
+
+# Pydantic's own classes may be named in a file without being registered.
+PYDANTIC: dict[str, Any] = {
+    **{name: found for name in networks.__all__ if isinstance(found := getattr(networks, name), type)},
+    "Url": Url,
+    "MultiHostUrl": MultiHostUrl,
+    "SecretStr": pydantic.SecretStr,
+    "SecretBytes": pydantic.SecretBytes,
+    "Secret": pydantic.Secret,
+}
+
+
+ANY: tuple[Any, ...] = (Any, typing_extensions.Any, object, collections.abc.Hashable, typing.Hashable)

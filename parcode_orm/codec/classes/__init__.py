@@ -1,0 +1,1 @@
+"""Classes and their values: names, conversions, comparison, and how objects are rebuilt."""

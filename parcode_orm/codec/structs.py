@@ -1,0 +1,149 @@
+"""What is known of a class whose objects are stored field by field, for columns and views alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from typing_extensions import is_typeddict
+
+from ..format.chunk import Chunk, Encoder
+from .base import Column, Space, View
+from .cycles import get_dict
+
+Fields = list[tuple[str, Column]]
+# Which parts a STRUCT node has behind its fields.
+SETS, MISSING, EXTRA, PRIVATE, UNDECLARED = 1, 2, 4, 8, 16
+
+
+@dataclass(slots=True)
+class StructPlan:
+    """What a struct column needs to know of a class.
+
+    `kind` is "model" (a Model: `get` gives proxies) or "plain". `extract` gives the field
+    dictionaries of objects, by default their `__dict__`; `build` makes objects of dictionaries, by
+    default models without validation. `others` gives what objects hold beside their fields, by
+    default extra values, stored in the column `extra`. `private` is the column of the private
+    attributes. `exact` is the type of the values where it is not `cls` (a TypedDict's are dicts).
+    `ways` is a `FieldWays`, for values that a field's column does not take. `struct_for` compiles a
+    subclass.
+    """
+
+    cls: type
+    name: str
+    fields: Fields
+    kind: str = "model"
+    extract: Callable[[Sequence[Any]], list[dict[str, Any]]] | None = None
+    build: Callable[[list[dict[str, Any]]], list[Any]] | None = None
+    private: Struct | None = None
+    extra: Column | None = None
+    others: Callable[[Sequence[Any]], list[dict[str, Any] | None]] | None = None
+    exact: type | None = None
+    ways: Any = None
+    struct_for: Callable[[Any], Struct] | None = None
+
+    @property
+    def privates(self) -> Fields:
+        """Names and columns of the private attributes."""
+        return [] if self.private is None else self.private.fields
+
+
+class Struct(Column):
+    """The column of a class. Its fields may be set after it was built."""
+
+    __slots__ = ("plan", "exact", "expected", "pydantic", "_places", "_all_names")
+
+    def __init__(self, plan: StructPlan) -> None:
+        self.plan = plan
+        self.exact = frozenset({plan.exact or (dict if is_typeddict(plan.cls) else plan.cls)})
+        self.expected = plan.name
+        self.pydantic = issubclass(plan.cls, BaseModel)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what follows from the fields."""
+        self._places: dict[str, tuple[int, Column]] | None = None
+        self._all_names: set[str] | None = None
+
+    @property
+    def fields(self) -> Fields:
+        """Names and columns of the fields, in order."""
+        return self.plan.fields
+
+    @fields.setter
+    def fields(self, fields: Fields) -> None:
+        self.plan.fields = fields
+        self.forget()
+
+    @property
+    def places(self) -> dict[str, tuple[int, Column]]:
+        """For each field: which child of a node it is, and its column."""
+        if self._places is None:
+            self._places = {name: (i, column) for i, (name, column) in enumerate(self.plan.fields)}
+        return self._places
+
+    @property
+    def all_names(self) -> set[str]:
+        """The names of all fields."""
+        if self._all_names is None:
+            self._all_names = set(self.places)
+        return self._all_names
+
+    def dicts(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
+        """The fields of `values`, all exactly of this class."""
+        if self.plan.extract is not None:
+            return self.plan.extract(values)
+        if dict in self.exact:
+            return values
+        return list(map(get_dict, values)) if self.pydantic else [value.__dict__ for value in values]
+
+    def parts(self) -> Sequence[Column]:
+        columns = [column for _, column in (*self.plan.fields, *self.plan.privates)]
+        return columns if self.plan.extra is None else [*columns, self.plan.extra]
+
+    # What the column does with rows.
+
+    @property
+    def lazy(self) -> bool:
+        """Whether rows contain a Model or a marked field."""
+        raise NotImplementedError
+
+    @property
+    def ways(self) -> Any:
+        """How single rows of this struct are written and read: `Ways`."""
+        raise NotImplementedError
+
+    @property
+    def builder(self) -> Any:
+        """Makes plain objects of read columns: a `Builder`."""
+        raise NotImplementedError
+
+    def encode_here(self, values: Sequence[Any], out: Encoder) -> None:
+        """Append `values`, at least one, on the level of the struct being encoded: this one."""
+        raise NotImplementedError
+
+    def write_rest(
+        self,
+        values: Sequence[Any],
+        sets: Sequence[Any],
+        count: int,
+        missing: dict[str, set[int]],
+        out: Encoder,
+        dicts: Sequence[dict[str, Any]] | None = None,
+    ) -> int:
+        """Append what follows the fields of `count` rows; return which parts there are.
+
+        `sets` are the names of the fields that were set, for Pydantic's models only. `dicts` are
+        the dictionaries of `values`, where these are plain objects.
+        """
+        raise NotImplementedError
+
+    def open_field(self, name: str, chunk: Chunk, at: int, space: Space, count: int) -> View:
+        """View the node `at`, which must hold `count` values of the field `name`."""
+        raise NotImplementedError
+
+    def open_part(self, bit: int, chunk: Chunk, at: int, space: Space, count: int) -> View:
+        """View the node `at`, which must hold the part `bit` of `count` rows."""
+        raise NotImplementedError
