@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
+from ..codec.columns.poly import subclasses
 from ..codec.columns.struct import StructColumn
+from ..codec.types.compile import struct_for
 from ..codec.types.names import name_of
 from ..codec.types.schema import canonical_schema, differences, short_fingerprint
-from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError, told
+from ..errors import EncodeError, NoResultFound, ParcodeError, SchemaMismatchError, SessionError, told
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum, fingerprint
 from ..format.chunk import Ticket
@@ -122,6 +124,24 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     if group.count != 1:
         raise space.chunk(ref).error(0, f"a root has one row, not {group.count}")
     return group
+
+
+def classes_named(name: str) -> list[type[Any]]:
+    """The models called `name` that this process has defined, the older ones first."""
+    return [cls for cls in subclasses(Model) if name_of(cls) == name]
+
+
+def class_of_root(space: FileSpace, name: str) -> type[Any] | None:
+    """The class that the root `name` was written with, by its name and schema; None where no such one is defined."""
+    written = space.chunk(space.source.catalog.root(name)).fingerprint
+    for cls in reversed(classes_named(name)):
+        try:
+            if short_fingerprint(struct_for(cls)) == written:
+                found: type[Any] = cls
+                return found
+        except ParcodeError:  # a class that cannot be stored, or is not complete
+            continue
+    return None
 
 
 def read_root(space: FileSpace, name: str, column: StructColumn) -> Any:
