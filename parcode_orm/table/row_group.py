@@ -123,6 +123,13 @@ class Group:
         return held + self._apart + NODE_BYTES * len(self._chunk.nodes)
 
     @property
+    def packed(self) -> int:
+        """The bytes that its rows take, with columns stored apart; 0 where they share these with other row groups."""
+        if any(node.encoding == Encoding.SPANS for node in self._chunk.nodes):
+            return 0
+        return self.ref.length + self._apart
+
+    @property
     def nodes(self) -> int:
         """How many nodes its chunk has."""
         return len(self._chunk.nodes)

@@ -115,6 +115,12 @@ def level(depth: int, width: int, leaves: int) -> Level:
 WORLDS: dict[str, Callable[[], World]] = {
     "map": lambda: World(by={each.title: each for each in branches(1000, 40)}),
     "map of few": lambda: World(by={each.title: each for each in branches(20, 600)}),
+    "map of many full row groups": lambda: World(
+        by={
+            f"t{i}": Branch(title=f"{i:0600}", items=[Leaf(n=j, text=f"{i} {j} {'x' * 2000}") for j in range(10)])
+            for i in range(400)
+        }
+    ),
     "list": lambda: World(rows=branches(1000, 40)),
     "model": lambda: World(one=branches(1, 20_000)[0]),
     "three levels": lambda: World(levels=[level(1, 10, 30) for _ in range(100)]),
@@ -141,6 +147,13 @@ EDITS: dict[str, list[tuple[str, Callable[[World], object]]]] = {
         ("append", lambda w: w.by["t5"].items.append(Leaf(n=1))),
         ("set the title", lambda w: setattr(w.by["t4"], "title", "new")),
         ("put", lambda w: w.by["t1"].by.update(new=Leaf(n=1))),
+    ],
+    "map of many full row groups": [
+        ("append", lambda w: w.by["t100"].items.append(Leaf(n=1))),
+        ("insert", lambda w: w.by["t180"].items.insert(5, Leaf(n=1))),
+        ("delete", lambda w: w.by["t300"].items.pop(0)),
+        ("set the title", lambda w: setattr(w.by["t350"], "title", "new")),
+        ("pop", lambda w: w.by.pop("t200")),
     ],
     "list": [
         ("append", lambda w: w.rows[500].items.append(Leaf(n=1))),
