@@ -26,6 +26,7 @@ from .roots import class_of_root
 from .space import FileSpace
 
 Copy = Callable[[Reference], Reference]
+HEAD = 1024  # bytes of a row group that are none of its rows', or more
 
 
 def rewriting(compression: str | None) -> Rewrite:
@@ -77,7 +78,18 @@ class _Anew(TableSink):
         key = table.ref, id(column)
         found = self._tables.get(key)
         if found is None:
-            if table.rows <= LARGE // ROW and weigh_items(column, value) <= LARGE:  # it was larger once
+            if not _is_large(table) and weigh_items(column, value) <= LARGE:  # it was larger once
                 return None
             found = self._tables[key] = write_anew(self, table, column.compression)
         return found
+
+
+def _is_large(table: Table) -> bool:
+    """Whether a table is too large for its owner's row group, as far as that can be told without reading rows."""
+    if table.rows > LARGE // ROW:
+        return True
+    size = 0.0
+    for piece, _, _ in table.tree.pieces():
+        group = table.group(piece)
+        size += group.ref.length * piece.length / group.count - HEAD
+    return size > LARGE

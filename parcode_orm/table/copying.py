@@ -34,10 +34,11 @@ class _Slice(NamedTuple):
 class _Rows:
     """Stored rows that are written together."""
 
-    __slots__ = ("_count", "slices")
+    __slots__ = ("_count", "_keys", "slices")
 
     def __init__(self, slices: list[_Slice]) -> None:
         self.slices = slices
+        self._keys: list[Any] = []
         self._count = sum([stop - start for _, start, stop in slices])
 
     def __len__(self) -> int:
@@ -63,11 +64,11 @@ class _Rows:
 
     def keys(self) -> list[Any]:
         """The keys of the rows."""
-        found: list[Any] = []
-        for group, start, stop in self.slices:
-            assert group.keys is not None
-            found += to_write(group.keys.read, start, stop)
-        return found
+        if not self._keys:
+            for group, start, stop in self.slices:
+                assert group.keys is not None
+                self._keys += to_write(group.keys.read, start, stop)
+        return self._keys
 
     def compression(self, space: Space) -> str | None:
         """What the first of the rows were compressed by, where any were."""

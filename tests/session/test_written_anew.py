@@ -37,6 +37,8 @@ class Conversation(Model):
     title: str = ""
     messages: list[Message] = Chunk(default_factory=list)
     tags: dict[str, list[int]] = Chunk(default_factory=dict)
+    pinned: list[Message] | None = Chunk(default=None)
+    last: Message | None = None
 
 
 class Archive(Model):
@@ -67,6 +69,9 @@ def chatted(path: Path, commits: int, text: int = 40) -> Archive:
             each.messages.append(Message(n=n, text="x" * chance.randrange(text)))
             each.tags.setdefault(f"t{n % 3}", []).append(n)
             root.recent.append(Message(n=n))
+            if n % 5 == 1:
+                each.last = Message(n=n)
+                each.pinned = [*(each.pinned or ()), each.last]
             if n % 7 == 6:
                 del root.recent[chance.randrange(len(root.recent))]
                 del each.messages[0]

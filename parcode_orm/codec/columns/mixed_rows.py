@@ -23,6 +23,7 @@ from ..slots import SLOTS
 from ..views.struct import SETS, StructView
 from .mixed import Mixed, Part, Stretch, encode_parts, joined
 from .physical import Gappy
+from .wrappers import OptionalColumn
 
 if TYPE_CHECKING:
     from .struct import StructColumn
@@ -174,7 +175,7 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
             else:
                 encode_parts(field, parts, out)
         except CorruptionError as problem:
-            raise _needed(problem, column, name) from problem.__cause__
+            raise _needed(problem, column, name, field) from problem.__cause__
         except EncodeError as problem:
             if column.plan.ways is None:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
@@ -189,14 +190,18 @@ def write_mixed(column: StructColumn, mixed: Mixed, out: Encoder) -> None:
     out.close(node)
 
 
-def _needed(problem: CorruptionError, column: StructColumn, name: str) -> CorruptionError:
-    """The error, saying which field is damaged, and why its values are needed."""
-    if not vars(problem).get("of_field"):
+def _needed(problem: CorruptionError, column: StructColumn, name: str, field: Column) -> CorruptionError:
+    """The error, saying which field is damaged, and why its values are needed.
+
+    A model that may be None is named as a whole.
+    """
+    known = vars(problem)
+    if "damage" not in known or type(field) is OptionalColumn:
+        damage = known.setdefault("damage", problem.args[0])
         problem.args = (
             f"{column.plan.cls.__name__}.{name} is damaged, and has to be written again with what changed beside "
-            f"it: assign it, or replace or remove the rows that cannot be read; {problem.args[0]}",
+            f"it: assign it, or replace or remove the rows that cannot be read; {damage}",
         )
-        vars(problem)["of_field"] = True
     return problem
 
 
