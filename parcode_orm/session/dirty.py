@@ -35,7 +35,7 @@ from ..table.nodes import Piece
 from ..table.persister import is_changed
 from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
-from .content_hash import UnreadStream, digest_of, is_stored_apart
+from .content_hash import UnreadStream, digest_of, digest_of_row, is_stored_apart
 from .space import file_of, owner_of
 
 MANY = 64  # rows: their fields are compared a column at a time
@@ -229,6 +229,13 @@ def _same_proxies(value: list[Any], stored: Any) -> bool:
 
 
 def _differ(column: Column, value: Any, view: Any, row: int) -> bool:
+    if isinstance(column, ChunkColumn) and type(value) in (list, dict) and is_lazy(column.inner):
+        try:
+            return digest_of(column, value) != digest_of_row(column, view, row)
+        except UnreadStream:
+            return True
+        except EncodeError:
+            pass
     return _differs_from(column, value, to_write(view.read, row, row + 1)[0])
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, load, save, verify
+from parcode_orm.codec.views.build import Builder
 from tests.effort import EXAMPLES, THOROUGH
 from tests.session.trees import Branch, Leaf, Tree, edit_branch, edit_tree, tree
 from tests.small import small_constants
@@ -227,6 +228,29 @@ def test_chunks_of_other_fields_are_shared(tmp_path: Path) -> None:
             session.commit()
         assert title < session.stats.bytes_written - written < 20 * 12_000
     assert load(path, World).by["t500"].title == "title 19"
+
+
+def test_an_equal_collection_is_compared_without_objects_of_what_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "world.par"
+    equal, changed = branches(2, 50), branches(2, 50)
+    changed[1].items[30].text = "changed"
+    save(path, World(rows=branches(2, 50)))
+
+    def objects(*_: Any) -> Any:
+        raise AssertionError("an object was made")
+
+    size = path.stat().st_size
+    with Session(path, durability="fast") as session:
+        for given, grows in ((equal, False), (changed, True)):
+            row = session.root(World).rows[1]
+            row.items, row.by = given[1].items, given[1].by
+            with monkeypatch.context() as patch:
+                patch.setattr(Builder, "objects", objects)
+                session.commit()
+            assert (path.stat().st_size > size) is grows
+    assert same(load(path, World).rows, changed)
 
 
 def test_what_grows_by_small_edits_stays_small(tmp_path: Path) -> None:
