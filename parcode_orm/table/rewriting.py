@@ -139,10 +139,12 @@ class Rewriter:
         if len(small) < MERGED:
             return pieces
         near, changed = _near_changes(pieces)
-        small = self._without_full([i for i in small if near[i]], pieces, changed)
+        small = [i for i in small if near[i] and self._bytes(pieces[i]) < most_bytes]
+        if len(small) < MERGED:
+            return pieces
         merged: list[Piece] = []
         done = first = last = -1
-        for i in [*(i for i in small if self._bytes(pieces[i]) < most_bytes), -2]:
+        for i in [*self._without_full(small, pieces, changed), -2]:
             if i == last + 1 and last >= 0 and self._adjoin(pieces[last], pieces[i]):
                 last = i
                 continue
