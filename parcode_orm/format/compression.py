@@ -146,6 +146,12 @@ def _method(name: str) -> Method:
     return method
 
 
+def name_of(id: int) -> str | None:
+    """The name of the method with this number, None for one that is not known here."""
+    method = _by_id.get(id)
+    return None if method is None else method.name
+
+
 def choose(name: str | None, data: memoryview) -> str | None:
     """The name to compress `data` by: for `auto` a sample decides between lz4 and None; the data alone counts."""
     if name != "auto":

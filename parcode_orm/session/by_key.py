@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 from ..errors import MultipleResultsFound, NoResultFound, called, told
 from ..lazy.proxy import plain_class
 from ..model.base import Model
+from ..model.entities import is_entity
 from ..query import Result, select
 from .entity.changes import insert
 from .entity.queries import bound
-from .entity.tables import is_entity, names, rows_of
+from .entity.tables import names, rows_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)

@@ -15,6 +15,7 @@ from ..storage.memory import NAME
 from ..storage.parallel import check_workers
 from ..storage.recovery import Recovered
 from ..storage.stats import Stats
+from .compacting import rewriting
 from .history.commits import At, check_at, earlier
 from .history.snapshot import Snapshot, snapshot_of
 from .unit_of_work import UnitOfWork
@@ -205,7 +206,7 @@ class Connection:
             self._close()  # after an interrupt, as nobody would call it again
             raise
         if self._backend is not None and self._compact_above is not None and self._process == os.getpid():
-            self._backend.compact_if_dead(self._compact_above)
+            self._backend.compact_if_dead(self._compact_above, rewriting(self._compression))
 
     def _close(self) -> None:
         self._closed = True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..codec.base import Column, Space
+from ..codec.base import Column, Space, View
 from ..codec.columns.boundary import ChunkColumn
+from ..codec.columns.mixed import encode_parts
 from ..codec.stream import is_stream
 from ..codec.views.boundary import Unread
+from ..codec.views.stretch import Stretch
 from ..errors import CorruptionError, EncodeError
 from ..format.blob import BlobEncoder
 from ..format.checksum import wide_checksum
@@ -87,9 +89,18 @@ class DigestSink(TableSink):
 
 def digest_of(column: Column, *values: Any) -> bytes:
     """The digest of the encoding of values; raises `UnreadStream` where they hold a stream."""
+    return _digest_of(column, [list(values)])
+
+
+def digest_of_row(column: Column, view: View, row: int) -> bytes:
+    """`digest_of` the value that stands in a row of `view`; columns that can are encoded from columns."""
+    return _digest_of(column, [Stretch(view, row, row + 1, apart=True)])
+
+
+def _digest_of(column: Column, parts: list[Any]) -> bytes:
     sink = DigestSink()
     out = sink.encoder(Kind.COLUMN)
-    column.encode(values, out)
+    encode_parts(column, parts, out)
     return _below(sink.submit(out))
 
 

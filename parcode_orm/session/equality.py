@@ -7,8 +7,9 @@ from typing import Any
 from parcode_orm.lazy.state import RowView
 
 from ..codec.asis import to_write
-from ..codec.base import Column
+from ..codec.base import Column, is_lazy
 from ..codec.classes.alike import alike, details
+from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.privates import privates_changed
 from ..codec.columns.undeclared import storable, undeclared
 from ..codec.packed.dumped import sets_of
@@ -16,13 +17,20 @@ from ..codec.packed.extensions import LEFT_OUT
 from ..codec.packed.values import pack
 from ..codec.slots import SLOTS
 from ..errors import EncodeError
-from .content_hash import UnreadStream, digest_of
+from .content_hash import UnreadStream, digest_of, digest_of_row
 
 PLAIN = frozenset({int, str, bool, bytes, type(None)})  # their `==` and type tell all
 
 
 def differs_from_row(column: Column, value: Any, view: Any, row: int) -> bool:
     """Whether `value` differs from the row `row` of a view."""
+    if isinstance(column, ChunkColumn) and type(value) in (list, dict) and is_lazy(column.inner):
+        try:
+            return digest_of(column, value) != digest_of_row(column, view, row)
+        except UnreadStream:
+            return True
+        except EncodeError:
+            pass
     return differ(column, value, to_write(view.read, row, row + 1)[0])
 
 

@@ -30,7 +30,7 @@ from .rebind import follow, lazy_fields
 from .references import OURS, held_in, references
 from .references import held as find_held
 from .space import owner_of
-from .traversal import ATOMIC, children, kind_of
+from .traversal import ATOMIC, inner, kind_of
 
 MANY = 1000  # rows: where more are held, and more than an eighth of all, they are compared faster together
 
@@ -104,10 +104,14 @@ def _release(value: object) -> None:
             _let_go(value.rows.handed, _changed)
     elif is_proxy(value):
         release(value)
-    elif kind_of(value) in ("list", "tuple", "dict", "dataclass", "model"):
-        for child, _ in children(value):
-            if type(child) not in ATOMIC:
-                _release(child)
+    else:
+        waiting = inner(value)
+        while waiting:
+            each = waiting.pop()
+            if kind_of(each) in ("collection", "proxy"):
+                _release(each)
+            else:
+                waiting += inner(each)
 
 
 def _release_table(table: Table) -> None:

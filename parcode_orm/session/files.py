@@ -21,6 +21,7 @@ from ..storage.parallel import check_workers
 from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.row_groups import TableSink
+from .compacting import rewriting
 from .flush import CHANGED, sizes
 from .merge import check_model
 from .roots import Compared, Root, State, root_group, root_name, write_roots
@@ -136,7 +137,8 @@ def compact(path: str | os.PathLike[str], keep: int = 1) -> None:
     """Replace a file by one of its `keep` newest commits, without the bytes that only earlier ones use.
 
     Sessions that read the old file go on reading it; a session that writes to it gets `ConflictError`. The commits keep
-    their numbers, times and messages. Chunks are copied as they are, and verified.
+    their numbers, times and messages. A single commit is written anew, as large as `save` writes it, where the classes
+    of its roots are defined in this program. Otherwise chunks are copied as they are. All that stays is verified.
 
     Args:
         path: the file's.
@@ -149,7 +151,7 @@ def compact(path: str | os.PathLike[str], keep: int = 1) -> None:
         SyncError: waiting for the disk failed; the file is the old one or the new one.
         TypeError, ValueError: an argument is none of these.
     """
-    compact_file(file_name(path, "compact(path)"), keep)
+    compact_file(file_name(path, "compact(path)"), keep, rewrite=rewriting(None))
 
 
 def load(

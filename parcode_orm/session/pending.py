@@ -11,9 +11,10 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy
 from ..model.base import Model
+from ..model.entities import EntityTable
 from .content_hash import DigestSink, UnreadStream, digest_of
 from .dirty import Comparison
-from .entity.tables import EntityTable, changed_entities, new_entities, tables
+from .entity.tables import changed_entities, new_entities, tables
 from .reuse import reuse_from
 from .roots import Root, State, compared
 from .space import owner_of

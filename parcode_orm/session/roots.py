@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..codec.classes.names import name_of
+from ..codec.columns.poly import subclasses
 from ..codec.columns.struct import StructColumn
 from ..codec.schema import canonical_schema, differences, short_fingerprint
-from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError, told
+from ..codec.types.compile import struct_for
+from ..errors import EncodeError, NoResultFound, ParcodeError, SchemaMismatchError, SessionError, told
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum, fingerprint
 from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..model.base import Model
+from ..model.entities import SUFFIX, is_entity, table_class
 from ..model.keys import key_fields
 from ..storage.mapped import Source
 from ..table.row_group import Group
@@ -31,7 +34,6 @@ from .space import Family, FileSpace
 
 LARGE_SCHEMA = 4096  # bytes
 SHOWN = 10  # differences that a message lists
-SUFFIX = "[]"  # of the names of the roots that hold entities
 ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 
 
@@ -169,6 +171,26 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     if group.count != 1:
         raise space.chunk(ref).error(0, f"a root has one row, not {group.count}")
     return group
+
+
+def classes_named(name: str) -> list[type[Any]]:
+    """The models of roots called `name` that this process has defined, the older ones first."""
+    bare = name.removesuffix(SUFFIX)
+    found = [cls for cls in subclasses(Model) if name_of(cls) == bare]
+    return found if bare == name else [table_class(cls) for cls in found if is_entity(cls)]
+
+
+def class_of_root(space: FileSpace, name: str) -> type[Any] | None:
+    """The class that the root `name` was written with, by its name and schema; None where no such one is defined."""
+    written = space.chunk(space.source.catalog.root(name)).fingerprint
+    for cls in reversed(classes_named(name)):
+        try:
+            if short_fingerprint(struct_for(cls)) == written:
+                found: type[Any] = cls
+                return found
+        except ParcodeError:  # a class that cannot be stored, or is not complete
+            continue
+    return None
 
 
 def read_root(space: FileSpace, name: str, column: StructColumn) -> Any:

@@ -12,6 +12,7 @@ from ..codec.types.compile import struct_for
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
+from ..model.entities import SUFFIX, is_entity
 from ..query import Delete, Plan, Result, ScalarResult, Select, Update, explain
 from . import pending
 from .attempts import Attempt, attempts
@@ -20,11 +21,11 @@ from .connection import Connection
 from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
 from .entity.flush import flushed
 from .entity.queries import bound
-from .entity.tables import holds, is_entity, key_of, rows_of
+from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
 from .merge import check_model, check_several, overwrite
-from .roots import SUFFIX, Root, check_free, is_taken, root_name
+from .roots import Root, check_free, is_taken, root_name
 from .savepoint import Savepoint
 from .space import is_detached, owner_of
 from .versions import Versions

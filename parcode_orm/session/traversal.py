@@ -49,6 +49,19 @@ def kind_of_class(cls: Any) -> str:
     return "dataclass" if found == "leaf" and dataclasses.is_dataclass(cls) else found
 
 
+def inner(value: Any) -> list[Any]:
+    """What a plain object or container holds in memory, one step down, but for values that hold nothing."""
+    kind = kind_of(value)
+    if kind == "model":
+        declared = value.__class__.__pydantic_fields__
+        return [each for name, each in value.__dict__.items() if type(each) not in ATOMIC and name in declared]
+    if kind in ("list", "tuple"):
+        return [each for each in value if type(each) not in ATOMIC]
+    if kind in ("dict", "dataclass"):
+        return [each for each, _ in children(value) if type(each) not in ATOMIC]
+    return []
+
+
 def children(value: Any) -> Iterator[tuple[Any, Step]]:
     """The values that `value` holds in memory, each with a step: from the stored form of `value` to the child's own.
 

@@ -11,6 +11,7 @@ from ..storage.backend import Backend
 from ..storage.compaction import check_keep
 from ..storage.mapped import Source
 from . import pending
+from .compacting import rewriting
 from .connection import Connection
 from .history.commits import At, content_of, find, snapshots
 from .history.diff import Diff
@@ -98,8 +99,9 @@ class Versions(Connection):
         """Replace the file by one of its `keep` newest commits, without the bytes that only earlier ones use.
 
         Whoever reads the old file goes on reading it; another session that writes to it gets `ConflictError`. This
-        session goes on in the new one, its objects following as in a `refresh()`. Chunks are copied as they stand:
-        nothing is decoded, and what is copied is verified.
+        session goes on in the new one, its objects following as in a `refresh()`. A single commit is written anew, so
+        that the file is as large as one that `save` writes; the chunks of several are copied as they stand. All that
+        stays is verified.
 
         Args:
             keep: how many commits stay, with their numbers, times and messages.
@@ -127,7 +129,7 @@ def _compact(work: UnitOfWork, backend: Backend, keep: int) -> None:
 
 def _compact_file(work: UnitOfWork, backend: Backend, base: Source, keep: int) -> None:
     try:
-        source = backend.compact(base, keep)
+        source = backend.compact(base, keep, rewriting(backend.compression))
     except ConflictError:
         work.stale = True
         raise

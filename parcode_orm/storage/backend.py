@@ -12,7 +12,7 @@ from ..errors import ConflictError, FileMissingError, LockedError, ParcodeError,
 from ..format.catalog import CatalogData
 from ..format.commit import Record
 from .append import Appender
-from .compaction import compact_file, write_compacted
+from .compaction import Rewrite, anew_or_copied, compact_file, write_compacted
 from .files import FILES
 from .lock import WriterLock
 from .mapped import Source
@@ -101,16 +101,17 @@ class Backend:
         with self.reading_back():
             return find()
 
-    def compact(self, base: Source, keep: int) -> Source:
+    def compact(self, base: Source, keep: int, rewrite: Rewrite) -> Source:
         """Replace the file by its `keep` newest commits, `base` being the newest. Returns the newest one's snapshot.
+
+        `rewrite`: as for `storage.compaction.write_compacted`.
 
         Raises:
             as `storage.compaction.compact_file`; after a `SyncError` the backend is `broken`.
         """
         self.let_go()
         if self.memory is not None:
-            compacted = MemoryFile()
-            compacted.fill(lambda write: write_compacted(write, base, keep))
+            compacted = anew_or_copied(lambda rewrite: _compacted(base, keep, rewrite), rewrite)
             self._stored = lambda: self.newest() if self.memory is compacted else None
             self.memory, before = compacted, self.memory
             before.discard()
@@ -119,7 +120,7 @@ class Backend:
         self._stored = partial(self._newest_of, uuid)
         self._lock = lock = WriterLock(os.path.realpath(self.path))
         try:
-            compact_file(self.path, keep, base=base, uuid=uuid, lock=lock, timeout=self._timeout)
+            compact_file(self.path, keep, rewrite=rewrite, base=base, uuid=uuid, lock=lock, timeout=self._timeout)
         except SyncError:
             self.broken = DISK_FAILED
             raise
@@ -171,7 +172,7 @@ class Backend:
         """The commit of `record`, which may not be the newest any more."""
         return self.newest() if self.memory is not None else Source.open(self.path, self.stats, at=record.sequence)
 
-    def compact_if_dead(self, share: float) -> None:
+    def compact_if_dead(self, share: float, rewrite: Rewrite) -> None:
         """Compact the file where more than `share` of it is dead and nobody else writes; the session has ended."""
         if self.memory is not None or self.broken:
             return
@@ -181,7 +182,7 @@ class Backend:
             source.close()
             if record.dead > share * record.file_length:
                 with suppress(LockedError):
-                    compact_file(self.path)
+                    compact_file(self.path, rewrite=rewrite)
 
     @contextmanager
     def reading_back(self) -> Iterator[None]:
@@ -202,3 +203,9 @@ class Backend:
         self.let_go()
         if self.memory is not None:
             self.memory.discard()
+
+
+def _compacted(base: Source, keep: int, rewrite: Rewrite | None) -> MemoryFile:
+    compacted = MemoryFile()
+    compacted.fill(lambda write: write_compacted(write, base, keep, rewrite=rewrite))
+    return compacted

@@ -1,15 +1,20 @@
 """Compaction: the newest commits of a file, without what only earlier ones use, as a file that takes its place.
 
-Chunks are copied as they stand; only the references in them, and so the checksums of their heads, are others.
+Chunks are copied as they stand; only the references in them, and so the checksums of their heads, are others. What
+several commits share is copied once. A single commit may be written anew instead: a `Rewrite` gives its catalog.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from itertools import islice
+from typing import TypeVar
 
-from ..errors import told
+from ..errors import ParcodeError, StorageError, told
+from ..format import catalog as catalogs
 from ..format import commit, superblock
+from ..format.catalog import CatalogData
 from ..format.chunk import Buffer, Copy
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_ALIGN, RECORD_COPY, Kind, RecordFlag, Reference
@@ -24,6 +29,9 @@ from .usage import LEADING, record_bytes, released
 from .writer import Write, replace_file
 
 KINDS = frozenset(Kind)
+T = TypeVar("T")
+Rewrite = Callable[[Source, Pipeline, Callable[[Reference], Reference]], CatalogData]
+"""Writes what a source holds anew: told where to, and what copies a chunk with all below it as they stand."""
 
 
 def check_keep(keep: int) -> None:
@@ -36,6 +44,7 @@ def compact_file(
     path: str | os.PathLike[str],
     keep: int = 1,
     *,
+    rewrite: Rewrite | None = None,
     base: Source | None = None,
     uuid: bytes | None = None,
     lock: WriterLock | None = None,
@@ -49,6 +58,7 @@ def compact_file(
     Args:
         path: the file.
         keep: how many commits.
+        rewrite: as for `write_compacted`.
         base: the snapshot that the caller stands on, if any: it must be the newest.
         uuid: of the new file; random without it.
         lock: the one to acquire, where the caller is to know it from the beginning.
@@ -75,18 +85,45 @@ def compact_file(
             descriptor = Descriptor(os.dup(lock.fd))
         source = Source(descriptor, found.record.file_length, found, target, Stats(), lock.identity)
         try:
-            return replace_file(target, lambda write: write_compacted(write, source, keep, uuid), files=files)
+            return anew_or_copied(
+                lambda rewrite: replace_file(
+                    target, lambda write: write_compacted(write, source, keep, uuid, rewrite), files=files
+                ),
+                rewrite,
+            )
         finally:
             source.close()
     finally:
         lock.release()
 
 
-def write_compacted(write: Write, source: Source, keep: int, uuid: bytes | None = None) -> Record:
-    """Write the `keep` newest commits up to that of `source` as a file through `write`; returns the newest record."""
+class NotRewritten(Exception):
+    """A commit cannot be written anew here; it can be copied."""
+
+
+def anew_or_copied(produce: Callable[[Rewrite | None], T], rewrite: Rewrite | None) -> T:
+    """What `produce` returns with `rewrite`, or without it where the commit cannot be written anew."""
+    if rewrite is not None:
+        try:
+            return produce(rewrite)
+        except NotRewritten:
+            pass
+    return produce(None)
+
+
+def write_compacted(
+    write: Write, source: Source, keep: int, uuid: bytes | None = None, rewrite: Rewrite | None = None
+) -> Record:
+    """Write the `keep` newest commits up to that of `source` as a file through `write`; returns the newest record.
+
+    With `rewrite` a single commit is written anew.
+
+    Raises:
+        NotRewritten: it cannot be; nothing can be done with what was written.
+    """
     check_keep(keep)
     records = list(islice(source.records(), keep))
-    return _Compaction(write, source, uuid or os.urandom(16)).commits(records[::-1])
+    return _Compaction(write, source, uuid or os.urandom(16)).commits(records[::-1], rewrite)
 
 
 class _Compaction:
@@ -98,11 +135,13 @@ class _Compaction:
         self._pipeline = Pipeline(self._put, 0, 0)
         self._places: dict[Reference, Reference] = {}  # where each chunk lies now
 
-    def commits(self, records: list[Record]) -> Record:
+    def commits(self, records: list[Record], rewrite: Rewrite | None) -> Record:
         """Write the whole file; `records` with the oldest first."""
         old = self._source.superblock
         output = self._pipeline.output
         output.put(superblock.pack(self._uuid, compatible=old.compatible))
+        if rewrite is not None and len(records) == 1:
+            self._anew(rewrite)
         last: Record | None = None
         before: Record | None = None
         for record in records:
@@ -114,6 +153,22 @@ class _Compaction:
         self._pipeline.close()
         assert last is not None
         return last
+
+    def _anew(self, rewrite: Rewrite) -> None:
+        try:
+            data = rewrite(self._source, self._pipeline, self._copied)
+        except StorageError:
+            raise
+        except ParcodeError as problem:
+            raise NotRewritten from problem
+        ticket = self._pipeline.submit(catalogs.encode(data, self._pipeline))
+        assert ticket.reference is not None
+        self._places[self._source.record.catalog] = ticket.reference
+
+    def _copied(self, ref: Reference) -> Reference:
+        """Copy a chunk and those below it, as far as they were not; where the chunk lies now."""
+        self._copy_below(ref)
+        return self._places[ref]
 
     def _copy_below(self, catalog: Reference) -> set[int]:
         """Copy a commit's chunks that were not copied yet; returns the offsets of those that these refer to and that

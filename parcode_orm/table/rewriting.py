@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate, pairwise
@@ -28,6 +29,8 @@ CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
 SHORT = 64  # rows of a stretch of new ones that is written in a row group with others
 LARGEST = 2048  # rows of a slice that is joined with others where a commit brings many rows beside it
 LARGEST_BYTES = TARGET_BYTES // 2
+FULL = TARGET_BYTES // 4  # bytes of a row group, with the columns stored apart, that is not joined with others
+LOOKED_AT = 3  # row groups of those that may be joined, to see whether they are full
 
 
 class Changes(NamedTuple):
@@ -138,13 +141,21 @@ class Rewriter:
         return False
 
     def _merged(self, pieces: list[Piece], largest: int, most_bytes: int) -> list[Piece]:
-        """`pieces`, each `MERGED` or more neighbours of at most `largest` rows and less than `most_bytes` joined."""
+        """`pieces`, each `MERGED` or more neighbours of at most `largest` rows and less than `most_bytes` joined.
+
+        Neighbours far from any change stay, and so do row groups that are full by what is stored apart from them: else
+        the first change in a leaf that was written at once would read and write all that is there.
+        """
         small = [i for i, piece in enumerate(pieces) if piece.length <= largest]
+        if len(small) < MERGED:
+            return pieces
+        near, changed = _near_changes(pieces)
+        small = [i for i in small if near[i] and self._bytes(pieces[i]) < most_bytes]
         if len(small) < MERGED:
             return pieces
         merged: list[Piece] = []
         done = first = last = -1
-        for i in [*(i for i in small if self._bytes(pieces[i]) < most_bytes), -2]:
+        for i in [*self._without_full(small, pieces, changed), -2]:
             if i == last + 1 and last >= 0 and self._adjoin(pieces[last], pieces[i]):
                 last = i
                 continue
@@ -154,6 +165,16 @@ class Rewriter:
                 done = last
             first = last = i
         return [*merged, *pieces[done + 1 :]] if merged else pieces
+
+    def _without_full(self, small: list[int], pieces: list[Piece], changed: list[bool]) -> list[int]:
+        """`small` without the places of full row groups. The longest of them tell from how many rows on one is full."""
+        whole = sorted([i for i in small if not changed[i]], key=lambda i: -pieces[i].length)
+        for i in whole[:LOOKED_AT]:
+            with suppress(CorruptionError):  # it stays where it is
+                group = self._table.group(pieces[i])
+                if group.count == pieces[i].length and group.packed >= FULL:
+                    return [j for j in small if changed[j] or 2 * pieces[j].length < group.count]
+        return small
 
     def _split(self, piece: Piece, changed: list[int]) -> list[Piece]:
         """The written piece, cut around its rows that changed in memory; these stand between, to
@@ -344,6 +365,24 @@ def _in_memory(table: Table, piece: Piece) -> Known:
         if row in ours:
             found[row - piece.start] = (value, True)
     return found
+
+
+def _near_changes(pieces: list[Piece]) -> tuple[list[bool], list[bool]]:
+    """Of each piece whether a changed one is at most `MERGED` away, and whether it is one itself.
+
+    Changed are those that are not written yet, and those that are parts of a row group.
+    """
+    parts = Counter([piece.ref.offset for piece in pieces if isinstance(piece.ref, Reference)])
+    changed = [
+        not isinstance(piece.ref, Reference) or piece.start > 0 or parts[piece.ref.offset] > 1 for piece in pieces
+    ]
+    near = [False] * len(pieces)
+    for places in (range(len(pieces)), range(len(pieces) - 1, -1, -1)):
+        left = 0
+        for i in places:
+            left = MERGED + 1 if changed[i] else max(left - 1, 0)
+            near[i] |= left > 0
+    return near, changed
 
 
 def _pays(pieces: list[Piece]) -> bool:

@@ -156,6 +156,13 @@ class Group:
         """What its chunk refers to."""
         return self._chunk.refs
 
+    @property
+    def packed(self) -> int:
+        """The bytes that its rows take, with columns stored apart; 0 where they share these with other row groups."""
+        if any(node.encoding == Encoding.SPANS for node in self._chunk.nodes):
+            return 0
+        return self.ref.length + self._apart
+
     def _check(self, held: dict[int, Any]) -> None:
         """The rules that hold between any two operations; for tests. `held` are the rows of the table's groups."""
         assert self.held is held.get(self.ref.offset, self.held)

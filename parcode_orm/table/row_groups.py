@@ -195,7 +195,7 @@ class TableSink:
         return ticket, size
 
 
-class _Nowhere:
+class Nowhere:
     """Measures what rows would take: chunks are counted by their sink and dropped."""
 
     def submit(self, chunk: Encoder) -> Ticket:
@@ -205,7 +205,7 @@ class _Nowhere:
         return Ticket()
 
 
-class _Sampler(TableSink):
+class Sampler(TableSink):
     """Encodes rows without writing; tables within them are left alone, so that no stream is consumed."""
 
     def list_table(self, items: Column, values: Iterable[Any], compression: str | None) -> Ticket:
@@ -291,7 +291,7 @@ class RowGroups:
 
     def _sample(self, rows: list[Any], placed: Placed) -> float:
         try:
-            return self._write(_Sampler(_Nowhere(), None), rows, None)[1] / len(rows)
+            return self._write(Sampler(Nowhere(), None), rows, None)[1] / len(rows)
         except EncodeError as problem:
             row = trail.row_of(problem)
             raise placed(problem, row, rows[row]) from None

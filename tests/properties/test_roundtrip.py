@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 import parcode_orm
 from parcode_orm import Model, Session, dumps, load, loads, save, write
+from parcode_orm.format.layout import RECORD, SUPERBLOCK
 from tests.effort import half
 from tests.strategies import objects, same, values_of
 
@@ -69,6 +70,19 @@ def test_what_is_stored_comes_back(obj: Model, compression: str | None) -> None:
         save(here / "a.par", obj, workers=4, durability="fast", **options)
         assert (here / "a.par").read_bytes() == data
         assert same(load(here / "a.par", type(obj)), obj)
+
+
+@given(some, st.sampled_from(COMPRESSIONS))
+@few
+def test_a_compaction_writes_what_a_save_does(obj: Model, compression: str | None) -> None:
+    data = dumps(obj, compression=compression, workers=0, **IDENTITY)
+    with directory() as here:
+        save(here / "a.par", obj, compression=compression, workers=0, durability="fast")
+        with Session(here / "a.par", compression=compression) as session:
+            session.compact()
+        assert same(load(here / "a.par", type(obj)), obj)
+        written = (here / "a.par").read_bytes()
+        assert written[SUPERBLOCK.size : -RECORD.size] == data[SUPERBLOCK.size : -RECORD.size]
 
 
 def outcome(action: Callable[[], Any]) -> Any:

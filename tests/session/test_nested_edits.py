@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, load, save, verify
+from parcode_orm.codec.views.build import Builder
 from tests.effort import EXAMPLES, THOROUGH
 from tests.session.trees import Branch, Leaf, Tree, edit_branch, edit_tree, tree
 from tests.small import small_constants
@@ -115,6 +116,12 @@ def level(depth: int, width: int, leaves: int) -> Level:
 WORLDS: dict[str, Callable[[], World]] = {
     "map": lambda: World(by={each.title: each for each in branches(1000, 40)}),
     "map of few": lambda: World(by={each.title: each for each in branches(20, 600)}),
+    "map of many full row groups": lambda: World(
+        by={
+            f"t{i}": Branch(title=f"{i:0600}", items=[Leaf(n=j, text=f"{i} {j} {'x' * 2000}") for j in range(10)])
+            for i in range(400)
+        }
+    ),
     "list": lambda: World(rows=branches(1000, 40)),
     "model": lambda: World(one=branches(1, 20_000)[0]),
     "three levels": lambda: World(levels=[level(1, 10, 30) for _ in range(100)]),
@@ -141,6 +148,13 @@ EDITS: dict[str, list[tuple[str, Callable[[World], object]]]] = {
         ("append", lambda w: w.by["t5"].items.append(Leaf(n=1))),
         ("set the title", lambda w: setattr(w.by["t4"], "title", "new")),
         ("put", lambda w: w.by["t1"].by.update(new=Leaf(n=1))),
+    ],
+    "map of many full row groups": [
+        ("append", lambda w: w.by["t100"].items.append(Leaf(n=1))),
+        ("insert", lambda w: w.by["t180"].items.insert(5, Leaf(n=1))),
+        ("delete", lambda w: w.by["t300"].items.pop(0)),
+        ("set the title", lambda w: setattr(w.by["t350"], "title", "new")),
+        ("pop", lambda w: w.by.pop("t200")),
     ],
     "list": [
         ("append", lambda w: w.rows[500].items.append(Leaf(n=1))),
@@ -214,6 +228,29 @@ def test_chunks_of_other_fields_are_shared(tmp_path: Path) -> None:
             session.commit()
         assert title < session.stats.bytes_written - written < 20 * 12_000
     assert load(path, World).by["t500"].title == "title 19"
+
+
+def test_an_equal_collection_is_compared_without_objects_of_what_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "world.par"
+    equal, changed = branches(2, 50), branches(2, 50)
+    changed[1].items[30].text = "changed"
+    save(path, World(rows=branches(2, 50)))
+
+    def objects(*_: Any) -> Any:
+        raise AssertionError("an object was made")
+
+    size = path.stat().st_size
+    with Session(path, durability="fast") as session:
+        for given, grows in ((equal, False), (changed, True)):
+            row = session.root(World).rows[1]
+            row.items, row.by = given[1].items, given[1].by
+            with monkeypatch.context() as patch:
+                patch.setattr(Builder, "objects", objects)
+                session.commit()
+            assert (path.stat().st_size > size) is grows
+    assert same(load(path, World).rows, changed)
 
 
 def test_what_grows_by_small_edits_stays_small(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from ..views.stretch import Stretch
 from ..views.struct import StructView
 from .mixed import Mixed, Part, encode_parts, joined
 from .physical import Gappy
+from .wrappers import OptionalColumn
 
 _MISSING: Any = object()
 _fields_set = SLOTS["__pydantic_fields_set__"].__get__
@@ -173,7 +174,7 @@ def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
             else:
                 encode_parts(field, parts, out)
         except CorruptionError as problem:
-            raise _needed(problem, column, name) from problem.__cause__
+            raise _needed(problem, column, name, field) from problem.__cause__
         except EncodeError as problem:
             if column.plan.ways is None:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
@@ -188,14 +189,18 @@ def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
     out.close(node)
 
 
-def _needed(problem: CorruptionError, column: Struct, name: str) -> CorruptionError:
-    """The error, saying which field is damaged, and why its values are needed."""
-    if not vars(problem).get("of_field"):
+def _needed(problem: CorruptionError, column: Struct, name: str, field: Column) -> CorruptionError:
+    """The error, saying which field is damaged, and why its values are needed.
+
+    A model that may be None is named as a whole.
+    """
+    known = vars(problem)
+    if "damage" not in known or type(field) is OptionalColumn:
+        damage = known.setdefault("damage", problem.args[0])
         problem.args = (
             f"{column.plan.cls.__name__}.{name} is damaged, and has to be written again with what changed beside "
-            f"it: assign it, or replace or remove the rows that cannot be read; {problem.args[0]}",
+            f"it: assign it, or replace or remove the rows that cannot be read; {damage}",
         )
-        vars(problem)["of_field"] = True
     return problem
 
 

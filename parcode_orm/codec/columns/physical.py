@@ -17,6 +17,7 @@ from .. import kernels, trail
 from ..base import Column, Space, View
 from ..packed.values import pack
 from ..views.nodes import wrapped
+from .mixed import Part, encode_parts
 
 
 class Physical(Column):
@@ -89,18 +90,22 @@ def gaps_of(values: Any) -> Collection[int]:
 
 
 def write_optional(column: Column, values: Sequence[Any], out: Encoder, present: list[Any] | None = None) -> None:
-    """Append `values`, some of them None, as OPTIONAL; when all are, there is no bitmap."""
-    count = len(values)
+    """Append `values`, some of them None, as OPTIONAL."""
     if present is None:
         present = [value for value in values if value is not None]
-    nulls = count - len(present)
-    bits = kernels.pack_bits([value is not None for value in values]) if present else b""
-    node = out.open(Encoding.OPTIONAL, count, bits, param=nulls)
+    write_present(column, [value is not None for value in values], [present], out)
+
+
+def write_present(column: Column, flags: list[bool], parts: list[Part], out: Encoder) -> None:
+    """Append values as OPTIONAL: `flags` say which are there, `parts` are these. Without any, there is no bitmap."""
+    present = sum(flags)
+    bits = kernels.pack_bits(flags) if present else b""
+    node = out.open(Encoding.OPTIONAL, len(flags), bits, param=len(flags) - present)
     try:
-        column.encode(present, out)
+        encode_parts(column, parts if present else [[]], out)
     except EncodeError as problem:
         wanted = trail.row_of(problem)
-        rows = [row for row, value in enumerate(values) if value is not None]
+        rows = [row for row, there in enumerate(flags) if there]
         raise trail.at(problem, rows[wanted] if wanted < len(rows) else 0) from None
     out.close(node)
 

@@ -45,6 +45,8 @@ def undeclared_of(values: Sequence[Any], dicts: Sequence[dict[str, Any]] | None,
     """
     if dicts is not None and not gaps and max(map(len, dicts)) <= len(values[0].__class__.__pydantic_fields__):
         return []
+    if not any(issubclass(cls, BaseModel) for cls in set(map(type, values))):  # stored rows that have none
+        return []
     found = [_to_store(value, row) if isinstance(value, BaseModel) else None for row, value in enumerate(values)]
     return found if any(found) else []
 

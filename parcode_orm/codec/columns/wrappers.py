@@ -12,9 +12,11 @@ from .. import trail
 from ..asis import AsIs
 from ..base import Column, Space, View, is_lazy
 from ..packed.blobs import ANY_KIND
-from ..views.nodes import open_optional
+from ..views.nodes import ConstantView, DictionaryView, NullView, OptionalView, PackedView, open_optional
+from ..views.stretch import Stretch
 from ..views.wrappers import ConvertView
-from .physical import Physical, write_gaps, write_optional
+from .mixed import Mixed, Part, encode_parts, joined
+from .physical import Physical, write_gaps, write_optional, write_present
 
 
 class Around(Column):
@@ -37,13 +39,24 @@ class OptionalColumn(Around):
     `declared` is False where only a default of None, which is not validated, brings None in.
     """
 
-    __slots__ = ("declared",)
+    __slots__ = ("declared", "mixes")
 
     def __init__(self, inner: Column, *, declared: bool = True) -> None:
         self.inner = inner
+        self.mixes = inner.mixes
         self.declared = declared
 
-    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+    def encode(self, values: Any, out: Encoder) -> None:
+        if type(values) is Mixed:
+            found = _present(values)
+            if found is not None:
+                flags, parts = found
+                if all(flags):
+                    encode_parts(self.inner, parts, out)
+                else:
+                    write_present(self.inner, flags, parts, out)
+                return
+            values = values.plain(self)
         present = [value for value in values if value is not None]
         if len(present) < len(values):
             write_optional(self.inner, values, out, present)
@@ -58,6 +71,28 @@ class OptionalColumn(Around):
 
     def describe(self) -> Any:
         return {"optional": self.inner.describe()} if self.declared else self.inner.describe()
+
+
+def _present(mixed: Mixed) -> tuple[list[bool], list[Part]] | None:
+    """Which of mixed values are not None, and these; None where a part is stored in another way."""
+    flags: list[bool] = []
+    found: list[Part] = []
+    for part in mixed.parts:
+        if not isinstance(part, Stretch):
+            flags += [value is not None for value in part]
+            found.append([value for value in part if value is not None])
+        elif type(part.view) is OptionalView:
+            here, first = part.view.present_in(part.start, part.stop)
+            flags += here
+            found.append(Stretch(part.view.present, first, first + sum(here), part.apart))
+        elif type(part.view) is NullView:
+            flags += [False] * (part.stop - part.start)
+        elif type(part.view) in (ConstantView, DictionaryView, PackedView):
+            return None
+        else:
+            flags += [True] * (part.stop - part.start)
+            found.append(part)
+    return flags, joined(found)
 
 
 class ConvertColumn(Physical):

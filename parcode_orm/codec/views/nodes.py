@@ -243,9 +243,12 @@ class OptionalView(View):
         place = self.place(i)
         return None if place < 0 else self._get(place)
 
+    def present_in(self, start: int, stop: int) -> tuple[list[bool], int]:
+        """Which of the values `start` to `stop` are not None, and where the first of these stands in `present`."""
+        return kernels.unpack_bits(self.bits, start, stop), kernels.count_bits(self.bits, start)
+
     def read(self, start: int, stop: int) -> list[Any]:
-        flags = kernels.unpack_bits(self.bits, start, stop)
-        first = kernels.count_bits(self.bits, start)
+        flags, first = self.present_in(start, stop)
         return kernels.spread(self.present.read(first, first + sum(flags)), flags)
 
 

@@ -12,6 +12,7 @@ from ...format.catalog import CatalogData
 from ...lazy.proxy import is_proxy, plain_again, plain_class, proxy_state
 from ...lazy.rows import Whole
 from ...lazy.state import MISSING
+from ...model.entities import table_class, table_name
 from ...storage.mapped import Source
 from ...storage.writer import whole_bytes
 from ...table.streaming import Spilled, gather, new_table, put_pairs
@@ -19,18 +20,7 @@ from ..expire import Reset
 from ..roots import Root, set_key
 from ..space import Family, FileSpace, owner_of
 from ..unit_of_work import UnitOfWork
-from .tables import (
-    Keys,
-    entities,
-    find_table,
-    keys_of,
-    known_key,
-    stored_rows,
-    table_class,
-    table_in,
-    table_name,
-    told_by_key,
-)
+from .tables import Keys, entities, find_table, keys_of, known_key, stored_rows, table_in, told_by_key
 
 AT_ONCE = 4096  # objects of an iterator that are kept in memory
 

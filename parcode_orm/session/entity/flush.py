@@ -10,18 +10,17 @@ from ...errors import IntegrityError, SessionError, told
 from ...lazy.map import LazyMap
 from ...lazy.proxy import decoded
 from ...lazy.state import MISSING
+from ...model.entities import by, runs_of
 from ..roots import Root
 from ..space import owner_of
 from ..unit_of_work import UnitOfWork
 from .changes import taken
 from .indexes import add_run
 from .tables import (
-    by,
     entities,
     entity_class,
     in_memory,
     keys_of,
-    runs_of,
     stored_rows,
     streamed,
     table_in,

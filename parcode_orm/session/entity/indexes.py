@@ -11,89 +11,15 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from fractions import Fraction
 from itertools import chain
-from typing import Any, NamedTuple, get_args
-from uuid import UUID
+from typing import Any, NamedTuple
 
-from ...errors import UnsupportedTypeError
 from ...lazy.list import LazyList
-from ...model.base import Model, ModelMeta
-from ...model.fields import Chunk
-from ...model.keys import key_type
+from ...model.entities import order_of, run_class
 
 STEP = 256  # entries between two fences
-_RUN_CLASSES = "_p_run_classes_"  # in the model's own `__dict__`, so that they live as long as the model
 MAX_RUNS = 8
-ORDERED = (int, float, str, bytes, date, datetime, time, timedelta, Decimal, Fraction, UUID)
 Entry = tuple[Any, Any, bool]
-
-
-class Run(Model):
-    """A run of an index: its `entries`, sorted by value, and `fences`, the value of every 256th of them."""
-
-
-def run_class(cls: Any, name: str) -> type[Run]:
-    """The class of the runs of the index of a field of `cls`, made once.
-
-    Raises:
-        UnsupportedTypeError: the values of the field have no order.
-    """
-    known: dict[str, type[Run]] = cls.__dict__.get(_RUN_CLASSES, {})
-    if name not in known:
-        order_of(cls, name)
-        setattr(cls, _RUN_CLASSES, {**known, name: _derived(cls, name)})
-    found: type[Run] = cls.__dict__[_RUN_CLASSES][name]
-    return found
-
-
-def _derived(cls: Any, name: str) -> type[Run]:
-    value, key = cls.__pydantic_fields__[name].annotation, key_type(cls)
-    annotations = {"entries": list[tuple[value, key, bool]], "fences": list[value]}  # type: ignore[valid-type]
-    body = {
-        "__module__": cls.__module__,
-        "__qualname__": f"{cls.__qualname__}.{name}",
-        "__annotations__": annotations,
-        "entries": Chunk(),
-        "fences": Chunk(),
-    }
-    return ModelMeta(f"{cls.__name__}.{name}", (Run,), body)
-
-
-def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
-    """What the values of an indexed field are ordered by.
-
-    Raises:
-        UnsupportedTypeError: they have no order.
-    """
-    annotation = cls.__pydantic_fields__[name].annotation
-    types = [each for each in get_args(annotation) or (annotation,) if each is not type(None)]
-    if len(types) == 1 and isinstance(types[0], type):
-        if issubclass(types[0], Enum):
-            return _value_of
-        if issubclass(types[0], datetime):
-            return _moment
-        if issubclass(types[0], ORDERED):
-            return _itself
-    raise UnsupportedTypeError(
-        f"{cls.__qualname__}.{name}: Index() is for numbers, text, bytes, dates, times, UUIDs and enums, which have an "
-        f"order, not for {annotation}"
-    )
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _value_of(member: Any) -> Any:
-    return member.value
-
-
-def _moment(value: datetime) -> tuple[bool, datetime]:
-    return value.tzinfo is not None, value  # those with a time zone do not compare with those without
 
 
 def add_run(runs: Any, cls: Any, name: str, changes: Iterable[tuple[Any, Any, Any]]) -> None:

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from ...errors import UnsupportedTypeError
 from ...lazy.map import LazyMap
+from ...model.entities import by, order_of, runs_of
 from ...query.expressions import Expression
 from ...query.given import Entities, is_entity_class
 from ...query.nodes import Field, Item, Literal, Logical, Operation
 from ...storage.spill import is_spilled
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
-from .indexes import Range, count, keys_in, order_of
-from .tables import by, find_table, in_memory, keys_of, runs_of, stored_rows, table_in
+from .indexes import Range, count, keys_in
+from .tables import find_table, in_memory, keys_of, stored_rows, table_in
 
 FEW = 1000  # rows that are looked up one by one
 SHARE = 16  # and no more than one of so many

@@ -1,9 +1,4 @@
-"""Entities: the objects of a class with a `Key`, stored as the rows of one table a class.
-
-The table is a field of a root that the session makes: `rows` by primary key, the number last given, and, a field each,
-the unique values with the keys of the entities that have them. So entities are tracked, committed, compared and read at
-earlier commits as any other rows are.
-"""
+"""Entities in a session: where their table is, their keys, and which of them are in memory, new or changed."""
 
 from __future__ import annotations
 
@@ -11,37 +6,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, get_args
 
-from ...codec.classes.names import name_of
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
 from ...errors import EncodeError, FieldNotStored, IntegrityError, NoResultFound, told
 from ...lazy.map import LazyMap
 from ...lazy.proxy import decoded, is_lazy, is_proxy, plain_class, proxy_state
 from ...lazy.state import MISSING, WithoutFields, field_value
-from ...model.base import Model, ModelMeta, on_complete
-from ...model.fields import Chunk, ShardedMap
-from ...model.keys import indexed_fields, key_fields, key_type, numbered_field, unique_fields
+from ...model.entities import SUFFIX, EntityTable, table_class, table_name
+from ...model.keys import indexed_fields, key_fields, numbered_field, unique_fields
 from ...storage.spill import is_spilled
 from ...table.nodes import Piece
 from ...table.table import Table
 from ..content_hash import digest_of
 from ..dirty import rows_to_compare
-from ..roots import SUFFIX, Root, read_root
+from ..roots import Root, read_root
 from ..space import owner_of, space_of
 from ..unit_of_work import UnitOfWork
-from .indexes import run_class
-
-_TABLE_CLASS = "_p_table_class_"  # in the model's own `__dict__`, so that it lives as long as the model
-
-
-class EntityTable(Model):
-    """The stored entities of one class; `table_class` derives the class for it.
-
-    `rows` are the entities by key, `last` is the number that was given last. A field `by_NAME` maps each value of the
-    unique field NAME to the key of the entity that has it. A field `index_NAME` has the runs of the index of NAME.
-    """
-
-    last: int = 0
 
 
 class Keys(NamedTuple):
@@ -83,57 +63,6 @@ def keys_of(cls: type[Any]) -> Keys:
     return Keys(key_fields(cls), numbered_field(cls), unique_fields(cls), indexed_fields(cls))
 
 
-def is_entity(cls: type[Any]) -> bool:
-    """Whether the objects of a model class are entities."""
-    return bool(keys_of(cls).fields)
-
-
-def table_class(cls: type[Any]) -> type[EntityTable]:
-    """The class of the root that holds the entities of `cls`, made once."""
-    found: type[EntityTable] | None = cls.__dict__.get(_TABLE_CLASS)
-    if found is None:
-        found = _derived(cls)
-        setattr(cls, _TABLE_CLASS, found)
-    return found
-
-
-def _derived(cls: type[Any]) -> type[EntityTable]:
-    key = key_type(cls)
-    annotations: dict[str, Any] = {"rows": _dict_of(key, cls)}
-    fields: dict[str, Any] = {"rows": ShardedMap(default_factory=dict)}
-    for name in keys_of(cls).unique:
-        annotations[by(name)] = _dict_of(cls.__pydantic_fields__[name].annotation, key)
-        fields[by(name)] = ShardedMap(default_factory=dict)
-    for name in keys_of(cls).indexed:
-        annotations[runs_of(name)] = _list_of(run_class(cls, name))
-        fields[runs_of(name)] = Chunk(default_factory=list)
-    name = table_name(cls)
-    body = {"__module__": cls.__module__, "__qualname__": name, "__annotations__": annotations, **fields}
-    found: type[EntityTable] = ModelMeta(name, (EntityTable,), body)
-    return found
-
-
-def _dict_of(key: Any, value: Any) -> Any:
-    return dict[key, value]
-
-
-def _list_of(item: Any) -> Any:
-    return list[item]
-
-
-def _prepare(cls: type[Any]) -> None:
-    if is_entity(cls):
-        table_class(cls)
-
-
-on_complete.append(_prepare)  # so that what cannot be a key is refused when the class is defined
-
-
-def table_name(cls: type[Any]) -> str:
-    """The name of the root that holds the entities of `cls`."""
-    return name_of(cls) + SUFFIX
-
-
 @contextmanager
 def told_by_key() -> Iterator[None]:
     """Errors of values in the block name the entity by its key, `Player[5].level`, not by where it is stored."""
@@ -144,16 +73,6 @@ def told_by_key() -> Iterator[None]:
             problem.model = problem.model.removesuffix(SUFFIX)
             problem.path = problem.path.removeprefix("rows")
         raise
-
-
-def by(name: str) -> str:
-    """The name of the index of a unique field."""
-    return f"by_{name}"
-
-
-def runs_of(name: str) -> str:
-    """The name of the field for the runs of the index of a field."""
-    return f"index_{name}"
 
 
 # -- finding -----------------------------------------------------------------------------------------------------------

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Literal, NoReturn
 
-from ...codec.classes.names import name_of
-from ...codec.columns.poly import subclasses
-from ...codec.schema import short_fingerprint
 from ...codec.types.compile import struct_for
 from ...codec.views.boundary import Unread
 from ...errors import ParcodeError, SchemaMismatchError
 from ...lazy.shown import cut, text_of, why
 from ...lazy.state import MISSING
 from ...model.base import Model
-from ..entity.tables import is_entity, table_class, table_name
-from ..roots import SUFFIX, read_root, root_name
+from ...model.entities import SUFFIX, is_entity, table_class, table_name
+from ..roots import class_of_root, classes_named, read_root, root_name
 from ..space import FileSpace
 from .compare import compare
 from .difference import Difference, Place
@@ -164,17 +161,11 @@ def _entities(old: Any, new: Any, place: Place) -> Iterator[Difference]:
 
 def _class_of(space: FileSpace, name: str) -> type[Any]:
     """The class of a root, among those that this process has defined: by its name and schema."""
-    written = space.chunk(space.source.catalog.root(name)).fingerprint
     bare = name.removesuffix(SUFFIX)
-    named = [cls for cls in subclasses(Model) if name_of(cls) == bare]
-    if bare != name:
-        named = [table_class(cls) for cls in named if is_entity(cls)]
-    for cls in reversed(named):
-        try:
-            if short_fingerprint(struct_for(cls)) == written:
-                return cls
-        except ParcodeError:  # a class that cannot be stored, or is not complete
-            continue
+    found = class_of_root(space, name)
+    if found is not None:
+        return found
+    named = classes_named(name)
     if named:
         return named[-1]  # reading with it says what differs
     raise SchemaMismatchError(

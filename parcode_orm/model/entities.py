@@ -1,0 +1,161 @@
+"""How the entities of a class are stored: the models of their table and of the runs of their indexes.
+
+The table is a field of a root that a session makes: `rows` by primary key, the number last given, and a field for each
+index. So entities are tracked, committed, compared and read at earlier commits as any other rows are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import Any, get_args
+from uuid import UUID
+
+from ..codec.classes.names import name_of
+from ..errors import UnsupportedTypeError
+from .base import Model, ModelMeta, on_complete
+from .fields import Chunk, ShardedMap
+from .keys import indexed_fields, key_fields, key_type, unique_fields
+
+SUFFIX = "[]"  # of the names of the roots that hold entities
+ORDERED = (int, float, str, bytes, date, datetime, time, timedelta, Decimal, Fraction, UUID)
+_TABLE_CLASS = "_p_table_class_"  # in the model's own `__dict__`, so that it lives as long as the model
+_RUN_CLASSES = "_p_run_classes_"
+
+
+def is_entity(cls: type[Any]) -> bool:
+    """Whether the objects of a model class are entities."""
+    return bool(key_fields(cls))
+
+
+class EntityTable(Model):
+    """The stored entities of one class; `table_class` derives the class for it.
+
+    `rows` are the entities by key, `last` is the number that was given last. A field `by_NAME` maps each value of the
+    unique field NAME to the key of the entity that has it. A field `index_NAME` has the runs of the index of NAME.
+    """
+
+    last: int = 0
+
+
+def table_class(cls: type[Any]) -> type[EntityTable]:
+    """The class of the root that holds the entities of `cls`, made once."""
+    found: type[EntityTable] | None = cls.__dict__.get(_TABLE_CLASS)
+    if found is None:
+        found = _derived_table(cls)
+        setattr(cls, _TABLE_CLASS, found)
+    return found
+
+
+def _derived_table(cls: type[Any]) -> type[EntityTable]:
+    key = key_type(cls)
+    annotations: dict[str, Any] = {"rows": _dict_of(key, cls)}
+    fields: dict[str, Any] = {"rows": ShardedMap(default_factory=dict)}
+    for name in unique_fields(cls):
+        annotations[by(name)] = _dict_of(cls.__pydantic_fields__[name].annotation, key)
+        fields[by(name)] = ShardedMap(default_factory=dict)
+    for name in indexed_fields(cls):
+        annotations[runs_of(name)] = _list_of(run_class(cls, name))
+        fields[runs_of(name)] = Chunk(default_factory=list)
+    name = table_name(cls)
+    body = {"__module__": cls.__module__, "__qualname__": name, "__annotations__": annotations, **fields}
+    found: type[EntityTable] = ModelMeta(name, (EntityTable,), body)
+    return found
+
+
+def _dict_of(key: Any, value: Any) -> Any:
+    return dict[key, value]
+
+
+def _list_of(item: Any) -> Any:
+    return list[item]
+
+
+def _prepare(cls: type[Any]) -> None:
+    if is_entity(cls):
+        table_class(cls)
+
+
+on_complete.append(_prepare)  # so that what cannot be a key is refused when the class is defined
+
+
+def table_name(cls: type[Any]) -> str:
+    """The name of the root that holds the entities of `cls`."""
+    return name_of(cls) + SUFFIX
+
+
+def by(name: str) -> str:
+    """The name of the index of a unique field."""
+    return f"by_{name}"
+
+
+def runs_of(name: str) -> str:
+    """The name of the field for the runs of the index of a field."""
+    return f"index_{name}"
+
+
+class Run(Model):
+    """A run of an index: its `entries`, sorted by value, and `fences`, the value of every 256th of them."""
+
+
+def run_class(cls: Any, name: str) -> type[Run]:
+    """The class of the runs of the index of a field of `cls`, made once.
+
+    Raises:
+        UnsupportedTypeError: the values of the field have no order.
+    """
+    known: dict[str, type[Run]] = cls.__dict__.get(_RUN_CLASSES, {})
+    if name not in known:
+        order_of(cls, name)
+        setattr(cls, _RUN_CLASSES, {**known, name: _derived_run(cls, name)})
+    found: type[Run] = cls.__dict__[_RUN_CLASSES][name]
+    return found
+
+
+def _derived_run(cls: Any, name: str) -> type[Run]:
+    value, key = cls.__pydantic_fields__[name].annotation, key_type(cls)
+    annotations = {"entries": list[tuple[value, key, bool]], "fences": list[value]}  # type: ignore[valid-type]
+    body = {
+        "__module__": cls.__module__,
+        "__qualname__": f"{cls.__qualname__}.{name}",
+        "__annotations__": annotations,
+        "entries": Chunk(),
+        "fences": Chunk(),
+    }
+    return ModelMeta(f"{cls.__name__}.{name}", (Run,), body)
+
+
+def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
+    """What the values of an indexed field are ordered by.
+
+    Raises:
+        UnsupportedTypeError: they have no order.
+    """
+    annotation = cls.__pydantic_fields__[name].annotation
+    types = [each for each in get_args(annotation) or (annotation,) if each is not type(None)]
+    if len(types) == 1 and isinstance(types[0], type):
+        if issubclass(types[0], Enum):
+            return _value_of
+        if issubclass(types[0], datetime):
+            return _moment
+        if issubclass(types[0], ORDERED):
+            return _itself
+    raise UnsupportedTypeError(
+        f"{cls.__qualname__}.{name}: Index() is for numbers, text, bytes, dates, times, UUIDs and enums, which have an "
+        f"order, not for {annotation}"
+    )
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _value_of(member: Any) -> Any:
+    return member.value
+
+
+def _moment(value: datetime) -> tuple[bool, datetime]:
+    return value.tzinfo is not None, value  # those with a time zone do not compare with those without

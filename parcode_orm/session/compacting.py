@@ -1,0 +1,95 @@
+"""What a compaction writes anew: the roots whose classes this program defines, with all their tables and values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..codec.columns.struct import outermost
+from ..codec.columns.weights import ROW, weigh_items
+from ..codec.packed.blobs import LARGE
+from ..codec.types.compile import struct_for
+from ..codec.views.boundary import ExternalView, Unread
+from ..format.catalog import CatalogData, Target
+from ..format.chunk import Ticket
+from ..format.layout import Kind, Reference
+from ..lazy.list import LazyList
+from ..lazy.map import LazyMap
+from ..lazy.rows import TableRows
+from ..storage.compaction import Rewrite
+from ..storage.mapped import Source
+from ..storage.pipeline import Pipeline
+from ..table.copying import write_anew
+from ..table.row_groups import TableSink
+from ..table.table import Table
+from .roots import class_of_root
+from .space import FileSpace
+
+Copy = Callable[[Reference], Reference]
+HEAD = 1024  # bytes of a row group that are none of its rows', or more
+
+
+def rewriting(compression: str | None) -> Rewrite:
+    """What writes a commit anew, compressed as a session of this `compression` does; None: as it was compressed."""
+
+    def rewrite(source: Source, pipeline: Pipeline, copy: Copy) -> CatalogData:
+        space = FileSpace(source, writable=False)
+        old = source.catalog
+        catalog = CatalogData(revision=old.revision, message=old.message, metadata=old.metadata)
+        catalog.schemas = _copied(old.schemas, copy)
+        catalog.entities = {name: _copied(parts, copy) for name, parts in old.entities.items()}
+        sink = _Anew(pipeline, compression, copy)
+        for name in old.roots:
+            ref = old.root(name)
+            cls = class_of_root(space, name)
+            if cls is None:
+                catalog.roots[name] = copy(ref)
+            else:
+                with outermost():
+                    catalog.roots[name] = write_anew(sink, Table(space, ref, struct_for(cls)), None)
+        return catalog
+
+    return rewrite
+
+
+def _copied(targets: Mapping[str, Target], copy: Copy) -> dict[str, Target]:
+    return {name: copy(ref) for name, ref in targets.items() if isinstance(ref, Reference)}
+
+
+class _Anew(TableSink):
+    """Writes stored values to another file. Tables are written anew, each once; blobs are copied."""
+
+    def __init__(self, output: Pipeline, compression: str | None, copy: Copy) -> None:
+        super().__init__(output, compression)
+        self._copy = copy
+        self._tables: dict[tuple[Reference, int], Ticket] = {}  # with the columns that they were written by
+
+    def reuse(self, value: Any, column: Any) -> Ticket | Reference | None:
+        """Where the table or blob `value` lies now; None for a value that is written with its owner."""
+        if isinstance(value, Unread):
+            if not isinstance(value.view, ExternalView):
+                return None
+            if value.ref.kind == Kind.BLOB:
+                return self._copy(value.ref)
+            value = value.read()
+        if not isinstance(value, LazyList | LazyMap) or not isinstance(value.rows, TableRows):
+            return None
+        table = value.rows.table
+        key = table.ref, id(column)
+        found = self._tables.get(key)
+        if found is None:
+            if not _is_large(table) and weigh_items(column, value) <= LARGE:  # it was larger once
+                return None
+            found = self._tables[key] = write_anew(self, table, column.compression)
+        return found
+
+
+def _is_large(table: Table) -> bool:
+    """Whether a table is too large for its owner's row group, as far as that can be told without reading rows."""
+    if table.rows > LARGE // ROW:
+        return True
+    size = 0.0
+    for piece, _, _ in table.tree.pieces():
+        group = table.group(piece)
+        size += group.ref.length * piece.length / group.count - HEAD
+    return size > LARGE
