@@ -16,7 +16,10 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class _Definitions(threading.local):
-    """The structs met while one schema is described: by the column's id their key, and what stands under each key."""
+    """The structs met while one schema is described: by the column's id their key, and what stands under each key.
+
+    An interrupt may leave what was met; the next description begins without it.
+    """
 
     keys: dict[int, str] | None = None
     found: dict[str, Any]
@@ -33,8 +36,6 @@ def describe(column: Column) -> Any:
     `{"root": ..., "structs": {name: ...}}`, where a struct stands as `{"struct": name}` wherever it occurs, so that a
     class may hold itself. Two classes of one name are told apart by a number.
     """
-    if _now.keys is not None:
-        return column.describe()
     _now.keys, _now.found, _now.unfinished = {}, {}, []
     try:
         root = column.describe()
