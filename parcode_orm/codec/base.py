@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ..errors import CorruptionError
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
+from ..tuning import Tuning
 
 
 class View:
@@ -60,7 +61,9 @@ def is_lazy(column: Column) -> bool:
 
 
 class Sink(Protocol):
-    """Where encoded chunks go."""
+    """Where encoded chunks go; `tuning` says how large what is."""
+
+    tuning: Tuning
 
     def encoder(self, kind: Kind, compression: str | None = ..., fingerprint: int = ...) -> Encoder:
         """A new chunk; without `compression`, that of the session."""
@@ -106,6 +109,7 @@ class Space(Protocol):
 
     writable: bool
     workers: int | None  # threads for what is read whole; 0 none, None as many as pay
+    tuning: Tuning  # of what is written here
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, its head verified."""

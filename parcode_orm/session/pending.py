@@ -76,7 +76,8 @@ def check(work: UnitOfWork, compression: str | None) -> None:
     for root, state in work.states(compression):
         if state is State.CHANGED:
             source = work.source
-            sink = DigestSink(compression, never_reuse if source is None else reuse_from(source, work.owner))
+            reuse = never_reuse if source is None else reuse_from(source, work.owner)
+            sink = DigestSink(compression, reuse, work.tuning)
             try:
                 sink.list_table(root.column, [root.obj], None)
             except UnreadStream:

@@ -176,9 +176,7 @@ def root_state(root: Root, space: FileSpace | None, compression: str | None) -> 
         if change is not Change.PERHAPS:
             return State.CHANGED if change else State.SAME
     try:
-        equal = is_stored(
-            root.column, root.obj, stored, space.source, compression, reuse_from(space.source, space.owner)
-        )
+        equal = is_stored(root.column, root.obj, stored, space, compression, reuse_from(space.source, space.owner))
     except UnreadStream:
         return State.CHANGED
     return State.EQUAL if equal else State.CHANGED

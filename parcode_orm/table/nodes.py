@@ -17,7 +17,6 @@ from ..format.chunk import Chunk, Ticket
 from ..format.layout import Encoding, Kind, Reference
 from .ints import get_ints, put_ints
 
-FANOUT = 64
 NO_ID = -1  # lists: rows are known by their position alone
 Target = Ticket | Reference
 Known = dict[int, tuple[Any, bool]]  # by row, what is in memory for it, and whether it must be held
@@ -114,10 +113,10 @@ class Node:
         self.ends = None
         self._groups = None
 
-    def halve(self) -> Node | None:
-        """Where a changed node has too many children, its right half, taken off it."""
+    def halve(self, fanout: int) -> Node | None:
+        """Where a changed node has more than twice `fanout` children, its right half, taken off it."""
         children = self.children or []
-        if len(children) <= 2 * FANOUT:
+        if len(children) <= 2 * fanout:
             return None
         taken = children[len(children) // 2 :]
         right = Node(self.height, sum(child.length for child in taken), taken[0].first, None, taken)
@@ -197,7 +196,7 @@ def write_level(sink: Sink, entries: list[Any], height: int) -> list[Node]:
     """Nodes of `height` over `entries`, of even size."""
     if not entries:
         return []
-    count = -(-len(entries) // FANOUT)
+    count = -(-len(entries) // sink.tuning.fanout)
     bounds = [len(entries) * i // count for i in range(count + 1)]
     return [_write_node(sink, entries[a:b], height) for a, b in pairwise(bounds)]
 

@@ -19,20 +19,32 @@ from ..errors import CorruptionError
 from ..format.chunk import Chunk, Ticket
 from ..format.layout import Kind, Reference
 from ..storage.spill import is_spilled
-from .nodes import FANOUT, NO_ID, Node, Piece, build, copied, grow, insert_piece, read_node, write_level
+from ..tuning import TUNING
+from .nodes import NO_ID, Node, Piece, build, copied, grow, insert_piece, read_node, write_level
 
 MAX_HEIGHT = 12
 
 
 class Tree:
-    """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks."""
+    """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks.
 
-    __slots__ = ("_chunk", "_stored", "generation", "keyed", "root", "undo")
+    A node that changes has at most twice `fanout` children.
+    """
+
+    __slots__ = ("_chunk", "_fanout", "_stored", "generation", "keyed", "root", "undo")
 
     def __init__(
-        self, chunk: Callable[[Reference], Chunk], root: Reference | None, height: int, rows: int, *, keyed: bool
+        self,
+        chunk: Callable[[Reference], Chunk],
+        root: Reference | None,
+        height: int,
+        rows: int,
+        *,
+        keyed: bool,
+        fanout: int = TUNING.fanout,
     ) -> None:
         self._chunk = chunk
+        self._fanout = fanout
         self.generation = 0  # rises whenever pieces that somebody walks over may be others now
         self.keyed = keyed
         first = 0 if keyed else NO_ID
@@ -194,7 +206,7 @@ class Tree:
         else:
             insert_piece(children, i, offset, piece, self.undo)
         node.first = children[0].first
-        return node.halve()
+        return node.halve(self._fanout)
 
     def delete(self, start: int, stop: int) -> None:
         """Remove the rows `start` to `stop` (0 <= start <= stop <= rows)."""
@@ -225,7 +237,7 @@ class Tree:
         node.children = kept
         if kept:
             node.first = kept[0].first
-        return node.halve()
+        return node.halve(self._fanout)
 
     def replace(self, position: int, value: Any, key: Any = None) -> None:
         """Put `value` in the place of the row at `position`; it keeps its id (and so its `key`)."""
@@ -368,7 +380,7 @@ class Tree:
                 continue
             assert node.length == sum(child.length for child in node.children)
             assert node is self.root or node.children
-            assert len(node.children) <= 2 * FANOUT
+            assert len(node.children) <= 2 * self._fanout
             for child in node.children:
                 assert child.length > 0
                 if node.height > 1:

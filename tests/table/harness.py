@@ -12,6 +12,7 @@ from parcode_orm.format.layout import Reference
 from parcode_orm.table.persister import store
 from parcode_orm.table.row_groups import TableSink
 from parcode_orm.table.table import Table
+from parcode_orm.tuning import TUNING, Tuning
 
 
 class Disk:
@@ -20,7 +21,8 @@ class Disk:
     writable = True
     workers = 0
 
-    def __init__(self) -> None:
+    def __init__(self, tuning: Tuning = TUNING) -> None:
+        self.tuning = tuning
         self.data = bytearray(64)
         self.chunks_read = 0
         self.released: list[Reference] = []
@@ -51,7 +53,7 @@ class Disk:
         pass
 
     def sink(self) -> TableSink:
-        return TableSink(self, None)
+        return TableSink(self, None, tuning=self.tuning)
 
     def list_table(self, column: Column, values: Any) -> Table:
         return Table(self, self.sink().list_table(column, values, None).reference, column)

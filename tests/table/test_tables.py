@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from parcode_orm.codec.columns.scalars import IntColumn
 from parcode_orm.codec.columns.text import TextColumn
 from parcode_orm.table.table import Table
+from parcode_orm.tuning import Tuning
 from tests.table.harness import Disk
 
 INT, TEXT = IntColumn(), TextColumn()
@@ -246,10 +247,9 @@ def random_reads(table: Table, keys: list[str], disk: Disk) -> int:
     return disk.chunks_read - before
 
 
-def test_random_lookups_find_row_groups_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_lookups_find_row_groups_open() -> None:
     """Only 64 were kept open, so lookups in a million rows opened one each."""
-    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 50)
-    disk = Disk()
+    disk = Disk(Tuning(group_rows=50))
     disk.writable = False
     table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(10_000)})
     assert table.tree.rows == 10_000
@@ -261,9 +261,8 @@ def test_random_lookups_find_row_groups_open(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("writable", [False, True])
 def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, writable: bool) -> None:
     """Those that are closed are not read again, where only pages of the file need be let go for it."""
-    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 50)
     monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 300_000)
-    disk = Disk()
+    disk = Disk(Tuning(group_rows=50))
     disk.writable = writable
     table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(10_000)})
     keys = random.Random(1).sample([f"k{i}" for i in range(10_000)], 5_000)
@@ -278,9 +277,8 @@ def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.Monke
 
 def test_pages_of_the_file_weigh_less_than_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lookups in ten million rows closed and reopened a row group each, to save pages that the system can take back."""
-    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 1_000)
     monkeypatch.setattr("parcode_orm.table.table.OPEN_BYTES", 600_000)
-    disk = Disk()
+    disk = Disk(Tuning(group_rows=1_000))
     disk.writable = False
     pairs = {f"k{i}": i for i in range(100_000)}
     keys = random.Random(1).sample(list(pairs), 2_000)

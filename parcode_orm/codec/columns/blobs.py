@@ -8,7 +8,6 @@ from ...errors import EncodeError
 from ...format.chunk import Buffer
 from ..kernels import loaded_numpy
 
-LARGE = 32 * 1024  # bytes from which a value is stored alone
 TEXT, BYTES, BYTEARRAY, ARRAY = b"s", b"b", b"m", b"a"
 _KINDS: dict[type, bytes] = {bytes: BYTES, bytearray: BYTEARRAY, str: TEXT}
 

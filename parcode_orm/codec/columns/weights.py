@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import CorruptionError, EncodeError
 from ...format.chunk import Chunk, Encoder, Ticket
 from ...format.layout import Encoding, Kind
+from ...tuning import TUNING
 from .. import kernels
 from ..base import Column
 from ..types.stream import is_stream
@@ -32,6 +33,8 @@ _BLOCKS = frozenset({Encoding.TEXT, Encoding.BYTES, Encoding.BIGINT, Encoding.PA
 
 class _Scratch:
     """The sink of encoders that only measure: marked fields are weighed, and no stream is touched."""
+
+    tuning = TUNING
 
     def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
         return Encoder(kind, None, self, fingerprint)
