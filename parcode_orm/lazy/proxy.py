@@ -70,7 +70,7 @@ def decoded(proxy: Any) -> dict[str, Any]:
 def plain_class(cls: Any) -> Any:
     """The model that `cls` is: `type(obj)` of a lazy object is a generated class."""
     if isinstance(cls, type) and issubclass(cls, LazyModel):
-        cls = cls._p_model_  # type: ignore[attr-defined]
+        return cls._p_model_
     return cls
 
 

@@ -113,20 +113,19 @@ def _release(value: Any) -> None:
 def _release_table(table: Table) -> None:
     hold_live(table, moved=True)
     known = table.rows_held()
-    parts: list[tuple[Piece, list[int]]] = []
+    parts: list[tuple[int, Piece, list[int]]] = []
     in_use: dict[int, set[int]] = {}
-    for piece in table.tree.loaded_of(known):
-        offset: int = piece.ref.offset  # type: ignore[union-attr]
+    for offset, piece in table.tree.loaded_of(known):
         start, end = piece.start, piece.start + piece.length
         rows = [row for row in known[offset] if start <= row < end]
         if rows:
             in_use.setdefault(offset, set()).update(rows)
-            parts.append((piece, rows))
+            parts.append((offset, piece, rows))
     for offset, held in known.items():
         for row in held.keys() - in_use.get(offset, set()):  # rows that the table has no more, here
             del held[row]
-    for piece, rows in parts:
-        held = known[piece.ref.offset]  # type: ignore[union-attr]
+    for offset, piece, rows in parts:
+        held = known[offset]
         part = {row: held.pop(row) for row in rows}  # that alone holds them now
         _let_go(part, partial(rows_changed, table, piece))
         held.update(part)

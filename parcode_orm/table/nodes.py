@@ -84,7 +84,8 @@ class Node:
 
     def sum_up(self) -> list[int]:
         """`ends[i]`: rows up to the end of child `i`; `firsts[i]`: the id of its first row."""
-        children: list[Any] = self.children  # type: ignore[assignment]
+        children = self.children
+        assert children is not None
         self.firsts = [child.first for child in children]
         ends = list(accumulate([child.length for child in children]))
         self.ends = ends  # last: another thread that sees it finds the rest as well

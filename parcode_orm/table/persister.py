@@ -55,7 +55,7 @@ class Stored(NamedTuple):
             _settle(table, *moved.pop(0), settle)
         for offset in dict.fromkeys(offset for offset, _ in self.left):
             table.close_small(offset)
-        still = {piece.ref.offset for piece in table.tree.loaded_of(self.merged)}  # type: ignore[union-attr]
+        still = {offset for offset, _ in table.tree.loaded_of(self.merged)}
         for offset in self.merged - still:
             table.close(offset)
 
@@ -82,8 +82,8 @@ def is_changed(table: Table, changed: Callable[[Table, Piece, int, Any], int]) -
             asked.add(id(value))
         return changed(table, piece, row, value)
 
-    def piece_changed(piece: Piece, here: list[int]) -> bool:
-        rows = held[piece.ref.offset]  # type: ignore[union-attr]
+    def piece_changed(offset: int, piece: Piece, here: list[int]) -> bool:
+        rows = held[offset]
         return any(row_changed(piece, row, rows[row]) for row in here)
 
     return table.tree.mark(held, piece_changed)

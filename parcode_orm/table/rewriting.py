@@ -73,8 +73,8 @@ class Rewriter:
         for piece in pieces:
             if piece.rows is not None:
                 piece.known = {i: (value, True) for i, value in enumerate(piece.rows) if type(value) not in ATOMIC}
-            elif piece.ref.offset in held:  # type: ignore[union-attr]
-                rows = held[piece.ref.offset]  # type: ignore[union-attr]
+            elif isinstance(piece.ref, Reference) and piece.ref.offset in held:
+                rows = held[piece.ref.offset]
                 if bisect_left(rows, piece.start) < bisect_left(rows, piece.start + piece.length):
                     split += self._split(piece)
                     continue
@@ -95,7 +95,7 @@ class Rewriter:
             for piece in pieces:
                 if id(piece) in gathered:
                     found += gathered[id(piece)]
-                elif piece.rows is None and piece.ref.offset < SPILLED:  # type: ignore[union-attr]
+                elif piece.rows is None and isinstance(piece.ref, Reference) and piece.ref.offset < SPILLED:
                     found.append(piece)
                 else:
                     found += self._write(piece)

@@ -128,7 +128,8 @@ class Table:
 
     def group(self, piece: Piece) -> Group:
         """The opened row group of a written piece."""
-        ref: Reference = piece.ref  # type: ignore[assignment]
+        ref = piece.ref
+        assert isinstance(ref, Reference)
         group = self.open(ref)
         if piece.start + piece.length > group.count:
             raise CorruptionError(

@@ -131,16 +131,15 @@ class Tree:
             yield piece, place, end
             start += end - place
 
-    def loaded_of(self, groups: Collection[int]) -> list[Piece]:
-        """Those of the loaded pieces that are rows of the stored row groups at these offsets."""
+    def loaded_of(self, groups: Collection[int]) -> list[tuple[int, Piece]]:
+        """The loaded pieces of the stored row groups at these offsets, each with its row group's."""
         if not groups:
             return []
-        found = []
+        found: list[tuple[int, Piece]] = []
         for leaf in self._leaves():
             if leaf.meets(groups):
-                found += [
-                    piece for piece in leaf.children or () if piece.ref is not None and piece.ref.offset in groups
-                ]
+                stored = [piece for piece in leaf.children or () if piece.ref is not None]
+                found += [(piece.ref.offset, piece) for piece in stored if piece.ref.offset in groups]
         return found
 
     def loaded(self) -> Iterator[Piece]:
@@ -189,8 +188,8 @@ class Tree:
     def _note(self, node: Node) -> None:
         """Remember a node that is about to change."""
         if self.undo is not None:
-            children: list[Any] = node.children  # type: ignore[assignment]
-            self.undo.append(partial(node.put_back, list(children), node.length, node.first, node.ref))
+            assert node.children is not None
+            self.undo.append(partial(node.put_back, list(node.children), node.length, node.first, node.ref))
 
     def _insert(self, node: Node, position: int, piece: Piece) -> Node | None:
         children = self.children(node)
@@ -268,18 +267,18 @@ class Tree:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def mark(self, held: Mapping[int, Collection[int]], changed: Callable[[Piece, list[int]], bool]) -> bool:
+    def mark(self, held: Mapping[int, Collection[int]], changed: Callable[[int, Piece, list[int]], bool]) -> bool:
         """Find what must be written: changed nodes, and loaded pieces with a row that is `changed`.
 
-        `held` has the rows that may be, by the offsets of their row groups; those of a piece are told to `changed`.
-        Returns whether anything must be written. What was spilled must.
+        `held` has the rows that may be, by the offsets of their row groups; `changed` gets the offset, the piece, and
+        those of them that are in it. Returns whether anything must be written. What was spilled must.
         """
         if self.root is self._stored and not self.rows:  # an empty tree has no place in the file
             return False
         return self._mark(self.root, held, changed)
 
     def _mark(
-        self, node: Node, held: Mapping[int, Collection[int]], changed: Callable[[Piece, list[int]], bool]
+        self, node: Node, held: Mapping[int, Collection[int]], changed: Callable[[int, Piece, list[int]], bool]
     ) -> bool:
         known = found = node.ref is None or is_spilled(node.ref)
         if node.height > 1:
@@ -290,12 +289,13 @@ class Tree:
             self.children(node)  # of a spilled one, which will be written from them
         elif node.meets(held):
             for child in node.children or ():
-                rows = held.get(child.ref.offset)
+                offset = child.ref.offset
+                rows = held.get(offset)
                 if rows:
                     start = child.start
                     end = start + child.length
                     here = [row for row in rows if start <= row < end]
-                    if here and changed(child, here):
+                    if here and changed(offset, child, here):
                         found = True
                         break
         if found:

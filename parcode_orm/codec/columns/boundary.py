@@ -288,16 +288,19 @@ class _SortedOut:
             else:
                 spans.append([target, start, size])
             at += size
-        chunk = self._encoded(new, rows) if new else None
+        if new:
+            chunk = self._encoded(new, rows)
+            spans = [[chunk if target is None else target, start, count] for target, start, count in spans]
         target, start, count = spans[0]
-        whole = target is None or (start == 0 and parts[0].view.known_count() == count)  # type: ignore[union-attr]
-        if len(spans) == 1 and whole:
-            out.leaf(Encoding.REFERENCE, count, param=out.ref(target or chunk))  # type: ignore[arg-type]
+        view = parts[0].view if isinstance(parts[0], Stretch) else None
+        whole = isinstance(view, ReferenceView) and start == 0 and view.known_count() == count
+        if len(spans) == 1 and (new or whole):
+            out.leaf(Encoding.REFERENCE, count, param=out.ref(target))
             return
         ordinals: dict[Any, int] = {}
         for target, _, _ in spans:
             if target not in ordinals:
-                ordinals[target] = out.ref(chunk if target is None else target)  # type: ignore[arg-type]
+                ordinals[target] = out.ref(target)
         data = b"".join([SPAN.pack(ordinals[target], start, count) for target, start, count in spans])
         out.leaf(Encoding.SPANS, at, data)
 

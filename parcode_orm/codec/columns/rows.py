@@ -58,10 +58,10 @@ def below(column: Column) -> list[Column] | None:
         return [*(inner for _, inner in plan.fields), *([plan.extra] if plan.extra is not None else [])]
     if type(column) in ATOMS or type(column) in _ANY:
         return []
-    if type(column) in (ListColumn, SetColumn):
-        return [column.item]  # type: ignore[attr-defined]
-    if type(column) in (OptionalColumn, ConvertColumn, LenientColumn):
-        return [column.inner]  # type: ignore[attr-defined]
+    if type(column) is ListColumn or type(column) is SetColumn:
+        return [column.item]
+    if type(column) is OptionalColumn or type(column) is ConvertColumn or type(column) is LenientColumn:
+        return [column.inner]
     if type(column) is MapColumn:
         return [column.key, column.value]
     if type(column) is TupleColumn:

@@ -60,6 +60,13 @@ class StructPlan:
     exact: type | None = None
     ways: Any = None  # a FieldWays, for values that a field's column does not take
 
+    @property
+    def declared_privates(self) -> dict[str, Any]:
+        """The private attributes that the class, a model, declares."""
+        cls: Any = self.cls
+        declared: dict[str, Any] = cls.__private_attributes__
+        return declared
+
 
 class _Path(threading.local):
     def __init__(self) -> None:

@@ -72,9 +72,9 @@ def put_model(packer: Packer, value: BaseModel) -> list[Any]:
     ]
 
 
-def _undeclared(packer: Packer, cls: type, present: dict[str, Any]) -> list[dict[str, Any]]:
+def _undeclared(packer: Packer, cls: type[BaseModel], present: dict[str, Any]) -> list[dict[str, Any]]:
     """The attributes that the class does not declare: one part, or none."""
-    if len(present) <= len(cls.__pydantic_fields__) and present.keys() <= cls.__pydantic_fields__.keys():  # type: ignore[attr-defined]
+    if len(present) <= len(cls.__pydantic_fields__) and present.keys() <= cls.__pydantic_fields__.keys():
         return []
     out = {}
     for name in filterfalse(is_note, present.keys() - declared(cls)):
@@ -174,7 +174,7 @@ def get_dataclass(parts: Any) -> Any:
     """The dataclass instance of `put_dataclass`'s parts."""
     tag, fields, *others = parts
     cls: Any = find_class(tag)
-    if not dataclasses.is_dataclass(cls):
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise changed(tag)
     try:
         content = content_of(cls)
@@ -183,7 +183,7 @@ def get_dataclass(parts: Any) -> Any:
     known = {f.name for f in dataclasses.fields(cls)}
     if not fields.keys() - {CONTENT} <= known or (content is None) != (CONTENT not in fields):
         raise changed(tag)
-    made: Any = object.__new__(cls) if content is None else content.make(fields.pop(CONTENT), fields)  # type: ignore[arg-type]
+    made: Any = object.__new__(cls) if content is None else content.make(fields.pop(CONTENT), fields)
     for name, value in fields.items():
         object.__setattr__(made, name, value)
     for each in others:

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 T = TypeVar("T", bound=type)
+PARTS = "_p_parts_"  # of a custom type: that class, and how its values are stored
 
 _by_tag: WeakValueDictionary[str, type] = WeakValueDictionary()
 _by_name: WeakValueDictionary[str, type] = WeakValueDictionary()
@@ -107,12 +108,12 @@ def _forget(tag: str, cls: type, before: type | None, known: WeakSet[type], was_
 
 def register_parts(cls: type, parts: Any) -> None:
     """Let values of `cls`, a custom type, be stored by `parts` where their field's type does not say how."""
-    before = cls.__dict__.get("_p_parts_", (None, None))
+    before = cls.__dict__.get(PARTS, (None, None))
     try:
-        cls._p_parts_ = (cls, parts)  # type: ignore[attr-defined]
+        setattr(cls, PARTS, (cls, parts))
     except TypeError:  # a class of an extension module takes no attributes; its values are stored in typed fields only
         return
-    note(partial(setattr, cls, "_p_parts_", before))
+    note(partial(setattr, cls, PARTS, before))
     register(cls)
 
 
@@ -153,7 +154,7 @@ def hook_of(cls: type) -> Any:
 
 def parts_of(cls: type) -> Any:
     """What `register_parts` was given for this very class, or None."""
-    owner, parts = cls.__dict__.get("_p_parts_", (None, None))
+    owner, parts = cls.__dict__.get(PARTS, (None, None))
     return parts if owner is cls else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import msgspec
 
@@ -74,6 +74,14 @@ class Known(NamedTuple):
     short: int
 
 
+class _Keeping(Protocol):
+    schema_known: Known | None
+
+
+def _keeps(column: object) -> TypeGuard[_Keeping]:
+    return hasattr(type(column), "schema_known")
+
+
 def known(column: Column) -> Known:
     """The column's schema; struct columns keep theirs in `schema_known`, so that it lives as long as they do."""
     found: Known | None = getattr(column, "schema_known", None)
@@ -81,8 +89,8 @@ def known(column: Column) -> Known:
         return found
     schema = _encode(describe(column))
     found = Known(schema, fingerprint(schema), checksum(schema))
-    if not _now.unfinished and hasattr(type(column), "schema_known"):
-        column.schema_known = found  # type: ignore[attr-defined]
+    if not _now.unfinished and _keeps(column):
+        column.schema_known = found
     return found
 
 
