@@ -16,6 +16,8 @@ from parcode_orm.format.commit import Record
 from parcode_orm.format.superblock import Superblock
 from parcode_orm.tuning import TUNING
 
+pytestmark = pytest.mark.once
+
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
 
 

@@ -26,6 +26,8 @@ from tests.session.rowwise import differences
 from tests.small import SMALL, small_caches, tuned
 from tests.strategies import Typed, types
 
+pytestmark = pytest.mark.once
+
 
 class Turn(Model):
     """A root that is another one each time, so that there are two commits."""

@@ -15,6 +15,8 @@ from parcode_orm.codec.keys.canonical import key_hash
 from parcode_orm.table import table
 from tests.small import small_caches, tuned
 
+pytestmark = pytest.mark.once
+
 Session, save, _ = tuned(large=0)
 
 

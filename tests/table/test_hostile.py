@@ -16,6 +16,8 @@ from parcode_orm.table.table import Table
 from parcode_orm.tuning import TUNING, Tuning
 from tests.table.harness import Disk
 
+pytestmark = pytest.mark.once
+
 INT, TEXT = IntColumn(), TextColumn()
 
 

@@ -18,6 +18,8 @@ from parcode_orm.tuning import TUNING, Tuning
 from tests.small import tuned
 from tests.table.harness import Disk
 
+pytestmark = pytest.mark.once
+
 INT: Column = IntColumn()
 TEXT: Column = TextColumn()
 ROWS = 20_000

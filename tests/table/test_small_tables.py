@@ -18,6 +18,8 @@ from parcode_orm.table.table import Table
 from tests.small import SMALL, small_caches
 from tests.table.harness import Disk
 
+pytestmark = pytest.mark.once
+
 INT, TEXT = IntColumn(), TextColumn()
 
 

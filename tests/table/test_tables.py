@@ -15,6 +15,8 @@ from parcode_orm.table.table import Table
 from parcode_orm.tuning import Tuning
 from tests.table.harness import Disk
 
+pytestmark = pytest.mark.once
+
 INT, TEXT = IntColumn(), TextColumn()
 
 
