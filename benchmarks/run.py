@@ -10,6 +10,7 @@
 `conversations`: messages appended one by one to many conversations, in few and in many commits.
 `many`: a commit of very many changed rows beside a save, and a diff of very many.
 `classes`: defining, dumping and loading classes that hold each other, and classes of many fields.
+`query`: questions on one table of many rows, beside a Python loop and other stores.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
 
@@ -31,6 +32,7 @@ from benchmarks import (
     growth,
     many,
     peers,
+    query,
     report,
     scale,
     stream,
@@ -113,6 +115,8 @@ def parser() -> argparse.ArgumentParser:
     shapes = tuple(classes.SHAPES)
     help = f"by commas, of {', '.join(shapes)}"
     each.add_argument("--shapes", type=names(shapes, "shape"), default=list(shapes), help=help)
+    each = workload(query, lambda o, at: query.query(o.rows, at), query.text)
+    each.add_argument("--rows", type=number, default=1_000_000, help="in the table")
     workload(calls, lambda o, at: calls.calls(at), calls.text)
     return top
 

@@ -11,7 +11,8 @@ from .inspect.verify import verify
 from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
-from .model import Chunk, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .model import Chunk, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .query import all_, any_, asc, col, delete, desc, explain, func, len_, select, update
 from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
@@ -21,6 +22,8 @@ __all__ = [
     "Change",
     "Chunk",
     "Diff",
+    "Index",
+    "Key",
     "LazyArray",
     "LazyBytes",
     "LazyList",
@@ -31,15 +34,26 @@ __all__ = [
     "ShardedMap",
     "Snapshot",
     "VerifyReport",
+    "all_",
+    "any_",
+    "asc",
+    "col",
     "compact",
+    "delete",
+    "desc",
     "dumps",
+    "explain",
+    "func",
     "lazy",
+    "len_",
     "load",
     "loads",
     "register",
     "register_compression",
     "register_type",
     "save",
+    "select",
+    "update",
     "verify",
     "write",
     *errors.__all__,

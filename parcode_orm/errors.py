@@ -197,7 +197,8 @@ class EncodeError(ParcodeError, ValueError):
         path = self.path
         if len(path) > 200:  # of what is nested very deeply
             path = f"{path[:100]}...{path[-80:]}"
-        place = ".".join(part for part in (self.model, path) if part)
+        between = "." if self.model and path and not path.startswith("[") else ""
+        place = f"{self.model}{between}{path}"
         message = super().__str__()
         if self.value_type is not None:
             message = f"{message} (a value of type {self.value_type.__qualname__})"

@@ -12,9 +12,8 @@ import pytest
 
 import parcode_orm
 from parcode_orm.session.files import build_root
-from parcode_orm.storage import mapped
+from parcode_orm.storage import cache
 from parcode_orm.storage.writer import save_path, whole_bytes
-from parcode_orm.table import table
 from parcode_orm.tuning import Tuning
 
 SMALL = Tuning(
@@ -36,11 +35,8 @@ SMALL = Tuning(
 )
 
 CACHES = (
-    (table, "OPEN_GROUPS", 4),
-    (table, "OPEN_BYTES", 1),
-    (table, "SWEEP_EVERY", 1),
-    (table, "PARKED_BYTES", 20_000),
-    (mapped, "CACHED", 3),
+    (cache, "LIMIT", 1),
+    (cache, "SUM_EVERY", 1),
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ..errors import CorruptionError
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
+from ..storage.cache import Cache
 from ..tuning import Tuning
 
 
@@ -110,12 +111,13 @@ class Space(Protocol):
     writable: bool
     workers: int | None  # threads for what is read whole; 0 none, None as many as pay
     tuning: Tuning  # of what is written here
+    cache: Cache  # of opened row groups
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, its head verified."""
 
-    def release(self, ref: Reference) -> None:
-        """A scan has passed the chunk at `ref`: nothing of it need be kept ready."""
+    def release(self, ref: Reference, refs: Iterable[Reference]) -> None:
+        """The row group at `ref` was closed: its pages and those of `refs` may go."""
 
     def living(self, group: Any) -> Any:
         """The view of the rows of an opened row group whose proxies may be in use, or its own; where it is writable."""

@@ -45,10 +45,7 @@ def numpy_for(count: int) -> Any:
     if numpy is None:
         _packed += count
         if _packed > NUMPY_PAYS:
-            try:
-                import numpy
-            except ImportError:
-                _packed = -sys.maxsize
+            import numpy
     return numpy
 
 

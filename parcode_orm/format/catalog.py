@@ -60,8 +60,12 @@ class CatalogData:
 
 
 def _placed(targets: Mapping[str, Target]) -> dict[str, Target]:
-    found = {name: target.reference if isinstance(target, Ticket) else target for name, target in targets.items()}
-    return {name: reference for name, reference in found.items() if reference is not None}
+    found: dict[str, Target] = {}
+    for name, target in targets.items():
+        reference = target.reference if isinstance(target, Ticket) else target
+        assert reference is not None
+        found[name] = reference
+    return found
 
 
 class _Payload(msgspec.Struct, omit_defaults=True):
@@ -81,7 +85,9 @@ def encode(data: CatalogData, sink: Any = None) -> Encoder:
     out = Encoder(Kind.CATALOG, None, sink)
 
     def ordinals(targets: Mapping[str, Target]) -> dict[str, int]:
-        return {name: out.ref(target) for name, target in targets.items()}
+        first = len(out.refs)
+        out.refs += targets.values()
+        return dict(zip(targets, range(first, len(out.refs)), strict=True))
 
     payload = _Payload(
         ordinals(data.roots),

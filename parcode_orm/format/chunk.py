@@ -7,10 +7,9 @@ directory) is what a reference's checksum covers; each buffer has a checksum of 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import starmap
 from typing import Any
 
 from ..errors import ChecksumError, CorruptionError, EncodeError, MissingExtraError, UnsupportedVersion
@@ -29,7 +28,6 @@ from .layout import (
     Node,
     NodeFlag,
     Reference,
-    aligned,
 )
 
 Buffer = bytes | bytearray | memoryview
@@ -37,17 +35,11 @@ MAX_NODES = 1 << 20
 MAX_REFERENCES = 1 << 24
 MAX_DEPTH = 4096  # nodes inside each other: readers recurse
 STRETCH = 1 << 20  # bytes of a copied chunk that are written at once
-AT_ONCE = 128  # references that are packed together
 
 
 # `_make` without its Python frame
 _reference: Callable[[Any], Reference] = partial(tuple.__new__, Reference)
 _node: Callable[[Any], Node] = partial(tuple.__new__, Node)
-
-
-def _pack_references(refs: Sequence[Reference]) -> bytes:
-    parts = [refs[at : at + AT_ONCE] for at in range(0, len(refs), AT_ONCE)]
-    return b"".join([struct.pack("<" + len(part) * REFERENCE.format[1:], *chain.from_iterable(part)) for part in parts])
 
 
 def deeper(spans: Sequence[int]) -> Iterator[int]:
@@ -136,7 +128,8 @@ class Encoder:
             raise EncodeError(f"{len(self.entries)} columns and {len(self.refs)} references do not fit one chunk")
         if len(self.entries) > MAX_DEPTH and next(deeper([entry[3] for entry in self.entries]), None) is not None:
             raise EncodeError(f"the value's columns are nested more than {MAX_DEPTH} deep: nest less in each other")
-        end = aligned(CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.entries) * NODE.size, 8)
+        end = CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.entries) * NODE.size
+        end += -end % BUFFER_ALIGN
         directory: list[bytes] = []
         parts: list[Buffer] = []
         pack, compress, name = NODE.pack, compression.compress, self.compression
@@ -164,9 +157,11 @@ class Encoder:
 
     def head(self, directory: bytes, parts: Sequence[Buffer], refs: Sequence[Reference]) -> bytes:
         """Assemble the head, now that the offsets of the chunks referred to are known."""
-        table = _pack_references(refs)
+        table = b"".join(starmap(REFERENCE.pack, refs))
         size = CHUNK_HEADER.size + len(table) + len(directory)
-        length = size + sum([len(part) if type(part) is bytes else memoryview(part).nbytes for part in parts])
+        length = size
+        for part in parts:
+            length += len(part) if type(part) is bytes else memoryview(part).nbytes
         header = CHUNK_HEADER.pack(CHUNK_MAGIC, self.kind, 0, 0, len(refs), len(self.entries), length, self.fingerprint)
         return header + table + directory
 
@@ -212,18 +207,6 @@ class Chunk:
         self._buffers: dict[int, memoryview] = {}
         self._observe = observe
         observe(size)
-
-    def again(self, reference: Reference, refs: list[Reference]) -> Chunk:
-        """This chunk as it was written again at `reference`, with other references; nothing is read.
-
-        It stands on the bytes that this one was read from.
-        """
-        found = object.__new__(Chunk)
-        found.where = (self.where[0], reference.offset)
-        found.kind, found.fingerprint, found.held = self.kind, self.fingerprint, self.held
-        found.refs, found.nodes = refs, self.nodes
-        found._data, found._buffers, found._observe = self._data, self._buffers, self._observe
-        return found
 
     def _check_depth(self) -> None:
         index = next(deeper([node.span for node in self.nodes]), None)

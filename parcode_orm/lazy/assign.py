@@ -14,6 +14,7 @@ from typing import Any
 
 from parcode_orm.codec.types.core_schemas import schemas_in
 from parcode_orm.lazy.state import check_change, get_dict, load_all, set_dict, touch
+from parcode_orm.model.plain import LazyModel
 
 __all__ = ["lazy_handler", "read_dict", "write_dict"]
 
@@ -25,7 +26,7 @@ class _Assignment:
 
     __slots__ = ("proxy", "read", "written")
 
-    def __init__(self, proxy: Any) -> None:
+    def __init__(self, proxy: LazyModel) -> None:
         self.proxy = proxy
         self.read = self.written = False
 
@@ -33,7 +34,7 @@ class _Assignment:
 _running: contextvars.ContextVar[_Assignment | None] = contextvars.ContextVar("parcode_assignment", default=None)
 
 
-def read_dict(proxy: Any) -> dict[str, Any]:
+def read_dict(proxy: LazyModel) -> dict[str, Any]:
     """What `proxy.__dict__` is: all fields, but for the core at the start of an assignment those decoded so far."""
     running = _running.get()
     if running is not None and running.proxy is proxy and not running.read:
@@ -42,7 +43,7 @@ def read_dict(proxy: Any) -> dict[str, Any]:
     return load_all(proxy)
 
 
-def write_dict(proxy: Any, values: dict[str, Any]) -> None:
+def write_dict(proxy: LazyModel, values: dict[str, Any]) -> None:
     """What assigning `proxy.__dict__` does."""
     running = _running.get()
     if running is not None and running.proxy is proxy and not running.written:
@@ -75,7 +76,7 @@ def _set_field(proxy: Any, name: str, value: Any) -> None:
     touch(proxy)
 
 
-def _set_cached(proxy: Any, name: str, value: Any) -> None:
+def _set_cached(proxy: LazyModel, name: str, value: object) -> None:
     get_dict(proxy)[name] = value
 
 
@@ -90,7 +91,7 @@ def _set_validated(proxy: Any, name: str, value: Any) -> None:
 
 
 def _set_plainly(plain: Handler) -> Handler:
-    def handler(proxy: Any, name: str, value: Any) -> None:
+    def handler(proxy: LazyModel, name: str, value: object) -> None:
         check_change(proxy)
         plain(proxy, name, value)
         touch(proxy)
@@ -101,7 +102,7 @@ def _set_plainly(plain: Handler) -> Handler:
 def _set_private(plain: Handler) -> Handler:
     """Private attributes are no declared data, and a method may keep what it likes there: read-only objects, too."""
 
-    def handler(proxy: Any, name: str, value: Any) -> None:
+    def handler(proxy: LazyModel, name: str, value: object) -> None:
         plain(proxy, name, value)
         touch(proxy)
 

@@ -74,7 +74,7 @@ class LazyBase(LazyModel):
     def __class__(self) -> type[Any]:
         return type(self)._p_model_
 
-    def _setattr_handler(self, name: str, value: Any) -> Any:
+    def _setattr_handler(self, name: str, value: object) -> Any:
         if self._p_is_new_extra_(name):  # the model sets it at once
             check_change(self)
         plain = super()._setattr_handler(name, value)  # type: ignore[misc]
@@ -169,7 +169,7 @@ class LazyBase(LazyModel):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
         return copy.deepcopy(to_plain(self), memo)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         return to_plain(self).__reduce_ex__(protocol)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
@@ -233,7 +233,7 @@ def to_plain(proxy: Any, skip: frozenset[str] = frozenset()) -> Any:
     )
 
 
-def is_untouched(proxy: Any) -> bool:
+def is_untouched(proxy: LazyModel) -> bool:
     """Whether nothing of `proxy` was decoded or assigned: its row alone says what it is."""
     if get_dict(proxy):
         return False
@@ -316,7 +316,7 @@ def _to_show(self: Any) -> Iterator[tuple[str | None, Callable[[], Any]]]:
             yield name, partial(getattr, self, name)
 
 
-def _itself(value: Any) -> Any:
+def _itself(value: object) -> Any:
     return value
 
 

@@ -31,7 +31,7 @@ def fields_with_choices(cls: type[Any]) -> frozenset[str]:
 class _Search:
     """Walks core schemas. `clear` are the definitions below which there is nothing to choose."""
 
-    def __init__(self, schema: Any) -> None:
+    def __init__(self, schema: object) -> None:
         self.definitions: dict[str, Any] = {}
         self.clear: set[str] = set()
         waiting = [*schemas_in(schema)]
@@ -48,7 +48,7 @@ class _Search:
             schema = schema["schema"] if inner else self.definitions[schema["schema_ref"]]
         return schema
 
-    def chooses(self, schema: Any) -> bool:
+    def chooses(self, schema: object) -> bool:
         """Whether a union in `schema` has classes in several arms."""
         seen = set(self.clear)
         for each in self._walk(schema, seen):
@@ -57,7 +57,7 @@ class _Search:
         self.clear = seen
         return False
 
-    def _has_class(self, schema: Any) -> bool:
+    def _has_class(self, schema: object) -> bool:
         return any(each["type"] in _CLASSES for each in self._walk(schema, set()))
 
     def _walk(self, schema: Any, seen: set[str]) -> Iterator[Any]:

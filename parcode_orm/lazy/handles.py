@@ -1,4 +1,6 @@
-"""`lazy()`: the right type for what a type checker takes for a plain collection."""
+"""`lazy()`: the right type for what a type checker takes for a plain collection; and a name for
+both collections.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from typing import Any, TypeVar, overload
 from .list import LazyList
 from .map import LazyMap
 
+LazyCollection = LazyList[Any] | LazyMap[Any, Any]
 K = TypeVar("K")
 V = TypeVar("V")
 

@@ -68,7 +68,7 @@ class Rows(Protocol):
     def read(self, start: int, stop: int) -> list[Any]:
         """The rows `start` to `stop` as plain copies."""
 
-    def set(self, position: int, value: Any) -> None:
+    def set(self, position: int, value: object) -> None:
         """Put `value` in the place of a row."""
 
     def splice(self, start: int, stop: int, values: list[Any]) -> None:
@@ -83,13 +83,13 @@ class Rows(Protocol):
     def end(self) -> None:
         """The change that began is whole."""
 
-    def undo(self, state: Any) -> None:
+    def undo(self, state: object) -> None:
         """Take back a change that did not come to its end."""
 
     def remember(self) -> Any:
         """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
 
-    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+    def go_back(self, state: object, keep: Callable[[Getter, int, Any], bool]) -> None:
         """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
 
     def _check(self) -> None: ...
@@ -136,10 +136,10 @@ class PairRows(Protocol):
     def stretch(self, position: int) -> StoredRows | None:
         """Where the pair at `position` lies as it is stored; None for one that is not stored so."""
 
-    def find(self, key: Any, default: Any) -> Any:
+    def find(self, key: object, default: object) -> Any:
         """The value of a key, lazy; `default` where there is none."""
 
-    def has(self, key: Any) -> bool:
+    def has(self, key: object) -> bool:
         """Whether there is such a key."""
 
     def keys(self) -> Iterator[Any]:
@@ -151,10 +151,10 @@ class PairRows(Protocol):
     def key_at(self, position: int) -> Any:
         """The key at `position`."""
 
-    def put(self, key: Any, value: Any) -> None:
+    def put(self, key: object, value: object) -> None:
         """Set the value of a key."""
 
-    def remove(self, key: Any) -> bool:
+    def remove(self, key: object) -> bool:
         """Remove a key; False where there is none."""
 
     def clear(self) -> None:
@@ -169,13 +169,13 @@ class PairRows(Protocol):
     def end(self) -> None:
         """The change that began is whole."""
 
-    def undo(self, state: Any) -> None:
+    def undo(self, state: object) -> None:
         """Take back a change that did not come to its end."""
 
     def remember(self) -> Any:
         """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
 
-    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+    def go_back(self, state: object, keep: Callable[[Getter, int, Any], bool]) -> None:
         """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
 
     def _check(self) -> None: ...

@@ -1,7 +1,8 @@
-"""Lazy models: instances of a class generated from the user's, which decode a field when it is first read.
+"""Lazy models: instances of a class generated from the user's, which decode a field when it is
+first read.
 
-`lazy_class` generates the class, `make_proxy` an instance over a row; `become_lazy` and `become_plain` change an object
-in place.
+`lazy_class` generates the class, `make_proxy` an instance over a row. `become_lazy` makes a plain
+object lazy in place, `plain_again` undoes that.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NoReturn
 
-from parcode_orm.codec.slots import NAMES, SLOTS, from_slots, hidden, to_slots
+from parcode_orm.codec.slots import SLOTS, from_slots, hidden, to_slots
 from parcode_orm.codec.types.marks import find_mark, is_lazy_collection
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
 from parcode_orm.lazy.serialize import proxy_serializer
-from parcode_orm.lazy.state import MISSING, first_read, forget, get_dict, get_state, load_all, set_dict, set_state
+from parcode_orm.lazy.state import MISSING, RowView, first_read, forget, get_dict, get_state, set_dict, set_state
 from parcode_orm.model.base import Model, on_complete
 from parcode_orm.model.plain import LazyModel
 
 __all__ = [
-    "become_lazy", "become_plain", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
+    "become_lazy", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
     "plain_again", "plain_class", "proxy_state", "to_plain",
 ]  # fmt: skip
 
@@ -36,6 +37,10 @@ _new = object.__new__
 _set_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
 _del_state: Callable[[Any], None] = Model.__dict__["_p_state"].__delete__
 _building = threading.RLock()
+proxy_state = get_state
+"""(struct view, row) of a lazy model."""
+decoded = get_dict
+"""The real instance dictionary of a model: fields decoded or assigned so far, and cached properties. Not a copy."""
 
 
 def is_proxy(obj: object) -> bool:
@@ -57,24 +62,14 @@ def make_proxy(view: Any, row: int) -> Any:
     return proxy
 
 
-def proxy_state(proxy: Any) -> tuple[Any, int]:
-    """(struct view, row) of a lazy model."""
-    return get_state(proxy)
-
-
-def decoded(proxy: Any) -> dict[str, Any]:
-    """The real instance dictionary: fields decoded or assigned so far, and cached properties. Not a copy."""
-    return get_dict(proxy)
-
-
-def plain_class(cls: Any) -> Any:
+def plain_class(cls: object) -> Any:
     """The model that `cls` is: `type(obj)` of a lazy object is a generated class."""
     if isinstance(cls, type) and issubclass(cls, LazyModel):
         return cls._p_model_
     return cls
 
 
-def become_lazy(obj: Any, view: Any, row: int) -> None:
+def become_lazy(obj: Any, view: RowView, row: int) -> None:
     """Make a plain object lazy in place (or move a lazy one to another row).
 
     The values it holds stay, as if they had been read; taking one out of `decoded(obj)` lets it be read anew.
@@ -88,28 +83,16 @@ def become_lazy(obj: Any, view: Any, row: int) -> None:
         _set_class(obj, lazy)
 
 
-def become_plain(proxy: Any) -> None:
-    """Make a lazy object plain in place: all of its fields are read, lazy values in them stay as they are."""
-    load_all(proxy)
-    for slot in NAMES:
-        getattr(proxy, slot)
-    _make_plain(proxy)
-
-
-def _make_plain(proxy: Any) -> None:
-    cls = type(proxy)._p_model_
-    from_slots(proxy, cls)
-    _set_class(proxy, cls)
-    _del_state(proxy)
-
-
 def plain_again(obj: Any) -> None:
     """Undo `become_lazy` on an object that was plain; what it is to hold now is the caller's to set."""
     view, row = get_state(obj)
     known = view.live.get(row)
     if known is not None and known() is obj:
         del view.live[row]
-    _make_plain(obj)
+    cls = type(obj)._p_model_
+    from_slots(obj, cls)
+    _set_class(obj, cls)
+    _del_state(obj)
 
 
 def lazy_class(cls: type[Any]) -> type[Any]:
@@ -204,7 +187,7 @@ class _DeprecatedField:
         value = get_dict(proxy).get(self.name, MISSING)
         return first_read(proxy, self.name) if value is MISSING else value
 
-    def __set__(self, proxy: Any, value: Any) -> NoReturn:
+    def __set__(self, proxy: LazyModel, value: object) -> NoReturn:
         raise AttributeError(self.name)  # a data descriptor comes before the dictionary; models assign past it
 
 

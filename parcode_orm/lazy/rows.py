@@ -28,7 +28,7 @@ def unchanged(rows: Rows | PairRows, values: Iterator[T], what: str) -> Iterator
             raise RuntimeError(f"{what} changed size during iteration")
 
 
-def field_path(name: Any) -> list[str]:
+def field_path(name: object) -> list[str]:
     """The names of fields in a name that leads into nested models."""
     if not isinstance(name, str):
         raise TypeError(f"a column is named by a field, a str, not {called(name)}")
@@ -176,12 +176,12 @@ class TableRows:
         """Take back a change that did not come to its end."""
         undo(self.table, state)
 
-    def hold(self, position: int, value: Any) -> None:
+    def hold(self, position: int, value: object) -> None:
         """Let `value` stand for the row at `position`, as which it was stored."""
         piece, place = self.table.tree.at(position)
         self.table.group(piece).held[piece.start + place] = value
 
-    def set(self, position: int, value: Any) -> None:
+    def set(self, position: int, value: object) -> None:
         """Put `value` in the place of a row."""
         self.table.tree.replace(position, value)
 
@@ -203,11 +203,11 @@ class TablePairs(TableRows):
 
     __slots__ = ()
 
-    def find(self, key: Any, default: Any) -> Any:
+    def find(self, key: object, default: object) -> Any:
         """The value of `key`."""
         return self.table.lookup(key, default)
 
-    def has(self, key: Any) -> bool:
+    def has(self, key: object) -> bool:
         """Whether there is such a key."""
         return self.table.find(key) is not None
 
@@ -228,16 +228,16 @@ class TablePairs(TableRows):
         """The key at `position`."""
         return self.table.key(*self.table.tree.at(position))
 
-    def position(self, key: Any) -> int | None:
+    def position(self, key: object) -> int | None:
         """The position of `key`; None where there is none."""
         found = self.table.find(key)
         return None if found is None else self.table.tree.position(found[0].first + found[1])
 
-    def put(self, key: Any, value: Any) -> None:
+    def put(self, key: object, value: object) -> None:
         """Set the value of a key."""
         self.table.put(key, value)
 
-    def remove(self, key: Any) -> bool:
+    def remove(self, key: object) -> bool:
         """Remove a key."""
         return self.table.remove(key)
 

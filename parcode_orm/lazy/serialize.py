@@ -13,7 +13,7 @@ from parcode_orm.codec.types.marks import as_returned
 from parcode_orm.lazy.base import to_plain
 from parcode_orm.lazy.choices import fields_with_choices
 from parcode_orm.lazy.state import get_dict
-from parcode_orm.model.plain import deep_plain
+from parcode_orm.model.plain import LazyModel, deep_plain
 
 __all__ = ["proxy_serializer"]
 
@@ -29,7 +29,7 @@ def proxy_serializer(cls: type[Any]) -> SchemaSerializer:
     selective = _is_selective(cls)
     chosen: frozenset[str] | None = None  # found out at the first dump: defining a large class need not wait for it
 
-    def serialize(proxy: Any, handler: cs.SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    def serialize(proxy: LazyModel, handler: cs.SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
         nonlocal chosen
         if chosen is None:
             chosen = fields_with_choices(cls)
@@ -45,7 +45,7 @@ def proxy_serializer(cls: type[Any]) -> SchemaSerializer:
     return SchemaSerializer(cs.any_schema(serialization=schema), _config(cls.__pydantic_core_schema__, cls))
 
 
-def _config(schema: Any, cls: type[Any]) -> Any:
+def _config(schema: object, cls: type[Any]) -> Any:
     """The core config of `cls`: what the wrapped serializer returns is written with it (NaN in JSON, say)."""
     if isinstance(schema, list):
         return next((found for each in schema if (found := _config(each, cls)) is not None), None)

@@ -71,13 +71,13 @@ def is_full() -> bool:
     return _here.left < 0
 
 
-def brief(value: Any) -> Any:
+def brief(value: object) -> Any:
     """`value`, or what shows the beginning of it where its text may be long, or fail."""
     known = value is None or type(value) in (float, bool, Shown) or (type(value) is int and value.bit_length() < 64)
     return value if known else Shown(text_of(value))
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """The text that `repr` gives of `value`, bounded in length, items and depth; it never fails."""
     if type(value) is Shown:
         return value.text
@@ -94,7 +94,7 @@ def why(problem: Exception) -> str:
     return f"not read: {kind}" if isinstance(problem, ParcodeError) else f"its repr raised {kind}"
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     make = _CONTAINERS.get(type(value))
     if make is not None:
         return make(value) if _here.level <= DEEP else "..."

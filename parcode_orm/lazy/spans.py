@@ -62,7 +62,7 @@ class SpanRows:
         """The rows in memory."""
         return [value for _, value in self.places_in_memory()]
 
-    def put_in_memory(self, position: int, value: Any) -> None:
+    def put_in_memory(self, position: int, value: object) -> None:
         """Let `value` stand for the row at `position`, which is in memory and equal."""
         place = position if self.order is None else self.order[position]
         if place >= 0:
@@ -183,7 +183,7 @@ class SpanRows:
         self.fresh += values
         return range(~first, ~first - len(values), -1)
 
-    def set(self, position: int, value: Any) -> None:
+    def set(self, position: int, value: object) -> None:
         """Put `value` in the place of a row."""
         order = self._changing()
         (order[position],) = self._add([value])
@@ -239,7 +239,7 @@ class SpanRows:
         """The row that is stored at `position`, plain, whatever is in memory."""
         return to_write(self._items.read, self._start + position, self._start + position + 1)[0]
 
-    def hold(self, position: int, value: Any) -> None:
+    def hold(self, position: int, value: object) -> None:
         """Let `value` stand for the row at `position`, as which it was stored."""
         self.handed[position] = value
 
@@ -253,7 +253,7 @@ class SpanRows:
             assert all(-len(self.fresh) <= place < self.size for place in self.order)
 
 
-def _readable(key: Any) -> Any:
+def _readable(key: object) -> Any:
     if type(key) is AsIs:
         raise key.problem
     return key
@@ -313,12 +313,12 @@ class SpanPairs(SpanRows):
         """The keys that are stored, whatever changed, to compare."""
         return to_write(self._keys.read, self._start, self._stop)
 
-    def find(self, key: Any, default: Any) -> Any:
+    def find(self, key: object, default: object) -> Any:
         """The value of `key`."""
         place = self._by_key().get(key)
         return default if place is None else self.get(place)
 
-    def has(self, key: Any) -> bool:
+    def has(self, key: object) -> bool:
         """Whether there is such a key."""
         return key in self._by_key()
 
@@ -342,7 +342,7 @@ class SpanPairs(SpanRows):
         """The key at `position`."""
         return _readable(list(self._by_key())[position])
 
-    def put(self, key: Any, value: Any) -> None:
+    def put(self, key: object, value: object) -> None:
         """Set the value of a key."""
         places = self._by_key()
         if key in places:
@@ -351,7 +351,7 @@ class SpanPairs(SpanRows):
             places[key] = len(places)
             self.splice(len(self), len(self), [value])
 
-    def remove(self, key: Any) -> bool:
+    def remove(self, key: object) -> bool:
         """Remove a key."""
         places = self._by_key()
         position = places.pop(key, None)

@@ -11,19 +11,23 @@ import threading
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Protocol
+from weakref import ref
 
 from pydantic import BaseModel
 
+from parcode_orm.codec.base import Getter, View
+from parcode_orm.codec.columns.struct import StructColumn
 from parcode_orm.codec.slots import SLOTS
 from parcode_orm.codec.views.build import private_values
 from parcode_orm.codec.views.struct import UNDECLARED
 from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
+from parcode_orm.format.chunk import Chunk
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel
-from parcode_orm.table.table import ATOMIC
+from parcode_orm.table.table import ATOMIC, MISSING
 
 __all__ = [
-    "MISSING", "RowSpace", "StructView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
+    "MISSING", "RowSpace", "RowView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
     "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "pin_held", "set_dict", "set_state",
     "stored_attributes", "touch",
 ]  # fmt: skip
@@ -34,51 +38,68 @@ class RowSpace(Protocol):
 
     @property
     def writable(self) -> bool: ...
-    def pin(self, proxy: Any, /) -> None: ...
+    def pin(self, proxy: LazyModel, /) -> None: ...
     def check_change(self, what: str, /) -> None: ...
 
 
-class StructView(Protocol):
-    """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row lacks its field."""
+class RowView(Protocol):
+    """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row
+    lacks its field.
 
-    getters: dict[str, Callable[[int], Any]]
+    `live` has the lazy objects of the rows that somebody may hold. `chunk` and `at` say where the
+    rows lie.
+    """
+
+    getters: dict[str, Getter]
+    live: dict[int, ref[Any]]
+    lively: set[int] | None
+    held: dict[int, Any] | None
 
     @property
     def cls(self) -> type[Any]: ...
     @property
-    def column(self) -> Any: ...
+    def column(self) -> StructColumn: ...
     @property
-    def space(self) -> RowSpace: ...
-    def getter(self, name: str, /) -> Callable[[int], Any]: ...
+    def space(self) -> Any: ...
+    @property
+    def chunk(self) -> Chunk: ...
+    @property
+    def at(self) -> int: ...
+    @property
+    def bits(self) -> int: ...
+    def getter(self, name: str, /) -> Getter: ...
+    def field(self, name: str, /) -> View: ...
+    def read(self, start: int, stop: int, /) -> list[Any]: ...
+    def field_to_store(self, name: str, row: int, /) -> Any: ...
+    def field_to_keep(self, name: str, row: int, value: Any, /) -> Any: ...
+    def attributes(self, row: int, /) -> dict[str, Any]: ...
     def fields_set(self, row: int, /) -> Iterable[str] | None: ...
     def extra(self, row: int, /) -> dict[str, Any] | None: ...
     def private(self, row: int, /) -> dict[str, Any] | None: ...
 
 
-MISSING: Any = object()
-
 get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
 set_dict: Callable[[Any, dict[str, Any]], None] = BaseModel.__dict__["__dict__"].__set__
-get_state: Callable[[Any], tuple[Any, int]] = Model.__dict__["_p_state"].__get__
-set_state: Callable[[Any, tuple[Any, int]], None] = Model.__dict__["_p_state"].__set__
+get_state: Callable[[Any], tuple[RowView, int]] = Model.__dict__["_p_state"].__get__
+set_state: Callable[[Any, tuple[RowView, int]], None] = Model.__dict__["_p_state"].__set__
 
 _filling = threading.RLock()
 
 
-def touch(proxy: Any) -> None:
+def touch(proxy: LazyModel) -> None:
     """Have a writable session keep `proxy` alive until its next commit: it was, or may yet be, changed."""
     space = get_state(proxy)[0].space
     if space.writable:
         space.pin(proxy)
 
 
-def check_change(proxy: Any) -> None:
+def check_change(proxy: LazyModel) -> None:
     """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `proxy` may not be changed."""
     view = get_state(proxy)[0]
     view.space.check_change(f"this {view.cls.__name__}")
 
 
-def first_read(proxy: Any, name: str) -> Any:
+def first_read(proxy: LazyModel, name: str) -> Any:
     """Decode the field `name` of `proxy` and remember it; AttributeError where the row was stored without it."""
     view, row = get_state(proxy)
     try:
@@ -97,7 +118,7 @@ def first_read(proxy: Any, name: str) -> Any:
     return value
 
 
-def field_value(obj: Any, name: str) -> Any:
+def field_value(obj: object, name: str) -> Any:
     """The field `name` of a plain or lazy model, no other field being read; MISSING where it has none."""
     if not isinstance(obj, LazyModel):
         return obj.__dict__.get(name, MISSING)
@@ -110,14 +131,14 @@ def field_value(obj: Any, name: str) -> Any:
     return value
 
 
-def stored_attributes(proxy: Any) -> dict[str, Any]:
+def stored_attributes(proxy: LazyModel) -> dict[str, Any]:
     """The attributes in the row of `proxy` that its class does not declare."""
     view, row = get_state(proxy)
     found: dict[str, Any] = view.attributes(row) if getattr(view, "bits", 0) & UNDECLARED else {}
     return found
 
 
-def pin_held(proxy: Any, value: Any) -> None:
+def pin_held(proxy: LazyModel, value: object) -> None:
     """Let a session that writes keep `proxy`, which is about to hand out `value`, where that can change."""
     space = get_state(proxy)[0].space
     if type(value) not in ATOMIC and not isinstance(value, Enum) and space.writable:
@@ -144,7 +165,7 @@ def load_all(proxy: Any) -> dict[str, Any]:
     return values
 
 
-def fill_slot(proxy: Any, name: str) -> Any:
+def fill_slot(proxy: LazyModel, name: str) -> Any:
     """Decode one of Pydantic's own slots, left unset until it is asked for; returns its value."""
     with _filling:
         slot = SLOTS[name]
@@ -163,7 +184,7 @@ def fill_slot(proxy: Any, name: str) -> Any:
     return value
 
 
-def may_change_in_place(proxy: Any) -> bool:
+def may_change_in_place(proxy: LazyModel) -> bool:
     """Whether values in memory for `proxy` can change in place: whoever takes one of them does not come by `touch`."""
     for name, slot in SLOTS.items():
         try:
@@ -174,7 +195,7 @@ def may_change_in_place(proxy: Any) -> bool:
     return any(type(value) not in ATOMIC and not isinstance(value, Enum) for value in get_dict(proxy).values())
 
 
-def forget(proxy: Any) -> None:
+def forget(proxy: LazyModel) -> None:
     """Let everything of `proxy` be read anew: what was decoded or assigned is dropped, and deleted fields come back."""
     view, row = get_state(proxy)
     if isinstance(view, WithoutFields):
@@ -187,7 +208,7 @@ def forget(proxy: Any) -> None:
             continue
 
 
-def _decode_slot(proxy: Any, view: Any, row: int, name: str) -> Any:
+def _decode_slot(proxy: Any, view: RowView, row: int, name: str) -> Any:
     cls = view.cls
     if name == "__pydantic_fields_set__":
         stored = view.fields_set(row)
@@ -208,7 +229,7 @@ def _placed(problem: ParcodeError, place: str) -> ParcodeError:
     return problem
 
 
-def _decode_error(view: Any, name: str) -> DecodeError:
+def _decode_error(view: RowView, name: str) -> DecodeError:
     return DecodeError(
         f"{view.cls.__qualname__}.{name}: AttributeError while the stored value was being read; its cause is above. It "
         "is not passed on as it is, for then the field would seem to be missing"
@@ -218,7 +239,7 @@ def _decode_error(view: Any, name: str) -> DecodeError:
 class WithoutFields:
     """A struct view that some fields were deleted from (``del proxy.field``): `dropped` names them."""
 
-    def __init__(self, view: Any, dropped: frozenset[str]) -> None:
+    def __init__(self, view: RowView, dropped: frozenset[str]) -> None:
         self.view = view
         self.dropped = dropped
         self.getters: dict[str, Callable[[int], Any]] = {}

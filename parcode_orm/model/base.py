@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -19,18 +20,33 @@ from parcode_orm.codec.views.build import FullSet
 from parcode_orm.errors import ParcodeError, UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.handles import HasHandles
+from parcode_orm.model.keys import Index, Key, check_keys
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 
 __all__ = ["Model", "ModelMeta", "on_complete"]
 
 on_complete: list[Callable[[type[Any]], object]] = []  # what the floors above do with a class that can be stored
+fields_of_queries: list[Callable[[type[Any], str], Any]] = []  # what they make of `Player.level`; the first gives it
 
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap))
+@dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap, Key, Index))
 class ModelMeta(ModelMetaclass):
-    """Pydantic's metaclass, for which our markers are field specifiers and lazy classes do not exist."""
+    """Pydantic's metaclass, for which our markers are field specifiers and lazy classes do not exist.
+
+    A field is an attribute of its class, too: `Player.level` is an expression of a query. Pydantic, which asks classes
+    for defaults and for what a field would hide, finds none.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name: str) -> Any:
+            fields = cls.__dict__.get("__pydantic_fields__", ())
+            if name in fields and not sys._getframe(1).f_globals.get("__name__", "").startswith("pydantic."):
+                for find in fields_of_queries:
+                    return find(cls, name)
+            return super().__getattr__(name)
 
     def __subclasses__(cls) -> list[Any]:
         found: list[Any] = super().__subclasses__()
@@ -45,7 +61,7 @@ def _serialize_exactly(value: Any, handler: cs.SerializerFunctionWrapHandler) ->
 def _refuse_bare_markers(cls: type[BaseModel]) -> None:
     """`= Chunk` would make the function the default, and `Annotated[..., Chunk]` would say nothing to Pydantic."""
     for name, info in cls.__pydantic_fields__.items():
-        for marker in (Chunk, ShardedMap):
+        for marker in (Chunk, ShardedMap, Key, Index):
             if info.default is marker or any(item is marker for item in info.metadata):
                 raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: write {marker.__name__}(), with parentheses")
 
@@ -141,6 +157,7 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
     def __pydantic_on_complete__(cls) -> None:
         super().__pydantic_on_complete__()
         if _is_storable_class(cls):
+            check_keys(cls)
             known(struct_for(cls))
             for prepare in on_complete:
                 prepare(cls)

@@ -137,7 +137,7 @@ def ShardedMap(
     )
 
 
-def marked_field(mark: Mark, default: Any, **options: Any) -> Any:
+def marked_field(mark: Any, default: Any, **options: Any) -> Any:
     """`pydantic.Field(default, **options)` with `mark` in its metadata; options that are None are left out."""
     unknown = sorted(options.keys() - _OPTIONS)
     if unknown:  # Field takes any, and has put it into the JSON schema by the time a misspelling is noticed

@@ -23,7 +23,7 @@ from .unit_of_work import UnitOfWork
 LOCK_TIMEOUT = 5.0  # seconds; what sqlite3 waits
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -45,7 +45,7 @@ def _check_options(
         )
 
 
-def _full_path(path: Any, read_only: bool) -> str:
+def _full_path(path: object, read_only: bool) -> str:
     if path == NAME:
         if read_only:
             raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')

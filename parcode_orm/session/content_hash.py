@@ -96,7 +96,7 @@ def digest_of(column: Column, *values: Any) -> bytes:
 
 
 def is_stored(
-    column: Column, obj: Any, stored: Reference, space: FileSpace, compression: str | None, reuse: Reuse
+    column: Column, obj: object, stored: Reference, space: FileSpace, compression: str | None, reuse: Reuse
 ) -> bool:
     """Whether the table at `stored` is the one that would hold `obj` as its one row.
 
@@ -106,7 +106,7 @@ def is_stored(
     return _Comparison(space.source).equal(ticket, stored)
 
 
-def is_stored_apart(column: ChunkColumn, value: Any, stored: Unread) -> bool:
+def is_stored_apart(column: ChunkColumn, value: object, stored: Unread) -> bool:
     """Whether `value`, a plain collection, would be the table that `stored` stands for."""
     space: Any = stored.space
     sink = DigestSink(space.compression, tuning=space.tuning)

@@ -7,7 +7,7 @@ field gives way to the lazy one that it was stored as, unless somebody holds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -25,7 +25,7 @@ from ..lazy.state import WithoutFields
 from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.table import Table
-from .dirty import hold_live, once, proxy_changed, rows_changed
+from .dirty import Comparison, is_elsewhere, once
 from .rebind import follow, lazy_fields
 from .references import OURS, held_in, references
 from .references import held as find_held
@@ -35,14 +35,14 @@ from .traversal import ATOMIC, children, kind_of
 MANY = 1000  # rows: where more are held, and more than an eighth of all, they are compared faster together
 
 
-def release(obj: Any) -> None:
+def release(obj: object) -> None:
     """Let go of what the proxy `obj` holds, and of rows that were handed out below it, where that loses nothing."""
     if is_proxy(obj):
         give_way(obj)
         release_below(obj)
 
 
-def release_below(obj: Any) -> None:
+def release_below(obj: object) -> None:
     """`release`, of a proxy whose own fields have given way."""
     if is_proxy(obj):
         values = decoded(obj)
@@ -51,7 +51,7 @@ def release_below(obj: Any) -> None:
                 _release(values[name])
 
 
-def give_way(obj: Any) -> None:
+def give_way(obj: object) -> None:
     """Let lazy collections take the place of plain ones in the marked fields of the proxy `obj`, as they were stored.
 
     Rows that somebody holds stand for what was stored of them from now on; the others go. A plain collection that
@@ -74,7 +74,7 @@ def give_way(obj: Any) -> None:
             del values[name]
 
 
-def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> None:
+def _take_place(values: dict[str, Any], name: str, found: object, owner: object) -> None:
     if not isinstance(found, LazyList | LazyMap) or len(found) != len(values[name]):
         return
     most = max(MANY, len(found) // 8)
@@ -88,7 +88,7 @@ def _take_place(values: dict[str, Any], name: str, found: Any, owner: Any) -> No
     values[name] = found
 
 
-def _is_blob(view: Any, row: int) -> bool:
+def _is_blob(view: object, row: int) -> bool:
     """Whether a field is stored as a blob, which can be read again when it is asked for."""
     unread = getattr(view, "unread", None)
     found = None if unread is None else unread(row)
@@ -96,7 +96,7 @@ def _is_blob(view: Any, row: int) -> bool:
 
 
 @roomy
-def _release(value: Any) -> None:
+def _release(value: object) -> None:
     if isinstance(value, LazyList | LazyMap):
         if isinstance(value.rows, TableRows):
             _release_table(value.rows.table)
@@ -111,7 +111,7 @@ def _release(value: Any) -> None:
 
 
 def _release_table(table: Table) -> None:
-    hold_live(table, moved=True)
+    _hold_moved(table)
     known = table.rows_held()
     parts: list[tuple[int, Piece, list[int]]] = []
     in_use: dict[int, set[int]] = {}
@@ -124,21 +124,30 @@ def _release_table(table: Table) -> None:
     for offset, held in known.items():
         for row in held.keys() - in_use.get(offset, set()):  # rows that the table has no more, here
             del held[row]
-    for offset, piece, rows in parts:
-        held = known[offset]
-        part = {row: held.pop(row) for row in rows}  # that alone holds them now
-        _let_go(part, partial(rows_changed, table, piece))
-        held.update(part)
+    for _, piece, rows in parts:
+        group = table.group(piece)  # the cache closes no row group that a variable has, though it holds no row now
+        part = {row: group.held.pop(row) for row in rows}  # that alone holds them now
+        _let_go(part, partial(Comparison().rows, table, piece))
+        group.held.update(part)
     for offset in known:
         table.close_small(offset)
 
 
+def _hold_moved(table: Table) -> None:
+    """Hold lazy objects that stand for other rows as well, where their changes are noted."""
+    for group in table.live_groups():
+        for row, proxy in group.alive():
+            if row not in group.held and is_elsewhere(proxy, group.items, row):
+                group.held[row] = proxy
+
+
 def _changed(handed: dict[int, Any]) -> set[int]:
-    same = {id(item) for item in once(handed.values()) if is_proxy(item) and not proxy_changed(item)}
+    compare = Comparison().object
+    same = {id(item) for item in once(handed.values()) if is_proxy(item) and not compare(item)}
     return {place for place, item in handed.items() if id(item) not in same}
 
 
-def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], set[int]]) -> None:
+def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], Collection[int]]) -> None:
     """Drop what nobody else holds, but for what is `changed`: a commit was not told of it."""
     for value in once(handed.values()):
         _release(value)
@@ -146,5 +155,5 @@ def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], set[int]
     places = list(handed)
     kept = find_held([handed[place] for place in places])
     rest = {place: handed[place] for at, place in enumerate(places) if at not in kept}
-    for place in rest.keys() - (changed(rest) if rest else set()):
+    for place in rest.keys() - set(changed(rest) if rest else ()):
         del handed[place]

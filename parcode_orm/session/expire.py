@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from parcode_orm.model.plain import LazyModel
+
 from ..codec.asis import UNREADABLE
 from ..codec.base import Getter
 from ..errors import FieldNotStored
-from ..lazy.list import LazyList
-from ..lazy.map import LazyMap
+from ..lazy.handles import LazyCollection
 from ..lazy.proxy import decoded, forget, is_proxy, proxy_state
 from ..lazy.state import WithoutFields, touch
 from ..stack import roomy
@@ -66,7 +67,7 @@ class Reset:
         self.fields(proxy, names)
         del before
 
-    def fields(self, proxy: Any, names: Iterable[str]) -> None:
+    def fields(self, proxy: LazyModel, names: Iterable[str]) -> None:
         """Read anew those of the fields `names` of a lazy object that hold lazy ones, and reset these."""
         view, row = proxy_state(proxy)
         values = decoded(proxy)
@@ -78,7 +79,7 @@ class Reset:
         if values:
             touch(proxy)  # it keeps what is below it
 
-    def collection(self, collection: LazyList[Any] | LazyMap[Any, Any]) -> None:
+    def collection(self, collection: LazyCollection) -> None:
         """Reset a lazy collection."""
         if id(collection) not in self._done:
             self._done[id(collection)] = collection
@@ -114,7 +115,7 @@ class Reset:
         return found is value
 
 
-def names_met(proxy: Any) -> set[str]:
+def names_met(proxy: LazyModel) -> set[str]:
     """The fields of a lazy object that were read, assigned or deleted; and cached properties and the like."""
     view, _ = proxy_state(proxy)
     return {*decoded(proxy), *view.dropped} if isinstance(view, WithoutFields) else set(decoded(proxy))

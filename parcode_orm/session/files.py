@@ -24,7 +24,7 @@ from ..table.row_groups import TableSink
 from ..tuning import TUNING, Tuning
 from .flush import CHANGED, sizes
 from .merge import check_model
-from .roots import Root, root_group, root_name, write_roots
+from .roots import Compared, Root, State, root_group, root_name, write_roots
 from .space import FileSpace
 
 M = TypeVar("M", bound=Model)
@@ -44,7 +44,8 @@ def build_root(
     def build(pipeline: Pipeline) -> CatalogData:
         before = sizes(obj)
         with outermost():
-            catalog = write_roots(TableSink(pipeline, compression, tuning=tuning), [root], (), None)
+            sink = TableSink(pipeline, compression, tuning=tuning)
+            catalog = write_roots(sink, [Compared(root, State.CHANGED)], (), None)
         if sizes(obj) != before:
             raise EncodeError(CHANGED.format(f"this {root.name}"))
         return catalog
@@ -117,7 +118,7 @@ def dumps(
 
 
 def write(
-    file: Any,
+    file: object,
     obj: Model,
     *,
     compression: str | None = None,

@@ -9,7 +9,7 @@ from ..format.catalog import CatalogData
 from ..lazy.proxy import decoded
 from ..model.base import Model
 from ..table.row_groups import TableSink
-from .roots import State, States, write_roots
+from .roots import Compared, write_roots
 
 if TYPE_CHECKING:
     from .unit_of_work import UnitOfWork
@@ -23,16 +23,17 @@ CHANGED = (
 Seen = tuple[int, list[tuple[int, list[int]]], list[str]]
 
 
-def flush(work: UnitOfWork, sink: TableSink, states: States, message: str) -> CatalogData:
+def flush(work: UnitOfWork, sink: TableSink, changed: list[Compared], message: str) -> CatalogData:
     """Write the roots that changed; the catalog."""
-    changed = [root for root, state in states if state is State.CHANGED]
     base = None if work.source is None else work.source.catalog
     return write_roots(sink, changed, work.deleted, base, message)
 
 
 def seen(work: UnitOfWork) -> Seen:
     """What a change of the session's objects shows in: counted edits, roots, lengths of plain collections."""
-    roots = [(id(root.obj), sizes(root.obj)) for root in work.roots.values()]
+    roots = []
+    for root in work.roots.values():
+        roots.append((id(root.obj), sizes(root.obj)))
     return work.owner.edits, roots, list(work.deleted)
 
 

@@ -1,7 +1,9 @@
-"""What the objects of a session are in memory, to be put back: each keeps its identity, and gets its former content.
+"""What the objects of a session are in memory, to be put back: each keeps its identity, and gets
+its former content.
 
-A memento holds a shallow copy of every object that can be reached: models, lists, dictionaries, sets, arrays, lazy
-collections and the tables below them. Nothing is read for it. Lazy objects of other sessions are not looked into.
+A memento holds a shallow copy of every object that can be reached: models and dataclasses, lists,
+dictionaries, sets, arrays, lazy collections and the tables below them. Other objects that can
+change are refused. Nothing is read for it. Lazy objects of other sessions are not looked into.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ from ..codec.bulk import gc_paused
 from ..codec.columns.dtypes import holds_objects
 from ..codec.kernels import loaded_numpy
 from ..codec.slots import NAMES, SLOTS
-from ..codec.types.immutable import has_only_attributes, is_immutable, members
+from ..codec.types.immutable import has_attributes, has_only_attributes, is_immutable, members
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict, set_state
 from .space import is_detached, owner_of
-from .traversal import ATOMIC, kind_of, kind_of_class
+from .traversal import ATOMIC, kind_of_class, name_of_place
 
 _SLOTS = tuple(SLOTS.values())
 
@@ -31,7 +33,7 @@ class Memento:
     """The state of `objects` and all below them; `owner` is their session's.
 
     Raises:
-        SessionError: one of them may change in place in a way that cannot be undone.
+        SessionError: a declared field holds an object that can change, and is none of these.
     """
 
     def __init__(self, objects: list[Any], owner: object) -> None:
@@ -39,6 +41,7 @@ class Memento:
         self.proxies: list[tuple[Any, set[str]]] = []  # lazy models, with the fields that had been read
         self.rows: list[tuple[Any, Any, Any]] = []  # lazy collections, with their rows and the state of these
         self._states: list[tuple[PutBack, Any, Any]] = []
+        self._objects = objects
         self._owner = owner
         self._privates: list[Any] = []
         self._lenient = False
@@ -99,12 +102,12 @@ class Memento:
 
     def _list(self, value: Any) -> list[Any]:
         state = list(value)
-        self._states.append((_put_deque if isinstance(value, deque) else _put_list, value, state))
+        self._states.append((_put_list, value, state))
         return state
 
     def _dict(self, value: dict[Any, Any]) -> list[Any]:
-        state = OrderedDict.copy(value) if isinstance(value, OrderedDict) else dict.copy(value)
-        self._states.append((_put_ordered if isinstance(value, OrderedDict) else _put_dict, value, state))
+        state = dict(value.items())
+        self._states.append((_put_dict, value, state))
         return [*state, *state.values()]
 
     def _set(self, value: set[Any]) -> list[Any]:
@@ -115,32 +118,27 @@ class Memento:
     def _fixed(self, value: Any) -> list[Any]:
         return list(value)
 
-    def _bytes(self, value: bytearray) -> list[Any]:
-        self._states.append((_put_bytes, value, bytes(value)))
-        return []
-
     def _array(self, array: Any) -> list[Any]:
         if holds_objects(array.dtype):
-            return self._unknown(array)
+            return self._refuse(array)
         if not _is_fixed(array):
             self._states.append((_put_array, array, array.copy()))
         return []
 
-    def _object(self, value: Any) -> list[Any]:
-        if self._lenient and kind_of(value) != "dataclass":
-            return []
+    def _dataclass(self, value: object) -> list[Any]:
         inner = dict(getattr(value, "__dict__", {}))
         slots = [(slot, _get(slot, value)) for slot in members(type(value))]
-        self._states.append((_put_object, value, (inner, slots)))
+        self._states.append((_put_dataclass, value, (inner, slots)))
         return [*inner.values(), *(each for _, each in slots)]
 
-    def _unknown(self, value: Any) -> list[Any]:
+    def _refuse(self, value: object) -> list[Any]:
         if self._lenient:
             return []
         cls = type(value)
         raise SessionError(
-            f"a {cls.__module__}.{cls.__qualname__} can change in place, and a savepoint could not undo that: commit() "
-            f"and rollback() do without one ({value!r:.80})"
+            f"{name_of_place(self._objects, value)} is a {cls.__module__}.{cls.__qualname__}, which can change in "
+            "place, and a savepoint restores models, dataclasses, lists, dictionaries, sets, lazy collections and "
+            "arrays alone: put one of these there, or do without a savepoint, by commit() and rollback()"
         )
 
 
@@ -153,7 +151,7 @@ _KINDS: dict[str, Taker | None] = {
     "dict": Memento._dict,
     "tuple": Memento._fixed,
     "stream": None,  # it is read once, whoever holds it
-    "dataclass": Memento._object,
+    "dataclass": Memento._dataclass,
 }
 
 
@@ -162,11 +160,10 @@ def _taker(cls: Any) -> Taker | None:
     """How a memento takes objects of `cls`; None where they do not change."""
     kind = kind_of_class(cls)
     if kind != "leaf":
-        return _KINDS[kind]
+        return Memento._refuse if issubclass(cls, deque) else _KINDS[kind]
     builtin: list[tuple[type, Taker]] = [
         (set, Memento._set),
         (frozenset, Memento._fixed),
-        (bytearray, Memento._bytes),
     ]
     numpy = loaded_numpy()
     if numpy is not None:
@@ -174,11 +171,10 @@ def _taker(cls: Any) -> Taker | None:
     for base, taker in builtin:
         if issubclass(cls, base):
             return taker
-    if cls is object or is_immutable(cls):
+    if is_immutable(cls) or cls.__setattr__ is not object.__setattr__:
         return None
-    if has_only_attributes(cls):
-        return Memento._object
-    return Memento._unknown if cls.__hash__ is None else None  # functions, locks and the like are no data
+    can_change = cls.__hash__ is None or (has_attributes(cls) and has_only_attributes(cls))
+    return Memento._refuse if can_change else None  # functions, locks and the like are no data
 
 
 def _is_fixed(array: Any) -> bool:
@@ -224,7 +220,7 @@ def _put_proxy(proxy: Any, state: Any) -> None:
     _put_parts(proxy, *parts)
 
 
-def _put_parts(model: Any, fields: dict[str, Any], slots: list[Any], names: set[str] | None) -> None:
+def _put_parts(model: object, fields: dict[str, Any], slots: list[Any], names: set[str] | None) -> None:
     _put_dict(get_dict(model), fields)
     for slot, value in zip(_SLOTS, slots, strict=True):
         _set(slot, model, value)
@@ -236,29 +232,16 @@ def _put_list(value: list[Any], state: list[Any]) -> None:
     list.__setitem__(value, slice(None), state)
 
 
-def _put_deque(value: deque[Any], state: list[Any]) -> None:
-    deque.clear(value)
-    deque.extend(value, state)
-
-
-def _put_dict(value: dict[Any, Any], state: Any) -> None:
-    dict.clear(value)
-    dict.update(value, state)
-
-
-def _put_ordered(value: OrderedDict[Any, Any], state: Any) -> None:
-    OrderedDict.clear(value)
+def _put_dict(value: dict[Any, Any], state: dict[Any, Any]) -> None:
+    base: Any = OrderedDict if isinstance(value, OrderedDict) else dict  # past methods that a subclass overrides
+    base.clear(value)
     for key, each in state.items():
-        OrderedDict.__setitem__(value, key, each)
+        base.__setitem__(value, key, each)
 
 
 def _put_set(value: set[Any], state: set[Any]) -> None:
     set.clear(value)
     set.update(value, state)
-
-
-def _put_bytes(value: bytearray, state: bytes) -> None:
-    value[:] = state
 
 
 def _put_array(array: Any, state: Any) -> None:
@@ -272,7 +255,7 @@ def _put_array(array: Any, state: Any) -> None:
     array.flags.writeable = writeable
 
 
-def _put_object(value: Any, state: Any) -> None:
+def _put_dataclass(value: Any, state: Any) -> None:
     inner, slots = state
     if hasattr(value, "__dict__"):
         _put_dict(value.__dict__, inner)

@@ -12,14 +12,14 @@ from ..lazy.state import touch
 from ..model.base import Model
 
 
-def check_model(obj: Any, call: str) -> None:
+def check_model(obj: object, call: str) -> None:
     """Raise TypeError for what is no model; `call` spells the public function that it was given to."""
     if not isinstance(obj, Model):
         derive = ": derive the class from parcode_orm.Model" if isinstance(obj, BaseModel) else ""
         raise TypeError(f"{call}: obj is an instance of a parcode_orm.Model, not {called(obj)}{derive}")
 
 
-def check_several(objs: Any) -> None:
+def check_several(objs: object) -> None:
     """Raise TypeError for what holds no models that could be added one by one."""
     if isinstance(objs, BaseModel | str) or not hasattr(type(objs), "__iter__"):
         hint = ": add(obj) takes one" if isinstance(objs, BaseModel) else ""

@@ -11,38 +11,60 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy
 from ..model.base import Model
-from ..table.row_groups import never_reuse
 from .content_hash import DigestSink, UnreadStream, digest_of
-from .dirty import collection_changed, proxy_changed
+from .dirty import Comparison
+from .entity.tables import EntityTable, changed_entities, new_entities, tables
 from .reuse import reuse_from
-from .roots import Root, State, root_state
+from .roots import Root, State, compared
 from .space import owner_of
 from .traversal import path_to, walk
 from .unit_of_work import UnitOfWork
 
 
+def new(work: UnitOfWork) -> Iterator[Any]:
+    """The roots and entities that were added since the last commit."""
+    for root in work.roots.values():
+        if isinstance(root.obj, EntityTable):
+            yield from new_entities(work, root)
+        elif work.is_new(root):
+            yield root.obj
+
+
+def deleted(work: UnitOfWork) -> Iterator[Any]:
+    """The roots and entities that the next commit deletes."""
+    for root in work.deleted.values():
+        yield root.obj
+    for root in tables(work):
+        yield from (obj for obj in root.gone.values() if obj is not None)
+
+
 def dirty(work: UnitOfWork, compression: str | None) -> Iterator[Any]:
     """The stored roots that changed, and the lazy objects below any root that did."""
+    comparison = Comparison()
     for root in work.roots.values():
-        if not work.is_new(root) and _root_changed(work, root, compression):
+        if isinstance(root.obj, EntityTable):
+            yield from changed_entities(work, root)
+        elif not work.is_new(root) and _root_changed(work, root, compression, comparison):
             yield root.obj
         for each in walk(root.obj):
-            if each is not root.obj and is_proxy(each) and owner_of(each) is work.owner and proxy_changed(each):
+            if each is not root.obj and is_proxy(each) and owner_of(each) is work.owner and comparison.object(each):
                 yield each
 
 
 def has_changes(work: UnitOfWork, compression: str | None) -> bool:
     """Whether a commit would write anything."""
-    return bool(work.deleted) or any(_root_changed(work, root, compression) for root in work.roots.values())
+    comparison = Comparison()
+    return bool(work.deleted) or any(_root_changed(work, root, compression, comparison) for root in work.roots.values())
 
 
 def is_modified(work: UnitOfWork, obj: Any, compression: str | None) -> bool | None:
     """Whether the next commit would store `obj` other than it is stored; None where it is not of this session."""
+    comparison = Comparison()
     root = work.root_of(obj)
     if root is not None:
-        return work.is_new(root) or _root_changed(work, root, compression)
+        return work.is_new(root) or _root_changed(work, root, compression, comparison)
     if owner_of(obj) is work.owner:
-        return bool(collection_changed(obj) if isinstance(obj, LazyList | LazyMap) else proxy_changed(obj))
+        return bool(comparison.collection(obj) if isinstance(obj, LazyList | LazyMap) else comparison.object(obj))
     for root in work.roots.values():
         steps = path_to(root.obj, obj)
         if steps is not None:
@@ -50,17 +72,17 @@ def is_modified(work: UnitOfWork, obj: Any, compression: str | None) -> bool | N
     return None
 
 
-def _root_changed(work: UnitOfWork, root: Root, compression: str | None) -> bool:
+def _root_changed(work: UnitOfWork, root: Root, compression: str | None, comparison: Comparison) -> bool:
     try:
-        return root_state(root, work.space, compression) is State.CHANGED
+        return compared(root, work.space, compression, comparison).state is State.CHANGED
     except EncodeError:  # what is wrong will be said, with its path, when it is written
         return True
 
 
-def _differs(work: UnitOfWork, root: Root, obj: Any, steps: list[Any]) -> bool:
+def _differs(work: UnitOfWork, root: Root, obj: object, steps: list[Any]) -> bool:
     """Whether a plain object differs from what stands at its place in the stored root."""
     if not isinstance(obj, Model):
-        return _root_changed(work, root, None)
+        return _root_changed(work, root, None, Comparison())
     stored = work.read(root)
     try:
         for step in steps:
@@ -73,11 +95,11 @@ def _differs(work: UnitOfWork, root: Root, obj: Any, steps: list[Any]) -> bool:
 
 def check(work: UnitOfWork, compression: str | None) -> None:
     """Encode what the next commit would write, and write nothing; raises what it would raise for a value."""
-    for root, state in work.states(compression):
+    comparison = Comparison()
+    for root, state, _ in work.compared(compression, comparison):
         if state is State.CHANGED:
             source = work.source
-            reuse = never_reuse if source is None else reuse_from(source, work.owner)
-            sink = DigestSink(compression, reuse, work.tuning)
+            sink = DigestSink(compression, reuse_from(source, work.owner, comparison), work.tuning)
             try:
                 sink.list_table(root.column, [root.obj], None)
             except UnreadStream:

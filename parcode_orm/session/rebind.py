@@ -12,12 +12,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from parcode_orm.lazy.state import RowView
+
 from ..codec.base import Column
 from ..codec.base import is_lazy as holds_lazy
 from ..codec.columns.boundary import ChunkColumn
 from ..format.chunk import Ticket
-from ..lazy.list import LazyList
-from ..lazy.map import LazyMap
+from ..lazy.handles import LazyCollection
 from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
@@ -107,7 +108,7 @@ def _settle_tuple(value: tuple[Any, ...], stored: Stored, owner: object) -> tupl
     return make(new)
 
 
-def _settle_collection(value: LazyList[Any] | LazyMap[Any, Any], stored: Stored, owner: object) -> None:
+def _settle_collection(value: LazyCollection, stored: Stored, owner: object) -> None:
     rows = value.rows
     if isinstance(rows, TableRows):
         _settle_table(rows.table, owner)
@@ -166,7 +167,7 @@ def moved(table: Table, ticket: Ticket, values: Known, *, streamed: bool) -> Non
             group.held[row] = value
 
 
-def attach(obj: Any, view: Any, row: int) -> None:
+def attach(obj: Any, view: RowView, row: int) -> None:
     """Let `obj`, plain or lazy, be the lazy object of the row `row` of `view`; the values it holds stay."""
     become_lazy(obj, view, row)
     view.space.know(view, row, obj)
@@ -186,7 +187,7 @@ def rebase(proxy: Any, view: Any, row: int) -> None:
             follow(value, view.getter(name)(row), owner)
 
 
-def lazy_fields(view: Any, names: Iterable[str]) -> list[str]:
+def lazy_fields(view: RowView, names: Iterable[str]) -> list[str]:
     """Those of the fields `names` of a struct view whose values are, or hold, lazy objects."""
     wanted = set(names)
     return [name for name, column in view.column.fields if name in wanted and _holds_lazy(column)]
@@ -198,7 +199,7 @@ def _holds_lazy(column: Column) -> bool:
     return holds_lazy(column)
 
 
-def is_plain_model(value: Any) -> bool:
+def is_plain_model(value: object) -> bool:
     """Whether `value` is a `Model` and not lazy."""
     return isinstance(value, Model) and not is_proxy(value)
 

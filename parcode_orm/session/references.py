@@ -19,8 +19,7 @@ from ..codec.columns.privates import LooseColumn
 from ..codec.types.compile import struct_for
 from ..codec.types.immutable import has_only_attributes, is_immutable, members
 from ..codec.views.build import FullSet
-from ..lazy.list import LazyList
-from ..lazy.map import LazyMap
+from ..lazy.handles import LazyCollection
 from ..lazy.proxy import is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.state import WithoutFields, get_dict
@@ -97,7 +96,7 @@ def _is_fixed(cls: Any) -> bool:
     return kind_of_class(cls) == "leaf" and is_immutable(cls)
 
 
-def _held_inside(cls: Any, values: list[Any]) -> set[int]:
+def _held_inside(cls: object, values: list[Any]) -> set[int]:
     """The places of those `values`, of one class and not held themselves, that hold something that is held."""
     look = _looker(cls)
     if look is None:
@@ -153,7 +152,7 @@ def _arrays(values: list[Any]) -> set[int]:
     return {at for at, each in enumerate(values) if each.base is not None or each.dtype.hasobject}
 
 
-def _collections(values: list[LazyList[Any] | LazyMap[Any, Any]]) -> set[int]:
+def _collections(values: list[LazyCollection]) -> set[int]:
     return {at for at, each in enumerate(values) if has_handed_out(each.rows)}
 
 
@@ -184,7 +183,7 @@ def _models(values: list[Any]) -> set[int]:
     return found
 
 
-def _get(slot: Callable[[Any], Any], value: Any) -> Any:
+def _get(slot: Callable[[Any], Any], value: object) -> Any:
     try:
         return slot(value)
     except AttributeError:

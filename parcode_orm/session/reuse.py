@@ -14,25 +14,28 @@ from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
 from ..storage.mapped import Source
 from ..storage.spill import is_spilled
-from ..table.persister import is_changed, store
+from ..table.persister import store
 from ..table.row_groups import Reuse, TableSink
-from .dirty import field_changed, hold_live, row_changed, rows_changed
+from .dirty import Comparison
 from .space import file_of, owner_of
 
 
-def reuse_from(source: Source, owner: object) -> Reuse:
-    """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are updated first.
+def reuse_from(source: Source | None, owner: object, comparison: Comparison) -> Reuse:
+    """Tells where unchanged lazy collections of `source`'s file lie; tables with changed rows are
+    updated first.
 
-    Not so those of another open session than the one that `owner` stands for: such a change is its own to store.
+    `comparison` finds these. A changed table of another open session than that of `owner` is not
+    reused: the change is for that session to store. Without a `source` nothing is stored yet, and
+    tables are in files of the session's own.
     """
 
-    here = None if source.identity is None else (source.identity, source.uuid)
+    here = None if source is None or source.identity is None else (source.identity, source.uuid)
 
     def reuse(sink: TableSink, value: Any, column: Any) -> Ticket | Reference | None:
         if isinstance(value, Unread):
             if value.column is not column or file_of(value.space) != here:
                 return None
-            if type(value) is Kept and field_changed(column, value.known):
+            if type(value) is Kept and comparison.field(column, value.known):
                 return None
             return sink.copy(value.ref, value.space) if is_spilled(value.ref) else value.ref
         if not isinstance(value, LazyList | LazyMap):
@@ -41,16 +44,17 @@ def reuse_from(source: Source, owner: object) -> Reuse:
         if not isinstance(rows, TableRows):
             return None
         table = rows.table
-        if file_of(rows.space) != here:
+        if file_of(rows.space) != here and not (is_spilled(table.ref) and owner_of(value) is owner):
+            return None
+        if source is None and not is_spilled(table.ref):
             return None
         if not _holds(column, table):
             return None
-        if id(table) not in sink.marked:
-            hold_live(table)
+        changes = comparison.table(table)
         other = owner_of(value)
-        if other is not owner and other is not None and not other.ended and is_changed(table, row_changed):
+        if other is not owner and other is not None and not other.ended and changes.nodes:
             return None
-        return store(sink, table, column.compression, rows_changed)
+        return store(sink, table, column.compression, changes)
 
     return reuse
 

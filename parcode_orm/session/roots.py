@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,16 +19,19 @@ from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..model.base import Model
+from ..model.keys import key_fields
 from ..storage.mapped import Source
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
+from ..table.state import known_rows
 from .content_hash import UnreadStream, is_stored
-from .dirty import Change, root_changes
+from .dirty import Change, Comparison
 from .reuse import reuse_from
 from .space import Family, FileSpace
 
 LARGE_SCHEMA = 4096  # bytes
 SHOWN = 10  # differences that a message lists
+SUFFIX = "[]"  # of the names of the roots that hold entities
 ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 
 
@@ -36,17 +39,56 @@ ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 class Root:
     """An object attached to a session, and the column that stores it.
 
-    `read`: it is the lazy object of the stored root. `tables`: the fields whose tables changed, with the ordinals of
-    their references, where `root_state` found nothing else changed. `family`: what its objects belong to, once it has
-    any that are lazy.
+    `read`: it is the lazy object of the stored root. `family`: what its objects belong to, once it
+    has any that are lazy. Where it holds entities: `gone` are those that the next commit deletes,
+    by key (None where the object moved to another key, or another one took its place), and
+    `numbered` those that got their key since the last commit, with the field.
     """
 
     name: str
     obj: Any
     column: StructColumn
     read: bool = False
-    tables: dict[str, int] = field(default_factory=dict)
     family: Family | None = None
+    gone: dict[Any, Any] = field(default_factory=dict)
+    numbered: list[tuple[Any, str]] = field(default_factory=list)
+
+    def number(self, obj: Any, name: Any, key: int) -> None:
+        """Give an entity that was added a number for its key."""
+        set_key(obj, name, key)
+        self.numbered.append((obj, name))
+
+    def take_back(self, *objs: Any) -> None:
+        """Entities are not added after all: those that got a number have none."""
+        taken = set(map(id, objs))
+        for obj, name in self.numbered:
+            if id(obj) in taken and not is_proxy(obj):  # else it is another session's by now
+                obj.__dict__[name] = None
+                obj.model_fields_set.discard(name)
+        self.numbered = [pair for pair in self.numbered if id(pair[0]) not in taken]
+
+    def go_back(self, gone: dict[Any, Any], numbered: list[tuple[Any, str]]) -> None:
+        """Nothing is pending but `gone` and `numbered`."""
+        before = {id(obj) for obj, _ in numbered}
+        self.take_back(*(obj for obj, _ in self.numbered if id(obj) not in before))
+        self.gone, self.numbered = gone, numbered
+
+    def in_use(self) -> list[tuple[Any, Any]]:
+        """Of entities: the lazy objects that somebody holds, with the keys that are stored of them."""
+        if not self.name.endswith(SUFFIX) or not is_proxy(self.obj):
+            return []
+        rows = known_rows(self.obj.rows.rows.table)
+        return [(key, obj) for view, row, key, obj in rows if is_proxy(obj) and proxy_state(obj) == (view, row)]
+
+    def settle(self) -> None:
+        """What was added and deleted is stored."""
+        self.gone, self.numbered = {}, []
+
+
+def set_key(obj: Any, name: Any, key: int) -> None:
+    """Set the key field of a plain entity, frozen or not. Nothing is validated."""
+    obj.__dict__[name] = key
+    obj.model_fields_set.add(name)
 
 
 def root_name(cls: type[Any]) -> str:
@@ -58,10 +100,15 @@ def root_name(cls: type[Any]) -> str:
     given: Any = cls
     if not (isinstance(given, type) and issubclass(given, Model)):
         raise TypeError(f"a root is asked for by its class, a subclass of parcode_orm.Model, not by {told(given)}")
+    if key_fields(cls):
+        raise TypeError(
+            f"{cls.__qualname__} has a Key(), so its objects are entities and no roots: session.add(obj) stores one, "
+            f"and session.get({cls.__name__}, key) finds it"
+        )
     return name_of(cls)
 
 
-def check_free(obj: Any, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
+def check_free(obj: object, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
     """Raise SessionError where another object than `obj` is, or is stored as, the root of its name."""
     name = root_name(obj.__class__)
     known = roots.get(name)
@@ -86,7 +133,7 @@ def _is_stored_root(obj: Any, stored: Any, source: Source) -> bool:
     return bool((view.chunk.where[1], view.at, row) == (stored.offset, ITEMS, 0))
 
 
-def is_taken(obj: Any, other: Any) -> SessionError:
+def is_taken(obj: object, other: object) -> SessionError:
     """The error for `obj`, added as a root where `other` is the root of the name."""
     cls, name = obj.__class__, root_name(obj.__class__)
     if other.__class__ is not cls:
@@ -112,7 +159,7 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     """
     ref: Any = space.source.catalog.roots.get(name)
     if ref is None:
-        there = ", ".join(sorted(space.source.catalog.roots)) or "no root"
+        there = ", ".join(sorted(each for each in space.source.catalog.roots if SUFFIX not in each)) or "no root"
         where = space.source.path or "the file"
         raise NoResultFound(f"no root of type {name}: {where} holds {there}; add(obj) and commit() store one")
     try:
@@ -142,6 +189,12 @@ def _mismatch(space: FileSpace, name: str, ref: Reference, column: StructColumn)
             break
     else:
         found = ["the schema it was written with is not in the file"]
+    if name.endswith(SUFFIX):
+        bare = name.removesuffix(SUFFIX)
+        return SchemaMismatchError(
+            f"the {bare} objects were written with another definition of the class ({_some(found)}). Nothing is lost: "
+            f"define the class as it was, under the name {bare} in another module, and read them by it"
+        )
     return SchemaMismatchError(
         f"the root {name} was written with another definition of the class ({_some(found)}). Nothing is lost: define "
         f"the class as it was, under the name {name} in another module, read by it, old = load(path, that_class), and "
@@ -162,43 +215,57 @@ class State(Enum):
     CHANGED = "it must be written again"
 
 
-States = list[tuple[Root, State]]
+class Compared(NamedTuple):
+    """A root, and what it is beside the file's.
+
+    `tables`: where nothing but tables changed, the fields that these are, with the ordinals of
+    their references.
+    """
+
+    root: Root
+    state: State
+    tables: dict[str, int] = {}
 
 
-def root_state(root: Root, space: FileSpace | None, compression: str | None) -> State:
+def compared(root: Root, space: FileSpace | None, compression: str | None, comparison: Comparison) -> Compared:
     """Whether the root must be written again."""
-    root.tables = {}
-    if space is None or root.name not in space.source.catalog.roots:
-        return State.CHANGED
-    stored = space.source.catalog.root(root.name)
-    if root.read and _is_row_of(root, stored):
-        change, root.tables = root_changes(root.obj)
+    source = None if space is None else space.source
+    stored: Any = None if source is None else source.catalog.roots.get(root.name)
+    if space is None or source is None or stored is None:
+        return Compared(root, State.CHANGED)
+    if root.read and _is_row_of(root, source, stored):
+        change, tables = comparison.root(root.obj)
         if change is not Change.PERHAPS:
-            return State.CHANGED if change else State.SAME
+            return Compared(root, State.CHANGED, tables) if change else Compared(root, State.SAME)
     try:
-        equal = is_stored(root.column, root.obj, stored, space, compression, reuse_from(space.source, space.owner))
+        reuse = reuse_from(source, space.owner, comparison)
+        equal = is_stored(root.column, root.obj, stored, space, compression, reuse)
     except UnreadStream:
-        return State.CHANGED
-    return State.EQUAL if equal else State.CHANGED
+        return Compared(root, State.CHANGED)
+    return Compared(root, State.EQUAL if equal else State.CHANGED)
 
 
-def _is_row_of(root: Root, stored: Reference) -> bool:
+def _is_row_of(root: Root, source: Source, stored: Reference) -> bool:
     """Whether the lazy object is of the root as it is stored now, be it through an earlier snapshot."""
     if not is_proxy(root.obj):
         return False
     space = proxy_state(root.obj)[0].space
+    if isinstance(space, FileSpace) and space.source is source:
+        return True
     return isinstance(space, FileSpace) and space.source.catalog.roots.get(root.name) == stored
 
 
 def write_roots(
-    sink: TableSink, roots: Iterable[Root], deleted: Container[str], base: CatalogData | None, message: str = ""
+    sink: TableSink, changed: Iterable[Compared], deleted: Container[str], base: CatalogData | None, message: str = ""
 ) -> CatalogData:
-    """Write the tables of `roots` and return the catalog that names them, and all of `base` but what is deleted."""
+    """Write the `changed` roots and return the catalog that names them, and all of `base` but
+    what is deleted.
+    """
     catalog = CatalogData(message=message)
     if base is not None:
         kept = {name: table for name, table in base.roots.items() if name not in deleted}
         catalog = replace(base, roots=kept, schemas=dict(base.schemas), message=message)
-    for root in roots:
+    for root, _, tables in changed:
         schema = canonical_schema(root.column)
         name = fingerprint(schema)
         if name not in catalog.schemas:
@@ -207,20 +274,21 @@ def write_roots(
                 out.compression = "lz4"
             out.leaf(Encoding.RAW, 1, schema)
             catalog.schemas[name] = sink.submit(out)
-        catalog.roots[root.name] = _with_tables(sink, root) or sink.list_table(root.column, [root.obj], None)
+        catalog.roots[root.name] = _with_tables(sink, root, tables) or sink.list_table(root.column, [root.obj], None)
     return catalog
 
 
-def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
-    """Write the root as it is stored, but for its changed tables, where these are all; else None."""
-    if not root.tables:
+def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Ticket | None:
+    """Write the root as it is stored, but for its changed `tables`, where these are all; else
+    None.
+    """
+    if not tables:
         return None
     view, _ = proxy_state(root.obj)
     refs: list[Ticket | Reference] = list(view.chunk.refs)
-    for name, ordinal in root.tables.items():
+    for name, ordinal in tables.items():
         _, column = view.column.places[name]
         value = decoded(root.obj)[name]
-        sink.marked.add(id(value.rows.table))
         try:
             found = sink.reuse(value, column)
         except EncodeError:  # encoding the root tells its path
@@ -228,6 +296,4 @@ def _with_tables(sink: TableSink, root: Root) -> Ticket | None:
         if found is None:
             return None
         refs[ordinal - 1] = found
-    ticket = sink.write_again(view.chunk, refs)
-    sink.again.append((ticket, view.chunk))
-    return ticket
+    return sink.write_again(view.chunk, refs)

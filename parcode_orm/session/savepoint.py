@@ -101,7 +101,7 @@ class _State:
         self._settled = dict(work.settled)
         self._deleted = dict(work.deleted)
         roots = [*self._roots.values(), *self._settled.values(), *self._deleted.values()]
-        self._read = [(root, root.read) for root in roots]
+        self._read = [(root, root.read, dict(root.gone), list(root.numbered)) for root in roots]
         self.memento = Memento([root.obj for root in roots] + work.in_memory(), work.owner)
 
     def put_back(self, work: UnitOfWork) -> list[str]:
@@ -123,8 +123,13 @@ class _State:
         return problems
 
     def _put_roots_back(self, work: UnitOfWork) -> None:
-        for root, read in self._read:
+        for root, read, gone, numbered in self._read:
             root.read = read
+            root.go_back(gone, numbered)
+        known = {id(root) for root, *_ in self._read}
+        for root in work.roots.values():
+            if id(root) not in known:
+                root.go_back({}, [])
         found = [root for name, root in work.settled.items() if name not in self._settled]
         lost = [root for name, root in work.settled.items() if self._settled.get(name, root) is not root]
         work.roots, work.settled, work.deleted = self._roots, self._settled, self._deleted

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from ..codec.types.compile import struct_for
+from ..codec.types.names import name_of
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
+from ..query import Delete, Plan, Result, ScalarResult, Select, Update, explain
 from . import pending
 from .attempts import Attempt, attempts
+from .by_key import ByKey
 from .connection import Connection
+from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
+from .entity.flush import flushed
+from .entity.queries import bound
+from .entity.tables import holds, is_entity, key_of, rows_of
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
 from .merge import check_model, check_several, overwrite
-from .roots import Root, check_free, is_taken, root_name
+from .roots import SUFFIX, Root, check_free, is_taken, root_name
 from .savepoint import Savepoint
 from .space import is_detached, owner_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 
 
-def _this(obj: Any) -> str:
+def _this(obj: object) -> str:
     return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
 
 
-class Session(Versions):
+class Session(ByKey):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:
@@ -66,9 +75,9 @@ class Session(Versions):
 
     @property
     def new(self) -> IdentitySet:
-        """The roots that were added since the last commit: a set by identity, which does not change."""
+        """The roots and entities that were added since the last commit: a set by identity, which does not change."""
         self._check_open()
-        return IdentitySet(root.obj for root in self._work.roots.values() if self._work.is_new(root))
+        return IdentitySet(pending.new(self._work))
 
     @property
     def dirty(self) -> IdentitySet:
@@ -82,11 +91,11 @@ class Session(Versions):
 
     @property
     def deleted(self) -> IdentitySet:
-        """The roots that the next commit deletes: a set by identity."""
+        """The roots and entities that the next commit deletes: a set by identity."""
         self._check_open()
-        return IdentitySet(root.obj for root in self._work.deleted.values())
+        return IdentitySet(pending.deleted(self._work))
 
-    def is_modified(self, obj: Any) -> bool:
+    def is_modified(self, obj: object) -> bool:
         """Whether the next commit would store a change of `obj`, or of anything inside it.
 
         Args:
@@ -102,20 +111,22 @@ class Session(Versions):
         return found
 
     def add(self, obj: Model, *, replace: bool = False) -> None:
-        """Make `obj` the root of its type; `commit` stores it. It stays attached: later changes are stored, too.
+        """Attach `obj`; `commit` stores it. It stays attached: later changes are stored, too.
 
-        A file holds one root per class, known by the name of the class.
+        An object of a class with a `Key` is an entity: a file holds any number of them, by their keys. Any other
+        object is the root of its class: a file holds one, known by the name of the class.
 
         After the commit it is a lazy object, in place: lazy collections replace plain lists and dictionaries in its
         marked fields, and rows that the program does not hold leave memory.
 
         Args:
-            obj: the root.
-            replace: whether it may replace another object that is the root of this name.
+            obj: the root or entity. An entity whose key is None gets the next number, where its key is `auto`.
+            replace: whether it may replace another object that is the root of this name, or has this key.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
             TypeError: `obj` is not a `Model`.
+            IntegrityError: another entity has this key, added or stored, and `replace` is false; or the key is None.
             SessionError: another object is the root of this name, added or stored, and `replace` is false; or `obj` is
                 a lazy object of another session that is open; a copy of it can be added.
         """
@@ -130,27 +141,47 @@ class Session(Versions):
                 "go of (rollback, refresh): add a copy of it, obj.model_copy(), whose collections "
                 "are copied when this session commits"
             )
-        if not replace:
+        if not replace and not is_entity(obj.__class__):
             check_free(obj, self._work.roots, self._work.deleted, self._work.source)
 
     def add_all(self, objs: Iterable[Model], *, replace: bool = False) -> None:
         """`add` each of `objs`, or none of them.
 
         Raises:
-            ReadOnlyError, TypeError: as `add`.
+            ReadOnlyError, TypeError, IntegrityError: as `add`.
             SessionError: as `add`; or two of `objs` have classes of one name, which `replace` does not allow.
         """
         added: dict[str, Model] = {}
+        keyed: list[Model] = []
         check_several(objs)
+        if isinstance(objs, Iterator):
+            head = list(islice(objs, AT_ONCE))
+            if len(head) == AT_ONCE and len(kinds := set(map(type, head))) == 1 and is_entity(*kinds):
+                insert_stream(
+                    self._work, plain_class(*kinds), self._addable(chain(head, objs), replace), replace=replace
+                )
+                return
+            objs = chain(head, objs)
         for obj in objs:
             self._check_addable(obj, replace)
+            if is_entity(obj.__class__):
+                keyed.append(obj)
+                continue
             other = added.setdefault(root_name(obj.__class__), obj)
             if other is not obj:
                 raise is_taken(obj, other)
+        insert(self._work, keyed, replace=replace)
         self._work.attach([Root(name, obj, struct_for(obj.__class__)) for name, obj in added.items()])
 
+    def _addable(self, objs: Iterator[Model], replace: bool) -> Iterator[Model]:
+        for obj in objs:
+            self._check_addable(obj, replace)
+            yield obj
+
     def merge(self, obj: M) -> M:
-        """Copy the state of `obj` onto the root of its type and return that; without one, a copy of `obj` is added.
+        """Copy the state of `obj` onto the root of its type, or the entity of its key, and return that.
+
+        Without one, a copy of `obj` is added.
 
         `obj` itself stays untracked. Lazy objects in it, of any session, are copied whole, and so are private
         attributes and `model_fields_set`. Nothing is validated.
@@ -162,7 +193,7 @@ class Session(Versions):
         check_model(obj, "merge(obj)")
         cls: type[M] = obj.__class__
         try:
-            root = self.root(cls)
+            root = self.get_one(cls, key_of(obj)) if is_entity(cls) else self.root(cls)
         except NoResultFound:
             new = obj.model_load()
             self.add(new)
@@ -172,30 +203,39 @@ class Session(Versions):
         return root
 
     def delete(self, obj: Model) -> None:
-        """Let the next commit delete the root `obj`. From now on `root` does not find it; `add` undoes this.
+        """Let the next commit delete the root or entity `obj`. From now on `root` and `get` do not find it.
+
+        `add` undoes this.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
-            SessionError: `obj` is no root that is stored. One that was added and not committed: `expunge` it.
+            SessionError: `obj` is no root or entity that is stored. One that was added and not committed: `expunge` it.
         """
         self._check_writable()
+        if is_entity(obj.__class__):
+            delete(self._work, obj)
+            return
         root = self._root_of(obj, "deleted")
         if self._work.is_new(root):
             raise SessionError(f"the root {root.name} was not committed yet: to take it back, expunge it")
         self._work.delete(root)
 
     def expunge(self, obj: Model) -> None:
-        """Forget the root `obj`: changes of it, and of what is inside it, are no longer stored. What is stored stays.
+        """Forget the root or entity `obj`: changes of it, and of what is inside it, are no longer stored.
 
-        The object stays as it is, and can be read and changed on. `root` then reads anew.
+        What is stored stays. The object stays as it is, and can be read and changed on; an entity that is stored is
+        read whole for this. `root` and `get` then read anew.
 
         Raises:
-            SessionError: `obj` is no root of this session.
+            SessionError: `obj` is no root or entity of this session.
         """
         self._check_open()
+        if is_entity(obj.__class__):
+            expunge(self._work, obj)
+            return
         self._work.expunge(self._root_of(obj, "expunged"))
 
-    def _root_of(self, obj: Any, what: str) -> Root:
+    def _root_of(self, obj: object, what: str) -> Root:
         root = self._work.root_of(obj)
         if root is None:
             raise SessionError(
@@ -218,19 +258,70 @@ class Session(Versions):
         obj: M = self._work.find(root_name(cls), cls, struct_for(cls)).obj
         return obj
 
+    def scalars(self, statement: Select[T]) -> ScalarResult[T]:
+        """The rows that `statement` selects, or the first value of each: a `ScalarResult`.
+
+        Raises:
+            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
+        """
+        return self.execute(statement).scalars()
+
+    def scalar(self, statement: Select[T]) -> T | None:
+        """The first value of the first row of `statement`; None where there is no row.
+
+        Raises:
+            QueryError: the statement does not fit the rows.
+        """
+        return self.scalars(statement).first()
+
+    @overload
+    def execute(self, statement: Select[T]) -> Result[Any]: ...
+    @overload
+    def execute(self, statement: Update | Delete) -> int: ...
+    def execute(self, statement: Any) -> Any:
+        """The rows that `statement` selects, as named tuples: a `Result`; of an update or delete, how many it changed.
+
+        Raises:
+            TypeError: `statement` is none. QueryError: an update or delete does not fit the rows.
+            ReadOnlyError: it changes rows, and the session was opened read-only.
+        """
+        self._check_open()
+        if not isinstance(statement, Select | Update | Delete):
+            raise TypeError(f"execute(statement) takes what select(), update() or delete() give, not {told(statement)}")
+        statement = bound(self._work, statement)
+        if isinstance(statement, Select):
+            return Result(statement, self._check_open)
+        self._check_writable()
+        return statement.run()
+
+    def explain(self, statement: Select[Any]) -> Plan:
+        """What `statement` will do: which row groups, columns and indexes it reads, and why. No value is read.
+
+        Returns:
+            A `Plan`, whose text is a tree: `print(session.explain(statement))`.
+
+        Raises:
+            QueryError: `statement` is no statement, or does not fit its rows.
+        """
+        self._check_open()
+        return explain(bound(self._work, statement))
+
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""
         self._check_open()
-        return self._work.names()
+        return [name for name in self._work.names() if not name.endswith(SUFFIX)]
 
     def __contains__(self, obj: object) -> bool:
-        """Whether changes to `obj` are this session's to store: it is a root, or a lazy object that was read here.
+        """Whether changes to `obj` are this session's to store: it was added, or is a lazy object that was read here.
 
-        Of a class: whether there is a root of it.
+        Of a class: whether there is a root, or an entity, of it.
         """
         self._check_open()
-        if isinstance(obj, type):
-            return issubclass(obj, Model) and root_name(obj) in self.roots()
+        if isinstance(obj, type) and issubclass(obj, Model):
+            name = name_of(plain_class(obj))
+            return bool(rows_of(self._work, plain_class(obj))) if is_entity(obj) else name in self.roots()
+        if isinstance(obj, Model) and is_entity(obj.__class__):
+            return holds(self._work, obj)
         if self._work.root_of(obj) is not None or obj in self.deleted:
             return True
         return is_lazy(obj) and owner_of(obj) is self._work.owner
@@ -245,7 +336,8 @@ class Session(Versions):
             EncodeError: a value does not fit its field; the message names the path to it.
         """
         self._check_writable()
-        pending.check(self._work, self._compression)
+        with flushed(self._work):
+            pending.check(self._work, self._compression)
 
     def commit(self, message: str = "") -> None:
         """Store every change to every attached object; without one, write nothing.
@@ -259,6 +351,7 @@ class Session(Versions):
         Raises:
             ReadOnlyError: the session was opened read-only.
             EncodeError: a value does not fit its field; nothing is stored, the message names the path to it.
+            IntegrityError: two entities have one key, or one value of a unique field; nothing is stored.
             LockedError: another session was writing all the time that `lock_timeout` says.
             ConflictError: another session committed since this one opened; nothing is stored. `attempts` repeats.
             StorageError: the disk is full or fails; the file stays at its last commit.
@@ -273,7 +366,8 @@ class Session(Versions):
         self._check_idle("commit()")
         backend = self._check_writable()
         check_message(message)
-        self._work.commit(backend, message)
+        with flushed(self._work):
+            self._work.commit(backend, message)
 
     def attempts(self, count: int = 3) -> Iterator[Attempt]:
         """Attempts of a unit of work that commits: after a `ConflictError` it is repeated on the newest commit.
@@ -321,20 +415,22 @@ class Session(Versions):
         self._work.rollback(self._backend)
 
     def begin_nested(self) -> Savepoint:
-        """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what changed in the block.
+        """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what
+        changed in the block.
 
         It costs a shallow copy of what the session has in memory; nothing is read or written.
 
         Raises:
             ReadOnlyError: the session was opened read-only.
-            SessionError: an object may change in place in a way that cannot be undone.
+            SessionError: a declared field holds an object that can change and that a savepoint does not restore: it
+                restores models and dataclasses, lists, dictionaries, sets, lazy collections and arrays.
         """
         self._check_idle("begin_nested()")
         self._check_writable()
         self._work.take_roots()
         return Savepoint(self._work)
 
-    def expire(self, obj: Any) -> None:
+    def expire(self, obj: object) -> None:
         """Drop what was read of, and assigned to, a stored object and all inside it: it shows again what is stored.
 
         Args:
@@ -355,13 +451,16 @@ class Session(Versions):
         self._work.expire(obj)
 
     def expire_all(self) -> None:
-        """`expire` every stored root. Unsaved changes are lost."""
+        """`expire` every stored root and entity. Unsaved changes are lost, and so is which entities came or went."""
         self._check_open()
         for root in list(self._work.roots.values()):
             if not self._work.is_new(root):
                 self._work.expire(root.obj)
+            elif root.name.endswith(SUFFIX):
+                root.go_back({}, [])
+                self._work.expunge(root)
 
-    def refresh(self, obj: Any = None) -> None:
+    def refresh(self, obj: object = None) -> None:
         """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.
 
         Roots stay the same objects, as do the models and lazy collections that are fields of them, directly or below;
@@ -386,7 +485,7 @@ class Session(Versions):
 
 
 # Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
-for _base in (Connection, Versions):
+for _base in (Connection, Versions, ByKey):
     for _name, _method in vars(_base).items():
         _function = getattr(_method, "__func__", _method)
         if isinstance(_function, FunctionType):

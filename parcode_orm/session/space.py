@@ -10,6 +10,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 from weakref import ref as weak
 
+from parcode_orm.lazy.state import RowView
+
 from ..codec.base import BlobContent, Column, Space, View
 from ..codec.columns import poly  # noqa: F401  # here, not in the first read
 from ..codec.views import boundary as boundary_view  # noqa: F401  # here, not in the first read
@@ -18,12 +20,14 @@ from ..codec.views import struct as structview  # noqa: F401  # here, not in the
 from ..errors import CorruptionError, DetachedError, ReadOnlyError, SessionError, StorageError
 from ..format.chunk import Chunk
 from ..format.layout import Reference
+from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
+from ..model.plain import LazyModel
 from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
@@ -68,6 +72,11 @@ class Owner:
             return view
         self._groups[key] = group
         return self._views.setdefault(key, view)
+
+    def forget_views(self) -> None:
+        """The session goes on to another commit: what is read from now on shares no view with what was read before."""
+        self._views.clear()
+        self._groups.clear()
 
     def families(self) -> list[Family]:
         """Those that something still belongs to."""
@@ -135,7 +144,7 @@ class Family:
         """Those that something still stands on."""
         return [space for each in self._spaces if (space := each()) is not None and space.family is self]
 
-    def handed(self, collection: Any) -> None:
+    def handed(self, collection: object) -> None:
         """Remember a lazy collection that may be changed."""
         self._collections.append(weak(collection))
         self._until_sweep -= 1
@@ -167,6 +176,7 @@ class FileSpace:
         tuning: Tuning = TUNING,
     ) -> None:
         self.source = source
+        self.cache = source.cache
         self.compression = compression
         self.tuning = tuning
         self.chunk: Callable[[Reference], Chunk] = source.chunk
@@ -217,10 +227,10 @@ class FileSpace:
                 raise SessionError(CHANGED_MEANWHILE.format(what))
             owner.edits += 1
 
-    def release(self, ref: Reference) -> None:
-        """A scan has passed the chunk at `ref`."""
+    def release(self, ref: Reference, refs: Iterable[Reference]) -> None:
+        """The row group at `ref`, which refers to `refs`, was closed."""
         if not is_spilled(ref):  # spilled chunks are no part of the map
-            self.source.release(ref)
+            self.source.release(ref, refs)
 
     def living(self, group: Any) -> Any:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""
@@ -251,14 +261,14 @@ class FileSpace:
                     self._sweep()
         return found
 
-    def know(self, view: Any, row: int, proxy: Any) -> None:
+    def know(self, view: RowView, row: int, proxy: Any) -> None:
         """From now on `proxy` is the proxy of this row."""
         ref = weak(proxy)
         with self._meeting:
             live = view.live or self._first(view)
             live[row] = ref
 
-    def _first(self, view: Any) -> dict[int, weak[Any]]:
+    def _first(self, view: RowView) -> dict[int, weak[Any]]:
         """Where the first proxy of a view is to be known.
 
         In a read-only session all views of the same rows know the same proxies: one thread may close a row group while
@@ -280,8 +290,8 @@ class FileSpace:
                     proxy = ref()
                     if proxy is None:
                         continue
-                    view, at = proxy_state(proxy)
-                    if at == row and view.live is live:
+                    view, at = proxy_state(proxy) if is_proxy(proxy) else (None, 0)  # it was expunged
+                    if view is not None and at == row and view.live is live:
                         found.append(proxy)
                     else:
                         del live[row]
@@ -297,7 +307,7 @@ class FileSpace:
         self._lives = {key: live for key, live in self._lives.items() if live}
         self._until_sweep = max(SWEEP_EVERY, alive)
 
-    def pin(self, proxy: Any) -> None:
+    def pin(self, proxy: LazyModel) -> None:
         """Called when a proxy hands out what may change in place, or is changed: its row group keeps it alive.
 
         A proxy within another object is kept by that one.
@@ -323,7 +333,7 @@ class FileSpace:
         """A lazy map over a table."""
         return self._handed(LazyMap(TablePairs(Table(self, ref, column.shape.value, column.shape.key)), column))
 
-    def _handed(self, collection: Any) -> Any:
+    def _handed(self, collection: object) -> Any:
         if FASTAPI in modules and not Encoders.known:
             meet_fastapi()
         if self.family is not None and self.writable:
@@ -359,7 +369,7 @@ class _Abandoned(FileSpace):
         )
 
 
-def disown(collection: LazyList[Any] | LazyMap[Any, Any], lost: FileSpace) -> None:
+def disown(collection: LazyCollection, lost: FileSpace) -> None:
     """Let a lazy collection that is part of nothing any more read through `lost`, which refuses changes."""
     rows = collection.rows
     if isinstance(rows, TableRows):
@@ -368,7 +378,7 @@ def disown(collection: LazyList[Any] | LazyMap[Any, Any], lost: FileSpace) -> No
         rows.space = lost
 
 
-def is_detached(value: Any) -> bool:
+def is_detached(value: object) -> bool:
     """Whether a lazy value was of a session that has ended, and is nobody's now."""
     space = space_of(value)
     if not isinstance(space, FileSpace) or space.owner is None:
@@ -376,20 +386,27 @@ def is_detached(value: Any) -> bool:
     return space.owner.ended and space.writable
 
 
-def file_of(space: Any) -> Any:
+def file_of(space: object) -> Any:
     """The file that a space reads, None for bytes: two that are equal are one file."""
     if not isinstance(space, FileSpace) or space.source.identity is None:
         return None
     return space.source.identity, space.source.uuid
 
 
-def space_of(value: Any) -> Any:
+def space_of(value: object) -> Any:
     """What a lazy value is read through; None for a plain one."""
-    if is_proxy(value):
+    if isinstance(value, LazyModel):
         return proxy_state(value)[0].space
     return value.rows.space if isinstance(value, LazyList | LazyMap) else None
 
 
-def owner_of(value: Any) -> Any:
+def owner_of(value: object) -> Any:
     """The `Owner` of a lazy value, None without one."""
-    return getattr(space_of(value), "owner", None)
+    if isinstance(value, LazyModel):
+        space = proxy_state(value)[0].space
+    elif isinstance(value, LazyList | LazyMap):
+        space = value.rows.space
+    else:
+        return None
+    family = getattr(space, "family", None)
+    return None if family is None else family.owner

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from types import FrameType, FunctionType
-from typing import Any
 
 from ..errors import SessionError
 from ..stack import home_thread
@@ -45,7 +44,7 @@ def _name(ident: int) -> str:
     return "" if found is None else f"the thread {found!r}"
 
 
-def runs_within(method: Any, obj: object) -> bool:
+def runs_within(method: object, obj: object) -> bool:
     """Whether this code runs within a call of `method` of `obj`."""
     assert isinstance(method, FunctionType)
     frame: FrameType | None = sys._getframe()

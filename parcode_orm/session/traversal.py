@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -26,7 +26,7 @@ ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
 Step = Callable[[Any], Any]
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """What `value` is to those who look into it."""
     cls: Any = type(value)
     return kind_of_class(cls)
@@ -79,8 +79,8 @@ def children(value: Any) -> Iterator[tuple[Any, Step]]:
 def _table_rows(table: Table) -> Iterator[tuple[Any, Step]]:
     for piece in table.tree.loaded():
         if piece.rows is not None:
-            for child in piece.rows:
-                yield child, _nothing
+            for at, child in enumerate(piece.rows):
+                yield child, _nothing if piece.keys is None else itemgetter(piece.keys[at])
         elif isinstance(piece.ref, Reference) and table.held.get(piece.ref.offset):
             for row, child in list(table.held[piece.ref.offset].items()):
                 if piece.start <= row < piece.start + piece.length:
@@ -93,15 +93,15 @@ def _span_rows(rows: SpanRows) -> Iterator[tuple[Any, Step]]:
         yield child, itemgetter(keys[place])
 
 
-def _row(table: Table, piece: Piece, row: int, _: Any) -> Any:
+def _row(table: Table, piece: Piece, row: int, _: object) -> Any:
     return table.group(piece).items.read(row, row + 1)[0]
 
 
-def _nothing(_: Any) -> Any:
+def _nothing(_: object) -> Any:
     raise LookupError("the row was put there since the last commit")
 
 
-def walk(value: Any) -> Iterator[Any]:
+def walk(value: object) -> Iterator[Any]:
     """`value` and every model, collection and container in memory below it, each once."""
     stack = [value]
     seen: dict[int, Any] = {}
@@ -114,7 +114,7 @@ def walk(value: Any) -> Iterator[Any]:
         stack.extend(child for child, _ in children(each))
 
 
-def path_to(value: Any, target: Any) -> list[Step] | None:
+def path_to(value: object, target: object) -> list[Step] | None:
     """The steps that lead from the stored form of `value` to that of `target`; None where it is not below."""
     stack: list[tuple[Any, list[Step]]] = [(value, [])]
     seen: dict[int, Any] = {}
@@ -127,3 +127,18 @@ def path_to(value: Any, target: Any) -> list[Step] | None:
         seen[id(each)] = each
         stack.extend((child, [*steps, step]) for child, step in children(each))
     return None
+
+
+def name_of_place(objects: Iterable[Any], target: object) -> str:
+    """Where `target` lies below one of `objects`, for a message: `World.players['Hero'].items`."""
+    for each in objects:
+        steps = path_to(each, target)
+        if steps is not None:
+            return type(each).__qualname__ + "".join(map(_name_of_step, steps))
+    return "an object"
+
+
+def _name_of_step(step: Step) -> str:
+    if isinstance(step, attrgetter):
+        return f".{step.__reduce__()[1][0]}"
+    return f"[{step.__reduce__()[1][0]!r:.40}]" if isinstance(step, itemgetter) else "[...]"

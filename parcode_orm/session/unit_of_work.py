@@ -16,15 +16,16 @@ from ..storage.backend import Backend, Build
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
-from ..table.row_groups import TableSink, never_reuse
+from ..table.row_groups import TableSink
 from ..tuning import TUNING, Tuning
+from .dirty import Comparison
 from .evict import give_way, release, release_below
 from .expire import Follow, Reset
 from .flush import Seen, check_unchanged, flush, seen
 from .interrupts import storing, take_on
 from .rebind import attach, moved, rebase, settle
 from .reuse import reuse_from
-from .roots import Root, State, States, read_root, root_group, root_state
+from .roots import Compared, Root, State, compared, read_root, root_group
 from .space import Family, FileSpace, Owner, is_detached, owner_of, space_of
 from .threads import OneThread, runs_within
 from .traversal import walk
@@ -43,6 +44,7 @@ class UnitOfWork:
         self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.space: FileSpace | None = None  # None: nothing is stored yet
+        self.source: Source | None = None  # the snapshot that `space` reads
         self.owner = Owner(self)
         self._own = Family(self.owner)  # what belongs to no root
         self._current: dict[Family, FileSpace] = {}  # what reads the snapshot, by what it reads
@@ -58,17 +60,12 @@ class UnitOfWork:
         self._compression = compression
         self.tuning = tuning
 
-    @property
-    def source(self) -> Source | None:
-        """The snapshot; None where nothing is stored yet."""
-        return None if self.space is None else self.space.source
-
     def stand_on(self, source: Source) -> None:
         """Read from `source` from now on."""
-        if self.space is not None:
-            self.space.source.retire()
+        if self.source is not None and self.source.cache is not source.cache:
+            self.source.retire()
         self._current = {}
-        self.space = self._reading(source, self._own)
+        self.space, self.source = self._reading(source, self._own), source
 
     def _reading(self, source: Source, family: Family) -> FileSpace:
         return FileSpace(
@@ -157,7 +154,7 @@ class UnitOfWork:
         Not from `add` on: a rollback before the first commit leaves them as they are.
         """
         for root in self.roots.values():
-            if is_detached(root.obj):
+            if owner_of(root.obj) is not self.owner and is_detached(root.obj):
                 root.family = space_of(root.obj).family
                 self.owner.take(root.family)
 
@@ -191,9 +188,9 @@ class UnitOfWork:
 
     # -- commit -----------------------------------------------------------------------------------------------------
 
-    def states(self, compression: str | None) -> States:
+    def compared(self, compression: str | None, comparison: Comparison) -> list[Compared]:
         """Each attached root with what it is beside the file's."""
-        return [(each, root_state(each, self.space, compression)) for each in list(self.roots.values())]
+        return [compared(each, self.space, compression, comparison) for each in list(self.roots.values())]
 
     def commit(self, backend: Backend, message: str) -> None:
         """Store what changed; without a change, write nothing."""
@@ -201,9 +198,7 @@ class UnitOfWork:
         try:
             with outermost():
                 self.check_roots()
-                before = seen(self)
-                commit = partial(self._commit, self.states(backend.compression), before, backend, message)
-                storing(self, backend, commit, partial(take_on, self))
+                storing(self, backend, partial(self._commit, backend, message), partial(take_on, self))
         finally:
             self.owner.committing = None
 
@@ -211,22 +206,27 @@ class UnitOfWork:
         """Whether a commit of this session runs the code that asks: one that was interrupted may have left its note."""
         return self.owner.committing is not None and runs_within(UnitOfWork.commit, self)
 
-    def _commit(self, states: States, before: Seen, backend: Backend, message: str) -> None:
-        if not self.deleted and all(state is not State.CHANGED for _, state in states):
+    def _commit(self, backend: Backend, message: str) -> None:
+        before = seen(self)
+        comparison = Comparison()
+        roots = self.compared(backend.compression, comparison)
+        changed = [each for each in roots if each.state is State.CHANGED]
+        if not self.deleted and not changed:
             check_unchanged(self, before)
+            comparison.forget()
             self.take_roots()
-            self._go_on_from(states)
+            self._go_on_from(roots)
             return
-        source, sink = self._write(states, before, backend, message)
+        source, sink = self._write(changed, before, comparison, backend, message)
         with backend.reading_back(), gc_paused():
             self.take_roots()
             self._adopt(source, sink)
-            self._go_on_from(states)
+            self._go_on_from(roots)
 
-    def _go_on_from(self, states: States) -> None:
+    def _go_on_from(self, roots: list[Compared]) -> None:
         self.released = True
         self.end_savepoints()  # they hold what `release` is to let go of
-        for root, state in states:
+        for root, state, _ in roots:
             if state is not State.SAME:
                 self._settle(root)
             if owner_of(root.obj) is self.owner:
@@ -236,13 +236,15 @@ class UnitOfWork:
         for root in replaced:
             self.detach(root)
 
-    def _write(self, states: States, before: Seen, backend: Backend, message: str) -> tuple[Source, TableSink]:
+    def _write(
+        self, changed: list[Compared], before: Seen, comparison: Comparison, backend: Backend, message: str
+    ) -> tuple[Source, TableSink]:
         sinks: list[TableSink] = []
 
         def build(pipeline: Pipeline) -> CatalogData:
-            reuse = never_reuse if base is None else reuse_from(base, self.owner)
+            reuse = reuse_from(base, self.owner, comparison)
             sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed, self.tuning))
-            catalog = flush(self, sinks[-1], states, message)
+            catalog = flush(self, sinks[-1], changed, message)
             check_unchanged(self, before)
             return catalog
 
@@ -253,6 +255,7 @@ class UnitOfWork:
             self.consumed += [each for sink in sinks for each in sink.read]
             raise
         self.consumed.clear()
+        comparison.forget()
         backend.stats.rows_written += sinks[-1].rows_written
         return source, sinks[-1]
 
@@ -262,13 +265,11 @@ class UnitOfWork:
             self.detach(root)
         self.deleted.clear()
         self.stand_on(source)
-        for ticket, chunk in sink.again:
-            source.know(ticket, chunk)
         settle_rows = partial(moved, streamed=bool(sink.read))
         for stored in sink.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)
 
-    def _like(self, space: Any) -> FileSpace:
+    def _like(self, space: object) -> FileSpace:
         """What reads the snapshot for the objects that stand on `space`."""
         family = space.family if isinstance(space, FileSpace) else None
         return self.space_of(self._own if family is None or family.owner is not self.owner else family)
@@ -297,6 +298,8 @@ class UnitOfWork:
         for root in self.roots.values():
             if self.is_new(root):  # a savepoint took it
                 self.detach(root)
+        for root in [*self.roots.values(), *self.settled.values()]:
+            root.go_back({}, [])
         self.roots = dict(self.settled)
         self.deleted.clear()
         if self.stale and backend is not None:
@@ -339,6 +342,7 @@ class UnitOfWork:
         self.halfway = True
         root = self.root_of(obj)
         if root is not None:
+            root.go_back({}, [])
             self._make_lazy(root)
         reset = Reset(self.owner)
         alive: list[Any] = []
@@ -375,6 +379,7 @@ class UnitOfWork:
         self.end_savepoints()  # their objects stood on the commit before
         before = self.own()
         self.stand_on(source)
+        self.owner.forget_views()
         roots: dict[str, Root] = {}
         follow = Follow(self.owner)
         for root in self.roots.values():
@@ -382,8 +387,13 @@ class UnitOfWork:
                 found = self.read(root)
             except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
                 continue
+            in_use = root.in_use()
             follow.object(root.obj, found)
+            for key, obj in in_use:
+                if (there := root.obj.rows.get(key)) is not None:
+                    follow.object(obj, there)
             root.read = True
+            root.settle()
             roots[root.name] = root
         self.roots, self.settled = roots, dict(roots)
         if self.writable:
@@ -400,5 +410,5 @@ class UnitOfWork:
         self.end_savepoints()
         for roots in (self.roots, self.settled, self.deleted):
             roots.clear()
-        self.space, self._current = None, {}
+        self.space, self.source, self._current = None, None, {}
         self.owner.end()

@@ -275,18 +275,17 @@ class Appender:
         """Cut off the tail of a commit that did not end, and write a copy of the record that is damaged; not the other
         one, which a crash could damage then."""
         fd, files = self.lock.fd, self._files
+        doubled = record.flags & RecordFlag.DOUBLED
         with storing("repair", self.path):
-            repaired = size > record.file_length
-            if repaired:
+            good = copies(read, record, uuid) if doubled else (True, True)
+            if size == record.file_length and all(good):
+                return
+            if size > record.file_length:
                 files.truncate(fd, record.file_length)
-            if record.flags & RecordFlag.DOUBLED:
-                good = copies(read, record, uuid)
-                for whole, offset in zip(good, (record.offset, record.offset + RECORD_COPY), strict=True):
-                    if not whole:
-                        files.write(fd, commit.pack(record, uuid), offset)
-                        repaired = True
-        if repaired:
-            self._sync()
+            for whole, offset in zip(good, (record.offset, record.offset + RECORD_COPY), strict=True):
+                if not whole:
+                    files.write(fd, commit.pack(record, uuid), offset)
+        self._sync()
 
     def _needs_settling(self) -> bool:
         last = self.record
@@ -304,8 +303,10 @@ class Appender:
 
     def _write(self, data: Buffer) -> None:
         self._written = True
-        with storing("write", self.path):
+        try:
             self._files.write(self.lock.fd, data, self._position)
+        except OSError as problem:
+            raise storage_error(problem, "write", self.path) from problem
         self._position += memoryview(data).nbytes
 
     def _sync(self) -> None:

@@ -63,11 +63,9 @@ class WriterLock:
             for _ in range(RETRIES):
                 with storing("open", path):
                     self.fd = files.open(path, flags)
-                with storing("look at", path):
                     status = files.stat(self.fd)
-                check_regular(status, path)
-                _lock(self.fd, path, status, deadline)
-                with storing("look at", path):
+                    check_regular(status, path)
+                    _lock(self.fd, path, status, deadline)
                     now = files.look(path)
                 self.identity = (status.st_dev, status.st_ino)
                 if (now.st_dev, now.st_ino) == self.identity:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
 
 from ..errors import CorruptionError, DetachedError, TruncatedError, called
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
-from ..format.chunk import Chunk, Ticket
+from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
+from .cache import NODE_BYTES, Cache
 from .files import CLOEXEC, FILES, Descriptor, check_regular, file_name, storing
 from .maps import OpenFile, known_map, map_file, mapping, open_file
 from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
-CACHED = 512  # chunks
-CACHED_BYTES = 24 << 20  # buffers of theirs that were read
-SUM_EVERY = 16  # chunks asked for
 TAIL = 16 << 10  # bytes
 APART = 32 << 10  # bytes of a chunk behind the map that is read by itself
 BEHIND = 16 << 20  # bytes that commits appended behind a map, before the file is mapped anew
@@ -44,19 +42,18 @@ class Source:
         "file",
         "identity",
         "superblock",
+        "uuid",
         "record",
         "recovery",
         "length",
         "stats",
         "below",
-        "_cache",
+        "cache",
         "_catalog",
         "_data",
-        "_full",
         "_map",
         "_tail",
         "_tail_at",
-        "_until_sum",
     )
 
     def __init__(
@@ -88,11 +85,10 @@ class Source:
         self.path = path
         self.identity = identity
         self.superblock, self.record, self.recovery = found
+        self.uuid = found.superblock.uuid  # the file's own 16 bytes
         self.length = length
         self.stats = stats if stats is not None else Stats()
-        self._cache: dict[Reference, Chunk] = {}
-        self._full = False
-        self._until_sum = SUM_EVERY
+        self.cache: Cache = Cache() if earlier is None else earlier.cache
         self._catalog = catalog
         self._tail = memoryview(tail)
         self._tail_at = tail_at if tail else length
@@ -129,16 +125,6 @@ class Source:
         return _from_object(path, stats, at)
 
     @property
-    def uuid(self) -> bytes:
-        """The file's own 16 bytes."""
-        return self.superblock.uuid
-
-    @property
-    def recovered(self) -> str | None:
-        """What was found damaged and left aside when the file was opened; None after a clean end."""
-        return None if self.recovery is None else str(self.recovery)
-
-    @property
     def catalog(self) -> CatalogData:
         """What the commit holds; all targets are references."""
         if self._catalog is None:
@@ -152,34 +138,14 @@ class Source:
             CorruptionError: `ref` leaves the file, or what it leads to is damaged.
             DetachedError: the source is closed.
         """
-        cache = self._cache
-        self._until_sum -= 1
-        if self._until_sum <= 0:
-            self._until_sum = SUM_EVERY
-            self._shed_bytes()
-        chunk = cache.get(ref)
-        if chunk is not None:
-            if self._full and cache.pop(ref, None) is not None:  # so that the first of the dict is the least used
-                cache[ref] = chunk
-            return chunk
-        stats = self.stats
-        chunk = self.read(ref, stats.count_bytes_read)
-        stats.count_chunk_read()
-        while len(cache) >= CACHED:
-            self._full = True
-            try:
-                first = next(iter(cache), ref)
-            except RuntimeError:  # another thread changed it between the two calls
-                continue
-            cache.pop(first, None)
-            self._drop(first)
-        return cache.setdefault(ref, chunk)
-
-    def know(self, ticket: Ticket, chunk: Chunk) -> None:
-        """What was written for `ticket` is `chunk` with other references: it need not be read."""
-        ref = ticket.reference
-        if ref is not None and ref.offset in self.below:
-            self._cache[ref] = chunk.again(ref, self.below[ref.offset])
+        kept: Any = self.cache.get(ref)
+        if kept is None:
+            stats = self.stats
+            chunk = self.read(ref, stats.count_bytes_read)
+            stats.count_chunk_read()
+            kept = self.cache.put(ref, KeptChunk(chunk, ref, self._map))
+        found: Chunk = kept.chunk
+        return found
 
     def read(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
         """As `chunk`, but the chunk is not kept, and what is read of it is told to `observe` alone."""
@@ -210,49 +176,24 @@ class Source:
 
     def peek(self, ref: Reference) -> Chunk:
         """As `chunk`, for who looks at the graph: what is not known already is neither kept nor counted."""
-        return self._cache.get(ref) or self.read(ref, _uncounted)
+        kept: Any = self.cache.get(ref)
+        return self.read(ref, _uncounted) if kept is None else kept.chunk
 
     def refs_of(self, ref: Reference) -> list[Reference]:
         """What the chunk at `ref` refers to, for who looks at the graph."""
         known = self.below.get(ref.offset)
         return self.peek(ref).refs if known is None else known
 
-    def _shed_bytes(self) -> None:
-        """Let go of the chunks least used where more of their bytes are kept than may be."""
-        kept = self._cache.copy()
-        size = sum([chunk.held for chunk in kept.values()])
-        for ref, chunk in kept.items():
-            if size <= CACHED_BYTES:
-                break
-            self._full = True
-            size -= chunk.held
-            self._cache.pop(ref, None)
-            self._drop(ref)
+    def release(self, ref: Reference, refs: Iterable[Reference] = ()) -> None:
+        """The chunk at `ref`, which refers to `refs`, was closed: its pages may go, and those of
+        its columns.
 
-    def release(self, ref: Reference) -> None:
-        """A scan has passed the chunk at `ref`, and the columns that it leads to: their pages may go.
-
-        The chunks stay known for a while; views into them, here or with whoever has one, may be read as before.
+        Views into them may be read as before.
         """
-        chunk = self._cache.get(ref)
-        self._drop(ref)
-        for target in set(chunk.refs) if chunk is not None else ():
-            if target.kind == Kind.COLUMN and target in self._cache:
-                self._drop(target)
-
-    def _drop(self, ref: Reference) -> None:
-        """Take the pages of a chunk out of this process's memory.
-
-        Only of a map of our own: it is of a file and never written to, so whoever touches them gets them from there.
-        """
-        map = self._map
-        if map is None or DONTNEED is None:
-            return
-        start = ref.offset & -mmap.PAGESIZE
-        try:
-            map.madvise(DONTNEED, start, min(ref.offset + ref.length, len(map)) - start)
-        except (OSError, ValueError):  # pages that are locked into memory; a system that counts otherwise
-            pass
+        _drop(self._map, ref)
+        for target in refs:
+            if target.kind == Kind.COLUMN and self.cache.drop(target):
+                _drop(self._map, target)
 
     def drop_pages(self) -> None:
         """Take all that was read out of this process's memory: who reads a whole file asks for it now and then."""
@@ -285,11 +226,11 @@ class Source:
 
     def retire(self) -> None:
         """The session goes on with another snapshot: what was handed out may still read, nothing is kept ready."""
-        self._cache.clear()
+        self.cache.clear()
 
     def close(self) -> None:
         """Read no more. The map ends with the last view into it."""
-        self._cache.clear()
+        self.cache.clear()
         self._data = self._map = None
         self._tail_at = self.length
         self.file = None
@@ -308,6 +249,8 @@ class Source:
             with mapping:
                 data = self._data
                 if data is None or len(data) < self.length:
+                    if self._map is not None:
+                        self.cache.clear(Reference)  # chunks would keep the former map
                     self._map = self._mapped()
                     data = self._data = memoryview(self._map)
                     self.file = None  # last, for who is interrupted here
@@ -323,6 +266,43 @@ class Source:
         assert self.identity is not None
         # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
         return map_file(file.fd, self.length, self.identity, self.path)
+
+
+class KeptChunk:
+    """A chunk in a cache."""
+
+    __slots__ = ("_map", "_ref", "chunk", "used")
+
+    def __init__(self, chunk: Chunk, ref: Reference, map: mmap.mmap | None) -> None:
+        self.chunk = chunk
+        self.used = False
+        self._ref = ref
+        self._map = map
+
+    @property
+    def size(self) -> int:
+        """Its buffers that were read, and its nodes."""
+        return self.chunk.held + NODE_BYTES * len(self.chunk.nodes)
+
+    def close(self) -> bool:
+        """Let its pages go."""
+        _drop(self._map, self._ref)
+        return True
+
+
+def _drop(map: mmap.mmap | None, ref: Reference) -> None:
+    """Take the pages of a chunk out of this process's memory.
+
+    Only of a map of our own: it is of a file and never written to, so whoever touches them gets
+    them from there.
+    """
+    if map is None or DONTNEED is None:
+        return
+    start = ref.offset & -mmap.PAGESIZE
+    try:
+        map.madvise(DONTNEED, start, min(ref.offset + ref.length, len(map)) - start)
+    except (OSError, ValueError):  # pages that are locked into memory; a system that counts otherwise
+        pass
 
 
 def _uncounted(size: int) -> None:

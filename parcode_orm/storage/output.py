@@ -39,13 +39,18 @@ class Output:
             if self._waiting_size >= GATHER:
                 self.flush()
 
-    def put_all(self, parts: list[Buffer]) -> None:
-        """Append several parts, small ones as one."""
+    def put_aligned(self, alignment: int, parts: list[Buffer]) -> int:
+        """Append zeros up to a multiple of `alignment`, and the parts, small ones as one. Return
+        where these begin.
+        """
+        gap = -self.position % alignment
+        start = self.position + gap
         if sum(map(len, parts)) < DIRECT:
-            self.put(b"".join(parts))
+            self.put(b"".join([bytes(gap), *parts]))
         else:
-            for part in parts:
+            for part in (bytes(gap), *parts):
                 self.put(part)
+        return start
 
     def align(self, alignment: int) -> int:
         """Append zeros up to a multiple of `alignment` and return the position."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..errors import StorageError
 from ..format import compression as compressions
@@ -103,7 +103,8 @@ class Pipeline:
             self._start()
         ticket = Ticket()
         if self._pool is None:
-            self._raise()
+            if self._error is not None:
+                raise self._error
             try:
                 self._place(chunk, ticket, chunk.finish())
             except BaseException as problem:
@@ -199,17 +200,19 @@ class Pipeline:
 
     def _place(self, chunk: Encoder, ticket: Ticket, finished: Finished) -> None:
         directory, parts = finished
-        references: list[Any] = [ref.reference if type(ref) is Ticket else ref for ref in chunk.refs]
-        if None in references:
-            raise ValueError("a chunk refers to one that was not submitted before it")
+        references: list[Reference] = []
+        for ref in chunk.refs:
+            reference: Reference | None = ref.reference if isinstance(ref, Ticket) else ref
+            if reference is None:
+                raise ValueError("a chunk refers to one that was not submitted before it")
+            references.append(reference)
+            if reference.offset < self._start_offset:
+                self.referred.add(reference.offset)
         head = chunk.head(directory, parts, references)
         output = self.output
         start = output.position
-        offset = output.align(CHUNK_ALIGN)
-        output.put_all([head, *parts])
+        offset = output.put_aligned(CHUNK_ALIGN, [head, *parts])
         ticket.reference = Reference(offset, output.position - offset, checksum(head), int(chunk.kind))
-        before = self._start_offset
-        self.referred.update([at for at, _, _, _ in references if at < before])
         if len(self.below) < LEADING:
             self.below[offset] = references
         self.stats.chunks_written += 1

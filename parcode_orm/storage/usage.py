@@ -30,10 +30,10 @@ def released(refs_of: Callable[[Reference], list[Reference]], catalog: Reference
         if ref.offset in seen:
             continue
         seen.add(ref.offset)
-        size += footprint(ref)
+        size += ref.length + -ref.length % CHUNK_ALIGN
         if ref.kind in LEADING:
             try:
-                waiting += [below for below in refs_of(ref) if below.offset not in seen]
+                waiting += refs_of(ref)
             except CorruptionError:
                 continue
     return size

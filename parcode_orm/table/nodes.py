@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
+from operator import attrgetter
 from typing import Any
 
 from ..codec.base import Sink
@@ -18,6 +19,7 @@ from ..format.layout import Encoding, Kind, Reference
 from .ints import get_ints, put_ints
 
 NO_ID = -1  # lists: rows are known by their position alone
+_ref_of, _length_of, _start_of = attrgetter("ref"), attrgetter("length"), attrgetter("start")
 Target = Ticket | Reference
 Known = dict[int, tuple[Any, bool]]  # by row, what is in memory for it, and whether it must be held
 
@@ -87,7 +89,7 @@ class Node:
         children = self.children
         assert children is not None
         self.firsts = [child.first for child in children]
-        ends = list(accumulate([child.length for child in children]))
+        ends = list(accumulate(map(_length_of, children)))
         self.ends = ends  # last: another thread that sees it finds the rest as well
         return ends
 
@@ -195,21 +197,21 @@ def stored_height(root: Node) -> int:
 
 def write_level(sink: Sink, entries: list[Any], height: int) -> list[Node]:
     """Nodes of `height` over `entries`, of even size."""
-    if not entries:
-        return []
     count = -(-len(entries) // sink.tuning.fanout)
+    if count <= 1:
+        return [_write_node(sink, entries, height)] if entries else []
     bounds = [len(entries) * i // count for i in range(count + 1)]
     return [_write_node(sink, entries[a:b], height) for a, b in pairwise(bounds)]
 
 
 def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
     out = sink.encoder(Kind.TREE_NODE)
-    out.refs = [entry.ref for entry in entries]
-    counts = [entry.length for entry in entries]
+    out.refs = list(map(_ref_of, entries))
+    counts = list(map(_length_of, entries))
     root = out.open(Encoding.STRUCT, len(entries), param=height)
     put_ints(out, counts)
     put_ints(out, [entry.first if entry.first > 0 else 0 for entry in entries])
-    put_ints(out, [entry.start for entry in entries] if height == 1 else [0] * len(entries))
+    put_ints(out, list(map(_start_of, entries)) if height == 1 else [0] * len(entries))
     out.close(root)
     return Node(height, sum(counts), entries[0].first, sink.submit(out), entries)
 

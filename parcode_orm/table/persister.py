@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from ..codec.base import Space
 from ..codec.bulk import gc_paused
-from ..codec.columns.mixed_rows import stored_row
 from ..format.chunk import Ticket
 from ..format.layout import Reference
-from ..storage.spill import SPILLED
+from ..storage.spill import SPILLED, is_spilled
 from .index import write_runs
 from .nodes import Known, Node, Piece, Target
-from .rewriting import Changed, Moved, Rewriter
+from .rewriting import Changes, Moved, Rewriter
 from .row_groups import TableSink
 from .table import Table
 
@@ -53,11 +52,12 @@ class Stored(NamedTuple):
             table.index(runs)
         while moved:  # rows that are let go of here would keep their row groups from being closed
             _settle(table, *moved.pop(0), settle)
-        for offset in dict.fromkeys(offset for offset, _ in self.left):
+        for offset, _ in self.left:
             table.close_small(offset)
-        still = {offset for offset, _ in table.tree.loaded_of(self.merged)}
-        for offset in self.merged - still:
-            table.close(offset)
+        if self.merged:
+            still = {offset for offset, _ in table.tree.loaded_of(self.merged)}
+            for offset in self.merged - still:
+                table.close(offset)
 
 
 def _settle(table: Table, ticket: Ticket, known: Known, settle: Callable[[Table, Ticket, Known], None]) -> None:
@@ -69,41 +69,40 @@ def _reference(target: Target) -> Reference | None:
     return target.reference if isinstance(target, Ticket) else target
 
 
-def is_changed(table: Table, changed: Callable[[Table, Piece, int, Any], int]) -> bool:
-    """Whether rows came, went or changed since the table was stored."""
-    held = table.rows_held()
-    asked: set[int] = set()  # a lazy object is compared with its own row alone, however many rows it stands for
+def find_changes(
+    table: Table, held: dict[int, dict[int, Any]], differ: Callable[[Table, Piece, dict[int, Any]], Collection[int]]
+) -> Changes:
+    """What changed since the table was stored. Nothing in the table changes.
 
-    def row_changed(piece: Piece, row: int, value: Any) -> int:
-        cls: Any = type(value)
-        if stored_row(cls) is not None:
-            if id(value) in asked:
-                return 0
-            asked.add(id(value))
-        return changed(table, piece, row, value)
+    `held` has the rows in memory that may have changed, by the offsets of their row groups.
+    `differ` says of some rows of a piece which ones did.
+    """
+    rows: dict[int, dict[int, Any]] = {}
 
-    def piece_changed(offset: int, piece: Piece, here: list[int]) -> bool:
-        rows = held[offset]
-        return any(row_changed(piece, row, rows[row]) for row in here)
+    def piece_differs(offset: int, piece: Piece, here: Sequence[int]) -> bool:
+        known = held[offset]
+        changed = differ(table, piece, {row: known[row] for row in here})
+        if changed:
+            rows.setdefault(offset, {}).update([(row, known[row]) for row in changed])
+        return bool(changed)
 
-    return table.tree.mark(held, piece_changed)
+    places = {offset: sorted(known) for offset, known in held.items()}
+    return Changes(table.tree.changed(places, piece_differs), rows)
 
 
-def store(sink: TableSink, table: Table, compression: str | None, changed: Changed) -> Target:
-    """Where the table lies: in place when nothing changed, else written anew at the cost of what changed."""
+def store(sink: TableSink, table: Table, compression: str | None, changes: Changes) -> Target:
+    """Where the table lies: in place without `changes`, else written anew at the cost of what
+    changed.
+    """
     known: Stored | None = sink.stored.get(id(table))
     if known is not None:  # it stands in two places
         return known.ticket
-
-    def row_changed(table: Table, piece: Piece, row: int, value: Any) -> int:
-        return len(changed(table, piece, {row: value}))
-
-    if id(table) not in sink.marked and not is_changed(table, row_changed):
+    if not changes.nodes and not is_spilled(table.ref):
         return table.ref
-    writer = Rewriter(sink, table, compression, changed)
+    writer = Rewriter(sink, table, compression, changes)
     with gc_paused():  # of many rows that were held
-        leaves = [writer.leaf(pieces) for pieces in table.tree.changed_leaves()]
-        root = table.tree.write(sink, writer.written(leaves))
+        leaves = [writer.leaf(pieces) for pieces in table.tree.changed_leaves(changes.nodes)]
+        root = table.tree.write(sink, changes.nodes, writer.written(leaves))
     runs = write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
     sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left, writer.merged)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from ..codec import trail
@@ -16,7 +16,7 @@ from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
-from .nodes import Known, Piece
+from .nodes import Known, Node, Piece
 from .row_group import Group
 from .row_groups import TARGET_BYTES, Cut, TableSink
 from .table import ATOMIC, Table
@@ -24,7 +24,14 @@ from .table import ATOMIC, Table
 WRITTEN = 4  # rows that are written again for each that is gained
 LARGEST_BYTES = TARGET_BYTES // 2
 
-Changed = Callable[[Table, Piece, dict[int, Any]], Collection[int]]  # which of these rows changed
+
+class Changes(NamedTuple):
+    """What a table in memory has that the stored one has not: nodes, and rows by the offsets of
+    their row groups.
+    """
+
+    nodes: set[Node]
+    rows: dict[int, dict[int, Any]]
 
 
 class _Joined(Piece):
@@ -56,7 +63,7 @@ class Moved(NamedTuple):
 class Rewriter:
     """Writes the pieces of changed leaves."""
 
-    def __init__(self, sink: TableSink, table: Table, compression: str | None, changed: Changed) -> None:
+    def __init__(self, sink: TableSink, table: Table, compression: str | None, changes: Changes) -> None:
         self.moved: list[Moved] = []
         self.left: list[tuple[int, range]] = []
         self.merged: set[int] = set()
@@ -64,19 +71,20 @@ class Rewriter:
         self._tuning = sink.tuning
         self._table = table
         self._compression = compression
-        self._changed = changed
+        self._changed = changes.rows
 
     def leaf(self, pieces: list[Piece]) -> list[Piece]:
         """The pieces of neighbouring leaves as they are to be: cut around changed rows, and small ones joined."""
-        held = {offset: sorted(rows) for offset, rows in self._table.rows_held().items()}
+        changed = {offset: sorted(rows) for offset, rows in self._changed.items()}
         split: list[Piece] = []
         for piece in pieces:
             if piece.rows is not None:
                 piece.known = {i: (value, True) for i, value in enumerate(piece.rows) if type(value) not in ATOMIC}
-            elif isinstance(piece.ref, Reference) and piece.ref.offset in held:
-                rows = held[piece.ref.offset]
-                if bisect_left(rows, piece.start) < bisect_left(rows, piece.start + piece.length):
-                    split += self._split(piece)
+            elif isinstance(piece.ref, Reference) and piece.ref.offset in changed:
+                rows = changed[piece.ref.offset]
+                first, end = bisect_left(rows, piece.start), bisect_left(rows, piece.start + piece.length)
+                if first < end:
+                    split += self._split(piece, rows[first:end])
                     continue
             split.append(piece)
         return self._joined_neighbours(split) if self._sink.merges else split
@@ -103,6 +111,8 @@ class Rewriter:
 
     def _joined_neighbours(self, pieces: list[Piece]) -> list[Piece]:
         tuning = self._tuning
+        if len(pieces) < tuning.merged:
+            return pieces
         fresh = max([piece.length for piece in pieces if piece.rows is not None], default=0)
         if self._has_small_neighbours(pieces):
             for largest in tuning.classes:
@@ -143,18 +153,19 @@ class Rewriter:
             first = last = i
         return [*merged, *pieces[done + 1 :]] if merged else pieces
 
-    def _split(self, piece: Piece) -> Iterator[Piece]:
-        """The written piece, cut around the rows that changed in memory; these stand between, to be written."""
+    def _split(self, piece: Piece, changed: list[int]) -> list[Piece]:
+        """The written piece, cut around its rows that changed in memory; these stand between, to
+        be written.
+        """
         assert isinstance(piece.ref, Reference)
-        held: dict[int, Any] = self._table.held.get(piece.ref.offset) or {}
-        end = piece.start + piece.length
-        here = {row: value for row, value in held.items() if piece.start <= row < end}
-        places = sorted(row - piece.start for row in self._changed(self._table, piece, here))
+        held = self._changed[piece.ref.offset]
+        places = [row - piece.start for row in changed]
         keys = self._keys(piece) if self._table.keys is not None and len(places) * 4 > piece.length else None
+        parts: list[Piece] = []
         done = 0
         for first, last in _runs_of(places):
             if done < first:
-                yield piece.part(done, first)
+                parts.append(piece.part(done, first))
             rows = range(piece.start + first, piece.start + last)
             values = [held[row] for row in rows]
             self.left.append((piece.ref.offset, rows))
@@ -163,10 +174,11 @@ class Rewriter:
             if self._table.keys is not None:
                 fresh.keys = keys[first:last] if keys else [self._table.key(piece, i) for i in range(first, last)]
             fresh.known = {i: (value, True) for i, value in enumerate(values)}
-            yield fresh
+            parts.append(fresh)
             done = last
         if done < piece.length:
-            yield piece if not done else piece.part(done, piece.length)
+            parts.append(piece.part(done, piece.length))
+        return parts
 
     def _bytes(self, piece: Piece) -> float:
         """About how many bytes of its row group the piece takes; none, where it is not written yet."""
@@ -237,7 +249,7 @@ class Rewriter:
         pairs: Any = (
             rows if keys is None else zip([key for piece in pieces for key in piece.keys or ()], rows, strict=True)
         )
-        groups = self._sink.groups(self._table.items, keys, self._compression)
+        groups = self._sink.groups(self._table.items, keys, self._compression, self._table.fingerprint)
         done = 0
         for ticket, batch in groups.write(Cut(pairs), placed):
             end = done + len(batch)
@@ -260,7 +272,7 @@ class Rewriter:
             return
         keys = self._table.keys
         pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows, strict=True)
-        groups = self._sink.groups(self._table.items, keys, self._compression)
+        groups = self._sink.groups(self._table.items, keys, self._compression, self._table.fingerprint)
 
         def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
             return self._placed(problem, piece, row)
@@ -279,7 +291,9 @@ class Rewriter:
         for start, stop in pairwise(bounds):
             keys = None if self._table.keys is None else (self._table.keys, (piece.keys or [])[start:stop])
             try:
-                ticket, _ = self._sink.write_group(self._table.items, rows.cut(start, stop), keys, self._compression)
+                ticket, _ = self._sink.write_group(
+                    self._table.items, rows.cut(start, stop), keys, self._compression, self._table.fingerprint
+                )
             except EncodeError as problem:
                 raise self._placed(problem, piece, start + trail.row_of(problem)) from None
             self.moved.append(Moved(ticket, piece, start, stop))
@@ -300,9 +314,11 @@ class Rewriter:
         value = _in_memory(self._table, piece)[row][0] if isinstance(piece, _Joined) else (piece.rows or [])[row]
         position = 0
         for other, _, _ in self._table.tree.pieces():
-            held: Any = self._table.held.get(other.ref.offset, {}) if isinstance(other.ref, Reference) else {}
-            known = held.items() if other.rows is None else enumerate(other.rows)
-            for found, each in known:
+            known = dict(enumerate(other.rows or ()))
+            if isinstance(other.ref, Reference):
+                at = other.ref.offset
+                known = {**self._table.held.get(at, {}), **self._changed.get(at, {})}
+            for found, each in known.items():
                 if each is value:
                     return trail.at(problem, position + found - other.start)
             position += other.length
@@ -346,12 +362,12 @@ def _pays(pieces: list[Piece], merged: int) -> bool:
     return total <= WRITTEN * gained
 
 
-def _runs_of(places: list[int]) -> Iterator[tuple[int, int]]:
+def _runs_of(places: list[int]) -> list[tuple[int, int]]:
     """Consecutive places as (first, end)."""
-    first = previous = -2
-    for place in chain(places, [-2]):
-        if place != previous + 1 or place < 0:
-            if previous >= 0:
-                yield first, previous + 1
-            first = place
-        previous = place
+    runs: list[tuple[int, int]] = []
+    for place in places:
+        if runs and runs[-1][1] == place:
+            runs[-1] = runs[-1][0], place + 1
+        else:
+            runs.append((place, place + 1))
+    return runs

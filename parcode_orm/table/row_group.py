@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from sys import getrefcount
+from typing import TYPE_CHECKING, Any
+from weakref import ref as weak
 
 from ..codec.base import Column, Getter, Space, View, is_lazy
 from ..codec.columns.physical import accessor, open_child
 from ..errors import CorruptionError, SchemaMismatchError
 from ..format.layout import Encoding, Kind, Reference
+from ..storage.cache import NODE_BYTES
 from ..storage.spill import is_spilled
 
-NODE_BYTES = 512  # of memory: a node of an opened chunk, and the view over it
+if TYPE_CHECKING:
+    from .table import Table
+
 MAPPED = 8  # bytes of a file's pages, which the system can take back, count as one
 
 
@@ -61,8 +66,8 @@ class Group:
     """
 
     __slots__ = (
-        "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "whole", "__weakref__", "_apart",
-        "_chunk",
+        "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "used", "whole", "__weakref__",
+        "_apart", "_chunk", "_columns", "_space",
     )  # fmt: skip
 
     def __init__(
@@ -81,17 +86,15 @@ class Group:
         if root.encoding != Encoding.STRUCT or len(children) != len(columns):
             raise chunk.error(0, f"a row group here has {len(columns)} columns")
         self.ref = ref
+        self.used = False  # since the cache looked at it last
         self._chunk = chunk
         self._apart = sum(target.length for target in set(chunk.refs) if target.kind == Kind.COLUMN)
         self.whole = not chunk.refs  # reading its rows reads nothing else
         # Whether all that it keeps, but for nodes and views, are pages of the file.
         self.mapped = self.whole and not is_spilled(ref) and not any(node.compression for node in chunk.nodes)
         self.count = count = root.count
-        self.keys: View | None = None
-        self.key: Getter = _no_key
-        if len(columns) == 2:
-            self.keys = open_child(columns[0], chunk, children[0], space, count)
-            self.key = _plain_key(self.keys) if is_lazy(columns[0]) else accessor(self.keys)
+        self._columns = columns
+        self._space = space
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
         self.held = held
@@ -100,6 +103,22 @@ class Group:
         if self.proxies:
             self.items.held = self.held  # type: ignore[attr-defined]
 
+    keys: View | None
+    key: Getter
+
+    def __getattr__(self, name: str) -> Any:
+        """`keys` and `key` when they are first asked for: opening the keys reads them, and a query needs none."""
+        if name not in ("key", "keys"):
+            raise AttributeError(name)
+        keys: View | None = None
+        key: Getter = _no_key
+        if len(self._columns) == 2:
+            column, chunk = self._columns[0], self._chunk
+            keys = open_child(column, chunk, chunk.children(0)[0], self._space, self.count)
+            key = _plain_key(keys) if is_lazy(column) else accessor(keys)
+        self.key, self.keys = key, keys
+        return key if name == "key" else keys
+
     def share(self, items: Any) -> None:
         """Let `items`, another view of the same rows, be this group's: what it holds, the group holds."""
         if items is not self.items:
@@ -107,6 +126,16 @@ class Group:
             self.get = accessor(items)
             self.held.update(items.held or {})
             items.held = self.held
+
+    def alive(self) -> list[tuple[int, Any]]:
+        """The rows whose lazy objects somebody holds, with these."""
+        live = self.items.live  # type: ignore[attr-defined]
+        found = []
+        for row, known in list(live.items()):
+            proxy = known()
+            if proxy is not None:
+                found.append((row, proxy))
+        return found
 
     @property
     def idle(self) -> bool:
@@ -123,9 +152,9 @@ class Group:
         return held + self._apart + NODE_BYTES * len(self._chunk.nodes)
 
     @property
-    def nodes(self) -> int:
-        """How many nodes its chunk has."""
-        return len(self._chunk.nodes)
+    def refs(self) -> list[Reference]:
+        """What its chunk refers to."""
+        return self._chunk.refs
 
     def _check(self, held: dict[int, Any]) -> None:
         """The rules that hold between any two operations; for tests. `held` are the rows of the table's groups."""
@@ -134,3 +163,53 @@ class Group:
         for row, value in self.held.items():  # a row is one object
             assert 0 <= row < self.count
             assert row not in live or live[row]() in (None, value)
+
+
+def _references_to_one_held() -> int:
+    held = {0: object()}
+    one = held[0]
+    return getrefcount(one)
+
+
+UNUSED = _references_to_one_held()  # references to a group that its table has, as `KeptGroup.close` counts them
+
+
+class KeptGroup:
+    """An opened row group in the cache of its file. The table has it, and may close it and open
+    it anew.
+    """
+
+    __slots__ = ("_group", "_table")
+
+    def __init__(self, table: Table, group: Group) -> None:
+        self._table = weak(table)
+        self._group = weak(group)
+
+    @property
+    def used(self) -> bool:
+        """Whether a row of it was read since the cache looked at it last."""
+        group = self._group()
+        return group is not None and group.used
+
+    @used.setter
+    def used(self, used: bool) -> None:
+        group = self._group()
+        if group is not None:
+            group.used = used
+
+    @property
+    def size(self) -> int:
+        """As the group says; 0 once the table has closed it."""
+        table, group = self._table(), self._group()
+        if table is None or group is None or table.groups.get(group.ref.offset) is not group:
+            return 0
+        return group.size
+
+    def close(self) -> bool:
+        """Close it, unless one of its rows may be in use, or code that is running has it and may
+        yet hold a row.
+        """
+        table, group = self._table(), self._group()
+        if table is None or group is None:
+            return True
+        return getrefcount(group) <= UNUSED and table.close(group.ref.offset)

@@ -63,8 +63,6 @@ class TableSink:
         self.tuning = tuning
         self._reuse = reuse
         self.rows_written = 0
-        self.marked: set[int] = set()  # by id, tables whose trees `is_changed` has just marked
-        self.again: list[tuple[Ticket, Chunk]] = []  # roots that were written again with other references
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
         self._copied: dict[Reference, Ticket] = {}
@@ -85,7 +83,9 @@ class TableSink:
         if chunk.kind in ROWS:
             if chunk.kind == COLUMN:
                 self._largest = max(self._largest, chunk.size)
-            chunk.refs = [self.submit(ref) if isinstance(ref, Encoder) else ref for ref in chunk.refs]
+            for at, ref in enumerate(chunk.refs):
+                if isinstance(ref, Encoder):
+                    chunk.refs[at] = self.submit(ref)
         return self._output.submit(chunk)
 
     def blob(self, data: Buffer, compression: str | None, meta: bytes) -> Ticket:
@@ -154,9 +154,13 @@ class TableSink:
                 raise StreamConsumedError("this iterator was read by a commit that failed: assign a new one")
             self.read.append(values)
 
-    def groups(self, items: Column, keys: Column | None, compression: str | None) -> RowGroups:
-        """Where to write rows (pairs of key and item, where there are keys), a row group at a time."""
-        return RowGroups(self, items, keys, compression)
+    def groups(self, items: Column, keys: Column | None, compression: str | None, schema: int = 0) -> RowGroups:
+        """Where to write rows (pairs of key and item, where there are keys), a row group at a time.
+
+        `schema` is the fingerprint of both columns, where it is known.
+        """
+        schema = schema or short_fingerprint(*((items,) if keys is None else (keys, items)))
+        return RowGroups(self, items, keys, compression, schema)
 
     def table(self, root: Node, next_row: int, *, keyed: bool, runs: Sequence[Target]) -> Ticket:
         """Write the chunk that says what a table is made of: the written tree `root`, and the index's `runs`."""
@@ -171,14 +175,13 @@ class TableSink:
         return self.submit(out)
 
     def write_group(
-        self, items: Column, rows: Any, keys: tuple[Column, Sequence[Any]] | None, compression: str | None
+        self, items: Column, rows: Any, keys: tuple[Column, Sequence[Any]] | None, compression: str | None, schema: int
     ) -> tuple[Ticket, int]:
         """Write one row group: its ticket, and the size in bytes of its largest chunk before compression.
 
         A chunk of a marked field counts twice.
         """
         outer, self._largest = self._largest, 0
-        schema = short_fingerprint(*((items,) if keys is None else (keys[0], items)))
         out = self.encoder(Kind.ROW_GROUP, compression, schema)
         root = out.open(Encoding.STRUCT, len(rows))
         with gc_paused():
@@ -254,12 +257,15 @@ class RowGroups:
     The rows of an earlier row group tell how many rows fit, so the number depends on the rows alone.
     """
 
-    def __init__(self, sink: TableSink, items: Column, keys: Column | None, compression: str | None) -> None:
+    def __init__(
+        self, sink: TableSink, items: Column, keys: Column | None, compression: str | None, schema: int
+    ) -> None:
         self._sink = sink
         self._tuning = sink.tuning
         self._items = items
         self._keys = keys
         self._compression = compression
+        self._schema = schema
         self._sizes: deque[tuple[float, int]] = deque(maxlen=LAG)  # bytes a row, and rows, of the last ones written
         self._written = 0
         self._rows = 0
@@ -310,9 +316,9 @@ class RowGroups:
 
     def _write(self, sink: TableSink, batch: list[Any], compression: str | None) -> tuple[Ticket, int]:
         if self._keys is None:
-            return sink.write_group(self._items, batch, None, compression)
+            return sink.write_group(self._items, batch, None, compression, self._schema)
         keys, values = zip(*batch, strict=True)
-        return sink.write_group(self._items, values, (self._keys, keys), compression)
+        return sink.write_group(self._items, values, (self._keys, keys), compression, self._schema)
 
 
 def _basis(number: int) -> int:

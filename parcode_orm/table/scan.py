@@ -46,9 +46,7 @@ class Trail:
         met.pop(ref.offset, None)
         met[ref.offset] = ref
         if len(met) > KEPT:
-            oldest = met.pop(next(iter(met)))
-            if self._table.close(oldest.offset):
-                self._table.space.release(oldest)
+            self._table.close(met.pop(next(iter(met))).offset)
 
 
 def walk(table: Table, start: int = 0, stop: int | None = None) -> Iterator[Stretch]:

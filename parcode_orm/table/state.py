@@ -73,6 +73,17 @@ def undo(table: Table, state: tuple[Any, ...]) -> None:
     table.tree.root, table.added, table.version, table.run_refs, table.runs = state
 
 
+def known_rows(table: Table) -> list[tuple[Any, int, Any, Any]]:
+    """The rows of opened row groups that are held, or known to somebody: view, row, key as it is stored, and value."""
+    found: list[tuple[Any, int, Any, Any]] = []
+    for offset, group in table.groups.items():
+        live = getattr(group.items, "live", {})
+        known = {row: value for row, ref in live.items() if (value := ref()) is not None}
+        known.update(table.held.get(offset, {}))
+        found += [(group.items, row, group.key(row), value) for row, value in known.items()]
+    return found
+
+
 def places_in_memory(table: Table) -> list[tuple[int, Any]]:
     """The rows that are held, not yet written, or known to somebody, with their positions."""
     found: list[tuple[int, Any]] = []

@@ -23,7 +23,7 @@ from .index import Run
 from .key_sort import KeyHashes
 from .nodes import NO_ID, Node, Piece, without
 from .row_groups import Cut
-from .table import Table
+from .table import MISSING, Table
 
 
 class Spilled(NamedTuple):
@@ -108,8 +108,11 @@ def put_rows(table: Table, start: int, stop: int, spilled: Spilled) -> None:
     table.version += 1
 
 
-def put_pairs(table: Table, spilled: Spilled) -> None:
-    """Set the pairs of a stream: new keys come last, in its order; of pairs with equal keys the last one wins."""
+def put_pairs(table: Table, spilled: Spilled) -> Any:
+    """Set the pairs of a stream: new keys come last, in its order; of pairs with equal keys the last one wins.
+
+    Returns a key that the table had, or that came twice; MISSING where there is none.
+    """
     space, pieces, hashes = spilled
     table.space.share(space)
     first = table.next_row
@@ -118,6 +121,7 @@ def put_pairs(table: Table, spilled: Spilled) -> None:
     run = _reference(ticket)
     replacing, replaced = _replacing(table, pieces, Run(table.space.chunk, run))
     gone = sorted({*earlier, *replaced})
+    twice = _key_at(table, pieces, gone[0]) if gone else MISSING
     for piece in replacing:
         table.tree.substitute(table.tree.position(piece.first), piece)
     for part in [part for piece in pieces for part in without(piece, gone)]:
@@ -126,6 +130,14 @@ def put_pairs(table: Table, spilled: Spilled) -> None:
     table.index([*table.run_refs, run])
     table.next_row += len(hashes)
     table.version += 1
+    return twice
+
+
+def _key_at(table: Table, pieces: list[Piece], place: int) -> Any:
+    """The key at a place of a stream."""
+    piece = pieces[bisect_right([piece.first for piece in pieces], place) - 1]
+    assert isinstance(piece.ref, Reference)
+    return table.open(piece.ref).key(place - piece.first)
 
 
 def _replacing(table: Table, pieces: list[Piece], run: Run) -> tuple[list[Piece], list[int]]:

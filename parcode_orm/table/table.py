@@ -23,14 +23,10 @@ from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from .index import LOW, Run
 from .nodes import Piece
-from .row_group import NODE_BYTES, Group, Held
+from .row_group import Group, Held, KeptGroup
 from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
-OPEN_GROUPS = 64  # stay open whatever they take
-OPEN_BYTES = 32 << 20  # of more groups, as `Group.size` counts them
-SWEEP_EVERY = 16  # groups opened, at least
-PARKED_BYTES = 16 << 20
 MAX_ROWS = 1 << 48
 EXACT = frozenset({date, datetime, time, timedelta, Decimal, Fraction, UUID})  # their repr tells all
 ATOMIC = EXACT | {int, str, float, bool, bytes, type(None), complex}
@@ -48,7 +44,7 @@ class Table:
 
     __slots__ = (
         "added", "fingerprint", "groups", "held", "holding", "items", "keys", "lively", "next_row", "ref", "run_refs",
-        "runs", "space", "spilled", "tree", "version", "_parked", "_until_sweep",
+        "runs", "space", "spilled", "tree", "version", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, space: Space, ref: Reference, items: Column, keys: Column | None = None) -> None:
@@ -63,8 +59,6 @@ class Table:
         self.spilled = False  # whether row groups were opened that are in no file
         self.lively: set[int] = set()  # offsets of row groups whose views may know proxies, in a writable session
         self.added: dict[Any, int] = {}  # keys that no stored index knows, and the ids of their rows
-        self._until_sweep = 0
-        self._parked: dict[int, Group] = {}  # verified, their pages let go; of tables that are only read
         self.version = 0  # rises with every change of the number of rows
         self.run_refs: list[Reference] = []
         self.runs: list[Run] = []
@@ -116,14 +110,15 @@ class Table:
             self.spilled |= is_spilled(ref)
             held = Held(ref.offset, self.holding)
             held = self.held.setdefault(ref.offset, held) if self.space.writable else held
-            group = self._parked.pop(ref.offset, None) or Group(ref, self.space, columns, self.fingerprint, held)
+            group = Group(ref, self.space, columns, self.fingerprint, held)
             if group.proxies and self.space.writable:
                 group.share(self.space.living(group))
                 group.items.lively = self.lively  # type: ignore[attr-defined]
             group = self.groups.setdefault(ref.offset, group)
-            self._until_sweep -= 1
-            if self._until_sweep <= 0 and len(self.groups) > OPEN_GROUPS:
-                self._close_idle(group)
+            cache = self.space.cache
+            cache.drop(ref)  # the row group has the chunk now
+            kept = KeptGroup(self, group)
+            cache.put(kept, kept)
         return group
 
     def group(self, piece: Piece) -> Group:
@@ -143,36 +138,17 @@ class Table:
         if group is None:
             return not self.held.get(offset)
         if not group.idle:
-            self.groups[offset] = group  # at the end now, to be looked at last
+            self.groups[offset] = group
             return False
         self.held.pop(offset, None)
+        self.space.release(group.ref, group.refs)
         return True
 
     def close_small(self, offset: int) -> None:
-        """Close a small row group where many are open: a commit opens the one it wrote, to hold a row of it."""
+        """Close a small row group: a commit opens the one it wrote, to hold a row of it."""
         group = self.groups.get(offset)
-        if group is not None and len(self.groups) > OPEN_GROUPS and group.ref.length < self.space.tuning.small_bytes:
+        if group is not None and group.ref.length < self.space.tuning.small_bytes:
             self.close(offset)
-
-    def _close_idle(self, newest: Group) -> None:
-        """Close the groups opened first where more than `OPEN_GROUPS` take more than `OPEN_BYTES`."""
-        groups = list(self.groups.copy().values())  # other threads may open some meanwhile
-        self._until_sweep = max(SWEEP_EVERY, len(groups) // 8)
-        size = sum([group.size for group in groups])
-        for group in groups[: min(max(OPEN_GROUPS, len(groups) // 4), len(groups) - OPEN_GROUPS)]:
-            if size <= OPEN_BYTES:
-                break
-            if group is not newest and self.close(group.ref.offset):
-                size -= group.size
-                self.space.release(group.ref)
-                if group.mapped and not self.space.writable:
-                    self._park(group)
-
-    def _park(self, group: Group) -> None:
-        parked = self._parked
-        parked[group.ref.offset] = group
-        if len(parked) * group.nodes * NODE_BYTES > PARKED_BYTES:
-            parked.pop(next(iter(parked.copy()), 0), None)
 
     def value(self, piece: Piece, place: int) -> Any:
         """Row `place` of a piece, lazy; in a writable session the same object each time."""
@@ -182,6 +158,7 @@ class Table:
         group = self.groups.get(piece.ref.offset)  # type: ignore[union-attr]
         if group is None or row >= group.count:
             group = self.group(piece)
+        group.used = True
         if not self.space.writable:
             return group.get(row)
         value = group.held.get(row, MISSING)
@@ -240,6 +217,7 @@ class Table:
                     row = piece.start + place
                     if group is None or row >= group.count:
                         group = self.group(piece)
+                    group.used = True
                     stored = group.key(row)
                 if stored == key or stored is key:
                     return piece, place, group
@@ -312,8 +290,23 @@ class Table:
 
     def rows_held(self) -> dict[int, Held]:
         """What is held, by the offsets of the row groups; none that is empty."""
-        found = {offset: rows for offset in self.holding if (rows := self.held.get(offset))}
+        found: dict[int, Held] = {}
+        for offset in self.holding:
+            rows = self.held.get(offset)
+            if rows:
+                found[offset] = rows
         self.holding.intersection_update(found)
+        return found
+
+    def live_groups(self) -> list[Group]:
+        """The opened row groups of a writable session whose views know lazy objects."""
+        found: list[Group] = []
+        for offset in list(self.lively):
+            group = self.groups.get(offset)
+            if group is not None and group.items.live:  # type: ignore[attr-defined]
+                found.append(group)
+            else:
+                self.lively.discard(offset)
         return found
 
     def in_memory(self) -> list[Any]:

@@ -10,7 +10,7 @@ Rows are found by position, or by row id where the ids rise with the position (k
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -160,7 +160,9 @@ class Tree:
                 nodes.extend(reversed(node.children))
 
     def load(self) -> None:
-        """Read every node: `mark` looks for changes in what is read, and somebody may hold a row anywhere."""
+        """Read every node: `changed` looks for changes in what is read, and somebody may hold a
+        row anywhere.
+        """
         nodes = [self.root]
         while nodes:
             node = nodes.pop()
@@ -267,91 +269,96 @@ class Tree:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def mark(self, held: Mapping[int, Collection[int]], changed: Callable[[int, Piece, list[int]], bool]) -> bool:
-        """Find what must be written: changed nodes, and loaded pieces with a row that is `changed`.
+    def changed(
+        self, held: Mapping[int, Sequence[int]], differ: Callable[[int, Piece, Sequence[int]], bool]
+    ) -> set[Node]:
+        """The nodes that must be written: changed or spilled ones, and the leaves with a row that
+        differs.
 
-        `held` has the rows that may be, by the offsets of their row groups; `changed` gets the offset, the piece, and
-        those of them that are in it. Returns whether anything must be written. What was spilled must.
+        `held` has the rows that may differ, sorted, by the offsets of their row groups. `differ` is
+        asked once for each piece with such rows. Nothing in the tree changes.
         """
-        if self.root is self._stored and not self.rows:  # an empty tree has no place in the file
-            return False
-        return self._mark(self.root, held, changed)
-
-    def _mark(
-        self, node: Node, held: Mapping[int, Collection[int]], changed: Callable[[int, Piece, list[int]], bool]
-    ) -> bool:
-        known = found = node.ref is None or is_spilled(node.ref)
-        if node.height > 1:
-            for child in self.children(node) if found else node.children or ():
-                if known or child.height > 1 or child.meets(held):
-                    found |= self._mark(child, held, changed)
-        elif found:
-            self.children(node)  # of a spilled one, which will be written from them
-        elif node.meets(held):
-            for child in node.children or ():
-                offset = child.ref.offset
-                rows = held.get(offset)
-                if rows:
-                    start = child.start
-                    end = start + child.length
-                    here = [row for row in rows if start <= row < end]
-                    if here and changed(offset, child, here):
-                        found = True
-                        break
-        if found:
-            node.ref = None
+        found: set[Node] = set()
+        if self.root is not self._stored or self.rows:  # an empty tree has no place in the file
+            self._add_changed(self.root, held, differ, found)
         return found
 
-    def changed_leaves(self) -> Iterator[list[Piece]]:
-        """The pieces of the leaves that changed; those of neighbours in one list."""
-        if self.root.ref is None:
-            yield from self._changed_leaves(self.root)
+    def _add_changed(
+        self,
+        node: Node,
+        held: Mapping[int, Sequence[int]],
+        differ: Callable[[int, Piece, Sequence[int]], bool],
+        found: set[Node],
+    ) -> bool:
+        changed = known = node.ref is None or is_spilled(node.ref)
+        if known:
+            self.children(node)  # a spilled one will be written from them
+        if node.height > 1:
+            for child in node.children or ():
+                if known or child.height > 1 or child.meets(held):
+                    changed |= self._add_changed(child, held, differ, found)
+        elif node.meets(held):
+            for child in node.children or ():
+                offset = -1 if child.ref is None else child.ref.offset
+                rows = held.get(offset)
+                if rows:
+                    first, end = bisect_left(rows, child.start), bisect_left(rows, child.start + child.length)
+                    if first < end:
+                        changed |= differ(offset, child, rows[first:end])
+        if changed:
+            found.add(node)
+        return changed
 
-    def _changed_leaves(self, node: Node) -> Iterator[list[Piece]]:
-        for part in self._parts(node):
+    def changed_leaves(self, changed: set[Node]) -> list[list[Piece]]:
+        """The pieces of the `changed` leaves; those of neighbours in one list."""
+        return self._changed_leaves(self.root, changed) if self.root in changed else []
+
+    def _changed_leaves(self, node: Node, changed: set[Node]) -> list[list[Piece]]:
+        found: list[list[Piece]] = []
+        for part in self._parts(node, changed):
             if isinstance(part, list):
-                yield part
-            elif part.ref is None:
-                yield from self._changed_leaves(part)
+                found.append(part)
+            elif part in changed:
+                found += self._changed_leaves(part, changed)
+        return found
 
-    def _parts(self, node: Node) -> Iterator[Node | list[Piece]]:
+    def _parts(self, node: Node, changed: set[Node]) -> list[Node | list[Piece]]:
         """The children of a changed node; of changed leaves beside each other the pieces, in one list."""
         if node.height == 1:
-            yield self.children(node)
-            return
-        waiting: list[Piece] = []
+            return [self.children(node)]
+        found: list[Node | list[Piece]] = []
         for child in self.children(node):
-            if node.height == 2 and child.ref is None:
-                waiting += child.children
-                continue
-            if waiting:
-                yield waiting
-                waiting = []
-            yield child
-        if waiting:
-            yield waiting
+            if node.height > 2 or child not in changed:
+                found.append(child)
+            elif found and isinstance(found[-1], list):
+                found[-1] += self.children(child)
+            else:
+                found.append(list(self.children(child)))
+        return found
 
-    def write(self, sink: Sink, leaves: Iterator[list[Piece]]) -> Node:
-        """Write what changed: the root of the tree that results, its references still tickets.
+    def write(self, sink: Sink, changed: set[Node], leaves: Iterator[list[Piece]]) -> Node:
+        """Write the `changed` nodes: the root of the tree that results, its references still
+        tickets.
 
-        `leaves` are, for each list that `changed_leaves` gives, the pieces to stand there, all written.
+        `leaves` are, for each list that `changed_leaves` gives, the pieces to stand there, all
+        written.
         """
         root = self.root
-        if root.ref is not None:
+        if root not in changed:
             return root
         if root.height == 1:
             return build(sink, next(leaves))
-        return grow(sink, self._write(root, sink, leaves))
+        return grow(sink, self._write(root, sink, changed, leaves))
 
-    def _write(self, node: Node, sink: Sink, leaves: Iterator[list[Piece]]) -> list[Node]:
+    def _write(self, node: Node, sink: Sink, changed: set[Node], leaves: Iterator[list[Piece]]) -> list[Node]:
         found: list[Node] = []
-        for part in self._parts(node):
+        for part in self._parts(node, changed):
             if isinstance(part, list):
                 found += write_level(sink, next(leaves), 1)
-            elif part.ref is not None:
+            elif part not in changed:
                 found.append(part)
             else:
-                found += self._write(part, sink, leaves)
+                found += self._write(part, sink, changed, leaves)
         return found if node.height == 1 else write_level(sink, found, node.height)
 
     def adopt(self, root: Node) -> None:

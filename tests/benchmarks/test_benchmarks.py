@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import calls, classes, memory, peers, report, run, stream, update, world
+from benchmarks import calls, classes, memory, peers, query, report, run, stream, update, world
 from benchmarks.worlds import world_data
 
 pytestmark = pytest.mark.once
@@ -50,6 +50,15 @@ def test_stream_in_little_memory(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert all(0 < figures["RssAnon"] <= figures["peak"] for figures in result["steps"].values())
     printed = capsys.readouterr().out
     assert printed.count("pass  peak MB") == 2
+
+
+def test_query_asks_every_store_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "query", "--rows", "20000")
+    assert {"Parcode ORM", "Python loop"} <= set(result["stores"])
+    for figures in result["stores"].values():
+        assert set(figures["warm"]) == set(figures["cold"]) == set(query.QUESTIONS) and figures["size"] > 100_000
+    assert 0 < result["bytes"]["sum"] <= result["bytes"]["top"] < 20_000 * 40
+    assert "filter" in capsys.readouterr().out
 
 
 def test_a_child_that_fails_fails_the_run(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ class FakeView:
         self.space = space
         self.getters: dict[str, Callable[[int], Any]] = {}
         self.log: list[str] = []
+        self.live: dict[int, Any] = {}
         self.broken: dict[str, Exception] = {}
 
     def getter(self, name: str) -> Callable[[int], Any]:

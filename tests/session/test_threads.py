@@ -12,7 +12,7 @@ import pytest
 from parcode_orm import Chunk, ConflictError, LockedError, Model, Session, SessionError, ShardedMap, load, save
 from parcode_orm.model import blobs
 from parcode_orm.session import space
-from parcode_orm.table import scan, table
+from parcode_orm.table import scan
 
 
 class Account(Model):
@@ -173,7 +173,6 @@ def test_an_object_made_in_a_closed_row_group_is_the_rows_object(path: Path, mon
         piece, _ = rows.tree.at(7)
         group = rows.group(piece)
         assert rows.close(piece.ref.offset)
-        monkeypatch.setattr(table, "PARKED_BYTES", 0)
         assert rows.group(piece) is not group
         assert group.get(7) is rows.group(piece).get(7) is found["owner 7"]
 

@@ -21,8 +21,8 @@ import pytest
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, save
 from parcode_orm.session import space
-from parcode_orm.storage import mapped
-from parcode_orm.table import scan, table
+from parcode_orm.storage import cache
+from parcode_orm.table import scan
 
 READERS = 8
 COUNT = 12_000
@@ -184,11 +184,9 @@ class Reader:
 @pytest.fixture
 def little_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(scan, "KEPT", 1)
-    monkeypatch.setattr(table, "OPEN_GROUPS", 1)
-    monkeypatch.setattr(table, "OPEN_BYTES", 1)
-    monkeypatch.setattr(table, "SWEEP_EVERY", 1)
+    monkeypatch.setattr(cache, "LIMIT", 1)
+    monkeypatch.setattr(cache, "SUM_EVERY", 1)
     monkeypatch.setattr(space, "SWEEP_EVERY", 64)
-    monkeypatch.setattr(mapped, "CACHED", 2)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield

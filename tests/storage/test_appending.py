@@ -31,7 +31,7 @@ from parcode_orm.errors import (
 from parcode_orm.format import commit, superblock
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.layout import Reference
-from parcode_orm.storage import mapped
+from parcode_orm.storage import cache, mapped
 from parcode_orm.storage.append import Appender
 from parcode_orm.storage.files import Files
 from parcode_orm.storage.lock import WriterLock
@@ -139,7 +139,7 @@ def test_torn_tail_is_cut_under_the_lock(path: Path) -> None:
     with open(path, "ab") as file:
         file.write(b"torn" * 5000)
     reader = Source.open(path)
-    assert reader.recovered and path.stat().st_size > len(whole)
+    assert reader.recovery and path.stat().st_size > len(whole)
     Appender(path, reader).close()
     assert path.read_bytes() == whole
     assert add(path, "three").record.sequence == 3
@@ -227,7 +227,7 @@ def test_a_record_that_was_not_acknowledged_does_not_stay(path: Path) -> None:
         appender.commit(CatalogData())
     appender.close()
     source = Source.open(path)
-    assert source.record.sequence == 1 and source.recovered
+    assert source.record.sequence == 1 and source.recovery
 
 
 def test_fast_writes_no_barrier_but_settles_now_and_then(path: Path) -> None:
@@ -295,7 +295,8 @@ def test_threads_share_a_snapshot_larger_than_its_cache(monkeypatch: pytest.Monk
         return CatalogData()
 
     source = Source.open(whole_bytes(many, workers=0))
-    monkeypatch.setattr(mapped, "CACHED", 5)
+    monkeypatch.setattr(cache, "LIMIT", 5 * 520)
+    monkeypatch.setattr(cache, "SUM_EVERY", 1)
     problems: list[BaseException] = []
 
     def work(step: int) -> None:
@@ -316,27 +317,7 @@ def test_threads_share_a_snapshot_larger_than_its_cache(monkeypatch: pytest.Monk
             worker.join()
     finally:
         sys.setswitchinterval(before)
-    assert not problems and len(source._cache) <= 5 + len(workers)
-
-
-def test_a_cache_that_changes_while_its_first_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Source.open(small())
-    monkeypatch.setattr(mapped, "CACHED", 1)
-    source.chunk(source.record.catalog)
-
-    class Changing(dict[Any, Any]):
-        changes = 3
-
-        def __iter__(self) -> Any:
-            found = super().__iter__()
-            if self.changes:  # as another thread may
-                self.changes -= 1
-                self[self.changes] = None
-            return found
-
-    source._cache = Changing(source._cache)
-    source.chunk(source.catalog.root("World"))
-    assert len(source._cache) == 1
+    assert not problems and len(source.cache) <= 5 + len(workers)
 
 
 def test_chunks_that_hold_much_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,13 +329,12 @@ def test_chunks_that_hold_much_are_let_go(monkeypatch: pytest.MonkeyPatch) -> No
         return CatalogData()
 
     source = Source.open(whole_bytes(many, workers=0, compression="lz4"))
-    monkeypatch.setattr(mapped, "CACHED_BYTES", 50_000)
+    monkeypatch.setattr(cache, "LIMIT", 50_000)
     chunks = [source.chunk(ref) for ref in refs[:30]]
     assert all(source.chunk(ref) is chunk for ref, chunk in zip(refs, chunks, strict=False))  # nothing was read of them
     for i, ref in enumerate(refs):
         assert bytes(source.chunk(ref).buffer(0)) == bytes([i]) * 10_000
-    held = [chunk.held for chunk in source._cache.values()]
-    assert 20_000 <= sum(held) <= 50_000 + mapped.SUM_EVERY * 10_000
+    assert 20_000 <= source.cache.size() <= 50_000 + cache.SUM_EVERY * 11_000
     assert source.chunk(refs[-1]).held == 10_000
 
 
@@ -552,8 +532,6 @@ def test_references_are_checked_against_the_file(path: Path) -> None:
 
 
 def test_stats_and_cache(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from parcode_orm.storage import mapped
-
     stats = Stats()
     source = Source.open(path, stats)
     assert stats == Stats()
@@ -564,11 +542,12 @@ def test_stats_and_cache(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = stats.bytes_read
     chunk.buffer(1), chunk.buffer(1)
     assert stats.bytes_read == before + 3
-    monkeypatch.setattr(mapped, "CACHED", 2)
+    monkeypatch.setattr(cache, "LIMIT", 5_000)
+    monkeypatch.setattr(cache, "SUM_EVERY", 1)
     source.chunk(chunk.refs[0])
     source.chunk(ref)
     source.chunk(chunk.refs[1])
-    assert len(source._cache) <= 2 and source.chunk(ref) is chunk
+    assert source.chunk(ref) is chunk
     source.retire()
     assert source.chunk(ref) is not chunk
     stats.reset()

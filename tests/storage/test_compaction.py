@@ -72,7 +72,7 @@ def check(path: Path, keep: int) -> None:
     compact_file(path, keep)
     assert contents(path, keep + 5) == expected
     source = Source.open(path)
-    assert source.uuid != old.uuid and source.recovered is None
+    assert source.uuid != old.uuid and source.recovery is None
     records = list(source.records())
     for record in records:
         assert record.live == live(Source.open(path, at=record.sequence)) == record.file_length - record.dead

@@ -53,7 +53,7 @@ def outcome(data: bytes, good: list[Any]) -> str:
     except (CorruptionError, FormatError):
         return "error"
     assert found == good, "silently wrong"
-    return "recovered" if source.recovered else "same"
+    return "recovered" if source.recovery else "same"
 
 
 def test_every_bit_of_a_whole_file() -> None:
@@ -86,12 +86,12 @@ def test_each_copy_of_the_newest_record(two: bytes) -> None:
             damaged[at + byte] ^= 0xFF
             source = Source.open(bytes(damaged))
             assert content(source) == good
-            assert copy == "first" or source.recovered == "the last copy of its record is damaged"
+            assert copy == "first" or str(source.recovery) == "the last copy of its record is damaged"
     damaged = bytearray(two)
     damaged[last + 50] ^= 1
     damaged[last - 512 + 50] ^= 1
     source = Source.open(bytes(damaged))
-    assert source.record.sequence == 1 and "ignored" in str(source.recovered)
+    assert source.record.sequence == 1 and "ignored" in str(source.recovery)
 
 
 def test_every_truncation_of_a_whole_file() -> None:
@@ -110,9 +110,9 @@ def test_every_truncation_of_two_commits(two: bytes, tmp_path: Path) -> None:
         source = Source.open(path)
         source_content = content(source)
         if length >= len(two) - 512:
-            assert source_content == second and source.recovered
+            assert source_content == second and source.recovery
         else:
-            assert source_content == first and bool(source.recovered) == (length > whole)
+            assert source_content == first and bool(source.recovery) == (length > whole)
         source.close()
 
 
@@ -122,7 +122,7 @@ def test_garbage_behind(two: bytes) -> None:
         for garbage in (b"x", bytes(5000), data, small(), b"\xff" * 3_000_000, b"PARCMIT\n" * 100_000):
             source = Source.open(data + garbage)
             assert content(source) == good
-            assert str(len(garbage)) in str(source.recovered)
+            assert str(len(garbage)) in str(source.recovery)
 
 
 def test_a_database_within_a_database() -> None:
@@ -163,7 +163,7 @@ def test_fast_commit_is_verified_after_another_boot(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(recovery, "boot", lambda: 1)
     assert Source.open(data).record.sequence == 3
     source = Source.open(torn)
-    assert source.record.sequence == 2 and source.recovered
+    assert source.record.sequence == 2 and source.recovery
     older = len(small())
     torn = data[: older + 10] + bytes(100) + data[older + 110 :]
     assert Source.open(torn).record.sequence == 1

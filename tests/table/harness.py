@@ -9,7 +9,8 @@ from parcode_orm.format.blob import BlobEncoder
 from parcode_orm.format.checksum import checksum
 from parcode_orm.format.chunk import Buffer, Chunk, Encoder, Ticket
 from parcode_orm.format.layout import Reference
-from parcode_orm.table.persister import store
+from parcode_orm.storage.cache import Cache
+from parcode_orm.table.persister import find_changes, store
 from parcode_orm.table.row_groups import TableSink
 from parcode_orm.table.table import Table
 from parcode_orm.tuning import TUNING, Tuning
@@ -26,6 +27,7 @@ class Disk:
         self.data = bytearray(64)
         self.chunks_read = 0
         self.released: list[Reference] = []
+        self.cache = Cache()
 
     def submit(self, chunk: Encoder) -> Ticket:
         ticket = Ticket()
@@ -46,7 +48,7 @@ class Disk:
         data = memoryview(bytes(self.data[ref.offset : ref.offset + ref.length]))
         return Chunk(ref, data, "disk", lambda size: None)
 
-    def release(self, ref: Reference) -> None:
+    def release(self, ref: Reference, refs: list[Reference]) -> None:
         self.released.append(ref)
 
     def count_rows(self, count: int) -> None:
@@ -65,7 +67,7 @@ class Disk:
         """Store and adopt; the bytes written."""
         before = len(self.data)
         sink = self.sink()
-        store(sink, table, None, lambda table, piece, rows: ())
+        store(sink, table, None, find_changes(table, {}, lambda table, piece, rows: ()))
         for stored in sink.stored.values():
             stored.adopt(self, lambda table, moved: None)
         return len(self.data) - before

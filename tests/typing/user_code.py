@@ -5,12 +5,28 @@ It is checked, not run: "type: ignore" speaks to mypy and "pyright: ignore" to p
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, TypeVar, assert_type
+from typing import Annotated, Any, Generic, TypeVar, assert_type
 
 from pydantic import Field
 
 import parcode_orm
-from parcode_orm import Chunk, LazyBytes, LazyList, LazyMap, Model, Session, ShardedMap, lazy
+from parcode_orm import (
+    Chunk,
+    LazyBytes,
+    LazyList,
+    LazyMap,
+    Model,
+    Session,
+    ShardedMap,
+    any_,
+    col,
+    desc,
+    func,
+    lazy,
+    len_,
+    select,
+)
+from parcode_orm.query import Expression, Select
 from parcode_orm.session import open as open_session
 
 
@@ -112,3 +128,30 @@ assert_type(players, LazyMap[str, Player])
 assert_type(players.load(), dict[str, Player])
 assert_type(players["Hero"], Player)
 assert_type(players.get("Hero"), Player | None)
+
+# Queries. What a class's field is in an expression, type checkers take for the field's own type.
+with Session("world.par") as session:
+    heroes = session.root(GameWorld).players
+    assert_type(select(Player), Select[Player])
+    assert_type(select(heroes), Select[Player])
+    assert_type(select(opened.settings.history), Select[str])
+    statement = select(heroes).where(Player.level > 3, Player.title == None).filter_by(level__gt=3)  # noqa: E711
+    assert_type(statement.order_by(desc(Player.level), Player.score).limit(3), Select[Player])
+    assert_type(select(Player.level), Select[int])
+    assert_type(select(Player.title), Select[str | None])
+    assert_type(select(func.count()), Select[int])
+    assert_type(select(Player.level, func.count()), Select[Any])
+    assert_type(session.scalars(statement).all(), list[Player])
+    assert_type(session.scalars(statement).first(), Player | None)
+    assert_type(session.scalars(statement).one(), Player)
+    assert_type(session.scalar(select(Player.level).select_from(heroes)), int | None)
+    assert_type(session.scalar(select(func.sum(Player.level)).select_from(heroes)), int | None)
+    for found in session.scalars(statement):
+        assert_type(found, Player)
+    statement.where(col(Player.level).in_([1, 2]), len_(Player.inventory) > 2, any_(Player.inventory, func.item() > 1))
+    statement.order_by(col(Player.title).desc().nulls_last())
+    assert_type(col(Player.level), Expression[int])
+    # Not seen: the methods of an expression on the field itself, and that a list field is no collection of rows.
+    Player.level.desc()  # type: ignore[attr-defined]  # pyright: ignore
+    assert_type(select(Player.inventory), Select[int])
+    statement.limit("3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -144,20 +144,21 @@ class TextView(BlocksView):
         if a > b:
             raise self.chunk.error(self.at, f"value {i} runs from {a} to {b}")
         skip = i * self.gap
-        return self._decode(self.data[a + skip : b + skip])
+        return self.decode(self.data[a + skip : b + skip])
 
     def read(self, start: int, stop: int) -> list[Any]:
         if start >= stop:
             return []
         if not self.gap:
-            return [self._decode(block) for block in self.blocks(start, stop)]
+            return [self.decode(block) for block in self.blocks(start, stop)]
         a, b = self.offsets[start] + start, self.offsets[stop] + stop - 1
-        values = self._decode(self.data[a:b]).split("\0")
+        values = self.decode(self.data[a:b]).split("\0")
         if len(values) != stop - start:
             raise self.chunk.error(self.at, f"{len(values)} texts where {stop - start} belong")
         return values
 
-    def _decode(self, data: memoryview | bytes) -> str:
+    def decode(self, data: memoryview | bytes) -> str:
+        """The text that bytes of it are."""
         try:
             return str(data, "utf-8", self.errors)
         except UnicodeDecodeError as problem:

@@ -74,7 +74,12 @@ def weigh_items(column: ChunkColumn, values: Any) -> float:
         return weigh(column.inner, [values])[0] if type(values) in (list, dict) else _weigh_read(column, values)
     step = count // SAMPLE
     sample: Any
-    if hasattr(values, "items"):
+    rows = getattr(values, "rows", None)
+    if rows is not None:  # of a lazy collection, which holds what it hands out
+        places = range(0, step * SAMPLE, step)
+        sample = [rows.read(at, at + 1)[0] for at in places]
+        sample = dict(zip(map(rows.key_at, places), sample, strict=True)) if hasattr(values, "items") else sample
+    elif hasattr(values, "items"):
         sample = dict(pair for at, pair in enumerate(values.items()) if at % step == 0 and at < step * SAMPLE)
     else:
         sample = list(values[: step * SAMPLE : step])

@@ -155,12 +155,13 @@ class ConvertView(View):
         self.at = at
 
     def get(self, i: int) -> Any:
-        return self._convert([self.inner.get(i)])[0]
+        return self.convert([self.inner.get(i)])[0]
 
     def read(self, start: int, stop: int) -> list[Any]:
-        return self._convert(self.inner.read(start, stop))
+        return self.convert(self.inner.read(start, stop))
 
-    def _convert(self, stored: list[Any]) -> list[Any]:
+    def convert(self, stored: list[Any]) -> list[Any]:
+        """The values of what is stored."""
         try:
             values = self.column.from_stored(stored)
         except RecursionError:
@@ -169,7 +170,7 @@ class ConvertView(View):
             if gives_stand_ins():
                 if len(stored) == 1:
                     return [AsIs(self.column, stored[0], problem)]
-                return [value for one in stored for value in self._convert([one])]
+                return [value for one in stored for value in self.convert([one])]
             if isinstance(problem, ParcodeError):
                 raise
             raise self.chunk.error(self.at, f"not a stored {self.column.name}: {problem}") from problem

@@ -55,6 +55,11 @@ def members(cls: type) -> list[Any]:
     return [each for base in cls.__mro__ for each in vars(base).values() if isinstance(each, MemberDescriptorType)]
 
 
+def has_attributes(cls: type) -> bool:
+    """Whether objects of `cls` have attributes, and are no text, number or time with notes."""
+    return not issubclass(cls, _BUILTIN) and bool(cls.__dictoffset__ or members(cls))
+
+
 def has_only_attributes(cls: type) -> bool:
     """Whether the state of objects of `cls` that can change is a dictionary and slots: as `copyreg` tells, by size."""
     if issubclass(cls, _BUILTIN):

@@ -25,7 +25,17 @@ from parcode_orm.codec.types.stream import ItemSpec, Stream
 from parcode_orm.codec.types.typeforms import Scope, spelled, strip, substitute
 from parcode_orm.errors import StreamConsumedError, UnsupportedTypeError, told
 
-__all__ = ["Mark", "as_returned", "building", "enter", "find_mark", "is_lazy_collection", "item_spec", "marks_last"]
+__all__ = [
+    "FieldMark",
+    "Mark",
+    "as_returned",
+    "building",
+    "enter",
+    "find_mark",
+    "is_lazy_collection",
+    "item_spec",
+    "marks_last",
+]
 
 
 def _no_column(tp: Any, scope: Scope) -> NoReturn:
@@ -44,7 +54,35 @@ def is_lazy_collection(value: object) -> bool:
     return getattr(type(value), "_p_lazy_", False) is True
 
 
-class Mark:
+class FieldMark:
+    """What stands in the metadata of a field of a Model, and nowhere else; `spelling` is how a user writes it."""
+
+    __slots__ = ()
+    spelling: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if handler.field_name is not None or _class_being_built(handler):
+            self._owner(handler)
+        return handler(source)
+
+    def _owner(self, handler: GetCoreSchemaHandler) -> tuple[type[BaseModel], str]:
+        """The Model class and field that this mark stands on; refuses a mark that stands anywhere else."""
+        field = handler.field_name
+        owner = _building.get()
+        if owner is not None and field is not None:
+            info = owner.__pydantic_fields__.get(field)
+            if info is not None and any(mark is self for mark in info.metadata):
+                return owner, field
+        where = _class_being_built(handler)
+        place = ".".join(part for part in (where, field) if part) or "a type"
+        raise UnsupportedTypeError(
+            f"{place}: {self.spelling} may stand only directly on a field of a parcode_orm.Model, as its default or in "
+            "the outermost Annotated[...]; not on other classes, and not inside another type. (A Model that overrides "
+            "__get_pydantic_core_schema__ has to call super().)"
+        )
+
+
+class Mark(FieldMark):
     """A field's storage: `kind` is "chunk" or "map", `compression` None, "lz4", "zstd", "auto" or a registered name."""
 
     __slots__ = ("compression", "kind")
@@ -56,7 +94,7 @@ class Mark:
         self.compression = compression
 
     @property
-    def spelling(self) -> str:
+    def spelling(self) -> str:  # type: ignore[override]
         """How a user writes this mark."""
         return "ShardedMap()" if self.kind == "map" else "Chunk()"
 
@@ -94,22 +132,6 @@ class Mark:
             _serializer(f"{owner.__name__}.{field}"), schema=schema, return_schema=as_returned(schema)
         )
         return cs.json_or_python_schema(schema, python, serialization=dump)
-
-    def _owner(self, handler: GetCoreSchemaHandler) -> tuple[type[BaseModel], str]:
-        """The Model class and field that this mark stands on; refuses a mark that stands anywhere else."""
-        field = handler.field_name
-        owner = _building.get()
-        if owner is not None and field is not None:
-            info = owner.__pydantic_fields__.get(field)
-            if info is not None and any(mark is self for mark in info.metadata):
-                return owner, field
-        where = _class_being_built(handler)
-        place = ".".join(part for part in (where, field) if part) or "a type"
-        raise UnsupportedTypeError(
-            f"{place}: {self.spelling} may stand only directly on a field of a parcode_orm.Model, as its default or in "
-            "the outermost Annotated[...]; not on other classes, and not inside another type. (A Model that overrides "
-            "__get_pydantic_core_schema__ has to call super().)"
-        )
 
 
 def as_returned(schema: CoreSchema | None = None) -> CoreSchema:

@@ -199,12 +199,17 @@ class DictionaryView(View):
             raise self.chunk.error(self.at, f"code {code} of {self.known.count} distinct values")
         return self.known.get(code)
 
-    def read(self, start: int, stop: int) -> list[Any]:
+    def words(self) -> list[Any]:
+        """The distinct values, by code."""
         values = self._values
         if values is None:
             values = self.known.read(0, self.known.count)
             if not gives_stand_ins():
                 self._values = values
+        return values
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        values = self.words()
         try:
             return list(map(values.__getitem__, self.codes[start:stop]))
         except IndexError:

@@ -78,6 +78,11 @@ class StructView(View):
         """What `get` does for a Model's rows."""
         return partial(self.space.proxy, self) if self.column.plan.kind == "model" else None
 
+    def node(self, name: str) -> int:
+        """The node of the field's column; nothing of it is read."""
+        found: int = self._children[self.column.places[name][0]]
+        return found
+
     def field(self, name: str) -> View:
         """The view of the field's column."""
         view = self._views.get(name)

@@ -40,7 +40,7 @@ PART = 1 << 20  # bytes of two blobs that are compared at a time
 _ATOMIC = frozenset({int, str, bool, bytes, type(None)})
 
 
-def compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
+def compare(old: object, new: object, place: Place) -> Iterator[Difference]:
     """Where two values differ, from the outermost to the innermost and in the order of the fields and rows.
 
     Both are lazy values of sessions that do not change them, or plain. The order of a dictionary's keys, and which
@@ -78,7 +78,7 @@ def _compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
 
 
 @roomy
-def is_same(old: Any, new: Any, place: Place | None = None) -> bool:
+def is_same(old: object, new: object, place: Place | None = None) -> bool:
     """Whether `compare` finds nothing; `place` is where in other values these stand."""
     place = place or Place((), "", {})
     pair = id(old), id(new)
@@ -90,7 +90,7 @@ def is_same(old: Any, new: Any, place: Place | None = None) -> bool:
     return same
 
 
-def _read(value: Any) -> Any:
+def _read(value: object) -> Any:
     return value.read() if isinstance(value, Unread) else value
 
 
@@ -136,11 +136,11 @@ def _same_content(old: BlobContent, new: BlobContent) -> bool:
 # -- fields ------------------------------------------------------------------------------------------------------------
 
 
-def _fields(old: Any, new: Any, place: Place) -> Iterator[Difference]:
+def _fields(old: object, new: object, place: Place) -> Iterator[Difference]:
     return _named(old, new, (*_names(old), *_names(new)), place)
 
 
-def _named(old: Any, new: Any, names: Iterable[str], place: Place) -> Iterator[Difference]:
+def _named(old: object, new: object, names: Iterable[str], place: Place) -> Iterator[Difference]:
     for name in dict.fromkeys(names):
         yield from compare(_field(old, name), _field(new, name), place.field(name))
 
@@ -160,7 +160,7 @@ def _besides(obj: Any) -> list[str]:
     return [name for name in attributes(obj) if name not in fields]
 
 
-def _field(obj: Any, name: str) -> Any:
+def _field(obj: object, name: str) -> Any:
     """One of `_names`; MISSING where the object lacks it. Of a lazy model nothing else is read, nor large values."""
     if not isinstance(obj, BaseModel):
         return getattr(obj, name, MISSING)
@@ -315,7 +315,7 @@ def _tokens(rows: Side, start: int, stop: int) -> list[Any]:
     return [_token(rows.get(i)) for i in range(start, stop)]
 
 
-def _token(value: Any) -> Any:
+def _token(value: object) -> Any:
     if isinstance(value, Unread):
         return "at", value.ref.offset
     cls = value.__class__

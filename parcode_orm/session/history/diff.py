@@ -15,7 +15,8 @@ from ...errors import ParcodeError, SchemaMismatchError
 from ...lazy.shown import cut, text_of, why
 from ...lazy.state import MISSING
 from ...model.base import Model
-from ..roots import read_root, root_name
+from ..entity.tables import is_entity, table_class, table_name
+from ..roots import SUFFIX, read_root, root_name
 from ..space import FileSpace
 from .compare import compare
 from .difference import Difference, Place
@@ -99,7 +100,7 @@ class Diff:
     ) -> None:
         self._old = old
         self._new = new
-        self._asked = {root_name(cls): cls for cls in asked}
+        self._asked = dict(map(_stored_as, asked))
         self._classes = {**in_use, **self._asked}
         self.a: Snapshot = snapshot_of(old.source)
         self.b: Snapshot = snapshot_of(new.source)
@@ -112,7 +113,13 @@ class Diff:
         for name in sorted({*mine, *theirs}):
             if mine.get(name) == theirs.get(name) or (self._asked and name not in self._asked):
                 continue
-            yield from compare(self._root(self._old, name), self._root(self._new, name), Place((name,), name, {}))
+            old, new = self._root(self._old, name), self._root(self._new, name)
+            shown = name.removesuffix(SUFFIX)
+            place = Place((shown,), shown, {})
+            if shown == name:
+                yield from compare(old, new, place)
+            else:
+                yield from _entities(old, new, place)
 
     def _root(self, space: FileSpace, name: str) -> Any:
         """The lazy object of a root, MISSING where the commit has none."""
@@ -139,10 +146,29 @@ class Diff:
         return f"<Diff of commit {self.a.sequence} and commit {self.b.sequence}>"
 
 
+def _stored_as(cls: Any) -> tuple[str, type[Any]]:
+    """The name and class of the root that `cls` is, or that holds its entities."""
+    if isinstance(cls, type) and issubclass(cls, Model) and is_entity(cls):
+        return table_name(cls), table_class(cls)
+    return root_name(cls), cls
+
+
+def _entities(old: Any, new: Any, place: Place) -> Iterator[Difference]:
+    """The differences of two tables of entities; MISSING for a commit that has none."""
+    if old is MISSING or new is MISSING:
+        for key, obj in (new if old is MISSING else old).rows.items():
+            yield from place.item(key).differ(*((MISSING, obj) if old is MISSING else (obj, MISSING)))
+    else:
+        yield from compare(old.rows, new.rows, place)
+
+
 def _class_of(space: FileSpace, name: str) -> type[Any]:
     """The class of a root, among those that this process has defined: by its name and schema."""
     written = space.chunk(space.source.catalog.root(name)).fingerprint
-    named = [cls for cls in subclasses(Model) if name_of(cls) == name]
+    bare = name.removesuffix(SUFFIX)
+    named = [cls for cls in subclasses(Model) if name_of(cls) == bare]
+    if bare != name:
+        named = [table_class(cls) for cls in named if is_entity(cls)]
     for cls in reversed(named):
         try:
             if short_fingerprint(struct_for(cls)) == written:
@@ -152,18 +178,18 @@ def _class_of(space: FileSpace, name: str) -> type[Any]:
     if named:
         return named[-1]  # reading with it says what differs
     raise SchemaMismatchError(
-        f"no class named {name} is defined in this program, so this root cannot be compared: import the module that "
-        "defines it, or name the classes of the roots to compare, session.diff(a, b, World)"
+        f"no class named {bare} is defined in this program, so what is stored of it cannot be compared: import the "
+        "module that defines it, or name the classes of the roots to compare, session.diff(a, b, World)"
     )
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> Any:
     if value is MISSING:
         return None
     return value.read() if isinstance(value, Unread) else value
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value's text, cut short; large values are not read for it."""
     try:
         blob = value.blob() if isinstance(value, Unread) else None

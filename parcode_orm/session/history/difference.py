@@ -28,10 +28,10 @@ class Place(NamedTuple):
         """The place of a field."""
         return Place((*self.path, name), f"{self.text}.{name}", self.differing)
 
-    def item(self, key: Any) -> Place:
+    def item(self, key: object) -> Place:
         """The place of a key or position."""
         return Place((*self.path, key), f"{self.text}[{key!r}]", self.differing)
 
-    def differ(self, old: Any, new: Any) -> Iterator[Difference]:
+    def differ(self, old: object, new: object) -> Iterator[Difference]:
         """The difference of two values here."""
         yield Difference(self.path, self.text, old, new)

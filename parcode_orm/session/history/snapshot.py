@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ...errors import told
 from ...format.commit import Record
@@ -55,7 +54,7 @@ def snapshot_of(source: Source) -> Snapshot:
     )
 
 
-def check_message(message: Any) -> None:
+def check_message(message: object) -> None:
     """Raise for what cannot be the message of a commit."""
     if not isinstance(message, str):
         raise TypeError(f"the message of a commit is a str, not {told(message)}")

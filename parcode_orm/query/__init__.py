@@ -1,0 +1,13 @@
+"""Queries: expressions, `select`, and what a statement gives."""
+
+from .changes import Delete, Update, delete, update
+from .expressions import Expression
+from .functions import all_, any_, asc, col, desc, func, len_
+from .plan import Plan, explain
+from .result import Result, ScalarResult
+from .statement import Select, select
+
+__all__ = [
+    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "all_", "any_", "asc", "col",
+    "delete", "desc", "explain", "func", "len_", "select", "update",
+]  # fmt: skip

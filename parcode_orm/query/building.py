@@ -1,0 +1,288 @@
+"""Building expressions: what cannot be true, or has no value, is refused where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from ..errors import QueryError, called, told
+from .expressions import Expression
+from .kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present, spelled
+from .nodes import Field, Item, Key, Label, Literal, Operation, Ordering, Quantified, Slot
+
+_METHODS: dict[str, dict[str, Any]] = {
+    "text": dict.fromkeys(("lower", "upper", "strip", "casefold"), str),
+    "date": dict.fromkeys(("weekday", "isoweekday"), int),
+    "duration": {"total_seconds": float},
+}
+_METHODS["datetime"] = {**_METHODS["date"], "date": date, "time": time}
+_RESULTS: dict[tuple[str, Any, Any], Any] = {
+    ("+", "text", "text"): str,
+    ("+", "bytes", "bytes"): bytes,
+    ("-", "date", "date"): timedelta,
+    ("-", "datetime", "datetime"): timedelta,
+    ("+", "date", "duration"): date,
+    ("-", "date", "duration"): date,
+    ("+", "datetime", "duration"): datetime,
+    ("-", "datetime", "duration"): datetime,
+    ("+", "duration", "duration"): timedelta,
+    ("-", "duration", "duration"): timedelta,
+    ("*", "duration", "number"): timedelta,
+    ("*", "number", "duration"): timedelta,
+    ("/", "duration", "number"): timedelta,
+    ("//", "duration", "number"): timedelta,
+    ("/", "duration", "duration"): float,
+    ("//", "duration", "duration"): int,
+    ("%", "duration", "duration"): timedelta,
+}
+
+
+def literal(value: Any) -> Expression[Any]:
+    """`value` as an expression."""
+    return value if isinstance(value, Expression) else _checked_literal(value)
+
+
+def _checked_literal(value: Any) -> Expression[Any]:
+    if isinstance(value, Ordering):
+        raise QueryError(f"{value} is a key to order by, and no value: it stands in order_by() alone")
+    if isinstance(value, type):
+        raise QueryError(f"{called(value)} is no value to compare with: name a field of it, or an object")
+    return Literal(value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value)
+
+
+def condition(value: Any) -> Expression[bool]:
+    """`value`, which must be true or false of each row."""
+    if not isinstance(value, Expression):
+        raise QueryError(
+            f"a condition is an expression such as Player.level > 3, not {told(value)}"
+            + (": compare a field of the class, not of an object" if isinstance(value, bool) else "")
+        )
+    if present(value._tp) not in (bool, Any):
+        raise QueryError(f"{value} is {_what(value)}, and no condition: compare it with something")
+    return value
+
+
+def compared(operator: str, left: Any, right: Any) -> Expression[bool]:
+    """`left operator right`, checked."""
+    one, other = literal(left), literal(right)
+    check_kinds(operator, one, other)
+    if operator not in ("==", "!="):
+        for each in (one, other):
+            _check_order(each, operator)
+    return Operation(operator, (one, other), bool)
+
+
+def _kinds(value: Expression[Any]) -> Kinds | None:
+    return kinds_of_value(value._value) if isinstance(value, Literal) else kinds_of(value._tp)
+
+
+def _what(value: Expression[Any]) -> str:
+    return f"of type {spelled(value._tp)}"
+
+
+def check_kinds(operator: str, left: Expression[Any], right: Expression[Any]) -> None:
+    one, other = _kinds(left), _kinds(right)
+    if one is None or other is None:
+        _check_structure(operator, left, right)
+        return
+    if one - {NONE} and other - {NONE} and (one & other) <= {NONE}:
+        days = " Its day is .date()." if {"date", "datetime"} <= one | other else ""
+        if isinstance(right, Literal):
+            shown = f"{called(right._value)} ({told(right._value)})"
+        else:
+            shown = f"{right}, which is {_what(right)}"
+        raise QueryError(f"{left} is {_what(left)}, and cannot be compared with {shown} by {operator}.{days}")
+
+
+def _check_structure(operator: str, left: Expression[Any], right: Expression[Any]) -> None:
+    """Refuse to compare a model with a number or a text, or a list with a number."""
+    for one, other in ((left, right), (right, left)):
+        kinds = _kinds(other)
+        if kinds is None or not kinds - {NONE} or isinstance(one, Literal | Slot | Key):
+            continue
+        found = [arm for arm in arms(one._tp) if arm is not type(None)]
+        origins = [getattr(arm, "__origin__", arm) for arm in found]
+        if found and all(isinstance(arm, type) and issubclass(arm, _STRUCTURES) for arm in origins):
+            raise QueryError(f"{one} is {_what(one)}, and cannot be compared with {other} by {operator}")
+        if found and all(fields_of(arm) is not None for arm in found):
+            raise QueryError(f"{one} is {_what(one)}, and cannot be compared with {other} by {operator}: name a field")
+
+
+_STRUCTURES = (list, dict, set, frozenset, tuple)
+
+
+def _check_order(value: Expression[Any], operator: str) -> None:
+    kinds = _kinds(value)
+    if kinds is None:
+        return
+    if kinds == {NONE}:
+        raise QueryError(f"None has no order: {operator} None is never true. Use == None, or is_(None)")
+    if kinds - {NONE} and all(isinstance(kind, type) for kind in kinds - {NONE}):
+        raise QueryError(f"{value} is {_what(value)}, an enum, whose members have no order: use .value or .name")
+
+
+def computed(operator: str, left: Any, right: Any) -> Expression[Any]:
+    """`left operator right`, checked."""
+    one, other = literal(left), literal(right)
+    return Operation(operator, (one, other), _result(operator, one, other))
+
+
+def _result(operator: str, left: Expression[Any], right: Expression[Any]) -> Any:
+    one, other = _kinds(left), _kinds(right)
+    if one is None or other is None:
+        return Any
+    one, other = one - {NONE}, other - {NONE}
+    if len(one) != 1 or len(other) != 1:
+        return Any
+    (first,), (second,) = one, other
+    if first == second == "number":
+        return _number(operator, present(left._tp), present(right._tp)) | None
+    if (operator, first, second) in _RESULTS:
+        return _RESULTS[operator, first, second] | None
+    raise QueryError(f"{left} is {_what(left)} and {right} {_what(right)}: {operator} does not take them")
+
+
+def _number(operator: str, left: Any, right: Any) -> Any:
+    if left in (int, bool) and right in (int, bool) and operator not in ("/", "**"):
+        return int
+    return Decimal if Decimal in (left, right) else float
+
+
+def text_test(name: str, value: Expression[Any], pattern: Any) -> Expression[bool]:
+    if not isinstance(pattern, Expression | str):
+        raise QueryError(f"{value}.{name}(text) takes a text, not {told(pattern)}")
+    kinds = _kinds(value)
+    if kinds is not None and "text" not in kinds:
+        raise QueryError(f"{value} is {_what(value)}, and no text: {name}({told(pattern)}) does not fit it")
+    return Operation(name, (value, literal(pattern)), bool)
+
+
+def attribute(value: Expression[Any], name: str) -> Any:
+    """The field, or the part, `name` of a value.
+
+    Raises:
+        QueryError: there is none.
+    """
+    known: list[str] = []
+    for arm in arms(value._tp):
+        fields = fields_of(arm)
+        if fields is not None:
+            if name in fields:
+                return field_below(value, name, fields[name])
+            known += fields
+            continue
+        for kind in kinds_of(arm) or ():
+            if isinstance(kind, type):
+                parts = {"value": Any, "name": str}
+            else:
+                parts = PARTS.get(kind, {})
+                if name in _METHODS.get(kind, {}):
+                    return Method(value, name, _METHODS[kind][name])
+            if name in parts:
+                return Operation("attribute", (value, Literal(name)), parts[name])
+            known += parts
+    has = f": it has {', '.join(known[:12])}" if known else ""
+    raise QueryError(f"{value} is {_what(value)}, and has no field {name!r}{has}")
+
+
+def field_below(value: Expression[Any], name: str, tp: Any) -> Expression[Any]:
+    """The field `name` of a value that has fields."""
+    if isinstance(value, Field):
+        return Field(value._cls, (*value._path, name), tp)
+    if isinstance(value, Item) and value._cls is not None:
+        return Field(value._cls, (name,), tp)
+    return Operation("attribute", (value, Literal(name)), tp)
+
+
+class Method:
+    """A method of the values of an expression, to be called."""
+
+    __slots__ = ("_name", "_of", "_tp")
+
+    def __init__(self, of: Expression[Any], name: str, tp: Any) -> None:
+        self._of = of
+        self._name = name
+        self._tp = tp
+
+    def __call__(self) -> Expression[Any]:
+        return Operation("call", (self._of, Literal(self._name)), self._tp)
+
+    def __repr__(self) -> str:
+        return f"{self._of}.{self._name}"
+
+
+def labelled(value: Expression[Any], name: Any) -> Expression[Any]:
+    """`value` under another name, checked."""
+    if not isinstance(name, str) or not name.isidentifier():
+        raise QueryError(f"{value}.label(name): a label is a name such as 'total', not {told(name)}")
+    return Label(value, name)
+
+
+def element(value: Expression[Any], key: Any) -> Any:
+    """`value[key]`: a field of what has fields, else an item of a dictionary or a list."""
+    if isinstance(key, str) and any(fields_of(arm) is not None for arm in arms(value._tp)):
+        return attribute(value, key)
+    return Operation("item", (value, literal(key)), item_type(value._tp))
+
+
+def member(value: Expression[Any], values: Any) -> Expression[bool]:
+    """Whether `value` is one of `values`, checked."""
+    if isinstance(values, str | bytes | Expression) or not isinstance(values, Iterable):
+        raise QueryError(f"{value}.in_(values) takes a list or set of values, not {told(values)}")
+    found = [literal(each) for each in values]
+    for each in found:
+        check_kinds("in_()", value, each)
+    constants = [each._value for each in found if isinstance(each, Literal)]
+    if len(constants) < len(found):
+        raise QueryError(f"{value}.in_(values) takes values, not fields: write == and | for those")
+    try:
+        return Operation("in", (value, Literal(frozenset(constants))), bool)
+    except TypeError:  # some have no hash
+        return Operation("in", (value, Literal(tuple(constants))), bool)
+
+
+def containing(value: Expression[Any], part: Any) -> Expression[bool]:
+    """Whether `part` is in a text or a collection, checked."""
+    kinds = kinds_of(present(value._tp))
+    if kinds is not None and "text" in kinds:
+        return text_test("contains", value, part)
+    if kinds is not None and "bytes" not in kinds:
+        raise QueryError(f"{value} is {_what(value)}, which contains nothing: compare it with == or in_()")
+    return Operation("contains", (value, literal(part)), bool)
+
+
+def quantified(operator: str, items: Any, given: Any) -> Expression[bool]:
+    """Whether `given` holds for any or all of `items`, checked."""
+    if not isinstance(items, Expression):
+        raise QueryError(f"{operator}_(items, condition) takes a field that holds a list, not {told(items)}")
+    kinds = kinds_of(items._tp)
+    if kinds is not None or fields_of(present(items._tp)) is not None:
+        raise QueryError(f"{items} holds no list, so it has no items that {operator}_() could look at")
+    check_scope(condition(given), [arm for arm in arms(item_type(items._tp)) if fields_of(arm) is not None], str(items))
+    return Quantified(operator, items, given)
+
+
+def check_scope(expression: Expression[Any], classes: list[Any], where: str) -> None:
+    """Refuse fields of classes other than `classes` and what derives from them; nothing where none are known.
+
+    Raises:
+        QueryError: such a field stands in `expression`.
+    """
+    cls = getattr(expression, "_cls", None)
+    if cls is not None and isinstance(expression, Field | Item):
+        if classes and not any(_related(cls, each) for each in classes):
+            known = " or ".join(each.__qualname__ for each in classes)
+            raise QueryError(f"{expression} is a field of {cls.__qualname__}, and the rows of {where} are {known}")
+    for part in expression._parts():
+        check_scope(part, classes, where)
+
+
+def _related(one: type[Any], other: type[Any]) -> bool:
+    if one is other:
+        return True
+    try:
+        return issubclass(one, other) or issubclass(other, one)
+    except TypeError:  # a TypedDict
+        return False

@@ -1,0 +1,149 @@
+"""`update` and `delete`: statements that change the rows of a collection, as assignments to its objects would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, MutableSequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import QueryError, called, told
+from .building import attribute, check_kinds, check_scope, condition, literal
+from .expressions import Expression
+from .given import is_collection, is_entity_class, model_of
+from .lookups import conditions_of
+from .nodes import Field, Item, Key
+from .statement import Select
+
+Values = tuple[tuple[tuple[str, ...], Expression[Any]], ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Change:
+    """What both statements have."""
+
+    _source: Any
+    _where: tuple[Expression[bool], ...] = ()
+
+    def where(self, *conditions: Any) -> Any:
+        """Only rows that fulfil all `conditions`, and those of earlier calls.
+
+        Raises:
+            QueryError: one is no condition, or of another class than the rows.
+        """
+        found = replace(self, _where=(*self._where, *map(condition, conditions)))
+        model = model_of(self._source)
+        for each in found._where if model is not None else ():
+            check_scope(each, [model], "the collection")
+        return found
+
+    def filter_by(self, **conditions: Any) -> Any:
+        """`where` with `conditions` in Django's words: `level__gt=3`, as `Select.filter_by` takes them."""
+        model = model_of(self._source)
+        if model is None:
+            raise QueryError("filter_by() needs the class of the rows, which is not known here: use where()")
+        return self.where(*conditions_of(model, conditions))
+
+    def run(self) -> int:
+        """Change the rows: how many were changed. `session.execute` calls it."""
+        raise TypeError(type(self).__name__)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Update(_Change):
+    """A statement that sets fields of rows, built by `update`. `session.execute(statement)` gives their number."""
+
+    _values: Values = ()
+
+    def values(self, given: Mapping[Any, Any] | None = None, /, **fields: Any) -> Update:
+        """What to set: values, or expressions, which are computed of the rows as they were before.
+
+        Args:
+            given: by field, for nested ones: `{World.settings.difficulty: 3}`.
+            fields: by name: `level=Player.level + 1`.
+
+        Raises:
+            QueryError: the class has no such field, or the value does not fit it.
+        """
+        model = model_of(self._source)
+        found = dict(self._values)
+        for field, value in [*(given or {}).items(), *((name, value) for name, value in fields.items())]:
+            if isinstance(field, str):
+                if model is None:
+                    raise QueryError(f"values({field}=...): the class of the rows is not known: name Player.{field}")
+                field = attribute(Item(model), field)
+            if not isinstance(field, Field):
+                raise QueryError(f"values() takes fields such as Player.level, not {told(field)}")
+            new = literal(value)
+            check_kinds("values()", field, new)
+            for each in (field, new) if model is not None else ():
+                check_scope(each, [model], "the collection")
+            found[field._path] = new
+        return replace(self, _values=tuple(found.items()))
+
+    def run(self) -> int:
+        """Set the fields: how many rows were changed."""
+        if not self._values:
+            raise QueryError("an update sets nothing: write .values(level=3)")
+        rows = _rows(self, Item(), *(value for _, value in self._values))
+        for obj, *values in rows:
+            for (path, _), value in zip(self._values, values, strict=True):
+                holder = obj
+                for name in path[:-1]:
+                    holder = getattr(holder, name)
+                if holder is None:
+                    raise QueryError(f"{'.'.join(path)} cannot be set where {'.'.join(path[:-1])} is None: use where()")
+                setattr(holder, path[-1], value)
+        return len(rows)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Delete(_Change):
+    """A statement that takes rows out, built by `delete`. `session.execute(statement)` gives their number."""
+
+    def run(self) -> int:
+        """Take the rows out of their collection: how many there were."""
+        keys = [key for (key,) in _rows(self, Key())]
+        for key in reversed(keys):  # of a list, the last one first: positions do not shift
+            del self._source[key]
+        return len(keys)
+
+
+def _rows(change: _Change, *outputs: Expression[Any]) -> list[tuple[Any, ...]]:
+    """The values of `outputs` for the rows of a change, all found before anything is changed."""
+    from .engine import run
+
+    statement: Select[Any] = Select(change._source, outputs, change._where)
+    found: list[tuple[Any, ...]] = []
+    for part in run(statement):
+        found += zip(*[vector.tolist() for vector in part], strict=True)
+    return found
+
+
+def update(collection: Any) -> Update:
+    """A statement that sets fields: `update(world.players).where(Player.level > 50).values(level=50)`.
+
+    It changes the objects of the collection, as assignments would: the next commit stores that, a rollback undoes it.
+
+    Args:
+        collection: a lazy or plain list or dictionary of objects with fields.
+
+    Raises:
+        QueryError: `collection` is none.
+    """
+    if not is_collection(collection):
+        raise QueryError(f"update(collection) takes a list or a dictionary, not {called(collection)}")
+    return Update(collection)
+
+
+def delete(collection: Any) -> Delete:
+    """A statement that takes rows out: `delete(world.players).where(Player.level < 3)`; without `where`, all.
+
+    Args:
+        collection: a lazy or plain list or dictionary.
+
+    Raises:
+        QueryError: `collection` is none.
+    """
+    if not isinstance(collection, MutableMapping | MutableSequence) and not is_entity_class(collection):
+        raise QueryError(f"delete(collection) takes a list or a dictionary, not {called(collection)}")
+    return Delete(collection)

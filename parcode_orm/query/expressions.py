@@ -1,0 +1,240 @@
+"""`Expression`: what a query says of a row, as a tree. `Player.level > 50` is one.
+
+Here is what a user calls. `nodes` has the kinds of expressions, `building` checks and builds them, and `evaluate` gives
+their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Generic, NoReturn, TypeVar
+
+from ..errors import QueryError, told
+
+T = TypeVar("T")
+
+
+class Expression(Generic[T]):
+    """A value of each row of a query: a field, a constant, or what is computed of them.
+
+    Operators build other expressions: `==` `!=` `<` `<=` `>` `>=`, `+` `-` `*` `/` `//` `%` `**`, and for conditions
+    `&` `|` `~`. An attribute leads into a nested model (`World.settings.difficulty`), a date or a time (`.year`), or an
+    enum (`.value`), brackets into a dictionary or a list. None is a value as any other: `== None` finds it. Ordering
+    comparisons with None are false, arithmetic with it is None.
+
+    Raises:
+        QueryError: a field that is not known, a comparison of what can never be equal, or a use as true or false.
+    """
+
+    __slots__ = ()
+    __array_ufunc__ = None  # numpy's numbers leave their operators to this class
+    __iter__ = None
+    __hash__ = object.__hash__
+    _tp: Any
+
+    def __eq__(self, other: object) -> Any:
+        return building.compared("==", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return building.compared("!=", self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return building.compared("<", self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return building.compared("<=", self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return building.compared(">", self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return building.compared(">=", self, other)
+
+    def __add__(self, other: Any) -> Any:
+        return building.computed("+", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return building.computed("+", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return building.computed("-", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return building.computed("-", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return building.computed("*", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return building.computed("*", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return building.computed("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return building.computed("/", other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return building.computed("//", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return building.computed("//", other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return building.computed("%", self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return building.computed("%", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return building.computed("**", self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return building.computed("**", other, self)
+
+    def __neg__(self) -> Any:
+        return nodes.Operation("neg", (self,), self._tp)
+
+    def __abs__(self) -> Any:
+        return nodes.Operation("abs", (self,), self._tp)
+
+    def __and__(self, other: Any) -> Any:
+        return nodes.Logical("and", (building.condition(self), building.condition(other)))
+
+    def __rand__(self, other: Any) -> Any:
+        return nodes.Logical("and", (building.condition(other), building.condition(self)))
+
+    def __or__(self, other: Any) -> Any:
+        return nodes.Logical("or", (building.condition(self), building.condition(other)))
+
+    def __ror__(self, other: Any) -> Any:
+        return nodes.Logical("or", (building.condition(other), building.condition(self)))
+
+    def __invert__(self) -> Any:
+        return nodes.Logical("not", (building.condition(self),))
+
+    def __bool__(self) -> NoReturn:
+        raise QueryError(
+            f"{self} stands for a value of each row of a query, and is neither true nor false: write & | ~ in place of "
+            "and, or, not; between(a, b) in place of a < x < b; in_(values) in place of in; or ask an object, not its "
+            "class"
+        )
+
+    def __contains__(self, other: object) -> NoReturn:
+        raise QueryError(f"write {self}.contains({told(other)}) in place of in")
+
+    def __len__(self) -> NoReturn:
+        raise QueryError(f"write len_({self}) in place of len()")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return building.attribute(self, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return building.element(self, key)
+
+    def in_(self, values: Iterable[Any]) -> Any:
+        """Whether the value is one of `values`, as Python's `in` says.
+
+        Raises:
+            QueryError: `values` is no iterable, or holds what the value never equals.
+        """
+        return building.member(self, values)
+
+    def not_in(self, values: Iterable[Any]) -> Any:
+        """Whether the value is none of `values`."""
+        return ~self.in_(values)
+
+    def between(self, low: Any, high: Any) -> Any:
+        """Whether the value lies from `low` to `high`, both included."""
+        return (self >= low) & (self <= high)
+
+    def is_(self, value: Any) -> Any:
+        """Whether the value is None, True or False: the same as `==`."""
+        return building.compared("==", self, value)
+
+    def is_not(self, value: Any) -> Any:
+        """Whether the value is another one: the same as `!=`."""
+        return building.compared("!=", self, value)
+
+    def like(self, pattern: str) -> Any:
+        """Whether the whole text fits `pattern`: `%` is any text, `_` one character, a backslash takes them as is."""
+        return building.text_test("like", self, pattern)
+
+    def ilike(self, pattern: str) -> Any:
+        """As `like(pattern)`, whatever the case of letters."""
+        return building.text_test("ilike", self, pattern)
+
+    def startswith(self, part: str) -> Any:
+        """Whether the text begins with `part`."""
+        return building.text_test("startswith", self, part)
+
+    def endswith(self, part: str) -> Any:
+        """Whether the text ends with `part`."""
+        return building.text_test("endswith", self, part)
+
+    def regexp(self, pattern: str) -> Any:
+        """Whether the regular expression `pattern` is found anywhere in the text, as `re.search` says."""
+        import re
+
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as problem:
+            raise QueryError(f"{self}.regexp({told(pattern)}): {problem}") from None
+        return building.text_test("regexp", self, pattern)
+
+    def contains(self, part: Any) -> Any:
+        """Whether `part` is in the text, or among the items of the list, set or dictionary."""
+        return building.containing(self, part)
+
+    def any(self, condition: Any) -> Any:
+        """As `any_(self, condition)`."""
+        return building.quantified("any", self, condition)
+
+    def all(self, condition: Any) -> Any:
+        """As `all_(self, condition)`."""
+        return building.quantified("all", self, condition)
+
+    def asc(self) -> Any:
+        """This value as a key to order by, the smallest first, and None before all."""
+        return nodes.Ordering(self)
+
+    def desc(self) -> Any:
+        """This value as a key to order by, the largest first, and None after all."""
+        return nodes.Ordering(self, descending=True)
+
+    def nulls_first(self) -> Any:
+        """This value as a key to order by, None before all."""
+        return nodes.Ordering(self).nulls_first()
+
+    def nulls_last(self) -> Any:
+        """This value as a key to order by, None after all."""
+        return nodes.Ordering(self).nulls_last()
+
+    def label(self, name: str) -> Any:
+        """This value under another name in the rows of a result."""
+        return building.labelled(self, name)
+
+    def _parts(self) -> tuple[Expression[Any], ...]:
+        """The expressions that this one is computed of."""
+        return ()
+
+    def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
+        """This expression, computed of other parts."""
+        return self
+
+    def _identity(self) -> Any:
+        """What is equal for expressions that say the same."""
+        return id(self)
+
+    @property
+    def _name(self) -> str:
+        """What the value is called in the rows of a result."""
+        return str(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+from . import building, nodes  # noqa: E402  # both need the class

@@ -1,0 +1,189 @@
+"""`col`, `func`, `len_`, `any_` and `all_`: expressions that no operator builds."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, overload
+
+from ..errors import QueryError, called, told
+from ..model.base import fields_of_queries
+from .building import attribute, literal, quantified
+from .expressions import Expression
+from .kinds import fields_of, kinds_of
+from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
+
+T = TypeVar("T")
+
+
+def field_of(cls: type[Any], name: str) -> Field[Any]:
+    """The expression of a model's own field."""
+    return Field(cls, (name,), cls.__pydantic_fields__[name].annotation)
+
+
+fields_of_queries.append(field_of)
+
+
+@overload
+def col(of: type[Any], name: str, /) -> Expression[Any]: ...
+@overload
+def col(of: T, /) -> Expression[T]: ...
+def col(of: Any, name: str | None = None, /) -> Any:
+    """A field as an expression, for type checkers and for classes that are no `Model`.
+
+    `col(Player.level)` returns its argument `of`, typed as an expression. `col(Player, "level")` is the field of any
+    class that is stored field by field; dots in `name` lead into nested ones (`col(World, "settings.difficulty")`).
+
+    Raises:
+        QueryError: the class has no such field.
+    """
+    if name is None:
+        if not isinstance(of, Expression):
+            raise QueryError(f"col(expression) takes a field of a class, such as Player.level, not {told(of)}")
+        return of
+    if fields_of(of) is None or not isinstance(name, str):
+        raise QueryError(f"col(cls, name) takes a class with fields and a name, not {called(of)} and {told(name)}")
+    found: Expression[Any] = Item(of)
+    for part in name.split("."):
+        found = attribute(found, part)
+    return found
+
+
+def desc(of: Any) -> Ordering:
+    """`of` as a key to order by, the largest first: `col(of).desc()`."""
+    return col(of).desc()  # type: ignore[no-any-return]
+
+
+def asc(of: Any) -> Ordering:
+    """`of` as a key to order by, the smallest first: `col(of).asc()`."""
+    return col(of).asc()  # type: ignore[no-any-return]
+
+
+def len_(of: Any) -> Expression[int]:
+    """How many items each list, set or dictionary that `of` gives has, or characters a text; None for None.
+
+    Raises:
+        QueryError: the values have no length.
+    """
+    value = literal(of)
+    kinds = kinds_of(value._tp)
+    if kinds is not None and not kinds & {"text", "bytes"}:
+        raise QueryError(f"{value} has no length: its values are neither text nor collections")
+    return Operation("len", (value,), int)
+
+
+def any_(items: Any, condition: Any) -> Expression[bool]:
+    """Whether `condition` holds for one at least of a list's items, or of a dictionary's values.
+
+    Args:
+        items: a field that holds a list, set, tuple or dictionary.
+        condition: of the items' class (`any_(Player.items, Item.price > 3)`), or of `func.item()`.
+
+    Raises:
+        QueryError: `items` is no such field, or `condition` no condition on its items.
+    """
+    return quantified("any", items, condition)
+
+
+def all_(items: Any, condition: Any) -> Expression[bool]:
+    """Whether `condition` holds for each of a list's items, or of a dictionary's values; arguments as of `any_`."""
+    return quantified("all", items, condition)
+
+
+class func:
+    """Functions of queries: of each row, and of all rows of a group."""
+
+    @staticmethod
+    def key() -> Expression[Any]:
+        """The key of a row in its dictionary, or its position in its list."""
+        return Key()
+
+    @staticmethod
+    def item() -> Expression[Any]:
+        """The row itself; of a list of numbers or texts, its value."""
+        return Item()
+
+    @staticmethod
+    def len(of: Any) -> Expression[int]:
+        """As `len_(of)`."""
+        return len_(of)
+
+    @staticmethod
+    def abs(of: T) -> Expression[T]:
+        """The absolute value of `of`."""
+        return abs(col(of))
+
+    @staticmethod
+    def round(of: T, digits: int = 0) -> Expression[T]:
+        """The value of `of` rounded to `digits`, as Python's `round` does."""
+        value = literal(of)
+        return Operation("round", (value, Literal(digits)), value._tp)
+
+    @staticmethod
+    def coalesce(*values: Any) -> Expression[Any]:
+        """The first of `values` that is not None."""
+        if not values:
+            raise QueryError("func.coalesce() takes one value at least")
+        found = tuple(map(literal, values))
+        return Operation("coalesce", found, found[0]._tp if len({each._tp for each in found}) == 1 else Any)
+
+    @staticmethod
+    def count(of: Any = None) -> Expression[int]:
+        """How many rows there are; of an expression, how many values that are not None."""
+        return Aggregate("count", None if of is None else _of("count", of), int)
+
+    @staticmethod
+    def count_distinct(of: Any) -> Expression[int]:
+        """How many different values `of` has, None not counted."""
+        return Aggregate("count_distinct", _of("count_distinct", of), int)
+
+    @staticmethod
+    def sum(of: T) -> Expression[T]:
+        """The sum of the values that are not None; 0 without any."""
+        return _numeric("sum", of)
+
+    @staticmethod
+    def avg(of: Any) -> Expression[float | None]:
+        """The mean of the values that are not None; None without any."""
+        return _numeric("avg", of)
+
+    @staticmethod
+    def stddev(of: Any) -> Expression[float | None]:
+        """The standard deviation of a sample; None for fewer than two values."""
+        return _numeric("stddev", of)
+
+    @staticmethod
+    def min(of: T) -> Expression[T]:
+        """The smallest value of `of` that is not None; None without any."""
+        value = _of("min", of)
+        return Aggregate("min", value, value._tp)
+
+    @staticmethod
+    def max(of: T) -> Expression[T]:
+        """The largest value of `of` that is not None; None without any."""
+        value = _of("max", of)
+        return Aggregate("max", value, value._tp)
+
+
+def _of(name: str, of: Any) -> Expression[Any]:
+    if not isinstance(of, Expression):
+        raise QueryError(f"func.{name}(expression) takes a field of a class, such as Player.level, not {told(of)}")
+    if has_aggregate(of):
+        raise QueryError(f"func.{name}({of}): an aggregate of an aggregate")
+    return of
+
+
+def _numeric(name: str, of: Any) -> Expression[Any]:
+    value = _of(name, of)
+    kinds = kinds_of(value._tp)
+    allowed = {"number", "None"} if name == "stddev" else {"number", "duration", "None"}
+    if kinds is not None and not kinds & allowed:
+        raise QueryError(f"func.{name}({value}): the values are no numbers")
+    if name == "sum":
+        tp = value._tp
+    else:
+        tp = float | None if kinds is not None and "duration" not in kinds else Any
+    return Aggregate(name, value, tp)
+
+
+def has_aggregate(expression: Expression[Any]) -> bool:
+    """Whether a value of a whole group stands in `expression`."""
+    return isinstance(expression, Aggregate) or any(map(has_aggregate, expression._parts()))

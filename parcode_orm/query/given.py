@@ -1,0 +1,59 @@
+"""What a statement can be given to take its rows from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ..lazy.list import LazyList
+from ..lazy.map import LazyMap
+from ..model.keys import key_fields
+from .expressions import Expression
+from .kinds import bare, fields_of
+
+
+class Entities(ABC):
+    """The entities of a class, as a session has them: `rows` by key, of the class `cls`."""
+
+    cls: type[Any]
+    rows: Mapping[Any, Any]
+
+    @abstractmethod
+    def narrowed(self, where: Sequence[Expression[bool]]) -> tuple[Collection[Any], str] | None:
+        """Keys among which are those of all rows that fulfil the conditions, and how they were found.
+
+        None where all rows are looked at as fast.
+        """
+
+    @abstractmethod
+    def __delitem__(self, key: Any) -> None:
+        """Delete the entity of a key."""
+
+
+def is_collection(value: Any) -> bool:
+    """Whether a query can take its rows from `value`."""
+    if isinstance(value, LazyList | LazyMap | Mapping | list | tuple | set | frozenset | Entities):
+        return True
+    return is_entity_class(value)
+
+
+def is_entity_class(value: Any) -> bool:
+    """Whether `value` is a class whose objects a session finds by their keys."""
+    return isinstance(value, type) and bool(key_fields(value))
+
+
+def model_of(collection: Any) -> Any:
+    """The class of the rows of a collection; None where they have no class, or a plain one is empty."""
+    if isinstance(collection, type):
+        return collection
+    if isinstance(collection, Entities):
+        return collection.cls
+    if isinstance(collection, LazyList | LazyMap):
+        items = collection._p_items_
+        tp = None if items is None else bare(items.args[-1])
+        return tp if fields_of(tp) is not None else None
+    values = list(collection.values()) if isinstance(collection, Mapping) else collection
+    first = next(iter(values), None)
+    cls = type(None) if first is None else first.__class__
+    return cls if fields_of(cls) is not None and all(isinstance(value, cls) for value in values) else None

@@ -1,0 +1,122 @@
+"""What each operation of a query does to the values of one row, in Python's words.
+
+A comparison with None by `<`, `<=`, `>` or `>=` is false, arithmetic with None is None, and so is a part of None; `==`
+and `!=` take None as any value.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from typing import Any
+
+Function = Callable[..., Any]
+MISSING = (AttributeError, KeyError, IndexError, TypeError)
+
+
+def dig(value: Any, path: tuple[str, ...]) -> Any:
+    """What lies at the end of `path`; None where something on the way is None, or a row lacks the field."""
+    for name in path:
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            value = value.get(name)
+        else:
+            value = getattr(value, name, None)
+    return value
+
+
+def _ordered(compare: Callable[[Any, Any], Any]) -> Function:
+    return lambda a, b: False if a is None or b is None else bool(compare(a, b))
+
+
+def _none(function: Function) -> Function:
+    """`function`, or None where a value is None."""
+
+    def careful(*args: Any) -> Any:
+        return None if None in map(_is_none, args) else function(*args)
+
+    return careful
+
+
+def _is_none(value: Any) -> Any:
+    return None if value is None else 0
+
+
+def _test(function: Function) -> Function:
+    """`function` as a test, which None does not pass."""
+    return lambda value, *args: value is not None and bool(function(value, *args))
+
+
+def is_in(value: Any, values: Collection[Any]) -> bool:
+    """Whether `value` is one of `values`."""
+    try:
+        return value in values
+    except TypeError:  # what has no hash is no member of a set
+        return any(value == each for each in values)
+
+
+@lru_cache(maxsize=256)
+def like_pattern(pattern: str, flags: int) -> re.Pattern[str]:
+    """The regular expression of a LIKE pattern: `%` is any text, `_` one character, a backslash quotes the next."""
+    parts = re.findall(r"\\.|[%_]|[^%_\\]+|\\", pattern, re.DOTALL)
+    wild = {"%": ".*", "_": "."}
+    escaped = (wild.get(part) or re.escape(part[1:] if len(part) == 2 and part[0] == "\\" else part) for part in parts)
+    return re.compile("".join(escaped), re.DOTALL | flags)
+
+
+def _like(value: str, pattern: str) -> bool:
+    return like_pattern(pattern, 0).fullmatch(value) is not None
+
+
+def _ilike(value: str, pattern: str) -> bool:
+    return like_pattern(pattern, re.IGNORECASE).fullmatch(value) is not None
+
+
+def _item(value: Any, key: Any) -> Any:
+    try:
+        return value[key]
+    except (KeyError, IndexError):
+        return None
+
+
+def _round(value: Any, digits: Any) -> Any:
+    return round(value, digits) if digits else round(value)
+
+
+def _coalesce(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "==": lambda a, b: bool(a == b),
+    "!=": lambda a, b: bool(a != b),
+    "<": _ordered(operator.lt),
+    "<=": _ordered(operator.le),
+    ">": _ordered(operator.gt),
+    ">=": _ordered(operator.ge),
+    "in": is_in,
+    "like": _test(_like),
+    "ilike": _test(_ilike),
+    "startswith": _test(lambda value, part: value.startswith(part)),
+    "endswith": _test(lambda value, part: value.endswith(part)),
+    "contains": _test(lambda value, part: part in value),
+    "regexp": _test(lambda value, pattern: re.search(pattern, value)),
+    "+": _none(operator.add),
+    "-": _none(operator.sub),
+    "*": _none(operator.mul),
+    "/": _none(operator.truediv),
+    "//": _none(operator.floordiv),
+    "%": _none(operator.mod),
+    "**": _none(operator.pow),
+    "neg": _none(operator.neg),
+    "abs": _none(abs),
+    "len": _none(len),
+    "attribute": _none(getattr),
+    "call": _none(lambda value, name: getattr(value, name)()),
+    "item": _none(_item),
+    "round": _none(_round),
+    "coalesce": _coalesce,
+}

@@ -1,0 +1,174 @@
+"""`explain`: what a statement will do, before it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import QueryError, called
+from .expressions import Expression
+from .nodes import Field, Item, Key
+from .statement import Select
+
+if TYPE_CHECKING:
+    from .engine import Grouping, Query
+    from .sources import Batch
+
+
+@dataclass
+class Column:
+    """One field that a statement reads: `why`, and how many bytes of the file its values take in the groups read."""
+
+    name: str
+    path: tuple[str, ...]
+    why: str
+    bytes: int = 0
+
+
+@dataclass
+class Plan:
+    """What a statement does, as `explain` finds it; its `str` is a tree.
+
+    Attributes:
+        statement: the statement as text.
+        steps: what is done to the rows, the last step first.
+        rows: how many rows the collection has.
+        groups: how many stored row groups it has, parts of them counted each.
+        groups_read: how many of them the statement looks into; the bounds of the others say that no row can match.
+        how: how the rows are found, where they are not scanned.
+        rows_in_memory: how many rows are not stored as they are now, and are looked at one by one.
+        columns: the fields that are read, each with its reason and its bytes in the row groups that are read.
+        bytes: what the columns take that must be read of every row; those of rows that are found come on top.
+    """
+
+    statement: str
+    steps: list[str]
+    rows: int
+    groups: int = 0
+    groups_read: int = 0
+    rows_in_memory: int = 0
+    how: str = ""
+    columns: list[Column] = field(default_factory=list)
+    bytes: int = 0
+
+    def __str__(self) -> str:
+        lines = [self.statement]
+        for depth, step in enumerate(self.steps):
+            lines.append(f"{'   ' * depth}└─ {step}")
+        indent = "   " * len(self.steps)
+        lines.append(f"{indent}└─ {self._scanned()}")
+        for place, column in enumerate(self.columns):
+            last = "└─" if place == len(self.columns) - 1 else "├─"
+            size = f", {_size(column.bytes)}" if column.bytes else ""
+            lines.append(f"{indent}   {last} {column.name}: {column.why}{size}")
+        return "\n".join(lines)
+
+    def _scanned(self) -> str:
+        found = f"{self.how or 'scan '}{self.rows:,} rows"
+        if self.groups:
+            found += f": {self.groups_read:,} of {self.groups:,} row groups"
+            if self.groups_read < self.groups:
+                found += ", the others cannot match by their smallest and largest values"
+            found += f", {_size(self.bytes)}"
+        if self.rows_in_memory:
+            found += f"; {self.rows_in_memory:,} in memory"
+        return found
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _size(count: int) -> str:
+    return f"{count:,} bytes" if count < 10_000 else f"{count / 1000:,.0f} KB"
+
+
+def explain(statement: Select[Any]) -> Plan:
+    """What `statement` will do: which row groups and columns it reads, how many bytes, and why. No value is read.
+
+    Returns:
+        A `Plan`, whose text is a tree: `print(explain(statement))`.
+
+    Raises:
+        QueryError: `statement` is no statement, or does not fit its rows.
+    """
+    from .engine import prepared
+    from .pruning import candidates
+
+    if not isinstance(statement, Select):
+        raise QueryError(f"explain(statement) takes what select() gives, not {called(statement)}")
+    source, query, grouping = prepared(statement)
+    where = query.where if grouping is None else grouping.where
+    plan = Plan(
+        repr(statement),
+        _steps(statement, query, grouping),
+        len(source),
+        how=source.how,
+        columns=_columns(query, grouping),
+    )
+    for batch in source.batches():
+        _count(plan, batch, candidates(where, batch) is None)
+    return plan
+
+
+def _count(plan: Plan, batch: Batch, read: bool) -> None:
+    stored = getattr(batch, "piece", None) is not None
+    plan.groups += stored
+    plan.groups_read += stored and read
+    plan.rows_in_memory += len(batch.held())
+    for column in plan.columns if stored and read else ():
+        size = batch.size(column.path)
+        column.bytes += size
+        if column.why not in (GIVEN, LAZY):
+            plan.bytes += size
+
+
+FILTER, SORT, GROUP, GIVEN = "to filter", "to sort", "to group and add up", "to give, of the rows found alone"
+LAZY = "lazy objects of the rows found, nothing of them is read"
+
+
+def _columns(query: Query, grouping: Grouping | None) -> list[Column]:
+    asked: list[tuple[Iterable[Expression[Any]], str]]
+    if grouping is None:
+        asked = [(query.where, FILTER), ([each._of for each in query.order], SORT), (query.outputs, GIVEN)]
+    else:
+        asked = [(grouping.where, FILTER), ((*grouping.by, *grouping.aggregates), GROUP)]
+    found: dict[tuple[str, ...] | str, Column] = {}
+    for expressions, why in asked:
+        for expression in expressions:
+            for leaf in _leaves(expression):
+                if isinstance(leaf, Item):
+                    found.setdefault("", Column(str(leaf), (), LAZY if why == GIVEN else why))
+                elif isinstance(leaf, Field):
+                    found.setdefault(leaf._path, Column(str(leaf), leaf._path, why))
+                else:
+                    found.setdefault("key", Column("keys", (), why))
+    return list(found.values())
+
+
+def _leaves(expression: Expression[Any]) -> Iterable[Expression[Any]]:
+    if isinstance(expression, Field | Item | Key):
+        yield expression
+    for part in expression._parts():
+        yield from _leaves(part)
+
+
+def _steps(statement: Select[Any], query: Query, grouping: Grouping | None) -> list[str]:
+    found = []
+    if query.stop is not None or query.first:
+        upto = "all" if query.stop is None else f"{query.stop - query.first:,}"
+        found.append(f"give {upto} rows" + (f", after the first {query.first:,}" if query.first else ""))
+    if query.distinct:
+        found.append("drop rows that came before")
+    if query.order:
+        best = "" if query.stop is None or query.distinct else f", the first {query.stop:,} alone"
+        found.append(f"sort by {', '.join(map(str, query.order))}{best}")
+    if grouping is not None:
+        if query.where:
+            found.append(f"choose groups: {' and '.join(map(str, query.where))}")
+        by = f"group by {', '.join(map(str, grouping.by))}: " if grouping.by else ""
+        found.append(by + ", ".join(map(str, grouping.aggregates)))
+    where = query.where if grouping is None else grouping.where
+    if where:
+        found.append(f"filter: {' and then '.join(map(str, where))}")
+    return found

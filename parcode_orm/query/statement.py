@@ -1,0 +1,257 @@
+"""`select`: a statement says which rows are wanted, of what, and in which order. It never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar, overload
+
+from ..errors import QueryError, called, told
+from .building import check_scope, condition
+from .expressions import Expression
+from .functions import has_aggregate
+from .given import is_collection, model_of
+from .kinds import fields_of
+from .lookups import conditions_of
+from .nodes import Field, Item, Label, Ordering
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Select(Generic[T_co]):
+    """A statement, built by `select`. Each method gives a new one.
+
+    `session.scalars(statement)`, `scalar` and `execute` run it.
+    """
+
+    _source: Any
+    _outputs: tuple[Expression[Any], ...]
+    _where: tuple[Expression[bool], ...] = ()
+    _order: tuple[Ordering, ...] = ()
+    _groups: tuple[Expression[Any], ...] = ()
+    _having: tuple[Expression[bool], ...] = ()
+    _limit: int | None = None
+    _offset: int = 0
+    _distinct: bool = False
+    _after: tuple[Any, ...] | None = None
+
+    def where(self, *conditions: Any) -> Select[T_co]:
+        """Only rows that fulfil all `conditions`, and those of earlier calls.
+
+        Raises:
+            QueryError: one is no condition, or of another class than the rows.
+        """
+        return self._with(_where=(*self._where, *map(self._condition, conditions)))
+
+    def filter_by(self, **conditions: Any) -> Select[T_co]:
+        """`where` as Django spells it: `level=3`, `level__gt=3`, `settings__difficulty__in=[1, 2]`.
+
+        The words after the last `__` of one of `conditions` are `exact`, `iexact`, `ne`, `gt`, `gte`, `lt`, `lte`,
+        `in`, `range`, `isnull`, `contains`, `icontains`, `startswith`, `istartswith`, `endswith`, `iendswith`,
+        `regex`, `iregex`, `len`, and the parts of dates.
+
+        Raises:
+            QueryError: the class has no such field, there is no such word, or the value does not fit.
+        """
+        model = self._model()
+        if model is None:
+            raise QueryError(
+                "filter_by() needs the class of the rows, which is not known here: write "
+                "select(Player).select_from(collection), or use where()"
+            )
+        return self.where(*conditions_of(model, conditions))
+
+    def order_by(self, *keys: Any) -> Select[T_co]:
+        """In the order of `keys`, after those of earlier calls; each may be `.desc()`, `.nulls_first()` or `_last()`.
+
+        None comes before all values, and after all in a descending order; NaN is larger than any number.
+
+        Raises:
+            QueryError: a key is no expression.
+        """
+        return self._with(_order=(*self._order, *map(self._ordering, keys)))
+
+    def limit(self, count: int, *, after: Any = None) -> Select[T_co]:
+        """At most `count` rows, the first ones.
+
+        Args:
+            count: how many, 0 or more.
+            after: begin after the row with these values of the `order_by` keys: a tuple, or one value for one key.
+                The last row of a page leads to the next; unlike `offset`, rows that come or go do not shift pages.
+
+        Raises:
+            QueryError: `count` is no such number; `after` has another number of values than there are keys.
+        """
+        if type(count) is not int or count < 0:
+            raise QueryError(f"limit(count): count is 0 or more, not {told(count)}")
+        if after is None:
+            return self._with(_limit=count)
+        values = after if type(after) is tuple or hasattr(after, "_fields") else (after,)
+        if len(values) != len(self._order):
+            raise QueryError(
+                f"after= takes a value for each key of order_by(), before it: {len(values)} for {len(self._order)} keys"
+            )
+        return self._with(_limit=count, _after=tuple(values))
+
+    def offset(self, count: int) -> Select[T_co]:
+        """Without the first `count` rows.
+
+        Raises:
+            QueryError: `count` is not 0 or more.
+        """
+        if type(count) is not int or count < 0:
+            raise QueryError(f"offset(count): count is 0 or more, not {told(count)}")
+        return self._with(_offset=count)
+
+    def distinct(self) -> Select[T_co]:
+        """Each row of the result once."""
+        return self._with(_distinct=True)
+
+    def group_by(self, *keys: Any) -> Select[T_co]:
+        """One row for each combination of values of `keys`.
+
+        Raises:
+            QueryError: a key is no expression, or an aggregate.
+        """
+        for key in keys:
+            if has_aggregate(self._expression("group_by", key)):
+                raise QueryError(f"group_by({key}): an aggregate is a value of a group, and makes none")
+        return self._with(_groups=(*self._groups, *(_bare(key) for key in keys)))
+
+    def having(self, *conditions: Any) -> Select[T_co]:
+        """Only groups that fulfil all `conditions`."""
+        return self._with(_having=(*self._having, *map(self._condition, conditions)))
+
+    def select_from(self, collection: Any) -> Select[T_co]:
+        """The rows of `collection`: a lazy or a plain list or dictionary.
+
+        Raises:
+            QueryError: it is none, or of another class than the fields of the statement.
+        """
+        if not is_collection(collection):
+            raise QueryError(f"select_from() takes a list or a dictionary, not {called(collection)}")
+        return self._with(_source=collection)
+
+    def _with(self, **changes: Any) -> Select[T_co]:
+        found = replace(self, **changes)
+        found._check()
+        return found
+
+    def _model(self) -> Any:
+        """The class of the rows, where it is known."""
+        for each in self._outputs:
+            if isinstance(each, Item | Field) and each._cls is not None:
+                return each._cls
+        if self._source is None:
+            return None
+        return model_of(self._source)
+
+    def _expressions(self) -> Iterable[Expression[Any]]:
+        yield from self._outputs
+        yield from self._where
+        yield from self._groups
+        yield from self._having
+        for ordering in self._order:
+            yield ordering._of
+
+    def _check(self) -> None:
+        """Refuse fields of other classes than that of the rows."""
+        model = self._model()
+        if model is not None:
+            for each in self._expressions():
+                check_scope(each, [model], f"select({self._outputs[0]})")
+
+    def _condition(self, given: Any) -> Expression[bool]:
+        return condition(given)
+
+    def _expression(self, where: str, given: Any) -> Expression[Any]:
+        if not isinstance(given, Expression):
+            raise QueryError(f"{where}() takes fields such as Player.level, not {told(given)}")
+        return given
+
+    def _ordering(self, given: Any) -> Ordering:
+        if isinstance(given, Ordering):
+            return given
+        return Ordering(_bare(self._expression("order_by", given)))
+
+    def __bool__(self) -> bool:
+        raise QueryError("a statement is neither true nor false: session.scalar(statement) gives its first value")
+
+    def __iter__(self) -> Any:
+        raise QueryError("a statement has no rows of its own: session.scalars(statement) gives them")
+
+    def __repr__(self) -> str:
+        """The statement as it was written, but for its collection."""
+        parts = [f"select({', '.join(map(_labelled, self._outputs))})"]
+        calls: list[tuple[str, Sequence[Any]]] = [
+            ("where", self._where), ("group_by", self._groups), ("having", self._having), ("order_by", self._order),
+        ]  # fmt: skip
+        parts += [f"{name}({', '.join(map(str, values))})" for name, values in calls if values]
+        parts += ["distinct()"] * self._distinct
+        if self._limit is not None:
+            after = "" if self._after is None else f", after={told(self._after)}"
+            parts.append(f"limit({self._limit}{after})")
+        parts += [f"offset({self._offset})"] * (self._offset > 0)
+        return ".".join(parts)
+
+
+def _bare(value: Any) -> Any:
+    return value._of if isinstance(value, Label) else value
+
+
+def _labelled(value: Expression[Any]) -> str:
+    return f"{value}.label({value._called!r})" if isinstance(value, Label) else str(value)
+
+
+@overload
+def select(rows: type[T], /) -> Select[T]: ...
+@overload
+def select(rows: Mapping[Any, T], /) -> Select[T]: ...
+@overload
+def select(rows: str, /) -> Select[str]: ...
+@overload
+def select(rows: bytes, /) -> Select[bytes]: ...
+@overload
+def select(rows: Expression[T], /) -> Select[T]: ...
+@overload
+def select(rows: Sequence[T], /) -> Select[T]: ...
+@overload
+def select(rows: T, /) -> Select[T]: ...
+@overload
+def select(a: Any, b: Any, /, *more: Any) -> Select[Any]: ...
+def select(*rows: Any) -> Select[Any]:
+    """A statement that gives rows of a collection, or values of them.
+
+    Args:
+        rows: a lazy or plain list or dictionary, whose rows are given; fields and other expressions, whose values are
+            given; a class, whose rows are given. Expressions and a class need `select_from(collection)`, unless the
+            collection is the first argument.
+
+    Returns:
+        The statement: `session.scalars(select(world.players).where(Player.level > 50))`.
+
+    Raises:
+        QueryError: an argument is none of these.
+    """
+    if not rows:
+        raise QueryError("select() takes a collection, a class, or fields such as Player.level")
+    source = None
+    outputs = list(rows)
+    if is_collection(rows[0]):
+        source = rows[0]
+        outputs[0] = Item(model_of(source) or Any)
+    found: Select[Any] = Select(source, tuple(map(_output, outputs)))
+    found._check()
+    return found
+
+
+def _output(given: Any) -> Expression[Any]:
+    if isinstance(given, type) and fields_of(given) is not None:
+        return Item(getattr(given, "_p_model_", given))
+    if isinstance(given, Expression):
+        return given
+    if isinstance(given, int | float | str | bool | None):
+        raise QueryError(f"select() takes fields such as Player.level, not {told(given)}")
+    raise QueryError(f"select() takes a collection, a class with fields, or fields, not {called(given)}")

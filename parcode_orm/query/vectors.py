@@ -1,0 +1,345 @@
+"""Values of a column, or of an expression, for many rows at once, in the form that they are stored in.
+
+Numbers stay numpy arrays, text of few kinds codes into distinct words, plain text bytes, a constant one value. What an
+operation has no way for in that form goes through `tolist`, which gives Python's own values: so every operation works
+on every vector, and gives what Python gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+Rows = Any  # numbers of rows: a range, or an array of ints
+EXACT_FLOAT = 1 << 53  # ints up to here are floats of the same value
+
+
+class Vector:
+    """Values in order; `len` is their number."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        raise TypeError(f"{type(self).__name__} has no len")
+
+    def tolist(self) -> list[Any]:
+        """The values as Python's own objects."""
+        raise TypeError(f"{type(self).__name__} has no tolist")
+
+    def take(self, rows: Any) -> Vector:
+        """The values at `rows`, an array of places."""
+        raise TypeError(f"{type(self).__name__} has no take")
+
+
+class Kind:
+    """A type that is stored as an int of the same order: how to get there, and back in bulk."""
+
+    __slots__ = ("cls", "number", "values")
+
+    def __init__(self, cls: type, number: Callable[[Any], int], values: Callable[[list[int]], list[Any]]) -> None:
+        self.cls = cls
+        self.number = number
+        self.values = values
+
+
+class Numbers(Vector):
+    """Ints, floats or bools in an array; `nulls` marks those that are None. With a `kind` they stand for others."""
+
+    __slots__ = ("kind", "nulls", "values")
+
+    def __init__(self, values: Any, nulls: Any = None, kind: Kind | None = None) -> None:
+        self.values = values
+        self.nulls = nulls
+        self.kind = kind
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def tolist(self) -> list[Any]:
+        make = list if self.kind is None else self.kind.values
+        if self.nulls is None:
+            return make(self.values.tolist())
+        following = iter(make(self.values[~self.nulls].tolist())).__next__
+        return [None if null else following() for null in self.nulls.tolist()]
+
+    def take(self, rows: Any) -> Numbers:
+        return Numbers(self.values[rows], None if self.nulls is None else self.nulls[rows], self.kind)
+
+    def bounds(self) -> tuple[Any, Any]:
+        """The lowest and the highest value, as Python's numbers; there is one at least."""
+        return self.values.min().item(), self.values.max().item()
+
+
+class Coded(Vector):
+    """Places in `words`, distinct values of any type."""
+
+    __slots__ = ("codes", "words")
+
+    def __init__(self, codes: Any, words: list[Any]) -> None:
+        self.codes = codes
+        self.words = words
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def tolist(self) -> list[Any]:
+        return list(map(self.words.__getitem__, self.codes.tolist()))
+
+    def take(self, rows: Any) -> Coded:
+        return Coded(self.codes[rows], self.words)
+
+
+class Constant(Vector):
+    """One value for all."""
+
+    __slots__ = ("count", "value")
+
+    def __init__(self, value: Any, count: int) -> None:
+        self.value = value
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def tolist(self) -> list[Any]:
+        return [self.value] * self.count
+
+    def take(self, rows: Any) -> Constant:
+        return Constant(self.value, len(rows))
+
+
+class Objects(Vector):
+    """Python's own objects."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def tolist(self) -> list[Any]:
+        return self.values
+
+    def take(self, rows: Any) -> Objects:
+        return Objects(list(map(self.values.__getitem__, rows.tolist())))
+
+
+class Texts(Vector):
+    """Text as it is stored: value i is `data[begins[i]:ends[i]]` in UTF-8; `decode` makes text of such bytes.
+
+    `whole` gives all values at once, where that is faster.
+    """
+
+    __slots__ = ("begins", "data", "decode", "ends", "whole")
+
+    def __init__(
+        self,
+        data: memoryview,
+        begins: Any,
+        ends: Any,
+        decode: Callable[[Any], str],
+        whole: Callable[[], list[Any]] | None = None,
+    ) -> None:
+        self.whole = whole
+        self.data = data
+        self.begins = begins
+        self.ends = ends
+        self.decode = decode
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def tolist(self) -> list[Any]:
+        if self.whole is not None:
+            return self.whole()
+        data, decode = self.data, self.decode
+        ends = self.ends.tolist()
+        return [decode(data[a:b]) for a, b in zip(self.begins.tolist(), ends, strict=True)]
+
+    def take(self, rows: Any) -> Texts:
+        return Texts(self.data, self.begins[rows], self.ends[rows], self.decode)
+
+    def equal(self, wanted: bytes) -> Any:
+        """Which values are `wanted`: by length first, then eight bytes at a time from the end."""
+        found = np.zeros(len(self), bool)
+        found[self._matching((self.ends - self.begins == len(wanted)).nonzero()[0], wanted)] = True
+        return found
+
+    def starting(self, wanted: bytes) -> Any:
+        """Which values begin with `wanted`."""
+        found = np.zeros(len(self), bool)
+        found[self._matching((self.ends - self.begins >= len(wanted)).nonzero()[0], wanted)] = True
+        return found
+
+    def _matching(self, rows: Any, wanted: bytes) -> Any:
+        """Those of `rows` whose values have `wanted` where they begin; each is as long at least."""
+        at, left = self.begins[rows], len(wanted)
+        words = np.ndarray((max(len(self.data) - 7, 0),), "<u8", self.data, strides=(1,))
+        while left >= 8 and len(rows):
+            word = np.uint64(int.from_bytes(wanted[left - 8 : left], "little"))
+            same = (words[at + (left - 8)] == word).nonzero()[0]
+            rows, at, left = rows[same], at[same], left - 8
+        single = np.frombuffer(self.data, np.uint8)
+        for i in range(left if len(rows) else 0):
+            same = (single[at + i] == wanted[i]).nonzero()[0]
+            rows, at = rows[same], at[same]
+        return rows
+
+
+def vector_of(values: Sequence[Any]) -> Vector:
+    """Values of any types."""
+    types = set(map(type, values))
+    if types == {bool}:
+        return Numbers(np.array(values, bool))
+    return Objects(list(values))
+
+
+def apply(function: Callable[..., Any], args: Sequence[Vector], count: int) -> Vector:
+    """`function` of each row's values, by Python; of values that repeat, once where that is as good."""
+    varying = [each for each in args if not isinstance(each, Constant)]
+    if not varying:
+        return Constant(function(*[each.value for each in args]), count) if count else Objects([])  # type: ignore[attr-defined]
+    if len(varying) == 1:
+        (one,) = varying
+        few = distinct(one)
+        if few is not None:
+            codes, words = few
+            found = [function(*[word if each is one else each.value for each in args]) for word in words]  # type: ignore[attr-defined]
+            if set(map(type, found)) == {bool}:
+                return Numbers(np.array(found, bool)[codes])
+            return Coded(codes, found)
+    return vector_of([function(*row) for row in zip(*[each.tolist() for each in args], strict=True)])
+
+
+def distinct(vector: Vector) -> tuple[Any, list[Any]] | None:
+    """Codes and the words that they name, each of which stands somewhere; None where they are not far fewer."""
+    if isinstance(vector, Coded):
+        used = np.unique(vector.codes)
+        if len(used) * 2 > len(vector):
+            return None
+        if len(used) == len(vector.words):
+            return vector.codes, vector.words
+        return np.searchsorted(used, vector.codes), [vector.words[code] for code in used.tolist()]
+    if isinstance(vector, Numbers) and vector.kind is not None and vector.nulls is None and len(vector) > 16:
+        used, codes = np.unique(vector.values, return_inverse=True)
+        if len(used) * 2 <= len(vector):
+            return codes, vector.kind.values(used.tolist())
+    return None
+
+
+def spread(vector: Vector, there: Any) -> Vector:
+    """The values in the places where `there` is true, None elsewhere."""
+    count = len(there)
+    if isinstance(vector, Constant):
+        return Coded(there.astype(np.uint8), [None, vector.value])
+    if isinstance(vector, Numbers):
+        values = np.zeros(count, vector.values.dtype)
+        values[there] = vector.values
+        nulls = ~there
+        if vector.nulls is not None:
+            nulls[there] = vector.nulls
+        return Numbers(values, nulls, vector.kind)
+    if isinstance(vector, Coded):
+        codes = np.full(count, len(vector.words), np.int64)
+        codes[there] = vector.codes
+        return Coded(codes, [*vector.words, None])
+    following = iter(vector.tolist()).__next__
+    return Objects([following() if flag else None for flag in there.tolist()])
+
+
+def patched(vector: Vector, places: list[int], values: list[Any]) -> Vector:
+    """`vector` with `values` at `places`."""
+    if isinstance(vector, Numbers) and vector.kind is None and _same_numbers(vector.values.dtype.kind, values):
+        kind = {"b": bool, "f": float}.get(vector.values.dtype.kind)
+        found = vector.values.astype(np.int64 if kind is None else kind)
+        found[places] = values
+        if vector.nulls is None:
+            return Numbers(found)
+        nulls = vector.nulls.copy()
+        nulls[places] = False
+        return Numbers(found, nulls)
+    objects = list(vector.tolist())
+    for place, value in zip(places, values, strict=True):
+        objects[place] = value
+    return vector_of(objects)
+
+
+def _same_numbers(kind: str, values: list[Any]) -> bool:
+    types = set(map(type, values))
+    if kind == "i" or kind == "u":
+        return types == {int} and all(-(1 << 63) <= value < 1 << 63 for value in values) and kind == "i"
+    return types == {{"b": bool, "f": float}.get(kind)}
+
+
+def joined(vectors: Sequence[Vector]) -> Vector:
+    """The values of all, one after the other."""
+    parts = [vector for vector in vectors if len(vector)]
+    if not parts:
+        return Objects([])
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    if all(type(each) is Numbers for each in parts):
+        same = {each.kind for each in parts}  # type: ignore[attr-defined]
+        dtypes = {_wide(each.values.dtype) for each in parts}  # type: ignore[attr-defined]
+        if len(same) == len(dtypes) == 1:
+            values = np.concatenate([each.values for each in parts], dtype=dtypes.pop())  # type: ignore[attr-defined]
+            nulls = None
+            if any(each.nulls is not None for each in parts):  # type: ignore[attr-defined]
+                nulls = np.concatenate([nulls_of(each) for each in parts])  # type: ignore[arg-type]
+            return Numbers(values, nulls, first.kind)  # type: ignore[attr-defined]
+    return Objects([value for each in parts for value in each.tolist()])
+
+
+def nulls_of(vector: Numbers) -> Any:
+    """Which values are None."""
+    return np.zeros(len(vector), bool) if vector.nulls is None else vector.nulls
+
+
+def _wide(dtype: Any) -> Any:
+    """The full width of the kind of numbers."""
+    return np.dtype(np.int64) if dtype.kind in "iu" and dtype != np.uint64 else dtype
+
+
+def to_numpy(vector: Vector) -> Any:
+    """An array: of int64, uint64, float64 or bool where all are such numbers, else of objects."""
+    if isinstance(vector, Numbers) and vector.kind is None and (vector.nulls is None or not vector.nulls.any()):
+        return vector.values.astype(_wide(vector.values.dtype), copy=False)
+    return array_of(vector.tolist())
+
+
+def array_of(values: list[Any]) -> Any:
+    """An array of Python's objects, as numbers where all are of one type of numbers."""
+    types = set(map(type, values))
+    if types in ({float}, {bool}):
+        return np.array(values)
+    if types == {int}:  # numpy alone would make floats of large and small ones
+        for dtype in (np.int64, np.uint64):
+            try:
+                return np.array(values, dtype)
+            except OverflowError:
+                continue
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
+
+
+def truths(vector: Vector) -> Any:
+    """Which values are true, as Python says."""
+    if isinstance(vector, Numbers) and vector.kind is None:
+        found = vector.values if vector.values.dtype == bool else vector.values != 0
+        return found if vector.nulls is None else found & ~vector.nulls
+    if isinstance(vector, Constant):
+        return np.full(len(vector), bool(vector.value))
+    if isinstance(vector, Coded):
+        return np.array(list(map(bool, vector.words)), bool)[vector.codes]
+    return np.fromiter(map(bool, vector.tolist()), bool, len(vector))
+
+
+def places(rows: Iterable[int]) -> Any:
+    """An array of places."""
+    return np.fromiter(rows, np.int64)

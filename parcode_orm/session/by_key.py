@@ -1,0 +1,120 @@
+"""`ByKey`: the methods of a session for entities, the objects of classes with a `Key`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ..errors import MultipleResultsFound, NoResultFound, called, told
+from ..lazy.proxy import plain_class
+from ..model.base import Model
+from ..query import Result, select
+from .entity.changes import insert
+from .entity.queries import bound
+from .entity.tables import is_entity, names, rows_of
+from .versions import Versions
+
+M = TypeVar("M", bound=Model)
+
+
+class ByKey(Versions):
+    """The methods of a `Session` that find entities by their keys, and make those that are missing."""
+
+    def get(self, cls: type[M], key: Any) -> M | None:
+        """The entity of type `cls` with this primary key: the object that was added, else a lazy one; or None.
+
+        Args:
+            cls: a `Model` class with a `Key()`.
+            key: the value of its key field, or a tuple of the values of several.
+
+        Raises:
+            SchemaMismatchError: the entities were written with another definition of the class.
+            CorruptionError: the file is damaged there.
+            TypeError: `cls` is no entity class; the key is not hashable.
+        """
+        self._check_open()
+        cls = _entity_class(cls)
+        hash(key)
+        found: M | None = rows_of(self._work, cls).get(key)
+        return found
+
+    def get_one(self, cls: type[M], key: Any) -> M:
+        """As `get`, but what is missing is an error.
+
+        Raises:
+            NoResultFound: no entity has this key.
+            SchemaMismatchError, CorruptionError, TypeError: as `get`.
+        """
+        found = self.get(cls, key)
+        if found is None:
+            raise NoResultFound(f"no {cls.__name__} has the key {told(key)}: get(cls, key) gives None instead")
+        return found
+
+    def get_or_create(self, cls: type[M], defaults: dict[str, Any] | None = None, /, **values: Any) -> tuple[M, bool]:
+        """The entity that has `values`, and False; where there is none, one is made, validated and added, and True.
+
+        Args:
+            cls: a `Model` class with a `Key()`.
+            defaults: more fields of an entity that is made.
+            values: fields and what they are to be: those of the key, or others.
+
+        Raises:
+            MultipleResultsFound: several entities have these values.
+            pydantic.ValidationError: one cannot be made of them.
+            ReadOnlyError, IntegrityError: as `add`.
+            QueryError: one of `values` is no field, or does not fit it.
+            SchemaMismatchError, CorruptionError, TypeError: as `get`; there are no `values`.
+        """
+        self._check_writable()
+        cls = _entity_class(cls)
+        found = self._having(cls, values)
+        if found is not None:
+            return found, False
+        made = cls(**{**values, **(defaults or {})})
+        insert(self._work, [made], replace=False)
+        return made, True
+
+    def update_or_create(
+        self, cls: type[M], defaults: dict[str, Any] | None = None, /, **values: Any
+    ) -> tuple[M, bool]:
+        """As `get_or_create`; of an entity that is there, the fields `defaults` are assigned.
+
+        Args:
+            cls: a `Model` class with a `Key()`.
+            defaults: fields and what they are to be from now on.
+            values: fields that say which entity: those of the key, or others.
+
+        Raises: as `get_or_create`.
+        """
+        found, made = self.get_or_create(cls, defaults, **values)
+        if not made:
+            for name, value in (defaults or {}).items():
+                setattr(found, name, value)
+        return found, made
+
+    def _having(self, cls: type[M], values: dict[str, Any]) -> M | None:
+        """The one entity that has `values`; None without one."""
+        if not values:
+            raise TypeError(f"get_or_create({cls.__name__}, ...) takes the fields by which the object is found")
+        statement = bound(self._work, select(cls).filter_by(**values).limit(2))
+        found: list[M] = Result(statement, self._check_open).scalars().all()
+        if len(found) > 1:
+            given = ", ".join(f"{name}={told(value)}" for name, value in values.items())
+            raise MultipleResultsFound(f"several {cls.__name__} objects have {given}: name more of their fields")
+        return found[0] if found else None
+
+    def entities(self) -> list[str]:
+        """The names of the classes of which entities are stored, or were added: a sorted list of str."""
+        self._check_open()
+        return names(self._work)
+
+
+def _entity_class(cls: Any) -> Any:
+    cls = plain_class(cls)
+    if not (isinstance(cls, type) and issubclass(cls, Model)):
+        raise TypeError(f"entities are asked for by their class, a subclass of parcode_orm.Model, not by {called(cls)}")
+    if not is_entity(cls):
+        raise TypeError(
+            f"{cls.__qualname__} has no Key(), so a file holds one object of it: session.root({cls.__name__}). To "
+            "store many, give the class a key: id: int = Key(auto=True)"
+        )
+    return cls

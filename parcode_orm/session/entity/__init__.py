@@ -1,0 +1,1 @@
+"""Entities: the objects of classes with a `Key`, stored as the rows of one table a class."""

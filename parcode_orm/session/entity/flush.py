@@ -1,0 +1,178 @@
+"""The flush of entities: changed keys and unique indexes, before the roots that hold them are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from ...errors import IntegrityError, SessionError, told
+from ...lazy.map import LazyMap
+from ...lazy.proxy import decoded
+from ...lazy.state import MISSING
+from ..roots import Root
+from ..space import owner_of
+from ..unit_of_work import UnitOfWork
+from .changes import taken
+from .indexes import add_run
+from .tables import (
+    by,
+    entities,
+    entity_class,
+    in_memory,
+    keys_of,
+    runs_of,
+    stored_rows,
+    streamed,
+    table_in,
+    tables,
+    told_by_key,
+    value_of,
+)
+
+
+@contextmanager
+def flushed(work: UnitOfWork) -> Iterator[None]:
+    """While the block runs, entities stand under their present keys, and in the unique indexes; after a commit, on.
+
+    Raises:
+        IntegrityError: two entities would have one key or one unique value; nothing has changed.
+    """
+    before = work.source
+    with told_by_key(), ExitStack() as undo:
+        for root in tables(work):
+            _move(work, root, undo)
+            keys = keys_of(entity_class(root.obj.__class__))
+            for name in keys.unique:
+                index = getattr(root.obj, by(name))
+                undo.enter_context(_taken_back(work, index))
+                _claim(root, name, index, _changes(work, root, name))
+            for name in keys.indexed:
+                runs = getattr(root.obj, runs_of(name))
+                undo.enter_context(_taken_back(work, runs))
+                add_run(runs, entity_class(root.obj.__class__), name, _changes(work, root, name))
+        yield
+    if work.source is not before:
+        for root in tables(work):
+            root.settle()
+            for name in keys_of(entity_class(root.obj.__class__)).indexed:
+                decoded(root.obj).pop(runs_of(name), None)  # to be read as it is stored, without the entries in memory
+
+
+@contextmanager
+def _taken_back(work: UnitOfWork, changed: Any) -> Iterator[None]:
+    """Changes of a collection's rows in the block are taken back, unless it stores them."""
+    before = work.source
+    if isinstance(changed, list):  # no runs are stored yet
+        yield
+        if work.source is before:
+            changed.clear()
+        return
+    rows = changed._changing()
+    state = rows.begin()
+    try:
+        yield
+    finally:
+        if work.source is not before:
+            rows.end()
+        else:
+            rows.undo(state)
+
+
+@contextmanager
+def _as_before(work: UnitOfWork, root: Root) -> Iterator[None]:
+    before, gone, last = work.source, dict(root.gone), root.obj.last
+    try:
+        yield
+    finally:
+        if work.source is before:
+            root.gone = gone
+            if root.obj.last != last:
+                root.obj.last = last
+
+
+def _move(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
+    """Let entities whose key fields were changed stand under the new keys."""
+    cls = entity_class(root.obj.__class__)
+    keys, rows = keys_of(cls), entities(root)
+    moves: dict[Any, Any] = {}
+    old: set[Any] = set()
+    for key, obj in in_memory(rows, keys.fields):
+        _check_ours(work, obj)
+        now = keys.of(obj)
+        if now != key:
+            keys.check(cls, now)
+            if now in moves:
+                raise taken(cls, keys, now)
+            moves[now] = obj
+            old.add(key)
+    for now, obj in moves.items():
+        if now not in old and rows.get(now, obj) is not obj:
+            raise taken(cls, keys, now)
+    if not moves:
+        return
+    undo.enter_context(_as_before(work, root))
+    undo.enter_context(_taken_back(work, rows))
+    for key in old:
+        rows.rows.remove(key)
+        root.gone.setdefault(key)
+    for now, obj in moves.items():
+        rows.rows.put(now, obj)
+    last = max([root.obj.last, *(now for now in moves if keys.numbered and type(now) is int)])
+    if last > root.obj.last:
+        root.obj.last = last
+
+
+def _check_ours(work: UnitOfWork, obj: Any) -> None:
+    owner = owner_of(obj)
+    if owner not in (None, work.owner) and not owner.ended:
+        raise SessionError(
+            f"the {obj.__class__.__qualname__} that was added became an object of another session before this commit: "
+            "expunge it here, and add a copy of it, obj.model_copy()"
+        )
+
+
+def _changes(work: UnitOfWork, root: Root, name: str) -> Iterator[tuple[Any, Any, Any]]:
+    """The entities whose value of a field changed since the last commit: key, value before, and value now.
+
+    A value is None where there is none.
+    """
+    rows = entities(root)
+    changed: list[tuple[Any, Any]] = list(in_memory(rows, (name,)))
+    changed += [(key, None) for key in root.gone.keys() - {key for key, _ in changed}]
+    stored: Any = stored_rows(work, root) if changed or table_in(rows).spilled else {}
+    for key, obj in changed:
+        before = stored.get(key)
+        was = None if before is None else value_of(before, name)
+        now = None if obj is None else value_of(obj, name)
+        if was is not now and was != now:
+            yield key, was, now
+    if stored:
+        for _, key in streamed(rows, name, below=table_in(stored).next_row):
+            yield key, value_of(stored[key], name), None
+    for now, key in streamed(rows, name):
+        yield key, None, now
+
+
+def _claim(root: Root, name: str, index: LazyMap[Any, Any], changes: Iterator[tuple[Any, Any, Any]]) -> None:
+    """Bring the index of a unique field up to date.
+
+    Raises:
+        IntegrityError: two entities have one value.
+    """
+    cls = entity_class(root.obj.__class__)
+    keys = keys_of(cls)
+    claims: list[tuple[Any, Any]] = []
+    for key, was, now in changes:
+        if was is not None:
+            index.rows.remove(was)
+        if now is not None:
+            claims.append((now, key))
+    for value, key in claims:
+        other = index.get(value, MISSING)
+        if other is not MISSING:
+            raise IntegrityError(
+                f"{cls.__qualname__}.{name}: {told(value)} is the value of two objects, {keys.spelled(other)} and "
+                f"{keys.spelled(key)}, and the field is unique: change one of them, or delete it"
+            )
+        index.rows.put(value, key)

@@ -1,0 +1,94 @@
+"""Whether two values would be stored as the same bytes, by type and value or by encoding both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parcode_orm.lazy.state import RowView
+
+from ..codec.asis import to_write
+from ..codec.base import Column
+from ..codec.columns.privates import privates_changed
+from ..codec.columns.undeclared import storable, undeclared
+from ..codec.packed.dumped import sets_of
+from ..codec.packed.extensions import LEFT_OUT
+from ..codec.packed.values import pack
+from ..codec.slots import SLOTS
+from ..codec.types.alike import alike, details
+from ..errors import EncodeError
+from .content_hash import UnreadStream, digest_of
+
+PLAIN = frozenset({int, str, bool, bytes, type(None)})  # their `==` and type tell all
+
+
+def differs_from_row(column: Column, value: Any, view: Any, row: int) -> bool:
+    """Whether `value` differs from the row `row` of a view."""
+    return differ(column, value, to_write(view.read, row, row + 1)[0])
+
+
+def differ(column: Column, value: object, stored: object) -> bool:
+    """Whether two values would be stored as other bytes."""
+    plainly = plainly_differ(value, stored)
+    if plainly is not None:
+        return plainly
+    try:
+        return digest_of(column, value) != digest_of(column, stored)
+    except UnreadStream:
+        return True
+    except EncodeError:  # it was stored in its field's way, or what is wrong will be said, with its path, when written
+        return not (alike(value, stored) and details(value) == details(stored) and sets_of(value) == sets_of(stored))
+
+
+def plainly_differ(value: Any, stored: Any) -> bool | None:
+    """Whether two lists or dictionaries of plain values differ; None if only encoding tells."""
+    cls = type(value)
+    if cls is not type(stored) or cls not in (list, dict):
+        return None
+    found = items_differ(list(value), list(stored))
+    if cls is dict and found is False:
+        return items_differ(list(value.values()), list(stored.values()))
+    return found
+
+
+def items_differ(values: list[Any], stored: list[Any]) -> bool | None:
+    """Whether two lists of plain values differ; None where a value is not plain."""
+    types = list(map(type, values))
+    if not PLAIN.issuperset(types) or not PLAIN.issuperset(map(type, stored)):
+        return None
+    return values != stored or types != list(map(type, stored))
+
+
+def rest_differs(proxy: Any, view: RowView, row: int) -> bool:
+    """Whether what a proxy has besides fields differs from its row."""
+    for name, slot in SLOTS.items():
+        try:
+            value = slot.__get__(proxy)
+        except AttributeError:  # never asked for
+            continue
+        if _slot_differs(name, value, view, row):
+            return True
+    attributes = undeclared(proxy)
+    if not attributes:
+        return False
+    mine = {name: storable(item) for name, item in attributes.items()}
+    stored = view.attributes(row)
+    return any(
+        item is not stored.get(name, LEFT_OUT) and (name not in stored or _packs_differ(item, stored[name]))
+        for name, item in mine.items()
+    )
+
+
+def _slot_differs(slot: str, value: Any, view: RowView, row: int) -> bool:
+    if slot == "__pydantic_fields_set__":
+        stored = view.fields_set(row)
+        return bool(value != (set(view.cls.__pydantic_fields__) if stored is None else stored))
+    if slot == "__pydantic_extra__":
+        return _packs_differ(value or {}, view.extra(row) or {})
+    return privates_changed(view.column.plan, value, view.private(row))
+
+
+def _packs_differ(value: object, stored: object) -> bool:
+    try:
+        return pack(value) != pack(stored)
+    except EncodeError:  # what is wrong will be said, with its path, when it is written
+        return True
