@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -30,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if length:
         settings.register_profile("torture", _common, max_examples=60 + round(940 * length))
         settings.load_profile("torture")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_new_objects_are_looked_at() -> None:
+    """Many tests collect garbage, and would look each time at all that was imported and compiled before them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

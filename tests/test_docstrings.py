@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict
 import parcode_orm
 from parcode_orm import Chunk, Model, ParcodeError, Session, ShardedMap, VerifyReport, save, verify
 
+pytestmark = pytest.mark.once
+
 
 class Row(Model):
     n: int = 0

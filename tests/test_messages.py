@@ -55,6 +55,8 @@ from parcode_orm import (
     write,
 )
 
+pytestmark = pytest.mark.once
+
 
 class Item(Model):
     n: int = 0

@@ -15,6 +15,7 @@ from ..errors import CorruptionError
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
 from ..storage.cache import Cache
+from ..tuning import TUNING, Tuning
 
 # The builtin types whose values hold no others.
 ATOMS = frozenset({type(None), bool, int, float, str, bytes})
@@ -77,7 +78,9 @@ def is_lazy(column: Column) -> bool:
 
 
 class Sink(Protocol):
-    """Where encoded chunks go."""
+    """Where encoded chunks go; `tuning` says how large what is."""
+
+    tuning: Tuning
 
     def encoder(self, kind: Kind, compression: str | None = ..., fingerprint: int = ...) -> Encoder:
         """A new chunk; without `compression`, that of the session."""
@@ -123,6 +126,7 @@ class Space(Protocol):
 
     writable: bool
     workers: int | None  # threads for what is read whole; 0 none, None as many as pay
+    tuning: Tuning  # of what is written here
     cache: Cache  # of opened row groups
 
     def chunk(self, ref: Reference) -> Chunk:
@@ -181,6 +185,8 @@ def is_lazy_collection(value: object) -> bool:
 
 class _Scratch:
     """The sink of encoders that only measure: marked fields are weighed, streams stay unread."""
+
+    tuning = TUNING
 
     def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
         return Encoder(kind, None, self, fingerprint)

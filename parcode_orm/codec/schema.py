@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import msgspec
 
@@ -16,7 +16,10 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class _Definitions(threading.local):
-    """The structs met while a schema is described: their keys by column id, their bodies by key."""
+    """The structs met while a schema is described: their keys by column id, their bodies by key.
+
+    An interrupt may leave what was met. The next description begins without it.
+    """
 
     keys: dict[int, str] | None = None
     found: dict[str, Any]
@@ -33,8 +36,6 @@ def describe(column: Column) -> Any:
     `{"root": ..., "structs": {name: ...}}`, where a struct stands as `{"struct": name}` wherever it
     occurs, so that a class may hold itself. Two classes of one name are told apart by a number.
     """
-    if _now.keys is not None:
-        return column.describe()
     _now.keys, _now.found, _now.unfinished = {}, {}, []
     try:
         root = column.describe()
@@ -73,6 +74,14 @@ class Known(NamedTuple):
     short: int
 
 
+class _Keeping(Protocol):
+    schema_known: Known | None
+
+
+def _keeps(column: object) -> TypeGuard[_Keeping]:
+    return hasattr(type(column), "schema_known")
+
+
 def known(column: Column) -> Known:
     """The column's schema. Struct columns keep it in `schema_known`."""
     found: Known | None = getattr(column, "schema_known", None)
@@ -80,8 +89,8 @@ def known(column: Column) -> Known:
         return found
     schema = _encode(describe(column))
     found = Known(schema, fingerprint(schema), checksum(schema))
-    if not _now.unfinished and hasattr(type(column), "schema_known"):
-        column.schema_known = found  # type: ignore[attr-defined]
+    if not _now.unfinished and _keeps(column):
+        column.schema_known = found
     return found
 
 

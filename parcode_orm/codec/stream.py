@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from types import GenericAlias
 from typing import Any, Literal, NoReturn
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -47,7 +48,7 @@ class ItemSpec:
     @cached_property
     def _adapter(self) -> TypeAdapter[list[Any]]:
         """Validates lists of items, or of (key, value) tuples."""
-        item = self.args[0] if self.kind == "list" else tuple[self.args]  # type: ignore[name-defined]
+        item = self.args[0] if self.kind == "list" else GenericAlias(tuple, self.args)
         return TypeAdapter(list[item], config=self.config)  # type: ignore[valid-type]
 
     @property
@@ -135,7 +136,7 @@ class Stream:
             try:
                 yield validate([tuple(item) if pairs and isinstance(item, list) else item])[0]
             except ValidationError as error:
-                raise _located(error, spec, lambda at, number=number: (number, *at[1:])) from None  # type: ignore[misc]
+                raise _located(error, spec, partial(_in_stream, number)) from None
 
     def __repr__(self) -> str:
         return f"<Stream for {self._spec.model}.{self._spec.field}{', read' if self._started else ''}>"
@@ -155,6 +156,11 @@ def is_stream(cls: type) -> bool:
 def _in_map(key: Any, at: Any) -> Location:
     label = key if isinstance(key, int | str) else repr(key)
     return (label, "[key]", *at[2:]) if at[1:2] == (0,) else (label, *at[2:])
+
+
+def _in_stream(number: int, at: Location) -> Location:
+    """The place in a stream of what was validated as the one item of a list."""
+    return (number, *at[1:])
 
 
 def _located(error: ValidationError, spec: ItemSpec, place: Callable[[Any], Location]) -> ValidationError:

@@ -49,6 +49,13 @@ class StructPlan:
         """Names and columns of the private attributes."""
         return [] if self.private is None else self.private.fields
 
+    @property
+    def declared_privates(self) -> dict[str, Any]:
+        """The private attributes that the class, a model, declares."""
+        cls: Any = self.cls
+        declared: dict[str, Any] = cls.__private_attributes__
+        return declared
+
 
 class Struct(Column):
     """The column of a class. Its fields may be set after it was built."""

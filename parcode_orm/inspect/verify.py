@@ -29,7 +29,7 @@ from .report import Problem, VerifyReport
 from .tables import Header, check_index, check_shard, key_columns, run_below
 
 ROWS = frozenset({Kind.ROW_GROUP, Kind.COLUMN})
-NAMES = {kind: kind.name.lower().replace("_", " ") for kind in Kind}
+NAMES: dict[int, str] = {kind: kind.name.lower().replace("_", " ") for kind in Kind}
 
 
 class _Step(NamedTuple):
@@ -279,7 +279,7 @@ def _children(step: _Step, chunk: Chunk) -> list[_Step]:
 
 
 def _where(step: _Step) -> str:
-    kind = NAMES.get(step.ref.kind, "chunk")  # type: ignore[call-overload]
+    kind = NAMES.get(step.ref.kind, "chunk")
     return step.owner if step.owner == "the catalog" else f"{kind} of {step.owner}"
 
 

@@ -42,7 +42,6 @@ class LazyBase(LazyModel):
 
     __slots__ = ()
 
-    _p_model_: ClassVar[type[Any]]  # the plain class
     _p_names_: ClassVar[dict[str, Any]]  # its fields, in order
     _p_compare_: ClassVar[tuple[str, ...]]  # its fields, those stored apart last
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from itertools import islice
 from operator import index as as_index
+from types import GenericAlias
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, overload
 
 from pydantic import ConfigDict, GetCoreSchemaHandler
@@ -82,7 +83,6 @@ class LazyList(MutableSequence[T], Generic[T]):
 
     __slots__ = ("__weakref__", "_column", "rows")
     _p_lazy_: ClassVar[bool] = True
-    __hash__ = None  # type: ignore[assignment]
     __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
         cs.any_schema(serialization=cs.wrap_serializer_function_ser_schema(_dump, schema=cs.list_schema()))
     )
@@ -98,7 +98,7 @@ class LazyList(MutableSequence[T], Generic[T]):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As an annotation it is validated and dumped as a list; lazy lists pass as they are."""
-        return lazy_schema(list[get_args(source) or Any], handler, cls)  # type: ignore[misc]
+        return lazy_schema(GenericAlias(list, get_args(source) or (Any,)), handler, cls)
 
     @property
     def location(self) -> tuple[int, ...]:

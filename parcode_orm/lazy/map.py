@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from itertools import chain, islice
+from types import GenericAlias
 from typing import Any, ClassVar, Generic, TypeVar, get_args, overload
 
 from pydantic import GetCoreSchemaHandler
@@ -107,7 +108,6 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
 
     __slots__ = ("__weakref__", "_column", "rows")
     _p_lazy_: ClassVar[bool] = True
-    __hash__ = None  # type: ignore[assignment]
     __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(
         cs.any_schema(serialization=cs.wrap_serializer_function_ser_schema(_dump, schema=cs.dict_schema()))
     )
@@ -123,7 +123,7 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As an annotation it is validated and dumped as a dictionary; lazy maps pass as they are."""
-        return lazy_schema(dict[get_args(source) or (Any, Any)], handler, cls)  # type: ignore[misc]
+        return lazy_schema(GenericAlias(dict, get_args(source) or (Any, Any)), handler, cls)
 
     @property
     def location(self) -> tuple[int, ...]:

@@ -66,7 +66,7 @@ def make_proxy(view: Any, row: int) -> Any:
 def plain_class(cls: object) -> Any:
     """The model that `cls` is: `type(obj)` of a lazy object is a generated class."""
     if isinstance(cls, type) and issubclass(cls, LazyModel):
-        cls = cls._p_model_  # type: ignore[attr-defined]
+        return cls._p_model_
     return cls
 
 

@@ -52,7 +52,6 @@ class LazyBytes(io.RawIOBase):
     As it is a file, iterating gives lines. A damaged piece raises `ChecksumError` when it is met, and no sooner.
     """
 
-    __hash__ = None  # type: ignore[assignment]
     __contains__ = None  # a file's lines would be searched
 
     def __init__(self, content: Content, kind: type[bytes] | type[bytearray] = bytes) -> None:
@@ -181,7 +180,6 @@ class LazyText(io.TextIOWrapper):
     `tell` gave. Errors are those of `LazyBytes`.
     """
 
-    __hash__ = None  # type: ignore[assignment]
     __contains__ = None  # a file's lines would be searched
 
     def __init__(self, content: Content) -> None:

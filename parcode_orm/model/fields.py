@@ -14,9 +14,8 @@ from pydantic_core import PydanticUndefined
 from parcode_orm.codec.types.marks import Mark
 
 if TYPE_CHECKING:
-    import warnings
-
     import annotated_types
+    import typing_extensions
     from pydantic.types import Discriminator
 
 __all__ = ["Chunk", "FieldOptions", "ShardedMap", "marked_field"]
@@ -38,7 +37,7 @@ class FieldOptions(TypedDict, total=False):
     exclude: bool | None
     exclude_if: Callable[[Any], bool] | None
     discriminator: str | Discriminator | None
-    deprecated: warnings.deprecated | str | bool | None  # type: ignore[name-defined, unused-ignore]
+    deprecated: typing_extensions.deprecated | str | bool | None
     json_schema_extra: dict[str, Any] | Callable[[dict[str, Any]], None] | None
     frozen: bool | None
     validate_default: bool | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 from weakref import ref
 
 from pydantic import BaseModel
@@ -39,6 +39,8 @@ class LazyModel:
     """
 
     __slots__ = ()
+
+    _p_model_: ClassVar[type[Any]]  # the plain class
 
 
 _set_dict = BaseModel.__dict__["__dict__"].__set__

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.struct import outermost
 from ..codec.columns.weights import ROW, weigh_items
-from ..codec.packed.blobs import LARGE
 from ..codec.types.compile import struct_for
 from ..codec.views.boundary import ExternalView, Unread
 from ..format.catalog import CatalogData, Target
@@ -16,6 +16,7 @@ from ..format.layout import Kind, Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
+from ..model.entities import EntityTable
 from ..storage.compaction import Rewrite
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
@@ -45,8 +46,13 @@ def rewriting(compression: str | None) -> Rewrite:
             if cls is None:
                 catalog.roots[name] = copy(ref)
             else:
+                column = struct_for(cls)
+                if issubclass(cls, EntityTable):
+                    sink.tables = {
+                        id(each) for _, each in column.fields if isinstance(each, ChunkColumn) and each.is_map
+                    }
                 with outermost():
-                    catalog.roots[name] = write_anew(sink, Table(space, ref, struct_for(cls)), None)
+                    catalog.roots[name] = write_anew(sink, Table(space, ref, column), None)
         return catalog
 
     return rewrite
@@ -62,6 +68,7 @@ class _Anew(TableSink):
     def __init__(self, output: Pipeline, compression: str | None, copy: Copy) -> None:
         super().__init__(output, compression)
         self._copy = copy
+        self.tables: set[int] = set()  # by id, the columns of what is a table however few its rows are
         self._tables: dict[tuple[Reference, int], Ticket] = {}  # with the columns that they were written by
 
     def reuse(self, value: Any, column: Any) -> Ticket | Reference | None:
@@ -78,18 +85,23 @@ class _Anew(TableSink):
         key = table.ref, id(column)
         found = self._tables.get(key)
         if found is None:
-            if not _is_large(table) and weigh_items(column, value) <= LARGE:  # it was larger once
+            large = self.tuning.large
+            if (
+                id(column) not in self.tables
+                and not _is_large(table, large)
+                and weigh_items(column, value) <= large  # it was larger once
+            ):
                 return None
             found = self._tables[key] = write_anew(self, table, column.compression)
         return found
 
 
-def _is_large(table: Table) -> bool:
+def _is_large(table: Table, limit: int) -> bool:
     """Whether a table is too large for its owner's row group, as far as that can be told without reading rows."""
-    if table.rows > LARGE // ROW:
+    if table.rows > limit // ROW:
         return True
     size = 0.0
     for piece, _, _ in table.tree.pieces():
         group = table.group(piece)
         size += group.ref.length * piece.length / group.count - HEAD
-    return size > LARGE
+    return size > limit

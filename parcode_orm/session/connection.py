@@ -15,6 +15,7 @@ from ..storage.memory import NAME
 from ..storage.parallel import check_workers
 from ..storage.recovery import Recovered
 from ..storage.stats import Stats
+from ..tuning import TUNING
 from .compacting import rewriting
 from .history.commits import At, check_at, earlier
 from .history.snapshot import Snapshot, snapshot_of
@@ -55,7 +56,12 @@ def _full_path(path: object, read_only: bool) -> str:
 
 
 class Connection:
-    """The opening, the state and the end of a `Session`, which says what the arguments mean."""
+    """The opening, the state and the end of a `Session`, which says what the arguments mean.
+
+    A subclass with another `_tuning` writes with other sizes.
+    """
+
+    _tuning = TUNING
 
     def __init__(
         self,
@@ -79,7 +85,9 @@ class Connection:
         self._compression = compression
         self._compact_above = None if self.read_only else compact_above
         self._process = os.getpid()
-        self._work = UnitOfWork(writable=not self.read_only, workers=workers, compression=compression)
+        self._work = UnitOfWork(
+            writable=not self.read_only, workers=workers, compression=compression, tuning=self._tuning
+        )
         self._backend: Backend | None = None  # None: bytes, to which nothing is ever written
         self._recovery: Recovered | None = None
         if is_path:

@@ -18,6 +18,8 @@ from ..format.layout import Kind, Reference
 from ..stack import roomy
 from ..storage.mapped import Source
 from ..table.row_groups import Reuse, TableSink, never_reuse
+from ..tuning import TUNING, Tuning
+from .space import FileSpace
 
 
 class UnreadStream(Exception):
@@ -67,8 +69,8 @@ class DigestSink(TableSink):
 
     merges = False
 
-    def __init__(self, compression: str | None = None, reuse: Reuse = never_reuse) -> None:
-        super().__init__(_Nothing(), compression, reuse)
+    def __init__(self, compression: str | None = None, reuse: Reuse = never_reuse, tuning: Tuning = TUNING) -> None:
+        super().__init__(_Nothing(), compression, reuse, tuning=tuning)
 
     def copy(self, ref: Reference, space: Space) -> Ticket:
         """What was streamed since the last commit is not in the file."""
@@ -105,20 +107,20 @@ def _digest_of(column: Column, parts: list[Any]) -> bytes:
 
 
 def is_stored(
-    column: Column, obj: object, stored: Reference, source: Source, compression: str | None, reuse: Reuse
+    column: Column, obj: object, stored: Reference, space: FileSpace, compression: str | None, reuse: Reuse
 ) -> bool:
     """Whether the table at `stored` is the one that would hold `obj` as its one row.
 
     What `obj` would share with the file is not looked into: this costs what is held in memory, not what is stored.
     """
-    ticket = DigestSink(compression, reuse).list_table(column, [obj], None)
-    return _Comparison(source).equal(ticket, stored)
+    ticket = DigestSink(compression, reuse, space.tuning).list_table(column, [obj], None)
+    return _Comparison(space.source).equal(ticket, stored)
 
 
 def is_stored_apart(column: ChunkColumn, value: object, stored: Unread) -> bool:
     """Whether `value`, a plain collection, would be the table that `stored` stands for."""
     space: Any = stored.space
-    sink = DigestSink(space.compression)
+    sink = DigestSink(space.compression, tuning=space.tuning)
     try:
         ticket = column.leave(value, 0, sink.encoder(Kind.COLUMN))
         return _Comparison(space.source).equal(ticket, stored.ref) or _has_rows(stored.read(), value)

@@ -117,19 +117,18 @@ def _release(value: object) -> None:
 def _release_table(table: Table) -> None:
     _hold_moved(table)
     known = table.rows_held()
-    parts: list[tuple[Piece, list[int]]] = []
+    parts: list[tuple[int, Piece, list[int]]] = []
     in_use: dict[int, set[int]] = {}
-    for piece in table.tree.loaded_of(known):
-        offset: int = piece.ref.offset  # type: ignore[union-attr]
+    for offset, piece in table.tree.loaded_of(known):
         start, end = piece.start, piece.start + piece.length
         rows = [row for row in known[offset] if start <= row < end]
         if rows:
             in_use.setdefault(offset, set()).update(rows)
-            parts.append((piece, rows))
+            parts.append((offset, piece, rows))
     for offset, held in known.items():
         for row in held.keys() - in_use.get(offset, set()):  # rows that the table has no more, here
             del held[row]
-    for piece, rows in parts:
+    for _, piece, rows in parts:
         group = table.group(piece)  # the cache closes no row group that a variable has, though it holds no row now
         part = {row: group.held.pop(row) for row in rows}  # that alone holds them now
         _let_go(part, partial(Comparison().rows, table, piece))

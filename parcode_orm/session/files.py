@@ -21,6 +21,7 @@ from ..storage.parallel import check_workers
 from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.row_groups import TableSink
+from ..tuning import TUNING, Tuning
 from .compacting import rewriting
 from .flush import CHANGED, sizes
 from .merge import check_model
@@ -30,14 +31,22 @@ from .space import FileSpace
 M = TypeVar("M", bound=Model)
 
 
-def _build(obj: Any, compression: str | None, call: str) -> Callable[[Pipeline], CatalogData]:
+def build_root(
+    obj: Any, compression: str | None, call: str, tuning: Tuning = TUNING
+) -> Callable[[Pipeline], CatalogData]:
+    """Writes a file with `obj` as its one root; `call` is what the user called.
+
+    Raises:
+        TypeError: `obj` is no model.
+    """
     check_model(obj, call)
     root = Root(root_name(obj.__class__), obj, struct_for(obj.__class__))
 
     def build(pipeline: Pipeline) -> CatalogData:
         before = sizes(obj)
         with outermost():
-            catalog = write_roots(TableSink(pipeline, compression), [Compared(root, State.CHANGED)], (), None)
+            sink = TableSink(pipeline, compression, tuning=tuning)
+            catalog = write_roots(sink, [Compared(root, State.CHANGED)], (), None)
         if sizes(obj) != before:
             raise EncodeError(CHANGED.format(f"this {root.name}"))
         return catalog
@@ -83,7 +92,7 @@ def save(
         TypeError: `obj` is no `Model`, `path` is no path; TypeError, ValueError: another argument is none of these.
         CompressionError, MissingExtraError: the compression is not known, or not installed.
     """
-    build = _build(obj, compression, "save(path, obj)")
+    build = build_root(obj, compression, "save(path, obj)")
     path = file_name(path, "save(path, obj)")
     save_path(path, build, durability=durability, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
@@ -105,7 +114,7 @@ def dumps(
     Raises:
         EncodeError, TypeError, ValueError: as `save`.
     """
-    build = _build(obj, compression, "dumps(obj)")
+    build = build_root(obj, compression, "dumps(obj)")
     return whole_bytes(build, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
 
@@ -129,7 +138,7 @@ def write(
         StorageError: for an `OSError` of `file`; its other errors are raised as they are.
         EncodeError, TypeError, ValueError: as `save`; `file` takes text.
     """
-    build = _build(obj, compression, "write(file, obj)")
+    build = build_root(obj, compression, "write(file, obj)")
     write_whole(stream_writer(file), build, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
 

@@ -35,8 +35,6 @@ class IdentitySet:
             return NotImplemented
         return self._members.keys() == other._members.keys()
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         texts = (f"<{type(each).__qualname__}>" if isinstance(each, BaseModel) else text_of(each) for each in self)
         return f"IdentitySet([{listed(texts, len(self), str)}])"

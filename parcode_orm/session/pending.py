@@ -100,7 +100,7 @@ def check(work: UnitOfWork, compression: str | None) -> None:
     for root, state, _ in work.compared(compression, comparison):
         if state is State.CHANGED:
             source = work.source
-            sink = DigestSink(compression, reuse_from(source, work.owner, comparison))
+            sink = DigestSink(compression, reuse_from(source, work.owner, comparison), work.tuning)
             try:
                 sink.list_table(root.column, [root.obj], None)
             except UnreadStream:

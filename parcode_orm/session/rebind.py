@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from parcode_orm.lazy.state import RowView
@@ -67,10 +68,18 @@ def _is_plain(value: Any) -> bool:
     return cls in ATOMIC or (cls is list and ATOMIC.issuperset(map(type, value)))
 
 
+def _field_of(stored: Stored, name: str) -> Any:
+    return getattr(stored(), name)
+
+
+def _item_of(stored: Stored, key: Any) -> Any:
+    return stored()[key]
+
+
 def _settle_fields(fields: dict[str, Any], stored: Stored, owner: object) -> None:
     for name, old in fields.items():  # replacing the value of a key does not disturb this
         if not _is_plain(old):
-            new = settle(old, lambda name=name: getattr(stored(), name), owner)  # type: ignore[misc]
+            new = settle(old, partial(_field_of, stored, name), owner)
             if new is not old:
                 fields[name] = new
 
@@ -78,7 +87,7 @@ def _settle_fields(fields: dict[str, Any], stored: Stored, owner: object) -> Non
 def _settle_dataclass(value: Any, stored: Stored, owner: object) -> None:
     for field in dataclasses.fields(value):
         old = getattr(value, field.name, None)
-        new = settle(old, lambda name=field.name: getattr(stored(), name), owner)  # type: ignore[misc]
+        new = settle(old, partial(_field_of, stored, field.name), owner)
         if new is not old:
             object.__setattr__(value, field.name, new)  # it may be frozen
 
@@ -86,13 +95,13 @@ def _settle_dataclass(value: Any, stored: Stored, owner: object) -> None:
 def _settle_items(container: Any, items: Any, stored: Stored, owner: object) -> None:
     for key, old in items:
         if not _is_plain(old):
-            new = settle(old, lambda key=key: stored()[key], owner)  # type: ignore[misc]
+            new = settle(old, partial(_item_of, stored, key), owner)
             if new is not old:
                 container[key] = new
 
 
 def _settle_tuple(value: tuple[Any, ...], stored: Stored, owner: object) -> tuple[Any, ...]:
-    new = [settle(old, lambda at=at: stored()[at], owner) for at, old in enumerate(value)]  # type: ignore[misc]
+    new = [settle(old, partial(_item_of, stored, at), owner) for at, old in enumerate(value)]
     if all(a is b for a, b in zip(value, new, strict=True)):
         return value
     make: Callable[[Any], tuple[Any, ...]] = getattr(type(value), "_make", type(value))
@@ -108,7 +117,7 @@ def _settle_collection(value: LazyCollection, stored: Stored, owner: object) -> 
     keys = rows.all_keys() if isinstance(rows, SpanPairs) else range(len(rows))
     for place, old in rows.places_in_memory():
         if type(old) not in ATOMIC:
-            new = settle(old, lambda place=place: stored()[keys[place]], owner)  # type: ignore[misc]
+            new = settle(old, partial(_item_of, stored, keys[place]), owner)
             if new is not old:
                 rows.put_in_memory(place, new)
 
@@ -116,11 +125,11 @@ def _settle_collection(value: LazyCollection, stored: Stored, owner: object) -> 
 def _settle_table(table: Table, owner: object) -> None:
     """The rows in memory of a table that has gone on to what was committed."""
     known = table.rows_held()
-    for piece in table.tree.loaded_of(known):
-        held = known[piece.ref.offset]  # type: ignore[union-attr]
+    for offset, piece in table.tree.loaded_of(known):
+        held = known[offset]
         for row, old in list(held.items()):
             if piece.start <= row < piece.start + piece.length:
-                new = settle(old, lambda piece=piece, row=row: _fresh(table, piece, row), owner)  # type: ignore[misc]
+                new = settle(old, partial(_fresh, table, piece, row), owner)
                 if new is not old:
                     held[row] = new
 

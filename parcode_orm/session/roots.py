@@ -261,7 +261,7 @@ def compared(root: Root, space: FileSpace | None, compression: str | None, compa
             return Compared(root, State.CHANGED, tables) if change else Compared(root, State.SAME)
     try:
         reuse = reuse_from(source, space.owner, comparison)
-        equal = is_stored(root.column, root.obj, stored, source, compression, reuse)
+        equal = is_stored(root.column, root.obj, stored, space, compression, reuse)
     except UnreadStream:
         return Compared(root, State.CHANGED)
     return Compared(root, State.EQUAL if equal else State.CHANGED)

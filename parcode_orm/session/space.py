@@ -30,6 +30,7 @@ from ..storage.mapped import Source
 from ..storage.spill import FileOrSpill, Spill, is_spilled
 from ..table.row_groups import TableSink
 from ..table.table import Table
+from ..tuning import TUNING, Tuning
 
 _watching = RLock()
 SWEEP_EVERY = 4096  # proxies handed out
@@ -156,7 +157,7 @@ class FileSpace:
     """Reads one snapshot of a file through `source`; `writable`: what is handed out may be changed.
 
     `family`: what it reads belongs to that. Its objects lie on the snapshots of all commits, each a space of its own.
-    `workers`: threads for what is read whole; 0 none, None as many as pay. `compression`: that of the session.
+    `workers`: threads for what is read whole; 0 none, None as many as pay. `compression`, `tuning`: the session's.
     """
 
     def __init__(
@@ -168,10 +169,12 @@ class FileSpace:
         workers: int | None = None,
         compression: str | None = None,
         new_spill: Callable[[], Spill] = Spill,
+        tuning: Tuning = TUNING,
     ) -> None:
         self.source = source
         self.cache = source.cache
         self.compression = compression
+        self.tuning = tuning
         self.chunk: Callable[[Reference], Chunk] = source.chunk
         self.writable = writable
         self.workers = workers
@@ -199,7 +202,7 @@ class FileSpace:
             spill = self._new_spill()
             self._take([spill])
         with spill.writing() as pipeline:
-            yield TableSink(pipeline, pipeline.compression)
+            yield TableSink(pipeline, pipeline.compression, tuning=self.tuning)
 
     def _take(self, spills: Iterable[Spill]) -> None:
         self._spills.update((spill.number, spill) for spill in spills)

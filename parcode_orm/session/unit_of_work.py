@@ -17,6 +17,7 @@ from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
 from ..table.row_groups import TableSink
+from ..tuning import TUNING, Tuning
 from .dirty import Comparison
 from .evict import give_way, release, release_below
 from .expire import Follow, Reset
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 class UnitOfWork:
     """What is attached to a session, and the snapshot that its changes stand on."""
 
-    def __init__(self, *, writable: bool, workers: int | None, compression: str | None = None) -> None:
+    def __init__(
+        self, *, writable: bool, workers: int | None, compression: str | None = None, tuning: Tuning = TUNING
+    ) -> None:
         self.roots: dict[str, Root] = {}  # attached, by name
         self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
@@ -55,6 +58,7 @@ class UnitOfWork:
         self.thread = OneThread()
         self._workers = workers
         self._compression = compression
+        self.tuning = tuning
 
     def stand_on(self, source: Source) -> None:
         """Read from `source` from now on."""
@@ -71,6 +75,7 @@ class UnitOfWork:
             workers=self._workers,
             compression=self._compression,
             new_spill=self.new_spill,
+            tuning=self.tuning,
         )
 
     def space_of(self, family: Family) -> FileSpace:
@@ -238,7 +243,7 @@ class UnitOfWork:
 
         def build(pipeline: Pipeline) -> CatalogData:
             reuse = reuse_from(base, self.owner, comparison)
-            sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed))
+            sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed, self.tuning))
             catalog = flush(self, sinks[-1], changed, message)
             check_unchanged(self, before)
             return catalog

@@ -45,7 +45,8 @@ class Spill:
         self.number = FIRST + next(_numbers) % NUMBERS
         self.busy = False  # while one stream is written
         self._directory = directory
-        self._options = {"workers": workers, "compression": compression}
+        self._workers = workers
+        self._compression = compression
         self._end = self._position = 0
         self._fd = -1
         self._process = os.getpid()
@@ -58,7 +59,13 @@ class Spill:
             raise SessionError("this session was opened before this process was forked: open the file again here")
         base = self.number << SPAN_BITS
         self._position = self._end
-        pipeline = Pipeline(self._write, base + self._end, **self._options, stats=self._stats)  # type: ignore[arg-type]
+        pipeline = Pipeline(
+            self._write,
+            base + self._end,
+            workers=self._workers,
+            compression=self._compression,
+            stats=self._stats,
+        )
         self.busy = True
         try:
             yield pipeline

@@ -115,7 +115,7 @@ class _StoredGroups(RowGroups):
         self._space = table.space
 
     def _sample(self, rows: Any, placed: Placed) -> float:
-        return self._write(Sampler(Nowhere(), None, _apart), rows, None)[1] / len(rows)
+        return self._write(Sampler(Nowhere(), None, _apart, tuning=self._tuning), rows, None)[1] / len(rows)
 
     def _write(self, sink: TableSink, batch: Any, compression: str | None) -> tuple[Ticket, int]:
         keys = None if self._keys is None else (self._keys, batch.keys())

@@ -23,17 +23,13 @@ if TYPE_CHECKING:
     from .row_groups import TableSink
     from .table import Table
 
-MAX_RUNS = 8
-SHARD_ROWS = 4096
-DIRECTORY_BITS = 6  # of the hash, which choose one of a directory's references
-ARRAYS_FROM = 512  # keys
 MAX_BITS = 24
 LOW = (1 << 32) - 1
 
 
 def write_run(sink: Sink, hashes: Sequence[int], rows: Sequence[int]) -> Ticket:
     """Write the run that maps `hashes[i]` (64 bits) to `rows[i]`."""
-    if len(hashes) < ARRAYS_FROM:
+    if len(hashes) < sink.tuning.arrays_from:
         pairs = sorted(zip(hashes, rows, strict=True))
         columns = [h >> 32 for h, _ in pairs], [r for _, r in pairs], [h & LOW for h, _ in pairs]
         return _write_shard(sink, put_ints, *columns)
@@ -61,7 +57,7 @@ def write_run_of(sink: Sink, count: int, stretches: Iterable[tuple[Any, Any]], s
     import numpy as np
 
     bits = 0
-    while count > SHARD_ROWS << bits and bits < MAX_BITS:
+    while count > sink.tuning.shard_rows << bits and bits < MAX_BITS:
         bits += 1
     parts = iter(stretches)
     joined = 1 << max(stretch_bits - bits, 0)  # stretches that make one shard
@@ -82,7 +78,7 @@ def _write_directories(sink: Sink, tickets: list[Ticket], counts: list[int]) -> 
     bits = 0
     while len(tickets) > 1:
         left = len(tickets).bit_length() - 1
-        taken = -(-left // -(-left // DIRECTORY_BITS))
+        taken = -(-left // -(-left // sink.tuning.directory_bits))
         bits += taken
         spans = [slice(at, at + (1 << taken)) for at in range(0, len(tickets), 1 << taken)]
         counts = [sum(counts[span]) for span in spans]
@@ -228,7 +224,7 @@ def write_runs(sink: TableSink, table: Table) -> list[Target]:
     old = [Run(table.space.chunk, ref) for ref in table.run_refs[: len(runs)]]
     merged = [Run(table.space.chunk, ref) for ref in reversed(spilled)]
     size = len(rows) + sum(run.count for run in merged)
-    while size and old and (len(old) >= MAX_RUNS or old[-1].count <= 2 * size):
+    while size and old and (len(old) >= sink.tuning.max_runs or old[-1].count <= 2 * size):
         run = old.pop()
         runs.pop()
         size += run.count

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding
 
-_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_CODES: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 def put_ints(out: Encoder, values: Sequence[int]) -> None:
@@ -40,5 +40,4 @@ def get_ints(chunk: Chunk, at: int, count: int) -> Sequence[int]:
     data = chunk.buffer(at)
     if node.count != count or len(data) != count * node.width:
         raise chunk.error(at, f"expected {count} numbers of {node.width} bytes, found {len(data)} bytes")
-    numbers: Sequence[int] = data.cast(_CODES[node.width])  # type: ignore[call-overload]
-    return numbers
+    return data.cast(_CODES[node.width])

@@ -18,7 +18,6 @@ from ..format.chunk import Chunk, Ticket
 from ..format.layout import Encoding, Kind, Reference
 from .ints import get_ints, put_ints
 
-FANOUT = 64
 NO_ID = -1  # lists: rows are known by their position alone
 _ref_of, _length_of, _start_of = attrgetter("ref"), attrgetter("length"), attrgetter("start")
 Target = Ticket | Reference
@@ -87,7 +86,8 @@ class Node:
 
     def sum_up(self) -> list[int]:
         """`ends[i]`: rows up to the end of child `i`; `firsts[i]`: the id of its first row."""
-        children: list[Any] = self.children  # type: ignore[assignment]
+        children = self.children
+        assert children is not None
         self.firsts = [child.first for child in children]
         ends = list(accumulate(map(_length_of, children)))
         self.ends = ends  # last: another thread that sees it finds the rest as well
@@ -116,10 +116,10 @@ class Node:
         self.ends = None
         self._groups = None
 
-    def halve(self) -> Node | None:
-        """Where a changed node has too many children, its right half, taken off it."""
+    def halve(self, fanout: int) -> Node | None:
+        """Where a changed node has more than twice `fanout` children, its right half, taken off it."""
         children = self.children or []
-        if len(children) <= 2 * FANOUT:
+        if len(children) <= 2 * fanout:
             return None
         taken = children[len(children) // 2 :]
         right = Node(self.height, sum(child.length for child in taken), taken[0].first, None, taken)
@@ -197,7 +197,7 @@ def stored_height(root: Node) -> int:
 
 def write_level(sink: Sink, entries: list[Any], height: int) -> list[Node]:
     """Nodes of `height` over `entries`, of even size."""
-    count = -(-len(entries) // FANOUT)
+    count = -(-len(entries) // sink.tuning.fanout)
     if count <= 1:
         return [_write_node(sink, entries, height)] if entries else []
     bounds = [len(entries) * i // count for i in range(count + 1)]

@@ -55,7 +55,7 @@ class Stored(NamedTuple):
         for offset, _ in self.left:
             table.close_small(offset)
         if self.merged:
-            still = {piece.ref.offset for piece in table.tree.loaded_of(self.merged)}  # type: ignore[union-attr]
+            still = {offset for offset, _ in table.tree.loaded_of(self.merged)}
             for offset in self.merged - still:
                 table.close(offset)
 
@@ -79,8 +79,7 @@ def find_changes(
     """
     rows: dict[int, dict[int, Any]] = {}
 
-    def piece_differs(piece: Piece, here: Sequence[int]) -> bool:
-        offset: int = piece.ref.offset  # type: ignore[union-attr]
+    def piece_differs(offset: int, piece: Piece, here: Sequence[int]) -> bool:
         known = held[offset]
         changed = differ(table, piece, {row: known[row] for row in here})
         if changed:

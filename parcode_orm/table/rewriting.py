@@ -20,14 +20,10 @@ from ..format.layout import Reference
 from ..storage.spill import SPILLED
 from .nodes import Known, Node, Piece
 from .row_group import Group
-from .row_groups import TARGET_BYTES, TARGET_ROWS, Cut, TableSink
-from .table import ATOMIC, SMALL_BYTES, Table
+from .row_groups import TARGET_BYTES, Cut, TableSink
+from .table import ATOMIC, Table
 
-MERGED = 8  # so many neighbours of one size class become one row group
 WRITTEN = 4  # rows that are written again for each that is gained
-CLASSES = (1, 8, 64, 512)  # rows: the largest slice of each class
-SHORT = 64  # rows of a stretch of new ones that is written in a row group with others
-LARGEST = 2048  # rows of a slice that is joined with others where a commit brings many rows beside it
 LARGEST_BYTES = TARGET_BYTES // 2
 FULL = TARGET_BYTES // 4  # bytes of a row group, with the columns stored apart, that is not joined with others
 LOOKED_AT = 3  # row groups of those that may be joined, to see whether they are full
@@ -76,6 +72,7 @@ class Rewriter:
         self.left: list[tuple[int, range]] = []
         self.merged: set[int] = set()
         self._sink = sink
+        self._tuning = sink.tuning
         self._table = table
         self._compression = compression
         self._changed = changes.rows
@@ -87,8 +84,8 @@ class Rewriter:
         for piece in pieces:
             if piece.rows is not None:
                 piece.known = {i: (value, True) for i, value in enumerate(piece.rows) if type(value) not in ATOMIC}
-            elif piece.ref.offset in changed:  # type: ignore[union-attr]
-                rows = changed[piece.ref.offset]  # type: ignore[union-attr]
+            elif isinstance(piece.ref, Reference) and piece.ref.offset in changed:
+                rows = changed[piece.ref.offset]
                 first, end = bisect_left(rows, piece.start), bisect_left(rows, piece.start + piece.length)
                 if first < end:
                     split += self._split(piece, rows[first:end])
@@ -102,7 +99,7 @@ class Rewriter:
             piece
             for pieces in leaves
             for piece in pieces
-            if piece.rows is not None and not isinstance(piece, _Joined) and piece.length <= SHORT
+            if piece.rows is not None and not isinstance(piece, _Joined) and piece.length <= self._tuning.short
         ]
         gathered = self._write_gathered(short) if len(short) > 1 else {}
         for pieces in leaves:
@@ -110,48 +107,50 @@ class Rewriter:
             for piece in pieces:
                 if id(piece) in gathered:
                     found += gathered[id(piece)]
-                elif piece.rows is None and piece.ref.offset < SPILLED:  # type: ignore[union-attr]
+                elif piece.rows is None and isinstance(piece.ref, Reference) and piece.ref.offset < SPILLED:
                     found.append(piece)
                 else:
                     found += self._write(piece)
             yield found
 
     def _joined_neighbours(self, pieces: list[Piece]) -> list[Piece]:
-        if len(pieces) < MERGED:
+        tuning = self._tuning
+        if len(pieces) < tuning.merged:
             return pieces
         fresh = max([piece.length for piece in pieces if piece.rows is not None], default=0)
         if self._has_small_neighbours(pieces):
-            for largest in CLASSES:
-                pieces = self._merged(pieces, largest, SMALL_BYTES)
-        largest = min(MERGED * fresh, LARGEST)  # so what is written again is bounded by what came
-        return self._merged(pieces, largest, LARGEST_BYTES) if largest > CLASSES[-1] else pieces
+            for largest in tuning.classes:
+                pieces = self._merged(pieces, largest, tuning.small_bytes)
+        largest = min(tuning.merged * fresh, tuning.largest)  # so what is written again is bounded by what came
+        return self._merged(pieces, largest, LARGEST_BYTES) if largest > tuning.classes[-1] else pieces
 
     def _has_small_neighbours(self, pieces: list[Piece]) -> bool:
-        """Whether there are `MERGED` neighbours at all that are small enough for the largest of the size classes."""
-        largest = CLASSES[-1]
+        """Whether there are `merged` neighbours at all that are small enough for the largest of the size classes."""
+        merged, small_bytes, largest = self._tuning.merged, self._tuning.small_bytes, self._tuning.classes[-1]
         count = 0
         for piece in pieces:
             if piece.length > largest:
                 count = 0
                 continue
             size = piece.size
-            count = count + 1 if (self._bytes(piece) if size is None else size) < SMALL_BYTES else 0
-            if count == MERGED:
+            count = count + 1 if (self._bytes(piece) if size is None else size) < small_bytes else 0
+            if count == merged:
                 return True
         return False
 
     def _merged(self, pieces: list[Piece], largest: int, most_bytes: int) -> list[Piece]:
-        """`pieces`, each `MERGED` or more neighbours of at most `largest` rows and less than `most_bytes` joined.
+        """`pieces`, each `merged` or more neighbours of at most `largest` rows and less than `most_bytes` joined.
 
         Neighbours far from any change stay, and so do row groups that are full by what is stored apart from them: else
         the first change in a leaf that was written at once would read and write all that is there.
         """
         small = [i for i, piece in enumerate(pieces) if piece.length <= largest]
-        if len(small) < MERGED:
+        count = self._tuning.merged
+        if len(small) < count:
             return pieces
-        near, changed = _near_changes(pieces)
+        near, changed = _near_changes(pieces, count)
         small = [i for i in small if near[i] and self._bytes(pieces[i]) < most_bytes]
-        if len(small) < MERGED:
+        if len(small) < count:
             return pieces
         merged: list[Piece] = []
         done = first = last = -1
@@ -159,7 +158,7 @@ class Rewriter:
             if i == last + 1 and last >= 0 and self._adjoin(pieces[last], pieces[i]):
                 last = i
                 continue
-            if last - first + 1 >= MERGED and first >= 0 and _pays(pieces[first : last + 1]):
+            if last - first + 1 >= count and first >= 0 and _pays(pieces[first : last + 1], count):
                 merged += pieces[done + 1 : first]
                 merged.append(self._joined(pieces[first : last + 1]))
                 done = last
@@ -208,7 +207,7 @@ class Rewriter:
         if piece.size is None:
             ref = piece.ref
             size = 0.0 if piece.rows is not None or not isinstance(ref, Reference) else float(ref.length)
-            if size >= SMALL_BYTES:
+            if size >= self._tuning.small_bytes:
                 with suppress(CorruptionError):  # it stays where it is
                     size *= piece.length / self._table.group(piece).count
             piece.size = size
@@ -309,7 +308,7 @@ class Rewriter:
 
     def _write_joined(self, piece: _Joined) -> Iterator[Piece]:
         rows = Mixed(self._rows(piece))
-        count = max(1, round(piece.bytes / TARGET_BYTES), -(-piece.length // TARGET_ROWS))
+        count = max(1, round(piece.bytes / TARGET_BYTES), -(-piece.length // self._tuning.group_rows))
         bounds = [piece.length * i // count for i in range(count + 1)]
         for start, stop in pairwise(bounds):
             keys = None if self._table.keys is None else (self._table.keys, (piece.keys or [])[start:stop])
@@ -367,8 +366,8 @@ def _in_memory(table: Table, piece: Piece) -> Known:
     return found
 
 
-def _near_changes(pieces: list[Piece]) -> tuple[list[bool], list[bool]]:
-    """Of each piece whether a changed one is at most `MERGED` away, and whether it is one itself.
+def _near_changes(pieces: list[Piece], merged: int) -> tuple[list[bool], list[bool]]:
+    """Of each piece whether a changed one is at most `merged` away, and whether it is one itself.
 
     Changed are those that are not written yet, and those that are parts of a row group.
     """
@@ -380,15 +379,15 @@ def _near_changes(pieces: list[Piece]) -> tuple[list[bool], list[bool]]:
     for places in (range(len(pieces)), range(len(pieces) - 1, -1, -1)):
         left = 0
         for i in places:
-            left = MERGED + 1 if changed[i] else max(left - 1, 0)
+            left = merged + 1 if changed[i] else max(left - 1, 0)
             near[i] |= left > 0
     return near, changed
 
 
-def _pays(pieces: list[Piece]) -> bool:
+def _pays(pieces: list[Piece], merged: int) -> bool:
     """Whether joining these neighbours is worth it: what is gained is a part of what is written again.
 
-    Gained are the rows of row groups that come into one `MERGED` times as large, and the rows of others that are no
+    Gained are the rows of row groups that come into one `merged` times as large, and the rows of others that are no
     longer there. So a large row group that single changes cut into slices is not written again for each few of them.
     """
     spans: dict[int, list[int]] = {}  # of each row group: its rows here, its first row and its end
@@ -399,7 +398,7 @@ def _pays(pieces: list[Piece]) -> bool:
         span[1] = min(span[1], piece.start)
         span[2] = max(span[2], piece.start + piece.length)
     total = sum([rows for rows, _, _ in spans.values()])
-    gained = sum([rows if rows * MERGED <= total else end - start - rows for rows, start, end in spans.values()])
+    gained = sum([rows if rows * merged <= total else end - start - rows for rows, start, end in spans.values()])
     return total <= WRITTEN * gained
 
 

@@ -47,7 +47,7 @@ class Held(dict[int, Any]):
         self._holding.add(self._offset)
         super().__setitem__(row, value)
 
-    def setdefault(self, row: int, value: Any) -> Any:  # type: ignore[override]
+    def setdefault(self, row: int, value: Any = None, /) -> Any:
         """As that of a dictionary."""
         self._holding.add(self._offset)
         return super().setdefault(row, value)

@@ -16,13 +16,11 @@ from ..errors import EncodeError, StreamConsumedError
 from ..format.chunk import Buffer, Chunk, Copy, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
+from ..tuning import TUNING, Tuning
 from .key_sort import KeyHashes
 from .nodes import NO_ID, Node, Piece, Target, build, stored_height, without
 
-TARGET_ROWS = 4096
 TARGET_BYTES = 192 * 1024  # of its largest chunk: who reads one row reads whole columns
-SAMPLE_ROWS = 64
-FEW_ROWS = 4  # of which no sample is taken
 LAG = 8  # row groups: how far back the one lies that tells how many rows the next one gets
 COLUMN = Kind.COLUMN
 ROWS = frozenset({Kind.ROW_GROUP, COLUMN})  # kinds of chunks that may refer to some that are to lie beside them
@@ -54,9 +52,15 @@ class TableSink:
     merges = True  # what is only compared need not be
 
     def __init__(
-        self, output: Output, compression: str | None, reuse: Reuse = never_reuse, consumed: Sequence[Any] = ()
+        self,
+        output: Output,
+        compression: str | None,
+        reuse: Reuse = never_reuse,
+        consumed: Sequence[Any] = (),
+        tuning: Tuning = TUNING,
     ) -> None:
         self.compression = compression
+        self.tuning = tuning
         self._reuse = reuse
         self.rows_written = 0
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
@@ -248,7 +252,7 @@ class Cut:
 
 
 class RowGroups:
-    """The row groups of one table, as they are written: each of about `TARGET_BYTES`, at most `TARGET_ROWS` rows.
+    """The row groups of one table, as they are written: each of about `TARGET_BYTES`, at most `group_rows` rows.
 
     The rows of an earlier row group tell how many rows fit, so the number depends on the rows alone.
     """
@@ -257,6 +261,7 @@ class RowGroups:
         self, sink: TableSink, items: Column, keys: Column | None, compression: str | None, schema: int
     ) -> None:
         self._sink = sink
+        self._tuning = sink.tuning
         self._items = items
         self._keys = keys
         self._compression = compression
@@ -267,8 +272,9 @@ class RowGroups:
 
     def write(self, cut: Cut, placed: Placed) -> Generator[Written, None, None]:
         """Write all rows, a row group at a time. An error about a row goes through `placed`."""
-        few = cut.peek(SAMPLE_ROWS + 1)
-        if 0 < len(few) <= min(FEW_ROWS, TARGET_ROWS):  # one row group, whatever they take
+        tuning = self._tuning
+        few = cut.peek(tuning.sample_rows + 1)
+        if 0 < len(few) <= min(tuning.few_rows, tuning.group_rows):  # one row group, whatever they take
             yield self._write_batch(few, placed)
             return
         for number in count():
@@ -280,18 +286,19 @@ class RowGroups:
 
     def room(self, cut: Cut, placed: Placed, number: int = 0) -> int:
         """How many rows row group `number` gets; of the first one, as a sample of the rows to come says."""
-        most = TARGET_ROWS
+        most = self._tuning.group_rows
         if number:  # values that repeat take less together than in parts, so that few rows say little of many
             size, rows = self._sizes[_basis(number) - self._written]
             most = min(most, 2 * rows)
         else:
-            sample = cut.peek(SAMPLE_ROWS + 1)
-            size = self._sample(sample[:SAMPLE_ROWS], placed) if len(sample) > FEW_ROWS else 0.0
+            few = self._tuning.sample_rows
+            sample = cut.peek(few + 1)
+            size = self._sample(sample[:few], placed) if len(sample) > self._tuning.few_rows else 0.0
         return min(most, max(1, int(TARGET_BYTES / max(size, 1.0))))
 
     def _sample(self, rows: list[Any], placed: Placed) -> float:
         try:
-            return self._write(Sampler(Nowhere(), None), rows, None)[1] / len(rows)
+            return self._write(Sampler(Nowhere(), None, tuning=self._tuning), rows, None)[1] / len(rows)
         except EncodeError as problem:
             row = trail.row_of(problem)
             raise placed(problem, row, rows[row]) from None

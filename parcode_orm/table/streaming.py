@@ -22,7 +22,7 @@ from ..format.layout import Reference
 from .index import Run
 from .key_sort import KeyHashes
 from .nodes import NO_ID, Node, Piece, without
-from .row_groups import SAMPLE_ROWS, Cut
+from .row_groups import Cut
 from .table import MISSING, Table
 
 
@@ -45,8 +45,9 @@ def columns_of(column: ChunkColumn) -> tuple[Column, Column | None]:
 
 def gather(space: Space, column: ChunkColumn, source: Iterator[Any]) -> list[Any] | Spilled:
     """The rows of `source` (pairs where `column` holds dictionaries): as they are if they fit one row group."""
-    head = list(islice(source, SAMPLE_ROWS))
-    if len(head) < SAMPLE_ROWS:
+    few = space.tuning.sample_rows
+    head = list(islice(source, few))
+    if len(head) < few:
         return head
     cut = Cut(chain(head, source))
     del head

@@ -21,13 +21,12 @@ from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
-from .index import LOW, MAX_RUNS, Run
+from .index import LOW, Run
 from .nodes import Piece
 from .row_group import Group, Held, KeptGroup
 from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
-SMALL_BYTES = 8 << 10  # of a row group that is joined with its neighbours, and kept open no longer than it holds rows
 MAX_ROWS = 1 << 48
 EXACT = frozenset({date, datetime, time, timedelta, Decimal, Fraction, UUID})  # their repr tells all
 ATOMIC = EXACT | {int, str, float, bool, bytes, type(None), complex}
@@ -67,10 +66,10 @@ class Table:
 
     def _begin(self) -> None:
         """Take the rows as they are stored."""
-        ref, chunk = self.ref, self.space.chunk
+        ref, chunk, fanout = self.ref, self.space.chunk, self.space.tuning.fanout
         if ref.kind == Kind.ROW_GROUP and self.keys is None:
             self.next_row = rows = chunk(ref).nodes[0].count
-            self.tree = Tree(chunk, ref, 0, rows, keyed=False)
+            self.tree = Tree(chunk, ref, 0, rows, keyed=False, fanout=fanout)
         elif ref.kind == Kind.TABLE:
             self._open_table(chunk(ref))
         else:
@@ -86,7 +85,9 @@ class Table:
             raise chunk.error(0, "the header of a table does not fit its references")
         if not rows <= self.next_row <= MAX_ROWS or (rows and keyed and not runs):
             raise chunk.error(0, f"a table of {rows} rows with ids to {self.next_row} has {runs} index runs")
-        self.tree = Tree(self.space.chunk, chunk.refs[0] if trees else None, height, rows, keyed=bool(keyed))
+        root = chunk.refs[0] if trees else None
+        fanout = self.space.tuning.fanout
+        self.tree = Tree(self.space.chunk, root, height, rows, keyed=bool(keyed), fanout=fanout)
         self.index(chunk.refs[trees:])
 
     def move(self, space: Space) -> None:
@@ -122,7 +123,8 @@ class Table:
 
     def group(self, piece: Piece) -> Group:
         """The opened row group of a written piece."""
-        ref: Reference = piece.ref  # type: ignore[assignment]
+        ref = piece.ref
+        assert isinstance(ref, Reference)
         group = self.open(ref)
         if piece.start + piece.length > group.count:
             raise CorruptionError(
@@ -145,7 +147,7 @@ class Table:
     def close_small(self, offset: int) -> None:
         """Close a small row group: a commit opens the one it wrote, to hold a row of it."""
         group = self.groups.get(offset)
-        if group is not None and group.ref.length < SMALL_BYTES:
+        if group is not None and group.ref.length < self.space.tuning.small_bytes:
             self.close(offset)
 
     def value(self, piece: Piece, place: int) -> Any:
@@ -379,7 +381,7 @@ class Table:
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests. All keys are read."""
         self.tree._check()
-        assert len(self.run_refs) == len(self.runs) <= MAX_RUNS
+        assert len(self.run_refs) == len(self.runs) <= self.space.tuning.max_runs
         for run in self.runs:
             run._check(self.next_row)
         for piece, start, stop in self.tree.pieces():

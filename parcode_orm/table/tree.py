@@ -19,20 +19,32 @@ from ..errors import CorruptionError
 from ..format.chunk import Chunk, Ticket
 from ..format.layout import Kind, Reference
 from ..storage.spill import is_spilled
-from .nodes import FANOUT, NO_ID, Node, Piece, build, copied, grow, insert_piece, read_node, write_level
+from ..tuning import TUNING
+from .nodes import NO_ID, Node, Piece, build, copied, grow, insert_piece, read_node, write_level
 
 MAX_HEIGHT = 12
 
 
 class Tree:
-    """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks."""
+    """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks.
 
-    __slots__ = ("_chunk", "_stored", "generation", "keyed", "root", "undo")
+    A node that changes has at most twice `fanout` children.
+    """
+
+    __slots__ = ("_chunk", "_fanout", "_stored", "generation", "keyed", "root", "undo")
 
     def __init__(
-        self, chunk: Callable[[Reference], Chunk], root: Reference | None, height: int, rows: int, *, keyed: bool
+        self,
+        chunk: Callable[[Reference], Chunk],
+        root: Reference | None,
+        height: int,
+        rows: int,
+        *,
+        keyed: bool,
+        fanout: int = TUNING.fanout,
     ) -> None:
         self._chunk = chunk
+        self._fanout = fanout
         self.generation = 0  # rises whenever pieces that somebody walks over may be others now
         self.keyed = keyed
         first = 0 if keyed else NO_ID
@@ -119,16 +131,15 @@ class Tree:
             yield piece, place, end
             start += end - place
 
-    def loaded_of(self, groups: Collection[int]) -> list[Piece]:
-        """Those of the loaded pieces that are rows of the stored row groups at these offsets."""
+    def loaded_of(self, groups: Collection[int]) -> list[tuple[int, Piece]]:
+        """The loaded pieces of the stored row groups at these offsets, each with its row group's."""
         if not groups:
             return []
-        found = []
+        found: list[tuple[int, Piece]] = []
         for leaf in self._leaves():
             if leaf.meets(groups):
-                found += [
-                    piece for piece in leaf.children or () if piece.ref is not None and piece.ref.offset in groups
-                ]
+                stored = [piece for piece in leaf.children or () if piece.ref is not None]
+                found += [(piece.ref.offset, piece) for piece in stored if piece.ref.offset in groups]
         return found
 
     def loaded(self) -> Iterator[Piece]:
@@ -179,8 +190,8 @@ class Tree:
     def _note(self, node: Node) -> None:
         """Remember a node that is about to change."""
         if self.undo is not None:
-            children: list[Any] = node.children  # type: ignore[assignment]
-            self.undo.append(partial(node.put_back, list(children), node.length, node.first, node.ref))
+            assert node.children is not None
+            self.undo.append(partial(node.put_back, list(node.children), node.length, node.first, node.ref))
 
     def _insert(self, node: Node, position: int, piece: Piece) -> Node | None:
         children = self.children(node)
@@ -196,7 +207,7 @@ class Tree:
         else:
             insert_piece(children, i, offset, piece, self.undo)
         node.first = children[0].first
-        return node.halve()
+        return node.halve(self._fanout)
 
     def delete(self, start: int, stop: int) -> None:
         """Remove the rows `start` to `stop` (0 <= start <= stop <= rows)."""
@@ -227,7 +238,7 @@ class Tree:
         node.children = kept
         if kept:
             node.first = kept[0].first
-        return node.halve()
+        return node.halve(self._fanout)
 
     def replace(self, position: int, value: Any, key: Any = None) -> None:
         """Put `value` in the place of the row at `position`; it keeps its id (and so its `key`)."""
@@ -258,7 +269,9 @@ class Tree:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def changed(self, held: Mapping[int, Sequence[int]], differ: Callable[[Piece, Sequence[int]], bool]) -> set[Node]:
+    def changed(
+        self, held: Mapping[int, Sequence[int]], differ: Callable[[int, Piece, Sequence[int]], bool]
+    ) -> set[Node]:
         """The nodes that must be written: changed or spilled ones, and the leaves with a row that
         differs.
 
@@ -274,7 +287,7 @@ class Tree:
         self,
         node: Node,
         held: Mapping[int, Sequence[int]],
-        differ: Callable[[Piece, Sequence[int]], bool],
+        differ: Callable[[int, Piece, Sequence[int]], bool],
         found: set[Node],
     ) -> bool:
         changed = known = node.ref is None or is_spilled(node.ref)
@@ -286,11 +299,12 @@ class Tree:
                     changed |= self._add_changed(child, held, differ, found)
         elif node.meets(held):
             for child in node.children or ():
-                rows = held.get(child.ref.offset) if child.ref is not None else None
+                offset = -1 if child.ref is None else child.ref.offset
+                rows = held.get(offset)
                 if rows:
                     first, end = bisect_left(rows, child.start), bisect_left(rows, child.start + child.length)
                     if first < end:
-                        changed |= differ(child, rows[first:end])
+                        changed |= differ(offset, child, rows[first:end])
         if changed:
             found.add(node)
         return changed
@@ -373,7 +387,7 @@ class Tree:
                 continue
             assert node.length == sum(child.length for child in node.children)
             assert node is self.root or node.children
-            assert len(node.children) <= 2 * FANOUT
+            assert len(node.children) <= 2 * self._fanout
             for child in node.children:
                 assert child.length > 0
                 if node.height > 1:

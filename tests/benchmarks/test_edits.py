@@ -51,7 +51,7 @@ def test_every_shape_takes_every_edit_in_every_store(tmp_path: Path, capsys: pyt
 def test_a_part_runs_without_peers_beside_an_earlier_version(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--shapes", "three,inline", "--sizes", "4x10,7x20", "--repeat", "1", "--no-peers"]
+    arguments = ["--shapes", "inline", "--sizes", "4x10,7x20", "--repeat", "1", "--no-peers"]
     result = result_of(tmp_path, "edits", *arguments, "--before", str(ROOT))
     assert {tuple(case["world"][2:]) for case in result["cases"]} == {(4, 10), (7, 20)}
     for case in result["cases"]:

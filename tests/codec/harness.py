@@ -16,10 +16,13 @@ from parcode_orm.codec.base import Column, View
 from parcode_orm.errors import FieldNotStored
 from parcode_orm.format.chunk import Chunk, Encoder, Ticket
 from parcode_orm.format.layout import Encoding, Kind, Reference
+from parcode_orm.tuning import TUNING
 
 
 class MemorySink:
     """Finished chunks by the offset that stands for their place."""
+
+    tuning = TUNING
 
     def __init__(self) -> None:
         self.chunks: dict[int, bytes] = {}
@@ -72,6 +75,8 @@ class MemorySink:
 
 class MemorySpace:
     """Reads what a `MemorySink` holds. Proxies and lazy collections are built whole at once."""
+
+    tuning = TUNING
 
     def __init__(self, sink: MemorySink, *, writable: bool = False) -> None:
         self.sink = sink

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from parcode_orm.codec.base import Column
 from parcode_orm.codec.columns.arrays import ArrayColumn
-from parcode_orm.codec.columns.boundary import LARGE, ChunkColumn
+from parcode_orm.codec.columns.boundary import ChunkColumn
 from parcode_orm.codec.columns.containers import ListColumn, MapColumn, SetColumn
 from parcode_orm.codec.columns.scalars import FloatColumn, IntColumn
 from parcode_orm.codec.columns.struct import StructColumn
@@ -22,8 +22,10 @@ from parcode_orm.codec.columns.wrappers import OptionalColumn
 from parcode_orm.codec.structs import StructPlan
 from parcode_orm.errors import EncodeError
 from parcode_orm.format.layout import Encoding, Kind
+from parcode_orm.tuning import TUNING
 
 INT, TEXT = IntColumn(), TextColumn()
+LARGE = TUNING.large
 LIST = ChunkColumn(ListColumn(INT))
 TEXTS = ChunkColumn(ListColumn(TEXT))
 MAP = ChunkColumn(MapColumn(TEXT, INT), kind="map")

@@ -26,6 +26,8 @@ from parcode_orm.format.chunk import MAX_DEPTH
 from parcode_orm.format.layout import Encoding, Kind
 from parcode_orm.session.history.columnwise import differing
 
+pytestmark = pytest.mark.once
+
 INT, TEXT = IntColumn(), TextColumn()
 UNION = UnionColumn([(lambda v: type(v) is int, INT), (lambda v: type(v) is str, TEXT)])
 CASES: list[tuple[Column, list[Any]]] = [

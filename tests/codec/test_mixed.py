@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from parcode_orm import Chunk, Model, ShardedMap
 from parcode_orm.codec.base import Column
-from parcode_orm.codec.columns.boundary import FEW
 from parcode_orm.codec.columns.mixed import Mixed, encode_parts, joined
 from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.codec.views.boundary import read_spans
@@ -21,6 +20,7 @@ from parcode_orm.codec.views.stretch import Stretch
 from parcode_orm.errors import CorruptionError
 from parcode_orm.format.chunk import Encoder
 from parcode_orm.format.layout import SPAN, Encoding, Kind
+from parcode_orm.tuning import TUNING
 from tests.codec.harness import MemorySink, MemorySpace
 from tests.equality import same
 
@@ -175,9 +175,9 @@ def test_what_is_stored_is_named_not_copied() -> None:
 
 def test_many_small_chunks_are_written_together() -> None:
     column = struct_for(Branch)
-    sink = Reusing()
-    views = [stored(sink, column, [[Branch(items=[Leaf(n=n)])]]) for n in range(FEW)]
-    for count, spans in ((FEW - 1, 3), (FEW, 0)):
+    sink, few = Reusing(), TUNING.few_chunks
+    views = [stored(sink, column, [[Branch(items=[Leaf(n=n)])]]) for n in range(few)]
+    for count, spans in ((few - 1, 3), (few, 0)):
         found = written(sink, column, [Stretch(view, 0, 1, True) for view in views[:count]])
         assert nodes(found).count("SPANS") == spans
 

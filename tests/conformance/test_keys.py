@@ -11,7 +11,6 @@ import random
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import nullcontext
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -56,7 +55,7 @@ from parcode_orm import (
 from parcode_orm import open as read
 from parcode_orm.lazy.rows import TablePairs
 from parcode_orm.lazy.spans import SpanPairs
-from tests.small import small_constants
+from tests.small import Tuned, small_caches, tuned
 
 T = TypeVar("T")
 UTC, CET = dt.timezone.utc, dt.timezone(dt.timedelta(hours=1))
@@ -355,11 +354,23 @@ def spelled(pairs: Any) -> list[tuple[type, str, int]]:
     return [(type(key), repr(key), value) for key, value in pairs.items()]
 
 
+class Storage(NamedTuple):
+    """Where the dictionaries of a test are stored, and what stores them there."""
+
+    rows: type
+    sizes: Tuned
+
+
+IN_A_TABLE = Storage(TablePairs, tuned(large=0))
+
+
 @pytest.fixture(params=["in the row", "in a table"])
-def storage(request: Any) -> Iterator[type]:
-    """Where the dictionaries of a test are stored."""
-    with small_constants(0) if request.param == "in a table" else nullcontext():
-        yield TablePairs if request.param == "in a table" else SpanPairs
+def storage(request: Any) -> Iterator[Storage]:
+    if request.param == "in the row":
+        yield Storage(SpanPairs, Tuned(Session, save, dumps))
+        return
+    with small_caches():
+        yield IN_A_TABLE
 
 
 def check(found: LazyMap[Any, Any], expected: dict[Any, Any], kind: Kind) -> None:
@@ -382,28 +393,28 @@ def check(found: LazyMap[Any, Any], expected: dict[Any, Any], kind: Kind) -> Non
 
 
 @every_kind
-def test_what_was_saved_is_found(name: str, storage: type) -> None:
+def test_what_was_saved_is_found(name: str, storage: Storage) -> None:
     kind, holder = KINDS[name], MODELS[name]
     expected = {key: place for place, key in enumerate(kind.keys)}
     assert all(twin in expected for twin in kind.twins) and not any(key in expected for key in kind.missing)
-    data = dumps(holder(pairs=expected))
+    data = storage.sizes.dumps(holder(pairs=expected))
     assert spelled(loads(data, holder).pairs) == spelled(expected)
     with read(data) as session:
         found = session.root(holder).pairs
-        assert type(found.rows) is storage
+        assert type(found.rows) is storage.rows
         check(found, expected, kind)
 
 
 @every_kind
-def test_of_a_stream_the_last_of_equal_keys_wins(name: str, storage: type) -> None:
+def test_of_a_stream_the_last_of_equal_keys_wins(name: str, storage: Storage) -> None:
     kind, holder = KINDS[name], MODELS[name]
     pairs = [(key, place) for place, key in enumerate([*kind.keys, *kind.twins, *kind.keys[::2]])]
     try:
         validated = holder(pairs=dict(pairs[: len(kind.keys)]))
-        data = dumps(holder(pairs=iter(pairs)))
+        data = storage.sizes.dumps(holder(pairs=iter(pairs)))
     except (ValidationError, EncodeError):  # a twin that is no key of this type
         pairs = [(key, place) for place, key in enumerate([*kind.keys, *kind.keys[::2]])]
-        data = dumps(holder(pairs=iter(pairs)))
+        data = storage.sizes.dumps(holder(pairs=iter(pairs)))
     expected: dict[Any, int] = {}
     for key, place in pairs:
         expected.pop(key, None)  # in its own place
@@ -440,11 +451,11 @@ def change(what: str, target: Any, key: Any, value: int) -> Any:
 
 
 @every_kind
-def test_edited_as_a_dictionary(name: str, storage: type, tmp_path: Path) -> None:
+def test_edited_as_a_dictionary(name: str, storage: Storage, tmp_path: Path) -> None:
     kind, holder, rng = KINDS[name], MODELS[name], random.Random(name)
     expected = {key: place for place, key in enumerate(kind.keys)}
-    save(tmp_path / "m.par", holder(pairs=expected))
-    with Session(tmp_path / "m.par", durability="fast") as session:
+    storage.sizes.save(tmp_path / "m.par", holder(pairs=expected))
+    with storage.sizes.Session(tmp_path / "m.par", durability="fast") as session:
         found = session.root(holder).pairs
         twins = [twin for twin in kind.twins if not isinstance(twin, LOOKED_UP_ONLY)]
         usable = [key for key in (*kind.keys, *twins) if not is_nan(key)]
@@ -469,10 +480,10 @@ def test_edited_as_a_dictionary(name: str, storage: type, tmp_path: Path) -> Non
         check(lazy(session.root(holder).pairs), expected, kind)
 
 
-def test_the_first_of_equal_keys_stays(storage: type, tmp_path: Path) -> None:
+def test_the_first_of_equal_keys_stays(storage: Storage, tmp_path: Path) -> None:
     holder = MODELS["numbers"]
-    save(tmp_path / "m.par", holder(pairs={True: 1, 2: 2, Decimal("3.50"): 3}))
-    with Session(tmp_path / "m.par") as session:
+    storage.sizes.save(tmp_path / "m.par", holder(pairs={True: 1, 2: 2, Decimal("3.50"): 3}))
+    with storage.sizes.Session(tmp_path / "m.par") as session:
         found = session.root(holder).pairs
         found[1.0] = 10
         found.update({Decimal(2): 20})
@@ -485,9 +496,10 @@ def test_the_first_of_equal_keys_stays(storage: type, tmp_path: Path) -> None:
 
 def test_of_a_long_stream_into_a_map_the_key_that_came_last_stays(tmp_path: Path) -> None:
     holder = MODELS["numbers"]
-    with small_constants(0):
-        save(tmp_path / "m.par", holder(pairs={True: 1, 2: 2, Decimal("3.50"): 3}))
-        with Session(tmp_path / "m.par") as session:
+    sizes = IN_A_TABLE.sizes
+    with small_caches():
+        sizes.save(tmp_path / "m.par", holder(pairs={True: 1, 2: 2, Decimal("3.50"): 3}))
+        with sizes.Session(tmp_path / "m.par") as session:
             found = session.root(holder).pairs
             found.update(iter([(1.0, 10), *((n, n) for n in range(10, 400)), (11.0, 0), (Decimal(2), 20)]))
             session.commit()
@@ -504,7 +516,7 @@ class Private(BaseModel):
     _seen: int = PrivateAttr(0)
 
 
-def test_private_attributes_tell_keys_apart(storage: type) -> None:
+def test_private_attributes_tell_keys_apart(storage: Storage) -> None:
     one, other = Private(a=1), Private(a=1)
     other._seen = 5
     holder: Any = type(
@@ -512,14 +524,14 @@ def test_private_attributes_tell_keys_apart(storage: type) -> None:
         (Model,),
         {"__annotations__": {"pairs": dict[Private, int]}, "pairs": ShardedMap(), "__module__": __name__},
     )
-    with read(dumps(holder(pairs={one: 1, other: 2}))) as session:
+    with read(storage.sizes.dumps(holder(pairs={one: 1, other: 2}))) as session:
         found = session.root(holder).pairs
         assert found[Private(a=1)] == 1 and found[other] == 2 and len(found.load()) == 2
 
 
 @pytest.mark.parametrize("annotation", [float, tuple[float, int], frozenset[float], Any])
 @pytest.mark.parametrize("mark", [ShardedMap(), Chunk(), Field()])
-def test_many_nan_are_as_many_keys(annotation: Any, mark: Any, storage: type) -> None:
+def test_many_nan_are_as_many_keys(annotation: Any, mark: Any, storage: Storage) -> None:
     """A column of nothing but NaN came back as one object, which is one key: pairs were lost."""
     names = {"__annotations__": {"pairs": dict[annotation, int]}, "pairs": mark, "__module__": __name__}
     holder: Any = type("Holder", (Model,), names)
@@ -529,11 +541,11 @@ def test_many_nan_are_as_many_keys(annotation: Any, mark: Any, storage: type) ->
         keys = [frozenset({nan}) for nan in nans]
     for pairs in (dict(zip(keys, range(3), strict=True)), zip(keys, range(3), strict=True)):
         if type(pairs) is dict or type(mark) is not type(Field()) or mark.metadata:
-            again = loads(dumps(holder(pairs=pairs)), holder).pairs
+            again = loads(storage.sizes.dumps(holder(pairs=pairs)), holder).pairs
             assert list(again.values()) == [0, 1, 2] and len(set(map(repr, again))) == 1
 
 
-def test_a_member_whose_value_changed_is_found(storage: type) -> None:
+def test_a_member_whose_value_changed_is_found(storage: Storage) -> None:
     def holder(value: object, flags: dict[str, int]) -> Any:
         hue, bits = enum.Enum("Hue", {"RED": value, "BLUE": 0}), enum.Flag("Bits", flags)
         annotations = {"hues": dict[hue, int], "bits": dict[bits, int]}
@@ -541,7 +553,7 @@ def test_a_member_whose_value_changed_is_found(storage: type) -> None:
         return type("Holder", (Model,), names), hue, bits
 
     before, hue, bits = holder(1, {"A": 1, "B": 2, "C": 4})
-    data = dumps(before(hues={hue.RED: 1, hue.BLUE: 2}, bits={bits.A | bits.C: 1, bits.B: 2}))
+    data = storage.sizes.dumps(before(hues={hue.RED: 1, hue.BLUE: 2}, bits={bits.A | bits.C: 1, bits.B: 2}))
     after, hue, bits = holder("red", {"C": 1, "B": 2, "A": 8})
     with read(data) as session:
         root = session.root(after)
@@ -617,10 +629,10 @@ def test_keys_whose_equality_is_not_known_are_refused(annotation: Any, why: str,
     type("Holder", (Model,), names)  # not looked up in the file
 
 
-def test_a_key_whose_equality_is_not_known(storage: type) -> None:
-    with read(dumps(MODELS["str"](pairs={"a": 1, "b": 2}))) as session:
+def test_a_key_whose_equality_is_not_known(storage: Storage) -> None:
+    with read(storage.sizes.dumps(MODELS["str"](pairs={"a": 1, "b": 2}))) as session:
         pairs = session.root(MODELS["str"]).pairs
-        if storage is SpanPairs:
+        if storage.rows is SpanPairs:
             assert Caseless("A") in pairs and pairs[Caseless("A")] == 1  # read whole: as in a dictionary
             return
         for ask in (
@@ -630,7 +642,7 @@ def test_a_key_whose_equality_is_not_known(storage: type) -> None:
         ):
             with pytest.raises(EncodeError, match=OWN):
                 ask()
-    if storage is TablePairs:
+    if storage.rows is TablePairs:
         register(ById)
         with pytest.raises(EncodeError, match=rf"^Holder\.pairs: .*{OWN}.*type ById"):
-            dumps(MODELS["Any"](pairs={ById(1): 1, ById(2): 2}))
+            storage.sizes.dumps(MODELS["Any"](pairs={ById(1): 1, ById(2): 2}))

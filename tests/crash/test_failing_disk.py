@@ -20,6 +20,8 @@ from parcode_orm.storage.mapped import Source
 from .disk import CALLS, installed
 from .history import World, change
 
+pytestmark = pytest.mark.once
+
 Action = Callable[[Path, World], Any]
 
 

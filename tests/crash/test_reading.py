@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from parcode_orm import verify
 
 from .reading import begin
+
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,6 +13,8 @@ from parcode_orm.errors import StorageError
 from .disk import Recorder, failing, installed
 from .history import Durability, World, change
 
+pytestmark = pytest.mark.once
+
 
 def kinds(disk: Recorder) -> list[str]:
     """What was done, in short: the two copies of a commit's record are one write, and its chunks another."""

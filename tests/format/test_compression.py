@@ -9,6 +9,8 @@ from parcode_orm.errors import CompressionError, CorruptionError, MissingExtraEr
 from parcode_orm.format import compression
 from parcode_orm.format.layout import BLOB_PIECE
 
+pytestmark = pytest.mark.once
+
 TEXT = b"the same again and again, " * 500
 NOISE = random.Random(1).randbytes(20_000)
 

@@ -33,6 +33,8 @@ from parcode_orm.format.layout import (
     Reference,
 )
 
+pytestmark = pytest.mark.once
+
 UUID = b"0123456789abcdef"
 RECORD_1 = Record(3, 64, 8192, 8192 + 672, -5, 2, 100, 20, Reference(4096, 200, 99, Kind.CATALOG))
 

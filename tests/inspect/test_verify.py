@@ -22,8 +22,11 @@ from parcode_orm.storage.pipeline import Pipeline
 from parcode_orm.storage.writer import whole_bytes
 from parcode_orm.table import index
 from parcode_orm.table.ints import put_ints
+from parcode_orm.table.row_groups import TableSink
 from tests.effort import half
 from tests.storage.sample import live
+
+pytestmark = pytest.mark.once
 
 
 class Item(Model):
@@ -292,7 +295,7 @@ def table(pipeline: Pipeline, rows: int, next_row: int, height: int, root: Any, 
 
 
 def run(pipeline: Pipeline, rows: list[int]) -> Any:
-    return index.write_run(pipeline, [row << 33 for row in rows], rows)
+    return index.write_run(TableSink(pipeline, None), [row << 33 for row in rows], rows)
 
 
 @pytest.mark.parametrize(
@@ -386,7 +389,7 @@ def directory(pipeline: Pipeline, refs: list[Any], bits: int, count: int = 4) ->
 
 
 def shards(pipeline: Pipeline, number: int = 4, each: int = 1) -> list[Any]:
-    return [index.write_run(pipeline, [0] * each, range(each)) for _ in range(number)]
+    return [index.write_run(TableSink(pipeline, None), [0] * each, range(each)) for _ in range(number)]
 
 
 def two_levels(pipeline: Pipeline, bits: int = 1, count: int = 4) -> Any:

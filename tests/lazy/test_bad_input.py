@@ -11,6 +11,10 @@ import pytest
 from pydantic import ValidationError
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, load, save
+from parcode_orm.tuning import TUNING
+from tests.small import tuned
+
+pytestmark = pytest.mark.once
 
 
 class Row(Model):
@@ -239,12 +243,12 @@ USES: list[Callable[[Any], Any]] = [
     lambda w: w.table.setdefault("k1"),
     lambda w: w.table.setdefault("n", Row()),
     lambda w: w.table.update(n=Row()),
-    lambda w: w.table.update(pairs(5000)),
+    lambda w: w.table.update(pairs(500)),
     lambda w: list(w.rows),
     lambda w: list(reversed(w.rows)),
-    lambda w: w.rows[5000],
-    lambda w: w.rows[4000:5000],
-    lambda w: w.rows[::2500],
+    lambda w: w.rows[500],
+    lambda w: w.rows[400:500],
+    lambda w: w.rows[::250],
     lambda w: Row(x=-1) in w.rows,
     lambda w: w.rows.index(Row(x=-1)),
     lambda w: w.rows.count(Row(x=-1)),
@@ -257,9 +261,9 @@ USES: list[Callable[[Any], Any]] = [
     lambda w: w.numbers.to_numpy(),
     lambda w: list(w.rows.iter_chunks()),
     lambda w: list(w.rows.iter_columns("x")),
-    lambda w: w.table["k5000"],
-    lambda w: w.table.get("k5000"),
-    lambda w: "k5000" in w.table,
+    lambda w: w.table["k500"],
+    lambda w: w.table.get("k500"),
+    lambda w: "k500" in w.table,
     lambda w: list(w.table),
     lambda w: list(reversed(w.table)),
     lambda w: list(w.table.keys()),
@@ -286,9 +290,10 @@ def outcome(use: Callable[[Any], Any], world: Any) -> str:
 
 @pytest.mark.parametrize("read_only", [False, True])
 def test_every_use_after_close(tmp_path: Path, read_only: bool) -> None:
-    rows = [Row(x=n * n * 10**7) for n in range(9000)]
+    rows = [Row(x=n * n * 10**7) for n in range(1000)]
     table = {f"k{n}": row for n, row in enumerate(rows)}
-    save(tmp_path / "w.par", World(rows=rows, numbers=[n * n for n in range(50_000)], table=table))
+    save = tuned(TUNING, large=4096, group_rows=400).save
+    save(tmp_path / "w.par", World(rows=rows, numbers=[n * n for n in range(5_000)], table=table))
     for number, use in enumerate(USES):
         with Session(tmp_path / "w.par", read_only=read_only) as session:
             world: Any = session.root(World)

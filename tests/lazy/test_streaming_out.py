@@ -22,6 +22,8 @@ from parcode_orm.lazy.spans import SpanRows
 from parcode_orm.storage import parallel
 from parcode_orm.table import scan
 
+pytestmark = pytest.mark.once
+
 REPOSITORY = Path(__file__).parents[2]
 
 

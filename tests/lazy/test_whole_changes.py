@@ -12,7 +12,7 @@ import pytest
 
 from parcode_orm import Chunk, EncodeError, Model, SchemaMismatchError, Session, ShardedMap, dumps, load, save
 from tests.crash.interrupting import run
-from tests.small import small_constants
+from tests.small import small_caches, tuned
 
 
 class Item(Model):
@@ -71,21 +71,24 @@ def content(value: Any) -> Any:
 @pytest.mark.once
 @pytest.mark.parametrize("rows", [8, 30])
 @pytest.mark.parametrize(("name", "what"), [*(("items", each) for each in LIST), *(("by", each) for each in MAP)])
-def test_an_interrupt_anywhere_leaves_a_change_undone_or_done(tmp_path: Path, rows: int, name: str, what: str) -> None:
-    """Eight rows lie with their owner, thirty are a table of several leaves."""
+def test_an_interrupt_anywhere_leaves_a_change_undone_or_done(
+    tmp_path: Path, rows: int, name: str, what: str, length: float
+) -> None:
+    """Eight rows lie with their owner, thirty are a table of several leaves. Quick runs take a third of the lines."""
     change = (LIST if name == "items" else MAP)[what]
     shelf = Shelf(items=[Item(n=n) for n in range(rows)], by={f"k{n}": Item(n=n) for n in range(rows)})
-    step = 1 if rows == 8 else 5 if "stream" not in what else 40
-    with small_constants(300):
+    step = (1 if rows == 8 else 5 if "stream" not in what else 40) * (1 if length else 3)
+    sizes = tuned(large=300, sample_rows=64)  # the streams here are short: they are read at once
+    with small_caches():
         path = tmp_path / "shelf.par"
-        save(path, shelf)
+        sizes.save(path, shelf)
         saved = path.read_bytes()
         plain = getattr(shelf.model_copy(deep=True), name)
         allowed = [content(plain)]
         change(plain)
         allowed.append(content(plain))
         for line in count(0, step):
-            with Session(path, durability="fast") as session:
+            with sizes.Session(path, durability="fast") as session:
                 value = getattr(session.root(Shelf), name)
                 done = not interrupted(lambda value=value: change(value), line)
                 found = content(value)

@@ -13,11 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, create_model
 
-from parcode_orm import Chunk, EncodeError, LazyList, LazyMap, Model, Session, ShardedMap, dumps, load, loads, save
+from parcode_orm import Chunk, EncodeError, LazyList, LazyMap, Model, ShardedMap, load, loads
 from parcode_orm.codec.stream import Stream
 from parcode_orm.model.plain import deep_plain
+from parcode_orm.tuning import TUNING
 from tests.effort import half
 from tests.equality import same
+from tests.small import tuned
+
+# Collections of a few hundred items are tables of several row groups.
+Session, save, dumps = tuned(TUNING, large=4096, group_rows=256)
 
 
 def item_class(module: str, **more: Any) -> Any:
@@ -106,7 +111,7 @@ def values_of(kind: str, item: str, count: int) -> Any:
     st.sampled_from(["list", "by text", "by number"]),
     st.sampled_from(sorted(ITEMS)),
     FIELDS,
-    st.sampled_from([0, 2, 3, 3, 9000]),
+    st.sampled_from([0, 2, 3, 3, 1200]),
     st.booleans(),
     st.booleans(),
 )

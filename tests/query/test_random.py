@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parcode_orm import Session, func, select
+from parcode_orm.tuning import TUNING
 from tests.effort import EXAMPLES
 from tests.query import plainly
 from tests.query.models import NUMBERS, TEXTS, Row, World, places, rows
 from tests.query.plainly import NUMERIC, OTHERS, TEXTUAL, Both, Pair, alike, grouped, in_order
-from tests.small import small_constants
+from tests.small import SMALL, small_caches, tuned
 
 STATES = ["plain", "added", "stored", "read-only", "changed", "committed", "past", "compacted"]
 COLUMNS = [*NUMERIC, *TEXTUAL, *OTHERS]
@@ -74,7 +75,9 @@ def tables(draw: Any, path: Path) -> Iterator[tuple[Any, World]]:
     state = draw(st.sampled_from(STATES))
     found = draw(st.lists(rows, max_size=20))
     world = World(by={f"k{place}": row for place, row in enumerate(found)}, rows=found[::-1])
-    with small_constants() if draw(st.booleans()) else nullcontext():
+    small = draw(st.booleans())
+    Session = tuned(SMALL if small else TUNING).Session
+    with small_caches() if small else nullcontext():
         if state == "plain":
             with Session(":memory:") as session:
                 yield session, world

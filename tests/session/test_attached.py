@@ -25,6 +25,8 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, load, save
 from parcode_orm.errors import DetachedError, SessionError
 from parcode_orm.lazy.proxy import is_proxy
+from parcode_orm.tuning import TUNING
+from tests.small import tuned
 from tests.strategies import same
 
 T = TypeVar("T")
@@ -64,17 +66,17 @@ def player(i: int) -> Player:
     return Player(score=i, name=f"player {i} " + "x" * 20, inventory=list(range(i % 5)), items=items)
 
 
-def world() -> World:
+def world(rows: int = 1000) -> World:
     """The large collections are just large enough for a table."""
     return World(
         one=Item(level=1, tags=["x"]),
         apart=player(3),
         inline=[player(5)],
-        players={f"k{i}": player(i) for i in range(1000)},
+        players={f"k{i}": player(i) for i in range(rows)},
         few={f"k{i}": player(i) for i in range(3)},
-        items=[Item(level=i, tags=[str(i)], note=f"{i} " + "x" * 30) for i in range(1000)],
+        items=[Item(level=i, tags=[str(i)], note=f"{i} " + "x" * 30) for i in range(rows)],
         some=[Item(level=i) for i in range(3)],
-        lists={f"k{i}": [i, 1 << 60] for i in range(1500)},
+        lists={f"k{i}": [i, 1 << 60] for i in range(rows * 3 // 2)},
         array=np.arange(10_000),
         blob=b"blob" * 20_000,
     )
@@ -200,10 +202,10 @@ HELD: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("place", ROWS)
 def test_what_somebody_holds_stays_attached(path: Path, place: str, held: str, between: int) -> None:
     """`between` commits without a change, the value is changed through the variable, twice; then by its path."""
-    root, plain = world(), world()
+    root, plain = world(150), world(150)
     take, change = HELD[held]
     mine, theirs = take(ROWS[place](root)), take(ROWS[place](plain))
-    with Session(path) as session:
+    with tuned(TUNING, large=4096).Session(path) as session:
         session.add(root)
         session.commit()
         for _ in range(between):

@@ -26,6 +26,8 @@ from parcode_orm.storage.files import Files
 from parcode_orm.storage.lock import WriterLock
 from tests.crash.disk import installed
 
+pytestmark = pytest.mark.once
+
 
 class Hero(Model):
     level: int = 1

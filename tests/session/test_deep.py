@@ -139,6 +139,7 @@ def test_the_limit_is_the_same_everywhere(shape: str) -> None:
     assert caught.value.path and len(str(caught.value)) < 500
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("shape", ALL)
 def test_sessions_take_what_is_nested_deeply(shape: str, tmp_path: Path) -> None:
     path = tmp_path / "a.par"

@@ -16,8 +16,8 @@ from parcode_orm.errors import TruncatedError
 from parcode_orm.storage import maps
 from parcode_orm.storage.mapped import Source
 
-COUNT = 20_000
-SESSIONS = 40
+COUNT = 5_000
+SESSIONS = 16
 
 
 class Item(Model):

@@ -22,7 +22,7 @@ from parcode_orm.table.table import Table
 from tests.effort import half
 from tests.session.changing import alike, apply
 from tests.session.rowwise import differences
-from tests.small import small_constants
+from tests.small import small_caches, tuned
 from tests.strategies import classes, values_of
 
 
@@ -389,7 +389,7 @@ def test_any_two_objects_of_a_class(data: st.DataObject) -> None:
     cls = data.draw(classes(2))
     first, second = data.draw(values_of(cls)), data.draw(values_of(cls))
     name = cls.__name__
-    with small_constants(), Session(":memory:") as session:
+    with small_caches(), tuned().Session(":memory:") as session:
         for each in (first, second):
             session.add_all([each, Score()], replace=True)  # a Score is new each time, so that there are two commits
             session.root(Score).best = len(list(session.history()))
@@ -453,7 +453,7 @@ def _edit(w: World, kind: str, key: str, place: int, value: Item) -> None:
 @half(120)
 @given(st.lists(VALUES, max_size=25), st.lists(EDITS, min_size=1, max_size=6), st.data())
 def test_commits_of_edited_collections(start: list[Item], commits: list[Any], data: st.DataObject) -> None:
-    with small_constants(), Session(":memory:") as session:
+    with small_caches(), tuned().Session(":memory:") as session:
         big = {f"k{i}": item.model_copy(deep=True) for i, item in enumerate(start)}
         session.add(World(rows=start, big=big, numbers=list(range(20))))
         session.commit()

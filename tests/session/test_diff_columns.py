@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,13 +18,15 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from typing_extensions import TypedDict
 
 from parcode_orm import Chunk, Model, Session, ShardedMap
-from parcode_orm.codec.columns import boundary
 from parcode_orm.lazy.rows import TablePairs
 from parcode_orm.session.space import FileSpace
+from parcode_orm.tuning import TUNING, Tuning
 from tests.effort import half
 from tests.session.rowwise import differences
-from tests.small import small_constants
+from tests.small import SMALL, small_caches, tuned
 from tests.strategies import Typed, types
+
+pytestmark = pytest.mark.once
 
 
 class Turn(Model):
@@ -34,18 +35,14 @@ class Turn(Model):
     n: int = 0
 
 
-@contextmanager
-def tables() -> Iterator[None]:
-    """Collections of a few rows are tables, of one row group each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boundary, "LARGE", 64)
-        yield
+TABLES = Tuning(large=64)  # collections of a few rows are tables, of one row group each
 
 
-def found_in(first: Any, second: Any) -> list[str]:
+def found_in(first: Any, second: Any, sizes: Tuning = TUNING) -> list[str]:
     """The differences of two objects as text, checked against a comparison row by row, forth and back."""
     cls = type(first)
-    with Session(":memory:") as session:
+    caches = small_caches() if sizes is SMALL else nullcontext()
+    with caches, tuned(sizes).Session(":memory:") as session:
         for turn, each in enumerate((first, second)):
             session.add_all([each, Turn(n=turn)], replace=True)
             session.commit()
@@ -178,19 +175,19 @@ def changed(row: Row, name: str, value: Any) -> Row:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.parametrize("constants", [small_constants, tables])
-def test_each_field_of_every_row(name: str, constants: Callable[[], Any]) -> None:
+@pytest.mark.parametrize("sizes", [SMALL, TABLES], ids=["small", "tables"])
+def test_each_field_of_every_row(name: str, sizes: Tuning) -> None:
     """Each value against each other one, and among rows that stay as they are."""
     values = [getattr(Row(), name, 0), *CHANGES[name], getattr(Row(), name, 0)]
     rows = [changed(Row(n=i), name, value) for i, value in enumerate(values)]
     for step in (1, len(values) // 2):
         turned = values[step:] + values[:step]
         others = [changed(Row(n=i), name, value) for i, value in enumerate(turned)]
-        with constants():
-            found = found_in(
-                Holder(rows=[*rows, *rows], big={f"k{i}": row for i, row in enumerate(rows)}),
-                Holder(rows=[*others, *rows], big={f"k{i}": row for i, row in enumerate(others)}),
-            )
+        found = found_in(
+            Holder(rows=[*rows, *rows], big={f"k{i}": row for i, row in enumerate(rows)}),
+            Holder(rows=[*others, *rows], big={f"k{i}": row for i, row in enumerate(others)}),
+            sizes,
+        )
         assert found
 
 
@@ -207,7 +204,7 @@ MUTATIONS = st.lists(
 def mutate(rows: list[Row], kind: str, place: int, name: str, value: Any) -> None:
     at = place % len(rows) if rows else 0
     if kind == "insert":
-        rows.insert(at, Row(**{name: value}) if name in Row.model_fields else Row())
+        rows.insert(at, changed(Row(), name, value))
     elif kind == "all":
         rows[:] = [changed(row, name, value) for row in rows]
     elif rows and kind == "delete":
@@ -230,11 +227,11 @@ def test_rows_that_were_changed_in_many_ways(before: Any, after: Any, count: int
     others = [row.model_copy(deep=True) for row in rows]
     for kind, place, (name, value) in after:
         mutate(others, kind, place, name, value)
-    with small_constants() if small else tables():
-        found_in(
-            Holder(rows=rows, big={str(i): row for i, row in enumerate(rows)}),
-            Holder(rows=others, big={str(i): row for i, row in enumerate(others)}),
-        )
+    found_in(
+        Holder(rows=rows, big={str(i): row for i, row in enumerate(rows)}),
+        Holder(rows=others, big={str(i): row for i, row in enumerate(others)}),
+        SMALL if small else TABLES,
+    )
 
 
 @st.composite
@@ -263,8 +260,7 @@ def test_rows_of_any_type(data: st.DataObject, small: bool) -> None:
     first, second = data.draw(values), data.draw(values)
     if data.draw(st.booleans()):  # most of it as it was
         first, second = (each.model_copy(update={"rows": first.rows + each.rows}) for each in (first, second))  # type: ignore[attr-defined]
-    with small_constants() if small else tables():
-        found_in(first, second)
+    found_in(first, second, SMALL if small else TABLES)
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------
@@ -308,15 +304,13 @@ def test_keys_that_come_go_and_move(places: list[int], edits: list[tuple[str, in
             others[at], others[at - 1] = others[at - 1], others[at]
         elif kind == "bump" and others:
             others[at] = (others[at][0], -1)
-    with small_constants() if small else tables():
-        found_in(Keyed(big=dict(zip(keys, values, strict=True))), Keyed(big=dict(others)))
+    found_in(Keyed(big=dict(zip(keys, values, strict=True))), Keyed(big=dict(others)), SMALL if small else TABLES)
 
 
 def test_keys_that_are_equal_and_of_other_types_are_one_key() -> None:
     rows = {i: i for i in range(100)}
     others = {bool(i) if i < 2 else float(i): i + (i == 7) for i in range(100)}
-    with tables():
-        assert found_in(Keyed(big=rows), Keyed(big=others)) == ["~ Keyed.big[7]: 7 -> 8"]
+    assert found_in(Keyed(big=rows), Keyed(big=others), TABLES) == ["~ Keyed.big[7]: 7 -> 8"]
 
 
 def test_keys_in_the_same_order_are_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:

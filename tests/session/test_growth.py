@@ -17,6 +17,8 @@ from pydantic import ConfigDict
 from parcode_orm import Chunk, Model, Session, ShardedMap, lazy, load, save
 from parcode_orm.lazy.rows import TableRows
 
+pytestmark = pytest.mark.once
+
 
 class Item(Model):
     level: int

@@ -21,6 +21,8 @@ from parcode_orm.errors import (
 from parcode_orm.session.history.snapshot import Snapshot
 from parcode_orm.storage import append
 
+pytestmark = pytest.mark.once
+
 
 class Item(Model):
     level: int = 0

@@ -375,7 +375,7 @@ def test_a_commit_of_somebody_else_right_after_the_first(tmp_path: Path, monkeyp
 
 
 def test_a_file_that_is_locked(path: Path) -> None:
-    with Session(path) as session:
+    with Session(path, lock_timeout=0.01) as session:
         session.root(World).name = "two"
         lock = WriterLock.take(str(path))
         try:

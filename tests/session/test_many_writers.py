@@ -16,6 +16,7 @@ import pytest
 from parcode_orm import Chunk, LockedError, Model, Session, ShardedMap, compact, load, save, verify
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

@@ -21,17 +21,15 @@ from parcode_orm import (
     DecodeError,
     Model,
     SchemaMismatchError,
-    Session,
     ShardedMap,
-    dumps,
     load,
     register_type,
     verify,
 )
-from parcode_orm.codec.columns import boundary
-from tests.small import small_constants
+from tests.small import small_caches, tuned
 
 pytestmark = pytest.mark.once
+Session, _, dumps = tuned(large=300)
 
 refused: list[str] = []  # what validator and decoder do not take at present
 
@@ -144,7 +142,7 @@ PLACES = [*((place, 3) for place in ROW), ("rows", 30), ("map", 30), ("nested", 
 
 @pytest.fixture(autouse=True)
 def everything_is_taken_again() -> Iterator[None]:
-    with small_constants(300):
+    with small_caches():
         yield
     refused.clear()
 
@@ -422,9 +420,9 @@ def test_a_root_that_cannot_be_read_is_replaced(tmp_path: Path) -> None:
     assert verify(path).ok and load(path, Tree).note == "new"
 
 
-def test_a_damaged_chunk_among_small_ones_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_chunk_among_small_ones_stays_where_it_is(tmp_path: Path) -> None:
     """Many small chunks are written together again; one that is damaged kept every commit from it."""
-    monkeypatch.setattr(boundary, "FEW", 8)
+    Session = tuned(large=300, few_chunks=8).Session
     path = tmp_path / "tree.par"
     with Session(path) as session:
         session.add(Tree(rows=[Leaf(apart=str(n)) for n in range(20)]))

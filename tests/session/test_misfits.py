@@ -18,6 +18,8 @@ from typing_extensions import TypedDict
 from parcode_orm import Chunk, EncodeError, Model, Session, ShardedMap, dumps, load, loads, verify
 from tests.equality import same
 
+pytestmark = pytest.mark.once
+
 
 class Hue(enum.Enum):
     RED = 1

@@ -13,6 +13,8 @@ from parcode_orm import Chunk, EncodeError, Model, Session, dumps, load, loads, 
 from parcode_orm.codec.columns.rows import FEW
 from parcode_orm.codec.types.compile import struct_for
 
+pytestmark = pytest.mark.once
+
 NumberOrText = Annotated[int, PlainValidator(lambda value: value)]
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, dumps, load, loads
 from parcode_orm.errors import DetachedError, EncodeError, ReadOnlyError, SessionError
+from tests.effort import half
 from tests.strategies import same
 
 LARGE = 150  # rows: a table of its own; a small collection lies in its owner's row group
@@ -795,6 +796,7 @@ class Both:
         self.session.close()
 
 
+@half()
 @given(plain=st.booleans(), before=STEPS, block=BLOCKS)
 def test_savepoints_against_copies(
     tmp_path_factory: pytest.TempPathFactory, plain: bool, before: list[Any], block: Any

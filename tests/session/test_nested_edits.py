@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, load, save, verify
+from parcode_orm import Chunk, Model, Session, ShardedMap, dumps, load, save, verify
 from parcode_orm.codec.views.build import Builder
 from tests.effort import EXAMPLES, THOROUGH
 from tests.session.trees import Branch, Leaf, Tree, edit_branch, edit_tree, tree
-from tests.small import small_constants
+from tests.small import Tuned, small_caches, tuned
 from tests.strategies import same
+
+pytestmark = pytest.mark.once
 
 SIZES = {"small": (6, 3, 64), "within": (12, 4, 400), "apart": (12, 12, 400), "as it is": (16, 20, 0)}
 
@@ -27,12 +29,13 @@ SIZES = {"small": (6, 3, 64), "within": (12, 4, 400), "apart": (12, 12, 400), "a
 @pytest.mark.parametrize("size", SIZES)
 def test_random_edits_are_stored_as_plain_objects_take_them(tmp_path: Path, size: str, seed: int) -> None:
     width, items, large = SIZES[size]
-    with small_constants(large) if large else nullcontext():
+    sizes = tuned(large=large) if large else Tuned(Session, save, dumps)
+    with small_caches() if large else nullcontext():
         chance = random.Random(f"{size} {seed}")
         path = tmp_path / "tree.par"
         plain = tree(width, items)
-        save(path, plain)
-        session = Session(path, durability="fast")
+        sizes.save(path, plain)
+        session = sizes.Session(path, durability="fast")
         held: list[tuple[Any, Any]] = []
         for n in range(40):
             mine = session.root(Tree)
@@ -54,7 +57,7 @@ def test_random_edits_are_stored_as_plain_objects_take_them(tmp_path: Path, size
                 assert same(mine.model_load(), plain)
             if chance.random() < 0.2:
                 session.close()
-                session = Session(path, durability="fast")
+                session = sizes.Session(path, durability="fast")
                 held.clear()
             if chance.random() < 0.1:
                 before = path.stat().st_size
@@ -66,7 +69,7 @@ def test_random_edits_are_stored_as_plain_objects_take_them(tmp_path: Path, size
         session.close()
         assert same(load(path, Tree), plain)
         assert verify(path).ok
-        with Session(path) as session:
+        with sizes.Session(path) as session:
             session.compact()
         assert same(load(path, Tree), plain)
 

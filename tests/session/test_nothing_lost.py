@@ -16,8 +16,8 @@ from typing_extensions import TypedDict
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, lazy, load, loads, save
 from parcode_orm.errors import ConflictError, DetachedError, EncodeError, SessionError
 from parcode_orm.lazy.rows import TableRows
-from parcode_orm.table import table as table_module
-from tests.small import small_constants
+from parcode_orm.table.table import Table
+from tests.small import small_caches, tuned
 from tests.strategies import same
 
 LARGE = 4000  # rows, so that the collection is a table
@@ -912,9 +912,12 @@ def test_what_is_held_of_a_row_that_nobody_holds(room: Path) -> None:
 
 def test_a_row_below_a_leaf_that_an_earlier_commit_had_not_read(tmp_path: Path) -> None:
     path = tmp_path / "w.par"
-    with small_constants():
-        save(path, World(rows=[Item(level=i) for i in range(200)], big={str(i): Item(level=i) for i in range(200)}))
-        with Session(path) as session:
+    sizes = tuned()
+    with small_caches():
+        sizes.save(
+            path, World(rows=[Item(level=i) for i in range(200)], big={str(i): Item(level=i) for i in range(200)})
+        )
+        with sizes.Session(path) as session:
             world = session.root(World)
             for i in range(0, 200, 40):  # each a commit, after which more of the tree is read
                 world.rows[i].level = world.big[str(i)].level = -1
@@ -1005,9 +1008,10 @@ class Special(Item):
 def test_a_row_that_is_merged_with_rows_of_other_classes_stays_one_object(tmp_path: Path, held: int) -> None:
     """Nothing of it was read that could change in place: its view alone knew it. That of several classes does not."""
     path = tmp_path / "w.par"
-    with small_constants():
-        save(path, World(rows=[Item(level=i) for i in range(90)]))
-        with Session(path, durability="fast") as session:
+    sizes = tuned()
+    with small_caches():
+        sizes.save(path, World(rows=[Item(level=i) for i in range(90)]))
+        with sizes.Session(path, durability="fast") as session:
             rows = session.root(World).rows
             row = rows[held]
             for i in range(12):
@@ -1022,7 +1026,7 @@ def test_a_row_that_is_merged_with_rows_of_other_classes_stays_one_object(tmp_pa
 
 
 def test_row_groups_that_were_merged_do_not_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_module, "SMALL_BYTES", 0)  # none is closed for being small
+    monkeypatch.setattr(Table, "close_small", lambda table, offset: None)  # which closes most of them
     path = tmp_path / "w.par"
     save(path, World(big={str(i): Item(level=i) for i in range(LARGE)}))
     with Session(path, durability="fast") as session:
@@ -1069,9 +1073,10 @@ class Notes(Model):
 def test_a_row_that_is_written_again_with_its_neighbours(tmp_path: Path, part: str) -> None:
     """A commit writes rows of which nothing changed, and reads for it what of them can change in place."""
     path = tmp_path / "n.par"
-    with small_constants():
-        save(path, Notes(rows=[Noted(n=i, more=[i]) for i in range(40)]))
-        with Session(path) as session:
+    sizes = tuned()
+    with small_caches():
+        sizes.save(path, Notes(rows=[Noted(n=i, more=[i]) for i in range(40)]))
+        with sizes.Session(path) as session:
             rows = session.root(Notes).rows
             held = [rows[i] for i in range(40)]
             for i in range(0, 40, 2):
@@ -1087,9 +1092,10 @@ def test_a_row_that_is_written_again_with_its_neighbours(tmp_path: Path, part: s
 def test_rows_that_a_stream_meets_while_a_commit_reads_it(tmp_path: Path) -> None:
     """Their table is written by then, some of them with their neighbours in another row group."""
     path = tmp_path / "r.par"
-    with small_constants():
-        save(path, Room(a={str(i): Number(n=i) for i in range(40)}))
-        with Session(path) as session:
+    sizes = tuned()
+    with small_caches():
+        sizes.save(path, Room(a={str(i): Number(n=i) for i in range(40)}))
+        with sizes.Session(path) as session:
             room = session.root(Room)
             for i in range(0, 40, 2):
                 room.a[str(i)].n = -1

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from pydantic import ConfigDict, PrivateAttr
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, load, save
-from tests.small import small_constants
+from parcode_orm import Chunk, Model, ShardedMap, load
+from tests.small import Tuned, small_caches, tuned
 from tests.strategies import same
 
 
@@ -74,13 +74,14 @@ def _world() -> World:
 class Pair:
     """The root of a session, the plain one that it is compared with, and pairs of rows that variables hold."""
 
-    def __init__(self, path: Path, chance: random.Random) -> None:
+    def __init__(self, path: Path, sizes: Tuned, chance: random.Random) -> None:
         self.path = path
+        self.sizes = sizes
         self.chance = chance
         self.open()
 
     def open(self) -> None:
-        self.session = Session(self.path, durability="fast", workers=0)
+        self.session = self.sizes.Session(self.path, durability="fast", workers=0)
         self.mine, self.plain = self.session.root(World), load(self.path, World)
         pairs = zip(self.mine.rows, self.plain.rows, strict=True)
         self.held: list[tuple[Any, Any]] = [pair for pair in pairs if self.chance.random() < 0.5]
@@ -127,9 +128,10 @@ class Pair:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("large", [64, 1 << 15])
 def test_touches(tmp_path: Path, large: int, seed: int) -> None:
-    with small_constants(large):
-        save(tmp_path / "w.par", _world())
-        pair = Pair(tmp_path / "w.par", random.Random(seed))
+    sizes = tuned(large=large)
+    sizes.save(tmp_path / "w.par", _world())
+    with small_caches():
+        pair = Pair(tmp_path / "w.par", sizes, random.Random(seed))
         for _ in range(16):
             for _ in range(pair.chance.choice([1, 2, 8])):
                 pair.chance.choice([pair.touch] * 12 + [pair.move, pair.let_go])()

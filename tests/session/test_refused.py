@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from pydantic import ConfigDict, PrivateAttr
 
-from parcode_orm import Chunk, Model, ReadOnlyError, Session, ShardedMap, dumps, load
+from parcode_orm import Chunk, Model, ReadOnlyError, Session, ShardedMap, load
+from parcode_orm.tuning import TUNING
+from tests.small import tuned
 
 
 class Inner(Model):
@@ -53,11 +55,14 @@ class World(Model):
 
 @cache
 def written(count: int) -> bytes:
+    """Small collections in their owner's row, or tables of several row groups."""
     rows = [Inner(x=i * 10**9) for i in range(count)]
-    return dumps(World(name="a", rows=rows, table={f"k{i}": row for i, row in enumerate(rows)}))
+    return tuned(TUNING, large=4096, group_rows=256).dumps(
+        World(name="a", rows=rows, table={f"k{i}": row for i, row in enumerate(rows)})
+    )
 
 
-@pytest.fixture(params=[5, 9000])
+@pytest.fixture(params=[5, 900])
 def path(tmp_path: Path, request: Any) -> Path:
     (tmp_path / "w.par").write_bytes(written(request.param))
     return tmp_path / "w.par"

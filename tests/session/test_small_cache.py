@@ -10,8 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, load, save
-from tests.small import small_constants
+from parcode_orm import Chunk, Model, ShardedMap, load
+from tests.small import small_caches, tuned
+
+Session, save, _ = tuned()
 
 ROWS = 30
 
@@ -38,7 +40,7 @@ def item() -> Item:
 
 def changed_in_place(path: Path) -> bool:
     """Whether all that was changed in place, in rows held over commits, is in the file."""
-    with small_constants():
+    with small_caches():
         items = [item() for _ in range(ROWS)]
         save(path, World(rows=items, by={f"k{n}": each for n, each in enumerate(items)}, either=items))
         with Session(path, durability="fast") as session:

@@ -9,9 +9,15 @@ from typing import Annotated, Any, ClassVar
 import pytest
 from pydantic import PlainSerializer, PlainValidator
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, load, save
+from parcode_orm import Chunk, Model, ShardedMap, load
 from parcode_orm.errors import CyclicGraphError, EncodeError, SessionError, StreamConsumedError
+from parcode_orm.tuning import TUNING
+from tests.small import tuned
 
+pytestmark = pytest.mark.once
+
+# Collections of a few hundred rows are tables of several row groups.
+Session, save, _ = tuned(TUNING, large=4096, group_rows=128)
 MOVED = 3
 
 
@@ -84,7 +90,7 @@ def in_a_row(w: Tasks, stream: Iterator[Item]) -> None:
 PLACES["in a row"] = in_a_row
 
 
-@pytest.mark.parametrize("rows", [10, 4000])  # small collections, and tables
+@pytest.mark.parametrize("rows", [10, 400])  # small collections, and tables
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("touched", [False, True])
@@ -127,7 +133,7 @@ def test_a_stream_edits_plain_collections_that_are_saved_with_it(tmp_path: Path,
     assert not path.exists()
 
 
-@pytest.mark.parametrize("rows", [10, 4000])
+@pytest.mark.parametrize("rows", [10, 400])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_stream_may_read_the_session(tmp_path: Path, rows: int, place: str) -> None:
     path = tmp_path / "a.par"
@@ -200,7 +206,7 @@ class Other(Model):
     todo: list[Item] = Chunk(default=[])
 
 
-@pytest.mark.parametrize("rows", [10, 4000])
+@pytest.mark.parametrize("rows", [10, 400])
 @pytest.mark.parametrize("touched", [False, True])
 def test_a_stream_edits_another_root(tmp_path: Path, rows: int, touched: bool) -> None:
     path = tmp_path / "a.par"
@@ -267,7 +273,7 @@ class Ledger(Model):
     signed: list[Signed] = Chunk(default=[])
 
 
-@pytest.mark.parametrize("rows", [10, 4000])
+@pytest.mark.parametrize("rows", [10, 400])
 def test_a_serializer_edits_what_was_written_already(
     tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

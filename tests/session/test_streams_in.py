@@ -22,15 +22,12 @@ from parcode_orm import (
     LazyList,
     LazyMap,
     Model,
-    Session,
     ShardedMap,
     load,
-    save,
 )
-from parcode_orm.codec.columns import boundary
 from parcode_orm.lazy.rows import TableRows
-from parcode_orm.table import rewriting, streaming
-from parcode_orm.table import row_groups as writer
+from parcode_orm.tuning import TUNING
+from tests.small import tuned
 
 
 class Row(Model):
@@ -62,11 +59,9 @@ def old_rows(count: int) -> World:
     return World(rows=map(row, range(count)), by_key=dict(pairs(0, count)), numbers=range(OFFSET, OFFSET + count))
 
 
-@pytest.fixture(autouse=True)
-def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "TARGET_ROWS", 256)
-    monkeypatch.setattr(rewriting, "CLASSES", (1, 8, 64))  # a whole group is not small
-    monkeypatch.setattr(boundary, "LARGE", 4096)
+# Row groups are small, and a whole one is not among those that are joined.
+Session, save, dumps = tuned(TUNING, group_rows=256, classes=(1, 8, 64), large=4096)
+ROW_GROUPS_OF_FOUR = tuned(TUNING, group_rows=4, classes=(1,), sample_rows=2, few_rows=2, large=4096)
 
 
 @pytest.fixture(params=[0, 3, 600])
@@ -404,34 +399,31 @@ OPS = st.one_of(
 @given(st.lists(OPS, max_size=25))
 def test_as_a_list_and_a_dictionary(tmp_path_factory: pytest.TempPathFactory, ops: list[tuple[str, Any]]) -> None:
     """Row groups of four rows, so that every stream meets several."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writer, "TARGET_ROWS", 4)
-        patch.setattr(rewriting, "CLASSES", (1,))
-        patch.setattr(streaming, "SAMPLE_ROWS", 2)
-        path = tmp_path_factory.mktemp("s") / "w.par"
-        plain = World(rows=[row(i) for i in range(3)])
-        save(path, plain)
-        session = Session(path)
-        world: Any = session.root(World)
-        for serial, (op, given_) in enumerate(ops):
-            _step(op, given_, 100 * serial, world, plain)
-            if op in ("commit", "reopen"):
-                session.commit()
-            if op == "reopen":
-                session.close()
-                session = Session(path)
-                world = session.root(World)
-            assert world.rows == plain.rows and len(world.rows) == len(plain.rows)
-            assert list(world.by_key) == list(plain.by_key) and world.by_key == plain.by_key
-            for key in plain.by_key:
-                assert world.by_key[key] == plain.by_key[key]
-            for collection in (world.rows, world.by_key):
-                if isinstance(collection.rows, TableRows):
-                    collection.rows.table._check()
-        session.commit()
-        session.close()
-        found = load(path, World)
-        assert found == plain and list(found.by_key) == list(plain.by_key)
+    Session, save, _ = ROW_GROUPS_OF_FOUR
+    path = tmp_path_factory.mktemp("s") / "w.par"
+    plain = World(rows=[row(i) for i in range(3)])
+    save(path, plain)
+    session = Session(path)
+    world: Any = session.root(World)
+    for serial, (op, given_) in enumerate(ops):
+        _step(op, given_, 100 * serial, world, plain)
+        if op in ("commit", "reopen"):
+            session.commit()
+        if op == "reopen":
+            session.close()
+            session = Session(path)
+            world = session.root(World)
+        assert world.rows == plain.rows and len(world.rows) == len(plain.rows)
+        assert list(world.by_key) == list(plain.by_key) and world.by_key == plain.by_key
+        for key in plain.by_key:
+            assert world.by_key[key] == plain.by_key[key]
+        for collection in (world.rows, world.by_key):
+            if isinstance(collection.rows, TableRows):
+                collection.rows.table._check()
+    session.commit()
+    session.close()
+    found = load(path, World)
+    assert found == plain and list(found.by_key) == list(plain.by_key)
 
 
 def _step(op: str, given_: Any, serial: int, world: Any, plain: Any) -> None:

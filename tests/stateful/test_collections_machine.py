@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pydantic import BaseModel
 
-from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, load
+from parcode_orm import Chunk, LazyList, LazyMap, Model, ShardedMap, load
 from parcode_orm.errors import EncodeError
 from parcode_orm.lazy.proxy import decoded, is_proxy
+from parcode_orm.tuning import TUNING
 from tests.effort import EXAMPLES, THOROUGH
-from tests.small import small_constants
+from tests.small import Tuned, small_caches, tuned
 from tests.strategies import same
 
 
@@ -218,8 +219,9 @@ class CollectionsMachine(RuleBasedStateMachine):
     sizes = (0, 1, 5, 20, 40)
     heavy = False
 
-    def constants(self, large: int) -> Any:
-        return small_constants(large)
+    def sizes_of(self, large: int) -> Tuned:
+        self.stack.enter_context(small_caches())
+        return tuned(large=large)
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,8 +241,8 @@ class CollectionsMachine(RuleBasedStateMachine):
     )
     def begin(self, sizes: dict[str, int], large: int, checking: bool) -> None:
         self.checking = checking
-        self.stack.enter_context(self.constants(large))
-        with Session(self.path, durability="fast") as session:
+        self.Session = self.sizes_of(large).Session
+        with self.Session(self.path, durability="fast") as session:
             session.add(self.make(sizes))
             session.commit()
         self.open()
@@ -259,7 +261,7 @@ class CollectionsMachine(RuleBasedStateMachine):
         return world
 
     def open(self) -> None:
-        self.session = Session(self.path, durability="fast", workers=0)
+        self.session = self.Session(self.path, durability="fast", workers=0)
         self.start_again()
         self.added = False  # whether the root was plain when this session, or one before, got it
 
@@ -567,7 +569,7 @@ class CollectionsMachine(RuleBasedStateMachine):
         if commit:
             self.commit(False)
         self.session.close()
-        self.session = Session(self.path, durability="fast", workers=0)
+        self.session = self.Session(self.path, durability="fast", workers=0)
         self.session.add(self.world, replace=True)
 
     @rule(name=st.sampled_from(NAMES), count=COUNTS, stream=st.booleans(), hold=st.booleans())
@@ -668,8 +670,8 @@ class RealMachine(CollectionsMachine):
     sizes = (0, 3, 300, 6_000, 20_000)
     heavy = True
 
-    def constants(self, large: int) -> Any:
-        return ExitStack()
+    def sizes_of(self, large: int) -> Tuned:
+        return tuned(TUNING)
 
 
 TestCollections = CollectionsMachine.TestCase

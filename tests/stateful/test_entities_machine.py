@@ -20,9 +20,8 @@ from parcode_orm.errors import ConflictError, EncodeError, IntegrityError, Sessi
 from parcode_orm.session import session as session_module
 from parcode_orm.session.entity import changes
 from parcode_orm.session.entity.tables import entities, find_table
-from parcode_orm.table import streaming
 from tests.effort import EXAMPLES, THOROUGH
-from tests.small import small_constants
+from tests.small import small_caches, tuned
 
 
 class Unit(Model):
@@ -63,7 +62,6 @@ def short_streams() -> Iterator[None]:
         for module, name, value in (
             (session_module, "AT_ONCE", 3),
             (changes, "AT_ONCE", 3),
-            (streaming, "SAMPLE_ROWS", 2),
         ):
             patch.setattr(module, name, value)
         yield
@@ -75,11 +73,12 @@ class EntityMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.undo = ExitStack()
-        self.undo.enter_context(small_constants(large=320))
+        self.undo.enter_context(small_caches())
+        self.Session = tuned(large=320).Session
         self.undo.enter_context(short_streams())
         self.directory = Path(tempfile.mkdtemp())
         self.path = self.directory / "e.par"
-        self.session = Session(self.path)
+        self.session = self.Session(self.path)
         self.rows: dict[int, Entry] = {}
         self.stored: dict[int, Values] = {}
         self.held: dict[int, Unit] = {}  # objects of stored rows
@@ -358,7 +357,7 @@ class EntityMachine(RuleBasedStateMachine):
     def another_commits(self, conflict: bool, key: int, level: int) -> None:
         if not conflict and not self.store():
             return
-        with Session(self.path) as other:
+        with self.Session(self.path) as other:
             unit = other.get(Unit, key)
             if unit is None:
                 other.add(unit_of(key, None, level))
@@ -411,7 +410,7 @@ class EntityMachine(RuleBasedStateMachine):
         if commit:
             self.store()
         self.session.close()
-        self.session = Session(self.path)
+        self.session = self.Session(self.path)
         self.held, self.savepoints = {}, []
         self.back()
 

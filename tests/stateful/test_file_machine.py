@@ -15,6 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from parcode_orm import Chunk, ConflictError, Model, NoResultFound, Session, SessionError, ShardedMap, lazy, verify
 from tests.effort import half
 
+pytestmark = pytest.mark.once
+
 WHO = st.integers(0, 1)
 TOUCHED = [f"k{n}" for n in range(61)]
 KEYS = st.sampled_from(TOUCHED)

@@ -11,6 +11,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import compress
 from pathlib import Path
@@ -25,14 +26,14 @@ from pydantic import ConfigDict, PrivateAttr
 
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, load, loads
 from parcode_orm.errors import ConflictError, DetachedError, EncodeError
-from parcode_orm.table import nodes
+from parcode_orm.tuning import TUNING, Tuning
 from tests.effort import EXAMPLES, THOROUGH
 from tests.session.trees import Tree, edit_tree, tree
-from tests.small import small_constants
+from tests.small import SMALL, small_caches, tuned
 from tests.strategies import same
 
 BIG = 110  # rows of over 320 bytes: stored as tables; the small ones lie in their owner's row group
-BIG_WHEN_SMALL = 30  # with small constants
+BIG_WHEN_SMALL = 30  # with small sizes
 
 
 class Inner(Model):
@@ -84,10 +85,6 @@ LISTS = ["small_list", "large_list", "items"]
 ROOTS: list[type[Bag]] = [Left, Right]
 
 
-def _big() -> int:
-    return BIG_WHEN_SMALL if nodes.FANOUT < 10 else BIG
-
-
 def _inner(i: int) -> Inner:
     cls = Derived if i % 11 == 5 else Inner
     return cls(
@@ -95,8 +92,8 @@ def _inner(i: int) -> Inner:
     )
 
 
-def _bag(cls: type[Bag], first: int) -> Bag:
-    few, many = range(first, first + 3), range(first, first + _big())
+def _bag(cls: type[Bag], first: int, big: int) -> Bag:
+    few, many = range(first, first + 3), range(first, first + big)
     return cls(
         number=first,
         text="text",
@@ -116,24 +113,21 @@ def _bag(cls: type[Bag], first: int) -> Bag:
     )
 
 
-def _template() -> bytes:
-    """A file of both roots, with the constants of now."""
-    return _written(nodes.FANOUT)
-
-
 @cache
-def _written(fanout: int) -> bytes:
+def _template(sizes: Tuning) -> bytes:
+    """A file of both roots."""
+    big = BIG if sizes is TUNING else BIG_WHEN_SMALL
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "t.par"
-        with Session(path) as session:
+        with tuned(sizes).Session(path) as session:
             for number, cls in enumerate(ROOTS):
-                session.add(_bag(cls, number * 1000))
+                session.add(_bag(cls, number * 1000, big))
             session.commit()
         return path.read_bytes()
 
 
-def _plain() -> dict[type[Bag], Bag]:
-    return {cls: loads(_template(), cls) for cls in ROOTS}
+def _plain(sizes: Tuning) -> dict[type[Bag], Bag]:
+    return {cls: loads(_template(sizes), cls) for cls in ROOTS}
 
 
 TAGS = st.text(alphabet="abüñ", max_size=3)
@@ -183,16 +177,19 @@ CHANGES: dict[str, Callable[[Any, int], Any]] = {
 class SessionMachine(RuleBasedStateMachine):
     """`mine` are the session's roots, `plain` their oracle, `held` pairs of objects that variables hold."""
 
+    sizes = TUNING
+
     def __init__(self) -> None:
         super().__init__()
+        self.Session = tuned(self.sizes).Session
         self.directory = Path(tempfile.mkdtemp())
         self.path = self.directory / "s.par"
-        self.path.write_bytes(_template())
+        self.path.write_bytes(_template(self.sizes))
         self.foreign_path = self.directory / "foreign.par"
-        self.foreign_path.write_bytes(_template())
-        self.session = Session(self.path)
-        self.foreign = Session(self.foreign_path)
-        self.plain, self.foreign_plain = _plain(), _plain()
+        self.foreign_path.write_bytes(_template(self.sizes))
+        self.session = self.Session(self.path)
+        self.foreign = self.Session(self.foreign_path)
+        self.plain, self.foreign_plain = _plain(self.sizes), _plain(self.sizes)
         self.held: list[tuple[Any, Any]] = []
         self.collections: list[Any] = []  # that variables hold, wherever they are or are not any more
         self.readers: list[tuple[Session, Any, Any]] = []
@@ -417,7 +414,7 @@ class SessionMachine(RuleBasedStateMachine):
         mine, plain = self.roots(root)
         setattr(mine, name, getattr(self.foreign.root(cls), name))
         # What is lazy is copied; an array is the other session's own, and there as well if it changes here.
-        there = self.foreign_plain[cls] if name == "array" else loads(_template(), cls)
+        there = self.foreign_plain[cls] if name == "array" else loads(_template(self.sizes), cls)
         setattr(plain, name, getattr(there, name))
         self.commit()
 
@@ -508,7 +505,7 @@ class SessionMachine(RuleBasedStateMachine):
         """The session goes on to what another one committed."""
         self.session.commit()
         before = [self.session.root(cls) for cls in ROOTS]
-        with Session(self.path) as other:
+        with self.Session(self.path) as other:
             left = other.root(Left)
             left.number = left.number + 1
             left.large_map[key] = _inner(number)
@@ -580,14 +577,14 @@ class SessionMachine(RuleBasedStateMachine):
             self.session.commit()
             self.check()
         self.session.close()
-        self.session = Session(self.path)
+        self.session = self.Session(self.path)
         self.start_again()
 
     @rule(number=st.integers(0, 99))
     def conflict(self, number: int) -> None:
         self.session.commit()
         self.check()
-        with Session(self.path) as other:
+        with self.Session(self.path) as other:
             left = other.root(Left)
             left.number = left.number + 1
             other.commit()
@@ -601,7 +598,7 @@ class SessionMachine(RuleBasedStateMachine):
             assert self.session.root(Right).number == self.plain[Right].number
         assert self.path.read_bytes() == before
         self.session.close()
-        self.session = Session(self.path)
+        self.session = self.Session(self.path)
         self.start_again()
 
     @rule()
@@ -674,16 +671,18 @@ TestSession.settings = _examples(8)
 class SmallSessionMachine(SessionMachine):
     """The same where tables have trees of several levels, some of which a commit has not read."""
 
+    sizes = replace(SMALL, large=320)
+
     def __init__(self) -> None:
-        self.constants = small_constants(large=320)
-        self.constants.__enter__()
+        self.caches = small_caches()
+        self.caches.__enter__()
         super().__init__()
 
     def teardown(self) -> None:
         try:
             super().teardown()
         finally:
-            self.constants.__exit__(None, None, None)
+            self.caches.__exit__(None, None, None)
 
 
 TestSmallSession = SmallSessionMachine.TestCase

@@ -43,6 +43,8 @@ from parcode_orm.storage.writer import save_path, whole_bytes
 
 from .sample import UUID, build, content, leaf, live, small
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -29,6 +29,8 @@ from parcode_orm.storage.writer import save_path
 
 from .sample import UUID, below, build, content, leaf, live
 
+pytestmark = pytest.mark.once
+
 FAST = pytest.mark.parametrize("durability", ["full", "fast"])
 
 

@@ -26,6 +26,8 @@ from parcode_orm.storage.mapped import Source
 
 from .sample import UUID, content, leaf, small
 
+pytestmark = pytest.mark.once
+
 
 def appended(path: Path, times: int = 1, **options: Any) -> bytes:
     for _ in range(times):

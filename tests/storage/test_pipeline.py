@@ -22,6 +22,8 @@ from parcode_orm.storage.writer import whole_bytes
 
 from .sample import UUID, leaf
 
+pytestmark = pytest.mark.once
+
 WORKERS = [0, 1, 4, None]
 
 

@@ -36,6 +36,8 @@ from parcode_orm.storage.writer import save_path, write_whole
 
 from .sample import UUID, build, content, leaf, small
 
+pytestmark = pytest.mark.once
+
 
 def write_to(target: Any) -> None:
     write_whole(stream_writer(target), build, uuid=UUID, clock=lambda: 1, workers=0)

@@ -13,6 +13,7 @@ from parcode_orm.storage.cache import Cache
 from parcode_orm.table.persister import find_changes, store
 from parcode_orm.table.row_groups import TableSink
 from parcode_orm.table.table import Table
+from parcode_orm.tuning import TUNING, Tuning
 
 
 class Disk:
@@ -21,7 +22,8 @@ class Disk:
     writable = True
     workers = 0
 
-    def __init__(self) -> None:
+    def __init__(self, tuning: Tuning = TUNING) -> None:
+        self.tuning = tuning
         self.data = bytearray(64)
         self.chunks_read = 0
         self.released: list[Reference] = []
@@ -53,7 +55,7 @@ class Disk:
         pass
 
     def sink(self) -> TableSink:
-        return TableSink(self, None)
+        return TableSink(self, None, tuning=self.tuning)
 
     def list_table(self, column: Column, values: Any) -> Table:
         return Table(self, self.sink().list_table(column, values, None).reference, column)

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, lazy, load, save, verify
+from parcode_orm import Chunk, LazyMap, Model, ShardedMap, lazy, load, verify
 from parcode_orm.codec.keys import canonical as keys
 from parcode_orm.codec.keys.canonical import key_hash
-from parcode_orm.table import streaming, table
-from tests.small import small_constants
+from parcode_orm.table import table
+from tests.small import small_caches, tuned
+
+pytestmark = pytest.mark.once
+
+Session, save, _ = tuned(large=0)
 
 
 class Row(Model):
@@ -44,9 +48,8 @@ def agreeing(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(keys, "xxh3_64_intdigest", digest)
     monkeypatch.setattr(table, "xxh3_64_intdigest", digest)
-    monkeypatch.setattr(streaming, "SAMPLE_ROWS", 2)  # so that short streams go to a spill
     assert key_hash("a") == change(real(b"a"))
-    with small_constants(0):
+    with small_caches():
         yield
 
 

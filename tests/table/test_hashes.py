@@ -19,6 +19,8 @@ from parcode_orm.table.row_groups import TableSink
 from parcode_orm.table.table import Table
 from tests.table.harness import Disk
 
+pytestmark = pytest.mark.once
+
 INT = IntColumn()
 
 

@@ -13,7 +13,10 @@ from parcode_orm.errors import ParcodeError
 from parcode_orm.format.checksum import checksum
 from parcode_orm.format.layout import CHUNK_HEADER, NODE, REFERENCE, TABLE_HEADER, Kind, Node, Reference
 from parcode_orm.table.table import Table
+from parcode_orm.tuning import TUNING, Tuning
 from tests.table.harness import Disk
+
+pytestmark = pytest.mark.once
 
 INT, TEXT = IntColumn(), TextColumn()
 
@@ -21,8 +24,8 @@ INT, TEXT = IntColumn(), TextColumn()
 class Liar(Disk):
     """Gives one chunk with other bytes, its checksums made to fit."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tuning: Tuning = TUNING) -> None:
+        super().__init__(tuning)
         self.lies: dict[int, bytearray] = {}
 
     def chunk(self, ref: Reference):  # type: ignore[no-untyped-def]
@@ -80,10 +83,8 @@ def test_heads_and_columns_that_lie() -> None:
     lie(disk, table, chunks(disk, table), random.Random(5))
 
 
-def test_directories_of_an_index_that_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parcode_orm.table.index.SHARD_ROWS", 400)
-    monkeypatch.setattr("parcode_orm.table.index.DIRECTORY_BITS", 2)
-    disk = Liar()
+def test_directories_of_an_index_that_lie() -> None:
+    disk = Liar(Tuning(shard_rows=400, directory_bits=2))
     table = stored(disk)
     directories = [ref for ref in chunks(disk, table) if ref.kind == Kind.INDEX_RUN]
     assert len(directories) > 8

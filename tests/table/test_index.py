@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from parcode_orm import Model, Session, ShardedMap, compact, save, verify
+from parcode_orm import Model, Session, ShardedMap, compact, verify
 from parcode_orm.codec.base import Column
 from parcode_orm.codec.columns.scalars import IntColumn
 from parcode_orm.codec.columns.text import TextColumn
@@ -14,7 +14,11 @@ from parcode_orm.errors import CorruptionError
 from parcode_orm.format.layout import Encoding, Kind, Reference
 from parcode_orm.table.index import Run, shards_of
 from parcode_orm.table.table import Table
+from parcode_orm.tuning import TUNING, Tuning
+from tests.small import tuned
 from tests.table.harness import Disk
+
+pytestmark = pytest.mark.once
 
 INT: Column = IntColumn()
 TEXT: Column = TextColumn()
@@ -27,10 +31,6 @@ class World(Model):
 
 def key(number: int) -> str:
     return f"key {number}"
-
-
-def shards_of_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr("parcode_orm.table.index.SHARD_ROWS", rows)
 
 
 def widths(disk: Disk, ref: Reference) -> list[list[int]]:
@@ -55,11 +55,8 @@ def widths(disk: Disk, ref: Reference) -> list[list[int]]:
         (3, [[16], [16] * 16, [32] * 256]),
     ],
 )
-def test_every_key_is_found_below_directories(
-    monkeypatch: pytest.MonkeyPatch, rows: int, expected: list[list[int]]
-) -> None:
-    shards_of_rows(monkeypatch, rows)
-    disk = Disk()
+def test_every_key_is_found_below_directories(rows: int, expected: list[list[int]]) -> None:
+    disk = Disk(Tuning(shard_rows=rows))
     table = disk.map_table(TEXT, INT, {key(number): number for number in range(ROWS)})
     assert widths(disk, table.run_refs[0]) == expected
     table._check()
@@ -67,10 +64,8 @@ def test_every_key_is_found_below_directories(
     assert all(table.lookup(key(number), None) is None for number in range(ROWS, 2 * ROWS))
 
 
-def test_every_key_is_found_after_merges(monkeypatch: pytest.MonkeyPatch) -> None:
-    shards_of_rows(monkeypatch, 6)
-    monkeypatch.setattr("parcode_orm.table.index.DIRECTORY_BITS", 3)
-    disk = Disk()
+def test_every_key_is_found_after_merges() -> None:
+    disk = Disk(Tuning(shard_rows=6, directory_bits=3))
     table = disk.map_table(TEXT, INT, {key(number): number for number in range(500)})
     done = 500
     for step in (1, 40, 300, 1, 900, 2_000, 7):
@@ -95,21 +90,19 @@ def read_by_a_lookup(path: Path) -> int:
         return session.stats.bytes_read
 
 
-def test_a_cold_lookup_reads_no_more_where_there_are_many_shards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cold_lookup_reads_no_more_where_there_are_many_shards(tmp_path: Path) -> None:
     """All 4,096 references stood in one head of 128 KB."""
     found = {}
     for rows in (ROWS, 313, 5):
-        shards_of_rows(monkeypatch, rows)
+        save = tuned(TUNING, shard_rows=rows).save
         save(tmp_path / "w.par", World(items={key(number): number for number in range(ROWS)}))
         found[rows] = read_by_a_lookup(tmp_path / "w.par")
     assert found[5] < found[313] + 32 * 64 + 200 < found[ROWS]
 
 
-def test_a_session_that_grows_a_map_with_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_grows_a_map_with_directories(tmp_path: Path) -> None:
     """By single keys and by a stream, which is written aside and copied; compacted, too."""
-    shards_of_rows(monkeypatch, 5)
+    Session, save, _ = tuned(TUNING, shard_rows=5)
     path = tmp_path / "w.par"
     save(path, World(items={key(number): number for number in range(2_000)}))
     with Session(path) as session:

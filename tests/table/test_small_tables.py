@@ -15,8 +15,10 @@ from parcode_orm.codec.columns.text import TextColumn
 from parcode_orm.table import index, streaming, table
 from parcode_orm.table import key_sort as hashes
 from parcode_orm.table.table import Table
-from tests.small import small_constants
+from tests.small import SMALL, small_caches
 from tests.table.harness import Disk
+
+pytestmark = pytest.mark.once
 
 INT, TEXT = IntColumn(), TextColumn()
 
@@ -35,9 +37,9 @@ LIST_STEPS = st.lists(
 
 @given(st.integers(0, 150), LIST_STEPS)
 def test_a_list_table_is_a_list(size: int, steps: list[tuple[Any, ...]]) -> None:
-    disk = Disk()
+    disk = Disk(SMALL)
     expected = list(range(size))
-    with small_constants():
+    with small_caches():
         table = disk.list_table(INT, expected)
         for number, (what, at, *counts) in enumerate(steps):
             place = at % (len(expected) + 1)
@@ -72,9 +74,9 @@ MAP_STEPS = st.lists(
 @pytest.mark.parametrize("bits", [64, 1, 0])  # of the hash: equal hashes are told apart
 @given(st.integers(0, 150), MAP_STEPS)
 def test_a_map_table_is_a_dictionary(bits: int, size: int, steps: list[tuple[str, int]]) -> None:
-    disk = Disk()
+    disk = Disk(SMALL)
     expected = {f"k{i}": i for i in range(size)}
-    with small_constants(), few_hashes(bits):
+    with small_caches(), few_hashes(bits):
         table = disk.map_table(TEXT, INT, dict(expected))
         for number, (what, at) in enumerate(steps):
             key = f"k{at}"
@@ -117,8 +119,8 @@ def few_hashes(bits: int) -> Iterator[None]:
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers()), max_size=120))
 def test_a_stream_with_repeated_keys(pairs: list[tuple[int, int]]) -> None:
-    disk = Disk()
-    with small_constants():
+    disk = Disk(SMALL)
+    with small_caches():
         table = disk.map_table(INT, INT, iter(pairs))
         table._check()
         assert table.read_map() == dict(pairs)

@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from parcode_orm.codec.columns.scalars import IntColumn
 from parcode_orm.codec.columns.text import TextColumn
 from parcode_orm.table.table import Table
+from parcode_orm.tuning import Tuning
 from tests.table.harness import Disk
+
+pytestmark = pytest.mark.once
 
 INT, TEXT = IntColumn(), TextColumn()
 
@@ -247,10 +250,9 @@ def random_reads(table: Table, keys: list[str], disk: Disk) -> int:
     return disk.chunks_read - before
 
 
-def test_random_lookups_find_row_groups_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_lookups_find_row_groups_open() -> None:
     """Only 64 were kept open once, so lookups in a million rows opened one each."""
-    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 50)
-    disk = Disk()
+    disk = Disk(Tuning(group_rows=50))
     disk.writable = False
     table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(10_000)})
     assert table.tree.rows == 10_000
@@ -261,9 +263,8 @@ def test_random_lookups_find_row_groups_open(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("writable", [False, True])
 def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch, writable: bool) -> None:
-    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 50)
     monkeypatch.setattr("parcode_orm.storage.cache.LIMIT", 300_000)
-    disk = Disk()
+    disk = Disk(Tuning(group_rows=50))
     disk.writable = writable
     table = disk.map_table(TEXT, INT, {f"k{i}": i for i in range(10_000)})
     keys = random.Random(1).sample([f"k{i}" for i in range(10_000)], 5_000)
@@ -276,9 +277,8 @@ def test_row_groups_that_are_open_are_bounded_by_bytes(monkeypatch: pytest.Monke
 
 def test_row_groups_of_all_tables_share_one_limit_and_the_least_used_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each table kept 64 open, so a thousand small tables kept as much as they liked."""
-    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 50)
     monkeypatch.setattr("parcode_orm.storage.cache.LIMIT", 300_000)
-    disk = Disk()
+    disk = Disk(Tuning(group_rows=50))
     disk.writable = False
     tables = [disk.list_table(INT, range(1_000)) for _ in range(20)]
     often = tables[0]
@@ -297,9 +297,8 @@ def test_row_groups_of_all_tables_share_one_limit_and_the_least_used_go_first(mo
 
 def test_pages_of_the_file_weigh_less_than_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lookups in ten million rows closed and reopened a row group each, to save pages that the system can take back."""
-    monkeypatch.setattr("parcode_orm.table.row_groups.TARGET_ROWS", 1_000)
     monkeypatch.setattr("parcode_orm.storage.cache.LIMIT", 600_000)
-    disk = Disk()
+    disk = Disk(Tuning(group_rows=1_000))
     disk.writable = False
     pairs = {f"k{i}": i for i in range(100_000)}
     keys = random.Random(1).sample(list(pairs), 2_000)

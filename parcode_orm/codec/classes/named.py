@@ -98,11 +98,11 @@ _ESCAPED = {"\\": "\\\\", "|": "\\p", "=": "\\e"}
 _BACK = {escaped: plain for plain, escaped in _ESCAPED.items()}
 
 
-def flag_name(cls: type, member: Any) -> str:
+def flag_name(cls: type[enum.Enum], member: Any) -> str:
     """The names of a flag's bits, with `|` between; bits without a name are a number after `=`."""
     value = int(member._value_)
     parts = []
-    for name, each_ in cls.__members__.items():  # type: ignore[attr-defined]
+    for name, each_ in cls.__members__.items():
         bit = int(each_._value_)
         if bit > 0 and bit & (bit - 1) == 0 and value & bit == bit and each_._name_ == name:
             parts.append(re.sub(r"[\\|=]", lambda found: _ESCAPED[found[0]], name))

@@ -19,6 +19,7 @@ from .generics import parametrized
 from .names import bare, bound_class, structure_of, tag_of
 
 T = TypeVar("T", bound=type)
+PARTS = "_p_parts_"  # of a custom type: that class, and how its values are stored
 
 _by_tag: WeakValueDictionary[str, type] = WeakValueDictionary()
 _by_name: WeakValueDictionary[str, type] = WeakValueDictionary()
@@ -97,12 +98,12 @@ def _forget(tag: str, cls: type, before: type | None, known: WeakSet[type], was_
 
 def register_parts(cls: type, parts: Any) -> None:
     """Let values of `cls`, a custom type, be stored by `parts` in fields of other types."""
-    before = cls.__dict__.get("_p_parts_", (None, None))
+    before = cls.__dict__.get(PARTS, (None, None))
     try:
-        cls._p_parts_ = (cls, parts)  # type: ignore[attr-defined]
+        setattr(cls, PARTS, (cls, parts))
     except TypeError:  # a class of an extension module takes no attributes; its values are stored in typed fields only
         return
-    note(partial(setattr, cls, "_p_parts_", before))
+    note(partial(setattr, cls, PARTS, before))
     register(cls)
 
 
@@ -118,7 +119,7 @@ def hook_of(cls: type) -> Any:
 
 def parts_of(cls: type) -> Any:
     """What `register_parts` was given for this very class, or None."""
-    owner, parts = cls.__dict__.get("_p_parts_", (None, None))
+    owner, parts = cls.__dict__.get(PARTS, (None, None))
     return parts if owner is cls else None
 
 

@@ -18,7 +18,6 @@ from .. import kernels, trail
 from ..asis import to_write
 from ..base import SCRATCH, Column, Space, View
 from ..packed import blobs
-from ..packed.blobs import LARGE
 from ..stream import ItemSpec, is_stream
 from ..views.boundary import ExternalView, Kept, Marked, ReferenceView, SpansView, Unread
 from ..views.stretch import Stretch
@@ -33,8 +32,6 @@ from .weights import together, weigh, weigh_items
 from .wrappers import OptionalColumn
 
 WEIGHED_WHOLE = 1024  # items of a collection; the weight of a longer one is estimated from a sample
-COPIED_BELOW = 8 * 1024  # bytes of a chunk that is small
-FEW = 8  # of so many small chunks the values are written together again, rather than referred to
 COPIED_AT_MOST = 32 * 1024  # bytes of small chunks that are written again at once
 
 
@@ -124,13 +121,13 @@ class ChunkColumn(Marked, Physical):
         step = f"[{trail.row_of(problem)}]" if isinstance(self.shape, ListColumn) else ""
         return trail.below(problem, step, row)
 
-    def large(self, values: Sequence[Any]) -> tuple[list[int], bool]:
+    def large(self, values: Sequence[Any], limit: int) -> tuple[list[int], bool]:
         """The places of values stored alone, and whether all others are known to be small."""
         shape = self.shape
         if not (self.is_list or self.is_map):
             if isinstance(shape, StructColumn | ListColumn | MapColumn | TupleColumn):
                 return [], False
-            found = [at for at, value in enumerate(values) if blobs.blob_size(value) >= LARGE]
+            found = [at for at, value in enumerate(values) if blobs.blob_size(value) >= limit]
             return [at for at in found if blobs.kind_of(values[at]) in shape.blob_kinds], False
         types = (list, Mixed) if self.is_list else (dict, MixedPairs)
         places = [at for at, value in enumerate(values) if isinstance(value, types)]
@@ -138,15 +135,15 @@ class ChunkColumn(Marked, Physical):
             return [], False
         item = shape.item if isinstance(shape, ListColumn) else None
         longest = max([len(values[at]) for at in places])
-        if isinstance(item, IntColumn | FloatColumn | BoolColumn) and longest * 8 < LARGE:
+        if isinstance(item, IntColumn | FloatColumn | BoolColumn) and longest * 8 < limit:
             return [], True
         mixed = (Mixed, MixedPairs)
         exact = [at for at in places if len(values[at]) <= WEIGHED_WHOLE and type(values[at]) not in mixed]
         if len(exact) == 1:
             exact = []
-        found = [at for at in set(places).difference(exact) if weigh_items(self, values[at]) > LARGE]
+        found = [at for at in set(places).difference(exact) if weigh_items(self, values[at]) > limit]
         weights = weigh(self.inner, [values[at] for at in exact])
-        found += [at for at, weight in zip(exact, weights, strict=True) if weight > LARGE]
+        found += [at for at, weight in zip(exact, weights, strict=True) if weight > limit]
         return sorted(found), len(exact) == len(places)
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -208,7 +205,7 @@ class _SortedOut:
         plain = [at for at, value in enumerate(settled) if type(value) not in (_Alone, Stretch)] if special else None
         if not self._out.small:
             given = settled if plain is None else [settled[at] for at in plain]
-            large, small = self._column.large(given)
+            large, small = self._column.large(given, self._out.sink.tuning.large)
             self._small &= small
             for at in large if plain is None else [plain[at] for at in large]:
                 settled[at] = _Alone(self._column.leave(settled[at], self._row + at, self._out))
@@ -251,7 +248,7 @@ class _SortedOut:
         if not collection:
             return value.load()
         mixed = value._p_mixed_()
-        if mixed is None and weigh_items(column, value) > LARGE:
+        if mixed is None and weigh_items(column, value) > self._out.sink.tuning.large:
             return _Alone(column.leave(value, row, self._out))  # maybe too large for memory
         return value._p_to_store_() if mixed is None else mixed
 
@@ -294,21 +291,25 @@ class _SortedOut:
             else:
                 spans.append([target, start, size])
             at += size
-        chunk = self._encoded(new, rows) if new else None
+        if new:
+            chunk = self._encoded(new, rows)
+            spans = [[chunk if target is None else target, start, count] for target, start, count in spans]
         target, start, count = spans[0]
-        whole = target is None or (start == 0 and parts[0].view.known_count() == count)  # type: ignore[union-attr]
-        if len(spans) == 1 and whole:
-            out.leaf(Encoding.REFERENCE, count, param=out.ref(target or chunk))  # type: ignore[arg-type]
+        view = parts[0].view if isinstance(parts[0], Stretch) else None
+        whole = isinstance(view, ReferenceView) and start == 0 and view.known_count() == count
+        if len(spans) == 1 and (new or whole):
+            out.leaf(Encoding.REFERENCE, count, param=out.ref(target))
             return
         ordinals: dict[Any, int] = {}
         for target, _, _ in spans:
             if target not in ordinals:
-                ordinals[target] = out.ref(chunk if target is None else target)  # type: ignore[arg-type]
+                ordinals[target] = out.ref(target)
         data = b"".join([SPAN.pack(ordinals[target], start, count) for target, start, count in spans])
         out.leaf(Encoding.SPANS, at, data)
 
     def _targets(self, parts: list[Part]) -> dict[int, Ticket | Reference]:
         """The chunks to refer to, by view. The values of many small chunks are written again."""
+        tuning = self._out.sink.tuning
         found: dict[int, Any] = {}
         small: dict[Any, list[int]] = {}
         sizes: dict[Any, int] = {}
@@ -318,10 +319,10 @@ class _SortedOut:
                 view: Any = part.view
                 views[id(view)] = view
                 found[id(view)] = target = self._out.sink.reuse(Unread(view, part.start), self._column)
-                if view.ref.length < COPIED_BELOW:
+                if view.ref.length < tuning.copied_below:
                     small.setdefault(target, []).append(id(view))
                     sizes[target] = view.ref.length
-        if len(small) >= FEW:
+        if len(small) >= tuning.few_chunks:
             left = COPIED_AT_MOST
             for target in sorted(small, key=sizes.__getitem__):
                 left -= sizes[target]

@@ -119,7 +119,7 @@ class PrivateView(StructView):
 def privates_changed(plan: StructPlan, current: dict[str, Any] | None, stored: dict[str, Any] | None) -> bool:
     """Whether the private attributes of an object would not be stored as they are in its row."""
     stored = stored or {}
-    defaults = plan.cls.__private_attributes__  # type: ignore[attr-defined]
+    defaults = plan.declared_privates
     for name, _ in plan.privates:
         mine = storable(current[name]) if current and name in current else _UNSET
         theirs = stored.get(name, _UNSET)

@@ -9,7 +9,6 @@ from ...format.chunk import Buffer
 from ..kernels import loaded_numpy
 from .arrays import array_bytes, array_from, array_meta, parse_meta
 
-LARGE = 32 * 1024  # bytes from which a value is stored alone
 TEXT, BYTES, BYTEARRAY, ARRAY = b"s", b"b", b"m", b"a"
 ANY_KIND = (BYTES, BYTEARRAY, TEXT, ARRAY)
 KINDS: dict[Any, bytes] = {bytes: BYTES, bytearray: BYTEARRAY, str: TEXT}

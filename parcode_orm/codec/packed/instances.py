@@ -64,7 +64,7 @@ def _get_dataclass(parts: Any) -> Any:
     """The dataclass instance of `_put_dataclass`'s parts."""
     tag, fields, *others = parts
     cls: Any = find_class(tag)
-    if not dataclasses.is_dataclass(cls):
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise changed(tag)
     try:
         content = content_of(cls)
@@ -73,7 +73,7 @@ def _get_dataclass(parts: Any) -> Any:
     known = {f.name for f in dataclasses.fields(cls)}
     if not fields.keys() - {CONTENT} <= known or (content is None) != (CONTENT not in fields):
         raise changed(tag)
-    made: Any = object.__new__(cls) if content is None else content.make(fields.pop(CONTENT), fields)  # type: ignore[arg-type]
+    made: Any = object.__new__(cls) if content is None else content.make(fields.pop(CONTENT), fields)
     for name, value in fields.items():
         object.__setattr__(made, name, value)
     for each in others:

@@ -13,6 +13,8 @@ import enum
 import typing
 from collections.abc import Callable, Iterable
 from functools import partial
+from inspect import getattr_static
+from types import GenericAlias
 from typing import Any, Literal
 
 from pydantic import MISSING, ConfigDict, ImportString, SkipValidation
@@ -266,7 +268,7 @@ def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:
     register(cls)
     column = converted(named.enum_conversion(cls), scope)
     by_value = not issubclass(cls, enum.Flag) and not has_no_equality(cls)
-    if by_value and cls._missing_.__func__ is not enum.Enum._missing_.__func__:  # type: ignore[attr-defined]
+    if by_value and getattr_static(cls, "_missing_") is not getattr_static(enum.Enum, "_missing_"):
         # Members by value.
         column = LenientColumn(column, of_type(cls, f"{scope.place}: {cls.__qualname__}"))
     if not scope.enum_values:
@@ -314,7 +316,7 @@ def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
         )
     item = scope.column(args[0]) if args else PACKED
     if origin is collections.abc.Sequence:
-        tp = substitute(typing.Sequence[args[0]] if args else origin, scope)  # type: ignore[valid-type]
+        tp = substitute(GenericAlias(origin, args) if args else origin, scope)
         found = sequence(item, of_type(tp, f"{scope.place}: {spelled(tp)}"))
         return SequenceColumn(ListColumn(item), found) if scope.marked else found
     kinds = LISTS[origin]

@@ -93,7 +93,7 @@ def spelled(tp: Any) -> str:
     """How a user writes `tp`."""
     if isinstance(tp, type) and not typing.get_args(tp):
         return tp.__qualname__
-    return str(tp).replace("typing.", "").replace("NoneType", "None")
+    return str(tp).replace("typing.", "").replace("collections.abc.", "").replace("NoneType", "None")
 
 
 def strip(tp: Any, scope: Scope) -> tuple[Any, Scope, list[Any]]:

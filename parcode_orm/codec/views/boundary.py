@@ -320,7 +320,9 @@ class ExternalView(MarkedView):
             return inside.keep(self._inner_place(row), known)
         if type(known.value) in (list, dict):
             return Kept(self, row, known)
-        if blobs.blob_size(known.value) >= blobs.LARGE and (stored := Unread(self, row)).is_blob_of(known.value):
+        if blobs.blob_size(known.value) >= self.space.tuning.large and (stored := Unread(self, row)).is_blob_of(
+            known.value
+        ):
             return stored
         return known.value
 

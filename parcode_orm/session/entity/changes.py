@@ -107,7 +107,7 @@ def _space(work: UnitOfWork) -> FileSpace:
     if work.space is not None:
         return work.space
     nothing = Source.open(whole_bytes(lambda pipeline: CatalogData()))
-    return FileSpace(nothing, writable=True, family=Family(work.owner), new_spill=work.new_spill)
+    return FileSpace(nothing, writable=True, family=Family(work.owner), new_spill=work.new_spill, tuning=work.tuning)
 
 
 def taken(cls: type[Any], keys: Keys, key: Any) -> IntegrityError:

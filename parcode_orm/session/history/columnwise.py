@@ -184,7 +184,7 @@ def _rest(old: StructView, a: Rows, new: StructView, b: Rows) -> Part:
         return every
     plan = old.column.plan
     known = {name for name, column in plan.privates if not isinstance(column, LooseColumn)}
-    if known != set(plan.cls.__private_attributes__):  # type: ignore[attr-defined]
+    if known != set(plan.declared_privates):
         return every  # some come from defaults
     mine, theirs = old.part(PRIVATE), new.part(PRIVATE)
     if not (isinstance(mine, StructView) and isinstance(theirs, StructView)):

@@ -1,0 +1,127 @@
+"""Each module of the package is named by a test: one imports it or is called after it, or it stands in `TESTED_BY`."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.once
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "parcode_orm"
+
+# What is reached through the public names alone, and the tests whose subject it is.
+TESTED_BY = {
+    "codec.asis": "session/test_mending.py",
+    "codec.attributes": "session/test_undeclared.py",
+    "codec.columns.factories": "codec/test_everything_held.py",
+    "codec.columns.lenient": "session/test_misfits.py",
+    "codec.columns.mixed_rows": "codec/test_mixed.py",
+    "codec.columns.row_values": "codec/test_rows.py",
+    "codec.columns.subclasses": "codec/test_subclasses_of_types.py",
+    "codec.columns.weights": "codec/test_boundary.py",
+    "codec.keys.numbers": "codec/test_keys.py",
+    "codec.keys.types": "conformance/test_keys.py",
+    "codec.packed.contents": "codec/test_packed.py",
+    "codec.packed.dumped": "model/test_any_type.py",
+    "codec.packed.instances": "codec/test_packed.py",
+    "codec.types.arm_order": "codec/test_resolver.py",
+    "codec.types.compiled": "codec/test_compile.py",
+    "codec.types.core_schemas": "lazy/test_validated.py",
+    "codec.types.custom": "codec/test_register_type.py",
+    "codec.types.field_ways": "lazy/test_validated.py",
+    "codec.types.immutable": "session/test_custom_objects.py",
+    "codec.types.named": "codec/test_subclasses_of_types.py",
+    "codec.types.typeddicts": "model/test_any_type.py",
+    "codec.types.typeforms": "model/test_spellings.py",
+    "codec.types.unions": "codec/test_compile.py",
+    "codec.urls": "codec/test_readable.py",
+    "codec.views.build": "codec/test_whole.py",
+    "codec.views.nodes": "codec/test_hostile.py",
+    "inspect.commits": "inspect/test_verify.py",
+    "inspect.nodes": "inspect/test_verify.py",
+    "inspect.report": "inspect/test_verify.py",
+    "lazy.assign": "conformance/test_changing.py",
+    "lazy.base": "conformance/test_reading.py",
+    "lazy.handles": "lazy/test_blobs.py",
+    "lazy.protocols": "lazy/test_iterating.py",
+    "lazy.serialize": "lazy/test_dumps.py",
+    "query.building": "query/test_bad_input.py",
+    "query.engine": "query/test_random.py",
+    "query.evaluate": "query/test_random.py",
+    "query.expressions": "query/test_random.py",
+    "query.functions": "query/test_random.py",
+    "query.given": "query/test_bad_input.py",
+    "query.grouping": "query/test_random.py",
+    "query.kinds": "query/test_classes.py",
+    "query.lookups": "query/test_entity_queries.py",
+    "query.nodes": "query/test_bad_input.py",
+    "query.operators": "query/test_random.py",
+    "query.plan": "query/test_entity_queries.py",
+    "query.pruning": "query/test_random.py",
+    "query.result": "query/test_results.py",
+    "query.sorting": "query/test_random.py",
+    "query.sources": "query/test_changes.py",
+    "query.statement": "query/test_results.py",
+    "query.vectors": "query/test_random.py",
+    "session.by_key": "session/test_entities.py",
+    "session.connection": "session/test_lifecycle.py",
+    "session.content_hash": "session/test_unit_of_work.py",
+    "session.entity.flush": "session/test_entities.py",
+    "session.equality": "session/test_more_than_fields.py",
+    "session.evict": "session/test_attached.py",
+    "session.expire": "session/test_rollback.py",
+    "session.flush": "session/test_stream_code.py",
+    "session.history.commits": "session/test_history.py",
+    "session.history.compare": "session/test_diff.py",
+    "session.history.stretches": "session/test_diff_columns.py",
+    "session.memento": "session/test_nested.py",
+    "session.interrupts": "crash/test_interrupted_session.py",
+    "session.merge": "session/test_unit_of_work.py",
+    "session.pending": "session/test_unit_of_work.py",
+    "session.rebind": "session/test_attached.py",
+    "session.references": "session/test_attached.py",
+    "session.reuse": "session/test_nothing_lost.py",
+    "session.savepoint": "session/test_nested.py",
+    "session.versions": "session/test_history.py",
+    "storage.backend": "session/test_lifecycle.py",
+    "storage.check": "storage/test_damage.py",
+    "storage.spill": "session/test_streams_in.py",
+    "storage.usage": "storage/test_compaction.py",
+    "table.rewriting": "session/test_growth.py",
+    "table.row_group": "table/test_tables.py",
+    "table.state": "lazy/test_whole_changes.py",
+}
+
+
+def modules() -> set[str]:
+    paths = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
+    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in paths}
+
+
+@cache
+def named() -> set[str]:
+    """The modules that tests import or are called after."""
+    found: set[str] = set()
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                found |= {node.module or "", *(f"{node.module}.{each.name}" for each in node.names)}
+            elif isinstance(node, ast.Import):
+                found |= {each.name for each in node.names}
+    known = {name.removeprefix("parcode_orm.") for name in found}
+    called = {path.stem.removeprefix("test_") for path in TESTS.rglob("test_*.py")}
+    return {each for each in modules() if each in known or each.rpartition(".")[2] in called}
+
+
+def test_each_module_is_named_by_a_test() -> None:
+    assert modules() - named() - TESTED_BY.keys() == set()
+
+
+def test_the_table_names_modules_that_no_test_names_and_tests_that_there_are() -> None:
+    assert TESTED_BY.keys() - modules() == set(), "no such modules"
+    assert TESTED_BY.keys() & named() == set(), "tests name them by themselves"
+    assert [each for each in TESTED_BY.values() if not (TESTS / each).is_file()] == []
