@@ -777,6 +777,20 @@ def test_an_expunged_replacement_leaves_what_is_stored(session: Session) -> None
     check(session)
 
 
+def test_a_savepoint_takes_back_what_was_expunged(session: Session) -> None:
+    (ann,) = named(session, "ann")
+    ann.tags.append("x")
+    savepoint = session.begin_nested()
+    session.expunge(ann)
+    ann.level = 7
+    savepoint.rollback()
+    assert session.get(Player, 1) is ann and ann in session
+    assert (ann.level, ann.tags) == (1, ["x"])
+    ann.level = 2
+    session.commit()
+    check(session)
+
+
 def test_merge_adds_or_changes(session: Session) -> None:
     new = session.merge(given := Player(name="ann"))
     assert new is not given and new.id == 1 and given.id is None
@@ -925,6 +939,16 @@ def test_expire_all_drops_what_is_not_stored(session: Session) -> None:
     session.expire_all()
     assert not session.deleted and not session.new and new.id is None
     assert session.get(Player, 1) is ann
+
+
+def test_a_savepoint_held_while_all_is_expired(session: Session) -> None:
+    (ann,) = named(session, "ann")
+    session.compact()
+    savepoint = session.begin_nested()
+    session.expire_all()
+    assert session.get(Player, 1) is ann and ann in session
+    savepoint.rollback()
+    assert session.get(Player, 1) is ann and ann in session
 
 
 def test_savepoints(session: Session) -> None:
