@@ -431,6 +431,23 @@ def test_a_long_iterator_may_replace(session: Session) -> None:
     check(session)
 
 
+def test_a_streamed_replacement_is_expunged(session: Session) -> None:
+    named(session, "ann")
+    session.add_all(players(1, MANY), replace=True)
+    session.expunge(session.get_one(Player, 1))
+    session.commit()
+    assert session.get_one(Player, 1).name == "ann"
+    check(session)
+
+
+def test_a_stream_takes_the_place_of_an_added_entity(session: Session) -> None:
+    session.add(Player(id=7, name="ann"))
+    session.add_all(players(1, MANY), replace=True)
+    assert not session.new and session.get_one(Player, 7).name == "p7"
+    session.commit()
+    check(session)
+
+
 def test_unique_values_of_a_long_iterator_are_checked_by_the_commit(session: Session) -> None:
     (ann,) = named(session, "ann")
     session.add_all(Player(name="ann" if n == 4500 else f"{n}") for n in range(MANY))

@@ -13,6 +13,7 @@ from ...lazy.proxy import is_proxy, plain_again, plain_class, proxy_state
 from ...lazy.rows import Whole
 from ...lazy.state import MISSING
 from ...storage.mapped import Source
+from ...storage.spill import is_spilled
 from ...storage.writer import whole_bytes
 from ...table.streaming import Spilled, gather, new_table, put_pairs
 from ..expire import Reset
@@ -192,7 +193,8 @@ def expunge(work: UnitOfWork, obj: Any) -> None:
     if is_proxy(obj) and owner_of(obj) is work.owner:
         _make_plain(work, obj)
     if stored is not None:
-        if rows.get(key) is obj:  # it took the place of the stored one
+        place = table_in(rows).find(key)
+        if place is not None and (place[0].ref is None or is_spilled(place[0].ref)):  # it took the place of that one
             put(root, {key: stored.model_load()})
         return
     rows._changing().remove(key)
