@@ -17,13 +17,14 @@ from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
 from ..table.row_groups import TableSink
+from ..table.state import known_rows
 from .evict import give_way, release, release_below
 from .expire import Follow, Reset
 from .flush import Seen, check_unchanged, flush, seen
 from .interrupts import storing, take_on
 from .rebind import attach, moved, rebase, settle
 from .reuse import reuse_from
-from .roots import Root, State, States, read_root, root_group, root_state
+from .roots import SUFFIX, Root, State, States, read_root, root_group, root_state
 from .space import Family, FileSpace, Owner, is_detached, owner_of, space_of
 from .threads import OneThread, runs_within
 from .traversal import walk
@@ -381,7 +382,7 @@ class UnitOfWork:
                 found = self.read(root)
             except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
                 continue
-            in_use = root.in_use()
+            in_use = self._entities_in_use(root)
             follow.object(root.obj, found)
             for key, obj in in_use:
                 if (there := root.obj.rows.get(key)) is not None:
@@ -394,6 +395,14 @@ class UnitOfWork:
             for space in before:
                 space.abandon()
         self.stale = self.halfway = False
+
+    def _entities_in_use(self, root: Root) -> list[tuple[Any, Any]]:
+        """The lazy entities of a root that somebody holds, with their keys. What is pending is dropped."""
+        if not root.name.endswith(SUFFIX) or not is_proxy(root.obj):
+            return []
+        rows = root.obj.rows
+        Reset(self.owner).collection(rows)
+        return [(key, obj) for key, obj in known_rows(rows.rows.table) if is_proxy(obj)]
 
     def look_at(self, source: Source) -> FileSpace:
         """A space that reads another commit."""

@@ -900,6 +900,37 @@ def test_one_object_a_row_whatever_the_session_does(session: Session, path: Path
     assert all_are_the_same()
 
 
+def test_a_refresh_leaves_alone_what_is_no_row_any_more(session: Session, path: Path) -> None:
+    ann, bob = named(session, "ann", "bob")
+    session.delete(ann)
+    session.add(new := Player(id=1, name="new"), replace=True)
+    session.commit()
+    with Session(path) as other:
+        other.get_one(Player, 1).level = other.get_one(Player, 2).level = 5
+        other.commit()
+    session.refresh()
+    assert session.get(Player, 1) is new and session.get(Player, 2) is bob and new.level == bob.level == 5
+    assert ann not in session
+
+
+def test_pending_changes_do_not_cost_identity_after_a_conflict(session: Session, path: Path) -> None:
+    ann, bob = named(session, "ann", "bob")
+    with Session(path) as other:
+        other.add(Player(name="eve"))
+        other.commit()
+    session.delete(ann)
+    session.add_all((Player(id=n) for n in range(2, MANY)), replace=True)
+    streamed = session.get_one(Player, 2)
+    with pytest.raises(ConflictError):
+        session.commit()
+    session.rollback()
+    assert session.get(Player, 1) is ann and session.get(Player, 2) is bob is not streamed
+    assert bob.name == "bob"
+    bob.level = 3
+    session.commit()
+    check(session)
+
+
 def test_an_entity_that_another_session_deleted_is_detached_by_a_refresh(session: Session, path: Path) -> None:
     ann, bob = named(session, "ann", "bob")
     with Session(path) as other:
