@@ -413,7 +413,8 @@ def test_a_long_iterator_that_fails_adds_nothing(session: Session, stored: bool)
 def test_a_key_twice_in_a_long_iterator_adds_nothing(session: Session) -> None:
     with pytest.raises(IntegrityError, match="another Player has the key id=77: "):
         session.add_all(iter([*players(1, MANY), Player(id=77)]))
-    assert session.get(Player, 77) is None
+    session.commit()
+    assert session.get(Player, 77) is None and session.snapshot is None
     named(session, "ann")
     with pytest.raises(IntegrityError, match="another Player has the key id=1: "):
         session.add_all(players(0, MANY))

@@ -280,7 +280,8 @@ class EntityMachine(RuleBasedStateMachine):
             return False
         self.session.commit()
         if self.stored == {entry.values["id"]: entry.values for entry in self.rows.values()}:
-            self.session.rollback()  # nothing was stored: objects that took the place of equal ones stand for no row
+            self.session.rollback()  # nothing was stored: which of equal objects stands for a row is not promised
+            self.held = {}
             self.back()
             return True
         self.rows = {entry.values["id"]: Entry(entry.values, entry.obj) for entry in self.rows.values()}

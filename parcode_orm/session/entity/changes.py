@@ -151,10 +151,14 @@ def insert_stream(work: UnitOfWork, cls: type[Any], objs: Iterator[Any], *, repl
         return
     root = _table_of(work, cls)
     rows = entities(root)
-    with Whole(rows._changing()):
-        twice = put_pairs(table_in(rows), found)
-        if twice is not MISSING and not replace:
-            raise taken(cls, added.keys, twice)
+    try:
+        with Whole(rows._changing()):
+            twice = put_pairs(table_in(rows), found)
+            if twice is not MISSING and not replace:
+                raise taken(cls, added.keys, twice)
+    except BaseException:
+        _forget_empty(work, root)
+        raise
     root.gone = {key: None if key in rows else obj for key, obj in root.gone.items()}
     root.obj.last = max(root.obj.last, added.last)
 
@@ -199,7 +203,12 @@ def expunge(work: UnitOfWork, obj: Any) -> None:
         return
     rows._changing().remove(key)
     root.take_back(obj)
-    if work.is_new(root) and not rows:
+    _forget_empty(work, root)
+
+
+def _forget_empty(work: UnitOfWork, root: Root) -> None:
+    """A commit has nothing to store of a table that is new and has no entities."""
+    if work.is_new(root) and not entities(root):
         work.expunge(root)
 
 
