@@ -170,7 +170,10 @@ class Follow:
             self.object(value, there)
         else:
             self._done[id(value)] = value
+            before, now = value.rows.space.family, there.rows.space.family
             value.rows = there.rows
+            if now is not None and now is not before:  # which is to find it when it goes back
+                now.handed(value)
         return True
 
 

@@ -19,8 +19,8 @@ from ..codec.kernels import loaded_numpy
 from ..codec.packed.dtypes import holds_objects
 from ..codec.slots import NAMES, SLOTS
 from ..errors import SessionError
-from ..lazy.proxy import is_proxy, plain_again, proxy_state
-from ..lazy.state import MISSING, get_dict, set_state
+from ..lazy.proxy import become_lazy, is_proxy, plain_again, proxy_state
+from ..lazy.state import MISSING, get_dict
 from .space import is_detached, owner_of
 from .traversal import ATOMIC, kind_of_class, name_of_place
 
@@ -213,7 +213,7 @@ def _put_model(model: Any, state: Any) -> None:
 
 def _put_proxy(proxy: Any, state: Any) -> None:
     *parts, (view, row) = state
-    set_state(proxy, (view, row))
+    become_lazy(proxy, view, row)  # an entity that was expunged is plain
     known = view.live.get(row)
     if known is None or known() is not proxy:  # it was expunged, and stood for another row
         view.space.know(view, row, proxy)

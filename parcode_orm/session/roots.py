@@ -26,7 +26,6 @@ from ..model.keys import key_fields
 from ..storage.mapped import Source
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
-from ..table.state import known_rows
 from .content_hash import UnreadStream, is_stored
 from .dirty import Change, Comparison
 from .reuse import reuse_from
@@ -74,13 +73,6 @@ class Root:
         before = {id(obj) for obj, _ in numbered}
         self.take_back(*(obj for obj, _ in self.numbered if id(obj) not in before))
         self.gone, self.numbered = gone, numbered
-
-    def in_use(self) -> list[tuple[Any, Any]]:
-        """Of entities: the lazy objects that somebody holds, with the keys that are stored of them."""
-        if not self.name.endswith(SUFFIX) or not is_proxy(self.obj):
-            return []
-        rows = known_rows(self.obj.rows.rows.table)
-        return [(key, obj) for view, row, key, obj in rows if is_proxy(obj) and proxy_state(obj) == (view, row)]
 
     def settle(self) -> None:
         """What was added and deleted is stored."""

@@ -11,12 +11,14 @@ from ..codec.columns.struct import outermost
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError, SessionError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy, proxy_state
+from ..model.entities import SUFFIX
 from ..stack import home_thread
 from ..storage.backend import Backend, Build
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
 from ..table.row_groups import TableSink
+from ..table.state import known_rows
 from ..tuning import TUNING, Tuning
 from .dirty import Comparison
 from .evict import give_way, release, release_below
@@ -387,7 +389,7 @@ class UnitOfWork:
                 found = self.read(root)
             except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
                 continue
-            in_use = root.in_use()
+            in_use = self._entities_in_use(root)
             follow.object(root.obj, found)
             for key, obj in in_use:
                 if (there := root.obj.rows.get(key)) is not None:
@@ -400,6 +402,14 @@ class UnitOfWork:
             for space in before:
                 space.abandon()
         self.stale = self.halfway = False
+
+    def _entities_in_use(self, root: Root) -> list[tuple[Any, Any]]:
+        """The lazy entities of a root that somebody holds, with their keys. What is pending is dropped."""
+        if not root.name.endswith(SUFFIX) or not is_proxy(root.obj):
+            return []
+        rows = root.obj.rows
+        Reset(self.owner).collection(rows)
+        return [(key, obj) for key, obj in known_rows(rows.rows.table) if is_proxy(obj)]
 
     def look_at(self, source: Source) -> FileSpace:
         """A space that reads another commit."""

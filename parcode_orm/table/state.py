@@ -73,14 +73,17 @@ def undo(table: Table, state: tuple[Any, ...]) -> None:
     table.tree.root, table.added, table.version, table.run_refs, table.runs = state
 
 
-def known_rows(table: Table) -> list[tuple[Any, int, Any, Any]]:
-    """The rows of opened row groups that are held, or known to somebody: view, row, key as it is stored, and value."""
-    found: list[tuple[Any, int, Any, Any]] = []
-    for offset, group in table.groups.items():
+def known_rows(table: Table) -> list[tuple[Any, Any]]:
+    """The rows of a stored, keyed table that are held, or known to somebody, with their keys."""
+    found: list[tuple[Any, Any]] = []
+    for offset, group in list(table.groups.items()):
         live = getattr(group.items, "live", {})
-        known = {row: value for row, ref in live.items() if (value := ref()) is not None}
+        known = {row: value for row, ref in list(live.items()) if (value := ref()) is not None}
         known.update(table.held.get(offset, {}))
-        found += [(group.items, row, group.key(row), value) for row, value in known.items()]
+        for row, value in known.items():
+            place = table.find(group.key(row))
+            if place is not None and place[0].ref == group.ref and place[0].start + place[1] == row:
+                found.append((group.key(row), value))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,8 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, save
+from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap, save
 from parcode_orm.errors import NoResultFound, ParcodeError, StorageError
+from parcode_orm.session.entity.tables import entities, find_table
 from parcode_orm.storage import append, recovery
 
 from .disk import Deaf, Left, Op, Recorder, failing, images, installed, killed, leads_to, left_of
@@ -39,6 +41,41 @@ class World(Model):
     players: dict[str, int] = ShardedMap(default_factory=dict)
     owners: dict[str, Owner] = ShardedMap(default_factory=dict)
     blob: bytes = Chunk(default=b"")
+
+
+class Unit(Model):
+    id: int = Key(auto=True)
+    name: str = Index(unique=True)
+    seen: int = 0
+
+
+Units = dict[int, dict[str, Any]]
+
+
+def change_units(session: Session, units: Units, number: int) -> None:
+    """What commit `number` does to entities, of a session and of their plain values: some come, go and swap names."""
+    new = Unit(name=f"unit {number}", seen=number)
+    session.add(new)
+    units[new.id] = new.model_dump()
+    first, *others = units
+    last = others[-1] if others else first
+    one, other = session.get_one(Unit, first), session.get_one(Unit, last)
+    one.name, other.name, one.seen = other.name, one.name, number
+    units[first]["name"], units[last]["name"] = units[last]["name"], units[first]["name"]
+    units[first]["seen"] = number
+    if number % 3 == 0 and others and one not in session.new:
+        session.delete(one)
+        del units[first]
+
+
+def units_in(session: Session) -> Units:
+    """The entities that a file holds, each found by its key and by its name."""
+    table = entities(find_table(session._work, Unit))  # type: ignore[arg-type]
+    found = {key: unit.model_dump() for key, unit in table.items()}
+    table._check()
+    index = find_table(session._work, Unit).obj.by_name  # type: ignore[union-attr]
+    assert dict(index.items()) == {unit["name"]: key for key, unit in found.items()}
+    return found
 
 
 def change(world: World, number: int) -> None:
@@ -75,8 +112,11 @@ def boots() -> Iterator[None]:
 class Story:
     """Writes a history to `path`, and knows what each commit held.
 
-    `base` is the content of the file at the start, the state `found` being what it holds.
+    `base` is the content of the file at the start, the state `found` being what it holds. `units`: the entities that it
+    has beside its world; None for none.
     """
+
+    units: Units | None = None
 
     def __init__(
         self,
@@ -109,6 +149,7 @@ class Story:
         plain = self.world.model_copy(deep=True)
         change(plain, number)
         self.expected[number] = plain.model_dump()
+        before = copy.deepcopy(self.units)
         self.disk.say("begin", number)
         if fail is None:
             commit(plain)
@@ -118,12 +159,16 @@ class Story:
         self.disk.fail = fail
         with pytest.raises(ParcodeError):
             commit(plain)
+        self.units = before
         self.disk.fail = lambda call: None
         self.disk.say("failed", number)
 
     def append(self, session: Session, number: int, fail: Callable[[str], None] | None = None) -> None:
         def commit(plain: World) -> None:
             change(session.root(World), number)
+            if self.units is not None:
+                change_units(session, self.units, number)
+                self.expected[number]["units"] = copy.deepcopy(self.units)
             session.commit()
 
         self.attempt(number, commit, fail)
@@ -232,8 +277,12 @@ def killed_compaction(path: Path, durability: Durability, after: int) -> Story:
 
 
 def compacted_history(path: Path, durability: Durability, deaf: Deaf | None = None) -> Story:
-    """Compactions between commits: of the newest alone, of some, of a file that was compacted, on a failing disk."""
+    """Compactions between commits: of the newest alone, of some, of a file that was compacted, on a failing disk.
+
+    The commits change entities, too.
+    """
     story = Story(path, durability, deaf=deaf)
+    story.units = {}
     with installed(story.disk):
         with story.open() as session:
             story.create(session, 1)
@@ -314,6 +363,8 @@ def state_of(data: bytes | Path | None, expected: dict[int, dict[str, Any]]) -> 
     try:
         with Session.open(data) as session:
             found = session.root(World).model_load().model_dump()
+            if Unit in session:
+                found["units"] = units_in(session)
     except NoResultFound:
         raise AssertionError("a file without its root") from None
     except ParcodeError:

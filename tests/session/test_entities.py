@@ -413,7 +413,8 @@ def test_a_long_iterator_that_fails_adds_nothing(session: Session, stored: bool)
 def test_a_key_twice_in_a_long_iterator_adds_nothing(session: Session) -> None:
     with pytest.raises(IntegrityError, match="another Player has the key id=77: "):
         session.add_all(iter([*players(1, MANY), Player(id=77)]))
-    assert session.get(Player, 77) is None
+    session.commit()
+    assert session.get(Player, 77) is None and session.snapshot is None
     named(session, "ann")
     with pytest.raises(IntegrityError, match="another Player has the key id=1: "):
         session.add_all(players(0, MANY))
@@ -427,6 +428,23 @@ def test_a_long_iterator_may_replace(session: Session) -> None:
     session.delete(session.get_one(Player, 2))
     session.add_all(players(1, MANY), replace=True)
     assert not session.deleted and session.get_one(Player, 2).name == "p2"
+    session.commit()
+    check(session)
+
+
+def test_a_streamed_replacement_is_expunged(session: Session) -> None:
+    named(session, "ann")
+    session.add_all(players(1, MANY), replace=True)
+    session.expunge(session.get_one(Player, 1))
+    session.commit()
+    assert session.get_one(Player, 1).name == "ann"
+    check(session)
+
+
+def test_a_stream_takes_the_place_of_an_added_entity(session: Session) -> None:
+    session.add(Player(id=7, name="ann"))
+    session.add_all(players(1, MANY), replace=True)
+    assert not session.new and session.get_one(Player, 7).name == "p7"
     session.commit()
     check(session)
 
@@ -777,6 +795,20 @@ def test_an_expunged_replacement_leaves_what_is_stored(session: Session) -> None
     check(session)
 
 
+def test_a_savepoint_takes_back_what_was_expunged(session: Session) -> None:
+    (ann,) = named(session, "ann")
+    ann.tags.append("x")
+    savepoint = session.begin_nested()
+    session.expunge(ann)
+    ann.level = 7
+    savepoint.rollback()
+    assert session.get(Player, 1) is ann and ann in session
+    assert (ann.level, ann.tags) == (1, ["x"])
+    ann.level = 2
+    session.commit()
+    check(session)
+
+
 def test_merge_adds_or_changes(session: Session) -> None:
     new = session.merge(given := Player(name="ann"))
     assert new is not given and new.id == 1 and given.id is None
@@ -869,6 +901,37 @@ def test_one_object_a_row_whatever_the_session_does(session: Session, path: Path
     assert all_are_the_same()
 
 
+def test_a_refresh_leaves_alone_what_is_no_row_any_more(session: Session, path: Path) -> None:
+    ann, bob = named(session, "ann", "bob")
+    session.delete(ann)
+    session.add(new := Player(id=1, name="new"), replace=True)
+    session.commit()
+    with Session(path) as other:
+        other.get_one(Player, 1).level = other.get_one(Player, 2).level = 5
+        other.commit()
+    session.refresh()
+    assert session.get(Player, 1) is new and session.get(Player, 2) is bob and new.level == bob.level == 5
+    assert ann not in session
+
+
+def test_pending_changes_do_not_cost_identity_after_a_conflict(session: Session, path: Path) -> None:
+    ann, bob = named(session, "ann", "bob")
+    with Session(path) as other:
+        other.add(Player(name="eve"))
+        other.commit()
+    session.delete(ann)
+    session.add_all((Player(id=n) for n in range(2, MANY)), replace=True)
+    streamed = session.get_one(Player, 2)
+    with pytest.raises(ConflictError):
+        session.commit()
+    session.rollback()
+    assert session.get(Player, 1) is ann and session.get(Player, 2) is bob is not streamed
+    assert bob.name == "bob"
+    bob.level = 3
+    session.commit()
+    check(session)
+
+
 def test_an_entity_that_another_session_deleted_is_detached_by_a_refresh(session: Session, path: Path) -> None:
     ann, bob = named(session, "ann", "bob")
     with Session(path) as other:
@@ -925,6 +988,16 @@ def test_expire_all_drops_what_is_not_stored(session: Session) -> None:
     session.expire_all()
     assert not session.deleted and not session.new and new.id is None
     assert session.get(Player, 1) is ann
+
+
+def test_a_savepoint_held_while_all_is_expired(session: Session) -> None:
+    (ann,) = named(session, "ann")
+    session.compact()
+    savepoint = session.begin_nested()
+    session.expire_all()
+    assert session.get(Player, 1) is ann and ann in session
+    savepoint.rollback()
+    assert session.get(Player, 1) is ann and ann in session
 
 
 def test_savepoints(session: Session) -> None:

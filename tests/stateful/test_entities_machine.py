@@ -278,6 +278,11 @@ class EntityMachine(RuleBasedStateMachine):
             self.look_at_all()
             return False
         self.session.commit()
+        if self.stored == {entry.values["id"]: entry.values for entry in self.rows.values()}:
+            self.session.rollback()  # nothing was stored: which of equal objects stands for a row is not promised
+            self.held = {}
+            self.back()
+            return True
         self.rows = {entry.values["id"]: Entry(entry.values, entry.obj) for entry in self.rows.values()}
         self.stored = {key: copy.deepcopy(entry.values) for key, entry in self.rows.items()}
         self.held = {key: entry.obj for key, entry in self.rows.items() if entry.obj is not None}

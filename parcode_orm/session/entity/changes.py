@@ -14,6 +14,7 @@ from ...lazy.rows import Whole
 from ...lazy.state import MISSING
 from ...model.entities import table_class, table_name
 from ...storage.mapped import Source
+from ...storage.spill import is_spilled
 from ...storage.writer import whole_bytes
 from ...table.streaming import Spilled, gather, new_table, put_pairs
 from ..expire import Reset
@@ -140,10 +141,14 @@ def insert_stream(work: UnitOfWork, cls: type[Any], objs: Iterator[Any], *, repl
         return
     root = _table_of(work, cls)
     rows = entities(root)
-    with Whole(rows._changing()):
-        twice = put_pairs(table_in(rows), found)
-        if twice is not MISSING and not replace:
-            raise taken(cls, added.keys, twice)
+    try:
+        with Whole(rows._changing()):
+            twice = put_pairs(table_in(rows), found)
+            if twice is not MISSING and not replace:
+                raise taken(cls, added.keys, twice)
+    except BaseException:
+        _forget_empty(work, root)
+        raise
     root.gone = {key: None if key in rows else obj for key, obj in root.gone.items()}
     root.obj.last = max(root.obj.last, added.last)
 
@@ -182,12 +187,18 @@ def expunge(work: UnitOfWork, obj: Any) -> None:
     if is_proxy(obj) and owner_of(obj) is work.owner:
         _make_plain(work, obj)
     if stored is not None:
-        if rows.get(key) is obj:  # it took the place of the stored one
+        place = table_in(rows).find(key)
+        if place is not None and (place[0].ref is None or is_spilled(place[0].ref)):  # it took the place of that one
             put(root, {key: stored.model_load()})
         return
     rows._changing().remove(key)
     root.take_back(obj)
-    if work.is_new(root) and not rows:
+    _forget_empty(work, root)
+
+
+def _forget_empty(work: UnitOfWork, root: Root) -> None:
+    """A commit has nothing to store of a table that is new and has no entities."""
+    if work.is_new(root) and not entities(root):
         work.expunge(root)
 
 

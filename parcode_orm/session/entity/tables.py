@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, NamedTuple, get_args
 
 from ...codec.per_class import per_class
@@ -196,8 +197,10 @@ def known_key(root: Root, obj: Any) -> Any:
 
 def new_entities(work: UnitOfWork, root: Root) -> list[Any]:
     """The entities that were added since the last commit, but for those that left memory as they came."""
-    rows, stored = entities(root), stored_rows(work, root)
-    return [rows[key] for key in table_in(rows).added if key not in stored]
+    stored = stored_rows(work, root)
+    fresh = [piece for piece in table_in(entities(root)).tree.loaded() if piece.rows is not None]
+    pairs = chain.from_iterable(zip(piece.keys or (), piece.rows or (), strict=True) for piece in fresh)
+    return [obj for key, obj in pairs if key not in stored]
 
 
 def changed_entities(work: UnitOfWork, root: Root) -> Iterator[Any]:
