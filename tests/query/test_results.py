@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 import pytest
+from typing_extensions import TypedDict
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, asc, col, desc, explain, func, select
 
@@ -278,3 +279,63 @@ def test_a_plan_is_a_tree(session: Session) -> None:
     for part in ("give 2 rows", "sort by", "group by Player.guild", "filter: Player.level >= 9000", "1 of 3 row groups",
                  "cannot match", "to filter"):  # fmt: skip
         assert part in text, text
+
+
+class Reading(Model):
+    value: float
+    extra: dict[str, Any]
+    kind: Kind
+
+
+class Kind(TypedDict):
+    name: str
+    grade: NotRequired[int]
+
+
+class Readings(Model):
+    rows: list[Reading] = Chunk()
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_nan_is_the_largest_number_and_one_group(stored: bool) -> None:
+    values = [1.0, float("nan"), 3.0, float("nan"), -2.0]
+    rows = [Reading(value=value, extra={}, kind={"name": "a"}) for value in values]
+    with Session(":memory:") as session:
+        readings = Readings(rows=rows)
+        session.add(readings)
+        if stored:
+            session.commit()
+        value = Reading.value
+        asked = select(func.min(value), func.max(value), func.count(value), func.count_distinct(value))
+        least, most, count, different = session.execute(asked.select_from(readings.rows)).one()
+        assert least == -2.0 and most != most and (count, different) == (5, 4)
+        groups = session.execute(select(value, func.count()).select_from(readings.rows).group_by(value)).all()
+        assert [each.count for each in groups] == [1, 2, 1, 1]
+        ordered = session.scalars(select(value).select_from(readings.rows).order_by(desc(value))).all()
+        assert all(each != each for each in ordered[:2]) and ordered[2:] == [3.0, 1.0, -2.0]
+        assert session.scalars(select(readings.rows).where(value == float("nan"))).all() == []
+        assert session.scalars(select(readings.rows).where(value != float("nan"))).count() == 5
+        assert session.scalars(select(readings.rows).where(~(col(value) > 0))).count() == 3
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_fields_of_typed_dictionaries_and_of_values_of_any_type(stored: bool) -> None:
+    rows = [
+        Reading(value=1.0, extra={"a": 1, "b": [3]}, kind={"name": "x"}),
+        Reading(value=2.0, extra={"a": "text"}, kind={"name": "y", "grade": 3}),
+    ]
+    with Session(":memory:") as session:
+        readings = Readings(rows=rows)
+        session.add(readings)
+        if stored:
+            session.commit()
+        reading: Any = Reading
+
+        def found(condition: Any) -> list[float]:
+            return [each.value for each in session.scalars(select(readings.rows).where(condition))]
+
+        assert found(reading.kind.grade == 3) == found(reading.kind["name"] == "y") == [2.0]
+        assert found(reading.kind.grade == None) == [1.0]  # noqa: E711
+        assert found(reading.extra["a"] == 1) == found(reading.extra["b"].contains(3)) == [1.0]
+        assert found(reading.extra.contains("b")) == [1.0]
+        assert found(reading.extra["c"] == None) == [1.0, 2.0]  # noqa: E711
