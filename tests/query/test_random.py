@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parcode_orm import Session, func, select
-from tests.effort import EXAMPLES
+from tests.effort import EXAMPLES, THOROUGH
 from tests.query import plainly
 from tests.query.models import NUMBERS, TEXTS, Row, World, places, rows
 from tests.query.plainly import NUMERIC, OTHERS, TEXTUAL, Both, Pair, alike, grouped, in_order
@@ -21,7 +21,7 @@ from tests.small import small_constants
 STATES = ["plain", "added", "stored", "read-only", "changed", "committed", "past", "compacted"]
 COLUMNS = [*NUMERIC, *TEXTUAL, *OTHERS]
 tries = settings(
-    max_examples=EXAMPLES,
+    max_examples=EXAMPLES if THOROUGH else EXAMPLES // 2,  # each is slow
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
@@ -80,7 +80,7 @@ def tables(draw: Any, path: Path) -> Iterator[tuple[Any, World]]:
             with Session(":memory:") as session:
                 yield session, world
             return
-        with Session(path, durability="fast") as session:
+        with Session(path, durability="fast", compression=draw(st.sampled_from([None, "lz4"]))) as session:
             session.add(world)
             if state == "added":
                 yield session, world
