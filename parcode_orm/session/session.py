@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import FunctionType
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 from ..codec.compile import struct_for
 from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
-from ..query import Delete, Result, ScalarResult, Select, Update
 from . import pending
 from .attempts import Attempt, attempts
 from .connection import Connection
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
 from .merge import check_model, check_several, overwrite
+from .queries import Queries
 from .roots import Root, check_free, is_taken, root_name
 from .savepoint import Savepoint
 from .space import is_detached, owner_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)
-T = TypeVar("T")
 
 
 def _this(obj: Any) -> str:
     return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
 
 
-class Session(Versions):
+class Session(Queries):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:
@@ -220,41 +219,6 @@ class Session(Versions):
         obj: M = self._work.find(root_name(cls), cls, struct_for(cls)).obj
         return obj
 
-    def scalars(self, statement: Select[T]) -> ScalarResult[T]:
-        """The rows that `statement` selects, or the first value of each: a `ScalarResult`.
-
-        Raises:
-            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
-        """
-        return self.execute(statement).scalars()
-
-    def scalar(self, statement: Select[T]) -> T | None:
-        """The first value of the first row of `statement`; None where there is no row.
-
-        Raises:
-            QueryError: the statement does not fit the rows.
-        """
-        return self.scalars(statement).first()
-
-    @overload
-    def execute(self, statement: Select[T]) -> Result[Any]: ...
-    @overload
-    def execute(self, statement: Update | Delete) -> int: ...
-    def execute(self, statement: Any) -> Any:
-        """The rows that `statement` selects, as named tuples: a `Result`; of an update or delete, how many it changed.
-
-        Raises:
-            TypeError: `statement` is none. QueryError: an update or delete does not fit the rows.
-            ReadOnlyError: it changes rows, and the session was opened read-only.
-        """
-        self._check_open()
-        if isinstance(statement, Update | Delete):
-            self._check_writable()
-            return statement.run()
-        if not isinstance(statement, Select):
-            raise TypeError(f"execute(statement) takes what select() gives, not {told(statement)}")
-        return Result(statement, self._check_open)
-
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""
         self._check_open()
@@ -423,7 +387,7 @@ class Session(Versions):
 
 
 # Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
-for _base in (Connection, Versions):
+for _base in (Connection, Versions, Queries):
     for _name, _method in vars(_base).items():
         _function = getattr(_method, "__func__", _method)
         if isinstance(_function, FunctionType):
