@@ -113,15 +113,14 @@ def matching(conditions: Sequence[Expression[bool]], frame: Frame) -> Any:
 def _logical(expression: Logical, frame: Frame) -> Any:
     if expression._operator == "not":
         return ~holds(expression._args[0], frame)
-    first, second = expression._args
+    first, *others = expression._args
     found = holds(first, frame)
-    ask = found if expression._operator == "and" else ~found
-    rows = np.flatnonzero(ask)
-    if len(rows) == len(found):
-        return holds(second, frame) if len(found) else found
-    if len(rows):
+    for condition in others:
+        rows = np.flatnonzero(found if expression._operator == "and" else ~found)
+        if not len(rows):
+            break
         found = found.copy()
-        found[rows] = holds(second, frame.at(rows))
+        found[rows] = holds(condition, frame if len(rows) == len(found) else frame.at(rows))
     return found
 
 

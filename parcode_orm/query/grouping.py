@@ -158,7 +158,7 @@ def _add(aggregate: Aggregate[Any], state: list[Any], codes: Any, numbers: list[
             vector = Numbers(vector.values[here], None, vector.kind)
         try:
             found = _partial(function, vector, codes, len(numbers))
-        except TypeError as problem:
+        except (TypeError, ArithmeticError) as problem:
             raise QueryError(f"{aggregate}: {problem}") from None
     merge = _MERGE[function]
     for number, value in zip(numbers, found, strict=True):
@@ -166,7 +166,7 @@ def _add(aggregate: Aggregate[Any], state: list[Any], codes: Any, numbers: list[
             before = state[number]
             try:
                 state[number] = value if before is None else merge(before, value)
-            except TypeError as problem:
+            except (TypeError, ArithmeticError) as problem:
                 raise QueryError(f"{aggregate}: {problem}") from None
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
+from functools import reduce
+from operator import and_, or_
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -11,7 +13,12 @@ import numpy as np
 import pytest
 from typing_extensions import TypedDict
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, asc, col, desc, explain, func, select
+from parcode_orm import Chunk, Model, Session, ShardedMap, asc, col, desc, explain, func, len_, select
+from parcode_orm.codec.containers import ListView
+from parcode_orm.codec.scalars import NumbersView
+from parcode_orm.codec.text import TextView
+from parcode_orm.codec.views import OptionalView
+from parcode_orm.codec.wrappers import ConvertView
 
 ROWS = 10_000
 
@@ -247,6 +254,43 @@ def test_rows_of_several_classes_and_rows_that_lack_a_field() -> None:
             assert session.scalars(select(collection).where(Captain.crew == 7)).one().name == "player 1"
             assert session.scalars(select(collection).where(Player.level == None)).count() == 1  # noqa: E711
             assert session.scalars(select(collection).where(Player.level == 1)).count() == 2
+
+
+def test_conditions_are_joined_in_chains_of_any_length(session: Session) -> None:
+    rows = session.root(World).rows
+    many = [Player.level == place for place in range(0, 9_000, 3)]
+    some = reduce(or_, many)
+    assert session.scalars(select(rows).where(some)).count() == 3_000
+    none = reduce(and_, [~each for each in many])
+    assert session.scalars(select(rows).where(none)).count() == 6_000
+    level = Player.level
+    assert session.scalars(select(rows).where((level != 0) & (90 / level > 30) | (level == 0))).count() == 3
+
+
+def refuse(*values: Any) -> Any:
+    raise AssertionError("a value was made")
+
+
+def test_columns_are_compared_as_they_are_stored(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = session.root(World).rows
+    conditions: list[Any] = [
+        Player.name == "player 8000",
+        col(Player.name).in_(["player 8000", "player 1"]),
+        col(Player.name).startswith("player 80"),
+        Player.level >= 8_000,
+        Player.born < date(2000, 1, 1),
+        col(Player.score) != None,  # noqa: E711
+        len_(Player.tags) == 2,
+        Player.level * 2 + 1 > 16_000,
+        Player.born - date(1999, 1, 1) > timedelta(days=1),
+    ]
+    expected = [len(session.scalars(select(rows).where(condition)).all()) for condition in conditions]
+    for cls in (NumbersView, TextView, ListView, ConvertView, OptionalView):
+        for name in ("get", "read"):
+            monkeypatch.setattr(cls, name, refuse)
+    monkeypatch.setattr(TextView, "decode", refuse)
+    for condition, count in zip(conditions, expected, strict=True):
+        assert session.scalars(select(rows).where(condition)).count() == count > 0
 
 
 def test_an_old_snapshot_answers_in_the_same_words(tmp_path: Path) -> None:
