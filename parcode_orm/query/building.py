@@ -7,9 +7,10 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from ..codec.typeforms import spelled
 from ..errors import QueryError, called, told
 from .expressions import Expression
-from .kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present, spelled
+from .kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 
 _METHODS: dict[str, dict[str, Any]] = {

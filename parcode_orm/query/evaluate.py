@@ -128,7 +128,7 @@ def _quantified(expression: Quantified, frame: Frame) -> Any:
     lists = evaluate(expression._items, frame)
     wanted = expression._operator == "any"
     if isinstance(lists, Lists):
-        return _of_stored(expression.__class__, expression._condition, lists, wanted)
+        return _of_stored(expression._condition, lists, wanted)
     found = np.full(len(frame), not wanted)
     items: list[Any] = []
     ends = []
@@ -145,7 +145,7 @@ def _quantified(expression: Quantified, frame: Frame) -> Any:
     return _per_list(true, np.array([0, *ends[:-1]]), np.array(ends), wanted)
 
 
-def _of_stored(kind: type, condition: Expression[bool], lists: Lists, wanted: bool) -> Any:
+def _of_stored(condition: Expression[bool], lists: Lists, wanted: bool) -> Any:
     counts = lists.ends - lists.begins
     total = int(counts.sum())
     if not total:

@@ -7,7 +7,7 @@ on every vector, and gives what Python gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -324,8 +324,3 @@ def truths(vector: Vector) -> Any:
     if isinstance(vector, Coded):
         return np.array(list(map(bool, vector.words)), bool)[vector.codes]
     return np.fromiter(map(bool, vector.tolist()), bool, len(vector))
-
-
-def places(rows: Iterable[int]) -> Any:
-    """An array of places."""
-    return np.fromiter(rows, np.int64)
