@@ -220,18 +220,27 @@ def apply(function: Callable[..., Any], args: Sequence[Vector], count: int) -> V
 
 def distinct(vector: Vector) -> tuple[Any, list[Any]] | None:
     """Codes and the words that they name, each of which stands somewhere; None where they are not far fewer."""
-    if isinstance(vector, Coded):
-        used = np.unique(vector.codes)
-        if len(used) * 2 > len(vector):
-            return None
-        if len(used) == len(vector.words):
-            return vector.codes, vector.words
-        return np.searchsorted(used, vector.codes), [vector.words[code] for code in used.tolist()]
+    if isinstance(vector, Coded) and len(vector.words) * 2 <= len(vector):
+        used, codes = factorized(vector.codes)
+        return codes, [vector.words[code] for code in used.tolist()]
     if isinstance(vector, Numbers) and vector.kind is not None and vector.nulls is None and len(vector) > 16:
-        used, codes = np.unique(vector.values, return_inverse=True)
+        used, codes = factorized(vector.values)
         if len(used) * 2 <= len(vector):
             return codes, vector.kind.values(used.tolist())
     return None
+
+
+def factorized(values: Any) -> tuple[Any, Any]:
+    """The different values of an array, which has one at least, and for each value its place among them."""
+    if values.dtype.kind in "iu" and values.dtype != np.uint64:
+        low, high = int(values.min()), int(values.max())
+        if high - low <= 2 * len(values):  # without sorting
+            shifted = values.astype(np.int64) - low
+            there = np.zeros(high - low + 1, bool)
+            there[shifted] = True
+            return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[shifted]
+    used, codes = np.unique(values, return_inverse=True)
+    return used, codes
 
 
 def spread(vector: Vector, there: Any) -> Vector:
