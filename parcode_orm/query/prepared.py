@@ -75,8 +75,9 @@ def _source(statement: Select[Any]) -> Source:
         )
     source = source_of(statement._source)
     keys = _keys(statement._where)
-    if keys is not None:
-        source = source.at_keys(keys) or source
+    looked_up = None if keys is None else source.at_keys(keys)
+    if looked_up is not None:  # an empty one is false
+        source = looked_up
     if source.model is not None:
         for each in statement._expressions():
             check_scope(each, [source.model], "the collection")

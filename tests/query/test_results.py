@@ -150,6 +150,7 @@ def test_keys_are_looked_up_in_the_index(session: Session) -> None:
         func.key().in_(["k9", "k3", "none"]))).all()  # fmt: skip
     assert found == [("k3", 3), ("k9", 9)]
     assert "look up" in str(explain(select(players).where(func.key() == "k77")))
+    assert explain(select(players).where(func.key() == "none")).groups == 0
     assert session.scalars(select(players).where(func.key() == ["k77"])).all() == []
     rows = session.root(World).rows
     assert session.scalars(select(rows).where(func.key() == 8_500)).one().level == 8_500
