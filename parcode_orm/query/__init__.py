@@ -5,9 +5,9 @@ from .expressions import Expression
 from .functions import all_, any_, asc, col, desc, func, len_
 from .plan import Plan, explain
 from .result import Result, ScalarResult
-from .statement import Select, select
+from .statement import Select, checked, select
 
 __all__ = [
-    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "all_", "any_", "asc", "col",
-    "delete", "desc", "explain", "func", "len_", "select", "update",
+    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "all_", "any_", "asc", "checked",
+    "col", "delete", "desc", "explain", "func", "len_", "select", "update",
 ]  # fmt: skip

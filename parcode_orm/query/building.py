@@ -7,10 +7,11 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
 from .expressions import Expression
-from .kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present, spelled
-from .nodes import Field, Item, Key, Label, Literal, Operation, Ordering, Quantified, Slot
+from .kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present
+from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 
 _METHODS: dict[str, dict[str, Any]] = {
     "text": dict.fromkeys(("lower", "upper", "strip", "casefold"), str),
@@ -62,6 +63,14 @@ def condition(value: Any) -> Expression[bool]:
     if present(value._tp) not in (bool, Any):
         raise QueryError(f"{value} is {_what(value)}, and no condition: compare it with something")
     return value
+
+
+def joined(operator: str, *given: Any) -> Expression[bool]:
+    """Conditions joined by `operator`; what is joined by it already goes in one chain, however long."""
+    args: list[Expression[bool]] = []
+    for each in map(condition, given):
+        args += each._args if isinstance(each, Logical) and each._operator == operator else [each]
+    return Logical(operator, tuple(args))
 
 
 def compared(operator: str, left: Any, right: Any) -> Expression[bool]:

@@ -12,19 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import ParcodeError, QueryError
-from .columns import DATE, DURATION, MOMENT, Lists, read
+from .columns import Lists, read
 from .expressions import Expression
+from .kernels import KERNELS
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Quantified, Slot
 from .operators import FUNCTIONS, dig
-from .vectors import EXACT_FLOAT, Constant, Numbers, Objects, Rows, Texts, Vector, apply, nulls_of, truths
-
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
-}  # fmt: skip
-_TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_COMPUTE: dict[str, Callable[[Any, Any], Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply}
-_WIDEST = 1 << 63
-_FEW = 8  # texts that are compared as bytes one by one
+from .vectors import Constant, Numbers, Objects, Rows, Vector, apply, truths
 
 
 class Columns(Protocol):
@@ -120,15 +113,14 @@ def matching(conditions: Sequence[Expression[bool]], frame: Frame) -> Any:
 def _logical(expression: Logical, frame: Frame) -> Any:
     if expression._operator == "not":
         return ~holds(expression._args[0], frame)
-    first, second = expression._args
+    first, *others = expression._args
     found = holds(first, frame)
-    ask = found if expression._operator == "and" else ~found
-    rows = np.flatnonzero(ask)
-    if len(rows) == len(found):
-        return holds(second, frame) if len(found) else found
-    if len(rows):
+    for condition in others:
+        rows = np.flatnonzero(found if expression._operator == "and" else ~found)
+        if not len(rows):
+            break
         found = found.copy()
-        found[rows] = holds(second, frame.at(rows))
+        found[rows] = holds(condition, frame if len(rows) == len(found) else frame.at(rows))
     return found
 
 
@@ -136,7 +128,7 @@ def _quantified(expression: Quantified, frame: Frame) -> Any:
     lists = evaluate(expression._items, frame)
     wanted = expression._operator == "any"
     if isinstance(lists, Lists):
-        return _of_stored(expression.__class__, expression._condition, lists, wanted)
+        return _of_stored(expression._condition, lists, wanted)
     found = np.full(len(frame), not wanted)
     items: list[Any] = []
     ends = []
@@ -153,7 +145,7 @@ def _quantified(expression: Quantified, frame: Frame) -> Any:
     return _per_list(true, np.array([0, *ends[:-1]]), np.array(ends), wanted)
 
 
-def _of_stored(kind: type, condition: Expression[bool], lists: Lists, wanted: bool) -> Any:
+def _of_stored(condition: Expression[bool], lists: Lists, wanted: bool) -> Any:
     counts = lists.ends - lists.begins
     total = int(counts.sum())
     if not total:
@@ -220,13 +212,10 @@ class Stored:
         raise QueryError("the items of a field have no func.key()")
 
 
-# -- operations -----------------------------------------------------------------------------------------------------
-
-
 def _operation(expression: Operation[Any], args: list[Vector], count: int) -> Vector:
     if not count:
         return Objects([])
-    kernel = _KERNELS.get(expression._operator)
+    kernel = KERNELS.get(expression._operator)
     found = None if kernel is None else kernel(expression._operator, *args)
     if found is not None:
         return found
@@ -236,196 +225,3 @@ def _operation(expression: Operation[Any], args: list[Vector], count: int) -> Ve
         raise
     except (TypeError, ValueError, ArithmeticError, AttributeError) as problem:
         raise QueryError(f"{expression}: {problem}") from problem
-
-
-def _as_number(vector: Vector, other: Vector) -> tuple[Any, Any] | None:
-    """The numbers of a vector, an array or one of Python's, and its nulls; None where they are no numbers."""
-    if isinstance(vector, Numbers):
-        return vector.values, vector.nulls
-    if not isinstance(vector, Constant):
-        return None
-    value = vector.value
-    kind = other.kind if isinstance(other, Numbers) else None
-    if kind is None:
-        return (value, None) if type(value) in (int, float, bool) else None
-    if type(value) is not kind.cls or getattr(value, "tzinfo", None) is not None:
-        return None
-    return kind.number(value), None
-
-
-def _compare(operator: str, left: Vector, right: Vector) -> Vector | None:
-    if isinstance(left, Texts) and isinstance(right, Constant):
-        return _compare_text(operator, left, right.value)
-    if isinstance(right, Texts) and isinstance(left, Constant):
-        return _compare_text(_TURNED[operator], right, left.value)
-    if isinstance(left, Constant) and isinstance(right, Constant):
-        return None
-    for one, other in ((left, right), (right, left)):
-        if isinstance(one, Numbers) and isinstance(other, Constant) and other.value is None:
-            nulls = nulls_of(one)
-            return Numbers({"==": nulls, "!=": ~nulls}.get(operator, np.zeros(len(one), bool)))
-    kinds = {each.kind for each in (left, right) if isinstance(each, Numbers)}
-    first, second = _as_number(left, right), _as_number(right, left)
-    if first is None or second is None or len(kinds) != 1:
-        return None
-    (a, a_nulls), (b, b_nulls) = first, second
-    if not _are_exact(a, b):
-        return None
-    found = _COMPARE[operator](a, b)
-    if a_nulls is None and b_nulls is None:
-        return Numbers(found)
-    nulls = [each for each in (a_nulls, b_nulls) if each is not None]
-    either = nulls[0] if len(nulls) == 1 else nulls[0] | nulls[1]
-    both = nulls[0] & nulls[1] if len(nulls) == 2 else np.zeros(len(found), bool)
-    if operator == "==":
-        return Numbers(np.where(either, both, found))
-    if operator == "!=":
-        return Numbers(np.where(either, ~both, found))
-    return Numbers(found & ~either)
-
-
-def _are_exact(a: Any, b: Any) -> bool:
-    """Whether numpy compares and computes as Python does: it makes floats of ints that meet floats."""
-    floats = [_is_float(a), _is_float(b)]
-    if floats[0] == floats[1]:
-        return True
-    whole = b if floats[0] else a
-    low, high = _range(whole)
-    return -EXACT_FLOAT <= low and high <= EXACT_FLOAT
-
-
-def _is_float(values: Any) -> bool:
-    return values.dtype.kind == "f" if isinstance(values, np.ndarray) else type(values) is float
-
-
-def _range(values: Any) -> tuple[int, int]:
-    if not isinstance(values, np.ndarray):
-        return int(values), int(values)
-    return (int(values.min()), int(values.max())) if len(values) else (0, 0)
-
-
-def _compare_text(operator: str, texts: Texts, wanted: Any) -> Vector | None:
-    if operator not in ("==", "!=") or type(wanted) is not str:
-        return None
-    found = texts.equal(wanted.encode("utf-8", "surrogatepass"))
-    return Numbers(found if operator == "==" else ~found)
-
-
-def _startswith(operator: str, value: Vector, part: Vector) -> Vector | None:
-    if not isinstance(value, Texts) or not isinstance(part, Constant) or type(part.value) is not str:
-        return None
-    return Numbers(value.starting(part.value.encode("utf-8", "surrogatepass")))
-
-
-def _in(operator: str, value: Vector, values: Vector) -> Vector | None:
-    assert isinstance(values, Constant)
-    wanted = values.value
-    if isinstance(value, Texts) and len(wanted) <= _FEW and set(map(type, wanted)) <= {str}:
-        found = np.zeros(len(value), bool)
-        for each in wanted:
-            found |= value.equal(each.encode("utf-8", "surrogatepass"))
-        return Numbers(found)
-    if not isinstance(value, Numbers) or value.kind is not None or value.values.dtype.kind not in "iu":
-        return None
-    numbers = [each for each in wanted if each is not None]
-    if not set(map(type, numbers)) <= {int, bool} or not all(-_WIDEST <= each < _WIDEST for each in numbers):
-        return None
-    if value.values.dtype == np.uint64:
-        return None
-    found = np.isin(value.values, np.array(numbers, np.int64))
-    return Numbers(found if value.nulls is None else np.where(value.nulls, None in wanted, found))
-
-
-def _compute(operator: str, left: Vector, right: Vector) -> Vector | None:
-    if any(isinstance(each, Numbers) and each.kind is not None for each in (left, right)):
-        return _of_days(operator, left, right)
-    one, other = _as_number(left, right), _as_number(right, left)
-    if one is None or other is None or (isinstance(left, Constant) and isinstance(right, Constant)):
-        return None
-    (a, a_nulls), (b, b_nulls) = one, other
-    if not _are_exact(a, b):
-        return None
-    if _is_float(a) or _is_float(b):
-        with np.errstate(all="ignore"):
-            found = _COMPUTE[operator](_plain(a), _plain(b))
-    else:
-        ends = [FUNCTIONS[operator](x, y) for x in _range(a) for y in _range(b)]
-        if min(ends) < -_WIDEST or max(ends) >= _WIDEST or any(end >= _WIDEST for end in (*_range(a), *_range(b))):
-            return None
-        found = _COMPUTE[operator](_plain(a), _plain(b))
-    return Numbers(found, _either(a_nulls, b_nulls))
-
-
-def _plain(values: Any) -> Any:
-    """Numbers wide enough to compute with."""
-    if not isinstance(values, np.ndarray):
-        return values if type(values) is float else int(values)
-    return values if values.dtype.kind == "f" else values.astype(np.int64)
-
-
-def _either(a: Any, b: Any) -> Any:
-    if a is None or b is None:
-        return b if a is None else a
-    return a | b
-
-
-_DAY = 86_400_000_000
-
-
-def _of_days(operator: str, left: Vector, right: Vector) -> Vector | None:
-    """The difference of two dates or two naive datetimes, as durations."""
-    if operator != "-":
-        return None
-    kinds = {each.kind for each in (left, right) if isinstance(each, Numbers)}
-    one, other = _as_number(left, right), _as_number(right, left)
-    if len(kinds) != 1 or one is None or other is None:
-        return None
-    kind = kinds.pop()
-    if kind not in (DATE, MOMENT, DURATION):
-        return None
-    found = np.subtract(_plain(one[0]), _plain(other[0]))
-    return Numbers(found * _DAY if kind is DATE else found, _either(one[1], other[1]), DURATION)
-
-
-def _divide(operator: str, left: Vector, right: Vector) -> Vector | None:
-    """True division of numbers that floats hold exactly, by none that is zero."""
-    if any(isinstance(each, Numbers) and each.kind is not None for each in (left, right)):
-        return None
-    one, other = _as_number(left, right), _as_number(right, left)
-    if one is None or other is None or (isinstance(left, Constant) and isinstance(right, Constant)):
-        return None
-    for values, _ in (one, other):
-        if not _is_float(values):
-            low, high = _range(values)
-            if low < -EXACT_FLOAT or high > EXACT_FLOAT:
-                return None
-    divisor = other[0]
-    if not np.all(divisor):
-        return None  # Python says what is wrong, or skips it where it stands beside None
-    with np.errstate(all="ignore"):
-        return Numbers(np.true_divide(_plain(one[0]), _plain(divisor)), _either(one[1], other[1]))
-
-
-def _len(operator: str, value: Vector) -> Vector | None:
-    return Numbers(value.ends - value.begins) if isinstance(value, Lists) else None
-
-
-def _negative(operator: str, value: Vector) -> Vector | None:
-    if not isinstance(value, Numbers) or value.kind is not None or not len(value):
-        return None
-    if value.values.dtype.kind != "f" and max(map(abs, _range(value.values))) >= _WIDEST:
-        return None
-    found = _plain(value.values)
-    return Numbers(-found if operator == "neg" else np.abs(found), value.nulls)
-
-
-_KERNELS: dict[str, Callable[..., Vector | None]] = {
-    **dict.fromkeys(_COMPARE, _compare),
-    **dict.fromkeys(_COMPUTE, _compute),
-    "/": _divide,
-    "in": _in,
-    "startswith": _startswith,
-    "len": _len,
-    "neg": _negative,
-    "abs": _negative,
-}

@@ -99,16 +99,16 @@ class Expression(Generic[T]):
         return nodes.Operation("abs", (self,), self._tp)
 
     def __and__(self, other: Any) -> Any:
-        return nodes.Logical("and", (building.condition(self), building.condition(other)))
+        return building.joined("and", self, other)
 
     def __rand__(self, other: Any) -> Any:
-        return nodes.Logical("and", (building.condition(other), building.condition(self)))
+        return building.joined("and", other, self)
 
     def __or__(self, other: Any) -> Any:
-        return nodes.Logical("or", (building.condition(self), building.condition(other)))
+        return building.joined("or", self, other)
 
     def __ror__(self, other: Any) -> Any:
-        return nodes.Logical("or", (building.condition(other), building.condition(self)))
+        return building.joined("or", other, self)
 
     def __invert__(self) -> Any:
         return nodes.Logical("not", (building.condition(self),))

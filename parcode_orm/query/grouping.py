@@ -13,7 +13,7 @@ from .evaluate import Frame, evaluate
 from .expressions import Expression
 from .nodes import Aggregate
 from .sorting import is_nan
-from .vectors import Coded, Constant, Numbers, Objects, Rows, Vector
+from .vectors import Coded, Constant, Numbers, Objects, Rows, Vector, factorized
 
 NAN = float("nan")  # one object, so that all of them are one group
 
@@ -87,7 +87,7 @@ def _codes(vectors: list[Vector], by: Sequence[Expression[Any]]) -> tuple[Any, l
     keys: list[tuple[Any, ...]] = [(word,) for word in words]
     for more, others in parts[1:]:
         both = codes.astype(np.int64) * len(others) + more
-        used, codes = np.unique(both, return_inverse=True)
+        used, codes = factorized(both)
         keys = [(*keys[each // len(others)], others[each % len(others)]) for each in used.tolist()]
     first = np.empty(len(keys), np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
@@ -99,21 +99,13 @@ def _coded(vector: Vector, of: Expression[Any]) -> tuple[Any, list[Any]]:
     if isinstance(vector, Constant):
         return np.zeros(len(vector), np.int64), _hashable([vector.value], of)
     if isinstance(vector, Coded):
-        used, codes = _used(vector.codes, len(vector.words))
-        return _merged(codes, [vector.words[code] for code in used], of)
+        used, codes = factorized(vector.codes)
+        return _merged(codes, [vector.words[code] for code in used.tolist()], of)
     if isinstance(vector, Numbers) and vector.nulls is None:
-        values, codes = np.unique(vector.values, return_inverse=True)
+        values, codes = factorized(vector.values)
         words = values.tolist() if vector.kind is None else vector.kind.values(values.tolist())
         return codes, _hashable(words, of)
     return _merged(np.arange(len(vector)), vector.tolist(), of)
-
-
-def _used(codes: Any, count: int) -> tuple[list[int], Any]:
-    there = np.zeros(count, bool)
-    there[codes] = True
-    used = np.flatnonzero(there)
-    numbers = np.cumsum(there) - 1
-    return used.tolist(), numbers[codes]
 
 
 def _merged(codes: Any, words: list[Any], of: Expression[Any]) -> tuple[Any, list[Any]]:
@@ -158,7 +150,7 @@ def _add(aggregate: Aggregate[Any], state: list[Any], codes: Any, numbers: list[
             vector = Numbers(vector.values[here], None, vector.kind)
         try:
             found = _partial(function, vector, codes, len(numbers))
-        except TypeError as problem:
+        except (TypeError, ArithmeticError) as problem:
             raise QueryError(f"{aggregate}: {problem}") from None
     merge = _MERGE[function]
     for number, value in zip(numbers, found, strict=True):
@@ -166,7 +158,7 @@ def _add(aggregate: Aggregate[Any], state: list[Any], codes: Any, numbers: list[
             before = state[number]
             try:
                 state[number] = value if before is None else merge(before, value)
-            except TypeError as problem:
+            except (TypeError, ArithmeticError) as problem:
                 raise QueryError(f"{aggregate}: {problem}") from None
 
 
@@ -177,7 +169,7 @@ def _partial(function: str, vector: Vector, codes: Any, count: int) -> list[Any]
         if found is not None:
             return found
     if isinstance(vector, Coded) and function in ("count_distinct", "min", "max"):
-        used = np.unique(codes * len(vector.words) + vector.codes)
+        used, _ = factorized(codes * len(vector.words) + vector.codes)
         codes = used // len(vector.words)
         values = [vector.words[code] for code in (used % len(vector.words)).tolist()]
     else:

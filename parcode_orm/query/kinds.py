@@ -117,13 +117,6 @@ def kinds_of_value(value: Any) -> Kinds | None:
     return None if found is None else frozenset(found)
 
 
-def spelled(tp: Any) -> str:
-    """How a user writes `tp`."""
-    if isinstance(tp, type) and not get_args(tp):
-        return tp.__qualname__
-    return str(tp).replace("typing.", "").replace("NoneType", "None")
-
-
 def fields_of(tp: Any) -> Mapping[str, Any] | None:
     """The types of the fields of a class that is stored field by field; None for any other type."""
     cls = get_origin(tp) or tp

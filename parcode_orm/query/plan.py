@@ -12,7 +12,7 @@ from .nodes import Field, Item, Key
 from .statement import Select
 
 if TYPE_CHECKING:
-    from .engine import Grouping, Query
+    from .prepared import Grouping, Query
     from .sources import Batch
 
 
@@ -92,7 +92,7 @@ def explain(statement: Select[Any]) -> Plan:
     Raises:
         QueryError: `statement` is no statement, or does not fit its rows.
     """
-    from .engine import prepared
+    from .prepared import prepared
     from .pruning import candidates
 
     if not isinstance(statement, Select):

@@ -67,7 +67,7 @@ def _ranks(values: list[Any], ordering: Ordering) -> tuple[Any, Any, Any]:
             value = values[row]
             rank += last is not None and bool(last < value)
             ranks[row], last = rank, value
-    except TypeError as problem:
+    except (TypeError, ArithmeticError) as problem:
         raise QueryError(f"order_by({ordering._of}): the values have no order: {problem}") from None
     return ranks, nulls if nulls.any() else None, nans if nans.any() else None
 

@@ -144,6 +144,9 @@ class StoredBatch:
     def objects(self, rows: Rows) -> list[Any]:
         """See `Batch`."""
         table, piece = self.table, self.piece
+        if not table.space.writable:
+            start = piece.start
+            return list(map(table.group(piece).get, [row + start for row in numbers(rows)]))
         return [table.value(piece, row) for row in numbers(rows)]
 
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:

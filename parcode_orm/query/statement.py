@@ -197,6 +197,17 @@ class Select(Generic[T_co]):
         return ".".join(parts)
 
 
+def checked(statement: Any, name: str) -> Select[Any]:
+    """`statement`, given to the method `name` of a session.
+
+    Raises:
+        TypeError: it is no statement that selects.
+    """
+    if not isinstance(statement, Select):
+        raise TypeError(f"{name}(statement) takes what select() gives, not {told(statement)}")
+    return statement
+
+
 def _bare(value: Any) -> Any:
     return value._of if isinstance(value, Label) else value
 

@@ -7,13 +7,16 @@ on every vector, and gives what Python gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..table.columns import as_array
+
 Rows = Any  # numbers of rows: a range, or an array of ints
 EXACT_FLOAT = 1 << 53  # ints up to here are floats of the same value
+WIDEST = 1 << 63  # the first int beyond int64
 
 
 class Vector:
@@ -217,18 +220,27 @@ def apply(function: Callable[..., Any], args: Sequence[Vector], count: int) -> V
 
 def distinct(vector: Vector) -> tuple[Any, list[Any]] | None:
     """Codes and the words that they name, each of which stands somewhere; None where they are not far fewer."""
-    if isinstance(vector, Coded):
-        used = np.unique(vector.codes)
-        if len(used) * 2 > len(vector):
-            return None
-        if len(used) == len(vector.words):
-            return vector.codes, vector.words
-        return np.searchsorted(used, vector.codes), [vector.words[code] for code in used.tolist()]
+    if isinstance(vector, Coded) and len(vector.words) * 2 <= len(vector):
+        used, codes = factorized(vector.codes)
+        return codes, [vector.words[code] for code in used.tolist()]
     if isinstance(vector, Numbers) and vector.kind is not None and vector.nulls is None and len(vector) > 16:
-        used, codes = np.unique(vector.values, return_inverse=True)
+        used, codes = factorized(vector.values)
         if len(used) * 2 <= len(vector):
             return codes, vector.kind.values(used.tolist())
     return None
+
+
+def factorized(values: Any) -> tuple[Any, Any]:
+    """The different values of an array, which has one at least, and for each value its place among them."""
+    if values.dtype.kind in "iu" and values.dtype != np.uint64:
+        low, high = int(values.min()), int(values.max())
+        if high - low <= 2 * len(values):  # without sorting
+            shifted = values.astype(np.int64) - low
+            there = np.zeros(high - low + 1, bool)
+            there[shifted] = True
+            return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[shifted]
+    used, codes = np.unique(values, return_inverse=True)
+    return used, codes
 
 
 def spread(vector: Vector, there: Any) -> Vector:
@@ -253,14 +265,13 @@ def spread(vector: Vector, there: Any) -> Vector:
 
 def patched(vector: Vector, places: list[int], values: list[Any]) -> Vector:
     """`vector` with `values` at `places`."""
-    if isinstance(vector, Numbers) and vector.kind is None and _same_numbers(vector.values.dtype.kind, values):
-        kind = {"b": bool, "f": float}.get(vector.values.dtype.kind)
-        found = vector.values.astype(np.int64 if kind is None else kind)
+    if isinstance(vector, Numbers) and vector.kind is None and _fit(vector.values.dtype, values):
+        found = vector.values.astype(_wide(vector.values.dtype))
         found[places] = values
-        if vector.nulls is None:
-            return Numbers(found)
-        nulls = vector.nulls.copy()
-        nulls[places] = False
+        nulls = vector.nulls
+        if nulls is not None:
+            nulls = nulls.copy()
+            nulls[places] = False
         return Numbers(found, nulls)
     objects = list(vector.tolist())
     for place, value in zip(places, values, strict=True):
@@ -268,11 +279,11 @@ def patched(vector: Vector, places: list[int], values: list[Any]) -> Vector:
     return vector_of(objects)
 
 
-def _same_numbers(kind: str, values: list[Any]) -> bool:
-    types = set(map(type, values))
-    if kind == "i" or kind == "u":
-        return types == {int} and all(-(1 << 63) <= value < 1 << 63 for value in values) and kind == "i"
-    return types == {{"b": bool, "f": float}.get(kind)}
+def _fit(dtype: Any, values: list[Any]) -> bool:
+    """Whether all `values` are numbers of the very kind of an array."""
+    if set(map(type, values)) != {{"b": bool, "f": float}.get(dtype.kind, int)}:
+        return False
+    return dtype.kind in "bf" or (all(-WIDEST <= value < WIDEST for value in values) and dtype != np.uint64)
 
 
 def joined(vectors: Sequence[Vector]) -> Vector:
@@ -309,23 +320,7 @@ def to_numpy(vector: Vector) -> Any:
     """An array: of int64, uint64, float64 or bool where all are such numbers, else of objects."""
     if isinstance(vector, Numbers) and vector.kind is None and (vector.nulls is None or not vector.nulls.any()):
         return vector.values.astype(_wide(vector.values.dtype), copy=False)
-    return array_of(vector.tolist())
-
-
-def array_of(values: list[Any]) -> Any:
-    """An array of Python's objects, as numbers where all are of one type of numbers."""
-    types = set(map(type, values))
-    if types in ({float}, {bool}):
-        return np.array(values)
-    if types == {int}:  # numpy alone would make floats of large and small ones
-        for dtype in (np.int64, np.uint64):
-            try:
-                return np.array(values, dtype)
-            except OverflowError:
-                continue
-    found = np.empty(len(values), object)
-    found[:] = values
-    return found
+    return as_array(vector.tolist())
 
 
 def truths(vector: Vector) -> Any:
@@ -338,8 +333,3 @@ def truths(vector: Vector) -> Any:
     if isinstance(vector, Coded):
         return np.array(list(map(bool, vector.words)), bool)[vector.codes]
     return np.fromiter(map(bool, vector.tolist()), bool, len(vector))
-
-
-def places(rows: Iterable[int]) -> Any:
-    """An array of places."""
-    return np.fromiter(rows, np.int64)

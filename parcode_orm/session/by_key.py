@@ -12,12 +12,12 @@ from ..query import Result, select
 from .entity.changes import insert
 from .entity.queries import bound
 from .entity.tables import names, rows_of
-from .versions import Versions
+from .queries import Queries
 
 M = TypeVar("M", bound=Model)
 
 
-class ByKey(Versions):
+class ByKey(Queries):
     """The methods of a `Session` that find entities by their keys, and make those that are missing."""
 
     def get(self, cls: type[M], key: Any) -> M | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from types import FunctionType
-from typing import Any, TypeVar, overload
+from typing import TypeVar
 
 from ..codec.classes.names import name_of
 from ..codec.types.compile import struct_for
@@ -13,25 +13,23 @@ from ..errors import NoResultFound, SessionError, called, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from ..model.entities import SUFFIX, is_entity
-from ..query import Delete, Plan, Result, ScalarResult, Select, Update, explain
 from . import pending
 from .attempts import Attempt, attempts
 from .by_key import ByKey
 from .connection import Connection
 from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
 from .entity.flush import flushed
-from .entity.queries import bound
 from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
 from .merge import check_model, check_several, overwrite
+from .queries import Queries
 from .roots import Root, check_free, is_taken, root_name
 from .savepoint import Savepoint
 from .space import is_detached, owner_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)
-T = TypeVar("T")
 
 
 def _this(obj: object) -> str:
@@ -259,54 +257,6 @@ class Session(ByKey):
         obj: M = self._work.find(root_name(cls), cls, struct_for(cls)).obj
         return obj
 
-    def scalars(self, statement: Select[T]) -> ScalarResult[T]:
-        """The rows that `statement` selects, or the first value of each: a `ScalarResult`.
-
-        Raises:
-            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
-        """
-        return self.execute(statement).scalars()
-
-    def scalar(self, statement: Select[T]) -> T | None:
-        """The first value of the first row of `statement`; None where there is no row.
-
-        Raises:
-            QueryError: the statement does not fit the rows.
-        """
-        return self.scalars(statement).first()
-
-    @overload
-    def execute(self, statement: Select[T]) -> Result[Any]: ...
-    @overload
-    def execute(self, statement: Update | Delete) -> int: ...
-    def execute(self, statement: Any) -> Any:
-        """The rows that `statement` selects, as named tuples: a `Result`; of an update or delete, how many it changed.
-
-        Raises:
-            TypeError: `statement` is none. QueryError: an update or delete does not fit the rows.
-            ReadOnlyError: it changes rows, and the session was opened read-only.
-        """
-        self._check_open()
-        if not isinstance(statement, Select | Update | Delete):
-            raise TypeError(f"execute(statement) takes what select(), update() or delete() give, not {told(statement)}")
-        statement = bound(self._work, statement)
-        if isinstance(statement, Select):
-            return Result(statement, self._check_open)
-        self._check_writable()
-        return statement.run()
-
-    def explain(self, statement: Select[Any]) -> Plan:
-        """What `statement` will do: which row groups, columns and indexes it reads, and why. No value is read.
-
-        Returns:
-            A `Plan`, whose text is a tree: `print(session.explain(statement))`.
-
-        Raises:
-            QueryError: `statement` is no statement, or does not fit its rows.
-        """
-        self._check_open()
-        return explain(bound(self._work, statement))
-
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""
         self._check_open()
@@ -486,7 +436,7 @@ class Session(ByKey):
 
 
 # Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
-for _base in (Connection, Versions, ByKey):
+for _base in (Connection, Versions, Queries, ByKey):
     for _name, _method in vars(_base).items():
         _function = getattr(_method, "__func__", _method)
         if isinstance(_function, FunctionType):

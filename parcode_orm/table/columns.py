@@ -59,7 +59,7 @@ def column_parts(table: Table, paths: Sequence[Sequence[str]]) -> Iterator[list[
 
 def array_of(values: Iterable[Any], names: Sequence[str]) -> Any:
     """The field at the path `names` of each of `values`, which are in memory."""
-    return _array([_field(value, names) for value in values])
+    return as_array([_field(value, names) for value in values])
 
 
 def _parts(table: Table, stretch: Stretch, paths: Sequence[Sequence[str]]) -> list[Any]:
@@ -100,9 +100,9 @@ def _stored(view: View, names: Sequence[str], start: int, stop: int) -> Any:
         if isinstance(view, ReferenceView):
             view = view.inner
         if not isinstance(view, StructView):
-            return _array([_field(view.get(row), names[i:]) for row in range(start, stop)])
+            return as_array([_field(view.get(row), names[i:]) for row in range(start, stop)])
         if view.bits & MISSING:
-            return _array([_field(view.get(row), names[i:]) for row in range(start, stop)])
+            return as_array([_field(view.get(row), names[i:]) for row in range(start, stop)])
         view = view.field(name)
     return _values(view, start, stop)
 
@@ -129,7 +129,7 @@ def _values(view: View, start: int, stop: int) -> Any:
         return np.unpackbits(bits, count=stop - (start & ~7), bitorder="little")[start & 7 :].astype(bool)
     if isinstance(view, ConstantView) and isinstance(view.one, NumbersView | BitsView):
         return np.repeat(_values(view.one, 0, 1), stop - start)
-    return _array(view.read(start, stop))
+    return as_array(view.read(start, stop))
 
 
 def _field(value: Any, names: Sequence[str]) -> Any:
@@ -140,7 +140,8 @@ def _field(value: Any, names: Sequence[str]) -> Any:
     return value
 
 
-def _array(values: list[Any]) -> Any:
+def as_array(values: list[Any]) -> Any:
+    """An array of Python's objects; of int64, uint64, float64 or bool where all are of that one type."""
     import numpy as np
 
     types = set(map(type, values))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -35,6 +36,17 @@ class Item(Model):
     where: Place | None = None
 
 
+@dataclass
+class Shape:
+    sides: int
+    label: str | None = None
+
+
+class Point(NamedTuple):
+    x: int
+    y: float
+
+
 class Row(Model):
     number: int
     name: str
@@ -59,6 +71,9 @@ class Row(Model):
     kinds: set[int]
     notes: dict[str, int]
     items: list[Item]
+    spare: list[Item] | None
+    shape: Shape
+    point: Point | None
     visits: list[int] = Chunk()
     base: Place = Chunk()
 
@@ -125,6 +140,9 @@ rows = st.builds(
     kinds=st.sets(of(NUMBERS), max_size=2),
     notes=st.dictionaries(of(TEXTS[1:4]), of(NUMBERS), max_size=2),
     items=st.lists(items, max_size=2),
+    spare=st.none() | st.lists(items, max_size=2),
+    shape=st.builds(Shape, sides=of(NUMBERS), label=maybe(TEXTS)),
+    point=st.none() | st.builds(Point, x=of(NUMBERS), y=of(FLOATS)),
     visits=st.lists(of(NUMBERS), max_size=3),
     base=places,
 )

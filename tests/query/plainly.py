@@ -6,6 +6,7 @@ import math
 import re
 import statistics
 from collections.abc import Callable, Iterable
+from datetime import UTC, date, timedelta
 from functools import cmp_to_key
 from typing import Any, NamedTuple
 
@@ -67,6 +68,15 @@ NUMERIC = [
     field("home.x", NUMBERS),
     field("home.y", FLOATS),
     field("base.x", NUMBERS),
+    field("shape.sides", NUMBERS),
+    field("point.x", NUMBERS),
+    Both(len_(Row.spare), lambda key, row: None if row.spare is None else len(row.spare), [0, 1, 2]),
+    Both(Row.told.minute, lambda key, row: row.told.minute, [0, 30, 59]),
+    Both(func.coalesce(Row.bonus, Row.score), lambda key, row: row.score if row.bonus is None else row.bonus, FLOATS),
+    Both(func.abs(Row.number), lambda key, row: abs(row.number), NUMBERS),
+    Both(-col(Row.level), lambda key, row: -row.level, NUMBERS),
+    Both(func.round(Row.score), lambda key, row: round(row.score), NUMBERS),
+    Both(Row.items[0].price, lambda key, row: row.items[0].price if row.items else None, NUMBERS),
     Both(len_(Row.tags), lambda key, row: len(row.tags), [0, 1, 2]),
     Both(len_(Row.kinds), lambda key, row: len(row.kinds), [0, 1, 2]),
     Both(len_(Row.visits), lambda key, row: len(row.visits), [0, 1, 2]),
@@ -84,6 +94,7 @@ TEXTUAL = [
     field("alias", TEXTS),
     field("place.note", TEXTS),
     field("home.note", TEXTS),
+    field("shape.label", TEXTS),
     Both(Row.color.value, lambda key, row: row.color.value, ["red", "green"]),
     Both(Row.name.lower(), lambda key, row: row.name.lower(), TEXTS),
 ]
@@ -92,6 +103,11 @@ OTHERS = [
     field("died", DAYS),
     field("seen", MOMENTS),
     field("played", DURATIONS),
+    field("told", [moment.replace(tzinfo=UTC) for moment in MOMENTS]),
+    Both(Row.seen - Row.seen, lambda key, row: row.seen - row.seen, DURATIONS),
+    Both(date(2024, 6, 1) - Row.born, lambda key, row: date(2024, 6, 1) - row.born, DURATIONS),
+    Both(Row.died + timedelta(days=1), lambda key, row: row.died and row.died + timedelta(days=1), DAYS),
+    Both(Row.seen.date(), lambda key, row: row.seen.date(), DAYS),
     field("color", list(Color), ordered=False),
     Both(func.key(), lambda key, row: key, ["k1", "k2", 3], False),
 ]
@@ -208,20 +224,20 @@ ITEMS = [
 def quantified(draw: Any) -> Both:
     said, plain = COMPARE[draw(st.sampled_from(list(COMPARE)))]
     every = draw(st.booleans())
-    kind = draw(st.integers(0, 2))
-    if kind:
+    kind = draw(st.integers(0, 3))
+    if kind in (1, 2):
         names, one = ("tags", TEXTS) if kind == 1 else ("visits", NUMBERS)
         value = draw(st.sampled_from(one))
         condition = said(func.item(), value)
         test = lambda item: plain(item, value)
     else:
-        names = "items"
+        names = "items" if kind == 0 else "spare"
         each = draw(st.sampled_from(ITEMS))
         value = draw(st.sampled_from(each.values))
         condition = said(each.said, value)
         test = lambda item: plain(each.plain(item), value)
     joined = (all_ if every else any_)(col(Row, names), condition)
-    return Both(joined, lambda key, row: (all if every else any)(test(item) for item in getattr(row, names)), [])
+    return Both(joined, lambda key, row: (all if every else any)(test(item) for item in getattr(row, names) or ()), [])
 
 
 def memberships() -> st.SearchStrategy[Both]:

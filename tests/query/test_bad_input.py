@@ -61,6 +61,8 @@ P: Any = Player
 WORLD = World(players={"a": Player(), "b": Player(level=1, mixed="x")}, rows=[])
 select_all: Any = select(WORLD.players)
 
+UNKNOWN = Player.model_construct(money=Decimal("NaN"))
+
 MISTAKES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "text compared with a number": (lambda: P.level > "high", ["Player.level", "int", "'high'"]),
     "equality of a number and a text": (lambda: P.level == "3", ["Player.level", "int", "'3'"]),
@@ -163,6 +165,14 @@ def test_a_mistake_that_shows_with_the_rows_is_named(name: str, stored: bool) ->
         with pytest.raises(QueryError) as caught:
             session.scalars(statement).all()
         assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_decimals_that_are_no_numbers_have_no_order() -> None:
+    rows = [UNKNOWN, Player()]
+    with Session(":memory:") as session:
+        for statement in (select(rows).order_by(P.money), select(func.min(P.money)).select_from(rows)):
+            with pytest.raises(QueryError, match=r"Player\.money"):
+                session.execute(statement).all()
 
 
 def test_results_of_another_number_are_refused() -> None:

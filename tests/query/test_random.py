@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from parcode_orm import Session, func, select
 from parcode_orm.tuning import TUNING
-from tests.effort import EXAMPLES
+from tests.effort import EXAMPLES, THOROUGH
 from tests.query import plainly
 from tests.query.models import NUMBERS, TEXTS, Row, World, places, rows
 from tests.query.plainly import NUMERIC, OTHERS, TEXTUAL, Both, Pair, alike, grouped, in_order
@@ -22,7 +22,7 @@ from tests.small import SMALL, small_caches, tuned
 STATES = ["plain", "added", "stored", "read-only", "changed", "committed", "past", "compacted"]
 COLUMNS = [*NUMERIC, *TEXTUAL, *OTHERS]
 tries = settings(
-    max_examples=EXAMPLES,
+    max_examples=EXAMPLES if THOROUGH else EXAMPLES // 2,  # each is slow
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
@@ -73,7 +73,8 @@ def tables(draw: Any, path: Path) -> Iterator[tuple[Any, World]]:
     """A session, and a world in one of the states."""
     path.unlink(missing_ok=True)
     state = draw(st.sampled_from(STATES))
-    found = draw(st.lists(rows, max_size=20))
+    found = draw(st.lists(rows, max_size=15))
+    found = [row.model_copy(deep=True) for row in found * draw(st.sampled_from([1, 1, 3]))]
     world = World(by={f"k{place}": row for place, row in enumerate(found)}, rows=found[::-1])
     small = draw(st.booleans())
     Session = tuned(SMALL if small else TUNING).Session
@@ -82,7 +83,7 @@ def tables(draw: Any, path: Path) -> Iterator[tuple[Any, World]]:
             with Session(":memory:") as session:
                 yield session, world
             return
-        with Session(path, durability="fast") as session:
+        with Session(path, durability="fast", compression=draw(st.sampled_from([None, "lz4"]))) as session:
             session.add(world)
             if state == "added":
                 yield session, world
@@ -240,6 +241,9 @@ def test_many_rows_in_groups_of_full_size(tmp_path: Path, state: str) -> None:
     """Dictionaries, offsets of every width, and row groups that are skipped come only with thousands of rows."""
     example = Row(
         number=0, name="n", guild="g", level=0, big=0, score=0.0, bonus=None, alias=None, active=True,
+        spare=None,
+        shape={"sides": 4},
+        point=None,
         money="1.5", born="2000-01-01", died=None, seen="2000-01-01", told="2000-01-01T00:00:00Z", played=60,
         color="red", rank=None, place={"x": 1}, home=None, tags=[], kinds=[], notes={}, items=[], visits=[],
         base={"x": 2},

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
+from functools import reduce
+from operator import and_, or_
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 import pytest
+from parcode_orm.codec.containers import ListView
+from parcode_orm.codec.scalars import NumbersView
+from parcode_orm.codec.text import TextView
+from parcode_orm.codec.wrappers import ConvertView
+from typing_extensions import TypedDict
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, asc, col, desc, explain, func, select
+from parcode_orm import Chunk, Model, Session, ShardedMap, asc, col, desc, explain, func, len_, select
+from parcode_orm.codec.views import OptionalView
 
 ROWS = 10_000
 
@@ -142,6 +150,7 @@ def test_keys_are_looked_up_in_the_index(session: Session) -> None:
         func.key().in_(["k9", "k3", "none"]))).all()  # fmt: skip
     assert found == [("k3", 3), ("k9", 9)]
     assert "look up" in str(explain(select(players).where(func.key() == "k77")))
+    assert explain(select(players).where(func.key() == "none")).groups == 0
     assert session.scalars(select(players).where(func.key() == ["k77"])).all() == []
     rows = session.root(World).rows
     assert session.scalars(select(rows).where(func.key() == 8_500)).one().level == 8_500
@@ -248,6 +257,43 @@ def test_rows_of_several_classes_and_rows_that_lack_a_field() -> None:
             assert session.scalars(select(collection).where(Player.level == 1)).count() == 2
 
 
+def test_conditions_are_joined_in_chains_of_any_length(session: Session) -> None:
+    rows = session.root(World).rows
+    many = [Player.level == place for place in range(0, 9_000, 3)]
+    some = reduce(or_, many)
+    assert session.scalars(select(rows).where(some)).count() == 3_000
+    none = reduce(and_, [~each for each in many])
+    assert session.scalars(select(rows).where(none)).count() == 6_000
+    level = Player.level
+    assert session.scalars(select(rows).where((level != 0) & (90 / level > 30) | (level == 0))).count() == 3
+
+
+def refuse(*values: Any) -> Any:
+    raise AssertionError("a value was made")
+
+
+def test_columns_are_compared_as_they_are_stored(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = session.root(World).rows
+    conditions: list[Any] = [
+        Player.name == "player 8000",
+        col(Player.name).in_(["player 8000", "player 1"]),
+        col(Player.name).startswith("player 80"),
+        Player.level >= 8_000,
+        Player.born < date(2000, 1, 1),
+        col(Player.score) != None,  # noqa: E711
+        len_(Player.tags) == 2,
+        Player.level * 2 + 1 > 16_000,
+        Player.born - date(1999, 1, 1) > timedelta(days=1),
+    ]
+    expected = [len(session.scalars(select(rows).where(condition)).all()) for condition in conditions]
+    for cls in (NumbersView, TextView, ListView, ConvertView, OptionalView):
+        for name in ("get", "read"):
+            monkeypatch.setattr(cls, name, refuse)
+    monkeypatch.setattr(TextView, "decode", refuse)
+    for condition, count in zip(conditions, expected, strict=True):
+        assert session.scalars(select(rows).where(condition)).count() == count > 0
+
+
 def test_an_old_snapshot_answers_in_the_same_words(tmp_path: Path) -> None:
     path = tmp_path / "past.par"
     with Session(path) as session:
@@ -278,3 +324,63 @@ def test_a_plan_is_a_tree(session: Session) -> None:
     for part in ("give 2 rows", "sort by", "group by Player.guild", "filter: Player.level >= 9000", "1 of 3 row groups",
                  "cannot match", "to filter"):  # fmt: skip
         assert part in text, text
+
+
+class Reading(Model):
+    value: float
+    extra: dict[str, Any]
+    kind: Kind
+
+
+class Kind(TypedDict):
+    name: str
+    grade: NotRequired[int]
+
+
+class Readings(Model):
+    rows: list[Reading] = Chunk()
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_nan_is_the_largest_number_and_one_group(stored: bool) -> None:
+    values = [1.0, float("nan"), 3.0, float("nan"), -2.0]
+    rows = [Reading(value=value, extra={}, kind={"name": "a"}) for value in values]
+    with Session(":memory:") as session:
+        readings = Readings(rows=rows)
+        session.add(readings)
+        if stored:
+            session.commit()
+        value = Reading.value
+        asked = select(func.min(value), func.max(value), func.count(value), func.count_distinct(value))
+        least, most, count, different = session.execute(asked.select_from(readings.rows)).one()
+        assert least == -2.0 and most != most and (count, different) == (5, 4)
+        groups = session.execute(select(value, func.count()).select_from(readings.rows).group_by(value)).all()
+        assert [each.count for each in groups] == [1, 2, 1, 1]
+        ordered = session.scalars(select(value).select_from(readings.rows).order_by(desc(value))).all()
+        assert all(each != each for each in ordered[:2]) and ordered[2:] == [3.0, 1.0, -2.0]
+        assert session.scalars(select(readings.rows).where(value == float("nan"))).all() == []
+        assert session.scalars(select(readings.rows).where(value != float("nan"))).count() == 5
+        assert session.scalars(select(readings.rows).where(~(col(value) > 0))).count() == 3
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_fields_of_typed_dictionaries_and_of_values_of_any_type(stored: bool) -> None:
+    rows = [
+        Reading(value=1.0, extra={"a": 1, "b": [3]}, kind={"name": "x"}),
+        Reading(value=2.0, extra={"a": "text"}, kind={"name": "y", "grade": 3}),
+    ]
+    with Session(":memory:") as session:
+        readings = Readings(rows=rows)
+        session.add(readings)
+        if stored:
+            session.commit()
+        reading: Any = Reading
+
+        def found(condition: Any) -> list[float]:
+            return [each.value for each in session.scalars(select(readings.rows).where(condition))]
+
+        assert found(reading.kind.grade == 3) == found(reading.kind["name"] == "y") == [2.0]
+        assert found(reading.kind.grade == None) == [1.0]  # noqa: E711
+        assert found(reading.extra["a"] == 1) == found(reading.extra["b"].contains(3)) == [1.0]
+        assert found(reading.extra.contains("b")) == [1.0]
+        assert found(reading.extra["c"] == None) == [1.0, 2.0]  # noqa: E711

@@ -1,0 +1,159 @@
+"""A statement made ready to run: which rows it asks, what they must fulfil, what is given of them, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import QueryError
+from .building import check_scope
+from .expressions import Expression
+from .functions import has_aggregate
+from .given import Entities
+from .kinds import kinds_of
+from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Slot
+from .sorting import is_nan
+from .sources import Source, source_of
+from .statement import Select
+
+
+class Query(NamedTuple):
+    """A statement made ready: what each batch must fulfil, what is given of its rows, and in which order."""
+
+    where: tuple[Expression[bool], ...]
+    outputs: tuple[Expression[Any], ...]
+    order: tuple[Ordering, ...]
+    first: int
+    stop: int | None
+    distinct: bool
+
+
+class Grouping(NamedTuple):
+    """What a statement's rows are grouped by, what is aggregated, and which rows take part."""
+
+    where: tuple[Expression[bool], ...]
+    by: tuple[Expression[Any], ...]
+    aggregates: tuple[Aggregate[Any], ...]
+
+
+def prepared(statement: Select[Any]) -> tuple[Source, Query, Grouping | None]:
+    """The rows that a statement asks, and what is asked of them; with a grouping, of the groups.
+
+    Raises:
+        QueryError: it names no collection, or a field of another class; it mixes rows and groups.
+    """
+    source = _source(statement)
+    first = statement._offset
+    stop = None if statement._limit is None else first + statement._limit
+    outputs = statement._outputs
+    where, ordering = statement._where, statement._order
+    if not statement._groups and not any(map(has_aggregate, [*outputs, *(each._of for each in ordering)])):
+        if statement._having:
+            raise QueryError("having() chooses groups, and the statement makes none: use where(), or group_by()")
+        if statement._after is not None:
+            where = (*where, beyond(ordering, statement._after))
+        return source, Query(where, outputs, ordering, first, stop, statement._distinct), None
+    by = statement._groups
+    asked = [*outputs, *statement._having, *(each._of for each in ordering)]
+    aggregates = list({each._identity(): each for whole in asked for each in _aggregates(whole)}.values())
+    slots = {each._identity(): place for place, each in enumerate([*by, *aggregates])}
+    having = tuple(_of_group(each, slots) for each in statement._having)
+    ordering = tuple(
+        Ordering(_of_group(each._of, slots), descending=each._descending, first=each._first) for each in ordering
+    )
+    if statement._after is not None:
+        having = (*having, beyond(ordering, statement._after))
+    query = Query(having, tuple(_of_group(each, slots) for each in outputs), ordering, first, stop, statement._distinct)
+    return source, query, Grouping(where, by, tuple(aggregates))
+
+
+def _source(statement: Select[Any]) -> Source:
+    if statement._source is None:
+        named = statement._outputs[0]
+        raise QueryError(
+            f"select({named}) does not say where its rows are: write select(collection), as in select(world.players), "
+            f"or .select_from(collection)"
+        )
+    given = statement._source
+    if isinstance(given, type):
+        raise QueryError(f"the objects of {given.__qualname__} are in a session's file: session.scalars(statement)")
+    source = source_of(given)
+    keys, how = _keys(statement._where), "by key"
+    if keys is None and isinstance(given, Entities):
+        keys, how = given.narrowed(statement._where) or (None, "")
+    looked_up = None if keys is None else source.at_keys(keys, how)
+    if looked_up is not None:  # an empty one is false
+        source = looked_up
+    if source.model is not None:
+        for each in statement._expressions():
+            check_scope(each, [source.model], "the collection")
+    return source
+
+
+def _keys(where: Sequence[Expression[bool]]) -> Collection[Any] | None:
+    """Keys one of which each row must have; None where the conditions name none."""
+    for condition in where:
+        if not isinstance(condition, Operation) or condition._operator not in ("==", "in"):
+            continue
+        one, other = condition._args
+        if isinstance(one, Literal):
+            one, other = other, one
+        if isinstance(one, Key) and isinstance(other, Literal):
+            return other._value if condition._operator == "in" else [other._value]
+    return None
+
+
+def _aggregates(expression: Expression[Any]) -> Iterator[Aggregate[Any]]:
+    if isinstance(expression, Aggregate):
+        yield expression
+        return
+    for part in expression._parts():
+        yield from _aggregates(part)
+
+
+def _of_group(expression: Expression[Any], slots: dict[Any, int]) -> Expression[Any]:
+    """`expression` with the columns of groups in place of aggregates and of what the rows are grouped by."""
+    if isinstance(expression, Label):
+        return Label(_of_group(expression._of, slots), expression._called)
+    place = slots.get(expression._identity())
+    if place is not None:
+        return Slot(place, expression)
+    if isinstance(expression, Field | Item | Key):
+        raise QueryError(
+            f"{expression} is of each row, and the result has groups: group_by({expression}), or aggregate it"
+        )
+    return expression._rebuilt(tuple(_of_group(each, slots) for each in expression._parts()))
+
+
+def beyond(ordering: Sequence[Ordering], values: Sequence[Any]) -> Expression[bool]:
+    """The condition that a row comes after the one whose keys have these values."""
+    found: Expression[bool] = Literal(False)
+    for each, value in reversed(list(zip(ordering, values, strict=True))):
+        same = _is_nan(each._of) if is_nan(value) else _test("==", each._of, value)
+        found = Logical("or", (_later(each, value), Logical("and", (same, found))))
+    return found
+
+
+def _test(operator: str, of: Expression[Any], value: Any) -> Expression[bool]:
+    return Operation(operator, (of, Literal(value)), bool)
+
+
+def _is_nan(of: Expression[Any]) -> Expression[bool]:
+    return Operation("!=", (of, of), bool)
+
+
+def _later(ordering: Ordering, value: Any) -> Expression[bool]:
+    """The condition that a key comes after `value` in its order."""
+    of, descending, none = ordering._of, ordering._descending, _test("==", ordering._of, None)
+    if value is None:
+        return Logical("not", (none,)) if ordering._first else Literal(False)
+    later: Expression[bool]
+    if is_nan(value):
+        later = Logical("not", (Logical("or", (none, _is_nan(of))),)) if descending else Literal(False)
+    elif descending:
+        later = _test("<", of, value)
+    elif (kinds_of(of._tp) or {"number"}) & {"number"}:
+        later = Logical("or", (_test(">", of, value), _is_nan(of)))
+    else:
+        later = _test(">", of, value)
+    return later if ordering._first else Logical("or", (none, later))

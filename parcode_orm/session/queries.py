@@ -1,0 +1,61 @@
+"""`Queries`: the methods of a session that run statements."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, overload
+
+from ..query import Delete, Plan, Result, ScalarResult, Select, Update, checked, explain
+from .entity.queries import bound
+from .versions import Versions
+
+T = TypeVar("T")
+
+
+class Queries(Versions):
+    """The methods of a `Session` that run statements."""
+
+    def scalars(self, statement: Select[T]) -> ScalarResult[T]:
+        """The rows that `statement` selects, or the first value of each: a `ScalarResult`.
+
+        Raises:
+            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
+        """
+        self._check_open()
+        return ScalarResult(bound(self._work, checked(statement, "scalars")), self._check_open)
+
+    def scalar(self, statement: Select[T]) -> T | None:
+        """The first value of the first row of `statement`; None where there is no row.
+
+        Raises:
+            QueryError: the statement does not fit the rows.
+        """
+        return self.scalars(statement).first()
+
+    @overload
+    def execute(self, statement: Select[T]) -> Result[Any]: ...
+    @overload
+    def execute(self, statement: Update | Delete) -> int: ...
+    def execute(self, statement: Any) -> Any:
+        """The rows that `statement` selects, as named tuples: a `Result`; of an update or delete, how many it changed.
+
+        Raises:
+            TypeError: `statement` is none. QueryError: an update or delete does not fit the rows.
+            ReadOnlyError: it changes rows, and the session was opened read-only.
+        """
+        self._check_open()
+        if isinstance(statement, Update | Delete):
+            self._check_writable()
+            return bound(self._work, statement).run()
+        return Result(bound(self._work, checked(statement, "execute")), self._check_open)
+
+    def explain(self, statement: Select[Any]) -> Plan:
+        """What `statement` will do: which row groups, columns and indexes it reads, and why. No value is read.
+
+        Returns:
+            A `Plan`, whose text is a tree: `print(session.explain(statement))`.
+
+        Raises:
+            TypeError: `statement` is none. QueryError: it does not fit its rows.
+        """
+        self._check_open()
+        return explain(bound(self._work, checked(statement, "explain")))
