@@ -11,14 +11,14 @@ from typing import Any, NotRequired
 
 import numpy as np
 import pytest
-from parcode_orm.codec.scalars import NumbersView
-from parcode_orm.codec.text import TextView
-from parcode_orm.codec.wrappers import ConvertView
 from typing_extensions import TypedDict
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, asc, col, desc, explain, func, len_, select
-from parcode_orm.codec.columns.containers import ListView
-from parcode_orm.codec.views import OptionalView
+from parcode_orm.codec.views.containers import ListView
+from parcode_orm.codec.views.nodes import OptionalView
+from parcode_orm.codec.views.scalars import NumbersView
+from parcode_orm.codec.views.text import TextView
+from parcode_orm.codec.views.wrappers import ConvertView
 
 ROWS = 10_000
 

@@ -836,7 +836,7 @@ def test_get_or_create_and_update_or_create(session: Session) -> None:
     assert made and bob.id == 2
     with pytest.raises(MultipleResultsFound, match="several Player objects have level=9: name more of their fields"):
         session.get_or_create(Player, level=9)
-    with pytest.raises(QueryError, match="Player has no field 'lvel'"):
+    with pytest.raises(QueryError, match="has no field 'lvel'"):
         session.get_or_create(Player, lvel=9)
     with pytest.raises(TypeError, match="takes the fields by which the object is found"):
         session.get_or_create(Player)
