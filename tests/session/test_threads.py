@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, ConflictError, LockedError, Model, Session, SessionError, ShardedMap, load, save, select
+from parcode_orm import (
+    Chunk,
+    ConflictError,
+    Key,
+    LockedError,
+    Model,
+    Session,
+    SessionError,
+    ShardedMap,
+    load,
+    save,
+    select,
+)
 from parcode_orm.model import blobs
 from parcode_orm.session import space
 from parcode_orm.table import scan
@@ -19,6 +31,10 @@ class Account(Model):
     owner: str
     balance: int = 0
     log: list[str] = Chunk(default_factory=list)
+
+
+class Guest(Model):
+    id: int = Key()
 
 
 class Saving(Account):
@@ -238,6 +254,12 @@ USES: dict[str, Callable[[Session], Any]] = {
     "scalars": lambda session: session.scalars(select([1])),
     "scalar": lambda session: session.scalar(select([1])),
     "execute": lambda session: session.execute(select([1])),
+    "explain": lambda session: session.explain(select([1])),
+    "get": lambda session: session.get(Guest, 1),
+    "get_one": lambda session: session.get_one(Guest, 1),
+    "get_or_create": lambda session: session.get_or_create(Guest, id=1),
+    "update_or_create": lambda session: session.update_or_create(Guest, id=1),
+    "entities": lambda session: session.entities(),
 }
 NO_USES = {"open", "close", "recovered"}  # what makes and ends a session, and what was found when it was made
 
