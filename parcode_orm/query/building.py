@@ -9,7 +9,7 @@ from typing import Any
 
 from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
-from .expressions import Expression
+from .expressions import Expression, builds
 from .kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 
@@ -53,6 +53,7 @@ def _checked_literal(value: Any) -> Expression[Any]:
     return Literal(value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value)
 
 
+@builds
 def condition(value: Any) -> Expression[bool]:
     """`value`, which must be true or false of each row."""
     if not isinstance(value, Expression):
@@ -65,6 +66,7 @@ def condition(value: Any) -> Expression[bool]:
     return value
 
 
+@builds
 def joined(operator: str, *given: Any) -> Expression[bool]:
     """Conditions joined by `operator`; what is joined by it already goes in one chain, however long."""
     args: list[Expression[bool]] = []
@@ -73,6 +75,7 @@ def joined(operator: str, *given: Any) -> Expression[bool]:
     return Logical(operator, tuple(args))
 
 
+@builds
 def compared(operator: str, left: Any, right: Any) -> Expression[bool]:
     """`left operator right`, checked."""
     one, other = literal(left), literal(right)
@@ -132,6 +135,7 @@ def _check_order(value: Expression[Any], operator: str) -> None:
         raise QueryError(f"{value} is {_what(value)}, an enum, whose members have no order: use .value or .name")
 
 
+@builds
 def computed(operator: str, left: Any, right: Any) -> Expression[Any]:
     """`left operator right`, checked."""
     one, other = literal(left), literal(right)
@@ -159,6 +163,7 @@ def _number(operator: str, left: Any, right: Any) -> Any:
     return Decimal if Decimal in (left, right) else float
 
 
+@builds
 def text_test(name: str, value: Expression[Any], pattern: Any) -> Expression[bool]:
     if not isinstance(pattern, Expression | str):
         raise QueryError(f"{value}.{name}(text) takes a text, not {told(pattern)}")
@@ -168,6 +173,7 @@ def text_test(name: str, value: Expression[Any], pattern: Any) -> Expression[boo
     return Operation(name, (value, literal(pattern)), bool)
 
 
+@builds
 def attribute(value: Expression[Any], name: str) -> Any:
     """The field, or the part, `name` of a value.
 
@@ -222,6 +228,7 @@ class Method:
         return f"{self._of}.{self._name}"
 
 
+@builds
 def labelled(value: Expression[Any], name: Any) -> Expression[Any]:
     """`value` under another name, checked."""
     if not isinstance(name, str) or not name.isidentifier():
@@ -229,6 +236,7 @@ def labelled(value: Expression[Any], name: Any) -> Expression[Any]:
     return Label(value, name)
 
 
+@builds
 def element(value: Expression[Any], key: Any) -> Any:
     """`value[key]`: a field of what has fields, else an item of a dictionary or a list."""
     if isinstance(key, str) and any(fields_of(arm) is not None for arm in arms(value._tp)):
@@ -236,6 +244,7 @@ def element(value: Expression[Any], key: Any) -> Any:
     return Operation("item", (value, literal(key)), item_type(value._tp))
 
 
+@builds
 def member(value: Expression[Any], values: Any) -> Expression[bool]:
     """Whether `value` is one of `values`, checked."""
     if isinstance(values, str | bytes | Expression) or not isinstance(values, Iterable):
@@ -252,6 +261,7 @@ def member(value: Expression[Any], values: Any) -> Expression[bool]:
         return Operation("in", (value, Literal(tuple(constants))), bool)
 
 
+@builds
 def containing(value: Expression[Any], part: Any) -> Expression[bool]:
     """Whether `part` is in a text or a collection, checked."""
     kinds = kinds_of(present(value._tp))
@@ -262,6 +272,7 @@ def containing(value: Expression[Any], part: Any) -> Expression[bool]:
     return Operation("contains", (value, literal(part)), bool)
 
 
+@builds
 def quantified(operator: str, items: Any, given: Any) -> Expression[bool]:
     """Whether `given` holds for any or all of `items`, checked."""
     if not isinstance(items, Expression):

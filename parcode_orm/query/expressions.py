@@ -6,12 +6,24 @@ their values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ..errors import QueryError, told
 
 T = TypeVar("T")
+
+
+built: dict[str, Callable[..., Any]] = {}
+"""What makes expressions of others, by name. The modules of these functions and classes enter them."""
+
+B = TypeVar("B", bound=Callable[..., Any])
+
+
+def builds(maker: B) -> B:
+    """Enter a function or class in `built`."""
+    built[maker.__name__] = maker
+    return maker
 
 
 class Expression(Generic[T]):
@@ -33,85 +45,85 @@ class Expression(Generic[T]):
     _tp: Any
 
     def __eq__(self, other: object) -> Any:
-        return building.compared("==", self, other)
+        return built["compared"]("==", self, other)
 
     def __ne__(self, other: object) -> Any:
-        return building.compared("!=", self, other)
+        return built["compared"]("!=", self, other)
 
     def __lt__(self, other: Any) -> Any:
-        return building.compared("<", self, other)
+        return built["compared"]("<", self, other)
 
     def __le__(self, other: Any) -> Any:
-        return building.compared("<=", self, other)
+        return built["compared"]("<=", self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return building.compared(">", self, other)
+        return built["compared"](">", self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return building.compared(">=", self, other)
+        return built["compared"](">=", self, other)
 
     def __add__(self, other: Any) -> Any:
-        return building.computed("+", self, other)
+        return built["computed"]("+", self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return building.computed("+", other, self)
+        return built["computed"]("+", other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return building.computed("-", self, other)
+        return built["computed"]("-", self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return building.computed("-", other, self)
+        return built["computed"]("-", other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return building.computed("*", self, other)
+        return built["computed"]("*", self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return building.computed("*", other, self)
+        return built["computed"]("*", other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return building.computed("/", self, other)
+        return built["computed"]("/", self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return building.computed("/", other, self)
+        return built["computed"]("/", other, self)
 
     def __floordiv__(self, other: Any) -> Any:
-        return building.computed("//", self, other)
+        return built["computed"]("//", self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return building.computed("//", other, self)
+        return built["computed"]("//", other, self)
 
     def __mod__(self, other: Any) -> Any:
-        return building.computed("%", self, other)
+        return built["computed"]("%", self, other)
 
     def __rmod__(self, other: Any) -> Any:
-        return building.computed("%", other, self)
+        return built["computed"]("%", other, self)
 
     def __pow__(self, other: Any) -> Any:
-        return building.computed("**", self, other)
+        return built["computed"]("**", self, other)
 
     def __rpow__(self, other: Any) -> Any:
-        return building.computed("**", other, self)
+        return built["computed"]("**", other, self)
 
     def __neg__(self) -> Any:
-        return nodes.Operation("neg", (self,), self._tp)
+        return built["Operation"]("neg", (self,), self._tp)
 
     def __abs__(self) -> Any:
-        return nodes.Operation("abs", (self,), self._tp)
+        return built["Operation"]("abs", (self,), self._tp)
 
     def __and__(self, other: Any) -> Any:
-        return building.joined("and", self, other)
+        return built["joined"]("and", self, other)
 
     def __rand__(self, other: Any) -> Any:
-        return building.joined("and", other, self)
+        return built["joined"]("and", other, self)
 
     def __or__(self, other: Any) -> Any:
-        return building.joined("or", self, other)
+        return built["joined"]("or", self, other)
 
     def __ror__(self, other: Any) -> Any:
-        return building.joined("or", other, self)
+        return built["joined"]("or", other, self)
 
     def __invert__(self) -> Any:
-        return nodes.Logical("not", (building.condition(self),))
+        return built["Logical"]("not", (built["condition"](self),))
 
     def __bool__(self) -> NoReturn:
         raise QueryError(
@@ -129,10 +141,10 @@ class Expression(Generic[T]):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return building.attribute(self, name)
+        return built["attribute"](self, name)
 
     def __getitem__(self, key: Any) -> Any:
-        return building.element(self, key)
+        return built["element"](self, key)
 
     def in_(self, values: Iterable[Any]) -> Any:
         """Whether the value is one of `values`, as Python's `in` says.
@@ -140,7 +152,7 @@ class Expression(Generic[T]):
         Raises:
             QueryError: `values` is no iterable, or holds what the value never equals.
         """
-        return building.member(self, values)
+        return built["member"](self, values)
 
     def not_in(self, values: Iterable[Any]) -> Any:
         """Whether the value is none of `values`."""
@@ -152,27 +164,27 @@ class Expression(Generic[T]):
 
     def is_(self, value: Any) -> Any:
         """Whether the value is None, True or False: the same as `==`."""
-        return building.compared("==", self, value)
+        return built["compared"]("==", self, value)
 
     def is_not(self, value: Any) -> Any:
         """Whether the value is another one: the same as `!=`."""
-        return building.compared("!=", self, value)
+        return built["compared"]("!=", self, value)
 
     def like(self, pattern: str) -> Any:
         """Whether the whole text fits `pattern`: `%` is any text, `_` one character, a backslash takes them as is."""
-        return building.text_test("like", self, pattern)
+        return built["text_test"]("like", self, pattern)
 
     def ilike(self, pattern: str) -> Any:
         """As `like(pattern)`, whatever the case of letters."""
-        return building.text_test("ilike", self, pattern)
+        return built["text_test"]("ilike", self, pattern)
 
     def startswith(self, part: str) -> Any:
         """Whether the text begins with `part`."""
-        return building.text_test("startswith", self, part)
+        return built["text_test"]("startswith", self, part)
 
     def endswith(self, part: str) -> Any:
         """Whether the text ends with `part`."""
-        return building.text_test("endswith", self, part)
+        return built["text_test"]("endswith", self, part)
 
     def regexp(self, pattern: str) -> Any:
         """Whether the regular expression `pattern` is found anywhere in the text, as `re.search` says."""
@@ -182,39 +194,39 @@ class Expression(Generic[T]):
             re.compile(pattern)
         except (re.error, TypeError) as problem:
             raise QueryError(f"{self}.regexp({told(pattern)}): {problem}") from None
-        return building.text_test("regexp", self, pattern)
+        return built["text_test"]("regexp", self, pattern)
 
     def contains(self, part: Any) -> Any:
         """Whether `part` is in the text, or among the items of the list, set or dictionary."""
-        return building.containing(self, part)
+        return built["containing"](self, part)
 
     def any(self, condition: Any) -> Any:
         """As `any_(self, condition)`."""
-        return building.quantified("any", self, condition)
+        return built["quantified"]("any", self, condition)
 
     def all(self, condition: Any) -> Any:
         """As `all_(self, condition)`."""
-        return building.quantified("all", self, condition)
+        return built["quantified"]("all", self, condition)
 
     def asc(self) -> Any:
         """This value as a key to order by, the smallest first, and None before all."""
-        return nodes.Ordering(self)
+        return built["Ordering"](self)
 
     def desc(self) -> Any:
         """This value as a key to order by, the largest first, and None after all."""
-        return nodes.Ordering(self, descending=True)
+        return built["Ordering"](self, descending=True)
 
     def nulls_first(self) -> Any:
         """This value as a key to order by, None before all."""
-        return nodes.Ordering(self).nulls_first()
+        return built["Ordering"](self).nulls_first()
 
     def nulls_last(self) -> Any:
         """This value as a key to order by, None after all."""
-        return nodes.Ordering(self).nulls_last()
+        return built["Ordering"](self).nulls_last()
 
     def label(self, name: str) -> Any:
         """This value under another name in the rows of a result."""
-        return building.labelled(self, name)
+        return built["labelled"](self, name)
 
     def _parts(self) -> tuple[Expression[Any], ...]:
         """The expressions that this one is computed of."""
@@ -235,6 +247,3 @@ class Expression(Generic[T]):
 
     def __repr__(self) -> str:
         return str(self)
-
-
-from . import building, nodes  # noqa: E402  # both need the class

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..errors import told
-from .expressions import Expression
+from .expressions import Expression, builds
 from .kinds import fields_of
 
 T = TypeVar("T")
@@ -90,6 +90,7 @@ class Literal(Expression[T]):
         return told(value)
 
 
+@builds
 class Operation(Expression[T]):
     """What the operation `operator` makes of other expressions."""
 
@@ -131,6 +132,7 @@ class Operation(Expression[T]):
         return f"{first}.{'in_' if self._operator == 'in' else self._operator}({', '.join(others)})"
 
 
+@builds
 class Logical(Expression[bool]):
     """Conditions joined by `and` or `or`, or one turned over by `not`."""
 
@@ -249,6 +251,7 @@ class Label(Expression[T]):
         return str(self._of)
 
 
+@builds
 class Ordering:
     """A key to order by. `first`: whether None comes before all values; None says first where it ascends."""
 
