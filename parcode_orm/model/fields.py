@@ -79,7 +79,8 @@ def Chunk(
         default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required.
         default_factory: makes the default.
         alias: the name in data that is validated and dumped.
-        init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
+        init: what type checkers make of the field, as in `pydantic.Field`.
+        kw_only: the same.
         compression: None (what the session says), "lz4", "zstd", "auto", "none" or a registered name.
         options: everything else that `pydantic.Field` takes, such as `description` or `max_length`.
 
@@ -117,7 +118,8 @@ def ShardedMap(
         default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required.
         default_factory: makes the default.
         alias: the name in data that is validated and dumped.
-        init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
+        init: what type checkers make of the field, as in `pydantic.Field`.
+        kw_only: the same.
         compression: None (what the session says), "lz4", "zstd", "auto", "none" or a registered name.
         options: everything else that `pydantic.Field` takes, such as `description` or `max_length`.
 
