@@ -1,4 +1,4 @@
-"""`Source`: one snapshot of a file, mapped when that is needed, from which chunks are read."""
+"""`Source`: one snapshot of a file. It gives chunks, and maps the file when that is needed."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
 CACHED = 512  # chunks
-CACHED_BYTES = 24 << 20  # buffers of theirs that were read
+CACHED_BYTES = 24 << 20  # of their buffers that were read
 SUM_EVERY = 16  # chunks asked for
 TAIL = 16 << 10  # bytes
-APART = 32 << 10  # bytes of a chunk behind the map that is read by itself
-BEHIND = 16 << 20  # bytes that commits appended behind a map, before the file is mapped anew
+APART = 32 << 10  # bytes: a smaller chunk behind the map is read by itself
+BEHIND = 16 << 20  # bytes behind a map from which on the file is mapped anew
 DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Source:
-    """The bytes of one commit. Only as much is mapped as that commit's record vouches for.
+    """The bytes of one commit. The source maps only as much as the record of that commit covers.
 
-    A file's last bytes, in which a writer puts what is read first, are read when it is opened; it is mapped when
-    anything else is asked for. The snapshots of a file share a map in a process (`maps`): small chunks that were
-    appended behind it are read each by itself. Views that were handed out own the map: after `close`
-    they stay readable, and the last of them ends it. `identity` is (device, inode) for a file, None for bytes.
+    Opening reads the last bytes of the file: a writer puts there what is read first. The first access
+    to anything else maps the file. All snapshots of a file share one map in a process (`maps`). Small
+    chunks that were appended behind the map are read each by itself.
+
+    Views own the map. They stay readable after `close`, and the last of them ends the map. `identity`
+    is (device, inode) for a file, None for bytes.
     """
 
     __slots__ = (
@@ -73,7 +75,7 @@ class Source:
         catalog: CatalogData | None = None,
         map: mmap.mmap | None = None,
     ) -> None:
-        self.file: OpenFile | None = None  # until the whole of the file is mapped
+        self.file: OpenFile | None = None  # until the whole file is mapped
         if not isinstance(data, memoryview):
             assert identity is not None
             self.file = open_file(data, identity)
@@ -135,21 +137,21 @@ class Source:
 
     @property
     def recovered(self) -> str | None:
-        """What was found damaged and left aside when the file was opened; None after a clean end."""
+        """What opening found damaged and ignored; None after a clean end."""
         return None if self.recovery is None else str(self.recovery)
 
     @property
     def catalog(self) -> CatalogData:
-        """What the commit holds; all targets are references."""
+        """The content of the commit; all targets are references."""
         if self._catalog is None:
             self._catalog = catalogs.decode(self.chunk(self.record.catalog))
         return self._catalog
 
     def chunk(self, ref: Reference) -> Chunk:
-        """The chunk at `ref`, its head verified; kept for a while.
+        """The chunk at `ref`, with its head verified. The source keeps it for a while.
 
         Raises:
-            CorruptionError: `ref` leaves the file, or what it leads to is damaged.
+            CorruptionError: `ref` leaves the file, or the chunk is damaged.
             DetachedError: the source is closed.
         """
         cache = self._cache
@@ -159,7 +161,7 @@ class Source:
             self._shed_bytes()
         chunk = cache.get(ref)
         if chunk is not None:
-            if self._full and cache.pop(ref, None) is not None:  # so that the first of the dict is the least used
+            if self._full and cache.pop(ref, None) is not None:  # the first of the dict is the least recently used
                 cache[ref] = chunk
             return chunk
         stats = self.stats
@@ -176,13 +178,13 @@ class Source:
         return cache.setdefault(ref, chunk)
 
     def know(self, ticket: Ticket, chunk: Chunk) -> None:
-        """What was written for `ticket` is `chunk` with other references: it need not be read."""
+        """Note that `ticket` was written as `chunk` with other references: it need not be read."""
         ref = ticket.reference
         if ref is not None and ref.offset in self.below:
             self._cache[ref] = chunk.again(ref, self.below[ref.offset])
 
     def read(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
-        """As `chunk`, but the chunk is not kept, and what is read of it is told to `observe` alone."""
+        """As `chunk`, but do not keep the chunk, and report the bytes read to `observe` alone."""
         offset, length, _, _ = ref
         if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
             raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
@@ -209,16 +211,16 @@ class Source:
         return memoryview(data)
 
     def peek(self, ref: Reference) -> Chunk:
-        """As `chunk`, for who looks at the graph: what is not known already is neither kept nor counted."""
+        """As `chunk`, for walks over the graph: a chunk that is not kept already is neither kept nor counted."""
         return self._cache.get(ref) or self.read(ref, _uncounted)
 
     def refs_of(self, ref: Reference) -> list[Reference]:
-        """What the chunk at `ref` refers to, for who looks at the graph."""
+        """The references of the chunk at `ref`, for walks over the graph."""
         known = self.below.get(ref.offset)
         return self.peek(ref).refs if known is None else known
 
     def _shed_bytes(self) -> None:
-        """Let go of the chunks least used where more of their bytes are kept than may be."""
+        """Drop the least recently used chunks while too many of their bytes are kept."""
         kept = self._cache.copy()
         size = sum([chunk.held for chunk in kept.values()])
         for ref, chunk in kept.items():
@@ -230,9 +232,9 @@ class Source:
             self._drop(ref)
 
     def release(self, ref: Reference) -> None:
-        """A scan has passed the chunk at `ref`, and the columns that it leads to: their pages may go.
+        """Drop the pages of the chunk at `ref` and of its columns: a scan has passed them.
 
-        The chunks stay known for a while; views into them, here or with whoever has one, may be read as before.
+        The source keeps the chunks for a while. Views into them stay readable.
         """
         chunk = self._cache.get(ref)
         self._drop(ref)
@@ -243,7 +245,8 @@ class Source:
     def _drop(self, ref: Reference) -> None:
         """Take the pages of a chunk out of this process's memory.
 
-        Only of a map of our own: it is of a file and never written to, so whoever touches them gets them from there.
+        Only pages of our own map are dropped. The map is of a file and never written to, so the next
+        access reads the pages from the file again.
         """
         map = self._map
         if map is None or DONTNEED is None:
@@ -251,17 +254,17 @@ class Source:
         start = ref.offset & -mmap.PAGESIZE
         try:
             map.madvise(DONTNEED, start, min(ref.offset + ref.length, len(map)) - start)
-        except (OSError, ValueError):  # pages that are locked into memory; a system that counts otherwise
+        except (OSError, ValueError):  # pages locked into memory, or a system with other page sizes
             pass
 
     def drop_pages(self) -> None:
-        """Take all that was read out of this process's memory: who reads a whole file asks for it now and then."""
+        """Take all pages out of this process's memory. A reader of a whole file does so now and then."""
         if self._map is not None and DONTNEED is not None:
             with suppress(OSError, ValueError):  # as in `_drop`
                 self._map.madvise(DONTNEED)
 
     def view(self, offset: int, length: int) -> memoryview:
-        """Bytes of the file as they stand, neither verified nor counted; bounds are checked."""
+        """Bytes of the file as they stand, neither verified nor counted. Checks the bounds."""
         data = self._bytes()
         if offset < 0 or length < 0 or offset + length > self.length:
             raise CorruptionError(f"{length} bytes lead out of the file", path=self.path, offset=offset)
@@ -284,7 +287,7 @@ class Source:
         return earlier
 
     def retire(self) -> None:
-        """The session goes on with another snapshot: what was handed out may still read, nothing is kept ready."""
+        """Keep no chunks: the session goes on with another snapshot. Objects may still read this one."""
         self._cache.clear()
 
     def close(self) -> None:
@@ -295,7 +298,7 @@ class Source:
         self.file = None
 
     def settle(self) -> None:
-        """The session ended, and something still reads: keep no chunks ready, and map the file if no map is known."""
+        """Keep no chunks, and map the file unless it is mapped: the session ended, and objects still read."""
         self.retire()
         if self.file is not None and self.identity is not None:
             map = known_map(self.identity)
@@ -310,7 +313,7 @@ class Source:
                 if data is None or len(data) < self.length:
                     self._map = self._mapped()
                     data = self._data = memoryview(self._map)
-                    self.file = None  # last, for who is interrupted here
+                    self.file = None  # last: an interrupt before this line loses nothing
         return data
 
     def _mapped(self) -> mmap.mmap:
@@ -321,7 +324,7 @@ class Source:
                 "take a plain copy then, by model_load() of an object or load() of a list, a map or a handle"
             )
         assert self.identity is not None
-        # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
+        # Never closed by hand: an array made from a view refers to the map, not to the view.
         return map_file(file.fd, self.length, self.identity, self.path)
 
 
@@ -352,11 +355,11 @@ def _from_bytes(data: memoryview, path: str, stats: Stats | None, at: int | None
 
 
 def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
-    file = getattr(file, "file", file)  # what tempfile wraps
+    file = getattr(file, "file", file)  # the file that tempfile wraps
     name = getattr(file, "name", "")
     path = name if isinstance(name, str) else ""
     check_binary(file)
-    # Only of these it is known that the descriptor holds the very bytes that read() gives (a GzipFile's does not).
+    # Only these descriptors are known to hold the bytes that read() gives (a GzipFile's does not).
     plain = isinstance(file, io.FileIO) or (
         isinstance(file, io.BufferedReader | io.BufferedRandom) and isinstance(file.raw, io.FileIO)
     )
@@ -371,7 +374,7 @@ def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
 
 
 def check_binary(file: Any) -> None:
-    """Raise `TypeError` for what cannot be read as a file: it is what a public function got in the place of one."""
+    """Raise `TypeError` if `file`, an argument of a public function, cannot be read as a file."""
     if isinstance(file, io.TextIOBase):
         raise TypeError(
             f"{called(file)} gives text, and what is read is a path, bytes or a binary file: open it with mode 'rb'"
@@ -381,7 +384,7 @@ def check_binary(file: Any) -> None:
 
 
 def content_of(file: Any) -> memoryview:
-    """The bytes that `file.read()` gives; `TypeError` where it gives none."""
+    """The bytes that `file.read()` gives; raises `TypeError` if it gives none."""
     data = file.read()
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"what is read is a binary file, and read() of {called(file)} gives {called(data)}")
