@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import errors
-from .codec.registry import register, register_type
+from .codec.types.registry import register, register_type
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
 from .inspect.report import VerifyReport

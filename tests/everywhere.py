@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, loads
-from parcode_orm.codec.alike import alike
+from parcode_orm.codec.types.alike import alike
 
 __all__ = ["holder", "stored_everywhere"]
 

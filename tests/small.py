@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from parcode_orm.codec import boundary
+from parcode_orm.codec.columns import boundary
 from parcode_orm.storage import mapped
 from parcode_orm.table import index, nodes, rewriting, table
 from parcode_orm.table import row_groups as writer

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ..errors import CyclicGraphError, EncodeError
 from . import trail
-from .marks import is_lazy_collection
+from .types.marks import is_lazy_collection
 
 get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
 MAX_NESTED = 256  # models inside each other, with all that is stored field by field

@@ -13,7 +13,7 @@ from pydantic import networks
 from pydantic_core import MultiHostUrl, Url
 
 from ..errors import EncodeError
-from .convert import Bulk, each, rebuilt
+from .columns.convert import Bulk, each, rebuilt
 
 URLS: tuple[type, ...] = (Url, MultiHostUrl, networks._BaseUrl, networks._BaseMultiHostUrl)
 

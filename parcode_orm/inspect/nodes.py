@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..codec.boundary_view import read_spans
+from ..codec.views.boundary import read_spans
 from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Kind, Node, NodeFlag

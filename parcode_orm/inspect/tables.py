@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from ..codec.base import Column, Space
-from ..codec.keys import hash_keys
-from ..codec.scalars import IntColumn
-from ..codec.text import TextColumn
+from ..codec.columns.scalars import IntColumn
+from ..codec.columns.text import TextColumn
+from ..codec.keys.canonical import hash_keys
 from ..format.checksum import checksum
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from parcode_orm.codec.core_schemas import schemas_in
+from parcode_orm.codec.types.core_schemas import schemas_in
 from parcode_orm.lazy.state import check_change, get_dict, load_all, set_dict, touch
 
 __all__ = ["lazy_handler", "read_dict", "write_dict"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from parcode_orm.codec.core_schemas import schemas_in
+from parcode_orm.codec.types.core_schemas import schemas_in
 
 __all__ = ["fields_with_choices"]
 

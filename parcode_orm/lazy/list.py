@@ -12,11 +12,11 @@ from pydantic import ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, SchemaSerializer
 from pydantic_core import core_schema as cs
 
-from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
-from ..codec.marks import enter, is_lazy_collection, item_spec
-from ..codec.mixed import Mixed
-from ..codec.stream import ItemSpec
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.columns.mixed import Mixed
+from ..codec.types.marks import enter, is_lazy_collection, item_spec
+from ..codec.types.stream import ItemSpec
 from ..table.streaming import gather
 from .protocols import Rows
 from .rows import Whole, field_path, named, unchanged, walk

@@ -10,10 +10,10 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, SchemaSerializer
 from pydantic_core import core_schema as cs
 
-from ..codec.boundary import ChunkColumn
 from ..codec.bulk import gc_paused
-from ..codec.mixed import MixedPairs
-from ..codec.stream import ItemSpec
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.columns.mixed import MixedPairs
+from ..codec.types.stream import ItemSpec
 from ..errors import told
 from ..table.streaming import gather
 from ..table.table import MISSING

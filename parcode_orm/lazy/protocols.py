@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from ..codec.base import Getter, Space, View
-from ..codec.boundary import ChunkColumn
-from ..codec.mixed import Mixed
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.columns.mixed import Mixed
 from ..table.streaming import Spilled
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NoReturn
 
-from parcode_orm.codec.marks import find_mark, is_lazy_collection
 from parcode_orm.codec.slots import NAMES, SLOTS, from_slots, hidden, to_slots
+from parcode_orm.codec.types.marks import find_mark, is_lazy_collection
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
 from parcode_orm.lazy.serialize import proxy_serializer
 from parcode_orm.lazy.state import MISSING, first_read, forget, get_dict, get_state, load_all, set_dict, set_state

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from ..codec.base import Getter, Space
-from ..codec.boundary import ChunkColumn
+from ..codec.columns.boundary import ChunkColumn
 from ..errors import called
 from ..model.plain import deep_plain
 from ..table.columns import column as field_of

@@ -9,7 +9,7 @@ from pydantic import SerializationInfo
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
-from parcode_orm.codec.marks import as_returned
+from parcode_orm.codec.types.marks import as_returned
 from parcode_orm.lazy.base import to_plain
 from parcode_orm.lazy.choices import fields_with_choices
 from parcode_orm.lazy.state import get_dict

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..codec.base import is_lazy
-from ..codec.blobs import ARRAY, TEXT
-from ..codec.marks import is_lazy_collection
+from ..codec.columns.blobs import ARRAY, TEXT
+from ..codec.types.marks import is_lazy_collection
 from ..errors import ParcodeError
 from ..format.layout import Kind
 from ..model.plain import LazyModel

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..codec.asis import AsIs, to_write
 from ..codec.base import Getter, Space, View
-from ..codec.boundary import ChunkColumn
-from ..codec.mixed import Mixed, Part, Stretch
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.columns.mixed import Mixed, Part, Stretch
 from ..errors import CorruptionError
 from ..model.plain import deep_plain
 from ..table.columns import array_of

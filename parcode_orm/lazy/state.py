@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from parcode_orm.codec.build import private_values
 from parcode_orm.codec.slots import SLOTS
-from parcode_orm.codec.structview import UNDECLARED
+from parcode_orm.codec.views.build import private_values
+from parcode_orm.codec.views.struct import UNDECLARED
 from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
 from parcode_orm.model.base import Model
 from parcode_orm.model.plain import LazyModel

@@ -7,8 +7,8 @@ from math import prod
 from operator import index as as_index
 from typing import Any, NoReturn
 
-from parcode_orm.codec.arrays import array_from
 from parcode_orm.codec.base import Content
+from parcode_orm.codec.columns.arrays import array_from
 from parcode_orm.model.blobs import NO_COPY
 
 __all__ = ["LazyArray"]

@@ -12,10 +12,10 @@ from pydantic_core import CoreSchema, PydanticSerializationError
 from pydantic_core import core_schema as cs
 from typing_extensions import dataclass_transform
 
-from parcode_orm.codec.build import FullSet
-from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.marks import as_returned, building, marks_last
-from parcode_orm.codec.schema import known
+from parcode_orm.codec.types.compile import struct_for
+from parcode_orm.codec.types.marks import as_returned, building, marks_last
+from parcode_orm.codec.types.schema import known
+from parcode_orm.codec.views.build import FullSet
 from parcode_orm.errors import ParcodeError, UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.handles import HasHandles

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, AliasPath, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from parcode_orm.codec.marks import Mark
+from parcode_orm.codec.types.marks import Mark
 
 if TYPE_CHECKING:
     import warnings

@@ -8,11 +8,11 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
-from parcode_orm.codec.arrays import check_shape, parse_meta
 from parcode_orm.codec.base import BlobContent
-from parcode_orm.codec.blobs import ARRAY, BYTEARRAY, BYTES, TEXT
+from parcode_orm.codec.columns.arrays import check_shape, parse_meta
+from parcode_orm.codec.columns.blobs import ARRAY, BYTEARRAY, BYTES, TEXT
 from parcode_orm.codec.kernels import loaded_numpy
-from parcode_orm.codec.marks import find_mark, is_lazy_collection
+from parcode_orm.codec.types.marks import find_mark, is_lazy_collection
 from parcode_orm.errors import called, told
 from parcode_orm.model.arrays import LazyArray
 from parcode_orm.model.blobs import LazyBytes, LazyText, Memory

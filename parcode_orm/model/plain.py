@@ -15,14 +15,14 @@ from weakref import ref
 
 from pydantic import BaseModel
 
-from parcode_orm.codec.arrays import array_copy
 from parcode_orm.codec.attributes import attributes, put_others
-from parcode_orm.codec.build import private_values
-from parcode_orm.codec.extensions import LEFT_OUT
+from parcode_orm.codec.columns.arrays import array_copy
 from parcode_orm.codec.kernels import loaded_numpy
-from parcode_orm.codec.marks import is_lazy_collection
-from parcode_orm.codec.packed import pack, unpack
+from parcode_orm.codec.packed.extensions import LEFT_OUT
+from parcode_orm.codec.packed.values import pack, unpack
 from parcode_orm.codec.slots import NAMES, put_slot
+from parcode_orm.codec.types.marks import is_lazy_collection
+from parcode_orm.codec.views.build import private_values
 from parcode_orm.errors import ParcodeError
 from parcode_orm.stack import carried, roomy
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..codec.base import Column, Space
-from ..codec.boundary import ChunkColumn
-from ..codec.boundary_view import Unread
-from ..codec.stream import is_stream
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.types.stream import is_stream
+from ..codec.views.boundary import Unread
 from ..errors import CorruptionError, EncodeError
 from ..format.blob import BlobEncoder
 from ..format.checksum import wide_checksum

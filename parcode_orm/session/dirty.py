@@ -11,18 +11,18 @@ from enum import IntEnum
 from itertools import chain
 from typing import Any
 
-from ..codec.alike import alike, details
 from ..codec.asis import UNREADABLE, to_write
 from ..codec.base import Column, is_lazy
-from ..codec.boundary import ChunkColumn
-from ..codec.boundary_view import ExternalView
-from ..codec.dumped import sets_of
-from ..codec.extensions import LEFT_OUT
-from ..codec.mixed import InMemory
-from ..codec.packed import pack
-from ..codec.privates import privates_changed
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.columns.mixed import InMemory
+from ..codec.columns.privates import privates_changed
+from ..codec.columns.undeclared import storable, undeclared
+from ..codec.packed.dumped import sets_of
+from ..codec.packed.extensions import LEFT_OUT
+from ..codec.packed.values import pack
 from ..codec.slots import SLOTS
-from ..codec.undeclared import storable, undeclared
+from ..codec.types.alike import alike, details
+from ..codec.views.boundary import ExternalView
 from ..errors import EncodeError, FieldNotStored
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from ..codec.boundary import ChunkColumn
+from ..codec.columns.boundary import ChunkColumn
 from ..errors import FieldNotStored
 from ..format.layout import Kind
 from ..lazy.list import LazyList

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, Literal, TypeVar
 from uuid import UUID
 
 from ..codec.bulk import gc_paused
-from ..codec.compile import struct_for
-from ..codec.struct import outermost
+from ..codec.columns.struct import outermost
+from ..codec.types.compile import struct_for
 from ..errors import EncodeError, called, told
 from ..format.catalog import CatalogData
 from ..lazy.proxy import plain_class

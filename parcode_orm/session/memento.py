@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 from ..codec.bulk import gc_paused
-from ..codec.dtypes import holds_objects
-from ..codec.immutable import has_only_attributes, is_immutable, members
+from ..codec.columns.dtypes import holds_objects
 from ..codec.kernels import loaded_numpy
 from ..codec.slots import NAMES, SLOTS
+from ..codec.types.immutable import has_only_attributes, is_immutable, members
 from ..errors import SessionError
 from ..lazy.proxy import is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict, set_state

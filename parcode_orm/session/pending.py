@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..codec.compile import struct_for
+from ..codec.types.compile import struct_for
 from ..errors import EncodeError, FieldNotStored
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap

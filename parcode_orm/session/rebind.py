@@ -13,7 +13,7 @@ from typing import Any
 
 from ..codec.base import Column
 from ..codec.base import is_lazy as holds_lazy
-from ..codec.boundary import ChunkColumn
+from ..codec.columns.boundary import ChunkColumn
 from ..format.chunk import Ticket
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap

@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..codec.build import FullSet
-from ..codec.compile import struct_for
-from ..codec.immutable import has_only_attributes, is_immutable, members
-from ..codec.privates import LooseColumn
+from ..codec.columns.privates import LooseColumn
+from ..codec.types.compile import struct_for
+from ..codec.types.immutable import has_only_attributes, is_immutable, members
+from ..codec.views.build import FullSet
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, proxy_state

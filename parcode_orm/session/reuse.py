@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..codec.boundary_view import Kept, Unread
-from ..codec.compiled import same_classes
-from ..codec.schema import short_fingerprint
+from ..codec.types.compiled import same_classes
+from ..codec.types.schema import short_fingerprint
+from ..codec.views.boundary import Kept, Unread
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..lazy.list import LazyList

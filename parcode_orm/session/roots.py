@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from ..codec.names import name_of
-from ..codec.schema import canonical_schema, differences, short_fingerprint
-from ..codec.struct import StructColumn
+from ..codec.columns.struct import StructColumn
+from ..codec.types.names import name_of
+from ..codec.types.schema import canonical_schema, differences, short_fingerprint
 from ..errors import EncodeError, NoResultFound, SchemaMismatchError, SessionError, told
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum, fingerprint

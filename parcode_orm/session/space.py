@@ -10,8 +10,11 @@ from typing import Any
 from weakref import WeakValueDictionary
 from weakref import ref as weak
 
-from ..codec import boundary_view, build, poly, structview  # noqa: F401  # here, not in the first read
 from ..codec.base import BlobContent, Column, Space, View
+from ..codec.columns import poly  # noqa: F401  # here, not in the first read
+from ..codec.views import boundary as boundary_view  # noqa: F401  # here, not in the first read
+from ..codec.views import build  # noqa: F401  # here, not in the first read
+from ..codec.views import struct as structview  # noqa: F401  # here, not in the first read
 from ..errors import CorruptionError, DetachedError, ReadOnlyError, SessionError, StorageError
 from ..format.chunk import Chunk
 from ..format.layout import Reference

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..codec.stream import is_stream
+from ..codec.types.stream import is_stream
 from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap

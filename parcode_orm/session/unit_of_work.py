@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
-from ..codec.struct import outermost
+from ..codec.columns.struct import outermost
 from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError, SessionError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy, proxy_state

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..codec.base import Column, View
-from ..codec.boundary import ChunkColumn
-from ..codec.boundary_view import ReferenceView
-from ..codec.lenient import LenientColumn
-from ..codec.scalars import BitsView, NumbersView
-from ..codec.struct import StructColumn
-from ..codec.structview import MISSING, StructView
-from ..codec.views import ConstantView
-from ..codec.wrappers import OptionalColumn
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.columns.lenient import LenientColumn
+from ..codec.columns.scalars import BitsView, NumbersView
+from ..codec.columns.struct import StructColumn
+from ..codec.columns.wrappers import OptionalColumn
+from ..codec.views.boundary import ReferenceView
+from ..codec.views.nodes import ConstantView
+from ..codec.views.struct import MISSING, StructView
 from .scan import Stretch, walk
 from .table import Table
 

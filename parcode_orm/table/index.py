@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..codec.base import Sink
-from ..codec.keys import hash_keys
+from ..codec.keys.canonical import hash_keys
 from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..storage.spill import is_spilled

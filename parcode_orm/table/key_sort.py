@@ -17,8 +17,8 @@ from typing import IO, Any, NamedTuple, Self
 from xxhash import xxh3_64_intdigest
 
 from ..codec.base import Sink
-from ..codec.key_numbers import NAN
-from ..codec.keys import canonical_keys, hash_keys, holds_nan
+from ..codec.keys.canonical import canonical_keys, hash_keys, holds_nan
+from ..codec.keys.numbers import NAN
 from ..format.chunk import Ticket
 from ..storage.files import storing
 from .index import write_run, write_run_of

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..codec.base import Space
 from ..codec.bulk import gc_paused
-from ..codec.mixed_rows import stored_row
+from ..codec.columns.mixed_rows import stored_row
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED

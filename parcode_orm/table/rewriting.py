@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from ..codec import trail
 from ..codec.asis import to_write
-from ..codec.mixed import Mixed, Part, Stretch
-from ..codec.mixed import joined as joined_parts
+from ..codec.columns.mixed import Mixed, Part, Stretch
+from ..codec.columns.mixed import joined as joined_parts
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..codec.base import Column, Getter, Space, View, is_lazy
-from ..codec.physical import accessor, open_child
+from ..codec.columns.physical import accessor, open_child
 from ..errors import CorruptionError, SchemaMismatchError
 from ..format.layout import Encoding, Kind, Reference
 from ..storage.spill import is_spilled

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 from ..codec import trail
 from ..codec.base import Column, Space
 from ..codec.bulk import gc_paused
-from ..codec.mixed import Mixed, encode_parts
-from ..codec.schema import short_fingerprint
+from ..codec.columns.mixed import Mixed, encode_parts
+from ..codec.types.schema import short_fingerprint
 from ..errors import EncodeError, StreamConsumedError
 from ..format.chunk import Buffer, Chunk, Copy, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference

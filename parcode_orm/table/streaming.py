@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from ..codec import trail
 from ..codec.base import Column, Space
-from ..codec.boundary import ChunkColumn
-from ..codec.containers import ListColumn, MapColumn
-from ..codec.keys import hash_keys
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.columns.containers import ListColumn, MapColumn
+from ..codec.keys.canonical import hash_keys
 from ..errors import EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference

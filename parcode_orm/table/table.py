@@ -15,8 +15,8 @@ from xxhash import xxh3_64_intdigest
 
 from ..codec.base import Column, Getter, Space
 from ..codec.bulk import gc_paused
-from ..codec.keys import EqualityUnknown, key_hash
-from ..codec.schema import short_fingerprint
+from ..codec.keys.canonical import EqualityUnknown, key_hash
+from ..codec.types.schema import short_fingerprint
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from parcode_orm.codec.arrays import ArrayColumn
 from parcode_orm.codec.base import Column
-from parcode_orm.codec.boundary import LARGE, ChunkColumn
-from parcode_orm.codec.containers import ListColumn, MapColumn, SetColumn
-from parcode_orm.codec.scalars import FloatColumn, IntColumn
-from parcode_orm.codec.struct import StructColumn, StructPlan
-from parcode_orm.codec.text import BytesColumn, TextColumn
-from parcode_orm.codec.wrappers import OptionalColumn
+from parcode_orm.codec.columns.arrays import ArrayColumn
+from parcode_orm.codec.columns.boundary import LARGE, ChunkColumn
+from parcode_orm.codec.columns.containers import ListColumn, MapColumn, SetColumn
+from parcode_orm.codec.columns.scalars import FloatColumn, IntColumn
+from parcode_orm.codec.columns.struct import StructColumn, StructPlan
+from parcode_orm.codec.columns.text import BytesColumn, TextColumn
+from parcode_orm.codec.columns.wrappers import OptionalColumn
 from parcode_orm.errors import EncodeError
 from parcode_orm.format.layout import Encoding, Kind
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from parcode_orm import register
 from parcode_orm.codec import kernels
-from parcode_orm.codec.arrays import ArrayColumn
 from parcode_orm.codec.base import Column
-from parcode_orm.codec.containers import ListColumn, MapColumn, SetColumn
-from parcode_orm.codec.physical import statistics
-from parcode_orm.codec.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
-from parcode_orm.codec.text import BytesColumn, TextColumn
-from parcode_orm.codec.tuples import TupleColumn, UnionColumn
-from parcode_orm.codec.wrappers import ConvertColumn, OptionalColumn
+from parcode_orm.codec.columns.arrays import ArrayColumn
+from parcode_orm.codec.columns.containers import ListColumn, MapColumn, SetColumn
+from parcode_orm.codec.columns.physical import statistics
+from parcode_orm.codec.columns.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
+from parcode_orm.codec.columns.text import BytesColumn, TextColumn
+from parcode_orm.codec.columns.tuples import TupleColumn, UnionColumn
+from parcode_orm.codec.columns.wrappers import ConvertColumn, OptionalColumn
 from parcode_orm.errors import EncodeError
 from tests.effort import half
 

@@ -29,8 +29,8 @@ from pydantic.types import PaymentCardNumber
 from pydantic_core import core_schema
 from typing_extensions import TypeAliasType, TypedDict
 
-from parcode_orm.codec.compile import column_for, struct_for
-from parcode_orm.codec.schema import canonical_schema, differences, fingerprint_of
+from parcode_orm.codec.types.compile import column_for, struct_for
+from parcode_orm.codec.types.schema import canonical_schema, differences, fingerprint_of
 from parcode_orm.errors import EncodeError, SchemaMismatchError, UnsupportedTypeError
 from parcode_orm.model.base import Model
 from parcode_orm.model.fields import Chunk, ShardedMap

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parcode_orm.codec.convert import BY_TYPE, CONVERSIONS, get_datetimes, get_times, put_datetimes, put_times
+from parcode_orm.codec.columns.convert import BY_TYPE, CONVERSIONS, get_datetimes, get_times, put_datetimes, put_times
 from parcode_orm.codec.zones import zone_from, zone_of
 from parcode_orm.errors import CorruptionError, DecodeError, EncodeError, ParcodeError
 from tests.strategies import ZONES, same

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_struct import NODE, OPEN, SECRETIVE, USER, Node, Open, Secretive, User
 
-from parcode_orm.codec.arrays import ArrayColumn
 from parcode_orm.codec.base import Column
-from parcode_orm.codec.boundary import ChunkColumn
-from parcode_orm.codec.containers import ListColumn, MapColumn, SetColumn
-from parcode_orm.codec.physical import open_child
-from parcode_orm.codec.scalars import BoolColumn, FloatColumn, IntColumn
-from parcode_orm.codec.text import BytesColumn, TextColumn
-from parcode_orm.codec.tokens import tokens
-from parcode_orm.codec.tuples import TupleColumn, UnionColumn
-from parcode_orm.codec.wrappers import OptionalColumn
+from parcode_orm.codec.columns.arrays import ArrayColumn
+from parcode_orm.codec.columns.boundary import ChunkColumn
+from parcode_orm.codec.columns.containers import ListColumn, MapColumn, SetColumn
+from parcode_orm.codec.columns.physical import open_child
+from parcode_orm.codec.columns.scalars import BoolColumn, FloatColumn, IntColumn
+from parcode_orm.codec.columns.text import BytesColumn, TextColumn
+from parcode_orm.codec.columns.tuples import TupleColumn, UnionColumn
+from parcode_orm.codec.columns.wrappers import OptionalColumn
+from parcode_orm.codec.views.tokens import tokens
 from parcode_orm.errors import CorruptionError, EncodeError, ParcodeError
 from parcode_orm.format.chunk import MAX_DEPTH
 from parcode_orm.format.layout import Encoding, Kind

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, HttpUrl, SecretStr
 
-from parcode_orm.codec.keys import canonical, hash_keys, key_hash
+from parcode_orm.codec.keys.canonical import canonical, hash_keys, key_hash
 from parcode_orm.errors import EncodeError
 
 

@@ -13,10 +13,10 @@ from pydantic import BaseModel
 
 from parcode_orm import Chunk, Model, ShardedMap
 from parcode_orm.codec.base import Column
-from parcode_orm.codec.boundary import FEW
-from parcode_orm.codec.boundary_view import read_spans
-from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.mixed import Mixed, Stretch, encode_parts, joined
+from parcode_orm.codec.columns.boundary import FEW
+from parcode_orm.codec.columns.mixed import Mixed, Stretch, encode_parts, joined
+from parcode_orm.codec.types.compile import struct_for
+from parcode_orm.codec.views.boundary import read_spans
 from parcode_orm.errors import CorruptionError
 from parcode_orm.format.chunk import Encoder
 from parcode_orm.format.layout import SPAN, Encoding, Kind

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from pydantic_core import core_schema
 
 from parcode_orm import dumps, loads
-from parcode_orm.codec.packed import MAX_DEPTH, Packer, pack, unpack
-from parcode_orm.codec.registry import register
+from parcode_orm.codec.packed.values import MAX_DEPTH, Packer, pack, unpack
+from parcode_orm.codec.types.registry import register
 from parcode_orm.errors import CorruptionError, CyclicGraphError, EncodeError, ParcodeError, SchemaMismatchError
 from parcode_orm.model.base import Model
 from tests.strategies import ANYTHING, same

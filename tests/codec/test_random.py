@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.packed import pack, unpack
+from parcode_orm.codec.packed.values import pack, unpack
+from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.model.base import Model
 from tests.codec.harness import image, view_of
 from tests.effort import half

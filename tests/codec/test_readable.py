@@ -22,7 +22,7 @@ import pytest
 from pydantic import ConfigDict
 
 from parcode_orm import Chunk, EncodeError, Model, Session, ShardedMap, UnsupportedTypeError, dumps, loads, register
-from parcode_orm.codec.dtypes import MAX_DTYPE, dtype_text, parse_dtype
+from parcode_orm.codec.columns.dtypes import MAX_DTYPE, dtype_text, parse_dtype
 from tests.equality import same
 
 

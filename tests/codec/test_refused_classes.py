@@ -13,8 +13,8 @@ from pydantic import BaseModel, create_model
 
 import parcode_orm
 from parcode_orm import Chunk, EncodeError, Model, UnsupportedTypeError, dumps, loads
-from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.registry import is_registered
+from parcode_orm.codec.types.compile import struct_for
+from parcode_orm.codec.types.registry import is_registered
 
 # ruff: noqa: UP037, UP045  # names that are not defined yet
 

@@ -18,10 +18,10 @@ from pydantic import BaseModel, create_model
 
 import parcode_orm
 from parcode_orm import EncodeError, Model, SchemaMismatchError, Session, dumps, loads, register
-from parcode_orm.codec.generics import parametrized
-from parcode_orm.codec.names import bare, spelling, structure_of, tag_of
-from parcode_orm.codec.plans import struct_for
-from parcode_orm.codec.registry import find_class, stored_tag
+from parcode_orm.codec.types.generics import parametrized
+from parcode_orm.codec.types.names import bare, spelling, structure_of, tag_of
+from parcode_orm.codec.types.plans import struct_for
+from parcode_orm.codec.types.registry import find_class, stored_tag
 
 T = TypeVar("T")
 

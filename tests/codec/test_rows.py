@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, create_model
 from typing_extensions import TypedDict
 
 from parcode_orm import Model, SchemaMismatchError, Session, dumps, loads, verify
-from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.rows import DEEP, FEW
-from parcode_orm.codec.schema import canonical_schema
+from parcode_orm.codec.columns.rows import DEEP, FEW
+from parcode_orm.codec.types.compile import struct_for
+from parcode_orm.codec.types.schema import canonical_schema
 from parcode_orm.errors import CorruptionError, EncodeError
 from parcode_orm.format.chunk import Encoder
 from parcode_orm.format.layout import Encoding, Kind

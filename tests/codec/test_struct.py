@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from parcode_orm import Model
-from parcode_orm.codec import poly
 from parcode_orm.codec.base import Column
-from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.containers import ListColumn, MapColumn
+from parcode_orm.codec.columns import poly
+from parcode_orm.codec.columns.containers import ListColumn, MapColumn
+from parcode_orm.codec.columns.scalars import FloatColumn, IntColumn
+from parcode_orm.codec.columns.struct import StructColumn, StructPlan
+from parcode_orm.codec.columns.text import TextColumn
+from parcode_orm.codec.columns.wrappers import OptionalColumn
 from parcode_orm.codec.cycles import MAX_NESTED
-from parcode_orm.codec.scalars import FloatColumn, IntColumn
-from parcode_orm.codec.struct import StructColumn, StructPlan
-from parcode_orm.codec.text import TextColumn
-from parcode_orm.codec.wrappers import OptionalColumn
+from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.errors import CyclicGraphError, EncodeError, FieldNotStored, SchemaMismatchError
 
 INT, TEXT, FLOAT = IntColumn(), TextColumn(), FloatColumn()
@@ -204,7 +204,7 @@ ANIMALS = {
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    from parcode_orm.codec import compile as compiler
+    from parcode_orm.codec.types import compile as compiler
 
     monkeypatch.setattr(compiler, "struct_for", ANIMALS.__getitem__)
     monkeypatch.setattr(compiler, "fingerprint_of", lambda column: str(column.describe()))

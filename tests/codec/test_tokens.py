@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm.codec.base import View
-from parcode_orm.codec.compile import column_for
-from parcode_orm.codec.physical import open_child
-from parcode_orm.codec.tokens import as_rows, holds_atoms, is_canonical, take, tokens
+from parcode_orm.codec.columns.physical import open_child
+from parcode_orm.codec.types.compile import column_for
+from parcode_orm.codec.views.tokens import as_rows, holds_atoms, is_canonical, take, tokens
 from parcode_orm.format.layout import Kind
 from tests.session.changing import alike
 from tests.strategies import types

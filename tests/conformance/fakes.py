@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from pydantic_core import SchemaSerializer
 from pydantic_core import core_schema as cs
 
-from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.marks import find_mark
+from parcode_orm.codec.types.compile import struct_for
+from parcode_orm.codec.types.marks import find_mark
 from parcode_orm.errors import DetachedError, FieldNotStored
 from parcode_orm.lazy.proxy import make_proxy
 from parcode_orm.model import Model

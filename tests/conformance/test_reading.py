@@ -13,7 +13,7 @@ from typing import Any, Union
 import pytest
 from pydantic import BaseModel, RootModel, SerializeAsAny, TypeAdapter
 
-from parcode_orm.codec.compile import struct_for
+from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.errors import DecodeError, DetachedError, StreamConsumedError
 from parcode_orm.lazy.proxy import is_lazy, is_proxy, lazy_class, proxy_state
 from tests.conformance import models as m

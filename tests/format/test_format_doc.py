@@ -9,7 +9,8 @@ from struct import Struct, calcsize
 
 import pytest
 
-from parcode_orm.codec import convert, extensions, struct
+from parcode_orm.codec.columns import convert, struct
+from parcode_orm.codec.packed import extensions
 from parcode_orm.format import compression, layout
 from parcode_orm.format.commit import Record
 from parcode_orm.format.superblock import Superblock

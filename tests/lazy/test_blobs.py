@@ -32,8 +32,8 @@ from parcode_orm import (
     loads,
     save,
 )
-from parcode_orm.codec.arrays import array_bytes
-from parcode_orm.codec.blobs import to_blob
+from parcode_orm.codec.columns.arrays import array_bytes
+from parcode_orm.codec.columns.blobs import to_blob
 from parcode_orm.format.layout import BLOB_PIECE
 from parcode_orm.lazy.proxy import decoded
 from parcode_orm.model.handles import _of_blob

@@ -500,9 +500,9 @@ def test_bytes_that_are_not_what_was_dumped() -> None:
     "parts", [[0], [7, b"", None], [1, b'"a"', 3], [1, b"{", None], ["a", 1, None], [0, [], [["x"]]]]
 )
 def test_hostile_parts_of_a_dumped_value(parts: Any) -> None:
-    from parcode_orm.codec.extensions import extension
-    from parcode_orm.codec.fallback import of_type
-    from parcode_orm.codec.packed import unpack
+    from parcode_orm.codec.columns.fallback import of_type
+    from parcode_orm.codec.packed.extensions import extension
+    from parcode_orm.codec.packed.values import unpack
 
     with pytest.raises(parcode_orm.ParcodeError):
         of_type(PlainVersion, "here").load(unpack(msgspec.msgpack.encode(extension("dumped", parts))))

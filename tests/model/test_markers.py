@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, ValidationError, field_validator
 from typing_extensions import TypedDict
 
-from parcode_orm.codec.compile import struct_for
-from parcode_orm.codec.marks import find_mark
+from parcode_orm.codec.types.compile import struct_for
+from parcode_orm.codec.types.marks import find_mark
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model import Chunk, Model, ShardedMap, base
 from parcode_orm.model.fields import FieldOptions

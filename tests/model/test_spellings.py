@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from typing_extensions import TypeAliasType
 
 from parcode_orm import Chunk, LazyList, LazyMap, Model, Session, ShardedMap, dumps, loads
-from parcode_orm.codec.stream import Stream
+from parcode_orm.codec.types.stream import Stream
 
 T = TypeVar("T")
 U = TypeVar("U")

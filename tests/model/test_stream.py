@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from parcode_orm.codec.stream import Stream
+from parcode_orm.codec.types.stream import Stream
 from parcode_orm.errors import SessionError, StreamConsumedError
 from parcode_orm.model import Chunk, Model, ShardedMap
 

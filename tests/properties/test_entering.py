@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, create_model
 
 from parcode_orm import Chunk, EncodeError, LazyList, LazyMap, Model, Session, ShardedMap, dumps, load, loads, save
-from parcode_orm.codec.stream import Stream
+from parcode_orm.codec.types.stream import Stream
 from parcode_orm.model.plain import deep_plain
 from tests.effort import half
 from tests.equality import same

@@ -16,9 +16,9 @@ from pydantic import BaseModel
 
 from parcode_orm import Model, Session
 from parcode_orm.codec.base import BlobContent
-from parcode_orm.codec.boundary_view import Unread
 from parcode_orm.codec.kernels import loaded_numpy
-from parcode_orm.codec.packed import pack
+from parcode_orm.codec.packed.values import pack
+from parcode_orm.codec.views.boundary import Unread
 from parcode_orm.errors import EncodeError
 from parcode_orm.lazy.list import LazyList
 from parcode_orm.lazy.map import LazyMap

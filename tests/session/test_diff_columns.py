@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from typing_extensions import TypedDict
 
 from parcode_orm import Chunk, Model, Session, ShardedMap
-from parcode_orm.codec import boundary
+from parcode_orm.codec.columns import boundary
 from parcode_orm.lazy.rows import TablePairs
 from parcode_orm.session.space import FileSpace
 from tests.effort import half

@@ -28,7 +28,7 @@ from parcode_orm import (
     register_type,
     verify,
 )
-from parcode_orm.codec import boundary
+from parcode_orm.codec.columns import boundary
 from tests.small import small_constants
 
 pytestmark = pytest.mark.once

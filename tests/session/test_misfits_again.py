@@ -10,8 +10,8 @@ import pytest
 from pydantic import AfterValidator, BaseModel, BeforeValidator, PlainValidator, create_model, field_validator
 
 from parcode_orm import Chunk, EncodeError, Model, Session, dumps, load, loads, verify
-from parcode_orm.codec.plans import struct_for
-from parcode_orm.codec.rows import FEW
+from parcode_orm.codec.columns.rows import FEW
+from parcode_orm.codec.types.plans import struct_for
 
 NumberOrText = Annotated[int, PlainValidator(lambda value: value)]
 

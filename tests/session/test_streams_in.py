@@ -27,7 +27,7 @@ from parcode_orm import (
     load,
     save,
 )
-from parcode_orm.codec import boundary
+from parcode_orm.codec.columns import boundary
 from parcode_orm.lazy.rows import TableRows
 from parcode_orm.table import rewriting, streaming
 from parcode_orm.table import row_groups as writer

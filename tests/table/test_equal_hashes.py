@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, lazy, load, save, verify
-from parcode_orm.codec import keys
-from parcode_orm.codec.keys import key_hash
+from parcode_orm.codec.keys import canonical as keys
+from parcode_orm.codec.keys.canonical import key_hash
 from parcode_orm.table import streaming, table
 from tests.small import small_constants
 

@@ -11,7 +11,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from parcode_orm.codec.scalars import FloatColumn, IntColumn
+from parcode_orm.codec.columns.scalars import FloatColumn, IntColumn
 from parcode_orm.errors import StorageError
 from parcode_orm.table import key_sort as hashes
 from parcode_orm.table.key_sort import KeyHashes

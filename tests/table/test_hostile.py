@@ -7,8 +7,8 @@ from struct import pack_into
 
 import pytest
 
-from parcode_orm.codec.scalars import IntColumn
-from parcode_orm.codec.text import TextColumn
+from parcode_orm.codec.columns.scalars import IntColumn
+from parcode_orm.codec.columns.text import TextColumn
 from parcode_orm.errors import ParcodeError
 from parcode_orm.format.checksum import checksum
 from parcode_orm.format.layout import CHUNK_HEADER, NODE, REFERENCE, TABLE_HEADER, Kind, Node, Reference

@@ -8,8 +8,8 @@ import pytest
 
 from parcode_orm import Model, Session, ShardedMap, compact, save, verify
 from parcode_orm.codec.base import Column
-from parcode_orm.codec.scalars import IntColumn
-from parcode_orm.codec.text import TextColumn
+from parcode_orm.codec.columns.scalars import IntColumn
+from parcode_orm.codec.columns.text import TextColumn
 from parcode_orm.errors import CorruptionError
 from parcode_orm.format.layout import Encoding, Kind, Reference
 from parcode_orm.table.index import Run, shards_of

@@ -10,8 +10,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from parcode_orm.codec.scalars import IntColumn
-from parcode_orm.codec.text import TextColumn
+from parcode_orm.codec.columns.scalars import IntColumn
+from parcode_orm.codec.columns.text import TextColumn
 from parcode_orm.table import index, streaming, table
 from parcode_orm.table import key_sort as hashes
 from parcode_orm.table.table import Table

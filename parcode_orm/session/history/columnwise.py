@@ -18,12 +18,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from ...codec.base import View
-from ...codec.boundary_view import ReferenceView
-from ...codec.poly import ArmView
-from ...codec.privates import LooseColumn
-from ...codec.scalars import NumbersView
-from ...codec.structview import EXTRA, MISSING, PRIVATE, UNDECLARED, StructView
-from ...codec.tokens import (
+from ...codec.columns.poly import ArmView
+from ...codec.columns.privates import LooseColumn
+from ...codec.columns.scalars import NumbersView
+from ...codec.columns.tuples import ArmsView
+from ...codec.views.boundary import ReferenceView
+from ...codec.views.nodes import NullView, OptionalView
+from ...codec.views.struct import EXTRA, MISSING, PRIVATE, UNDECLARED, StructView
+from ...codec.views.tokens import (
     Rows,
     Tokens,
     as_rows,
@@ -37,8 +39,6 @@ from ...codec.tokens import (
     tokens,
     unequal,
 )
-from ...codec.tuples import ArmsView
-from ...codec.views import NullView, OptionalView
 from ...stack import roomy
 
 

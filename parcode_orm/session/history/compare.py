@@ -19,9 +19,9 @@ from pydantic import BaseModel
 
 from ...codec.attributes import attributes
 from ...codec.base import BlobContent
-from ...codec.boundary_view import Unread
 from ...codec.kernels import loaded_numpy
-from ...codec.packed import pack
+from ...codec.packed.values import pack
+from ...codec.views.boundary import Unread
 from ...errors import EncodeError
 from ...lazy.list import LazyList
 from ...lazy.map import LazyMap

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Literal, NoReturn
 
-from ...codec.boundary_view import Unread
-from ...codec.compile import struct_for
-from ...codec.names import name_of
-from ...codec.poly import subclasses
-from ...codec.schema import short_fingerprint
+from ...codec.columns.poly import subclasses
+from ...codec.types.compile import struct_for
+from ...codec.types.names import name_of
+from ...codec.types.schema import short_fingerprint
+from ...codec.views.boundary import Unread
 from ...errors import ParcodeError, SchemaMismatchError
 from ...lazy.shown import cut, text_of, why
 from ...lazy.state import MISSING

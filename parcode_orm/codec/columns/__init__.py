@@ -1,0 +1,1 @@
+"""Columns: how the values of a type become buffers."""

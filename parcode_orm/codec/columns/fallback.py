@@ -1,0 +1,206 @@
+"""Values for which no column is known: stored as they are where packing knows their class, else as Pydantic dumps them.
+
+A `Way` leads through Pydantic: the serializer of a type or field, and its validator back. What it dumps, in Python mode
+or else as JSON, counts only if the validator makes an equal value of the same type of it. So a value that is written
+can be read, and one that does not fit its annotation is found when it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pydantic
+from pydantic_core import SchemaSerializer, SchemaValidator
+
+from ...errors import DecodeError, EncodeError, ParcodeError, SchemaMismatchError
+from ...format.chunk import Encoder
+from .. import trail
+from ..asis import AsIs
+from ..base import Column
+from ..packed.dumped import FORMS, Dumped, Form, apply_sets, sets_of
+from ..packed.values import PackedColumn, Ready, is_native, packed_natively
+from ..types.alike import alike, details
+from .convert import each
+from .wrappers import ConvertColumn
+
+
+class Way:
+    """To what Pydantic dumps, and back. `make` gives validator and serializer when they are first needed.
+
+    `name` says in messages what is dumped.
+    """
+
+    __slots__ = ("name", "_make", "_made")
+
+    def __init__(self, name: str, make: Callable[[], tuple[SchemaValidator, SchemaSerializer]]) -> None:
+        self.name = name
+        self._make = make
+        self._made: tuple[Any, Any] | None = None
+
+    def _tools(self) -> tuple[Any, Any]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def store(self, value: Any) -> Any:
+        """What packing makes of `value` where it knows its class, else what it is dumped as.
+
+        Raises:
+            EncodeError: nothing that it is dumped as comes back equal.
+        """
+        data = packed_natively(value)
+        return self.dumped(value) if data is None else Ready(value, data)
+
+    def checked(self, value: Any) -> Any:
+        """As `store`, but what packing knows too must be what the validator gives.
+
+        Raises:
+            EncodeError: it is not.
+        """
+        if type(value) is AsIs and value.column is self:
+            return value.stored
+        data = packed_natively(value)
+        if data is None:
+            return self.dumped(value)
+        self._first(value)
+        return Ready(value, data)
+
+    def dumped(self, value: Any) -> Dumped:
+        """What `value` is dumped as.
+
+        Raises:
+            EncodeError: nothing that it is dumped as comes back equal.
+        """
+        return self._packable(self._first(value), value)
+
+    def load(self, stored: Any) -> Any:
+        """The value that was stored as `stored`.
+
+        Raises:
+            SchemaMismatchError: the validator takes it no more.
+            DecodeError: the validator failed otherwise.
+        """
+        if type(stored) is not Dumped:
+            return stored
+        try:
+            return self._validate(stored)
+        except pydantic.ValidationError as problem:
+            raise SchemaMismatchError(
+                f"{self.name}: the validator that is there now does not take the stored value: {problem}"
+            ) from problem
+        except ParcodeError:
+            raise
+        except Exception as problem:  # an AttributeError would read as a missing field
+            raise DecodeError(f"{self.name}: validating the stored value failed: {problem!r}") from problem
+
+    def _first(self, value: Any) -> Dumped:
+        """The first form of `value` that comes back equal."""
+        return next(self._good(value))
+
+    def _good(self, value: Any) -> Iterator[Dumped]:
+        """The forms of `value` that come back equal, at first those that keep digits of decimals and zones too."""
+        reasons, others = [], []
+        for form in FORMS:
+            try:
+                dumped = Dumped(form, self._dump(value, form))
+                back = self._validate(dumped)
+            except Exception as problem:  # whatever serializers and validators of the user's raise
+                reasons.append(f"{form}: {problem}")
+                continue
+            if alike(back, value):
+                sets = sets_of(value)
+                found = dumped if sets == sets_of(back) else dumped._replace(sets=sets)
+                if details(back) == details(value):
+                    yield found
+                else:
+                    others.append(found)
+            elif _by_identity(value, back) and alike(self._dump(back, form), dumped.content):
+                yield dumped
+            else:
+                reasons.append(f"{form}: another {type(back).__name__} comes back")
+        yield from others
+        raise self._refusal(value, reasons)
+
+    def _packable(self, found: Dumped, value: Any) -> Dumped:
+        if found.form == "json" or is_native(found.content):
+            return found
+        return next(each for each in self._good(value) if each.form == "json" or is_native(each.content))
+
+    def _refusal(self, value: Any, reasons: list[str]) -> EncodeError:
+        return EncodeError(
+            f"{self.name} does not come back equal from its own serializer and validator ({'; '.join(reasons)[:300]}); "
+            f"call parcode_orm.register_type({type(value).__name__}, encode=..., decode=...) before the models are "
+            "defined",
+            value_type=type(value),
+        )
+
+    def _dump(self, value: Any, form: Form) -> Any:
+        serializer = self._tools()[1]
+        dump = serializer.to_json if form == "json" else serializer.to_python
+        return dump(value, warnings=False, round_trip=True, by_alias=False)
+
+    def _validate(self, stored: Dumped) -> Any:
+        validator = self._tools()[0]
+        validate = validator.validate_json if stored.form == "json" else validator.validate_python
+        found = validate(stored.content, by_name=True, by_alias=False)
+        return found if stored.sets is None else apply_sets(found, stored.sets)
+
+
+def has_no_equality(cls: Any) -> bool:
+    """Whether instances of `cls` are equal to nothing but themselves."""
+    return cls.__eq__ is object.__eq__
+
+
+def _by_identity(value: Any, back: Any) -> bool:
+    """Whether both are of one class whose instances are equal to nothing but themselves."""
+    return type(back) is type(value) and has_no_equality(type(value))
+
+
+def of_type(tp: Any, name: str) -> Way:
+    """The way of values of the type `tp`."""
+
+    def make() -> tuple[SchemaValidator, SchemaSerializer]:
+        adapter = type_adapter(tp)
+        return adapter.validator, adapter.serializer  # type: ignore[return-value]
+
+    return Way(name, make)
+
+
+def type_adapter(tp: Any) -> pydantic.TypeAdapter[Any]:
+    """A `TypeAdapter` of `tp`, which may be any class where nothing forbids it."""
+    try:
+        return pydantic.TypeAdapter(tp, config={"arbitrary_types_allowed": True})
+    except pydantic.PydanticUserError:  # a model, a dataclass or a TypedDict has a configuration of its own
+        return pydantic.TypeAdapter(tp)
+
+
+class CheckedColumn(PackedColumn):
+    """Values of any class, PACKED as they are: those that `way` makes of what they are dumped as."""
+
+    __slots__ = ("way",)
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        for row, value in enumerate(values):
+            try:
+                self.check(value)
+            except EncodeError as problem:
+                raise trail.at(problem, row) from None
+        super().encode(values, out)
+
+    def check(self, value: Any) -> None:
+        """Raise EncodeError where `value` is not what `way` makes of what it is dumped as."""
+        if value is not None and is_native(value):
+            self.way.checked(value)
+
+
+class FallbackColumn(ConvertColumn):
+    """Values of any class, PACKED: those that packing does not know go `way`. `checked`: all go there first."""
+
+    __slots__ = ()
+
+    def __init__(self, inner: Column, way: Way, name: str, *, checked: bool = False) -> None:
+        super().__init__(inner, name, (object,), each(way.checked if checked else way.store), each(way.load))

@@ -1,0 +1,139 @@
+"""Values of one column, some of them stored already: those are written again column by column, as no objects.
+
+`[stretch, [new], stretch]` is a list of two stored parts with a new value between them. A struct column takes it apart
+by field: each field's column gets the same parts of its own view, and the new object's value between them. A column of
+numbers or text then reads its parts as lists, which costs a tenth of making objects and taking these apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..asis import to_write
+from ..base import Column, View, is_lazy
+from ..types.marks import is_lazy_collection
+
+
+class Stretch(NamedTuple):
+    """The values `start` to `stop` of a view. `apart`: their chunk refers to others, which hold a part of them."""
+
+    view: View
+    start: int
+    stop: int
+    apart: bool
+
+    def values(self, column: Column) -> list[Any]:
+        """The values themselves; what lies in other chunks is not read where lazy objects can stand for it."""
+        return to_write(self._values_apart if self.apart and is_lazy(column) else self.view.read, self.start, self.stop)
+
+    def _values_apart(self, start: int, stop: int) -> list[Any]:
+        return list(map(self.view.get, range(start, stop)))
+
+
+class InMemory(NamedTuple):
+    """`value`, which is in memory for the field `name` of the row `row` of the struct view `owner`."""
+
+    owner: Any
+    name: str
+    row: int
+    value: Any
+
+
+Part = Stretch | list[Any]
+
+
+class Mixed:
+    """Values given as `parts`, in order. Only columns that say `mixes` take it; `plain` is for all others."""
+
+    __slots__ = ("_count", "parts")
+
+    def __init__(self, parts: list[Part]) -> None:
+        self.parts = parts
+        self._count = sum([part.stop - part.start if isinstance(part, Stretch) else len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def plain(self, column: Column) -> list[Any]:
+        """All values in one list."""
+        found: list[Any] = []
+        for part in self.parts:
+            found += part.values(column) if isinstance(part, Stretch) else part
+        return found
+
+    def in_memory(self) -> list[Any]:
+        """The values that are not stretches."""
+        return [value for part in self.parts if isinstance(part, list) for value in part]
+
+    def cut(self, start: int, stop: int) -> Mixed:
+        """The values `start` to `stop`."""
+        found: list[Part] = []
+        at = 0
+        for part in self.parts:
+            size = part.stop - part.start if isinstance(part, Stretch) else len(part)
+            a, b = max(start - at, 0), min(stop - at, size)
+            if a < b:
+                if isinstance(part, Stretch):
+                    found.append(part._replace(start=part.start + a, stop=part.start + b))
+                else:
+                    found.append(part[a:b])
+            at += size
+        return Mixed(found)
+
+
+class MixedPairs:
+    """A dictionary as its keys and, in the same order, its mixed values."""
+
+    __slots__ = ("_keys", "mixed")
+
+    def __init__(self, keys: list[Any], mixed: Mixed) -> None:
+        self._keys = keys
+        self.mixed = mixed
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._keys)
+
+
+def unlazy(values: Sequence[Any], types: set[type]) -> Sequence[Any]:
+    """`values`, of `types`, with what the codec takes in the place of lazy collections."""
+    if not any(getattr(each, "_p_lazy_", False) for each in types):
+        return values
+    return [_unlazy(value) if is_lazy_collection(value) else value for value in values]
+
+
+def _unlazy(value: Any) -> Any:
+    mixed = value._p_mixed_()
+    return value._p_to_store_() if mixed is None else mixed
+
+
+def encode_parts(column: Column, parts: list[Part], out: Any) -> None:
+    """Encode the values of `parts`: mixed where `column` takes that, else read."""
+    if len(parts) == 1 and isinstance(parts[0], list):
+        column.encode(parts[0], out)
+    elif column.mixes:
+        column.encode(Mixed(parts), out)  # type: ignore[arg-type]
+    else:
+        column.encode(Mixed(parts).plain(column), out)
+
+
+def joined(parts: list[Part]) -> list[Part]:
+    """The same values with neighbours joined: lists, and stretches that follow each other in one view."""
+    if len(parts) == 1:
+        return parts
+    found: list[Part] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if not isinstance(part, Stretch):
+            if isinstance(last, list):
+                last += part
+            else:
+                found.append(list(part))
+        elif isinstance(last, Stretch) and last.view is part.view and last.stop == part.start:
+            found[-1] = last._replace(stop=part.stop)
+        elif part.start < part.stop:
+            found.append(part)
+    return found

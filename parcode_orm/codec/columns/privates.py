@@ -1,0 +1,168 @@
+"""Private attributes. Pydantic never validates them, so what is annotated is a promise that nobody checks.
+
+A value that fits its attribute's column stands there. One that does not, but can be stored, stands packed among the
+EXTRA of the private struct. An attribute without an annotation, or with one that cannot be resolved or stored, has a
+`LooseColumn`. A value that cannot be stored at all (a lock, a parent that holds the very object) is left out:
+`LEFT_OUT` stands for it, and reading gives the attribute its default, as a new object has. So private attributes, which
+are no part of what a model declares, do not keep it from being saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from ...errors import EncodeError
+from ...format.chunk import Chunk, Encoder
+from ...format.layout import Encoding, Kind, Node
+from ..base import Column, Space, View
+from ..cycles import find_cycle
+from ..packed.extensions import LEFT_OUT
+from ..packed.values import PackedColumn, pack
+from ..views.struct import EXTRA, StructView
+from .containers import MapColumn
+from .physical import write_named
+from .scalars import NumberColumn
+from .struct import StructColumn, StructPlan, being_encoded
+from .text import BytesColumn, TextColumn
+from .undeclared import storable
+
+_UNSET: Any = PydanticUndefined
+_ATOMS = (NumberColumn, TextColumn, BytesColumn)  # whose values are no objects that could hold others
+
+
+class LooseColumn(PackedColumn):
+    """Private attributes whose annotation says nothing, or nothing that can be stored: what can be, is stored."""
+
+    __slots__ = ()
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        super().encode(list(map(storable, values)), out)
+
+
+class PrivateColumn(StructColumn):
+    """Dictionaries of the private attributes that are set, of those that have a column."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: StructPlan) -> None:
+        extra = MapColumn(TextColumn(), PackedColumn())
+        super().__init__(StructPlan(dict, f"{owner.name} private", owner.privates, "plain", build=list, extra=extra))
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        """Append `values`: on the level of their objects, not below it."""
+        if values:
+            self.write_rows(values, values, out)
+        else:
+            out.leaf(Encoding.EMPTY, 0)
+
+    def write_rows(self, values: Sequence[Any], dicts: Sequence[dict[str, Any]], out: Encoder) -> None:
+        backward = self._backward(dicts)
+        mark = out.mark()
+        if not backward:
+            try:
+                super().write_rows((), dicts, out)
+                return
+            except EncodeError:
+                out.back(mark)
+        fitting = [dict(row) for row in dicts]
+        others: list[dict[str, Any]] = [{} for _ in dicts]
+        for name, column in self.fields:
+            rows = [row for row, found in enumerate(dicts) if name in found]
+            for row in [row for row in rows if id(dicts[row][name]) in backward]:
+                rows.remove(row)
+                others[row][name] = LEFT_OUT
+                del fitting[row][name]
+            for row in _misfits(column, [dicts[row][name] for row in rows], rows):
+                others[row][name] = storable(fitting[row].pop(name))
+        super().write_rows(others, fitting, out)
+
+    def write_rest(
+        self,
+        values: Sequence[Any],
+        sets: Sequence[Any],
+        count: int,
+        missing: dict[str, set[int]],
+        out: Encoder,
+        dicts: Sequence[dict[str, Any]] | None = None,
+    ) -> int:
+        bits = super().write_rest(values, sets, count, missing, out)
+        if self.plan.extra is not None and values:
+            bits |= EXTRA
+            write_named(self.plan.extra, values, out)
+        return bits
+
+    def _backward(self, dicts: Sequence[dict[str, Any]]) -> set[int]:
+        """The ids of values that are being encoded themselves and, below, hold themselves."""
+        objects = {
+            id(value): value
+            for name, column in self.fields
+            if not isinstance(column, _ATOMS)
+            for row in dicts
+            if isinstance(value := row.get(name), BaseModel)
+        }
+        found = being_encoded().intersection(objects) if objects else ()
+        return {each for each in found if find_cycle(objects[each]) is not None}
+
+    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        if node.encoding != Encoding.STRUCT:
+            raise chunk.error(at, "private attributes of several classes")
+        return PrivateView(self, chunk, at, space, node)
+
+
+class PrivateView(StructView):
+    """Private attributes by name; `LEFT_OUT` stands for those that could not be stored."""
+
+    __slots__ = ()
+
+    def get(self, i: int) -> Any:
+        return self.read(i, i + 1)[0]
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        found = super().read(start, stop)
+        if self.bits & EXTRA:
+            for row, values in enumerate(found, start):
+                values.update(self.extra(row) or {})
+        return found
+
+
+def privates_changed(plan: StructPlan, current: dict[str, Any] | None, stored: dict[str, Any] | None) -> bool:
+    """Whether the private attributes of an object would not be stored as they are in its row."""
+    stored = stored or {}
+    defaults = plan.cls.__private_attributes__  # type: ignore[attr-defined]
+    for name, _ in plan.privates:
+        mine = storable(current[name]) if current and name in current else _UNSET
+        theirs = stored.get(name, _UNSET)
+        if mine is theirs:
+            continue
+        if theirs is LEFT_OUT:  # it was read as the default
+            theirs = defaults[name].default
+        if (
+            mine is _UNSET
+            or theirs is _UNSET
+            or mine is LEFT_OUT
+            or storable(theirs) is LEFT_OUT
+            or pack(mine) != pack(theirs)
+        ):
+            return True
+    return False
+
+
+def _misfits(column: Column, values: list[Any], rows: list[int]) -> list[int]:
+    """Those of `rows` whose value the column does not take."""
+    if not values or _fits(column, values):
+        return []
+    return [row for row, value in zip(rows, values, strict=True) if not _fits(column, [value])]
+
+
+def _fits(column: Column, values: list[Any]) -> bool:
+    from .boundary import SCRATCH
+
+    try:
+        column.encode(values, Encoder(Kind.COLUMN, None, SCRATCH))
+    except EncodeError:
+        return False
+    return True

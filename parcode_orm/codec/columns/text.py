@@ -1,0 +1,215 @@
+"""Columns of text and byte strings: the values end to end, and offsets beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...format.chunk import Chunk, Encoder
+from ...format.layout import Encoding, Node, NodeFlag
+from .. import kernels, trail
+from ..base import Getter, Space, View
+from .physical import (
+    BlocksView,
+    Physical,
+    child_nodes,
+    read_blocks,
+    read_offsets,
+    write_blocks,
+    write_constant,
+    write_offsets,
+    write_packed,
+)
+from .subclasses import write_subclasses
+
+CUT = 16  # bytes of text kept as statistics
+
+
+class TextColumn(Physical):
+    """Any string, lone surrogates included. Few distinct values are written once, as a DICTIONARY."""
+
+    __slots__ = ()
+    encodings = frozenset({Encoding.TEXT})
+    exact = frozenset({str})
+    expected = "str"
+
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        if len(values) == 1 and type(values[0]) is str:
+            write_text(kernels.pack_text(values), 1, out, values)
+            return
+        # Text of equal values is looked at closely in `write`; all other text is joined, whatever subclasses it is of.
+        varied = len(values) > 1 and values[0] is not values[-1] and kernels.is_varied(values)
+        if varied and set(map(type, values)) == self.exact:
+            write_text(kernels.pack_text(values), len(values), out)
+        else:
+            super().encode(values, out)
+
+    def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        if not all(issubclass(t, str) for t in types):
+            raise trail.first_misfit(values, (str,), self.expected)
+        if not write_subclasses(values, types, (str,), out):
+            self.write([str.__str__(value) for value in values], out)
+
+    def write(self, values: Sequence[Any], out: Encoder) -> None:
+        count, first = len(values), values[0]
+        if count > 1 and first == values[-1] and values.count(first) == count:
+            write_constant(self, first, count, out)
+            return
+        known = kernels.distinct(values)
+        if known is None:
+            write_text(kernels.pack_text(values), count, out, values if count == 1 else ())
+            return
+        node = out.open(Encoding.DICTIONARY, count)
+        data = kernels.codes(values, known)
+        out.leaf(Encoding.INT, count, data, width=len(data) // count)
+        write_text(kernels.pack_text(known), len(known), out, known)
+        out.close(node)
+
+    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        (child,) = child_nodes(chunk, at, 1)
+        data = chunk.buffer(at)
+        gap = 1 if node.flags & NodeFlag.SEPARATED else 0
+        total = data.nbytes - gap * node.count
+        if node.count == 0 or total < 0:
+            raise chunk.error(at, f"{data.nbytes} bytes for {node.count} texts")
+        offsets = read_offsets(chunk, child, node.count, total)
+        errors = "surrogatepass" if node.flags & NodeFlag.SURROGATES else "strict"
+        return TextView(data, offsets, chunk, at, gap, errors)
+
+    def describe(self) -> Any:
+        return "text"
+
+
+def write_text(
+    packed: tuple[bytes, list[int], bool, bool], count: int, out: Encoder, bounded: Sequence[str] = ()
+) -> None:
+    """Append a TEXT node, with the bounds of `bounded`: they cost a comparison a value, so only few have them."""
+    data, lengths, separated, surrogates = packed
+    flags = NodeFlag.SEPARATED * separated | NodeFlag.SURROGATES * surrogates
+    low, high = text_range(bounded) if bounded else (b"", None)
+    if high is None:
+        low, high = b"", b""
+    else:
+        flags |= NodeFlag.STATISTICS
+    node = out.open(Encoding.TEXT, count, data, flags=flags, low=low, high=high)
+    write_offsets(lengths, out)
+    out.close(node)
+
+
+def text_range(values: Sequence[str]) -> tuple[bytes, bytes | None]:
+    """Bounds of the texts' UTF-8: `low` cut to 16 bytes, `high` cut and then rounded up; None where it cannot be.
+
+    Both are padded with zeros in the file, so a text that ends in a zero byte within the cut has no bounds.
+    """
+    low = min(values).encode("utf-8", "surrogatepass")
+    high = low if len(values) == 1 else max(values).encode("utf-8", "surrogatepass")
+    if b"\0" in low[:CUT] or b"\0" in high[:CUT]:
+        return b"", None
+    if len(high) > CUT:
+        high = high[:CUT].rstrip(b"\xff")
+        if not high:
+            return b"", None
+        high = high[:-1] + bytes([high[-1] + 1])
+    return low[:CUT], high
+
+
+class TextView(BlocksView):
+    """Text in place. `gap` is 1 where a NUL follows each value; offsets do not count it."""
+
+    __slots__ = ("gap", "errors")
+
+    @property
+    def direct(self) -> Getter:
+        """`get` without the way through the view's attributes."""
+        data, offsets, gap, errors, slow = self.data, self.offsets, self.gap, self.errors, self.get
+
+        def get(i: int) -> Any:
+            a, b = offsets[i], offsets[i + 1]
+            if a <= b:
+                try:
+                    return str(data[a + i : b + i] if gap else data[a:b], "utf-8", errors)
+                except UnicodeDecodeError:
+                    pass
+            return slow(i)  # which says what is wrong
+
+        return get
+
+    def __init__(self, data: memoryview, offsets: memoryview, chunk: Chunk, at: int, gap: int, errors: str) -> None:
+        super().__init__(data, offsets, chunk, at)
+        self.gap = gap
+        self.errors = errors
+
+    def get(self, i: int) -> Any:
+        a, b = self.offsets[i], self.offsets[i + 1]
+        if a > b:
+            raise self.chunk.error(self.at, f"value {i} runs from {a} to {b}")
+        skip = i * self.gap
+        return self._decode(self.data[a + skip : b + skip])
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        if start >= stop:
+            return []
+        if not self.gap:
+            return [self._decode(block) for block in self.blocks(start, stop)]
+        a, b = self.offsets[start] + start, self.offsets[stop] + stop - 1
+        values = self._decode(self.data[a:b]).split("\0")
+        if len(values) != stop - start:
+            raise self.chunk.error(self.at, f"{len(values)} texts where {stop - start} belong")
+        return values
+
+    def _decode(self, data: memoryview | bytes) -> str:
+        try:
+            return str(data, "utf-8", self.errors)
+        except UnicodeDecodeError as problem:
+            raise self.chunk.error(self.at, f"text is not UTF-8: {problem}") from None
+
+
+class BytesColumn(Physical):
+    """`bytes` or `bytearray`, as `factory` says; the one given for the other is PACKED."""
+
+    __slots__ = ("exact", "expected", "factory")
+    encodings = frozenset({Encoding.BYTES})
+
+    def __init__(self, factory: type[bytes] | type[bytearray] = bytes) -> None:
+        self.factory = factory
+        self.exact = frozenset({factory})
+        self.expected = factory.__name__
+
+    def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
+        if not all(issubclass(t, bytes | bytearray) for t in types):
+            raise trail.first_misfit(values, (bytes, bytearray), self.expected)
+        if not write_subclasses(values, types, (bytes, bytearray), out):
+            write_packed(values, out)
+
+    def write(self, values: Sequence[Any], out: Encoder) -> None:
+        count, first = len(values), values[0]
+        same = count > 1 and self.factory is bytes and first == values[-1] and values.count(first) == count
+        if same:
+            write_constant(self, first, count, out)
+        else:
+            write_blocks(Encoding.BYTES, values, out)
+
+    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        return BytesView(*read_blocks(chunk, at, node), chunk, at, self.factory)
+
+    def describe(self) -> Any:
+        return self.expected
+
+
+class BytesView(BlocksView):
+    """Byte strings; what is given out is a copy, so it outlives the map."""
+
+    __slots__ = ("factory",)
+
+    def __init__(
+        self, data: memoryview, offsets: memoryview, chunk: Chunk, at: int, factory: Callable[[Any], Any]
+    ) -> None:
+        super().__init__(data, offsets, chunk, at)
+        self.factory = factory
+
+    def get(self, i: int) -> Any:
+        return self.factory(self.block(i))
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        blocks = self.blocks(start, stop)
+        return blocks if self.factory is bytes else list(map(self.factory, blocks))

@@ -1,0 +1,212 @@
+"""How much values take with everything below them: what decides whether one is stored alone.
+
+A weight is in bytes: those that a value's columns take, at every depth, and `ROW` for each object of a class, as
+objects cost time to write again however little they hold. What is a table or an extent of its own does not count.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CorruptionError, EncodeError
+from ...format.chunk import Chunk, Encoder, Ticket
+from ...format.layout import Encoding, Kind
+from .. import kernels
+from ..base import Column
+from ..types.stream import is_stream
+from .mixed import Mixed, MixedPairs, Stretch
+
+if TYPE_CHECKING:
+    from .boundary import ChunkColumn
+
+ROW = 16
+FEW, MOST = 8, 2048  # objects, and bytes, that need not be encoded to be weighed
+SAMPLE = 64  # items that the weight of a long collection is estimated from
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_TEXT = frozenset({str, bytes})
+_BLOCKS = frozenset({Encoding.TEXT, Encoding.BYTES, Encoding.BIGINT, Encoding.PACKED})
+
+
+class _Scratch:
+    """The sink of encoders that only measure: marked fields are weighed, and no stream is touched."""
+
+    def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
+        return Encoder(kind, None, self, fingerprint)
+
+    def submit(self, chunk: Encoder) -> Ticket:
+        return Ticket()
+
+    def reuse(self, value: Any, column: Column) -> None:
+        return None
+
+
+SCRATCH = _Scratch()
+
+
+def weigh(column: Column, values: Sequence[Any]) -> list[float]:
+    """The weight of each of `values`, which `column` encodes; all 0 where it does not, which encoding will tell."""
+    count = len(values)
+    out = Encoder(Kind.COLUMN, None, SCRATCH)
+    try:
+        column.encode(values, out)
+    except EncodeError:
+        return [0.0] * count
+    sums = _sums(out, 0, range(count + 1))
+    return [b - a for a, b in pairwise(sums)]
+
+
+def weigh_items(column: ChunkColumn, values: Any) -> float:
+    """The weight of the items of one list, or the pairs of one dictionary; of many, as a sample of them says."""
+    shape: Any = column.shape
+    if type(values) is MixedPairs:
+        keys = list(values)
+        return _weigh_part(shape.key, keys) + sum([_weigh_part(shape.value, part) for part in values.mixed.parts])
+    if type(values) is Mixed:
+        return sum([_weigh_part(shape.item, part) for part in values.parts])
+    count = len(values)
+    if count <= SAMPLE:
+        return weigh(column.inner, [values])[0] if type(values) in (list, dict) else _weigh_read(column, values)
+    step = count // SAMPLE
+    sample: Any
+    if hasattr(values, "items"):
+        sample = dict(pair for at, pair in enumerate(values.items()) if at % step == 0 and at < step * SAMPLE)
+    else:
+        sample = list(values[: step * SAMPLE : step])
+    return weigh(column.inner, [sample])[0] * count / len(sample)
+
+
+def _weigh_read(column: ChunkColumn, values: Any) -> float:
+    """The weight of a lazy collection of few rows, which may lie in a table."""
+    return weigh(column.inner, [dict(values.items()) if hasattr(values, "items") else list(values)])[0]
+
+
+def _weigh_part(column: Column, part: Any) -> float:
+    if isinstance(part, Stretch):
+        return _weigh_stretch(part)
+    if len(part) <= FEW and (most := _at_most(column, part)) is not None:
+        return most
+    if len(part) <= SAMPLE:
+        return sum(weigh(column, part))
+    step = len(part) // SAMPLE
+    return sum(weigh(column, part[: step * SAMPLE : step])) * len(part) / SAMPLE
+
+
+def _at_most(column: Column, values: list[Any]) -> int | None:
+    """What a few objects of plain fields weigh at most, or nearly so, without encoding them; None for any others."""
+    exact, found = getattr(column, "exact", None), 0
+    for value in values:
+        if {type(value)} != exact or not hasattr(value, "__dict__"):
+            return None
+        found += ROW
+        for each in value.__dict__.values():
+            if type(each) in _TEXT:
+                found += 4 * len(each)
+            elif type(each) in _NUMBERS:
+                found += 9
+            else:
+                return None
+    return found if found < MOST else None
+
+
+def _weigh_stretch(part: Stretch) -> float:
+    """The weight of stored values: their share of what their chunk holds, and of the chunks below it."""
+    view: Any = part.view
+    inner = getattr(view, "ref", None)
+    if inner is None:
+        chunk, at, count = getattr(view, "chunk", None), getattr(view, "at", 0), view.count
+    else:
+        try:
+            chunk, at, count = view.space.chunk(inner), 0, view.count
+        except CorruptionError:  # it is referred to where it is
+            return 0.0
+    return _chunk_weight(chunk, at) * (part.stop - part.start) / max(count, 1) if chunk is not None else 0.0
+
+
+def _chunk_weight(chunk: Chunk, at: int) -> float:
+    nodes = chunk.nodes[at : at + chunk.nodes[at].span]
+    here = sum([node.raw + (ROW * node.count if node.encoding == Encoding.STRUCT else 0) for node in nodes])
+    below = [chunk.refs[node.param] for node in nodes if node.encoding == Encoding.REFERENCE]
+    return here + sum([ref.length for ref in below])
+
+
+def together(column: ChunkColumn, values: Any, out: Encoder) -> None:
+    """Append, for `_sums`, what the values of a marked field weigh."""
+    weights: list[float] = []
+    for part in values.parts if type(values) is Mixed else [values]:
+        if isinstance(part, Stretch):
+            weights += [_weigh_places(part.view, row) for row in range(part.start, part.stop)]
+        else:
+            weights += _weigh_values(column, part)
+    sums = accumulate(map(round, weights), initial=0)
+    out.leaf(Encoding.RAW, len(weights), memoryview(array("q", sums)).cast("B"))
+
+
+def _weigh_values(column: ChunkColumn, values: Sequence[Any]) -> list[float]:
+    special = {t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)}
+    if not special:
+        return weigh(column.inner, values)
+    plain = iter(weigh(column.inner, [value for value in values if type(value) not in special]))
+    return [_weigh_lazy(column, value) if type(value) in special else next(plain) for value in values]
+
+
+def _weigh_lazy(column: ChunkColumn, value: Any) -> float:
+    from ..views.boundary import Kept
+
+    if is_stream(type(value)):
+        return 0.0
+    known = value.known.value if type(value) is Kept else value
+    if hasattr(type(known), "_p_mixed_"):
+        found = known._p_mixed_()
+        return 0.0 if found is None else weigh_items(column, found)
+    return _weigh_places(value.view, value.row)
+
+
+def _weigh_places(view: Any, row: int) -> float:
+    return sum([_weigh_stretch(place) for place in view.places(row, row + 1) if isinstance(place, Stretch)])
+
+
+def _sums(out: Encoder, at: int, bounds: Sequence[int]) -> list[float]:
+    """What the first `b` values of the node `at` weigh, for each `b` of `bounds`."""
+    encoding, width, _, span, count, *_ = out.entries[at]
+    data = out.buffers[at]
+    if not count or encoding in (Encoding.EMPTY, Encoding.CONSTANT):
+        return [0.0] * len(bounds)
+    if encoding == Encoding.RAW:
+        running = memoryview(data).cast("B").cast("q")
+        return [float(running[b]) for b in bounds]
+    if encoding == Encoding.STRUCT:
+        parts = [_sums(out, child, bounds) for child in _children(out, at)]
+        return list(map(sum, zip([float(ROW * b) for b in bounds], *parts, strict=True)))
+    if encoding in _BLOCKS or encoding in (Encoding.LIST, Encoding.MAP):
+        child, *items = _children(out, at)
+        width = out.entries[child][1]
+        offsets = kernels.cast(memoryview(out.buffers[child]), kernels.UNSIGNED[width])
+        ends: list[int] = [offsets[b] for b in bounds]
+        parts = [_sums(out, item, ends) for item in items] or [list(map(float, ends))]
+        return list(map(sum, zip([float(width * b) for b in bounds], *parts, strict=True)))
+    if encoding == Encoding.OPTIONAL:
+        (child,) = _children(out, at)
+        flags = kernels.unpack_bits(memoryview(data), 0, count) if data else [False] * count
+        ranks = list(accumulate(flags, initial=0))
+        return _sums(out, child, [ranks[b] for b in bounds])
+    if encoding == Encoding.DICTIONARY:  # each distinct value counts where it first occurs, in the order of the codes
+        codes, known = _children(out, at)
+        width = out.entries[codes][1]
+        seen = list(accumulate(kernels.cast(memoryview(out.buffers[codes]), kernels.UNSIGNED[width]), max, initial=-1))
+        sums = _sums(out, known, [seen[b] + 1 for b in bounds])
+        return [width * b + each for b, each in zip(bounds, sums, strict=True)]
+    size = sum(map(len, out.buffers[at : at + span]))
+    return [size * b / count for b in bounds]
+
+
+def _children(out: Encoder, at: int) -> list[int]:
+    end = at + out.entries[at][3]
+    found = []
+    child = at + 1
+    while child < end:
+        found.append(child)
+        child += out.entries[child][3]
+    return found

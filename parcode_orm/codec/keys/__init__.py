@@ -1,0 +1,1 @@
+"""Keys of dictionaries as canonical bytes and hashes."""

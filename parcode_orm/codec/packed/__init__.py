@@ -1,0 +1,1 @@
+"""Single values of any type as MessagePack."""

@@ -1,0 +1,382 @@
+"""From annotations to columns: `column_for` a field, `struct_for` a class.
+
+What Pydantic accepts and can be stored is compiled; what cannot (functions, types, open files, classes that do not say
+how they are dumped) is refused when the class is defined, by an error that names field and type and what to do.
+"""
+
+from __future__ import annotations
+
+import collections
+import collections.abc
+import enum
+import typing
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import MISSING, ConfigDict, ImportString, SkipValidation
+from pydantic._internal._validators import get_defaultdict_default_default_factory
+from pydantic.errors import PydanticSchemaGenerationError
+
+from ...errors import UnsupportedTypeError
+from ..base import Column
+from ..columns import convert, fallback
+from ..columns.containers import ListColumn, MapColumn, SetColumn
+from ..columns.factories import DefaultDictColumn
+from ..columns.fallback import FallbackColumn
+from ..columns.lenient import LenientColumn, SequenceColumn, may_convert, sequence
+from ..columns.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
+from ..columns.text import BytesColumn, TextColumn
+from ..columns.tuples import TupleColumn, UnionColumn
+from ..columns.wrappers import ConvertColumn, OptionalColumn
+from ..keys.types import check_key_type
+from ..packed.values import PackedColumn
+from . import named
+from .arm_order import in_order
+from .custom import annotated, custom_parts
+from .marks import Mark, find_mark, item_spec
+from .plans import is_struct_class, model_column, struct_for
+from .registry import hook_of, register, register_parts
+from .schema import fingerprint_of
+from .typeforms import ANY, NONE, Scope, is_recursive, is_union, spelled, strip, substitute
+from .unions import LISTS, MAPS, arms_of, flatten
+
+__all__ = ["column_for", "compile_type", "fingerprint_of", "struct_for"]
+
+PACKED = PackedColumn()
+SIMPLE: dict[Any, Column] = {
+    int: IntColumn(),
+    float: FloatColumn(),
+    bool: BoolColumn(),
+    str: TextColumn(),
+    bytes: BytesColumn(),
+    bytearray: BytesColumn(bytearray),
+}
+_INNER: dict[str, Column] = {"int": SIMPLE[int], "float": SIMPLE[float], "text": SIMPLE[str], "bytes": SIMPLE[bytes]}
+_INNER["bool"] = SIMPLE[bool]
+IN_MEMORY = (type, memoryview, ImportString)
+_SYSTEM = ("typing", "types", "collections.abc", "io", "abc", "contextlib")  # classes made at run time may say "abc"
+
+
+def column_for(
+    annotation: Any,
+    owner: str,
+    field: str,
+    metadata: Iterable[Any] = (),
+    config: ConfigDict | None = None,
+    way: fallback.Way | None = None,
+    default: Any = ...,
+    **options: Any,
+) -> Column:
+    """The column of a field: `annotation` and `metadata` as in its `FieldInfo`, `owner` the class's name.
+
+    `way`: the field's own through Pydantic, where it has validators that may give values of another type. What a lazy
+    collection takes into a marked field is validated under the class's `config`.
+
+    Raises:
+        UnsupportedTypeError: its values cannot be stored.
+    """
+    found = list(metadata)
+    mark = find_mark(found)
+    scope = Scope(owner, field, compile_type, marked=mark is not None, **options)
+    bare = [item for item in found if not isinstance(item, Mark)]
+    column = or_default(with_metadata(annotation, bare, scope, way), default)
+    if mark is None:
+        return column
+    from ..columns.boundary import ChunkColumn
+
+    items = item_spec(owner, field, annotation, config or {}, bare)
+    if items is not None and items.kind == "map":
+        check_key_type(items.args[0], scope)
+    return ChunkColumn(column, mark.compression, mark.kind, items)
+
+
+def or_default(column: Column, default: Any) -> Column:
+    """`column`, which takes None too where that is the default: defaults are not validated."""
+    takes_none = isinstance(column, OptionalColumn | NoneColumn | PackedColumn | fallback.FallbackColumn)
+    return column if default is not None or takes_none else OptionalColumn(column, declared=False)
+
+
+def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: fallback.Way | None = None) -> Column:
+    """Compile `tp`; metadata that brings a core schema of its own counts where `tp` alone says nothing.
+
+    `way` is that of the whole field, where its class has validators for it.
+    """
+    mark = find_mark(metadata)
+    if mark is not None:
+        scope.refuse(tp, f"{mark.spelling} may stand only directly on a field")
+    if not may_convert(metadata):
+        column = compile_type(tp, scope)
+        return column if way is None else LenientColumn(column, way)
+    whole = annotated(substitute(tp, scope), metadata)
+    if is_unknown_class(tp):
+        parts = custom_parts(whole, scope.place)
+        if parts is not None:
+            register_parts(tp, parts)
+            return converted(parts, scope)
+    try:
+        column = compile_type(tp, scope)
+    except UnsupportedTypeError:  # a validator and a serializer may make anything of a type
+        unchecked = any(SkipValidation in (item, type(item)) for item in metadata)
+        parts = None if unchecked else custom_parts(whole, scope.place)
+        if parts is None:
+            raise
+        return converted(parts, scope)
+    return LenientColumn(column, way or fallback.of_type(whole, f"{scope.place}: {spelled(tp)}"))
+
+
+def compile_type(tp: Any, scope: Scope) -> Column:
+    """The column for values of `tp`, which stands in `scope`."""
+    if is_recursive(tp, scope):
+        return PACKED  # a recursive alias: what is below this point is packed
+    tp, scope, metadata = strip(tp, scope)
+    if metadata:
+        return with_metadata(tp, metadata, scope)
+    if tp in ANY:
+        return PACKED
+    if tp in NONE:
+        return NoneColumn()
+    if tp is MISSING:
+        return PACKED
+    if is_union(tp):
+        return union(tp, scope)
+    origin = typing.get_origin(tp) or tp
+    if origin is Literal:
+        return literal(typing.get_args(tp), scope)
+    if origin in (list, set, frozenset, tuple, collections.deque) or origin in LISTS:
+        return collection(origin, typing.get_args(tp), scope)
+    if origin in MAPS:
+        return mapping(origin, typing.get_args(tp), scope)
+    if not isinstance(origin, type):
+        parts = custom_parts(substitute(tp, scope), scope.place)
+        if parts is None:
+            scope.refuse_kind(tp, "no values of this type are known")
+        return converted(parts, scope)
+    return class_column(tp, origin, scope)
+
+
+def class_column(tp: Any, cls: type, scope: Scope) -> Column:
+    """The column for a class, or a generic class with its arguments."""
+    simple = SIMPLE.get(cls)
+    if simple is not None:
+        return simple
+    hook = hook_of(cls)
+    if hook is not None:
+        return converted(hook, scope)
+    stands = named.STANDS_FOR.get(cls)
+    if stands is not None and stands is not cls:
+        return compile_type(stands, scope)
+    conversion = convert.BY_TYPE.get(cls)
+    if conversion is not None:
+        inner = inner_column(conversion.inner)
+        return ConvertColumn(inner, conversion.name, conversion.types, conversion.to_stored, conversion.from_stored)
+    if issubclass(cls, enum.Enum):
+        return enum_column(cls, scope)
+    if is_struct_class(cls):
+        return model_column(tp, scope)
+    if cls.__module__.partition(".")[0] == "numpy":
+        return numpy_column(tp, cls, scope)
+    parts = named.known_class(cls, tp)
+    if parts is not None:
+        if issubclass(cls, named.KNOWN):
+            register(cls)
+        return converted(parts, scope)
+    return foreign_class(tp, cls, scope)
+
+
+def foreign_class(tp: Any, cls: type, scope: Scope) -> Column:
+    """A class of the user's own or of another package, or one that cannot be stored."""
+    own = hasattr(cls, "__get_pydantic_core_schema__")
+    if cls in IN_MEMORY or (cls.__module__ in _SYSTEM and not own):
+        scope.refuse_kind(tp, "values of this kind live only in memory")
+    parts = custom_parts(substitute(tp, scope), scope.place)
+    if parts is not None:
+        register_parts(cls, parts)
+    else:
+        parts = named.builtin_subclass(cls)
+        if parts is not None:
+            register(cls)
+            arms = [(partial(is_exactly, cls), converted(parts, scope)), (partial(is_no, cls), PACKED)]
+            return UnionColumn(arms) if own else arms[0][1]
+    if parts is None:
+        scope.refuse(
+            tp,
+            "the class does not say how its values are dumped; make it a Model or a dataclass, give it "
+            "__get_pydantic_core_schema__ with a validator and a serializer, or annotate the field with Annotated["
+            f"{cls.__name__}, ...] that brings both; of a class that is not yours, call parcode_orm.register_type("
+            f"{cls.__name__}, encode=..., decode=...) first; or keep it in a PrivateAttr()",
+        )
+    return converted(parts, scope)
+
+
+def is_exactly(cls: type, value: Any) -> bool:
+    """Whether `value` is an instance of `cls` (and not of the builtin that its validator may leave)."""
+    return isinstance(value, cls)
+
+
+def is_no(cls: type, value: Any) -> bool:
+    """The contrary of `is_exactly`; None is neither's."""
+    return value is not None and not isinstance(value, cls)
+
+
+def is_unknown_class(tp: Any) -> bool:
+    """Whether `tp` is a class that we know nothing about."""
+    return (
+        isinstance(tp, type)
+        and tp not in SIMPLE
+        and tp not in convert.BY_TYPE
+        and tp not in named.STANDS_FOR
+        and tp not in ANY
+        and tp not in LISTS
+        and tp not in MAPS
+        and tp is not tuple
+        and not is_struct_class(tp)
+        and not issubclass(tp, enum.Enum)
+        and named.known_class(tp, tp) is None
+    )
+
+
+def inner_column(spelling: Any) -> Column:
+    """The column that a `Conversion.inner` spells."""
+    if isinstance(spelling, str):
+        return _INNER[spelling]
+    return TupleColumn([_INNER[name] for name in spelling])
+
+
+def converted(parts: named.Parts, scope: Scope) -> Column:
+    """A `ConvertColumn` from its parts."""
+    inner, name, types, to_stored, from_stored = parts
+    column = scope.column(inner)
+    if isinstance(column, OptionalColumn | NoneColumn):  # a None inside would read as one outside
+        column = TupleColumn([column])
+        return ConvertColumn(
+            column,
+            name,
+            types,
+            lambda values: [(stored,) for stored in to_stored(values)],
+            lambda values: from_stored([stored for (stored,) in values]),
+        )
+    return ConvertColumn(column, name, types, to_stored, from_stored)
+
+
+def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:
+    """Members by name; with `use_enum_values`, values by themselves."""
+    if not cls.__members__:  # a base of enums: its values say which
+        return PACKED
+    register(cls)
+    column = converted(named.enum_conversion(cls), scope)
+    by_value = not issubclass(cls, enum.Flag) and not fallback.has_no_equality(cls)
+    if by_value and cls._missing_.__func__ is not enum.Enum._missing_.__func__:  # type: ignore[attr-defined]
+        column = LenientColumn(column, fallback.of_type(cls, f"{scope.place}: {cls.__qualname__}"))  # members by value
+    if not scope.enum_values:
+        return column
+    return UnionColumn([(partial(is_exactly, cls), column), (partial(is_no, cls), PACKED)])
+
+
+def union(tp: Any, scope: Scope) -> Column:
+    """`X | Y`, discriminated or not: which arm is seen from the value, so the discriminator is not needed."""
+    arms = flatten(tp, scope)
+    if any(arm in ANY for arm, _ in arms):
+        return PACKED
+    rest = in_order([(arm, inner) for arm, inner in arms if strip(arm, inner)[0] not in NONE])
+    if len(rest) == 1:
+        column = rest[0][1].column(rest[0][0])
+    else:
+        way = fallback.of_type(substitute(tp, scope), f"{scope.place}: {spelled(tp)}")
+
+        def last(arms: list[Column]) -> Column:
+            takes_any = any(isinstance(arm, ConvertColumn) and arm.types == (object,) for arm in arms)
+            return FallbackColumn(PACKED, way, "any", checked=not takes_any)
+
+        column = UnionColumn(arms_of(rest, last))
+    return column if len(rest) == len(arms) else OptionalColumn(column)
+
+
+def literal(values: tuple[Any, ...], scope: Scope) -> Column:
+    """`Literal[...]`: as the types of its values."""
+    classes = list(dict.fromkeys(value.__class__ for value in values))
+    if len(classes) == 1:
+        return scope.column(classes[0])
+    combined: Any = typing.Union.__getitem__(tuple(classes))
+    return union(combined, scope)
+
+
+def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
+    """Lists, tuples, sets, deques, and the abstract ones."""
+    if origin is tuple:
+        return tuple_column(args, scope)
+    if origin is collections.abc.Iterable and not scope.marked:
+        abstract: Any = origin
+        scope.refuse(
+            abstract[args] if args else origin,
+            "Pydantic makes an iterator of it that can be read once; use list[...], or mark the field Chunk()",
+        )
+    item = scope.column(args[0]) if args else PACKED
+    if origin is collections.abc.Sequence:
+        tp = substitute(typing.Sequence[args[0]] if args else origin, scope)  # type: ignore[valid-type]
+        found = sequence(item, fallback.of_type(tp, f"{scope.place}: {spelled(tp)}"))
+        return SequenceColumn(ListColumn(item, list, "list"), found) if scope.marked else found
+    kinds = LISTS[origin]
+    if kinds == (collections.deque,):
+        return deque_column(item)
+    if kinds in ((set,), (frozenset,)):
+        return SetColumn(item, kinds[0], kinds[0].__name__)
+    return ListColumn(item, list, "list")
+
+
+def deque_column(item: Column) -> Column:
+    """A deque and its `maxlen`."""
+    inner = TupleColumn([ListColumn(item, list, "list"), OptionalColumn(SIMPLE[int])])
+    return ConvertColumn(inner, "deque", (collections.deque,), convert.put_deques, convert.get_deques)
+
+
+def tuple_column(args: tuple[Any, ...], scope: Scope) -> Column:
+    """`tuple`, `tuple[X, ...]`, `tuple[X, Y]`, `tuple[()]`."""
+    if not args:
+        return ListColumn(PACKED, tuple, "tuple")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return ListColumn(scope.column(args[0]), tuple, "tuple")
+    if any(typing.get_origin(arg) is typing.Unpack for arg in args):
+        return ListColumn(PACKED, tuple, "tuple")
+    return TupleColumn([scope.column(arg) for arg in args if arg != ()])
+
+
+def mapping(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
+    """Dictionaries of every kind."""
+    key = scope.column(args[0]) if args else PACKED
+    if origin is collections.Counter:
+        return MapColumn(key, SIMPLE[int], collections.Counter, "Counter")
+    value = scope.column(args[1]) if len(args) > 1 else PACKED
+    if origin is collections.OrderedDict:
+        return MapColumn(key, value, collections.OrderedDict, "OrderedDict")
+    if origin is collections.defaultdict:
+        factory = default_factory(substitute(args[1], scope) if args else Any)
+        return DefaultDictColumn(key, value, factory)
+    return MapColumn(key, value, dict, "dict")
+
+
+def default_factory(tp: Any) -> Callable[[], Any] | None:
+    """The `default_factory` that Pydantic gives a `defaultdict` with values of type `tp`; None where it gives none."""
+    try:  # asking for the type's outermost part alone: what is inside may not be complete yet
+        found: Callable[[], Any] | None = get_defaultdict_default_default_factory(tp)
+    except PydanticSchemaGenerationError:
+        return None
+    return found
+
+
+def numpy_column(tp: Any, cls: type, scope: Scope) -> Column:
+    """Arrays of any dtype and shape, and numpy's scalars."""
+    import numpy as np
+
+    if issubclass(cls, np.ndarray):
+        from ..columns.arrays import ArrayColumn, array_dtype
+
+        return ArrayColumn(array_dtype(tp))
+    if issubclass(cls, np.generic):
+        if cls.__name__ in {*map("int{}".format, (8, 16, 32, 64)), *map("uint{}".format, (8, 16, 32, 64))}:
+            to_int, build = convert.each(int), convert.rebuilt(cls.__name__, cls)
+            return ConvertColumn(SIMPLE[int], f"numpy {cls.__name__}", (cls,), to_int, build)
+        if cls is np.float64:
+            return ConvertColumn(SIMPLE[float], "numpy float64", (cls,), convert.each(float), convert.each(np.float64))
+        return PACKED
+    return scope.refuse_kind(tp, "no values of this type are known")

@@ -1,0 +1,1 @@
+"""Views: how buffers become values again, one field at a time or in bulk."""
