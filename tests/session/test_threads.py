@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, ConflictError, LockedError, Model, Session, SessionError, ShardedMap, load, save
+from parcode_orm import (
+    Chunk,
+    ConflictError,
+    Key,
+    LockedError,
+    Model,
+    Session,
+    SessionError,
+    ShardedMap,
+    load,
+    save,
+    select,
+)
 from parcode_orm.model import blobs
 from parcode_orm.session import space
 from parcode_orm.table import scan
@@ -19,6 +31,10 @@ class Account(Model):
     owner: str
     balance: int = 0
     log: list[str] = Chunk(default_factory=list)
+
+
+class Guest(Model):
+    id: int = Key()
 
 
 class Saving(Account):
@@ -235,6 +251,15 @@ USES: dict[str, Callable[[Session], Any]] = {
     "attempts": lambda session: session.attempts(),
     "compact": lambda session: session.compact(),
     "hand_over": lambda session: session.hand_over(),
+    "scalars": lambda session: session.scalars(select([1])),
+    "scalar": lambda session: session.scalar(select([1])),
+    "execute": lambda session: session.execute(select([1])),
+    "explain": lambda session: session.explain(select([1])),
+    "get": lambda session: session.get(Guest, 1),
+    "get_one": lambda session: session.get_one(Guest, 1),
+    "get_or_create": lambda session: session.get_or_create(Guest, id=1),
+    "update_or_create": lambda session: session.update_or_create(Guest, id=1),
+    "entities": lambda session: session.entities(),
 }
 NO_USES = {"open", "close", "recovered"}  # what makes and ends a session, and what was found when it was made
 
@@ -253,6 +278,18 @@ def test_a_second_thread_is_refused(path: Path, use: str) -> None:
         assert "'MainThread'" in str(raised.value)
         session.commit()
     assert load(path, Bank).accounts[0].balance == 1
+
+
+def test_threads_run_queries_in_one_session_that_is_read_only(stored: Path) -> None:
+    with Session.open(stored) as session:
+        bank = session.root(Bank)
+        statement = select(bank.by_owner).where(Account.owner.startswith("owner 77"), Account.balance == 0)
+        counts = both(lambda: (session.scalars(statement).count(), len(session.scalars(statement).all())))
+        assert counts == [(111, 111)] * 2
+        rates = both(
+            lambda: session.scalars(select(Account.owner).select_from(bank.accounts).order_by(Account.owner)).all()
+        )
+        assert rates[0] == rates[1] == sorted(f"owner {n}" for n in range(COUNT))
 
 
 def test_a_savepoint_belongs_to_the_sessions_thread(path: Path) -> None:

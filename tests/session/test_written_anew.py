@@ -14,14 +14,14 @@ import pytest
 from pydantic import ConfigDict
 
 import parcode_orm
-from parcode_orm import Chunk, Model, Session, ShardedMap, compact, load, save, verify
+from parcode_orm import Chunk, Model, Session, ShardedMap, compact, dumps, load, save, verify
 from parcode_orm.codec.views.build import Builder
 from parcode_orm.errors import ChecksumError
 from parcode_orm.format.layout import RECORD, SUPERBLOCK
 from parcode_orm.storage.mapped import Source
 from tests.effort import EXAMPLES, THOROUGH
 from tests.session.trees import Tree, edit_tree, tree
-from tests.small import small_constants
+from tests.small import Tuned, small_caches, tuned
 from tests.storage.sample import below
 from tests.strategies import same
 
@@ -121,10 +121,11 @@ def test_a_compacted_file_is_as_large_as_a_fresh_save(tmp_path: Path, how: str) 
 def test_random_histories(tmp_path: Path, size: str, seed: int) -> None:
     width, items, large = SIZES[size]
     path, fresh = tmp_path / "a.par", tmp_path / "fresh.par"
-    with small_constants(large) if large else nullcontext():
+    sizes = tuned(large=large) if large else Tuned(Session, save, dumps)
+    with small_caches() if large else nullcontext():
         chance = random.Random(f"{size} {seed}")
-        save(path, tree(width, items))
-        with Session(path, durability="fast") as session:
+        sizes.save(path, tree(width, items))
+        with sizes.Session(path, durability="fast") as session:
             for n in range(60):
                 edit_tree(session.root(Tree), chance, n, items)
                 session.commit()

@@ -43,8 +43,8 @@ def test_sizes_are_counted_in_bytes_whatever_the_items_are() -> None:
     numbers = memoryview(array("q", [1, 2, 3]))
     out.put(numbers)
     assert out.position == 124 and out.align(64) == 128 and out.align(64) == 128
-    out.put_all([numbers, b"x"])
-    out.put_all([b"y" * DIRECT, b"z"])
+    out.put_aligned(1, [numbers, b"x"])
+    out.put_aligned(1, [b"y" * DIRECT, b"z"])
     out.flush()
     expected = bytes(numbers) + bytes(4) + bytes(numbers) + b"x" + b"y" * DIRECT + b"z"
     assert b"".join(written) == expected and out.position == 100 + len(expected)
@@ -53,7 +53,7 @@ def test_sizes_are_counted_in_bytes_whatever_the_items_are() -> None:
 def test_the_digest_is_that_of_all_that_was_put() -> None:
     written: list[bytes] = []
     out = Output(lambda part: written.append(bytes(part)), hashed=True)
-    out.put_all([b"head", b"x" * DIRECT])
+    out.put_aligned(1, [b"head", b"x" * DIRECT])
     out.put(b"tail")
     assert out.digest() == wide_checksum(b"".join(written)) and written[-1] == b"tail"
 
