@@ -1,13 +1,13 @@
 """Every error Parcode ORM raises, under one root.
 
     ParcodeError
-    ├── FormatError              the bytes are not a file this version reads
+    ├── FormatError              the bytes are no file that this version reads
     │   ├── NotAParcodeFile
     │   └── UnsupportedVersion
-    ├── CorruptionError          the bytes were ours once: path, offset, expected, found
+    ├── CorruptionError          bytes of a Parcode file are damaged: path, offset, expected, found
     │   ├── ChecksumError
     │   └── TruncatedError
-    ├── SchemaError              the types do not fit, or cannot be stored
+    ├── SchemaError              types do not fit, or cannot be stored
     │   ├── UnsupportedTypeError     (also TypeError) when the class is defined
     │   ├── SchemaMismatchError
     │   └── MigrationRequired
@@ -19,22 +19,22 @@
     │   ├── ReadOnlyError
     │   ├── DetachedError        the session has let go of the object
     │   └── StreamConsumedError  a one-shot stream was read a second time
-    ├── StorageError             (also OSError) the system refused: what, path, errno
+    ├── StorageError             (also OSError) the system refused an operation: path, errno
     │   ├── FileMissingError         (also FileNotFoundError)
     │   ├── AccessDeniedError        (also PermissionError)
     │   ├── NotAFileError            (also IsADirectoryError) a directory, or no regular file
-    │   └── SyncError                waiting for the disk failed: what it holds is not known
+    │   └── SyncError                waiting for the disk failed: its content is unknown
     ├── CompressionError         (also ValueError) a compression is not known, or registered twice
     ├── MissingExtraError        (also ImportError) an optional package is needed
-    ├── LockedError              another process writes: holder
-    ├── ConflictError            somebody committed in between; nothing was written
-    ├── IntegrityError           a key or a unique index would stand twice
+    ├── LockedError              another session is writing: holder
+    ├── ConflictError            another session committed first; nothing was written
+    ├── IntegrityError           a key or a unique value would occur twice
     └── QueryError
         ├── NoResultFound            (also LookupError)
         └── MultipleResultsFound     (also LookupError)
 
-None derives from `AttributeError`: raised while a proxy decodes a field, it would read as "no such field" to
-`getattr`, `hasattr` and Pydantic, and the damage would go unnoticed.
+None derives from `AttributeError`. While a proxy decodes a field, `getattr`, `hasattr` and Pydantic would take such an
+error for "no such field", and the damage would go unnoticed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ __all__ = [
 
 
 def called(value: object) -> str:
-    """What a message calls an argument of a wrong type."""
+    """The words for an argument of a wrong type in a message."""
     if value is None:
         return "None"
     if isinstance(value, type):
@@ -86,7 +86,7 @@ def called(value: object) -> str:
 
 
 def told(value: object) -> str:
-    """What a message shows of an argument: not more than 80 characters, whatever its `repr` does."""
+    """An argument as a message shows it: at most 80 characters, whatever its `repr` does."""
     try:
         text = repr(value)
     except Exception:
@@ -97,8 +97,8 @@ def told(value: object) -> str:
 class ParcodeError(Exception):
     """The root of every error raised by Parcode ORM."""
 
-    # Attributes are keyword arguments with defaults throughout, so that every error pickles (a pool of processes
-    # rebuilds an exception from ``args`` and then restores ``__dict__``).
+    # All attributes are keyword arguments with defaults, so every error pickles: a pool of processes
+    # rebuilds an exception from `args`, and then restores `__dict__`.
 
 
 class FormatError(ParcodeError):
@@ -114,10 +114,11 @@ class UnsupportedVersion(FormatError):
 
 
 class CorruptionError(ParcodeError):
-    """Bytes that were once ours are damaged.
+    """Bytes of a Parcode file are damaged.
 
-    `path` is the file ("" when it is not known), `offset` the position in it in bytes (an int), `expected` and `found`
-    what should stand there and what does; each of these may be None. `verify(path)` lists all damage of a file.
+    `path` is the file, a str ("" if unknown), and `offset` the place in it in bytes, an int. `expected` and `found` are
+    the values that should stand there and that do. `offset`, `expected` and `found` may be None. `verify(path)` lists
+    all damage of a file.
     """
 
     def __init__(
@@ -150,11 +151,11 @@ class CorruptionError(ParcodeError):
 
 
 class ChecksumError(CorruptionError):
-    """The stored checksum does not fit the bytes."""
+    """Bytes do not fit their stored checksum."""
 
 
 class TruncatedError(CorruptionError):
-    """The file ends before what it promises."""
+    """The file ends before its content does."""
 
 
 class SchemaError(ParcodeError):
@@ -162,11 +163,11 @@ class SchemaError(ParcodeError):
 
 
 class UnsupportedTypeError(SchemaError, TypeError):
-    """A field's type cannot be stored; raised when the class is defined."""
+    """The type of a field cannot be stored. It is raised when the class is defined."""
 
 
 class SchemaMismatchError(SchemaError):
-    """The file was written with another definition of the class, and nothing is lost: the class as it was reads it."""
+    """The file was written with another definition of the class. Nothing is lost: the old definition reads it."""
 
 
 class MigrationRequired(SchemaError):
@@ -176,8 +177,8 @@ class MigrationRequired(SchemaError):
 class EncodeError(ParcodeError, ValueError):
     """A value does not fit the column of its field.
 
-    `model` is the name of the model, `path` the dotted path of the value below it (the message shortens a long one):
-    both are strings. `value_type` is the type of the value, None where that says nothing.
+    `model` is the name of the model, a str. `path` is the dotted path of the value below it, a str. The message
+    shortens a long path. `value_type` is the type of the value, or None if the type says nothing.
     """
 
     def __init__(
@@ -195,7 +196,7 @@ class EncodeError(ParcodeError, ValueError):
 
     def __str__(self) -> str:
         path = self.path
-        if len(path) > 200:  # of what is nested very deeply
+        if len(path) > 200:  # of a value that is nested very deeply
             path = f"{path[:100]}...{path[-80:]}"
         between = "." if self.model and path and not path.startswith("[") else ""
         place = f"{self.model}{between}{path}"
@@ -206,7 +207,7 @@ class EncodeError(ParcodeError, ValueError):
 
 
 class CyclicGraphError(EncodeError):
-    """An object holds itself, directly or below; what is stored is a tree. Keep an identifier of the other instead."""
+    """An object holds itself, directly or below. A file stores a tree: keep an identifier of the object instead."""
 
 
 class DecodeError(ParcodeError):
@@ -214,7 +215,7 @@ class DecodeError(ParcodeError):
 
 
 class SessionError(ParcodeError):
-    """The session cannot do this in its present state: unsaved changes, another thread, a foreign object."""
+    """The session cannot do this in its state: unsaved changes, another thread, an object of another session."""
 
 
 class ClosedError(SessionError):
@@ -222,26 +223,26 @@ class ClosedError(SessionError):
 
 
 class ReadOnlyError(SessionError):
-    """A change was tried in a session that was opened read-only."""
+    """The session, or the session of the object, only reads."""
 
 
 class DetachedError(SessionError):
-    """The session has let go of the object, in a rollback or refresh, so a change to it would be lost."""
+    """The session let go of the object in a rollback or refresh, so a change of it would be lost."""
 
 
 class StreamConsumedError(SessionError, ValueError):
-    """A field was given an iterator, and that iterator has already been read once."""
+    """The iterator of a field was already read once."""
 
 
 class StorageError(ParcodeError, OSError):
-    """The operating system refused: the disk is full, a file cannot be opened or written.
+    """The operating system refused: the disk is full, or a file cannot be opened or written.
 
-    Built as `OSError` is: `StorageError(errno, message, path)`. `errno` (an int) and `path` say what and where.
+    It is made like an `OSError`: `StorageError(errno, message, path)`. `errno` is an int, `path` a str.
     """
 
     @property
     def path(self) -> str:
-        """The path of the file, a str; "" where the bytes go elsewhere."""
+        """The path of the file, a str; "" if there is no file."""
         return str(self.filename or "")
 
 
@@ -250,7 +251,7 @@ class FileMissingError(StorageError, FileNotFoundError):
 
 
 class AccessDeniedError(StorageError, PermissionError):
-    """The file, or its directory, may not be read or written by this process."""
+    """This process may not read or write the file, or its directory."""
 
 
 class NotAFileError(StorageError, IsADirectoryError):
@@ -258,11 +259,11 @@ class NotAFileError(StorageError, IsADirectoryError):
 
 
 class SyncError(StorageError):
-    """Waiting for the disk failed, so what it holds is not known: the session takes nothing more. Open it again."""
+    """Waiting for the disk failed, so its content is unknown. The session takes nothing more: open the file again."""
 
 
 class CompressionError(ParcodeError, ValueError):
-    """A compression's name or number is not known, or is taken already."""
+    """The name or number of a compression is not known, or is already taken."""
 
 
 class MissingExtraError(ParcodeError, ImportError):
@@ -272,7 +273,7 @@ class MissingExtraError(ParcodeError, ImportError):
 class LockedError(ParcodeError):
     """Another session held the lock for as long as `lock_timeout` allows.
 
-    `holder` is the id of its process (an int), None when it is not known.
+    `holder` is the id of its process, an int, or None if unknown.
     """
 
     def __init__(self, message: str = "", *, holder: int | None = None) -> None:
@@ -281,27 +282,27 @@ class LockedError(ParcodeError):
 
 
 class ConflictError(ParcodeError):
-    """The session writes on a commit that is no longer the newest; nothing was written."""
+    """Another session committed since this one read the file; nothing was written."""
 
 
 class IntegrityError(ParcodeError):
-    """A primary key or a unique index would hold the same value twice."""
+    """A primary key or a unique index would have the same value twice."""
 
 
 class QueryError(ParcodeError):
-    """A query is wrong, or its result is not what was asked for."""
+    """A query is wrong, or has another number of results than it must have."""
 
 
 class NoResultFound(QueryError, LookupError):
-    """Exactly one result was asked for, and there is none."""
+    """There is no such root or commit, or a query must have one result and has none."""
 
 
 class MultipleResultsFound(QueryError, LookupError):
-    """At most one result was asked for, and there are more."""
+    """A query may have one result at most, and has more."""
 
 
 class FieldNotStored(ParcodeError):
-    """Raised by a field's getter for a row that lacks the field, as `model_construct` can leave it out.
+    """A row lacks a field: `model_construct` can leave a field out.
 
-    A proxy turns it into the `AttributeError` that a plain model raises; users never see it.
+    A getter raises it. A proxy turns it into the `AttributeError` that a plain model raises, so users never see it.
     """

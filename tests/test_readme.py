@@ -1,4 +1,8 @@
-"""Every Python snippet of the README and of docs/ runs, those of one page one after the other in one namespace."""
+"""Every Python snippet of the README and of docs/ runs.
+
+The snippets of one page run one after the other in one namespace. The pages of the guide are one text: a page may use
+what an earlier page defined.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,14 @@ pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parents[1]
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DOCUMENTATION = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PAGES = [page for page in DOCUMENTATION if SNIPPET.search(page.read_text("utf-8"))]
+GUIDE = [ROOT / "docs" / name for name in re.findall(r"guide/\S+\.md", (ROOT / "mkdocs.yml").read_text("utf-8"))]
+
+
+def has_snippets(pages: list[Path]) -> bool:
+    return any(SNIPPET.search(page.read_text("utf-8")) for page in pages)
+
+
+TEXTS = [pages for pages in (*([page] for page in DOCUMENTATION if page not in GUIDE), GUIDE) if has_snippets(pages)]
 
 
 def snippets(page: Path) -> list[str]:
@@ -25,36 +36,21 @@ def snippets(page: Path) -> list[str]:
     return ["\n" * text.count("\n", 0, found.start(1)) + found[1] for found in SNIPPET.finditer(text)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pages", TEXTS, ids=lambda pages: pages[0].relative_to(ROOT).as_posix())
+def test_snippets_run(pages: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for registry in ("_by_id", "_by_name"):  # what a page registers is gone after it
         monkeypatch.setattr(compression, registry, dict(getattr(compression, registry)))
-    module = ModuleType("snippets_of_" + re.sub(r"\W", "_", page.stem))
+    module = ModuleType("snippets_of_" + re.sub(r"\W", "_", pages[0].stem))
     monkeypatch.setitem(sys.modules, module.__name__, module)  # Pydantic looks up annotations there
-    for code in snippets(page):
-        exec(compile(code, str(page), "exec"), module.__dict__)
+    for page in pages:
+        for code in snippets(page):
+            exec(compile(code, str(page), "exec"), module.__dict__)
 
 
 def test_the_readme_has_snippets() -> None:
-    assert PAGES[0].name == "README.md" and len(snippets(PAGES[0])) >= 5
+    assert len(snippets(ROOT / "README.md")) >= 5
 
 
-def anchors(page: Path) -> set[str]:
-    """The names that GitHub gives the headings of a page."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", DOCUMENTATION, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text("utf-8")):
-        path, _, anchor = target.partition("#")
-        there = (page.parent / path).resolve() if path else page
-        assert there.exists(), target
-        assert not anchor or anchor in anchors(there), target
-
-
-def test_the_readme_names_every_page() -> None:
-    linked = re.findall(r"\]\((docs/[^)#]+)\)", (ROOT / "README.md").read_text("utf-8"))
-    assert {ROOT / link for link in linked} == set(DOCUMENTATION[1:])
+def test_the_navigation_lists_the_guide() -> None:
+    assert sorted(GUIDE) == sorted((ROOT / "docs" / "guide").glob("*.md"))

@@ -30,7 +30,7 @@ CHECKSUMS, ENDS, DATA = 1, 2, 3  # the nodes
 
 
 class BlobEncoder(Encoder):
-    """Builds the chunk of one blob; submitted as any other."""
+    """Builds the chunk of one blob. It is submitted as any other chunk."""
 
     __slots__ = ("data", "meta")
 
@@ -38,7 +38,7 @@ class BlobEncoder(Encoder):
         super().__init__(Kind.BLOB, compression_name, None)
         self.data = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
         self.meta = meta
-        self.entries = [[]] * 4  # so many there will be
+        self.entries = [[]] * 4  # the number is known, the content is not
 
     @property
     def size(self) -> int:

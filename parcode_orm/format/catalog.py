@@ -22,10 +22,10 @@ Target = Ticket | Reference
 
 @dataclass(slots=True)
 class CatalogData:
-    """What a commit holds. Read from a file, every target is a `Reference`; a writer may name tickets.
+    """The content of a commit. In a catalog read from a file every target is a `Reference`. A writer may name tickets.
 
     `entities` maps an entity's name to its parts ("table", an index's name, ...), `schemas` a fingerprint to the chunk
-    that describes it. `metadata` holds what MessagePack can: None, bool, int, float, str, bytes, lists and dicts.
+    that describes it. `metadata` holds values of MessagePack: None, bool, int, float, str, bytes, lists and dicts.
     """
 
     roots: dict[str, Target] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class CatalogData:
         return target
 
     def placed(self) -> CatalogData:
-        """The same with references in the place of tickets, once all is written."""
+        """The same catalog with references instead of tickets, after everything is written."""
         return CatalogData(
             _placed(self.roots),
             {name: _placed(parts) for name, parts in self.entities.items()},
@@ -81,7 +81,7 @@ _decode = msgspec.msgpack.Decoder(_Payload).decode
 
 
 def encode(data: CatalogData, sink: Any = None) -> Encoder:
-    """The catalog's chunk, to be submitted after everything that it names."""
+    """The catalog's chunk. Submit it after everything that it names."""
     out = Encoder(Kind.CATALOG, None, sink)
 
     def ordinals(targets: Mapping[str, Target]) -> dict[str, int]:
@@ -108,7 +108,7 @@ def decode(chunk: Chunk) -> CatalogData:
     """Read a catalog.
 
     Raises:
-        CorruptionError: the chunk is none, or names references that it does not hold.
+        CorruptionError: the chunk is no catalog, or names references that it does not have.
     """
     if chunk.kind != Kind.CATALOG or chunk.nodes[0].encoding != Encoding.RAW:
         raise chunk.error(0, "this chunk is no catalog")

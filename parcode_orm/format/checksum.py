@@ -13,5 +13,5 @@ __all__ = ["WideChecksum", "checksum", "fingerprint", "seed", "wide_checksum"]
 
 
 def seed(uuid: bytes, offset: int) -> int:
-    """The seed of a commit record's checksum: it fits one file and one place in it."""
+    """The seed of a commit record's checksum: the checksum then fits one file and one place in it."""
     return checksum(uuid + offset.to_bytes(8, "little"))

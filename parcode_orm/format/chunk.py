@@ -1,8 +1,8 @@
 """A chunk: header | reference table | node directory | buffers.
 
-The directory is a pre-order tree of nodes, so a chunk can be walked without its schema: a node's first child
-follows it, and `span` (entries in the subtree) leads to its next sibling. The head (header, references and
-directory) is what a reference's checksum covers; each buffer has a checksum of its own in the directory.
+The directory is a pre-order tree of nodes, so a chunk can be walked without its schema. A node's first
+child follows it, and `span` (entries in the subtree) leads to its next sibling. A reference's checksum
+covers the head: header, references and directory. The directory has a checksum for each buffer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _node: Callable[[Any], Node] = partial(tuple.__new__, Node)
 
 
 def deeper(spans: Sequence[int]) -> Iterator[int]:
-    """Which nodes, of the given spans, stand inside more than `MAX_DEPTH` others."""
+    """The nodes inside more than `MAX_DEPTH` others, found from the spans of all nodes."""
     ends: list[int] = []
     for index, span in enumerate(spans):
         while ends and ends[-1] <= index:
@@ -54,7 +54,7 @@ def deeper(spans: Sequence[int]) -> Iterator[int]:
 
 
 class Ticket:
-    """A chunk on its way to the file; `reference` is set when the writer has placed it."""
+    """A chunk on its way to the file. The writer sets `reference` when it has placed the chunk."""
 
     __slots__ = ("reference",)
 
@@ -72,10 +72,10 @@ class Encoder:
         self.compression = compression
         self.sink = sink
         self.fingerprint = fingerprint
-        self.refs: list[Ticket | Reference | Any] = []  # Any: chunks that are to go right before this one
+        self.refs: list[Ticket | Reference | Any] = []  # Any: chunks to be written right before this one
         self.entries: list[list[Any]] = []
         self.buffers: list[Buffer] = []
-        self.small = False  # whether nothing in it is large enough to be stored alone
+        self.small = False  # whether every value in it is too small to be stored alone
 
     def open(
         self,
@@ -101,12 +101,12 @@ class Encoder:
     leaf = open  # a node without children
 
     def ref(self, target: Encoder | Ticket | Reference) -> int:
-        """Add `target` to the reference table, return its ordinal. A chunk not submitted yet goes right before this."""
+        """Add `target` to the reference table and return its ordinal. An unsubmitted chunk goes before this one."""
         self.refs.append(target)
         return len(self.refs) - 1
 
     def mark(self) -> tuple[int, int]:
-        """How far the chunk is written, for `back`."""
+        """The present end of the chunk, for `back`."""
         return len(self.entries), len(self.refs)
 
     def back(self, mark: tuple[int, int]) -> None:
@@ -120,9 +120,9 @@ class Encoder:
         return sum(map(len, self.buffers))
 
     def finish(self) -> tuple[bytes, list[Buffer]]:
-        """Compress and checksum the buffers: the directory, and the parts that follow the head in order.
+        """Compress and checksum the buffers. Return the directory, and the parts behind the head in order.
 
-        Touches nothing shared, so it may run in any thread; the result depends on the chunk alone.
+        This touches nothing shared, so any thread may run it. The result depends on the chunk alone.
         """
         if len(self.entries) > MAX_NODES or len(self.refs) > MAX_REFERENCES:
             raise EncodeError(f"{len(self.entries)} columns and {len(self.refs)} references do not fit one chunk")
@@ -156,7 +156,7 @@ class Encoder:
         return b"".join(directory), parts
 
     def head(self, directory: bytes, parts: Sequence[Buffer], refs: Sequence[Reference]) -> bytes:
-        """Assemble the head, now that the offsets of the chunks referred to are known."""
+        """Assemble the head. The offsets of the chunks referred to are known now."""
         table = b"".join(starmap(REFERENCE.pack, refs))
         size = CHUNK_HEADER.size + len(table) + len(directory)
         length = size
@@ -167,9 +167,10 @@ class Encoder:
 
 
 class Chunk:
-    """A chunk read from `data` (the bytes of exactly this chunk); its head is verified here, buffers at first touch.
+    """A chunk read from `data`, the bytes of exactly this chunk. It verifies its head now, buffers at first touch.
 
-    `observe(stored_bytes)` is told of every buffer that is read; `held` sums up those that `buffer` keeps, in bytes.
+    It calls `observe(stored_bytes)` for every buffer that is read. `held` is the size in bytes of the
+    buffers that `buffer` keeps.
     """
 
     __slots__ = ("where", "kind", "fingerprint", "held", "refs", "nodes", "_data", "_buffers", "_observe")
@@ -198,7 +199,7 @@ class Chunk:
         self.held = 0
         self.refs = list(map(_reference, REFERENCE.iter_unpack(data[CHUNK_HEADER.size : nodes_at])))
         for target in self.refs:
-            if target.offset + target.length > reference.offset:  # so that no cycle can be written
+            if target.offset + target.length > reference.offset:  # so no cycle can be written
                 raise self._bad("chunk refers to one that does not lie before it")
         self.nodes = list(map(_node, NODE.iter_unpack(data[nodes_at:size])))
         if n_nodes > MAX_DEPTH:
@@ -219,13 +220,13 @@ class Chunk:
 
     @property
     def directory(self) -> memoryview:
-        """The entries of all nodes, as they stand."""
+        """The packed entries of all nodes."""
         start = CHUNK_HEADER.size + len(self.refs) * REFERENCE.size
         return self._data[start : start + len(self.nodes) * NODE.size]
 
     @property
     def body(self) -> memoryview:
-        """All that follows the head."""
+        """The bytes behind the head."""
         start = CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.nodes) * NODE.size
         return self._data[start:]
 
@@ -253,7 +254,7 @@ class Chunk:
 
         Raises:
             ChecksumError: the stored bytes are not those that were written.
-            CorruptionError: place or size leave the chunk, or the buffer does not decompress to its size.
+            CorruptionError: the buffer leaves the chunk, or does not decompress to its size.
         """
         view = self._buffers.get(index)
         if view is None:
@@ -261,7 +262,7 @@ class Chunk:
         return view
 
     def read(self, index: int) -> memoryview:
-        """As `buffer`, and nothing is kept of it."""
+        """As `buffer`, but keep nothing."""
         node = self.nodes[index]
         stored = self.stored(index)
         if node.flags & NodeFlag.PIECES:
@@ -298,7 +299,7 @@ class Chunk:
         self._observe(len(stored))
 
     def decompress(self, index: int, stored: memoryview, raw: int) -> Buffer:
-        """The `raw` bytes that were compressed, as the node says, to `stored`."""
+        """Decompress `stored` to `raw` bytes, by the node's compression."""
         try:
             return compression.decompress(self.nodes[index].compression, stored, raw)
         except (UnsupportedVersion, MissingExtraError):
@@ -310,7 +311,7 @@ class Chunk:
 
 
 class Copy(Encoder):
-    """A chunk of another file, to be written as it stands there; only its references are others.
+    """A chunk of another file, to be written as it is, with other references.
 
     Its buffers are neither verified nor decoded.
     """
@@ -321,7 +322,7 @@ class Copy(Encoder):
         super().__init__(Kind(chunk.kind), None, None, chunk.fingerprint)
         self.chunk = chunk
         self.refs = refs
-        self.entries = [[]] * len(chunk.nodes)  # so many there will be
+        self.entries = [[]] * len(chunk.nodes)  # the number is known, the content is not
 
     @property
     def size(self) -> int:

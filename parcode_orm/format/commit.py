@@ -1,7 +1,8 @@
-"""The commit record, which makes everything before it the content of the file.
+"""The commit record. It makes everything before it the content of the file.
 
-The one record of a whole-file write stands at its end. An appended commit's record starts at a multiple of 4096 and is
-written twice, 512 bytes apart, both copies alike (`offset` is that of the first).
+The one record of a whole-file write stands at the end of the file. The record of an appended commit
+starts at a multiple of 4096 and is written twice, 512 bytes apart. Both copies are alike: `offset` is
+that of the first.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from .layout import (
 )
 
 NO_HASH = bytes(16)
-# Plain numbers: a member of an enum is looked up in five classes.
+# Plain numbers: looking up a member of an enum goes through five classes.
 WHOLE_FILE, DOUBLED, FAST, CATALOG = map(
     int, (RecordFlag.WHOLE_FILE, RecordFlag.DOUBLED, RecordFlag.FAST, Kind.CATALOG)
 )
-MAX_NUMBER = 1 << 62  # `sequence`, and `live` + `dead`, are less: there is room for what follows
+MAX_NUMBER = 1 << 62  # `sequence` and `live` + `dead` are less, so later commits have room
 
 
 class Record(NamedTuple):
@@ -51,7 +52,7 @@ class Record(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where the first copy ends: a file that reaches so far holds the commit."""
+        """The end of the first copy: a file that reaches it holds the commit."""
         return self.offset + RECORD.size
 
 
@@ -83,12 +84,12 @@ def pack(record: Record, uuid: bytes) -> bytes:
 
 
 def doubled(copy: bytes) -> bytes:
-    """Both copies of a packed record and the zeros between them: the last bytes of an appended commit."""
+    """Both copies of a packed record, with zeros between: the last bytes of an appended commit."""
     return copy + bytes(RECORD_COPY - len(copy)) + copy
 
 
 def unpack(data: bytes | memoryview, uuid: bytes, position: int, size: int) -> Record | None:
-    """The record whose bytes stand at `position` of a file of `size` bytes; None where they are no valid one."""
+    """The record in `data`, which stands at `position` of a file of `size` bytes; None if it is not valid."""
     if len(data) != RECORD.size or data[:8] != RECORD_MAGIC:
         return None
     _, sequence, previous, offset, length, time, flags, _, live, dead, catalog, start, digest, boot, stored = (
@@ -104,7 +105,7 @@ def unpack(data: bytes | memoryview, uuid: bytes, position: int, size: int) -> R
 
 
 def _consistent(record: Record, position: int, size: int) -> bool:
-    """Whether a record with a good checksum says what a writer of this format can have said."""
+    """Whether a writer of this format can have written a record with these values."""
     flags, offset, catalog = record.flags, record.offset, record.catalog
     end = offset + RECORD.size
     if flags & DOUBLED:

@@ -1,6 +1,7 @@
-"""Compressions by number (in the file) and name (in Python). `register` adds one of the user's.
+"""Compressions by number (in the file) and by name (in Python). `register` adds one of the user's.
 
-What is stored compressed saves at least a sixteenth; else the bytes are kept as they are, under number 0.
+Bytes are stored compressed if that saves at least a sixteenth. Otherwise they are stored as they are,
+under number 0.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ LZ4 = 1
 ZSTD = 2
 FIRST_OF_USERS = 128
 
-SMALLEST = 64  # bytes; less is never compressed
-LARGEST = 1 << 30  # nor is more: no buffer read from a file may expand beyond this
-MAX_EXPANSION = 1 << 16  # to 1; nor does a buffer expand by more, whatever its compression
+SMALLEST = 64  # bytes: smaller buffers are not compressed
+LARGEST = 1 << 30  # bytes: larger buffers are not compressed, and no buffer of a file may expand beyond this
+MAX_EXPANSION = 1 << 16  # times: no buffer may expand by more, whatever its compression
 LZ4_EXPANSION = 255  # the format's own limit
 SAMPLE = 4096
 ZSTD_LEVEL = 3
@@ -74,7 +75,7 @@ def _zstd_compress(data: memoryview) -> bytes:
 
 def _zstd_decompress(data: memoryview, raw_size: int) -> bytes:
     zstandard = _zstandard()
-    # The size that a frame declares is allocated whatever max_output_size says.
+    # zstandard allocates the size that a frame declares, whatever max_output_size says.
     declared = zstandard.get_frame_parameters(data).content_size
     if declared != raw_size:
         raise CorruptionError("zstd frame of another size", expected=raw_size, found=declared)
@@ -109,10 +110,11 @@ def register(
     """Add a compression, for writing by `name` and for reading by `id`.
 
     Args:
-        id: its number in files, 128 to 255. Whoever reads the file must register the same.
-        name: what `Chunk(compression=...)` calls it.
-        compress: gets a read-only view, returns the compressed bytes; the same bytes for the same input, in any thread.
-        decompress: gets what was stored and the size of the result; must not produce more than that.
+        id: its number in files, an int from 128 to 255. A program that reads the file must register the same.
+        name: its name in `Chunk(compression=...)`, a str.
+        compress: takes a read-only view and returns the compressed bytes. It must give the same bytes for the same
+            input, in any thread.
+        decompress: takes the stored bytes and the size of the result, and must not return more bytes than that.
 
     Raises:
         CompressionError: the number or the name is taken, or the number is out of range.
@@ -130,7 +132,7 @@ def register(
 
 
 def check(name: str | None) -> None:
-    """Raise `CompressionError` where `name` is not known, `MissingExtraError` where its package is not installed."""
+    """Raise `CompressionError` if `name` is not known, `MissingExtraError` if its package is not installed."""
     if name not in (None, "none", "auto"):
         _method(name)
         if name == "zstd":
@@ -153,7 +155,7 @@ def name_of(id: int) -> str | None:
 
 
 def choose(name: str | None, data: memoryview) -> str | None:
-    """The name to compress `data` by: for `auto` a sample decides between lz4 and None; the data alone counts."""
+    """The name of the compression for `data`. For `auto` a sample of the data decides between lz4 and None."""
     if name != "auto":
         return None if name == "none" else name
     size = len(data)
@@ -169,7 +171,7 @@ def _saves(stored: int, raw: int) -> bool:
 
 
 def compress(name: str | None, data: Buffer) -> tuple[int, Buffer]:
-    """Compress `data` by the method called `name`: the number to store, and the bytes (`data` itself under 0).
+    """Compress `data` by the method `name`. Return the number to store, and the bytes (`data` itself under 0).
 
     Raises:
         CompressionError: the name is not known.
@@ -190,12 +192,12 @@ def compress(name: str | None, data: Buffer) -> tuple[int, Buffer]:
 
 
 def decompress(id: int, data: Buffer, raw_size: int) -> Buffer:
-    """The `raw_size` bytes that `data` was compressed from by method `id`.
+    """Decompress `data` to `raw_size` bytes by the method `id`.
 
     Raises:
         UnsupportedVersion: the number is not known.
         MissingExtraError: its package is not installed.
-        CorruptionError: the result has another size, or would be larger than any that is written.
+        CorruptionError: the result has another size, or would be larger than any buffer that is written.
     """
     view = memoryview(data).cast("B").toreadonly()
     if id == NONE:

@@ -9,14 +9,14 @@ from typing import NamedTuple
 FILE_MAGIC = b"\x89PAR\r\n\x1a\n"  # as in PNG: a transfer as text would change it
 FORMAT_MAJOR = 1
 FORMAT_MINOR = 0
-INCOMPATIBLE_KNOWN = 0  # feature bits this version knows: a file with others is refused,
-READ_COMPATIBLE_KNOWN = 0  # or refused for writing
+INCOMPATIBLE_KNOWN = 0  # feature bits that this version knows: it refuses a file with others,
+READ_COMPATIBLE_KNOWN = 0  # or refuses to write to it
 
 SUPERBLOCK = Struct("<8sHHIQQQ16sQ")
 
 RECORD_MAGIC = b"PARCMIT\n"
-RECORD_ALIGN = 4096  # an appended record; that of a whole-file write stands at CHUNK_ALIGN
-RECORD_COPY = 512  # the second copy of an appended record lies so far behind the first
+RECORD_ALIGN = 4096  # of an appended record; the record of a whole-file write has CHUNK_ALIGN
+RECORD_COPY = 512  # from the first copy of an appended record to the second
 
 CHUNK_MAGIC = 0x314B4843  # "CHK1"
 CHUNK_ALIGN = 64
@@ -58,7 +58,7 @@ class Kind(IntEnum):
 
 
 class Encoding(IntEnum):
-    """How a node's values stand in its buffer and children."""
+    """How a node's buffer and children hold its values."""
 
     EMPTY = 0  # no values; no buffer
     INT = 1  # width 1, 2, 4, 8; flag SIGNED
@@ -80,7 +80,7 @@ class Encoding(IntEnum):
     ARRAY = 17  # children: dtype (TEXT), shape (LIST of INT), data (BYTES)
     RAW = 18  # a buffer that its chunk's kind explains
     POLY = 19  # children: class names, fingerprints (TEXT), tags, positions (INT), then an arm a class
-    SPANS = 20  # buffer: SPANs; the values are those of the chunks that they name, in order
+    SPANS = 20  # buffer: SPANs, which name values of other chunks, in order
     ROWS = 21  # as BYTES, each one row of a struct as MessagePack
     MIXED = 22  # children: tags, positions (INT), values that the column takes, others (PACKED)
 
@@ -101,8 +101,8 @@ class RecordFlag(IntEnum):
     WHOLE_FILE = 1  # the one record of a file written in one go; no padding, no copy
     DOUBLED = 2  # a copy follows RECORD_COPY bytes behind
     FAST = 4  # written without waiting for the disk: range and hash of the commit's bytes are given
-    SETTLED = 8  # all before `range_start` was on the disk when this was written
-    COPIED = 16  # by a compaction: the file's name may be as new as this record
+    SETTLED = 8  # everything before `range_start` was on the disk when this was written
+    COPIED = 16  # written by a compaction: the file's name may be as new as this record
 
 
 class Reference(NamedTuple):
@@ -133,5 +133,5 @@ class Node(NamedTuple):
 
 
 def aligned(position: int, alignment: int) -> int:
-    """Return the first multiple of `alignment` that is no smaller than `position`."""
+    """The first multiple of `alignment` from `position` on."""
     return -(-position // alignment) * alignment

@@ -27,7 +27,7 @@ class Superblock(NamedTuple):
     uuid: bytes
 
     def check_writable(self, path: str) -> None:
-        """Raise `ReadOnlyError` where the file has a feature that this version may read past but not write past."""
+        """Raise `ReadOnlyError` if the file has a feature with which this version may only read it."""
         unknown = self.read_compatible & ~READ_COMPATIBLE_KNOWN
         if unknown:
             raise ReadOnlyError(
@@ -45,11 +45,11 @@ def pack(uuid: bytes, *, incompatible: int = 0, read_compatible: int = 0, compat
 
 
 def unpack(data: bytes, path: str) -> Superblock:
-    """Read the first bytes of a file; `data` is shorter than 64 bytes only where the file is.
+    """Read the first bytes of a file. `data` has 64 bytes, unless the file is shorter.
 
     Raises:
-        NotAParcodeFile: they are not those of a Parcode file.
-        TruncatedError: they are, but the file ends within the superblock.
+        NotAParcodeFile: the file is no Parcode file.
+        TruncatedError: the file ends within the superblock.
         UnsupportedVersion: another major version, or incompatible feature bits that this one does not know.
         ChecksumError: the superblock is damaged.
     """

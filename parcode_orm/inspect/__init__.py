@@ -1,1 +1,1 @@
-"""What a file holds, and whether it holds it still: reports that never need the classes."""
+"""Reports on the content and the damage of a file. They never need the classes."""

@@ -1,4 +1,4 @@
-"""The commit records of a file, the damaged ones told of."""
+"""The commit records of a file, with problems for the damaged ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECORD_NAME = "commit record"
 
 
 def records(read: Read, uuid: bytes, newest: Record, problems: list[Problem]) -> Iterator[Record]:
-    """The records from `newest` back to the first; where one is damaged, on with the last whole one before it."""
+    """The records from `newest` back to the first. Behind a damaged record the last whole one before it follows."""
     record: Record | None = newest
     while record is not None:
         yield record
@@ -40,7 +40,7 @@ def _before(read: Read, uuid: bytes, record: Record, problems: list[Problem]) ->
 
 
 def lost_records(read: Read, start: int, size: int) -> Iterator[int]:
-    """Where, behind the newest commit, something stands that was a record: the commit it stood for is lost."""
+    """Places of former records behind the newest commit: their commits are lost."""
     for block in range(start - start % BLOCK, size, BLOCK):
         data = read(BLOCK + RECORD.size, block)
         at = data.find(RECORD_MAGIC)

@@ -1,4 +1,4 @@
-"""What holds in any chunk, whatever it stores: its nodes are one tree, sizes fit counts, ordinals have references."""
+"""Rules of every chunk: its nodes are one tree, sizes fit counts, ordinals have references."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTHS = (1, 2, 4, 8)
 
 
 def check_nodes(chunk: Chunk) -> Iterator[CorruptionError]:
-    """What is wrong with the chunk's directory."""
+    """The problems of the chunk's directory."""
     if chunk.kind not in KINDS:
         yield chunk.error(0, f"a chunk of kind {chunk.kind} is not known")
     if chunk.nodes[0].span != len(chunk.nodes):
@@ -40,7 +40,7 @@ def check_nodes(chunk: Chunk) -> Iterator[CorruptionError]:
 
 
 def values_needed(chunk: Chunk) -> dict[int, int]:
-    """How many values the chunks that marked fields refer to must have, by ordinal."""
+    """By ordinal, the number of values that a chunk of a marked field must have."""
     found: dict[int, int] = {}
     for index in range(len(chunk.nodes)):
         for ordinal, count in _needed(chunk, index).items():

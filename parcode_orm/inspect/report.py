@@ -1,4 +1,4 @@
-"""What a verification found."""
+"""The report of a verification."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ SHOWN = 50  # problems in the text of a report
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a file.
+    """One problem of a file.
 
     Attributes:
-        offset: the byte of the file where it stands, an int; a damaged buffer begins there.
+        offset: its place in the file, in bytes, an int. A damaged buffer begins there.
         what: what is wrong, a str.
-        where: what stands there, a str: a root, and the part of it.
-        commit: the sequence number of the newest commit that uses it; 0 where it belongs to none.
+        where: the content of that place, a str: a root, and the part of it.
+        commit: the sequence number of the newest commit that uses the place, an int; 0 if none does.
     """
 
     offset: int
@@ -30,17 +30,18 @@ class Problem:
 
 @dataclass(slots=True, repr=False)
 class VerifyReport:
-    """What `verify` found. `str()` of it is a text of a few lines.
+    """The report of `verify`. `str()` gives a text of a few lines.
 
     Attributes:
         path: the file, a str; "" for bytes.
-        size: how many bytes were looked at.
-        commits, chunks: how many were looked at, each counted once.
-        live: bytes that the newest commit uses.
-        dead: the other bytes, which go with a compaction.
-        problems: what is wrong, a list of objects with `offset`, `what`, `where` and `commit`, by offset.
-        notes: what is no damage, a list of str: a commit that did not end, an index whose keys cannot be checked
-            without the classes.
+        size: the number of bytes verified, an int.
+        commits: the number of commits verified, an int.
+        chunks: the number of chunks verified, each counted once, an int.
+        live: the number of bytes that the newest commit uses, an int.
+        dead: the number of other bytes, which a compaction drops, an int.
+        problems: the damage, a list of objects with `offset`, `what`, `where` and `commit`, by offset.
+        notes: remarks that are no damage, a list of str: a commit that did not end, an index whose keys cannot be
+            checked without the classes.
     """
 
     path: str
@@ -54,7 +55,7 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong, a bool."""
+        """Whether there is no problem, a bool."""
         return not self.problems
 
     @property

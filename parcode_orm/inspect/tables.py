@@ -1,8 +1,8 @@
-"""Whether each row of a keyed table is found by its key: its index against its rows, in memory bounded by a chunk.
+"""Comparing a keyed table's index with its rows, in memory bounded by a chunk: each key must lead to its row.
 
-A hash and a row id make one number, and the numbers of all rows have one sum; so have those of the index's entries that
-are not stale. Where the sums differ, some row is not found, or another is. Keys are decoded where the stored schema
-says that they are text or ints.
+A hash and a row id make one number. The numbers of all rows have a sum, and so have the numbers of the
+index's entries that are not stale. If the sums differ, some key does not lead to its row, or leads to
+another. Keys are decoded if the stored schema says that they are text or ints.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Read = Callable[[Reference], Chunk]
 
 
 class Header:
-    """A table's chunk: `tree` and `runs` are its references.
+    """A table's chunk. `tree` and `runs` are its references.
 
     Raises:
-        CorruptionError: the header does not fit them.
+        CorruptionError: the header does not fit its references.
     """
 
     def __init__(self, chunk: Chunk) -> None:
@@ -61,10 +61,12 @@ def check_shard(chunk: Chunk) -> None:
 
 
 def run_below(chunk: Chunk, bits: int) -> tuple[list[Reference], int]:
-    """What the directory of an index run refers to, and the bits left below; `bits` lead through it, 0 if not known.
+    """The references of an index run's directory, and the number of bits left below it.
+
+    `bits` is the number of bits that lead through it; 0 if unknown.
 
     Raises:
-        CorruptionError: it is not one of so many bits, or refers to chunks of other kinds.
+        CorruptionError: the directory has another number of bits, or refers to chunks of other kinds.
     """
     refs, below = directory(chunk, bits or bits_of(chunk))
     kind = Kind.INDEX_RUN if below else Kind.INDEX_SHARD
@@ -75,7 +77,7 @@ def run_below(chunk: Chunk, bits: int) -> tuple[list[Reference], int]:
 
 
 def key_columns(schema: bytes) -> dict[int, Column | None]:
-    """By the fingerprint of their row groups, the columns of the keys of all tables that a stored schema speaks of."""
+    """The key columns of all tables in a stored schema, by the fingerprint of their row groups."""
     found: dict[int, Column | None] = {}
     whole = msgspec.json.decode(schema)
     structs = whole["structs"]
@@ -95,7 +97,7 @@ def key_columns(schema: bytes) -> dict[int, Column | None]:
 
 
 def _with_structs(root: Any, structs: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a part: with the structs that it needs."""
+    """The schema of a part, with the structs that the part needs."""
     needed: dict[str, Any] = {}
     waiting = [root]
     while waiting:
@@ -112,10 +114,10 @@ def _with_structs(root: Any, structs: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_index(read: Read, space: Space, chunk: Chunk, columns: dict[int, Column | None]) -> bool:
-    """Compare the rows of a keyed table with its index; whether the keys could be read.
+    """Compare the rows of a keyed table with its index. Return whether the keys could be read.
 
     Raises:
-        CorruptionError: they differ, or row ids are not as they must be; or something on the way is damaged.
+        CorruptionError: rows and index differ, row ids break a rule, or a chunk is damaged.
     """
     import numpy as np
 
@@ -150,7 +152,7 @@ def check_index(read: Read, space: Space, chunk: Chunk, columns: dict[int, Colum
 
 
 class _Shard:
-    """An opened shard: the hash's bits to search by, row ids, and the bits left, as arrays of uint64."""
+    """An opened shard: the searched bits of the hashes, row ids, and the other bits, as arrays of uint64."""
 
     def __init__(self, chunk: Chunk, number: int, bits: int) -> None:
         import numpy as np
@@ -186,7 +188,7 @@ def _shards(read: Read, runs: list[Reference]) -> Iterator[_Shard]:
 
 
 def _live(rows: Any, starts: Any, lengths: Any) -> Any:
-    """Which of the row ids are those of rows: the others are stale."""
+    """Which row ids belong to rows; the others are stale."""
     import numpy as np
 
     if not len(starts):

@@ -1,4 +1,4 @@
-"""`verify`: every chunk of every commit looked at, each once, and everything that is wrong told with its offset."""
+"""`verify`: looks at every chunk of every commit, once, and reports every problem with its offset."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ NAMES: dict[int, str] = {kind: kind.name.lower().replace("_", " ") for kind in K
 
 
 class _Step(NamedTuple):
-    """A chunk to look at: whose it is, and what the one that refers to it says of it."""
+    """A chunk to verify: its owner, and what the chunk that refers to it says about it."""
 
     ref: Reference
     owner: str
-    height: int = 0  # of a tree node; of an index run below another, the bits that lead through it
-    rows: int = -1  # of a tree node; a row group, and a column chunk's node 0, have so many at least
+    height: int = 0  # of a tree node; for an index run below another, the bits that lead through it
+    rows: int = -1  # of a tree node; the least number for a row group, or for node 0 of a column chunk
     keyed: bool = False
     fingerprint: str = ""  # of a schema
 
 
 def verify(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> VerifyReport:
-    """Look at every byte of a file that means something, and tell of everything that is wrong.
+    """Verify every byte of a file that has a meaning, and report every problem.
 
-    Every chunk of every commit is looked at, once: checksums, decompression, references, the rules of trees and
-    indexes. For the newest commit also that an index leads to each row of its table, by the rows' keys where these are
-    text or ints. No class is needed, and memory does not grow with the file but for some hundred bytes a chunk.
+    `verify` looks at every chunk of every commit, once: checksums, decompression, references, and the rules of trees
+    and indexes. For the newest commit it also checks that an index leads to each row of its table, by the rows' keys if
+    these are text or ints. It needs no class, and some hundred bytes of memory a chunk.
 
     Args:
         path: a file's path, the bytes of a file, or a binary file object.
 
     Raises:
-        NotAParcodeFile, UnsupportedVersion: there is nothing that could be verified.
+        NotAParcodeFile, UnsupportedVersion: this version cannot verify the file.
         OSError: the file cannot be read.
     """
     if not isinstance(path, str | os.PathLike):
@@ -72,7 +72,7 @@ def verify(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
             status = os.fstat(fd)
             check_regular(status, name)
             file = io.FileIO(fd, "rb", closefd=False)
-            file.name = name  # messages tell it
+            file.name = name  # messages name it
             return _verified(name, file, lambda size, offset: os.pread(fd, size, offset), status.st_size)
     finally:
         os.close(fd)
@@ -100,8 +100,8 @@ class _Verification:
         self._pread = read
         self._report = report
         self._sweep = Sweep(source)
-        self._seen: dict[Reference, int] = {}  # with the rows of row groups, and the values of column chunks
-        self._tables: list[_Step] = []  # keyed ones of the newest commit
+        self._seen: dict[Reference, int] = {}  # the number of rows of a row group, or of values of a column chunk
+        self._tables: list[_Step] = []  # the keyed tables of the newest commit
         self._keys: dict[int, Any] = {}
         self._commit = 0
         self._steps: list[_Step] = []
@@ -152,7 +152,7 @@ class _Verification:
             self._report.problems.append(found)
 
     def _check(self, step: _Step) -> int:
-        """Look at one chunk; what it refers to comes next. Returns the rows of a row group or column chunk."""
+        """Verify one chunk; the chunks below it come next. Return the number of rows of a row group or column chunk."""
         chunk = self._source.read(step.ref, self._sweep)
         whole = True
         for problem in (*check_nodes(chunk), *check_buffers(chunk, decompress=True)):
@@ -163,7 +163,7 @@ class _Verification:
         return chunk.nodes[0].count if chunk.kind in ROWS else 0
 
     def _below(self, step: _Step, chunk: Chunk) -> list[_Step]:
-        """Hold a chunk to the rules of its kind: the chunks below it, with what it says of them."""
+        """Check the rules of the chunk's kind. Return the chunks below it, with what it says about them."""
         try:
             if chunk.kind == Kind.CATALOG:
                 return _named(chunk)
@@ -225,7 +225,7 @@ class _Verification:
             )
 
     def _check_places(self, found: list[Record]) -> None:
-        """No two things may lie on each other."""
+        """Check that no two chunks or records overlap."""
         spans = [(ref.offset, ref.offset + ref.length, "chunk") for ref in self._seen]
         spans += [(record.offset, record.file_length, RECORD_NAME) for record in found]
         last = 0
@@ -235,7 +235,7 @@ class _Verification:
             last = max(last, end)
 
     def _check_range(self, record: Record) -> None:
-        """The hash of all that a fast commit wrote; told where nothing in it was found to be damaged."""
+        """Check the hash over a fast commit. Report it only if no other damage was found in the commit."""
         start, stop = record.range_start, record.offset
         if not record.flags & RecordFlag.FAST or any(start <= each.offset < stop for each in self._report.problems):
             return
@@ -284,7 +284,7 @@ def _where(step: _Step) -> str:
 
 
 def _what(problem: ParcodeError) -> str:
-    """The message alone: the offset is told apart from it, and the file by the report."""
+    """The message without offset and path: the report has both."""
     if not isinstance(problem, CorruptionError):
         return str(problem)
     what = ParcodeError.__str__(problem)

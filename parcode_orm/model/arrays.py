@@ -15,21 +15,23 @@ __all__ = ["LazyArray"]
 
 
 class LazyArray:
-    """The value of a numpy array field; `shape`, `dtype`, `ndim`, `size`, `nbytes` and `len` are known without reading.
+    """The value of a numpy array field, to be read in parts.
 
-    `shape` is a tuple of ints, `dtype` a numpy dtype.
+    `shape`, `dtype`, `ndim`, `size`, `nbytes` and `len` are known without reading. `shape` is a tuple of ints, `dtype`
+    a numpy dtype.
 
-    It is indexed as an array, and gives what an array gives, read-only. What lies together is read alone: integers for
-    the first axes, then a slice, read, verify and decompress only the pieces of 256 KiB that they meet; any other
-    index reads the whole array. Without compression all of that are views of the file's map, and stay valid when the
-    session is closed; else they are fresh memory. An array stored from Fortran order comes back in C order. A damaged
-    piece raises `ChecksumError` when it is met.
+    A `LazyArray` is indexed as an array, and gives read-only results. Integers for the first axes, followed by a slice,
+    read, verify and decompress only the pieces of 256 KiB that they meet. Any other index reads the whole array.
+
+    Without compression the results are views of the file's map, and stay valid after the session. With compression they
+    are fresh memory. An array that was in Fortran order comes back in C order. A damaged piece raises `ChecksumError`
+    when it is read.
     """
 
     __slots__ = ("_array", "_content", "dtype", "shape")
 
     def __init__(self, dtype: Any, shape: tuple[int, ...], content: Content | None = None, array: Any = None) -> None:
-        """Either `content` has the elements, in C order, or `array` does, which lies in memory."""
+        """Either `content` has the elements in C order, or `array` has them in memory."""
         self._array = array
         self._content = content
         self.dtype = dtype
@@ -37,17 +39,17 @@ class LazyArray:
 
     @property
     def ndim(self) -> int:
-        """How many axes there are, an int."""
+        """The number of axes, an int."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """How many elements there are, an int."""
+        """The number of elements, an int."""
         return prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """How many bytes the elements take, an int."""
+        """The number of bytes of the elements, an int."""
         return self.size * int(self.dtype.itemsize)
 
     def __len__(self) -> int:
@@ -60,12 +62,12 @@ class LazyArray:
             start, shape, inside = self._block(index)
             return self._part(start, shape)[inside]
         start, shape, (inside,) = self._block((index,))
-        return self._part(start, shape)[inside]  # the name of a field is no index within a tuple
+        return self._part(start, shape)[inside]  # numpy does not take the name of a field inside a tuple
 
     def _block(self, index: tuple[Any, ...]) -> tuple[int, tuple[int, ...], tuple[Any, ...]]:
-        """Where the smallest part begins that lies together and has all that is asked for, its shape, its index.
+        """The smallest contiguous part that has all elements of `index`: its start, its shape, the index in it.
 
-        What is wrong with an index is left in it, for numpy to tell. In memory the part is the whole.
+        A wrong index stays wrong, so that numpy raises its error. In memory the part is the whole array.
         """
         if self._content is None:
             return 0, self.shape, index
@@ -87,7 +89,7 @@ class LazyArray:
         return start, tuple(shape), tuple(inside)
 
     def _part(self, start: int, shape: tuple[int, ...]) -> Any:
-        """The elements from `start` on that fill `shape`, read-only."""
+        """The elements from `start` on, as many as `shape` needs, read-only."""
         if self._content is None:
             array = self._array.view()
             array.flags.writeable = False
@@ -123,7 +125,7 @@ class LazyArray:
 
 
 def _place(part: Any, length: int) -> int | None:
-    """The place that an integer names on an axis; None for any other index, and for one out of range."""
+    """The place of an integer index on an axis; None for any other index, or one out of range."""
     if isinstance(part, bool):
         return None
     try:

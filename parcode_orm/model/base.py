@@ -25,18 +25,18 @@ from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 
 __all__ = ["Model", "ModelMeta", "on_complete"]
 
-on_complete: list[Callable[[type[Any]], object]] = []  # what the floors above do with a class that can be stored
-fields_of_queries: list[Callable[[type[Any], str], Any]] = []  # what they make of `Player.level`; the first gives it
+on_complete: list[Callable[[type[Any]], object]] = []  # called with each class that can be stored
+fields_of_queries: list[Callable[[type[Any], str], Any]] = []  # the first gives the expression `Player.level`
 
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap, Key, Index))
 class ModelMeta(ModelMetaclass):
-    """Pydantic's metaclass, for which our markers are field specifiers and lazy classes do not exist.
+    """Pydantic's metaclass. It hides lazy classes, and type checkers take our markers for field specifiers.
 
-    A field is an attribute of its class, too: `Player.level` is an expression of a query. Pydantic, which asks classes
-    for defaults and for what a field would hide, finds none.
+    A field is an attribute of its class, too: `Player.level` is an expression of a query. Pydantic asks classes for
+    defaults and for what a field would hide; it finds no expressions.
     """
 
     if not TYPE_CHECKING:
@@ -53,13 +53,13 @@ class ModelMeta(ModelMetaclass):
         return [each for each in found if not issubclass(each, LazyModel)]
 
 
-# Above the class: defining `Model` itself already calls its hooks.
+# This stands above the class, because defining `Model` calls its hooks.
 def _serialize_exactly(value: Any, handler: cs.SerializerFunctionWrapHandler) -> Any:
     return handler(shallow_plain(value) if isinstance(value, LazyModel) else value)
 
 
 def _refuse_bare_markers(cls: type[BaseModel]) -> None:
-    """`= Chunk` would make the function the default, and `Annotated[..., Chunk]` would say nothing to Pydantic."""
+    """Refuse a marker without parentheses: `= Chunk` would make the function the default of the field."""
     for name, info in cls.__pydantic_fields__.items():
         for marker in (Chunk, ShardedMap, Key, Index):
             if info.default is marker or any(item is marker for item in info.metadata):
@@ -67,7 +67,7 @@ def _refuse_bare_markers(cls: type[BaseModel]) -> None:
 
 
 def _cause_in_json(dump: Callable[..., Any], options: dict[str, Any]) -> ParcodeError | None:
-    """The error of ours that `model_dump_json(**options)` met: pydantic-core keeps its text alone."""
+    """Our error behind a failed `model_dump_json(**options)`: pydantic-core keeps only its text."""
     try:
         dump(mode="json", **{name: value for name, value in options.items() if name not in ("indent", "ensure_ascii")})
     except PydanticSerializationError as problem:
@@ -77,7 +77,7 @@ def _cause_in_json(dump: Callable[..., Any], options: dict[str, Any]) -> Parcode
 
 
 def _is_storable_class(cls: type[BaseModel]) -> bool:
-    """False for `Model` itself and for a generic model that still has parameters: nothing of them is ever stored."""
+    """False for `Model` itself and for a generic model with open parameters: they have no instances to store."""
     if cls.__pydantic_generic_metadata__["parameters"]:
         return False
     return any(isinstance(base, ModelMeta) for base in cls.__mro__[1:])
@@ -89,18 +89,17 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
     It validates, dumps, copies, pickles and compares as a `BaseModel`. A field whose type cannot be stored raises
     `UnsupportedTypeError` when the class is defined.
 
-    Private attributes are stored where their annotation names a type that can be. They are no declared data, and never
-    keep an object from being saved: one without such an annotation, or with a value that cannot be stored (a lock, a
-    parent that holds the object), has its default when the object is read again.
+    Private attributes are stored, whatever their annotations. They never keep an object from being saved: an attribute
+    whose value cannot be stored (a lock, a parent that holds the object) has its default when the object is read again.
     """
 
-    # `_p_state` is set on lazy objects alone: (struct view, row). Classes generated for lazy objects add no slot, so
-    # that a plain object becomes lazy in place by assigning its class.
+    # Only lazy objects set `_p_state`: (struct view, row). Generated lazy classes add no slot, so a plain object
+    # becomes lazy in place when its class is assigned.
     __slots__ = ("__weakref__", "_p_state")
 
     @property
     def model_fields_set(self) -> set[str]:
-        """The names of the fields that were set; the object's own set, which may be changed."""
+        """The names of the fields that were set. It is the object's own set, which may be changed."""
         fields_set: set[str] = self.__pydantic_fields_set__
         if type(fields_set) is FullSet:
             fields_set = set(fields_set)
@@ -108,10 +107,10 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
         return fields_set
 
     def model_load(self) -> Self:
-        """A deep copy that holds no lazy object: lists, dicts and models in it are plain, and not tracked.
+        """A deep copy without lazy objects: its lists, dicts and models are plain, and no session tracks them.
 
         Raises:
-            CorruptionError, DecodeError: something in it that has yet to be read cannot be.
+            CorruptionError, DecodeError: a value that was not read before cannot be read.
         """
         return deep_plain(self)
 
@@ -143,8 +142,8 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
         with building(cls):
             schema = handler(source)
         if any(getattr(base, "__pydantic_fields__", None) for base in cls.__mro__[1:]):
-            # In Union[Base, Derived] the serializer asks for exact classes first, and the class of a lazy Derived is
-            # neither: it would be dumped as a Base.
+            # In Union[Base, Derived] the serializer looks for exact classes first. The class of a lazy Derived is
+            # neither, so it would be dumped as a Base.
             model = cast(dict[str, Any], handler.resolve_ref_schema(schema))
             if model["type"] == "model" and "serialization" not in model:
                 plain = cast(CoreSchema, dict(model))

@@ -48,11 +48,11 @@ def _equal(one: Content, other: Content) -> bool:
 class LazyBytes(io.RawIOBase):
     """The value of a `bytes` or `bytearray` field: a sequence to slice, and a binary file to read and seek.
 
-    Only the pieces of 256 KiB that a read meets are read, verified and decompressed. Nothing can be written through it.
-    As it is a file, iterating gives lines. A damaged piece raises `ChecksumError` when it is met, and no sooner.
+    A read reads, verifies and decompresses only the pieces of 256 KiB that it meets. Nothing can be written. Iterating
+    gives lines, as for any file. A damaged piece raises `ChecksumError` when it is read.
     """
 
-    __contains__ = None  # a file's lines would be searched
+    __contains__ = None  # Python would search the lines of the file
 
     def __init__(self, content: Content, kind: type[bytes] | type[bytearray] = bytes) -> None:
         self._content = content
@@ -78,12 +78,12 @@ class LazyBytes(io.RawIOBase):
         return self._content.read(place, place + 1)[0]
 
     def view(self, start: int | None = None, stop: int | None = None) -> memoryview:
-        """The bytes `start` to `stop` (ints, as in a slice), read-only: of the file's map itself where not compressed.
+        """The bytes `start` to `stop` (ints, as in a slice), a read-only view.
 
-        The view stays valid when the session is closed.
+        It is a view of the file's map if the value is not compressed. It stays valid after the session.
 
         Raises:
-            ChecksumError: a piece of the value that is met is damaged.
+            ChecksumError: a piece of the value in this range is damaged.
         """
         first, last, _ = slice(start, stop).indices(len(self._content))
         return self._content.read(first, last)
@@ -92,7 +92,7 @@ class LazyBytes(io.RawIOBase):
         return bytes(self._content.read())
 
     def load(self) -> bytes | bytearray:
-        """The whole value, a `bytes` or `bytearray` as the field has it; raises as `view`."""
+        """The whole value, of the field's type (`bytes` or `bytearray`); raises as `view`."""
         return self._kind(self._content.read())
 
     def __eq__(self, other: object) -> bool:
@@ -174,10 +174,10 @@ class LazyBytes(io.RawIOBase):
 class LazyText(io.TextIOWrapper):
     """The value of a `str` field: text to slice, and a text file to read, by characters or lines, and to seek.
 
-    The text is stored as UTF-8. How many characters its pieces of 256 KiB have is counted when it is first needed,
-    and kept: `len(text)` reads all of it once, `text[a:b]` all up to `b` and from then on the pieces that it meets.
-    Reading it as a file needs no counting. Lines end with "\\n" alone, and nothing is translated. `seek` takes what
-    `tell` gave. Errors are those of `LazyBytes`.
+    The text is stored as UTF-8. The characters of its pieces of 256 KiB are counted when they are first needed, and the
+    counts are kept. So `len(text)` reads all of it once. `text[a:b]` first reads everything up to `b`, later only the
+    pieces that it meets. Reading the text as a file counts nothing. Lines end with "\\n" alone, and nothing is
+    translated. `seek` takes a value of `tell`. Errors are those of `LazyBytes`.
     """
 
     __contains__ = None  # a file's lines would be searched
@@ -185,7 +185,7 @@ class LazyText(io.TextIOWrapper):
     def __init__(self, content: Content) -> None:
         super().__init__(io.BufferedReader(LazyBytes(content)), "utf-8", "surrogatepass", newline="\n")
         self._content = content
-        self._ends: list[int] = []  # characters up to the end of each piece counted so far
+        self._ends: list[int] = []  # characters up to the end of each counted piece
 
     def __len__(self) -> int:
         ends = self._count_beyond(len(self._content))
@@ -205,10 +205,10 @@ class LazyText(io.TextIOWrapper):
         return found
 
     def _range(self, index: slice) -> range:
-        """The places that a slice names: without counting all characters, where it does not depend on their number."""
+        """The places of a slice. Counts all characters only if the slice depends on their number."""
         parts = (index.start or 0, index.stop, 1 if index.step is None else index.step)
         if all(isinstance(part, int) and part >= 0 for part in parts) and parts[2]:
-            # As many bytes as there are, there are at most as many characters.
+            # There are at most as many characters as bytes.
             return range(*index.indices(min(parts[1], len(self._content))))
         return range(*index.indices(len(self)))
 
@@ -216,11 +216,11 @@ class LazyText(io.TextIOWrapper):
         if start >= stop:
             return ""
         first, last = self._byte(start), self._byte(stop - 1)
-        lead = self._content.read(last, last + 1)  # it tells where its character ends, which may be in the next piece
+        lead = self._content.read(last, last + 1)  # it tells the width of its character
         return self._decode(self._content.read(first, last + (_width(lead[0]) if lead else 0)))
 
     def _byte(self, place: int) -> int:
-        """Where in the UTF-8 the character `place` begins; the end, where there are no more than `place`."""
+        """The byte where the character `place` begins; the end of the text if there are fewer characters."""
         ends = self._count_beyond(place)
         piece = bisect_right(ends, place)
         if piece == len(ends):
@@ -230,12 +230,12 @@ class LazyText(io.TextIOWrapper):
         return at + _nth(bytes(self._content.read(at, at + BLOB_PIECE)), place - before)
 
     def _count_beyond(self, place: int) -> list[int]:
-        """Count characters until those of the piece with character `place` are known; returns all that are."""
+        """Count characters up to the piece of character `place`; return all counts."""
         ends, size = self._ends, len(self._content)
         counted = ends
         while (at := len(counted) * BLOB_PIECE) < size and (not counted or counted[-1] <= place):
             if counted is ends:
-                counted = ends.copy()  # other threads may count as well: a list that they know does not change
+                counted = ends.copy()  # a new list: other threads may be reading the old one
             counted.append(
                 (counted[-1] if counted else 0) + _characters(bytes(self._content.read(at, at + BLOB_PIECE)))
             )
@@ -252,7 +252,7 @@ class LazyText(io.TextIOWrapper):
         return self._content.error(f"text is not UTF-8: {problem.reason}")
 
     def seek(self, cookie: int, whence: int = os.SEEK_SET) -> int:
-        """Move to `cookie`, which `tell` gave; with `cookie` 0 to the start (`whence` 0) or the end (`whence` 2).
+        """Move to `cookie`, a value of `tell`; with `cookie` 0 to the start (`whence` 0) or the end (`whence` 2).
 
         Returns the new position. Raises ValueError for a place within a character.
         """
@@ -311,17 +311,17 @@ def _around(place: int) -> tuple[int, int]:
 
 
 def _characters(data: bytes) -> int:
-    """How many characters begin in this part of a UTF-8 text."""
+    """The number of characters that begin in this part of a UTF-8 text."""
     return len(data) if data.isascii() else len(data.translate(None, _CONTINUATION))
 
 
 def _width(lead: int) -> int:
-    """How many bytes a character has, by its first."""
+    """The number of bytes of a character, from its first byte."""
     return 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
 
 
 def _nth(data: bytes, count: int) -> int:
-    """Where the character begins that `count` others of `data` come before; there is one."""
+    """The byte where the character behind `count` others begins; there is one."""
     if data.isascii():
         return count
     at, size = 0, len(data)

@@ -25,7 +25,7 @@ _OPTIONS = inspect.signature(Field).parameters.keys() - {"extra"}
 
 
 class FieldOptions(TypedDict, total=False):
-    """What `pydantic.Field` takes besides the options that type checkers read; all of it is handed on unchanged."""
+    """Options of `pydantic.Field` that type checkers do not read. They are handed on unchanged."""
 
     alias_priority: int | None
     validation_alias: str | AliasPath | AliasChoices | None
@@ -69,23 +69,24 @@ def Chunk(
     compression: str | None = None,
     **options: Unpack[FieldOptions],
 ) -> Any:
-    """A field stored in a chunk of its own, read when it is touched.
+    """A field stored in a chunk of its own, and read when you touch it.
 
-    A list is read as a `LazyList`, a dictionary as a `LazyMap`, a nested model as a lazy object of its class, other
-    values whole. `Chunk()` stands as a field's default, or in `Annotated[...]`.
+    A list comes back as a `LazyList`, a dictionary as a `LazyMap`, a nested model as a lazy object of its class. Other
+    values are read whole. `Chunk()` is a field's default, or stands in `Annotated[...]`.
 
     Args:
-        default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required.
+        default: the default, as in `pydantic.Field`. Without it and `default_factory` the field is required.
         default_factory: makes the default.
         alias: the name in data that is validated and dumped.
-        init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
-        compression: None (what the session says), "lz4", "zstd", "auto", "none" or a registered name.
-        options: everything else that `pydantic.Field` takes, such as `description` or `max_length`.
+        init: whether type checkers take the field for an argument, as in `pydantic.Field`.
+        kw_only: whether they take it for a keyword argument, as in `pydantic.Field`.
+        compression: None (the session's), "lz4", "zstd", "auto", "none" or a registered name.
+        options: the other options of `pydantic.Field`, such as `description` or `max_length`.
 
     Raises:
-        UnsupportedTypeError: when the class is defined: it is no `Model`, or the marker stands inside a type.
+        UnsupportedTypeError: at the definition of the class: it is no `Model`, or the marker stands inside a type.
         TypeError: an option is not known, or `compression` is no str.
-        CompressionError: when a value is first written: `compression` is not known.
+        CompressionError: at the first write of a value: `compression` is not known.
     """
     return marked_field(
         Mark("chunk", compression),
@@ -108,23 +109,24 @@ def ShardedMap(
     compression: str | None = None,
     **options: Unpack[FieldOptions],
 ) -> Any:
-    """A dictionary whose keys are found through a hash index, one at a time; it is read as a `LazyMap`.
+    """A dictionary with a hash index, in which single keys are looked up. It comes back as a `LazyMap`.
 
-    `ShardedMap()` stands as a field's default, or in `Annotated[...]`.
+    `ShardedMap()` is a field's default, or stands in `Annotated[...]`.
 
     Args:
-        default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required.
+        default: the default, as in `pydantic.Field`. Without it and `default_factory` the field is required.
         default_factory: makes the default.
         alias: the name in data that is validated and dumped.
-        init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
-        compression: None (what the session says), "lz4", "zstd", "auto", "none" or a registered name.
-        options: everything else that `pydantic.Field` takes, such as `description` or `max_length`.
+        init: whether type checkers take the field for an argument, as in `pydantic.Field`.
+        kw_only: whether they take it for a keyword argument, as in `pydantic.Field`.
+        compression: None (the session's), "lz4", "zstd", "auto", "none" or a registered name.
+        options: the other options of `pydantic.Field`, such as `description` or `max_length`.
 
     Raises:
-        UnsupportedTypeError: when the class is defined: it is no `Model`, the field is no dictionary, or the marker
-            stands inside a type.
+        UnsupportedTypeError: at the definition of the class: it is no `Model`, the field is no dictionary, or the
+            marker stands inside a type.
         TypeError: an option is not known, or `compression` is no str.
-        CompressionError: when a value is first written: `compression` is not known.
+        CompressionError: at the first write of a value: `compression` is not known.
     """
     return marked_field(
         Mark("map", compression),
@@ -138,12 +140,12 @@ def ShardedMap(
 
 
 def marked_field(mark: Any, default: Any, **options: Any) -> Any:
-    """`pydantic.Field(default, **options)` with `mark` in its metadata; options that are None are left out."""
+    """`pydantic.Field(default, **options)` with `mark` in its metadata, without options that are None."""
     unknown = sorted(options.keys() - _OPTIONS)
-    if unknown:  # Field takes any, and has put it into the JSON schema by the time a misspelling is noticed
+    if unknown:  # `Field` would put a misspelled option into the JSON schema
         raise TypeError(f"{mark.spelling[:-2]}() got an unexpected keyword argument {unknown[0]!r}")
     given = {name: value for name, value in options.items() if value is not None}
     info: FieldInfo = Field(default, **given)
-    # The mark goes last: constraints are for the plain value, which the mark lets lazies go round.
+    # The mark goes last: lazy collections then bypass the constraints, which are for plain values.
     info.metadata = [*info.metadata, mark]
     return info

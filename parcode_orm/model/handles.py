@@ -24,11 +24,11 @@ R = TypeVar("R")
 
 
 class _InstanceMethod(Generic[P, R]):
-    """A method that instances alone have, so that a field may have its name: Pydantic asks the class for defaults."""
+    """A method of instances alone. A field may have its name, because Pydantic looks for defaults on the class."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
         self.function = function
-        function.__qualname__ = f"Model.{function.__name__}"  # what messages of wrong arguments call it
+        function.__qualname__ = f"Model.{function.__name__}"  # messages about wrong arguments use this name
         self.__doc__ = function.__doc__
 
     def __get__(self, obj: Any, owner: Any = None) -> Callable[P, R]:
@@ -38,25 +38,25 @@ class _InstanceMethod(Generic[P, R]):
 
 
 class HasHandles:
-    """The base of `Model` that gives it `lazy`; no model itself, so that Pydantic looks for no fields here."""
+    """The base of `Model` with `lazy`. It is no model, so Pydantic looks for no fields here."""
 
     __slots__ = ()
 
     def _p_unread_(self, name: str) -> Any:
-        """What stands for a value that only a file holds: None, as a plain object holds all of its values."""
+        """The view of an unread value. None: a plain object holds all of its values."""
         return None
 
     @_InstanceMethod
     def lazy(self: Any, name: str) -> Any:
-        """The value of the field `name` as something to read in parts; a value that is not in memory is not read now.
+        """A handle to the value of the field `name`, to read the value in parts. Nothing is read now.
 
-        `bytes`, `bytearray`, `str` and numpy arrays in a field marked `Chunk()` come as a `LazyBytes`, `LazyText` or
-        `LazyArray`, whether they lie in a file or in memory. Lists, dictionaries and models come as they are: lazy
-        where they were read from a file. Other values of marked fields come whole.
+        A field marked `Chunk()` gives a `LazyBytes` for `bytes` and `bytearray`, a `LazyText` for a `str` and a
+        `LazyArray` for a numpy array, whether the value lies in a file or in memory. Lists, dictionaries and models
+        come as they are: lazy if they were read from a file. Other values of marked fields come whole.
 
         Raises:
             AttributeError: there is no such field.
-            TypeError: the field is not marked, and holds none of those; `name` is no str.
+            TypeError: the field is inline, and holds no list, dictionary or model; or `name` is no str.
             CorruptionError: the file is damaged.
         """
         cls = self.__class__
@@ -82,7 +82,7 @@ class HasHandles:
 
 
 def _of_value(value: Any) -> Any:
-    """A handle to a value in memory; a value of no such type itself."""
+    """A handle to a value in memory; a value of another type itself."""
     cls = type(value)
     if cls is bytes or cls is bytearray:
         return LazyBytes(Memory(value), cls)

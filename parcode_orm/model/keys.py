@@ -61,7 +61,8 @@ def Key(
             objects are not used again.
         default_factory: makes the default, such as `uuid4`.
         alias: the name in data that is validated and dumped.
-        init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
+        init: what type checkers make of the field, as of `pydantic.Field`.
+        kw_only: as `init`.
         options: everything else that `pydantic.Field` takes, such as `description` or `max_length`.
 
     Raises:
@@ -100,7 +101,8 @@ def Index(
             one twice raises `IntegrityError`.
         default_factory: makes the default.
         alias: the name in data that is validated and dumped.
-        init, kw_only: what type checkers make of the field, as of `pydantic.Field`.
+        init: what type checkers make of the field, as of `pydantic.Field`.
+        kw_only: as `init`.
         options: everything else that `pydantic.Field` takes.
 
     Raises:

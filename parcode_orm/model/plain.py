@@ -1,7 +1,7 @@
 """Plain copies of models, whether they are plain or lazy: `shallow_plain` and `deep_plain`.
 
-Nothing here knows how lazy objects work. `obj.__dict__` of a lazy model gives all fields, `obj.__class__` its plain
-class; lazy collections have `load()`.
+This module does not know how lazy objects work. `obj.__dict__` of a lazy model gives all fields,
+`obj.__class__` its plain class, and lazy collections have `load()`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ T = TypeVar("T")
 
 
 class LazyModel:
-    """What the class of every lazy model derives from, and no other class.
+    """A base of the class of every lazy model, and of no other class.
 
-    Known down here because asking ``isinstance(obj, LazyModel)`` is ten times faster than looking for an attribute that
-    a model's class lacks: that ends in the metaclass's `__getattr__`.
+    It stands in this floor because `isinstance(obj, LazyModel)` is ten times faster than looking for an
+    attribute that a model's class lacks: such a lookup ends in the metaclass's `__getattr__`.
     """
 
     __slots__ = ()
@@ -55,7 +55,7 @@ def new_plain(
     extra: dict[str, Any] | None,
     private: dict[str, Any] | None,
 ) -> Any:
-    """An instance of the plain class `cls` made of these parts, without validation; the parts are not copied."""
+    """An instance of the plain class `cls` from these parts, without validation. The parts are not copied."""
     new = object.__new__(cls)
     _set_dict(new, fields)
     for name, value in zip(NAMES, (fields_set, extra, private), strict=True):
@@ -64,7 +64,7 @@ def new_plain(
 
 
 def shallow_plain(obj: Any) -> Any:
-    """A plain model that holds the very values of `obj`, lazy handles included. All fields are read."""
+    """A plain model with the same values as `obj`, lazy ones included. This reads all fields."""
     extra, private = obj.__pydantic_extra__, obj.__pydantic_private__
     return new_plain(
         obj.__class__,
@@ -78,7 +78,7 @@ def shallow_plain(obj: Any) -> Any:
 def deep_plain(value: T) -> T:
     """A deep copy of `value` without any lazy object in it."""
     memo = None if _running.memo is None else _running.memo()
-    if memo is not None:  # a lazy collection in what is being copied loads rows that may lead back to it
+    if memo is not None:  # a lazy collection that is being copied loads rows that may lead back to it
         return cast(T, _copy(value, memo))
     memo = _Memo()
     _running.memo = ref(memo)
@@ -89,7 +89,7 @@ def deep_plain(value: T) -> T:
 
 
 class _Memo(dict[int, Any]):
-    """Copies by the ids of what they are of. It ends with the call that made it, however that ends."""
+    """Copies by the ids of their originals. It ends with the call that made it, however that ends."""
 
     __slots__ = ("__weakref__",)
 
@@ -108,7 +108,7 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if id(value) in memo:
         return memo[id(value)]
-    memo.setdefault(id(memo), []).append(value)  # an object freed too early would lend its id to another
+    memo.setdefault(id(memo), []).append(value)  # keep it alive: another object could get its id
     if is_lazy_collection(value):
         new = value.load()
     elif isinstance(value, BaseModel):
@@ -132,17 +132,17 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _copy_other(value: Any, memo: dict[int, Any]) -> Any:
-    """A copy as `copy` makes it, or, where a constructor wants other arguments than that gives, as a file would."""
+    """A copy by `copy`; if the constructor takes other arguments, one made as reading a file makes it."""
     if isinstance(value, NUMBERS_AND_TEXT) and not getattr(value, "__dict__", None):
-        return value  # `copy` would give its value to the constructor, which may make another one of it
+        return value  # `copy` would call the constructor, which may give another value
     numpy = loaded_numpy()
     if numpy is not None and type(value) is numpy.ndarray and not numpy.issubdtype(value.dtype, numpy.number):
         return _noted(value, array_copy(value), memo)
     known = len(memo)
     try:
-        return copy.deepcopy(value, memo)  # keeps its own notes in `memo`, and `value` alive
+        return copy.deepcopy(value, memo)  # `deepcopy` adds to `memo`, and keeps `value` alive
     except (TypeError, ValueError, RecursionError):
-        for key in list(memo)[known:]:  # copies that are not complete
+        for key in list(memo)[known:]:  # incomplete copies
             del memo[key]
         try:
             return _noted(value, unpack(pack(value)), memo)
@@ -152,7 +152,7 @@ def _copy_other(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _noted(value: Any, new: Any, memo: dict[int, Any]) -> Any:
-    """`new`, which is noted as the copy of `value`, be that a list that lives for this call alone."""
+    """Note `new` as the copy of `value`, and return it. `value` may live for this call alone."""
     memo[id(value)] = new
     return new
 
@@ -169,7 +169,7 @@ def _copy_model(obj: Any, memo: dict[int, Any]) -> Any:
 
 
 def _copy_privates(new: Any, private: dict[str, Any], memo: dict[int, Any]) -> dict[str, Any]:
-    """Copies of private attributes; what cannot be copied (a lock) has its default, as when it is read from a file."""
+    """Copies of private attributes. A value that cannot be copied (a lock) has its default, as after reading."""
     found = {}
     for name, value in private.items():
         try:

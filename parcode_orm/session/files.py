@@ -83,7 +83,8 @@ def save(
         compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
         workers: threads that compress and checksum; 0 starts none, `None` chooses.
         durability: `"full"` returns when the file is on the disk, `"fast"` earlier.
-        uuid, time_ns: the file's identity and the time of its commit, where equal input is to give equal files.
+        uuid: the file's identity. With this and `time_ns`, equal input gives equal files.
+        time_ns: the time of its commit, in nanoseconds since 1970.
 
     Raises:
         EncodeError: a value does not fit its field; the message names the path to it.
@@ -109,7 +110,10 @@ def dumps(
 
     Args:
         obj: the root.
-        compression, workers, uuid, time_ns: as for `save`.
+        compression: as for `save`.
+        workers: as for `save`.
+        uuid: as for `save`.
+        time_ns: as for `save`.
 
     Raises:
         EncodeError, TypeError, ValueError: as `save`.
@@ -132,7 +136,10 @@ def write(
     Args:
         file: an object with `write` (a file object, pipe, gzip file) or `sendall` (a socket), or a descriptor.
         obj: the root.
-        compression, workers, uuid, time_ns: as for `save`.
+        compression: as for `save`.
+        workers: as for `save`.
+        uuid: as for `save`.
+        time_ns: as for `save`.
 
     Raises:
         StorageError: for an `OSError` of `file`; its other errors are raised as they are.

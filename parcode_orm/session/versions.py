@@ -54,8 +54,8 @@ class Versions(Connection):
         What both commits share is not read. Changes that are not committed are not seen.
 
         Args:
-            a, b: sequence numbers, snapshots, or datetimes with a time zone (the newest commit not later); without
-                `b`, what this session reads. Either may be the later one.
+            a: a sequence number, a snapshot, or a datetime with a time zone (the newest commit not later).
+            b: the same; without it, the commit that this session reads. Either may be the later one.
             classes: of the roots to compare. Without them all roots are, as the classes that this session uses or, by
                 name and schema, as those that this program defines.
 

@@ -1,9 +1,15 @@
 """Appending commits to a file.
 
-The order is the whole of crash safety: chunks, and zeros where the record will stand; wait for the disk; the record,
-twice; wait for the disk. Whatever goes wrong before the second wait ends, the file is cut back to the record it had. A
-cut is waited for, too: a record that came back after the next commit has begun to write over its chunks would be taken
-for a commit.
+Crash safety rests on this order:
+
+1. Write the chunks, and zeros in the place of the record.
+2. Wait for the disk.
+3. Write the record, twice.
+4. Wait for the disk.
+
+If anything fails before the second wait ends, the file is cut back to its previous record. The
+appender waits for the cut, too. Otherwise a record could come back after the next commit has begun
+to write over its chunks, and would be taken for a commit.
 """
 
 from __future__ import annotations
@@ -34,13 +40,13 @@ from .usage import record_bytes, released
 from .writer import Clock
 
 REMEMBERED = 1024  # chunks: what they refer to
-SETTLE_EVERY = 64  # fast commits; one of so many waits for the disk, so that recovery has no more to verify
+SETTLE_EVERY = 64  # one fast commit in so many waits for the disk: this bounds what recovery verifies
 
 
 class Appender:
     """Holds the writer lock of a file, from construction to `close`, and appends commits to it.
 
-    An error in `pipeline.submit` leaves a tail behind the last commit until `abort` or `close`; readers ignore it.
+    After an error in `pipeline.submit` a tail stays behind the last commit until `abort` or `close`. Readers ignore it.
 
         with Appender(path, source) as appender:
             appender.pipeline.submit(...)
@@ -48,19 +54,19 @@ class Appender:
 
     Args:
         path: the file.
-        source: the snapshot that the caller's changes stand on.
+        source: the snapshot that the caller has read.
         durability: `"full"` or `"fast"`.
         workers, compression, stats: as for `Pipeline`.
         clock: gives nanoseconds since 1970.
         timeout: seconds to wait for the lock.
         files: the file system.
-        lock: the one to acquire, where the caller is to know it from the beginning.
+        lock: acquire this lock; the caller knows it before it is held.
 
     Raises:
         LockedError: another session is writing.
         ConflictError: the file was replaced, or has another newest commit than `source`.
         ReadOnlyError: the file has features that this version cannot write.
-        StorageError: the file cannot be opened, or what a crash left cannot be repaired.
+        StorageError: the file cannot be opened, or the tail of a crash cannot be repaired.
     """
 
     def __init__(
@@ -86,12 +92,12 @@ class Appender:
         self._files = files
         self._pipeline: Pipeline | None = None
         self._position = 0
-        self._written = False  # anything behind the last commit
+        self._written = False  # whether there is anything behind the last commit
         self._settle = False
         self._poison: StorageError | None = None
         self._source: Source | None = source  # of the last commit; None: not opened
         self._earlier = source
-        self._catalog: CatalogData | None = None  # what the newest commit holds, where it is this object's
+        self._catalog: CatalogData | None = None  # of the newest commit, if this object wrote it
         self.lock = lock or WriterLock(self.path, files=files)
         try:
             self.lock.acquire(timeout=timeout)
@@ -102,7 +108,7 @@ class Appender:
 
     @property
     def pipeline(self) -> Pipeline:
-        """Where the chunks of the next commit go; opened when first asked for."""
+        """The pipeline for the chunks of the next commit; the first access opens it."""
         if self._pipeline is None:
             self._check()
             self._settle = self._fast and self._needs_settling()
@@ -123,14 +129,14 @@ class Appender:
         return self._pipeline
 
     def commit(self, catalog: CatalogData) -> Record:
-        """Make what was submitted the content of the file.
+        """Commit the submitted chunks.
 
         Args:
-            catalog: what it holds.
+            catalog: the content of the commit.
 
         Raises:
             StorageError: the disk is full or fails; the file is at its last commit.
-            SyncError: waiting for the disk failed, so nobody knows what it holds; this appender takes nothing more.
+            SyncError: waiting for the disk failed. Its content is unknown, and this appender takes nothing more.
         """
         self._check()
         pipeline = self.pipeline
@@ -141,7 +147,7 @@ class Appender:
             chunks_end = output.position
             offset = output.align(RECORD_ALIGN)
             if not self._fast:
-                output.put(bytes(RECORD_COPY + RECORD.size))  # so that the record itself does not make the file longer
+                output.put(bytes(RECORD_COPY + RECORD.size))  # the record overwrites these: the file gets no longer
                 output.flush()
                 self._sync()
             assert ticket.reference is not None
@@ -177,7 +183,7 @@ class Appender:
                 self._position = offset
                 self._write(twice)
                 self._sync()
-            # All at once: from here on it is stored, whatever comes, and before that, cut off.
+            # One assignment: an interrupt after it finds the commit stored, one before it cuts it off.
             self.record, self._source, self._catalog, self._pipeline, self._written = record, None, placed, None, False
         except BaseException:
             self.abort()
@@ -191,7 +197,7 @@ class Appender:
 
     @property
     def poisoned(self) -> bool:
-        """Whether waiting for the disk, or cutting a commit off, has failed: what the file holds is not known."""
+        """Whether a wait for the disk or a cut has failed, so that the content of the file is unknown."""
         return self._poison is not None
 
     def _base(self) -> Source:
@@ -219,14 +225,14 @@ class Appender:
         )
 
     def abort(self) -> None:
-        """Drop what was submitted since the last commit, and cut it off the file."""
+        """Drop the chunks submitted since the last commit, and cut them off the file."""
         pipeline = self._pipeline
         if pipeline is None:
             return
         pipeline.abort()
         if self.lock.fd >= 0 and self._written:
             self._cut(pipeline)
-        self._pipeline = None  # last: who is interrupted here begins again
+        self._pipeline = None  # last: after an interrupt before this line, `abort` begins again
 
     def _cut(self, pipeline: Pipeline) -> None:
         fd = self.lock.fd
@@ -236,14 +242,14 @@ class Appender:
             self._written = False
         except OSError as problem:
             self._poison = self._poison or storage_error(problem, "cut", self.path)
-            with suppress(OSError):  # else, at the least, no record may stay that was not acknowledged
+            with suppress(OSError):  # if the cut fails, at least no unacknowledged record may stay
                 if self._files.stat(fd).st_size > self.record.file_length:
                     record = max(self.record.file_length, pipeline.output.position - RECORD_COPY - RECORD.size)
                     self._files.write(fd, bytes(RECORD_COPY + RECORD.size), record)
                     self._files.sync(fd)
 
     def close(self) -> None:
-        """Drop what is not committed and release the lock."""
+        """Drop what was not committed, and release the lock."""
         try:
             self.abort()
         finally:
@@ -272,8 +278,10 @@ class Appender:
         return found.superblock, found.record
 
     def _repair(self, record: Record, uuid: bytes, size: int, read: Read) -> None:
-        """Cut off the tail of a commit that did not end, and write a copy of the record that is damaged; not the other
-        one, which a crash could damage then."""
+        """Cut off the tail of a commit that did not end, and write a damaged copy of the record again.
+
+        The good copy is not written: a crash could damage it then.
+        """
         fd, files = self.lock.fd, self._files
         doubled = record.flags & RecordFlag.DOUBLED
         with storing("repair", self.path):
@@ -291,7 +299,7 @@ class Appender:
         last = self.record
         if last.flags & RecordFlag.FAST:
             return last.boot != boot() or last.sequence % SETTLE_EVERY == 0
-        return bool(last.flags & RecordFlag.WHOLE_FILE)  # which has no hash to tell whether all of it is there
+        return bool(last.flags & RecordFlag.WHOLE_FILE)  # it has no hash that tells whether all of it is there
 
     def _flags(self) -> int:
         flags = int(RecordFlag.DOUBLED)
@@ -323,7 +331,7 @@ class Appender:
 
 
 def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int, Read]:
-    """The newest commit of the file that `lock` holds, how long the file is, and what reads it."""
+    """The newest commit of the locked file, the length of the file, and a function that reads it."""
     with storing("read", lock.path):
         size = files.stat(lock.fd).st_size
         both = RECORD_COPY + RECORD.size  # copies of a record
@@ -332,7 +340,7 @@ def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int, Read]:
 
 
 def check_stands_on(source: Source, lock: WriterLock, found: Found) -> None:
-    """Raise `ConflictError` unless `source` reads what was `found` as the newest commit of the locked file."""
+    """Raise `ConflictError` unless `source` reads the commit that was `found` to be the newest."""
     if source.identity != lock.identity or found.superblock.uuid != source.uuid:
         raise ConflictError(
             f"{lock.path} was replaced by another file since it was opened; nothing was written. "

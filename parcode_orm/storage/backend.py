@@ -1,4 +1,4 @@
-"""`Backend`: where a session's commits lie, a file or memory, and how they get there."""
+"""`Backend`: the file, or the memory, to which a session commits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _nothing() -> None:
 
 
 class Backend:
-    """The file at the absolute `path`, or one in memory (`NAME`), to which commits go."""
+    """Commits to the file at the absolute `path`, or to one in memory (`NAME`)."""
 
     def __init__(
         self,
@@ -48,27 +48,34 @@ class Backend:
         self.memory = MemoryFile() if path == NAME else None
         self.path = path
         self.compression = compression
-        self.broken = ""  # why it takes nothing more
+        self.broken = ""  # why it takes nothing more, if so
         self.stats = stats
         self._durability: Durability = durability
         self._options: dict[str, Any] = {"workers": workers, "compression": compression, "stats": stats}
         self._timeout = min(lock_timeout, FOREVER)
-        self._lock: WriterLock | None = None  # of the commit that is being written, or was until it was interrupted
-        self._stored: Callable[[], Source | None] = _nothing  # what the last commit stored, looked for in the file
+        self._lock: WriterLock | None = None  # of a commit that is being written, or was interrupted
+        self._stored: Callable[[], Source | None] = _nothing  # finds the last commit in the file
 
     def newest(self) -> Source:
-        """The newest commit of the file; raises `FileMissingError` where there is none."""
+        """The newest commit of the file.
+
+        Raises:
+            FileMissingError: there is no file.
+        """
         if self.memory is not None:
             return self.memory.source(self.stats)
         return Source.open(self.path, self.stats)
 
     def write(self, build: Build, base: Source | None) -> Source:
-        """Commit what `build` submits after `base`, the newest commit (None: there is none). Returns the new snapshot.
+        """Commit the chunks that `build` submits after `base`, and return the new snapshot.
+
+        `base` must be the newest commit; None means that there is none.
 
         Raises:
             ConflictError: `base` is not the newest commit; nothing is written.
-            LockedError, StorageError: somebody else writes; the disk is full or fails.
-            SyncError: the disk failed while it was waited for; the backend is `broken`.
+            LockedError: another session is writing.
+            StorageError: the disk is full or fails.
+            SyncError: waiting for the disk failed; the backend is `broken`.
             SessionError: the commit is stored, but cannot be read back; the backend is `broken`.
         """
         self.let_go()
@@ -92,9 +99,9 @@ class Backend:
         self._stored = _nothing
 
     def stored(self) -> Source | None:
-        """What the last `write` or `compact` stored, where it was interrupted after that; None where it stored nothing.
+        """The commit that an interrupted `write` or `compact` has stored; None if it stored none.
 
-        Its lock is released.
+        This releases the lock that the interrupt left.
         """
         find = self._stored
         self.let_go()
@@ -102,12 +109,10 @@ class Backend:
             return find()
 
     def compact(self, base: Source, keep: int, rewrite: Rewrite) -> Source:
-        """Replace the file by its `keep` newest commits, `base` being the newest. Returns the newest one's snapshot.
+        """Replace the file by its `keep` newest commits, and return the snapshot of the newest.
 
-        `rewrite`: as for `storage.compaction.write_compacted`.
-
-        Raises:
-            as `storage.compaction.compact_file`; after a `SyncError` the backend is `broken`.
+        `base` must be the newest commit; `rewrite` is as for `storage.compaction.write_compacted`.
+        Raises the errors of `compact_file`. After a `SyncError` the backend is `broken`.
         """
         self.let_go()
         if self.memory is not None:
@@ -128,7 +133,7 @@ class Backend:
             return self.newest()
 
     def _create(self, build: Build) -> Source:
-        """The first commit. What somebody else commits right after it must not pass for it."""
+        """Write the first commit. The commit of another session right after it must not pass for it."""
         uuid = os.urandom(16)
         self._stored = partial(self._newest_of, uuid)
         record = save_path(self.path, build, exclusive=True, uuid=uuid, durability=self._durability, **self._options)
@@ -144,7 +149,7 @@ class Backend:
         return source
 
     def _newest_of(self, uuid: bytes) -> Source | None:
-        """The newest commit of the file, if it has this number."""
+        """The newest commit of the file, if the file has this UUID."""
         with suppress(FileMissingError):
             source = self.newest()
             if source.uuid == uuid:
@@ -169,11 +174,14 @@ class Backend:
                 return appender.source(self.stats)
 
     def _at(self, record: Record) -> Source:
-        """The commit of `record`, which may not be the newest any more."""
+        """The commit of `record`; another session may have committed after it."""
         return self.newest() if self.memory is not None else Source.open(self.path, self.stats, at=record.sequence)
 
     def compact_if_dead(self, share: float, rewrite: Rewrite) -> None:
-        """Compact the file where more than `share` of it is dead and nobody else writes; the session has ended."""
+        """Compact the file if more than `share` of it is dead and no other session writes.
+
+        The session has ended.
+        """
         if self.memory is not None or self.broken:
             return
         with suppress(FileMissingError):
@@ -186,7 +194,7 @@ class Backend:
 
     @contextmanager
     def reading_back(self) -> Iterator[None]:
-        """What fails here fails after the commit, which is stored: another attempt must not seem to conflict."""
+        """Report an error in the block as one after the commit: a repeated commit must not seem to conflict."""
         try:
             yield
         except (ParcodeError, MemoryError) as problem:
@@ -194,12 +202,12 @@ class Backend:
             raise SessionError(f"{self.path}: {self.broken} ({problem}); open the file again") from problem
 
     def spill(self) -> Spill:
-        """A file for what streams bring before a commit: beside the file, where there is room for it."""
+        """A temporary file for the rows of streams, beside the file, where there is room for them."""
         directory = os.path.dirname(self.path) if self.memory is None else None
         return Spill(directory, workers=self._options["workers"], compression=self.compression)
 
     def discard(self) -> None:
-        """The session ended: a file in memory is not needed any more, nor is a lock that an interrupt left."""
+        """End with the session: drop a file in memory, and a lock that an interrupt left."""
         self.let_go()
         if self.memory is not None:
             self.memory.discard()

@@ -12,7 +12,7 @@ from ..format.layout import BLOB_HEADER, BLOB_PIECE, Encoding, Kind, NodeFlag
 
 
 class Blob:
-    """The value in a chunk of kind BLOB; `meta` is what its writer said of it, `len` its size in bytes.
+    """The value in a chunk of kind BLOB. `meta` is its writer's description, `len` its size in bytes.
 
     Raises:
         CorruptionError: the chunk is no blob, or contradicts itself.
@@ -39,7 +39,7 @@ class Blob:
         self._last: tuple[int, Buffer] = (
             -1,
             b"",
-        )  # the piece that was decompressed last: small reads follow each other
+        )  # the piece decompressed last: small reads often follow each other
 
     def __len__(self) -> int:
         return self._length
@@ -62,24 +62,24 @@ class Blob:
         skip = first * BLOB_PIECE
         if last - first == 1:
             return memoryview(self._piece(first)).toreadonly()[start - skip : stop - skip]
-        whole = bytearray()  # grows by what was verified: the file's word for its length is worth no memory
+        whole = bytearray()  # grows by verified pieces: a forged length must not cost memory
         for piece in range(first, last):
             whole += self._piece(piece)
         return memoryview(whole).toreadonly()[start - skip : stop - skip]
 
     @property
     def pieces(self) -> int:
-        """How many there are; each is verified by itself."""
+        """The number of pieces; each is verified by itself."""
         return len(self._verified)
 
     def check(self, piece: int, *, decompress: bool) -> None:
-        """Raise `CorruptionError` where a piece is damaged."""
+        """Raise `CorruptionError` if a piece is damaged."""
         self._stored(piece)
         if decompress and self._ends is not None:
             self._piece(piece)
 
     def error(self, message: str) -> CorruptionError:
-        """What to raise where the content is not what `meta` says."""
+        """The error for content that does not fit `meta`."""
         return self._chunk.error(DATA, message)
 
     def _check_shape(self) -> None:

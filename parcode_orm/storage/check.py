@@ -1,4 +1,4 @@
-"""Whether the bytes of chunks are those that were written: every buffer's checksum, every piece's of a blob."""
+"""Verifying chunks: the checksum of every buffer, and of every piece of a blob."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Problem = CorruptionError | UnsupportedVersion | MissingExtraError
 
 
 class Sweep:
-    """Told of bytes that are read or written; keeps what is mapped of a file that is read from end to end small."""
+    """Counts bytes that are read, and drops their pages now and then, so that a whole file fits small memory."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -29,10 +29,10 @@ class Sweep:
 
 
 def check_buffers(chunk: Chunk, *, decompress: bool) -> Iterator[Problem]:
-    """What is wrong with the buffers of a chunk, one by one; nothing is kept of them.
+    """The problems of a chunk's buffers. The buffers are read one by one and not kept.
 
-    `decompress`: also whether they decompress to their size. (`UnsupportedVersion`, `MissingExtraError`: it is not
-    known how.)
+    `decompress`: check also that they decompress to their size. (Raises `UnsupportedVersion` or
+    `MissingExtraError` if the compression is not known or not installed.)
     """
     if chunk.kind == Kind.BLOB:
         try:

@@ -1,7 +1,8 @@
-"""Compaction: the newest commits of a file, without what only earlier ones use, as a file that takes its place.
+"""Compaction: a new file with the newest commits replaces a file. It lacks what only earlier commits use.
 
-Chunks are copied as they stand; only the references in them, and so the checksums of their heads, are others. What
-several commits share is copied once. A single commit may be written anew instead: a `Rewrite` gives its catalog.
+Chunks are copied as they stand. Only their references change, and so the checksums of their heads.
+Chunks that several commits share are copied once. A single commit may be written anew instead: a
+`Rewrite` gives its catalog.
 """
 
 from __future__ import annotations
@@ -51,24 +52,24 @@ def compact_file(
     timeout: float = 0.0,
     files: Files = FILES,
 ) -> Record:
-    """Replace the file at `path` by one of its `keep` newest commits, or of all where there are fewer.
+    """Replace the file at `path` by one of its `keep` newest commits, or of all if there are fewer.
 
-    Whoever reads the old file goes on reading it. It stays, bit for bit, when anything fails.
+    Readers of the old file go on reading it. If anything fails, the file stays as it was.
 
     Args:
         path: the file.
         keep: how many commits.
         rewrite: as for `write_compacted`.
-        base: the snapshot that the caller stands on, if any: it must be the newest.
-        uuid: of the new file; random without it.
-        lock: the one to acquire, where the caller is to know it from the beginning.
+        base: the snapshot that the caller has read, if any: it must be the newest.
+        uuid: of the new file; random by default.
+        lock: acquire this lock; the caller knows it before it is held.
         timeout: seconds to wait for the lock.
         files: the file system.
 
     Raises:
         LockedError: a session is committing to the file.
         ConflictError: `base` is not its newest commit.
-        CorruptionError: something that would be copied is damaged.
+        CorruptionError: a chunk to be copied is damaged.
         ReadOnlyError: the file has features that this version cannot write.
         StorageError, SyncError: as for `save_path`.
     """
@@ -102,7 +103,7 @@ class NotRewritten(Exception):
 
 
 def anew_or_copied(produce: Callable[[Rewrite | None], T], rewrite: Rewrite | None) -> T:
-    """What `produce` returns with `rewrite`, or without it where the commit cannot be written anew."""
+    """The result of `produce` with `rewrite`, or without it if the commit cannot be written anew."""
     if rewrite is not None:
         try:
             return produce(rewrite)
@@ -114,12 +115,12 @@ def anew_or_copied(produce: Callable[[Rewrite | None], T], rewrite: Rewrite | No
 def write_compacted(
     write: Write, source: Source, keep: int, uuid: bytes | None = None, rewrite: Rewrite | None = None
 ) -> Record:
-    """Write the `keep` newest commits up to that of `source` as a file through `write`; returns the newest record.
+    """Write the `keep` newest commits, up to that of `source`, as a file; return the newest record.
 
     With `rewrite` a single commit is written anew.
 
     Raises:
-        NotRewritten: it cannot be; nothing can be done with what was written.
+        NotRewritten: the commit cannot be written anew; the bytes written so far are of no use.
     """
     check_keep(keep)
     records = list(islice(source.records(), keep))
@@ -131,12 +132,12 @@ class _Compaction:
         self._source = source
         self._write = write
         self._sweep = Sweep(source)
-        self._uuid = uuid  # another file: nobody who knows a place in the old one takes it for one in this
+        self._uuid = uuid  # another one: places in the old file must not pass for places in this one
         self._pipeline = Pipeline(self._put, 0, 0)
-        self._places: dict[Reference, Reference] = {}  # where each chunk lies now
+        self._places: dict[Reference, Reference] = {}  # of each copied chunk in the new file
 
     def commits(self, records: list[Record], rewrite: Rewrite | None) -> Record:
-        """Write the whole file; `records` with the oldest first."""
+        """Write the whole file; `records` are in order, the oldest first."""
         old = self._source.superblock
         output = self._pipeline.output
         output.put(superblock.pack(self._uuid, compatible=old.compatible))
@@ -171,8 +172,10 @@ class _Compaction:
         return self._places[ref]
 
     def _copy_below(self, catalog: Reference) -> set[int]:
-        """Copy a commit's chunks that were not copied yet; returns the offsets of those that these refer to and that
-        were."""
+        """Copy the chunks of a commit that were not copied yet.
+
+        Returns the offsets of earlier copies to which they refer.
+        """
         fresh: set[Reference] = set()
         referred: set[int] = set()
         waiting = [catalog]

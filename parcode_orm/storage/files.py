@@ -1,6 +1,6 @@
-"""The system calls that writing takes, in one object, so that a test can put another file system in its place.
+"""The system calls of writing, in one object, so that a test can replace the file system.
 
-Every `OSError` leaves as a `StorageError` that says what was being done, and to which file.
+Every `OSError` becomes a `StorageError` that says what was being done, and to which file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KINDS: dict[int | None, type[StorageError]] = {
 
 
 def storage_error(problem: OSError, doing: str, path: str = "") -> StorageError:
-    """The typed error for `problem`, which came while `doing` something ("write", "open", ...) to `path`."""
+    """The typed error for `problem`, raised while `doing` something ("write", "open", ...) to `path`."""
     kind = _KINDS.get(problem.errno, StorageError)
     reason = problem.strerror or str(problem) or type(problem).__name__
     if isinstance(problem, io.UnsupportedOperation):
@@ -46,17 +46,17 @@ def _missing(path: str) -> str:
 
 
 def check_directory(path: str) -> None:
-    """Raise `FileMissingError` where the directory is missing in which a file is to be created."""
+    """Raise `FileMissingError` if the directory of a new file is missing."""
     if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
         raise FileMissingError(errno.ENOENT, f"cannot create: {_missing(path)}", path)
 
 
 def file_name(path: Any, call: str) -> str:
-    """`path` as text, where it can be that of a file; `call` spells the public function whose argument it is.
+    """`path` as text. `call` spells the public function whose argument it is.
 
     Raises:
-        TypeError, ValueError: it is no path.
-        FileMissingError: it is empty.
+        TypeError, ValueError: `path` is no path.
+        FileMissingError: `path` is empty.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"{call}: path is a str or an os.PathLike, not {called(path)}")
@@ -68,7 +68,7 @@ def file_name(path: Any, call: str) -> str:
     return name
 
 
-class storing:  # used as the functions below; a class, as every read and write goes through it
+class storing:  # a class, not a generator as below: every read and write goes through it
     """Turn an `OSError` in the block into a `StorageError`."""
 
     __slots__ = ("doing", "path")
@@ -104,9 +104,9 @@ def check_regular(status: os.stat_result, path: str) -> None:
 
 
 class Descriptor(int):
-    """A descriptor of a file, shared by the sources that have yet to map it; the last of them closes it.
+    """The descriptor of a file, shared by the sources that have yet to map it. The last one closes it.
 
-    Making one runs no Python code, where an interrupt could lose the number.
+    Making one runs no Python code, in which an interrupt could lose the number.
     """
 
     @property
@@ -119,7 +119,7 @@ class Descriptor(int):
 
 
 class Files:
-    """The system's files. Methods raise plain `OSError`; those that write do all of it."""
+    """The system's files. Methods raise plain `OSError`; writing methods write everything."""
 
     def open(self, path: str, flags: int, mode: int = 0o666) -> int:
         """A descriptor that no child process inherits."""
@@ -168,7 +168,7 @@ class Files:
         getattr(os, "fdatasync", os.fsync)(fd)
 
     def sync_directory(self, path: str) -> None:
-        """Wait until the names in a directory are on the disk; where directories cannot be opened, nothing is done."""
+        """Wait until the names in a directory are on the disk. Does nothing where directories cannot be opened."""
         try:
             descriptor = Descriptor(os.open(path, os.O_RDONLY | CLOEXEC))
         except OSError:
@@ -180,11 +180,11 @@ class Files:
         os.fchmod(fd, mode)
 
     def rename(self, source: str, target: str) -> None:
-        """Put `source` in the place of `target`, at once."""
+        """Replace `target` by `source`, at once."""
         os.replace(source, target)
 
     def link(self, source: str, target: str) -> None:
-        """Give `source` a second name; fails where `target` exists."""
+        """Give `source` a second name; fails if `target` exists."""
         os.link(source, target)
 
     def remove(self, path: str) -> None:
@@ -196,9 +196,9 @@ FILES = Files()
 
 
 def stream_writer(target: Any) -> Callable[[Buffer], None]:
-    """A function that writes all of what it is given to `target`: an object with `write`, a socket, or a descriptor.
+    """A function that writes everything it gets to `target`: an object with `write`, a socket, or a descriptor.
 
-    Nothing is ever sought, flushed or closed.
+    It never seeks, flushes or closes.
 
     Raises:
         TypeError: `target` takes text, or has neither `write` nor `sendall`.
@@ -222,7 +222,7 @@ def stream_writer(target: Any) -> Callable[[Buffer], None]:
 
 
 def _raw_writer(write: Callable[[Any], Any]) -> Callable[[Buffer], None]:
-    """For writers that may take less than they are given, and return how much."""
+    """For writers that may take a part of the bytes, and return how much."""
 
     def everything(data: Buffer) -> None:
         view = memoryview(data).cast("B")
@@ -237,7 +237,7 @@ def _raw_writer(write: Callable[[Any], Any]) -> Callable[[Buffer], None]:
 
 
 def _whole_writer(write: Callable[[Any], Any]) -> Callable[[Buffer], None]:
-    """For writers that take everything; some of them return nothing, others the count, and a few come short."""
+    """For writers that take everything. Some return nothing, others the count; a few come short."""
 
     def everything(data: Buffer) -> None:
         view = memoryview(data).cast("B")

@@ -1,13 +1,16 @@
-"""The writer lock: `flock` on the database file itself, so that no second file lies about and no rename is missed.
+"""The writer lock: `flock` on the database file itself. There is no second file, and no rename is missed.
 
-Why not the others. POSIX record locks (`fcntl`, `lockf`) are lost when *any* descriptor of the file is closed in the
-process, and readers open and close it all the time. A lock file beside the database stays behind and is locked by path,
-so that two names of one file would be two locks. `flock` belongs to the open file: two sessions of one process exclude
-each other as those of two processes do, and the kernel ends it with the process. A forked child shares it; so the child
-closes its copy at once (the parent's lock stays), and the parent unlocks explicitly (else the child's copy holds it).
+Why no other lock: POSIX record locks (`fcntl`, `lockf`) are lost when *any* descriptor of the file
+is closed in the process, and readers open and close it all the time. A lock file beside the database
+stays behind, and is locked by path, so that two names of one file would be two locks.
 
-A file that is replaced by rename takes its lock along to its nameless end, so whoever gets the lock looks whether the
-path still leads to the file that is locked.
+`flock` belongs to the open file. Two sessions of one process exclude each other as those of two
+processes do, and the kernel ends the lock with the process. A forked child shares the lock. So the
+child closes its copy at once (the parent's lock stays), and the parent unlocks explicitly (else the
+child's copy would hold the lock).
+
+A file that is replaced by rename keeps its lock. So a writer that gets the lock checks whether the
+path still leads to the locked file.
 """
 
 from __future__ import annotations
@@ -29,8 +32,8 @@ PAUSE = 0.005  # seconds
 class WriterLock:
     """The lock of the file at `path`, and the descriptor `fd` that it belongs to.
 
-    It is held from `acquire` to `release`, or until nothing refers to this object: whatever an interrupt leaves undone,
-    no lock outlives what took it.
+    The lock is held from `acquire` to `release`, or until nothing refers to this object. So no lock
+    outlives its owner, wherever an interrupt comes.
     """
 
     fd = -1
@@ -44,7 +47,7 @@ class WriterLock:
 
     @classmethod
     def take(cls, path: str, *, write: bool = True, timeout: float = 0.0, files: Files = FILES) -> WriterLock:
-        """A lock that is held; raises as `acquire`."""
+        """Make a lock and acquire it; raises as `acquire`."""
         lock = cls(path, files=files)
         lock.acquire(write=write, timeout=timeout)
         return lock
@@ -53,8 +56,8 @@ class WriterLock:
         """Lock the file that the path leads to, waiting up to `timeout` seconds.
 
         Raises:
-            LockedError: another session holds the lock; the message names its process where the system tells.
-            StorageError: the file cannot be opened, or its file system knows no locks.
+            LockedError: another session holds the lock; the message names its process if the system knows it.
+            StorageError: the file cannot be opened, or its file system has no locks.
         """
         path, files = self.path, self._files
         flags = (os.O_RDWR if write else os.O_RDONLY) | getattr(os, "O_NONBLOCK", 0)
@@ -70,14 +73,14 @@ class WriterLock:
                 self.identity = (status.st_dev, status.st_ino)
                 if (now.st_dev, now.st_ino) == self.identity:
                     return
-                self.release()  # replaced while we waited
+                self.release()  # the file was replaced while we waited
         except BaseException:
             self.release()
             raise
         raise ConflictError(f"{path} is being replaced over and over; nothing was written")
 
     def check(self) -> None:
-        """Raise `SessionError` where the lock is not this process's (any more)."""
+        """Raise `SessionError` unless this process holds the lock."""
         if self.fd < 0 or self._process != os.getpid():
             raise SessionError(
                 f"{self.path} was opened for writing before this process was forked: open it again here"
@@ -86,13 +89,13 @@ class WriterLock:
             )
 
     def release(self) -> None:
-        """Unlock and close the descriptor; again, or in a forked child, it does nothing."""
+        """Unlock and close the descriptor. A second call, or one in a forked child, does nothing."""
         if self.fd >= 0 and self._process == os.getpid():
             with suppress(OSError):
                 fcntl.flock(self.fd, fcntl.LOCK_UN)
             with suppress(OSError):
                 fd, self.fd = self.fd, -1
-                self._files.close(fd)  # unlocked by now: an interrupt here leaves a descriptor open that locks nothing
+                self._files.close(fd)  # an interrupt here leaves a descriptor open that locks nothing
 
     def __del__(self) -> None:
         self.release()
@@ -119,7 +122,7 @@ def _lock(fd: int, path: str, status: os.stat_result, deadline: float) -> None:
 
 
 def holder(status: os.stat_result) -> int | None:
-    """The process that holds the lock of a file, as Linux tells in /proc/locks; None where it is not told."""
+    """The process that holds the lock of a file, from /proc/locks of Linux; None if unknown."""
     try:
         with open("/proc/locks") as lines:
             found = [line.split() for line in lines]
@@ -129,7 +132,7 @@ def holder(status: os.stat_result) -> int | None:
     inexact = None
     for fields in found:
         if len(fields) < 6 or fields[1] != "FLOCK" or not fields[4].isdigit():
-            continue  # also those that wait, whose second field is "->"
+            continue  # waiting processes too: their second field is "->"
         where, _, inode = fields[5].rpartition(":")
         if inode == str(status.st_ino) and int(fields[4]) > 0:
             if where == device:
@@ -142,7 +145,7 @@ _held: WeakSet[WriterLock] = WeakSet()
 
 
 def _forget() -> None:
-    """In a forked child: close the copies of descriptors, so that the child does not keep the parent's lock alive."""
+    """In a forked child: close the copies of descriptors, which would keep the parent's lock alive."""
     for lock in list(_held):
         if lock.fd >= 0:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""`Source`: one snapshot of a file, mapped when that is needed, from which chunks are read."""
+"""`Source`: one snapshot of a file. It gives chunks, and maps the file when that is needed."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
 TAIL = 16 << 10  # bytes
-APART = 32 << 10  # bytes of a chunk behind the map that is read by itself
-BEHIND = 16 << 20  # bytes that commits appended behind a map, before the file is mapped anew
+APART = 32 << 10  # bytes: a smaller chunk behind the map is read by itself
+BEHIND = 16 << 20  # bytes behind a map from which on the file is mapped anew
 DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Source:
-    """The bytes of one commit. Only as much is mapped as that commit's record vouches for.
+    """The bytes of one commit. The source maps only as much as the record of that commit covers.
 
-    A file's last bytes, in which a writer puts what is read first, are read when it is opened; it is mapped when
-    anything else is asked for. The snapshots of a file share a map in a process (`maps`): small chunks that were
-    appended behind it are read each by itself. Views that were handed out own the map: after `close`
-    they stay readable, and the last of them ends it. `identity` is (device, inode) for a file, None for bytes.
+    Opening reads the last bytes of the file: a writer puts there what is read first. The first access
+    to anything else maps the file. All snapshots of a file share one map in a process (`maps`). Small
+    chunks that were appended behind the map are read each by itself.
+
+    Views own the map. They stay readable after `close`, and the last of them ends the map. `identity`
+    is (device, inode) for a file, None for bytes.
     """
 
     __slots__ = (
@@ -70,7 +72,7 @@ class Source:
         catalog: CatalogData | None = None,
         map: mmap.mmap | None = None,
     ) -> None:
-        self.file: OpenFile | None = None  # until the whole of the file is mapped
+        self.file: OpenFile | None = None  # until the whole file is mapped
         if not isinstance(data, memoryview):
             assert identity is not None
             self.file = open_file(data, identity)
@@ -126,16 +128,16 @@ class Source:
 
     @property
     def catalog(self) -> CatalogData:
-        """What the commit holds; all targets are references."""
+        """The content of the commit; all targets are references."""
         if self._catalog is None:
             self._catalog = catalogs.decode(self.chunk(self.record.catalog))
         return self._catalog
 
     def chunk(self, ref: Reference) -> Chunk:
-        """The chunk at `ref`, its head verified; kept for a while.
+        """The chunk at `ref`, with its head verified. The source keeps it for a while.
 
         Raises:
-            CorruptionError: `ref` leaves the file, or what it leads to is damaged.
+            CorruptionError: `ref` leaves the file, or the chunk is damaged.
             DetachedError: the source is closed.
         """
         kept: Any = self.cache.get(ref)
@@ -148,7 +150,7 @@ class Source:
         return found
 
     def read(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
-        """As `chunk`, but the chunk is not kept, and what is read of it is told to `observe` alone."""
+        """As `chunk`, but do not keep the chunk, and report the bytes read to `observe` alone."""
         offset, length, _, _ = ref
         if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
             raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
@@ -175,20 +177,19 @@ class Source:
         return memoryview(data)
 
     def peek(self, ref: Reference) -> Chunk:
-        """As `chunk`, for who looks at the graph: what is not known already is neither kept nor counted."""
+        """As `chunk`, for walks over the graph: a chunk that is not kept already is neither kept nor counted."""
         kept: Any = self.cache.get(ref)
         return self.read(ref, _uncounted) if kept is None else kept.chunk
 
     def refs_of(self, ref: Reference) -> list[Reference]:
-        """What the chunk at `ref` refers to, for who looks at the graph."""
+        """The references of the chunk at `ref`, for walks over the graph."""
         known = self.below.get(ref.offset)
         return self.peek(ref).refs if known is None else known
 
     def release(self, ref: Reference, refs: Iterable[Reference] = ()) -> None:
-        """The chunk at `ref`, which refers to `refs`, was closed: its pages may go, and those of
-        its columns.
+        """Drop the pages of the closed chunk at `ref` and of its columns, which are among `refs`.
 
-        Views into them may be read as before.
+        Views into them stay readable.
         """
         _drop(self._map, ref)
         for target in refs:
@@ -196,13 +197,13 @@ class Source:
                 _drop(self._map, target)
 
     def drop_pages(self) -> None:
-        """Take all that was read out of this process's memory: who reads a whole file asks for it now and then."""
+        """Take all pages out of this process's memory. A reader of a whole file does so now and then."""
         if self._map is not None and DONTNEED is not None:
             with suppress(OSError, ValueError):  # as in `_drop`
                 self._map.madvise(DONTNEED)
 
     def view(self, offset: int, length: int) -> memoryview:
-        """Bytes of the file as they stand, neither verified nor counted; bounds are checked."""
+        """Bytes of the file as they stand, neither verified nor counted. Checks the bounds."""
         data = self._bytes()
         if offset < 0 or length < 0 or offset + length > self.length:
             raise CorruptionError(f"{length} bytes lead out of the file", path=self.path, offset=offset)
@@ -225,7 +226,7 @@ class Source:
         return earlier
 
     def retire(self) -> None:
-        """The session goes on with another snapshot: what was handed out may still read, nothing is kept ready."""
+        """Keep no chunks: the session goes on with another snapshot. Objects may still read this one."""
         self.cache.clear()
 
     def close(self) -> None:
@@ -236,7 +237,7 @@ class Source:
         self.file = None
 
     def settle(self) -> None:
-        """The session ended, and something still reads: keep no chunks ready, and map the file if no map is known."""
+        """Keep no chunks, and map the file unless it is mapped: the session ended, and objects still read."""
         self.retire()
         if self.file is not None and self.identity is not None:
             map = known_map(self.identity)
@@ -253,7 +254,7 @@ class Source:
                         self.cache.clear(Reference)  # chunks would keep the former map
                     self._map = self._mapped()
                     data = self._data = memoryview(self._map)
-                    self.file = None  # last, for who is interrupted here
+                    self.file = None  # last: an interrupt before this line loses nothing
         return data
 
     def _mapped(self) -> mmap.mmap:
@@ -264,7 +265,7 @@ class Source:
                 "take a plain copy then, by model_load() of an object or load() of a list, a map or a handle"
             )
         assert self.identity is not None
-        # Never closed by hand: an array made of a view refers to the map, and keeps no view of it.
+        # Never closed by hand: an array made from a view refers to the map, not to the view.
         return map_file(file.fd, self.length, self.identity, self.path)
 
 
@@ -293,15 +294,15 @@ class KeptChunk:
 def _drop(map: mmap.mmap | None, ref: Reference) -> None:
     """Take the pages of a chunk out of this process's memory.
 
-    Only of a map of our own: it is of a file and never written to, so whoever touches them gets
-    them from there.
+    Only pages of our own map are dropped. The map is of a file and never written to, so the next
+    access reads the pages from the file again.
     """
     if map is None or DONTNEED is None:
         return
     start = ref.offset & -mmap.PAGESIZE
     try:
         map.madvise(DONTNEED, start, min(ref.offset + ref.length, len(map)) - start)
-    except (OSError, ValueError):  # pages that are locked into memory; a system that counts otherwise
+    except (OSError, ValueError):  # pages locked into memory, or a system with other page sizes
         pass
 
 
@@ -332,11 +333,11 @@ def _from_bytes(data: memoryview, path: str, stats: Stats | None, at: int | None
 
 
 def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
-    file = getattr(file, "file", file)  # what tempfile wraps
+    file = getattr(file, "file", file)  # the file that tempfile wraps
     name = getattr(file, "name", "")
     path = name if isinstance(name, str) else ""
     check_binary(file)
-    # Only of these it is known that the descriptor holds the very bytes that read() gives (a GzipFile's does not).
+    # Only these descriptors are known to hold the bytes that read() gives (a GzipFile's does not).
     plain = isinstance(file, io.FileIO) or (
         isinstance(file, io.BufferedReader | io.BufferedRandom) and isinstance(file.raw, io.FileIO)
     )
@@ -351,7 +352,7 @@ def _from_object(file: Any, stats: Stats | None, at: int | None) -> Source:
 
 
 def check_binary(file: Any) -> None:
-    """Raise `TypeError` for what cannot be read as a file: it is what a public function got in the place of one."""
+    """Raise `TypeError` if `file`, an argument of a public function, cannot be read as a file."""
     if isinstance(file, io.TextIOBase):
         raise TypeError(
             f"{called(file)} gives text, and what is read is a path, bytes or a binary file: open it with mode 'rb'"
@@ -361,7 +362,7 @@ def check_binary(file: Any) -> None:
 
 
 def content_of(file: Any) -> memoryview:
-    """The bytes that `file.read()` gives; `TypeError` where it gives none."""
+    """The bytes that `file.read()` gives; raises `TypeError` if it gives none."""
     data = file.read()
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"what is read is a binary file, and read() of {called(file)} gives {called(data)}")

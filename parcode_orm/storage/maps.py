@@ -1,9 +1,11 @@
 """Maps of files, and open files: one for all snapshots of a file that this process reads.
 
-A map lives as long as any view into it, and before CPython 3.13 each has a descriptor. So a program that keeps a row of
-each of a thousand sessions, all closed, would have a thousand files open. Commits are appended and a map shows the file
-as it is, so what one snapshot has mapped is right for every other that it reaches far enough for. Snapshots that have
-yet to map the file, or more of it, share one descriptor.
+A map lives as long as any view into it, and before CPython 3.13 each map has a descriptor. So a
+program that keeps a row of each of a thousand closed sessions would have a thousand files open.
+
+Commits are appended, and a map shows the file as it is. So the map of one snapshot serves every
+other snapshot that ends within it. Snapshots that have yet to map the file, or more of it, share one
+descriptor.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from weakref import ref as weak
 from ..errors import TruncatedError
 from .files import Descriptor, storing
 
-Identity = tuple[int, int]  # device and inode, which no other file gets while the map, or the descriptor, lives
+Identity = tuple[int, int]  # device and inode: no other file gets them while the map or the descriptor lives
 
 
 class OpenFile:
-    """A file that snapshots have yet to map; the last of them closes it."""
+    """A file that snapshots have yet to map. The last of them closes it."""
 
     __slots__ = ("__weakref__", "_descriptor")
 
@@ -39,17 +41,17 @@ class OpenFile:
 _OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 _known: dict[Identity, weak[mmap.mmap]] = {}  # the longest map of each file
 _open: dict[Identity, weak[OpenFile]] = {}
-mapping = threading.RLock()  # one thread maps; it may do so within itself, as the cycle collector runs any code
+mapping = threading.RLock()  # reentrant: the cycle collector may run any code in the thread that maps
 
 
 def known_map(identity: Identity) -> mmap.mmap | None:
-    """The map of a file that something in this process still reads."""
+    """The map of a file that this process still reads, or None."""
     found = _known.get(identity)
     return None if found is None else found()
 
 
 def open_file(file: Descriptor | OpenFile, identity: Identity) -> OpenFile:
-    """The open file that this process has of `identity`; else one of `file`."""
+    """The open file of `identity` in this process; without one, a new one from `file`."""
     if isinstance(file, OpenFile):
         return file
     known = _open.get(identity)
@@ -61,7 +63,7 @@ def open_file(file: Descriptor | OpenFile, identity: Identity) -> OpenFile:
 
 
 def map_file(fd: int, length: int, identity: Identity, path: str) -> mmap.mmap:
-    """A map of at least the first `length` bytes of the file behind `fd`. It is never closed by hand.
+    """A map of at least the first `length` bytes of the file behind `fd`. Do not close it.
 
     Raises:
         TruncatedError: the file is shorter.

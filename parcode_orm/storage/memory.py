@@ -1,4 +1,4 @@
-"""A file that has no name: what `":memory:"` is kept in. It ends with its last descriptor and map, crash or not."""
+"""A file without a name for `":memory:"`. It ends with its last descriptor and map, also in a crash."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ NAME = ":memory:"
 
 
 class MemoryFile(Files):
-    """A file system of one file: whatever path is asked for, this is it.
+    """A file system of one file, which every path leads to.
 
-    On Linux it lies in memory alone; elsewhere, in a temporary file whose name is removed at once.
+    On Linux the file lies in memory alone. Elsewhere it is a temporary file whose name is removed at once.
     """
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class MemoryFile(Files):
         return os.fstat(self.fd)
 
     def sync(self, fd: int) -> None:
-        """There is nothing to wait for."""
+        """Do nothing: there is no disk to wait for."""
 
     def sync_directory(self, path: str) -> None:
-        """It has no name."""
+        """Do nothing: the file has no name."""
 
     def create(self, build: Build, stats: Stats, **options: Any) -> Source:
-        """Write the file's first commit and return it, mapped; where that fails the file is empty again."""
+        """Write the first commit and return it, mapped. If this fails, the file is empty again."""
         try:
             self.fill(lambda write: write_whole(write, build, stats=stats, **options))
             return self.source(stats)
@@ -53,7 +53,7 @@ class MemoryFile(Files):
             raise
 
     def fill(self, produce: Callable[[Write], object]) -> None:
-        """Let `produce` write the content of this empty file through the function that it is given."""
+        """Fill this empty file: `produce` gets a function that writes."""
         position = 0
 
         def write(data: Buffer) -> None:

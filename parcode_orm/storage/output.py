@@ -1,4 +1,4 @@
-"""The end of the pipeline: bytes in order, small parts gathered, large ones passed on without a copy."""
+"""The end of the pipeline: it gathers small parts and passes large ones on without a copy, in order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from ..format.checksum import WideChecksum
 from ..format.chunk import Buffer
 
-DIRECT = 64 * 1024  # bytes; a part as large goes out by itself
-GATHER = 256 * 1024  # bytes; so many wait at most
+DIRECT = 64 * 1024  # bytes: a part from this size on goes out by itself
+GATHER = 256 * 1024  # bytes that wait at most
 
 
 class Output:
-    """Writes parts through `write`, which takes all that it is given; `position` counts them, waiting ones included.
+    """Writes parts through `write`, which takes all bytes. `position` counts waiting parts too.
 
-    A part that waits must not change until `flush`.
+    A waiting part must not change before `flush`.
     """
 
     __slots__ = ("position", "_hash", "_waiting", "_waiting_size", "_write")
@@ -60,13 +60,13 @@ class Output:
         return self.position
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the waiting parts."""
         if self._waiting:
             parts, self._waiting, self._waiting_size = self._waiting, [], 0
             self._emit(b"".join(parts) if len(parts) > 1 else parts[0])
 
     def digest(self) -> bytes:
-        """XXH3-128 of everything written so far, where it was asked for."""
+        """XXH3-128 of everything written so far, if `hashed` was given."""
         assert self._hash is not None
         self.flush()
         return self._hash.digest()

@@ -1,4 +1,4 @@
-"""Threads for reading and writing: how many, and work that is done ahead in them while its results come in order."""
+"""Threads for reading and writing: their number, and work ahead whose results come in order."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def cpus() -> int:
 
 
 def check_workers(workers: Any) -> None:
-    """Refuse what is no number of threads; `ValueError`."""
+    """Raise `ValueError` unless `workers` is a number of threads or None."""
     if workers is not None and (not isinstance(workers, int) or workers < 0):
         raise ValueError(f"workers is None or a number from 0 on, not {told(workers)}")
 
 
 def worker_count(workers: int | None) -> int:
-    """How many threads `workers` means: None is one a processor up to 4, and none where there is but one.
+    """The number of threads that `workers` means. None: one a processor up to 4, none on one processor.
 
-    Work that runs in such a thread already starts no further ones.
+    In a worker thread the number is 0: its work starts no further threads.
     """
     if _here.worker:
         return 0
@@ -57,10 +57,10 @@ def worker_count(workers: int | None) -> int:
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[tuple[T, R], None, None]:
-    """Each item with `work(item)`, in the order of `items`; `workers` threads are at most two items each ahead.
+    """Each item with `work(item)`, in the order of `items`. Each of `workers` threads is at most two items ahead.
 
-    Without workers the work is done here when its turn comes. What `work` raises is raised at its item. The threads
-    have ended when the iterator has, also when it is closed early.
+    Without workers this thread does the work of an item when its turn comes. An error of `work` is
+    raised at its item. When the iterator ends or is closed early, its threads have ended.
     """
     if not workers:
         for item in items:
@@ -82,7 +82,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Genera
 
 
 def enter_worker() -> None:
-    """This thread works for others: what it calls starts no further threads."""
+    """Mark this thread as a worker: its work starts no further threads."""
     _here.worker = True
 
 

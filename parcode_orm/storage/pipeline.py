@@ -1,6 +1,6 @@
 """From encoded chunks to bytes in a file: a pool finishes chunks, one thread writes them in the order of submission.
 
-What is written depends on the order of submission alone: the same bytes with any number of workers.
+The bytes depend on the order of submission alone: they are the same with any number of workers.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .parallel import MAX_WORKERS, check_workers, cpus
 from .stats import Stats
 
 INFLIGHT = 32 << 20
-LEADING = 16  # of the first chunks, what they refer to is remembered
+LEADING = 16  # chunks whose references are remembered
 
 Finished = tuple[bytes, list[Buffer]]
 
 
 class Aborted(StorageError):
-    """The pipeline was stopped by its owner."""
+    """The owner of the pipeline stopped it."""
 
 
 class _Job(NamedTuple):
@@ -42,17 +42,18 @@ class Pipeline:
     """Writes chunks through `write`, beginning at byte `start_offset` of the file.
 
     Args:
-        write: takes all the bytes it is given; called from one thread at a time.
-        start_offset: where the first byte goes.
-        workers: threads that finish chunks (and one more that writes); 0: no thread at all; None: none until a chunk
-            is compressed, then one a CPU up to 4.
-        compression: for chunks and blobs that name none. A chunk's own comes from its encoder.
-        inflight_bytes: so many bytes, before compression, wait at most; `submit` blocks. One chunk may be larger.
+        write: writes all bytes it gets; one thread at a time calls it.
+        start_offset: the place of the first byte in the file.
+        workers: threads that finish chunks, beside one that writes. 0: no thread at all. None: no thread
+            until a chunk is compressed, then one a CPU up to 4.
+        compression: for chunks and blobs that name none; an encoder names that of its chunk.
+        inflight_bytes: bytes, before compression, that wait at most; then `submit` blocks. One
+            chunk may be larger.
         stats: counts chunks and bytes.
-        hashed: keep a checksum of all that is written, for `output.digest()`.
+        hashed: keep a checksum of everything written, for `output.digest()`.
 
-    An exception in any stage stops all of them; it is raised by the next `submit` and by `close`. The buffers of a
-    submitted chunk must not change any more. Used by one thread.
+    An exception in any stage stops all stages. The next `submit` and `close` raise it. The buffers of a
+    submitted chunk must not change any more. One thread uses a pipeline.
     """
 
     def __init__(
@@ -71,8 +72,8 @@ class Pipeline:
         self.output = Output(write, start_offset, hashed=hashed)
         self.compression = compression
         self.stats = stats or Stats()
-        self.referred: set[int] = set()  # offsets of chunks that lay in the file before, and are referred to
-        self.below: dict[int, list[Reference]] = {}  # of the first chunks, by offset: what they refer to
+        self.referred: set[int] = set()  # offsets of older chunks in the file to which new ones refer
+        self.below: dict[int, list[Reference]] = {}  # the references of the first chunks, by offset
         self._start_offset = start_offset
         self._workers = workers
         self._limit = inflight_bytes
@@ -85,16 +86,14 @@ class Pipeline:
         self._closed = False
 
     def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
-        """A new chunk, compressed as the pipeline says unless `compression` is given."""
+        """A new chunk; without `compression`, the pipeline's."""
         return Encoder(kind, self.compression if compression is None else compression, self, fingerprint)
 
     def submit(self, chunk: Encoder) -> Ticket:
-        """Write a chunk after all that were submitted before it. Blocks while too many bytes wait.
+        """Write a chunk after all chunks submitted before it. Blocks while too many bytes wait.
 
-        Returns its ticket, which will say where it lies.
-
-        Raises:
-            whatever stopped the pipeline, StorageError among it.
+        Returns a ticket, which gets the reference when the chunk is written. Raises the error that
+        stopped the pipeline, such as a `StorageError`.
         """
         if self._closed:
             raise ValueError("this pipeline is closed")
@@ -119,7 +118,7 @@ class Pipeline:
             self._inflight += size
         try:
             self._jobs.put(_Job(chunk, ticket, self._pool.submit(self._finish, chunk), size))
-        except BaseException as problem:  # no thread can be started: nobody would take these bytes off the count
+        except BaseException as problem:  # no thread can be started, so none would take these bytes off the count
             with self._changed:
                 self._error = self._error or problem
             raise
@@ -134,7 +133,7 @@ class Pipeline:
         return self.submit(BlobEncoder(data, name, meta))
 
     def close(self) -> None:
-        """Wait until everything is written, and end the threads. Raises what stopped the pipeline."""
+        """Wait until everything is written, and end the threads. Raises the error that stopped the pipeline."""
         self._join()
         self._raise()
         try:
@@ -144,7 +143,7 @@ class Pipeline:
             raise
 
     def abort(self) -> None:
-        """Drop what is not written yet and end the threads. Raises nothing; does nothing after `close`."""
+        """Drop the unwritten chunks and end the threads. Raises nothing, and does nothing after `close`."""
         with self._changed:
             self._error = self._error or Aborted(0, "writing was stopped")
             self._changed.notify_all()
@@ -163,7 +162,7 @@ class Pipeline:
             writer.start()
         except BaseException as problem:
             self._error = problem
-            self._jobs.put(None)  # it may run, where only waiting for it was interrupted
+            self._jobs.put(None)  # the thread may run: an interrupt may have come while waiting for it
             raise
         self._pool, self._writer = pool, writer
 
@@ -220,5 +219,5 @@ class Pipeline:
 
 
 def immutable(data: Buffer) -> bool:
-    """Whether nobody can change `data`."""
+    """Whether no code can change `data`."""
     return type(data) is bytes or (type(data) is memoryview and type(data.obj) is bytes)

@@ -1,4 +1,4 @@
-"""Finding the newest commit of a file: its last bytes, or, where they are none, the last record before them."""
+"""Finding the newest commit of a file: in its last bytes, or in the last record before them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Read = Callable[[int, int], bytes]
 
 
 def with_tail(read: Read, size: int, count: int) -> tuple[bytes, int, Read]:
-    """The last `count` bytes of a file of `size` bytes, read at once; where they begin; and `read` that knows them."""
+    """The last `count` bytes of a file of `size` bytes, their place, and a `read` that need not read them again."""
     tail_at = max(0, size - count)
     tail = read(size - tail_at, tail_at)
 
@@ -34,8 +34,11 @@ def with_tail(read: Read, size: int, count: int) -> tuple[bytes, int, Read]:
 
 
 class Recovered(NamedTuple):
-    """What stood behind the newest whole commit. `ignored` bytes do not belong to it; `copy` is "first" or "last" where
-    that copy of its record is damaged."""
+    """What stood behind the newest whole commit.
+
+    `ignored` bytes do not belong to it. `copy` is "first" or "last" if that copy of its record is
+    damaged.
+    """
 
     ignored: int
     copy: str
@@ -61,7 +64,7 @@ def newest(read: Read, size: int, path: str) -> Found:
     """Find the newest commit of a file of `size` bytes.
 
     Raises:
-        NotAParcodeFile, UnsupportedVersion, ChecksumError: the superblock says so.
+        NotAParcodeFile, UnsupportedVersion, ChecksumError: from the superblock.
         TruncatedError: the file holds no whole commit.
         ChecksumError: its one commit record is damaged.
     """
@@ -72,7 +75,7 @@ def newest(read: Read, size: int, path: str) -> Found:
         return Found(block, record, None)
     trusted = Trust(read, block.uuid, size, path)
     if record is not None and trusted(record):
-        whole = record.file_length == size  # else the file ends with the first copy
+        whole = record.file_length == size  # otherwise the file ends with the first copy
         return Found(block, record, None if whole else Recovered(0, "last"))
     for record in search(read, block.uuid, size):
         if trusted(record):
@@ -83,8 +86,8 @@ def newest(read: Read, size: int, path: str) -> Found:
 def search(read: Read, uuid: bytes, size: int) -> Iterator[Record]:
     """The valid records of a file from the last to the first, found by their bytes.
 
-    Appended records stand at multiples of 4096, that of a whole-file write at a multiple of 64; reading in large blocks
-    costs no more than one page at each multiple would.
+    Appended records stand at multiples of 4096, the record of a whole-file write at a multiple of 64.
+    Reading in large blocks costs no more than reading one page at each multiple.
     """
     seen = -1
     for start in range((size - 1) // BLOCK * BLOCK, -1, -BLOCK):
@@ -104,7 +107,7 @@ def record_at(read: Read, uuid: bytes, offset: int, size: int, path: str) -> Rec
     """The record whose first copy stands at `offset`, from either copy.
 
     Raises:
-        CorruptionError: both are damaged, or none stands there.
+        CorruptionError: both copies are damaged, or there is none.
     """
     for position in (offset, offset + RECORD_COPY):
         record = commit.unpack(read(RECORD.size, position), uuid, position, size)
@@ -114,9 +117,9 @@ def record_at(read: Read, uuid: bytes, offset: int, size: int, path: str) -> Rec
 
 
 def records_from(read: Read, record: Record, uuid: bytes, size: int, path: str) -> Iterator[Record]:
-    """The records of a file from `record` back to the first; raises `CorruptionError` where one is damaged."""
+    """The records of a file from `record` back to the first; raises `CorruptionError` at a damaged one."""
     yield record
-    while record.previous:  # each lies before the one that names it
+    while record.previous:  # each record lies before the record that names it
         earlier = record_at(read, uuid, record.previous, size, path)
         if earlier.sequence >= record.sequence:
             raise CorruptionError("commit records are out of order", path=path, offset=record.previous)
@@ -125,7 +128,7 @@ def records_from(read: Read, record: Record, uuid: bytes, size: int, path: str) 
 
 
 def commit_at(read: Read, size: int, path: str, at: int) -> Found:
-    """The commit with the sequence number `at`; raises `NoResultFound` where there is none."""
+    """The commit with the sequence number `at`; raises `NoResultFound` if there is none."""
     found = newest(read, size, path)
     if at == found.record.sequence:
         return found
@@ -136,7 +139,7 @@ def commit_at(read: Read, size: int, path: str, at: int) -> Found:
 
 
 def copies(read: Read, record: Record, uuid: bytes) -> tuple[bool, bool]:
-    """Which of a doubled record's two copies stand in the file as they should."""
+    """Which of the two copies of a doubled record are sound."""
     expected = commit.pack(record, uuid)
     return (
         read(RECORD.size, record.offset) == expected,
@@ -145,12 +148,12 @@ def copies(read: Read, record: Record, uuid: bytes) -> tuple[bool, bool]:
 
 
 class Trust:
-    """Says of the records of one file whether the content of their commits is there.
+    """Decides for the records of one file whether the content of their commits is there.
 
-    A record written without barriers can reach the disk before what it stands for. Within one run of the system that
-    cannot be seen; after another start the hash of the commit's bytes decides, for it and for those before it back to
-    one that had waited for the disk. Each record is judged once. The commits of a writer do not overlap, so that no
-    more than the file is hashed; forged ones may.
+    A record written without barriers can reach the disk before its chunks. Within one run of the
+    system no reader can see that. After another start the hash of the commit's bytes decides, and so
+    for each earlier commit back to one that waited for the disk. Each record is judged once. The
+    commits of a writer do not overlap, so no more than the file is hashed. Forged ones may overlap.
     """
 
     def __init__(self, read: Read, uuid: bytes, size: int, path: str) -> None:
@@ -162,7 +165,7 @@ class Trust:
         self._known: dict[Record, bool] = {}
 
     def __call__(self, record: Record) -> bool:
-        """Whether it is.
+        """Whether the content of `record` is there.
 
         Raises:
             CorruptionError: the records overlap so much that no writer can have written them.
@@ -187,7 +190,7 @@ class Trust:
         return verdict
 
     def _earlier(self, record: Record) -> Record | None:
-        """The record before one, None where it is not what that one was written behind."""
+        """The record before `record`; None if `record` was not written behind it."""
         try:
             earlier = record_at(self._read, self._uuid, record.previous, self._size, self._path)
         except CorruptionError:
@@ -203,7 +206,7 @@ class Trust:
 
 @cache
 def boot() -> int:
-    """A number for this run of the operating system; 0 where it gives none."""
+    """A number for this run of the operating system; 0 if the system gives none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             return checksum(file.read()) or 1
@@ -212,7 +215,7 @@ def boot() -> int:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=boot.cache_clear)  # a process may be restored elsewhere; cheap to ask again
+    os.register_at_fork(after_in_child=boot.cache_clear)  # a process may be restored on another machine
 
 
 def _hash(read: Read, start: int, stop: int) -> bytes:

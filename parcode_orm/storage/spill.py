@@ -1,7 +1,8 @@
-"""A file without a name, for chunks on their way: they can be read at once, and are copied when a commit takes them.
+"""A file without a name for streamed chunks. They can be read at once. A commit copies them.
 
-Its chunks refer to each other as those of any file do, but its addresses begin where no file's reach, each spill's in a
-range of its own. So one reader serves both, and nothing of it can be taken for a place in the file that is committed.
+The chunks refer to each other as in any file, but no address in a real file is as high as theirs.
+Each spill has a range of its own. So one reader serves both, and no address of a spill passes for a
+place in the database.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from .mapped import Source
 from .pipeline import Pipeline
 from .stats import Stats
 
-SPAN_BITS = 42  # of an address: the place within a spill
+SPAN_BITS = 42  # bits of an address that are the place within a spill
 FIRST = 1 << 63 - SPAN_BITS  # the number of the first spill
-SPILLED = FIRST << SPAN_BITS  # the first of their addresses
+SPILLED = FIRST << SPAN_BITS  # the first address in a spill
 NUMBERS = 1 << 20
 _numbers = count()
 
@@ -34,27 +35,27 @@ def is_spilled(target: Ticket | Reference | None) -> bool:
 
 
 class Spill:
-    """One such file, made in `directory` (the system's for temporary files where it cannot be) at the first write.
+    """One such file. The first write makes it, in `directory` or else in the system's temporary directory.
 
-    `number` is that of its addresses, `reference.offset >> SPAN_BITS`. It ends with this object.
+    `number` is part of its addresses: `reference.offset >> SPAN_BITS`. The file ends with this object.
     """
 
     def __init__(
         self, directory: str | None = None, *, workers: int | None = None, compression: str | None = None
     ) -> None:
         self.number = FIRST + next(_numbers) % NUMBERS
-        self.busy = False  # while one stream is written
+        self.busy = False  # whether a stream is being written
         self._directory = directory
         self._workers = workers
         self._compression = compression
         self._end = self._position = 0
         self._fd = -1
         self._process = os.getpid()
-        self._stats = Stats()  # a session's are about its file
+        self._stats = Stats()  # not the session's, which count its own file
 
     @contextmanager
     def writing(self) -> Iterator[Pipeline]:
-        """A pipeline for chunks that can be read once the block ends; after an error in it they are dropped."""
+        """A pipeline for chunks. They can be read after the block; an error in it drops them."""
         if self._process != os.getpid():
             raise SessionError("this session was opened before this process was forked: open the file again here")
         base = self.number << SPAN_BITS
@@ -78,7 +79,7 @@ class Spill:
             self.busy = False
 
     def chunk(self, ref: Reference) -> Chunk:
-        """The chunk at `ref`, read into memory: mapped pages would count as memory just as well."""
+        """The chunk at `ref`, read into memory: mapped pages would count as memory, too."""
         place = ref.offset - (self.number << SPAN_BITS)
         if place + ref.length > self._end:
             raise CorruptionError(f"reference to {ref.length} bytes leads out of a spill", offset=ref.offset)
@@ -103,14 +104,14 @@ def _nameless(directory: str | None) -> int:
 
     try:
         file = tempfile.TemporaryFile(dir=directory)
-    except OSError:  # the directory may not be ours to write to, as its file is
+    except OSError:  # we may write to the file and not to its directory
         file = tempfile.TemporaryFile()
     with file:
         return os.dup(file.fileno())
 
 
 class FileOrSpill:
-    """Chunks of a file, and of what was streamed since; no method of the space that has them: that would be a cycle."""
+    """Reads chunks of a file and of its spills. It is no method of their space: that would be a cycle."""
 
     __slots__ = ("_source", "_spills")
 

@@ -1,4 +1,4 @@
-"""Counters of what a session read and wrote, so that laziness can be seen and tested."""
+"""Counters of what a session reads and writes: they let tests see laziness."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, fields
 
 @dataclass(slots=True)
 class Stats:
-    """What a session read from its file, and wrote to it, since it began or since `reset`: all are ints.
+    """Counts what a session reads and writes, since it began or since `reset`. All counters are ints.
 
     Attributes:
-        chunks_read: chunks that were opened.
-        bytes_read: bytes of the file that were read, in heads and in stored buffers.
-        rows_read: rows that were read: objects of a collection, and roots.
-        chunks_written, bytes_written, rows_written: the same of what commits wrote.
+        chunks_read: opened chunks.
+        bytes_read: bytes read from the file, in heads and in stored buffers.
+        rows_read: rows read: objects of a collection, and roots.
+        chunks_written: chunks that commits wrote.
+        bytes_written: bytes that commits wrote.
+        rows_written: rows that commits wrote.
         lock: for the package alone, as are the methods `count_...`.
     """
 
@@ -24,8 +26,8 @@ class Stats:
     chunks_written: int = 0
     bytes_written: int = 0
     rows_written: int = 0
-    # For what several threads count: those that read ahead share the session's counters. The thread that has it may
-    # take it again, as the cycle collector runs any code at any time.
+    # Threads that read ahead share the session's counters. Reentrant: the cycle collector may run any
+    # code in the thread that has the lock.
     lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, int]:

@@ -1,6 +1,7 @@
-"""What of a file its newest commit uses, and what only earlier ones do: `live` and `dead` of a commit record.
+"""`live` and `dead` of a commit record: bytes that the newest commit uses, and bytes that only earlier ones use.
 
-Live are the superblock, the chunks below the catalog, each with the gap behind it, and the record; the rest is dead.
+The superblock, the chunks below the catalog (each with the gap behind it) and the record are live.
+The rest is dead.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ LEADING = frozenset({Kind.CATALOG, Kind.TABLE, Kind.TREE_NODE, Kind.INDEX_RUN, K
 
 
 def released(refs_of: Callable[[Reference], list[Reference]], catalog: Reference, kept: Collection[int]) -> int:
-    """Bytes of chunks below `catalog` that the next commit does not use, if its new chunks refer to those at `kept`.
+    """Bytes of chunks below `catalog` that the next commit does not use. Its new chunks refer to those at `kept`.
 
-    The walk stops at what is kept, so that it costs what is released. What is kept only by way of a chunk that nothing
-    new refers to (a row group, slices of which stand in two tree nodes of which one was replaced) is taken for
-    released, so this is an upper bound. A chunk that is damaged is released without what lies below it.
+    The walk stops at kept chunks, so it costs what is released. The result is an upper bound: a chunk
+    that is used only through an old chunk counts as released. An example is a row group with slices in
+    two tree nodes, one of which was replaced. The walk does not look below a damaged chunk.
     """
     size = 0
     seen = set(kept)
@@ -40,17 +41,17 @@ def released(refs_of: Callable[[Reference], list[Reference]], catalog: Reference
 
 
 def record_bytes(record: Record) -> int:
-    """Of a commit record, with the gaps around it."""
+    """The bytes of a commit record with the gaps around it."""
     return aligned(record.file_length, CHUNK_ALIGN) - _end(record.catalog)
 
 
 def live_bytes(record: Record, chunks: int) -> int:
-    """Of a commit whose chunks have a footprint of `chunks` bytes together."""
+    """The live bytes of a commit whose chunks have a footprint of `chunks` bytes together."""
     return SUPERBLOCK.size + chunks + record.file_length - _end(record.catalog)
 
 
 def footprint(ref: Reference) -> int:
-    """Bytes of a chunk with the gap behind it."""
+    """The bytes of a chunk with the gap behind it."""
     return aligned(ref.length, CHUNK_ALIGN)
 
 

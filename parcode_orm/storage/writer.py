@@ -39,16 +39,15 @@ def write_whole(
     """Write a file of one commit through `write`, from first to last byte.
 
     Args:
-        write: takes all the bytes it is given (see `files.stream_writer`).
-        build: submits the chunks to the pipeline and returns what the catalog is to hold.
-        uuid: the new file's 16 bytes; random without it.
-        clock: gives nanoseconds since 1970; the system's without it.
+        write: writes all bytes it gets (see `files.stream_writer`).
+        build: submits the chunks to the pipeline and returns the catalog.
+        uuid: 16 bytes for the new file; random by default.
+        clock: gives nanoseconds since 1970; the system's by default.
         workers: as for `Pipeline`.
         compression: for chunks that name none.
         stats: counts what is written.
 
-    Raises:
-        whatever `build` or `write` raises; all threads have ended then.
+    Raises the errors of `build` and `write`. All threads have ended then.
     """
     if uuid is None:
         uuid = os.urandom(16)
@@ -114,11 +113,10 @@ def save_path(
     files: Files = FILES,
     **options: Any,
 ) -> Record:
-    """Write a new file of one commit and put it in the place of `path` at once.
+    """Write a new file of one commit, which replaces `path` at once.
 
-    Args:
-        path, durability, exclusive, lock, files: as for `replace_file`, which says what is raised.
-        build: as for `write_whole`, as are all other `options`.
+    `path`, `durability`, `exclusive`, `lock`, `files` and the errors are those of `replace_file`. `build`
+    and the other `options` are those of `write_whole`.
     """
     own: WriterLock | None = None
     target = os.path.realpath(os.fspath(path))
@@ -146,30 +144,30 @@ def replace_file(
     exclusive: bool = False,
     files: Files = FILES,
 ) -> Record:
-    """Put what `produce` writes in the place of the file at the real path `target`; readers of the old one keep it.
+    """Replace the file at the real path `target` by the one that `produce` writes. Readers keep the old file.
 
-    The old file stays, bit for bit, when anything fails. Its permission bits are kept. Where there is one, the caller
-    holds its lock.
+    If anything fails, the old file stays as it was. The new file gets its permission bits. If there is
+    an old file, the caller holds its lock.
 
     Args:
         target: the file to write or replace.
-        produce: writes a whole file through the function that it is given, and returns its newest record.
-        durability: `"full"` waits until file and name are on the disk. `"fast"` waits for neither where there is no
-            file yet, and for the content where one is replaced: else a crash could leave neither of them.
-        exclusive: raise `ConflictError` where the path exists by the time the file is complete.
+        produce: writes a whole file through the function that it gets, and returns its newest record.
+        durability: `"full"` waits until file and name are on the disk. `"fast"` waits for the content if it
+            replaces a file: otherwise a crash could leave neither. Without an old file it does not wait.
+        exclusive: raise `ConflictError` if the path exists by the time the file is complete.
         files: the file system.
 
     Raises:
         LockedError: another session writes to the file.
         StorageError: the disk is full, the directory is missing or not writable, the path is no file.
-        SyncError: waiting for the disk failed. If it was for the directory, the new file is there, and may be gone
-            after a crash.
+        SyncError: waiting for the disk failed. If it was the wait for the directory, the new file is there,
+            and may be gone after a crash.
     """
     temporary = ""
     fd = -1
     try:
         mode = _mode(target)
-        temporary = _beside(target)  # before it is made, so that no interrupt leaves it behind
+        temporary = _beside(target)  # named before it is made, so that no interrupt leaves it behind
         with storing("create a file beside it", target):
             fd = files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             if mode is not None:
@@ -206,7 +204,7 @@ def replace_file(
 
 
 def _mode(target: str) -> int | None:
-    """The permission bits of the file that is to be replaced, None where there is none."""
+    """The permission bits of the old file; None if there is none."""
     try:
         status = os.stat(target)
     except FileNotFoundError:
@@ -234,12 +232,12 @@ def _publish(temporary: str, target: str, exclusive: bool, files: Files) -> None
             raise _taken(target) from problem
         _claim_and_rename(temporary, target, files)
         return
-    with suppress(OSError):  # the file is there, whatever becomes of its other name
+    with suppress(OSError):  # the file is in place, even if its other name stays
         files.remove(temporary)
 
 
 def _claim_and_rename(temporary: str, target: str, files: Files) -> None:
-    """Publish where the file system has no hard links: an empty file takes the name, and is replaced under its lock."""
+    """Publish without hard links: an empty file takes the name, and is replaced under its lock."""
     with storing("write", target):
         try:
             claim = files.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
