@@ -11,7 +11,8 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 from uuid import UUID
 
 from ..codec.classes.names import name_of
@@ -135,7 +136,8 @@ def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
         UnsupportedTypeError: they have no order.
     """
     annotation = cls.__pydantic_fields__[name].annotation
-    types = [each for each in get_args(annotation) or (annotation,) if each is not type(None)]
+    arms = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    types = [each for each in arms if each is not type(None)]
     if len(types) == 1 and isinstance(types[0], type):
         if issubclass(types[0], Enum):
             return _value_of

@@ -71,7 +71,7 @@ class Plan:
             if self.groups_read < self.groups:
                 found += ", the others cannot match by their smallest and largest values"
             found += f", {_size(self.bytes)}"
-        if self.rows_in_memory:
+        if self.rows_in_memory and not self.how:
             found += f"; {self.rows_in_memory:,} in memory"
         return found
 

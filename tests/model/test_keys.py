@@ -64,6 +64,9 @@ def test_an_unknown_option_is_a_type_error() -> None:
             {"id": (int, Key()), "x": (Annotated[str, Index(unique=True)], Chunk())},
             "Thing.x: Index(unique=True) cannot",
         ),
+        ({"id": (int, Key()), "x": (list[str], Index())}, "Thing.x: Index() is for numbers, text"),
+        ({"id": (int, Key()), "x": (set[int], Index())}, "Thing.x: Index() is for numbers, text"),
+        ({"id": (int, Key()), "x": (int | str, Index())}, "Thing.x: Index() is for numbers, text"),
         ({"id": list[Annotated[int, Key()]]}, "Thing.id: Key() may stand only directly on a field of a parcode_orm.Mo"),
         ({"id": Optional[Annotated[int, Key()]]}, "Thing.id: Key() may stand only directly"),  # noqa: UP045
         ({"id": (int, Key)}, "Thing.id: write Key(), with parentheses"),
