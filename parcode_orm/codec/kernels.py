@@ -277,7 +277,7 @@ def is_varied(values: Sequence[Any]) -> bool:
     What it compares are exact strings: a subclass may say that different texts are equal.
     """
     count = len(values)
-    sample = values[:: count // 64 + 1]
+    sample = values[:: count // 512 + 1]
     if set(map(type, sample)) != {str}:
         return False
     return len(set(sample)) * 2 > len(sample) if count >= 16 else sample[0] != sample[-1]

@@ -12,13 +12,14 @@ import numpy as np
 
 from .columns import DATE, DURATION, MOMENT, Lists
 from .operators import FUNCTIONS
-from .vectors import EXACT_FLOAT, WIDEST, Constant, Numbers, Texts, Vector, nulls_of
+from .vectors import EXACT_FLOAT, WIDEST, Coded, Constant, Numbers, Texts, Vector, nulls_of
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
 _TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _COMPUTE: dict[str, Callable[[Any, Any], Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply}
+_TEXT = frozenset({str, type(None)})
 _FEW = 8  # texts that are compared as bytes one by one
 
 
@@ -42,6 +43,9 @@ def _compare(operator: str, left: Vector, right: Vector) -> Vector | None:
         return _compare_text(operator, left, right.value)
     if isinstance(right, Texts) and isinstance(left, Constant):
         return _compare_text(_TURNED[operator], right, left.value)
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Coded) and isinstance(other, Constant) and operator in ("==", "!="):
+            return _compare_coded(operator, one, other.value)
     if isinstance(left, Constant) and isinstance(right, Constant):
         return None
     for one, other in ((left, right), (right, left)):
@@ -92,6 +96,15 @@ def _compare_text(operator: str, texts: Texts, wanted: Any) -> Vector | None:
     if operator not in ("==", "!=") or type(wanted) is not str:
         return None
     found = texts.equal(wanted.encode("utf-8", "surrogatepass"))
+    return Numbers(found if operator == "==" else ~found)
+
+
+def _compare_coded(operator: str, coded: Coded, wanted: Any) -> Vector | None:
+    """Words of exact text or None are equal to one text at most."""
+    if type(wanted) is not str or not _TEXT.issuperset(map(type, coded.words)):
+        return None
+    code = coded.words.index(wanted) if wanted in coded.words else -1
+    found = coded.codes == code if code >= 0 else np.zeros(len(coded), bool)
     return Numbers(found if operator == "==" else ~found)
 
 
