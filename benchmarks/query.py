@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import clock, machine, number, say, sweep, table
-from parcode_orm import Chunk, Model, Session, desc, explain, func, save, select
+from parcode_orm import Chunk, Index, Key, Model, Session, desc, explain, func, save, select
 
 GUILDS = 200
 LEVELS = 1000
 WANTED = 417
 ROUNDS = 5
 BATCH = 50_000
+SCORE = 1250  # below it is one row in 100
 QUESTIONS = {
+    "get": "one object by its key",
+    "range": "objects with a score below 1,250, one in 100",
     "filter": "objects with level = 417, one in 1,000",
     "text": "objects of one guild of 200, by its name",
     "top": "the 10 objects with the highest score of one guild",
@@ -41,6 +44,14 @@ class Heroes(Model):
     rows: list[Hero] = Chunk()
 
 
+class Stored(Model):
+    id: int = Key()
+    name: str
+    level: int
+    score: float = Index()
+    guild: str
+
+
 def data(count: int) -> Iterator[dict[str, Any]]:
     """The rows, the same each time."""
     state = 12345
@@ -56,7 +67,7 @@ def data(count: int) -> Iterator[dict[str, Any]]:
         }
 
 
-GUILD = "guild 17"
+GUILD, ID = "guild 17", 777
 Answer = Callable[[], Any]
 
 
@@ -96,14 +107,48 @@ class Ours(Store):
             "top": top,
             "average": means,
             "sum": select(func.sum(Hero.level)).select_from(rows),
+            "get": select(rows).where(Hero.id == ID),
+            "range": select(rows).where(Hero.score < SCORE),
         }
         return {
             **{
                 name: lambda name=name: session.scalars(self.statements[name]).all()
-                for name in ("filter", "text", "top")
+                for name in ("get", "range", "filter", "text", "top")
             },
             "average": lambda: dict(session.execute(means).all()),
             "sum": lambda: session.scalar(self.statements["sum"]),
+        }
+
+    def close(self) -> None:
+        self.session.close()
+
+
+class Entities(Store):
+    name = "Parcode ORM, entities"
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "entities"
+
+    def write(self, count: int) -> None:
+        with Session(self.path) as session:
+            session.add_all(Stored(**row) for row in data(count))
+            session.commit()
+
+    def open(self) -> Mapping[str, Answer]:
+        self.session = session = Session.open(self.path)
+        by_guild = select(Stored).where(Stored.guild == GUILD)
+        statements = {
+            "range": select(Stored).where(Stored.score < SCORE),
+            "filter": select(Stored).where(Stored.level == WANTED),
+            "text": by_guild,
+            "top": by_guild.order_by(desc(Stored.score)).limit(10),
+        }
+        means = select(Stored.guild, func.avg(Stored.score)).group_by(Stored.guild)
+        return {
+            "get": lambda: [session.get_one(Stored, ID)],
+            **{name: lambda each=each: session.scalars(each).all() for name, each in statements.items()},
+            "average": lambda: dict(session.execute(means).all()),
+            "sum": lambda: session.scalar(select(func.sum(Stored.level))),
         }
 
     def close(self) -> None:
@@ -119,6 +164,8 @@ class Loop(Ours):
         super().open()
         rows = self.session.root(Heroes).rows
         return {
+            "get": lambda: [row for row in rows if row.id == ID],
+            "range": lambda: [row for row in rows if row.score < SCORE],
             "filter": lambda: [row for row in rows if row.level == WANTED],
             "text": lambda: [row for row in rows if row.guild == GUILD],
             "top": lambda: sorted((row for row in rows if row.guild == GUILD), key=lambda row: -row.score)[:10],
@@ -156,6 +203,7 @@ class Alchemy(Store):
             "guild": Mapped[str],
         }
         columns["id"] = mapped_column(primary_key=True)
+        columns["score"] = mapped_column(index=True)
         self.row: Any = type("HeroRow", (Base,), {"__tablename__": "heroes", "__annotations__": types, **columns})
         self.create = lambda: create_engine(f"sqlite:///{self.path}")
 
@@ -193,6 +241,8 @@ class Alchemy(Store):
 
         by_guild = sql_select(row).where(row.guild == GUILD)
         return {
+            "get": objects(sql_select(row).where(row.id == ID)),
+            "range": objects(sql_select(row).where(row.score < SCORE)),
             "filter": objects(sql_select(row).where(row.level == WANTED)),
             "text": objects(by_guild),
             "top": objects(by_guild.order_by(row.score.desc()).limit(10)),
@@ -244,6 +294,8 @@ class Duck(Store):
             return ask
 
         return {
+            "get": objects("id = ?", ID),
+            "range": objects("score < ?", SCORE),
             "filter": objects("level = ?", WANTED),
             "text": objects("guild = ?", GUILD),
             "top": objects("guild = ? order by score desc limit 10", GUILD),
@@ -275,6 +327,8 @@ class Polars(Store):
         of_guild = rows.filter(column("guild") == GUILD)
         grouped = rows.group_by("guild").agg(column("score").mean())
         return {
+            "get": lambda: rows.filter(column("id") == ID).collect().to_dicts(),
+            "range": lambda: rows.filter(column("score") < SCORE).collect().to_dicts(),
             "filter": lambda: rows.filter(column("level") == WANTED).collect().to_dicts(),
             "text": lambda: of_guild.collect().to_dicts(),
             "top": lambda: of_guild.top_k(10, by="score").collect().to_dicts(),
@@ -283,7 +337,7 @@ class Polars(Store):
         }
 
 
-STORES: tuple[type[Store], ...] = (Ours, Loop, Alchemy, Duck, Polars)
+STORES: tuple[type[Store], ...] = (Ours, Entities, Loop, Alchemy, Duck, Polars)
 
 
 def told(answer: Any) -> Any:
@@ -327,8 +381,8 @@ def query(count: int, directory: Path) -> dict[str, Any]:
             missing.append(f"{kind.name}: {problem}")
             continue
         say(f"{kind.name}: write {count:,} rows, ask")
-        store.write(count)
-        figures[kind.name] = ask(store, expected)
+        wrote = clock(lambda store=store: store.write(count))  # type: ignore[misc]
+        figures[kind.name] = {"write": wrote, **ask(store, expected)}
         if kind is Ours:
             store.open()
             plans = {name: explain(statement).bytes for name, statement in store.statements.items()}  # type: ignore[attr-defined]
@@ -346,8 +400,8 @@ def text(result: dict[str, Any]) -> str:
     rows = []
     for name, figures in stores.items():
         times = [f"{number(figures['warm'][each] * 1e3)} / {number(figures['cold'][each] * 1e3)}" for each in QUESTIONS]
-        rows.append([name, *times, number(figures["size"] / 1e6)])
-    lines += ["", *table(["", *QUESTIONS, "file MB"], rows), ""]
+        rows.append([name, *times, number(figures["write"]), number(figures["size"] / 1e6)])
+    lines += ["", *table(["", *QUESTIONS, "write s", "file MB"], rows), ""]
     lines += [f"not installed: {each}" for each in result["missing"]]
     parts = (f"{name} {count:,}" for name, count in result["bytes"].items())
     lines.append("Bytes of columns that ours reads: " + ", ".join(parts))
