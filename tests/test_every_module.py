@@ -99,6 +99,7 @@ TESTED_BY = {
     "storage.spill": "session/test_streams_in.py",
     "storage.usage": "storage/test_compaction.py",
     "table.copying": "session/test_compacting.py",
+    "table.merging": "session/test_growth.py",
     "table.rewriting": "session/test_growth.py",
     "table.row_group": "table/test_tables.py",
     "table.state": "lazy/test_whole_changes.py",

@@ -125,13 +125,15 @@ def update(collection: Any) -> Update:
     It changes the objects of the collection, as assignments would: the next commit stores that, a rollback undoes it.
 
     Args:
-        collection: a lazy or plain list or dictionary of objects with fields.
+        collection: a lazy or plain list or dictionary of objects with fields, or a class with a `Key`.
 
     Raises:
-        QueryError: `collection` is none.
+        QueryError: `collection` is not one of these.
     """
     if not is_collection(collection):
-        raise QueryError(f"update(collection) takes a list or a dictionary, not {called(collection)}")
+        raise QueryError(
+            f"update(collection) takes a list, a dictionary, or a class with a Key(), not {called(collection)}"
+        )
     return Update(collection)
 
 
@@ -139,11 +141,13 @@ def delete(collection: Any) -> Delete:
     """A statement that takes rows out: `delete(world.players).where(Player.level < 3)`; without `where`, all.
 
     Args:
-        collection: a lazy or plain list or dictionary.
+        collection: a lazy or plain list or dictionary, or a class with a `Key`.
 
     Raises:
-        QueryError: `collection` is none.
+        QueryError: `collection` is not one of these.
     """
     if not isinstance(collection, MutableMapping | MutableSequence) and not is_entity_class(collection):
-        raise QueryError(f"delete(collection) takes a list or a dictionary, not {called(collection)}")
+        raise QueryError(
+            f"delete(collection) takes a list, a dictionary, or a class with a Key(), not {called(collection)}"
+        )
     return Delete(collection)

@@ -116,7 +116,7 @@ def _array(buffer: memoryview) -> Any:
     return np.frombuffer(buffer, np.dtype(buffer.format))
 
 
-def _bits(bits: memoryview, rows: Rows, count: int) -> Any:
+def _bits(bits: memoryview, rows: Rows) -> Any:
     if isinstance(rows, range):
         first = rows.start >> 3
         found = np.unpackbits(np.frombuffer(bits, np.uint8)[first:], count=rows.stop - (first << 3), bitorder="little")
@@ -128,10 +128,10 @@ def _bits(bits: memoryview, rows: Rows, count: int) -> Any:
 def _present(view: OptionalView, rows: Rows) -> tuple[Any, Rows]:
     """Which of the rows are not None, and where those stand among the values present."""
     if isinstance(rows, range):
-        there = _bits(view.bits, rows, view.count)
+        there = _bits(view.bits, rows)
         first = kernels.count_bits(view.bits, rows.start)
         return there, range(first, first + int(there.sum()))
-    flags = _bits(view.bits, range(view.count), view.count)
+    flags = _bits(view.bits, range(view.count))
     there = flags[rows]
     return there, (np.cumsum(flags) - 1)[rows[there]]
 
@@ -141,7 +141,7 @@ def _values(view: View, rows: Rows) -> Vector:
     if isinstance(view, NumbersView):
         return Numbers(_pick(_array(view.values), rows))
     if isinstance(view, BitsView):
-        return Numbers(_bits(view.bits, rows, view.count))
+        return Numbers(_bits(view.bits, rows))
     if isinstance(view, DictionaryView):
         return _coded(view, rows)
     if isinstance(view, TextView):

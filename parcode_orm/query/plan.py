@@ -101,7 +101,7 @@ def explain(statement: Select[Any]) -> Plan:
     where = query.where if grouping is None else grouping.where
     plan = Plan(
         repr(statement),
-        _steps(statement, query, grouping),
+        _steps(query, grouping),
         len(source),
         how=source.how,
         columns=_columns(query, grouping),
@@ -153,7 +153,7 @@ def _leaves(expression: Expression[Any]) -> Iterable[Expression[Any]]:
         yield from _leaves(part)
 
 
-def _steps(statement: Select[Any], query: Query, grouping: Grouping | None) -> list[str]:
+def _steps(query: Query, grouping: Grouping | None) -> list[str]:
     found = []
     if query.stop is not None or query.first:
         upto = "all" if query.stop is None else f"{query.stop - query.first:,}"

@@ -60,7 +60,8 @@ class _Rows(Generic[T_co]):
         """The only row.
 
         Raises:
-            NoResultFound: there is none. MultipleResultsFound: there are more.
+            NoResultFound: there is no row.
+            MultipleResultsFound: there are several.
         """
         found = list(self._up_to(2))
         if not found:

@@ -239,7 +239,7 @@ def source_of(collection: Any) -> Source:
     """The rows of a lazy or plain collection.
 
     Raises:
-        QueryError: `collection` is none.
+        QueryError: `collection` is not one of these.
     """
     if isinstance(collection, Entities):
         found = source_of(collection.rows)

@@ -64,9 +64,10 @@ class Select(Generic[T_co]):
         return self.where(*conditions_of(model, conditions))
 
     def order_by(self, *keys: Any) -> Select[T_co]:
-        """In the order of `keys`, after those of earlier calls; each may be `.desc()`, `.nulls_first()` or `_last()`.
+        """In the order of `keys`, after those of earlier calls.
 
-        None comes before all values, and after all in a descending order; NaN is larger than any number.
+        Each may be `.desc()`, `.nulls_first()` or `.nulls_last()`. None comes before all values, and
+        after all in a descending order. NaN is larger than any number.
 
         Raises:
             QueryError: a key is no expression.
@@ -125,13 +126,15 @@ class Select(Generic[T_co]):
         return self._with(_having=(*self._having, *map(self._condition, conditions)))
 
     def select_from(self, collection: Any) -> Select[T_co]:
-        """The rows of `collection`: a lazy or a plain list or dictionary.
+        """The rows of `collection`: a lazy or a plain list or dictionary, or a class with a `Key`.
 
         Raises:
-            QueryError: it is none, or of another class than the fields of the statement.
+            QueryError: it is not one of these, or of another class than the fields of the statement.
         """
         if not is_collection(collection):
-            raise QueryError(f"select_from() takes a list or a dictionary, not {called(collection)}")
+            raise QueryError(
+                f"select_from() takes a list, a dictionary, or a class with a Key(), not {called(collection)}"
+            )
         return self._with(_source=collection)
 
     def _with(self, **changes: Any) -> Select[T_co]:
@@ -237,14 +240,14 @@ def select(*rows: Any) -> Select[Any]:
 
     Args:
         rows: a lazy or plain list or dictionary, whose rows are given; fields and other expressions, whose values are
-            given; a class, whose rows are given. Expressions and a class need `select_from(collection)`, unless the
-            collection is the first argument.
+            given; a class, whose rows are given. They need `select_from(collection)`, unless
+            the collection is the first argument, or their class has a `Key`: then a session knows the rows.
 
     Returns:
         The statement: `session.scalars(select(world.players).where(Player.level > 50))`.
 
     Raises:
-        QueryError: an argument is none of these.
+        QueryError: an argument has the wrong type.
     """
     if not rows:
         raise QueryError("select() takes a collection, a class, or fields such as Player.level")

@@ -70,10 +70,6 @@ class Numbers(Vector):
     def take(self, rows: Any) -> Numbers:
         return Numbers(self.values[rows], None if self.nulls is None else self.nulls[rows], self.kind)
 
-    def bounds(self) -> tuple[Any, Any]:
-        """The lowest and the highest value, as Python's numbers; there is one at least."""
-        return self.values.min().item(), self.values.max().item()
-
 
 class Coded(Vector):
     """Places in `words`, distinct values of any type."""

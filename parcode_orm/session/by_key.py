@@ -67,6 +67,8 @@ class ByKey(Queries):
         """
         self._check_writable()
         cls = _entity_class(cls)
+        if not values:
+            raise TypeError("name the fields that the object is found by: session.get_or_create(Player, name='ann')")
         found = self._having(cls, values)
         if found is not None:
             return found, False
@@ -84,7 +86,9 @@ class ByKey(Queries):
             defaults: fields and what they are to be from now on.
             values: fields that say which entity: those of the key, or others.
 
-        Raises: as `get_or_create`.
+        Raises:
+            MultipleResultsFound, pydantic.ValidationError, ReadOnlyError, IntegrityError, QueryError,
+            SchemaMismatchError, CorruptionError, TypeError: as `get_or_create`.
         """
         found, made = self.get_or_create(cls, defaults, **values)
         if not made:
@@ -94,8 +98,6 @@ class ByKey(Queries):
 
     def _having(self, cls: type[M], values: dict[str, Any]) -> M | None:
         """The one entity that has `values`; None without one."""
-        if not values:
-            raise TypeError(f"get_or_create({cls.__name__}, ...) takes the fields by which the object is found")
         statement = bound(self._work, select(cls).filter_by(**values).limit(2))
         found: list[M] = Result(statement, self._check_open).scalars().all()
         if len(found) > 1:

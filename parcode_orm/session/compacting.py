@@ -48,7 +48,7 @@ def rewriting(compression: str | None) -> Rewrite:
             else:
                 column = struct_for(cls)
                 if issubclass(cls, EntityTable):
-                    sink.tables = {
+                    sink.always_tables = {
                         id(each) for _, each in column.fields if isinstance(each, ChunkColumn) and each.is_map
                     }
                 with outermost():
@@ -68,8 +68,8 @@ class _Anew(TableSink):
     def __init__(self, output: Pipeline, compression: str | None, copy: Copy) -> None:
         super().__init__(output, compression)
         self._copy = copy
-        self.tables: set[int] = set()  # by id, the columns of what is a table however few its rows are
-        self._tables: dict[tuple[Reference, int], Ticket] = {}  # with the columns that they were written by
+        self.always_tables: set[int] = set()  # by id, the columns of what is a table however few its rows are
+        self._written: dict[tuple[Reference, int], Ticket] = {}  # with the columns that they were written by
 
     def reuse(self, value: Any, column: Any) -> Ticket | Reference | None:
         """Where the table or blob `value` lies now; None for a value that is written with its owner."""
@@ -83,16 +83,16 @@ class _Anew(TableSink):
             return None
         table = value.rows.table
         key = table.ref, id(column)
-        found = self._tables.get(key)
+        found = self._written.get(key)
         if found is None:
             large = self.tuning.large
             if (
-                id(column) not in self.tables
+                id(column) not in self.always_tables
                 and not _is_large(table, large)
                 and weigh_items(column, value) <= large  # it was larger once
             ):
                 return None
-            found = self._tables[key] = write_anew(self, table, column.compression)
+            found = self._written[key] = write_anew(self, table, column.compression)
         return found
 
 

@@ -18,7 +18,8 @@ class Queries(Versions):
         """The rows that `statement` selects, or the first value of each: a `ScalarResult`.
 
         Raises:
-            TypeError: `statement` is none. The methods of the result raise QueryError, and ClosedError.
+            TypeError: `statement` is not a statement.
+            QueryError, ClosedError: by the methods of the result.
         """
         self._check_open()
         return ScalarResult(bound(self._work, checked(statement, "scalars")), self._check_open)
@@ -39,7 +40,8 @@ class Queries(Versions):
         """The rows that `statement` selects, as named tuples: a `Result`; of an update or delete, how many it changed.
 
         Raises:
-            TypeError: `statement` is none. QueryError: an update or delete does not fit the rows.
+            TypeError: `statement` is not a statement.
+            QueryError: an update or delete does not fit the rows.
             ReadOnlyError: it changes rows, and the session was opened read-only.
         """
         self._check_open()
@@ -55,7 +57,8 @@ class Queries(Versions):
             A `Plan`, whose text is a tree: `print(session.explain(statement))`.
 
         Raises:
-            TypeError: `statement` is none. QueryError: it does not fit its rows.
+            TypeError: `statement` is not a statement.
+            QueryError: it does not fit its rows.
         """
         self._check_open()
         return explain(bound(self._work, checked(statement, "explain")))

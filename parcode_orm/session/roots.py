@@ -74,6 +74,10 @@ class Root:
         self.take_back(*(obj for obj, _ in self.numbered if id(obj) not in before))
         self.gone, self.numbered = gone, numbered
 
+    def drop_pending(self) -> None:
+        """Nothing is added or deleted after all."""
+        self.go_back({}, [])
+
     def settle(self) -> None:
         """What was added and deleted is stored."""
         self.gone, self.numbered = {}, []

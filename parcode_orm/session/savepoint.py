@@ -129,7 +129,7 @@ class _State:
         known = {id(root) for root, *_ in self._read}
         for root in work.roots.values():
             if id(root) not in known:
-                root.go_back({}, [])
+                root.drop_pending()
         found = [root for name, root in work.settled.items() if name not in self._settled]
         lost = [root for name, root in work.settled.items() if self._settled.get(name, root) is not root]
         work.roots, work.settled, work.deleted = self._roots, self._settled, self._deleted

@@ -408,7 +408,7 @@ class Session(ByKey):
             if not self._work.is_new(root):
                 self._work.expire(root.obj)
             elif root.name.endswith(SUFFIX):
-                root.go_back({}, [])
+                root.drop_pending()
                 self._work.expunge(root)
 
     def refresh(self, obj: object = None) -> None:

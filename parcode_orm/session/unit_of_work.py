@@ -301,7 +301,7 @@ class UnitOfWork:
             if self.is_new(root):  # a savepoint took it
                 self.detach(root)
         for root in [*self.roots.values(), *self.settled.values()]:
-            root.go_back({}, [])
+            root.drop_pending()
         self.roots = dict(self.settled)
         self.deleted.clear()
         if self.stale and backend is not None:
@@ -344,7 +344,7 @@ class UnitOfWork:
         self.halfway = True
         root = self.root_of(obj)
         if root is not None:
-            root.go_back({}, [])
+            root.drop_pending()
             self._make_lazy(root)
         reset = Reset(self.owner)
         alive: list[Any] = []

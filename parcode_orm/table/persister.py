@@ -26,7 +26,7 @@ class Stored(NamedTuple):
     runs: list[Target]
     moved: list[Moved]
     left: list[tuple[int, range]]  # offsets of row groups, with the rows that are in others now
-    merged: set[int]  # offsets of row groups of which whole pieces are
+    merged: set[int]  # offsets of row groups that lost whole pieces to a merge
 
     def adopt(self, space: Space, settle: Callable[[Table, Ticket, Known], None]) -> None:
         """The commit is done: the references are known, and `space` reads them."""

@@ -259,9 +259,9 @@ class Table:
             found += part.rows
         return found
 
-    def read_keys(self, start: int = 0, stop: int | None = None) -> Iterator[list[Any]]:
-        """The keys of the rows `start` to `stop`, a row group at a time."""
-        for piece, a, b in walk(self, start, stop):
+    def read_keys(self) -> Iterator[list[Any]]:
+        """The keys of all rows, a row group at a time."""
+        for piece, a, b in walk(self, 0, None):
             if piece.keys is not None:
                 yield piece.keys[a:b]
             else:

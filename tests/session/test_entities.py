@@ -838,7 +838,7 @@ def test_get_or_create_and_update_or_create(session: Session) -> None:
         session.get_or_create(Player, level=9)
     with pytest.raises(QueryError, match="has no field 'lvel'"):
         session.get_or_create(Player, lvel=9)
-    with pytest.raises(TypeError, match="takes the fields by which the object is found"):
+    with pytest.raises(TypeError, match="name the fields that the object is found by"):
         session.get_or_create(Player)
 
 

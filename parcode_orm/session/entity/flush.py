@@ -1,4 +1,4 @@
-"""The flush of entities: changed keys and unique indexes, before the roots that hold them are written."""
+"""The flush of entities: changed keys and indexes, before the roots that hold them are written."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ from .tables import (
 
 @contextmanager
 def flushed(work: UnitOfWork) -> Iterator[None]:
-    """While the block runs, entities stand under their present keys, and in the unique indexes; after a commit, on.
+    """Move entities to their current keys and update the indexes. Undo it if the block stores nothing.
 
     Raises:
         IntegrityError: two entities would have one key or one unique value; nothing has changed.
+        SessionError: an entity that was added is an object of another session by now.
     """
     before = work.source
     with told_by_key(), ExitStack() as undo:

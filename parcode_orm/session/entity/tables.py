@@ -26,7 +26,7 @@ from ..unit_of_work import UnitOfWork
 
 
 class Keys(NamedTuple):
-    """What a class says of its entities: key fields, the one that the file numbers, unique fields."""
+    """What a class says of its entities: key fields, the one that the file numbers, unique and indexed fields."""
 
     fields: tuple[str, ...]
     numbered: str | None
@@ -171,7 +171,7 @@ def streamed(rows: LazyMap[Any, Any], name: str, below: int | None = None) -> It
 
 
 def value_of(obj: Any, name: str) -> Any:
-    """The value of a unique field; None for what no other value is equal to."""
+    """The value of an indexed field; None for what no other value is equal to."""
     value = field_value(obj, name)
     if value is MISSING or not _is_hashable(value) or value != value:  # what is not hashable will not be stored
         return None

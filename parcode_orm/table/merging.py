@@ -1,0 +1,142 @@
+"""Which neighbouring pieces of a table are merged into one row group: small ones, by eights, where that pays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..errors import CorruptionError
+from ..format.layout import Reference
+from ..tuning import Tuning
+from .nodes import Piece
+from .row_groups import TARGET_BYTES
+from .table import Table
+
+WRITTEN = 4  # rows that are written again for each that is gained
+LARGEST_BYTES = TARGET_BYTES // 2
+FULL = TARGET_BYTES // 4  # bytes of a row group, with the columns stored apart, that is not merged with others
+LOOKED_AT = 3  # row groups of those that may be merged, to see whether they are full
+
+Join = Callable[[list[Piece]], Piece]
+
+
+class Merger:
+    """Chooses the pieces of a table to merge."""
+
+    def __init__(self, table: Table, tuning: Tuning) -> None:
+        self._table = table
+        self._tuning = tuning
+
+    def merge(self, pieces: list[Piece], join: Join) -> list[Piece]:
+        """The pieces of neighbouring leaves, small neighbours merged; `join` makes one piece of them."""
+        tuning = self._tuning
+        if len(pieces) < tuning.merged:
+            return pieces
+        fresh = max([piece.length for piece in pieces if piece.rows is not None], default=0)
+        if self._has_small_neighbours(pieces):
+            for largest in tuning.classes:
+                pieces = self._merged(pieces, largest, tuning.small_bytes, join)
+        largest = min(tuning.merged * fresh, tuning.largest)  # so what is written again is bounded by what came
+        return self._merged(pieces, largest, LARGEST_BYTES, join) if largest > tuning.classes[-1] else pieces
+
+    def _has_small_neighbours(self, pieces: list[Piece]) -> bool:
+        """Whether there are `merged` neighbours at all that are small enough for the largest of the size classes."""
+        merged, small_bytes, largest = self._tuning.merged, self._tuning.small_bytes, self._tuning.classes[-1]
+        count = 0
+        for piece in pieces:
+            if piece.length > largest:
+                count = 0
+                continue
+            size = piece.size
+            count = count + 1 if (self.bytes_of(piece) if size is None else size) < small_bytes else 0
+            if count == merged:
+                return True
+        return False
+
+    def _merged(self, pieces: list[Piece], largest: int, most_bytes: int, join: Join) -> list[Piece]:
+        """`pieces`, each `merged` or more neighbours of at most `largest` rows and less than `most_bytes` joined.
+
+        Neighbours far from any change stay, and so do row groups that are full by what is stored apart from them: else
+        the first change in a leaf that was written at once would read and write all that is there.
+        """
+        small = [i for i, piece in enumerate(pieces) if piece.length <= largest]
+        count = self._tuning.merged
+        if len(small) < count:
+            return pieces
+        near, changed = _near_changes(pieces, count)
+        small = [i for i in small if near[i] and self.bytes_of(pieces[i]) < most_bytes]
+        if len(small) < count:
+            return pieces
+        merged: list[Piece] = []
+        done = first = last = -1
+        for i in [*self._without_full(small, pieces, changed), -2]:
+            if i == last + 1 and last >= 0 and self._adjoin(pieces[last], pieces[i]):
+                last = i
+                continue
+            if last - first + 1 >= count and first >= 0 and _pays(pieces[first : last + 1], count):
+                merged += pieces[done + 1 : first]
+                merged.append(join(pieces[first : last + 1]))
+                done = last
+            first = last = i
+        return [*merged, *pieces[done + 1 :]] if merged else pieces
+
+    def _without_full(self, small: list[int], pieces: list[Piece], changed: list[bool]) -> list[int]:
+        """`small` without the places of full row groups. The longest of them tell from how many rows on one is full."""
+        whole = sorted([i for i in small if not changed[i]], key=lambda i: -pieces[i].length)
+        for i in whole[:LOOKED_AT]:
+            with suppress(CorruptionError):  # it stays where it is
+                group = self._table.group(pieces[i])
+                if group.count == pieces[i].length and group.packed >= FULL:
+                    return [j for j in small if changed[j] or 2 * pieces[j].length < group.count]
+        return small
+
+    def bytes_of(self, piece: Piece) -> float:
+        """About how many bytes of its row group the piece takes; none, where it is not written yet."""
+        if piece.size is None:
+            ref = piece.ref
+            size = 0.0 if piece.rows is not None or not isinstance(ref, Reference) else float(ref.length)
+            if size >= self._tuning.small_bytes:
+                with suppress(CorruptionError):  # it stays where it is
+                    size *= piece.length / self._table.group(piece).count
+            piece.size = size
+        return piece.size
+
+    def _adjoin(self, left: Piece, right: Piece) -> bool:
+        return self._table.keys is None or left.first + left.length == right.first
+
+
+def _near_changes(pieces: list[Piece], merged: int) -> tuple[list[bool], list[bool]]:
+    """Of each piece whether a changed one is at most `merged` away, and whether it is one itself.
+
+    Changed are those that are not written yet, and those that are parts of a row group.
+    """
+    parts = Counter([piece.ref.offset for piece in pieces if isinstance(piece.ref, Reference)])
+    changed = [
+        not isinstance(piece.ref, Reference) or piece.start > 0 or parts[piece.ref.offset] > 1 for piece in pieces
+    ]
+    near = [False] * len(pieces)
+    for places in (range(len(pieces)), range(len(pieces) - 1, -1, -1)):
+        left = 0
+        for i in places:
+            left = merged + 1 if changed[i] else max(left - 1, 0)
+            near[i] |= left > 0
+    return near, changed
+
+
+def _pays(pieces: list[Piece], merged: int) -> bool:
+    """Whether joining these neighbours is worth it: what is gained is a part of what is written again.
+
+    Gained are the rows of row groups that come into one `merged` times as large, and the rows of others that are no
+    longer there. So a large row group that single changes cut into slices is not written again for each few of them.
+    """
+    spans: dict[int, list[int]] = {}  # of each row group: its rows here, its first row and its end
+    for piece in pieces:
+        at = piece.ref.offset if isinstance(piece.ref, Reference) else id(piece)
+        span = spans.setdefault(at, [0, piece.start, 0])
+        span[0] += piece.length
+        span[1] = min(span[1], piece.start)
+        span[2] = max(span[2], piece.start + piece.length)
+    total = sum([rows for rows, _, _ in spans.values()])
+    gained = sum([rows if rows * merged <= total else end - start - rows for rows, start, end in spans.values()])
+    return total <= WRITTEN * gained
