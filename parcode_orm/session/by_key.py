@@ -9,15 +9,15 @@ from ..lazy.proxy import plain_class
 from ..model.base import Model
 from ..model.entities import is_entity
 from ..query import Result, select
+from .connection import Connection
 from .entity.changes import insert
 from .entity.queries import bound
 from .entity.tables import names, rows_of
-from .queries import Queries
 
 M = TypeVar("M", bound=Model)
 
 
-class ByKey(Queries):
+class ByKey(Connection):
     """The methods of a `Session` that find entities by their keys, and make those that are missing."""
 
     def get(self, cls: type[M], key: Any) -> M | None:

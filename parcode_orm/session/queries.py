@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeVar, overload
 
 from ..query import Delete, Plan, Result, ScalarResult, Select, Update, checked, explain
+from .connection import Connection
 from .entity.queries import bound
-from .versions import Versions
 
 T = TypeVar("T")
 
 
-class Queries(Versions):
+class Queries(Connection):
     """The methods of a `Session` that run statements."""
 
     def scalars(self, statement: Select[T]) -> ScalarResult[T]:

@@ -36,7 +36,7 @@ def _this(obj: object) -> str:
     return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
 
 
-class Session(ByKey):
+class Session(ByKey, Queries, Versions):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:

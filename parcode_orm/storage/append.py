@@ -274,10 +274,10 @@ class Appender:
         found, size, read = newest_locked(self.lock, self._files)
         check_stands_on(source, self.lock, found)
         found.superblock.check_writable(self.path)
-        self._repair(found.record, found.superblock.uuid, size, read)
+        self._cut_torn_tail(found.record, found.superblock.uuid, size, read)
         return found.superblock, found.record
 
-    def _repair(self, record: Record, uuid: bytes, size: int, read: Read) -> None:
+    def _cut_torn_tail(self, record: Record, uuid: bytes, size: int, read: Read) -> None:
         """Cut off the tail of a commit that did not end, and write a damaged copy of the record again.
 
         The good copy is not written: a crash could damage it then.
