@@ -46,7 +46,11 @@ class ModelMeta(ModelMetaclass):
             if name in fields and not sys._getframe(1).f_globals.get("__name__", "").startswith("pydantic."):
                 for find in fields_of_queries:
                     return find(cls, name)
-            return super().__getattr__(name)
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                what = f"type object {cls.__name__!r} has no attribute {name!r}"
+                raise AttributeError(what, name=name, obj=cls) from None
 
     def __subclasses__(cls) -> list[Any]:
         found: list[Any] = super().__subclasses__()

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import QueryError, called, told
-from .building import attribute, check_kinds, check_scope, condition, literal
+from .building import attribute, check_kinds, check_scope, literal
 from .expressions import Expression
+from .functions import has_aggregate, row_condition
 from .given import is_collection, is_entity_class, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Key
@@ -30,7 +31,7 @@ class _Change:
         Raises:
             QueryError: one is no condition, or of another class than the rows.
         """
-        found = replace(self, _where=(*self._where, *map(condition, conditions)))
+        found = replace(self, _where=(*self._where, *map(row_condition, conditions)))
         model = model_of(self._source)
         for each in found._where if model is not None else ():
             check_scope(each, [model], "the collection")
@@ -74,6 +75,8 @@ class Update(_Change):
             if not isinstance(field, Field):
                 raise QueryError(f"values() takes fields such as Player.level, not {told(field)}")
             new = literal(value)
+            if has_aggregate(new):
+                raise QueryError(f"values({field}={new}): an aggregate is a value of a group, not of a row")
             check_kinds("values()", field, new)
             for each in (field, new) if model is not None else ():
                 check_scope(each, [model], "the collection")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, overload
 
 from ..errors import QueryError, called, told
 from ..model.base import fields_of_queries
-from .building import attribute, literal, quantified
+from .building import attribute, condition, literal, quantified
 from .expressions import Expression
 from .kinds import fields_of, kinds_of
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
@@ -182,6 +182,18 @@ def _numeric(name: str, of: Any) -> Expression[Any]:
     else:
         tp = float | None if kinds is not None and "duration" not in kinds else Any
     return Aggregate(name, value, tp)
+
+
+def row_condition(value: Any) -> Expression[bool]:
+    """`value`, which must be true or false of each row.
+
+    Raises:
+        QueryError: it is no condition, or one of groups.
+    """
+    found = condition(value)
+    if has_aggregate(found):
+        raise QueryError(f"where({found}): an aggregate is a value of a group: group_by() and having() choose groups")
+    return found
 
 
 def has_aggregate(expression: Expression[Any]) -> bool:

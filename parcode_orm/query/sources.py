@@ -155,7 +155,8 @@ class StoredBatch:
 
     def size(self, path: tuple[str, ...]) -> int:
         """See `Batch`."""
-        return size(self.table.group(self.piece).items, path)
+        group = self.table.group(self.piece)
+        return size(group.items, path) * self.count // max(group.count, 1)
 
     def held(self) -> Rows:
         """See `Batch`."""

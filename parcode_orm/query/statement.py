@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 from ..errors import QueryError, called, told
 from .building import check_scope, condition
 from .expressions import Expression
-from .functions import has_aggregate
+from .functions import has_aggregate, row_condition
 from .given import is_collection, model_of
 from .kinds import fields_of
 from .lookups import conditions_of
@@ -43,7 +43,7 @@ class Select(Generic[T_co]):
         Raises:
             QueryError: one is no condition, or of another class than the rows.
         """
-        return self._with(_where=(*self._where, *map(self._condition, conditions)))
+        return self._with(_where=(*self._where, *map(row_condition, conditions)))
 
     def filter_by(self, **conditions: Any) -> Select[T_co]:
         """`where` as Django spells it: `level=3`, `level__gt=3`, `settings__difficulty__in=[1, 2]`.

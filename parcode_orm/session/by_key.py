@@ -50,7 +50,7 @@ class ByKey(Connection):
             raise NoResultFound(f"no {cls.__name__} has the key {told(key)}: get(cls, key) gives None instead")
         return found
 
-    def get_or_create(self, cls: type[M], defaults: dict[str, Any] | None = None, /, **values: Any) -> tuple[M, bool]:
+    def get_or_create(self, cls: type[M], /, defaults: dict[str, Any] | None = None, **values: Any) -> tuple[M, bool]:
         """The entity that has `values`, and False; where there is none, one is made, validated and added, and True.
 
         Args:
@@ -77,7 +77,7 @@ class ByKey(Connection):
         return made, True
 
     def update_or_create(
-        self, cls: type[M], defaults: dict[str, Any] | None = None, /, **values: Any
+        self, cls: type[M], /, defaults: dict[str, Any] | None = None, **values: Any
     ) -> tuple[M, bool]:
         """As `get_or_create`; of an entity that is there, the fields `defaults` are assigned.
 

@@ -221,3 +221,9 @@ def test_a_collection_that_changes_under_a_result_is_named(tmp_path: Path) -> No
         for player in session.scalars(select(players).where(Player.level > 8_000)):
             player.level += 1  # in place: that is no other collection
         assert session.scalars(select(players).where(Player.level == 9_000)).count() == 1
+
+
+def test_an_aggregate_is_no_condition_of_a_row() -> None:
+    """It met an assertion without a text."""
+    with pytest.raises(QueryError, match=r"having\(\) choose groups"):
+        select(Player).where(func.max(Player.level) > 3)

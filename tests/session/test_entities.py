@@ -842,6 +842,19 @@ def test_get_or_create_and_update_or_create(session: Session) -> None:
         session.get_or_create(Player)
 
 
+def test_get_or_create_takes_defaults_by_name(session: Session) -> None:
+    ann, made = session.get_or_create(Player, name="ann", defaults={"level": 3})
+    assert made and ann.level == 3
+    assert session.update_or_create(Player, name="ann", defaults={"level": 4})[0].level == 4
+
+
+def test_numbers_begin_above_the_keys_that_are_added_with_them(session: Session) -> None:
+    """`add_all([Player(), Player(id=1)])` gave the first one the number 1."""
+    first, second = Player(name="a"), Player(id=1, name="b")
+    session.add_all([first, second])
+    assert (first.id, second.id) == (2, 1)
+
+
 def test_get_or_create_finds_by_the_present_values_of_a_unique_field(session: Session) -> None:
     ann, bob = named(session, "ann", "bob")
     ann.name, bob.name = "bob", "ann"

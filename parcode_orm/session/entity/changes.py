@@ -33,6 +33,13 @@ def insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
         IntegrityError: a key is None and not numbered, or another entity has it and `replace` is false.
     """
     added: dict[type[Any], _Added] = {}
+    objs = list(objs)
+    for obj in objs:  # a number that is given to one is no other's
+        cls = plain_class(obj.__class__)
+        if keys_of(cls).numbered:
+            if cls not in added:
+                added[cls] = _Added(work, cls)
+            added[cls].reserve(obj)
     for obj in objs:
         cls = plain_class(obj.__class__)
         here = added.get(cls)
@@ -64,6 +71,12 @@ class _Added:
         self.last: int = 0 if root is None else root.obj.last
         self.pairs: dict[Any, Any] = {}
         self.numbered: dict[int, tuple[Any, int]] = {}  # by id: objects with the numbers that they get
+
+    def reserve(self, obj: Any) -> None:
+        """Numbers begin above the key of an entity."""
+        key = self.keys.of(obj)
+        if type(key) is int:
+            self.last = max(self.last, key)
 
     def key(self, obj: Any) -> Any:
         """The key of an entity, or the number that it gets."""
