@@ -63,9 +63,11 @@ def _taken_back(work: UnitOfWork, changed: Any) -> Iterator[None]:
     """Changes of a collection's rows in the block are taken back, unless it stores them."""
     before = work.source
     if isinstance(changed, list):  # no runs are stored yet
-        yield
-        if work.source is before:
-            changed.clear()
+        try:
+            yield
+        finally:
+            if work.source is before:
+                changed.clear()
         return
     rows = changed._changing()
     state = rows.begin()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum
 from functools import partial
 from itertools import islice, product
 from math import prod
@@ -12,15 +13,16 @@ from typing import Any, NamedTuple, TypeVar
 
 from ...errors import UnsupportedTypeError
 from ...lazy.map import LazyMap
-from ...model.entities import by, order_of, runs_of
+from ...model.entities import UNORDERED, by, order_of, runs_of
 from ...query.expressions import Expression
 from ...query.given import Entities, is_entity_class
+from ...query.kinds import present
 from ...query.nodes import Field, Item, Literal, Logical, Operation
 from ...storage.spill import is_spilled
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
 from .indexes import Range, count, keys_in
-from .tables import find_table, in_memory, keys_of, stored_rows, table_in
+from .tables import find_table, in_memory, is_hashable, keys_of, stored_rows, table_in
 
 FEW = 1000  # rows that are looked up one by one
 SHARE = 16  # and no more than one of so many
@@ -88,6 +90,7 @@ class StoredEntities(Entities):
         assert self._root is not None
         keys, table = keys_of(self.cls), self._root.obj
         exact = {name: [each.low for each in ranges] for name, ranges in asked.items() if all(map(_is_one, ranges))}
+        exact = {name: values for name, values in exact.items() if all(map(is_hashable, values))}
         if all(name in exact for name in keys.fields):
             yield _Way("key", prod(len(exact[name]) for name in keys.fields), partial(_keys, keys.fields, exact))
         for name in keys.unique:
@@ -98,7 +101,7 @@ class StoredEntities(Entities):
         for name in keys.indexed:
             if name in asked:
                 runs, order = getattr(table, runs_of(name)), order_of(self.cls, name)
-                with suppress(TypeError):  # values without an order
+                with suppress(*UNORDERED):
                     most = count(runs, asked[name], order)
                     yield _Way(f"the index of {name}", most, partial(keys_in, runs, asked[name], order))
 
@@ -127,14 +130,21 @@ def _ranges(cls: type[Any], where: Sequence[Expression[bool]]) -> dict[str, list
     """The ranges in which the conditions want fields to be; of several conditions for a field, the narrowest."""
     found: dict[str, list[Range]] = {}
     for name, ranges in _conditions(where):
+        if _is_enum(cls, name) and not all(map(_is_one, ranges)):
+            continue  # members stand by name in an index
         known = found.get(name)
         if known is not None and len(known) == len(ranges) == 1:
-            with suppress(TypeError, UnsupportedTypeError):  # values without an order
+            with suppress(*UNORDERED, UnsupportedTypeError):
                 ranges = [_both(known[0], ranges[0], order_of(cls, name))]
         elif known is not None and len(known) <= len(ranges):
             continue
         found[name] = ranges
     return found
+
+
+def _is_enum(cls: Any, name: str) -> bool:
+    kind = present(cls.__pydantic_fields__[name].annotation)
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _conditions(where: Sequence[Expression[bool]]) -> Iterator[tuple[str, list[Range]]]:
