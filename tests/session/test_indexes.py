@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 
 from parcode_orm import EncodeError, Index, Key, Model, QueryError, Session, select
 from parcode_orm.session.entity import indexes, queries
+from parcode_orm.session.unit_of_work import UnitOfWork
 
 
 class Mixed(Enum):
@@ -194,3 +195,28 @@ def test_renumbering_an_enum_is_harmless(tmp_path: Path) -> None:
         for member in level:
             assert len(session.scalars(select(cls).where(cls.level == member)).all()) == 10
         assert len(session.scalars(select(cls).where(cls.level > level.C)).all()) == 10
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_an_index_goes_on_after_an_interrupt_of_its_first_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: bool
+) -> None:
+    """The commit was stored, and the next one emptied the index."""
+    session = Session(tmp_path / "s.par", durability="fast")
+    session.add_all([Sample(number=at % 5) for at in range(40)])
+    commit = UnitOfWork.commit
+
+    def interrupted(*args: Any) -> None:
+        commit(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(UnitOfWork, "commit", interrupted)
+        session.commit()
+    if change:
+        session.get_one(Sample, 1).number = 3
+    session.commit()
+    for found in (session, Session(tmp_path / "s.par")):
+        assert len(found.scalars(select(Sample).where(Sample.number == 4)).all()) == 8
+        assert len(found.scalars(select(Sample).where(Sample.number == 3)).all()) == 8 + change
+        found.close()
