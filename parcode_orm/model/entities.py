@@ -151,8 +151,10 @@ def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
     if len(types) == 1 and isinstance(types[0], type):
         if issubclass(types[0], Enum):
             return partial(_name_of_member, types[0])
-        if issubclass(types[0], datetime | time):
+        if issubclass(types[0], datetime):
             return _moment
+        if issubclass(types[0], time):
+            return _time_of_day
         if issubclass(types[0], ORDERED):
             return _itself
     raise UnsupportedTypeError(
@@ -171,5 +173,10 @@ def _name_of_member(cls: Any, value: Any) -> str:
     return flag_name(cls, member) if isinstance(member, Flag) else member._name_
 
 
-def _moment(value: Any) -> tuple[bool, Any]:
-    return value.utcoffset() is not None, value  # those with a time zone do not compare with those without
+def _moment(value: datetime) -> tuple[bool, timedelta]:
+    offset, wall = value.utcoffset(), value.replace(tzinfo=None) - datetime.min
+    return offset is not None, wall - (offset or timedelta())  # with a time zone, and without: they do not compare
+
+
+def _time_of_day(value: time) -> tuple[bool, time]:
+    return value.utcoffset() is not None, value

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, IntFlag, StrEnum
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ConfigDict
@@ -220,3 +222,22 @@ def test_an_index_goes_on_after_an_interrupt_of_its_first_commit(
         assert len(found.scalars(select(Sample).where(Sample.number == 4)).all()) == 8
         assert len(found.scalars(select(Sample).where(Sample.number == 3)).all()) == 8 + change
         found.close()
+
+
+def test_times_of_a_zone_whose_clock_is_set_are_found_as_python_compares_them() -> None:
+    clocks = (ZoneInfo("Europe/Berlin"), UTC, ZoneInfo("America/New_York"))
+    values = [
+        datetime(2024, 10, 27, hour, minute, tzinfo=zone, fold=fold)
+        for hour in range(4)
+        for minute in (10, 50)
+        for zone in clocks
+        for fold in (0, 1)
+    ]
+    values += [datetime.min.replace(tzinfo=LATER), datetime.max.replace(tzinfo=timezone(-timedelta(hours=3)))]
+    with Session(":memory:") as session:
+        session.add_all([Sample(when=value) for value in values])
+        session.commit()
+        for value in values:
+            for compare in (operator.eq, operator.lt, operator.le, operator.gt, operator.ge):
+                found = session.scalars(select(Sample.id).where(compare(Sample.when, value))).all()
+                assert found == [at for at, each in enumerate(values, 1) if compare(each, value)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from functools import partial
 from itertools import islice, product
 from math import prod
+from types import NoneType
 from typing import Any, NamedTuple, TypeVar
 
 from ...errors import UnsupportedTypeError
@@ -26,6 +28,7 @@ from .tables import find_table, in_memory, is_hashable, keys_of, stored_rows, ta
 
 FEW = 1000  # rows that are looked up one by one
 SHARE = 16  # and no more than one of so many
+_DAY = timedelta(days=1)
 _TURNED = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 S = TypeVar("S")
@@ -102,8 +105,9 @@ class StoredEntities(Entities):
             if name in asked:
                 runs, order = getattr(table, runs_of(name)), order_of(self.cls, name)
                 with suppress(*UNORDERED):
-                    most = count(runs, asked[name], order)
-                    yield _Way(f"the index of {name}", most, partial(keys_in, runs, asked[name], order))
+                    ranges = list(map(_widened, asked[name]))
+                    most = count(runs, ranges, order)
+                    yield _Way(f"the index of {name}", most, partial(keys_in, runs, ranges, order))
 
 
 class _Way(NamedTuple):
@@ -140,6 +144,14 @@ def _ranges(cls: type[Any], where: Sequence[Expression[bool]]) -> dict[str, list
             continue
         found[name] = ranges
     return found
+
+
+def _widened(asked: Range) -> Range:
+    """Times in one zone compare by its clock, which is set by a day at most; an index has them by the moment."""
+    low, high = asked.low, asked.high
+    if not any(isinstance(each, datetime) and not isinstance(each.tzinfo, NoneType | timezone) for each in (low, high)):
+        return asked
+    return Range(None if low is None else low - _DAY, None if high is None else high + _DAY)
 
 
 def _is_enum(cls: Any, name: str) -> bool:
