@@ -54,14 +54,14 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
             yield
     finally:  # of a commit that was interrupted after it was stored as well
         if work.source is not before:
-            _settle(work)
+            _let_go(work)
 
 
-def _settle(work: UnitOfWork) -> None:
+def _let_go(work: UnitOfWork) -> None:
+    """Runs of indexes are read as they are stored from now on: their entries leave memory."""
     for root in tables(work):
-        root.settle()
         for name in keys_of(entity_class(root.obj.__class__)).indexed:
-            decoded(root.obj).pop(runs_of(name), None)  # to be read as it is stored, without the entries in memory
+            decoded(root.obj).pop(runs_of(name), None)
 
 
 @contextmanager
