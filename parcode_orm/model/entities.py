@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from fractions import Fraction
+from functools import partial
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 from uuid import UUID
 
+from ..codec.classes.named import flag_name
 from ..codec.classes.names import name_of
 from ..errors import UnsupportedTypeError
 from .base import Model, ModelMeta, on_complete
@@ -23,6 +25,7 @@ from .keys import indexed_fields, key_fields, key_type, unique_fields
 
 SUFFIX = "[]"  # of the names of the roots that hold entities
 ORDERED = (int, float, str, bytes, date, datetime, time, timedelta, Decimal, Fraction, UUID)
+UNORDERED = (TypeError, ValueError, AttributeError, ArithmeticError)  # what comparing raises where there is no order
 _TABLE_CLASS = "_p_table_class_"  # in the model's own `__dict__`, so that it lives as long as the model
 _RUN_CLASSES = "_p_run_classes_"
 
@@ -62,9 +65,15 @@ def _derived_table(cls: type[Any]) -> type[EntityTable]:
         annotations[runs_of(name)] = _list_of(run_class(cls, name))
         fields[runs_of(name)] = Chunk(default_factory=list)
     name = table_name(cls)
-    body = {"__module__": cls.__module__, "__qualname__": name, "__annotations__": annotations, **fields}
+    body = {**_about(cls, name), "__annotations__": annotations, **fields}
     found: type[EntityTable] = ModelMeta(name, (EntityTable,), body)
     return found
+
+
+def _about(cls: type[Any], name: str) -> dict[str, Any]:
+    """What a class for the entities of `cls` has of that: above all, whether values stand for members of enums."""
+    config = {"use_enum_values": cls.model_config.get("use_enum_values", False)}
+    return {"__module__": cls.__module__, "__qualname__": name, "model_config": config}
 
 
 def _dict_of(key: Any, value: Any) -> Any:
@@ -120,8 +129,7 @@ def _derived_run(cls: Any, name: str) -> type[Run]:
     value, key = cls.__pydantic_fields__[name].annotation, key_type(cls)
     annotations = {"entries": list[tuple[value, key, bool]], "fences": list[value]}  # type: ignore[valid-type]
     body = {
-        "__module__": cls.__module__,
-        "__qualname__": f"{cls.__qualname__}.{name}",
+        **_about(cls, f"{cls.__qualname__}.{name}"),
         "__annotations__": annotations,
         "entries": Chunk(),
         "fences": Chunk(),
@@ -130,7 +138,9 @@ def _derived_run(cls: Any, name: str) -> type[Run]:
 
 
 def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
-    """What the values of an indexed field are ordered by.
+    """What the values of an indexed field are ordered by: it raises one of `UNORDERED` for what does not fit.
+
+    Enum members are in the order of their names.
 
     Raises:
         UnsupportedTypeError: they have no order.
@@ -140,9 +150,11 @@ def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
     types = [each for each in arms if each is not type(None)]
     if len(types) == 1 and isinstance(types[0], type):
         if issubclass(types[0], Enum):
-            return _value_of
+            return partial(_name_of_member, types[0])
         if issubclass(types[0], datetime):
             return _moment
+        if issubclass(types[0], time):
+            return _time_of_day
         if issubclass(types[0], ORDERED):
             return _itself
     raise UnsupportedTypeError(
@@ -155,9 +167,16 @@ def _itself(value: Any) -> Any:
     return value
 
 
-def _value_of(member: Any) -> Any:
-    return member.value
+def _name_of_member(cls: Any, value: Any) -> str:
+    """As members are stored. Their values may change, and some have no order."""
+    member = value if isinstance(value, cls) else cls(value)
+    return flag_name(cls, member) if isinstance(member, Flag) else member._name_
 
 
-def _moment(value: datetime) -> tuple[bool, datetime]:
-    return value.tzinfo is not None, value  # those with a time zone do not compare with those without
+def _moment(value: datetime) -> tuple[bool, timedelta]:
+    offset, wall = value.utcoffset(), value.replace(tzinfo=None) - datetime.min
+    return offset is not None, wall - (offset or timedelta())  # with a time zone, and without: they do not compare
+
+
+def _time_of_day(value: time) -> tuple[bool, time]:
+    return value.utcoffset() is not None, value

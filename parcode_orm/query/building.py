@@ -255,10 +255,15 @@ def member(value: Expression[Any], values: Any) -> Expression[bool]:
     constants = [each._value for each in found if isinstance(each, Literal)]
     if len(constants) < len(found):
         raise QueryError(f"{value}.in_(values) takes values, not fields: write == and | for those")
+    constants = [each for each in constants if not _is_nan(each)]  # `in` would find one by its identity
     try:
         return Operation("in", (value, Literal(frozenset(constants))), bool)
     except TypeError:  # some have no hash
         return Operation("in", (value, Literal(tuple(constants))), bool)
+
+
+def _is_nan(value: Any) -> bool:
+    return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float | complex) and value != value
 
 
 @builds

@@ -76,10 +76,15 @@ def _are_exact(a: Any, b: Any) -> bool:
     """Whether numpy compares and computes as Python does: it makes floats of ints that meet floats."""
     floats = [_is_float(a), _is_float(b)]
     if floats[0] == floats[1]:
-        return True
+        return not any(_is_beyond(one, other) for one, other in ((a, b), (b, a)))
     whole = b if floats[0] else a
     low, high = _range(whole)
     return -EXACT_FLOAT <= low and high <= EXACT_FLOAT
+
+
+def _is_beyond(value: Any, values: Any) -> bool:
+    """Whether `value` is an int that numpy cannot compare with truth values."""
+    return type(value) is int and not -WIDEST <= value < WIDEST and values.dtype == bool
 
 
 def _is_float(values: Any) -> bool:

@@ -58,6 +58,7 @@ def take_on(work: UnitOfWork, source: Source) -> None:
     follow = Follow(work.owner, stored=True)
     for root in work.roots.values():
         root.read = True
+        root.settle()
         follow.object(root.obj, work.read(root))
     work.settled = dict(work.roots)
     for space in before:

@@ -267,6 +267,8 @@ class UnitOfWork:
             self.detach(root)
         self.deleted.clear()
         self.stand_on(source)
+        for root in self.roots.values():
+            root.settle()
         settle_rows = partial(moved, streamed=bool(sink.read))
         for stored in sink.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)

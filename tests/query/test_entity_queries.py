@@ -225,3 +225,36 @@ def test_a_statement_over_a_class_needs_a_session() -> None:
         from parcode_orm import explain
 
         explain(select(Member).where(Member.level > 3))
+
+
+class Measure(Model):
+    id: int = Key(auto=True)
+    value: float = 0.0
+    good: bool = False
+    number: int | None = None
+
+
+@pytest.mark.parametrize("state", ["new", "stored", "changed"])
+def test_numbers_that_are_equal_to_none_are_found_nowhere(state: str) -> None:
+    nan = float("nan")
+    with Session(":memory:") as session:
+        session.add_all([Measure(value=nan if at % 2 else at, good=at % 2 == 0, number=at % 2) for at in range(40)])
+        if state != "new":
+            session.commit()
+        if state == "changed":
+            session.execute(update(Measure).values(value=Measure.value))
+            for each in session.scalars(select(Measure).where(Measure.good == False)):  # noqa: E712
+                each.value = nan
+        assert len(session.scalars(select(Measure).where(Measure.value.in_([nan, 2.0]))).all()) == 1
+        assert len(session.scalars(select(Measure).where(Measure.value.not_in([nan, 2.0]))).all()) == 39
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**400])
+def test_truth_values_compare_with_numbers_of_any_size(number: int) -> None:
+    with Session(":memory:") as session:
+        session.add_all([Measure(good=at % 2 == 0, number=at % 2) for at in range(40)])
+        session.commit()
+        for field in (Measure.good, Measure.number):
+            assert session.scalar(select(func.count()).select_from(Measure).where(field == number)) == 0
+            less = session.scalar(select(func.count()).select_from(Measure).where(field < number))
+            assert less == (40 if number > 0 else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Generic, Optional, TypeVar
@@ -1179,3 +1180,23 @@ def test_two_processes_in_conflict(session: Session, path: Path) -> None:
     session.commit()
     assert player.id == 3
     check(session)
+
+
+class Ticket(Model):
+    id: int = Key(auto=True)
+    holder: Optional[str] = Index(None, unique=True)  # noqa: UP045
+    price: int = Index(0)
+
+
+def test_numbered_entities_leave_memory_at_the_commit_that_stores_them() -> None:
+    """The note of their numbers held them until the next one, and each query looked at all of them."""
+    with Session(":memory:") as session:
+        tickets = [Ticket(holder=f"h{number}", price=number) for number in range(500)]
+        known = [weakref.ref(ticket) for ticket in tickets]
+        session.add_all(tickets)
+        kept = tickets[7]
+        del tickets
+        session.commit()
+        assert [ref() for ref in known if ref() is not None] == [kept]
+        session.rollback()
+        assert kept.id == 8 and session.get(Ticket, 8) is kept

@@ -39,34 +39,43 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
         SessionError: an entity that was added is an object of another session by now.
     """
     before = work.source
-    with told_by_key(), ExitStack() as undo:
-        for root in tables(work):
-            _move(work, root, undo)
-            keys = keys_of(entity_class(root.obj.__class__))
-            for name in keys.unique:
-                index = getattr(root.obj, by(name))
-                undo.enter_context(_taken_back(work, index))
-                _claim(root, name, index, _changes(work, root, name))
-            for name in keys.indexed:
-                runs = getattr(root.obj, runs_of(name))
-                undo.enter_context(_taken_back(work, runs))
-                add_run(runs, entity_class(root.obj.__class__), name, _changes(work, root, name))
-        yield
-    if work.source is not before:
-        for root in tables(work):
-            root.settle()
-            for name in keys_of(entity_class(root.obj.__class__)).indexed:
-                decoded(root.obj).pop(runs_of(name), None)  # to be read as it is stored, without the entries in memory
+    try:
+        with told_by_key(), ExitStack() as undo:
+            for root in tables(work):
+                _move(work, root, undo)
+                keys = keys_of(entity_class(root.obj.__class__))
+                for name in keys.unique:
+                    index = getattr(root.obj, by(name))
+                    undo.enter_context(_taken_back(work, index))
+                    _claim(root, name, index, _changes(work, root, name))
+                for name in keys.indexed:
+                    runs = getattr(root.obj, runs_of(name))
+                    undo.enter_context(_taken_back(work, runs))
+                    add_run(runs, entity_class(root.obj.__class__), name, _changes(work, root, name))
+            yield
+    finally:  # of a commit that was interrupted after it was stored as well
+        if work.source is not before:
+            _let_go(work)
+
+
+def _let_go(work: UnitOfWork) -> None:
+    """Runs of indexes are read as they are stored from now on: their entries leave memory."""
+    for root in tables(work):
+        for name in keys_of(entity_class(root.obj.__class__)).indexed:
+            decoded(root.obj).pop(runs_of(name), None)
 
 
 @contextmanager
 def _taken_back(work: UnitOfWork, changed: Any) -> Iterator[None]:
     """Changes of a collection's rows in the block are taken back, unless it stores them."""
     before = work.source
-    if isinstance(changed, list):  # no runs are stored yet
-        yield
-        if work.source is before:
-            changed.clear()
+    if isinstance(changed, list):  # of a table that is not stored yet
+        known = list(changed)
+        try:
+            yield
+        finally:
+            if work.source is before:
+                changed[:] = known
         return
     rows = changed._changing()
     state = rows.begin()

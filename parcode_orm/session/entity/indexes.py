@@ -14,8 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
+from ...codec.base import Column
+from ...codec.types.compile import struct_for
+from ...errors import EncodeError
 from ...lazy.list import LazyList
-from ...model.entities import order_of, run_class
+from ...model.entities import UNORDERED, order_of, run_class
+from ..content_hash import digest_of
 
 STEP = 256  # entries between two fences
 MAX_RUNS = 8
@@ -49,10 +53,26 @@ def add_run(runs: Any, cls: Any, name: str, changes: Iterable[tuple[Any, Any, An
         merged.append(found.load() if isinstance(found, LazyList) else found)
     if len(merged) > 1:
         entries = _netted(chain.from_iterable(merged))
-    order = order_of(cls, name)
-    entries.sort(key=lambda entry: order(entry[0]))
-    made: Any = run_class(cls, name)
+    entries = _in_order(cls, name, entries)
+    made: Any = run_class(cls, name).model_construct
     runs[first:] = [made(entries=entries, fences=[entry[0] for entry in entries[::STEP]])] if entries else []
+
+
+def _in_order(cls: Any, name: str, entries: list[Entry]) -> list[Entry]:
+    order = order_of(cls, name)
+    try:
+        return sorted(entries, key=lambda entry: order(entry[0]))
+    except UNORDERED:  # a value does not fit: the same commit refuses the row with it, and names its place there
+        column = struct_for(cls).places[name][1]
+        return sorted((each for each in entries if _fits(column, each[0])), key=lambda entry: order(entry[0]))
+
+
+def _fits(column: Column, value: Any) -> bool:
+    try:
+        digest_of(column, value)
+    except EncodeError:
+        return False
+    return True
 
 
 def _netted(entries: Iterable[Entry]) -> list[Entry]:

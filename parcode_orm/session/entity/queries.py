@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from enum import Enum
 from functools import partial
 from itertools import islice, product
 from math import prod
+from types import NoneType
 from typing import Any, NamedTuple, TypeVar
 
 from ...errors import UnsupportedTypeError
 from ...lazy.map import LazyMap
-from ...model.entities import by, order_of, runs_of
+from ...model.entities import UNORDERED, by, order_of, runs_of
 from ...query.expressions import Expression
 from ...query.given import Entities, is_entity_class
+from ...query.kinds import present
 from ...query.nodes import Field, Item, Literal, Logical, Operation
 from ...storage.spill import is_spilled
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
 from .indexes import Range, count, keys_in
-from .tables import find_table, in_memory, keys_of, stored_rows, table_in
+from .tables import find_table, in_memory, is_hashable, keys_of, stored_rows, table_in
 
 FEW = 1000  # rows that are looked up one by one
 SHARE = 16  # and no more than one of so many
+_DAY = timedelta(days=1)
 _TURNED = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 S = TypeVar("S")
@@ -88,6 +93,7 @@ class StoredEntities(Entities):
         assert self._root is not None
         keys, table = keys_of(self.cls), self._root.obj
         exact = {name: [each.low for each in ranges] for name, ranges in asked.items() if all(map(_is_one, ranges))}
+        exact = {name: values for name, values in exact.items() if all(map(is_hashable, values))}
         if all(name in exact for name in keys.fields):
             yield _Way("key", prod(len(exact[name]) for name in keys.fields), partial(_keys, keys.fields, exact))
         for name in keys.unique:
@@ -98,9 +104,10 @@ class StoredEntities(Entities):
         for name in keys.indexed:
             if name in asked:
                 runs, order = getattr(table, runs_of(name)), order_of(self.cls, name)
-                with suppress(TypeError):  # values without an order
-                    most = count(runs, asked[name], order)
-                    yield _Way(f"the index of {name}", most, partial(keys_in, runs, asked[name], order))
+                with suppress(*UNORDERED):
+                    ranges = list(map(_widened, asked[name]))
+                    most = count(runs, ranges, order)
+                    yield _Way(f"the index of {name}", most, partial(keys_in, runs, ranges, order))
 
 
 class _Way(NamedTuple):
@@ -127,14 +134,29 @@ def _ranges(cls: type[Any], where: Sequence[Expression[bool]]) -> dict[str, list
     """The ranges in which the conditions want fields to be; of several conditions for a field, the narrowest."""
     found: dict[str, list[Range]] = {}
     for name, ranges in _conditions(where):
+        if _is_enum(cls, name) and not all(map(_is_one, ranges)):
+            continue  # members stand by name in an index
         known = found.get(name)
         if known is not None and len(known) == len(ranges) == 1:
-            with suppress(TypeError, UnsupportedTypeError):  # values without an order
+            with suppress(*UNORDERED, UnsupportedTypeError):
                 ranges = [_both(known[0], ranges[0], order_of(cls, name))]
         elif known is not None and len(known) <= len(ranges):
             continue
         found[name] = ranges
     return found
+
+
+def _widened(asked: Range) -> Range:
+    """Times in one zone compare by its clock, which is set by a day at most; an index has them by the moment."""
+    low, high = asked.low, asked.high
+    if not any(isinstance(each, datetime) and not isinstance(each.tzinfo, NoneType | timezone) for each in (low, high)):
+        return asked
+    return Range(None if low is None else low - _DAY, None if high is None else high + _DAY)
+
+
+def _is_enum(cls: Any, name: str) -> bool:
+    kind = present(cls.__pydantic_fields__[name].annotation)
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _conditions(where: Sequence[Expression[bool]]) -> Iterator[tuple[str, list[Range]]]:

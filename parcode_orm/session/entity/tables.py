@@ -44,7 +44,7 @@ class Keys(NamedTuple):
         for name, part in zip(self.fields, (key,) if len(self.fields) == 1 else key, strict=True):
             if part is None or part is MISSING:
                 problem = f"{name} is None: set it before add(obj) or commit()"
-            elif part.__hash__ is None or not _is_hashable(part):
+            elif part.__hash__ is None or not is_hashable(part):
                 problem = f"{name} is {told(part)}, which is not hashable: set another value"
             elif part != part:
                 problem = f"{name} is {told(part)}, which is not equal to itself: set another value"
@@ -173,12 +173,13 @@ def streamed(rows: LazyMap[Any, Any], name: str, below: int | None = None) -> It
 def value_of(obj: Any, name: str) -> Any:
     """The value of an indexed field; None for what no other value is equal to."""
     value = field_value(obj, name)
-    if value is MISSING or not _is_hashable(value) or value != value:  # what is not hashable will not be stored
+    if value is MISSING or not is_hashable(value) or value != value:  # what is not hashable will not be stored
         return None
     return value
 
 
-def _is_hashable(value: Any) -> bool:
+def is_hashable(value: Any) -> bool:
+    """Whether a value can be looked for."""
     try:
         hash(value)
     except TypeError:
@@ -190,7 +191,7 @@ def known_key(root: Root, obj: Any) -> Any:
     """The key by which the table knows an entity of the session; MISSING where it does not have it."""
     rows = entities(root)
     key = keys_of(plain_class(obj.__class__)).of(obj)
-    if _is_hashable(key) and rows.get(key) is obj:
+    if is_hashable(key) and rows.get(key) is obj:
         return key
     return next((key for key, each in in_memory(rows) if each is obj), MISSING)
 
