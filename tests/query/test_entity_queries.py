@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -258,3 +259,18 @@ def test_truth_values_compare_with_numbers_of_any_size(number: int) -> None:
             assert session.scalar(select(func.count()).select_from(Measure).where(field == number)) == 0
             less = session.scalar(select(func.count()).select_from(Measure).where(field < number))
             assert less == (40 if number > 0 else 0)
+
+
+class Event(Model):
+    id: int = Key(default=None, auto=True)
+    at: datetime = Index()
+
+
+def test_times_with_and_without_zones_are_refused_by_an_index_as_by_a_scan(tmp_path: Path) -> None:
+    """The index found no row, where a scan says that the times cannot be compared."""
+    with Session(tmp_path / "f") as session:
+        session.add_all([Event(at=datetime(2020, 1, 1) + timedelta(days=at)) for at in range(COUNT)])
+        session.commit()
+        with pytest.raises(QueryError, match="offset-naive and offset-aware"):
+            session.scalars(select(Event).where(Event.at >= datetime(2020, 1, 1, tzinfo=UTC))).all()
+        assert len(session.scalars(select(Event).where(Event.at < datetime(2020, 1, 11))).all()) == 10

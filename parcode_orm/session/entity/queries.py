@@ -105,6 +105,8 @@ class StoredEntities(Entities):
             if name in asked:
                 runs, order = getattr(table, runs_of(name)), order_of(self.cls, name)
                 with suppress(*UNORDERED):
+                    if _mixes_zones(runs, asked[name], order):
+                        continue
                     ranges = list(map(_widened, asked[name]))
                     most = count(runs, ranges, order)
                     yield _Way(f"the index of {name}", most, partial(keys_in, runs, ranges, order))
@@ -116,6 +118,15 @@ class _Way(NamedTuple):
     name: str
     most: int
     keys: Callable[[], Iterable[Any]]
+
+
+def _mixes_zones(runs: Iterable[Any], ranges: list[Range], order: Callable[[Any], Any]) -> bool:
+    """Whether times with and without a time zone would be compared, which the scan refuses."""
+    bounds = [order(each) for asked in ranges if not _is_one(asked) for each in asked[:2] if each is not None]
+    if not any(isinstance(each, tuple) for each in bounds):
+        return False
+    ends = [order(run.entries[at][0]) for run in runs if len(run.entries) for at in (0, -1)]
+    return len({each[0] for each in (*bounds, *ends)}) > 1
 
 
 def _is_one(asked: Range) -> bool:
