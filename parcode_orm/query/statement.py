@@ -207,7 +207,8 @@ def checked(statement: Any, name: str) -> Select[Any]:
         TypeError: it is no statement that selects.
     """
     if not isinstance(statement, Select):
-        raise TypeError(f"{name}(statement) takes what select() gives, not {told(statement)}")
+        also = ", update() or delete()" if name == "execute" else ""
+        raise TypeError(f"{name}(statement) takes what select(){also} gives, not {told(statement)}")
     return statement
 
 

@@ -238,8 +238,9 @@ class Session(ByKey, Queries, Versions):
         root = self._work.root_of(obj)
         if root is None:
             raise SessionError(
-                f"only a root of this session can be {what}, and {_this(obj)} is none: session.root(cls) gives one. "
-                "What lies inside a root is taken out of the object that holds it"
+                f"only a root of this session, or an entity, can be {what}, and {_this(obj)} is neither: "
+                "session.root(cls) and session.get(cls, key) give them. What lies inside a root is taken out of the "
+                "object that holds it"
             )
         return root
 
