@@ -31,6 +31,7 @@ class Unit(Model):
     tags: list[str] = []
 
 
+AT_ONCE = 3  # objects of an iterator that stay in memory
 Values = dict[str, Any]
 KEYS = st.integers(1, 12)
 NAMES = st.none() | st.sampled_from(["a", "b", "c", "d" * 90, "e"])
@@ -60,8 +61,8 @@ def short_streams() -> Iterator[None]:
     """Iterators of more than three objects leave memory as they come."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in (
-            (session_module, "AT_ONCE", 3),
-            (changes, "AT_ONCE", 3),
+            (session_module, "AT_ONCE", AT_ONCE),
+            (changes, "AT_ONCE", AT_ONCE),
         ):
             patch.setattr(module, name, value)
         yield
@@ -130,6 +131,8 @@ class EntityMachine(RuleBasedStateMachine):
     def add_all(self, keys: list[int | None], long: bool, replace: bool, fails: bool) -> None:
         units = [unit_of(key, None, at) for at, key in enumerate(keys)]
         last, numbers = self.last, []
+        if not (long or fails) or len(keys) < AT_ONCE:  # of a list, numbers begin above the keys that are given
+            last = max([last, *(key for key in keys if key)])
         for key in keys:
             last = max(last, key or last + 1)
             numbers.append(key or last)
@@ -279,7 +282,10 @@ class EntityMachine(RuleBasedStateMachine):
             return False
         self.session.commit()
         if self.stored == {entry.values["id"]: entry.values for entry in self.rows.values()}:
-            self.session.rollback()  # nothing was stored: which of equal objects stands for a row is not promised
+            if self.session.snapshot is not None and self.session.snapshot.sequence not in self.past:
+                self.past[self.session.snapshot.sequence] = copy.deepcopy(self.stored)
+                self.stored_last = self.last  # a number was given to an object that was expunged
+            self.session.rollback()  # no entity was stored: which of equal objects stands for a row is not promised
             self.held = {}
             self.back()
             return True
