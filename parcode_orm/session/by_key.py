@@ -87,8 +87,8 @@ class ByKey(Connection):
             values: fields that say which entity: those of the key, or others.
 
         Raises:
-            MultipleResultsFound, pydantic.ValidationError, ReadOnlyError, IntegrityError, QueryError,
-            SchemaMismatchError, CorruptionError, TypeError: as `get_or_create`.
+            MultipleResultsFound, pydantic.ValidationError, ReadOnlyError, IntegrityError: as `get_or_create`.
+            QueryError, SchemaMismatchError, CorruptionError, TypeError: as `get_or_create`.
         """
         found, made = self.get_or_create(cls, defaults, **values)
         if not made:
