@@ -27,6 +27,7 @@ class Merger:
     def __init__(self, table: Table, tuning: Tuning) -> None:
         self._table = table
         self._tuning = tuning
+        self._near: tuple[list[Piece], list[bool], list[bool]] | None = None  # of the pieces looked at last
 
     def merge(self, pieces: list[Piece], join: Join) -> list[Piece]:
         """The pieces of neighbouring leaves, small neighbours merged; `join` makes one piece of them."""
@@ -62,11 +63,13 @@ class Merger:
         """
         small = [i for i, piece in enumerate(pieces) if piece.length <= largest]
         count = self._tuning.merged
-        if len(small) < count:
+        if not _has_run(small, count):
             return pieces
-        near, changed = _near_changes(pieces, count)
+        if self._near is None or self._near[0] is not pieces:
+            self._near = pieces, *_near_changes(pieces, count)
+        _, near, changed = self._near
         small = [i for i in small if near[i] and self.bytes_of(pieces[i]) < most_bytes]
-        if len(small) < count:
+        if not _has_run(small, count):
             return pieces
         merged: list[Piece] = []
         done = first = last = -1
@@ -104,6 +107,11 @@ class Merger:
 
     def _adjoin(self, left: Piece, right: Piece) -> bool:
         return self._table.keys is None or left.first + left.length == right.first
+
+
+def _has_run(places: list[int], count: int) -> bool:
+    """Whether `count` of the rising places follow one another."""
+    return any(last - first == count - 1 for first, last in zip(places, places[count - 1 :], strict=False))
 
 
 def _near_changes(pieces: list[Piece], merged: int) -> tuple[list[bool], list[bool]]:
