@@ -14,9 +14,10 @@ import pytest
 from pydantic import ConfigDict
 
 import parcode_orm
-from parcode_orm import Chunk, Index, Key, Model, Session, load, verify
+from parcode_orm import Chunk, Index, Key, Model, Session, dumps, load, select, verify
 from parcode_orm.errors import (
     ConflictError,
+    CorruptionError,
     EncodeError,
     IntegrityError,
     MultipleResultsFound,
@@ -26,6 +27,8 @@ from parcode_orm.errors import (
     SchemaMismatchError,
     SessionError,
 )
+from parcode_orm.model.entities import table_class
+from parcode_orm.session.entity import flush
 from parcode_orm.session.entity.tables import entities, find_table
 
 T = TypeVar("T")
@@ -1200,3 +1203,37 @@ def test_numbered_entities_leave_memory_at_the_commit_that_stores_them() -> None
         assert [ref() for ref in known if ref() is not None] == [kept]
         session.rollback()
         assert kept.id == 8 and session.get(Ticket, 8) is kept
+
+
+def test_entities_that_are_no_table_are_damage(tmp_path: Path) -> None:
+    """A file with a small dictionary in their place gave AttributeError; its checksums are right."""
+    forged = dumps(table_class(Player)(rows={1: Player(id=1, name="ann")}, by_name={"ann": 1}))
+    with Session.open(forged) as session:
+        for use in (
+            lambda: session.get(Player, 1),
+            lambda: session.scalars(select(Player).where(Player.name == "ann")).all(),
+            lambda: Player in session,
+        ):
+            with pytest.raises(CorruptionError, match="entities are stored as a table"):
+                use()
+    path = tmp_path / "forged.par"
+    path.write_bytes(forged)
+    with Session(path) as session:
+        for change in (lambda: session.add(Player(name="bob")), lambda: session.get_or_create(Player, name="bob")):
+            with pytest.raises(CorruptionError, match="entities are stored as a table"):
+                change()
+    assert path.read_bytes() == forged
+
+
+def test_the_rows_in_memory_are_looked_at_once_a_commit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each index looked at all of them again."""
+    looked = []
+    plain = flush.in_memory
+    monkeypatch.setattr(flush, "in_memory", lambda *given: looked.append(given) or plain(*given))
+    with Session(path) as session:
+        session.add_all([Player(name=f"p{n}") for n in range(5)])
+        session.commit()
+        assert len(looked) == 1
+        session.get_one(Player, 1).name = "other"
+        session.commit()
+        assert len(looked) == 2

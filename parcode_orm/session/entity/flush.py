@@ -42,20 +42,30 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
     try:
         with told_by_key(), ExitStack() as undo:
             for root in tables(work):
-                _move(work, root, undo)
-                keys = keys_of(entity_class(root.obj.__class__))
-                for name in keys.unique:
-                    index = getattr(root.obj, by(name))
-                    undo.enter_context(_taken_back(work, index))
-                    _claim(root, name, index, _changes(work, root, name))
-                for name in keys.indexed:
-                    runs = getattr(root.obj, runs_of(name))
-                    undo.enter_context(_taken_back(work, runs))
-                    add_run(runs, entity_class(root.obj.__class__), name, _changes(work, root, name))
+                _flush(work, root, undo)
             yield
     finally:  # of a commit that was interrupted after it was stored as well
         if work.source is not before:
             _let_go(work)
+
+
+def _flush(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
+    """Flush the entities of a table. Nothing holds them once this returns: the commit may let go of them."""
+    cls = entity_class(root.obj.__class__)
+    keys = keys_of(cls)
+    fields = (*keys.fields, *keys.unique, *keys.indexed)
+    changed = list(in_memory(entities(root), fields))
+    if _move(work, root, changed, undo):
+        changed = list(in_memory(entities(root), fields))
+    changes = _Changes(work, root, changed, fields)
+    for name in keys.unique:
+        index = getattr(root.obj, by(name))
+        undo.enter_context(_taken_back(work, index))
+        _claim(root, name, index, changes.of(name))
+    for name in keys.indexed:
+        runs = getattr(root.obj, runs_of(name))
+        undo.enter_context(_taken_back(work, runs))
+        add_run(runs, cls, name, changes.of(name))
 
 
 def _let_go(work: UnitOfWork) -> None:
@@ -100,13 +110,13 @@ def _as_before(work: UnitOfWork, root: Root) -> Iterator[None]:
                 root.obj.last = last
 
 
-def _move(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
-    """Let entities whose key fields were changed stand under the new keys."""
+def _move(work: UnitOfWork, root: Root, changed: list[tuple[Any, Any]], undo: ExitStack) -> bool:
+    """Move the entities among `changed` whose key fields were changed to their new keys. Return whether there are."""
     cls = entity_class(root.obj.__class__)
     keys, rows = keys_of(cls), entities(root)
     moves: dict[Any, Any] = {}
     old: set[Any] = set()
-    for key, obj in in_memory(rows, keys.fields):
+    for key, obj in changed:
         _check_ours(work, obj)
         now = keys.of(obj)
         if now != key:
@@ -119,7 +129,7 @@ def _move(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
         if now not in old and rows.get(now, obj) is not obj:
             raise taken(cls, keys, now)
     if not moves:
-        return
+        return False
     undo.enter_context(_as_before(work, root))
     undo.enter_context(_taken_back(work, rows))
     for key in old:
@@ -130,6 +140,7 @@ def _move(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
     last = max([root.obj.last, *(now for now in moves if keys.numbered and type(now) is int)])
     if last > root.obj.last:
         root.obj.last = last
+    return True
 
 
 def _check_ours(work: UnitOfWork, obj: Any) -> None:
@@ -141,26 +152,30 @@ def _check_ours(work: UnitOfWork, obj: Any) -> None:
         )
 
 
-def _changes(work: UnitOfWork, root: Root, name: str) -> Iterator[tuple[Any, Any, Any]]:
-    """The entities whose value of a field changed since the last commit: key, value before, and value now.
+class _Changes:
+    """What changed since the last commit in the indexed fields of the entities that a root holds."""
 
-    A value is None where there is none.
-    """
-    rows = entities(root)
-    changed: list[tuple[Any, Any]] = list(in_memory(rows, (name,)))
-    changed += [(key, None) for key in root.gone.keys() - {key for key, _ in changed}]
-    stored: Any = stored_rows(work, root) if changed or table_in(rows).spilled else {}
-    for key, obj in changed:
-        before = stored.get(key)
-        was = None if before is None else value_of(before, name)
-        now = None if obj is None else value_of(obj, name)
-        if was is not now and was != now:
-            yield key, was, now
-    if stored:
-        for _, key in streamed(rows, name, below=table_in(stored).next_row):
-            yield key, value_of(stored[key], name), None
-    for now, key in streamed(rows, name):
-        yield key, None, now
+    def __init__(self, work: UnitOfWork, root: Root, changed: list[tuple[Any, Any]], fields: tuple[str, ...]) -> None:
+        self._rows = entities(root)
+        self._fields = fields
+        self._changed = [*changed, *((key, None) for key in root.gone.keys() - {key for key, _ in changed})]
+        needed = self._changed or table_in(self._rows).spilled
+        self._stored: Any = stored_rows(work, root) if needed else {}
+
+    def of(self, name: str) -> Iterator[tuple[Any, Any, Any]]:
+        """Key, value before and value now of each entity whose field `name` changed; None is no value."""
+        stored = self._stored
+        for key, obj in self._changed:
+            before = stored.get(key)
+            was = None if before is None else value_of(before, name)
+            now = None if obj is None else value_of(obj, name)
+            if was is not now and was != now:
+                yield key, was, now
+        if stored:
+            for _, key in streamed(self._rows, name, self._fields, below=table_in(stored).next_row):
+                yield key, value_of(stored[key], name), None
+        for now, key in streamed(self._rows, name, self._fields):
+            yield key, None, now
 
 
 def _claim(root: Root, name: str, index: LazyMap[Any, Any], changes: Iterator[tuple[Any, Any, Any]]) -> None:

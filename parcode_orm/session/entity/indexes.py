@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ...codec.base import Column
 from ...codec.types.compile import struct_for
-from ...errors import EncodeError
+from ...errors import CorruptionError, EncodeError
 from ...lazy.list import LazyList
 from ...model.entities import UNORDERED, order_of, run_class
 from ..content_hash import digest_of
@@ -110,6 +110,8 @@ def keys_in(runs: Iterable[Any], ranges: list[Range], order: Callable[[Any], Any
 def _fenced(run: Any, asked: Range, order: Callable[[Any], Any]) -> tuple[int, int]:
     """Entries of a run between which all of a range lie."""
     fences = run.fences
+    if len(fences) != -(-len(run.entries) // STEP):
+        raise CorruptionError(f"an index run of {len(run.entries)} entries has {len(fences)} fences")
     start = 0 if asked.low is None else (bisect_left(fences, order(asked.low), key=order) - 1) * STEP
     stop = len(run.entries) if asked.high is None else bisect_right(fences, order(asked.high), key=order) * STEP
     return max(start, 0), min(stop, len(run.entries))

@@ -24,7 +24,7 @@ from ...storage.spill import is_spilled
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
 from .indexes import Range, count, keys_in
-from .tables import find_table, in_memory, is_hashable, keys_of, stored_rows, table_in
+from .tables import entities, find_table, in_memory, is_hashable, keys_of, stored_rows, table_in
 
 FEW = 1000  # rows that are looked up one by one
 SHARE = 16  # and no more than one of so many
@@ -37,7 +37,7 @@ S = TypeVar("S")
 def bound(work: UnitOfWork, statement: S) -> S:
     """A statement over a class of entities, given the entities of a session."""
     given: Any = statement
-    cls: Any = getattr(given, "_source", statement)
+    cls = given._source
     if cls is None:
         cls = next((found for each in given._expressions() for found in _classes(each)), None)
     if is_entity_class(cls):
@@ -61,7 +61,7 @@ class StoredEntities(Entities):
         self.cls = cls
         self._work = work
         self._root = find_table(work, cls)
-        self.rows: Mapping[Any, Any] = {} if self._root is None else self._root.obj.rows
+        self.rows: Mapping[Any, Any] = {} if self._root is None else entities(self._root)
 
     def __delitem__(self, key: Any) -> None:
         obj = self.rows[key]

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, get_args
 
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
-from ...errors import EncodeError, FieldNotStored, IntegrityError, NoResultFound, told
+from ...errors import CorruptionError, EncodeError, FieldNotStored, IntegrityError, NoResultFound, told
 from ...lazy.map import LazyMap
 from ...lazy.proxy import decoded, is_lazy, is_proxy, plain_class, proxy_state
+from ...lazy.rows import TablePairs
 from ...lazy.state import MISSING, WithoutFields, field_value
 from ...model.entities import SUFFIX, EntityTable, table_class, table_name
 from ...model.keys import indexed_fields, key_fields, numbered_field, unique_fields
@@ -95,15 +96,26 @@ def rows_of(work: UnitOfWork, cls: type[Any]) -> Mapping[Any, Any]:
 
 
 def entities(root: Root) -> LazyMap[Any, Any]:
-    """The entities that a root holds, by key."""
+    """The entities that a root holds, by key.
+
+    Raises:
+        CorruptionError: they are not stored as a table.
+    """
     found: LazyMap[Any, Any] = root.obj.rows
+    table_in(found)
     return found
 
 
 def table_in(rows: LazyMap[Any, Any]) -> Table:
-    """The table of entities, or of an index: they are stored as tables however few they are."""
-    table: Table = rows.rows.table  # type: ignore[attr-defined]
-    return table
+    """The table of entities, or of an index: they are stored as tables however few they are.
+
+    Raises:
+        CorruptionError: the file has something else in its place.
+    """
+    pairs = rows.rows
+    if not isinstance(pairs, TablePairs):
+        raise CorruptionError("entities are stored as a table, and this file has a dictionary within a root instead")
+    return pairs.table
 
 
 def tables(work: UnitOfWork) -> list[Root]:
@@ -154,10 +166,12 @@ def _differs(table: Table, piece: Piece, row: int, obj: Any, fields: tuple[str, 
     return False
 
 
-def streamed(rows: LazyMap[Any, Any], name: str, below: int | None = None) -> Iterator[tuple[Any, Any]]:
-    """The values of a field in rows that left memory as they came, with their keys; not of those `in_memory` has.
+def streamed(
+    rows: LazyMap[Any, Any], name: str, fields: tuple[str, ...], below: int | None = None
+) -> Iterator[tuple[Any, Any]]:
+    """Value of the field `name` and key of each streamed row that `in_memory(rows, fields)` leaves out.
 
-    With `below`, of rows whose ids are below that: they took the place of stored ones.
+    With `below`, only of rows with smaller ids, which took the place of stored ones.
     """
     table = table_in(rows)
     held = table.rows_held()
@@ -166,7 +180,7 @@ def streamed(rows: LazyMap[Any, Any], name: str, below: int | None = None) -> It
             group = table.group(piece)
             here: dict[int, Any] = held.get(piece.ref.offset) or {}  # type: ignore[union-attr]
             for row in range(piece.start, piece.start + piece.length):
-                if row not in here or not _differs(table, piece, row, here[row], (name,)):
+                if row not in here or not _differs(table, piece, row, here[row], fields):
                     yield value_of(group.items.get(row), name), group.key(row)
 
 
