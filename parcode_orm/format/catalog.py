@@ -6,7 +6,7 @@ References stand in the chunk's reference table only; the payload, MessagePack i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -25,13 +25,18 @@ class CatalogData:
     """The content of a commit. In a catalog read from a file every target is a `Reference`. A writer may name tickets.
 
     `entities` maps an entity's name to its parts ("table", an index's name, ...), `schemas` a fingerprint to the chunk
-    that describes it. `metadata` holds values of MessagePack: None, bool, int, float, str, bytes, lists and dicts.
+    that describes it, `writers` a root's name to the fingerprint of the schema that wrote it last. `renames` are those
+    of applied migrations, in their order: (class, old field, new field), or ("", old class, new class). `migrations`
+    maps the name of each applied migration to its hash, in the order in which they were applied. `metadata` holds
+    values of MessagePack: None, bool, int, float, str, bytes, lists and dicts.
     """
 
     roots: dict[str, Target] = field(default_factory=dict)
     entities: dict[str, dict[str, Target]] = field(default_factory=dict)
     schemas: dict[str, Target] = field(default_factory=dict)
-    revision: str | None = None
+    writers: dict[str, str] = field(default_factory=dict)
+    renames: list[tuple[str, str, str]] = field(default_factory=list)
+    migrations: dict[str, str] = field(default_factory=dict)
     message: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -49,14 +54,8 @@ class CatalogData:
 
     def placed(self) -> CatalogData:
         """The same catalog with references instead of tickets, after everything is written."""
-        return CatalogData(
-            _placed(self.roots),
-            {name: _placed(parts) for name, parts in self.entities.items()},
-            _placed(self.schemas),
-            self.revision,
-            self.message,
-            self.metadata,
-        )
+        entities = {name: _placed(parts) for name, parts in self.entities.items()}
+        return replace(self, roots=_placed(self.roots), entities=entities, schemas=_placed(self.schemas))
 
 
 def _placed(targets: Mapping[str, Target]) -> dict[str, Target]:
@@ -72,7 +71,9 @@ class _Payload(msgspec.Struct, omit_defaults=True):
     roots: dict[str, int] = {}
     entities: dict[str, dict[str, int]] = {}
     schemas: dict[str, int] = {}
-    revision: str | None = None
+    writers: dict[str, int] = {}  # by their places among the schemas
+    renames: list[tuple[str, str, str]] = []
+    migrations: dict[str, str] = {}
     message: str = ""
     metadata: dict[str, Any] = {}
 
@@ -89,11 +90,14 @@ def encode(data: CatalogData, sink: Any = None) -> Encoder:
         out.refs += targets.values()
         return dict(zip(targets, range(first, len(out.refs)), strict=True))
 
+    places = {name: place for place, name in enumerate(data.schemas)}
     payload = _Payload(
         ordinals(data.roots),
         {name: ordinals(parts) for name, parts in data.entities.items()},
         ordinals(data.schemas),
-        data.revision,
+        {name: places[schema] for name, schema in data.writers.items()},
+        data.renames,
+        data.migrations,
         data.message,
         data.metadata,
     )
@@ -123,10 +127,20 @@ def decode(chunk: Chunk) -> CatalogData:
         _targets(payload.roots, chunk),
         {name: _targets(parts, chunk) for name, parts in payload.entities.items()},
         _targets(payload.schemas, chunk),
-        payload.revision,
+        _writers(payload, chunk),
+        payload.renames,
+        payload.migrations,
         payload.message,
         payload.metadata,
     )
+
+
+def _writers(payload: _Payload, chunk: Chunk) -> dict[str, str]:
+    schemas = list(payload.schemas)
+    for name, place in payload.writers.items():
+        if not 0 <= place < len(schemas):
+            raise chunk.error(0, f"the catalog's root {name!r} was written by schema {place} of {len(schemas)}")
+    return {name: schemas[place] for name, place in payload.writers.items()}
 
 
 def _targets(ordinals: dict[str, int], chunk: Chunk) -> dict[str, Target]:

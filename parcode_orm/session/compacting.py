@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..codec.columns.boundary import ChunkColumn
@@ -36,9 +37,8 @@ def rewriting(compression: str | None) -> Rewrite:
     def rewrite(source: Source, pipeline: Pipeline, copy: Copy) -> CatalogData:
         space = FileSpace(source, writable=False)
         old = source.catalog
-        catalog = CatalogData(revision=old.revision, message=old.message, metadata=old.metadata)
-        catalog.schemas = _copied(old.schemas, copy)
-        catalog.entities = {name: _copied(parts, copy) for name, parts in old.entities.items()}
+        entities = {name: _copied(parts, copy) for name, parts in old.entities.items()}
+        catalog = replace(old, roots={}, entities=entities, schemas=_copied(old.schemas, copy))
         sink = _Anew(pipeline, compression, copy)
         for name in old.roots:
             ref = old.root(name)

@@ -282,7 +282,8 @@ def write_roots(
     catalog = CatalogData(message=message)
     if base is not None:
         kept = {name: table for name, table in base.roots.items() if name not in deleted}
-        catalog = replace(base, roots=kept, schemas=dict(base.schemas), message=message)
+        writers = {name: schema for name, schema in base.writers.items() if name not in deleted}
+        catalog = replace(base, roots=kept, schemas=dict(base.schemas), writers=writers, message=message)
     for root, _, tables in changed:
         schema = canonical_schema(root.column)
         name = fingerprint(schema)
@@ -292,6 +293,7 @@ def write_roots(
                 out.compression = "lz4"
             out.leaf(Encoding.RAW, 1, schema)
             catalog.schemas[name] = sink.submit(out)
+        catalog.writers[root.name] = name
         catalog.roots[root.name] = _with_tables(sink, root, tables) or sink.list_table(root.column, [root.obj], None)
     return catalog
 

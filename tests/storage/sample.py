@@ -40,7 +40,9 @@ def build(pipeline: Pipeline) -> CatalogData:
         roots={"World": rows, "Größe": packed},
         entities={"Player": {"table": rows, "index:name": column}},
         schemas={"ab" * 16: schema},
-        revision="0001",
+        writers={"World": "ab" * 16},
+        renames=[("", "Gamer", "Player"), ("Player", "nick", "name")],
+        migrations={"0002_names": "cd" * 16, "0001_initial": "ef" * 16},
         message="first",
         metadata={"a": [1, None, 2.5, b"x"]},
     )
@@ -55,7 +57,7 @@ def content(source: Source) -> list[Any]:
     """Everything that a file says, chunk by chunk."""
     told: list[Any] = [source.record.sequence, source.record.time]
     catalog = source.catalog
-    told += [catalog.revision, catalog.message, catalog.metadata]
+    told += [catalog.writers, catalog.renames, list(catalog.migrations.items()), catalog.message, catalog.metadata]
     targets = {**catalog.roots, **catalog.schemas}
     for name, parts in catalog.entities.items():
         targets.update({f"{name}.{part}": target for part, target in parts.items()})
