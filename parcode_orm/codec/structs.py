@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,7 @@ class StructPlan:
         return declared
 
 
-class Struct(Column):
+class Struct(Column, ABC):
     """The column of a class. Its fields may be set after it was built."""
 
     __slots__ = ("plan", "exact", "expected", "pydantic", "_places", "_all_names")
@@ -113,24 +114,25 @@ class Struct(Column):
     # What the column does with rows.
 
     @property
+    @abstractmethod
     def lazy(self) -> bool:
         """Whether rows contain a Model or a marked field."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ways(self) -> Any:
         """How single rows of this struct are written and read: `Ways`."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def builder(self) -> Any:
         """Makes plain objects of read columns: a `Builder`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_here(self, values: Sequence[Any], out: Encoder) -> None:
         """Append `values`, at least one, on the level of the struct being encoded: this one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write_rest(
         self,
         values: Sequence[Any],
@@ -145,12 +147,11 @@ class Struct(Column):
         `sets` are the names of the fields that were set, for Pydantic's models only. `dicts` are
         the dictionaries of `values`, where these are plain objects.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def open_field(self, name: str, chunk: Chunk, at: int, space: Space, count: int) -> View:
         """View the node `at`, which must hold `count` values of the field `name`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open_part(self, bit: int, chunk: Chunk, at: int, space: Space, count: int) -> View:
         """View the node `at`, which must hold the part `bit` of `count` rows."""
-        raise NotImplementedError

@@ -15,8 +15,9 @@ from ..lazy.handles import LazyCollection
 from ..lazy.proxy import decoded, forget, is_proxy, proxy_state
 from ..lazy.state import WithoutFields, touch
 from ..stack import roomy
+from .owner import Owner
 from .rebind import attach, is_plain_model, lazy_fields
-from .space import FileSpace, Owner, disown, owner_of
+from .space import FileSpace, disown, owner_of
 from .traversal import ATOMIC, children, kind_of
 
 READ_ANEW = ("collection", "proxy", "stream")

@@ -31,3 +31,8 @@ def overwrite(target: Any, plain: Any) -> None:
     target.__setstate__(plain.__getstate__())
     if is_proxy(target):
         touch(target)
+
+
+def this(obj: object) -> str:
+    """What a message calls an argument that is not the session's."""
+    return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"

@@ -28,8 +28,9 @@ from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from .content_hash import UnreadStream, is_stored
 from .dirty import Change, Comparison
+from .owner import Family
 from .reuse import reuse_from
-from .space import Family, FileSpace
+from .space import FileSpace
 
 LARGE_SCHEMA = 4096  # bytes
 SHOWN = 10  # differences that a message lists

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..codec.classes.names import name_of
 from ..codec.types.compile import struct_for
-from ..errors import NoResultFound, SessionError, called, told
+from ..errors import NoResultFound, SessionError, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from ..model.entities import SUFFIX, is_entity
@@ -22,7 +22,7 @@ from .entity.flush import flushed
 from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
-from .merge import check_model, check_several, overwrite
+from .merge import check_model, check_several, overwrite, this
 from .queries import Queries
 from .roots import Root, check_free, is_taken, root_name
 from .savepoint import Savepoint
@@ -30,10 +30,6 @@ from .space import is_detached, owner_of
 from .versions import Versions
 
 M = TypeVar("M", bound=Model)
-
-
-def _this(obj: object) -> str:
-    return called(obj) if obj is None or isinstance(obj, type) else f"this {type(obj).__qualname__}"
 
 
 class Session(ByKey, Queries, Versions):
@@ -106,7 +102,7 @@ class Session(ByKey, Queries, Versions):
         self._check_open()
         found = pending.is_modified(self._work, obj, self._compression)
         if found is None:
-            raise SessionError(f"{_this(obj)} is not part of this session: add it, or put it into one of its objects")
+            raise SessionError(f"{this(obj)} is not part of this session: add it, or put it into one of its objects")
         return found
 
     def add(self, obj: Model, *, replace: bool = False) -> None:
@@ -238,7 +234,7 @@ class Session(ByKey, Queries, Versions):
         root = self._work.root_of(obj)
         if root is None:
             raise SessionError(
-                f"only a root of this session, or an entity, can be {what}, and {_this(obj)} is neither: "
+                f"only a root of this session, or an entity, can be {what}, and {this(obj)} is neither: "
                 "session.root(cls) and session.get(cls, key) give them. What lies inside a root is taken out of the "
                 "object that holds it"
             )
@@ -352,20 +348,6 @@ class Session(ByKey, Queries, Versions):
         self.rollback()
         return True
 
-    def rollback(self) -> None:
-        """Drop every change since the last commit: objects show again what is stored of them, and stay attached.
-
-        A root that was added and never committed leaves the session and stays as it is. Plain lists, sets, dictionaries
-        and arrays are replaced by new ones, as are models inside a plain list or dictionary in a marked field; earlier
-        ones no longer belong to the session. Lazy objects stay. A lazy collection that is not part of what is stored
-        takes no more changes: `DetachedError`.
-
-        After a `ConflictError` the session goes on from the newest commit, as with `refresh()`.
-        """
-        self._check_idle("rollback()")
-        self._check_open()
-        self._work.rollback(self._backend)
-
     def begin_nested(self) -> Savepoint:
         """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what
         changed in the block.
@@ -381,59 +363,6 @@ class Session(ByKey, Queries, Versions):
         self._check_writable()
         self._work.take_roots()
         return Savepoint(self._work)
-
-    def expire(self, obj: object) -> None:
-        """Drop what was read of, and assigned to, a stored object and all inside it: it shows again what is stored.
-
-        Args:
-            obj: a root, or a lazy object or collection. Unsaved changes are lost.
-
-        Raises:
-            SessionError: `obj` is not part of this session, or was not committed yet.
-        """
-        self._check_open()
-        root = self._work.root_of(obj)
-        if root is not None and self._work.is_new(root):
-            raise SessionError(f"the root {root.name} was not committed yet: to take it back, expunge it")
-        if root is None and owner_of(obj) is not self._work.owner:
-            raise SessionError(
-                f"{_this(obj)} is neither a root nor a lazy object of this session, so nothing is known to be stored "
-                "of it: expire the object that holds it"
-            )
-        self._work.expire(obj)
-
-    def expire_all(self) -> None:
-        """`expire` every stored root and entity. Unsaved changes are lost, and so is which entities came or went."""
-        self._check_open()
-        for root in list(self._work.roots.values()):
-            if not self._work.is_new(root):
-                self._work.expire(root.obj)
-            elif root.name.endswith(SUFFIX):
-                root.drop_pending()
-                self._work.expunge(root)
-
-    def refresh(self, obj: object = None) -> None:
-        """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.
-
-        Roots stay the same objects, as do the models and lazy collections that are fields of them, directly or below;
-        all show the newest commit. Rows that were taken from lazy collections before take no more changes
-        (`DetachedError`): take them from their collection again.
-
-        Args:
-            obj: what to expire, as of `expire`.
-
-        Raises:
-            SessionError: there are unsaved changes, or a savepoint is active: commit or roll back first.
-            StorageError: the file cannot be opened any more.
-        """
-        if obj is not None:
-            self.expire(obj)
-            return
-        self._check_idle("refresh()")
-        self._check_open()
-        self._check_leaving("refresh()")
-        if self._backend is not None:
-            self._work.go_on_to_newest(self._backend)
 
 
 # Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.

@@ -1,19 +1,17 @@
-"""`FileSpace` reads one snapshot of a file for views. `Owner` stands for a session: its identity map and its spaces."""
+"""`FileSpace` reads one snapshot of a file for views, and is the identity map of what it gives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from sys import modules
-from threading import RLock
 from typing import Any
-from weakref import WeakValueDictionary
 from weakref import ref as weak
 
 from parcode_orm.lazy.state import RowView
 
 from ..codec.base import BlobContent, Column, Space, View
-from ..errors import CorruptionError, DetachedError, ReadOnlyError, SessionError, StorageError
+from ..errors import DetachedError, ReadOnlyError, SessionError
 from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.handles import LazyCollection
@@ -31,126 +29,12 @@ from ..storage.spill import FileOrSpill, Spill, is_spilled
 from ..table.row_groups import TableSink
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
+from .owner import SWEEP_EVERY, Family, Owner
 
-_watching = RLock()
-SWEEP_EVERY = 4096  # proxies handed out
 CHANGED_MEANWHILE = (
     "{} was to be changed in one thread while another one commits it, so the change might be lost: change it before "
     "the commit or after, under a lock for both"
 )
-
-
-class Owner:
-    """Stands for a session where a reference to it would make a cycle. Its objects belong to families.
-
-    When the `session` has ended, its objects are detached: they read on, and change as plain objects do.
-    """
-
-    def __init__(self, session: object = None) -> None:
-        self._session = None if session is None else weak(session)
-        self.edits = 0  # changes that were begun
-        self.committing: int | None = None  # the thread that does
-        self._families: list[weak[Family]] = []
-        self._views: WeakValueDictionary[Any, Any] = WeakValueDictionary()
-        self._groups: WeakValueDictionary[Any, Any] = WeakValueDictionary()
-
-    @property
-    def ended(self) -> bool:
-        """Whether there is no such session any more."""
-        return self._session is None or self._session() is None
-
-    def living(self, group: Any) -> Any:
-        """The view of the rows of a row group: that of lazy objects in use whose collection is not, or its own."""
-        view = group.items
-        key = view.space.source.uuid, view.chunk.where[1], view.at, id(view.column)
-        known = self._views.get(key)
-        if known is not None and (key in self._groups or known.space.family is not view.space.family):
-            return view
-        self._groups[key] = group
-        return self._views.setdefault(key, view)
-
-    def forget_views(self) -> None:
-        """The session goes on to another commit: what is read from now on shares no view with what was read before."""
-        self._views.clear()
-        self._groups.clear()
-
-    def families(self) -> list[Family]:
-        """Those that something still belongs to."""
-        found = [family for each in self._families if (family := each()) is not None and family.owner is self]
-        with _watching:
-            if len(self._families) > 2 * len(found) + 16:
-                self._families = list(map(weak, found))
-        return found
-
-    def take(self, family: Family) -> None:
-        """The objects of `family` are this session's from now on."""
-        family.owner = self
-        with _watching:
-            self._families.append(weak(family))
-
-    def spaces(self) -> list[FileSpace]:
-        """Those that something still stands on."""
-        return [space for family in self.families() for space in family.spaces()]
-
-    def collections(self) -> list[Any]:
-        """The lazy collections that somebody holds, of each family in the order they were handed out."""
-        return [each for family in self.families() for each in family.collections()]
-
-    def end(self) -> None:
-        """The session ends: each family is detached. What is kept takes no descriptor but one a file."""
-        self._session = None
-        for family in self.families():
-            family.detach()
-            for space in family.spaces():
-                with suppress(StorageError, CorruptionError):  # a file that was cut: reading says so
-                    space.source.settle()
-
-
-class Family:
-    """A root and all that was read below it. A session has families, and takes and gives away whole ones.
-
-    It knows the spaces that its objects stand on, now or before the session let go of them, and the lazy collections
-    that it handed out.
-    """
-
-    __slots__ = ("__weakref__", "_collections", "_spaces", "_until_spaces", "_until_sweep", "owner")
-
-    def __init__(self, owner: Owner) -> None:
-        self._spaces: list[weak[FileSpace]] = []
-        self._until_spaces = 16
-        self._collections: list[weak[Any]] = []
-        self._until_sweep = SWEEP_EVERY
-        owner.take(self)
-
-    owner: Owner
-
-    def detach(self) -> None:
-        """Belong to no session."""
-        Owner().take(self)
-
-    def watch(self, space: FileSpace) -> None:
-        """Know a space."""
-        with _watching:
-            if len(self._spaces) >= self._until_spaces:
-                self._spaces = [each for each in self._spaces if each() is not None]
-                self._until_spaces = 2 * len(self._spaces) + 16
-            self._spaces.append(weak(space))
-
-    def spaces(self) -> list[FileSpace]:
-        """Those that something still stands on."""
-        return [space for each in self._spaces if (space := each()) is not None and space.family is self]
-
-    def handed(self, collection: object) -> None:
-        """Remember a lazy collection that may be changed."""
-        self._collections.append(weak(collection))
-        self._until_sweep -= 1
-        if not self._until_sweep:
-            self._collections = [ref for ref in self._collections if ref() is not None]
-            self._until_sweep = max(SWEEP_EVERY, len(self._collections))
-
-    def collections(self) -> list[Any]:
-        """Those that somebody holds, in the order they were handed out."""
-        return [found for ref in self._collections if (found := ref()) is not None]
 
 
 class FileSpace:

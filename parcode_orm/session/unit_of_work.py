@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
 from ..codec.columns.struct import outermost
-from ..errors import ConflictError, FileMissingError, NoResultFound, SchemaMismatchError, SessionError
+from ..errors import ConflictError, NoResultFound, SchemaMismatchError, SessionError
 from ..format.catalog import CatalogData
-from ..lazy.proxy import is_proxy, proxy_state
-from ..model.entities import SUFFIX
+from ..lazy.proxy import is_proxy
 from ..stack import home_thread
 from ..storage.backend import Backend, Build
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
 from ..table.row_groups import TableSink
-from ..table.state import known_rows
 from ..tuning import TUNING, Tuning
 from .dirty import Comparison
 from .evict import give_way, release, release_below
-from .expire import Follow, Reset
 from .flush import Seen, check_unchanged, flush, seen
-from .interrupts import storing, take_on
-from .rebind import attach, moved, rebase, settle
+from .owner import Family, Owner
+from .rebind import moved, rebase, settle
+from .refresh import take_on
 from .reuse import reuse_from
 from .roots import Compared, Root, State, compared, read_root, root_group
-from .space import Family, FileSpace, Owner, is_detached, owner_of, space_of
+from .space import FileSpace, is_detached, owner_of, space_of
 from .threads import OneThread, runs_within
-from .traversal import walk
 
 if TYPE_CHECKING:
     from .savepoint import Savepoint
+
+INTERRUPTED = "an interrupt came while the session went on to what a commit had stored"
 
 
 class UnitOfWork:
@@ -293,26 +293,7 @@ class UnitOfWork:
             give_way(root.obj)
         settle(root.obj, cache(lambda: self.read(root)), self.owner)
 
-    # -- going back and on ------------------------------------------------------------------------------------------
-
-    def rollback(self, backend: Backend | None) -> None:
-        """Everything is again as it was committed; after a conflict, as in the newest commit."""
-        self.halfway = True
-        self.end_savepoints()
-        for root in self.roots.values():
-            if self.is_new(root):  # a savepoint took it
-                self.detach(root)
-        for root in [*self.roots.values(), *self.settled.values()]:
-            root.drop_pending()
-        self.roots = dict(self.settled)
-        self.deleted.clear()
-        if self.stale and backend is not None:
-            self.go_on(backend.newest())
-        elif self.space is not None:
-            for root in self.roots.values():
-                self._make_lazy(root)
-            Reset(self.owner).everything([root.obj for root in self.roots.values()], self.own(), self.lost())
-        self.halfway = False
+    # -- in memory --------------------------------------------------------------------------------------------------
 
     def own(self) -> list[FileSpace]:
         """The spaces whose objects are this session's."""
@@ -335,84 +316,6 @@ class UnitOfWork:
             savepoint.end()
         del self.savepoints[at:]
 
-    def _make_lazy(self, root: Root) -> None:
-        """A root that was added plain, and is stored: from now on it is the lazy object of what is stored."""
-        if not is_proxy(root.obj) or owner_of(root.obj) is not self.owner:
-            attach(root.obj, *proxy_state(self.read(root)))
-            root.read = True
-
-    def expire(self, obj: Any) -> None:
-        """Drop what was read and assigned of a stored root, or of a lazy object or collection."""
-        self.halfway = True
-        root = self.root_of(obj)
-        if root is not None:
-            root.drop_pending()
-            self._make_lazy(root)
-        reset = Reset(self.owner)
-        alive: list[Any] = []
-        if root is not None:  # rows that somebody holds may be in no collection any more, which was replaced
-            others = {id(each) for other in self.roots.values() if other is not root for each in walk(other.obj)}
-            alive = [proxy for space in self.own() for proxy in space.alive() if id(proxy) not in others]
-        if is_proxy(obj):
-            reset.object(obj)
-        else:
-            reset.collection(obj)
-        for proxy in alive:
-            reset.object(proxy)
-        self.halfway = False
-
-    def go_on_to_newest(self, backend: Backend) -> None:
-        """Stand on the newest commit; without another one, all stays as it is."""
-        if self.space is None and backend.memory is not None:
-            return
-        try:
-            source = backend.newest()
-        except FileMissingError:
-            if self.space is not None:
-                raise
-            return  # nothing is stored yet
-        here = self.source
-        if here is not None and (here.uuid, here.record) == (source.uuid, source.record):
-            source.close()
-        else:
-            self.go_on(source)
-
-    def go_on(self, source: Source) -> None:
-        """Stand on another commit: roots, and the models and collections that are their fields, show it in place."""
-        self.stale = self.halfway = True  # until all is done: a rollback finishes what an interrupt leaves
-        self.end_savepoints()  # their objects stood on the commit before
-        before = self.own()
-        self.stand_on(source)
-        self.owner.forget_views()
-        roots: dict[str, Root] = {}
-        follow = Follow(self.owner)
-        for root in self.roots.values():
-            try:
-                found = self.read(root)
-            except (NoResultFound, SchemaMismatchError):  # `root` will say so when it is asked for
-                continue
-            in_use = self._entities_in_use(root)
-            follow.object(root.obj, found)
-            for key, obj in in_use:
-                if (there := root.obj.rows.get(key)) is not None:
-                    follow.object(obj, there)
-            root.read = True
-            root.settle()
-            roots[root.name] = root
-        self.roots, self.settled = roots, dict(roots)
-        if self.writable:
-            for space in before:
-                space.abandon()
-        self.stale = self.halfway = False
-
-    def _entities_in_use(self, root: Root) -> list[tuple[Any, Any]]:
-        """The lazy entities of a root that somebody holds, with their keys. What is pending is dropped."""
-        if not root.name.endswith(SUFFIX) or not is_proxy(root.obj):
-            return []
-        rows = root.obj.rows
-        Reset(self.owner).collection(rows)
-        return [(key, obj) for key, obj in known_rows(rows.rows.table) if is_proxy(obj)]
-
     def look_at(self, source: Source) -> FileSpace:
         """A space that reads another commit."""
         return FileSpace(source, writable=False, workers=self._workers)
@@ -424,3 +327,27 @@ class UnitOfWork:
             roots.clear()
         self.space, self.source, self._current = None, None, {}
         self.owner.end()
+
+
+def storing(work: UnitOfWork, backend: Backend, store: Callable[[], None], go_on: Callable[[Source], None]) -> None:
+    """Run `store`, which commits; where an exception comes after the commit is stored, `go_on` to that.
+
+    If a second one comes meanwhile, the backend is `broken`: what the objects in memory show is not known.
+    """
+    try:
+        store()
+        backend.let_go()
+    except BaseException as problem:
+        if not backend.broken:
+            backend.broken = INTERRUPTED
+            with suppress(SessionError):  # it says why the backend is broken
+                source = backend.stored()
+                if source is None and work.source is not None and work.released and not isinstance(problem, Exception):
+                    source = work.source  # a commit of nothing had begun to let go of rows
+                if source is not None:
+                    go_on(source)
+            if backend.broken == INTERRUPTED:
+                backend.broken = ""
+        raise
+    finally:
+        work.released = False

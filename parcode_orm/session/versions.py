@@ -1,12 +1,14 @@
-"""`Versions`: the methods of a session for earlier commits: history, diff, revert and compaction."""
+"""`Versions`: the methods of a session that go back to what is stored, or to earlier commits, and look at these."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from ..errors import ConflictError, NoResultFound, SessionError
 from ..format.commit import Record
 from ..model.base import Model
+from ..model.entities import SUFFIX
 from ..storage.backend import Backend
 from ..storage.compaction import check_keep
 from ..storage.mapped import Source
@@ -16,12 +18,14 @@ from .connection import Connection
 from .history.commits import At, content_of, find, snapshots
 from .history.diff import Diff
 from .history.snapshot import Snapshot, check_message
-from .interrupts import storing
-from .unit_of_work import UnitOfWork
+from .merge import this
+from .refresh import expire, go_on, refresh, rollback
+from .space import owner_of
+from .unit_of_work import UnitOfWork, storing
 
 
 class Versions(Connection):
-    """The methods of a `Session` that look at earlier commits, go back to one, or let go of them."""
+    """The methods of a `Session` that go back to what is stored, or to other commits, look at these, or drop them."""
 
     def history(self) -> Iterator[Snapshot]:
         """The commits of the file up to the one that this session reads, the newest first.
@@ -119,12 +123,79 @@ class Versions(Connection):
         self._check_leaving("compact()")
         _compact(self._work, backend, keep)
 
+    def rollback(self) -> None:
+        """Drop every change since the last commit: objects show again what is stored of them, and stay attached.
+
+        A root that was added and never committed leaves the session and stays as it is. Plain lists, sets, dictionaries
+        and arrays are replaced by new ones, as are models inside a plain list or dictionary in a marked field; earlier
+        ones no longer belong to the session. Lazy objects stay. A lazy collection that is not part of what is stored
+        takes no more changes: `DetachedError`.
+
+        After a `ConflictError` the session goes on from the newest commit, as with `refresh()`.
+        """
+        self._check_idle("rollback()")
+        self._check_open()
+        rollback(self._work, self._backend)
+
+    def expire(self, obj: object) -> None:
+        """Drop what was read of, and assigned to, a stored object and all inside it: it shows again what is stored.
+
+        Args:
+            obj: a root, or a lazy object or collection. Unsaved changes are lost.
+
+        Raises:
+            SessionError: `obj` is not part of this session, or was not committed yet.
+        """
+        self._check_open()
+        root = self._work.root_of(obj)
+        if root is not None and self._work.is_new(root):
+            raise SessionError(f"the root {root.name} was not committed yet: to take it back, expunge it")
+        if root is None and owner_of(obj) is not self._work.owner:
+            raise SessionError(
+                f"{this(obj)} is neither a root nor a lazy object of this session, so nothing is known to be stored "
+                "of it: expire the object that holds it"
+            )
+        expire(self._work, obj)
+
+    def expire_all(self) -> None:
+        """`expire` every stored root and entity. Unsaved changes are lost, and so is which entities came or went."""
+        self._check_open()
+        for root in list(self._work.roots.values()):
+            if not self._work.is_new(root):
+                expire(self._work, root.obj)
+            elif root.name.endswith(SUFFIX):
+                root.drop_pending()
+                self._work.expunge(root)
+
+    def refresh(self, obj: object = None) -> None:
+        """With `obj`: as `expire`. Without: go on to the newest commit of the file, whoever wrote it.
+
+        Roots stay the same objects, as do the models and lazy collections that are fields of them, directly or below;
+        all show the newest commit. Rows that were taken from lazy collections before take no more changes
+        (`DetachedError`): take them from their collection again.
+
+        Args:
+            obj: what to expire, as of `expire`.
+
+        Raises:
+            SessionError: there are unsaved changes, or a savepoint is active: commit or roll back first.
+            StorageError: the file cannot be opened any more.
+        """
+        if obj is not None:
+            self.expire(obj)
+            return
+        self._check_idle("refresh()")
+        self._check_open()
+        self._check_leaving("refresh()")
+        if self._backend is not None:
+            refresh(self._work, self._backend)
+
 
 def _compact(work: UnitOfWork, backend: Backend, keep: int) -> None:
     """Replace the file by its newest commits, and stand on the newest in the new one."""
     base = work.source
     if base is not None:
-        storing(work, backend, lambda: _compact_file(work, backend, base, keep), work.go_on)
+        storing(work, backend, lambda: _compact_file(work, backend, base, keep), partial(go_on, work))
 
 
 def _compact_file(work: UnitOfWork, backend: Backend, base: Source, keep: int) -> None:
@@ -133,7 +204,7 @@ def _compact_file(work: UnitOfWork, backend: Backend, base: Source, keep: int) -
     except ConflictError:
         work.stale = True
         raise
-    work.go_on(source)
+    go_on(work, source)
 
 
 def _revert(work: UnitOfWork, backend: Backend, record: Record, message: str) -> None:
@@ -141,4 +212,6 @@ def _revert(work: UnitOfWork, backend: Backend, record: Record, message: str) ->
     assert work.source is not None
     content = content_of(work.source, record, message)
     if content is not None:
-        storing(work, backend, lambda: work.go_on(work.append(backend, lambda pipeline: content)), work.go_on)
+        storing(
+            work, backend, lambda: go_on(work, work.append(backend, lambda pipeline: content)), partial(go_on, work)
+        )

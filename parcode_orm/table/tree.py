@@ -144,8 +144,7 @@ class Tree:
 
     def loaded(self) -> Iterator[Piece]:
         """The pieces of all leaves that were read or changed so far."""
-        for leaf in self._leaves():
-            yield from leaf.children or ()
+        return (piece for leaf in self._leaves() for piece in leaf.children or ())
 
     def _leaves(self) -> Iterator[Node]:
         """The leaves that were read or changed so far."""
@@ -309,17 +308,15 @@ class Tree:
             found.add(node)
         return changed
 
-    def changed_leaves(self, changed: set[Node]) -> list[list[Piece]]:
-        """The pieces of the `changed` leaves; those of neighbours in one list."""
-        return self._changed_leaves(self.root, changed) if self.root in changed else []
-
-    def _changed_leaves(self, node: Node, changed: set[Node]) -> list[list[Piece]]:
+    def changed_leaves(self, changed: set[Node], node: Node | None = None) -> list[list[Piece]]:
+        """The pieces of the `changed` leaves below `node`, or the root; those of neighbours in one list."""
+        node = node or self.root
         found: list[list[Piece]] = []
-        for part in self._parts(node, changed):
+        for part in self._parts(node, changed) if node in changed else ():
             if isinstance(part, list):
                 found.append(part)
-            elif part in changed:
-                found += self._changed_leaves(part, changed)
+            else:
+                found += self.changed_leaves(changed, part)
         return found
 
     def _parts(self, node: Node, changed: set[Node]) -> list[Node | list[Piece]]:

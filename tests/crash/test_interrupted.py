@@ -259,7 +259,7 @@ def test_a_second_interrupt_leaves_a_session_that_says_so(files: Files, monkeypa
     session = Session(files.path)
     change(session.root(Log))
     monkeypatch.setattr("parcode_orm.session.unit_of_work.UnitOfWork._adopt", interrupted)
-    monkeypatch.setattr("parcode_orm.session.interrupts.Follow", interrupted)
+    monkeypatch.setattr("parcode_orm.session.refresh.Follow", interrupted)
     with pytest.raises(KeyboardInterrupt):
         session.commit()
     with pytest.raises(SessionError, match=r"an interrupt came.*open the file again"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -23,7 +24,7 @@ from .physical import Physical, write_offsets, write_packed
 Taken = tuple[list[Any], list[Part]]  # keys, of dictionaries only, and items
 
 
-class Collections(Physical):
+class Collections(Physical, ABC):
     """Builtin collections of `kind`: offsets and items. `factory` builds one of a list or dict.
 
     Collections of a subclass, as a `defaultdict` where `dict` is declared, are PACKED, class and
@@ -92,20 +93,21 @@ class Collections(Physical):
         else:
             raise trail.first_misfit(values, kinds, self.expected)
 
+    @abstractmethod
     def whole(self, value: Any) -> Any:
         """`value`, read where it is partly stored."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _taken(self, values: Sequence[Any]) -> Taken:
         """The contents of all values; some may be partly stored."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _stored(self, view: Any, start: int, stop: int, apart: bool) -> Taken:
         """The contents `start` to `stop` of a view of this column's own."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _write(self, lengths: list[int], taken: Taken, out: Encoder) -> None:
-        raise NotImplementedError
+        """Append collections of these lengths, with these contents."""
 
 
 class ListColumn(Collections):

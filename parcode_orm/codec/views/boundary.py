@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, groupby
@@ -91,7 +92,7 @@ class Kept(Unread):
         self.known = known
 
 
-class MarkedView(View):
+class MarkedView(View, ABC):
     """Values of a marked field."""
 
     __slots__ = ("column", "chunk", "at", "space")
@@ -102,35 +103,49 @@ class MarkedView(View):
         self.at = at
         self.space = space
 
-    def _place(self, row: int) -> tuple[MarkedView, int]:
-        """The view that has the value of `row` among its own, and its place there."""
-        raise NotImplementedError
-
     def _reference(self, ordinal: int) -> Reference:
         """A reference of the chunk, by its number."""
         if not 0 <= ordinal < len(self.chunk.refs):
             raise self.chunk.error(self.at, f"reference {ordinal} of {len(self.chunk.refs)}")
         return self.chunk.refs[ordinal]
 
+    @abstractmethod
     def places(self, start: int, stop: int) -> Iterator[Stretch | Unread]:
         """Where the values `start` to `stop` lie: stretches, and values stored alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stored(self, row: int) -> Unread:
         """What the value of `row` may be written as again, unread."""
+
+    @abstractmethod
+    def keep(self, row: int, known: InMemory) -> Any:
+        """What a value in memory for `row` may be written as again."""
+
+    @abstractmethod
+    def reference(self, row: int) -> Reference:
+        """Where the value of `row` lies."""
+
+
+class TogetherView(MarkedView):
+    """Values that stand together with others in other chunks."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _place(self, row: int) -> tuple[ReferenceView, int]:
+        """The view of the chunk that has the value of `row`, and its place there."""
+
+    def stored(self, row: int) -> Unread:
         return Unread(*self._place(row))
 
     def keep(self, row: int, known: InMemory) -> Any:
-        """What a value in memory for `row` may be written as again."""
         return Kept(*self._place(row), known)
 
     def reference(self, row: int) -> Reference:
-        """Where the value of `row` lies."""
-        view, place = self._place(row)
-        return view.reference(place)
+        return self._place(row)[0].ref
 
 
-class ReferenceView(MarkedView):
+class ReferenceView(TogetherView):
     """Values together in another chunk, at `ref`; `count` None means all of that chunk."""
 
     __slots__ = ("ref", "_count", "_inner")
@@ -196,11 +211,8 @@ class ReferenceView(MarkedView):
     def places(self, start: int, stop: int) -> Iterator[Stretch | Unread]:
         yield Stretch(self, start, stop, True)
 
-    def _place(self, row: int) -> tuple[MarkedView, int]:
+    def _place(self, row: int) -> tuple[ReferenceView, int]:
         return self, row
-
-    def reference(self, row: int) -> Reference:
-        return self.ref
 
 
 def read_spans(chunk: Chunk, at: int) -> list[tuple[int, int, int]]:
@@ -217,7 +229,7 @@ def read_spans(chunk: Chunk, at: int) -> list[tuple[int, int, int]]:
     return spans
 
 
-class SpansView(MarkedView):
+class SpansView(TogetherView):
     """Values that stand together in several chunks: a span of each after the other."""
 
     __slots__ = ("_ends", "_spans")

@@ -18,8 +18,9 @@ from ...storage.spill import is_spilled
 from ...storage.writer import whole_bytes
 from ...table.streaming import Spilled, gather, new_table, put_pairs
 from ..expire import Reset
+from ..owner import Family
 from ..roots import Root, set_key
-from ..space import Family, FileSpace, owner_of
+from ..space import FileSpace, owner_of
 from ..unit_of_work import UnitOfWork
 from .tables import Keys, entities, find_table, keys_of, known_key, stored_rows, table_in, told_by_key
 
