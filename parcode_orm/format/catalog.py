@@ -5,8 +5,7 @@ References stand in the chunk's reference table only; the payload, MessagePack i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -52,19 +51,13 @@ class CatalogData:
         assert isinstance(target, Reference)
         return target
 
-    def placed(self) -> CatalogData:
-        """The same catalog with references instead of tickets, after everything is written."""
-        entities = {name: _placed(parts) for name, parts in self.entities.items()}
-        return replace(self, roots=_placed(self.roots), entities=entities, schemas=_placed(self.schemas))
-
-
-def _placed(targets: Mapping[str, Target]) -> dict[str, Target]:
-    found: dict[str, Target] = {}
-    for name, target in targets.items():
-        reference = target.reference if isinstance(target, Ticket) else target
-        assert reference is not None
-        found[name] = reference
-    return found
+    def place(self) -> None:
+        """Put references in the place of tickets, after everything is written."""
+        for targets in (self.roots, *self.entities.values(), self.schemas):
+            for name, target in targets.items():
+                if isinstance(target, Ticket):
+                    assert target.reference is not None
+                    targets[name] = target.reference
 
 
 class _Payload(msgspec.Struct, omit_defaults=True):
@@ -84,22 +77,17 @@ _decode = msgspec.msgpack.Decoder(_Payload).decode
 def encode(data: CatalogData, sink: Any = None) -> Encoder:
     """The catalog's chunk. Submit it after everything that it names."""
     out = Encoder(Kind.CATALOG, None, sink)
-
-    def ordinals(targets: Mapping[str, Target]) -> dict[str, int]:
-        first = len(out.refs)
-        out.refs += targets.values()
-        return dict(zip(targets, range(first, len(out.refs)), strict=True))
-
-    places = {name: place for place, name in enumerate(data.schemas)}
+    refs = out.refs
+    parts: list[dict[str, int]] = []  # ordinals, by name
+    for targets in (data.roots, *data.entities.values(), data.schemas):
+        first = len(refs)
+        refs += targets.values()
+        parts.append(dict(zip(targets, range(first, len(refs)), strict=True)))
+    entities = dict(zip(data.entities, parts[1:-1], strict=True))
+    places = dict(zip(data.schemas, range(len(data.schemas)), strict=True))
+    writers = dict(zip(data.writers, map(places.__getitem__, data.writers.values()), strict=True))
     payload = _Payload(
-        ordinals(data.roots),
-        {name: ordinals(parts) for name, parts in data.entities.items()},
-        ordinals(data.schemas),
-        {name: places[schema] for name, schema in data.writers.items()},
-        data.renames,
-        data.migrations,
-        data.message,
-        data.metadata,
+        parts[0], entities, parts[-1], writers, data.renames, data.migrations, data.message, data.metadata
     )
     packed = msgspec.msgpack.encode(payload)
     if len(packed) > MAX_PAYLOAD:

@@ -9,9 +9,4 @@ fingerprint = xxh3_128_hexdigest
 wide_checksum = xxh3_128_digest
 WideChecksum = xxh3_128
 
-__all__ = ["WideChecksum", "checksum", "fingerprint", "seed", "wide_checksum"]
-
-
-def seed(uuid: bytes, offset: int) -> int:
-    """The seed of a commit record's checksum: the checksum then fits one file and one place in it."""
-    return checksum(uuid + offset.to_bytes(8, "little"))
+__all__ = ["WideChecksum", "checksum", "fingerprint", "wide_checksum"]

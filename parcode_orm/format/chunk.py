@@ -56,10 +56,7 @@ def deeper(spans: Sequence[int]) -> Iterator[int]:
 class Ticket:
     """A chunk on its way to the file. The writer sets `reference` when it has placed the chunk."""
 
-    __slots__ = ("reference",)
-
-    def __init__(self) -> None:
-        self.reference: Reference | None = None
+    reference: Reference | None = None
 
 
 class Encoder:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from .checksum import checksum, seed
+from .checksum import checksum
 from .layout import (
     CHUNK_ALIGN,
     CHUNK_HEADER,
@@ -80,7 +80,7 @@ def pack(record: Record, uuid: bytes) -> bytes:
         record.boot,
         0,
     )[:-8]
-    return body + checksum(body, seed(uuid, record.offset)).to_bytes(8, "little")
+    return body + checksum(body, checksum(uuid + record.offset.to_bytes(8, "little"))).to_bytes(8, "little")
 
 
 def doubled(copy: bytes) -> bytes:
@@ -97,14 +97,14 @@ def unpack(data: bytes | memoryview, uuid: bytes, position: int, size: int) -> R
     )
     if position != offset and position != offset + RECORD_COPY:
         return None
-    if checksum(data[:-8], checksum(uuid + offset.to_bytes(8, "little"))) != stored:  # as `seed` says
+    if checksum(data[:-8], checksum(uuid + offset.to_bytes(8, "little"))) != stored:
         return None
     reference = _reference(REFERENCE.unpack(catalog))
     record = _record((sequence, previous, offset, length, time, flags, live, dead, reference, start, digest, boot))
-    return record if _consistent(record, position, size) else None
+    return record if is_consistent(record, position, size) else None
 
 
-def _consistent(record: Record, position: int, size: int) -> bool:
+def is_consistent(record: Record, position: int, size: int) -> bool:
     """Whether a writer of this format can have written a record with these values."""
     flags, offset, catalog = record.flags, record.offset, record.catalog
     end = offset + RECORD.size

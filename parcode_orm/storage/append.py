@@ -40,6 +40,7 @@ from .usage import record_bytes, released
 from .writer import Clock
 
 REMEMBERED = 1024  # chunks: what they refer to
+DOUBLED, FAST, SETTLED = int(RecordFlag.DOUBLED), int(RecordFlag.FAST), int(RecordFlag.SETTLED)
 SETTLE_EVERY = 64  # one fast commit in so many waits for the disk: this bounds what recovery verifies
 
 
@@ -142,25 +143,27 @@ class Appender:
         pipeline = self.pipeline
         try:
             ticket = pipeline.submit(catalogs.encode(catalog, pipeline))
-            pipeline.close()
+            pipeline.end()
             output, last = pipeline.output, self.record
             chunks_end = output.position
-            offset = output.align(RECORD_ALIGN)
+            offset = output.put(align=RECORD_ALIGN)
             if not self._fast:
                 output.put(bytes(RECORD_COPY + RECORD.size))  # the record overwrites these: the file gets no longer
                 output.flush()
                 self._sync()
             assert ticket.reference is not None
             end = offset + RECORD_COPY + RECORD.size
-            gone = record_bytes(last) + released(self._base().refs_of, last.catalog, pipeline.referred)
+            earlier = self._source or self.source(Stats())  # the commit before this one
+            gone = record_bytes(last) + released(earlier, last.catalog, pipeline.referred)
             dead = min(last.dead + gone, last.file_length)
+            flags = DOUBLED | (FAST if self._fast else 0) | (SETTLED if self._settle else 0)
             record = Record(
                 sequence=last.sequence + 1,
                 previous=last.offset,
                 offset=offset,
                 file_length=end,
                 time=self._clock(),
-                flags=self._flags(),
+                flags=flags,
                 live=end - dead,
                 dead=dead,
                 catalog=ticket.reference,
@@ -168,14 +171,12 @@ class Appender:
                 range_hash=output.digest() if self._fast else commit.NO_HASH,
                 boot=boot() if self._fast else 0,
             )
-            uuid = self.superblock.uuid
-            copy = commit.pack(record, uuid)
-            if commit.unpack(copy, uuid, offset, end) is None:
+            if not commit.is_consistent(record, offset, end):
                 raise CorruptionError(
                     "the last commit's record leaves no room for another", path=self.path, offset=last.offset
                 )
-            twice = commit.doubled(copy)
-            placed = catalog.placed()
+            twice = commit.doubled(commit.pack(record, self.superblock.uuid))
+            catalog.place()
             if self._fast:
                 output.put(twice)
                 output.flush()
@@ -184,7 +185,7 @@ class Appender:
                 self._write(twice)
                 self._sync()
             # One assignment: an interrupt after it finds the commit stored, one before it cuts it off.
-            self.record, self._source, self._catalog, self._pipeline, self._written = record, None, placed, None, False
+            self.record, self._source, self._catalog, self._pipeline, self._written = record, None, catalog, None, False
         except BaseException:
             self.abort()
             raise
@@ -199,11 +200,6 @@ class Appender:
     def poisoned(self) -> bool:
         """Whether a wait for the disk or a cut has failed, so that the content of the file is unknown."""
         return self._poison is not None
-
-    def _base(self) -> Source:
-        if self._source is None:
-            self._source = self.source(Stats())
-        return self._source
 
     def source(self, stats: Stats | None = None) -> Source:
         """The snapshot of the newest commit."""
@@ -271,11 +267,22 @@ class Appender:
             ) from self._poison
 
     def _take_over(self, source: Source) -> tuple[Superblock, Record]:
-        found, size, read = newest_locked(self.lock, self._files)
-        check_stands_on(source, self.lock, found)
-        found.superblock.check_writable(self.path)
-        self._cut_torn_tail(found.record, found.superblock.uuid, size, read)
-        return found.superblock, found.record
+        """The state of the file, which `source` must read. A file that ends as `source` says is not searched."""
+        source.superblock.check_writable(self.path)
+        if not self._ends_with(source):
+            found, size, read = newest_locked(self.lock, self._files)
+            check_stands_on(source, self.lock, found)
+            self._cut_torn_tail(found.record, found.superblock.uuid, size, read)
+        return source.superblock, source.record
+
+    def _ends_with(self, source: Source) -> bool:
+        """Whether the file is that of `source`, and ends with both copies of its record."""
+        record, lock = source.record, self.lock
+        if lock.identity != source.identity or lock.size != record.file_length or not record.flags & DOUBLED:
+            return False
+        end = commit.doubled(commit.pack(record, source.uuid))
+        with storing("read", self.path):
+            return self._files.read(lock.fd, len(end), record.offset) == end
 
     def _cut_torn_tail(self, record: Record, uuid: bytes, size: int, read: Read) -> None:
         """Cut off the tail of a commit that did not end, and write a damaged copy of the record again.
@@ -300,14 +307,6 @@ class Appender:
         if last.flags & RecordFlag.FAST:
             return last.boot != boot() or last.sequence % SETTLE_EVERY == 0
         return bool(last.flags & RecordFlag.WHOLE_FILE)  # it has no hash that tells whether all of it is there
-
-    def _flags(self) -> int:
-        flags = int(RecordFlag.DOUBLED)
-        if self._fast:
-            flags |= RecordFlag.FAST
-        if self._settle:
-            flags |= RecordFlag.SETTLED
-        return flags
 
     def _write(self, data: Buffer) -> None:
         self._written = True

@@ -149,7 +149,7 @@ class _Compaction:
             referred = self._copy_below(record.catalog)
             dead = 0
             if last is not None and before is not None:
-                dead = last.dead + record_bytes(last) + released(self._source.refs_of, before.catalog, referred)
+                dead = last.dead + record_bytes(last) + released(self._source, before.catalog, referred)
             last, before = self._record(record, last, dead), record
         self._pipeline.close()
         assert last is not None
@@ -204,7 +204,7 @@ class _Compaction:
     def _record(self, old: Record, last: Record | None, dead: int) -> Record:
         output = self._pipeline.output
         first = last is None
-        offset = output.align(CHUNK_ALIGN if first else RECORD_ALIGN)
+        offset = output.put(align=CHUNK_ALIGN if first else RECORD_ALIGN)
         end = offset + RECORD.size + (0 if first else RECORD_COPY)
         record = Record(
             sequence=old.sequence,

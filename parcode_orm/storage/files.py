@@ -121,21 +121,21 @@ class Descriptor(int):
 class Files:
     """The system's files. Methods raise plain `OSError`; writing methods write everything."""
 
-    def open(self, path: str, flags: int, mode: int = 0o666) -> int:
-        """A descriptor that no child process inherits."""
-        return os.open(path, flags | CLOEXEC | BINARY, mode)
-
-    def close(self, fd: int) -> None:
-        """Close the descriptor."""
-        os.close(fd)
-
-    def stat(self, fd: int) -> os.stat_result:
-        """`fstat`."""
-        return os.fstat(fd)
+    close = staticmethod(os.close)
+    stat = staticmethod(os.fstat)
+    truncate = staticmethod(os.ftruncate)  # to a size
+    chmod = staticmethod(os.fchmod)
+    rename = staticmethod(os.replace)  # at once
+    link = staticmethod(os.link)  # a second name; fails if there is one
+    remove = staticmethod(os.unlink)
 
     def look(self, path: str) -> os.stat_result:
         """`stat`."""
         return os.stat(path)
+
+    def open(self, path: str, flags: int, mode: int = 0o666) -> int:
+        """A descriptor that no child process inherits."""
+        return os.open(path, flags | CLOEXEC | BINARY, mode)
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
         """Up to `size` bytes at `offset`; fewer only at the end of the file."""
@@ -159,10 +159,6 @@ class Files:
                     raise OSError(errno.EIO, "nothing more is written")
                 done += count
 
-    def truncate(self, fd: int, size: int) -> None:
-        """Cut the file to `size` bytes."""
-        os.ftruncate(fd, size)
-
     def sync(self, fd: int) -> None:
         """Wait until content and length are on the disk."""
         getattr(os, "fdatasync", os.fsync)(fd)
@@ -174,22 +170,6 @@ class Files:
         except OSError:
             return
         os.fsync(descriptor)
-
-    def chmod(self, fd: int, mode: int) -> None:
-        """Set the permission bits."""
-        os.fchmod(fd, mode)
-
-    def rename(self, source: str, target: str) -> None:
-        """Replace `target` by `source`, at once."""
-        os.replace(source, target)
-
-    def link(self, source: str, target: str) -> None:
-        """Give `source` a second name; fails if `target` exists."""
-        os.link(source, target)
-
-    def remove(self, path: str) -> None:
-        """Remove a name."""
-        os.unlink(path)
 
 
 FILES = Files()

@@ -20,17 +20,18 @@ import fcntl
 import os
 import time
 from contextlib import suppress
+from stat import S_ISREG
 from weakref import WeakSet
 
-from ..errors import ConflictError, LockedError, SessionError
-from .files import FILES, Files, check_regular, storage_error, storing
+from ..errors import ConflictError, LockedError, SessionError, StorageError
+from .files import FILES, Files, check_regular, storage_error
 
 RETRIES = 100
 PAUSE = 0.005  # seconds
 
 
 class WriterLock:
-    """The lock of the file at `path`, and the descriptor `fd` that it belongs to.
+    """The lock of the file at `path`, the descriptor `fd` that it belongs to, and the file's `size` when it was taken.
 
     The lock is held from `acquire` to `release`, or until nothing refers to this object. So no lock
     outlives its owner, wherever an interrupt comes.
@@ -41,6 +42,7 @@ class WriterLock:
     def __init__(self, path: str, *, files: Files = FILES) -> None:
         self.path = path
         self.identity = (0, 0)
+        self.size = 0
         self._files = files
         self._process = os.getpid()
         _held.add(self)
@@ -64,18 +66,20 @@ class WriterLock:
         deadline = time.monotonic() + timeout
         try:
             for _ in range(RETRIES):
-                with storing("open", path):
-                    self.fd = files.open(path, flags)
-                    status = files.stat(self.fd)
+                self.fd = files.open(path, flags)
+                status = files.stat(self.fd)
+                if not S_ISREG(status.st_mode):
                     check_regular(status, path)
-                    _lock(self.fd, path, status, deadline)
-                    now = files.look(path)
-                self.identity = (status.st_dev, status.st_ino)
+                _lock(self.fd, path, status, deadline)
+                now = files.look(path)
+                self.identity, self.size = (status.st_dev, status.st_ino), now.st_size
                 if (now.st_dev, now.st_ino) == self.identity:
                     return
                 self.release()  # the file was replaced while we waited
-        except BaseException:
+        except BaseException as problem:
             self.release()
+            if isinstance(problem, OSError) and not isinstance(problem, StorageError):
+                raise storage_error(problem, "open", path) from problem
             raise
         raise ConflictError(f"{path} is being replaced over and over; nothing was written")
 

@@ -181,11 +181,6 @@ class Source:
         kept: Any = self.cache.get(ref)
         return self.read(ref, _uncounted) if kept is None else kept.chunk
 
-    def refs_of(self, ref: Reference) -> list[Reference]:
-        """The references of the chunk at `ref`, for walks over the graph."""
-        known = self.below.get(ref.offset)
-        return self.peek(ref).refs if known is None else known
-
     def release(self, ref: Reference, refs: Iterable[Reference] = ()) -> None:
         """Drop the pages of the closed chunk at `ref` and of its columns, which are among `refs`.
 

@@ -26,52 +26,35 @@ class Output:
         self._waiting: list[Buffer] = []
         self._waiting_size = 0
 
-    def put(self, part: Buffer) -> None:
-        """Append one part."""
-        size = len(part) if type(part) is bytes else memoryview(part).nbytes
-        self.position += size
-        if size >= DIRECT:
-            self.flush()
-            self._emit(part)
-        elif size:
-            self._waiting.append(part)
-            self._waiting_size += size
-            if self._waiting_size >= GATHER:
+    def put(self, *parts: Buffer, align: int = 1) -> int:
+        """Append zeros up to a multiple of `align`, and `parts`, small ones as one. Return where these begin."""
+        start = self.position + -self.position % align
+        if start > self.position:
+            parts = (bytes(start - self.position), *parts)
+        if len(parts) > 1 and sum(map(len, parts)) < DIRECT:
+            parts = (b"".join(parts),)
+        for part in parts:
+            size = len(part) if type(part) is bytes else memoryview(part).nbytes
+            self.position += size
+            if self._hash is not None:
+                self._hash.update(part)
+            if size >= DIRECT:
                 self.flush()
-
-    def put_aligned(self, alignment: int, parts: list[Buffer]) -> int:
-        """Append zeros up to a multiple of `alignment`, and the parts, small ones as one. Return
-        where these begin.
-        """
-        gap = -self.position % alignment
-        start = self.position + gap
-        if sum(map(len, parts)) < DIRECT:
-            self.put(b"".join([bytes(gap), *parts]))
-        else:
-            for part in (bytes(gap), *parts):
-                self.put(part)
+                self._write(part)
+            elif size:
+                self._waiting.append(part)
+                self._waiting_size += size
+                if self._waiting_size >= GATHER:
+                    self.flush()
         return start
-
-    def align(self, alignment: int) -> int:
-        """Append zeros up to a multiple of `alignment` and return the position."""
-        gap = -self.position % alignment
-        if gap:
-            self.put(bytes(gap))
-        return self.position
 
     def flush(self) -> None:
         """Write the waiting parts."""
         if self._waiting:
             parts, self._waiting, self._waiting_size = self._waiting, [], 0
-            self._emit(b"".join(parts) if len(parts) > 1 else parts[0])
+            self._write(b"".join(parts) if len(parts) > 1 else parts[0])
 
     def digest(self) -> bytes:
-        """XXH3-128 of everything written so far, if `hashed` was given."""
+        """XXH3-128 of all parts so far, written or waiting, if `hashed` was given."""
         assert self._hash is not None
-        self.flush()
         return self._hash.digest()
-
-    def _emit(self, part: Buffer) -> None:
-        if self._hash is not None:
-            self._hash.update(part)
-        self._write(part)

@@ -97,9 +97,10 @@ class Pipeline:
         """
         if self._closed:
             raise ValueError("this pipeline is closed")
-        if self._pool is None and chunk.kind != Kind.SCHEMA and self._wants_threads(chunk.compression):
-            self._raise()
-            self._start()
+        if self._pool is None and (self._workers or chunk.compression) and chunk.kind != Kind.SCHEMA:
+            if self._wants_threads(chunk.compression):
+                self._raise()
+                self._start()
         ticket = Ticket()
         if self._pool is None:
             if self._error is not None:
@@ -132,10 +133,19 @@ class Pipeline:
             data = bytes(data)
         return self.submit(BlobEncoder(data, name, meta))
 
+    def end(self) -> None:
+        """Wait until all chunks have gone to `output`, and end the threads. Raises the error that stopped the
+        pipeline.
+        """
+        self._closed = True
+        if self._pool is not None:
+            self._join()
+        if self._error is not None:
+            raise self._error
+
     def close(self) -> None:
-        """Wait until everything is written, and end the threads. Raises the error that stopped the pipeline."""
-        self._join()
-        self._raise()
+        """`end`, and write what waits in `output`."""
+        self.end()
         try:
             self.output.flush()
         except BaseException as problem:
@@ -210,7 +220,7 @@ class Pipeline:
         head = chunk.head(directory, parts, references)
         output = self.output
         start = output.position
-        offset = output.put_aligned(CHUNK_ALIGN, [head, *parts])
+        offset = output.put(head, *parts, align=CHUNK_ALIGN)
         ticket.reference = Reference(offset, output.position - offset, checksum(head), int(chunk.kind))
         if len(self.below) < LEADING:
             self.below[offset] = references

@@ -6,18 +6,20 @@ The rest is dead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from ..errors import CorruptionError
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, SUPERBLOCK, Kind, Reference, aligned
+from .mapped import Source
 
 LEADING = frozenset({Kind.CATALOG, Kind.TABLE, Kind.TREE_NODE, Kind.INDEX_RUN, Kind.ROW_GROUP, Kind.COLUMN})
 """Kinds of chunks that may refer to others."""
 
 
-def released(refs_of: Callable[[Reference], list[Reference]], catalog: Reference, kept: Collection[int]) -> int:
-    """Bytes of chunks below `catalog` that the next commit does not use. Its new chunks refer to those at `kept`.
+def released(source: Source, catalog: Reference, kept: Collection[int]) -> int:
+    """Bytes of chunks of `source` below `catalog` that the next commit does not use. Its new chunks refer to those
+    at `kept`.
 
     The walk stops at kept chunks, so it costs what is released. The result is an upper bound: a chunk
     that is used only through an old chunk counts as released. An example is a row group with slices in
@@ -34,7 +36,8 @@ def released(refs_of: Callable[[Reference], list[Reference]], catalog: Reference
         size += ref.length + -ref.length % CHUNK_ALIGN
         if ref.kind in LEADING:
             try:
-                waiting += refs_of(ref)
+                known = source.below.get(ref.offset)
+                waiting += source.peek(ref).refs if known is None else known
             except CorruptionError:
                 continue
     return size
@@ -42,18 +45,15 @@ def released(refs_of: Callable[[Reference], list[Reference]], catalog: Reference
 
 def record_bytes(record: Record) -> int:
     """The bytes of a commit record with the gaps around it."""
-    return aligned(record.file_length, CHUNK_ALIGN) - _end(record.catalog)
+    end, catalog_end = record.file_length, record.catalog.offset + record.catalog.length
+    return end + -end % CHUNK_ALIGN - catalog_end - -catalog_end % CHUNK_ALIGN
 
 
 def live_bytes(record: Record, chunks: int) -> int:
     """The live bytes of a commit whose chunks have a footprint of `chunks` bytes together."""
-    return SUPERBLOCK.size + chunks + record.file_length - _end(record.catalog)
+    return SUPERBLOCK.size + chunks + record.file_length - record.catalog.offset - footprint(record.catalog)
 
 
 def footprint(ref: Reference) -> int:
     """The bytes of a chunk with the gap behind it."""
     return aligned(ref.length, CHUNK_ALIGN)
-
-
-def _end(ref: Reference) -> int:
-    return ref.offset + footprint(ref)

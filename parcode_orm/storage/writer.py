@@ -58,7 +58,7 @@ def write_whole(
         ticket = pipeline.submit(catalogs.encode(build(pipeline), pipeline))
         pipeline.close()
         chunks_end = output.position
-        offset = output.align(CHUNK_ALIGN)
+        offset = output.put(align=CHUNK_ALIGN)
         length = offset + RECORD.size
         assert ticket.reference is not None
         record = Record(

@@ -50,7 +50,7 @@ def runs() -> Iterator[None]:
 
 @pytest.mark.parametrize("durability", HISTORIES)
 def test_every_point_of_a_history(durability: Durability, tmp_path: Path, length: float) -> None:
-    survey = Survey(HISTORIES[durability](tmp_path / "a.par"), random.Random(1), 1 + round(30 * length)).run()
+    survey = Survey(HISTORIES[durability](tmp_path / "a.par"), random.Random(1), 6 + round(30 * length)).run()
     print(durability, dict(survey.counts), dict(sorted(survey.states.items())))
     assert SORTS <= set(survey.counts)
     assert set(survey.story.expected) - {7} <= set(survey.states)  # 7 is given up before it is whole
