@@ -76,6 +76,7 @@ TESTED_BY = {
     "session.by_key": "session/test_entities.py",
     "session.connection": "session/test_lifecycle.py",
     "session.content_hash": "session/test_unit_of_work.py",
+    "session.entity.flush": "session/test_entities.py",
     "session.equality": "session/test_more_than_fields.py",
     "session.evict": "session/test_attached.py",
     "session.expire": "session/test_rollback.py",
@@ -102,7 +103,6 @@ TESTED_BY = {
     "table.merging": "session/test_growth.py",
     "table.rewriting": "session/test_growth.py",
     "table.row_group": "table/test_tables.py",
-    "table.state": "lazy/test_whole_changes.py",
 }
 
 

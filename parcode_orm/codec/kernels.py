@@ -181,6 +181,21 @@ def pack_offsets(lengths: list[int]) -> tuple[bytes, int, int]:
     return pack(UNSIGNED[width], offsets), width, offsets[-1]
 
 
+def sorted_places(values: Sequence[Any]) -> list[int]:
+    """The places of `values` in their order; equal ones in the order of their places."""
+    numpy = numpy_for(len(values))
+    types = set(map(type, values)) if numpy is not None else set()
+    if types == {float} or types == {int}:
+        try:
+            numbers = numpy.array(values, "f8" if types == {float} else "i8")
+        except OverflowError:
+            pass
+        else:
+            found: list[int] = numbers.argsort(kind="stable").tolist()
+            return found
+    return sorted(range(len(values)), key=values.__getitem__)
+
+
 def rising(offsets: list[int]) -> bool:
     """Whether `offsets` never fall."""
     return sorted(offsets) == offsets  # linear on what is sorted already

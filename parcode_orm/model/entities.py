@@ -156,14 +156,15 @@ def order_of(cls: type[Any], name: str) -> Callable[[Any], Any]:
         if issubclass(types[0], time):
             return _time_of_day
         if issubclass(types[0], ORDERED):
-            return _itself
+            return itself
     raise UnsupportedTypeError(
         f"{cls.__qualname__}.{name}: Index() is for numbers, text, bytes, dates, times, UUIDs and enums, which have an "
         f"order, not for {annotation}"
     )
 
 
-def _itself(value: Any) -> Any:
+def itself(value: Any) -> Any:
+    """What most values are ordered by."""
     return value
 
 

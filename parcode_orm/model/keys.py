@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union, Unpack, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
+from parcode_orm.codec.per_class import per_class
 from parcode_orm.codec.types.marks import FieldMark, find_mark
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import FieldOptions, marked_field
@@ -133,6 +134,13 @@ def _marked(cls: Any, kind: type[Any]) -> dict[str, Any]:
 
 def key_fields(cls: Any) -> tuple[str, ...]:
     """The fields of the primary key of a model; none where it is no entity."""
+    if getattr(cls, "__pydantic_complete__", False):  # else its fields may yet change
+        return _complete_keys(cls)
+    return tuple(_marked(cls, KeyMark))
+
+
+@per_class
+def _complete_keys(cls: type) -> tuple[str, ...]:
     return tuple(_marked(cls, KeyMark))
 
 

@@ -37,6 +37,9 @@ def rollback(work: UnitOfWork, backend: Backend | None) -> None:
         for root in work.roots.values():
             _make_lazy(work, root)
         Reset(work.owner).everything([root.obj for root in work.roots.values()], work.own(), work.lost())
+    else:  # nothing is stored, so what was read of streams belongs to nothing
+        for space in work.own():
+            space.abandon()
     work.halfway = False
 
 

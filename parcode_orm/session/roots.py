@@ -21,7 +21,7 @@ from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..model.base import Model
-from ..model.entities import SUFFIX, is_entity, table_class
+from ..model.entities import SUFFIX, EntityTable, is_entity, runs_of, table_class
 from ..model.keys import key_fields
 from ..storage.mapped import Source
 from ..table.row_group import Group
@@ -55,10 +55,11 @@ class Root:
     gone: dict[Any, Any] = field(default_factory=dict)
     numbered: list[tuple[Any, str]] = field(default_factory=list)
 
-    def number(self, obj: Any, name: Any, key: int) -> None:
-        """Give an entity that was added a number for its key."""
-        set_key(obj, name, key)
-        self.numbered.append((obj, name))
+    def number(self, name: Any, numbers: Iterable[tuple[Any, int]]) -> None:
+        """Give entities that were added numbers for their keys."""
+        for obj, key in numbers:
+            set_key(obj, name, key)
+            self.numbered.append((obj, name))
 
     def take_back(self, *objs: Any) -> None:
         """Entities are not added after all: those that got a number have none."""
@@ -80,14 +81,18 @@ class Root:
         self.go_back({}, [])
 
     def settle(self) -> None:
-        """What was added and deleted is stored."""
+        """What was added and deleted is stored. Runs of indexes are read as they are stored: they leave memory."""
         self.gone, self.numbered = {}, []
+        if isinstance(self.obj, EntityTable):
+            values = decoded(self.obj)
+            for name in [name for name in values if name.startswith(runs_of(""))]:
+                del values[name]
 
 
 def set_key(obj: Any, name: Any, key: int) -> None:
     """Set the key field of a plain entity, frozen or not. Nothing is validated."""
     obj.__dict__[name] = key
-    obj.model_fields_set.add(name)
+    obj.__pydantic_fields_set__.add(name)
 
 
 def root_name(cls: type[Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 from types import FunctionType
 from typing import TypeVar
@@ -13,6 +14,7 @@ from ..errors import NoResultFound, SessionError, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from ..model.entities import SUFFIX, is_entity
+from ..model.plain import LazyModel
 from . import pending
 from .attempts import Attempt, attempts
 from .by_key import ByKey
@@ -127,8 +129,14 @@ class Session(ByKey, Queries, Versions):
         """
         self.add_all([obj], replace=replace)
 
-    def _check_addable(self, obj: Model, replace: bool) -> None:
-        self._check_writable()
+    def _check_addable(self, objs: list[Model], replace: bool) -> None:
+        """Raise the error for the first of `objs` that cannot be added. A plain entity can be, so few are looked at."""
+        plain = [cls for cls in set(map(type, objs)) if issubclass(cls, Model) and not issubclass(cls, LazyModel)]
+        addable = set(filter(is_entity, plain))
+        for obj in [obj for obj in objs if type(obj) not in addable]:
+            self._check_one(obj, replace)
+
+    def _check_one(self, obj: Model, replace: bool) -> None:
         check_model(obj, "add(obj)")
         if is_lazy(obj) and owner_of(obj) is not self._work.owner and not is_detached(obj):
             raise SessionError(
@@ -146,32 +154,25 @@ class Session(ByKey, Queries, Versions):
             ReadOnlyError, TypeError, IntegrityError: as `add`.
             SessionError: as `add`; or two of `objs` have classes of one name, which `replace` does not allow.
         """
-        added: dict[str, Model] = {}
-        keyed: list[Model] = []
+        self._check_writable()
         check_several(objs)
         if isinstance(objs, Iterator):
             head = list(islice(objs, AT_ONCE))
             if len(head) == AT_ONCE and len(kinds := set(map(type, head))) == 1 and is_entity(*kinds):
-                insert_stream(
-                    self._work, plain_class(*kinds), self._addable(chain(head, objs), replace), replace=replace
-                )
+                check = partial(self._check_addable, replace=replace)
+                insert_stream(self._work, plain_class(*kinds), chain(head, objs), check, replace=replace)
                 return
             objs = chain(head, objs)
-        for obj in objs:
-            self._check_addable(obj, replace)
-            if is_entity(obj.__class__):
-                keyed.append(obj)
-                continue
+        every = list(objs)
+        self._check_addable(every, replace)
+        entities = set(filter(is_entity, set(map(type, every))))
+        added: dict[str, Model] = {}
+        for obj in [obj for obj in every if type(obj) not in entities]:
             other = added.setdefault(root_name(obj.__class__), obj)
             if other is not obj:
                 raise is_taken(obj, other)
-        insert(self._work, keyed, replace=replace)
+        insert(self._work, [obj for obj in every if type(obj) in entities], replace=replace)
         self._work.attach([Root(name, obj, struct_for(obj.__class__)) for name, obj in added.items()])
-
-    def _addable(self, objs: Iterator[Model], replace: bool) -> Iterator[Model]:
-        for obj in objs:
-            self._check_addable(obj, replace)
-            yield obj
 
     def merge(self, obj: M) -> M:
         """Copy the state of `obj` onto the root of its type, or the entity of its key, and return that.

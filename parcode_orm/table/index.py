@@ -185,6 +185,26 @@ class Run:
             found = self.shards.setdefault(number, Shard(self._chunk(ref)))
         return found
 
+    def may_have(self, hashes: Any) -> Any:
+        """For each of an array of hashes, whether the run has one that agrees with it in the bits that shards compare.
+
+        Shards are opened that any of the hashes belongs to.
+        """
+        import numpy as np
+
+        order = hashes.argsort()
+        numbers = (hashes >> np.uint64(self.shift))[order] if self.shift < 64 else np.zeros(len(hashes), np.uint64)
+        lows = ((hashes >> np.uint64(self.low_shift)) & np.uint64(LOW)).astype(np.uint32)[order]
+        found = np.zeros(len(hashes), bool)
+        starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(hashes)]
+        for start, stop in pairwise(starts):
+            known = np.asarray(self.shard(int(numbers[start])).lows, np.uint32)
+            if len(known):
+                asked = lows[start:stop]
+                places = np.minimum(known.searchsorted(asked), len(known) - 1)
+                found[order[start:stop]] = known[places] == asked
+        return found
+
     def entries(self) -> tuple[Any, Any]:
         """All hashes and their row ids, as arrays of uint64, in order."""
         import numpy as np

@@ -28,7 +28,7 @@ from parcode_orm.errors import (
     SessionError,
 )
 from parcode_orm.model.entities import table_class
-from parcode_orm.session.entity import flush
+from parcode_orm.session.entity import changed
 from parcode_orm.session.entity.tables import entities, find_table
 
 T = TypeVar("T")
@@ -1228,8 +1228,8 @@ def test_entities_that_are_no_table_are_damage(tmp_path: Path) -> None:
 def test_the_rows_in_memory_are_looked_at_once_a_commit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each index looked at all of them again."""
     looked = []
-    plain = flush.in_memory
-    monkeypatch.setattr(flush, "in_memory", lambda *given: looked.append(given) or plain(*given))
+    plain = changed.in_memory
+    monkeypatch.setattr(changed, "in_memory", lambda *given: looked.append(given) or plain(*given))
     with Session(path) as session:
         session.add_all([Player(name=f"p{n}") for n in range(5)])
         session.commit()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 from ...codec.columns.boundary import ChunkColumn
@@ -16,6 +17,7 @@ from ...model.entities import table_class, table_name
 from ...storage.mapped import Source
 from ...storage.spill import is_spilled
 from ...storage.writer import whole_bytes
+from ...table.pairs import known_keys, put_new
 from ...table.streaming import Spilled, gather, new_table, put_pairs
 from ..expire import Reset
 from ..owner import Family
@@ -33,75 +35,113 @@ def insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
     Raises:
         IntegrityError: a key is None and not numbered, or another entity has it and `replace` is false.
     """
-    added: dict[type[Any], _Added] = {}
-    objs = list(objs)
-    for obj in objs:  # a number that is given to one is no other's
-        cls = plain_class(obj.__class__)
-        if keys_of(cls).numbered:
-            if cls not in added:
-                added[cls] = _Added(work, cls)
-            added[cls].reserve(obj)
-    for obj in objs:
-        cls = plain_class(obj.__class__)
-        here = added.get(cls)
-        if here is None:
-            here = added[cls] = _Added(work, cls)
-        key = here.key(obj)
-        known = here.rows.get(key)
-        other = here.pairs.get(key, known)
-        if other is not None and other is not obj and not replace:
-            raise taken(cls, here.keys, key)
-        if known is not obj:
-            here.pairs[key] = obj
-    for cls, here in added.items():
-        root = _table_of(work, cls)
-        for obj, number in here.numbered.values():
-            root.number(obj, here.keys.numbered, number)
-        put(root, here.pairs)
+    groups: dict[type[Any], list[Any]] = {}
+    different = list({id(obj): obj for obj in objs}.values())
+    kinds = set(map(type, different))
+    if len(kinds) == 1:
+        groups[plain_class(*kinds)] = different
+    else:
+        for obj in different:
+            groups.setdefault(plain_class(type(obj)), []).append(obj)
+    added = [(_Added(work, cls), each) for cls, each in groups.items()]
+    for here, each in added:
+        here.take(each, replace=replace)
+    for here, _ in added:
+        root = _table_of(work, here.cls)
+        root.number(here.keys.numbered, here.numbered)
+        put(root, here.pairs, here.known)
         root.obj.last = max(root.obj.last, here.last)
 
 
 class _Added:
-    """Entities of one class that are to be added, and the keys that they get."""
+    """Entities of one class that are to be added, and the keys that they get.
+
+    `numbered` are the objects that get a number, each with it. `pairs` are the entities to put under their keys, and
+    `known` are those of these keys that other entities have.
+    """
 
     def __init__(self, work: UnitOfWork, cls: type[Any]) -> None:
         root = find_table(work, cls)
         self.cls = cls
         self.keys = keys_of(cls)
-        self.rows: Mapping[Any, Any] = {} if root is None else entities(root)
+        self._rows = None if root is None else entities(root)
         self.last: int = 0 if root is None else root.obj.last
+        self.numbered: list[tuple[Any, int]] = []
         self.pairs: dict[Any, Any] = {}
-        self.numbered: dict[int, tuple[Any, int]] = {}  # by id: objects with the numbers that they get
+        self.known: list[Any] = []
 
-    def reserve(self, obj: Any) -> None:
-        """Numbers begin above the key of an entity."""
-        key = self.keys.of(obj)
-        if type(key) is int:
-            self.last = max(self.last, key)
+    def take(self, objs: list[Any], *, replace: bool) -> None:
+        """Take objects, each of them once.
 
-    def key(self, obj: Any) -> Any:
-        """The key of an entity, or the number that it gets."""
-        keys = self.keys
-        key = keys.of(obj)
-        if key is None and keys.numbered:
-            if id(obj) not in self.numbered:
-                self.last += 1
-                self.numbered[id(obj)] = obj, self.last
-            return self.numbered[id(obj)][1]
-        keys.check(self.cls, key)
-        if keys.numbered and type(key) is int:
-            self.last = max(self.last, key)
-        return key
+        Raises:
+            IntegrityError: a key is None and not numbered, or another entity has it and `replace` is false.
+        """
+        keys = self.keys_for(objs)
+        self.pairs = dict(zip(keys, objs, strict=True))
+        if len(self.pairs) < len(keys) and not replace:
+            raise taken(self.cls, self.keys, first_again(keys))
+        if self._rows is None:
+            return
+        known = {key: self._rows.get(key) for key in known_keys(table_in(self._rows), list(self.pairs))}
+        for key, obj in known.items():
+            if obj is self.pairs[key]:
+                del self.pairs[key]
+            elif not replace:
+                raise taken(self.cls, self.keys, key)
+        self.known = [key for key in known if key in self.pairs]
+
+    def keys_for(self, objs: list[Any], *, in_turn: bool = False) -> list[Any]:
+        """The keys of objects. Those that have none get the numbers above those that were given, or IntegrityError.
+
+        Of an iterator, which is read `in_turn`, only keys that came before count.
+        """
+        keys, numbered = self.keys.of_all(objs), self.keys.numbered
+        missing = [place for place, key in enumerate(keys) if key is None] if numbered else []
+        given = [key for key in keys if type(key) is int] if numbered else []
+        if in_turn and missing and given:
+            self._number_in_turn(objs, keys)
+        else:
+            self.last = max(self.last, max(given, default=0))
+            ids = dict.fromkeys([id(objs[place]) for place in missing])  # an iterator may give an object twice
+            numbers = dict(zip(ids, range(self.last + 1, self.last + 1 + len(ids)), strict=True))
+            self.last += len(ids)
+            for place in missing:
+                keys[place] = numbers[id(objs[place])]
+        self.numbered = [(objs[place], keys[place]) for place in missing]
+        self.keys.check_all(self.cls, keys)
+        return keys
+
+    def _number_in_turn(self, objs: list[Any], keys: list[Any]) -> None:
+        numbers: dict[int, int] = {}
+        for place, (obj, key) in enumerate(zip(objs, keys, strict=True)):
+            if key is None:
+                keys[place] = key = numbers.setdefault(id(obj), self.last + 1)
+            if type(key) is int:
+                self.last = max(self.last, key)
 
 
-def put(root: Root, pairs: dict[Any, Any]) -> None:
-    """Let entities stand under their keys."""
-    changing = entities(root)._changing()
+def first_again(values: list[Any]) -> Any:
+    """The first of `values` that is equal to one before."""
+    met: set[Any] = set()
+    for value in values:
+        if value in met:
+            return value
+        met.add(value)
+    return MISSING
+
+
+def put(root: Root, pairs: dict[Any, Any], known: Collection[Any]) -> None:
+    """Let entities stand under their keys; `known` are the keys that other entities have."""
+    rows = entities(root)
+    changing = rows._changing()
     with Whole(changing):
-        for key, obj in pairs.items():
-            changing.put(key, obj)
-    for key in pairs:
-        root.gone.pop(key, None)
+        for key in known:
+            changing.put(key, pairs[key])
+        new = {key: obj for key, obj in pairs.items() if key not in known} if known else pairs
+        if new:
+            put_new(table_in(rows), list(new), list(new.values()))
+    for key in root.gone.keys() & pairs.keys():
+        del root.gone[key]
 
 
 def _table_of(work: UnitOfWork, cls: type[Any]) -> Root:
@@ -137,8 +177,12 @@ def taken(cls: type[Any], keys: Keys, key: Any) -> IntegrityError:
 # -- more than memory holds --------------------------------------------------------------------------------------------
 
 
-def insert_stream(work: UnitOfWork, cls: type[Any], objs: Iterator[Any], *, replace: bool) -> None:
+def insert_stream(
+    work: UnitOfWork, cls: type[Any], objs: Iterator[Any], check: Callable[[list[Any]], None], *, replace: bool
+) -> None:
     """Add the entities of an iterator, all of `cls`, which leave memory as they come; all or none.
+
+    `check` raises for objects that cannot be added.
 
     Raises:
         IntegrityError: as `insert`; also where one key comes twice.
@@ -149,7 +193,7 @@ def insert_stream(work: UnitOfWork, cls: type[Any], objs: Iterator[Any], *, repl
     column = struct_for(table_class(cls)).places["rows"][1]
     assert isinstance(column, ChunkColumn)
     with told_by_key():
-        found = gather(_space(work), column, _pairs(added, objs))
+        found = gather(_space(work), column, chain.from_iterable(_pairs(added, objs, check)))
     if not isinstance(found, Spilled):
         insert(work, [obj for _, obj in found], replace=replace)
         return
@@ -167,18 +211,22 @@ def insert_stream(work: UnitOfWork, cls: type[Any], objs: Iterator[Any], *, repl
     root.obj.last = max(root.obj.last, added.last)
 
 
-def _pairs(added: _Added, objs: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-    for obj in objs:
-        if plain_class(obj.__class__) is not added.cls:
-            raise TypeError(
-                f"add_all(objs): an iterator of more than {AT_ONCE} objects gives objects of one class, and this "
-                f"one gave a {added.cls.__qualname__} and {called(obj)}"
-            )
-        key = added.key(obj)
-        if added.numbered:
-            set_key(obj, added.keys.numbered, key)
-            added.numbered.clear()
-        yield key, obj
+def _pairs(
+    added: _Added, objs: Iterator[Any], check: Callable[[list[Any]], None]
+) -> Iterator[Iterable[tuple[Any, Any]]]:
+    """Keys and objects, some thousand at a time."""
+    while part := list(islice(objs, AT_ONCE)):
+        check(part)
+        for obj in part if set(map(type, part)) != {added.cls} else ():
+            if plain_class(obj.__class__) is not added.cls:
+                raise TypeError(
+                    f"add_all(objs): an iterator of more than {AT_ONCE} objects gives objects of one class, and this "
+                    f"one gave a {added.cls.__qualname__} and {called(obj)}"
+                )
+        keys = added.keys_for(part, in_turn=True)
+        for obj, number in added.numbered:
+            set_key(obj, added.keys.numbered, number)
+        yield zip(keys, part, strict=True)
 
 
 # -- deleting and letting go -------------------------------------------------------------------------------------------
@@ -203,7 +251,7 @@ def expunge(work: UnitOfWork, obj: Any) -> None:
     if stored is not None:
         place = table_in(rows).find(key)
         if place is not None and (place[0].ref is None or is_spilled(place[0].ref)):  # it took the place of that one
-            put(root, {key: stored.model_load()})
+            put(root, {key: stored.model_load()}, [key])
         return
     rows._changing().remove(key)
     root.take_back(obj)

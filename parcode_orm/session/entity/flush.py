@@ -8,26 +8,16 @@ from typing import Any
 
 from ...errors import IntegrityError, SessionError, told
 from ...lazy.map import LazyMap
-from ...lazy.proxy import decoded
-from ...lazy.state import MISSING
+from ...lazy.proxy import is_proxy
 from ...model.entities import by, runs_of
+from ...table.pairs import known_keys, put_new
 from ..roots import Root
 from ..space import owner_of
 from ..unit_of_work import UnitOfWork
-from .changes import taken
+from .changed import Changed, Entries
+from .changes import first_again, taken
 from .indexes import add_run
-from .tables import (
-    entities,
-    entity_class,
-    in_memory,
-    keys_of,
-    stored_rows,
-    streamed,
-    table_in,
-    tables,
-    told_by_key,
-    value_of,
-)
+from .tables import entities, entity_class, keys_of, table_in, tables, told_by_key
 
 
 @contextmanager
@@ -38,15 +28,10 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
         IntegrityError: two entities would have one key or one unique value; nothing has changed.
         SessionError: an entity that was added is an object of another session by now.
     """
-    before = work.source
-    try:
-        with told_by_key(), ExitStack() as undo:
-            for root in tables(work):
-                _flush(work, root, undo)
-            yield
-    finally:  # of a commit that was interrupted after it was stored as well
-        if work.source is not before:
-            _let_go(work)
+    with told_by_key(), ExitStack() as undo:
+        for root in tables(work):
+            _flush(work, root, undo)
+        yield
 
 
 def _flush(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
@@ -54,25 +39,17 @@ def _flush(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
     cls = entity_class(root.obj.__class__)
     keys = keys_of(cls)
     fields = (*keys.fields, *keys.unique, *keys.indexed)
-    changed = list(in_memory(entities(root), fields))
+    changed = Changed(work, root, fields)
     if _move(work, root, changed, undo):
-        changed = list(in_memory(entities(root), fields))
-    changes = _Changes(work, root, changed, fields)
+        changed = Changed(work, root, fields)
     for name in keys.unique:
         index = getattr(root.obj, by(name))
         undo.enter_context(_taken_back(work, index))
-        _claim(root, name, index, changes.of(name))
+        _claim(root, name, index, *changed.of(name))
     for name in keys.indexed:
         runs = getattr(root.obj, runs_of(name))
         undo.enter_context(_taken_back(work, runs))
-        add_run(runs, cls, name, changes.of(name))
-
-
-def _let_go(work: UnitOfWork) -> None:
-    """Runs of indexes are read as they are stored from now on: their entries leave memory."""
-    for root in tables(work):
-        for name in keys_of(entity_class(root.obj.__class__)).indexed:
-            decoded(root.obj).pop(runs_of(name), None)
+        add_run(runs, cls, name, *changed.of(name))
 
 
 @contextmanager
@@ -110,15 +87,18 @@ def _as_before(work: UnitOfWork, root: Root) -> Iterator[None]:
                 root.obj.last = last
 
 
-def _move(work: UnitOfWork, root: Root, changed: list[tuple[Any, Any]], undo: ExitStack) -> bool:
+def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bool:
     """Move the entities among `changed` whose key fields were changed to their new keys. Return whether there are."""
     cls = entity_class(root.obj.__class__)
     keys, rows = keys_of(cls), entities(root)
+    for obj in filter(is_proxy, changed.objs):
+        _check_ours(work, obj)
+    current = keys.of_all(changed.objs)
+    if current == changed.keys:
+        return False
     moves: dict[Any, Any] = {}
     old: set[Any] = set()
-    for key, obj in changed:
-        _check_ours(work, obj)
-        now = keys.of(obj)
+    for key, now, obj in zip(changed.keys, current, changed.objs, strict=True):
         if now != key:
             keys.check(cls, now)
             if now in moves:
@@ -152,51 +132,30 @@ def _check_ours(work: UnitOfWork, obj: Any) -> None:
         )
 
 
-class _Changes:
-    """What changed since the last commit in the indexed fields of the entities that a root holds."""
-
-    def __init__(self, work: UnitOfWork, root: Root, changed: list[tuple[Any, Any]], fields: tuple[str, ...]) -> None:
-        self._rows = entities(root)
-        self._fields = fields
-        self._changed = [*changed, *((key, None) for key in root.gone.keys() - {key for key, _ in changed})]
-        needed = self._changed or table_in(self._rows).spilled
-        self._stored: Any = stored_rows(work, root) if needed else {}
-
-    def of(self, name: str) -> Iterator[tuple[Any, Any, Any]]:
-        """Key, value before and value now of each entity whose field `name` changed; None is no value."""
-        stored = self._stored
-        for key, obj in self._changed:
-            before = stored.get(key)
-            was = None if before is None else value_of(before, name)
-            now = None if obj is None else value_of(obj, name)
-            if was is not now and was != now:
-                yield key, was, now
-        if stored:
-            for _, key in streamed(self._rows, name, self._fields, below=table_in(stored).next_row):
-                yield key, value_of(stored[key], name), None
-        for now, key in streamed(self._rows, name, self._fields):
-            yield key, None, now
-
-
-def _claim(root: Root, name: str, index: LazyMap[Any, Any], changes: Iterator[tuple[Any, Any, Any]]) -> None:
+def _claim(root: Root, name: str, index: LazyMap[Any, Any], lost: Entries, got: Entries) -> None:
     """Bring the index of a unique field up to date.
 
     Raises:
         IntegrityError: two entities have one value.
     """
+    for value in lost.values:
+        index.rows.remove(value)
+    pairs = dict(zip(got.values, got.keys, strict=True))
+    if len(pairs) < len(got.values):
+        value = first_again(got.values)
+        one, other = [key for each, key in zip(got.values, got.keys, strict=True) if each == value][:2]
+        raise _twice(root, name, value, one, other)
+    table, values = table_in(index), list(pairs)
+    for value in known_keys(table, values):
+        raise _twice(root, name, value, index[value], pairs[value])
+    if values:
+        put_new(table, values, list(pairs.values()))
+
+
+def _twice(root: Root, name: str, value: Any, one: Any, other: Any) -> IntegrityError:
     cls = entity_class(root.obj.__class__)
     keys = keys_of(cls)
-    claims: list[tuple[Any, Any]] = []
-    for key, was, now in changes:
-        if was is not None:
-            index.rows.remove(was)
-        if now is not None:
-            claims.append((now, key))
-    for value, key in claims:
-        other = index.get(value, MISSING)
-        if other is not MISSING:
-            raise IntegrityError(
-                f"{cls.__qualname__}.{name}: {told(value)} is the value of two objects, {keys.spelled(other)} and "
-                f"{keys.spelled(key)}, and the field is unique: change one of them, or delete it"
-            )
-        index.rows.put(value, key)
+    return IntegrityError(
+        f"{cls.__qualname__}.{name}: {told(value)} is the value of two objects, {keys.spelled(one)} and "
+        f"{keys.spelled(other)}, and the field is unique: change one of them, or delete it"
+    )

@@ -11,36 +11,34 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from ...codec.base import Column
+from ...codec.kernels import sorted_places
 from ...codec.types.compile import struct_for
 from ...errors import CorruptionError, EncodeError
 from ...lazy.list import LazyList
-from ...model.entities import UNORDERED, order_of, run_class
+from ...model.entities import UNORDERED, itself, order_of, run_class
 from ..content_hash import digest_of
+from .changed import Entries
 
 STEP = 256  # entries between two fences
 MAX_RUNS = 8
 Entry = tuple[Any, Any, bool]
 
 
-def add_run(runs: Any, cls: Any, name: str, changes: Iterable[tuple[Any, Any, Any]]) -> None:
+def add_run(runs: Any, cls: Any, name: str, lost: Entries, got: Entries) -> None:
     """Add a run to the index of the field `name` of `cls`.
 
     Args:
         runs: a list of the index's runs, plain or lazy, which is changed.
         cls: the class of the entities.
         name: the indexed field.
-        changes: key, value before and value now of each entity that changed; None is no value.
+        lost: values that entities had.
+        got: values that entities have.
     """
-    entries: list[Entry] = []
-    for key, was, now in changes:
-        if was is not None and was == was:
-            entries.append((was, key, False))
-        if now is not None and now == now:
-            entries.append((now, key, True))
+    entries = [*zip(lost.values, lost.keys, repeat(False)), *zip(got.values, got.keys, repeat(True))]
     if not entries:
         return
     first = len(runs)
@@ -61,7 +59,9 @@ def add_run(runs: Any, cls: Any, name: str, changes: Iterable[tuple[Any, Any, An
 def _in_order(cls: Any, name: str, entries: list[Entry]) -> list[Entry]:
     order = order_of(cls, name)
     try:
-        return sorted(entries, key=lambda entry: order(entry[0]))
+        values = [entry[0] for entry in entries]
+        places = sorted_places(values if order is itself else list(map(order, values)))
+        return [entries[place] for place in places]
     except UNORDERED:  # a value does not fit: the same commit refuses the row with it, and names its place there
         column = struct_for(cls).places[name][1]
         return sorted((each for each in entries if _fits(column, each[0])), key=lambda entry: order(entry[0]))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple, get_args
+from uuid import UUID
 
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
@@ -16,7 +19,7 @@ from ...lazy.rows import TablePairs
 from ...lazy.state import MISSING, WithoutFields, field_value
 from ...model.entities import SUFFIX, EntityTable, table_class, table_name
 from ...model.keys import indexed_fields, key_fields, numbered_field, unique_fields
-from ...storage.spill import is_spilled
+from ...model.plain import LazyModel
 from ...table.nodes import Piece
 from ...table.table import Table
 from ..content_hash import digest_of
@@ -24,6 +27,8 @@ from ..dirty import rows_to_compare
 from ..roots import Root, read_root
 from ..space import owner_of, space_of
 from ..unit_of_work import UnitOfWork
+
+KEYS = frozenset({int, str, bytes, bool, UUID, date, datetime})  # types of which each value can be a key
 
 
 class Keys(NamedTuple):
@@ -39,6 +44,17 @@ class Keys(NamedTuple):
         if len(self.fields) == 1:
             return field_value(obj, self.fields[0])
         return tuple([field_value(obj, name) for name in self.fields])
+
+    def of_all(self, objs: Sequence[Any]) -> list[Any]:
+        """The primary keys of entities."""
+        columns = [values_of(objs, name) for name in self.fields]
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+    def check_all(self, cls: type[Any], keys: Sequence[Any]) -> None:
+        """`check` each of some keys of entities of `cls`."""
+        if not KEYS.issuperset(map(type, keys)):
+            for key in keys:
+                self.check(cls, key)
 
     def check(self, cls: type[Any], key: Any) -> None:
         """Raise IntegrityError for what cannot be a key: None, what is not hashable or not equal to itself."""
@@ -143,12 +159,12 @@ def in_memory(rows: LazyMap[Any, Any], fields: tuple[str, ...] | None = None) ->
         here: dict[int, Any] = held.get(piece.ref.offset) or {}  # type: ignore[union-attr]
         for row, value in list(here.items()):
             if piece.start <= row < piece.start + piece.length and (
-                fields is None or _differs(table, piece, row, value, fields)
+                fields is None or differs(table, piece, row, value, fields)
             ):
                 yield table.key(piece, row - piece.start), value
 
 
-def _differs(table: Table, piece: Piece, row: int, obj: Any, fields: tuple[str, ...]) -> bool:
+def differs(table: Table, piece: Piece, row: int, obj: Any, fields: tuple[str, ...]) -> bool:
     """Whether the entity in memory for a stored row may have other values in `fields` than the row."""
     here: Any = proxy_state(obj) if is_proxy(obj) else None
     if here is None or here[0] is not table.group(piece).items or here[1] != row or isinstance(here[0], WithoutFields):
@@ -166,27 +182,23 @@ def _differs(table: Table, piece: Piece, row: int, obj: Any, fields: tuple[str, 
     return False
 
 
-def streamed(
-    rows: LazyMap[Any, Any], name: str, fields: tuple[str, ...], below: int | None = None
-) -> Iterator[tuple[Any, Any]]:
-    """Value of the field `name` and key of each streamed row that `in_memory(rows, fields)` leaves out.
-
-    With `below`, only of rows with smaller ids, which took the place of stored ones.
-    """
-    table = table_in(rows)
-    held = table.rows_held()
-    for piece in list(table.tree.loaded()):
-        if piece.ref is not None and is_spilled(piece.ref) and (below is None or piece.first < below):
-            group = table.group(piece)
-            here: dict[int, Any] = held.get(piece.ref.offset) or {}  # type: ignore[union-attr]
-            for row in range(piece.start, piece.start + piece.length):
-                if row not in here or not _differs(table, piece, row, here[row], fields):
-                    yield value_of(group.items.get(row), name), group.key(row)
+def values_of(objs: Sequence[Any], name: str) -> list[Any]:
+    """The field `name` of entities; MISSING where one has none."""
+    if any(issubclass(cls, LazyModel) for cls in set(map(type, objs))):
+        return [field_value(obj, name) for obj in objs]
+    try:
+        return list(map(itemgetter(name), map(decoded, objs)))
+    except KeyError:
+        return [field_value(obj, name) for obj in objs]
 
 
 def value_of(obj: Any, name: str) -> Any:
     """The value of an indexed field; None for what no other value is equal to."""
-    value = field_value(obj, name)
+    return indexed_value(field_value(obj, name))
+
+
+def indexed_value(value: Any) -> Any:
+    """A value as an index has it; None for what no other value is equal to."""
     if value is MISSING or not is_hashable(value) or value != value:  # what is not hashable will not be stored
         return None
     return value
