@@ -10,11 +10,13 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import Any, NoReturn
 
 from parcode_orm.codec.base import is_lazy_collection
+from parcode_orm.codec.kernels import drain
 from parcode_orm.codec.slots import SLOTS, from_slots, hidden, to_slots
 from parcode_orm.codec.types.marks import find_mark
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
@@ -24,7 +26,7 @@ from parcode_orm.model.base import Model, on_complete
 from parcode_orm.model.plain import LazyModel
 
 __all__ = [
-    "become_lazy", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
+    "become_lazy", "become_lazy_all", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
     "plain_again", "plain_class", "proxy_state", "to_plain",
 ]  # fmt: skip
 
@@ -82,6 +84,15 @@ def become_lazy(obj: Any, view: RowView, row: int) -> None:
     if not is_proxy(obj):
         to_slots(obj)
         _set_class(obj, lazy)
+
+
+def become_lazy_all(objs: Sequence[Any], view: RowView, rows: Sequence[int]) -> None:
+    """Make plain objects of exactly `view.cls` lazy in place, each over its row."""
+    lazy = lazy_class(view.cls)
+    drain(map(set_state, objs, zip(repeat(view), rows)))
+    if hidden(view.cls):
+        drain(map(to_slots, objs))
+    drain(map(_set_class, objs, repeat(lazy)))
 
 
 def plain_again(obj: Any) -> None:

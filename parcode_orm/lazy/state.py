@@ -8,8 +8,9 @@ property that reads all fields, so everything here goes to the real one through 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from itertools import chain
 from typing import Any, Protocol
 from weakref import ref
 
@@ -27,9 +28,9 @@ from parcode_orm.model.plain import LazyModel
 from parcode_orm.table.table import ATOMIC, MISSING
 
 __all__ = [
-    "MISSING", "RowSpace", "RowView", "WithoutFields", "check_change", "field_value", "fill_slot", "first_read",
-    "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "pin_held", "set_dict", "set_state",
-    "stored_attributes", "touch",
+    "MISSING", "RowSpace", "RowView", "WithoutFields", "changing_in_place", "check_change", "field_value",
+    "fill_slot", "first_read", "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "pin_held",
+    "set_dict", "set_state", "stored_attributes", "touch",
 ]  # fmt: skip
 
 
@@ -193,6 +194,22 @@ def may_change_in_place(proxy: LazyModel) -> bool:
         except AttributeError:
             continue
     return any(type(value) not in ATOMIC and not isinstance(value, Enum) for value in get_dict(proxy).values())
+
+
+def changing_in_place(proxies: Sequence[Any]) -> list[int]:
+    """The places of those `proxies` of which `may_change_in_place` is true."""
+    types = set(map(type, chain.from_iterable(map(dict.values, map(get_dict, proxies)))))
+    fixed = all(cls in ATOMIC or issubclass(cls, Enum) for cls in types)
+    try:
+        more = any(any(map(slot, proxies)) for slot in _MORE)
+    except AttributeError:  # never asked for
+        more = True
+    if fixed and not more:
+        return []
+    return [place for place, proxy in enumerate(proxies) if may_change_in_place(proxy)]
+
+
+_MORE = [slot.__get__ for name, slot in SLOTS.items() if name != "__pydantic_fields_set__"]
 
 
 def forget(proxy: LazyModel) -> None:

@@ -19,13 +19,14 @@ from ..codec.base import is_lazy as holds_lazy
 from ..codec.columns.boundary import ChunkColumn
 from ..format.chunk import Ticket
 from ..lazy.handles import LazyCollection
-from ..lazy.proxy import become_lazy, decoded, is_proxy, make_proxy, proxy_state
+from ..lazy.proxy import become_lazy, become_lazy_all, decoded, is_proxy, make_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
-from ..lazy.state import may_change_in_place
+from ..lazy.state import changing_in_place, may_change_in_place
 from ..model.base import Model
 from ..stack import roomy
 from ..table.nodes import Known, Piece
+from ..table.row_group import Group
 from ..table.table import Table
 from .references import held
 from .space import file_of, is_detached, owner_of
@@ -140,20 +141,24 @@ def _fresh(table: Table, piece: Piece, row: int) -> Any:
     return make_proxy(group.items, row) if group.proxies else group.items.get(row)
 
 
-def moved(table: Table, ticket: Ticket, values: Known, *, streamed: bool) -> None:
+def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None:
     """Rows of `table` are now in another row group: what is in memory for them goes on from there.
 
     What nobody holds is as it was written, and let go of; unless the commit `streamed`, and so ran code in between.
     """
     ref = ticket.reference
     assert ref is not None
-    kept = held([value for value, _ in values.values()])
+    values = known.values
+    kept = held(list(values))
     if not kept and not streamed:
         return
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     owner = getattr(table.space, "owner", None)
     may_hold = _holds_lazy(table.items)
-    for at, (row, (value, must)) in enumerate(values.items()):
+    fresh = set() if streamed or not group.proxies else _attach_plain(group, known, kept, owner)
+    for at, (row, value) in enumerate(zip(known.rows, values, strict=True)):
+        if at in fresh:
+            continue
         unsure = streamed and is_proxy(value)
         if may_hold if at in kept else unsure:
             if group.proxies and value.__class__ is group.items.cls:  # type: ignore[attr-defined]
@@ -162,9 +167,30 @@ def moved(table: Table, ticket: Ticket, values: Known, *, streamed: bool) -> Non
                 follow(value, group.items.get(row), owner)
         # Of a proxy that nobody had asked for what can change in place, writing it again may have read that; and where
         # rows are of several classes, their view does not know its proxies.
-        must |= not group.proxies or (is_proxy(value) and may_change_in_place(value))
-        if (at in kept or unsure) and must:
+        must = known.must is None or known.must[at] or not group.proxies
+        if (at in kept or unsure) and (must or (is_proxy(value) and may_change_in_place(value))):
             group.held[row] = value
+
+
+def _attach_plain(group: Group, known: Known, kept: set[int], owner: object) -> set[int]:
+    """Let the plain objects among `kept` be the lazy objects of their rows. Return their places.
+
+    The row group holds those in which anything may change in place. Its view knows the others.
+    """
+    view: Any = group.items
+    places = [at for at, value in enumerate(known.values) if type(value) is view.cls and at in kept]
+    objs, rows = [known.values[at] for at in places], [known.rows[at] for at in places]
+    become_lazy_all(objs, view, rows)
+    view.space.know_all(view, rows, objs)
+    names = lazy_fields(view, view.column.places)
+    for name in names:
+        for obj, row in zip(objs, rows, strict=True):
+            value = decoded(obj).get(name)
+            if type(value) not in ATOMIC and not _goes_on(getattr(value, "rows", None), view):
+                follow(value, view.getter(name)(row), owner)
+    changing = changing_in_place(objs)
+    group.held.update({rows[at]: objs[at] for at in changing})
+    return set(places)
 
 
 def attach(obj: Any, view: RowView, row: int) -> None:

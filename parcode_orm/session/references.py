@@ -63,7 +63,11 @@ def held(values: list[Any]) -> set[int]:
     found: set[int] = set()
     if max(counts) > _ALONE:
         many = [at for at, count in enumerate(counts) if count > _ALONE]
-        found = {at for at in many if type(values[at]) in kinds and not _is_constant(values[at])}
+        fixed = {cls for cls in kinds if issubclass(cls, tuple | frozenset)}  # where their items are
+        loose = kinds - fixed
+        found = {at for at in many if type(values[at]) in loose}
+        if fixed:
+            found |= {at for at in many if type(values[at]) in fixed and not _is_constant(values[at])}
     for cls in kinds:
         if not found and len(types) == 1:
             return _held_inside(cls, values)

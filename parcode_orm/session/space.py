@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from sys import modules
 from typing import Any
@@ -143,10 +143,14 @@ class FileSpace:
 
     def know(self, view: RowView, row: int, proxy: Any) -> None:
         """From now on `proxy` is the proxy of this row."""
-        ref = weak(proxy)
+        self.know_all(view, [row], [proxy])
+
+    def know_all(self, view: RowView, rows: Sequence[int], proxies: Sequence[Any]) -> None:
+        """From now on `proxies` are the proxies of these rows."""
+        refs = list(map(weak, proxies))  # before the lock is taken, as `proxy` says
         with self._meeting:
             live = view.live or self._first(view)
-            live[row] = ref
+            live.update(zip(rows, refs, strict=True))
 
     def _first(self, view: RowView) -> dict[int, weak[Any]]:
         """Where the first proxy of a view is to be known.

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..codec.base import Sink
 from ..format.chunk import Chunk, Ticket
@@ -21,17 +21,24 @@ from .ints import get_ints, put_ints
 NO_ID = -1  # lists: rows are known by their position alone
 _ref_of, _length_of, _start_of = attrgetter("ref"), attrgetter("length"), attrgetter("start")
 Target = Ticket | Reference
-Known = dict[int, tuple[Any, bool]]  # by row, what is in memory for it, and whether it must be held
+
+
+class Known(NamedTuple):
+    """What is in memory for some `rows`; `must` says of each value whether it must be held, None that all must."""
+
+    rows: Sequence[int]
+    values: list[Any]
+    must: list[bool] | None = None
 
 
 class Piece:
     """Rows `start` to `start + length` of the row group `ref`; or, where `ref` is None, `rows` not yet written.
 
     The first row has the id `first` (`NO_ID` in lists). `keys` go with `rows` in keyed tables. While a table is
-    written, `known` are those of the `rows` that somebody may hold, and `size` is about what the piece takes in bytes.
+    written, `size` is about what the piece takes in bytes.
     """
 
-    __slots__ = ("first", "keys", "known", "length", "ref", "rows", "size", "start")
+    __slots__ = ("first", "keys", "length", "ref", "rows", "size", "start")
 
     def __init__(
         self,
@@ -48,7 +55,6 @@ class Piece:
         self.first = first
         self.rows = rows
         self.keys = keys
-        self.known: Known = {}
         self.size: float | None = None
 
     def part(self, start: int, stop: int) -> Piece:

@@ -61,7 +61,7 @@ class Stored(NamedTuple):
 
 
 def _settle(table: Table, ticket: Ticket, known: Known, settle: Callable[[Table, Ticket, Known], None]) -> None:
-    if known:
+    if known.values:
         settle(table, ticket, known)
 
 

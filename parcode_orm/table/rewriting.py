@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -53,9 +53,18 @@ class Moved(NamedTuple):
     at: int = 0
 
     def in_memory(self, table: Table) -> Known:
-        """Those that somebody may hold now: a stream that was read since they were written may have met some."""
-        known = _in_memory(table, self.piece)
-        return {row - self.start + self.at: known[row] for row in range(self.start, self.stop) if row in known}
+        """Those that the program may hold now: a stream that was read since they were written may have met some."""
+        piece = self.piece
+        if piece.rows is not None and not isinstance(piece, _Joined):
+            values = piece.rows[self.start : self.stop]
+            rows: Sequence[int] = range(self.at, self.at + len(values))
+            if not ATOMIC.isdisjoint(map(type, values)):
+                rows = [row for row, value in zip(rows, values, strict=True) if type(value) not in ATOMIC]
+                values = [value for value in values if type(value) not in ATOMIC]
+            return Known(rows, values)
+        found = {row: each for row, each in _in_memory(table, piece).items() if self.start <= row < self.stop}
+        values = [value for value, _ in found.values()]
+        return Known([row - self.start + self.at for row in found], values, [must for _, must in found.values()])
 
 
 class Rewriter:
@@ -77,9 +86,7 @@ class Rewriter:
         changed = {offset: sorted(rows) for offset, rows in self._changed.items()}
         split: list[Piece] = []
         for piece in pieces:
-            if piece.rows is not None:
-                piece.known = {i: (value, True) for i, value in enumerate(piece.rows) if type(value) not in ATOMIC}
-            elif isinstance(piece.ref, Reference) and piece.ref.offset in changed:
+            if piece.rows is None and isinstance(piece.ref, Reference) and piece.ref.offset in changed:
                 rows = changed[piece.ref.offset]
                 first, end = bisect_left(rows, piece.start), bisect_left(rows, piece.start + piece.length)
                 if first < end:
@@ -128,7 +135,6 @@ class Rewriter:
             fresh.rows, fresh.ref = values, None
             if self._table.keys is not None:
                 fresh.keys = keys[first:last] if keys else [self._table.key(piece, i) for i in range(first, last)]
-            fresh.known = {i: (value, True) for i, value in enumerate(values)}
             parts.append(fresh)
             done = last
         if done < piece.length:
@@ -266,13 +272,16 @@ class Rewriter:
         return problem
 
 
-def _in_memory(table: Table, piece: Piece) -> Known:
-    """What of the piece's rows somebody may hold: proxies too that are known only to their view."""
+def _in_memory(table: Table, piece: Piece) -> dict[int, tuple[Any, bool]]:
+    """What of the piece's rows the program may hold, by row, and whether it must be held.
+
+    Proxies that are known only to their view are among it.
+    """
     if isinstance(piece, _Joined):
         return {at + row: value for at, part in piece.parts for row, value in _in_memory(table, part).items()}
     if piece.rows is not None or not isinstance(piece.ref, Reference):
-        return piece.known
-    found: Known = {}
+        return {row: (value, True) for row, value in enumerate(piece.rows or ()) if type(value) not in ATOMIC}
+    found: dict[int, tuple[Any, bool]] = {}
     ours = range(piece.start, piece.start + piece.length)
     group = table.groups.get(piece.ref.offset)
     for row, known in getattr(group and group.items, "live", {}).items():

@@ -54,8 +54,9 @@ class Held(dict[int, Any]):
 
     def update(self, rows: Mapping[int, Any]) -> None:  # type: ignore[override]
         """As that of a dictionary."""
-        for row, value in rows.items():
-            self[row] = value
+        if rows:
+            self._holding.add(self._offset)
+            super().update(rows)
 
 
 class Group:

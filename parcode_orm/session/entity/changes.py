@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
+from ...codec.bulk import gc_paused
 from ...codec.columns.boundary import ChunkColumn
 from ...codec.types.compile import struct_for
 from ...errors import IntegrityError, SessionError, called, told
@@ -35,6 +36,11 @@ def insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
     Raises:
         IntegrityError: a key is None and not numbered, or another entity has it and `replace` is false.
     """
+    with gc_paused():
+        _insert(work, objs, replace=replace)
+
+
+def _insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
     groups: dict[type[Any], list[Any]] = {}
     different = list({id(obj): obj for obj in objs}.values())
     kinds = set(map(type, different))

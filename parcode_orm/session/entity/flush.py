@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from ...codec.bulk import gc_paused
 from ...errors import IntegrityError, SessionError, told
 from ...lazy.map import LazyMap
 from ...lazy.proxy import is_proxy
@@ -29,8 +30,9 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
         SessionError: an entity that was added is an object of another session by now.
     """
     with told_by_key(), ExitStack() as undo:
-        for root in tables(work):
-            _flush(work, root, undo)
+        with gc_paused():
+            for root in tables(work):
+                _flush(work, root, undo)
         yield
 
 
