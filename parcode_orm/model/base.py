@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, PrivateAttr
 from pydantic._internal._model_construction import ModelMetaclass
@@ -20,6 +20,7 @@ from parcode_orm.codec.views.build import FullSet
 from parcode_orm.errors import ParcodeError, UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.handles import HasHandles
+from parcode_orm.model.indexes import indexes_of
 from parcode_orm.model.keys import Index, Key, check_keys
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 
@@ -101,6 +102,9 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
     # becomes lazy in place when its class is assigned.
     __slots__ = ("__weakref__", "_p_state")
 
+    __indexes__: ClassVar[tuple[Any, ...]] = ()
+    """Indexes of an entity class that are of several fields, nested ones, or items: a tuple of `Index()`."""
+
     @property
     def model_fields_set(self) -> set[str]:
         """The names of the fields that were set. It is the object's own set, which may be changed."""
@@ -161,6 +165,7 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
         super().__pydantic_on_complete__()
         if _is_storable_class(cls):
             check_keys(cls)
+            indexes_of(cls)
             known(struct_for(cls))
             for prepare in on_complete:
                 prepare(cls)

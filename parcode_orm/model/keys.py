@@ -13,7 +13,7 @@ from parcode_orm.codec.types.marks import FieldMark, find_mark
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import FieldOptions, marked_field
 
-__all__ = ["Index", "IndexMark", "Key", "KeyMark", "indexed_fields", "key_fields", "numbered_field", "unique_fields"]
+__all__ = ["Index", "IndexMark", "Key", "KeyMark", "key_fields", "numbered_field"]
 
 
 class KeyMark(FieldMark):
@@ -30,16 +30,21 @@ class KeyMark(FieldMark):
 
 
 class IndexMark(FieldMark):
-    """A field with a secondary index. `unique`: no two entities have the same value in it."""
+    """A secondary index: of the field that it stands on or, in `__indexes__` of a class, of `fields`.
 
-    __slots__ = ("unique",)
+    `unique`: no two entities have the same value.
+    """
+
+    __slots__ = ("fields", "unique")
     spelling = "Index()"
 
-    def __init__(self, unique: bool) -> None:
+    def __init__(self, fields: tuple[Any, ...], unique: bool) -> None:
+        self.fields = fields
         self.unique = unique
 
     def __repr__(self) -> str:
-        return f"Index(unique={self.unique})"
+        fields = [repr(each) for each in self.fields if isinstance(each, str)]
+        return f"Index({', '.join([*fields, *['unique=True'] * self.unique])})"
 
 
 def Key(
@@ -86,7 +91,7 @@ def Key(
 
 def Index(
     default: Any = PydanticUndefined,
-    *,
+    *fields: str,
     unique: bool = False,
     default_factory: Callable[[], Any] | Callable[[dict[str, Any]], Any] | None = None,
     alias: str | None = None,
@@ -96,8 +101,13 @@ def Index(
 ) -> Any:
     """A field of an entity with an index: queries find few entities by its value, or in a range, without reading all.
 
+    On a field that holds a list, the index is of the list's items. In `__indexes__` of the class, an index of several
+    fields or of nested ones: `__indexes__ = (Index("guild", "level"), Index("address.city"), Index("items[].price"))`.
+
     Args:
-        default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required.
+        default: the default, as of `pydantic.Field`; without it and `default_factory` the field is required. In
+            `__indexes__` it is the first of the fields.
+        fields: in `__indexes__`, the other fields.
         unique: whether no two entities of the class may have the same value, None excepted: a commit that would store
             one twice raises `IntegrityError`.
         default_factory: makes the default.
@@ -107,12 +117,12 @@ def Index(
         options: everything else that `pydantic.Field` takes.
 
     Raises:
-        UnsupportedTypeError: when the class is defined: the class has no `Key()`; values of the field's type have no
-            order or, where they are `unique`, cannot be keys.
+        UnsupportedTypeError: when the class is defined: the class has no `Key()`, or not these fields; values of a
+            field's type have no order or, where they are `unique`, cannot be keys.
         TypeError: an option is not known.
     """
     return marked_field(
-        IndexMark(unique),
+        IndexMark((() if default is PydanticUndefined else (default,)) + fields, unique),
         default,
         default_factory=default_factory,
         alias=alias,
@@ -122,7 +132,7 @@ def Index(
     )
 
 
-def _marked(cls: Any, kind: type[Any]) -> dict[str, Any]:
+def marked_fields(cls: Any, kind: type[Any]) -> dict[str, Any]:
     """The fields of a model that have a mark of this kind, with the mark, in the order of the fields."""
     found = {}
     for name, info in getattr(cls, "__pydantic_fields__", {}).items():
@@ -136,64 +146,50 @@ def key_fields(cls: Any) -> tuple[str, ...]:
     """The fields of the primary key of a model; none where it is no entity."""
     if getattr(cls, "__pydantic_complete__", False):  # else its fields may yet change
         return _complete_keys(cls)
-    return tuple(_marked(cls, KeyMark))
+    return tuple(marked_fields(cls, KeyMark))
 
 
 @per_class
 def _complete_keys(cls: type) -> tuple[str, ...]:
-    return tuple(_marked(cls, KeyMark))
-
-
-def unique_fields(cls: Any) -> tuple[str, ...]:
-    """The fields of an entity of which no value occurs twice."""
-    return tuple(name for name, mark in _marked(cls, IndexMark).items() if mark.unique)
-
-
-def indexed_fields(cls: Any) -> tuple[str, ...]:
-    """The fields of an entity with an ordered index."""
-    return tuple(name for name, mark in _marked(cls, IndexMark).items() if not mark.unique)
+    return tuple(marked_fields(cls, KeyMark))
 
 
 def numbered_field(cls: Any) -> str | None:
     """The key field that the file numbers; None where it numbers none."""
-    return next((name for name, mark in _marked(cls, KeyMark).items() if mark.auto), None)
+    return next((name for name, mark in marked_fields(cls, KeyMark).items() if mark.auto), None)
 
 
 def check_keys(cls: Any) -> None:
-    """Raise UnsupportedTypeError where marks of `Key` or `Index` do not fit their class, field or type."""
-    keys, indexed = _marked(cls, KeyMark), _marked(cls, IndexMark)
+    """Raise UnsupportedTypeError where marks of `Key` do not fit their class, field or type."""
+    keys = marked_fields(cls, KeyMark)
     auto = numbered_field(cls)
-    if auto is not None and (_types(cls.__pydantic_fields__[auto].annotation) != {int} or len(keys) > 1):
+    if auto is not None and (classes_in(cls.__pydantic_fields__[auto].annotation) != {int} or len(keys) > 1):
         raise UnsupportedTypeError(
             f"{cls.__qualname__}.{auto}: Key(auto=True) numbers objects by an int that is their whole key: write "
             "id: int = Key(auto=True), and no other Key()"
         )
-    for name, mark in [*keys.items(), *indexed.items()]:
+    for name, mark in keys.items():
         info, place = cls.__pydantic_fields__[name], f"{cls.__qualname__}.{name}"
-        if not keys:
-            raise UnsupportedTypeError(
-                f"{place}: {mark} is for entities, and the class has no Key(): give it one, id: int = Key(auto=True)"
-            )
         apart = find_mark(info.metadata)
         if apart is not None:
             raise UnsupportedTypeError(
                 f"{place}: {mark} cannot stand beside {apart.spelling}: what is looked up lies in its row"
             )
-        bad = next((each for each in _types(info.annotation) if each.__hash__ is None), None)
-        if bad is not None and (name in keys or mark.unique):
+        bad = next((each for each in classes_in(info.annotation) if each.__hash__ is None), None)
+        if bad is not None:
             raise UnsupportedTypeError(
                 f"{place}: {mark} is for values that can be the keys of a dictionary, and a "
                 f"{getattr(bad, '__qualname__', bad)} is not hashable"
             )
 
 
-def _types(annotation: Any) -> set[Any]:
+def classes_in(annotation: Any) -> set[Any]:
     """The classes of the values that an annotation allows, but for None; of generic types the bare ones."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _types(get_args(annotation)[0])
+        return classes_in(get_args(annotation)[0])
     if origin in (Union, UnionType):
-        return set().union(*map(_types, get_args(annotation))) - {type(None)}
+        return set().union(*map(classes_in, get_args(annotation))) - {type(None)}
     return {annotation if origin is None else origin}
 
 

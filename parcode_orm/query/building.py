@@ -9,8 +9,8 @@ from typing import Any
 
 from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
+from ..model.kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present
 from .expressions import Expression, builds
-from .kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 
 _METHODS: dict[str, dict[str, Any]] = {

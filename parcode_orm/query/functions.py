@@ -6,9 +6,9 @@ from typing import Any, TypeVar, overload
 
 from ..errors import QueryError, called, told
 from ..model.base import fields_of_queries
+from ..model.kinds import fields_of, kinds_of
 from .building import attribute, condition, literal, quantified
 from .expressions import Expression
-from .kinds import fields_of, kinds_of
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
 
 T = TypeVar("T")

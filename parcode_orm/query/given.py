@@ -9,8 +9,8 @@ from typing import Any
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..model.keys import key_fields
+from ..model.kinds import bare, fields_of
 from .expressions import Expression
-from .kinds import bare, fields_of
 
 
 class Entities(ABC):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..errors import told
+from ..model.kinds import fields_of
 from .expressions import Expression, builds
-from .kinds import fields_of
 
 T = TypeVar("T")
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import QueryError
+from ..model.kinds import kinds_of
 from .building import check_scope
 from .expressions import Expression
 from .functions import has_aggregate
 from .given import Entities
-from .kinds import kinds_of
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Slot
 from .sorting import is_nan
 from .sources import Source, source_of

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
 from ..errors import QueryError, called, told
+from ..model.kinds import fields_of
 from .building import check_scope, condition
 from .expressions import Expression
 from .functions import has_aggregate, row_condition
 from .given import is_collection, model_of
-from .kinds import fields_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Label, Ordering
 

@@ -21,7 +21,7 @@ from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..model.base import Model
-from ..model.entities import SUFFIX, EntityTable, is_entity, runs_of, table_class
+from ..model.entities import RUNS, SUFFIX, EntityTable, is_entity, table_class
 from ..model.keys import key_fields
 from ..storage.mapped import Source
 from ..table.row_group import Group
@@ -85,7 +85,7 @@ class Root:
         self.gone, self.numbered = {}, []
         if isinstance(self.obj, EntityTable):
             values = decoded(self.obj)
-            for name in [name for name in values if name.startswith(runs_of(""))]:
+            for name in [name for name in values if name.startswith(RUNS)]:
                 del values[name]
 
 

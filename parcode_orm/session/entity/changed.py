@@ -1,29 +1,27 @@
-"""What changed in the indexed fields of entities since the last commit, a column at a time."""
+"""What changed in the indexes of entities since the last commit, a column at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from collections.abc import Collection, Iterator, Mapping, Set
+from functools import partial
 from itertools import compress
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from ...codec.structs import MISSING as SOME_MISSING
 from ...codec.views.struct import StructView
 from ...lazy.map import LazyMap
 from ...lazy.state import field_value
+from ...model.indexes import IndexSpec, Path
 from ...storage.spill import is_spilled
 from ...table.pairs import known_keys
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
-from .tables import differs, entities, in_memory, indexed_value, stored_rows, table_in, value_of, values_of
-
-EQUAL = frozenset({int, str, bytes, bool, type(None), UUID, date, datetime, time, timedelta})
-"""Types of which each value is hashable and equal to itself."""
+from .tables import entities, in_memory, stored_rows, table_in
+from .values import field_values, index_column
 
 
 class Entries(NamedTuple):
-    """Values of an indexed field, none of them None, and the keys of the entities that have them, or had."""
+    """Values of an index, none of them None, and the keys of the entities that have them, or had."""
 
     values: list[Any]
     keys: list[Any]
@@ -32,39 +30,37 @@ class Entries(NamedTuple):
 class Changed:
     """The entities of a root that changed since the last commit, or may have: known by `keys`, and `objs` now.
 
-    An entity that stands where it is stored with the same values in `fields` is left out, and so are those that left
+    An entity that stands where it is stored, with the same values at `paths`, is left out, and so are those that left
     memory as they came.
     """
 
-    def __init__(self, work: UnitOfWork, root: Root, fields: tuple[str, ...]) -> None:
+    def __init__(self, work: UnitOfWork, root: Root, paths: tuple[Path, ...]) -> None:
         self._work = work
         self._root = root
-        self._fields = fields
         self._rows = entities(root)
-        pairs = list(in_memory(self._rows, fields))
+        pairs = list(in_memory(self._rows, paths))
         self.keys: list[Any] = [key for key, _ in pairs]
         self.objs: list[Any] = [obj for _, obj in pairs]
         self._before: dict[Any, Any] | None = None
         self._stored: Any = {}
 
-    def of(self, name: str) -> tuple[Entries, Entries]:
-        """The values of the field `name` that entities lost, and those that they got."""
+    def of(self, spec: IndexSpec) -> tuple[Entries, Entries]:
+        """The values of an index that entities lost, and those that they got."""
         before = self._find_before()
-        values = indexable(values_of(self.objs, name))
-        if before:
-            had = {key: None if obj is None else value_of(obj, name) for key, obj in before.items()}
-            now = dict(zip(self.keys, values, strict=True))
-            same = [key for key, was in had.items() if (value := now.get(key)) is was or value == was]
-            for key in same:
-                del had[key]
-                now.pop(key, None)
-            lost, got = [_there(list(had.values()), list(had))], [_there(list(now.values()), list(now))]
-        else:
-            lost, got = [], [_there(values, self.keys)]
+        now = dict(zip(self.keys, index_column(spec, partial(field_values, self.objs)), strict=True))
+        was = dict(zip(before, index_column(spec, partial(field_values, list(before.values()))), strict=True))
+        if was and spec.of_items:
+            now, was = _without(now, was), _without(was, now)
+        for key in [key for key, value in was.items() if (other := now.get(key)) is value or other == value]:
+            del was[key]
+            now.pop(key, None)
+        lost, got = [_entries(spec, was.values(), was)], [_entries(spec, now.values(), now)]
         if self._stored:
-            for _, keys in streamed(self._rows, name, self._fields, below=table_in(self._stored).next_row):
-                lost.append(_there([value_of(self._stored[key], name) for key in keys], keys))
-        got += streamed(self._rows, name, self._fields)
+            for keys, _ in self._streamed(below=table_in(self._stored).next_row):
+                objs = [self._stored[key] for key in keys]
+                lost.append(_entries(spec, index_column(spec, partial(field_values, objs)), keys))
+        for keys, read in self._streamed():
+            got.append(_entries(spec, index_column(spec, read), keys))
         return _joined(lost), _joined(got)
 
     def _find_before(self) -> dict[Any, Any]:
@@ -74,8 +70,17 @@ class Changed:
             if self.keys or gone or table_in(self._rows).spilled:
                 self._stored = stored_rows(self._work, self._root)
             known = [*known_keys(table_in(self._stored), self.keys), *gone] if self._stored else []
-            self._before = {key: self._stored.get(key) for key in known}
+            found = ((key, self._stored.get(key)) for key in known)
+            self._before = {key: obj for key, obj in found if obj is not None}
         return self._before
+
+    def _streamed(self, below: int | None = None) -> Iterator[tuple[list[Any], Any]]:
+        return _streamed(self._rows, set(self.keys), below)
+
+
+def _without(values: Mapping[Any, Any], others: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Collections of values without those that the others have."""
+    return {key: [each for each in some if each not in others.get(key, ())] for key, some in values.items()}
 
 
 def _joined(parts: list[Entries]) -> Entries:
@@ -84,28 +89,20 @@ def _joined(parts: list[Entries]) -> Entries:
     return Entries([value for part in parts for value in part.values], [key for part in parts for key in part.keys])
 
 
-def _there(values: list[Any], keys: list[Any]) -> Entries:
-    """The entries whose value is not None."""
+def _entries(spec: IndexSpec, column: Collection[Any], keys: Collection[Any]) -> Entries:
+    """The entries of a column of values, or of collections of them."""
+    if spec.of_items:
+        pairs = [(value, key) for values, key in zip(column, keys, strict=True) for value in values]
+        return Entries([value for value, _ in pairs], [key for _, key in pairs])
+    values = list(column)
     if None not in values:
-        return Entries(values, keys)
+        return Entries(values, list(keys))
     there = [value is not None for value in values]
     return Entries(list(compress(values, there)), list(compress(keys, there)))
 
 
-def indexable(values: list[Any]) -> list[Any]:
-    """Values of an indexed field; None for what no other value is equal to, as `value_of` gives it."""
-    types = set(map(type, values))
-    if types <= EQUAL:
-        return values
-    if types <= EQUAL | {float}:
-        return [value if value == value else None for value in values]
-    return [indexed_value(value) for value in values]
-
-
-def streamed(
-    rows: LazyMap[Any, Any], name: str, fields: tuple[str, ...], below: int | None = None
-) -> Iterator[Entries]:
-    """The values of the field `name`, and the keys, of the streamed rows that `in_memory(rows, fields)` leaves out.
+def _streamed(rows: LazyMap[Any, Any], known: Set[Any], below: int | None = None) -> Iterator[tuple[list[Any], Any]]:
+    """Of the streamed rows whose keys are not `known`, the keys and what gives the values of a field.
 
     With `below`, only of rows with smaller ids, which took the place of stored ones.
     """
@@ -117,17 +114,16 @@ def streamed(
         group = table.group(piece)
         start, stop = piece.start, piece.start + piece.length
         assert group.keys is not None
-        values, keys = indexable(_column(group.items, name, start, stop)), group.keys.read(start, stop)
-        here: dict[int, Any] = held.get(piece.ref.offset) or {}  # type: ignore[union-attr]
-        ours = {row: obj for row, obj in here.items() if start <= row < stop}
-        apart = {row - start for row, obj in ours.items() if differs(table, piece, row, obj, fields)}
-        if apart:
-            left = [at not in apart for at in range(len(keys))]
-            values, keys = list(compress(values, left)), list(compress(keys, left))
-        yield _there(values, keys)
+        keys, left = group.keys.read(start, stop), None
+        if held.get(piece.ref.offset) and not known.isdisjoint(keys):  # type: ignore[union-attr]
+            left = [key not in known for key in keys]
+            keys = list(compress(keys, left))
+        yield keys, partial(_column, group.items, start, stop, left)
 
 
-def _column(view: Any, name: str, start: int, stop: int) -> list[Any]:
+def _column(view: Any, start: int, stop: int, left: list[bool] | None, name: str) -> list[Any]:
     if isinstance(view, StructView) and not view.bits & SOME_MISSING:
-        return list(view.field(name).read(start, stop))
-    return [field_value(view.get(row), name) for row in range(start, stop)]
+        found = list(view.field(name).read(start, stop))
+    else:
+        found = [field_value(view.get(row), name) for row in range(start, stop)]
+    return found if left is None else list(compress(found, left))

@@ -10,7 +10,8 @@ from ...codec.bulk import gc_paused
 from ...errors import IntegrityError, SessionError, told
 from ...lazy.map import LazyMap
 from ...lazy.proxy import is_proxy
-from ...model.entities import by, runs_of
+from ...model.entities import field_of
+from ...model.indexes import IndexSpec, indexes_of
 from ...table.pairs import known_keys, put_new
 from ..roots import Root
 from ..space import owner_of
@@ -18,7 +19,7 @@ from ..unit_of_work import UnitOfWork
 from .changed import Changed, Entries
 from .changes import first_again, taken
 from .indexes import add_run
-from .tables import entities, entity_class, keys_of, table_in, tables, told_by_key
+from .tables import entities, entity_class, keys_of, paths_of, table_in, tables, told_by_key
 
 
 @contextmanager
@@ -39,19 +40,17 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
 def _flush(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
     """Flush the entities of a table. Nothing holds them once this returns: the commit may let go of them."""
     cls = entity_class(root.obj.__class__)
-    keys = keys_of(cls)
-    fields = (*keys.fields, *keys.unique, *keys.indexed)
-    changed = Changed(work, root, fields)
+    paths = paths_of(cls)
+    changed = Changed(work, root, paths)
     if _move(work, root, changed, undo):
-        changed = Changed(work, root, fields)
-    for name in keys.unique:
-        index = getattr(root.obj, by(name))
+        changed = Changed(work, root, paths)
+    for spec in indexes_of(cls):
+        index = getattr(root.obj, field_of(spec))
         undo.enter_context(_taken_back(work, index))
-        _claim(root, name, index, *changed.of(name))
-    for name in keys.indexed:
-        runs = getattr(root.obj, runs_of(name))
-        undo.enter_context(_taken_back(work, runs))
-        add_run(runs, cls, name, *changed.of(name))
+        if spec.unique:
+            _claim(cls, spec, index, *changed.of(spec))
+        else:
+            add_run(index, cls, spec, *changed.of(spec))
 
 
 @contextmanager
@@ -134,8 +133,8 @@ def _check_ours(work: UnitOfWork, obj: Any) -> None:
         )
 
 
-def _claim(root: Root, name: str, index: LazyMap[Any, Any], lost: Entries, got: Entries) -> None:
-    """Bring the index of a unique field up to date.
+def _claim(cls: type[Any], spec: IndexSpec, index: LazyMap[Any, Any], lost: Entries, got: Entries) -> None:
+    """Bring a unique index up to date.
 
     Raises:
         IntegrityError: two entities have one value.
@@ -146,18 +145,19 @@ def _claim(root: Root, name: str, index: LazyMap[Any, Any], lost: Entries, got: 
     if len(pairs) < len(got.values):
         value = first_again(got.values)
         one, other = [key for each, key in zip(got.values, got.keys, strict=True) if each == value][:2]
-        raise _twice(root, name, value, one, other)
+        raise _twice(cls, spec, value, one, other)
     table, values = table_in(index), list(pairs)
     for value in known_keys(table, values):
-        raise _twice(root, name, value, index[value], pairs[value])
+        raise _twice(cls, spec, value, index[value], pairs[value])
     if values:
         put_new(table, values, list(pairs.values()))
 
 
-def _twice(root: Root, name: str, value: Any, one: Any, other: Any) -> IntegrityError:
-    cls = entity_class(root.obj.__class__)
+def _twice(cls: type[Any], spec: IndexSpec, value: Any, one: Any, other: Any) -> IntegrityError:
     keys = keys_of(cls)
+    several = len(spec.parts) > 1
+    name, unique = (f"({spec.name})", "fields are unique together") if several else (spec.name, "field is unique")
     return IntegrityError(
         f"{cls.__qualname__}.{name}: {told(value)} is the value of two objects, {keys.spelled(one)} and "
-        f"{keys.spelled(other)}, and the field is unique: change one of them, or delete it"
+        f"{keys.spelled(other)}, and the {unique}: change one of them, or delete it"
     )

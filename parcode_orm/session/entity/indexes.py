@@ -1,4 +1,4 @@
-"""Ordered indexes: which entities have which values in a field, as sorted runs.
+"""Ordered indexes: which entities have which values, as sorted runs.
 
 A run holds entries (value, key, whether the entity has the value or lost it), sorted by value. A commit adds a run of
 what changed, and merges it with runs of about its size, so that there are few; where an entity got a value and lost it
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -19,7 +19,9 @@ from ...codec.kernels import sorted_places
 from ...codec.types.compile import struct_for
 from ...errors import CorruptionError, EncodeError
 from ...lazy.list import LazyList
-from ...model.entities import UNORDERED, itself, order_of, run_class
+from ...model.entities import run_class
+from ...model.indexes import IndexSpec
+from ...model.ordering import UNORDERED, Order, itself, order_of_parts
 from ..content_hash import digest_of
 from .changed import Entries
 
@@ -28,13 +30,13 @@ MAX_RUNS = 8
 Entry = tuple[Any, Any, bool]
 
 
-def add_run(runs: Any, cls: Any, name: str, lost: Entries, got: Entries) -> None:
-    """Add a run to the index of the field `name` of `cls`.
+def add_run(runs: Any, cls: Any, spec: IndexSpec, lost: Entries, got: Entries) -> None:
+    """Add a run to an ordered index.
 
     Args:
         runs: a list of the index's runs, plain or lazy, which is changed.
         cls: the class of the entities.
-        name: the indexed field.
+        spec: the index.
         lost: values that entities had.
         got: values that entities have.
     """
@@ -51,20 +53,20 @@ def add_run(runs: Any, cls: Any, name: str, lost: Entries, got: Entries) -> None
         merged.append(found.load() if isinstance(found, LazyList) else found)
     if len(merged) > 1:
         entries = _netted(chain.from_iterable(merged))
-    entries = _in_order(cls, name, entries)
-    made: Any = run_class(cls, name).model_construct
+    entries = _in_order(cls, spec, entries)
+    made: Any = run_class(cls, spec).model_construct
     runs[first:] = [made(entries=entries, fences=[entry[0] for entry in entries[::STEP]])] if entries else []
 
 
-def _in_order(cls: Any, name: str, entries: list[Entry]) -> list[Entry]:
-    order = order_of(cls, name)
+def _in_order(cls: Any, spec: IndexSpec, entries: list[Entry]) -> list[Entry]:
+    order = order_of_parts(spec.types)
     try:
         values = [entry[0] for entry in entries]
         places = sorted_places(values if order is itself else list(map(order, values)))
         return [entries[place] for place in places]
     except UNORDERED:  # a value does not fit: the same commit refuses the row with it, and names its place there
-        column = struct_for(cls).places[name][1]
-        return sorted((each for each in entries if _fits(column, each[0])), key=lambda entry: order(entry[0]))
+        column = struct_for(run_class(cls, spec)).places["fences"][1]
+        return sorted((each for each in entries if _fits(column, [each[0]])), key=lambda entry: order(entry[0]))
 
 
 def _fits(column: Column, value: Any) -> bool:
@@ -84,7 +86,10 @@ def _netted(entries: Iterable[Entry]) -> list[Entry]:
 
 
 class Range(NamedTuple):
-    """Values from `low` to `high`, None for no bound; `low_open` and `high_open` leave the bound itself out."""
+    """Values from `low` to `high`, None for no bound; `low_open` and `high_open` leave the bound itself out.
+
+    In an index of several fields a bound is a tuple of the first of their values.
+    """
 
     low: Any
     high: Any
@@ -92,12 +97,12 @@ class Range(NamedTuple):
     high_open: bool = False
 
 
-def count(runs: Iterable[Any], ranges: Iterable[Range], order: Callable[[Any], Any]) -> int:
+def count(runs: Iterable[Any], ranges: Iterable[Range], order: Order) -> int:
     """At most how many entries lie in `ranges`, as the fences tell."""
     return sum(len(range(*_fenced(run, each, order))) for run in runs for each in ranges)
 
 
-def keys_in(runs: Iterable[Any], ranges: list[Range], order: Callable[[Any], Any]) -> list[Any]:
+def keys_in(runs: Iterable[Any], ranges: list[Range], order: Order) -> list[Any]:
     """The keys of the entities whose value lies in one of `ranges`, which do not overlap."""
     counts: Counter[tuple[Any, Any]] = Counter()
     for run in runs:
@@ -107,29 +112,41 @@ def keys_in(runs: Iterable[Any], ranges: list[Range], order: Callable[[Any], Any
     return [key for (_, key), count in counts.items() if count > 0]
 
 
-def _fenced(run: Any, asked: Range, order: Callable[[Any], Any]) -> tuple[int, int]:
+def _fenced(run: Any, asked: Range, order: Order) -> tuple[int, int]:
     """Entries of a run between which all of a range lie."""
     fences = run.fences
     if len(fences) != -(-len(run.entries) // STEP):
         raise CorruptionError(f"an index run of {len(run.entries)} entries has {len(fences)} fences")
-    start = 0 if asked.low is None else (bisect_left(fences, order(asked.low), key=order) - 1) * STEP
-    stop = len(run.entries) if asked.high is None else bisect_right(fences, order(asked.high), key=order) * STEP
+    start, stop = 0, len(run.entries)
+    if asked.low is not None:
+        start = (bisect_left(fences, order(asked.low), key=_as_long(order, asked.low)) - 1) * STEP
+    if asked.high is not None:
+        stop = bisect_right(fences, order(asked.high), key=_as_long(order, asked.high)) * STEP
     return max(start, 0), min(stop, len(run.entries))
 
 
-def _between(run: Any, asked: Range, order: Callable[[Any], Any]) -> Iterator[Entry]:
+def _as_long(order: Order, bound: Any) -> Order:
+    """What values are ordered by, as far as a bound of several fields goes."""
+    if not isinstance(bound, tuple):
+        return order
+    length = len(bound)
+    return lambda value: order(value)[:length]
+
+
+def _between(run: Any, asked: Range, order: Order) -> Iterator[Entry]:
     start, stop = _fenced(run, asked, order)
     if start >= stop:
         return
-
-    def by_value(entry: Entry) -> Any:
-        return order(entry[0])
 
     entries = run.entries
     part: list[Entry] = entries.rows.read(start, stop) if isinstance(entries, LazyList) else entries[start:stop]
     first, last = 0, len(part)
     if asked.low is not None:
-        first = (bisect_right if asked.low_open else bisect_left)(part, order(asked.low), key=by_value)
+        low = _as_long(order, asked.low)
+        first = (bisect_right if asked.low_open else bisect_left)(part, order(asked.low), key=lambda each: low(each[0]))
     if asked.high is not None:
-        last = (bisect_left if asked.high_open else bisect_right)(part, order(asked.high), key=by_value)
+        high = _as_long(order, asked.high)
+        last = (bisect_left if asked.high_open else bisect_right)(
+            part, order(asked.high), key=lambda each: high(each[0])
+        )
     yield from part[first:last]

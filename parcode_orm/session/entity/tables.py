@@ -6,38 +6,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import chain
-from operator import itemgetter
 from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
-from ...errors import CorruptionError, EncodeError, FieldNotStored, IntegrityError, NoResultFound, told
+from ...errors import CorruptionError, EncodeError, IntegrityError, NoResultFound, told
 from ...lazy.map import LazyMap
-from ...lazy.proxy import decoded, is_lazy, is_proxy, plain_class, proxy_state
+from ...lazy.proxy import is_lazy, is_proxy, plain_class
 from ...lazy.rows import TablePairs
-from ...lazy.state import MISSING, WithoutFields, field_value
+from ...lazy.state import MISSING, field_value
 from ...model.entities import SUFFIX, EntityTable, table_class, table_name
-from ...model.keys import indexed_fields, key_fields, numbered_field, unique_fields
-from ...model.plain import LazyModel
-from ...table.nodes import Piece
+from ...model.indexes import Path, indexes_of
+from ...model.keys import key_fields, numbered_field
 from ...table.table import Table
 from ..content_hash import digest_of
 from ..dirty import rows_to_compare
 from ..roots import Root, read_root
 from ..space import owner_of, space_of
 from ..unit_of_work import UnitOfWork
+from .values import differs, field_values, is_hashable
 
 KEYS = frozenset({int, str, bytes, bool, UUID, date, datetime})  # types of which each value can be a key
 
 
 class Keys(NamedTuple):
-    """What a class says of its entities: key fields, the one that the file numbers, unique and indexed fields."""
+    """What a class says of the keys of its entities: their fields, and the one that the file numbers."""
 
     fields: tuple[str, ...]
     numbered: str | None
-    unique: tuple[str, ...]
-    indexed: tuple[str, ...]
 
     def of(self, obj: Any) -> Any:
         """The primary key of an entity."""
@@ -47,7 +44,7 @@ class Keys(NamedTuple):
 
     def of_all(self, objs: Sequence[Any]) -> list[Any]:
         """The primary keys of entities."""
-        columns = [values_of(objs, name) for name in self.fields]
+        columns = [field_values(objs, name) for name in self.fields]
         return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
     def check_all(self, cls: type[Any], keys: Sequence[Any]) -> None:
@@ -77,8 +74,14 @@ class Keys(NamedTuple):
 
 @per_class
 def keys_of(cls: type[Any]) -> Keys:
-    """What `cls` says of its entities."""
-    return Keys(key_fields(cls), numbered_field(cls), unique_fields(cls), indexed_fields(cls))
+    """What `cls` says of the keys of its entities."""
+    return Keys(key_fields(cls), numbered_field(cls))
+
+
+def paths_of(cls: type[Any]) -> tuple[Path, ...]:
+    """Where the values lie that keys and indexes have."""
+    keys = [(name,) for name in keys_of(cls).fields]
+    return tuple(dict.fromkeys([*keys, *(path for spec in indexes_of(cls) for path in spec.parts)]))
 
 
 @contextmanager
@@ -145,10 +148,10 @@ def entity_class(table: type[Any]) -> type[Any]:
     return found
 
 
-def in_memory(rows: LazyMap[Any, Any], fields: tuple[str, ...] | None = None) -> Iterator[tuple[Any, Any]]:
+def in_memory(rows: LazyMap[Any, Any], paths: Sequence[Path] | None = None) -> Iterator[tuple[Any, Any]]:
     """The entities that may have changed, with the keys by which they are known.
 
-    Where `fields` are named, those are left out that stand where they are stored with the same values in these fields.
+    Where `paths` are given, those are left out that stand where they are stored, with the same values there.
     """
     table = table_in(rows)
     held = rows_to_compare(table)
@@ -159,58 +162,9 @@ def in_memory(rows: LazyMap[Any, Any], fields: tuple[str, ...] | None = None) ->
         here: dict[int, Any] = held.get(piece.ref.offset) or {}  # type: ignore[union-attr]
         for row, value in list(here.items()):
             if piece.start <= row < piece.start + piece.length and (
-                fields is None or differs(table, piece, row, value, fields)
+                paths is None or differs(table.group(piece).items, row, value, paths)
             ):
                 yield table.key(piece, row - piece.start), value
-
-
-def differs(table: Table, piece: Piece, row: int, obj: Any, fields: tuple[str, ...]) -> bool:
-    """Whether the entity in memory for a stored row may have other values in `fields` than the row."""
-    here: Any = proxy_state(obj) if is_proxy(obj) else None
-    if here is None or here[0] is not table.group(piece).items or here[1] != row or isinstance(here[0], WithoutFields):
-        return True
-    view: Any = here[0]
-    values = decoded(obj)
-    for name in fields:
-        if name in values:
-            try:
-                stored = view.getter(name)(row)
-            except FieldNotStored:
-                return True
-            if type(stored) is not type(values[name]) or stored != values[name]:
-                return True
-    return False
-
-
-def values_of(objs: Sequence[Any], name: str) -> list[Any]:
-    """The field `name` of entities; MISSING where one has none."""
-    if any(issubclass(cls, LazyModel) for cls in set(map(type, objs))):
-        return [field_value(obj, name) for obj in objs]
-    try:
-        return list(map(itemgetter(name), map(decoded, objs)))
-    except KeyError:
-        return [field_value(obj, name) for obj in objs]
-
-
-def value_of(obj: Any, name: str) -> Any:
-    """The value of an indexed field; None for what no other value is equal to."""
-    return indexed_value(field_value(obj, name))
-
-
-def indexed_value(value: Any) -> Any:
-    """A value as an index has it; None for what no other value is equal to."""
-    if value is MISSING or not is_hashable(value) or value != value:  # what is not hashable will not be stored
-        return None
-    return value
-
-
-def is_hashable(value: Any) -> bool:
-    """Whether a value can be looked for."""
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
 
 
 def known_key(root: Root, obj: Any) -> Any:

@@ -1,0 +1,244 @@
+"""What conditions want of the values of indexes, as ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, time, timedelta, timezone
+from enum import Enum
+from types import NoneType
+from typing import Any, NamedTuple, get_origin
+
+from ...errors import told
+from ...model.indexes import ITEMS, IndexSpec, Path, path_text
+from ...model.kinds import item_type, present
+from ...model.ordering import UNORDERED, Order, order_of
+from ...query.expressions import Expression
+from ...query.nodes import Field, Item, Literal, Logical, Operation, Quantified
+from .indexes import Range
+
+_DAY = timedelta(days=1)
+_TURNED = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+class Wanted(NamedTuple):
+    """The `ranges`, in one of which a value of the type `tp` must lie."""
+
+    tp: Any
+    ranges: list[Range]
+
+    def __str__(self) -> str:
+        if len(self.ranges) > 1:
+            return f" in {len(self.ranges):,} values"
+        (found,) = self.ranges
+        if is_one(found):
+            return f" == {told(found.low)}"
+        parts = [] if found.low is None else [f" {'>' if found.low_open else '>='} {told(found.low)}"]
+        parts += [] if found.high is None else [f" {'<' if found.high_open else '<='} {told(found.high)}"]
+        return " and".join(parts)
+
+
+Scope = dict[Path, Wanted]
+
+
+def scopes_of(where: Sequence[Expression[bool]]) -> list[Scope]:
+    """What conditions want of values by their paths: first of a row's, then, for each `any_`, of those of one item.
+
+    Two conditions on one value narrow each other. Two of the items of a list do not, as two items may fulfil them.
+    """
+    row: Scope = {}
+    found = [row]
+    for path, wanted in _conditions(where, found, (), Any):
+        _narrow(row, path, wanted)
+    return found
+
+
+def _narrow(scope: Scope, path: Path, wanted: Wanted) -> None:
+    known = scope.get(path)
+    if known is not None:
+        order = order_of(wanted.tp)
+        if len(known.ranges) == len(wanted.ranges) == 1 and order is not None:
+            with suppress(*UNORDERED):
+                wanted = Wanted(wanted.tp, [_both(known.ranges[0], wanted.ranges[0], order)])
+        elif len(known.ranges) <= len(wanted.ranges):
+            return
+    scope[path] = wanted
+
+
+def _conditions(
+    where: Sequence[Expression[bool]], scopes: list[Scope], below: Path, item: Any
+) -> Iterator[tuple[Path, Wanted]]:
+    """The conditions on values of a row, or of the items at `below`, which are of the type `item`."""
+    for condition in where:
+        if isinstance(condition, Logical) and condition._operator == "and":
+            yield from _conditions(condition._args, scopes, below, item)
+        elif isinstance(condition, Quantified):
+            path, tp = _path(condition._items), _type(condition._items, item)
+            if condition._operator == "any" and path is not None and _is_list(tp):
+                scope: Scope = {}
+                deeper = (*below, *path, ITEMS)
+                for inner, wanted in _conditions([condition._condition], scopes, deeper, item_type(tp)):
+                    _narrow(scope, inner, wanted)
+                scopes.append(scope)
+        elif isinstance(condition, Operation):
+            for path, wanted in _condition(condition, item):
+                if path[-1:] == (ITEMS,):
+                    scopes.append({(*below, *path): wanted})
+                else:
+                    yield (*below, *path), wanted
+
+
+def _path(expression: Expression[Any]) -> Path | None:
+    if isinstance(expression, Field):
+        return expression._path
+    return () if isinstance(expression, Item) else None
+
+
+def _type(expression: Expression[Any], item: Any) -> Any:
+    return item if isinstance(expression, Item) else expression._tp
+
+
+def _is_list(tp: Any) -> bool:
+    origin = get_origin(present(tp))
+    return isinstance(origin, type) and issubclass(origin, Collection) and not issubclass(origin, Mapping)
+
+
+def _condition(condition: Operation[Any], item: Any) -> Iterator[tuple[Path, Wanted]]:
+    operator = condition._operator
+    if operator not in (*_TURNED, "in", "startswith", "contains"):
+        return
+    one, other = condition._args
+    if isinstance(one, Literal) and operator in _TURNED:
+        one, other, operator = other, one, _TURNED[operator]
+    path, tp = _path(one), _type(one, item)
+    if path is None or not isinstance(other, Literal):
+        return
+    if operator == "contains":
+        if not _is_list(tp):
+            return
+        path, tp, operator = (*path, ITEMS), item_type(tp), "=="
+    ranges = list(_ranges(operator, other._value))
+    if ranges:
+        yield path, Wanted(tp, ranges)
+
+
+def _ranges(operator: str, value: Any) -> Iterator[Range]:
+    values = list(value) if operator == "in" else [value]
+    if any(each is None for each in values):  # no index has it
+        return
+    if operator in ("==", "in"):
+        for each in values:
+            yield Range(each, each)
+    elif operator == "startswith":
+        if isinstance(value, str) and value and ord(value[-1]) < 0x10FFFF:
+            yield Range(value, value[:-1] + chr(ord(value[-1]) + 1), high_open=True)
+    elif operator in (">", ">="):
+        yield Range(value, None, low_open=operator == ">")
+    else:
+        yield Range(None, value, high_open=operator == "<")
+
+
+def is_one(asked: Range) -> bool:
+    """Whether a range has one value."""
+    return asked.low is not None and asked.low is asked.high
+
+
+def _both(one: Range, other: Range, order: Order) -> Range:
+    """Values that lie in both of two ranges."""
+    lows = [each for each in (one, other) if each.low is not None]
+    highs = [each for each in (one, other) if each.high is not None]
+    low = max(lows, key=lambda each: (order(each.low), each.low_open), default=one)
+    high = min(highs, key=lambda each: (order(each.high), not each.high_open), default=one)
+    return Range(low.low, high.high, low.low_open, high.high_open)
+
+
+# -- ranges of an index ------------------------------------------------------------------------------------------------
+
+
+def exact(spec: IndexSpec, scope: Scope) -> list[list[Any]] | None:
+    """For each part of an index the values that are wanted of it; None where it is other than single values."""
+    found = []
+    for path in spec.parts:
+        wanted = scope.get(path)
+        if wanted is None or not all(map(is_one, wanted.ranges)):
+            return None
+        found.append([each.low for each in wanted.ranges])
+    return found
+
+
+def ranges_of(spec: IndexSpec, scope: Scope, most: int) -> tuple[list[Range], list[str]] | None:
+    """The ranges of an index that have all wanted values, and what is wanted as text; None where it does not help.
+
+    Single values of the first parts, then ranges of the next: at most `most` of them.
+    """
+    prefixes: list[tuple[Any, ...]] = [()]
+    told_parts = []
+    for path, tp in zip(spec.parts, spec.types, strict=True):
+        wanted = scope.get(path)
+        if wanted is None:
+            break
+        told_parts.append(f"{path_text(path)}{wanted}")
+        ranges = list(map(_widened, wanted.ranges))
+        if len(prefixes) * len(ranges) > most:
+            return None
+        if not all(map(is_one, ranges)):
+            if _is_enum(tp):  # members stand by name in an index
+                return None
+            other = _of_other_zone(ranges, tp)
+            if other is None:
+                return None
+            found = [_joined(prefix, each) for prefix in prefixes for each in (*ranges, *other)]
+            return _alone(spec, found), told_parts
+        prefixes = [(*prefix, each.low) for prefix in prefixes for each in ranges]
+    if not told_parts:
+        return None
+    return _alone(spec, [Range(prefix, prefix) for prefix in prefixes]), told_parts
+
+
+def _is_enum(tp: Any) -> bool:
+    kind = present(tp)
+    return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def _joined(prefix: tuple[Any, ...], asked: Range) -> Range:
+    """The range of the values of several fields that begin with `prefix`, and go on with a value of `asked`.
+
+    None stands before all values, and is not in the range.
+    """
+    low, low_open = ((*prefix, asked.low), asked.low_open) if asked.low is not None else ((*prefix, None), True)
+    high, high_open = ((*prefix, asked.high), asked.high_open) if asked.high is not None else (prefix, False)
+    return Range(low, high or None, low_open, high_open)
+
+
+def _alone(spec: IndexSpec, ranges: list[Range]) -> list[Range]:
+    """Ranges as an index has its values: of one part they are no tuples."""
+    if len(spec.parts) > 1:
+        return ranges
+    return [each._replace(low=_first(each.low), high=_first(each.high)) for each in ranges]
+
+
+def _first(bound: tuple[Any, ...] | None) -> Any:
+    return bound[0] if bound else None
+
+
+def _widened(asked: Range) -> Range:
+    """Times in one zone compare by its clock, which is set by a day at most; an index has them by the moment."""
+    low, high = asked.low, asked.high
+    if not any(isinstance(each, datetime) and not isinstance(each.tzinfo, NoneType | timezone) for each in (low, high)):
+        return asked
+    return Range(None if low is None else low - _DAY, None if high is None else high + _DAY)
+
+
+def _of_other_zone(ranges: list[Range], tp: Any) -> list[Range] | None:
+    """The range of times without a zone if `ranges` are of times with one, and the other way round.
+
+    The condition refuses to compare them, as it does in a scan. None where `ranges` are of both.
+    """
+    last = {datetime: datetime.max, time: time.max}.get(present(tp))
+    order = order_of(tp)
+    if last is None or order is None:
+        return []
+    zoned = {order(each)[0] for asked in ranges for each in asked[:2] if each is not None}
+    if len(zoned) > 1:
+        return None
+    return [Range(None, last) if True in zoned else Range(last, None, low_open=True)]

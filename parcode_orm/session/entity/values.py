@@ -1,0 +1,124 @@
+"""The values by which indexes have entities, a column at a time, and whether they may have changed in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from ...errors import FieldNotStored
+from ...lazy.proxy import decoded, is_proxy, proxy_state
+from ...lazy.state import MISSING, WithoutFields, field_value
+from ...model.indexes import ITEMS, IndexSpec, Path
+from ...model.plain import LazyModel
+
+EQUAL = frozenset({int, str, bytes, bool, type(None), UUID, date, datetime, time, timedelta})
+"""Types of which each value is hashable and equal to itself."""
+
+
+def index_column(spec: IndexSpec, read: Callable[[str], list[Any]]) -> list[Any]:
+    """The values of entities in an index, None for an entity without one; of an index of items a collection of each.
+
+    `read` gives the values of a field. None and what is not equal to itself are no values. In an index of several
+    fields they stand as None, but an entity has no value there if they are the first field's or, where the values are
+    unique, any field's.
+    """
+    if spec.of_items:
+        (path,) = spec.parts
+        return [_different(_items(value, path[1:])) for value in read(path[0])]
+    parts = [_column(read(path[0]), path[1:]) for path in spec.parts]
+    if len(parts) == 1:
+        return parts[0]
+    if spec.unique:
+        return [None if None in map(_or_none, value) else value for value in zip(*parts, strict=True)]
+    return [None if value[0] is None else value for value in zip(*parts, strict=True)]
+
+
+def field_values(objs: Sequence[Any], name: str) -> list[Any]:
+    """The field `name` of entities; MISSING where one has none."""
+    if any(issubclass(cls, LazyModel) for cls in set(map(type, objs))):
+        return [field_value(obj, name) for obj in objs]
+    try:
+        return list(map(itemgetter(name), map(decoded, objs)))
+    except KeyError:
+        return [field_value(obj, name) for obj in objs]
+
+
+def _column(values: list[Any], path: Path) -> list[Any]:
+    """What lies at `path` below values, as an index has it."""
+    for name in path:
+        values = [_step(value, name) for value in values]
+    types = set(map(type, values))
+    if types <= EQUAL:
+        return values
+    if types <= EQUAL | {float}:
+        return [value if value == value else None for value in values]
+    return list(map(_indexed, values))
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is None else 0
+
+
+def _different(values: Iterator[Any]) -> Collection[Any]:
+    return dict.fromkeys(value for each in values if (value := _indexed(each)) is not None)
+
+
+def _items(obj: Any, path: Path) -> Iterator[Any]:
+    """What lies at the end of a path that leads through the items of lists."""
+    if not path:
+        yield obj
+    elif path[0] == ITEMS:
+        for each in obj if isinstance(obj, Collection) else ():
+            yield from _items(each, path[1:])
+    else:
+        yield from _items(_step(obj, path[0]), path[1:])
+
+
+def _step(obj: Any, name: str) -> Any:
+    """A field of a model, dataclass, named tuple or typed dictionary; None where there is none."""
+    if obj is None or obj is MISSING:
+        return None
+    if isinstance(obj, BaseModel):
+        return field_value(obj, name)
+    return obj.get(name) if isinstance(obj, dict) else getattr(obj, name, None)
+
+
+def _indexed(value: Any) -> Any:
+    """A value as an index has it; None for what no other value is equal to, or what will not be stored."""
+    if value is MISSING or not is_hashable(value) or value != value:
+        return None
+    return value
+
+
+def is_hashable(value: Any) -> bool:
+    """Whether a value can be looked for."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def differs(view: Any, row: int, obj: Any, paths: Sequence[Path]) -> bool:
+    """Whether the object in memory for a row of `view` may have other values at `paths` than the row."""
+    here: Any = proxy_state(obj) if is_proxy(obj) else None
+    if here is None or here[0] is not view or here[1] != row or isinstance(view, WithoutFields):
+        return True
+    values = decoded(obj)
+    return any(path[0] in values and _differs(view, row, values[path[0]], path) for path in paths)
+
+
+def _differs(view: Any, row: int, value: Any, path: Path) -> bool:
+    try:
+        stored = view.getter(path[0])(row)
+    except FieldNotStored:
+        return True
+    if is_proxy(value):  # it holds what it had when it was read, and what was assigned since
+        return stored is not value or len(path) == 1 or differs(*proxy_state(value), value, [path[1:]])
+    below = path[1:] not in ((), (ITEMS,))  # there are objects, which may have changed
+    return type(stored) is not type(value) or (below and value is not None) or bool(stored != value)

@@ -1,0 +1,240 @@
+"""Random entities and statements: what an index of any kind finds is what plain Python finds over the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parcode_orm import Index, Key, Model, Session, any_, func, select
+from parcode_orm.model.indexes import indexes_of
+from parcode_orm.query.nodes import Field
+from parcode_orm.session.entity import indexes, queries
+from parcode_orm.tuning import TUNING
+from tests.query import plainly
+from tests.query.models import Item, Row, rows
+from tests.query.plainly import COMPARE, ITEMS, NUMERIC, OTHERS, TEXTUAL, Both, in_order
+from tests.query.test_random import in_place, limits, tries
+from tests.small import SMALL, small_caches, tuned
+
+
+class Bare(Row):
+    id: int = Key(auto=True)
+
+
+class Indexed(Row):
+    """Each field and each pair that conditions name has an index, or several."""
+
+    id: int = Key(auto=True)
+    guild: str = Index()
+    tags: list[str] = Index()
+    kinds: set[int] = Index()
+    __indexes__ = (
+        *map(Index, ["number", "level", "big", "score", "bonus", "active", "money", "rank", "name", "alias", "color"]),
+        *map(
+            Index, ["born", "died", "seen", "told", "played", "place.x", "place.y", "place.note", "home.x", "home.note"]
+        ),
+        *map(Index, ["shape.sides", "shape.label", "point.x", "items[].price", "items[].kind", "items[].where.x"]),
+        *map(Index, ["spare[].price"]),
+        Index("guild", "level"),
+        Index("color", "active", "number"),
+        Index("home.note", "place.note"),
+        Index("alias", "bonus"),
+        Index("active", "seen"),
+        Index("rank", "told", "name"),
+        Index("place.x", "born", "score"),
+        Index("guild", "color", "alias", "money"),
+    )
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes are asked for many rows too, and have several runs with fences in them."""
+    monkeypatch.setattr(queries, "SHARE", 1)
+    monkeypatch.setattr(indexes, "STEP", 3)
+
+
+STATES = ["added", "stored", "read-only", "changed", "committed", "past", "compacted"]
+
+
+def made(cls: Any, row: Row) -> Any:
+    return cls(**{name: getattr(row, name) for name in Row.model_fields})
+
+
+def change(draw: Any, session: Session, cls: Any) -> None:
+    """Changes of every kind: entities come and go, change in place, and get another key."""
+    for _ in range(draw(st.integers(1, 5))):
+        known = session.scalars(select(cls)).all()
+        kind = draw(st.integers(0, 8))
+        if kind == 0 or not known:
+            session.add(made(cls, draw(rows)))
+            continue
+        one = draw(st.sampled_from(known))
+        if kind == 1:
+            (session.expunge if one in session.new else session.delete)(one)
+        elif kind == 2:
+            one.id = -one.id
+            session.flush()
+        else:
+            in_place(draw, one, kind)
+            for each in one.items:
+                each.price += draw(st.sampled_from([0, 1]))
+
+
+@contextmanager
+def entities(draw: Any, path: Path, cls: Any) -> Iterator[Session]:
+    """A session with entities, in one of the states."""
+    path.unlink(missing_ok=True)
+    state = draw(st.sampled_from(STATES))
+    found = draw(st.lists(rows, min_size=1, max_size=12)) * draw(st.sampled_from([1, 1, 3]))
+    small = draw(st.booleans())
+    Session = tuned(SMALL if small else TUNING).Session
+    with small_caches() if small else nullcontext():
+        with Session(path, durability="fast") as session:
+            session.add_all([made(cls, row) for row in found])
+            if state == "added":
+                yield session
+                return
+            session.commit()
+        if state == "read-only":
+            with Session.open(path) as session:
+                yield session
+            return
+        with Session(path, durability="fast") as session:
+            if state == "stored":
+                yield session
+                return
+            change(draw, session, cls)
+            if state == "changed":
+                yield session
+                return
+            session.commit()
+            if state == "compacted":
+                session.compact()
+            if state in ("committed", "compacted"):
+                change(draw, session, cls)
+                yield session
+                return
+        with Session.open(path, at=1) as session:
+            yield session
+
+
+@st.composite
+def narrow(draw: Any) -> Both:
+    """Conditions that an index of several fields is made for: single values, then one value or a range."""
+    parts = draw(st.sampled_from([spec.parts for spec in indexes_of(Indexed) if len(spec.parts) > 1]))
+    fields = {each.said._path: each for each in [*NUMERIC, *TEXTUAL, *OTHERS] if isinstance(each.said, Field)}
+    chosen = [fields[path] for path in parts[: draw(st.integers(1, len(parts)))]]
+    found = []
+    for place, one in enumerate(chosen):
+        last = place == len(chosen) - 1 and one.ordered
+        said, plain = COMPARE[draw(st.sampled_from(list(COMPARE))) if last else "=="]
+        value = draw(st.sampled_from(one.values))
+        found.append((said(one.said, value), plain, one.plain, value))
+    conditions = [said for said, *_ in found]
+    whole = conditions[0]
+    for each in conditions[1:]:
+        whole = whole & each
+    return Both(whole, lambda key, row: all(plain(of(key, row), value) for _, plain, of, value in found), [])
+
+
+@st.composite
+def of_one_item(draw: Any) -> Both:
+    """Two conditions that one item must fulfil; two items that fulfil one each are not enough."""
+    one, other = draw(st.sampled_from(ITEMS)), draw(st.sampled_from(ITEMS))
+    (said, plain), (said2, plain2) = (COMPARE[draw(st.sampled_from(list(COMPARE)))] for _ in range(2))
+    value, value2 = draw(st.sampled_from(one.values)), draw(st.sampled_from(other.values))
+
+    def holds(key: Any, row: Any) -> bool:
+        return any(plain(one.plain(each), value) and plain2(other.plain(each), value2) for each in row.items)
+
+    return Both(any_(Row.items, said(one.said, value) & said2(other.said, value2)), holds, [])
+
+
+def conditions() -> st.SearchStrategy[Both]:
+    return plainly.conditions() | narrow() | of_one_item()
+
+
+@tries
+@given(st.data(), st.sampled_from([Bare, Indexed, Indexed, Indexed]))
+def test_entities_are_those_that_python_finds(tmp_path: Path, data: st.DataObject, cls: Any) -> None:
+    draw = data.draw
+    with entities(draw, tmp_path / "e.par", cls) as session:
+        for _ in range(4):
+            wanted = draw(st.lists(conditions(), min_size=1, max_size=2))
+            order = draw(st.lists(plainly.orders(), max_size=2))
+            count, skip = limits(draw)
+            statement = select(cls).where(*(each.said for each in wanted)).order_by(*(each.said for each in order))
+            if count is not None:
+                statement = statement.limit(count)
+            result = session.scalars(statement.offset(skip))
+            total, found = result.count(), result.all()
+            known = [(each.id, each) for each in session.scalars(select(cls))]
+            pairs = [pair for pair in known if all(each.plain(*pair) for each in wanted)]
+            expected = in_order(pairs, order)[skip:][: None if count is None else count]
+            assert total == len(expected), session.explain(statement)
+            assert [each.id for each in found] == [key for key, _ in expected], session.explain(statement)
+            assert all(a is b for a, (_, b) in zip(found, expected, strict=True))
+            assert session.scalar(select(func.count()).select_from(cls).where(*(each.said for each in wanted))) == len(
+                pairs
+            )
+
+
+def test_statements_over_entities_are_answered_by_every_kind_of_index(tmp_path: Path) -> None:
+    example: dict[str, Any] = {
+        "number": 0, "name": "n", "guild": "g", "level": 0, "big": 0, "score": 0.0, "bonus": None, "alias": None,
+        "active": True, "spare": None, "shape": {"sides": 4}, "point": None, "money": "1.5", "born": "2000-01-01",
+        "died": None, "seen": "2000-01-01", "told": "2000-01-01T00:00:00Z", "played": 60, "color": "red", "rank": None,
+        "place": {"x": 1}, "home": None, "tags": ["a"], "kinds": [7], "notes": {}, "items": [{"price": 3}],
+        "visits": [], "base": {"x": 2},
+    }  # fmt: skip
+    with Session(tmp_path / "e.par") as session:
+        session.add_all([Indexed(**{**example, "level": n}) for n in range(20)])
+        session.commit()
+
+        def plan(*conditions: Any) -> str:
+            return str(session.explain(select(Indexed).where(*conditions)))
+
+        assert "by the index of guild, level (guild == 'g' and level >= 7 and < 9)" in plan(
+            Row.guild == "g", Row.level >= 7, Row.level < 9
+        )
+        assert "by the index of place.x (place.x == 2)" in plan(Row.place.x == 2)
+        assert "by the index of tags[] (tags[] == 'b')" in plan(Row.tags.contains("b"))
+        assert "by the index of tags[] (tags[] in 2 values)" in plan(any_(Row.tags, func.item().in_(["b", "c"])))
+        assert "by the index of kinds[] (kinds[] == 1)" in plan(Row.kinds.contains(1))
+        assert "by the index of items[].price (items[].price > 3)" in plan(any_(Row.items, Item.price > 3))
+        assert "by the index of items[].price (items[].price >= 5 and <= 6)" in plan(
+            Row.items.any(Item.price.between(5, 6))
+        )
+
+
+class Node(Model):
+    """Items of the class of the row itself."""
+
+    id: int = Key(auto=True)
+    name: str = ""
+    below: list[Node] = []
+    __indexes__ = (Index("below[].name"), Index("below[].below[].name"))
+
+
+def test_items_of_the_class_of_their_row_are_told_from_it(tmp_path: Path) -> None:
+    def node(name: str, *below: Node) -> Node:
+        return Node(name=name, below=list(below))
+
+    with Session(tmp_path / "n.par") as session:
+        session.add_all([node("a", node("b", node("c"))), node("b", node("a")), node("c"), node("d", node("d"))])
+        session.commit()
+        for asked, ids in [
+            (any_(Node.below, Node.name == "b"), [1]),
+            (any_(Node.below, Node.name == "a"), [2]),
+            (any_(Node.below, any_(Node.below, Node.name == "c")), [1]),
+            ((Node.name == "b") & any_(Node.below, Node.name == "a"), [2]),
+        ]:
+            statement = select(Node).where(asked)
+            assert [each.id for each in session.scalars(statement)] == ids
+            assert "by the index of below[]" in str(session.explain(statement))
