@@ -42,11 +42,10 @@ class gc_paused:
             gc.disable()
 
     def __exit__(self, *error: object) -> None:
-        self.__del__()
-
-    def __del__(self) -> None:
         with _pauses.lock:
             if id(self) in _pauses.running:
                 if len(_pauses.running) == 1 and _pauses.was:
                     gc.enable()
                 _pauses.running.discard(id(self))
+
+    __del__ = __exit__

@@ -21,6 +21,7 @@ UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
 SIGNED = {1: "b", 2: "h", 4: "i", 8: "q"}
 BULK = 1024  # from here numpy beats plain loops
 NUMPY_PAYS = 2_000_000  # values packed before a process imports numpy for this alone
+WIDTHS = (1,) * 9 + (2,) * 8 + (4,) * 16 + (8,) * 32  # of an unsigned number, by its bits
 HEAD = 5  # bytes that `marshal` writes before the items of a list or tuple
 _ONES = bytes.maketrans(b"\0\1", b"01")
 _BITS = [tuple(bool(byte >> bit & 1) for bit in range(8)) for byte in range(256)]
@@ -89,7 +90,10 @@ Packed = tuple[bytes, int, bool, int, int]  # buffer, width, signed, lowest, hig
 def pack_small_ints(values: Sequence[Any]) -> Packed | None:
     """As `pack_ints` when all values are exactly ints and fit in 32 bits; None for any others."""
     if len(values) == 1:
-        return pack_ints(values) if type(values[0]) is int else None
+        if type(value := values[0]) is not int or not -1 << 31 <= value < 1 << 31:
+            return None
+        width, signed = width_of(value, value)
+        return value.to_bytes(width, "little", signed=signed), width, signed, value, value
     data = marshalled(values, b"i", 5)
     if data is None:
         return None
@@ -169,16 +173,17 @@ def pack_bigints(values: Sequence[int]) -> list[bytes]:
 
 def pack_offsets(lengths: list[int]) -> tuple[bytes, int, int]:
     """Running sums of `lengths` from 0 on: buffer, width, total."""
-    numpy = numpy_for(len(lengths))
+    numpy = numpy_for(len(lengths)) if len(lengths) >= BULK else None
     if numpy is not None:
         sums = numpy.zeros(len(lengths) + 1, "<u8")
         numpy.cumsum(lengths, out=sums[1:])
         total = int(sums[-1])
-        width, _ = width_of(0, total)
+        width = WIDTHS[total.bit_length()]
         return sums.astype(f"<u{width}").tobytes(), width, total
     offsets = list(accumulate(lengths, initial=0))
-    width, _ = width_of(0, offsets[-1])
-    return pack(UNSIGNED[width], offsets), width, offsets[-1]
+    total = offsets[-1]
+    width = WIDTHS[total.bit_length()]
+    return struct.pack(f"<{len(offsets)}{UNSIGNED[width]}", *offsets), width, total
 
 
 def sorted_places(values: Sequence[Any]) -> list[int]:

@@ -61,7 +61,7 @@ class StructPlan:
 class Struct(Column, ABC):
     """The column of a class. Its fields may be set after it was built."""
 
-    __slots__ = ("plan", "exact", "expected", "pydantic", "_places", "_all_names")
+    __slots__ = ("plan", "exact", "expected", "pydantic", "places", "all_names")
 
     def __init__(self, plan: StructPlan) -> None:
         self.plan = plan
@@ -71,9 +71,10 @@ class Struct(Column, ABC):
         self.forget()
 
     def forget(self) -> None:
-        """Forget what follows from the fields."""
-        self._places: dict[str, tuple[int, Column]] | None = None
-        self._all_names: set[str] | None = None
+        """Forget what follows from the fields, but where they are."""
+        # For each field: which child of a node it is, and its column.
+        self.places = {name: (i, column) for i, (name, column) in enumerate(self.plan.fields)}
+        self.all_names = set(self.places)
 
     @property
     def fields(self) -> Fields:
@@ -84,20 +85,6 @@ class Struct(Column, ABC):
     def fields(self, fields: Fields) -> None:
         self.plan.fields = fields
         self.forget()
-
-    @property
-    def places(self) -> dict[str, tuple[int, Column]]:
-        """For each field: which child of a node it is, and its column."""
-        if self._places is None:
-            self._places = {name: (i, column) for i, (name, column) in enumerate(self.plan.fields)}
-        return self._places
-
-    @property
-    def all_names(self) -> set[str]:
-        """The names of all fields."""
-        if self._all_names is None:
-            self._all_names = set(self.places)
-        return self._all_names
 
     def dicts(self, values: Sequence[Any]) -> Sequence[dict[str, Any]]:
         """The fields of `values`, all exactly of this class."""

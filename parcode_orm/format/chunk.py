@@ -31,6 +31,7 @@ from .layout import (
 )
 
 Buffer = bytes | bytearray | memoryview
+PIECES = int(NodeFlag.PIECES)
 MAX_NODES = 1 << 20
 MAX_REFERENCES = 1 << 24
 MAX_DEPTH = 4096  # nodes inside each other: readers recurse
@@ -261,14 +262,19 @@ class Chunk:
     def read(self, index: int) -> memoryview:
         """As `buffer`, but keep nothing."""
         node = self.nodes[index]
-        stored = self.stored(index)
-        if node.flags & NodeFlag.PIECES:
+        size = node.stored
+        stored = self._data[node.place : node.place + size]
+        if len(stored) != size:
+            raise self.error(index, "buffer leaves the chunk")
+        if node.flags & PIECES:
             raise self.error(index, "the data of a blob is read in pieces")
-        if not node.stored:
+        if not size:
             if node.raw:
                 raise self.error(index, "buffer is missing")
             return stored
-        self.verify(index, stored, node.checksum)
+        if checksum(stored) != node.checksum:
+            self.verify(index, stored, node.checksum)  # which says what is wrong
+        self._observe(size)
         self.held += node.raw
         if node.compression == 0:
             if node.raw != node.stored:
@@ -329,4 +335,7 @@ class Copy(Encoder):
     def finish(self) -> tuple[bytes, list[Buffer]]:
         """As `Encoder.finish`."""
         body = self.chunk.body
-        return bytes(self.chunk.directory), [body[at : at + STRETCH] for at in range(0, len(body), STRETCH)]
+        parts: list[Buffer] = [body]
+        if len(body) > STRETCH:
+            parts = [body[at : at + STRETCH] for at in range(0, len(body), STRETCH)]
+        return bytes(self.chunk.directory), parts

@@ -117,9 +117,7 @@ class LazyBase(LazyModel):
         extra: dict[str, Any] | None = getattr(self, "__pydantic_extra__")  # noqa: B009  # a slot of the model's
         return extra
 
-    def _p_stored_(self) -> tuple[Any, int, dict[str, Any]]:
-        """For the codec: the view and row that it stands for, and the values in memory."""
-        return (*get_state(self), get_dict(self))
+    _p_stored_ = staticmethod(get_state)  # for the codec: the view and the row that an object stands for
 
     def _p_fields_to_store_(self) -> dict[str, Any]:
         """The fields in order, for the codec. What nobody has read is read past this object, marked fields not at all.

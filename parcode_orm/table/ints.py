@@ -6,26 +6,24 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from ..codec.kernels import WIDTHS
 from ..format.chunk import Chunk, Encoder
 from ..format.layout import Encoding
 
 _CODES: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-def put_ints(out: Encoder, values: Sequence[int]) -> None:
-    """Append an INT node at the smallest width that fits `values` (0 <= value < 2**64)."""
-    width = _width(max(values, default=0))
-    out.leaf(Encoding.INT, len(values), array(_CODES[width], values).tobytes(), width=width)
+def put_ints(out: Encoder, *columns: Sequence[int]) -> None:
+    """Append an INT node for each column, at the smallest width that fits its values (0 <= value < 2**64)."""
+    for values in columns:
+        width = WIDTHS[max(values, default=0).bit_length()]
+        out.leaf(Encoding.INT, len(values), array(_CODES[width], values).tobytes(), width=width)
 
 
 def put_array(out: Encoder, values: Any) -> None:
     """As `put_ints`, from a numpy array of unsigned numbers."""
-    width = _width(int(values.max(initial=0)))
+    width = WIDTHS[int(values.max(initial=0)).bit_length()]
     out.leaf(Encoding.INT, len(values), values.astype(f"<u{width}").tobytes(), width=width)
-
-
-def _width(top: int) -> int:
-    return 1 if top < 1 << 8 else 2 if top < 1 << 16 else 4 if top < 1 << 32 else 8
 
 
 def get_ints(chunk: Chunk, at: int, count: int) -> Sequence[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from ..format.layout import Encoding, Kind, Reference
 from .ints import get_ints, put_ints
 
 NO_ID = -1  # lists: rows are known by their position alone
-_ref_of, _length_of, _start_of = attrgetter("ref"), attrgetter("length"), attrgetter("start")
+_ref_of, _length_of, _first_of, _start_of = map(attrgetter, ("ref", "length", "first", "start"))
 Target = Ticket | Reference
 
 
@@ -215,9 +215,8 @@ def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
     out.refs = list(map(_ref_of, entries))
     counts = list(map(_length_of, entries))
     root = out.open(Encoding.STRUCT, len(entries), param=height)
-    put_ints(out, counts)
-    put_ints(out, [entry.first if entry.first > 0 else 0 for entry in entries])
-    put_ints(out, list(map(_start_of, entries)) if height == 1 else [0] * len(entries))
+    firsts = list(map(max, map(_first_of, entries), repeat(0)))
+    put_ints(out, counts, firsts, list(map(_start_of, entries)) if height == 1 else [0] * len(entries))
     out.close(root)
     return Node(height, sum(counts), entries[0].first, sink.submit(out), entries)
 

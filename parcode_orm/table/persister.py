@@ -9,7 +9,7 @@ from ..codec.base import Space
 from ..codec.bulk import gc_paused
 from ..format.chunk import Ticket
 from ..format.layout import Reference
-from ..storage.spill import SPILLED, is_spilled
+from ..storage.spill import SPILLED
 from .index import write_runs
 from .nodes import Known, Node, Piece, Target
 from .rewriting import Changes, Moved, Rewriter
@@ -97,11 +97,11 @@ def store(sink: TableSink, table: Table, compression: str | None, changes: Chang
     known: Stored | None = sink.stored.get(id(table))
     if known is not None:  # it stands in two places
         return known.ticket
-    if not changes.nodes and not is_spilled(table.ref):
+    if not changes.nodes and table.ref.offset < SPILLED:
         return table.ref
     writer = Rewriter(sink, table, compression, changes)
     with gc_paused():  # of many rows that were held
-        leaves = [writer.leaf(pieces) for pieces in table.tree.changed_leaves(changes.nodes)]
+        leaves = list(map(writer.leaf, table.tree.changed_leaves(changes.nodes)))
         root = table.tree.write(sink, changes.nodes, writer.written(leaves))
     runs = write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)

@@ -79,11 +79,12 @@ class Rewriter:
         self._table = table
         self._compression = compression
         self._changed = changes.rows
+        self._places = {offset: sorted(rows) for offset, rows in changes.rows.items()}
         self._merger = Merger(table, sink.tuning)
 
     def leaf(self, pieces: list[Piece]) -> list[Piece]:
         """The pieces of neighbouring leaves as they are to be: cut around changed rows, and small ones joined."""
-        changed = {offset: sorted(rows) for offset, rows in self._changed.items()}
+        changed = self._places
         split: list[Piece] = []
         for piece in pieces:
             if piece.rows is None and isinstance(piece.ref, Reference) and piece.ref.offset in changed:
@@ -97,12 +98,11 @@ class Rewriter:
 
     def written(self, leaves: list[list[Piece]]) -> Iterator[list[Piece]]:
         """The pieces that `leaf` gave, all written: short ones of all leaves together, so that few row groups come."""
-        short = [
-            piece
-            for pieces in leaves
-            for piece in pieces
-            if piece.rows is not None and not isinstance(piece, _Joined) and piece.length <= self._tuning.short
-        ]
+        short: list[Piece] = []
+        for pieces in leaves:
+            for piece in pieces:
+                if piece.rows is not None and type(piece) is Piece and piece.length <= self._tuning.short:
+                    short.append(piece)
         gathered = self._write_gathered(short) if len(short) > 1 else {}
         for pieces in leaves:
             found: list[Piece] = []
@@ -119,22 +119,21 @@ class Rewriter:
         """The written piece, cut around its rows that changed in memory; these stand between, to
         be written.
         """
+        table = self._table
         assert isinstance(piece.ref, Reference)
         held = self._changed[piece.ref.offset]
-        places = [row - piece.start for row in changed]
-        keys = self._keys(piece) if self._table.keys is not None and len(places) * 4 > piece.length else None
+        keys = self._keys(piece) if table.keys is not None and len(changed) * 4 > piece.length else None
         parts: list[Piece] = []
         done = 0
-        for first, last in _runs_of(places):
+        for first, last in _runs_of(changed, piece.start):
             if done < first:
                 parts.append(piece.part(done, first))
             rows = range(piece.start + first, piece.start + last)
-            values = [held[row] for row in rows]
             self.left.append((piece.ref.offset, rows))
             fresh = piece.part(first, last)
-            fresh.rows, fresh.ref = values, None
-            if self._table.keys is not None:
-                fresh.keys = keys[first:last] if keys else [self._table.key(piece, i) for i in range(first, last)]
+            fresh.rows, fresh.ref = list(map(held.__getitem__, rows)), None
+            if table.keys is not None:
+                fresh.keys = keys[first:last] if keys else [table.key(piece, i) for i in range(first, last)]
             parts.append(fresh)
             done = last
         if done < piece.length:
@@ -210,41 +209,50 @@ class Rewriter:
             done = end
         return found
 
-    def _write(self, piece: Piece) -> Iterator[Piece]:
+    def _write(self, piece: Piece) -> list[Piece]:
         if piece.rows is None:
-            yield self._copied(piece)
-            return
+            return [self._copied(piece)]
+        joined = isinstance(piece, _Joined)
+        if not joined and piece.length > min(self._tuning.few_rows, self._tuning.group_rows):
+            return self._write_many(piece)
+        count = 1  # row groups
+        rows: Any = piece.rows
         if isinstance(piece, _Joined):
-            yield from self._write_joined(piece)
-            return
+            rows = Mixed(self._rows(piece))
+            count = max(1, round(piece.bytes / TARGET_BYTES), -(-piece.length // self._tuning.group_rows))
+        bounds = [piece.length * i // count for i in range(count + 1)]
+        found: list[Piece] = []
+        for start, stop in pairwise(bounds):
+            keys = None if self._table.keys is None else (self._table.keys, (piece.keys or [])[start:stop])
+            part = rows.cut(start, stop) if count > 1 else rows
+            try:
+                ticket, _ = self._sink.write_group(
+                    self._table.items, part, keys, self._compression, self._table.fingerprint
+                )
+            except EncodeError as problem:
+                raise self._placed(problem, piece, start + trail.row_of(problem)) from None
+            found.append(self._moved(ticket, piece, start, stop))
+        return found
+
+    def _write_many(self, piece: Piece) -> list[Piece]:
         keys = self._table.keys
-        pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows, strict=True)
+        pairs = piece.rows if keys is None else zip(piece.keys or (), piece.rows or (), strict=True)
         groups = self._sink.groups(self._table.items, keys, self._compression, self._table.fingerprint)
 
         def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
             return self._placed(problem, piece, row)
 
+        found: list[Piece] = []
         done = 0
-        for ticket, batch in groups.write(Cut(pairs), placed):
-            end = done + len(batch)
-            self.moved.append(Moved(ticket, piece, done, end))
-            yield Piece(ticket, 0, len(batch), piece.first + done if piece.first >= 0 else piece.first)
-            done = end
+        for ticket, batch in groups.write(Cut(pairs or ()), placed):
+            found.append(self._moved(ticket, piece, done, done + len(batch)))
+            done += len(batch)
+        return found
 
-    def _write_joined(self, piece: _Joined) -> Iterator[Piece]:
-        rows = Mixed(self._rows(piece))
-        count = max(1, round(piece.bytes / TARGET_BYTES), -(-piece.length // self._tuning.group_rows))
-        bounds = [piece.length * i // count for i in range(count + 1)]
-        for start, stop in pairwise(bounds):
-            keys = None if self._table.keys is None else (self._table.keys, (piece.keys or [])[start:stop])
-            try:
-                ticket, _ = self._sink.write_group(
-                    self._table.items, rows.cut(start, stop), keys, self._compression, self._table.fingerprint
-                )
-            except EncodeError as problem:
-                raise self._placed(problem, piece, start + trail.row_of(problem)) from None
-            self.moved.append(Moved(ticket, piece, start, stop))
-            yield Piece(ticket, 0, stop - start, piece.first + start if piece.first >= 0 else piece.first)
+    def _moved(self, ticket: Ticket, piece: Piece, start: int, stop: int) -> Piece:
+        """The rows `start` to `stop` of a piece are those of the row group of `ticket` now: that slice."""
+        self.moved.append(Moved(ticket, piece, start, stop))
+        return Piece(ticket, 0, stop - start, piece.first + start if piece.first >= 0 else piece.first)
 
     def _copied(self, piece: Piece) -> Piece:
         """A piece of a spilled row group, which comes along as it is."""
@@ -294,10 +302,11 @@ def _in_memory(table: Table, piece: Piece) -> dict[int, tuple[Any, bool]]:
     return found
 
 
-def _runs_of(places: list[int]) -> list[tuple[int, int]]:
-    """Consecutive places as (first, end)."""
+def _runs_of(rows: list[int], start: int) -> list[tuple[int, int]]:
+    """Consecutive `rows` as (first, end), counted from `start`."""
     runs: list[tuple[int, int]] = []
-    for place in places:
+    for row in rows:
+        place = row - start
         if runs and runs[-1][1] == place:
             runs[-1] = runs[-1][0], place + 1
         else:

@@ -165,14 +165,10 @@ class TableSink:
     def table(self, root: Node, next_row: int, *, keyed: bool, runs: Sequence[Target]) -> Ticket:
         """Write the chunk that says what a table is made of: the written tree `root`, and the index's `runs`."""
         out = self.encoder(Kind.TABLE)
-        if root.length:
-            assert root.ref is not None
-            out.ref(root.ref)
-        for run in runs:
-            out.ref(run)
+        out.refs = [root.ref, *runs] if root.length else [*runs]
         height = stored_height(root)
         out.leaf(Encoding.RAW, 1, TABLE_HEADER.pack(root.length, max(next_row, root.length), height, keyed, len(runs)))
-        return self.submit(out)
+        return self._output.submit(out)
 
     def write_group(
         self, items: Column, rows: Any, keys: tuple[Column, Sequence[Any]] | None, compression: str | None, schema: int
@@ -184,13 +180,12 @@ class TableSink:
         outer, self._largest = self._largest, 0
         out = self.encoder(Kind.ROW_GROUP, compression, schema)
         root = out.open(Encoding.STRUCT, len(rows))
-        with gc_paused():
-            if keys is not None:
-                keys[0].encode(keys[1], out)
-            if type(rows) is Mixed:
-                encode_parts(items, rows.parts, out)
-            else:
-                items.encode(rows, out)
+        if keys is not None:
+            keys[0].encode(keys[1], out)
+        if type(rows) is Mixed:
+            encode_parts(items, rows.parts, out)
+        else:
+            items.encode(rows, out)
         out.close(root)
         ticket = self.submit(out)
         size = max(out.size, 2 * self._largest)  # an edit of a nested collection reads the row, too
@@ -305,7 +300,8 @@ class RowGroups:
 
     def _write_batch(self, batch: list[Any], placed: Placed) -> Written:
         try:
-            ticket, size = self._write(self._sink, batch, self._compression)
+            with gc_paused():
+                ticket, size = self._write(self._sink, batch, self._compression)
         except EncodeError as problem:
             row = trail.row_of(problem)
             raise placed(problem, self._rows + row, batch[row]) from None

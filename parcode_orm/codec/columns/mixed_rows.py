@@ -8,8 +8,9 @@ others, so nothing is read that was not asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from contextlib import suppress
 from itertools import repeat
+from operator import is_not
 from typing import Any
 
 from ...errors import CorruptionError, EncodeError
@@ -21,6 +22,7 @@ from ..base import Column, is_lazy
 from ..cycles import get_dict
 from ..slots import SLOTS
 from ..structs import SETS, Struct
+from ..views.boundary import Marked
 from ..views.stretch import Stretch
 from ..views.struct import StructView
 from .mixed import Mixed, Part, encode_parts, joined
@@ -29,7 +31,7 @@ from .wrappers import OptionalColumn
 
 _MISSING: Any = object()
 _fields_set = SLOTS["__pydantic_fields_set__"].__get__
-_more = [SLOTS["__pydantic_extra__"], SLOTS["__pydantic_private__"]]
+_more = [SLOTS["__pydantic_extra__"].__get__, SLOTS["__pydantic_private__"].__get__]
 
 
 class _Nothing(dict[str, Any]):
@@ -58,31 +60,31 @@ class _Stored:
         return self.stop - self.start
 
     def field(self, name: str, column: Column) -> list[Part]:
-        values = [] if self.here is None else [here.get(name, _MISSING) for here in self.here]
-        rows = [row for row, value in enumerate(values) if value is not _MISSING]
-        try:
-            view = self.view.field(name)
-        except CorruptionError:
-            if rows and len(rows) == len(values):  # nothing of it is needed
-                return [values]
-            raise
-        start, stop = self.start, self.stop
-        apart = bool(self.view.chunk.refs)
-        whole = Stretch(view, start, stop, apart)
-        if not rows:
-            return [whole]
-        if hasattr(view, "keep"):
-            for row in rows:
-                values[row] = self.view.field_to_keep(name, start + row, values[row])
-        if len(rows) == len(values):
+        view, start = self.view, self.start
+        values: list[Any] = []
+        rows: list[int] = []  # of those in memory
+        for row, here in enumerate(self.here or ()):
+            value = here.get(name, _MISSING)
+            if value is not _MISSING:
+                rows.append(row)
+                if isinstance(column, Marked):
+                    with suppress(CorruptionError):  # so nothing that is stored can serve
+                        value = view.field_to_keep(name, start + row, value)
+            values.append(value)
+        if rows and len(rows) == len(values):
             return [values]
-        if not is_lazy(column):
-            stored = whole.values(column)
-            return [[old if new is _MISSING else new for old, new in zip(stored, values, strict=True)]]
-        found: list[Part] = []
-        for row, value in enumerate(values, start):
-            found.append(Stretch(view, row, row + 1, apart) if value is _MISSING else [value])
-        return joined(found)
+        apart = bool(view.chunk.refs)
+        stored = view.field(name)
+        if rows and is_lazy(column):
+            found: list[Part] = []
+            for row, value in enumerate(values, start):
+                found.append(Stretch(stored, row, row + 1, apart) if value is _MISSING else [value])
+            return joined(found)
+        whole = Stretch(stored, start, self.stop, apart)
+        if not rows and (column.mixes or not values):
+            return [whole]
+        known = whole.values(column)
+        return [[old if new is _MISSING else new for old, new in zip(known, values, strict=True)]] if rows else [known]
 
     def sets(self, names: set[str]) -> list[Any]:
         """The names of the fields that were set, a row each."""
@@ -101,21 +103,19 @@ class _Stored:
 
     def with_more(self) -> list[Any]:
         """The objects that may have more than fields; the rows have nothing more."""
-        if not self.objects:
-            return [_NOTHING] * len(self)
-        known = declared(self.objects[0].__class__)
-        return [
-            each if not get_dict(each).keys() <= known or any(map(_is_set, _more, repeat(each))) else _NOTHING
-            for each in self.objects
-        ]
-
-
-def _is_set(slot: Any, value: Any) -> bool:
-    try:
-        slot.__get__(value)
-    except AttributeError:  # never asked for
-        return False
-    return True
+        found: list[Any] = [_NOTHING] * len(self)
+        fields = self.view.column.all_names
+        for row, each in enumerate(self.objects or ()):
+            names = get_dict(each).keys()
+            if not (names <= fields or names <= declared(self.view.cls)):
+                found[row] = each
+            for slot in _more:
+                try:
+                    slot(each)
+                    found[row] = each
+                except AttributeError:  # never asked for
+                    continue
+        return found
 
 
 class _Objects:
@@ -162,29 +162,41 @@ def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
         return
     count = len(mixed)
     missing: dict[str, set[int]] = {}
+    ways = column.plan.ways
     node = out.open(Encoding.STRUCT, count)
-    for name, field in column.fields:
-        mark = out.mark()
+    for name, field in column.plan.fields:
+        mark = len(out.entries), len(out.refs)
         parts: list[Part] = []
         try:
-            parts += [part for each in rows for part in each.field(name, field)]
-            parts = _without_gaps(joined(parts), name, missing)
+            for each in rows:
+                parts += each.field(name, field)
+            if len(parts) > 1:
+                parts = joined(parts)
+            parts = _without_gaps(parts, name, missing)
             if name in missing:
                 field.encode(Gappy(Mixed(parts).plain(field), missing[name]), out)
+            elif len(parts) == 1 and isinstance(parts[0], list):
+                field.encode(parts[0], out)
             else:
                 encode_parts(field, parts, out)
         except CorruptionError as problem:
             raise _needed(problem, column, name, field) from problem.__cause__
         except EncodeError as problem:
-            if column.plan.ways is None:
+            if ways is None:
                 raise trail.below(problem, name, trail.row_of(problem)) from None
             out.back(mark)
             owners = [each for some in rows for each in some.owners()]
             found = Gappy(Mixed(parts).plain(field), missing.get(name, ()))
-            column.plan.ways.write(name, field, owners, found, out, problem)
+            ways.write(name, field, owners, found, out, problem)
     if column.pydantic or missing or column.plan.others is not None:
-        sets = [each for some in rows for each in some.sets(column.all_names)] if column.pydantic else []
-        objects = [each for some in rows for each in some.with_more()]
+        sets: list[Any] = []
+        objects: list[Any] = []
+        for some in rows:
+            if column.pydantic:
+                sets += some.sets(column.all_names)
+            objects += some.with_more()
+        if not any(map(is_not, objects, repeat(_NOTHING))):
+            objects = []
         out.entries[node][5] = column.write_rest(objects, sets, count, missing, out)
     out.close(node)
 
@@ -207,14 +219,14 @@ def _needed(problem: CorruptionError, column: Struct, name: str, field: Column) 
 def _without_gaps(parts: list[Part], name: str, missing: dict[str, set[int]]) -> list[Part]:
     """A field's parts, with None where objects lack a value; `missing` gets these rows."""
     at = 0
-    for i, part in enumerate(parts):
+    for part in parts:
         if isinstance(part, Stretch):
             at += part.stop - part.start
             continue
-        gaps = [place for place, value in enumerate(part) if value is _MISSING]
-        if gaps:
-            missing.setdefault(name, set()).update(at + place for place in gaps)
-            parts[i] = [None if value is _MISSING else value for value in part]
+        for place, value in enumerate(part):
+            if value is _MISSING:
+                missing.setdefault(name, set()).add(at + place)
+                part[place] = None
         at += len(part)
     return parts
 
@@ -231,24 +243,24 @@ def _objects(column: Struct, values: list[Any]) -> list[_Rows] | None:
     """Objects, lazy ones as stored rows; None unless all are of this class."""
     if not column.exact:  # not all fields of the class are known
         return None
-    (exact,) = column.exact
-    if set(map(type, values)) == column.exact:
+    types = set(map(type, values))
+    if types == column.exact:
         return [_Objects(values, column.dicts(values))]
+    if set(map(stands_for, types)) != column.exact:
+        return None
     found: list[_Rows] = []
     for value in values:
-        if value.__class__ is not exact:
-            return None
         cls: Any = type(value)
-        row = stored_row(cls)
-        if row is None:
+        if cls in column.exact:
             _add_object(found, value, column.dicts([value])[0])
         else:
-            _add_lazy(found, column, value, *row(value))
+            _add_lazy(found, column, value, *cls._p_stored_(value))
     return found
 
 
-def _add_lazy(found: list[_Rows], column: Struct, value: Any, view: Any, row: int, here: dict[str, Any]) -> None:
-    if type(view) is not StructView or view.column is not column or view.bits & ~SETS or column.plan.privates:
+def _add_lazy(found: list[_Rows], column: Struct, value: Any, view: Any, row: int) -> None:
+    here = get_dict(value)
+    if type(view) is not StructView or view.column is not column or view.bits & ~SETS or column.plan.private:
         _add_object(found, value, value._p_fields_to_store_())
         return
     last = found[-1] if found else None
@@ -271,8 +283,6 @@ def _add_object(found: list[_Rows], value: Any, fields: dict[str, Any]) -> None:
         found.append(_Objects([value], [fields]))
 
 
-@lru_cache(1024)
-def stored_row(cls: Any) -> Any:
-    """A function that gives a lazy object's view, row and values; None for a plain class."""
-    # Pydantic's metaclass takes long to say that there is none.
-    return getattr(cls, "_p_stored_", None)
+def stands_for(cls: Any) -> Any:
+    """The model of a lazy class; any other class itself."""
+    return cls.__dict__.get("_p_model_", cls)

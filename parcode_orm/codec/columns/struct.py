@@ -27,7 +27,7 @@ from ..views.struct import StructView
 from .containers import ListColumn, MapColumn
 from .lenient import FIELD, view_mixed
 from .mixed import Mixed
-from .mixed_rows import write_mixed
+from .mixed_rows import stands_for, write_mixed
 from .packed import PackedColumn
 from .physical import Gappy, Physical, gappy, write_gaps, write_named, write_packed
 from .poly import open_poly, write_poly
@@ -175,9 +175,7 @@ class StructColumn(Struct, Physical):
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         (exact,) = self.exact
-        # A proxy names the class that it stands for.
-        classes = {value.__class__ for value in values}
-        if classes == {exact}:
+        if set(map(stands_for, types)) == self.exact:
             write_mixed(self, Mixed([list(values)]), out)
             return
         for row, value in enumerate(values):
@@ -241,11 +239,13 @@ class StructColumn(Struct, Physical):
                 for row in where:
                     rows[row].add(name)
             write_names(rows, out)
+        if not values:
+            return bits
         others = self.plan.others or (_all_extras if self.pydantic else None)
         if others is not None and any(extras := others(values)):
             bits |= EXTRA
             write_named(self.plan.extra or OTHERS, gappy(extras), out)
-        if self.pydantic and self.plan.private is not None and self.plan.privates:
+        if self.pydantic and self.plan.private is not None:
             privates = list(map(_privates, values))
             if any(private is not None for private in privates):
                 bits |= PRIVATE

@@ -55,7 +55,7 @@ def _to_store(value: Any, row: int) -> dict[str, Any] | None:
     found = undeclared(value)
     stored = getattr(type(value), "_p_stored_", None)
     if stored is not None:
-        view, place, _ = stored(value)
+        view, place = stored(value)
         found = {**view.attributes(place), **found}
     for name, item in list(found.items()):
         if storable(item) is LEFT_OUT:
