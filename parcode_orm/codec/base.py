@@ -144,6 +144,12 @@ class Space(Protocol):
     def proxy(self, view: Any, row: int) -> Any:
         """The proxy of row `row` of a struct view; the same object each time while it lives."""
 
+    def proxies(self, view: Any, rows: list[int]) -> list[Any]:
+        """As `proxy`, of several rows at once."""
+
+    def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
+        """The chunks at `refs`, for a caller that keeps them; None for those that were spilled."""
+
     def check_change(self, what: str) -> None:
         """Raise an error where `what` ("this list") may not be changed."""
 

@@ -304,11 +304,11 @@ def is_varied(values: Sequence[Any]) -> bool:
 
 
 def distinct(values: Sequence[str]) -> list[str] | None:
-    """The distinct strings in order of appearance if they are few, else None."""
+    """The distinct strings, sorted, if they are few, else None: row groups with the same ones have the same bytes."""
     if len(values) < 16 or is_varied(values):
         return None
-    found = list(dict.fromkeys(values))
-    return found if len(found) * 4 <= len(values) else None
+    found = set(values)
+    return sorted(found) if len(found) * 4 <= len(values) else None
 
 
 def codes(values: Iterable[Any], of: Sequence[Any]) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import starmap
+from struct import Struct
 from typing import Any
 
 from ..errors import ChecksumError, CorruptionError, EncodeError, MissingExtraError, UnsupportedVersion
@@ -41,6 +42,8 @@ STRETCH = 1 << 20  # bytes of a copied chunk that are written at once
 # `_make` without its Python frame
 _reference: Callable[[Any], Reference] = partial(tuple.__new__, Reference)
 _node: Callable[[Any], Node] = partial(tuple.__new__, Node)
+_span = Struct("<I").unpack_from
+_SPAN_AT = 4  # bytes into the entry of a node
 
 
 def deeper(spans: Sequence[int]) -> Iterator[int]:
@@ -168,10 +171,13 @@ class Chunk:
     """A chunk read from `data`, the bytes of exactly this chunk. It verifies its head now, buffers at first touch.
 
     It calls `observe(stored_bytes)` for every buffer that is read. `held` is the size in bytes of the
-    buffers that `buffer` keeps.
+    buffers that `buffer` keeps, `node_count` how many there are.
     """
 
-    __slots__ = ("where", "kind", "fingerprint", "held", "refs", "nodes", "_data", "_buffers", "_observe")
+    __slots__ = (
+        "where", "kind", "fingerprint", "held", "refs", "nodes", "node_count",
+        "_buffers", "_data", "_nodes_at", "_observe",
+    )  # fmt: skip
 
     def __init__(self, reference: Reference, data: memoryview, path: str, observe: Callable[[int], None]) -> None:
         self.where = (path, reference.offset)
@@ -199,13 +205,44 @@ class Chunk:
         for target in self.refs:
             if target.offset + target.length > reference.offset:  # so no cycle can be written
                 raise self._bad("chunk refers to one that does not lie before it")
-        self.nodes = list(map(_node, NODE.iter_unpack(data[nodes_at:size])))
-        if n_nodes > MAX_DEPTH:
-            self._check_depth()
+        self.node_count = n_nodes
+        self._nodes_at = nodes_at
         self._data = data
         self._buffers: dict[int, memoryview] = {}
         self._observe = observe
+        if n_nodes > MAX_DEPTH:
+            self._check_depth()
         observe(size)
+
+    node_count: int
+    nodes: list[Node]
+
+    def __getattr__(self, name: str) -> Any:
+        """`nodes` when they are first asked for: who reads one column of many chunks needs few of them."""
+        if name != "nodes":
+            raise AttributeError(name)
+        self.nodes = found = list(map(_node, NODE.iter_unpack(self.directory)))
+        return found
+
+    def node(self, index: int) -> Node:
+        """Node `index`, without the others."""
+        return _node(NODE.unpack_from(self._data, self._nodes_at + index * NODE.size))
+
+    def child(self, index: int, place: int) -> int:
+        """The index of child `place` of the node `index`, found without the nodes themselves."""
+        data, at = self._data, self._nodes_at + _SPAN_AT
+        (span,) = _span(data, at + index * NODE.size)
+        found, end = index + 1, index + span
+        if end > self.node_count:
+            raise self.error(index, "subtree leaves the directory")
+        for _ in range(place):
+            if found >= end:
+                break
+            (span,) = _span(data, at + found * NODE.size)
+            found += span or end  # none is nothing's
+        if found >= end:
+            raise self.error(index, f"no child {place}")
+        return found
 
     def _check_depth(self) -> None:
         index = next(deeper([node.span for node in self.nodes]), None)
@@ -219,14 +256,12 @@ class Chunk:
     @property
     def directory(self) -> memoryview:
         """The packed entries of all nodes."""
-        start = CHUNK_HEADER.size + len(self.refs) * REFERENCE.size
-        return self._data[start : start + len(self.nodes) * NODE.size]
+        return self._data[self._nodes_at : self._nodes_at + self.node_count * NODE.size]
 
     @property
     def body(self) -> memoryview:
         """The bytes behind the head."""
-        start = CHUNK_HEADER.size + len(self.refs) * REFERENCE.size + len(self.nodes) * NODE.size
-        return self._data[start:]
+        return self._data[self._nodes_at + self.node_count * NODE.size :]
 
     def error(self, index: int, message: str) -> CorruptionError:
         """A `CorruptionError` that names this chunk and its node `index`."""
@@ -235,7 +270,7 @@ class Chunk:
     def children(self, index: int) -> list[int]:
         """Indexes of the node's children, in order."""
         end = index + self.nodes[index].span
-        if end > len(self.nodes):
+        if end > self.node_count:
             raise self.error(index, "subtree leaves the directory")
         found = []
         child = index + 1
@@ -247,8 +282,8 @@ class Chunk:
             child += span
         return found
 
-    def buffer(self, index: int) -> memoryview:
-        """The node's buffer, verified at first touch and decompressed.
+    def buffer(self, index: int, node: Node | None = None) -> memoryview:
+        """The buffer of a node, which may be given, verified at first touch and decompressed.
 
         Raises:
             ChecksumError: the stored bytes are not those that were written.
@@ -256,12 +291,13 @@ class Chunk:
         """
         view = self._buffers.get(index)
         if view is None:
-            view = self._buffers.setdefault(index, self.read(index))
+            view = self._buffers.setdefault(index, self.read(index, node))
         return view
 
-    def read(self, index: int) -> memoryview:
+    def read(self, index: int, node: Node | None = None) -> memoryview:
         """As `buffer`, but keep nothing."""
-        node = self.nodes[index]
+        if node is None:
+            node = self.nodes[index]
         size = node.stored
         stored = self._data[node.place : node.place + size]
         if len(stored) != size:
@@ -295,7 +331,7 @@ class Chunk:
         found = checksum(stored)
         if found != expected:
             path, offset = self.where
-            offset += self.nodes[index].place + at
+            offset += self.node(index).place + at
             raise ChecksumError(
                 f"buffer {index} of a chunk is damaged", path=path, offset=offset, expected=expected, found=found
             )
@@ -325,7 +361,7 @@ class Copy(Encoder):
         super().__init__(Kind(chunk.kind), None, None, chunk.fingerprint)
         self.chunk = chunk
         self.refs = refs
-        self.entries = [[]] * len(chunk.nodes)  # the number is known, the content is not
+        self.entries = [[]] * chunk.node_count  # the number is known, the content is not
 
     @property
     def size(self) -> int:

@@ -26,8 +26,8 @@ from parcode_orm.model.base import Model, on_complete
 from parcode_orm.model.plain import LazyModel
 
 __all__ = [
-    "become_lazy", "become_lazy_all", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxy",
-    "plain_again", "plain_class", "proxy_state", "to_plain",
+    "become_lazy", "become_lazy_all", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxies",
+    "make_proxy", "plain_again", "plain_class", "proxy_state", "to_plain",
 ]  # fmt: skip
 
 # From CPython 3.12 on, an attribute that lies in the instance's own dictionary and that no class defines is read in
@@ -63,6 +63,18 @@ def make_proxy(view: Any, row: int) -> Any:
     if not _DESCRIPTORS:
         set_dict(proxy, {})
     return proxy
+
+
+def make_proxies(view: Any, rows: list[int]) -> list[Any]:
+    """As `make_proxy`, for several rows at once."""
+    cls = view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls)
+    found = [_new(cls) for _ in rows]
+    for proxy, row in zip(found, rows, strict=True):
+        set_state(proxy, (view, row))
+    if not _DESCRIPTORS:
+        for proxy in found:
+            set_dict(proxy, {})
+    return found
 
 
 def plain_class(cls: object) -> Any:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..codec import kernels
-from ..codec.base import Column, View
+from ..codec.base import View
 from ..codec.classes.convert import EPOCH
-from ..codec.columns.boundary import ChunkColumn
-from ..codec.columns.lenient import LenientColumn
-from ..codec.columns.struct import StructColumn
-from ..codec.columns.wrappers import ConvertColumn, OptionalColumn
 from ..codec.structs import MISSING
 from ..codec.views.boundary import ReferenceView
 from ..codec.views.containers import ListView
@@ -26,7 +21,6 @@ from ..codec.views.nodes import (
     EmptyView,
     NullView,
     OptionalView,
-    child_nodes,
 )
 from ..codec.views.scalars import BitsView, NumbersView
 from ..codec.views.struct import StructView
@@ -34,9 +28,6 @@ from ..codec.views.text import TextView
 from ..codec.views.tuples import TupleView
 from ..codec.views.wrappers import ConvertView
 from ..codec.zones import MICROSECOND, microseconds
-from ..errors import CorruptionError
-from ..format.chunk import Chunk
-from ..format.layout import Encoding, Node, NodeFlag
 from .operators import dig
 from .vectors import Coded, Constant, Kind, Numbers, Objects, Rows, Texts, Vector, spread, vector_of
 
@@ -60,7 +51,7 @@ def _moment(value: datetime) -> int:
 DATE = Kind(date, date.toordinal, _days)
 DURATION = Kind(timedelta, microseconds, _durations)
 MOMENT = Kind(datetime, _moment, _moments)  # without a time zone
-_KINDS = {"date": DATE, "timedelta": DURATION}
+KINDS = {"date": DATE, "timedelta": DURATION}
 
 
 class Lists(Vector):
@@ -177,7 +168,7 @@ def _texts(view: TextView, rows: Rows) -> Texts:
     begins, ends = offsets[at] + skip, offsets[at + 1] + skip
     _rising(view, begins, ends, len(view.data))
     whole = partial(view.read, rows.start, rows.stop) if isinstance(rows, range) else None
-    return Texts(view.data, begins, ends, view.decode, whole)
+    return Texts(view.data, begins, ends, view.decode, whole, view.errors != "strict")
 
 
 def _lists(view: ListView, rows: Rows) -> Lists:
@@ -190,7 +181,7 @@ def _lists(view: ListView, rows: Rows) -> Lists:
 
 def _converted(view: ConvertView, rows: Rows) -> Vector:
     name, inner = view.column.name, view.inner
-    kind = _KINDS.get(name)
+    kind = KINDS.get(name)
     if kind is not None and isinstance(inner, NumbersView):
         return Numbers(_pick(_array(inner.values), rows), None, kind)
     if isinstance(inner, DictionaryView):
@@ -211,115 +202,3 @@ def _is_naive(view: View) -> bool:
         return False
     instants, zones = view.items
     return isinstance(instants, NumbersView) and isinstance(zones, ConstantView) and zones.get(0) == ""
-
-
-# -- before anything is read ------------------------------------------------------------------------------------------
-
-
-class Bounds(NamedTuple):
-    """The smallest and the largest value of a column in a row group, and whether there are Nones besides.
-
-    Of text they are the bytes that it begins with, `low` cut and `high` rounded up.
-    """
-
-    low: Any
-    high: Any
-    nulls: bool
-    exact: bool
-
-
-def _node(view: View, path: tuple[str, ...]) -> tuple[Chunk, int, Column] | None:
-    """The chunk, the node and the column of the field at `path`, with no buffer read; None where it has none."""
-    if not path or not isinstance(view, StructView) or view.bits & MISSING or path[0] not in view.column.places:
-        return None
-    chunk, at = view.chunk, view.node(path[0])
-    column: Column = view.column.places[path[0]][1]
-    for name in path[1:]:
-        column = _bare(column)
-        node = chunk.nodes[at]
-        if node.encoding != Encoding.STRUCT or node.param & MISSING or not isinstance(column, StructColumn):
-            return None
-        if name not in column.places:
-            return None
-        place, column = column.places[name]
-        at = chunk.children(at)[place]
-    return chunk, at, column
-
-
-def _bare(column: Column) -> Column:
-    while isinstance(column, OptionalColumn | ChunkColumn | LenientColumn):
-        column = column.inner
-    return column
-
-
-def bounds(view: View, path: tuple[str, ...]) -> Bounds | None:
-    """What the head of a row group says of the values of a field; None where it says nothing."""
-    place = _node(view, path)
-    if place is None:
-        return None
-    chunk, at, column = place
-    column = _bare(column)
-    kind = None
-    if isinstance(column, ConvertColumn):
-        kind = _KINDS.get(column.name)
-        if kind is None:
-            return None
-    try:
-        found = _statistics(chunk, at)
-    except CorruptionError:
-        return None
-    if found is None:
-        return None
-    node, nulls = found
-    if node.encoding == Encoding.INT:
-        signed = bool(node.flags & NodeFlag.SIGNED)
-        low, high = (int.from_bytes(end[:8], "little", signed=signed) for end in (node.low, node.high))
-        return Bounds(low, high, nulls > 0, True)._replace(**_as_kind(kind, low, high))
-    if kind is not None:
-        return None
-    if node.encoding == Encoding.FLOAT:
-        low, high = (struct.unpack_from("<d", end)[0] for end in (node.low, node.high))
-        return Bounds(low, high, nulls > 0, True)
-    if node.encoding == Encoding.TEXT:
-        return Bounds(node.low.rstrip(b"\0"), node.high.rstrip(b"\0"), nulls > 0, False)
-    return None
-
-
-def _statistics(chunk: Chunk, at: int) -> tuple[Node, int] | None:
-    """The node with the statistics of a column, below its wrappers, and the count of nulls."""
-    nulls = 0
-    for _ in range(8):
-        node = chunk.nodes[at]
-        if node.flags & NodeFlag.STATISTICS:
-            return node, nulls
-        if node.encoding == Encoding.OPTIONAL:
-            nulls = node.param
-            (at,) = child_nodes(chunk, at, 1)
-        elif node.encoding == Encoding.CONSTANT:
-            (at,) = child_nodes(chunk, at, 1)
-        elif node.encoding == Encoding.DICTIONARY:
-            at = child_nodes(chunk, at, 2)[1]
-        else:
-            return None
-    return None
-
-
-def _as_kind(kind: Kind | None, low: int, high: int) -> dict[str, Any]:
-    if kind is None:
-        return {}
-    try:
-        first, last = kind.values([low, high])
-    except (ValueError, OverflowError):
-        return {}
-    return {"low": first, "high": last}
-
-
-def size(view: View, path: tuple[str, ...]) -> int:
-    """The bytes of the file that the values of a field take; 0 where that is not known from the head."""
-    place = _node(view, path)
-    if place is None:
-        return 0
-    chunk, at, _ = place
-    nodes = chunk.nodes[at : at + chunk.nodes[at].span]
-    apart = sum(chunk.refs[node.param].length for node in nodes if node.encoding == Encoding.REFERENCE)
-    return sum(node.stored for node in nodes) + apart

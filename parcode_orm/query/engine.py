@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,13 +14,13 @@ from .expressions import Expression
 from .grouping import Groups, distinct, group
 from .nodes import Item
 from .ordered import Best, Hits, Part, outputs
-from .prepared import Grouping, Query, prepared
+from .prepared import Grouping, Query, are_arrays, prepared
 from .pruning import candidates
 from .sources import Batch
 from .statement import Select
 from .vectors import joined
 
-PART = 4096  # rows of an ordered result that are made at once
+PART = 4096  # rows of a result that are made at once
 
 
 def run(statement: Select[Any]) -> Iterator[Part]:
@@ -29,7 +30,7 @@ def run(statement: Select[Any]) -> Iterator[Part]:
         QueryError: the statement names no collection, or what it says does not fit the rows.
     """
     source, query, grouped = prepared(statement)
-    batches: Iterator[Batch] = source.batches()
+    batches: Iterator[Batch] = source.batches(arrays=partial(are_arrays, query, grouped))
     if grouped is not None:
         batches = iter([_grouped(batches, grouped)])
     parts = _parts(batches, query)
@@ -41,16 +42,21 @@ def count(statement: Select[Any]) -> int:
     source, query, grouped = prepared(statement)
     if query.distinct or grouped is not None:
         return sum(len(part[0]) for part in run(statement))
-    total = sum(len(found(batch, query.where)) for batch in source.batches())
+    batches = source.batches(arrays=partial(are_arrays, query, grouped))
+    total = sum(len(found(batch, query.where)) for batch in batches)
     return max(min(total, total if query.stop is None else query.stop) - query.first, 0)
 
 
 def found(batch: Batch, where: Sequence[Expression[bool]]) -> Frame:
     """The rows of a batch that fulfil the conditions."""
-    rows = candidates(where, batch)
-    frame = Frame(batch) if rows is None else Frame(batch, np.asarray(rows, np.int64))
-    matched = matching(where, frame)
-    return frame if matched is None else frame.at(matched)
+    return matched(where, batch, candidates(where, batch))
+
+
+def matched(where: Sequence[Expression[bool]], batch: Batch, parts: Any) -> Frame:
+    """The rows of some `parts` of a batch, or of all (None), that fulfil the conditions."""
+    frame = Frame(batch) if parts is None else Frame(batch, batch.chosen(parts))
+    places = matching(where, frame)
+    return frame if places is None else frame.at(places)
 
 
 def _grouped(batches: Iterator[Batch], grouping: Grouping) -> Groups:
@@ -81,8 +87,9 @@ def _parts(batches: Iterator[Batch], query: Query) -> Iterator[Part]:
         count = len(frame)
         begin, end = max(first - passed, 0), count if stop is None else min(stop - passed, count)
         passed += count
-        if begin < end:
-            yield outputs(query.outputs, batch, frame if end - begin == count else frame.at(np.arange(begin, end)))
+        for at in range(begin, end, PART):
+            upto = min(at + PART, end)
+            yield outputs(query.outputs, batch, frame if upto - at == count else frame.at(np.arange(at, upto)))
 
 
 def _distinct(parts: Iterator[Part], query: Query) -> Iterator[Part]:
@@ -102,6 +109,10 @@ def _distinct(parts: Iterator[Part], query: Query) -> Iterator[Part]:
 def _ordered(batches: list[Batch], query: Query, stop: int | None) -> Hits:
     """The rows that fulfil the conditions, in order; no more than the first `stop`."""
     best = Best(batches, query.order, stop)
-    for place in best.visit():
-        best.take(place, found(batches[place], query.where))
+    for place, parts in best.visit():
+        batch = batches[place]
+        may = candidates(query.where, batch)
+        if may is not None and parts is not None:
+            may = may & parts
+        best.take(place, matched(query.where, batch, parts if may is None else may))
     return best.hits()

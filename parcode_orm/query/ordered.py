@@ -18,7 +18,6 @@ from .sorting import order, sortable
 from .sources import Batch
 from .vectors import Numbers, Objects, Vector, joined
 
-SPARE = 8192  # candidates for the first rows, besides four times as many as are wanted
 Part = list[Vector]  # neighbouring rows of a result: a vector for each output
 
 
@@ -101,19 +100,33 @@ class Best:
         self._rows: list[Any] = []
         self._count = 0
 
-    def visit(self) -> Iterator[int]:
-        """The places of the batches: with a limit those that may hold the first rows first, and not all."""
+    def visit(self) -> Iterator[tuple[int, Any]]:
+        """The places of the batches, each with the parts that count (None: all).
+
+        With a limit, the part that may hold the first rows comes first, and parts that hold none do not come at all.
+        """
         first = self.ordering[0]
         known = None
         if self.stop is not None and isinstance(first._of, Field):
             known = by_best(self.batches, first._of._path, first._descending)
         if known is None:
-            yield from range(len(self.batches))
+            yield from ((place, None) for place in range(len(self.batches)))
             return
-        for place, value in known:
-            if self.worst is not None and self._ascending(value) > self.worst:
-                return
-            yield place
+        known = [-each if first._descending and each.dtype.kind == "f" else each for each in known]
+        if first._descending and known[0].dtype.kind != "f":
+            known = [~each for each in known]
+        tops = [int(each.argmin()) for each in known]
+        order = sorted(range(len(known)), key=lambda place: known[place][tops[place]])
+        if not order:
+            return
+        leading = np.arange(len(known[order[0]])) == tops[order[0]]
+        yield order[0], leading
+        for number, place in enumerate(order):
+            parts = known[place] <= self.worst if self.worst is not None else np.ones(len(known[place]), bool)
+            if not number:
+                parts &= ~leading
+            if parts.any():
+                yield place, None if parts.all() else parts
 
     def take(self, place: int, here: Frame) -> None:
         """Take rows of batch `place`."""
@@ -134,7 +147,7 @@ class Best:
         self._which.append(np.full(len(here), place, np.int32))
         self._rows.append(numbers)
         self._count += len(here)
-        if self.stop is not None and self._count > 4 * self.stop + (SPARE if self.worst is None else 0):
+        if self.stop is not None and self._count > 4 * self.stop:
             self._cut()
 
     def _cut(self) -> None:
@@ -155,11 +168,6 @@ class Best:
             return None
         found = sortable(vector, self.ordering[0])
         return found[0] if len(found) == 1 else None
-
-    def _ascending(self, value: Any) -> Any:
-        if not self.ordering[0]._descending:
-            return value
-        return ~value if self._kind == "i" and isinstance(value, int) else -value
 
     def hits(self) -> Hits:
         """The first rows, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QueryError, called
@@ -92,7 +93,7 @@ def explain(statement: Select[Any]) -> Plan:
     Raises:
         QueryError: `statement` is no statement, or does not fit its rows.
     """
-    from .prepared import prepared
+    from .prepared import are_arrays, prepared
     from .pruning import candidates
 
     if not isinstance(statement, Select):
@@ -106,18 +107,19 @@ def explain(statement: Select[Any]) -> Plan:
         how=source.how,
         columns=_columns(query, grouping),
     )
-    for batch in source.batches():
-        _count(plan, batch, candidates(where, batch) is None)
+    for batch in source.batches(arrays=partial(are_arrays, query, grouping)):
+        _count(plan, batch, candidates(where, batch))
     return plan
 
 
-def _count(plan: Plan, batch: Batch, read: bool) -> None:
-    stored = getattr(batch, "piece", None) is not None
-    plan.groups += stored
-    plan.groups_read += stored and read
-    plan.rows_in_memory += len(batch.held())
-    for column in plan.columns if stored and read else ():
-        size = batch.size(column.path)
+def _count(plan: Plan, batch: Batch, read: Any) -> None:
+    if read is None:
+        read = [True] * batch.parts
+    plan.groups += batch.parts
+    plan.groups_read += sum(map(bool, read)) if batch.parts else 0
+    plan.rows_in_memory += batch.held()
+    for column in plan.columns if batch.parts else ():
+        size = batch.size(column.path, read)
         column.bytes += size
         if column.why not in (GIVEN, LAZY):
             plan.bytes += size

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..codec.base import Column
 from ..errors import QueryError
 from ..model.kinds import kinds_of
 from .building import check_scope
 from .expressions import Expression
 from .functions import has_aggregate
 from .given import Entities
-from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Slot
+from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
+from .places import is_scalar
 from .sorting import is_nan
 from .sources import Source, source_of
 from .statement import Select
@@ -65,6 +67,24 @@ def prepared(statement: Select[Any]) -> tuple[Source, Query, Grouping | None]:
         having = (*having, beyond(ordering, statement._after))
     query = Query(having, tuple(_of_group(each, slots) for each in outputs), ordering, first, stop, statement._distinct)
     return source, query, Grouping(where, by, tuple(aggregates))
+
+
+def are_arrays(query: Query, grouping: Grouping | None, items: Column) -> bool:
+    """Whether all that is asked of rows, stored as `items`, comes as arrays: then many rows are taken at once."""
+    asked: list[Expression[Any]]
+    if grouping is None:
+        values = [each._of if isinstance(each, Label) else each for each in query.outputs]
+        asked = [*query.where, *(each._of for each in query.order)]
+        asked += [each for each in values if not isinstance(each, Item)]
+    else:
+        asked = [*grouping.where, *grouping.by, *grouping.aggregates]
+    return all(_is_array(each, items) for each in asked)
+
+
+def _is_array(expression: Expression[Any], items: Column) -> bool:
+    if isinstance(expression, Field):
+        return is_scalar(items, expression._path)
+    return not isinstance(expression, Item | Quantified) and all(_is_array(each, items) for each in expression._parts())
 
 
 def _source(statement: Select[Any]) -> Source:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from ..codec.bulk import gc_paused
 from ..errors import MultipleResultsFound, NoResultFound, QueryError, told
 from .expressions import Expression
 from .statement import Select
@@ -50,7 +51,8 @@ class _Rows(Generic[T_co]):
         Raises:
             QueryError: a value does not fit an expression. ClosedError: the session was closed.
         """
-        return list(self)
+        with gc_paused():
+            return list(self)
 
     def first(self) -> T_co | None:
         """The first row; None where there is none."""

@@ -6,18 +6,23 @@ for the rows that a query asks for. Rows that are held in memory, and so may hav
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 
+from ..codec.base import Column
+from ..codec.bulk import gc_paused
 from ..errors import ParcodeError, QueryError, called
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
 from ..table.nodes import Piece
 from ..table.table import Table
-from .columns import Bounds, bounds, numbers, read, size
+from .blocks import KEYS, ROWS, Block, blocks
+from .bounds import Bounds
+from .columns import numbers
 from .evaluate import InMemory
 from .given import Entities, is_collection, model_of
 from .operators import dig
@@ -42,14 +47,21 @@ class Batch(Protocol):
     def objects(self, rows: Rows) -> list[Any]:
         """The rows as the collection gives them: lazy, tracked, the same object each time."""
 
+    @property
+    def parts(self) -> int:
+        """How many row groups they are in; 0 in memory."""
+
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:
-        """The smallest and the largest value of a field in all rows but those held, where they are known unread."""
+        """The smallest and the largest value of a field in each part, but for rows held, where that is known unread."""
 
-    def size(self, path: tuple[str, ...]) -> int:
-        """About the bytes that reading a field takes."""
+    def chosen(self, parts: Any) -> Any:
+        """The rows of the parts for which `parts`, an array of bools, is true, and all that are held."""
 
-    def held(self) -> Rows:
-        """The rows that are in memory, and may have changed."""
+    def size(self, path: tuple[str, ...], parts: Any) -> int:
+        """About the bytes that reading a field of these parts takes."""
+
+    def held(self) -> int:
+        """How many rows are in memory, and may have changed."""
 
 
 class Source(Protocol):
@@ -64,8 +76,11 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self) -> Iterator[Batch]:
-        """The rows in order; an error once the collection changed meanwhile."""
+    def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
+        """The rows in order; an error once the collection changed meanwhile.
+
+        `arrays(items)`: whether all fields that are asked for come as arrays, so that many rows may be taken at once.
+        """
 
     def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """The rows with one of `keys`, found through an index; None where there is none."""
@@ -80,87 +95,143 @@ class InMemoryBatch(InMemory):
         """See `Batch`."""
         return [self.values[row] for row in numbers(rows)]
 
+    parts = 0
+
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:
         """Nothing is known of what is in memory."""
         return None
 
-    def size(self, path: tuple[str, ...]) -> int:
+    def chosen(self, parts: Any) -> Any:
+        """All rows: nothing is known of them."""
+        return np.arange(self.count)
+
+    def size(self, path: tuple[str, ...], parts: Any) -> int:
         """Nothing is read."""
         return 0
 
-    def held(self) -> Rows:
+    def held(self) -> int:
         """See `Batch`."""
-        return range(self.count)
+        return self.count
 
 
 class StoredBatch:
-    """A piece of a table: rows of one row group. Those that are held in memory give their own values."""
+    """Row groups of a table beside each other: pieces `first` to `stop` of a block, at `position` in the table.
 
-    __slots__ = ("count", "first", "piece", "table")
+    Rows that are held in memory give their own values.
+    """
 
-    def __init__(self, table: Table, piece: Piece, first: int) -> None:
+    __slots__ = ("block", "count", "first", "position", "start", "stop", "table")
+
+    def __init__(self, table: Table, block: Block, first: int, stop: int, position: int) -> None:
         self.table = table
-        self.piece = piece
+        self.block = block
         self.first = first
-        self.count = piece.length
+        self.stop = stop
+        self.position = position
+        self.start = block.start(first)
+        self.count = block.start(stop) - self.start
+
+    @property
+    def parts(self) -> int:
+        """See `Batch`."""
+        return self.stop - self.first
 
     def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
         """See `Batch`."""
         if not path:
             return Objects(self.objects(rows))
-        piece = self.piece
-        start = piece.start
-        stored = range(start + rows.start, start + rows.stop) if isinstance(rows, range) else rows + start
-        found = read(self.table.group(piece).items, path, stored)
+        found = self._stored(path, rows)
         held = self._held(rows)
         if held:
             values = [dig(value, path) for value in held.values()]
             found = patched(found, list(held), values)
         return found
 
+    def _stored(self, path: tuple[str, ...], rows: Rows) -> Vector:
+        block, start = self.block, self.start
+        if not isinstance(rows, range):
+            return block.some(self.table, path, rows + start if start else rows)
+        if len(rows) == block.count:
+            return block.column(self.table, path)
+        return block.stretch(self.table, path, start + rows.start, start + rows.stop)
+
     def _held(self, rows: Rows) -> dict[int, Any]:
         """What is held of `rows`, by place among them."""
-        held = self.table.held.get(self.piece.ref.offset)  # type: ignore[union-attr]
+        held = held_in(self.table, self.block)
         if not held:
             return {}
-        start = self.piece.start
-        if isinstance(rows, range):
-            first, stop = start + rows.start, start + rows.stop
-            return {row - first: value for row, value in list(held.items()) if first <= row < stop}
-        known = np.fromiter(held, np.int64, len(held))
-        places = np.flatnonzero(np.isin(rows + start, known))
-        return {place: held[int(rows[place]) + start] for place in places.tolist()}
+        found: dict[int, Any] = {}
+        places = None if isinstance(rows, range) else {row: place for place, row in enumerate(rows.tolist())}
+        for number in range(self.first, self.stop):
+            piece = self.block.pieces[number]
+            known = held.get(piece.ref.offset)  # type: ignore[union-attr]
+            if known:
+                back = self.start + int(self.block.shifts[number])
+                for row, value in list(known.items()):
+                    if piece.start <= row < piece.start + piece.length:
+                        place = row - back - rows.start if places is None else places.get(row - back)
+                        if place is not None and 0 <= place < len(rows):
+                            found[place] = value
+        return dict(sorted(found.items()))
 
     def keys(self, rows: Rows) -> Vector:
         """See `Batch`."""
         if self.table.keys is None:
-            return Objects([self.first + row for row in numbers(rows)])
-        start = self.piece.start
-        stored = range(start + rows.start, start + rows.stop) if isinstance(rows, range) else rows + start
-        keys = self.table.group(self.piece).keys
-        assert keys is not None
-        return read(keys, (), stored)
+            return Objects([self.position + row for row in numbers(rows)])
+        return self._stored(KEYS, rows)
 
     def objects(self, rows: Rows) -> list[Any]:
         """See `Batch`."""
-        table, piece = self.table, self.piece
+        block = self.block
+        rows = np.asarray(rows, np.int64) + self.start
+        of: Any = np.searchsorted(block.ends, rows, side="right")
+        within = (rows + block.shifts[of]).tolist()
+        found: list[Any] = []
+        cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(within)] if len(within) else [0]
+        with gc_paused():
+            for a, b in pairwise(cuts):
+                found += self._objects(int(of[a]), within[a:b])
+        return found
+
+    def _objects(self, number: int, rows: list[int]) -> list[Any]:
+        table, piece = self.table, self.block.pieces[number]
+        group = self.block.group(table, number)
+        group.used = True
+        if group.proxies and not (table.space.writable and group.held):
+            found: list[Any] = group.items.space.proxies(group.items, rows)  # type: ignore[attr-defined]
+            return found
         if not table.space.writable:
-            start = piece.start
-            return list(map(table.group(piece).get, [row + start for row in numbers(rows)]))
-        return [table.value(piece, row) for row in numbers(rows)]
+            return list(map(group.get, rows))
+        return [table.value(piece, row - piece.start) for row in rows]
 
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:
         """See `Batch`."""
-        return bounds(self.table.group(self.piece).items, path)
+        found = self.block.bounds(self.table, path)
+        return found if found is None or self.parts == len(self.block.pieces) else found.part(self.first, self.stop)
 
-    def size(self, path: tuple[str, ...]) -> int:
+    def chosen(self, parts: Any) -> Any:
         """See `Batch`."""
-        group = self.table.group(self.piece)
-        return size(group.items, path) * self.count // max(group.count, 1)
+        lengths = np.diff(self.block.ends[self.first : self.stop], prepend=self.start)
+        rows = np.flatnonzero(np.repeat(parts, lengths))
+        held = list(self._held(range(self.count)))
+        return np.union1d(rows, held).astype(np.int64) if held else rows
 
-    def held(self) -> Rows:
+    def size(self, path: tuple[str, ...], parts: Any) -> int:
         """See `Batch`."""
-        return np.array(sorted(self._held(range(self.count))), np.int64)
+        numbers = (np.flatnonzero(parts) + self.first).tolist()
+        return sum(self.block.size(self.table, path, number) for number in numbers)
+
+    def held(self) -> int:
+        """See `Batch`."""
+        return len(self._held(range(self.count)))
+
+
+def held_in(table: Table, block: Block) -> dict[int, Any]:
+    """What is held of a block's row groups, by their offsets; empty where nothing is."""
+    held = table.held
+    if not held or table.holding.isdisjoint(block.offsets):
+        return {}
+    return {offset: rows for offset in table.holding & block.offsets if (rows := held.get(offset))}
 
 
 class TableSource:
@@ -177,19 +248,37 @@ class TableSource:
     def __len__(self) -> int:
         return self.table.rows
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
         """See `Source`."""
         table, rows = self.table, self.of.rows
         tree, generation = table.tree, table.tree.generation
+        position = 0
+        for found in blocks(tree, ROWS if arrays(table.items) else 0):
+            for batch in self._parts(found, position):
+                if self.of.rows is not rows or table.tree is not tree or tree.generation != generation:
+                    raise QueryError(
+                        "the collection was changed while the result of a query was read: take .all() first"
+                    )
+                yield batch
+                position += batch.count
+
+    def _parts(self, found: Block | Piece, position: int) -> Iterator[Batch]:
+        """A block as one batch; row groups of which rows are held are batches of their own, and slower."""
+        if isinstance(found, Piece):
+            assert found.rows is not None
+            yield InMemoryBatch(found.rows, found.keys, position)
+            return
+        table, count = self.table, len(found.pieces)
+        held = held_in(table, found)
         first = 0
-        for piece, _, _ in list(tree.pieces()):
-            if self.of.rows is not rows or table.tree is not tree or tree.generation != generation:
-                raise QueryError("the collection was changed while the result of a query was read: take .all() first")
-            if piece.rows is None:
-                yield StoredBatch(table, piece, first)
-            else:
-                yield InMemoryBatch(piece.rows, piece.keys, first)
-            first += piece.length
+        for number in range(count) if held else ():
+            if found.pieces[number].ref.offset in held:  # type: ignore[union-attr]
+                if first < number:
+                    yield StoredBatch(table, found, first, number, position + found.start(first))
+                yield StoredBatch(table, found, number, number + 1, position + found.start(number))
+                first = number + 1
+        if first < count:
+            yield StoredBatch(table, found, first, count, position + found.start(first))
 
     def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """See `Source`."""
@@ -229,7 +318,7 @@ class MemorySource:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
         """See `Source`."""
         for at in range(0, len(self.rows), IN_MEMORY):
             keys = None if self.keys is None else self.keys[at : at + IN_MEMORY]

@@ -74,11 +74,27 @@ class Numbers(Vector):
 class Coded(Vector):
     """Places in `words`, distinct values of any type."""
 
-    __slots__ = ("codes", "words")
+    __slots__ = ("_counts", "_first", "codes", "words")
 
     def __init__(self, codes: Any, words: list[Any]) -> None:
         self.codes = codes
         self.words = words
+        self._counts: Any = None
+        self._first: Any = None
+
+    @property
+    def counts(self) -> Any:
+        """How often each word stands."""
+        if self._counts is None:
+            self._counts = np.bincount(self.codes, minlength=len(self.words))
+        return self._counts
+
+    @property
+    def first(self) -> Any:
+        """Where each word stands first; that of one that stands nowhere says nothing."""
+        if self._first is None:
+            self._first = first_places(self.codes, len(self.words))
+        return self._first
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -130,10 +146,10 @@ class Objects(Vector):
 class Texts(Vector):
     """Text as it is stored: value i is `data[begins[i]:ends[i]]` in UTF-8; `decode` makes text of such bytes.
 
-    `whole` gives all values at once, where that is faster.
+    `whole` gives all values at once, where that is faster. `lenient`: lone surrogates may be among them.
     """
 
-    __slots__ = ("begins", "data", "decode", "ends", "whole")
+    __slots__ = ("begins", "data", "decode", "ends", "lenient", "whole")
 
     def __init__(
         self,
@@ -142,8 +158,10 @@ class Texts(Vector):
         ends: Any,
         decode: Callable[[Any], str],
         whole: Callable[[], list[Any]] | None = None,
+        lenient: bool = False,
     ) -> None:
         self.whole = whole
+        self.lenient = lenient
         self.data = data
         self.begins = begins
         self.ends = ends
@@ -160,7 +178,7 @@ class Texts(Vector):
         return [decode(data[a:b]) for a, b in zip(self.begins.tolist(), ends, strict=True)]
 
     def take(self, rows: Any) -> Texts:
-        return Texts(self.data, self.begins[rows], self.ends[rows], self.decode)
+        return Texts(self.data, self.begins[rows], self.ends[rows], self.decode, None, self.lenient)
 
     def equal(self, wanted: bytes) -> Any:
         """Which values are `wanted`: by length first, then eight bytes at a time from the end."""
@@ -237,6 +255,17 @@ def factorized(values: Any) -> tuple[Any, Any]:
             return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[shifted]
     used, codes = np.unique(values, return_inverse=True)
     return used, codes
+
+
+def first_places(codes: Any, count: int) -> Any:
+    """Where each of `count` codes stands first; that of one that stands nowhere says nothing."""
+    found = np.zeros(count, np.int64)
+    for stop in (64 * count, len(codes)):  # often all stand near the beginning
+        part = codes[:stop]
+        found[part[::-1]] = np.arange(len(part))[::-1]
+        if stop >= len(codes) or (codes[found] == np.arange(count)).all():
+            break
+    return found
 
 
 def spread(vector: Vector, there: Any) -> Vector:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import is_not
 from sys import modules
 from typing import Any
 from weakref import ref as weak
@@ -17,7 +18,7 @@ from ..format.layout import Reference
 from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
-from ..lazy.proxy import is_proxy, make_proxy, proxy_state
+from ..lazy.proxy import is_proxy, make_proxies, make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
@@ -112,6 +113,13 @@ class FileSpace:
         if not is_spilled(ref):  # spilled chunks are no part of the map
             self.source.release(ref, refs)
 
+    def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
+        """The chunks at `refs`, for a caller that keeps them; None for those that were spilled."""
+        source, count = self.source, self._stats.count_bytes_read
+        found = [None if is_spilled(ref) else source.read(ref, count) for ref in refs]
+        self._stats.count_chunk_read(len(found) - found.count(None))
+        return found
+
     def living(self, group: Any) -> Any:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""
         return group.items if self.family is None else self.family.owner.living(group)
@@ -135,11 +143,36 @@ class FileSpace:
                     if other is not None:  # another thread was first
                         return other
                     live[row] = ref
-                self._stats.rows_read += 1
-                self._until_sweep -= 1
-                if not self._until_sweep:
-                    self._sweep()
+                self._count(1)
         return found
+
+    def proxies(self, view: Any, rows: list[int]) -> list[Any]:
+        """As `proxy`, of several rows at once."""
+        found = make_proxies(view, rows)
+        refs = list(map(weak, found))
+        with self._meeting:
+            live = view.live or self._first(view)
+            known = list(map(live.setdefault, rows, refs))
+            fresh = len(rows)
+            if any(map(is_not, known, refs)):  # not by `!=`, which compares the objects
+                for place, (row, ref) in enumerate(zip(rows, refs, strict=True)):
+                    if known[place] is ref:
+                        continue
+                    other = known[place]()
+                    if other is None:
+                        live[row] = ref
+                    else:
+                        found[place] = other
+                        fresh -= 1
+            self._count(fresh)
+        return found
+
+    def _count(self, fresh: int) -> None:
+        """Count new proxies; now and then, those that are gone are forgotten."""
+        self._stats.rows_read += fresh
+        self._until_sweep -= fresh
+        if self._until_sweep <= 0:
+            self._sweep()
 
     def know(self, view: RowView, row: int, proxy: Any) -> None:
         """From now on `proxy` is the proxy of this row."""

@@ -89,4 +89,6 @@ class Cache:
                     size -= taken
             if size <= LIMIT:
                 break
-        self._until_sum = max(SUM_EVERY, len(self._kept) // 8)
+        count = len(self._kept)
+        room = (LIMIT - size) * count // (2 * max(size, 1))  # so many more would take half of what is left
+        self._until_sum = max(SUM_EVERY, count // 16, min(room, count))

@@ -278,7 +278,8 @@ class KeptChunk:
     @property
     def size(self) -> int:
         """Its buffers that were read, and its nodes."""
-        return self.chunk.held + NODE_BYTES * len(self.chunk.nodes)
+        chunk: Chunk = self.chunk
+        return chunk.held + NODE_BYTES * chunk.node_count
 
     def close(self) -> bool:
         """Let its pages go."""

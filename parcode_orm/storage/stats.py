@@ -44,10 +44,10 @@ class Stats:
         with self.lock:
             self.bytes_read += size
 
-    def count_chunk_read(self) -> None:
-        """Add one to `chunks_read`; the package calls it."""
+    def count_chunk_read(self, count: int = 1) -> None:
+        """Add `count` to `chunks_read`; the package calls it."""
         with self.lock:
-            self.chunks_read += 1
+            self.chunks_read += count
 
     def count_rows_read(self, count: int) -> None:
         """Add `count` to `rows_read`; the package calls it."""

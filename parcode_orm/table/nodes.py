@@ -75,10 +75,11 @@ class Piece:
 class Node:
     """A node of height `height` with `length` rows below it; `children` are pieces (height 1) or nodes, None unloaded.
 
-    `ref` is where the node lies in the file as it is; None once it changed.
+    `ref` is where the node lies in the file as it is; None once it changed. `blocks` is what queries keep of the
+    children of a leaf.
     """
 
-    __slots__ = ("_groups", "children", "ends", "first", "firsts", "height", "length", "ref")
+    __slots__ = ("_groups", "blocks", "children", "ends", "first", "firsts", "height", "length", "ref")
 
     def __init__(self, height: int, length: int, first: int, ref: Target | None, children: list[Any] | None) -> None:
         self.height = height
@@ -89,6 +90,7 @@ class Node:
         self.ends: list[int] | None = None
         self.firsts: list[int] = []
         self._groups: frozenset[int] | None = None
+        self.blocks: dict[int, Any] = {}
 
     def sum_up(self) -> list[int]:
         """`ends[i]`: rows up to the end of child `i`; `firsts[i]`: the id of its first row."""
@@ -113,14 +115,18 @@ class Node:
         """Say that the node has other children, and `rows` more rows than before."""
         self.length += rows
         self.ref = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what follows from the children."""
         self.ends = None
         self._groups = None
+        self.blocks = {}
 
     def put_back(self, children: list[Any], length: int, first: int, ref: Target | None) -> None:
         """Take on a former state."""
         self.children, self.length, self.first, self.ref = children, length, first, ref
-        self.ends = None
-        self._groups = None
+        self._forget()
 
     def halve(self, fanout: int) -> Node | None:
         """Where a changed node has more than twice `fanout` children, its right half, taken off it."""

@@ -10,6 +10,7 @@ from weakref import ref as weak
 from ..codec.base import Column, Getter, Space, View, is_lazy
 from ..codec.views.nodes import accessor, open_child
 from ..errors import CorruptionError, SchemaMismatchError
+from ..format.chunk import Chunk
 from ..format.layout import Encoding, Kind, Reference
 from ..storage.cache import NODE_BYTES
 from ..storage.spill import is_spilled
@@ -72,11 +73,18 @@ class Group:
     )  # fmt: skip
 
     def __init__(
-        self, ref: Reference, space: Space, columns: Sequence[Column], fingerprint: int, held: dict[int, Any]
+        self,
+        ref: Reference,
+        space: Space,
+        columns: Sequence[Column],
+        fingerprint: int,
+        held: dict[int, Any],
+        chunk: Chunk | None = None,
     ) -> None:
         if ref.kind != Kind.ROW_GROUP:
             raise CorruptionError(f"a row group is a chunk of kind {ref.kind}", offset=ref.offset)
-        chunk = space.chunk(ref)
+        if chunk is None:
+            chunk = space.chunk(ref)
         if chunk.fingerprint != fingerprint:
             raise SchemaMismatchError(
                 f"row group at byte {ref.offset} was written with schema {chunk.fingerprint:016x}, "
@@ -150,7 +158,12 @@ class Group:
     def size(self) -> int:
         """About the bytes that it keeps: buffers that were read, nodes, and columns stored apart, read or not."""
         held = self._chunk.held // MAPPED if self.mapped else self._chunk.held
-        return held + self._apart + NODE_BYTES * len(self._chunk.nodes)
+        return held + self._apart + NODE_BYTES * self._chunk.node_count
+
+    @property
+    def chunk(self) -> Chunk:
+        """The chunk that it is."""
+        return self._chunk
 
     @property
     def refs(self) -> list[Reference]:

@@ -102,15 +102,15 @@ class Table:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def open(self, ref: Reference) -> Group:
-        """The opened row group at `ref`; the same object while it is in use."""
+    def open(self, ref: Reference, chunk: Chunk | None = None) -> Group:
+        """The opened row group at `ref`, whose `chunk` may be given; the same object while it is in use."""
         group = self.groups.get(ref.offset)
         if group is None:
             columns = (self.items,) if self.keys is None else (self.keys, self.items)
             self.spilled |= is_spilled(ref)
             held = Held(ref.offset, self.holding)
             held = self.held.setdefault(ref.offset, held) if self.space.writable else held
-            group = Group(ref, self.space, columns, self.fingerprint, held)
+            group = Group(ref, self.space, columns, self.fingerprint, held, chunk)
             if group.proxies and self.space.writable:
                 group.share(self.space.living(group))
                 group.items.lively = self.lively  # type: ignore[attr-defined]

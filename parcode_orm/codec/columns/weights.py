@@ -166,21 +166,24 @@ def _sums(out: Encoder, at: int, bounds: Sequence[int]) -> list[float]:
         child, *items = _children(out, at)
         width = out.entries[child][1]
         offsets = kernels.cast(memoryview(out.buffers[child]), kernels.UNSIGNED[width])
-        ends: list[int] = [offsets[b] for b in bounds]
-        parts = [_sums(out, item, ends) for item in items] or [list(map(float, ends))]
+        within: list[int] = [offsets[b] for b in bounds]
+        parts = [_sums(out, item, within) for item in items] or [list(map(float, within))]
         return list(map(sum, zip([float(width * b) for b in bounds], *parts, strict=True)))
     if encoding == Encoding.OPTIONAL:
         (child,) = _children(out, at)
         flags = kernels.unpack_bits(memoryview(data), 0, count) if data else [False] * count
         ranks = list(accumulate(flags, initial=0))
         return _sums(out, child, [ranks[b] for b in bounds])
-    # Each distinct value counts where it first occurs, in the order of the codes.
     if encoding == Encoding.DICTIONARY:
-        codes, known = _children(out, at)
-        width = out.entries[codes][1]
-        seen = list(accumulate(kernels.cast(memoryview(out.buffers[codes]), kernels.UNSIGNED[width]), max, initial=-1))
-        sums = _sums(out, known, [seen[b] + 1 for b in bounds])
-        return [width * b + each for b, each in zip(bounds, sums, strict=True)]
+        numbers, known = _children(out, at)
+        width = out.entries[numbers][1]
+        codes = kernels.cast(memoryview(out.buffers[numbers]), kernels.UNSIGNED[width]).tolist()
+        ends = _sums(out, known, range(out.entries[known][4] + 1))
+        fresh = [0.0] * (count + 1)
+        for code in dict.fromkeys(codes):  # each distinct value counts where it first occurs
+            fresh[codes.index(code) + 1] = ends[code + 1] - ends[code]
+        sums = list(accumulate(fresh))
+        return [width * b + sums[b] for b in bounds]
     size = sum(map(len, out.buffers[at : at + span]))
     return [size * b / count for b in bounds]
 

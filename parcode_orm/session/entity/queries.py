@@ -70,7 +70,7 @@ class StoredEntities(Entities):
     def narrowed(self, where: Sequence[Expression[bool]]) -> tuple[Collection[Any], str] | None:
         """Keys among which are those of all entities that fulfil the conditions, and how they were found."""
         rows = self.rows
-        if not isinstance(rows, LazyMap):
+        if not where or not isinstance(rows, LazyMap):
             return None
         if any(piece.ref is not None and is_spilled(piece.ref) for piece in table_in(rows).tree.loaded()):
             return None  # no index has them yet

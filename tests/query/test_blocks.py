@@ -1,0 +1,338 @@
+"""Row groups beside each other are read as one array: whatever they hold, the values are the same as one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parcode_orm import Chunk, CorruptionError, Key, Model, Session, ShardedMap, desc, explain, func, save, select
+from parcode_orm.query.blocks import Block, leaves
+from parcode_orm.query.columns import DATE
+from parcode_orm.query.merging import kept_bytes, merged
+from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
+from parcode_orm.storage import cache
+from tests.small import small_caches, tuned
+
+ROWS = 2_000
+
+
+class Row(Model):
+    id: int
+    small: int
+    large: int
+    score: float
+    flag: bool
+    kind: str
+    name: str
+    maybe: int | None
+    day: date
+    lag: timedelta | None
+    tags: list[str]
+
+
+class World(Model):
+    rows: list[Row] = Chunk()
+    by: dict[str, Row] = ShardedMap()
+
+
+def row(i: int) -> Row:
+    return Row(
+        id=i,
+        small=i % 7 if i % 640 else -i,
+        large=(1 << 60) + i if i < 900 else i,
+        score=i / 4 if i % 500 else float("nan"),
+        flag=i % 3 == 0,
+        kind=f"kind {i % 5}" if i < 1_500 else "other",
+        name=f"row \ud800 {i}" if i == 77 else f"row number {i}",
+        maybe=None if i % 11 == 0 or 300 <= i < 400 else 5 if 600 <= i < 700 else i,
+        day=date(2020, 1, 1) + timedelta(i // 3),
+        lag=None if i % 4 == 0 else timedelta(seconds=i),
+        tags=[f"t{i % 3}"],
+    )
+
+
+NAMES = ("id", "small", "large", "score", "flag", "kind", "name", "maybe", "day", "lag", "tags")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("blocks") / "world.par"
+    rows = [row(i) for i in range(ROWS)]
+    with tuned(group_rows=50, fanout=16).Session(path) as session:
+        session.add(World(rows=rows, by={f"k{i}": each for i, each in enumerate(rows[:300])}))
+        session.commit()
+    return path
+
+
+@pytest.fixture
+def session(path: Path) -> Iterator[Session]:
+    with Session.open(path) as session:
+        yield session
+
+
+def table_of(session: Session) -> Any:
+    return session.root(World).rows.rows.table  # type: ignore[attr-defined]
+
+
+def same(found: Sequence[Any], expected: Sequence[Any]) -> bool:
+    return list(map(repr, found)) == list(map(repr, expected))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rows", [range(ROWS), range(0, ROWS, 3), range(940, 1_010), [1_999, 3, 51, 0, 1_000]])
+def test_columns_of_many_row_groups_are_those_of_the_rows(session: Session, name: str, rows: Any) -> None:
+    world = session.root(World)
+    field = getattr(Row, name)
+    expected = [getattr(row(i), name) for i in rows]
+    found = session.scalars(select(field).select_from(world.rows)).all()
+    assert same(found, [getattr(row(i), name) for i in range(ROWS)])
+    chosen = session.execute(select(Row.id, field).select_from(world.rows).where(Row.id.in_(list(rows)))).all()  # type: ignore[attr-defined]
+    assert same([value for _, value in sorted(chosen, key=lambda each: list(rows).index(each[0]))], expected)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "tags"])
+def test_a_stretch_and_a_choice_of_rows_are_parts_of_the_whole(session: Session, name: str) -> None:
+    table = table_of(session)
+    blocks = [Block(list(leaf.children or ())) for leaf in leaves(table.tree)]
+    assert max(len(block.pieces) for block in blocks) > 8
+    start = 0
+    for block in blocks:
+        expected = [getattr(row(start + i), name) for i in range(block.count)]
+        chosen = np.array([block.count - 1, 0, 0, block.count // 2])
+        for _ in range(2):  # unread, and with the column that the end of the loop reads
+            assert same(block.some(table, (name,), chosen).tolist(), [expected[i] for i in chosen.tolist()])
+            assert same(block.stretch(table, (name,), 60, 70).tolist(), expected[60:70])
+            assert same(block.column(table, (name,)).tolist(), expected)
+        start += block.count
+
+
+NUMBERS = [
+    Numbers(np.array([1, 2], np.uint8)),
+    Numbers(np.array([-1, 300], np.int16)),
+    Numbers(np.array([1 << 40], np.uint64)),
+    Numbers(np.array([7, 0], np.uint8), np.array([False, True])),
+    Constant(None, 3),
+    Constant(-5, 2),
+    Constant(1 << 62, 2),
+    Constant(1 << 70, 2),
+    Coded(np.array([1, 0], np.uint8), [None, 12]),
+    Objects([3, 1 << 80]),
+]
+FLOATS = [Numbers(np.array([0.5, -0.0])), Constant(float("nan"), 2), Constant(None, 1)]
+BOOLS = [Numbers(np.array([True, False])), Constant(True, 2), Coded(np.array([0, 1], np.uint8), [None, False])]
+DAYS = [Numbers(np.array([700_000, 700_001], np.uint32), None, DATE), Constant(date(2020, 1, 1), 2), Constant(None, 1)]
+
+
+def text(*values: str) -> Texts:
+    data = [value.encode() for value in values]
+    ends = np.cumsum([len(each) for each in data])
+    return Texts(memoryview(b"".join(data)), ends - [len(each) for each in data], ends, lambda part: str(part, "utf-8"))
+
+
+TEXTS = [
+    text("one", "", "three"),
+    text("three", "é"),
+    Coded(np.array([1, 0, 1], np.uint8), ["three", "two"]),
+    Coded(np.array([1, 0, 1], np.uint8), ["two", None]),
+    Coded(np.array([0] * 9, np.uint8), ["one"]),
+    Constant("one", 4),
+    Constant(None, 2),
+]
+
+
+@pytest.mark.parametrize(
+    "vectors", [NUMBERS, FLOATS, BOOLS, DAYS, TEXTS, [*NUMBERS[:2], *FLOATS[:1]], [*BOOLS, *NUMBERS]]
+)
+def test_vectors_of_every_form_are_merged(vectors: list[Vector]) -> None:
+    for first in vectors:
+        for second in vectors:
+            for parts in ([first, second], [second, first, second], [first, *vectors]):
+                expected = [value for part in parts for value in part.tolist()]
+                found = merged(parts)
+                assert same(found.tolist(), expected) and len(found) == len(expected)
+                places = np.arange(len(expected))[::-2]
+                assert same(found.take(places).tolist(), expected[::-2])
+                assert kept_bytes(found) == 0 or not isinstance(found, Objects)
+                if isinstance(found, Texts):
+                    assert found.equal(b"three").tolist() == [value == "three" for value in expected]
+
+
+def test_numbers_stay_arrays_beside_constants_and_none() -> None:
+    assert isinstance(merged(NUMBERS[:2]), Numbers) and isinstance(merged([NUMBERS[0], *NUMBERS[3:6]]), Numbers)
+    assert isinstance(merged([Constant(3, 2), Constant(4, 2)]), Numbers)
+    assert isinstance(merged(TEXTS[:3]), Texts) and isinstance(merged(TEXTS[2:6]), Coded)
+    assert merged(TEXTS[4:6]).words == ["one"]  # type: ignore[attr-defined]
+
+
+def test_dictionaries_with_the_same_words_are_read_once(path: Path) -> None:
+    with Session.open(path) as session:
+        rows = session.root(World).rows
+        plan = explain(select(rows).where(Row.kind == "kind 3"))
+        before = session.stats.bytes_read
+        assert session.scalars(select(func.count()).select_from(rows).where(Row.kind == "kind 3")).one() == 300
+        words = 5 * len("kind 3") * 30  # of each of the thirty row groups that have them
+        assert session.stats.bytes_read - before < plan.bytes - words + 1_000
+
+
+def test_few_rows_are_found_in_few_row_groups(path: Path) -> None:
+    statement = select(Row.name).where(Row.id >= 1_000, Row.id < 1_010)
+    with Session.open(path) as session:
+        rows = session.root(World).rows
+        explain(statement.select_from(rows))  # heads alone
+        before = session.stats.bytes_read
+        assert session.scalars(statement.select_from(rows)).all() == [f"row number {i}" for i in range(1_000, 1_010)]
+        assert session.stats.bytes_read - before < 2_500
+        first = session.stats.bytes_read
+        assert len(session.scalars(statement.select_from(rows)).all()) == 10
+        assert session.stats.bytes_read == first
+
+
+def test_the_first_rows_and_the_best_ones_read_little(path: Path) -> None:
+    with Session.open(path) as session:
+        rows = session.root(World).rows
+        before = session.stats.bytes_read
+        assert session.scalars(select(rows).where(Row.flag)).first().id == 0  # type: ignore[union-attr]
+        assert session.stats.bytes_read - before < 20_000  # the heads of a row group or a few
+    with Session.open(path) as session:
+        rows = session.root(World).rows
+        explain(select(rows).where(Row.id > 0))
+        before = session.stats.bytes_read
+        best = session.scalars(select(Row.id).select_from(rows).order_by(desc(Row.id)).limit(3)).all()
+        assert best == [1_999, 1_998, 1_997]
+        assert session.stats.bytes_read - before < 1_000
+
+
+def test_what_is_kept_is_not_read_again(session: Session) -> None:
+    world = session.root(World)
+    for name in NAMES:
+        assert len(session.scalars(select(getattr(Row, name)).select_from(world.rows)).all()) == ROWS
+    read = session.stats.bytes_read
+    assert session.scalar(select(func.sum(Row.id)).select_from(world.rows)) == sum(range(ROWS))
+    assert session.stats.bytes_read == read
+
+
+def test_what_is_kept_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "SUM_EVERY", 1)
+    monkeypatch.setattr(cache, "LIMIT", 100_000)
+    with Session.open(path) as session:
+        rows = session.root(World).rows
+        for name in NAMES * 3:
+            assert len(session.scalars(select(getattr(Row, name)).select_from(rows)).all()) == ROWS
+        kept = table_of(session).space.cache
+        largest = max(each.size for each in kept._kept.values())
+        assert kept.size() <= 100_000 + largest
+        before = session.stats.bytes_read
+        assert len(session.scalars(select(Row.name).select_from(rows)).all()) == ROWS
+        assert session.stats.bytes_read > before
+
+
+def test_small_caches_change_no_answer(path: Path) -> None:
+    with small_caches(), Session.open(path) as session:
+        rows = session.root(World).rows
+        for _ in range(2):
+            found = session.scalars(select(rows).where(Row.kind == "kind 3", Row.flag)).all()
+            assert [each.id for each in found] == [i for i in range(1_500) if i % 5 == 3 and i % 3 == 0]
+
+
+def test_objects_that_are_made_together_are_those_that_are_held(path: Path) -> None:
+    for writing in (False, True):
+        with Session(path) if writing else Session.open(path) as session:
+            rows = session.root(World).rows
+            held = [rows[3], rows[700], rows[1_999]]
+            found = session.scalars(select(rows)).all()
+            assert [each.id for each in found] == list(range(ROWS))
+            assert all(any(each is other for other in found) for each in held)
+            assert all(a is b for a, b in zip(found, session.scalars(select(rows)).all(), strict=True))
+            before = session.stats.rows_read
+            assert len(session.scalars(select(rows).where(Row.id < 500)).all()) == 500
+            assert session.stats.rows_read == before
+
+
+def test_threads_are_given_the_same_objects(path: Path) -> None:
+    with Session.open(path) as session:
+        rows = session.root(World).rows
+        found: list[list[Row]] = []
+        threads = [Thread(target=lambda: found.append(session.scalars(select(rows)).all())) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        first, *others = found
+        assert len(others) == 3 and all(a is b for other in others for a, b in zip(first, other, strict=True))
+
+
+def test_changed_rows_stand_in_their_place(path: Path) -> None:
+    with Session(path) as session:
+        world = session.root(World)
+        assert session.scalar(select(func.sum(Row.id)).select_from(world.rows)) == sum(range(ROWS))
+        world.rows[700].id = 5_000
+        world.rows[701].kind = "new"
+        world.by["k7"].maybe = None
+        found = session.execute(select(func.key(), Row.id).select_from(world.rows).where(Row.id >= 690)).all()
+        assert found[:14] == [(i, 5_000 if i == 700 else i) for i in range(690, 704)]
+        kinds = session.execute(select(Row.kind, func.count()).select_from(world.rows).group_by(Row.kind)).all()
+        assert dict(kinds) == {**{f"kind {i}": 300 - (i == 1) for i in range(5)}, "other": 500, "new": 1}
+        assert session.scalars(select(func.key()).select_from(world.by).where(Row.maybe == None)).all() == [  # noqa: E711
+            f"k{i}" for i in range(300) if i % 11 == 0 or i == 7
+        ]
+        best = session.scalars(select(world.rows).order_by(desc(Row.id)).limit(2)).all()
+        assert [each.id for each in best] == [5_000, 1_999]
+
+
+@pytest.mark.parametrize("by", [(), (Row.kind,), (Row.small,), (Row.day.year, Row.flag)])  # type: ignore[attr-defined]
+def test_sums_of_large_ints_are_exact(session: Session, by: Any) -> None:
+    rows = session.root(World).rows
+    aggregates = [
+        func.sum(Row.large),
+        func.avg(Row.large),
+        func.count(Row.maybe),
+        func.sum(Row.small),
+        func.sum(Row.flag),
+    ]
+    found = session.execute(select(*by, *aggregates).select_from(rows).group_by(*by)).all()
+    groups: dict[Any, list[Row]] = {}
+    for i in range(ROWS):
+        each = row(i)
+        keys = {
+            0: (),
+            1: (each.kind if by and str(by[0]) == "Row.kind" else each.small,),
+            2: (each.day.year, each.flag),
+        }
+        groups.setdefault(keys[len(by)], []).append(each)
+    assert [tuple(each)[: len(by)] for each in found] == list(groups)
+    for each, group in zip(found, groups.values(), strict=True):
+        large = sum(one.large for one in group)
+        counted = sum(one.maybe is not None for one in group)
+        flags, small = sum(one.flag for one in group), sum(one.small for one in group)
+        assert tuple(each)[len(by) :] == (large, large / len(group), counted, small, flags)
+
+
+def test_large_sums_of_several_blocks_do_not_overflow(tmp_path: Path) -> None:
+    class Big(Model):
+        id: int = Key()
+        value: int
+
+    with tuned(group_rows=8, fanout=4).Session(tmp_path / "big.par") as session:
+        session.add_all(Big(id=i, value=(1 << 58) + i) for i in range(200))
+        session.commit()
+        assert session.scalar(select(func.sum(Big.value))) == 200 * (1 << 58) + sum(range(200))
+        assert session.scalar(select(func.sum(Big.value)).where(Big.id >= 9)) == 191 * (1 << 58) + sum(range(9, 200))
+
+
+def test_a_damaged_column_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "world.par"
+    save(path, World(rows=[row(i) for i in range(300)], by={}))
+    data = path.read_bytes()
+    place = data.index(b"kind 3")
+    path.write_bytes(data[:place] + b"kinD" + data[place + 4 :])
+    with Session.open(path) as session:
+        rows = session.root(World).rows
+        with pytest.raises(CorruptionError):
+            session.scalars(select(rows).where(Row.kind == "kind 3")).all()
+        assert session.scalar(select(func.sum(Row.id)).select_from(rows)) == sum(range(300))
