@@ -214,6 +214,24 @@ def test_hostile_chunks(chunk: tuple[Reference, bytes]) -> None:
             read_chunk.children(index)
 
 
+def test_a_node_and_a_child_are_found_without_the_others() -> None:
+    spans = [6, 3, 1, 1, 1, 1]
+    chunk = read(*forged([node(span=span, count=place) for place, span in enumerate(spans)]))
+    assert [chunk.child(0, place) for place in range(3)] == [1, 4, 5] == chunk.children(0)
+    assert [chunk.child(1, place) for place in range(2)] == [2, 3] == chunk.children(1)
+    assert [chunk.node(index) for index in range(chunk.node_count)] == chunk.nodes
+    for index, place in ((0, 3), (1, 2), (2, 0), (5, 0)):
+        with pytest.raises(CorruptionError, match=f"no child {place}"):
+            chunk.child(index, place)
+
+
+@pytest.mark.parametrize("spans", [[3, 0, 1], [4, 1, 1], [BIG >> 32, 1], [3, BIG >> 32, 1]])
+def test_hostile_spans_lead_to_no_child(spans: list[int]) -> None:
+    chunk = read(*forged([node(span=span) for span in spans]))
+    with pytest.raises(CorruptionError):
+        chunk.child(0, 1)
+
+
 def test_unknown_compression_names_its_number() -> None:
     with pytest.raises(UnsupportedVersion, match="99"):
         read(*forged([node(place=112, stored=4, raw=9, compression=99, checksum=checksum(b"abcd"))], b"abcd")).buffer(0)
