@@ -112,13 +112,12 @@ class Best:
         if known is None:
             yield from ((place, None) for place in range(len(self.batches)))
             return
-        known = [-each if first._descending and each.dtype.kind == "f" else each for each in known]
-        if first._descending and known[0].dtype.kind != "f":
-            known = [~each for each in known]
+        if not known:
+            return
+        if first._descending:
+            known = [-each if each.dtype.kind == "f" else ~each for each in known]
         tops = [int(each.argmin()) for each in known]
         order = sorted(range(len(known)), key=lambda place: known[place][tops[place]])
-        if not order:
-            return
         leading = np.arange(len(known[order[0]])) == tops[order[0]]
         yield order[0], leading
         for number, place in enumerate(order):

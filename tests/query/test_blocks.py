@@ -208,6 +208,24 @@ def test_the_first_rows_and_the_best_ones_read_little(path: Path) -> None:
         assert session.stats.bytes_read - before < 1_000
 
 
+class Numbered(Model):
+    id: int = Key()
+    value: int
+
+
+def test_the_best_of_nothing(tmp_path: Path) -> None:
+    best = select(Numbered).order_by(desc(Numbered.value)).limit(3)
+    with Session(tmp_path / "numbers.par") as session:
+        session.add(Numbered(id=1, value=1))
+        session.commit()
+        session.delete(session.get_one(Numbered, 1))
+        assert session.scalars(best).all() == []
+        session.commit()
+        assert session.scalars(best).all() == []
+        session.add(Numbered(id=2, value=2))
+        assert [each.id for each in session.scalars(best)] == [2]
+
+
 def test_what_is_kept_is_not_read_again(session: Session) -> None:
     world = session.root(World)
     for name in NAMES:
@@ -314,15 +332,13 @@ def test_sums_of_large_ints_are_exact(session: Session, by: Any) -> None:
 
 
 def test_large_sums_of_several_blocks_do_not_overflow(tmp_path: Path) -> None:
-    class Big(Model):
-        id: int = Key()
-        value: int
-
     with tuned(group_rows=8, fanout=4).Session(tmp_path / "big.par") as session:
-        session.add_all(Big(id=i, value=(1 << 58) + i) for i in range(200))
+        session.add_all(Numbered(id=i, value=(1 << 58) + i) for i in range(200))
         session.commit()
-        assert session.scalar(select(func.sum(Big.value))) == 200 * (1 << 58) + sum(range(200))
-        assert session.scalar(select(func.sum(Big.value)).where(Big.id >= 9)) == 191 * (1 << 58) + sum(range(9, 200))
+        assert session.scalar(select(func.sum(Numbered.value))) == 200 * (1 << 58) + sum(range(200))
+        assert session.scalar(select(func.sum(Numbered.value)).where(Numbered.id >= 9)) == 191 * (1 << 58) + sum(
+            range(9, 200)
+        )
 
 
 def test_a_damaged_column_is_found(tmp_path: Path) -> None:
