@@ -100,6 +100,7 @@ class LazyBase(LazyModel):
             if isinstance(view, WithoutFields):
                 set_state(self, (WithoutFields(view.view, view.dropped | {name}), row))
             else:
+                view.strays = True
                 set_state(self, (WithoutFields(view, frozenset({name})), row))
         touch(self)
 

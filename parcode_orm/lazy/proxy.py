@@ -21,7 +21,17 @@ from parcode_orm.codec.slots import SLOTS, from_slots, hidden, to_slots
 from parcode_orm.codec.types.marks import find_mark
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
 from parcode_orm.lazy.serialize import proxy_serializer
-from parcode_orm.lazy.state import MISSING, RowView, first_read, forget, get_dict, get_state, set_dict, set_state
+from parcode_orm.lazy.state import (
+    MISSING,
+    RowView,
+    WithoutFields,
+    first_read,
+    forget,
+    get_dict,
+    get_state,
+    set_dict,
+    set_state,
+)
 from parcode_orm.model.base import Model, on_complete
 from parcode_orm.model.plain import LazyModel
 
@@ -92,15 +102,22 @@ def become_lazy(obj: Any, view: RowView, row: int) -> None:
     lazy = lazy_class(view.cls)
     if obj.__class__ is not view.cls:
         raise TypeError(f"a {obj.__class__.__qualname__} cannot stand for a row of {view.cls.__qualname__}")
+    if is_proxy(obj):
+        before, at = get_state(obj)
+        if before is not view or at != row:
+            known = before.view if isinstance(before, WithoutFields) else before
+            known.strays = True
+        set_state(obj, (view, row))
+        return
     set_state(obj, (view, row))
-    if not is_proxy(obj):
-        to_slots(obj)
-        _set_class(obj, lazy)
+    to_slots(obj)
+    _set_class(obj, lazy)
 
 
 def become_lazy_all(objs: Sequence[Any], view: RowView, rows: Sequence[int]) -> None:
     """Make plain objects of exactly `view.cls` lazy in place, each over its row."""
     lazy = lazy_class(view.cls)
+    view.strays |= len(set(map(id, objs))) < len(objs)
     drain(map(set_state, objs, zip(repeat(view), rows)))
     if hidden(view.cls):
         drain(map(to_slots, objs))

@@ -47,13 +47,14 @@ class RowView(Protocol):
     """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row
     lacks its field.
 
-    `live` has the lazy objects of the rows that somebody may hold. `chunk` and `at` say where the
-    rows lie.
+    `live` has the lazy objects of the rows that the program may hold, and `strays` says whether one of them may stand
+    for another row by now. `chunk` and `at` say where the rows lie.
     """
 
     getters: dict[str, Getter]
     live: dict[int, ref[Any]]
     lively: set[int] | None
+    strays: bool
     held: dict[int, Any] | None
 
     @property

@@ -6,8 +6,9 @@ What is only `Change.PERHAPS` other is encoded again and compared with what is s
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from parcode_orm.lazy.state import RowView
@@ -32,11 +33,13 @@ from ..table.persister import find_changes
 from ..table.rewriting import Changes
 from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
+from .as_read import changed, elsewhere, unlike
 from .content_hash import UnreadStream, digest_of, is_stored_apart
 from .equality import PLAIN, differ, differs_from_row, items_differ, plainly_differ, rest_differs
 from .space import file_of, owner_of
 
-MANY = 64  # rows: their fields are compared a column at a time
+Look = Callable[[Any, list[int], list[Any]], list[int]]
+MANY = 16  # rows: their fields are compared a column at a time
 DOUBLE = struct.Struct("d")
 
 
@@ -230,7 +233,9 @@ class Comparison:
             (lazy if is_proxy(value) else plain)[row] = value
         found = _plain_rows_differ(table, piece, plain) if plain else {}
         if len(lazy) >= MANY:
-            found.update(_plainly_changed(table.group(piece).items, lazy))
+            items = table.group(piece).items
+            lazy = _unlike(items, list(lazy), list(lazy.values()), changed)
+            found.update(_plainly_changed(items, lazy))
         for row, value in lazy.items():
             if row not in found:
                 change = asked.get(id(value))
@@ -342,36 +347,38 @@ def rows_to_compare(table: Table) -> dict[int, dict[int, Any]]:
     """
     found: dict[int, dict[int, Any]] = dict(table.rows_held())
     for group in table.live_groups():
-        held = group.held
-        offset = group.ref.offset
-        more = {
-            row: proxy
-            for row, proxy in group.alive()
-            if row not in held and (is_elsewhere(proxy, group.items, row) or not _is_as_read(proxy, group.items, row))
-        }
+        more = _unlike(group.items, *group.alive(), unlike)
         if more:
-            found[offset] = {**held, **more}
+            found[group.ref.offset] = {**group.held, **more}
     return found
 
 
-def is_elsewhere(proxy: LazyModel, view: object, row: int) -> bool:
-    """Whether an object known to a view for a row stands for another row now, or for none."""
-    here = proxy_state(proxy) if is_proxy(proxy) else (None, 0)
-    return here[0] is not view or here[1] != row
+def rows_to_index(table: Table, names: Collection[str]) -> dict[int, dict[int, Any]]:
+    """The rows in memory that may have other values in the fields `names`, by the offsets of their row groups."""
+    look = partial(unlike, names=names)
+    found: dict[int, dict[int, Any]] = {}
+    for offset, held in table.rows_held().items():
+        found[offset] = _unlike(table.groups[offset].items, list(held), list(held.values()), look)
+    for group in table.live_groups():
+        more = _unlike(group.items, *group.alive(), look)
+        if more:
+            found[group.ref.offset] = {**found.get(group.ref.offset, {}), **more}
+    return found
 
 
-def _is_as_read(proxy: Any, view: Any, row: int) -> bool:
-    """Whether the fields of a proxy that has handed out nothing mutable are those of its row."""
-    try:
-        for name, value in decoded(proxy).items():
-            getter = view.getters.get(name)
-            if getter is None or type(value) not in PLAIN:
-                if isinstance(value, float) and getter is not None and repr(value) == repr(getter(row)):
-                    continue
-                return False
-            stored = getter(row)
-            if type(stored) is not type(value) or stored != value:
-                return False
-    except FieldNotStored:  # the row was written without this field
-        return False
-    return True
+def _unlike(view: Any, rows: list[int], values: list[Any], look: Look) -> dict[int, Any]:
+    """Those of the `values` in memory for `rows` of a view that stand for others, or that `look` says may differ."""
+    if not hasattr(view, "live"):
+        return dict(zip(rows, values, strict=True))
+    plain = {cls for cls in set(map(type, values)) if not issubclass(cls, LazyModel)}
+    unsure = set(elsewhere(view, rows, values))
+    if plain:
+        unsure.update(at for at, value in enumerate(values) if type(value) in plain)
+    here: Sequence[int] = range(len(rows))
+    if unsure:
+        here = [at for at in here if at not in unsure]
+        differing = look(view, [rows[at] for at in here], [values[at] for at in here])
+    else:
+        differing = look(view, rows, values)
+    unsure.update(here[at] for at in differing)
+    return {rows[at]: values[at] for at in sorted(unsure)}

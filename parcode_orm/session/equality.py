@@ -66,8 +66,8 @@ def items_differ(values: list[Any], stored: list[Any]) -> bool | None:
     return values != stored or types != list(map(type, stored))
 
 
-def rest_differs(proxy: Any, view: RowView, row: int) -> bool:
-    """Whether what a proxy has besides fields differs from its row."""
+def slots_differ(proxy: Any, view: RowView, row: int) -> bool:
+    """Whether extra values, private attributes or the names of the fields that were set differ from the row's."""
     for name, slot in SLOTS.items():
         try:
             value = slot.__get__(proxy)
@@ -75,6 +75,13 @@ def rest_differs(proxy: Any, view: RowView, row: int) -> bool:
             continue
         if _slot_differs(name, value, view, row):
             return True
+    return False
+
+
+def rest_differs(proxy: Any, view: RowView, row: int) -> bool:
+    """Whether what a proxy has besides fields differs from its row."""
+    if slots_differ(proxy, view, row):
+        return True
     attributes = undeclared(proxy)
     if not attributes:
         return False

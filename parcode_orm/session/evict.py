@@ -7,7 +7,7 @@ field gives way to the lazy one that it was stored as, unless somebody holds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -25,8 +25,9 @@ from ..lazy.state import WithoutFields
 from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.table import Table
-from .dirty import Comparison, is_elsewhere, once
-from .rebind import follow, lazy_fields
+from .as_read import elsewhere
+from .dirty import Comparison, once
+from .rebind import follow, holds_lazy, lazy_fields
 from .references import OURS, held_in, references
 from .references import held as find_held
 from .space import owner_of
@@ -140,9 +141,9 @@ def _release_table(table: Table) -> None:
 def _hold_moved(table: Table) -> None:
     """Hold lazy objects that stand for other rows as well, where their changes are noted."""
     for group in table.live_groups():
-        for row, proxy in group.alive():
-            if row not in group.held and is_elsewhere(proxy, group.items, row):
-                group.held[row] = proxy
+        if group.items.strays:  # type: ignore[attr-defined]
+            rows, proxies = group.alive()
+            group.held.update({rows[at]: proxies[at] for at in elsewhere(group.items, rows, proxies)})
 
 
 def _changed(handed: dict[int, Any]) -> set[int]:
@@ -151,9 +152,25 @@ def _changed(handed: dict[int, Any]) -> set[int]:
     return {place for place, item in handed.items() if id(item) not in same}
 
 
+def _with_lazy_fields(values: Iterable[Any]) -> Iterator[Any]:
+    """The `values` but for lazy objects whose class has no field that is marked or holds lazy objects."""
+    known: dict[int, bool] = {}
+    for value in values:
+        if is_proxy(value):
+            column = proxy_state(value)[0].column
+            there = known.get(id(column))
+            if there is None:
+                there = known[id(column)] = any(
+                    isinstance(each, ChunkColumn) or holds_lazy(each) for _, each in column.fields
+                )
+            if not there:
+                continue
+        yield value
+
+
 def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], Collection[int]]) -> None:
     """Drop what nobody else holds, but for what is `changed`: a commit was not told of it."""
-    for value in once(handed.values()):
+    for value in once(_with_lazy_fields(handed.values())):
         _release(value)
     value = None
     places = list(handed)

@@ -10,12 +10,12 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from parcode_orm.lazy.state import RowView
 
-from ..codec.base import Column
-from ..codec.base import is_lazy as holds_lazy
+from ..codec.base import Column, is_lazy
 from ..codec.columns.boundary import ChunkColumn
 from ..format.chunk import Ticket
 from ..lazy.handles import LazyCollection
@@ -24,6 +24,7 @@ from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.state import changing_in_place, may_change_in_place
 from ..model.base import Model
+from ..model.plain import LazyModel
 from ..stack import roomy
 from ..table.nodes import Known, Piece
 from ..table.row_group import Group
@@ -126,13 +127,27 @@ def _settle_collection(value: LazyCollection, stored: Stored, owner: object) -> 
 def _settle_table(table: Table, owner: object) -> None:
     """The rows in memory of a table that has gone on to what was committed."""
     known = table.rows_held()
-    for offset, piece in table.tree.loaded_of(known):
+    plain = {offset for offset, held in known.items() if _are_plain(list(held.values()), owner)}
+    for offset, piece in table.tree.loaded_of(known.keys() - plain):
         held = known[offset]
         for row, old in list(held.items()):
             if piece.start <= row < piece.start + piece.length:
                 new = settle(old, partial(_fresh, table, piece, row), owner)
                 if new is not old:
                     held[row] = new
+
+
+def _are_plain(values: list[Any], owner: object) -> bool:
+    """Whether all `values` are lazy objects of `owner` with plain values alone, and lists of such, in memory."""
+    if not all(issubclass(cls, LazyModel) for cls in set(map(type, values))):
+        return False
+    views = {id(view): view for view, _ in map(proxy_state, values)}
+    if any(getattr(view.space, "owner", None) is not owner for view in views.values()):
+        return False
+    fields = list(chain.from_iterable(map(dict.values, map(decoded, values))))
+    types = set(map(type, fields))
+    lists = [field for field in fields if type(field) is list] if list in types else []
+    return ATOMIC.issuperset(types - {list}) and ATOMIC.issuperset(map(type, chain.from_iterable(lists)))
 
 
 def _fresh(table: Table, piece: Piece, row: int) -> Any:
@@ -154,7 +169,7 @@ def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None
         return
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     owner = getattr(table.space, "owner", None)
-    may_hold = _holds_lazy(table.items)
+    may_hold = holds_lazy(table.items)
     fresh = set() if streamed or not group.proxies else _attach_plain(group, known, kept, owner)
     for at, (row, value) in enumerate(zip(known.rows, values, strict=True)):
         if at in fresh:
@@ -216,13 +231,14 @@ def rebase(proxy: Any, view: Any, row: int) -> None:
 def lazy_fields(view: RowView, names: Iterable[str]) -> list[str]:
     """Those of the fields `names` of a struct view whose values are, or hold, lazy objects."""
     wanted = set(names)
-    return [name for name, column in view.column.fields if name in wanted and _holds_lazy(column)]
+    return [name for name, column in view.column.fields if name in wanted and holds_lazy(column)]
 
 
-def _holds_lazy(column: Column) -> bool:
+def holds_lazy(column: Column) -> bool:
+    """Whether values of a column are, or hold, lazy objects."""
     if isinstance(column, ChunkColumn):
-        return column.is_list or column.is_map or holds_lazy(column.inner)
-    return holds_lazy(column)
+        return column.is_list or column.is_map or is_lazy(column.inner)
+    return is_lazy(column)
 
 
 def is_plain_model(value: object) -> bool:

@@ -136,15 +136,15 @@ class Group:
             self.held.update(items.held or {})
             items.held = self.held
 
-    def alive(self) -> list[tuple[int, Any]]:
-        """The rows whose lazy objects somebody holds, with these."""
-        live = self.items.live  # type: ignore[attr-defined]
-        found = []
-        for row, known in list(live.items()):
-            proxy = known()
-            if proxy is not None:
-                found.append((row, proxy))
-        return found
+    def alive(self) -> tuple[list[int], list[Any]]:
+        """The rows whose lazy objects the program holds, but for those that are `held`, and these objects."""
+        live = self.items.live.copy()  # type: ignore[attr-defined]
+        rows, proxies = list(live), [known() for known in live.values()]
+        held = self.held
+        there = [at for at, proxy in enumerate(proxies) if proxy is not None and rows[at] not in held]
+        if len(there) == len(rows):
+            return rows, proxies
+        return [rows[at] for at in there], [proxies[at] for at in there]
 
     @property
     def idle(self) -> bool:

@@ -33,6 +33,7 @@ class StructView(View):
         "held",
         "live",
         "lively",
+        "strays",
         "_children",
         "_rest",
         "_views",
@@ -60,6 +61,7 @@ class StructView(View):
         self.live: dict[int, ref[Any]] = {}  # proxies of these rows that somebody may hold
         # The offset of the chunk goes here before `live` gets its first.
         self.lively: set[int] | None = None
+        self.strays = False  # whether a proxy in `live` may stand for another row
         self._views: dict[str, View] = {}
         if bits:
             parts = [bit for bit in (SETS, MISSING, EXTRA, PRIVATE, UNDECLARED) if bits & bit]

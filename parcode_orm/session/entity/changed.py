@@ -107,7 +107,6 @@ def _streamed(rows: LazyMap[Any, Any], known: Set[Any], below: int | None = None
     With `below`, only of rows with smaller ids, which took the place of stored ones.
     """
     table = table_in(rows)
-    held = table.rows_held()
     for piece in list(table.tree.loaded()):
         if piece.ref is None or not is_spilled(piece.ref) or (below is not None and piece.first >= below):
             continue
@@ -115,7 +114,7 @@ def _streamed(rows: LazyMap[Any, Any], known: Set[Any], below: int | None = None
         start, stop = piece.start, piece.start + piece.length
         assert group.keys is not None
         keys, left = group.keys.read(start, stop), None
-        if held.get(piece.ref.offset) and not known.isdisjoint(keys):  # type: ignore[union-attr]
+        if known and not known.isdisjoint(keys):
             left = [key not in known for key in keys]
             keys = list(compress(keys, left))
         yield keys, partial(_column, group.items, start, stop, left)

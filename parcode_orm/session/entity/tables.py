@@ -21,7 +21,7 @@ from ...model.indexes import Path, indexes_of
 from ...model.keys import key_fields, numbered_field
 from ...table.table import Table
 from ..content_hash import digest_of
-from ..dirty import rows_to_compare
+from ..dirty import rows_to_compare, rows_to_index
 from ..roots import Root, read_root
 from ..space import owner_of, space_of
 from ..unit_of_work import UnitOfWork
@@ -154,12 +154,15 @@ def in_memory(rows: LazyMap[Any, Any], paths: Sequence[Path] | None = None) -> I
     Where `paths` are given, those are left out that stand where they are stored, with the same values there.
     """
     table = table_in(rows)
-    held = rows_to_compare(table)
+    if paths is None:
+        held: dict[int, dict[int, Any]] = rows_to_compare(table)
+    else:
+        held = rows_to_index(table, {path[0] for path in paths})
     for piece in list(table.tree.loaded()):
         if piece.rows is not None:
             yield from zip(list(piece.keys or ()), list(piece.rows), strict=True)
             continue
-        here: dict[int, Any] = held.get(piece.ref.offset) or {}  # type: ignore[union-attr]
+        here = held.get(piece.ref.offset) or {}  # type: ignore[union-attr]
         for row, value in list(here.items()):
             if piece.start <= row < piece.start + piece.length and (
                 paths is None or differs(table.group(piece).items, row, value, paths)

@@ -1,0 +1,129 @@
+"""Which of many lazy objects have surely not changed: their fields are compared with their rows a column at a time.
+
+A program may hold a hundred thousand rows of which it changed three. Comparing each of them field by field costs the
+commit a hundred times what the three take. Here a column of values is compared with the stored column in a few calls.
+What this cannot tell is compared object by object, so it may name an object that is as it was read, but never leaves
+out one that is not.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, timedelta
+from enum import Enum
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from ..codec.asis import UNREADABLE
+from ..codec.base import is_lazy
+from ..codec.columns.boundary import ChunkColumn
+from ..codec.structs import MISSING
+from ..errors import FieldNotStored
+from ..lazy.proxy import decoded, is_proxy, proxy_state
+from ..table.table import EXACT
+from .equality import PLAIN, plainly_differ, slots_differ
+
+SAME = PLAIN | {date, timedelta, UUID}  # types whose `==` tells all
+SPARSE = 4  # a column is read whole up to the last row if at least one of so many of its rows is asked for
+
+
+def elsewhere(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
+    """The places of objects that do not stand for their rows of `view` now, be they lazy or plain."""
+    if not view.strays:
+        return []
+    states = [proxy_state(proxy) if is_proxy(proxy) else (None, 0) for proxy in proxies]
+    return [at for at, row in enumerate(rows) if states[at][0] is not view or states[at][1] != row]
+
+
+def unlike(view: Any, rows: Sequence[int], proxies: Sequence[Any], names: Collection[str] | None = None) -> list[int]:
+    """The places of those lazy objects that may differ from their rows of `view` in the fields `names`, or in any.
+
+    Each stands for its row. What an object has beside fields is not looked at.
+    """
+    dicts = list(map(decoded, proxies))
+    if not any(dicts):
+        return []
+    known = view.column.places
+    found: set[int] = set()
+    there = set(chain.from_iterable(dicts))
+    if names is None and not there <= known.keys():  # a cached property, say
+        found.update(at for at, fields in enumerate(dicts) if not fields.keys() <= known.keys())
+    for name in there & (known.keys() if names is None else set(names)):
+        try:
+            values, at = list(map(itemgetter(name), dicts)), None
+        except KeyError:
+            at = [place for place, fields in enumerate(dicts) if name in fields]
+            values = [dicts[place][name] for place in at]
+        differing = _differing(view, name, rows if at is None else [rows[place] for place in at], values)
+        found.update(differing if at is None else (at[place] for place in differing))
+    return sorted(found)
+
+
+def changed(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
+    """As `unlike`, but with what an object has beside fields."""
+    found = set(unlike(view, rows, proxies))
+    for at, (row, proxy) in enumerate(zip(rows, proxies, strict=True)):
+        if slots_differ(proxy, view, row):
+            found.add(at)
+    return sorted(found)
+
+
+def _differing(view: Any, name: str, rows: Sequence[int], values: list[Any]) -> Iterable[int]:
+    """The places of those `values` of a field that may not be the stored ones."""
+    column = view.column.places[name][1]
+    every = range(len(values))
+    if is_lazy(column) or isinstance(column, ChunkColumn) or view.bits & MISSING:
+        return every
+    try:
+        stored = _stored(view, name, rows)
+    except (FieldNotStored, *UNREADABLE):
+        return every
+    if _are_same(values, stored):
+        return ()
+    return [at for at in every if not _is_same(values[at], stored[at])]
+
+
+def _stored(view: Any, name: str, rows: Sequence[int]) -> list[Any]:
+    first, stop = min(rows), max(rows) + 1
+    if stop - first > SPARSE * len(rows):
+        return list(map(view.getters.get(name) or view.getter(name), rows))
+    column: list[Any] = view.field(name).read(first, stop)
+    if stop - first == len(rows) and list(rows) == list(range(first, stop)):
+        return column
+    return [column[row - first] for row in rows]
+
+
+def _are_same(values: list[Any], stored: list[Any]) -> bool:
+    """Whether all values are the stored ones, where one call for all of them tells it."""
+    kinds = list(map(type, values))
+    if kinds != list(map(type, stored)):
+        return False
+    types = set(kinds)
+    if types <= SAME:
+        return values == stored
+    if types <= SAME | {float}:
+        floats = [[each for each in column if type(each) is float] for column in (values, stored)]
+        others = [[each for each in column if type(each) is not float] for column in (values, stored)]
+        return others[0] == others[1] and struct.pack(f"{len(floats[0])}d", *floats[0]) == struct.pack(
+            f"{len(floats[1])}d", *floats[1]
+        )
+    if types == {list}:
+        if list(map(len, values)) != list(map(len, stored)):
+            return False
+        items = list(chain.from_iterable(values))
+        return (SAME | {float}).issuperset(map(type, items)) and _are_same(items, list(chain.from_iterable(stored)))
+    return False
+
+
+def _is_same(value: Any, stored: Any) -> bool:
+    cls = type(value)
+    if cls is not type(stored):
+        return False
+    if cls in EXACT:
+        return repr(value) == repr(stored)
+    if issubclass(cls, Enum):
+        return value is stored
+    return plainly_differ(value, stored) is False if cls is dict else _are_same([value], [stored])
