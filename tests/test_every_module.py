@@ -78,7 +78,6 @@ TESTED_BY = {
     "session.by_key": "session/test_entities.py",
     "session.connection": "session/test_lifecycle.py",
     "session.content_hash": "session/test_unit_of_work.py",
-    "session.entity.flush": "session/test_entities.py",
     "session.entity.planning": "query/test_entity_queries.py",
     "session.equality": "session/test_more_than_fields.py",
     "session.evict": "session/test_attached.py",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from ..errors import ChecksumError, CorruptionError, ParcodeError
+from ..errors import ChecksumError, CorruptionError, DecodeError, ParcodeError, told
 from ..format import catalog as catalogs
 from ..format.checksum import WideChecksum, fingerprint
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import Encoding, Kind, RecordFlag, Reference
+from ..lazy.proxy import plain_class
+from ..model.entities import is_entity, table_name
 from ..session.space import FileSpace
 from ..stack import with_room
 from ..storage.check import Sweep, check_buffers
@@ -24,6 +26,7 @@ from ..storage.recovery import BLOCK, Read
 from ..storage.usage import footprint, live_bytes
 from ..table.nodes import Piece, read_node
 from .commits import RECORD_NAME, lost_records, records
+from .indexes import check_entities
 from .nodes import check_nodes, values_needed
 from .report import Problem, VerifyReport
 from .tables import Header, check_index, check_shard, key_columns, run_below
@@ -43,27 +46,34 @@ class _Step(NamedTuple):
     fingerprint: str = ""  # of a schema
 
 
-def verify(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> VerifyReport:
+def verify(
+    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, models: Iterable[type[Any]] = ()
+) -> VerifyReport:
     """Verify every byte of a file that has a meaning, and report every problem.
 
     `verify` looks at every chunk of every commit, once: checksums, decompression, references, and the rules of trees
     and indexes. For the newest commit it also checks that an index leads to each row of its table, by the rows' keys if
-    these are text or ints. It needs no class, and some hundred bytes of memory a chunk.
+    these are text or ints. It needs no class, and some hundred bytes of memory a chunk. With the classes of entities,
+    it also compares their indexes with their rows.
 
     Args:
         path: a file's path, the bytes of a file, or a binary file object.
+        models: classes with a `Key()`, the indexes of whose entities are compared.
 
     Raises:
         NotAParcodeFile, UnsupportedVersion: this version cannot verify the file.
+        SchemaMismatchError: entities were written with another definition of their class.
+        TypeError: one of `models` is no class with a `Key()`.
         OSError: the file cannot be read.
     """
+    classes = [_entity_class(cls) for cls in models]
     if not isinstance(path, str | os.PathLike):
         if isinstance(path, bytes | bytearray | memoryview):
             view = memoryview(path).cast("B").toreadonly()
         else:
             check_binary(path)
             view = content_of(path)
-        return _verified("", view, lambda size, offset: bytes(view[offset : offset + size]), len(view))
+        return _verified("", view, lambda size, offset: bytes(view[offset : offset + size]), len(view), classes)
     name = file_name(path, "verify(path)")
     with storing("open", name):
         fd = os.open(name, FLAGS)
@@ -73,12 +83,19 @@ def verify(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
             check_regular(status, name)
             file = io.FileIO(fd, "rb", closefd=False)
             file.name = name  # messages name it
-            return _verified(name, file, lambda size, offset: os.pread(fd, size, offset), status.st_size)
+            return _verified(name, file, lambda size, offset: os.pread(fd, size, offset), status.st_size, classes)
     finally:
         os.close(fd)
 
 
-def _verified(name: str, file: Any, read: Read, size: int) -> VerifyReport:
+def _entity_class(cls: Any) -> type[Any]:
+    cls = plain_class(cls)
+    if isinstance(cls, type) and is_entity(cls):
+        return cls
+    raise TypeError(f"verify(path, models=[...]) takes classes with a Key(), not {told(cls)}")
+
+
+def _verified(name: str, file: Any, read: Read, size: int, models: Sequence[type[Any]]) -> VerifyReport:
     report = VerifyReport(name, size)
     try:
         source = Source.open(file)
@@ -88,10 +105,31 @@ def _verified(name: str, file: Any, read: Read, size: int) -> VerifyReport:
         return report
     try:
         _Verification(source, read, report).run()
+        for cls in models:
+            _compare(source, cls, report)
     finally:
         source.close()
     report.problems.sort(key=lambda problem: problem.offset)
     return report
+
+
+def _compare(source: Source, cls: type[Any], report: VerifyReport) -> None:
+    """Report the indexes of `cls` that do not fit the rows of its entities."""
+    commit, at = source.record.sequence, source.record.catalog.offset
+    try:
+        name = table_name(cls)
+        if name not in source.catalog.roots:
+            return
+        at = source.catalog.root(name).offset
+        for where, what in check_entities(FileSpace(source, writable=False), cls):
+            report.problems.append(Problem(at, what, where, commit))
+    except (CorruptionError, DecodeError) as problem:
+        if not report.ok:
+            report.notes.append(f"the indexes of {cls.__qualname__} were not all compared, as the file is damaged")
+            return
+        offset = getattr(problem, "offset", None)
+        where = f"the indexes of {cls.__qualname__}"
+        report.problems.append(Problem(at if offset is None else offset, _what(problem), where, commit))
 
 
 class _Verification:

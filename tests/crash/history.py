@@ -14,6 +14,7 @@ import pytest
 
 from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap, save
 from parcode_orm.errors import NoResultFound, ParcodeError, StorageError
+from parcode_orm.inspect.indexes import check_entities
 from parcode_orm.session.entity.tables import entities, find_table
 from parcode_orm.storage import append, recovery
 
@@ -43,10 +44,17 @@ class World(Model):
     blob: bytes = Chunk(default=b"")
 
 
+class Place(Model):
+    town: str
+
+
 class Unit(Model):
     id: int = Key(auto=True)
     name: str = Index(unique=True)
     seen: int = 0
+    place: Place | None = None
+    tags: list[str] = Index(default=[])
+    __indexes__ = (Index("seen", "name"), Index("place.town"))
 
 
 Units = dict[int, dict[str, Any]]
@@ -54,7 +62,7 @@ Units = dict[int, dict[str, Any]]
 
 def change_units(session: Session, units: Units, number: int) -> None:
     """What commit `number` does to entities, of a session and of their plain values: some come, go and swap names."""
-    new = Unit(name=f"unit {number}", seen=number)
+    new = Unit(name=f"unit {number}", seen=number, place=Place(town=f"town {number % 2}"), tags=["new"])
     session.add(new)
     units[new.id] = new.model_dump()
     first, *others = units
@@ -63,18 +71,23 @@ def change_units(session: Session, units: Units, number: int) -> None:
     one.name, other.name, one.seen = other.name, one.name, number
     units[first]["name"], units[last]["name"] = units[last]["name"], units[first]["name"]
     units[first]["seen"] = number
+    one.tags.append(f"first {number}")
+    units[first]["tags"].append(f"first {number}")
+    other.place = None
+    units[last]["place"] = None
     if number % 3 == 0 and others and one not in session.new:
         session.delete(one)
         del units[first]
 
 
 def units_in(session: Session) -> Units:
-    """The entities that a file holds, each found by its key and by its name."""
+    """The entities that a file holds, each found by its key and by its values in all indexes."""
     table = entities(find_table(session._work, Unit))  # type: ignore[arg-type]
     found = {key: unit.model_dump() for key, unit in table.items()}
     table._check()
-    index = find_table(session._work, Unit).obj.by_name  # type: ignore[union-attr]
-    assert dict(index.items()) == {unit["name"]: key for key, unit in found.items()}
+    work = session._work
+    assert work.source is not None
+    assert list(check_entities(work.look_at(work.source), Unit)) == []
     return found
 
 

@@ -13,11 +13,25 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
-from parcode_orm import EncodeError, Index, IntegrityError, Key, Model, QueryError, Session, any_, col, func, select
+from parcode_orm import (
+    EncodeError,
+    Index,
+    IntegrityError,
+    Key,
+    Model,
+    QueryError,
+    Session,
+    any_,
+    col,
+    func,
+    select,
+    verify,
+)
 from parcode_orm.model.indexes import indexes_of
 from parcode_orm.session.entity import indexes, queries
 from parcode_orm.session.entity.tables import find_table
 from parcode_orm.session.entity.values import field_values, index_column
+from tests.small import tuned
 
 
 class Tint(Enum):
@@ -285,6 +299,29 @@ def test_a_nested_value_that_does_not_fit_is_told_by_its_place_and_leaves_no_tra
         assert ids(session, col(Hero.tags).contains("b"), by="tags[]") == [3]
         assert ids(session, Hero.realm == "x", Hero.level == 2, by="realm, level") == [3]
         assert len(ids(session, Hero.home.city == "Rome")) == 9
+
+
+@pytest.mark.parametrize("large", [320, 1 << 20])
+def test_a_commit_that_fails_leaves_an_index_of_many_runs_as_it_was(tmp_path: Path, large: int) -> None:
+    """Where the runs were a table, what a failed commit changed of them stayed, and the next commit stored it."""
+    path = tmp_path / "h.par"
+    with tuned(large=large).Session(path) as session:
+        for level in range(8):
+            session.add_all([Hero(name=f"{level} {at}", realm="x", level=level) for at in range(20 - 2 * level)])
+            session.commit()
+        session.close()
+        session = tuned(large=large).Session(path)
+        hero = session.get_one(Hero, 1)
+        hero.level = "x"  # type: ignore[assignment]
+        session.add(Hero(name="new", realm="x", level=9))
+        with pytest.raises(EncodeError):
+            session.commit()
+        hero.level = 0
+        session.commit()
+        assert ids(session, Hero.realm == "x", Hero.level == 0, by="realm, level") == [*range(1, 21)]
+        session.close()
+    report = verify(path, models=[Hero])
+    assert report.ok, report
 
 
 class Shade(StrEnum):

@@ -15,20 +15,26 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from parcode_orm import Index, Key, Model, Session, verify
+from parcode_orm import Index, Key, Model, Session, any_, col, func, select, verify
 from parcode_orm.errors import ConflictError, EncodeError, IntegrityError, SessionError
 from parcode_orm.session import session as session_module
-from parcode_orm.session.entity import changes
+from parcode_orm.session.entity import changes, indexes, queries
 from parcode_orm.session.entity.tables import entities, find_table
 from tests.effort import EXAMPLES, THOROUGH
 from tests.small import small_caches, tuned
+
+
+class Home(Model):
+    city: str | None = None
 
 
 class Unit(Model):
     id: int = Key(auto=True)
     name: Optional[str] = Index(None, unique=True)  # noqa: UP045
     level: int = 0
-    tags: list[str] = []
+    tags: list[str] = Index(default=[])
+    home: Home = Home()
+    __indexes__ = (Index("level", "name"), Index("home.city"), Index("home.city", "level", "id", unique=True))
 
 
 AT_ONCE = 3  # objects of an iterator that stay in memory
@@ -53,16 +59,18 @@ def values_of(unit: Unit) -> Values:
 
 def unit_of(key: int | None, name: str | None, level: int) -> Unit:
     """A unit whose fields are all set, but for a key that is to be given."""
-    return Unit(**({} if key is None else {"id": key}), name=name, level=level, tags=[])
+    return Unit(**({} if key is None else {"id": key}), name=name, level=level, tags=[], home=Home(city=None))
 
 
 @contextmanager
 def short_streams() -> Iterator[None]:
-    """Iterators of more than three objects leave memory as they come."""
+    """Iterators of more than three objects leave memory as they come, and indexes have fences."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in (
             (session_module, "AT_ONCE", AT_ONCE),
             (changes, "AT_ONCE", AT_ONCE),
+            (queries, "SHARE", 1),
+            (indexes, "STEP", 2),
         ):
             patch.setattr(module, name, value)
         yield
@@ -163,7 +171,7 @@ class EntityMachine(RuleBasedStateMachine):
         if key in self.rows:
             _, entry = self.entry(list(self.rows).index(key))  # type: ignore[arg-type]
             assert self.session.merge(unit_of(key, name, level)) is entry.obj
-            entry.values = {"id": key, "name": name, "level": level, "tags": []}
+            entry.values = {"id": key, "name": name, "level": level, "tags": [], "home": {"city": None}}
             return
         unit = self.session.merge(unit_of(key, name, level))
         self.put(key or self.last + 1, unit)
@@ -173,7 +181,7 @@ class EntityMachine(RuleBasedStateMachine):
         named = [key for key, entry in self.rows.items() if entry.values["name"] == name]
         if len(named) > 1:
             return
-        unit, made = self.session.get_or_create(Unit, {"level": level, "tags": []}, name=name)
+        unit, made = self.session.get_or_create(Unit, {"level": level, "tags": [], "home": Home(city=None)}, name=name)
         assert made is not bool(named)
         if made:
             self.put(self.last + 1, unit)
@@ -184,7 +192,7 @@ class EntityMachine(RuleBasedStateMachine):
 
     @rule(
         at=st.integers(0, 99),
-        field=st.sampled_from(["level", "tags", "name", "id"]),
+        field=st.sampled_from(["level", "tags", "name", "id", "city", "home"]),
         level=LEVELS,
         name=NAMES,
         key=KEYS,
@@ -196,6 +204,12 @@ class EntityMachine(RuleBasedStateMachine):
         if field == "tags":
             entry.obj.tags.append(str(level))
             entry.values["tags"] = [*entry.values["tags"], str(level)]
+        elif field in ("city", "home"):
+            if field == "city":
+                entry.obj.home.city = name
+            else:
+                entry.obj.home = Home(city=name)
+            entry.values["home"] = {"city": name}
         else:
             value = {"level": level, "name": name, "id": key}[field]
             setattr(entry.obj, field, value)
@@ -302,7 +316,8 @@ class EntityMachine(RuleBasedStateMachine):
     def check_file(self) -> None:
         if not self.path.exists():
             return
-        assert verify(self.path).ok
+        report = verify(self.path, models=[Unit])
+        assert report.ok, report
         with Session.open(self.path) as reader:
             root = find_table(reader._work, Unit)
             if root is None:
@@ -424,6 +439,22 @@ class EntityMachine(RuleBasedStateMachine):
         self.session = self.Session(self.path)
         self.held, self.savepoints = {}, []
         self.back()
+
+    @rule(level=LEVELS, name=NAMES)
+    def ask(self, level: int, name: str | None) -> None:
+        """What indexes find is what the oracle has, changes in memory included."""
+        for condition, plain in (
+            (Unit.level == level, lambda row: row["level"] == level),
+            (
+                (Unit.level == level) & (Unit.name > "b"),
+                lambda row: row["level"] == level and (row["name"] or "") > "b",
+            ),
+            (Unit.home.city == name, lambda row: row["home"]["city"] == name),
+            (any_(Unit.tags, func.item() <= str(level)), lambda row: any(tag <= str(level) for tag in row["tags"])),
+            (col(Unit.tags).contains(str(level)), lambda row: str(level) in row["tags"]),
+        ):
+            found = self.session.execute(select(func.key()).select_from(Unit).where(condition))
+            assert {row.key for row in found} == {key for key, each in self.rows.items() if plain(each.values)}
 
     def look_at_all(self) -> None:
         for key, entry in self.rows.items():

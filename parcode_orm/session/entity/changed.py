@@ -7,17 +7,14 @@ from functools import partial
 from itertools import compress
 from typing import Any, NamedTuple
 
-from ...codec.structs import MISSING as SOME_MISSING
-from ...codec.views.struct import StructView
 from ...lazy.map import LazyMap
-from ...lazy.state import field_value
 from ...model.indexes import IndexSpec, Path
 from ...storage.spill import is_spilled
 from ...table.pairs import known_keys
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
 from .tables import entities, in_memory, stored_rows, table_in
-from .values import field_values, index_column
+from .values import field_values, index_column, stored_values
 
 
 class Entries(NamedTuple):
@@ -121,8 +118,5 @@ def _streamed(rows: LazyMap[Any, Any], known: Set[Any], below: int | None = None
 
 
 def _column(view: Any, start: int, stop: int, left: list[bool] | None, name: str) -> list[Any]:
-    if isinstance(view, StructView) and not view.bits & SOME_MISSING:
-        found = list(view.field(name).read(start, stop))
-    else:
-        found = [field_value(view.get(row), name) for row in range(start, stop)]
+    found = stored_values(view, start, stop, name)
     return found if left is None else list(compress(found, left))

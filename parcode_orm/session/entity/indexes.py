@@ -55,7 +55,11 @@ def add_run(runs: Any, cls: Any, spec: IndexSpec, lost: Entries, got: Entries) -
         entries = _netted(chain.from_iterable(merged))
     entries = _in_order(cls, spec, entries)
     made: Any = run_class(cls, spec).model_construct
-    runs[first:] = [made(entries=entries, fences=[entry[0] for entry in entries[::STEP]])] if entries else []
+    added = [made(entries=entries, fences=[entry[0] for entry in entries[::STEP]])] if entries else []
+    if isinstance(runs, LazyList):  # not by the list: what changes it there is whole at once, and not taken back later
+        runs.rows.splice(first, len(runs), added)
+    else:
+        runs[first:] = added
 
 
 def _in_order(cls: Any, spec: IndexSpec, entries: list[Entry]) -> list[Entry]:

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from ...codec.structs import MISSING as SOME_MISSING
+from ...codec.views.struct import StructView
 from ...errors import FieldNotStored
 from ...lazy.proxy import decoded, is_proxy, proxy_state
 from ...lazy.state import MISSING, WithoutFields, field_value
@@ -46,6 +48,13 @@ def field_values(objs: Sequence[Any], name: str) -> list[Any]:
         return list(map(itemgetter(name), map(decoded, objs)))
     except KeyError:
         return [field_value(obj, name) for obj in objs]
+
+
+def stored_values(view: Any, start: int, stop: int, name: str) -> list[Any]:
+    """The field `name` of stored entities; MISSING where one has none."""
+    if isinstance(view, StructView) and not view.bits & SOME_MISSING:
+        return list(view.field(name).read(start, stop))
+    return [field_value(view.get(row), name) for row in range(start, stop)]
 
 
 def _column(values: list[Any], path: Path) -> list[Any]:
