@@ -103,7 +103,6 @@ TESTED_BY = {
     "storage.usage": "storage/test_compaction.py",
     "table.copying": "session/test_compacting.py",
     "table.merging": "session/test_growth.py",
-    "table.rewriting": "session/test_growth.py",
     "table.row_group": "table/test_tables.py",
 }
 

@@ -244,6 +244,16 @@ class Chunk:
             raise self.error(index, f"no child {place}")
         return found
 
+    def again(self, reference: Reference, refs: list[Reference]) -> Chunk:
+        """This chunk as it was written again at `reference`, with other references: the buffers are the same."""
+        found: Chunk = object.__new__(Chunk)
+        found.where = (self.where[0], reference.offset)
+        found.kind, found.fingerprint, found.held = self.kind, self.fingerprint, self.held
+        found.refs, found.nodes, found.node_count = refs, self.nodes, self.node_count
+        found._data, found._nodes_at = self._data, self._nodes_at
+        found._buffers, found._observe = self._buffers, self._observe
+        return found
+
     def _check_depth(self) -> None:
         index = next(deeper([node.span for node in self.nodes]), None)
         if index is not None:

@@ -29,7 +29,6 @@ from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields
 from ..stack import roomy
 from ..table.nodes import Piece
-from ..table.persister import find_changes
 from ..table.rewriting import Changes
 from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
@@ -204,18 +203,24 @@ class Comparison:
     def _table(self, table: Table) -> Found:
         found = self._tables.get(id(table))
         if found is None:
-            most = Change.NO
+            held = rows_to_compare(table)
+            rows: dict[int, dict[int, Any]] = {}
             asked: dict[int, Change] = {}
+            most = Change.NO
 
-            def rows_differ(table: Table, piece: Piece, values: dict[int, Any]) -> dict[int, Change]:
+            def piece_differs(piece: Piece, here: Sequence[int]) -> bool:
                 nonlocal most
-                differing = self.rows(table, piece, values, asked)
-                most = max(most, *differing.values()) if differing else most
-                return differing
+                offset = piece.ref.offset  # type: ignore[union-attr]
+                known = held[offset]
+                differing = self.rows(table, piece, dict(zip(here, map(known.__getitem__, here), strict=True)), asked)
+                if differing:
+                    most = max(most, *differing.values())
+                    rows.setdefault(offset, {}).update(zip(differing, map(known.__getitem__, differing), strict=True))
+                return bool(differing)
 
-            changes = find_changes(table, rows_to_compare(table), rows_differ)
-            change = max(most, Change.PERHAPS) if changes.nodes else Change.NO
-            found = self._tables[id(table)] = Found(changes, change)
+            nodes = table.tree.changed(held, piece_differs)
+            found = Found(Changes(nodes, rows), max(most, Change.PERHAPS) if nodes else Change.NO)
+            self._tables[id(table)] = found
         return found
 
     def rows(
@@ -345,8 +350,8 @@ def rows_to_compare(table: Table) -> dict[int, dict[int, Any]]:
     other rows as well, where their changes are noted, and rows that were changed past every hook
     (`object.__setattr__`).
     """
-    found: dict[int, dict[int, Any]] = dict(table.rows_held())
-    for group in table.live_groups():
+    found: dict[int, dict[int, Any]] = dict(table.rows_held()) if table.holding else {}
+    for group in table.live_groups() if table.lively else ():
         more = _unlike(group.items, *group.alive(), unlike)
         if more:
             found[group.ref.offset] = {**group.held, **more}

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from ..codec.columns.boundary import ChunkColumn
+from ..codec.views.boundary import hands_out
 from ..errors import FieldNotStored
 from ..format.layout import Kind
 from ..lazy.list import LazyList
@@ -27,7 +28,7 @@ from ..table.nodes import Piece
 from ..table.table import Table
 from .as_read import elsewhere
 from .dirty import Comparison, once
-from .rebind import follow, holds_lazy, lazy_fields
+from .rebind import follow, lazy_fields
 from .references import OURS, held_in, references
 from .references import held as find_held
 from .space import owner_of
@@ -40,12 +41,6 @@ def release(obj: object) -> None:
     """Let go of what the proxy `obj` holds, and of rows that were handed out below it, where that loses nothing."""
     if is_proxy(obj):
         give_way(obj)
-        release_below(obj)
-
-
-def release_below(obj: object) -> None:
-    """`release`, of a proxy whose own fields have given way."""
-    if is_proxy(obj):
         values = decoded(obj)
         for name in lazy_fields(proxy_state(obj)[0], values):
             if type(values[name]) not in ATOMIC:
@@ -116,7 +111,10 @@ def _release(value: object) -> None:
 
 
 def _release_table(table: Table) -> None:
-    _hold_moved(table)
+    if table.lively:
+        _hold_moved(table)
+    if not table.holding:
+        return
     known = table.rows_held()
     parts: list[tuple[int, Piece, list[int]]] = []
     in_use: dict[int, set[int]] = {}
@@ -161,7 +159,7 @@ def _with_lazy_fields(values: Iterable[Any]) -> Iterator[Any]:
             there = known.get(id(column))
             if there is None:
                 there = known[id(column)] = any(
-                    isinstance(each, ChunkColumn) or holds_lazy(each) for _, each in column.fields
+                    isinstance(each, ChunkColumn) or hands_out(each) for _, each in column.fields
                 )
             if not there:
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -68,7 +68,7 @@ class Reset:
         self.fields(proxy, names)
         del before
 
-    def fields(self, proxy: LazyModel, names: Iterable[str]) -> None:
+    def fields(self, proxy: LazyModel, names: Container[str]) -> None:
         """Read anew those of the fields `names` of a lazy object that hold lazy ones, and reset these."""
         view, row = proxy_state(proxy)
         values = decoded(proxy)

@@ -46,7 +46,7 @@ def build_root(
         before = sizes(obj)
         with outermost():
             sink = TableSink(pipeline, compression, tuning=tuning)
-            catalog = write_roots(sink, [Compared(root, State.CHANGED)], (), None)
+            catalog, _ = write_roots(sink, [Compared(root, State.CHANGED)], (), None)
         if sizes(obj) != before:
             raise EncodeError(CHANGED.format(f"this {root.name}"))
         return catalog

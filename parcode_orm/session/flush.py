@@ -8,8 +8,12 @@ from ..errors import SessionError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import decoded
 from ..model.base import Model
+from ..storage.pipeline import Pipeline
+from ..table.persister import Stored
 from ..table.row_groups import TableSink
-from .roots import Compared, write_roots
+from .dirty import Comparison
+from .reuse import reuse_from
+from .roots import Again, Compared, State, write_roots
 
 if TYPE_CHECKING:
     from .unit_of_work import UnitOfWork
@@ -23,17 +27,44 @@ CHANGED = (
 Seen = tuple[int, list[tuple[int, list[int]]], list[str]]
 
 
-def flush(work: UnitOfWork, sink: TableSink, changed: list[Compared], message: str) -> CatalogData:
-    """Write the roots that changed; the catalog."""
-    base = None if work.source is None else work.source.catalog
-    return write_roots(sink, changed, work.deleted, base, message)
+class Flush:
+    """Writes the roots that a commit found changed.
+
+    After `build`: `read` are the streams that were read, `stored` the tables that were written anew, and `again` the
+    roots that were written as they stand.
+    """
+
+    def __init__(
+        self, work: UnitOfWork, roots: list[Compared], before: Seen, comparison: Comparison, compression: str | None
+    ) -> None:
+        self._work = work
+        self._roots = roots
+        self._before = before
+        self._comparison = comparison
+        self._compression = compression
+        self.message = ""
+        self.read: list[Any] = []
+        self.stored: dict[int, Stored] = {}
+        self.again: dict[str, Again] = {}
+        self.rows_written = 0
+
+    def build(self, pipeline: Pipeline) -> CatalogData:
+        """Submit what changed to the pipeline, and return the catalog."""
+        work, source = self._work, self._work.source
+        reuse = reuse_from(source, work.owner, self._comparison)
+        sink = TableSink(pipeline, self._compression, reuse, work.consumed, work.tuning)
+        self.read, self.stored = sink.read, sink.stored
+        base = None if source is None else source.catalog
+        changed = [each for each in self._roots if each.state is State.CHANGED]
+        catalog, self.again = write_roots(sink, changed, work.deleted, base, self.message)
+        check_unchanged(work, self._before)
+        self.rows_written = sink.rows_written
+        return catalog
 
 
 def seen(work: UnitOfWork) -> Seen:
     """What a change of the session's objects shows in: counted edits, roots, lengths of plain collections."""
-    roots = []
-    for root in work.roots.values():
-        roots.append((id(root.obj), sizes(root.obj)))
+    roots = [(id(root.obj), sizes(root.obj)) for root in work.roots.values()]
     return work.owner.edits, roots, list(work.deleted)
 
 

@@ -7,7 +7,7 @@ and a change to a row of it would not be this session's to store.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -15,8 +15,7 @@ from typing import Any
 
 from parcode_orm.lazy.state import RowView
 
-from ..codec.base import Column, is_lazy
-from ..codec.columns.boundary import ChunkColumn
+from ..codec.views.boundary import hands_out
 from ..format.chunk import Ticket
 from ..lazy.handles import LazyCollection
 from ..lazy.proxy import become_lazy, become_lazy_all, decoded, is_proxy, make_proxy, proxy_state
@@ -124,9 +123,16 @@ def _settle_collection(value: LazyCollection, stored: Stored, owner: object) -> 
                 rows.put_in_memory(place, new)
 
 
+def settle_tables(proxy: LazyModel, names: Iterable[str], owner: object) -> None:
+    """Settle the rows of the tables that are the fields `names` of a lazy object."""
+    values = decoded(proxy)
+    for name in names:
+        _settle_table(values[name].rows.table, owner)
+
+
 def _settle_table(table: Table, owner: object) -> None:
     """The rows in memory of a table that has gone on to what was committed."""
-    known = table.rows_held()
+    known = table.rows_held() if table.holding else {}
     plain = {offset for offset, held in known.items() if _are_plain(list(held.values()), owner)}
     for offset, piece in table.tree.loaded_of(known.keys() - plain):
         held = known[offset]
@@ -169,7 +175,7 @@ def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None
         return
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     owner = getattr(table.space, "owner", None)
-    may_hold = holds_lazy(table.items)
+    may_hold = hands_out(table.items)
     fresh = set() if streamed or not group.proxies else _attach_plain(group, known, kept, owner)
     for at, (row, value) in enumerate(zip(known.rows, values, strict=True)):
         if at in fresh:
@@ -197,8 +203,7 @@ def _attach_plain(group: Group, known: Known, kept: set[int], owner: object) -> 
     objs, rows = [known.values[at] for at in places], [known.rows[at] for at in places]
     become_lazy_all(objs, view, rows)
     view.space.know_all(view, rows, objs)
-    names = lazy_fields(view, view.column.places)
-    for name in names:
+    for name in view.column.lazy_names:
         for obj, row in zip(objs, rows, strict=True):
             value = decoded(obj).get(name)
             if type(value) not in ATOMIC and not _goes_on(getattr(value, "rows", None), view):
@@ -228,17 +233,9 @@ def rebase(proxy: Any, view: Any, row: int) -> None:
             follow(value, view.getter(name)(row), owner)
 
 
-def lazy_fields(view: RowView, names: Iterable[str]) -> list[str]:
+def lazy_fields(view: RowView, names: Container[str]) -> list[str]:
     """Those of the fields `names` of a struct view whose values are, or hold, lazy objects."""
-    wanted = set(names)
-    return [name for name, column in view.column.fields if name in wanted and holds_lazy(column)]
-
-
-def holds_lazy(column: Column) -> bool:
-    """Whether values of a column are, or hold, lazy objects."""
-    if isinstance(column, ChunkColumn):
-        return column.is_list or column.is_map or is_lazy(column.inner)
-    return is_lazy(column)
+    return [name for name in view.column.lazy_names if name in names]
 
 
 def is_plain_model(value: object) -> bool:

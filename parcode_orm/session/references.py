@@ -6,11 +6,12 @@ finds that. A value that this module does not know to the bottom counts as held.
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate, chain, islice
+from operator import itemgetter
+from sys import getrefcount
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,16 +34,14 @@ _FIELDS_SET, _EXTRA, _PRIVATE = (
 )
 
 
-def _counts(values: list[Any]) -> list[int]:
-    return list(map(sys.getrefcount, values))
-
-
-_ALONE = _counts([object()])[0] + 1  # of a value in a list of this module's, and in the one place where it belongs
+_ALONE = (
+    next(map(getrefcount, [object()])) + 1
+)  # of a value in a list of this module's, and in the one place where it belongs
 
 
 def references(container: Any, key: Any) -> int:
     """The references to the value that a container has at `key`."""
-    return sys.getrefcount(container[key])
+    return getrefcount(container[key])
 
 
 AT_ONCE = 1024  # values that are looked at together, so that they are still in the processor's cache
@@ -56,10 +55,13 @@ def held(values: list[Any]) -> set[int]:
     Each value belongs to one container, and is held by that and by the list `values`.
     """
     types: set[Any] = set(map(type, values))
-    kinds: set[Any] = {cls for cls in types if cls not in ATOMIC and not _is_fixed(cls)}
+    kinds = types - ATOMIC
+    for cls in list(kinds):
+        if _is_fixed(cls):
+            kinds.discard(cls)
     if not kinds:
         return set()
-    counts = _counts(values)
+    counts = list(map(getrefcount, values))
     found: set[int] = set()
     if max(counts) > _ALONE:
         many = [at for at, count in enumerate(counts) if count > _ALONE]
@@ -176,10 +178,16 @@ def _objects(values: list[Any]) -> set[int]:
 def _models(values: list[Any]) -> set[int]:
     found = _columns(list(map(get_dict, values)))
     for look, slot in ((_sets, _FIELDS_SET), (_extras, _EXTRA), (_privates, _PRIVATE)):
+        inside: list[Any] = []
         try:
-            inside: list[Any] = list(map(slot, values))
+            inside += map(slot, values)
         except AttributeError:  # of a lazy object, never asked for
-            inside = [_get(slot, each) for each in values]
+            inside.clear()
+            for each in values:
+                try:
+                    inside.append(slot(each))
+                except AttributeError:
+                    inside.append(None)
         if inside.count(None) < len(inside):
             found |= look(values, inside)
     if is_proxy(values[0]):
@@ -187,15 +195,8 @@ def _models(values: list[Any]) -> set[int]:
     return found
 
 
-def _get(slot: Callable[[Any], Any], value: object) -> Any:
-    try:
-        return slot(value)
-    except AttributeError:
-        return None
-
-
 def _sets(values: list[Any], sets: list[Any]) -> set[int]:
-    counts = _counts(sets)
+    counts = list(map(getrefcount, sets))
     if max(counts) <= _ALONE:
         return set()
     return {at for at, count in enumerate(counts) if count > _ALONE and type(sets[at]) not in (FullSet, type(None))}
@@ -220,13 +221,15 @@ def _is_stored(private: dict[str, Any], stored: set[str]) -> bool:
 
 def _columns(dicts: list[dict[str, Any]]) -> set[int]:
     """The places of those objects whose attributes stand in `dicts`, their own, of which something is held."""
-    counts = _counts(dicts)
+    counts = list(map(getrefcount, dicts))
     found = {at for at, count in enumerate(counts) if count > _ALONE} if max(counts) > _ALONE else set()
     names = list(dicts[0])
     try:
         if set(map(len, dicts)) == {len(names)}:
             for name in names:
-                found |= held([each[name] for each in dicts])
+                column = list(map(itemgetter(name), dicts))
+                if not ATOMIC.issuperset(map(type, column)):
+                    found |= held(column)
             return found
     except KeyError:
         pass

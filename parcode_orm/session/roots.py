@@ -15,11 +15,12 @@ from ..codec.columns.struct import StructColumn
 from ..codec.schema import canonical_schema, differences, short_fingerprint
 from ..codec.types.compile import struct_for
 from ..errors import EncodeError, NoResultFound, ParcodeError, SchemaMismatchError, SessionError, told
-from ..format.catalog import CatalogData
+from ..format.catalog import CatalogData, Target
 from ..format.checksum import checksum, fingerprint
 from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
+from ..lazy.state import RowView
 from ..model.base import Model
 from ..model.entities import RUNS, SUFFIX, EntityTable, is_entity, table_class
 from ..model.keys import key_fields
@@ -279,18 +280,35 @@ def _is_row_of(root: Root, source: Source, stored: Reference) -> bool:
     return isinstance(space, FileSpace) and space.source.catalog.roots.get(root.name) == stored
 
 
+class Again(NamedTuple):
+    """A root that was written as it stands, but for the references of its changed tables `names`."""
+
+    view: RowView
+    names: list[str]
+    ticket: Ticket
+    refs: list[Target]
+
+    def adopt(self) -> None:
+        """The commit is done: the root stands for the row that was written."""
+        assert self.ticket.reference is not None
+        refs = [target.reference if isinstance(target, Ticket) else target for target in self.refs]
+        self.view.move(self.view.chunk.again(self.ticket.reference, refs), self.names)  # type: ignore[arg-type]
+
+
 def write_roots(
     sink: TableSink, changed: Iterable[Compared], deleted: Container[str], base: CatalogData | None, message: str = ""
-) -> CatalogData:
-    """Write the `changed` roots and return the catalog that names them, and all of `base` but
-    what is deleted.
+) -> tuple[CatalogData, dict[str, Again]]:
+    """Write the `changed` roots. Return the catalog that names them, and all of `base` but what is deleted; and the
+    roots that were written as they stand, by name.
     """
     catalog = CatalogData(message=message)
+    again: dict[str, Again] = {}
     if base is not None:
         kept = {name: table for name, table in base.roots.items() if name not in deleted}
         writers = {name: schema for name, schema in base.writers.items() if name not in deleted}
         catalog = replace(base, roots=kept, schemas=dict(base.schemas), writers=writers, message=message)
-    for root, _, tables in changed:
+    for each in changed:
+        root = each.root
         schema = canonical_schema(root.column)
         name = fingerprint(schema)
         if name not in catalog.schemas:
@@ -300,26 +318,25 @@ def write_roots(
             out.leaf(Encoding.RAW, 1, schema)
             catalog.schemas[name] = sink.submit(out)
         catalog.writers[root.name] = name
-        catalog.roots[root.name] = _with_tables(sink, root, tables) or sink.list_table(root.column, [root.obj], None)
-    return catalog
+        found = _with_tables(sink, root, each.tables) if each.tables else None
+        if found is None:
+            catalog.roots[root.name] = sink.list_table(root.column, [root.obj], None)
+        else:
+            catalog.roots[root.name], again[root.name] = found.ticket, found
+    return catalog, again
 
 
-def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Ticket | None:
-    """Write the root as it is stored, but for its changed `tables`, where these are all; else
-    None.
-    """
-    if not tables:
-        return None
+def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Again | None:
+    """Write the root as it is stored, but for its changed `tables`; None where one of these cannot go on."""
     view, _ = proxy_state(root.obj)
-    refs: list[Ticket | Reference] = list(view.chunk.refs)
+    refs: list[Target] = list(view.chunk.refs)
     for name, ordinal in tables.items():
         _, column = view.column.places[name]
-        value = decoded(root.obj)[name]
         try:
-            found = sink.reuse(value, column)
+            found = sink.reuse(decoded(root.obj)[name], column)
         except EncodeError:  # encoding the root tells its path
             return None
         if found is None:
             return None
         refs[ordinal - 1] = found
-    return sink.write_again(view.chunk, refs)
+    return Again(view, list(tables), sink.write_again(view.chunk, refs), refs)

@@ -41,7 +41,7 @@ CHANGED_MEANWHILE = (
 class FileSpace:
     """Reads one snapshot of a file through `source`; `writable`: what is handed out may be changed.
 
-    `family`: what it reads belongs to that. Its objects lie on the snapshots of all commits, each a space of its own.
+    `family`: what it reads belongs to that. It goes on with the commits of its session; a refresh makes another one.
     `workers`: threads for what is read whole; 0 none, None as many as pay. `compression`, `tuning`: the session's.
     """
 
@@ -92,6 +92,16 @@ class FileSpace:
     def _take(self, spills: Iterable[Spill]) -> None:
         self._spills.update((spill.number, spill) for spill in spills)
         self.chunk = FileOrSpill(self.source, self._spills)
+
+    def go_on(self, source: Source) -> bool:
+        """Read `source` from now on, a later commit of the same file. Return whether it does.
+
+        Not if it has spilled: its temporary files are to end with what refers to them.
+        """
+        if self._spills:
+            return False
+        self.source, self.chunk = source, source.chunk
+        return True
 
     def share(self, other: Space) -> None:
         """Read what was spilled in `other`, an earlier space of the session, as well: a commit came in between."""

@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING, Any
 from ..codec.bulk import gc_paused
 from ..codec.columns.struct import outermost
 from ..errors import ConflictError, NoResultFound, SchemaMismatchError, SessionError
-from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy
 from ..stack import home_thread
 from ..storage.backend import Backend, Build
 from ..storage.mapped import Source
-from ..storage.pipeline import Pipeline
 from ..storage.spill import Spill
-from ..table.row_groups import TableSink
 from ..tuning import TUNING, Tuning
 from .dirty import Comparison
-from .evict import give_way, release, release_below
-from .flush import Seen, check_unchanged, flush, seen
+from .evict import give_way, release
+from .flush import Flush, check_unchanged, seen
 from .owner import Family, Owner
-from .rebind import moved, rebase, settle
+from .rebind import moved, rebase, settle, settle_tables
 from .refresh import take_on
-from .reuse import reuse_from
-from .roots import Compared, Root, State, compared, read_root, root_group
+from .roots import Again, Compared, Root, State, compared, read_root, root_group
 from .space import FileSpace, is_detached, owner_of, space_of
 from .threads import OneThread, runs_within
 
@@ -63,11 +59,21 @@ class UnitOfWork:
         self.tuning = tuning
 
     def stand_on(self, source: Source) -> None:
-        """Read from `source` from now on."""
+        """Read from `source` from now on, through other spaces than before."""
         if self.source is not None and self.source.cache is not source.cache:
             self.source.retire()
-        self._current = {}
-        self.space, self.source = self._reading(source, self._own), source
+        self.space = self._reading(source, self._own)
+        self.source, self._current = source, {self._own: self.space}
+
+    def _go_on(self, source: Source) -> None:
+        """Read from `source`, which this session committed, from now on."""
+        if self.space is None:
+            self.stand_on(source)
+            return
+        for family, space in self._current.items():
+            if not space.go_on(source):
+                self._current[family] = self._reading(source, family)
+        self.space, self.source = self._current[self._own], source
 
     def _reading(self, source: Source, family: Family) -> FileSpace:
         return FileSpace(
@@ -82,12 +88,9 @@ class UnitOfWork:
 
     def space_of(self, family: Family) -> FileSpace:
         """What reads the snapshot for a family."""
-        assert self.space is not None
-        if family is self._own:
-            return self.space
-        if family not in self._current:
-            self._current.setdefault(family, self._reading(self.space.source, family))
-        return self._current[family]
+        assert self.source is not None
+        found = self._current.get(family)
+        return found or self._current.setdefault(family, self._reading(self.source, family))
 
     def _family_of(self, root: Root) -> Family:
         if root.family is None:
@@ -212,71 +215,61 @@ class UnitOfWork:
         before = seen(self)
         comparison = Comparison()
         roots = self.compared(backend.compression, comparison)
-        changed = [each for each in roots if each.state is State.CHANGED]
-        if not self.deleted and not changed:
+        if not self.deleted and all(each.state is not State.CHANGED for each in roots):
             check_unchanged(self, before)
             comparison.forget()
             self.take_roots()
-            self._go_on_from(roots)
+            self._release(roots, {})
             return
-        source, sink = self._write(changed, before, comparison, backend, message)
-        with backend.reading_back(), gc_paused():
-            self.take_roots()
-            self._adopt(source, sink)
-            self._go_on_from(roots)
-
-    def _go_on_from(self, roots: list[Compared]) -> None:
-        self.released = True
-        self.end_savepoints()  # they hold what `release` is to let go of
-        for root, state, _ in roots:
-            if state is not State.SAME:
-                self._settle(root)
-            if owner_of(root.obj) is self.owner:
-                (release if state is State.SAME else release_below)(root.obj)
-        replaced = [root for root in self.settled.values() if self.roots.get(root.name) is not root]
-        self.settled = dict(self.roots)
-        for root in replaced:
-            self.detach(root)
-
-    def _write(
-        self, changed: list[Compared], before: Seen, comparison: Comparison, backend: Backend, message: str
-    ) -> tuple[Source, TableSink]:
-        sinks: list[TableSink] = []
-
-        def build(pipeline: Pipeline) -> CatalogData:
-            reuse = reuse_from(base, self.owner, comparison)
-            sinks.append(TableSink(pipeline, backend.compression, reuse, self.consumed, self.tuning))
-            catalog = flush(self, sinks[-1], changed, message)
-            check_unchanged(self, before)
-            return catalog
-
-        base = self.source
+        flush = Flush(self, roots, before, comparison, backend.compression)
+        flush.message = message
         try:
-            source = self.append(backend, build)
+            source = self.append(backend, flush.build)
         except BaseException:
-            self.consumed += [each for sink in sinks for each in sink.read]
+            self.consumed += flush.read
             raise
         self.consumed.clear()
         comparison.forget()
-        backend.stats.rows_written += sinks[-1].rows_written
-        return source, sinks[-1]
+        backend.stats.rows_written += flush.rows_written
+        with backend.reading_back(), gc_paused():
+            self.take_roots()
+            self._adopt(source, flush)
+            self._release(roots, flush.again)
 
-    def _adopt(self, source: Source, sink: TableSink) -> None:
+    def _adopt(self, source: Source, flush: Flush) -> None:
         """Stand on what was committed, and let the tables that were written go on from there."""
         for root in self.deleted.values():
             self.detach(root)
         self.deleted.clear()
-        self.stand_on(source)
+        self._go_on(source)
         for root in self.roots.values():
             root.settle()
-        settle_rows = partial(moved, streamed=bool(sink.read))
-        for stored in sink.stored.values():
+        settle_rows = partial(moved, streamed=bool(flush.read))
+        for stored in flush.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)
 
-    def _like(self, space: object) -> FileSpace:
+    def _like(self, space: Any) -> FileSpace:
         """What reads the snapshot for the objects that stand on `space`."""
-        family = space.family if isinstance(space, FileSpace) else None
+        family = getattr(space, "family", None)
         return self.space_of(self._own if family is None or family.owner is not self.owner else family)
+
+    def _release(self, roots: list[Compared], again: dict[str, Again]) -> None:
+        """Let each root stand for what is stored of it, and go of what need not stay in memory."""
+        self.released = True
+        self.end_savepoints()  # they hold what is to go
+        for root, state, _ in roots:
+            found = again.get(root.name)
+            if found is not None and found.view.space is self.space_of(self._family_of(root)):
+                found.adopt()
+                settle_tables(root.obj, found.names, self.owner)
+            elif state is not State.SAME:
+                self._settle(root)
+            if owner_of(root.obj) is self.owner:
+                release(root.obj)
+        for root in self.settled.values():
+            if self.roots.get(root.name) is not root:
+                self.detach(root)
+        self.settled = dict(self.roots)
 
     def append(self, backend: Backend, build: Build) -> Source:
         """Commit what `build` submits: the new snapshot. After a conflict the session is `stale`."""

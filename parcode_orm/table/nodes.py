@@ -107,8 +107,11 @@ class Node:
             return False
         groups = self._groups
         if groups is None:
-            refs = [piece.ref for piece in self.children]
-            groups = self._groups = frozenset([ref.offset for ref in refs if type(ref) is Reference])
+            found = set()
+            for piece in self.children:
+                if type(piece.ref) is Reference:
+                    found.add(piece.ref.offset)
+            groups = self._groups = frozenset(found)
         return not groups.isdisjoint(offsets)
 
     def change(self, rows: int) -> None:

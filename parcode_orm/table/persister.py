@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..codec.base import Space
@@ -11,7 +11,7 @@ from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
 from .index import write_runs
-from .nodes import Known, Node, Piece, Target
+from .nodes import Known, Node, Target
 from .rewriting import Changes, Moved, Rewriter
 from .row_groups import TableSink
 from .table import Table
@@ -67,27 +67,6 @@ def _settle(table: Table, ticket: Ticket, known: Known, settle: Callable[[Table,
 
 def _reference(target: Target) -> Reference | None:
     return target.reference if isinstance(target, Ticket) else target
-
-
-def find_changes(
-    table: Table, held: dict[int, dict[int, Any]], differ: Callable[[Table, Piece, dict[int, Any]], Collection[int]]
-) -> Changes:
-    """What changed since the table was stored. Nothing in the table changes.
-
-    `held` has the rows in memory that may have changed, by the offsets of their row groups.
-    `differ` says of some rows of a piece which ones did.
-    """
-    rows: dict[int, dict[int, Any]] = {}
-
-    def piece_differs(offset: int, piece: Piece, here: Sequence[int]) -> bool:
-        known = held[offset]
-        changed = differ(table, piece, {row: known[row] for row in here})
-        if changed:
-            rows.setdefault(offset, {}).update([(row, known[row]) for row in changed])
-        return bool(changed)
-
-    places = {offset: sorted(known) for offset, known in held.items()}
-    return Changes(table.tree.changed(places, piece_differs), rows)
 
 
 def store(sink: TableSink, table: Table, compression: str | None, changes: Changes) -> Target:

@@ -93,7 +93,7 @@ class Table:
     def move(self, space: Space) -> None:
         """Read through `space`, a later snapshot of the same file, from now on."""
         self.space = space
-        self.tree.move(space.chunk)
+        self.tree.chunk = space.chunk
 
     @property
     def rows(self) -> int:

@@ -18,20 +18,23 @@ from ..codec.base import Sink
 from ..errors import CorruptionError
 from ..format.chunk import Chunk, Ticket
 from ..format.layout import Kind, Reference
-from ..storage.spill import is_spilled
+from ..storage.spill import SPILLED
 from ..tuning import TUNING
 from .nodes import NO_ID, Node, Piece, build, copied, grow, insert_piece, read_node, write_level
 
 MAX_HEIGHT = 12
+Differ = Callable[[Piece, Sequence[int]], bool]
+"""Whether any of the rows (of a piece, in its row group) differs from what is stored."""
 
 
 class Tree:
-    """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks.
+    """The rows of a table, in order; in a `keyed` one they have ids. `chunk(ref)` gives the chunks of the present
+    snapshot.
 
     A node that changes has at most twice `fanout` children.
     """
 
-    __slots__ = ("_chunk", "_fanout", "_stored", "generation", "keyed", "root", "undo")
+    __slots__ = ("chunk", "_fanout", "_stored", "generation", "keyed", "root", "undo")
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class Tree:
         keyed: bool,
         fanout: int = TUNING.fanout,
     ) -> None:
-        self._chunk = chunk
+        self.chunk = chunk
         self._fanout = fanout
         self.generation = 0  # rises whenever pieces that somebody walks over may be others now
         self.keyed = keyed
@@ -56,10 +59,6 @@ class Tree:
             self.root = Node(height, rows, first, root, None)
         self._stored = self.root
         self.undo: list[Callable[[], object]] | None = None  # steps that take back what was changed since it was begun
-
-    def move(self, chunk: Callable[[Reference], Chunk]) -> None:
-        """Read nodes through `chunk` from now on."""
-        self._chunk = chunk
 
     # -- finding ----------------------------------------------------------------------------------------------------
 
@@ -77,7 +76,7 @@ class Tree:
                 raise CorruptionError(
                     f"a tree node of height {node.height} is a chunk of kind {ref.kind}", offset=ref.offset
                 )
-            node.children = read_node(self._chunk(ref), node.height, node.length, self.keyed)
+            node.children = read_node(self.chunk(ref), node.height, node.length, self.keyed)
         return node.children
 
     def at(self, position: int) -> tuple[Piece, int]:
@@ -268,28 +267,22 @@ class Tree:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def changed(
-        self, held: Mapping[int, Sequence[int]], differ: Callable[[int, Piece, Sequence[int]], bool]
-    ) -> set[Node]:
+    def changed(self, held: Mapping[int, Mapping[int, Any]], differ: Differ) -> set[Node]:
         """The nodes that must be written: changed or spilled ones, and the leaves with a row that
         differs.
 
-        `held` has the rows that may differ, sorted, by the offsets of their row groups. `differ` is
-        asked once for each piece with such rows. Nothing in the tree changes.
+        `held` has the rows that may differ, by the offsets of their row groups. `differ` is asked
+        once for each piece with such rows. Nothing in the tree changes.
         """
         found: set[Node] = set()
-        if self.root is not self._stored or self.rows:  # an empty tree has no place in the file
-            self._add_changed(self.root, held, differ, found)
+        if self.root is not self._stored or self.root.length:  # an empty tree has no place in the file
+            places = dict(zip(held, map(sorted, held.values()), strict=True))
+            self._add_changed(self.root, places, differ, found)
         return found
 
-    def _add_changed(
-        self,
-        node: Node,
-        held: Mapping[int, Sequence[int]],
-        differ: Callable[[int, Piece, Sequence[int]], bool],
-        found: set[Node],
-    ) -> bool:
-        changed = known = node.ref is None or is_spilled(node.ref)
+    def _add_changed(self, node: Node, held: Mapping[int, Sequence[int]], differ: Differ, found: set[Node]) -> bool:
+        ref = node.ref
+        changed = known = not isinstance(ref, Reference) or ref.offset >= SPILLED
         if known:
             self.children(node)  # a spilled one will be written from them
         if node.height > 1:
@@ -298,12 +291,11 @@ class Tree:
                     changed |= self._add_changed(child, held, differ, found)
         elif node.meets(held):
             for child in node.children or ():
-                offset = -1 if child.ref is None else child.ref.offset
-                rows = held.get(offset)
+                rows = None if child.ref is None else held.get(child.ref.offset)
                 if rows:
                     first, end = bisect_left(rows, child.start), bisect_left(rows, child.start + child.length)
                     if first < end:
-                        changed |= differ(offset, child, rows[first:end])
+                        changed |= differ(child, rows[first:end])
         if changed:
             found.add(node)
         return changed

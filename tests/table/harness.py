@@ -10,7 +10,8 @@ from parcode_orm.format.checksum import checksum
 from parcode_orm.format.chunk import Buffer, Chunk, Encoder, Ticket
 from parcode_orm.format.layout import Reference
 from parcode_orm.storage.cache import Cache
-from parcode_orm.table.persister import find_changes, store
+from parcode_orm.table.persister import store
+from parcode_orm.table.rewriting import Changes
 from parcode_orm.table.row_groups import TableSink
 from parcode_orm.table.table import Table
 from parcode_orm.tuning import TUNING, Tuning
@@ -67,7 +68,7 @@ class Disk:
         """Store and adopt; the bytes written."""
         before = len(self.data)
         sink = self.sink()
-        store(sink, table, None, find_changes(table, {}, lambda table, piece, rows: ()))
+        store(sink, table, None, Changes(table.tree.changed({}, lambda piece, rows: False), {}))
         for stored in sink.stored.values():
             stored.adopt(self, lambda table, moved: None)
         return len(self.data) - before

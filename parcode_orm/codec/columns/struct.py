@@ -21,6 +21,7 @@ from .. import kernels, trail
 from ..base import Space, View, is_lazy
 from ..cycles import MAX_NESTED, deep_error
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, UNDECLARED, Struct
+from ..views.boundary import hands_out
 from ..views.build import Builder
 from ..views.nodes import open_child
 from ..views.struct import StructView
@@ -64,13 +65,14 @@ class _TooDeep(Exception):
 class StructColumn(Struct, Physical):
     """Objects of one class."""
 
-    __slots__ = ("_lazy", "_few", "_ways", "_builder")
+    __slots__ = ("_lazy", "_lazy_names", "_few", "_ways", "_builder")
     encodings = frozenset({Encoding.STRUCT, Encoding.POLY, Encoding.ROWS})
     mixes = True
 
     def forget(self) -> None:
         super().forget()
         self._lazy: bool | None = None
+        self._lazy_names: list[str] | None = None
         self._few: int | None = None
         self._ways: Ways | None = None
         self._builder: Builder | None = None
@@ -101,6 +103,13 @@ class StructColumn(Struct, Physical):
 
     def _holds_lazy(self) -> bool:
         return any(is_lazy(column) for _, column in self.fields)
+
+    @property
+    def lazy_names(self) -> list[str]:
+        """The fields whose values are, or hold, lazy objects."""
+        if self._lazy_names is None:
+            self._lazy_names = [name for name, column in self.plan.fields if hands_out(column)]
+        return self._lazy_names
 
     @property
     def few(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import CorruptionError
 from ...format.chunk import Chunk
 from ...format.layout import SPAN, Kind, Node, Reference
-from ..base import BlobContent, Column, Space, View
+from ..base import BlobContent, Column, Space, View, is_lazy
 from ..packed import blobs
 from .containers import ListView, MapView
 from .nodes import child_nodes, locate, open_child, read_numbers
@@ -30,6 +30,13 @@ class Marked(Column):
     shape: Any
     is_list: bool
     is_map: bool
+
+
+def hands_out(column: Column) -> bool:
+    """Whether the column's values are, or hold, lazy objects: those of some marked fields load whole."""
+    if isinstance(column, Marked):
+        return column.is_list or column.is_map or is_lazy(column.inner)
+    return is_lazy(column)
 
 
 class Unread:

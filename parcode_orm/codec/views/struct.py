@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -86,6 +86,12 @@ class StructView(View):
             # One for all threads, as it knows the proxies of its rows.
             view = self._views.setdefault(name, view)
         return view
+
+    def move(self, chunk: Chunk, names: Iterable[str]) -> None:
+        """Stand for the same row in `chunk`, which has other references for the marked fields `names`, and no more."""
+        self.chunk = chunk
+        for name in names:
+            self._views[name].chunk = chunk  # type: ignore[attr-defined]
 
     def getter(self, name: str) -> Getter:
         """A function from row to lazy value; raises `FieldNotStored` if the row lacks it."""
