@@ -63,6 +63,7 @@ TESTED_BY = {
     "query.functions": "query/test_random.py",
     "query.given": "query/test_bad_input.py",
     "query.grouping": "query/test_random.py",
+    "query.heads": "query/test_blocks.py",
     "query.kernels": "query/test_random.py",
     "query.lookups": "query/test_entity_queries.py",
     "query.operators": "query/test_random.py",

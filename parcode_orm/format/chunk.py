@@ -201,7 +201,9 @@ class Chunk:
             )
         self.kind = kind
         self.held = 0
-        self.refs = list(map(_reference, REFERENCE.iter_unpack(data[CHUNK_HEADER.size : nodes_at])))
+        self.refs: list[Reference] = []
+        if n_refs:
+            self.refs = list(map(_reference, REFERENCE.iter_unpack(data[CHUNK_HEADER.size : nodes_at])))
         for target in self.refs:
             if target.offset + target.length > reference.offset:  # so no cycle can be written
                 raise self._bad("chunk refers to one that does not lie before it")
@@ -327,6 +329,18 @@ class Chunk:
                 raise self.error(index, "uncompressed buffer of two sizes")
             return stored
         return memoryview(self.decompress(index, stored, node.raw))
+
+    def uncompressed(self, index: int, place: int, size: int, expected: int) -> memoryview:
+        """As `buffer`, of a node that is not compressed and of which the caller knows the rest."""
+        view = self._buffers.get(index)
+        if view is None:
+            view = self._data[place : place + size]
+            if len(view) != size or not size or checksum(view) != expected:
+                return self.buffer(index)  # which says what is wrong
+            self._observe(size)
+            self.held += size
+            view = self._buffers.setdefault(index, view)
+        return view
 
     def stored(self, index: int) -> memoryview:
         """The node's bytes as they stand in the file, neither verified nor decompressed."""

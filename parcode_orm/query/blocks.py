@@ -6,7 +6,8 @@ of the table's tree keeps its blocks until it changes; the cache of the file bou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 from weakref import ref as weak
 
@@ -14,9 +15,8 @@ import numpy as np
 
 from ..codec.columns.scalars import FloatColumn, IntColumn
 from ..codec.columns.text import TextColumn
-from ..codec.views.nodes import CODES, open_child
-from ..format.chunk import Chunk
-from ..format.layout import Encoding, Node, NodeFlag, Reference
+from ..codec.views.nodes import open_child
+from ..format.layout import Encoding, NodeFlag, Reference
 from ..storage.cache import NODE_BYTES
 from ..table.nodes import Node as Leaf
 from ..table.nodes import Piece
@@ -25,29 +25,50 @@ from ..table.table import Table
 from ..table.tree import Tree
 from .bounds import Bounds, bounds_of
 from .columns import read
+from .heads import NOWHERE, Heads
 from .merging import kept_bytes, merged
-from .places import Place, bare, is_scalar, place_in, place_of
+from .places import Place, bare, column_of, is_scalar, place_in, place_of
 from .vectors import Coded, Numbers, Vector
 
 ROWS = 1 << 18  # of a block, at most: a mask of them fits the processor's cache
 FIRST = 8  # times as many row groups as the one before has a block at the beginning of a table
+SPARSE = 8  # times as many rows as are wanted need not be joined to one array for that
 Path = tuple[str, ...]
 KEYS: Path = ("",)  # in the place of a path: the keys of the rows, where the table has such
 _HEADS = ()  # in the place of a path: the heads of the row groups
+_IS_WIDTH = np.isin(np.arange(256), (1, 2, 4, 8))
+_DTYPES = {(kind, size): np.dtype(f"<{code}{size}") for kind, code in enumerate("ui") for size in (1, 2, 4, 8)}
+_DTYPES[2, 8] = np.dtype("<f8")
 
 
 class Block:
     """Written pieces of a table beside each other. `ends` says up to which row of the block each reaches."""
 
-    __slots__ = ("__weakref__", "_bounds", "_kept", "count", "ends", "offsets", "pieces", "shifts")
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_begins",
+        "_bounds",
+        "_kept",
+        "_stops",
+        "count",
+        "ends",
+        "offsets",
+        "pieces",
+        "shifts",
+    )
 
     def __init__(self, pieces: list[Piece]) -> None:
         self.pieces = pieces
         lengths = np.array([piece.length for piece in pieces])
         self.ends = np.cumsum(lengths)
         self.count = int(self.ends[-1])
-        self.shifts = np.array([piece.start for piece in pieces]) - (self.ends - lengths)
+        starts = np.array([piece.start for piece in pieces])
+        self._begins = self.ends - lengths
+        self.shifts = starts - self._begins
+        self._stops = starts + lengths
         self.offsets = frozenset([piece.ref.offset for piece in pieces])  # type: ignore[union-attr]
+        self._asked: set[Path] = set()
         self._bounds: dict[Path, Bounds | None] = {}
         self._kept: dict[Path, tuple[Kept, Any]] = {}
 
@@ -59,14 +80,14 @@ class Block:
         """The row group of a piece, opened."""
         ref, heads = self.pieces[piece].ref, self._kept.get(_HEADS)
         if heads is not None and isinstance(ref, Reference) and ref.offset not in table.groups:
-            table.open(ref, heads[1][piece])
+            table.open(ref, heads[1].chunks[piece])
         return table.group(self.pieces[piece])
 
     def column(self, table: Table, path: Path) -> Vector:
         """The field at `path` of all rows, as it is stored."""
         known = self._get(table, path)
         if known is None:
-            known = merged(list(self._parts(table, path, range(len(self.pieces)), {})))
+            known = merged(self._parts(table, path, range(len(self.pieces)), {}))
             size = kept_bytes(known)
             if size:
                 self._keep(table, path, known, size)
@@ -79,7 +100,7 @@ class Block:
         if self._get(table, path) is not None or (last + 1 - first) * 2 > len(self.pieces):
             return self.column(table, path).take(np.arange(start, stop))
         before = self.start(first)
-        found = merged(list(self._parts(table, path, range(first, last + 1), {})))
+        found = merged(self._parts(table, path, range(first, last + 1), {}))
         whole = len(found) == stop - start
         return found if whole else found.take(np.arange(start - before, stop - before))
 
@@ -94,75 +115,148 @@ class Block:
         return (sum(node.stored for node in nodes) + apart) * self.pieces[piece].length // max(place.rows, 1)
 
     def some(self, table: Table, path: Path, rows: Any) -> Vector:
-        """The field at `path` of some rows, an array of their numbers; few row groups are read where that is enough."""
+        """The field at `path` of some rows, an array of their numbers; the column is joined only where that pays."""
         if self._get(table, path) is None:
             of = np.searchsorted(self.ends, rows, side="right")
             touched = np.flatnonzero(np.bincount(of, minlength=len(self.pieces))).tolist()
-            if len(touched) * 2 <= len(self.pieces):
+            few = len(touched) * 2 <= len(self.pieces)
+            if few or (len(rows) * SPARSE <= self.count and path not in self._asked):
+                if not few:
+                    self._asked.add(path)  # who asks again is given an array of all rows
                 order = np.argsort(of, kind="stable")
-                of, back = of[order], np.empty(len(rows), np.int64)
-                back[order] = np.arange(len(rows))
-                within = np.split(rows[order], np.searchsorted(of, touched[1:]))
+                within = (rows - self._begins[of])[order]
+                cuts = [*np.searchsorted(of[order], touched).tolist(), len(rows)]
                 parts = self._parts(table, path, touched, {})
-                taken = [
-                    part.take(here - self.start(piece))
-                    for piece, here, part in zip(touched, within, parts, strict=True)
-                ]
-                return merged(taken).take(back) if taken else merged([])
+                found = merged([part.take(within[a:b]) for part, (a, b) in zip(parts, pairwise(cuts), strict=True)])
+                back = np.empty(len(rows), np.int64)
+                back[order] = np.arange(len(rows))
+                return found.take(back)
         return self.column(table, path).take(rows)
 
     def bounds(self, table: Table, path: Path) -> Bounds | None:
         """The bounds of a field, a row group after the other; None where nothing is known of them."""
         if path not in self._bounds:
-            self._bounds[path] = bounds_of([self.place(table, path, piece) for piece in range(len(self.pieces))])
+            heads = self._heads(table)
+            self._bounds[path] = bounds_of(heads, heads.find(table, path), column_of(table.items, path))
         return self._bounds[path]
 
     def place(self, table: Table, path: Path, piece: int) -> Place | None:
         """Where a field stands in the row group of a piece; None where it has no node of its own there."""
-        head = self._heads(table)[piece]
+        head = self._heads(table).chunks[piece]
         found = None if head is None else place_of(head, table, path)
         return found or place_in(self.group(table, piece).items, path)
 
-    def _heads(self, table: Table) -> list[Chunk | None]:
+    def _heads(self, table: Table) -> Heads:
         known = self._get(table, _HEADS)
         if known is None:
             open_groups, refs = table.groups, [piece.ref for piece in self.pieces]
             unknown = [ref for ref in refs if isinstance(ref, Reference) and ref.offset not in open_groups]
             read_now = iter(table.space.heads(unknown))
-            known = []
+            chunks = []
             for ref in refs:
                 assert isinstance(ref, Reference)
                 group = open_groups.get(ref.offset)
-                known.append(next(read_now) if group is None else group.chunk)
-            size = sum([head.node_count for head in known if head is not None]) * NODE_BYTES
-            self._keep(table, _HEADS, known, size)
-        found: list[Chunk | None] = known
+                chunks.append(next(read_now) if group is None else group.chunk)
+            known = Heads(chunks)
+            self._keep(table, _HEADS, known, len(known.nodes) * NODE_BYTES)
+        found: Heads = known
         return found
 
-    def _parts(self, table: Table, path: Path, pieces: Iterable[int], words: dict[Any, Any]) -> Iterator[Vector]:
+    def _parts(self, table: Table, path: Path, pieces: Sequence[int], words: dict[Any, Any]) -> list[Vector]:
         """The field at `path` of each of some pieces; `words` are those of dictionaries met before."""
-        heads = self._heads(table)
-        plain = path is not KEYS and is_scalar(table.items, path)  # else the views that others read through are asked
-        for number in pieces:
-            piece, head = self.pieces[number], heads[number]
-            rows = range(piece.start, piece.start + piece.length)
-            place = None if head is None or not plain else place_of(head, table, path)
-            if place is None or rows.stop > place.rows:
-                group = self.group(table, number)
-                if path is KEYS:
-                    assert group.keys is not None
-                    yield read(group.keys, (), rows)
-                else:
-                    yield read(group.items, path, rows)
+        found: list[Vector | None] = [None] * len(pieces)
+        column = column_of(table.items, path)
+        if column is not None and is_scalar(table.items, path):  # else the views that others read through are asked
+            heads = self._heads(table)
+            numbers = list(pieces)
+            at = heads.find(table, path)[numbers]
+            column = bare(column)
+            if isinstance(column, IntColumn | FloatColumn):
+                self._put_numbers(heads, at, numbers, (Encoding.INT, Encoding.FLOAT), found)
+            elif isinstance(column, TextColumn):
+                self._put_words(heads, at, numbers, table, column, found, words)
+        return [
+            self._part(table, path, piece) if known is None else known
+            for piece, known in zip(pieces, found, strict=True)
+        ]
+
+    def _part(self, table: Table, path: Path, number: int) -> Vector:
+        """The field at `path` of a piece, by the views that there are for every encoding."""
+        piece, head = self.pieces[number], self._heads(table).chunks[number]
+        rows = range(piece.start, piece.start + piece.length)
+        place = None
+        if head is not None and path is not KEYS and is_scalar(table.items, path):
+            place = place_of(head, table, path)
+        if place is not None and rows.stop <= place.rows:
+            view = place.owner.open_field(place.name, place.chunk, place.at, table.space, place.rows)
+            return read(view, (), rows)
+        group = self.group(table, number)
+        if path is KEYS:
+            assert group.keys is not None
+            return read(group.keys, (), rows)
+        return read(group.items, path, rows)
+
+    def _put_numbers(
+        self, heads: Heads, at: Any, pieces: Sequence[int], wanted: Sequence[Encoding], found: list[Any]
+    ) -> None:
+        """Put the arrays of those nodes `at` that are numbers, one for each of `pieces`, to their places in `found`."""
+        if not len(heads.nodes):
+            return
+        nodes = heads.nodes[at]
+        encodings, width, count = nodes["encoding"], nodes["width"], nodes["count"]
+        floats = encodings == Encoding.FLOAT
+        fits = (at >= 0) & (floats if Encoding.FLOAT in wanted else False) & (width == 8)
+        fits |= (at >= 0) & (encodings == Encoding.INT) & _IS_WIDTH[width]
+        fits &= (nodes["raw"] == count.astype(np.uint64) * width) & (count >= self._stops[pieces])
+        places = range(len(at)) if fits.all() else np.flatnonzero(fits).tolist()
+        kinds = np.where(floats, 2, nodes["flags"] & NodeFlag.SIGNED)[places].tolist()
+        buffers = heads.buffers(at[places], [pieces[place] for place in places])
+        for place, kind, size, buffer in zip(places, kinds, width[places].tolist(), buffers, strict=True):
+            piece = self.pieces[pieces[place]]
+            array = np.frombuffer(buffer, _DTYPES[kind, size])
+            if piece.length < len(array):
+                array = array[piece.start : piece.start + piece.length]
+            found[place] = Numbers(array)
+
+    def _put_words(
+        self,
+        heads: Heads,
+        at: Any,
+        pieces: Sequence[int],
+        table: Table,
+        column: TextColumn,
+        found: list[Any],
+        words: dict[Any, Any],
+    ) -> None:
+        """Put codes and words of those nodes `at` that are dictionaries. Words that are the same are read once."""
+        if not len(heads.nodes):
+            return
+        nodes = heads.nodes
+        coded = np.where(nodes["encoding"][at] == Encoding.DICTIONARY, at, NOWHERE)
+        codes, values = (heads.child(coded, place, pieces) for place in (0, 1))
+        ends = heads.child(values, 0, pieces)
+        values = np.where(nodes["encoding"][values] == Encoding.TEXT, values, NOWHERE)
+        codes = np.where((ends >= 0) & (values >= 0) & (nodes["flags"][codes] & NodeFlag.SIGNED == 0), codes, NOWHERE)
+        self._put_numbers(heads, codes, pieces, (Encoding.INT,), found)
+        marked = [
+            nodes[name][node].tolist()
+            for node in (values, ends)
+            for name in ("encoding", "width", "flags", "count", "stored", "checksum")
+        ]
+        for place, mark in enumerate(zip(*marked, strict=True)):  # checksums tell words that are the same
+            if found[place] is None:
                 continue
-            node, column = place.chunk.node(place.at), bare(place.column)
-            if node.encoding in (Encoding.INT, Encoding.FLOAT) and isinstance(column, IntColumn | FloatColumn):
-                yield _numbers(place, node, rows)
-            elif node.encoding == Encoding.DICTIONARY and isinstance(column, TextColumn):
-                yield _words(place, column, table, rows, words)
+            known = words.get(mark)
+            if known is None:
+                chunk = heads.chunks[pieces[place]]
+                assert chunk is not None
+                node = int(values[place] - heads.begins[pieces[place]])
+                known = words[mark] = open_child(column, chunk, node, table.space, mark[3]).read(0, mark[3])
+            values_here = found[place].values
+            if int(values_here.max()) >= len(known):
+                found[place] = None  # for who says what is wrong
             else:
-                view = place.owner.open_field(place.name, place.chunk, place.at, table.space, place.rows)
-                yield read(view, (), rows)
+                found[place] = Coded(values_here, known)
 
     # -- what is kept -----------------------------------------------------------------------------------------------
 
@@ -208,40 +302,6 @@ class Kept:
         if block is not None:
             block.forget(self._path)
         return True
-
-
-def _numbers(place: Place, node: Node, rows: range) -> Numbers:
-    code = "d" if node.encoding == Encoding.FLOAT else CODES.get((node.width, bool(node.flags & NodeFlag.SIGNED)))
-    buffer = _buffer(place.chunk, place.at, node)
-    if code is None or (code == "d" and node.width != 8) or buffer.nbytes != node.count * node.width:
-        raise place.chunk.error(place.at, f"{buffer.nbytes} bytes for {node.count} numbers of width {node.width}")
-    return Numbers(np.frombuffer(buffer, f"<{_KIND[code]}{node.width}")[rows.start : rows.stop])
-
-
-_KIND = {"d": "f", **dict.fromkeys("bhiq", "i"), **dict.fromkeys("BHIQ", "u")}
-
-
-def _words(place: Place, column: TextColumn, table: Table, rows: range, words: dict[Any, Any]) -> Coded:
-    """Codes of a dictionary, and its words: of row groups with the same words, one list, which is read once."""
-    chunk = place.chunk
-    codes, values = chunk.child(place.at, 0), chunk.child(place.at, 1)
-    node, inner = chunk.node(codes), chunk.node(values)
-    ends = chunk.node(chunk.child(values, 0)) if inner.span > 1 else inner
-    mark = (*inner[:7], *inner[8:], *ends[:7], *ends[8:])  # all but where they lie; checksums among it
-    known = words.get(mark)
-    if known is None:
-        known = words[mark] = open_child(column, chunk, values, table.space, inner.count).read(0, inner.count)
-    if node.encoding != Encoding.INT or node.count != place.rows:
-        raise chunk.error(codes, f"not {place.rows} codes")
-    found = _numbers(place._replace(at=codes), node, rows).values
-    if int(found.max()) >= len(known):
-        raise chunk.error(place.at, f"a code beyond {len(known)} distinct values")
-    return Coded(found, known)
-
-
-def _buffer(chunk: Chunk, at: int, node: Node) -> memoryview:
-    """The bytes of a node. Pages of the file are kept as seen; what was decompressed is not."""
-    return chunk.read(at, node) if node.compression else chunk.buffer(at, node)
 
 
 def blocks(tree: Tree, rows: int) -> Iterator[Block | Piece]:

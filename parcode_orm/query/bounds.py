@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..codec.base import Column
 from ..codec.columns.wrappers import ConvertColumn
-from ..codec.views.nodes import child_nodes
-from ..errors import CorruptionError
-from ..format.layout import Encoding, Node, NodeFlag
+from ..format.layout import Encoding, NodeFlag
 from .columns import KINDS
-from .places import Place, bare
+from .heads import Heads
+from .places import bare
 from .vectors import EXACT_FLOAT, WIDEST, Kind
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -21,7 +21,6 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">": np.greater,
     ">=": np.greater_equal,
 }
-_NONE = b""
 
 
 class Bounds:
@@ -89,76 +88,32 @@ class Bounds:
         return int(value) if -WIDEST <= value < WIDEST else None
 
 
-def bounds_of(places: Sequence[Place | None]) -> Bounds | None:
-    """The bounds of the field at these places, of one row group each; None where nothing is known of any."""
-    nodes: list[Node | None] = []
-    nulls = []
-    kind: Kind | type[str] | None = None
-    for place in places:
-        found = None if place is None else _statistics(place)
-        node, count = (None, 0) if found is None else found
-        nodes.append(node)
-        nulls.append(count > 0)
-    column = next((place.column for place in places if place is not None), None)
-    encodings = {node.encoding for node in nodes if node is not None}
-    if column is None or len(encodings) != 1:
+def bounds_of(heads: Heads, at: Any, column: Column | None) -> Bounds | None:
+    """The bounds of the field `column` at the nodes `at`, of one row group each; None where nothing is known of any."""
+    at, nulls = heads.statistics(at)
+    known = at >= 0
+    if column is None or not known.any():
         return None
-    (encoding,) = encodings
+    encodings = np.unique(heads.nodes["encoding"][at[known]])
+    if len(encodings) != 1:
+        return None
+    encoding = int(encodings[0])
     column = bare(column)
+    kind: Kind | type[str] | None = None
     if isinstance(column, ConvertColumn):
         kind = KINDS.get(column.name)
         if kind is None or encoding != Encoding.INT:
             return None
-    if encoding == Encoding.INT:
-        ends = _ints(nodes)
-    elif encoding == Encoding.FLOAT:
-        ends = [np.frombuffer(_joined(nodes, end), "<f8") for end in (_low, _high)]
-    elif encoding == Encoding.TEXT:
+    nodes = heads.nodes[at]
+    ends = [np.where(known, nodes[name].view("S16"), b"") for name in ("low", "high")]
+    if encoding == Encoding.TEXT:
         kind = str
-        ends = [np.array([_NONE if node is None else end(node) for node in nodes], "S16") for end in (_low, _high)]
+    elif encoding in (Encoding.INT, Encoding.FLOAT):
+        code = "<f8" if encoding == Encoding.FLOAT else "<i8"
+        ends = [np.where(known, np.ascontiguousarray(nodes[name]).view(code)[::2], 0) for name in ("low", "high")]
+        unsigned = nodes["flags"] & NodeFlag.SIGNED == 0
+        if encoding == Encoding.INT and any((end[unsigned] < 0).any() for end in ends):
+            return None  # beyond 63 bits
     else:
         return None
-    known = np.array([node is not None for node in nodes])
-    return None if ends is None else Bounds(ends[0], ends[1], np.array(nulls), known, kind)
-
-
-def _low(node: Node) -> bytes:
-    return node.low
-
-
-def _high(node: Node) -> bytes:
-    return node.high
-
-
-def _joined(nodes: Sequence[Node | None], end: Callable[[Node], bytes]) -> bytes:
-    return b"".join([bytes(8) if node is None else end(node)[:8] for node in nodes])
-
-
-def _ints(nodes: Sequence[Node | None]) -> list[Any] | None:
-    """The bounds of ints, signed in some row groups; None where one is beyond 63 bits."""
-    signed = np.array([node is not None and node.flags & NodeFlag.SIGNED != 0 for node in nodes])
-    ends = [np.frombuffer(_joined(nodes, end), "<i8") for end in (_low, _high)]
-    return None if any((end[~signed] < 0).any() for end in ends) else ends
-
-
-def _statistics(place: Place) -> tuple[Node, int] | None:
-    """The node with the statistics of a column, below its wrappers, and the count of nulls."""
-    chunk, at = place.chunk, place.at
-    nulls = 0
-    try:
-        for _ in range(8):
-            node = chunk.node(at)
-            if node.flags & NodeFlag.STATISTICS:
-                return node, nulls
-            if node.encoding == Encoding.OPTIONAL:
-                nulls = node.param
-                (at,) = child_nodes(chunk, at, 1)
-            elif node.encoding == Encoding.CONSTANT:
-                (at,) = child_nodes(chunk, at, 1)
-            elif node.encoding == Encoding.DICTIONARY:
-                at = child_nodes(chunk, at, 2)[1]
-            else:
-                return None
-    except CorruptionError:  # for who reads the values to find
-        return None
-    return None
+    return Bounds(ends[0], ends[1], nulls, known, kind)

@@ -21,9 +21,11 @@ def merged(vectors: Sequence[Vector]) -> Vector:
         return Objects([])
     if len(parts) == 1:
         return parts[0]
-    parts = list(map(_as_numbers, parts))
     types = set(map(type, parts))
     found: Vector | None = None
+    if Constant in types:
+        parts = list(map(_as_numbers, parts))
+        types = set(map(type, parts))
     if Numbers in types and types <= {Numbers, Constant, Coded}:
         found = _numbers(parts)
     elif types <= {Coded, Constant, Texts}:
@@ -57,6 +59,10 @@ def kept_bytes(vector: Vector) -> int:
 
 def _numbers(parts: Sequence[Any]) -> Numbers | None:
     """Numbers among which constants and None may stand; None where there is other than numbers of one kind."""
+    if all(type(part) is Numbers and part.nulls is None and part.kind is None for part in parts):
+        dtypes = {part.values.dtype for part in parts}
+        if len(dtypes) == 1:
+            return Numbers(np.concatenate([part.values for part in parts]))
     arrays, nulls = [], []
     kinds = {part.kind for part in parts if type(part) is Numbers}
     dtypes = {part.values.dtype for part in parts if type(part) is Numbers}
@@ -96,6 +102,8 @@ def _numbers(parts: Sequence[Any]) -> Numbers | None:
 
 def _coded(parts: Sequence[Any]) -> Coded:
     """Codes into the words of all. Equal texts are one word; other words are one only if they are the same object."""
+    if len({id(part.words) if type(part) is Coded else 0 for part in parts}) == 1 and type(parts[0]) is Coded:
+        return Coded(np.concatenate([part.codes for part in parts]), parts[0].words)
     known: dict[Any, int] = {}
     words: list[Any] = []
     maps: dict[int, Any] = {}  # by the list of words: None where its codes are those of all

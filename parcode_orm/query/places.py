@@ -54,6 +54,16 @@ def is_scalar(column: Column, path: tuple[str, ...]) -> bool:
     return isinstance(column, _SCALARS)
 
 
+def column_of(column: Column, path: tuple[str, ...]) -> Column | None:
+    """The column of the field at `path`; None where there is none."""
+    for name in path:
+        column = bare(column)
+        if not isinstance(column, StructColumn) or name not in column.places:
+            return None
+        column = column.places[name][1]
+    return column
+
+
 def place_in(view: View, path: tuple[str, ...]) -> Place | None:
     """Where the field at `path` of the rows of a view stands; None where it has no node of its own."""
     if not isinstance(view, StructView):

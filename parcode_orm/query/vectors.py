@@ -260,7 +260,7 @@ def factorized(values: Any) -> tuple[Any, Any]:
 def first_places(codes: Any, count: int) -> Any:
     """Where each of `count` codes stands first; that of one that stands nowhere says nothing."""
     found = np.zeros(count, np.int64)
-    for stop in (64 * count, len(codes)):  # often all stand near the beginning
+    for stop in (16 * count, len(codes)):  # often all stand near the beginning
         part = codes[:stop]
         found[part[::-1]] = np.arange(len(part))[::-1]
         if stop >= len(codes) or (codes[found] == np.arange(count)).all():

@@ -170,6 +170,32 @@ def test_numbers_stay_arrays_beside_constants_and_none() -> None:
     assert merged(TEXTS[4:6]).words == ["one"]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("compression", ["lz4", "none"])
+def test_columns_of_compressed_and_of_changed_row_groups(tmp_path: Path, compression: str) -> None:
+    rows = [row(i) for i in range(400)]
+    writing = tuned(group_rows=50, fanout=16).Session
+    with writing(tmp_path / "world.par", compression=compression) as session:
+        session.add(World(rows=rows, by={}))
+        session.commit()
+    with writing(tmp_path / "world.par", compression=compression) as session:
+        world = session.root(World)
+        for i in (3, 60, 61, 399):
+            rows[i].small, rows[i].kind = 1 << 40, "changed"
+            world.rows[i].small, world.rows[i].kind = 1 << 40, "changed"
+        session.commit()
+        for i in (60, 5):
+            del rows[i], world.rows[i]
+        session.commit()
+    with Session.open(tmp_path / "world.par") as session:
+        stored = session.root(World).rows
+        for name in NAMES:
+            found = session.scalars(select(getattr(Row, name)).select_from(stored)).all()
+            assert same(found, [getattr(each, name) for each in rows])
+        assert session.scalars(select(Row.id).select_from(stored).where(Row.small > 1 << 39)).all() == [3, 61, 399]
+        assert session.scalars(select(Row.id).select_from(stored).where(Row.kind == "changed")).all() == [3, 61, 399]
+        assert explain(select(stored).where(Row.small > 1 << 39)).groups_read <= 3
+
+
 def test_dictionaries_with_the_same_words_are_read_once(path: Path) -> None:
     with Session.open(path) as session:
         rows = session.root(World).rows

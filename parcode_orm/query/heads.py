@@ -1,0 +1,112 @@
+"""`Heads`: the heads of several row groups as one array of nodes, so that each step of a search serves all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..codec.columns.struct import StructColumn
+from ..codec.structs import MISSING
+from ..format.chunk import Chunk
+from ..format.layout import NODE, Encoding, NodeFlag
+from ..table.table import Table
+from .places import bare
+
+_NODES = np.dtype(
+    [
+        *((name, "u1") for name in ("encoding", "compression", "width", "flags")),
+        *((name, "<u4") for name in ("span", "count", "param")),
+        *((name, "<u8") for name in ("place", "stored", "raw", "checksum")),
+        ("low", "V16"),
+        ("high", "V16"),
+    ]
+)
+assert _NODES.itemsize == NODE.size
+_DEEPEST = 4  # nodes that stand around the values of a column
+
+
+class Heads:
+    """The heads of row groups. A node is a number: its place among the nodes of all; `NOWHERE` is none."""
+
+    __slots__ = ("_ends", "_found", "begins", "chunks", "nodes")
+
+    def __init__(self, chunks: Sequence[Chunk | None]) -> None:
+        self.chunks = chunks
+        self.nodes: Any = np.frombuffer(b"".join([chunk.directory for chunk in chunks if chunk is not None]), _NODES)
+        self._ends = np.cumsum([0 if chunk is None else chunk.node_count for chunk in chunks])
+        self.begins = np.concatenate([[0], self._ends[:-1]])
+        self._found: dict[tuple[str, ...], Any] = {}
+
+    def find(self, table: Table, path: tuple[str, ...]) -> Any:
+        """The node of the field at `path` in each row group; `NOWHERE` where opening the row group tells more."""
+        found = self._found.get(path)
+        if found is None:
+            found = self._found[path] = self._find(table, path)
+        return found
+
+    def _find(self, table: Table, path: tuple[str, ...]) -> Any:
+        if not len(self.nodes):
+            return np.full(len(self.chunks), NOWHERE)
+        known = [chunk is not None and chunk.fingerprint == table.fingerprint for chunk in self.chunks]
+        at = np.where(known, self.begins, NOWHERE)
+        at = self.child(at, 0 if table.keys is None else 1)
+        column: Any = table.items
+        for name in path:
+            column = bare(column)
+            if not isinstance(column, StructColumn) or name not in column.places:
+                return np.full(len(self.chunks), NOWHERE)
+            place, column = column.places[name]
+            whole = (self.nodes["encoding"][at] == Encoding.STRUCT) & (self.nodes["param"][at] & MISSING == 0)
+            at = self.child(np.where(whole, at, NOWHERE), place)
+        return at
+
+    def child(self, at: Any, place: int, pieces: Any = slice(None)) -> Any:
+        """Child `place` of each of the nodes `at`, of all row groups or of `pieces`; `NOWHERE` where there is none."""
+        spans = self.nodes["span"]
+        last = len(spans) - 1
+        ends = np.where(at < 0, 0, at + spans[at])
+        found = at + 1
+        for _ in range(place):
+            found = found + spans[np.minimum(found, last)]
+        return np.where((found < ends) & (ends <= self._ends[pieces]), found, NOWHERE)
+
+    def statistics(self, at: Any) -> tuple[Any, Any]:
+        """The nodes with the statistics of the columns `at`, below what stands around them; and where Nones are."""
+        nodes = self.nodes
+        nulls = np.zeros(len(at), bool)
+        if not len(nodes):
+            return at, nulls
+        for _ in range(_DEEPEST):
+            encodings = nodes["encoding"][at]
+            there = (at >= 0) & (nodes["flags"][at] & NodeFlag.STATISTICS != 0)
+            optional, coded = ((encodings == each) & ~there for each in (Encoding.OPTIONAL, Encoding.DICTIONARY))
+            nulls |= optional & (at >= 0) & (nodes["param"][at] > 0)
+            around = optional | (encodings == Encoding.CONSTANT) & ~there
+            below = np.where(around, self.child(at, 0), NOWHERE)
+            if coded.any():
+                below = np.where(coded, self.child(at, 1), below)
+            at = np.where(there, at, below)
+            if there.all():
+                break
+        return np.where((at >= 0) & (nodes["flags"][at] & NodeFlag.STATISTICS != 0), at, NOWHERE), nulls
+
+    def buffers(self, at: Any, pieces: Sequence[int]) -> list[memoryview]:
+        """The buffers of the nodes `at`, of the row groups `pieces`, verified."""
+        nodes, found = self.nodes[at], []
+        indexes = (at - self.begins[pieces]).tolist()
+        every = zip(
+            pieces,
+            indexes,
+            *(nodes[name].tolist() for name in ("compression", "place", "stored", "checksum")),
+            strict=True,
+        )
+        for piece, index, compression, place, stored, checksum in every:
+            chunk = self.chunks[piece]
+            assert chunk is not None
+            found.append(chunk.read(index) if compression else chunk.uncompressed(index, place, stored, checksum))
+        return found
+
+
+NOWHERE = -1
