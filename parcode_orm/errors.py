@@ -10,7 +10,8 @@
     ├── SchemaError              types do not fit, or cannot be stored
     │   ├── UnsupportedTypeError     (also TypeError) when the class is defined
     │   ├── SchemaMismatchError
-    │   └── MigrationRequired
+    │   ├── MigrationRequired
+    │   └── MigrationError       migrations are out of order, edited, missing, or do not fit the file
     ├── EncodeError              (also ValueError) a value does not fit its column
     │   └── CyclicGraphError
     ├── DecodeError              user code failed while a stored value was being read
@@ -54,6 +55,7 @@ __all__ = [
     "FormatError",
     "IntegrityError",
     "LockedError",
+    "MigrationError",
     "MigrationRequired",
     "MissingExtraError",
     "MultipleResultsFound",
@@ -172,6 +174,17 @@ class SchemaMismatchError(SchemaError):
 
 class MigrationRequired(SchemaError):
     """The file holds an older shape of the model; a migration brings it up to date."""
+
+
+class MigrationError(SchemaError):
+    """Migrations cannot be read, ordered or applied, or do not fit the file. The file is as it was.
+
+    `migration` is the name of the migration, a str; "" if the error is not about one.
+    """
+
+    def __init__(self, message: str = "", *, migration: str = "") -> None:
+        super().__init__(message)
+        self.migration = migration
 
 
 class EncodeError(ParcodeError, ValueError):

@@ -203,7 +203,7 @@ class Backend:
 
     def spill(self) -> Spill:
         """A temporary file for the rows of streams, beside the file, where there is room for them."""
-        directory = os.path.dirname(self.path) if self.memory is None else None
+        directory = os.path.dirname(self.path) if self.memory is None else self.memory.directory
         return Spill(directory, workers=self._options["workers"], compression=self.compression)
 
     def discard(self) -> None:

@@ -16,20 +16,19 @@ from ..errors import ParcodeError, StorageError, told
 from ..format import catalog as catalogs
 from ..format import commit, superblock
 from ..format.catalog import CatalogData
-from ..format.chunk import Buffer, Copy
+from ..format.chunk import Buffer
 from ..format.commit import Record
-from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_ALIGN, RECORD_COPY, Kind, RecordFlag, Reference
+from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_ALIGN, RECORD_COPY, RecordFlag, Reference
 from .append import check_stands_on, newest_locked
-from .check import Sweep, check_buffers
+from .copier import Copier
 from .files import FILES, Descriptor, Files, storing
 from .lock import WriterLock
 from .mapped import Source
 from .pipeline import Pipeline
 from .stats import Stats
-from .usage import LEADING, record_bytes, released
+from .usage import record_bytes, released
 from .writer import Write, replace_file
 
-KINDS = frozenset(Kind)
 T = TypeVar("T")
 Rewrite = Callable[[Source, Pipeline, Callable[[Reference], Reference]], CatalogData]
 """Writes what a source holds anew: told where to, and what copies a chunk with all below it as they stand."""
@@ -131,10 +130,9 @@ class _Compaction:
     def __init__(self, write: Write, source: Source, uuid: bytes) -> None:
         self._source = source
         self._write = write
-        self._sweep = Sweep(source)
         self._uuid = uuid  # another one: places in the old file must not pass for places in this one
         self._pipeline = Pipeline(self._put, 0, 0)
-        self._places: dict[Reference, Reference] = {}  # of each copied chunk in the new file
+        self._copier = Copier(source, self._pipeline)
 
     def commits(self, records: list[Record], rewrite: Rewrite | None) -> Record:
         """Write the whole file; `records` are in order, the oldest first."""
@@ -146,7 +144,7 @@ class _Compaction:
         last: Record | None = None
         before: Record | None = None
         for record in records:
-            referred = self._copy_below(record.catalog)
+            referred = self._copier.copy_below(record.catalog)
             dead = 0
             if last is not None and before is not None:
                 dead = last.dead + record_bytes(last) + released(self._source, before.catalog, referred)
@@ -157,49 +155,14 @@ class _Compaction:
 
     def _anew(self, rewrite: Rewrite) -> None:
         try:
-            data = rewrite(self._source, self._pipeline, self._copied)
+            data = rewrite(self._source, self._pipeline, self._copier.copy)
         except StorageError:
             raise
         except ParcodeError as problem:
             raise NotRewritten from problem
         ticket = self._pipeline.submit(catalogs.encode(data, self._pipeline))
         assert ticket.reference is not None
-        self._places[self._source.record.catalog] = ticket.reference
-
-    def _copied(self, ref: Reference) -> Reference:
-        """Copy a chunk and those below it, as far as they were not; where the chunk lies now."""
-        self._copy_below(ref)
-        return self._places[ref]
-
-    def _copy_below(self, catalog: Reference) -> set[int]:
-        """Copy the chunks of a commit that were not copied yet.
-
-        Returns the offsets of earlier copies to which they refer.
-        """
-        fresh: set[Reference] = set()
-        referred: set[int] = set()
-        waiting = [catalog]
-        while waiting:
-            ref = waiting.pop()
-            if ref in self._places:
-                referred.add(ref.offset)
-            elif ref not in fresh:
-                fresh.add(ref)
-                if ref.kind in LEADING:
-                    waiting += self._source.read(ref, self._sweep).refs
-        for ref in sorted(fresh):  # by offset: children lie before parents
-            self._copy(ref)
-        return referred
-
-    def _copy(self, ref: Reference) -> None:
-        chunk = self._source.read(ref, self._sweep)
-        if chunk.kind not in KINDS or (chunk.refs and chunk.kind not in LEADING):
-            raise chunk.error(0, f"a chunk of kind {chunk.kind} with {len(chunk.refs)} references is not known")
-        for problem in check_buffers(chunk, decompress=False):
-            raise problem
-        ticket = self._pipeline.submit(Copy(chunk, [self._places[each] for each in chunk.refs]))
-        assert ticket.reference is not None
-        self._places[ref] = ticket.reference
+        self._copier.places[self._source.record.catalog] = ticket.reference
 
     def _record(self, old: Record, last: Record | None, dead: int) -> Record:
         output = self._pipeline.output
@@ -215,7 +178,7 @@ class _Compaction:
             flags=int(RecordFlag.WHOLE_FILE if first else RecordFlag.DOUBLED | RecordFlag.COPIED),
             live=end - dead,
             dead=dead,
-            catalog=self._places[old.catalog],
+            catalog=self._copier.places[old.catalog],
         )
         copy = commit.pack(record, self._uuid)
         output.put(copy if first else commit.doubled(copy))
@@ -223,4 +186,4 @@ class _Compaction:
 
     def _put(self, data: Buffer) -> None:
         self._write(data)
-        self._sweep(memoryview(data).nbytes)
+        self._copier.sweep(memoryview(data).nbytes)

@@ -21,12 +21,15 @@ NAME = ":memory:"
 class MemoryFile(Files):
     """A file system of one file, which every path leads to.
 
-    On Linux the file lies in memory alone. Elsewhere it is a temporary file whose name is removed at once.
+    On Linux the file lies in memory alone. Elsewhere, or where `directory` says that it may be larger than memory, it
+    is a temporary file whose name is removed at once.
     """
 
-    def __init__(self) -> None:
-        with storing("create", NAME):
-            self.fd = os.memfd_create("parcode") if hasattr(os, "memfd_create") else _nameless()
+    def __init__(self, directory: str | None = None) -> None:
+        self.directory = directory
+        with storing("create", directory or NAME):
+            in_memory = directory is None and hasattr(os, "memfd_create")
+            self.fd = os.memfd_create("parcode") if in_memory else _nameless(directory)
         self.discard = finalize(self, os.close, self.fd)
 
     def open(self, path: str, flags: int, mode: int = 0o666) -> int:
@@ -70,6 +73,6 @@ class MemoryFile(Files):
             return Source.open(file, stats)
 
 
-def _nameless() -> int:
-    with tempfile.TemporaryFile() as file:
+def _nameless(directory: str | None) -> int:
+    with tempfile.TemporaryFile(dir=directory) as file:
         return os.dup(file.fileno())

@@ -53,7 +53,7 @@ def _insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
     for here, each in added:
         here.take(each, replace=replace)
     for here, _ in added:
-        root = _table_of(work, here.cls)
+        root = table_of(work, here.cls)
         root.number(here.keys.numbered, here.numbered)
         put(root, here.pairs, here.known)
         root.obj.last = max(root.obj.last, here.last)
@@ -150,7 +150,7 @@ def put(root: Root, pairs: dict[Any, Any], known: Collection[Any]) -> None:
         del root.gone[key]
 
 
-def _table_of(work: UnitOfWork, cls: type[Any]) -> Root:
+def table_of(work: UnitOfWork, cls: type[Any]) -> Root:
     """The root that holds the entities of `cls`: an empty one where there were never any."""
     found = find_table(work, cls)
     if found is None:
@@ -203,7 +203,7 @@ def insert_stream(
     if not isinstance(found, Spilled):
         insert(work, [obj for _, obj in found], replace=replace)
         return
-    root = _table_of(work, cls)
+    root = table_of(work, cls)
     rows = entities(root)
     try:
         with Whole(rows._changing()):

@@ -1,0 +1,24 @@
+"""The `parcode` command, of the extra `cli`. It uses the package as any program does."""
+
+from __future__ import annotations
+
+from ..errors import MissingExtraError
+
+
+def main() -> None:
+    """Run the command with the arguments of the process.
+
+    Raises:
+        MissingExtraError: typer or rich is not installed.
+    """
+    try:
+        import rich
+        import typer
+    except ImportError as problem:
+        raise MissingExtraError(
+            f"the parcode command needs {problem.name}: install it with pip install 'parcode-orm[cli]'"
+        ) from problem
+    from .commands import app
+
+    del rich, typer
+    app()

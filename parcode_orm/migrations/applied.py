@@ -1,0 +1,163 @@
+"""Which migrations a file has, by its catalog or, where it has no record of any, by the schemas in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..codec.schema import fingerprint_of
+from ..codec.types.compile import struct_for
+from ..errors import MigrationError
+from ..format.catalog import CatalogData
+from ..model.entities import SUFFIX, table_class
+from .history import History
+from .loader import Graph
+from .operations import RunPython
+
+
+class Applied:
+    """The migrations that were applied to a file, and the graph for it.
+
+    `names` are in the order of the graph. `known`: of these, those that the file has no record of, as steps.
+    `rewritten`: the record of the file is to be written anew.
+
+    Raises:
+        MigrationError: what the file records does not fit the migrations; it holds other models than they have.
+    """
+
+    def __init__(self, catalog: CatalogData, graph: Graph, path: str, fake: bool) -> None:
+        self._catalog = catalog
+        self._path = path
+        recorded = catalog.migrations
+        self.graph = graph.for_file(recorded)
+        self.known: list[tuple[str, bool]] = []
+        self._check_known(recorded, graph)
+        there = self._present(recorded)
+        self._check_order(there)
+        self._check_hashes(recorded, fake)
+        self._hashes = {name: each.hash for name, each in self.graph.migrations.items()}
+        if not recorded and catalog.roots:
+            there = self._found()
+            self.known = [(name, False) for name in there]
+        self.names = [name for name in self.graph.migrations if name in there]
+        self.rewritten = bool(recorded) and recorded != self.record(self.names)
+
+    def record(self, names: Iterable[str]) -> dict[str, str]:
+        """What a file records to which `names` were applied."""
+        return {name: self._hashes[name] for name in names}
+
+    def _present(self, recorded: Iterable[str]) -> list[str]:
+        """The migrations of the graph that were applied: also those squashed of ones that were."""
+        there = set(recorded)
+        return [
+            name
+            for name, each in self.graph.migrations.items()
+            if name in there or (each.replaces and set(each.replaces) <= there)
+        ]
+
+    # -- what can be wrong --------------------------------------------------------------------------------------------
+
+    def _check_known(self, recorded: dict[str, str], graph: Graph) -> None:
+        parts = {name for each in graph.migrations.values() for name in each.replaces}
+        unknown = [name for name in recorded if name not in graph.migrations and name not in parts]
+        if not unknown:
+            return
+        newest = max((each.number for each in graph.migrations.values()), default=0)
+        newer = [name for name in unknown if name[:4].isdigit() and int(name[:4]) > newest]
+        if newer == unknown:
+            raise MigrationError(
+                f"{self._path} was migrated by newer code, with {', '.join(newer)}, and {graph.directory} ends at "
+                f"{newest:04}: use the program, and the migrations, that go with the file",
+                migration=newer[0],
+            )
+        raise MigrationError(
+            f"{self._path} has {', '.join(unknown)}, which is not in {graph.directory}: the file is missing, or the "
+            "migrations are those of another project",
+            migration=unknown[0],
+        )
+
+    def _check_order(self, there: list[str]) -> None:
+        for name in there:
+            lacking = [each for each in self.graph.parents(self.graph.migrations[name]) if each not in there]
+            if lacking:
+                raise MigrationError(
+                    f"{self._path} has {name} and lacks {', '.join(lacking)}, which it depends on: the migrations were "
+                    "applied out of order. If the file is as all of them leave it, record them: parcode migrate FILE "
+                    f"{lacking[0]} --fake",
+                    migration=name,
+                )
+
+    def _check_hashes(self, recorded: dict[str, str], fake: bool) -> None:
+        for name, known in recorded.items():
+            migration = self.graph.migrations.get(name)
+            if migration is not None and migration.hash != known and not fake:
+                raise MigrationError(
+                    f"{name} was edited after it was applied to {self._path}: take the edit back, and write another "
+                    "migration. If it changes nothing for the file, take it for applied: parcode migrate FILE "
+                    f"{name} --fake",
+                    migration=name,
+                )
+
+    # -- files without a record ---------------------------------------------------------------------------------------
+
+    def _found(self) -> list[str]:
+        """The migrations of which the file is ahead: those up to the newest state whose schemas it has.
+
+        Raises:
+            MigrationError: it has those of no state, or of several with code between them.
+        """
+        fitting = [count for count in range(len(self.graph.migrations), -1, -1) if self._fits(count)]
+        names = list(self.graph.migrations)
+        if not fitting:
+            held = ", ".join(sorted(self._catalog.roots))
+            raise MigrationError(
+                f"{self._path} holds {held}, written by models that {self.graph.directory} has at no point: these are "
+                "the migrations of another file's models, or the models changed without a migration "
+                "(parcode makemigrations)"
+            )
+        newest, oldest = fitting[0], fitting[-1]
+        for name in names[oldest:newest]:
+            if any(isinstance(each, RunPython) for each in self.graph.migrations[name].operations):
+                raise MigrationError(
+                    f"{self._path} has no record of migrations, and fits them before and after {name}, which runs "
+                    "code: say where it is, parcode migrate FILE NAME --fake",
+                    migration=name,
+                )
+        return names[:newest]
+
+    def _fits(self, count: int) -> bool:
+        """Whether the file has the schemas of the state after so many migrations, for all that the state knows."""
+        history = self._history(count)
+        known = self._ever_known()
+        roots = [root for root in self._catalog.roots if root.removesuffix(SUFFIX) in known]
+        return bool(roots) and all(_schema(history, root) == self._catalog.writers.get(root) for root in roots)
+
+    def _history(self, count: int) -> History:
+        return History(self.graph.state(list(self.graph.migrations)[:count]))
+
+    def _ever_known(self) -> set[str]:
+        found: set[str] = set()
+        for count in range(len(self.graph.migrations) + 1):
+            found |= self.graph.state(list(self.graph.migrations)[:count]).models.keys()
+        return found
+
+    def check_later(self, root: str, written: str | None) -> None:
+        """Raise MigrationError unless a root was written by the models of another state of the migrations."""
+        for count in range(len(self.graph.migrations) + 1):
+            if _schema(self._history(count), root) == written:
+                return
+        raise MigrationError(
+            f"{root.removesuffix(SUFFIX)} in {self._path} was written by models that {self.graph.directory} has at no "
+            "point: the models changed without a migration (parcode makemigrations)"
+        )
+
+
+def _schema(history: History, root: str) -> str | None:
+    """The fingerprint of what a root of this name is stored by; None where the state has no such class."""
+    name = root.removesuffix(SUFFIX)
+    cls = history.classes.get(name)
+    if cls is None or history.state.models[name].kind != "model":
+        return None
+    is_entity = history.state.is_entity(name)
+    if is_entity is not root.endswith(SUFFIX):
+        return None
+    return fingerprint_of(struct_for(table_class(cls) if is_entity else cls))

@@ -1,0 +1,306 @@
+"""Applies migrations to a file, and undoes them: one migration is one commit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..codec.schema import fingerprint_of
+from ..codec.types.compile import struct_for
+from ..errors import MigrationError
+from ..format.catalog import CatalogData
+from ..model.entities import SUFFIX, table_class
+from ..session import Session
+from ..session.entity.changes import table_of
+from ..session.entity.tables import rows_of
+from ..storage.backend import Backend
+from ..storage.copier import Copier
+from ..storage.files import file_name
+from ..storage.mapped import Source
+from ..storage.memory import NAME, MemoryFile
+from ..storage.pipeline import Pipeline
+from ..storage.stats import Stats
+from .applied import Applied
+from .history import History
+from .loader import Graph, Migration, load, states_of
+from .operations import check_undoable
+from .rows import Rows
+from .state import ProjectState
+
+LOCK_TIMEOUT = 5.0  # seconds
+Progress = Callable[[str, int, int], object]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A migration that is to be applied, or undone where `backwards`.
+
+    `operations` says what it does, for people. `known`: the file is as the migration leaves it, so it is recorded
+    alone.
+    """
+
+    name: str
+    backwards: bool
+    operations: tuple[str, ...]
+    known: bool = False
+
+
+def migrate(
+    path: str | os.PathLike[str],
+    target: str | None = None,
+    *,
+    migrations: str | os.PathLike[str] = "migrations",
+    plan: bool = False,
+    fake: bool = False,
+    progress: Progress | None = None,
+) -> list[Planned]:
+    """Bring a file to the newest migration, or to `target`, forwards or backwards. One migration is one commit.
+
+    A file to which none was applied is looked at first: migrations that it is ahead of are recorded, not applied.
+
+    Args:
+        path: the file.
+        target: the name of a migration or its beginning, "0003"; "zero": undo all. None: the newest.
+        migrations: the directory of the migration files.
+        plan: say what would be done, and write nothing.
+        fake: record the migrations, and change nothing else. This also takes files that were edited after they were
+            applied for what was applied.
+        progress: gets the name of what is written, how many rows were, and how many there are.
+
+    Returns:
+        What was done, or would be.
+
+    Raises:
+        MigrationError: the migrations cannot be read or ordered, do not fit the file, or fail on a row. The migrations
+            that were committed before that stay.
+        IntegrityError: a key or a unique value would occur twice.
+        ConflictError: another session committed meanwhile.
+        LockedError: another session is committing.
+        FileMissingError: there is no file.
+        CorruptionError, StorageError, SyncError: as for a commit.
+    """
+    graph = load(migrations)
+    runner = _Runner(os.path.abspath(file_name(path, "migrate(path)")), graph, progress)
+    return runner.run(target, plan, fake)
+
+
+def showmigrations(
+    path: str | os.PathLike[str] | None = None, *, migrations: str | os.PathLike[str] = "migrations"
+) -> dict[str, bool | None]:
+    """The names of the migrations, in their order, and whether a file has each; None without a file.
+
+    Args:
+        path: the file, or None.
+        migrations: the directory of the migration files.
+
+    Raises:
+        MigrationError: the migrations cannot be read or ordered, or do not fit the file.
+        FileMissingError, NotAParcodeFile, CorruptionError: the file cannot be read.
+    """
+    graph = load(migrations)
+    if path is None:
+        return dict.fromkeys(graph.for_file(()).migrations)
+    name = os.path.abspath(file_name(path, "showmigrations(path)"))
+    source = Source.open(name)
+    try:
+        applied = Applied(source.catalog, graph, name, fake=False)
+        return {each: each in applied.names for each in applied.graph.migrations}
+    finally:
+        source.close()
+
+
+class _Runner:
+    def __init__(self, path: str, graph: Graph, progress: Progress | None) -> None:
+        self._path = path
+        self._all = graph
+        self._progress = progress
+        self._backend = Backend(
+            path, durability="full", workers=0, compression=None, stats=Stats(), lock_timeout=LOCK_TIMEOUT
+        )
+
+    def run(self, target: str | None, plan: bool, fake: bool) -> list[Planned]:
+        source = self._backend.newest()
+        try:
+            applied = Applied(source.catalog, self._all, self._path, fake)
+            graph = applied.graph
+            graph.state()  # an operation that does not fit is reported before anything is written
+            steps = [*applied.known, *self._steps(applied, target)]
+            done = []
+            for name, backwards in steps:
+                migration = graph.migrations[name]
+                recorded = (name, backwards) in applied.known
+                told = [operation.told() for operation in migration.operations]
+                done.append(Planned(name, backwards, tuple(told[::-1] if backwards else told), recorded))
+            if not plan:
+                self._apply(source, applied, steps, fake)
+            return done
+        finally:
+            source.close()
+
+    def _steps(self, applied: Applied, target: str | None) -> list[tuple[str, bool]]:
+        """The migrations to apply, or to undo (True), in order."""
+        graph, there = applied.graph, applied.names
+        if target == "zero":
+            return [(name, True) for name in reversed(graph.migrations) if name in there]
+        if target is None:
+            graph.check_one_head()
+            return [(name, False) for name in graph.migrations if name not in there]
+        name = graph.find(target)
+        needed = graph.needed(name)
+        later = [each for each in graph.migrations if each != name and name in graph.needed(each)]
+        undone = [(each, True) for each in reversed(later) if each in there]
+        return undone + [(each, False) for each in graph.migrations if each in needed and each not in there]
+
+    def _apply(self, source: Source, applied: Applied, steps: list[tuple[str, bool]], fake: bool) -> None:
+        there = list(applied.names)
+        for name, _ in applied.known:
+            there.remove(name)
+        changed = applied.rewritten
+        for name, backwards in steps:
+            migration = applied.graph.migrations[name]
+            if backwards:
+                there.remove(name)
+            recorded = {**applied.record(there), **({} if backwards else {name: migration.hash})}
+            before = applied.graph.state(there)
+            message = f"{'undo' if backwards else 'migrate'} {name}"
+            if fake or (name, backwards) in applied.known:
+                build = _recording(source.catalog, recorded, message)
+            else:
+                build = self._building(source, migration, before, backwards, recorded, message, applied)
+            source = self._commit(source, build)
+            if not backwards:
+                there.append(name)
+            changed = False
+        if changed:
+            self._commit(source, _recording(source.catalog, applied.record(there), "migrations are recorded anew"))
+
+    def _commit(self, source: Source, build: Callable[[Pipeline], CatalogData]) -> Source:
+        new = self._backend.write(build, source)
+        source.close()
+        return new
+
+    def _building(
+        self,
+        source: Source,
+        migration: Migration,
+        before: ProjectState,
+        backwards: bool,
+        recorded: dict[str, str],
+        message: str,
+        applied: Applied,
+    ) -> Callable[[Pipeline], CatalogData]:
+        states = states_of(migration, before)
+        if backwards:
+            for operation in migration.operations:
+                check_undoable(operation)
+        first = History(states[0])
+        rows = Rows(first, History(states[-1], first), migration.operations, states, backwards)
+
+        def build(pipeline: Pipeline) -> CatalogData:
+            work = _Rewrite(source, rows, self._path, self._progress, applied)
+            try:
+                return replace(work.catalog(pipeline), migrations=recorded, message=message)
+            except MigrationError as problem:
+                raise MigrationError(f"{migration.name}: {problem}", migration=migration.name) from problem
+
+        return build
+
+
+def _recording(catalog: CatalogData, recorded: dict[str, str], message: str) -> Callable[[Pipeline], CatalogData]:
+    return lambda pipeline: replace(catalog, migrations=recorded, message=message)
+
+
+class _Scratch(Session):
+    """Writes to a file without a name, in the directory of the file that is migrated."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(NAME, workers=0)
+        assert self._backend is not None and self._backend.memory is not None
+        self._backend.memory.discard()
+        self._backend.memory = MemoryFile(os.path.dirname(path))
+
+    def source(self) -> Source | None:
+        """What was committed."""
+        return self._work.source
+
+
+class _Rewrite:
+    """What a file holds, with the roots and entities rewritten that a migration changes."""
+
+    def __init__(self, source: Source, rows: Rows, path: str, progress: Progress | None, applied: Applied) -> None:
+        self._source = source
+        self._rows = rows
+        self._path = path
+        self._progress = progress
+        self._applied = applied
+
+    def catalog(self, pipeline: Pipeline) -> CatalogData:
+        """Write what is changed to `pipeline`."""
+        old = self._source.catalog
+        rows, roots, changed = self._rows, dict(old.roots), []
+        for root in old.roots:
+            name = root.removesuffix(SUFFIX)
+            if name in rows.changed and self._to_convert(root, name):
+                changed.append(root)
+                del roots[root]
+        catalog = replace(old, roots=roots, writers={key: each for key, each in old.writers.items() if key in roots})
+        with _Scratch(self._path) as scratch, Session.open(self._path, at=self._source.record.sequence) as reader:
+            for root in changed:
+                name = root.removesuffix(SUFFIX)
+                if rows.named(name) in rows.target.classes:
+                    (self._entities if root.endswith(SUFFIX) else self._root)(reader, scratch, name)
+            scratch.commit()
+            new = scratch.source()
+            if new is not None:
+                copier = Copier(new, pipeline)
+                catalog.schemas = {
+                    **old.schemas,
+                    **{key: copier.copy(new.catalog.schema(key)) for key in new.catalog.schemas},
+                }
+                catalog.writers |= new.catalog.writers
+                catalog.roots |= {key: copier.copy(new.catalog.root(key)) for key in new.catalog.roots}
+        return catalog
+
+    def _to_convert(self, root: str, name: str) -> bool:
+        """Whether a root is of the state before; one of a later state was written by a newer program.
+
+        Raises:
+            MigrationError: it is of no state of the migrations.
+        """
+        cls = self._rows.source.classes[name]
+        written = self._source.catalog.writers.get(root)
+        if written == fingerprint_of(struct_for(table_class(cls) if root.endswith(SUFFIX) else cls)):
+            return True
+        self._applied.check_later(root, written)
+        return False
+
+    def _root(self, reader: Session, scratch: Session, name: str) -> None:
+        self._rows.watch = self._watch
+        scratch.add(self._rows.convert(reader.root(self._rows.source.classes[name])))
+
+    def _entities(self, reader: Session, scratch: Session, name: str) -> None:
+        rows = self._rows
+        cls: Any = rows.source.classes[name]
+        now: Any = rows.target.classes[rows.named(name)]
+        there = rows_of(reader._work, cls)
+        rows.watch = lambda where, items, total: items
+        scratch.add_all(map(rows.convert, self._watch(name, iter(there.values()), len(there))))
+        table = table_of(scratch._work, now)
+        table.obj.last = max(
+            table.obj.last, reader._work.find(name + SUFFIX, table_class(cls), struct_for(table_class(cls))).obj.last
+        )
+
+    def _watch(self, where: str, items: Iterator[Any], total: int) -> Iterator[Any]:
+        if self._progress is None:
+            return items
+        return self._watched(self._progress, where, items, total)
+
+    def _watched(self, progress: Progress, where: str, items: Iterator[Any], total: int) -> Iterator[Any]:
+        done = 0
+        for done, item in enumerate(items, 1):
+            yield item
+            if done % 1024 == 0:
+                progress(where, done, total)
+        progress(where, done, total)

@@ -1,0 +1,269 @@
+"""Operations on fields of classes, and on their indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import MigrationError
+from ..model.keys import IndexMark
+from .operation import Operation
+from .row import Row, Step
+from .state import UNSET, Field, ProjectState
+
+
+@dataclass(frozen=True)
+class _OfField(Operation):
+    """An operation on a field of a class, and of the classes below it."""
+
+    model: str
+    name: str
+
+    def touches(self, model: str, step: Step) -> bool:
+        """Whether rows of a class change."""
+        state = step.before
+        return model in state.models and state.is_a(model, self.model)
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"{self.model.lower()}_{self.name}"
+
+
+@dataclass(frozen=True)
+class AddField(_OfField):
+    """A class has one more field. Objects that are stored get its default.
+
+    Args:
+        model: the class.
+        name: the field.
+        field: what it is.
+        after: the field that it stands after; "": it is the first, None: the last.
+    """
+
+    field: Field
+    after: str | None = None
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Add the field."""
+        model = state.model(self.model)
+        if self.name in model.fields:
+            raise MigrationError(f"{self.model} has a field {self.name} already")
+        state.models[self.model] = model.with_field(self.name, self.field, self.after)
+
+    def touches(self, model: str, step: Step) -> bool:
+        """Whether rows of a class change: not where they had the field from elsewhere."""
+        return super().touches(model, step) and self.name not in step.before.all_fields(model)
+
+    def forwards(self, row: Row, step: Step) -> None:
+        """Add the default."""
+        row.add(self.name, step.default(f"{self.model}.{self.name}", self.field))
+
+    def backwards(self, row: Row, step: Step) -> None:
+        """Take the value away."""
+        row.remove(self.name)
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Add field {self.name} to {self.model}"
+
+
+@dataclass(frozen=True)
+class RemoveField(_OfField):
+    """A class has one field less. Backwards, objects get `default`, else the default that the field had."""
+
+    default: Any = UNSET
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Take the field away."""
+        state.field(self.model, self.name)
+        model = state.model(self.model)
+        fields = {name: each for name, each in model.fields.items() if name != self.name}
+        state.models[self.model] = replace(model, fields=fields)
+
+    def touches(self, model: str, step: Step) -> bool:
+        """Whether rows of a class change: not where they have the field from elsewhere."""
+        return super().touches(model, step) and self.name not in step.after.all_fields(model)
+
+    def forwards(self, row: Row, step: Step) -> None:
+        """Take the value away."""
+        row.remove(self.name)
+
+    def backwards(self, row: Row, step: Step) -> None:
+        """Add the default."""
+        field = step.before.field(self.model, self.name)
+        if self.default is not UNSET:
+            field = replace(field, default=self.default, default_factory=None)
+        row.add(self.name, step.default(f"{self.model}.{self.name}", field))
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Remove field {self.name} of {self.model}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"remove_{self.model.lower()}_{self.name}"
+
+
+@dataclass(frozen=True)
+class RenameField(Operation):
+    """A field of a class has another name."""
+
+    model: str
+    old: str
+    new: str
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Rename the field, in its place."""
+        state.field(self.model, self.old)
+        model = state.model(self.model)
+        if self.new in model.fields:
+            raise MigrationError(f"{self.model}.{self.old} cannot be renamed: there is a field {self.new} already")
+        fields = {self.new if name == self.old else name: each for name, each in model.fields.items()}
+        state.models[self.model] = replace(model, fields=fields)
+
+    def touches(self, model: str, step: Step) -> bool:
+        """Whether rows of a class change."""
+        return model in step.before.models and step.before.is_a(model, self.model)
+
+    def forwards(self, row: Row, step: Step) -> None:
+        """Move the value."""
+        row.rename(self.old, self.new)
+
+    def backwards(self, row: Row, step: Step) -> None:
+        """Move the value back."""
+        row.rename(self.new, self.old)
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Rename field {self.old} of {self.model} to {self.new}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"rename_{self.model.lower()}_{self.old}_{self.new}"
+
+
+@dataclass(frozen=True)
+class AlterField(_OfField):
+    """A field of a class has another type or mark.
+
+    Args:
+        model: the class.
+        name: the field.
+        field: what it is from now on.
+        forward: makes the new value of the stored one; without it Pydantic validates that as the new type.
+        backward: makes the earlier value of the new one.
+    """
+
+    field: Field
+    forward: Callable[[Any], Any] | None = None
+    backward: Callable[[Any], Any] | None = None
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Change the field."""
+        state.field(self.model, self.name)
+        state.models[self.model] = state.model(self.model).with_field(self.name, self.field)
+
+    def forwards(self, row: Row, step: Step) -> None:
+        """Convert the value."""
+        old = step.before.field(self.model, self.name)
+        row.convert(self.name, old, self.field, step, self.forward)
+
+    def backwards(self, row: Row, step: Step) -> None:
+        """Convert the value back."""
+        old = step.before.field(self.model, self.name)
+        row.convert(self.name, self.field, old, step, self.backward)
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Alter field {self.name} of {self.model}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"alter_{self.model.lower()}_{self.name}"
+
+
+@dataclass(frozen=True)
+class OrderFields(Operation):
+    """The own fields of a class stand in another order."""
+
+    model: str
+    order: tuple[str, ...]
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Order the fields."""
+        model = state.model(self.model)
+        if set(self.order) != set(model.fields):
+            raise MigrationError(f"the order of {self.model} names other fields than it has: {', '.join(model.fields)}")
+        state.models[self.model] = replace(model, fields={name: model.fields[name] for name in self.order})
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Order the fields of {self.model}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"order_{self.model.lower()}"
+
+
+# -- indexes -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _OfIndex(Operation):
+    model: str
+    name: str
+
+    def _mark(self, state: ProjectState, mark: IndexMark | None, there: bool) -> None:
+        field = state.field(self.model, self.name)
+        if (field.index is not None) is not there or (field.mark is not None and field.index is None):
+            raise MigrationError(f"{self.model}.{self.name} has {field.mark or 'no index'}: {self.told()} does not fit")
+        changed = replace(field, mark=mark)
+        state.models[self.model] = state.model(self.model).with_field(self.name, changed)
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"index_{self.model.lower()}_{self.name}"
+
+
+@dataclass(frozen=True)
+class AddIndex(_OfIndex):
+    """A field of an entity has an index: an ordered one, or a unique one."""
+
+    unique: bool = False
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Mark the field."""
+        self._mark(state, IndexMark(self.unique), there=False)
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Add {'a unique' if self.unique else 'an'} index of {self.model}.{self.name}"
+
+
+@dataclass(frozen=True)
+class RemoveIndex(_OfIndex):
+    """A field of an entity has no index any more."""
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Take the mark off the field."""
+        self._mark(state, None, there=True)
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Remove the index of {self.model}.{self.name}"
+
+
+@dataclass(frozen=True)
+class SetUnique(_OfIndex):
+    """The index of a field becomes unique, or ordered. A value that occurs twice raises `IntegrityError`."""
+
+    unique: bool = True
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Mark the field."""
+        self._mark(state, IndexMark(self.unique), there=True)
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Make the index of {self.model}.{self.name} {'unique' if self.unique else 'an ordered one'}"

@@ -1,0 +1,198 @@
+"""Operations on whole classes, and code of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from ..errors import MigrationError
+from .operation import Operation
+from .row import Row, Step
+from .state import Field, ModelState, ProjectState
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CreateModel(Operation):
+    """A class of the project is new.
+
+    Args:
+        name: its name.
+        path: `module:qualname`, where the project defines it.
+        fields: its own fields, by name.
+        kind: "model", "plain" (a `BaseModel`), "dataclass", "tuple" (a named tuple) or "enum".
+        bases: the names of classes of the project that it derives from.
+        privates: the types of its private attributes.
+        options: of Pydantic's configuration, or of the dataclass, or the base of an enum.
+        members: the members of an enum with their values.
+    """
+
+    name: str
+    path: str
+    fields: dict[str, Field] | None = None
+    kind: str = "model"
+    bases: tuple[str, ...] = ()
+    privates: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
+    members: dict[str, Any] | None = None
+    changes_rows: ClassVar[bool] = False
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Add the class."""
+        if self.name in state.models:
+            raise MigrationError(f"the class {self.name} is there already")
+        state.models[self.name] = ModelState(
+            self.name,
+            self.path,
+            self.kind,
+            self.bases,
+            dict(self.fields or {}),
+            dict(self.privates or {}),
+            dict(self.options or {}),
+            dict(self.members or {}),
+        )
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Create {'enum' if self.kind == 'enum' else 'model'} {self.name}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class DeleteModel(Operation):
+    """A class of the project is gone. Its root, or its entities, leave the file; backwards they do not come back."""
+
+    name: str
+    changes_rows: ClassVar[bool] = False
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Take the class away."""
+        state.model(self.name)
+        del state.models[self.name]
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Delete model {self.name}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"delete_{self.name.lower()}"
+
+
+@dataclass(frozen=True)
+class RenameModel(Operation):
+    """A class of the project has another name, in its types and in the file."""
+
+    old: str
+    new: str
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Rename the class wherever it is mentioned."""
+        state.model(self.old)
+        if self.new in state.models:
+            raise MigrationError(f"{self.old} cannot be renamed: there is a class {self.new} already")
+        state.rename(self.old, self.new)
+
+    def renamed(self, model: str) -> str:
+        """What a class is called after the operation."""
+        return self.new if model == self.old else model
+
+    def renamed_back(self, model: str) -> str:
+        """What a class was called before the operation."""
+        return self.old if model == self.new else model
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Rename model {self.old} to {self.new}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"rename_{self.old.lower()}_{self.new.lower()}"
+
+
+@dataclass(frozen=True)
+class AlterModel(Operation):
+    """A class of the project is of another kind, or has other bases, options, members or private attributes.
+
+    What is None stays as it is.
+    """
+
+    name: str
+    path: str | None = None
+    kind: str | None = None
+    bases: tuple[str, ...] | None = None
+    privates: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
+    members: dict[str, Any] | None = None
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Change the class."""
+        model = state.model(self.name)
+        if self.kind is not None and "enum" in (self.kind, model.kind) and self.kind != model.kind:
+            raise MigrationError(f"{self.name} cannot become {self.kind}: it is {model.kind}")
+        given = ("path", "kind", "bases", "privates", "options", "members")
+        changed = {each: getattr(self, each) for each in given if getattr(self, each) is not None}
+        state.models[self.name] = replace(model, **changed)
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        given = ("path", "kind", "bases", "privates", "options", "members")
+        what = ", ".join(each for each in given if getattr(self, each) is not None)
+        return f"Change {what} of {self.name}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"alter_{self.name.lower()}"
+
+
+@dataclass(frozen=True)
+class RunPython(Operation):
+    """Code of the project changes rows of a class, one by one.
+
+    Args:
+        forward: gets the values of a row by field, a dictionary, and returns those that it has from now on.
+        backward: undoes that; without it the migration cannot be undone.
+        model: the class; rows of classes below it are changed, too.
+
+    Objects inside a row are in the shape that the migration gives them.
+    """
+
+    forward: Callable[[Values], Values]
+    backward: Callable[[Values], Values] | None = None
+    model: str = ""
+
+    def state_forwards(self, state: ProjectState) -> None:
+        """Check the class."""
+        state.model(self.model)
+
+    def touches(self, model: str, step: Step) -> bool:
+        """Whether rows of a class change."""
+        return model in step.before.models and step.before.is_a(model, self.model)
+
+    def forwards(self, row: Row, step: Step) -> None:
+        """Run the code."""
+        row.run(self.forward)
+
+    def backwards(self, row: Row, step: Step) -> None:
+        """Run the code that undoes it."""
+        assert self.backward is not None
+        row.run(self.backward)
+
+    def told(self) -> str:
+        """What the operation does, for people."""
+        return f"Run {self.forward.__name__} on each {self.model}"
+
+    def part_of_name(self) -> str:
+        """What stands for the operation in the name of a migration."""
+        return f"run_{self.forward.__name__.strip('_<>').lower()}"
+
+
+def check_undoable(operation: Operation) -> None:
+    """Raise MigrationError where an operation cannot be undone."""
+    if isinstance(operation, RunPython) and operation.backward is None:
+        raise MigrationError(f"{operation.told()} cannot be undone: it has no backward function")
