@@ -143,6 +143,7 @@ class _Detector:
             model.privates or None,
             model.options or None,
             model.members or None,
+            tuple(map(tuple, model.indexes)) or None,  # type: ignore[arg-type]
         )
         self._do(operation)
 
@@ -152,7 +153,7 @@ class _Detector:
 
     def _alter_itself(self, new: ModelState) -> None:
         old = self._state.models[new.name]
-        parts = ("path", "kind", "bases", "privates", "options", "members")
+        parts = ("path", "kind", "bases", "privates", "options", "members")  # indexes go with fields
         changed: Any = {each: getattr(new, each) for each in parts if getattr(old, each) != getattr(new, each)}
         if list(old.members.items()) != list(new.members.items()):
             changed["members"] = new.members
@@ -164,6 +165,10 @@ class _Detector:
     def _fields(self, new: ModelState) -> None:
         name = new.name
         self._rename_fields(new)
+        old_indexes, new_indexes = self._state.models[name].indexes, new.indexes
+        for index in old_indexes:
+            if index.fields not in {each.fields for each in new_indexes}:
+                self._do(RemoveIndex(name, index.fields))
         for key in [key for key in self._state.models[name].fields if key not in new.fields]:
             self._do(RemoveField(name, key))
         before = ""
@@ -177,6 +182,18 @@ class _Detector:
             before = key
         if list(self._state.models[name].fields) != list(new.fields):
             self._do(OrderFields(name, tuple(new.fields)))
+        self._indexes(new)
+
+    def _indexes(self, new: ModelState) -> None:
+        """The indexes of `__indexes__` that are new, or unique now; those that are gone went before their fields."""
+        known = {each.fields: each for each in self._state.models[new.name].indexes}
+        for index in new.indexes:
+            if index.fields not in known:
+                self._do(AddIndex(new.name, index.fields, index.unique))
+            elif index.unique is not known[index.fields].unique:
+                self._do(SetUnique(new.name, index.fields, index.unique))
+        if self._state.models[new.name].indexes != new.indexes:  # in another order
+            self._do(AlterModel(new.name, indexes=tuple(map(tuple, new.indexes))))  # type: ignore[arg-type]
 
     def _rename_fields(self, new: ModelState) -> None:
         old = self._state.models[new.name]

@@ -10,7 +10,7 @@ from ..errors import MigrationError
 from ..model.keys import IndexMark
 from .operation import Operation
 from .row import Row, Step
-from .state import UNSET, Field, ProjectState
+from .state import UNSET, Field, Indexed, ProjectState
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,9 @@ class RenameField(Operation):
             raise MigrationError(f"{self.model}.{self.old} cannot be renamed: there is a field {self.new} already")
         fields = {self.new if name == self.old else name: each for name, each in model.fields.items()}
         state.models[self.model] = replace(model, fields=fields)
+        for each in [each for each in state.models.values() if state.is_a(each.name, self.model)]:
+            indexes = tuple(index.renamed(self.old, self.new) for index in each.indexes)
+            state.models[each.name] = replace(each, indexes=indexes)
 
     def touches(self, model: str, step: Step) -> bool:
         """Whether rows of a class change."""
@@ -211,59 +214,90 @@ class OrderFields(Operation):
 
 @dataclass(frozen=True)
 class _OfIndex(Operation):
-    model: str
-    name: str
+    """An operation on an index: of the field `name` or, where that is a tuple, of these paths in `__indexes__`."""
 
-    def _mark(self, state: ProjectState, mark: IndexMark | None, there: bool) -> None:
+    model: str
+    name: str | tuple[str, ...]
+
+    def _mark(self, state: ProjectState, unique: bool | None, there: bool) -> None:
+        """Let the index be, unique or not; None: let it be gone. It is `there` before."""
+        model = state.model(self.model)
+        if isinstance(self.name, tuple):
+            state.models[self.model] = replace(model, indexes=self._declared(model.indexes, unique, there))
+            return
         field = state.field(self.model, self.name)
         if (field.index is not None) is not there or (field.mark is not None and field.index is None):
             raise MigrationError(f"{self.model}.{self.name} has {field.mark or 'no index'}: {self.told()} does not fit")
-        changed = replace(field, mark=mark)
-        state.models[self.model] = state.model(self.model).with_field(self.name, changed)
+        changed = replace(field, mark=None if unique is None else IndexMark((), unique))
+        state.models[self.model] = model.with_field(self.name, changed)
+
+    def _declared(self, known: tuple[Indexed, ...], unique: bool | None, there: bool) -> tuple[Indexed, ...]:
+        found = [each for each in known if each.fields == self.name]
+        if bool(found) is not there:
+            raise MigrationError(f"{self.model} has {'an' if found else 'no'} index of {self.where}: {self.told()}")
+        if not there:
+            assert isinstance(self.name, tuple)
+            return (*known, Indexed(self.name, bool(unique)))
+        changed = [each if each.fields != self.name else each._replace(unique=bool(unique)) for each in known]
+        return tuple(each for each in changed if unique is not None or each.fields != self.name)
+
+    @property
+    def where(self) -> str:
+        """The field or the paths, for people."""
+        return self.name if isinstance(self.name, str) else ", ".join(self.name)
 
     def part_of_name(self) -> str:
         """What stands for the operation in the name of a migration."""
-        return f"index_{self.model.lower()}_{self.name}"
+        return f"index_{self.model.lower()}_{self.where}"
 
 
 @dataclass(frozen=True)
 class AddIndex(_OfIndex):
-    """A field of an entity has an index: an ordered one, or a unique one."""
+    """A field of an entity has an index: an ordered one, or a unique one.
+
+    Args:
+        model: the class.
+        name: the field; a tuple of paths for an index in `__indexes__`, `("country", "rating")`, `("address.city",)`.
+        unique: whether no two entities may have the same value.
+    """
 
     unique: bool = False
 
     def state_forwards(self, state: ProjectState) -> None:
-        """Mark the field."""
-        self._mark(state, IndexMark(self.unique), there=False)
+        """Add the index."""
+        self._mark(state, self.unique, there=False)
 
     def told(self) -> str:
         """What the operation does, for people."""
-        return f"Add {'a unique' if self.unique else 'an'} index of {self.model}.{self.name}"
+        return f"Add {'a unique' if self.unique else 'an'} index of {self.model}.{self.where}"
 
 
 @dataclass(frozen=True)
 class RemoveIndex(_OfIndex):
-    """A field of an entity has no index any more."""
+    """A field of an entity, or paths, have no index any more. `model` and `name` are as for `AddIndex`."""
 
     def state_forwards(self, state: ProjectState) -> None:
-        """Take the mark off the field."""
+        """Take the index away."""
         self._mark(state, None, there=True)
 
     def told(self) -> str:
         """What the operation does, for people."""
-        return f"Remove the index of {self.model}.{self.name}"
+        return f"Remove the index of {self.model}.{self.where}"
 
 
 @dataclass(frozen=True)
 class SetUnique(_OfIndex):
-    """The index of a field becomes unique, or ordered. A value that occurs twice raises `IntegrityError`."""
+    """An index becomes unique, or ordered. A value that occurs twice raises `IntegrityError`.
+
+    `model`, `name` and `unique` are as for `AddIndex`.
+    """
 
     unique: bool = True
 
     def state_forwards(self, state: ProjectState) -> None:
-        """Mark the field."""
-        self._mark(state, IndexMark(self.unique), there=True)
+        """Change the index."""
+        self._mark(state, self.unique, there=True)
 
     def told(self) -> str:
         """What the operation does, for people."""
-        return f"Make the index of {self.model}.{self.name} {'unique' if self.unique else 'an ordered one'}"
+        return f"Make the index of {self.model}.{self.where} {'unique' if self.unique else 'an ordered one'}"

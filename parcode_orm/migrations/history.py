@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from ..errors import MigrationError
 from ..lazy.proxy import plain_class
 from ..model.base import Model
-from ..model.keys import KeyMark
+from ..model.keys import Index, KeyMark
 from .convert import adapter
 from .state import UNSET, Field, ModelState, ProjectState, in_order
 from .types import Member, replaced
@@ -110,6 +110,8 @@ class History:
         for name, tp in model.privates.items():
             body["__annotations__"][name] = self._type(tp)
             body[name] = PrivateAttr()
+        if model.kind == "model":
+            body["__indexes__"] = tuple(Index(*each.fields, unique=each.unique) for each in model.indexes)
         bases = [self.classes[name] for name in model.bases]
         base: Any = Model if model.kind == "model" else BaseModel
         if not any(issubclass(each, base) for each in bases):

@@ -19,8 +19,8 @@ from ..codec.types.compile import struct_for
 from ..errors import MigrationError
 from ..model.base import Model
 from ..model.entities import EntityTable, Run, is_entity, table_class
-from ..model.keys import KeyMark
-from .state import UNSET, Field, Marker, ModelState, ProjectState
+from ..model.keys import IndexMark, KeyMark
+from .state import UNSET, Field, Indexed, Marker, ModelState, ProjectState
 from .types import Member, normal
 
 NOT_DESCRIBED = (BaseModel, Model, EntityTable, Run)
@@ -116,7 +116,13 @@ def _described(cls: Any, meet: Any) -> ModelState:
     if options.get("extra") != "allow":
         options.pop("extra", None)
     kind = "model" if issubclass(cls, Model) else "plain"
-    return ModelState(name, path, kind, tuple(map(name_of, bases)), own, privates, options)
+    indexes = _indexes(cls) if issubclass(cls, Model) else ()
+    return ModelState(name, path, kind, tuple(map(name_of, bases)), own, privates, options, indexes=indexes)
+
+
+def _indexes(cls: Any) -> tuple[Indexed, ...]:
+    marks = [mark for each in cls.__indexes__ for mark in each.metadata if isinstance(mark, IndexMark)]
+    return tuple(Indexed(mark.fields, mark.unique) for mark in marks)
 
 
 def _described_record(cls: type[Any], name: str, path: str, meet: Any) -> ModelState:

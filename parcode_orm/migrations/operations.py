@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from ..errors import MigrationError
 from .operation import Operation
 from .row import Row, Step
-from .state import Field, ModelState, ProjectState
+from .state import Field, Indexed, ModelState, ProjectState
 
 Values = dict[str, Any]
+PARTS = ("path", "kind", "bases", "privates", "options", "members", "indexes")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class CreateModel(Operation):
         privates: the types of its private attributes.
         options: of Pydantic's configuration, or of the dataclass, or the base of an enum.
         members: the members of an enum with their values.
+        indexes: those of `__indexes__`: the paths of each, and whether it is unique.
     """
 
     name: str
@@ -37,6 +39,7 @@ class CreateModel(Operation):
     privates: dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     members: dict[str, Any] | None = None
+    indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
     changes_rows: ClassVar[bool] = False
 
     def state_forwards(self, state: ProjectState) -> None:
@@ -52,6 +55,7 @@ class CreateModel(Operation):
             dict(self.privates or {}),
             dict(self.options or {}),
             dict(self.members or {}),
+            tuple(Indexed(*each) for each in self.indexes or ()),
         )
 
     def told(self) -> str:
@@ -129,20 +133,21 @@ class AlterModel(Operation):
     privates: dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     members: dict[str, Any] | None = None
+    indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
 
     def state_forwards(self, state: ProjectState) -> None:
         """Change the class."""
         model = state.model(self.name)
         if self.kind is not None and "enum" in (self.kind, model.kind) and self.kind != model.kind:
             raise MigrationError(f"{self.name} cannot become {self.kind}: it is {model.kind}")
-        given = ("path", "kind", "bases", "privates", "options", "members")
-        changed = {each: getattr(self, each) for each in given if getattr(self, each) is not None}
+        changed = {each: getattr(self, each) for each in PARTS if getattr(self, each) is not None}
+        if self.indexes is not None:
+            changed["indexes"] = tuple(Indexed(*each) for each in self.indexes)
         state.models[self.name] = replace(model, **changed)
 
     def told(self) -> str:
         """What the operation does, for people."""
-        given = ("path", "kind", "bases", "privates", "options", "members")
-        what = ", ".join(each for each in given if getattr(self, each) is not None)
+        what = ", ".join(each for each in PARTS if getattr(self, each) is not None)
         return f"Change {what} of {self.name}"
 
     def part_of_name(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -40,6 +41,8 @@ class Field:
         if isinstance(self.mark, FieldInfo):
             marks = [each for each in self.mark.metadata if isinstance(each, Marker)]
             object.__setattr__(self, "mark", marks[-1] if marks else None)
+        if isinstance(self.mark, IndexMark):
+            object.__setattr__(self, "mark", IndexMark((), self.mark.unique))  # without the default of the field
         if self.mark is not None and not isinstance(self.mark, Marker):
             raise TypeError(f"the mark of a field is Chunk(), ShardedMap(), Key() or Index(), not {told(self.mark)}")
 
@@ -68,6 +71,22 @@ def same_mark(one: Any, other: Any) -> bool:
     return repr(one) == repr(other)
 
 
+class Indexed(NamedTuple):
+    """An index in `__indexes__` of a class: the paths of its parts, as they are written there."""
+
+    fields: tuple[str, ...]
+    unique: bool = False
+
+    def renamed(self, old: str, new: str) -> Indexed:
+        """With another name for a field of the class."""
+
+        def path(each: str) -> str:
+            name = re.match(r"\w*", each)[0]  # type: ignore[index]
+            return new + each[len(name) :] if name == old else each
+
+        return Indexed(tuple(map(path, self.fields)), self.unique)
+
+
 @dataclass(frozen=True)
 class ModelState:
     """A class of the project.
@@ -75,6 +94,7 @@ class ModelState:
     `kind` is "model" (a `parcode_orm.Model`), "plain" (a `BaseModel`), "dataclass", "tuple" or "enum". `path` is
     `module:qualname`. `fields` are its own, without those of `bases`; of an enum they are none, and `members` has its
     names and values. `options` are those of Pydantic's configuration, or of the dataclass, that storing looks at.
+    `indexes` are those of `__indexes__`, inherited ones too.
     """
 
     name: str
@@ -85,6 +105,7 @@ class ModelState:
     privates: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     members: dict[str, Any] = field(default_factory=dict)
+    indexes: tuple[Indexed, ...] = ()
 
     def names(self) -> Iterator[str]:
         """The names of the classes that it mentions."""
@@ -110,7 +131,8 @@ class ModelState:
     def described(self) -> str:
         """A text that is equal for equal descriptions. Defaults do not count."""
         fields = [f"{name} {each.type!r} {each.mark!r}" for name, each in self.fields.items()]
-        rest = [self.name, self.path, self.kind, self.bases, self.privates, sorted(self.options.items()), self.members]
+        about = [self.name, self.path, self.kind, self.bases, self.privates, self.members, self.indexes]
+        rest: list[Any] = [*about, sorted(self.options.items())]
         return "\n".join([*map(repr, rest), *fields])
 
 

@@ -132,6 +132,24 @@ CHANGES: dict[str, tuple[str, str, list[str]]] = {
         "class A(Model):\n    id: int = Key()\n    a: int = Index()\n    b: int\n    c: int = Index(unique=True)",
         ["Add an index of A.a", "Remove the index of A.b", "Make the index of A.c unique"],
     ),
+    "indexes of several fields": (
+        "class A(Model):\n    id: int = Key()\n    a: int\n    b: str = Index('x')\n"
+        "    __indexes__ = (Index('a', 'b'),)",
+        "class A(Model):\n    id: int = Key()\n    a: int\n    b: str = Index('y')\n    c: int = 0\n"
+        "    __indexes__ = (Index('c', 'b', unique=True), Index('a'))",
+        ["Remove the index of A.a, b", "Add field c to A", "Add a unique index of A.c, b", "Add an index of A.a"],
+    ),
+    "the order of indexes": (
+        "class A(Model):\n    id: int = Key()\n    a: int\n    b: str\n    __indexes__ = (Index('a'), Index('b'))",
+        "class A(Model):\n    id: int = Key()\n    a: int\n    b: str\n    __indexes__ = (Index('b'), Index('a'))",
+        ["Change indexes of A"],
+    ),
+    "a unique index of several fields": (
+        "class A(Model):\n    id: int = Key()\n    a: int\n    b: str\n    __indexes__ = (Index('a', 'b'),)",
+        "class A(Model):\n    id: int = Key()\n    a: int\n    b: str\n"
+        "    __indexes__ = (Index('a', 'b', unique=True),)",
+        ["Make the index of A.a, b unique"],
+    ),
     "an enum": (
         "class E(Enum):\n    X = 1\nclass A(Model):\n    a: E",
         "class E(Enum):\n    X = 1\n    Y = 2\nclass A(Model):\n    a: E",

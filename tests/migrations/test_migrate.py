@@ -224,6 +224,35 @@ def test_a_value_that_occurs_twice_leaves_the_file_as_it_was(tmp_path: Path) -> 
     assert project.path.read_bytes() == before
 
 
+def test_indexes_of_several_fields_follow_their_fields(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    text = """
+class City(BaseModel):
+    name: str
+class Seller(Model):
+    id: int = Key()
+    {}: str
+    rating: int
+    city: City
+    __indexes__ = (Index("{}", "rating"), Index("city.name"))
+"""
+    old = project.define(text.format("land", "land"))
+    project.make()
+    project.store(*(old.Seller(id=n, land=f"l{n % 9}", rating=n, city=old.City(name=f"c{n}")) for n in range(5_000)))
+    project.migrate()
+    new = project.define(text.format("country", "country"))
+    made = project.make(renames={"Seller.land": "country"})
+    assert made is not None and made.operations == ("Rename field land of Seller to country",)
+    project.migrate()
+    with Session.open(project.path) as session:
+        for found in (
+            select(new.Seller).where(new.Seller.country == "l4", new.Seller.rating > 4_990),
+            select(new.Seller).where(new.Seller.city.name == "c4990"),
+        ):
+            assert "by the index of" in str(session.explain(found))
+            assert [each.id for each in session.scalars(found)] in ([4_999], [4_990])
+
+
 CHANGES: dict[str, tuple[str, Any, str, Any]] = {
     "int to float": ("int", 3, "float", 3.0),
     "list to tuple": ("list[int]", [1, 2], "tuple[int, ...]", (1, 2)),
