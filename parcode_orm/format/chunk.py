@@ -89,9 +89,10 @@ class Encoder:
         param: int = 0,
         low: bytes = b"",
         high: bytes = b"",
+        span: int = 1,
     ) -> int:
-        """Append a node and return its index; its children follow until `close`."""
-        self.entries.append([encoding, width, flags, 1, count, param, low, high])
+        """Append a node and return its index; its children follow until `close`, or for `span` - 1 nodes."""
+        self.entries.append([encoding, width, flags, span, count, param, low, high])
         self.buffers.append(data)
         return len(self.entries) - 1
 
@@ -165,6 +166,11 @@ class Encoder:
             length += len(part) if type(part) is bytes else memoryview(part).nbytes
         header = CHUNK_HEADER.pack(CHUNK_MAGIC, self.kind, 0, 0, len(refs), len(self.entries), length, self.fingerprint)
         return header + table + directory
+
+    def whole(self, refs: Sequence[Reference]) -> list[Buffer]:
+        """The parts of the finished chunk, the head first. The chunks referred to lie at `refs`."""
+        directory, parts = self.finish()
+        return [self.head(directory, parts, refs), *parts]
 
 
 class Chunk:

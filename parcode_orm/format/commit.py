@@ -83,8 +83,9 @@ def pack(record: Record, uuid: bytes) -> bytes:
     return body + checksum(body, checksum(uuid + record.offset.to_bytes(8, "little"))).to_bytes(8, "little")
 
 
-def doubled(copy: bytes) -> bytes:
-    """Both copies of a packed record, with zeros between: the last bytes of an appended commit."""
+def pack_twice(record: Record, uuid: bytes) -> bytes:
+    """Both copies of the record, with zeros between: the last bytes of an appended commit."""
+    copy = pack(record, uuid)
     return copy + bytes(RECORD_COPY - len(copy)) + copy
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import get_ident
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self
 
@@ -141,12 +142,12 @@ class Connection:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError(f"this session of {self._called} is closed: open the file again")
-        if not self.read_only:
+        if not self.read_only and self._work.thread.ident != get_ident():
             self._work.thread.check()
 
     def _check_idle(self, what: str) -> None:
         """Refuse `what` in code that a commit of this session runs."""
-        if self._work.is_committing():
+        if self._work.owner.committing is not None and self._work.is_committing():
             raise SessionError(
                 f"{what} was called while this session commits, by code that the commit runs (of a stream, a generator "
                 "or a serializer): call it before the commit, or after"

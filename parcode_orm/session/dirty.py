@@ -117,7 +117,6 @@ class Comparison:
             return Change.YES if tables else Change.PERHAPS, {}
         return Change.YES if tables else Change.NO, tables
 
-    @roomy
     def object(self, proxy: Any) -> Change:
         """Whether a proxy, or anything it handed out, differs from its row."""
         view, row = proxy_state(proxy)
@@ -135,12 +134,18 @@ class Comparison:
         # Private attributes that could not be stored may only seem to have changed.
         return Change.PERHAPS if rest_differs(proxy, view, row) else Change.NO
 
+    _nested = roomy(object)
+
     def field(self, column: Column, known: InMemory) -> Change:
         """Whether a value in memory would be stored as other bytes than stand in its row."""
         return self._field(column, known.value, known.owner, known.name, known.row)
 
-    def _field(self, column: Column, value: Any, view: RowView, name: str, row: int) -> Change:
+    def _field(self, column: Column, value: Any, view: Any, name: str, row: int) -> Change:
         try:
+            if type(value) in PLAIN:
+                stored = (view.getters.get(name) or view.getter(name))(row)
+                if type(stored) is type(value) and type(stored) in ATOMIC:  # `!=` of an array says nothing
+                    return Change.YES if stored != value else Change.NO
             return self._compared(column, value, view, name, row)
         except FieldNotStored:  # the row was written without this field
             return Change.PERHAPS
@@ -175,10 +180,10 @@ class Comparison:
                 return Change.PERHAPS
         rows = is_lazy(column)  # else a lazy object that stands there is packed as a plain one
         if rows and is_proxy(value):
-            return self.object(value) if view.getter(name)(row) is value else Change.PERHAPS
+            return self._nested(value) if view.getter(name)(row) is value else Change.PERHAPS
         if rows and type(value) is list and value and all(map(is_proxy, value)):
             stored = view.getter(name)(row)
-            return _most(map(self.object, once(value))) if _same_proxies(value, stored) else Change.PERHAPS
+            return _most(map(self._nested, once(value))) if _same_proxies(value, stored) else Change.PERHAPS
         if isinstance(column, ChunkColumn) and type(value) in (list, dict):
             unread = getattr(view.field(name), "unread", None)
             known = None if unread is None else unread(row)
@@ -198,7 +203,8 @@ class Comparison:
 
     def table(self, table: Table) -> Changes:
         """What of a table must be written."""
-        return self._table(table).changes
+        found = self._tables.get(id(table))
+        return self._table(table).changes if found is None else found.changes
 
     def _table(self, table: Table) -> Found:
         found = self._tables.get(id(table))
@@ -235,7 +241,7 @@ class Comparison:
         plain: dict[int, Any] = {}
         lazy: dict[int, Any] = {}
         for row, value in values.items():
-            (lazy if is_proxy(value) else plain)[row] = value
+            (lazy if isinstance(value, LazyModel) else plain)[row] = value
         found = _plain_rows_differ(table, piece, plain) if plain else {}
         if len(lazy) >= MANY:
             items = table.group(piece).items
@@ -261,7 +267,7 @@ class Comparison:
         here = [(position, value) for position, value in rows.places_in_memory() if position not in moved]
         if any(differ(item, value, rows.stored(position)) for position, value in here if not is_proxy(value)):
             return Change.YES
-        return _most(map(self.object, once(value for _, value in here if is_proxy(value))))
+        return _most(map(self._nested, once(value for _, value in here if is_proxy(value))))
 
 
 def _ordinal_of(value: Any, view: RowView, name: str, row: int) -> int:
@@ -271,9 +277,9 @@ def _ordinal_of(value: Any, view: RowView, name: str, row: int) -> int:
     field = view.field(name)
     if isinstance(field, ExternalView):
         ordinal: int = field.ordinals[row]
-        table = value.rows.table
-        if ordinal and field.reference(row) == table.ref and _in_one_file(table.space, view.space):
-            return ordinal
+        table, refs = value.rows.table, view.chunk.refs
+        if 0 < ordinal <= len(refs) and refs[ordinal - 1] == table.ref:
+            return ordinal if table.space is view.space or _in_one_file(table.space, view.space) else 0
     return 0
 
 

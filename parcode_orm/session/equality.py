@@ -17,6 +17,7 @@ from ..codec.packed.extensions import LEFT_OUT
 from ..codec.packed.values import pack
 from ..codec.slots import SLOTS
 from ..errors import EncodeError
+from ..lazy.proxy import decoded
 from .content_hash import UnreadStream, digest_of, digest_of_row
 
 PLAIN = frozenset({int, str, bool, bytes, type(None)})  # their `==` and type tell all
@@ -82,6 +83,8 @@ def rest_differs(proxy: Any, view: RowView, row: int) -> bool:
     """Whether what a proxy has besides fields differs from its row."""
     if slots_differ(proxy, view, row):
         return True
+    if decoded(proxy).keys() <= view.column.all_names:
+        return False
     attributes = undeclared(proxy)
     if not attributes:
         return False

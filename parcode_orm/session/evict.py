@@ -23,12 +23,13 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields
+from ..model.plain import LazyModel
 from ..stack import roomy
 from ..table.nodes import Piece
 from ..table.table import Table
 from .as_read import elsewhere
 from .dirty import Comparison, once
-from .rebind import follow, lazy_fields
+from .rebind import follow
 from .references import OURS, held_in, references
 from .references import held as find_held
 from .space import owner_of
@@ -39,11 +40,11 @@ MANY = 1000  # rows: where more are held, and more than an eighth of all, they a
 
 def release(obj: object) -> None:
     """Let go of what the proxy `obj` holds, and of rows that were handed out below it, where that loses nothing."""
-    if is_proxy(obj):
+    if isinstance(obj, LazyModel):
         give_way(obj)
         values = decoded(obj)
-        for name in lazy_fields(proxy_state(obj)[0], values):
-            if type(values[name]) not in ATOMIC:
+        for name in proxy_state(obj)[0].column.lazy_names:
+            if name in values and type(values[name]) not in ATOMIC:
                 _release(values[name])
 
 
@@ -57,7 +58,9 @@ def give_way(obj: object) -> None:
     if isinstance(view, WithoutFields):
         return
     values, places = decoded(obj), view.column.places
-    for name in [name for name in values if name in places and isinstance(places[name][1], ChunkColumn)]:
+    for name in list(values):
+        if name not in places or not isinstance(places[name][1], ChunkColumn):
+            continue
         if type(values[name]) in (list, dict):
             if references(values, name) <= OURS:
                 with suppress(FieldNotStored):
@@ -91,7 +94,9 @@ def _is_blob(view: object, row: int) -> bool:
     return found is not None and found.ref.kind == Kind.BLOB
 
 
-@roomy
+_release_nested = roomy(release)
+
+
 def _release(value: object) -> None:
     if isinstance(value, LazyList | LazyMap):
         if isinstance(value.rows, TableRows):
@@ -99,7 +104,7 @@ def _release(value: object) -> None:
         elif isinstance(value.rows, SpanRows) and value.rows.order is None:
             _let_go(value.rows.handed, _changed)
     elif is_proxy(value):
-        release(value)
+        _release_nested(value)
     else:
         waiting = inner(value)
         while waiting:

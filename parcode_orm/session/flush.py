@@ -13,7 +13,7 @@ from ..table.persister import Stored
 from ..table.row_groups import TableSink
 from .dirty import Comparison
 from .reuse import reuse_from
-from .roots import Again, Compared, State, write_roots
+from .roots import Again, Compared, write_roots
 
 if TYPE_CHECKING:
     from .unit_of_work import UnitOfWork
@@ -55,8 +55,7 @@ class Flush:
         sink = TableSink(pipeline, self._compression, reuse, work.consumed, work.tuning)
         self.read, self.stored = sink.read, sink.stored
         base = None if source is None else source.catalog
-        changed = [each for each in self._roots if each.state is State.CHANGED]
-        catalog, self.again = write_roots(sink, changed, work.deleted, base, self.message)
+        catalog, self.again = write_roots(sink, self._roots, work.deleted, base, self.message)
         check_unchanged(work, self._before)
         self.rows_written = sink.rows_written
         return catalog
@@ -64,7 +63,9 @@ class Flush:
 
 def seen(work: UnitOfWork) -> Seen:
     """What a change of the session's objects shows in: counted edits, roots, lengths of plain collections."""
-    roots = [(id(root.obj), sizes(root.obj)) for root in work.roots.values()]
+    roots = []
+    for root in work.roots.values():
+        roots.append((id(root.obj), sizes(root.obj)))
     return work.owner.edits, roots, list(work.deleted)
 
 

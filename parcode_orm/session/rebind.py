@@ -133,6 +133,8 @@ def settle_tables(proxy: LazyModel, names: Iterable[str], owner: object) -> None
 def _settle_table(table: Table, owner: object) -> None:
     """The rows in memory of a table that has gone on to what was committed."""
     known = table.rows_held() if table.holding else {}
+    if not known:
+        return
     plain = {offset for offset, held in known.items() if _are_plain(list(held.values()), owner)}
     for offset, piece in table.tree.loaded_of(known.keys() - plain):
         held = known[offset]

@@ -21,10 +21,11 @@ from ..codec.columns.privates import LooseColumn
 from ..codec.types.compile import struct_for
 from ..codec.views.build import FullSet
 from ..lazy.handles import LazyCollection
-from ..lazy.proxy import is_proxy, proxy_state
+from ..lazy.proxy import proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.state import WithoutFields, get_dict
 from ..model.base import Model
+from ..model.plain import LazyModel
 from ..stack import roomy
 from .traversal import ATOMIC, kind_of_class
 
@@ -48,7 +49,6 @@ AT_ONCE = 1024  # values that are looked at together, so that they are still in 
 OURS = references({0: object()}, 0)  # of a value that one container alone holds
 
 
-@roomy
 def held(values: list[Any]) -> set[int]:
     """The places of those `values` that somebody holds, or anything in them that can change in place.
 
@@ -76,6 +76,9 @@ def held(values: list[Any]) -> set[int]:
         places = [at for at, each in enumerate(values) if type(each) is cls and at not in found]
         found.update(places[at] for at in _held_inside(cls, [values[at] for at in places]))
     return found
+
+
+_held = roomy(held)  # of what is within others
 
 
 def _is_constant(value: Any) -> bool:
@@ -147,7 +150,7 @@ def _pairs(values: list[dict[Any, Any]]) -> set[int]:
 
 def _parts(values: list[Any], parts: Iterable[Any]) -> set[int]:
     """The places of those `values` of whose `parts`, as many as their length says, any is held."""
-    inside = held(list(chain.from_iterable(parts)))
+    inside = _held(list(chain.from_iterable(parts)))
     if not inside:
         return inside
     ends = list(accumulate(map(len, values)))
@@ -190,8 +193,10 @@ def _models(values: list[Any]) -> set[int]:
                     inside.append(None)
         if inside.count(None) < len(inside):
             found |= look(values, inside)
-    if is_proxy(values[0]):
-        found |= {at for at, each in enumerate(values) if isinstance(proxy_state(each)[0], WithoutFields)}
+    if isinstance(values[0], LazyModel):
+        for at, (view, _) in enumerate(map(proxy_state, values)):
+            if isinstance(view, WithoutFields):
+                found.add(at)
     return found
 
 
@@ -203,12 +208,12 @@ def _sets(values: list[Any], sets: list[Any]) -> set[int]:
 
 
 def _extras(values: list[Any], extras: list[Any]) -> set[int]:
-    return held(extras)
+    return _held(extras)
 
 
 def _privates(values: list[Any], privates: list[Any]) -> set[int]:
     """Of private attributes, those that are not stored would be lost with their object."""
-    found = held(privates)
+    found = _held(privates)
     cls = values[0].__class__
     plans = struct_for(cls).plan.privates if issubclass(cls, Model) else []
     stored = {name for name, column in plans if not isinstance(column, LooseColumn)}
@@ -229,7 +234,7 @@ def _columns(dicts: list[dict[str, Any]]) -> set[int]:
             for name in names:
                 column = list(map(itemgetter(name), dicts))
                 if not ATOMIC.issuperset(map(type, column)):
-                    found |= held(column)
+                    found |= _held(column)
             return found
     except KeyError:
         pass

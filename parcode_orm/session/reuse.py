@@ -13,11 +13,11 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
 from ..storage.mapped import Source
-from ..storage.spill import is_spilled
+from ..storage.spill import SPILLED, is_spilled
 from ..table.persister import store
 from ..table.row_groups import Reuse, TableSink
 from .dirty import Comparison
-from .space import file_of, owner_of
+from .space import file_of
 
 
 def reuse_from(source: Source | None, owner: object, comparison: Comparison) -> Reuse:
@@ -44,14 +44,15 @@ def reuse_from(source: Source | None, owner: object, comparison: Comparison) -> 
         if not isinstance(rows, TableRows):
             return None
         table = rows.table
-        if file_of(rows.space) != here and not (is_spilled(table.ref) and owner_of(value) is owner):
+        spilled = table.ref.offset >= SPILLED
+        other = getattr(table.space, "owner", None)
+        if file_of(table.space) != here and not (spilled and other is owner):
             return None
-        if source is None and not is_spilled(table.ref):
+        if source is None and not spilled:
             return None
         if not _holds(column, table):
             return None
         changes = comparison.table(table)
-        other = owner_of(value)
         if other is not owner and other is not None and not other.ended and changes.nodes:
             return None
         return store(sink, table, column.compression, changes)

@@ -22,8 +22,9 @@ from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..model.base import Model
-from ..model.entities import RUNS, SUFFIX, EntityTable, is_entity, table_class
+from ..model.entities import RUNS, SUFFIX, is_entity, table_class
 from ..model.keys import key_fields
+from ..model.plain import LazyModel
 from ..storage.mapped import Source
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
@@ -84,7 +85,7 @@ class Root:
     def settle(self) -> None:
         """What was added and deleted is stored. Runs of indexes are read as they are stored: they leave memory."""
         self.gone, self.numbered = {}, []
-        if isinstance(self.obj, EntityTable):
+        if self.name.endswith(SUFFIX):
             values = decoded(self.obj)
             for name in [name for name in values if name.startswith(RUNS)]:
                 del values[name]
@@ -272,12 +273,12 @@ def compared(root: Root, space: FileSpace | None, compression: str | None, compa
 
 def _is_row_of(root: Root, source: Source, stored: Reference) -> bool:
     """Whether the lazy object is of the root as it is stored now, be it through an earlier snapshot."""
-    if not is_proxy(root.obj):
+    if not isinstance(root.obj, LazyModel):
         return False
     space = proxy_state(root.obj)[0].space
-    if isinstance(space, FileSpace) and space.source is source:
-        return True
-    return isinstance(space, FileSpace) and space.source.catalog.roots.get(root.name) == stored
+    if not isinstance(space, FileSpace):
+        return False
+    return space.source is source or space.source.catalog.roots.get(root.name) == stored
 
 
 class Again(NamedTuple):
@@ -291,23 +292,31 @@ class Again(NamedTuple):
     def adopt(self) -> None:
         """The commit is done: the root stands for the row that was written."""
         assert self.ticket.reference is not None
-        refs = [target.reference if isinstance(target, Ticket) else target for target in self.refs]
-        self.view.move(self.view.chunk.again(self.ticket.reference, refs), self.names)  # type: ignore[arg-type]
+        refs: list[Any] = []
+        for target in self.refs:
+            refs.append(target.reference if isinstance(target, Ticket) else target)
+        self.view.move(self.view.chunk.again(self.ticket.reference, refs), self.names)
 
 
 def write_roots(
-    sink: TableSink, changed: Iterable[Compared], deleted: Container[str], base: CatalogData | None, message: str = ""
+    sink: TableSink, roots: Iterable[Compared], deleted: Iterable[str], base: CatalogData | None, message: str = ""
 ) -> tuple[CatalogData, dict[str, Again]]:
-    """Write the `changed` roots. Return the catalog that names them, and all of `base` but what is deleted; and the
-    roots that were written as they stand, by name.
+    """Write those of `roots` that changed.
+
+    Return the catalog that names them, and all of `base` but what is deleted; and the roots that were written as they
+    stand, by name.
     """
     catalog = CatalogData(message=message)
     again: dict[str, Again] = {}
     if base is not None:
-        kept = {name: table for name, table in base.roots.items() if name not in deleted}
-        writers = {name: schema for name, schema in base.writers.items() if name not in deleted}
-        catalog = replace(base, roots=kept, schemas=dict(base.schemas), writers=writers, message=message)
-    for each in changed:
+        named = dict(base.roots), dict(base.schemas), dict(base.writers)
+        catalog = replace(base, roots=named[0], schemas=named[1], writers=named[2], message=message)
+        for name in deleted:
+            catalog.roots.pop(name, None)
+            catalog.writers.pop(name, None)
+    for each in roots:
+        if each.state is not State.CHANGED:
+            continue
         root = each.root
         schema = canonical_schema(root.column)
         name = fingerprint(schema)

@@ -314,7 +314,8 @@ class Session(ByKey, Queries, Versions):
         """
         self._check_idle("commit()")
         backend = self._check_writable()
-        check_message(message)
+        if message != "":
+            check_message(message)
         with flushed(self._work):
             self._work.commit(backend, message)
 

@@ -26,7 +26,7 @@ from ..model.plain import LazyModel
 from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
-from ..storage.spill import FileOrSpill, Spill, is_spilled
+from ..storage.spill import SPILLED, FileOrSpill, Spill
 from ..table.row_groups import TableSink
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
@@ -120,13 +120,13 @@ class FileSpace:
 
     def release(self, ref: Reference, refs: Iterable[Reference]) -> None:
         """The row group at `ref`, which refers to `refs`, was closed."""
-        if not is_spilled(ref):  # spilled chunks are no part of the map
+        if ref.offset < SPILLED:  # spilled chunks are no part of the map
             self.source.release(ref, refs)
 
     def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
         """The chunks at `refs`, for a caller that keeps them; None for those that were spilled."""
         source, count = self.source, self._stats.count_bytes_read
-        found = [None if is_spilled(ref) else source.read(ref, count) for ref in refs]
+        found = [None if ref.offset >= SPILLED else source.read(ref, count) for ref in refs]
         self._stats.count_chunk_read(len(found) - found.count(None))
         return found
 

@@ -13,18 +13,18 @@ from ..stack import home_thread
 class OneThread:
     """The thread that a session belongs to: the first that uses it, until that hands it over."""
 
-    __slots__ = ("_ident",)
+    __slots__ = ("ident",)
 
     def __init__(self) -> None:
-        self._ident: int | None = None
+        self.ident: int | None = None  # None: no thread has used it yet
 
     def check(self) -> None:
         """Raise `SessionError` in any other thread."""
         here = home_thread()
-        if self._ident is None:
-            self._ident = here
-        elif self._ident != here:
-            owner = _name(self._ident)
+        if self.ident is None:
+            self.ident = here
+        elif self.ident != here:
+            owner = _name(self.ident)
             remedy = "in the first one when it has finished" if owner else "before a thread ends"
             raise SessionError(
                 f"this session belongs to {owner or 'a thread that has ended'}, and {_name(here)} used it as well: a "
@@ -35,7 +35,7 @@ class OneThread:
     def hand_over(self) -> None:
         """Belong to the thread that is next to use the session; raises as `check`."""
         self.check()
-        self._ident = None
+        self.ident = None
 
 
 def _name(ident: int) -> str:

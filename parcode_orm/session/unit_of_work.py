@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache, partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
@@ -12,7 +13,7 @@ from ..codec.columns.struct import outermost
 from ..errors import ConflictError, NoResultFound, SchemaMismatchError, SessionError
 from ..lazy.proxy import is_proxy
 from ..stack import home_thread
-from ..storage.backend import Backend, Build
+from ..storage.backend import NOT_READ, Backend, Build
 from ..storage.mapped import Source
 from ..storage.spill import Spill
 from ..tuning import TUNING, Tuning
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from .savepoint import Savepoint
 
 INTERRUPTED = "an interrupt came while the session went on to what a commit had stored"
+
+
+MANY = 100  # rows: to make so many objects anew without the cycle collector pays
+state_of = attrgetter("state")
 
 
 class UnitOfWork:
@@ -195,7 +200,10 @@ class UnitOfWork:
 
     def compared(self, compression: str | None, comparison: Comparison) -> list[Compared]:
         """Each attached root with what it is beside the file's."""
-        return [compared(each, self.space, compression, comparison) for each in list(self.roots.values())]
+        found: list[Compared] = []
+        for root in list(self.roots.values()):
+            found.append(compared(root, self.space, compression, comparison))
+        return found
 
     def commit(self, backend: Backend, message: str) -> None:
         """Store what changed; without a change, write nothing."""
@@ -209,13 +217,13 @@ class UnitOfWork:
 
     def is_committing(self) -> bool:
         """Whether a commit of this session runs the code that asks: one that was interrupted may have left its note."""
-        return self.owner.committing is not None and runs_within(UnitOfWork.commit, self)
+        return runs_within(UnitOfWork.commit, self)
 
     def _commit(self, backend: Backend, message: str) -> None:
         before = seen(self)
         comparison = Comparison()
         roots = self.compared(backend.compression, comparison)
-        if not self.deleted and all(each.state is not State.CHANGED for each in roots):
+        if not self.deleted and State.CHANGED not in map(state_of, roots):
             check_unchanged(self, before)
             comparison.forget()
             self.take_roots()
@@ -231,10 +239,19 @@ class UnitOfWork:
         self.consumed.clear()
         comparison.forget()
         backend.stats.rows_written += flush.rows_written
-        with backend.reading_back(), gc_paused():
-            self.take_roots()
-            self._adopt(source, flush)
-            self._release(roots, flush.again)
+        try:
+            if flush.rows_written > MANY:
+                with gc_paused():
+                    self._go_on_from(source, flush, roots)
+            else:
+                self._go_on_from(source, flush, roots)
+        except NOT_READ as problem:
+            raise backend.not_read_back(problem) from problem
+
+    def _go_on_from(self, source: Source, flush: Flush, roots: list[Compared]) -> None:
+        self.take_roots()
+        self._adopt(source, flush)
+        self._release(roots, flush.again)
 
     def _adopt(self, source: Source, flush: Flush) -> None:
         """Stand on what was committed, and let the tables that were written go on from there."""

@@ -140,7 +140,7 @@ class Appender:
             SyncError: waiting for the disk failed. Its content is unknown, and this appender takes nothing more.
         """
         self._check()
-        pipeline = self.pipeline
+        pipeline = self._pipeline or self.pipeline
         try:
             ticket = pipeline.submit(catalogs.encode(catalog, pipeline))
             pipeline.end()
@@ -175,7 +175,7 @@ class Appender:
                 raise CorruptionError(
                     "the last commit's record leaves no room for another", path=self.path, offset=last.offset
                 )
-            twice = commit.doubled(commit.pack(record, self.superblock.uuid))
+            twice = commit.pack_twice(record, self.superblock.uuid)
             catalog.place()
             if self._fast:
                 output.put(twice)
@@ -203,7 +203,6 @@ class Appender:
 
     def source(self, stats: Stats | None = None) -> Source:
         """The snapshot of the newest commit."""
-        self._check()
         earlier = self._earlier
         file: Descriptor | OpenFile | None = earlier.file
         if file is None:
@@ -247,7 +246,8 @@ class Appender:
     def close(self) -> None:
         """Drop what was not committed, and release the lock."""
         try:
-            self.abort()
+            if self._pipeline is not None:
+                self.abort()
         finally:
             self.lock.release()
 
@@ -280,9 +280,11 @@ class Appender:
         record, lock = source.record, self.lock
         if lock.identity != source.identity or lock.size != record.file_length or not record.flags & DOUBLED:
             return False
-        end = commit.doubled(commit.pack(record, source.uuid))
-        with storing("read", self.path):
+        end = commit.pack_twice(record, source.uuid)
+        try:
             return self._files.read(lock.fd, len(end), record.offset) == end
+        except OSError as problem:
+            raise storage_error(problem, "read", self.path) from problem
 
     def _cut_torn_tail(self, record: Record, uuid: bytes, size: int, read: Read) -> None:
         """Cut off the tail of a commit that did not end, and write a damaged copy of the record again.

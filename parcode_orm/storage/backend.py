@@ -25,6 +25,7 @@ from .writer import save_path
 Durability = Literal["full", "fast"]
 Build = Callable[[Pipeline], CatalogData]
 FOREVER = 1e9  # seconds; an int may be more than a clock can add
+NOT_READ = (ParcodeError, MemoryError)
 DISK_FAILED = "the disk failed in a commit, so what it holds is not known"
 
 
@@ -93,10 +94,9 @@ class Backend:
 
     def let_go(self) -> None:
         """Release a lock that an interrupt has left."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-        self._stored = _nothing
+        lock, self._lock, self._stored = self._lock, None, _nothing
+        if lock is not None and lock.fd >= 0:
+            lock.release()
 
     def stored(self) -> Source | None:
         """The commit that an interrupted `write` or `compact` has stored; None if it stored none.
@@ -161,7 +161,8 @@ class Backend:
         files = FILES if self.memory is None else self.memory
         self._lock = lock = WriterLock(self.path, files=files)
         options = {**self._options, "durability": self._durability, "files": files, "timeout": self._timeout}
-        with Appender(self.path, base, lock=lock, **options) as appender:
+        appender = Appender(self.path, base, lock=lock, **options)
+        try:
             self._stored = lambda: None if appender.record == base.record else self._at(appender.record)
             try:
                 appender.commit(build(appender.pipeline))
@@ -170,8 +171,12 @@ class Backend:
                 if appender.poisoned:
                     self.broken = DISK_FAILED
                 raise
-            with self.reading_back():
+            try:
                 return appender.source(self.stats)
+            except NOT_READ as problem:
+                raise self.not_read_back(problem) from problem
+        finally:
+            appender.close()
 
     def _at(self, record: Record) -> Source:
         """The commit of `record`; another session may have committed after it."""
@@ -197,9 +202,13 @@ class Backend:
         """Report an error in the block as one after the commit: a repeated commit must not seem to conflict."""
         try:
             yield
-        except (ParcodeError, MemoryError) as problem:
-            self.broken = "the last commit is stored, but could not be read back"
-            raise SessionError(f"{self.path}: {self.broken} ({problem}); open the file again") from problem
+        except NOT_READ as problem:
+            raise self.not_read_back(problem) from problem
+
+    def not_read_back(self, problem: BaseException) -> SessionError:
+        """The error where `problem`, one of `NOT_READ`, follows a commit: it must not seem to have failed."""
+        self.broken = "the last commit is stored, but could not be read back"
+        return SessionError(f"{self.path}: {self.broken} ({problem}); open the file again")
 
     def spill(self) -> Spill:
         """A temporary file for the rows of streams, beside the file, where there is room for them."""

@@ -180,8 +180,7 @@ class _Compaction:
             dead=dead,
             catalog=self._copier.places[old.catalog],
         )
-        copy = commit.pack(record, self._uuid)
-        output.put(copy if first else commit.doubled(copy))
+        output.put((commit.pack if first else commit.pack_twice)(record, self._uuid))
         return record
 
     def _put(self, data: Buffer) -> None:

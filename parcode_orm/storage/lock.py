@@ -102,7 +102,8 @@ class WriterLock:
                 self._files.close(fd)  # an interrupt here leaves a descriptor open that locks nothing
 
     def __del__(self) -> None:
-        self.release()
+        if self.fd >= 0:
+            self.release()
 
 
 def _lock(fd: int, path: str, status: os.stat_result, deadline: float) -> None:

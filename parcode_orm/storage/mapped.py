@@ -51,7 +51,7 @@ class Source:
         "stats",
         "below",
         "cache",
-        "_catalog",
+        "catalog",
         "_data",
         "_map",
         "_tail",
@@ -91,7 +91,8 @@ class Source:
         self.length = length
         self.stats = stats if stats is not None else Stats()
         self.cache: Cache = Cache() if earlier is None else earlier.cache
-        self._catalog = catalog
+        if catalog is not None:
+            self.catalog = catalog
         self._tail = memoryview(tail)
         self._tail_at = tail_at if tail else length
 
@@ -126,12 +127,14 @@ class Source:
             return _from_bytes(memoryview(path).cast("B").toreadonly(), "", stats, at)
         return _from_object(path, stats, at)
 
-    @property
-    def catalog(self) -> CatalogData:
-        """The content of the commit; all targets are references."""
-        if self._catalog is None:
-            self._catalog = catalogs.decode(self.chunk(self.record.catalog))
-        return self._catalog
+    catalog: CatalogData
+
+    def __getattr__(self, name: str) -> Any:
+        """`catalog`, the content of the commit, when it is first asked for. All its targets are references."""
+        if name != "catalog":
+            raise AttributeError(name)
+        self.catalog = found = catalogs.decode(self.chunk(self.record.catalog))
+        return found
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, with its head verified. The source keeps it for a while.

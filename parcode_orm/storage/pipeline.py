@@ -67,8 +67,10 @@ class Pipeline:
         stats: Stats | None = None,
         hashed: bool = False,
     ) -> None:
-        check_workers(workers)
-        compressions.check(compression)
+        if workers is not None:
+            check_workers(workers)
+        if compression is not None:
+            compressions.check(compression)
         self.output = Output(write, start_offset, hashed=hashed)
         self.compression = compression
         self.stats = stats or Stats()
@@ -106,7 +108,7 @@ class Pipeline:
             if self._error is not None:
                 raise self._error
             try:
-                self._place(chunk, ticket, chunk.finish())
+                self._place(chunk, ticket, None)
             except BaseException as problem:
                 self._error = problem
                 raise
@@ -207,8 +209,7 @@ class Pipeline:
                 self._inflight -= job.size
                 self._changed.notify_all()
 
-    def _place(self, chunk: Encoder, ticket: Ticket, finished: Finished) -> None:
-        directory, parts = finished
+    def _place(self, chunk: Encoder, ticket: Ticket, finished: Finished | None) -> None:
         references: list[Reference] = []
         for ref in chunk.refs:
             reference: Reference | None = ref.reference if isinstance(ref, Ticket) else ref
@@ -217,11 +218,11 @@ class Pipeline:
             references.append(reference)
             if reference.offset < self._start_offset:
                 self.referred.add(reference.offset)
-        head = chunk.head(directory, parts, references)
+        parts = chunk.whole(references) if finished is None else [chunk.head(*finished, references), *finished[1]]
         output = self.output
         start = output.position
-        offset = output.put(head, *parts, align=CHUNK_ALIGN)
-        ticket.reference = Reference(offset, output.position - offset, checksum(head), int(chunk.kind))
+        offset = output.put(*parts, align=CHUNK_ALIGN)
+        ticket.reference = Reference(offset, output.position - offset, checksum(parts[0]), int(chunk.kind))
         if len(self.below) < LEADING:
             self.below[offset] = references
         self.stats.chunks_written += 1

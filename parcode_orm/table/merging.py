@@ -34,7 +34,10 @@ class Merger:
         tuning = self._tuning
         if len(pieces) < tuning.merged:
             return pieces
-        fresh = max([piece.length for piece in pieces if piece.rows is not None], default=0)
+        fresh = 0
+        for piece in pieces:
+            if piece.rows is not None:
+                fresh = max(fresh, piece.length)
         if self._has_small_neighbours(pieces):
             for largest in tuning.classes:
                 pieces = self._merged(pieces, largest, tuning.small_bytes, join)

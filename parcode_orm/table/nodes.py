@@ -223,10 +223,9 @@ def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
     out = sink.encoder(Kind.TREE_NODE)
     out.refs = list(map(_ref_of, entries))
     counts = list(map(_length_of, entries))
-    root = out.open(Encoding.STRUCT, len(entries), param=height)
+    out.open(Encoding.STRUCT, len(entries), param=height, span=4)
     firsts = list(map(max, map(_first_of, entries), repeat(0)))
     put_ints(out, counts, firsts, list(map(_start_of, entries)) if height == 1 else [0] * len(entries))
-    out.close(root)
     return Node(height, sum(counts), entries[0].first, sink.submit(out), entries)
 
 

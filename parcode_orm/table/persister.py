@@ -16,6 +16,8 @@ from .rewriting import Changes, Moved, Rewriter
 from .row_groups import TableSink
 from .table import Table
 
+MANY = 100  # rows that were held: to look at so many without the cycle collector pays
+
 
 class Stored(NamedTuple):
     """A table as it was written; `adopt` makes the table in memory go on from there, once that is committed."""
@@ -40,29 +42,29 @@ class Stored(NamedTuple):
         table.added.clear()
         for offset, rows in self.left:
             here: dict[int, Any] = table.held.get(offset) or {}
-            for row in [row for row in here if row in rows]:
-                del here[row]
+            for row in list(here):
+                if row in rows:
+                    del here[row]
+            if not here:
+                table.holding.discard(offset)
         if table.spilled:
             for opened in (table.groups, table.held):
                 for offset in [offset for offset in opened if offset >= SPILLED]:
                     del opened[offset]
             table.spilled = False
-        runs = [found for run in self.runs if (found := _reference(run)) is not None]
-        if runs != table.run_refs:
-            table.index(runs)
-        while moved:  # rows that are let go of here would keep their row groups from being closed
-            _settle(table, *moved.pop(0), settle)
+        if self.runs != table.run_refs:
+            table.index([found for run in self.runs if (found := _reference(run)) is not None])
+        while moved:
+            ticket, known = moved.pop(0)
+            if known.values:
+                settle(table, ticket, known)
+            del known  # rows that are let go of here would keep their row groups from being closed
         for offset, _ in self.left:
             table.close_small(offset)
         if self.merged:
             still = {offset for offset, _ in table.tree.loaded_of(self.merged)}
             for offset in self.merged - still:
                 table.close(offset)
-
-
-def _settle(table: Table, ticket: Ticket, known: Known, settle: Callable[[Table, Ticket, Known], None]) -> None:
-    if known.values:
-        settle(table, ticket, known)
 
 
 def _reference(target: Target) -> Reference | None:
@@ -79,9 +81,11 @@ def store(sink: TableSink, table: Table, compression: str | None, changes: Chang
     if not changes.nodes and table.ref.offset < SPILLED:
         return table.ref
     writer = Rewriter(sink, table, compression, changes)
-    with gc_paused():  # of many rows that were held
-        leaves = list(map(writer.leaf, table.tree.changed_leaves(changes.nodes)))
-        root = table.tree.write(sink, changes.nodes, writer.written(leaves))
+    if sum(map(len, changes.rows.values())) > MANY:
+        with gc_paused():
+            root = writer.tree(changes.nodes)
+    else:
+        root = writer.tree(changes.nodes)
     runs = write_runs(sink, table) if root.length else []
     ticket = sink.table(root, table.next_row, keyed=table.keys is not None, runs=runs)
     sink.stored[id(table)] = Stored(table, ticket, root, runs, writer.moved, writer.left, writer.merged)

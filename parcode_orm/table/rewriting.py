@@ -79,8 +79,14 @@ class Rewriter:
         self._table = table
         self._compression = compression
         self._changed = changes.rows
-        self._places = {offset: sorted(rows) for offset, rows in changes.rows.items()}
+        self._places = dict(zip(changes.rows, map(sorted, changes.rows.values()), strict=True))
         self._merger = Merger(table, sink.tuning)
+
+    def tree(self, changed: set[Node]) -> Node:
+        """Write the `changed` nodes and their rows: the root of the tree that results."""
+        tree = self._table.tree
+        leaves = list(map(self.leaf, tree.changed_leaves(changed)))
+        return tree.write(self._sink, changed, self.written(leaves))
 
     def leaf(self, pieces: list[Piece]) -> list[Piece]:
         """The pieces of neighbouring leaves as they are to be: cut around changed rows, and small ones joined."""

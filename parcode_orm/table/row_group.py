@@ -151,8 +151,11 @@ class Group:
         """Whether nothing that was given out of it may still be in use."""
         if self.held:
             return False
-        live = getattr(self.items, "live", None)
-        return not live or all(ref() is None for ref in live.copy().values())  # other threads may add to it
+        live: dict[int, Any] = getattr(self.items, "live", {})
+        for known in live.copy().values() if live else ():  # other threads may add to it
+            if known() is not None:
+                return False
+        return True
 
     @property
     def size(self) -> int:

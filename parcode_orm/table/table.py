@@ -141,6 +141,7 @@ class Table:
             self.groups[offset] = group
             return False
         self.held.pop(offset, None)
+        self.lively.discard(offset)
         self.space.release(group.ref, group.refs)
         return True
 

@@ -356,12 +356,12 @@ class Tree:
         nodes = [root]
         while nodes:
             node = nodes.pop()
-            fresh = [child for child in node.children or () if type(child.ref) is Ticket]
-            if node.height > 1:
-                nodes += fresh
-            else:
-                for child in fresh:
-                    child.ref = child.ref.reference
+            for child in node.children or ():
+                if type(child.ref) is Ticket:
+                    if node.height > 1:
+                        nodes.append(child)
+                    else:
+                        child.ref = child.ref.reference
             if isinstance(node.ref, Ticket):
                 node.ref = node.ref.reference
         self.root = self._stored = root

@@ -103,7 +103,8 @@ def test_every_truncation(path: Path, length: float) -> None:
 def test_a_record_that_stands_once_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bits above find it when a commit's record is written only once: one of them leads to the older commit."""
     path = tmp_path / "once.par"
-    monkeypatch.setattr(append.commit, "doubled", lambda copy: bytes(512) + copy)
+    pack = append.commit.pack
+    monkeypatch.setattr(append.commit, "pack_twice", lambda record, uuid: bytes(512) + pack(record, uuid))
     hostile.two_commits(path)
     last = path.stat().st_size - 160
     found = run(path, (f"flip {bit}" for bit in range(last * 8, (last + 160) * 8, 7)))

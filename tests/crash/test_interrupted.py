@@ -242,7 +242,7 @@ def test_no_lock_outlives_its_session(files: Files) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt) as held:
-        patched.setattr("parcode_orm.storage.append.Appender.__exit__", interrupted)
+        patched.setattr("parcode_orm.storage.append.Appender.close", interrupted)
         session.commit()
     files.check_unlocked()
     session.close()

@@ -70,7 +70,7 @@ def test_feature_bits() -> None:
 def test_record() -> None:
     data = commit.pack(RECORD_1, UUID)
     assert len(data) == RECORD.size
-    assert commit.doubled(data) == data + bytes(512 - len(data)) + data
+    assert commit.pack_twice(RECORD_1, UUID) == data + bytes(512 - len(data)) + data
     size = RECORD_1.file_length
     assert commit.unpack(data, UUID, 8192, size) == RECORD_1
     assert commit.unpack(data, UUID, 8192 + 512, size) == RECORD_1

@@ -145,7 +145,7 @@ def test_hostile_previous_links(two: bytes) -> None:
     record = Source.open(two).record
     for previous in (64, 128, record.offset - 64):
         forged = record._replace(previous=previous)
-        data = two[: record.offset] + commit.doubled(commit.pack(forged, UUID))
+        data = two[: record.offset] + commit.pack_twice(forged, UUID)
         with pytest.raises(CorruptionError):
             list(Source.open(data).records())
     assert [r.sequence for r in Source.open(two).records()] == [2, 1]
@@ -203,7 +203,7 @@ def forged(data: bytearray, sequence: int, previous: int, start: int, flags: int
     digest = wide_checksum(bytes(data[start:at]))
     length = at + RECORD.size + (512 if flags & RecordFlag.DOUBLED else 0)
     record = Record(sequence, previous, at, length, 0, flags, 0, 0, CATALOG, start, digest, 0)
-    data += commit.doubled(commit.pack(record, UUID)) if flags & RecordFlag.DOUBLED else commit.pack(record, UUID)
+    data += commit.pack_twice(record, UUID) if flags & RecordFlag.DOUBLED else commit.pack(record, UUID)
     return record
 
 
@@ -249,7 +249,7 @@ def test_what_is_hashed_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_commit_is_written_that_would_not_be_read(two: bytes, tmp_path: Path) -> None:
     record = Source.open(two).record._replace(sequence=commit.MAX_NUMBER - 1)
     path = tmp_path / "large.par"
-    path.write_bytes(two[: record.offset] + commit.doubled(commit.pack(record, UUID)))
+    path.write_bytes(two[: record.offset] + commit.pack_twice(record, UUID))
     source = Source.open(path)
     with Appender(path, source, workers=0) as appender:
         with pytest.raises(CorruptionError, match="no room"):

@@ -86,9 +86,8 @@ def write_text(
         low, high = b"", b""
     else:
         flags |= NodeFlag.STATISTICS
-    node = out.open(Encoding.TEXT, count, data, flags=flags, low=low, high=high)
+    out.open(Encoding.TEXT, count, data, flags=flags, low=low, high=high, span=2)
     write_offsets(lengths, out)
-    out.close(node)
 
 
 def text_range(values: Sequence[str]) -> tuple[bytes, bytes | None]:

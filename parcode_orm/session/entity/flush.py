@@ -30,10 +30,15 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
         IntegrityError: two entities would have one key or one unique value; nothing has changed.
         SessionError: an entity that was added is an object of another session by now.
     """
+    roots = tables(work)
+    if not roots:
+        yield
+        return
     with told_by_key(), ExitStack() as undo:
         with gc_paused():
-            for root in tables(work):
+            for root in roots:
                 _flush(work, root, undo)
+            del root
         yield
 
 

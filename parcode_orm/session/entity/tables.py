@@ -16,7 +16,7 @@ from ...lazy.map import LazyMap
 from ...lazy.proxy import is_lazy, is_proxy, plain_class
 from ...lazy.rows import TablePairs
 from ...lazy.state import MISSING, field_value
-from ...model.entities import SUFFIX, EntityTable, table_class, table_name
+from ...model.entities import SUFFIX, table_class, table_name
 from ...model.indexes import Path, indexes_of
 from ...model.keys import key_fields, numbered_field
 from ...table.table import Table
@@ -139,7 +139,7 @@ def table_in(rows: LazyMap[Any, Any]) -> Table:
 
 def tables(work: UnitOfWork) -> list[Root]:
     """The roots in use that hold entities."""
-    return [root for root in work.roots.values() if isinstance(root.obj, EntityTable)]
+    return [root for name, root in work.roots.items() if name.endswith(SUFFIX)]
 
 
 def entity_class(table: type[Any]) -> type[Any]:
