@@ -61,7 +61,6 @@ TESTED_BY = {
     "migrations.row": "migrations/test_migrate.py",
     "migrations.types": "migrations/test_files.py",
     "model.kinds": "query/test_classes.py",
-    "model.ordering": "session/test_indexes.py",
     "query.aggregates": "query/test_random.py",
     "query.bounds": "query/test_random.py",
     "query.building": "query/test_bad_input.py",

@@ -55,7 +55,7 @@ def _flush(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
         if spec.unique:
             _claim(cls, spec, index, *changed.of(spec))
         else:
-            add_run(index, cls, spec, *changed.of(spec))
+            add_run(index, entities(root).rows.space, cls, spec, *changed.of(spec))
 
 
 @contextmanager

@@ -11,10 +11,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from ...codec.base import Column
+from ...codec.columns.boundary import ChunkColumn
 from ...codec.kernels import sorted_places
 from ...codec.types.compile import struct_for
 from ...errors import CorruptionError, EncodeError
@@ -24,17 +25,18 @@ from ...model.indexes import IndexSpec
 from ...model.ordering import UNORDERED, Order, itself, order_of_parts
 from ..content_hash import digest_of
 from .changed import Entries
+from .long_runs import LONG, Entry, long_run, merged, part
 
 STEP = 256  # entries between two fences
 MAX_RUNS = 8
-Entry = tuple[Any, Any, bool]
 
 
-def add_run(runs: Any, cls: Any, spec: IndexSpec, lost: Entries, got: Entries) -> None:
+def add_run(runs: Any, space: Any, cls: Any, spec: IndexSpec, lost: Entries, got: Entries) -> None:
     """Add a run to an ordered index.
 
     Args:
         runs: a list of the index's runs, plain or lazy, which is changed.
+        space: the session's space.
         cls: the class of the entities.
         spec: the index.
         lost: values that entities had.
@@ -45,21 +47,29 @@ def add_run(runs: Any, cls: Any, spec: IndexSpec, lost: Entries, got: Entries) -
         return
     first = len(runs)
     size = len(entries)
-    merged: list[Iterable[Entry]] = [entries]
+    parts: list[Any] = [_in_order(cls, spec, entries)]
     while first and (first >= MAX_RUNS or len(runs[first - 1].entries) <= 2 * size):
         first -= 1
-        found = runs[first].entries
-        size += len(found)
-        merged.append(found.load() if isinstance(found, LazyList) else found)
-    if len(merged) > 1:
-        entries = _netted(chain.from_iterable(merged))
-    entries = _in_order(cls, spec, entries)
-    made: Any = run_class(cls, spec).model_construct
-    added = [made(entries=entries, fences=[entry[0] for entry in entries[::STEP]])] if entries else []
+        parts.append(runs[first].entries)
+        size += len(parts[-1])
+    added = _run(cls, spec, space, parts[0] if len(parts) == 1 else merged(parts, order_of_parts(spec.types)), size)
     if isinstance(runs, LazyList):  # not by the list: what changes it there is whole at once, and not taken back later
         runs.rows.splice(first, len(runs), added)
     else:
         runs[first:] = added
+
+
+def _run(cls: Any, spec: IndexSpec, space: Any, entries: Iterable[Entry], size: int) -> list[Any]:
+    """A run of `entries`, which are at most `size`; nothing for none."""
+    kind = run_class(cls, spec)
+    if isinstance(entries, list) or size < LONG:
+        entries = list(entries)
+        fences = [entry[0] for entry in entries[::STEP]]
+    else:
+        column = struct_for(kind).places["entries"][1]
+        assert isinstance(column, ChunkColumn)
+        entries, fences = long_run(space, column, iter(entries), STEP)
+    return [kind.model_construct(entries=entries, fences=fences)] if entries else []
 
 
 def _in_order(cls: Any, spec: IndexSpec, entries: list[Entry]) -> list[Entry]:
@@ -79,14 +89,6 @@ def _fits(column: Column, value: Any) -> bool:
     except EncodeError:
         return False
     return True
-
-
-def _netted(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries without those that take each other back."""
-    counts: Counter[tuple[Any, Any]] = Counter()
-    for value, key, has in entries:
-        counts[value, key] += 1 if has else -1
-    return [(value, key, count > 0) for (value, key), count in counts.items() if count]
 
 
 class Range(NamedTuple):
@@ -142,15 +144,16 @@ def _between(run: Any, asked: Range, order: Order) -> Iterator[Entry]:
     if start >= stop:
         return
 
-    entries = run.entries
-    part: list[Entry] = entries.rows.read(start, stop) if isinstance(entries, LazyList) else entries[start:stop]
-    first, last = 0, len(part)
+    found = part(run.entries, start, stop)
+    first, last = 0, len(found)
     if asked.low is not None:
         low = _as_long(order, asked.low)
-        first = (bisect_right if asked.low_open else bisect_left)(part, order(asked.low), key=lambda each: low(each[0]))
+        first = (bisect_right if asked.low_open else bisect_left)(
+            found, order(asked.low), key=lambda each: low(each[0])
+        )
     if asked.high is not None:
         high = _as_long(order, asked.high)
         last = (bisect_left if asked.high_open else bisect_right)(
-            part, order(asked.high), key=lambda each: high(each[0])
+            found, order(asked.high), key=lambda each: high(each[0])
         )
-    yield from part[first:last]
+    yield from found[first:last]
