@@ -127,11 +127,13 @@ class _Kind:
         self.now = rows.named(name)
         self._cls: Any = rows.target.classes.get(self.now)
         self._fields = rows.source.state.all_fields(name)
-        # Of fields that name no changed class, values stay as they are.
-        self._inside = {key for key, each in self._fields.items() if self._names_changed(each.type)}
+        # Of fields that name no changed class, values stay as they are. So do those of fields that name a class which
+        # the target has no more: an operation takes the field away, or converts its values.
+        self._inside = {key for key, each in self._fields.items() if self._converts(each.type)}
 
-    def _names_changed(self, tp: Any) -> bool:
-        return not self._rows.changed.isdisjoint(names_in(tp))
+    def _converts(self, tp: Any) -> bool:
+        rows, names = self._rows, set(names_in(tp))
+        return not rows.changed.isdisjoint(names) and all(rows.named(name) in rows.target.classes for name in names)
 
     @cached_property
     def steps(self) -> list[tuple[Operation, Step]]:
@@ -144,11 +146,6 @@ class _Kind:
 
     def convert(self, obj: Any) -> Any:
         """An object of the target for one of the source."""
-        if self._cls is None:
-            raise MigrationError(
-                f"a {self.name} is stored where the migration leaves no such class: take the field that holds it away "
-                "before the class, or convert its values"
-            )
         if isinstance(obj, Enum):
             return self._member(obj)
         row = self._row(obj)

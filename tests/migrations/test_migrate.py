@@ -204,6 +204,48 @@ class Book(Model):
     assert showmigrations(project.path, migrations=project.migrations) == {"0001_initial": False, "0002_split": False}
 
 
+def test_a_class_goes_with_the_field_that_holds_it(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    old = project.define("""
+class Role(Enum):
+    MAGE = 1
+class Bag(BaseModel):
+    size: int = 3
+class A(Model):
+    n: int
+    role: Role = Role.MAGE
+    bags: list[Bag] = Chunk()
+""")
+    project.make()
+    project.store(old.A(n=1, bags=[old.Bag(size=7)] * 300))
+    project.migrate()
+    project.write(
+        "0002_sizes",
+        """
+def forward(bags):
+    return [bag.size for bag in bags]
+def backward(sizes):
+    return []
+dependencies = ["0001_initial"]
+operations = [
+    RemoveField("A", "role"),
+    AlterField("A", "bags", Field(list[int]), forward, backward),
+    DeleteModel("Role"),
+    DeleteModel("Bag"),
+]
+""",
+    )
+    project.migrate()
+    new = project.define("class A(Model):\n    n: int\n    bags: list[int]\n")
+    assert project.make() is None
+    with Session.open(project.path) as session:
+        assert session.root(new.A).bags == [7] * 300
+    project.migrate("0001")
+    with Session.open(project.path) as session:
+        found = session.root(old.A)
+        assert found.role is old.Role.MAGE and list(found.bags) == []
+
+
 def test_undoing_the_first_migration_empties_the_file(project: Project) -> None:
     project.migrate("zero")
     with Session.open(project.path) as session:
