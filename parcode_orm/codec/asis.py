@@ -61,7 +61,7 @@ class Block:
         self.data = data
 
 
-def to_write(read: Callable[..., T], *args: int) -> T:
+def to_write(read: Callable[..., T], *args: Any) -> T:
     """Call `read` for values that are only written again, or compared; some may be stand-ins."""
     try:
         return read(*args)

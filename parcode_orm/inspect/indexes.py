@@ -87,7 +87,9 @@ def _pairs(stored: Any, spec: IndexSpec) -> Iterator[Pair]:
         assert group.keys is not None
         start, stop = piece.start, piece.start + piece.length
         keys = group.keys.read(start, stop)
-        for value, key in zip(index_column(spec, partial(stored_values, group.items, start, stop)), keys, strict=True):
+        for value, key in zip(
+            index_column(spec, partial(stored_values, group.items, range(start, stop))), keys, strict=True
+        ):
             if spec.of_items:
                 yield from ((each, key) for each in value)
             elif value is not None:

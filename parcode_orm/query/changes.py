@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, MutableSequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import QueryError, called, told
+from ..table.table import ATOMIC
 from .building import attribute, check_kinds, check_scope, literal
+from .engine import run
 from .expressions import Expression
 from .functions import has_aggregate, row_condition
-from .given import is_collection, is_entity_class, model_of
+from .given import Entities, is_collection, is_entity_class, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Key
+from .prepared import prepared
+from .sources import Source, TableSource
 from .statement import Select
+from .updating import delete_rows, is_set_plainly, update_rows
 
 Values = tuple[tuple[tuple[str, ...], Expression[Any]], ...]
 
@@ -87,7 +93,7 @@ class Update(_Change):
         """Set the fields: how many rows were changed."""
         if not self._values:
             raise QueryError("an update sets nothing: write .values(level=3)")
-        rows = _rows(self, Item(), *(value for _, value in self._values))
+        count, rows = self._computed()
         for obj, *values in rows:
             for (path, _), value in zip(self._values, values, strict=True):
                 holder = obj
@@ -95,8 +101,18 @@ class Update(_Change):
                     holder = getattr(holder, name)
                 if holder is None:
                     raise QueryError(f"{'.'.join(path)} cannot be set where {'.'.join(path[:-1])} is None: use where()")
-                setattr(holder, path[-1], value)
-        return len(rows)
+                setattr(holder, path[-1], value if type(value) in ATOMIC else deepcopy(value))
+        return count + len(rows)
+
+    def _computed(self) -> tuple[int, list[tuple[Any, ...]]]:
+        """How many rows were updated as columns, and the objects that are to be changed, with their new values."""
+        asked = tuple(value for _, value in self._values)
+        source = _source(self, asked)
+        if isinstance(source, TableSource) and all(
+            len(path) == 1 and is_set_plainly(source.model, path[0]) for path, _ in self._values
+        ):
+            return update_rows(source, self._where, {path[0]: value for path, value in self._values})
+        return 0, _rows(self, Item(), *asked)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,16 +121,28 @@ class Delete(_Change):
 
     def run(self) -> int:
         """Take the rows out of their collection: how many there were."""
-        keys = [key for (key,) in _rows(self, Key())]
+        source = _source(self, (Key(),))
+        if not isinstance(source, TableSource):
+            return self._delete([key for (key,) in _rows(self, Key())])
+        gone, keys = delete_rows(source, self._where)
+        if isinstance(self._source, Entities):
+            self._source.deleted(gone)
+        return len(gone) + self._delete(keys)
+
+    def _delete(self, keys: list[Any]) -> int:
         for key in reversed(keys):  # of a list, the last one first: positions do not shift
             del self._source[key]
         return len(keys)
 
 
+def _source(change: _Change, asked: tuple[Expression[Any], ...]) -> Source:
+    """Where the rows of a change are."""
+    source, _, _ = prepared(Select(change._source, asked, change._where))
+    return source
+
+
 def _rows(change: _Change, *outputs: Expression[Any]) -> list[tuple[Any, ...]]:
     """The values of `outputs` for the rows of a change, all found before anything is changed."""
-    from .engine import run
-
     statement: Select[Any] = Select(change._source, outputs, change._where)
     found: list[tuple[Any, ...]] = []
     for part in run(statement):

@@ -30,6 +30,10 @@ class Entities(ABC):
     def __delitem__(self, key: Any) -> None:
         """Delete the entity of a key."""
 
+    @abstractmethod
+    def deleted(self, rows: Mapping[Any, tuple[Any, int]]) -> None:
+        """Stored entities were taken out of the table, by key: each with the row group and the row where it was."""
+
 
 def is_collection(value: Any) -> bool:
     """Whether a query can take its rows from `value`."""

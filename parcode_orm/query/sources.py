@@ -182,16 +182,21 @@ class StoredBatch:
 
     def objects(self, rows: Rows) -> list[Any]:
         """See `Batch`."""
+        found: list[Any] = []
+        with gc_paused():
+            for number, _, within in self.by_piece(rows):
+                found += self._objects(number, within)
+        return found
+
+    def by_piece(self, rows: Rows) -> Iterator[tuple[int, int, list[int]]]:
+        """The pieces with some of `rows`: number in the block, place of their first among `rows`, rows of the group."""
         block = self.block
         rows = np.asarray(rows, np.int64) + self.start
         of: Any = np.searchsorted(block.ends, rows, side="right")
         within = (rows + block.shifts[of]).tolist()
-        found: list[Any] = []
         cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(within)] if len(within) else [0]
-        with gc_paused():
-            for a, b in pairwise(cuts):
-                found += self._objects(int(of[a]), within[a:b])
-        return found
+        for a, b in pairwise(cuts):
+            yield int(of[a]), a, within[a:b]
 
     def _objects(self, number: int, rows: list[int]) -> list[Any]:
         table, piece = self.table, self.block.pieces[number]

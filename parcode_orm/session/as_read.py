@@ -21,13 +21,13 @@ from ..codec.asis import UNREADABLE
 from ..codec.base import is_lazy
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.structs import MISSING
+from ..codec.views.nodes import values_at
 from ..errors import FieldNotStored
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..table.table import EXACT
 from .equality import PLAIN, plainly_differ, slots_differ
 
 SAME = PLAIN | {date, timedelta, UUID}  # types whose `==` tells all
-SPARSE = 4  # a column is read whole up to the last row if at least one of so many of its rows is asked for
 
 
 def elsewhere(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
@@ -78,22 +78,12 @@ def _differing(view: Any, name: str, rows: Sequence[int], values: list[Any]) -> 
     if is_lazy(column) or isinstance(column, ChunkColumn) or view.bits & MISSING:
         return every
     try:
-        stored = _stored(view, name, rows)
+        stored = values_at(view.field(name), rows)
     except (FieldNotStored, *UNREADABLE):
         return every
     if _are_same(values, stored):
         return ()
     return [at for at in every if not _is_same(values[at], stored[at])]
-
-
-def _stored(view: Any, name: str, rows: Sequence[int]) -> list[Any]:
-    first, stop = min(rows), max(rows) + 1
-    if stop - first > SPARSE * len(rows):
-        return list(map(view.getters.get(name) or view.getter(name), rows))
-    column: list[Any] = view.field(name).read(first, stop)
-    if stop - first == len(rows) and list(rows) == list(range(first, stop)):
-        return column
-    return [column[row - first] for row in rows]
 
 
 def _are_same(values: list[Any], stored: list[Any]) -> bool:

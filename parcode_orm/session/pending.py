@@ -36,7 +36,7 @@ def deleted(work: UnitOfWork) -> Iterator[Any]:
     for root in work.deleted.values():
         yield root.obj
     for root in tables(work):
-        yield from (obj for obj in root.gone.values() if obj is not None)
+        yield from root.deleted()
 
 
 def dirty(work: UnitOfWork, compression: str | None) -> Iterator[Any]:

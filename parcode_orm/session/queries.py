@@ -7,6 +7,7 @@ from typing import Any, TypeVar, overload
 from ..query import Delete, Plan, Result, ScalarResult, Select, Update, checked, explain
 from .connection import Connection
 from .entity.queries import bound
+from .entity.tables import told_by_key
 
 T = TypeVar("T")
 
@@ -42,12 +43,14 @@ class Queries(Connection):
         Raises:
             TypeError: `statement` is not a statement.
             QueryError: an update or delete does not fit the rows.
+            EncodeError: a value of an update does not fit its field; a row that is in memory raises it at the commit.
             ReadOnlyError: it changes rows, and the session was opened read-only.
         """
         self._check_open()
         if isinstance(statement, Update | Delete):
             self._check_writable()
-            return bound(self._work, statement).run()
+            with told_by_key():
+                return bound(self._work, statement).run()
         return Result(bound(self._work, checked(statement, "execute")), self._check_open)
 
     def explain(self, statement: Select[Any]) -> Plan:

@@ -39,14 +39,21 @@ SHOWN = 10  # differences that a message lists
 ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 
 
+class Unread(NamedTuple):
+    """Stands for an entity that was deleted and of which no object was made: where its row is stored."""
+
+    group: Group
+    row: int
+
+
 @dataclass(slots=True)
 class Root:
     """An object attached to a session, and the column that stores it.
 
     `read`: it is the lazy object of the stored root. `family`: what its objects belong to, once it
     has any that are lazy. Where it holds entities: `gone` are those that the next commit deletes,
-    by key (None where the object moved to another key, or another one took its place), and
-    `numbered` those that got their key since the last commit, with the field.
+    by key (None where the object moved to another key, or another one took its place; `Unread`
+    where there is no object yet), and `numbered` those that got their key since the last commit, with the field.
     """
 
     name: str
@@ -81,6 +88,13 @@ class Root:
     def drop_pending(self) -> None:
         """Nothing is added or deleted after all."""
         self.go_back({}, [])
+
+    def deleted(self) -> list[Any]:
+        """The entities that the next commit deletes. Objects are made of those that have none."""
+        for key, obj in list(self.gone.items()):
+            if type(obj) is Unread:
+                self.gone[key] = obj.group.get(obj.row)
+        return [obj for obj in self.gone.values() if obj is not None]
 
     def settle(self) -> None:
         """What was added and deleted is stored. Runs of indexes are read as they are stored: they leave memory."""

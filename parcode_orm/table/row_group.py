@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
 
 from ..codec.base import Column, Getter, Space, View, is_lazy
-from ..codec.views.nodes import accessor, open_child
+from ..codec.views.nodes import accessor, open_child, values_at
 from ..errors import CorruptionError, SchemaMismatchError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Kind, Reference
@@ -127,6 +127,11 @@ class Group:
             key = _plain_key(keys) if is_lazy(column) else accessor(keys)
         self.key, self.keys = key, keys
         return key if name == "key" else keys
+
+    def keys_at(self, rows: Sequence[int]) -> list[Any]:
+        """The keys of some rows, at least one."""
+        assert self.keys is not None
+        return list(map(self.key, rows)) if is_lazy(self._columns[0]) else values_at(self.keys, rows)
 
     def share(self, items: Any) -> None:
         """Let `items`, another view of the same rows, be this group's: what it holds, the group holds."""

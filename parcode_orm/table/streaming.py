@@ -57,7 +57,7 @@ def gather(space: Space, column: ChunkColumn, source: Iterator[Any]) -> list[Any
     done = 0
 
     def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
-        return _placed(problem, column, row if keys is None else value[0])
+        return named(problem, column, row if keys is None else value[0])
 
     with space.spill() as sink:
         groups = sink.groups(items, keys, column.compression)
@@ -70,11 +70,11 @@ def gather(space: Space, column: ChunkColumn, source: Iterator[Any]) -> list[Any
                 hashes.add([key for key, _ in batch])
             done += len(batch)
     for piece in pieces:
-        piece.ref = _reference(piece.ref)
+        piece.ref = reference(piece.ref)
     return Spilled(space, pieces, hashes)
 
 
-def _placed(problem: EncodeError, column: ChunkColumn, at: Any) -> EncodeError:
+def named(problem: EncodeError, column: ChunkColumn, at: Any) -> EncodeError:
     field = column.items
     problem = trail.below(problem, f"[{at!r}]", 0)
     if field is not None:
@@ -83,7 +83,7 @@ def _placed(problem: EncodeError, column: ChunkColumn, at: Any) -> EncodeError:
     return problem
 
 
-def _reference(target: Any) -> Reference:
+def reference(target: Any) -> Reference:
     assert isinstance(target, Ticket) and target.reference is not None
     return target.reference
 
@@ -94,7 +94,7 @@ def new_table(space: Space, column: ChunkColumn) -> Table:
     root = Node(1, 0, NO_ID if keys is None else 0, None, [])
     with space.spill() as sink:
         ticket = sink.table(root, 0, keyed=keys is not None, runs=[])
-    return Table(space, _reference(ticket), items, keys)
+    return Table(space, reference(ticket), items, keys)
 
 
 def put_rows(table: Table, start: int, stop: int, spilled: Spilled) -> None:
@@ -118,7 +118,7 @@ def put_pairs(table: Table, spilled: Spilled) -> Any:
     first = table.next_row
     with hashes, table.space.spill() as sink:
         earlier, ticket = hashes.finish(sink, first)
-    run = _reference(ticket)
+    run = reference(ticket)
     replacing, replaced = _replacing(table, pieces, Run(table.space.chunk, run))
     gone = sorted({*earlier, *replaced})
     twice = _key_at(table, pieces, gone[0]) if gone else MISSING

@@ -34,7 +34,7 @@ class Tree:
     A node that changes has at most twice `fanout` children.
     """
 
-    __slots__ = ("chunk", "_fanout", "_stored", "generation", "keyed", "root", "undo")
+    __slots__ = ("chunk", "fanout", "_stored", "generation", "keyed", "root", "undo")
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Tree:
         fanout: int = TUNING.fanout,
     ) -> None:
         self.chunk = chunk
-        self._fanout = fanout
+        self.fanout = fanout
         self.generation = 0  # rises whenever pieces that somebody walks over may be others now
         self.keyed = keyed
         first = 0 if keyed else NO_ID
@@ -185,7 +185,7 @@ class Tree:
             root = self.root
             self.root = Node(root.height + 1, root.length + sibling.length, root.first, None, [root, sibling])
 
-    def _note(self, node: Node) -> None:
+    def note(self, node: Node) -> None:
         """Remember a node that is about to change."""
         if self.undo is not None:
             assert node.children is not None
@@ -196,7 +196,7 @@ class Tree:
         ends = node.ends or node.sum_up()
         i = min(bisect_left(ends, position), max(len(children) - 1, 0))
         offset = position - (ends[i - 1] if i else 0)
-        self._note(node)
+        self.note(node)
         node.change(piece.length)
         if node.height > 1:
             sibling = self._insert(children[i], offset, piece)
@@ -205,7 +205,7 @@ class Tree:
         else:
             insert_piece(children, i, offset, piece, self.undo)
         node.first = children[0].first
-        return node.halve(self._fanout)
+        return node.halve(self.fanout)
 
     def delete(self, start: int, stop: int) -> None:
         """Remove the rows `start` to `stop` (0 <= start <= stop <= rows)."""
@@ -219,7 +219,7 @@ class Tree:
         kept: list[Any] = []
         before = 0
         children = self.children(node)
-        self._note(node)
+        self.note(node)
         for child in children:
             size = child.length
             a, b = max(start - before, 0), min(stop - before, size)
@@ -236,7 +236,7 @@ class Tree:
         node.children = kept
         if kept:
             node.first = kept[0].first
-        return node.halve(self._fanout)
+        return node.halve(self.fanout)
 
     def replace(self, position: int, value: Any, key: Any = None) -> None:
         """Put `value` in the place of the row at `position`; it keeps its id (and so its `key`)."""
@@ -376,7 +376,7 @@ class Tree:
                 continue
             assert node.length == sum(child.length for child in node.children)
             assert node is self.root or node.children
-            assert len(node.children) <= 2 * self._fanout
+            assert len(node.children) <= 2 * self.fanout
             for child in node.children:
                 assert child.length > 0
                 if node.height > 1:

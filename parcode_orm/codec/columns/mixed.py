@@ -22,7 +22,7 @@ class Mixed:
 
     __slots__ = ("_count", "parts")
 
-    def __init__(self, parts: list[Part]) -> None:
+    def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
         self._count = sum([part.stop - part.start if isinstance(part, Stretch) else len(part) for part in parts])
 

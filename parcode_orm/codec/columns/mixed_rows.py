@@ -27,21 +27,12 @@ from ..views.stretch import Stretch
 from ..views.struct import StructView
 from .mixed import Mixed, Part, encode_parts, joined
 from .physical import Gappy
+from .picked import NOTHING, Picked
 from .wrappers import OptionalColumn
 
 _MISSING: Any = object()
 _fields_set = SLOTS["__pydantic_fields_set__"].__get__
 _more = [SLOTS["__pydantic_extra__"].__get__, SLOTS["__pydantic_private__"].__get__]
-
-
-class _Nothing(dict[str, Any]):
-    """Stands for a stored row that has neither extra values nor private attributes."""
-
-    __pydantic_extra__ = None
-    __pydantic_private__ = None
-
-
-_NOTHING = _Nothing()
 
 
 class _Stored:
@@ -103,7 +94,7 @@ class _Stored:
 
     def with_more(self) -> list[Any]:
         """The objects that may have more than fields; the rows have nothing more."""
-        found: list[Any] = [_NOTHING] * len(self)
+        found: list[Any] = [NOTHING] * len(self)
         fields = self.view.column.all_names
         for row, each in enumerate(self.objects or ()):
             names = get_dict(each).keys()
@@ -145,14 +136,18 @@ class _Objects:
         return self.objects
 
 
-_Rows = _Stored | _Objects
+_Rows = _Stored | _Objects | Picked
 
 
 def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
     """Append the rows of `mixed` as one node."""
     rows: list[_Rows] | None = []
     for part in mixed.parts:
-        found = _stretch(column, part) if isinstance(part, Stretch) else _objects(column, part)
+        found: list[_Rows] | None
+        if isinstance(part, Picked):
+            found = [part]
+        else:
+            found = _stretch(column, part) if isinstance(part, Stretch) else _objects(column, part)
         if found is None or rows is None:
             rows = None
             break
@@ -195,7 +190,7 @@ def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
             if column.pydantic:
                 sets += some.sets(column.all_names)
             objects += some.with_more()
-        if not any(map(is_not, objects, repeat(_NOTHING))):
+        if not any(map(is_not, objects, repeat(NOTHING))):
             objects = []
         out.entries[node][5] = column.write_rest(objects, sets, count, missing, out)
     out.close(node)

@@ -6,7 +6,7 @@ offsets rise, that codes stay in range) is checked where a value is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -306,6 +306,20 @@ def accessor(view: View) -> Getter:
     """The fastest callable that does `view.get`."""
     direct: Getter | None = getattr(view, "direct", None)
     return direct if direct is not None else view.get
+
+
+SPARSE = 4  # a column is read whole up to the last row if at least one of so many of its rows is wanted
+
+
+def values_at(view: View, rows: Sequence[int]) -> list[Any]:
+    """The values of some rows, at least one."""
+    first, stop = min(rows), max(rows) + 1
+    if stop - first > SPARSE * len(rows):
+        return list(map(accessor(view), rows))
+    found = view.read(first, stop)
+    if stop - first == len(rows) and rows[0] == first and list(rows) == list(range(first, stop)):
+        return list(found)
+    return [found[row - first] for row in rows]
 
 
 def locate(view: View, i: int) -> tuple[View, int] | None:

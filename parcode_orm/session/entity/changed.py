@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Set
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from functools import partial
-from itertools import compress
+from itertools import chain, compress
 from typing import Any, NamedTuple
 
-from ...lazy.map import LazyMap
 from ...model.indexes import IndexSpec, Path
 from ...storage.spill import is_spilled
+from ...table.nodes import Piece
 from ...table.pairs import known_keys
-from ..roots import Root
+from ...table.row_group import Group
+from ...table.table import Table
+from ..roots import Root, Unread
 from ..unit_of_work import UnitOfWork
 from .tables import entities, in_memory, stored_rows, table_in
 from .values import field_values, index_column, stored_values
@@ -39,6 +42,7 @@ class Changed:
         self.keys: list[Any] = [key for key, _ in pairs]
         self.objs: list[Any] = [obj for _, obj in pairs]
         self._before: dict[Any, Any] | None = None
+        self._apart: list[Apart] | None = None
         self._stored: Any = {}
 
     def of(self, spec: IndexSpec) -> tuple[Entries, Entries]:
@@ -52,18 +56,23 @@ class Changed:
             del was[key]
             now.pop(key, None)
         lost, got = [_entries(spec, was.values(), was)], [_entries(spec, now.values(), now)]
-        if self._stored:
-            for keys, _ in self._streamed(below=table_in(self._stored).next_row):
-                objs = [self._stored[key] for key in keys]
-                lost.append(_entries(spec, index_column(spec, partial(field_values, objs)), keys))
-        for keys, read in self._streamed():
-            got.append(_entries(spec, index_column(spec, read), keys))
+        for part in self._find_apart():
+            column = None if part.now is None else index_column(spec, part.now)
+            old = None if part.before is None else index_column(spec, part.before)
+            keys = part.keys
+            if column is not None and old is not None:
+                places = [at for at, (a, b) in enumerate(zip(old, column, strict=True)) if a is not b and a != b]
+                old, column, keys = ([some[at] for at in places] for some in (old, column, keys))
+            if old is not None:
+                lost.append(_entries(spec, old, keys))
+            if column is not None:
+                got.append(_entries(spec, column, keys))
         return _joined(lost), _joined(got)
 
     def _find_before(self) -> dict[Any, Any]:
-        """The entities as they are stored, by key: those of `keys` that are, and those that are deleted."""
+        """The entities as they are stored, by key: those of `keys` that are, and those whose objects are deleted."""
         if self._before is None:
-            gone = self._root.gone.keys() - set(self.keys)
+            gone = {key for key, obj in self._root.gone.items() if type(obj) is not Unread}.difference(self.keys)
             if self.keys or gone or table_in(self._rows).spilled:
                 self._stored = stored_rows(self._work, self._root)
             known = [*known_keys(table_in(self._stored), self.keys), *gone] if self._stored else []
@@ -71,8 +80,77 @@ class Changed:
             self._before = {key: obj for key, obj in found if obj is not None}
         return self._before
 
-    def _streamed(self, below: int | None = None) -> Iterator[tuple[list[Any], Any]]:
-        return _streamed(self._rows, set(self.keys), below)
+    def _find_apart(self) -> list[Apart]:
+        """The rows that changed and are no objects: streamed, updated or deleted ones, by row group."""
+        if self._apart is None:
+            stored = table_in(self._stored) if self._stored else None
+            gone = {key: obj for key, obj in self._root.gone.items() if type(obj) is Unread}
+            self._apart = [*_spilled(table_in(self._rows), set(self.keys), stored), *_deleted(gone)]
+        return self._apart
+
+
+class Apart(NamedTuple):
+    """Rows of one row group that are no objects: keys, and what gives the values of a field, now and before.
+
+    `now` is None for rows that are deleted, `before` for rows that are new.
+    """
+
+    keys: list[Any]
+    now: Callable[[str], list[Any]] | None
+    before: Callable[[str], list[Any]] | None
+
+
+def _spilled(table: Table, known: Set[Any], stored: Table | None) -> Iterator[Apart]:
+    """The rows that were written aside and whose keys are not `known`. Some took the place of `stored` ones."""
+    groups: dict[int, list[Piece]] = {}
+    for piece in table.tree.loaded():
+        if piece.ref is not None and is_spilled(piece.ref):
+            groups.setdefault(piece.ref.offset, []).append(piece)  # type: ignore[union-attr]
+    for pieces in groups.values():
+        group = table.group(pieces[0])
+        rows = list(chain.from_iterable([range(piece.start, piece.start + piece.length) for piece in pieces]))
+        ids = list(chain.from_iterable([range(piece.first, piece.first + piece.length) for piece in pieces]))
+        keys = group.keys_at(rows)
+        below = 0 if stored is None else stored.next_row
+        for old in (True, False):
+            places = [at for at, row_id in enumerate(ids) if (row_id < below) is old]
+            if known:
+                places = [at for at in places if keys[at] not in known]
+            if places:
+                before = None
+                if old and stored is not None:
+                    before = partial(_stored_column, stored, [ids[at] for at in places])
+                now = partial(stored_values, group.items, [rows[at] for at in places])
+                yield Apart([keys[at] for at in places], now, before)
+
+
+def _deleted(gone: dict[Any, Unread]) -> Iterator[Apart]:
+    """The rows that a statement deleted, by row group."""
+    groups: dict[int, tuple[Group, dict[int, Any]]] = {}
+    for key, (group, row) in gone.items():
+        groups.setdefault(id(group), (group, {}))[1][row] = key
+    for group, keys in groups.values():
+        rows = sorted(keys)
+        yield Apart([keys[row] for row in rows], None, partial(stored_values, group.items, rows))
+
+
+def _stored_column(stored: Table, ids: list[int], name: str) -> list[Any]:
+    """The field `name` of the stored rows with these ids."""
+    found: list[Any] = [None] * len(ids)
+    at = 0
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    while at < len(order):
+        place = stored.tree.row(ids[order[at]])
+        if place is None:
+            at += 1
+            continue
+        piece = place[0]
+        end = bisect_left(order, piece.first + piece.length, at, key=ids.__getitem__)
+        rows = [ids[each] - piece.first + piece.start for each in order[at:end]]
+        for each, value in zip(order[at:end], stored_values(stored.group(piece).items, rows, name), strict=True):
+            found[each] = value
+        at = end
+    return found
 
 
 def _without(values: Mapping[Any, Any], others: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -96,27 +174,3 @@ def _entries(spec: IndexSpec, column: Collection[Any], keys: Collection[Any]) ->
         return Entries(values, list(keys))
     there = [value is not None for value in values]
     return Entries(list(compress(values, there)), list(compress(keys, there)))
-
-
-def _streamed(rows: LazyMap[Any, Any], known: Set[Any], below: int | None = None) -> Iterator[tuple[list[Any], Any]]:
-    """Of the streamed rows whose keys are not `known`, the keys and what gives the values of a field.
-
-    With `below`, only of rows with smaller ids, which took the place of stored ones.
-    """
-    table = table_in(rows)
-    for piece in list(table.tree.loaded()):
-        if piece.ref is None or not is_spilled(piece.ref) or (below is not None and piece.first >= below):
-            continue
-        group = table.group(piece)
-        start, stop = piece.start, piece.start + piece.length
-        assert group.keys is not None
-        keys, left = group.keys.read(start, stop), None
-        if known and not known.isdisjoint(keys):
-            left = [key not in known for key in keys]
-            keys = list(compress(keys, left))
-        yield keys, partial(_column, group.items, start, stop, left)
-
-
-def _column(view: Any, start: int, stop: int, left: list[bool] | None, name: str) -> list[Any]:
-    found = stored_values(view, start, stop, name)
-    return found if left is None else list(compress(found, left))

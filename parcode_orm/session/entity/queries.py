@@ -18,6 +18,7 @@ from ...query.expressions import Expression
 from ...query.given import Entities, is_entity_class
 from ...query.nodes import Field, Item
 from ...storage.spill import is_spilled
+from ..roots import Unread
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
 from .indexes import count as count_in
@@ -66,6 +67,11 @@ class StoredEntities(Entities):
         root = self._root
         assert root is not None
         (delete if key in stored_rows(self._work, root) else expunge)(self._work, obj)
+
+    def deleted(self, rows: Mapping[Any, tuple[Any, int]]) -> None:
+        """See `Entities`."""
+        assert self._root is not None
+        self._root.gone.update({key: Unread(*place) for key, place in rows.items()})
 
     def narrowed(self, where: Sequence[Expression[bool]]) -> tuple[Collection[Any], str] | None:
         """Keys among which are those of all entities that fulfil the conditions, and how they were found."""

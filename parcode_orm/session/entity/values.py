@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ...codec.structs import MISSING as SOME_MISSING
+from ...codec.views.nodes import values_at
 from ...codec.views.struct import StructView
 from ...errors import FieldNotStored
 from ...lazy.proxy import decoded, is_proxy, proxy_state
@@ -50,11 +51,11 @@ def field_values(objs: Sequence[Any], name: str) -> list[Any]:
         return [field_value(obj, name) for obj in objs]
 
 
-def stored_values(view: Any, start: int, stop: int, name: str) -> list[Any]:
-    """The field `name` of stored entities; MISSING where one has none."""
+def stored_values(view: Any, rows: Sequence[int], name: str) -> list[Any]:
+    """The field `name` of stored entities at `rows` of a view; MISSING where one has none."""
     if isinstance(view, StructView) and not view.bits & SOME_MISSING:
-        return list(view.field(name).read(start, stop))
-    return [field_value(view.get(row), name) for row in range(start, stop)]
+        return values_at(view.field(name), rows)
+    return [field_value(view.get(row), name) for row in rows]
 
 
 def _column(values: list[Any], path: Path) -> list[Any]:

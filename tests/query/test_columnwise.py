@@ -1,0 +1,330 @@
+"""Statements that change rows a column at a time do what assignments to each object do, in every state of a table."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parcode_orm import (
+    Chunk,
+    EncodeError,
+    Index,
+    IntegrityError,
+    Key,
+    Model,
+    Session,
+    ShardedMap,
+    delete,
+    select,
+    update,
+    verify,
+)
+from tests.effort import half
+from tests.small import SMALL, tuned
+
+COUNT = 60
+
+
+class Home(Model):
+    rooms: int
+
+
+class Row(Model):
+    id: int = Key()
+    level: int = Index()
+    code: str | None = Index(None, unique=True)
+    name: str = ""
+    share: float = 0.5
+    home: Home | None = None
+    tags: list[int] = []
+    notes: list[str] = Chunk(default_factory=list)
+
+
+class Plain(Model):
+    level: int
+    name: str
+    share: float = 0.5
+    notes: list[str] = Chunk(default_factory=list)
+
+
+class World(Model):
+    by_name: dict[str, Plain] = ShardedMap()
+    rows: list[Plain] = Chunk()
+
+
+def row(number: int) -> Row:
+    set_too = {"share": number / 2} if number % 3 else {}
+    home = Home(rooms=number) if number % 4 else None
+    notes = [f"note {number}" * (number % 30)] * (number % 3)
+    return Row(
+        id=number,
+        level=number % 10,
+        code=f"c{number}",
+        name=f"n{number % 5}",
+        home=home,
+        tags=[number],
+        notes=notes,
+        **set_too,
+    )
+
+
+def contents(rows: Any) -> dict[int, Any]:
+    return {each.id: (each.model_dump(), sorted(each.model_fields_set)) for each in rows}
+
+
+CHANGES: dict[str, Any] = {
+    "level": ({"level": Row.level + 3}, lambda each: {"level": each.level + 3}),
+    "both": ({"level": 7, "name": "x" * 200}, lambda each: {"level": 7, "name": "x" * 200}),
+    "share": ({"share": Row.share * Row.level}, lambda each: {"share": each.share * each.level}),
+    "none": ({"code": None}, lambda each: {"code": None}),
+    "tags": ({"tags": [1, 2]}, lambda each: {"tags": [1, 2]}),
+    "notes": ({"notes": ["a", "b"]}, lambda each: {"notes": ["a", "b"]}),
+    "home": ({Row.home: Home(rooms=1)}, lambda each: {"home": Home(rooms=1)}),
+}
+CONDITIONS: dict[str, Any] = {
+    "all": (True, lambda each: True),
+    "few": (Row.id % 17 == 3, lambda each: each.id % 17 == 3),
+    "half": (Row.id % 2 == 0, lambda each: each.id % 2 == 0),
+    "stretch": (Row.id.between(10, 33), lambda each: 10 <= each.id <= 33),  # type: ignore[attr-defined]
+    "level": (Row.level == 7, lambda each: each.level == 7),
+    "none": (Row.level > 1_000, lambda each: each.level > 1_000),
+}
+CHANGE = st.tuples(st.just("update"), st.sampled_from(sorted(CONDITIONS)), st.sampled_from(sorted(CHANGES)))
+DELETE = st.tuples(st.just("delete"), st.sampled_from(sorted(CONDITIONS)), st.just(""))
+OTHER = st.tuples(
+    st.sampled_from(["commit", "rollback", "reopen", "hold", "touch", "add", "stream", "savepoint"]),
+    st.just(""),
+    st.just(""),
+)
+
+
+class Twin:
+    """Entities in a session, and the plain objects that they should be equal to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.Session = tuned(SMALL).Session
+        self.session = self.Session(path)
+        self.session.add_all([row(number) for number in range(COUNT)])
+        self.session.commit()
+        self.session.close()
+        self.session = self.Session(path)
+        self.plain = {number: row(number) for number in range(COUNT)}
+        self.stored = self.copy()
+        self.held: list[Any] = []
+        self.next = COUNT
+
+    def copy(self) -> dict[int, Row]:
+        return {key: each.model_copy(deep=True) for key, each in self.plain.items()}
+
+    def where(self, name: str) -> tuple[list[Any], Any]:
+        condition, plainly = CONDITIONS[name]
+        return [] if condition is True else [condition], plainly
+
+    def update(self, where: str, change: str) -> None:
+        (conditions, fulfils), (values, computed) = self.where(where), CHANGES[change]
+        statement = update(Row).where(*conditions)
+        statement = statement.values(values) if change == "home" else statement.values(**values)
+        wanted = [each for each in self.plain.values() if fulfils(each)]
+        assert self.session.execute(statement) == len(wanted)
+        for each, new in [(each, computed(each)) for each in wanted]:
+            for name, value in new.items():
+                setattr(each, name, value)
+
+    def delete(self, where: str, _: str) -> None:
+        conditions, fulfils = self.where(where)
+        wanted = [key for key, each in self.plain.items() if fulfils(each)]
+        stored = [key for key in wanted if key in self.stored]
+        before = {each.id for each in self.session.deleted}
+        assert self.session.execute(delete(Row).where(*conditions)) == len(wanted)
+        for key in wanted:
+            del self.plain[key]
+        assert {each.id for each in self.session.deleted} == before | set(stored)
+
+    def commit(self, *_: str) -> None:
+        self.session.commit()
+        self.stored = self.copy()
+
+    def rollback(self, *_: str) -> None:
+        self.session.rollback()
+        self.plain = self.stored
+        self.stored = self.copy()
+
+    def reopen(self, *_: str) -> None:
+        self.held.clear()
+        self.session.close()
+        self.session = self.Session(self.path)
+        self.plain = self.stored
+        self.stored = self.copy()
+
+    def hold(self, *_: str) -> None:
+        self.held += self.session.scalars(select(Row).where(Row.id % 5 == 1)).all()
+
+    def touch(self, *_: str) -> None:
+        for key in [key for key in self.plain if key % 7 == 2]:
+            obj = self.session.get_one(Row, key)
+            obj.tags.append(-key)
+            self.plain[key].tags.append(-key)
+            self.held.append(obj)
+
+    def add(self, *_: str) -> None:
+        self._add([row(self.next + at) for at in range(3)])
+
+    def stream(self, *_: str) -> None:
+        self._add(row(self.next + at) for at in range(7))
+
+    def _add(self, rows: Any) -> None:
+        self.session.add_all(rows)
+        count = len(self.session.scalars(select(Row)).all()) - len(self.plain)
+        self.plain.update((self.next + at, row(self.next + at)) for at in range(count))
+        self.next += count
+
+    def savepoint(self, *_: str) -> None:
+        with pytest.raises(ZeroDivisionError), self.session.begin_nested():
+            self.session.execute(update(Row).where(Row.id % 3 == 0).values(level=Row.level + 50))
+            self.session.execute(delete(Row).where(Row.id % 3 == 1))
+            raise ZeroDivisionError
+
+    def check(self) -> None:
+        found = self.session.scalars(select(Row)).all()
+        assert contents(found) == contents(self.plain.values())
+        for obj in self.held:
+            if obj.id in self.plain and obj in self.session:
+                assert self.session.get(Row, obj.id) is obj
+        levels = {each.level for each in self.plain.values()}
+        for level in sorted(levels)[:3]:
+            wanted = {each.id for each in self.plain.values() if each.level == level}
+            assert {each.id for each in self.session.scalars(select(Row).where(Row.level == level))} == wanted
+        for each in list(self.plain.values())[:3]:
+            if each.code is not None:
+                assert self.session.scalars(select(Row).where(Row.code == each.code)).one().id == each.id
+
+
+@half()
+@given(st.lists(CHANGE | DELETE | OTHER, max_size=6))
+def test_statements_do_what_assignments_would_do(steps: list[tuple[str, str, str]]) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
+        for module in ("parcode_orm.session.entity.changes", "parcode_orm.session.session"):
+            patch.setattr(f"{module}.AT_ONCE", 4)
+        twin = Twin(Path(directory, "rows.par"))
+        for step, where, change in steps:
+            getattr(twin, step)(where, change)
+            twin.check()
+        twin.commit()
+        twin.check()
+        twin.reopen()
+        twin.check()
+        twin.session.close()
+        assert verify(twin.path).ok
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rows.par"
+
+
+def filled(path: Path, count: int = 1_000) -> Session:
+    with Session(path) as session:
+        session.add_all(row(number) for number in range(count))
+        session.commit()
+    return Session(path)
+
+
+def test_no_object_is_made_of_the_rows_that_a_statement_changes(path: Path) -> None:
+    with filled(path) as session:
+        assert session.execute(update(Row).where(Row.level < 5).values(level=Row.level + 50)) == 500
+        assert session.execute(delete(Row).where(Row.level == 9)) == 100
+        session.commit()
+        assert session.stats.rows_read < 10  # rows of the root that has the table
+        assert session.scalar(select(Row.level).where(Row.id == 3)) == 53
+        assert session.get(Row, 9) is None and session.get_one(Row, 3).level == 53
+
+
+def test_objects_that_are_held_see_the_change_and_stay_the_same(path: Path) -> None:
+    with filled(path) as session:
+        held = [session.get_one(Row, key) for key in (1, 500, 999)]
+        new = Row(id=5_000, level=1, code="new")
+        session.add(new)
+        assert session.execute(update(Row).values(level=77, name=Row.name + "!")) == 1_001
+        assert [(each.level, each.name) for each in (*held, new)] == [(77, "n1!"), (77, "n0!"), (77, "n4!"), (77, "!")]
+        session.commit()
+        assert [session.get(Row, key) for key in (1, 500, 999, 5_000)] == [*held, new]
+        held[0].level = 3
+        session.commit()
+        assert [each.id for each in session.scalars(select(Row).where(Row.level == 3))] == [1]
+
+
+def test_a_value_that_does_not_fit_names_the_row_and_changes_nothing(path: Path) -> None:
+    with filled(path) as session:
+        with pytest.raises(EncodeError, match=r"Row\[\d+\]\.name"):
+            session.execute(update(Row).where(Row.id > 100).values(name=None))
+        assert not list(session.dirty) and session.scalar(select(Row.name).where(Row.id == 101)) == "n1"
+        session.commit()
+        assert len(list(session.history())) == 1
+
+
+def test_a_unique_value_that_a_statement_repeats_is_refused_by_the_commit(path: Path) -> None:
+    with filled(path) as session:
+        session.execute(update(Row).where(Row.id < 900).values(code="same"))
+        with pytest.raises(IntegrityError, match=r"Row\.code: 'same' is the value of two objects, id=0 and id=1"):
+            session.commit()
+        session.rollback()
+        session.execute(update(Row).where(Row.id < 900).values(code=Row.code + "x"))
+        session.commit()
+        assert session.scalars(select(Row).where(Row.code == "c5x")).one().id == 5
+        assert session.scalars(select(Row).where(Row.code == "c5")).all() == []
+
+
+@pytest.mark.parametrize("name", ["by_name", "rows"])
+def test_collections_of_a_root_are_changed_by_columns_as_well(path: Path, name: str) -> None:
+    made = [Plain(level=n, name=f"n{n}", notes=["x" * 50] * (n % 3)) for n in range(2_000)]
+    with Session(path) as session:
+        session.add(World(by_name={each.name: each for each in made}, rows=made))
+        session.commit()
+    plain = [each.model_copy(deep=True) for each in made]
+    with Session(path) as session:
+        rows = getattr(session.root(World), name)
+        held = rows["n6"] if name == "by_name" else rows[6]
+        before = session.stats.rows_read
+        assert session.execute(update(rows).where(Plain.level % 3 == 0).values(share=Plain.level / 2, name="x")) == 667
+        assert session.execute(delete(rows).where(Plain.level % 2 == 1)) == 1_000
+        assert session.stats.rows_read == before
+        assert (held.share, held.name) == (3.0, "x")
+        session.execute(delete(rows).where(Plain.level == 6))
+        session.commit()
+    for each in plain[::3]:
+        each.share, each.name = each.level / 2, "x"
+    with Session.open(path) as session:
+        rows = getattr(session.root(World), name)
+        found = list(rows.values() if name == "by_name" else rows)
+        assert found == [each for each in plain if each.level % 2 == 0 and each.level != 6]
+
+
+class Careful(Model):
+    model_config = {"validate_assignment": True}
+
+    id: int = Key()
+    level: int
+
+
+class Noted(Model):
+    id: int = Key()
+    level: int
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, -value if name == "level" else value)
+
+
+@pytest.mark.parametrize(("cls", "expected"), [(Careful, 7), (Noted, -7)])
+def test_what_a_class_does_at_an_assignment_is_done(path: Path, cls: Any, expected: int) -> None:
+    with Session(path) as session:
+        session.add_all([cls(id=n, level=1) for n in range(200)])
+        session.commit()
+        session.execute(update(cls).values(level=7.0 if cls is Careful else 7))
+        session.commit()
+        assert {repr(each.level) for each in session.scalars(select(cls))} == {repr(expected)}

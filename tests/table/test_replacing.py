@@ -1,0 +1,88 @@
+"""Rows anywhere in a table are replaced and taken out at once, and all of it can be taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parcode_orm.codec.columns.scalars import IntColumn
+from parcode_orm.table.nodes import Piece
+from parcode_orm.table.replacing import replace_pieces, without_rows
+from parcode_orm.table.state import begin, end, undo
+from parcode_orm.table.table import Table
+from parcode_orm.tuning import Tuning
+from tests.effort import half
+from tests.table.harness import Disk
+
+pytestmark = pytest.mark.once
+
+INT = IntColumn()
+SMALL = Tuning(group_rows=7, sample_rows=2, few_rows=2, fanout=3, arrays_from=2, shard_rows=5)
+COUNT = 90
+
+
+def rows_of(table: Table) -> dict[int, int]:
+    keys = [key for keys in table.read_keys() for key in keys]
+    return dict(zip(keys, table.scan(), strict=True))
+
+
+def chosen(table: Table, wanted: set[int]) -> list[tuple[Piece, list[int]]]:
+    """The stored pieces with some of the keys, and the rows of their row groups that have them."""
+    found = []
+    for piece, _, _ in list(table.tree.pieces()):
+        rows = [piece.start + place for place in range(piece.length) if table.key(piece, place) in wanted]
+        if rows:
+            found.append((piece, rows))
+    return found
+
+
+def replaced(table: Table, wanted: set[int], other: Any) -> None:
+    """Put the rows of another table, in which each key has its place as row, in the place of those of `wanted`."""
+    parts: dict[int, list[Piece]] = {}
+    for piece, rows in chosen(table, wanted):
+        fresh: list[Piece] = []
+        for place in range(piece.length):
+            if piece.start + place in rows:
+                there, at = other.find(table.key(piece, place))
+                fresh.append(Piece(there.ref, there.start + at, 1, piece.first + place))
+            else:
+                fresh.append(piece.part(place, place + 1))
+        parts[id(piece)] = fresh
+    replace_pieces(table, parts)
+
+
+KEYS = st.sets(st.integers(0, COUNT - 1)) | st.just(set(range(COUNT)))
+
+
+@half()
+@given(st.lists(st.tuples(st.booleans(), KEYS, st.booleans()), max_size=4))
+def test_rows_are_replaced_and_taken_out(steps: list[tuple[bool, set[int], bool]]) -> None:
+    disk = Disk(SMALL)
+    table = disk.map_table(INT, INT, {key: key for key in range(COUNT)})
+    other = disk.map_table(INT, INT, {key: -key for key in range(COUNT)})
+    expected = {key: key for key in range(COUNT)}
+    for deletes, keys, whole in steps:
+        state, known = begin(table), dict(expected)
+        if deletes:
+            parts = {id(piece): without_rows(piece, rows) for piece, rows in chosen(table, keys)}
+            replace_pieces(table, parts)
+            expected = {key: value for key, value in expected.items() if key not in keys}
+        else:
+            replaced(table, keys, other)
+            expected = {key: -key if key in keys else value for key, value in expected.items()}
+        assert rows_of(table) == expected
+        table._check()
+        if whole:
+            end(table)
+        else:
+            undo(table, state)
+            expected = known
+            assert rows_of(table) == expected
+            table._check()
+    disk.commit(table)
+    again = Table(disk, table.ref, INT, INT)
+    again._check()
+    assert rows_of(again) == expected
