@@ -182,6 +182,19 @@ def test_many_small_chunks_are_written_together() -> None:
         assert nodes(found).count("SPANS") == spans
 
 
+@pytest.mark.parametrize(("fresh", "named", "chunks"), [(5, 5, 2), (5, 6, 3), (1, 4, 2), (1, 5, 3), (0, 5, 2)])
+def test_the_last_values_of_a_mostly_dead_chunk_are_written_with_new_ones(fresh: int, named: int, chunks: int) -> None:
+    """Four for each new one at most, of a chunk of which a quarter is used at most. Without new ones, none."""
+    column = struct_for(Branch)
+    sink = Reusing()
+    items = [Branch(items=[Leaf(n=n, text="x" * 900)]) for n in range(20)]
+    view, other = stored(sink, column, [items]), stored(sink, column, [items])
+    new = [Branch(items=[Leaf(n=-1)])] * fresh
+    found = written(sink, column, [Stretch(view, 0, named, True), new, Stretch(other, 0, 15, True)])
+    assert nodes(found).count("SPANS") == 3 and len(found.refs) == 3 * chunks
+    assert stored(sink, column, [Stretch(view, 0, named, True), new]).read(0, named + fresh) == [*items[:named], *new]
+
+
 @pytest.mark.parametrize(
     ("spans", "count", "what"),
     [

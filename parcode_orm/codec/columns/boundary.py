@@ -7,6 +7,7 @@ chunks that hold them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ from .weights import together, weigh, weigh_items
 from .wrappers import OptionalColumn
 
 WEIGHED_WHOLE = 1024  # items of a collection; the weight of a longer one is estimated from a sample
+LITTLE = 4  # a chunk of which only one value in so many is used is mostly dead
+COPIED_FOR_ONE = 4  # values of such chunks that are written again for each new one
 COPIED_AT_MOST = 32 * 1024  # bytes of small chunks that are written again at once
 
 
@@ -308,20 +311,28 @@ class _SortedOut:
         out.leaf(Encoding.SPANS, at, data)
 
     def _targets(self, parts: list[Part]) -> dict[int, Ticket | Reference]:
-        """The chunks to refer to, by view. The values of many small chunks are written again."""
+        """The chunks to refer to, by view. The values of many small chunks are written again, and those of chunks
+        that hold little else than values that changed since.
+        """
         tuning = self._out.sink.tuning
         found: dict[int, Any] = {}
         small: dict[Any, list[int]] = {}
         sizes: dict[Any, int] = {}
         views: dict[int, ReferenceView] = {}
+        named: Counter[Any] = Counter()
+        fresh = 0
         for part in parts:
-            if isinstance(part, Stretch) and id(part.view) not in found:
-                view: Any = part.view
+            if not isinstance(part, Stretch):
+                fresh += len(part)
+                continue
+            view: Any = part.view
+            if id(view) not in found:
                 views[id(view)] = view
                 found[id(view)] = target = self._out.sink.reuse(Unread(view, part.start), self._column)
                 if view.ref.length < tuning.copied_below:
                     small.setdefault(target, []).append(id(view))
                     sizes[target] = view.ref.length
+            named[found[id(view)]] += part.stop - part.start
         if len(small) >= tuning.few_chunks:
             left = COPIED_AT_MOST
             for target in sorted(small, key=sizes.__getitem__):
@@ -330,7 +341,21 @@ class _SortedOut:
                     for view_id in small[target]:
                         if views[view_id].is_sound():
                             del found[view_id]
+        left = COPIED_FOR_ONE * fresh
+        for view_id, target in list(found.items()) if left else ():
+            count = named[target]
+            if target is not None and count <= left and self._is_mostly_dead(views[view_id], count):
+                left -= count
+                del found[view_id]
         return {key: target for key, target in found.items() if target is not None}
+
+    def _is_mostly_dead(self, view: ReferenceView, named: int) -> bool:
+        """Whether all that is still used of a sound chunk seems to be the `named` values.
+
+        These are few of its values, and there are rows enough here for many of them.
+        """
+        count = view.known_count()
+        return count is not None and named * LITTLE <= count <= 2 * self._row and view.is_sound()
 
     def _encoded(self, parts: list[Part], rows: list[int]) -> Encoder:
         chunk: Encoder = self._out.sink.encoder(Kind.COLUMN, self._column.compression)

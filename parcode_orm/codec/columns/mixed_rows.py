@@ -241,7 +241,7 @@ def _objects(column: Struct, values: list[Any]) -> list[_Rows] | None:
     types = set(map(type, values))
     if types == column.exact:
         return [_Objects(values, column.dicts(values))]
-    if set(map(stands_for, types)) != column.exact:
+    if not column.exact.issuperset(map(stands_for, types)):
         return None
     found: list[_Rows] = []
     for value in values:
