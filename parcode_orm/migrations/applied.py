@@ -10,7 +10,7 @@ from ..errors import MigrationError
 from ..format.catalog import CatalogData
 from ..model.entities import SUFFIX, table_class
 from .history import History
-from .loader import Graph
+from .loader import Graph, states_of
 from .operations import RunPython
 
 
@@ -35,7 +35,7 @@ class Applied:
         self._check_order(there)
         self._check_hashes(recorded, fake)
         self._hashes = {name: each.hash for name, each in self.graph.migrations.items()}
-        if not recorded and catalog.roots:
+        if not recorded and catalog.roots and not fake:
             there = self._found()
             self.known = [(name, False) for name in there]
         self.names = [name for name in self.graph.migrations if name in there]
@@ -115,14 +115,27 @@ class Applied:
                 "(parcode makemigrations)"
             )
         newest, oldest = fitting[0], fitting[-1]
-        for name in names[oldest:newest]:
-            if any(isinstance(each, RunPython) for each in self.graph.migrations[name].operations):
+        for place in range(oldest, newest):
+            name = names[place]
+            if self._runs_code(place):
                 raise MigrationError(
                     f"{self._path} has no record of migrations, and fits them before and after {name}, which runs "
                     "code: say where it is, parcode migrate FILE NAME --fake",
                     migration=name,
                 )
         return names[:newest]
+
+    def _runs_code(self, place: int) -> bool:
+        """Whether the migration at a place runs code on rows that the file may have."""
+        migration = list(self.graph.migrations.values())[place]
+        states = states_of(migration, self._history(place).state)
+        held = [root.removesuffix(SUFFIX) for root in self._catalog.roots]
+        for operation, state in zip(migration.operations, states, strict=False):
+            if isinstance(operation, RunPython):
+                within = {each for name in held if name in state.models for each in state.closure(name)}
+                if any(state.is_a(each, operation.model) for each in within):
+                    return True
+        return False
 
     def _fits(self, count: int) -> bool:
         """Whether the file has the schemas of the state after so many migrations, for all that the state knows."""

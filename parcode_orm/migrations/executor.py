@@ -154,27 +154,25 @@ class _Runner:
         return undone + [(each, False) for each in graph.migrations if each in needed and each not in there]
 
     def _apply(self, source: Source, applied: Applied, steps: list[tuple[str, bool]], fake: bool) -> None:
-        there = list(applied.names)
-        for name, _ in applied.known:
-            there.remove(name)
-        changed = applied.rewritten
-        for name, backwards in steps:
+        known = {name for name, _ in applied.known}
+        there = [name for name in applied.names if name not in known]
+        alone = len(steps) if fake else len(known)
+        if alone or applied.rewritten:
+            for name, backwards in steps[:alone]:
+                (there.remove if backwards else there.append)(name)
+            recorded = replace(source.catalog, migrations=applied.record(there), message="migrations are recorded")
+            source = self._commit(source, lambda pipeline: recorded)
+        for name, backwards in steps[alone:]:
             migration = applied.graph.migrations[name]
             if backwards:
                 there.remove(name)
-            recorded = {**applied.record(there), **({} if backwards else {name: migration.hash})}
             before = applied.graph.state(there)
-            message = f"{'undo' if backwards else 'migrate'} {name}"
-            if fake or (name, backwards) in applied.known:
-                build = _recording(source.catalog, recorded, message)
-            else:
-                build = self._building(source, migration, before, backwards, recorded, message, applied)
-            source = self._commit(source, build)
             if not backwards:
                 there.append(name)
-            changed = False
-        if changed:
-            self._commit(source, _recording(source.catalog, applied.record(there), "migrations are recorded anew"))
+            message = f"{'undo' if backwards else 'migrate'} {name}"
+            build = self._building(source, migration, before, backwards, applied, applied.record(there), message)
+            source = self._commit(source, build)
+        source.close()
 
     def _commit(self, source: Source, build: Callable[[Pipeline], CatalogData]) -> Source:
         new = self._backend.write(build, source)
@@ -187,9 +185,9 @@ class _Runner:
         migration: Migration,
         before: ProjectState,
         backwards: bool,
+        applied: Applied,
         recorded: dict[str, str],
         message: str,
-        applied: Applied,
     ) -> Callable[[Pipeline], CatalogData]:
         states = states_of(migration, before)
         if backwards:
@@ -206,10 +204,6 @@ class _Runner:
                 raise MigrationError(f"{migration.name}: {problem}", migration=migration.name) from problem
 
         return build
-
-
-def _recording(catalog: CatalogData, recorded: dict[str, str], message: str) -> Callable[[Pipeline], CatalogData]:
-    return lambda pipeline: replace(catalog, migrations=recorded, message=message)
 
 
 class _Scratch(Session):

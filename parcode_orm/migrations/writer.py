@@ -186,15 +186,11 @@ class Writer:
         """An operation or field as a call, on one line if it fits behind `used` characters, else an argument a line."""
         name = self.imported(HERE, type(thing).__name__)
         given: list[tuple[str, Any]] = []  # what stands before the value, and that
-        positional = True
         for each in fields(thing):
             value = getattr(thing, each.name)
-            if value == each.default and each.default is not MISSING and type(value) is type(each.default):
-                positional = False
-                continue
-            if each.name == "default":  # it would be taken for a type, or a mark
-                positional = False
-            given.append(("" if positional else f"{each.name}=", value))
+            positional = each.default is MISSING or each.name in ("fields", "mark")
+            if value != each.default or each.default is MISSING or type(value) is not type(each.default):
+                given.append(("" if positional else f"{each.name}=", value))
         arguments = [f"{key}{self._argument(thing, key, value)}" for key, value in given]
         line = f"{name}({', '.join(arguments)})"
         short = len(line) + 4 * level + used + 1 <= WIDTH and not any(isinstance(value, dict) for _, value in given)

@@ -160,6 +160,8 @@ def test_a_file_without_a_record_between_code(tmp_path: Path) -> None:
         project.migrate()
     with pytest.raises(MigrationError, match="parcode migrate FILE NAME --fake"):
         showmigrations(project.path, migrations=project.migrations)
+    (step,) = project.migrate("0001", fake=True)
+    assert step.name == "0001_initial" and [step.name for step in project.migrate()] == ["0002_code"]
 
 
 def test_code_without_a_way_back(project: Project) -> None:

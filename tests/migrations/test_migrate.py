@@ -107,7 +107,7 @@ def test_a_file_goes_forwards_and_back(project: Project) -> None:
         player = session.root(old.World).players["p4"]
         assert player.inventory == [0, 1, 2, 3] and all(type(each) is int for each in player.inventory)
         assert session.get(old.Trade, 7).price == 6 and type(session.get(old.Trade, 7).price) is int
-        assert [each.message[:12] for each in session.history()][:3] == ["undo 0002_re", "migrate 0002", "migrate 0001"]
+        assert [each.message[:12] for each in session.history()][:3] == ["undo 0002_re", "migrate 0002", "migrations a"]
     assert verify(project.path).ok
 
 
