@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import errors
 from .codec.classes.registry import register
 from .codec.packed.custom import register_type
+from .codec.renames import renamed_from
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
 from .inspect.report import VerifyReport
@@ -12,7 +13,7 @@ from .inspect.verify import verify
 from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
-from .model import Chunk, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .model import Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
 from .query import all_, any_, asc, col, delete, desc, explain, func, len_, select, update
 from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
@@ -23,6 +24,7 @@ __all__ = [
     "Change",
     "Chunk",
     "Diff",
+    "Field",
     "Index",
     "Key",
     "LazyArray",
@@ -52,6 +54,7 @@ __all__ = [
     "register",
     "register_compression",
     "register_type",
+    "renamed_from",
     "save",
     "select",
     "update",

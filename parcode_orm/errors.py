@@ -9,8 +9,8 @@
     │   └── TruncatedError
     ├── SchemaError              types do not fit, or cannot be stored
     │   ├── UnsupportedTypeError     (also TypeError) when the class is defined
-    │   ├── SchemaMismatchError
-    │   ├── MigrationRequired
+    │   ├── SchemaMismatchError      stored values do not fit the class as it is now
+    │   │   └── MigrationRequired
     │   └── MigrationError       migrations are out of order, edited, missing, or do not fit the file
     ├── EncodeError              (also ValueError) a value does not fit its column
     │   └── CyclicGraphError
@@ -18,6 +18,7 @@
     ├── SessionError
     │   ├── ClosedError
     │   ├── ReadOnlyError
+    │   │   └── DowngradeError       the class is not the newest that wrote the file
     │   ├── DetachedError        the session has let go of the object
     │   └── StreamConsumedError  a one-shot stream was read a second time
     ├── StorageError             (also OSError) the system refused an operation: path, errno
@@ -50,6 +51,7 @@ __all__ = [
     "CyclicGraphError",
     "DecodeError",
     "DetachedError",
+    "DowngradeError",
     "EncodeError",
     "FileMissingError",
     "FormatError",
@@ -169,11 +171,14 @@ class UnsupportedTypeError(SchemaError, TypeError):
 
 
 class SchemaMismatchError(SchemaError):
-    """The file was written with another definition of the class. Nothing is lost: the old definition reads it."""
+    """A stored value does not fit the class as it is now. Nothing is lost: the old definition reads it."""
 
 
-class MigrationRequired(SchemaError):
-    """The file holds an older shape of the model; a migration brings it up to date."""
+class MigrationRequired(SchemaMismatchError):
+    """The file holds an older shape of the model, and a migration must say how it becomes today's.
+
+    The message names the operation.
+    """
 
 
 class MigrationError(SchemaError):
@@ -237,6 +242,10 @@ class ClosedError(SessionError):
 
 class ReadOnlyError(SessionError):
     """The session, or the session of the object, only reads."""
+
+
+class DowngradeError(ReadOnlyError):
+    """The class is not the newest that wrote the file, so what it writes would lose what the newer one knows."""
 
 
 class DetachedError(SessionError):

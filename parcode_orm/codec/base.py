@@ -102,6 +102,9 @@ class Sink(Protocol):
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
         """Where `value`, a lazy collection, is stored in this file if unchanged, else None."""
 
+    def learn(self, column: Column) -> None:
+        """Note a column whose schema the file must have, though that of no root leads to it."""
+
 
 class Content(Protocol):
     """Bytes that are read in parts; `len` is known without reading."""
@@ -180,6 +183,16 @@ class Space(Protocol):
     def share(self, other: Space) -> None:
         """Read what `other`, an earlier space of the session, has spilled."""
 
+    def upgraded(self, schema: int | str, columns: Sequence[Column]) -> Sequence[Column]:
+        """The columns that read rows of another schema, named by a row group or a fingerprint, as those of `columns`.
+
+        Raises:
+            SchemaMismatchError: the file does not have the schema, or a migration must say how.
+        """
+
+    def learned(self) -> dict[str, bytes]:
+        """The schemas, by their fingerprints, that sinks of spills have learned."""
+
 
 Getter = Callable[[int], Any]
 
@@ -201,6 +214,9 @@ class _Scratch:
         return Ticket()
 
     def reuse(self, value: Any, column: Column) -> None:
+        return None
+
+    def learn(self, column: Column) -> None:
         return None
 
 

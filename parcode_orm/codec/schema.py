@@ -112,7 +112,7 @@ def short_fingerprint(*columns: Column) -> int:
 
 
 def differences(stored: Any, current: Any) -> list[str]:
-    """The differences of two descriptions, one a line, for `SchemaMismatchError`.
+    """The differences of two descriptions, the older one first, one a line.
 
     Both are what `describe` gave, or its canonical bytes.
     """
@@ -134,18 +134,14 @@ def _loaded(schema: Any) -> Any:
 def _compare(old: Any, new: Any, where: str, found: list[str]) -> None:
     if old != new:
         place = f"{where}: " if where else ""
-        found.append(f"{place}stored as {brief(old)}, declared as {brief(new)}")
+        found.append(f"{place}{brief(old)} became {brief(new)}")
 
 
 def _compare_structs(old: Any, new: Any, name: str, found: list[str]) -> None:
     for part, what in (("fields", "field"), ("privates", "private attribute")):
         before, after = dict(old.get(part, ())), dict(new.get(part, ()))
-        found += [
-            f"{name}.{field}: the file has this {what}, the class has not" for field in before if field not in after
-        ]
-        found += [
-            f"{name}.{field}: the class has this {what}, the file has not" for field in after if field not in before
-        ]
+        found += [f"{name}.{field}: this {what} is gone" for field in before if field not in after]
+        found += [f"{name}.{field}: this {what} is new" for field in after if field not in before]
         for field, schema in before.items():
             if field in after:
                 _compare(schema, after[field], f"{name}.{field}", found)
@@ -153,11 +149,11 @@ def _compare_structs(old: Any, new: Any, name: str, found: list[str]) -> None:
         if shared != [field for field in after if field in before]:
             found.append(f"{name}: the order of its {what}s is another")
     if ("extra" in old) != ("extra" in new):
-        found.append(f"{name}: extra fields are {'stored' if 'extra' in old else 'not stored'}, but the class differs")
+        found.append(f"{name}: extra values are stored {'no more' if 'extra' in old else 'now'}")
     elif old.get("extra") != new.get("extra"):
         _compare(old.get("extra"), new.get("extra"), f"{name}, extra fields", found)
     if old.get("kind") != new.get("kind"):
-        found.append(f"{name}: stored as a {old.get('kind')} class, declared as a {new.get('kind')} one")
+        found.append(f"{name}: a {old.get('kind')} became a {new.get('kind')}")
 
 
 def brief(schema: Any) -> str:

@@ -11,13 +11,11 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
-
 from ..codec.base import Column, Space
 from ..codec.columns.scalars import IntColumn
 from ..codec.columns.text import TextColumn
 from ..codec.keys.canonical import hash_keys
-from ..format.checksum import checksum
+from ..codec.stored import parts_of
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..table.index import LOW, bits_of, directory, shards_of
@@ -26,8 +24,6 @@ from ..table.table import MAX_ROWS
 from ..table.tree import MAX_HEIGHT, Tree
 
 READABLE: dict[Any, Column] = {"text": TextColumn(), "int": IntColumn()}
-_DICTS = ("dict", "OrderedDict", "defaultdict", "Counter")
-_canonical = msgspec.json.Encoder(order="sorted").encode
 Read = Callable[[Reference], Chunk]
 
 
@@ -78,39 +74,9 @@ def run_below(chunk: Chunk, bits: int) -> tuple[list[Reference], int]:
 
 def key_columns(schema: bytes) -> dict[int, Column | None]:
     """The key columns of all tables in a stored schema, by the fingerprint of their row groups."""
-    found: dict[int, Column | None] = {}
-    whole = msgspec.json.decode(schema)
-    structs = whole["structs"]
-    waiting = [whole["root"], *structs.values()]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            for name in _DICTS:
-                if isinstance(each.get(name), list):
-                    pair = b"\n".join(_canonical(_with_structs(part, structs)) for part in each[name])
-                    key = each[name][0]
-                    found[checksum(pair)] = READABLE.get(key) if isinstance(key, str) else None
-            waiting += each.values()
-        elif isinstance(each, list):
-            waiting += each
-    return found
-
-
-def _with_structs(root: Any, structs: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a part, with the structs that the part needs."""
-    needed: dict[str, Any] = {}
-    waiting = [root]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            name = each.get("struct")
-            if isinstance(name, str) and name not in needed and name in structs:
-                needed[name] = structs[name]
-                waiting.append(structs[name])
-            waiting += each.values()
-        elif isinstance(each, list):
-            waiting += each
-    return {"root": root, "structs": needed}
+    keyed = {group: part[0].root for group, part in parts_of(schema).groups.items() if len(part) == 2}
+    bare = {group: key["stored"] if isinstance(key, dict) and "literal" in key else key for group, key in keyed.items()}
+    return {group: READABLE.get(key) if isinstance(key, str) else None for group, key in bare.items()}
 
 
 def check_index(read: Read, space: Space, chunk: Chunk, columns: dict[int, Column | None]) -> bool:

@@ -7,8 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-import msgspec
-
 from ..errors import ChecksumError, CorruptionError, DecodeError, ParcodeError, told
 from ..format import catalog as catalogs
 from ..format.checksum import WideChecksum, fingerprint
@@ -18,7 +16,6 @@ from ..format.layout import Encoding, Kind, RecordFlag, Reference
 from ..lazy.proxy import plain_class
 from ..model.entities import is_entity, table_name
 from ..session.space import FileSpace
-from ..stack import with_room
 from ..storage.check import Sweep, check_buffers
 from ..storage.files import check_regular, file_name, storing
 from ..storage.mapped import FLAGS, Source, check_binary, content_of
@@ -242,9 +239,9 @@ class _Verification:
         if step.fingerprint and fingerprint(data) != step.fingerprint:
             raise chunk.error(0, "a schema with another fingerprint than the catalog says")
         try:
-            self._keys.update(with_room(lambda: key_columns(data)))
-        except (msgspec.DecodeError, LookupError, TypeError, AttributeError, RecursionError) as problem:
-            raise chunk.error(0, f"the schema cannot be read: {problem}") from problem
+            self._keys.update(key_columns(data))
+        except CorruptionError as problem:
+            raise chunk.error(0, str(problem)) from problem
 
     def _check_indexes(self) -> None:
         space = FileSpace(self._source, writable=False)

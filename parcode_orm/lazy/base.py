@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, RootModel
 
+from parcode_orm.codec.asis import to_write
 from parcode_orm.errors import DetachedError, FieldNotStored, ParcodeError
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
 from parcode_orm.lazy.shown import Shown, brief, field_within, is_full, unread, unread_in, why, within
@@ -133,9 +134,8 @@ class LazyBase(LazyModel):
             value = here.get(name, MISSING)
             if value is MISSING:
                 try:
-                    value = (whole and view.field_to_store(name, row)) or (view.getters.get(name) or view.getter(name))(
-                        row
-                    )
+                    value = whole and view.field_to_store(name, row)
+                    value = value or to_write(view.getters.get(name) or view.getter(name), row)
                 except FieldNotStored:
                     continue
             elif whole and name in view.column.places:

@@ -3,7 +3,7 @@
 from parcode_orm.model.arrays import LazyArray
 from parcode_orm.model.base import Model, ModelMeta
 from parcode_orm.model.blobs import LazyBytes, LazyText
-from parcode_orm.model.fields import Chunk, ShardedMap
+from parcode_orm.model.fields import Chunk, Field, ShardedMap
 from parcode_orm.model.keys import Index, Key
 
-__all__ = ["Chunk", "Index", "Key", "LazyArray", "LazyBytes", "LazyText", "Model", "ModelMeta", "ShardedMap"]
+__all__ = ["Chunk", "Field", "Index", "Key", "LazyArray", "LazyBytes", "LazyText", "Model", "ModelMeta", "ShardedMap"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..codec.classes.names import name_of
+from ..codec.renames import EXACT, derived, field_names
 from .base import Model, ModelMeta, on_complete
 from .fields import Chunk, ShardedMap
 from .indexes import IndexSpec, indexes_of
@@ -49,16 +50,22 @@ def _derived_table(cls: type[Any]) -> type[EntityTable]:
     annotations: dict[str, Any] = {"rows": _dict_of(key, cls)}
     fields: dict[str, Any] = {"rows": ShardedMap(default_factory=dict)}
     for spec in sorted(indexes_of(cls), key=lambda spec: not spec.unique):
+        older = tuple(f"{BY if spec.unique else RUNS}{name}" for name in _earlier(cls, spec)) or None
         if spec.unique:
             annotations[field_of(spec)] = _dict_of(spec.value, key)
-            fields[field_of(spec)] = ShardedMap(default_factory=dict)
+            fields[field_of(spec)] = ShardedMap(default_factory=dict, renamed_from=older)
         else:
             annotations[field_of(spec)] = _list_of(run_class(cls, spec))
-            fields[field_of(spec)] = Chunk(default_factory=list)
+            fields[field_of(spec)] = Chunk(default_factory=list, renamed_from=older)
     name = table_name(cls)
     body = {**_about(cls, name), "__annotations__": annotations, **fields}
     found: type[EntityTable] = ModelMeta(name, (EntityTable,), body)
-    return found
+    return derived(found, cls, SUFFIX)
+
+
+def _earlier(cls: type[Any], spec: IndexSpec) -> tuple[str, ...]:
+    """The earlier names of the index of a field that was renamed."""
+    return field_names(cls).get(spec.name, ())
 
 
 def _about(cls: type[Any], name: str) -> dict[str, Any]:
@@ -115,4 +122,9 @@ def _derived_run(cls: Any, spec: IndexSpec) -> type[Run]:
         "entries": Chunk(),
         "fences": Chunk(),
     }
-    return ModelMeta(f"{cls.__name__}.{spec.name}", (Run,), body)
+    made: type[Run] = ModelMeta(f"{cls.__name__}.{spec.name}", (Run,), body)
+    return derived(made, cls, f".{spec.name}", *(f".{name}" for name in _earlier(cls, spec)))
+
+
+setattr(EntityTable, EXACT, True)
+setattr(Run, EXACT, True)

@@ -1,4 +1,4 @@
-"""`Chunk` and `ShardedMap`: field markers, written as a field's default or inside `Annotated[...]`."""
+"""`Field`, and `Chunk` and `ShardedMap`: field markers, written as a field's default or inside `Annotated[...]`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from pydantic import AliasChoices, AliasPath, Field
+import pydantic
+from pydantic import AliasChoices, AliasPath
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from parcode_orm.codec.renames import marker_of
 from parcode_orm.codec.types.marks import Mark
 
 if TYPE_CHECKING:
@@ -18,15 +20,16 @@ if TYPE_CHECKING:
     import typing_extensions
     from pydantic.types import Discriminator
 
-__all__ = ["Chunk", "FieldOptions", "ShardedMap", "marked_field"]
+__all__ = ["Chunk", "Field", "FieldOptions", "ShardedMap", "marked_field"]
 
 
-_OPTIONS = inspect.signature(Field).parameters.keys() - {"extra"}
+_OPTIONS = inspect.signature(pydantic.Field).parameters.keys() - {"extra"}
 
 
 class FieldOptions(TypedDict, total=False):
-    """Options of `pydantic.Field` that type checkers do not read. They are handed on unchanged."""
+    """Options of `pydantic.Field` that type checkers do not read, handed on unchanged, and `renamed_from`."""
 
+    renamed_from: str | tuple[str, ...] | None
     alias_priority: int | None
     validation_alias: str | AliasPath | AliasChoices | None
     serialization_alias: str | None
@@ -141,11 +144,47 @@ def ShardedMap(
 
 def marked_field(mark: Any, default: Any, **options: Any) -> Any:
     """`pydantic.Field(default, **options)` with `mark` in its metadata, without options that are None."""
-    unknown = sorted(options.keys() - _OPTIONS)
-    if unknown:  # `Field` would put a misspelled option into the JSON schema
-        raise TypeError(f"{mark.spelling[:-2]}() got an unexpected keyword argument {unknown[0]!r}")
-    given = {name: value for name, value in options.items() if value is not None}
-    info: FieldInfo = Field(default, **given)
+    info = _field(mark.spelling[:-2], default, options)
     # The mark goes last: lazy collections then bypass the constraints, which are for plain values.
     info.metadata = [*info.metadata, mark]
     return info
+
+
+def _field(function: str, default: Any, options: dict[str, Any]) -> FieldInfo:
+    """`pydantic.Field(default, **options)`, without options that are None; `renamed_from` goes to the metadata."""
+    given = {name: value for name, value in options.items() if value is not None}
+    old = given.pop("renamed_from", None)
+    unknown = sorted(given.keys() - _OPTIONS)
+    if unknown:  # `Field` would put a misspelled option into the JSON schema
+        raise TypeError(f"{function}() got an unexpected keyword argument {unknown[0]!r}")
+    info: FieldInfo = pydantic.Field(default, **given)
+    if old is not None:
+        info.metadata = [*info.metadata, marker_of(old)]
+    return info
+
+
+def Field(
+    default: Any = PydanticUndefined,
+    *,
+    default_factory: Callable[[], Any] | Callable[[dict[str, Any]], Any] | None = None,
+    alias: str | None = None,
+    init: bool | None = None,
+    kw_only: bool | None = None,
+    **options: Unpack[FieldOptions],
+) -> Any:
+    """A field as `pydantic.Field` makes it, which files may know by another name.
+
+    Args:
+        default: the default, as in `pydantic.Field`. Without it and `default_factory` the field is required.
+        default_factory: makes the default.
+        alias: the name in data that is validated and dumped.
+        init: whether type checkers take the field for an argument, as in `pydantic.Field`.
+        kw_only: whether they take it for a keyword argument, as in `pydantic.Field`.
+        options: `renamed_from`, what the field was called when files were written (a str, or several in a tuple, the
+            newest first), and the other options of `pydantic.Field`.
+
+    Raises:
+        TypeError: an option is not known, or `renamed_from` is no str.
+    """
+    given: dict[str, Any] = {**options, "default_factory": default_factory, "alias": alias}
+    return _field("Field", default, {**given, "init": init, "kw_only": kw_only})

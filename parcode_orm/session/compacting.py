@@ -38,10 +38,13 @@ def rewriting(compression: str | None) -> Rewrite:
         space = FileSpace(source, writable=False)
         old = source.catalog
         entities = {name: _copied(parts, copy) for name, parts in old.entities.items()}
-        catalog = replace(old, roots={}, entities=entities, schemas=_copied(old.schemas, copy))
+        catalog = replace(old, roots={}, entities=entities, schemas={})
         sink = _Anew(pipeline, compression, copy)
         for name in old.roots:
             ref = old.root(name)
+            if name in old.writers:  # before the root, as they were written
+                schema = old.writers[name]
+                catalog.schemas[schema] = copy(old.schema(schema))
             cls = class_of_root(space, name)
             if cls is None:
                 catalog.roots[name] = copy(ref)
@@ -53,6 +56,7 @@ def rewriting(compression: str | None) -> Rewrite:
                     }
                 with outermost():
                     catalog.roots[name] = write_anew(sink, Table(space, ref, column), None)
+        catalog.schemas.update(_copied(old.schemas, copy))
         return catalog
 
     return rewrite
@@ -84,6 +88,8 @@ class _Anew(TableSink):
         table = value.rows.table
         key = table.ref, id(column)
         found = self._written.get(key)
+        if found is None and _has_older(table):
+            return self._copy(table.ref)
         if found is None:
             large = self.tuning.large
             if (
@@ -94,6 +100,12 @@ class _Anew(TableSink):
                 return None
             found = self._written[key] = write_anew(self, table, column.compression)
         return found
+
+
+def _has_older(table: Table) -> bool:
+    """Whether rows of a table have another schema than today's: written anew, they would lose what it does not know."""
+    refs = {piece.ref for piece, _, _ in table.tree.pieces() if isinstance(piece.ref, Reference)}
+    return any(table.space.chunk(ref).fingerprint != table.fingerprint for ref in refs)
 
 
 def _is_large(table: Table, limit: int) -> bool:

@@ -75,8 +75,11 @@ class Connection:
         durability: Durability = "full",
         compact_above: float | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
+        downgrade: bool = False,
     ) -> None:
         self._closed = self._ended = True  # until it is open
+        if not isinstance(downgrade, bool):
+            raise TypeError(f"downgrade is True or False, not {told(downgrade)}")
         _check_options(read_only, durability, workers, compression, compact_above, lock_timeout)
         if at is not None:
             check_at(at)
@@ -87,7 +90,11 @@ class Connection:
         self._compact_above = None if self.read_only else compact_above
         self._process = os.getpid()
         self._work = UnitOfWork(
-            writable=not self.read_only, workers=workers, compression=compression, tuning=self._tuning
+            writable=not self.read_only,
+            workers=workers,
+            compression=compression,
+            tuning=self._tuning,
+            downgrade=downgrade,
         )
         self._backend: Backend | None = None  # None: bytes, to which nothing is ever written
         self._recovery: Recovered | None = None

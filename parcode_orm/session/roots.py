@@ -7,16 +7,23 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ..codec.classes.names import name_of
 from ..codec.columns.poly import subclasses
 from ..codec.columns.struct import StructColumn
-from ..codec.schema import canonical_schema, differences, short_fingerprint
+from ..codec.evolution.rows import UpgradedView
+from ..codec.renames import class_names
+from ..codec.schema import canonical_schema, known, short_fingerprint
+from ..codec.stored import parts_of
 from ..codec.types.compile import struct_for
-from ..errors import EncodeError, NoResultFound, ParcodeError, SchemaMismatchError, SessionError, told
+from ..errors import (
+    DowngradeError,
+    EncodeError,
+    NoResultFound,
+    ParcodeError,
+    SessionError,
+    told,
+)
 from ..format.catalog import CatalogData, Target
-from ..format.checksum import checksum, fingerprint
 from ..format.chunk import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
@@ -35,7 +42,6 @@ from .reuse import reuse_from
 from .space import FileSpace
 
 LARGE_SCHEMA = 4096  # bytes
-SHOWN = 10  # differences that a message lists
 ITEMS = 1  # the node of a row group where its items stand, if it has no keys
 
 
@@ -170,22 +176,39 @@ def is_taken(obj: object, other: object) -> SessionError:
     )
 
 
+def settle_name(source: Source, name: str, cls: type[Any]) -> None:
+    """Let the root of a class that was renamed be known by its present name, here and in the next commit."""
+    catalog = source.catalog
+    if name in catalog.roots:
+        return
+    end = SUFFIX if name.endswith(SUFFIX) else ""
+    names = list(class_names(cls))
+    known = {name.removesuffix(SUFFIX), *(each.removesuffix(SUFFIX) for each in names)}
+    for owner, old, new in reversed(catalog.renames):
+        if not owner and new in known:
+            known.add(old)
+            names.append(old + end)
+    found = next((each for each in names if each in catalog.roots), None)
+    if found is not None:
+        catalog.roots[name] = catalog.roots.pop(found)
+        if found in catalog.writers:
+            catalog.writers[name] = catalog.writers.pop(found)
+
+
 def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     """The row group of the root `name`, which has one row.
 
     Raises:
         NoResultFound: the file holds no such root.
-        SchemaMismatchError: it was written with another definition of the class.
+        SchemaMismatchError: a migration must say how it is read as `column` has it.
     """
+    settle_name(space.source, name, column.plan.cls)
     ref: Any = space.source.catalog.roots.get(name)
     if ref is None:
         there = ", ".join(sorted(each for each in space.source.catalog.roots if SUFFIX not in each)) or "no root"
         where = space.source.path or "the file"
         raise NoResultFound(f"no root of type {name}: {where} holds {there}; add(obj) and commit() store one")
-    try:
-        group = Group(ref, space, (column,), short_fingerprint(column), {})
-    except SchemaMismatchError as problem:
-        raise _mismatch(space, name, ref, column) from problem
+    group = Group(ref, space, (column,), short_fingerprint(column), {})
     if group.count != 1:
         raise space.chunk(ref).error(0, f"a root has one row, not {group.count}")
     return group
@@ -214,37 +237,6 @@ def class_of_root(space: FileSpace, name: str) -> type[Any] | None:
 def read_root(space: FileSpace, name: str, column: StructColumn) -> Any:
     """The lazy proxy of the root `name`."""
     return space.proxy(root_group(space, name, column).items, 0)
-
-
-def _mismatch(space: FileSpace, name: str, ref: Reference, column: StructColumn) -> SchemaMismatchError:
-    written_with = space.chunk(ref).fingerprint
-    current = canonical_schema(column)
-    for name_of_schema in space.source.catalog.schemas:
-        stored = bytes(space.chunk(space.source.catalog.schema(name_of_schema)).buffer(0))
-        if checksum(stored) == written_with:
-            try:
-                found = differences(msgspec.json.decode(stored), msgspec.json.decode(current))
-            except Exception:  # whatever a file may say in the place of a schema
-                found = ["the schema it was written with cannot be read"]
-            break
-    else:
-        found = ["the schema it was written with is not in the file"]
-    if name.endswith(SUFFIX):
-        bare = name.removesuffix(SUFFIX)
-        return SchemaMismatchError(
-            f"the {bare} objects were written with another definition of the class ({_some(found)}). Nothing is lost: "
-            f"define the class as it was, under the name {bare} in another module, and read them by it"
-        )
-    return SchemaMismatchError(
-        f"the root {name} was written with another definition of the class ({_some(found)}). Nothing is lost: define "
-        f"the class as it was, under the name {name} in another module, read by it, old = load(path, that_class), and "
-        f"store what it read by the new class, session.add({name}.model_validate(old.model_dump()), replace=True) and "
-        "session.commit()"
-    )
-
-
-def _some(found: list[str]) -> str:
-    return "; ".join(found if len(found) <= SHOWN else [*found[:SHOWN], f"and {len(found) - SHOWN} more"])
 
 
 class State(Enum):
@@ -332,26 +324,54 @@ def write_roots(
         if each.state is not State.CHANGED:
             continue
         root = each.root
-        schema = canonical_schema(root.column)
-        name = fingerprint(schema)
-        if name not in catalog.schemas:
-            out = sink.encoder(Kind.SCHEMA)
-            if len(schema) > LARGE_SCHEMA:  # of a class with many others below it, more than a document of it
-                out.compression = "lz4"
-            out.leaf(Encoding.RAW, 1, schema)
-            catalog.schemas[name] = sink.submit(out)
-        catalog.writers[root.name] = name
+        schema = known(root.column)
+        _write_schema(sink, catalog, schema.long, schema.schema)
+        catalog.writers[root.name] = schema.long
         found = _with_tables(sink, root, each.tables) if each.tables else None
         if found is None:
             catalog.roots[root.name] = sink.list_table(root.column, [root.obj], None)
         else:
             catalog.roots[root.name], again[root.name] = found.ticket, found
+    write_learned(sink, catalog, [canonical_schema(each.root.column) for each in roots if each.state is State.CHANGED])
     return catalog, again
+
+
+def check_newest(catalog: CatalogData, roots: Iterable[Root]) -> None:
+    """Raise `DowngradeError` where the class of a root wrote the file once, and a newer one has written it since."""
+    for root in roots:
+        mine, writer = known(root.column).long, catalog.writers.get(root.name)
+        if writer not in (None, mine) and mine in catalog.schemas:
+            name = root.name.removesuffix(SUFFIX)
+            raise DowngradeError(
+                f"the class {name} is not the newest that wrote this file: what this program writes would lose what "
+                "only the newer one knows. It may read; to write all the same, open the file with Session(path, "
+                "downgrade=True)"
+            )
+
+
+def write_learned(sink: TableSink, catalog: CatalogData, schemas: Iterable[bytes]) -> None:
+    """Write what the sink has learned, but for parts of the `schemas` of roots."""
+    if sink.learned:
+        parts = [parts_of(schema).fingerprints for schema in schemas]
+        for name, schema in sink.learned.items():
+            if not any(name in each for each in parts):
+                _write_schema(sink, catalog, name, schema)
+
+
+def _write_schema(sink: TableSink, catalog: CatalogData, name: str, schema: bytes) -> None:
+    if name not in catalog.schemas:
+        out = sink.encoder(Kind.SCHEMA)
+        if len(schema) > LARGE_SCHEMA:  # of a class with many others below it, more than a document of it
+            out.compression = "lz4"
+        out.leaf(Encoding.RAW, 1, schema)
+        catalog.schemas[name] = sink.submit(out)
 
 
 def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Again | None:
     """Write the root as it is stored, but for its changed `tables`; None where one of these cannot go on."""
-    view, _ = proxy_state(root.obj)
+    view: Any = proxy_state(root.obj)[0]
+    if isinstance(view, UpgradedView):  # of an older schema: what is written has today's
+        return None
     refs: list[Target] = list(view.chunk.refs)
     for name, ordinal in tables.items():
         _, column = view.column.places[name]

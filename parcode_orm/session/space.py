@@ -31,6 +31,7 @@ from ..table.row_groups import TableSink
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
 from .owner import SWEEP_EVERY, Family, Owner
+from .schemas import schemas_of
 
 CHANGED_MEANWHILE = (
     "{} was to be changed in one thread while another one commits it, so the change might be lost: change it before "
@@ -87,7 +88,9 @@ class FileSpace:
             spill = self._new_spill()
             self._take([spill])
         with spill.writing() as pipeline:
-            yield TableSink(pipeline, pipeline.compression, tuning=self.tuning)
+            sink = TableSink(pipeline, pipeline.compression, tuning=self.tuning)
+            yield sink
+        spill.schemas.update(sink.learned)
 
     def _take(self, spills: Iterable[Spill]) -> None:
         self._spills.update((spill.number, spill) for spill in spills)
@@ -107,6 +110,21 @@ class FileSpace:
         """Read what was spilled in `other`, an earlier space of the session, as well: a commit came in between."""
         if other is not self and isinstance(other, FileSpace):
             self._take(other._spills.values())
+
+    def upgraded(self, schema: int | str, columns: Sequence[Column]) -> Sequence[Column]:
+        """The columns that read rows of another schema, named by a row group or a fingerprint, as those of `columns`.
+
+        Raises:
+            SchemaMismatchError: the file does not have the schema, or a migration must say how.
+        """
+        return schemas_of(self.source).upgraded(schema, columns)
+
+    def learned(self) -> dict[str, bytes]:
+        """The schemas, by their fingerprints, that sinks of spills have learned."""
+        found: dict[str, bytes] = {}
+        for spill in self._spills.values():
+            found.update(spill.schemas)
+        return found
 
     def check_change(self, what: str) -> None:
         """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `what` may not be changed."""

@@ -41,7 +41,13 @@ class UnitOfWork:
     """What is attached to a session, and the snapshot that its changes stand on."""
 
     def __init__(
-        self, *, writable: bool, workers: int | None, compression: str | None = None, tuning: Tuning = TUNING
+        self,
+        *,
+        writable: bool,
+        workers: int | None,
+        compression: str | None = None,
+        tuning: Tuning = TUNING,
+        downgrade: bool = False,
     ) -> None:
         self.roots: dict[str, Root] = {}  # attached, by name
         self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
@@ -58,6 +64,7 @@ class UnitOfWork:
         self.halfway = False  # a rollback, refresh or expire has not ended: it was interrupted
         self.new_spill: Callable[[], Spill] = Spill
         self.writable = writable
+        self.downgrade = downgrade
         self.thread = OneThread()
         self._workers = workers
         self._compression = compression

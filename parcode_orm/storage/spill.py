@@ -45,6 +45,7 @@ class Spill:
     ) -> None:
         self.number = FIRST + next(_numbers) % NUMBERS
         self.busy = False  # whether a stream is being written
+        self.schemas: dict[str, bytes] = {}  # that its chunks were written with, though those of no root lead to them
         self._directory = directory
         self._workers = workers
         self._compression = compression

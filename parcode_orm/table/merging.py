@@ -81,11 +81,34 @@ class Merger:
                 last = i
                 continue
             if last - first + 1 >= count and first >= 0 and _pays(pieces[first : last + 1], count):
-                merged += pieces[done + 1 : first]
-                merged.append(join(pieces[first : last + 1]))
-                done = last
+                for start, stop in self._current(pieces, first, last + 1):
+                    merged += pieces[done + 1 : start]
+                    merged.append(join(pieces[start:stop]))
+                    done = stop - 1
             first = last = i
         return [*merged, *pieces[done + 1 :]] if merged else pieces
+
+    def _current(self, pieces: list[Piece], start: int, stop: int) -> list[tuple[int, int]]:
+        """Runs of the pieces that are long enough to be merged, without rows of another schema.
+
+        Written by today's class, such rows would lose what it does not know, though nobody touched them.
+        """
+        found: list[tuple[int, int]] = []
+        first = start
+        for i in [*[i for i in range(start, stop) if self._is_older(pieces[i])], stop]:
+            if i - first >= self._tuning.merged:
+                found.append((first, i))
+            first = i + 1
+        return found
+
+    def _is_older(self, piece: Piece) -> bool:
+        if piece.rows is not None or not isinstance(piece.ref, Reference):
+            return False
+        try:
+            older: bool = self._table.group(piece).older
+        except CorruptionError:  # writing it again says so
+            return False
+        return older
 
     def _without_full(self, small: list[int], pieces: list[Piece], changed: list[bool]) -> list[int]:
         """`small` without the places of full row groups. The longest of them tell from how many rows on one is full."""

@@ -9,7 +9,7 @@ from weakref import ref as weak
 
 from ..codec.base import Column, Getter, Space, View, is_lazy
 from ..codec.views.nodes import accessor, open_child, values_at
-from ..errors import CorruptionError, SchemaMismatchError
+from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Kind, Reference
 from ..storage.cache import NODE_BYTES
@@ -68,8 +68,8 @@ class Group:
     """
 
     __slots__ = (
-        "count", "get", "held", "items", "key", "keys", "mapped", "proxies", "ref", "used", "whole", "__weakref__",
-        "_apart", "_chunk", "_columns", "_space",
+        "count", "get", "held", "items", "key", "keys", "mapped", "older", "proxies", "ref", "used", "whole",
+        "__weakref__", "_apart", "_chunk", "_columns", "_space",
     )  # fmt: skip
 
     def __init__(
@@ -85,11 +85,9 @@ class Group:
             raise CorruptionError(f"a row group is a chunk of kind {ref.kind}", offset=ref.offset)
         if chunk is None:
             chunk = space.chunk(ref)
-        if chunk.fingerprint != fingerprint:
-            raise SchemaMismatchError(
-                f"row group at byte {ref.offset} was written with schema {chunk.fingerprint:016x}, "
-                f"the model has {fingerprint:016x}: read it with the class that wrote it"
-            )
+        self.older = chunk.fingerprint != fingerprint  # or newer: of another schema, in any case
+        if self.older:
+            columns = space.upgraded(chunk.fingerprint, columns)
         root = chunk.nodes[0]
         children = chunk.children(0)
         if root.encoding != Encoding.STRUCT or len(children) != len(columns):

@@ -11,7 +11,7 @@ from ..codec import trail
 from ..codec.base import Column, Space
 from ..codec.bulk import gc_paused
 from ..codec.columns.mixed import Mixed, encode_parts
-from ..codec.schema import short_fingerprint
+from ..codec.schema import known, short_fingerprint
 from ..errors import EncodeError, StreamConsumedError
 from ..format.chunk import Buffer, Chunk, Copy, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
@@ -68,11 +68,17 @@ class TableSink:
         self._copied: dict[Reference, Ticket] = {}
         self._consumed = consumed
         self.read: list[Any] = []
+        self.learned: dict[str, bytes] = {}  # schemas by their fingerprints
         self._largest = 0
 
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
         """Where `value` lies already, if what is written may refer to it."""
         return self._reuse(self, value, column)
+
+    def learn(self, column: Column) -> None:
+        """Note a column whose schema the file must have, though that of no root leads to it."""
+        schema = known(column)
+        self.learned[schema.long] = schema.schema
 
     def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
         """A new chunk, compressed as the session says unless `compression` is given."""
@@ -96,6 +102,7 @@ class TableSink:
         """Write the spilled chunk at `ref`, and those below it, as they are; each is written once."""
         ticket = self._copied.get(ref)
         if ticket is None:
+            self.learned.update(space.learned())
             chunk = space.chunk(ref)
             refs: list[Ticket | Reference] = [
                 self.copy(each, space) if is_spilled(each) else each for each in chunk.refs

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from parcode_orm.codec.base import Column, View
-from parcode_orm.errors import FieldNotStored
+from parcode_orm.errors import FieldNotStored, SchemaMismatchError
 from parcode_orm.format.chunk import Chunk, Encoder, Ticket
 from parcode_orm.format.layout import Encoding, Kind, Reference
 from parcode_orm.tuning import TUNING
@@ -69,6 +69,9 @@ class MemorySink:
         out.close(node)
         return self.submit(out)
 
+    def learn(self, column: Column) -> None:
+        """Schemas are not kept."""
+
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
         return None
 
@@ -82,6 +85,9 @@ class MemorySpace:
         self.sink = sink
         self.writable = writable
         self.opened: list[int] = []
+
+    def upgraded(self, schema: int | str, columns: Any) -> Any:
+        raise SchemaMismatchError("there is no schema here")
 
     def chunk(self, ref: Reference) -> Chunk:
         self.opened.append(ref.offset)

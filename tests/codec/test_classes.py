@@ -71,8 +71,8 @@ def test_unknown_and_changed_subclasses(module: Any) -> None:
     with pytest.raises(SchemaMismatchError, match="__before__:Sword, a subclass that this process does not know"):
         _ = loads(data, there.Game).items
     there = module("game_of_tomorrow", SOURCE.replace("damage: int", "damage: float"))
-    with pytest.raises(SchemaMismatchError, match="another shape"):
-        _ = loads(data, there.Game).items
+    (sword,) = loads(data, there.Game).items
+    assert type(sword) is there.Sword and type(sword.damage) is float
 
 
 class Base(Model):

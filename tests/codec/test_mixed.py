@@ -96,6 +96,9 @@ twigs = st.builds(Twig, branches=st.lists(short_branches, max_size=3), one=branc
 class Reusing(MemorySink):
     """What is stored is referred to."""
 
+    def learn(self, column: Column) -> None:
+        """Schemas are not kept."""
+
     def reuse(self, value: Any, column: Column) -> Any:
         return getattr(value, "ref", None)
 

@@ -39,7 +39,7 @@ def differences(session: Session, a: int, b: int, cls: type[Model]) -> list[Chan
     """What a diff finds of the root `cls`, checked against what is found here."""
     diff = session.diff(a, b, cls)
     found = list(diff)
-    old, new = (diff._root(space, cls.__name__) for space in (diff._old, diff._new))
+    old, new = (diff._root(space, cls.__name__, cls) for space in (diff._old, diff._new))
     wanted = list(map(Change, compare(old, new, Place((cls.__name__,), cls.__name__, {}))))
     assert [each.where for each in found] == [each.where for each in wanted]
     for mine, theirs in zip(found, wanted, strict=True):

@@ -1116,11 +1116,8 @@ def test_two_classes_of_one_name(session: Session, path: Path) -> None:
     ):
         session.add(other(id=1))
     session.commit()
-    with (
-        Session(path) as again,
-        pytest.raises(SchemaMismatchError, match="the Player objects were written with another"),
-    ):
-        again.get(other, 1)
+    with Session(path) as again:
+        assert again.get(other, 1).model_dump() == {"id": 1}  # a class of this name that has fewer fields
 
 
 @pytest.mark.parametrize(

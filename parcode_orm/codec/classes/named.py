@@ -140,8 +140,8 @@ def known_class(cls: type, tp: Any) -> Parts | None:
     if issubclass(cls, pathlib.PurePath):
         # One flavour each: a path of this machine's flavour comes back as one on any machine.
         here = pathlib.Path if cls is type(pathlib.Path()) else cls
-        name = "Path" if here is pathlib.Path else cls.__qualname__
         own = cls.__module__.partition(".")[0] != "pathlib"
+        name = "Path" if here is pathlib.Path else f"path {cls.__qualname__}" if own else cls.__qualname__
         return checked((str, name, (cls,), each(str), rebuilt(name, here)), own, pathlib.PurePath)
     if issubclass(cls, URLS):
         return str, f"url {cls.__qualname__}", (cls,), *conversion_of(cls)

@@ -10,6 +10,7 @@ from ...format.layout import Encoding
 from ..base import Column, Space, View
 from ..packed.blobs import ANY_KIND
 from ..views.nodes import PackedView, read_blocks, wrapped
+from ..views.tuples import open_mixed
 from .physical import write_packed
 
 
@@ -32,6 +33,8 @@ class PackedColumn(Column):
         node = chunk.nodes[at]
         if node.encoding == Encoding.PACKED:
             return PackedView(*read_blocks(chunk, at, node), chunk, at)
+        if node.encoding == Encoding.MIXED:
+            return open_mixed(self, chunk, at, space, node)
         return wrapped(self, chunk, at, space, node)
 
     def describe(self) -> Any:

@@ -7,6 +7,7 @@ Around any column's own encoding there may stand EMPTY, OPTIONAL, CONSTANT, DICT
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from math import isfinite
 from types import NoneType
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from .. import kernels, trail
 from ..base import Column, Space, View
 from ..packed.values import pack
 from ..views.nodes import wrapped
+from ..views.tuples import open_mixed
 from .mixed import Part, encode_parts
 
 
@@ -54,11 +56,31 @@ class Physical(Column):
         node = chunk.nodes[at]
         if node.encoding in self.encodings:
             return self.open(chunk, at, space, node)
+        if node.encoding == Encoding.MIXED:
+            return open_mixed(self, chunk, at, space, node)
         return wrapped(self, chunk, at, space, node)
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
         """View a node of one of this column's own encodings."""
         raise TypeError(f"{type(self).__name__} has no open")
+
+
+def described(stored: Any, literal: tuple[Any, ...]) -> Any:
+    """The schema of atoms that are stored as `stored`; `literal` are the values that a `Literal` names."""
+    return {"literal": sorted(map(spelled, literal), key=repr), "stored": stored} if literal else stored
+
+
+def spelled(value: Any) -> Any:
+    """A value of a `Literal` or an enum as a schema names it; None for one that JSON does not have."""
+    if isinstance(value, bool | None):
+        return value
+    if isinstance(value, int):
+        return int(value) if -(1 << 63) <= value < 1 << 63 else f"{int(value):x}"
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else None
+    if isinstance(value, str):
+        return str.encode(value, "utf-8", "backslashreplace").decode()
+    return value.hex() if isinstance(value, bytes) else None
 
 
 class Gappy(list[Any]):

@@ -77,6 +77,10 @@ def write_poly(column: Struct, values: Sequence[Any], out: Encoder) -> None:
     for cls, one in zip(order, columns, strict=True):
         _check_name(column, cls, one, order, values)
 
+    for one in columns:
+        if one is not column:
+            out.sink.learn(one)
+
     def head() -> None:
         _TEXT.encode([tag_of(cls) for cls in order], out)
         _TEXT.encode([fingerprint_of(one) for one in columns], out)
@@ -158,13 +162,15 @@ class ArmView(View):
         return self._view or self._open()
 
     def _open(self) -> View:
-        _, found = resolve(self.column, self.name, self.fingerprint)
+        _, found = resolve(self.column, self.name, self.fingerprint, self.space)
         self._view = open_child(found, self.chunk, self.at, self.space, self.count)
         return self._view
 
 
-def resolve(column: Struct, name: str, fingerprint: str) -> tuple[type, Column]:
+def resolve(column: Struct, name: str, fingerprint: str, space: Space | None = None) -> tuple[type, Column]:
     """The class that `name` stands for among the subclasses of the column's class, and its column.
+
+    In a `space` the column may be one that reads the class as it was stored.
 
     Raises:
         SchemaMismatchError: there is none, it has another shape, or several could be it.
@@ -182,6 +188,9 @@ def resolve(column: Struct, name: str, fingerprint: str) -> tuple[type, Column]:
             "import the module that defines it before reading"
         )
     fitting = {cls: one for cls in candidates if (one := _fitting(column, cls, fingerprint)) is not None}
+    if not fitting and space is not None and len({tag_of(cls) for cls in candidates}) == 1:
+        cls = newest(candidates)
+        return cls, space.upgraded(fingerprint, [_column_for(column, cls)])[0]
     if not fitting:
         raise SchemaMismatchError(f"{name} is stored in another shape than the class has now")
     if len(set(map(tag_of, fitting))) > 1:

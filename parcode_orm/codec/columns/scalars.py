@@ -12,7 +12,7 @@ from .. import kernels, trail
 from ..base import Space, View
 from ..views.nodes import NullView, read_blocks, read_fixed
 from ..views.scalars import BigIntView, BitsView, NumbersView
-from .physical import Physical, write_blocks, write_constant, write_packed
+from .physical import Physical, described, write_blocks, write_constant, write_packed
 from .subclasses import write_subclasses
 
 STATISTICS = NodeFlag.STATISTICS
@@ -23,11 +23,18 @@ _DOUBLE = struct.Struct("<d").pack
 class NumberColumn(Physical):
     """A column that may hold mixed `numbers`: they are PACKED, so 1, True and 1.0 stay apart.
 
-    As Python's typing says, an int stands for a float, and a bool for an int.
+    As Python's typing says, an int stands for a float, and a bool for an int. `literal` are the
+    values that a `Literal` names, for the schema alone.
     """
 
-    __slots__ = ()
+    __slots__ = ("literal",)
     numbers: tuple[type, ...] = (int,)
+
+    def __init__(self, literal: tuple[Any, ...] = ()) -> None:
+        self.literal = literal
+
+    def describe(self) -> Any:
+        return described(self.expected, self.literal)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if not all(issubclass(t, self.numbers) for t in types):
@@ -84,9 +91,6 @@ class IntColumn(NumberColumn):
             return BigIntView(*read_blocks(chunk, at, node), chunk, at)
         return NumbersView(read_fixed(chunk, at, node))
 
-    def describe(self) -> Any:
-        return "int"
-
 
 class FloatColumn(NumberColumn):
     """IEEE 754 binary64, every bit kept."""
@@ -125,9 +129,6 @@ class FloatColumn(NumberColumn):
             raise chunk.error(at, f"{buffer.nbytes} bytes for {node.count} floats of width {node.width}")
         return NumbersView(kernels.cast(buffer, "d"))
 
-    def describe(self) -> Any:
-        return "float"
-
 
 class BoolColumn(NumberColumn):
     """True and False, one bit each."""
@@ -151,9 +152,6 @@ class BoolColumn(NumberColumn):
         if bits.nbytes != (node.count + 7) >> 3:
             raise chunk.error(at, f"{bits.nbytes} bytes for {node.count} bits")
         return BitsView(bits, node.count)
-
-    def describe(self) -> Any:
-        return "bool"
 
 
 class NoneColumn(Physical):

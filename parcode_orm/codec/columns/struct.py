@@ -13,6 +13,9 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any
 
+from pydantic import BaseModel, RootModel
+from typing_extensions import is_typeddict
+
 from ...errors import EncodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
@@ -20,7 +23,7 @@ from ...stack import carried, is_deep, on_fresh_stack
 from .. import kernels, trail
 from ..base import Space, View, is_lazy
 from ..cycles import MAX_NESTED, deep_error
-from ..structs import EXTRA, MISSING, PRIVATE, SETS, UNDECLARED, Struct
+from ..structs import EXTRA, MISSING, PRIVATE, SETS, UNDECLARED, Struct, StructPlan
 from ..views.boundary import hands_out
 from ..views.build import Builder
 from ..views.nodes import open_child
@@ -286,13 +289,23 @@ class StructColumn(Struct, Physical):
 
     def describe(self) -> Any:
         plan = self.plan
-        found: dict[str, Any] = {"struct": plan.name, "kind": plan.kind}
+        found: dict[str, Any] = {"struct": plan.name, "kind": kind_of(plan)}
         found["fields"] = [[name, column.describe()] for name, column in plan.fields]
         if plan.privates:
             found["privates"] = [[name, column.describe()] for name, column in plan.privates]
         if plan.extra is not None:
             found["extra"] = plan.extra.describe()
         return found
+
+
+def kind_of(plan: StructPlan) -> str:
+    """What a schema says a class is."""
+    cls = plan.cls
+    if issubclass(cls, BaseModel):
+        return "model" if plan.kind == "model" else "root model" if issubclass(cls, RootModel) else "base model"
+    if is_typeddict(cls):
+        return "typed dict"
+    return "named tuple" if issubclass(cls, tuple) else "dataclass"
 
 
 def write_names(sets: Sequence[Any], out: Encoder) -> None:

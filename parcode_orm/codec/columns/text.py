@@ -12,20 +12,26 @@ from ..base import Space, View
 from ..packed import blobs
 from ..views.nodes import child_nodes, read_blocks, read_offsets
 from ..views.text import BytesView, TextView
-from .physical import Physical, write_blocks, write_constant, write_offsets, write_packed
+from .physical import Physical, described, write_blocks, write_constant, write_offsets, write_packed
 from .subclasses import write_subclasses
 
 CUT = 16  # bytes of text kept as statistics
 
 
 class TextColumn(Physical):
-    """Any string, lone surrogates included. Few distinct values become a DICTIONARY."""
+    """Any string, lone surrogates included. Few distinct values become a DICTIONARY.
 
-    __slots__ = ()
+    `literal` are the values that a `Literal` names, for the schema alone.
+    """
+
+    __slots__ = ("literal",)
     encodings = frozenset({Encoding.TEXT})
     blob_kinds = (blobs.TEXT,)
     exact = frozenset({str})
     expected = "str"
+
+    def __init__(self, literal: tuple[str, ...] = ()) -> None:
+        self.literal = literal
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         if len(values) == 1 and type(values[0]) is str:
@@ -72,7 +78,7 @@ class TextColumn(Physical):
         return TextView(data, offsets, chunk, at, gap, errors)
 
     def describe(self) -> Any:
-        return "text"
+        return described("text", self.literal)
 
 
 def write_text(
@@ -109,14 +115,18 @@ def text_range(values: Sequence[str]) -> tuple[bytes, bytes | None]:
 
 
 class BytesColumn(Physical):
-    """`bytes` or `bytearray`, as `factory` says; the one given for the other is PACKED."""
+    """`bytes` or `bytearray`, as `factory` says; the one given for the other is PACKED.
 
-    __slots__ = ("exact", "expected", "factory")
+    `literal` are the values that a `Literal` names, for the schema alone.
+    """
+
+    __slots__ = ("exact", "expected", "factory", "literal")
     encodings = frozenset({Encoding.BYTES})
     blob_kinds = (blobs.BYTES, blobs.BYTEARRAY)
 
-    def __init__(self, factory: type[bytes] | type[bytearray] = bytes) -> None:
+    def __init__(self, factory: type[bytes] | type[bytearray] = bytes, literal: tuple[bytes, ...] = ()) -> None:
         self.factory = factory
+        self.literal = literal
         self.exact = frozenset({factory})
         self.expected = factory.__name__
 
@@ -138,4 +148,4 @@ class BytesColumn(Physical):
         return BytesView(*read_blocks(chunk, at, node), chunk, at, self.factory)
 
     def describe(self) -> Any:
-        return self.expected
+        return described(self.expected, self.literal)

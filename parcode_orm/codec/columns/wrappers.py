@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ...errors import EncodeError, ParcodeError
@@ -14,6 +15,7 @@ from ..base import Column, Space, View, is_lazy
 from ..packed.blobs import ANY_KIND
 from ..views.nodes import ConstantView, DictionaryView, NullView, OptionalView, PackedView, open_optional
 from ..views.stretch import Stretch
+from ..views.tuples import open_mixed
 from ..views.wrappers import ConvertView
 from .mixed import Mixed, Part, encode_parts, joined
 from .physical import Physical, write_gaps, write_optional, write_present
@@ -96,9 +98,12 @@ def _present(mixed: Mixed) -> tuple[list[bool], list[Part]] | None:
 
 
 class ConvertColumn(Physical):
-    """Values of `types`, stored as what `to_stored` makes of them; `from_stored` goes back."""
+    """Values of `types`, stored as what `to_stored` makes of them; `from_stored` goes back.
 
-    __slots__ = ("inner", "name", "types", "to_stored", "from_stored", "expected")
+    `about` is what the schema says of the type besides: the members of an enum.
+    """
+
+    __slots__ = ("about", "inner", "name", "types", "to_stored", "from_stored", "expected")
     blob_kinds = ANY_KIND
 
     def __init__(
@@ -108,7 +113,9 @@ class ConvertColumn(Physical):
         types: tuple[type, ...],
         to_stored: Callable[[list[Any]], list[Any]],
         from_stored: Callable[[list[Any]], list[Any]],
+        about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
+        self.about = about
         self.inner = inner
         self.name = name
         self.types = types
@@ -185,10 +192,12 @@ class ConvertColumn(Physical):
         node = chunk.nodes[at]
         if node.encoding == Encoding.OPTIONAL and type(None) not in self.types:
             return open_optional(self, chunk, at, space, node)
+        if node.encoding == Encoding.MIXED:
+            return open_mixed(self, chunk, at, space, node)
         return ConvertView(self.inner.view(chunk, at, space), self, chunk, at)
 
     def parts(self) -> Sequence[Column]:
         return (self.inner,)
 
     def describe(self) -> Any:
-        return {"convert": self.name, "stored": self.inner.describe()}
+        return {"convert": self.name, "stored": self.inner.describe(), **self.about}

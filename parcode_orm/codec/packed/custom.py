@@ -215,4 +215,4 @@ def _hook_parts(cls: Any, encode: Callable[[Any], Any], decode: Callable[[Any], 
         except Exception as problem:
             raise DecodeError(f"the decode() registered for {cls.__qualname__} failed: {problem}") from problem
 
-    return Any, f"registered {cls.__module__}:{cls.__qualname__}", (cls,), each(put), each(get)
+    return Any, f"registered {cls.__qualname__}", (cls,), each(put), each(get)

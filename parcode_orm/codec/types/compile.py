@@ -12,6 +12,7 @@ import collections.abc
 import enum
 import typing
 from collections.abc import Callable, Iterable
+from copy import copy
 from functools import partial
 from inspect import getattr_static
 from types import GenericAlias
@@ -34,6 +35,7 @@ from ..columns.containers import DefaultDictColumn, ListColumn, MapColumn, SetCo
 from ..columns.fallback import FallbackColumn, or_default
 from ..columns.lenient import LenientColumn, SequenceColumn, may_convert, sequence
 from ..columns.packed import PackedColumn
+from ..columns.physical import spelled as spelled_value
 from ..columns.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from ..columns.struct import StructColumn
 from ..columns.text import BytesColumn, TextColumn
@@ -267,6 +269,9 @@ def enum_column(cls: type[enum.Enum], scope: Scope) -> Column:
         return PACKED
     register(cls)
     column = converted(named.enum_conversion(cls), scope)
+    if isinstance(column, ConvertColumn):
+        members = [[spelled_value(name), spelled_value(each.value)] for name, each in cls.__members__.items()]
+        column.about = {"flags" if issubclass(cls, enum.Flag) else "members": members}
     by_value = not issubclass(cls, enum.Flag) and not has_no_equality(cls)
     if by_value and getattr_static(cls, "_missing_") is not getattr_static(enum.Enum, "_missing_"):
         # Members by value.
@@ -299,9 +304,29 @@ def literal(values: tuple[Any, ...], scope: Scope) -> Column:
     """`Literal[...]`: as the types of its values."""
     classes = list(dict.fromkeys(value.__class__ for value in values))
     if len(classes) == 1:
-        return scope.column(classes[0])
-    combined: Any = typing.Union.__getitem__(tuple(classes))
+        return only(scope.column(classes[0]), values)
+    arms = [
+        cls if cls is type(None) else Literal.__getitem__(tuple(value for value in values if value.__class__ is cls))
+        for cls in classes
+    ]
+    combined: Any = typing.Union.__getitem__(tuple(arms))
     return union(combined, scope)
+
+
+def only(column: Column, values: tuple[Any, ...]) -> Column:
+    """`column`, whose schema says that it holds `values` alone."""
+    found: Any = copy(column)
+    if isinstance(found, IntColumn | BoolColumn | TextColumn | BytesColumn):
+        found.literal = values
+    elif isinstance(found, ConvertColumn):
+        found.about = {**found.about, "literal": sorted(spelled_value(value.name) for value in values)}
+    elif isinstance(found, LenientColumn):
+        found.inner = only(found.inner, values)
+    elif isinstance(found, UnionColumn):
+        (accept, first), *others = found.arms
+        found.arms = [(accept, only(first, values)), *others]
+    limited: Column = found
+    return limited
 
 
 def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:

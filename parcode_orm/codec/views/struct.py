@@ -40,9 +40,11 @@ class StructView(View):
         "__weakref__",
     )
 
-    def __init__(self, column: Struct, chunk: Chunk, at: int, space: Space, node: Node) -> None:
+    def __init__(
+        self, column: Struct, chunk: Chunk, at: int, space: Space, node: Node, width: int | None = None
+    ) -> None:
         plan = column.plan
-        fields = len(plan.fields)
+        fields = len(plan.fields) if width is None else width
         self.count = node.count
         self.bits = bits = node.param
         if bits >> 5:
@@ -71,11 +73,6 @@ class StructView(View):
     def direct(self) -> Getter | None:
         """What `get` does for a Model's rows."""
         return partial(self.space.proxy, self) if self.column.plan.kind == "model" else None
-
-    def node(self, name: str) -> int:
-        """The node of the field's column; nothing of it is read."""
-        found: int = self._children[self.column.places[name][0]]
-        return found
 
     def field(self, name: str) -> View:
         """The view of the field's column."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...errors import SchemaMismatchError, told
 from ...format.chunk import Chunk
-from ...format.layout import Node
-from ..base import View
-from .nodes import read_numbers
+from ...format.layout import Encoding, Node
+from ..base import Column, Space, View
+from ..packed.dumped import Dumped
+from .nodes import PackedView, child_nodes, open_child, read_blocks, read_numbers, wrapped
 
 
 class TupleView(View):
@@ -35,6 +37,53 @@ def open_arms(chunk: Chunk, at: int, node: Node, tags: int, positions: int, view
     if sum(arm.count for arm in views) != node.count:
         raise chunk.error(at, "the arms hold more or fewer values than there are rows")
     return ArmsView(*numbers, views, chunk, at)
+
+
+def open_mixed(column: Column, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+    """View a MIXED node by a column that has no validators, though one that wrote it had some."""
+    tags, positions, first, second = child_nodes(chunk, at, 4)
+    counts = chunk.nodes[first].count, chunk.nodes[second].count
+    others = LeftView(open_child(_PACKED, chunk, second, space, counts[1]))
+    return open_arms(chunk, at, node, tags, positions, [open_child(column, chunk, first, space, counts[0]), others])
+
+
+class _Packed(Column):
+    """Packed values."""
+
+    __slots__ = ()
+
+    def view(self, chunk: Chunk, at: int, space: Space) -> View:
+        node = chunk.nodes[at]
+        if node.encoding == Encoding.PACKED:
+            return PackedView(*read_blocks(chunk, at, node), chunk, at)
+        return wrapped(self, chunk, at, space, node)
+
+
+_PACKED = _Packed()
+
+
+class LeftView(View):
+    """Values that a validator made, which the field had once."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: View) -> None:
+        self.count = inner.count
+        self.inner = inner
+
+    def get(self, i: int) -> Any:
+        return self._checked(self.inner.get(i))
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        return list(map(self._checked, self.inner.read(start, stop)))
+
+    def _checked(self, value: Any) -> Any:
+        if type(value) is Dumped:
+            raise SchemaMismatchError(
+                f"a value was stored as Pydantic dumped it ({told(value.content)}), for validators that the field has "
+                "no more: give them back to the field, or assign another value here"
+            )
+        return value
 
 
 class ArmsView(View):

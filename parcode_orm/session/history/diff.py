@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Literal, NoReturn
 
+from ...codec.schema import differences
 from ...codec.types.compile import struct_for
 from ...codec.views.boundary import Unread
 from ...errors import ParcodeError, SchemaMismatchError
@@ -13,7 +14,7 @@ from ...lazy.shown import cut, text_of, why
 from ...lazy.state import MISSING
 from ...model.base import Model
 from ...model.entities import SUFFIX, is_entity, table_class, table_name
-from ..roots import class_of_root, classes_named, read_root, root_name
+from ..roots import class_of_root, classes_named, read_root, root_name, settle_name
 from ..space import FileSpace
 from .compare import compare
 from .difference import Difference, Place
@@ -107,10 +108,14 @@ class Diff:
 
     def _differences(self) -> Iterator[Difference]:
         mine, theirs = self._old.source.catalog.roots, self._new.source.catalog.roots
+        for name, cls in self._classes.items():
+            for space in (self._old, self._new):
+                settle_name(space.source, name, cls)
         for name in sorted({*mine, *theirs}):
             if mine.get(name) == theirs.get(name) or (self._asked and name not in self._asked):
                 continue
-            old, new = self._root(self._old, name), self._root(self._new, name)
+            cls = self._classes.get(name) or _class_of(self._new if name in theirs else self._old, name)
+            old, new = self._root(self._old, name, cls), self._root(self._new, name, cls)
             shown = name.removesuffix(SUFFIX)
             place = Place((shown,), shown, {})
             if shown == name:
@@ -118,11 +123,22 @@ class Diff:
             else:
                 yield from _entities(old, new, place)
 
-    def _root(self, space: FileSpace, name: str) -> Any:
+    def _root(self, space: FileSpace, name: str, cls: type[Any]) -> Any:
         """The lazy object of a root, MISSING where the commit has none."""
         if name not in space.source.catalog.roots:
             return MISSING
-        return read_root(space, name, struct_for(self._classes.get(name) or _class_of(space, name)))
+        return read_root(space, name, struct_for(cls))
+
+    @property
+    def schemas(self) -> list[str]:
+        """The changes of the classes that wrote the roots, a list of str; none of them counts as a change of values."""
+        found: list[str] = []
+        mine, theirs = (space.source.catalog.writers for space in (self._old, self._new))
+        for name, writer in theirs.items():
+            before = mine.get(name, writer)
+            if before != writer:
+                found += differences(_schema(self._old, before), _schema(self._new, writer))
+        return found
 
     def __bool__(self) -> bool:
         return next(self._differences(), None) is not None
@@ -141,6 +157,10 @@ class Diff:
 
     def __repr__(self) -> str:
         return f"<Diff of commit {self.a.sequence} and commit {self.b.sequence}>"
+
+
+def _schema(space: FileSpace, name: str) -> bytes:
+    return bytes(space.chunk(space.source.catalog.schema(name)).buffer(0))
 
 
 def _stored_as(cls: Any) -> tuple[str, type[Any]]:

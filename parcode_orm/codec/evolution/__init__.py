@@ -1,0 +1,1 @@
+"""Rows of an older schema read as today's classes have them."""

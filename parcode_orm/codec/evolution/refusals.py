@@ -1,0 +1,34 @@
+"""What is said where stored values are none that today's class has."""
+
+from __future__ import annotations
+
+from ...errors import MigrationRequired
+from ..base import Column
+from ..schema import brief, describe
+from ..stored import Schema
+from .views import Place
+
+
+class Unresolved(Exception):
+    """Values of a schema are no values of a column: the field that they stand in may know more."""
+
+
+def brief_of(column: Column) -> str:
+    """Today's type as a user would write it, more or less."""
+    return brief(describe(column)["root"])
+
+
+def place_of(where: str, stored: Schema, today: Column) -> Place:
+    """Where values stand, for messages."""
+    return Place(where, brief(stored.root), brief_of(today))
+
+
+def refusal(where: str, stored: Schema, today: Column, why: object = "") -> MigrationRequired:
+    """The error for values that nobody can read as today's class has them."""
+    model, _, field = where.partition(".")
+    operation = f"AlterField({model!r}, {field!r}, ...)" if field else "RunPython(...)"
+    because = f" ({why})" if str(why) else ""
+    return MigrationRequired(
+        f"{where}: stored as {brief(stored.root)}, declared as {brief_of(today)}{because}: a migration must say what "
+        f"becomes of the stored values, with the operation {operation}"
+    )

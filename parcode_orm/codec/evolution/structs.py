@@ -1,0 +1,243 @@
+"""Which stored field is which of today's: by name, by earlier names, by what migrations have renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pydantic
+
+from ...errors import MigrationRequired, SchemaMismatchError
+from ...format.chunk import Chunk
+from ..base import Column
+from ..columns.privates import PrivateColumn
+from ..columns.struct import StructColumn
+from ..columns.wrappers import OptionalColumn
+from ..renames import EXACT, class_names, field_names
+from ..schema import canonical_schema
+from ..stored import LISTS, MAPS, Schema
+from ..structs import Struct, StructPlan
+from .defaults import NoDefault, default_of, never
+from .keys import is_stable
+from .leaves import change_of
+from .neutral import neutral
+from .readers import ChangedColumn, RefusedColumn, StructReader
+from .refusals import Unresolved, brief_of, place_of, refusal
+from .rows import Added, Stored
+from .values import Change, Unfit
+from .views import Place
+
+
+class Resolver(Protocol):
+    """What resolves the types of fields; `renames` are those that migrations have made."""
+
+    renames: Sequence[tuple[str, str, str]]
+
+    def column(self, stored: Schema, today: Column, where: str) -> Column:
+        """The column that reads values of a stored schema as those of today's column."""
+
+
+def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
+    """Find out where today's fields are in rows of a stored struct.
+
+    Raises:
+        MigrationRequired: a field is required, and older rows lack it; or nobody can tell what it was.
+    """
+    body, today = reader.old, reader.today
+    cls, model = today.plan.cls, today.plan.name
+    old = {name: (place, stored.part(node)) for place, (name, node) in enumerate(body["fields"])}
+    earlier = _earlier(resolver, today, body["struct"])
+    before: dict[str, Column] = {}
+    exact = getattr(cls, EXACT, False)
+    for name, (_, column) in today.places.items():
+        where = f"{model}.{name}"
+        source = _source(name, old, today, earlier.get(name, ()), model)
+        if source is None:
+            reader.fields[name] = _added(resolver, today, name, where, exact)
+            continue
+        place, schema = old[source]
+        if exact and not is_sorted_alike(schema, column):
+            owner = where.replace("[]", "").replace(".rows", "")
+            raise refusal(owner, schema, column, "keys and indexes are found by these values, and must be built anew")
+        try:
+            found = resolver.column(schema, column, where)
+        except Unresolved as problem:
+            change = None if has_struct(schema.root) else validator(today, name)
+            if change is None:
+                raise refusal(where, schema, column, problem) from None
+            found = ChangedColumn(neutral(schema), change, place_of(where, schema, column))
+        reader.fields[name] = Stored(source, place, found)
+        reader.names[source] = name
+        before[source] = found
+    reader.never = frozenset(name for name, field in reader.fields.items() if getattr(field, "make", None) is never)
+    reader.dropped = {name: place for name, (place, _) in old.items() if name not in reader.names}
+    structs: dict[str, Column] = {}
+    plan = StructPlan(dict, body["struct"], [], "plain", build=list)
+    reader.before = StructColumn(plan)
+    reader.before.fields = [(name, before.get(name) or neutral(schema, structs)) for name, (_, schema) in old.items()]
+    _extras(resolver, stored, reader, structs)
+    reader.before.plan.extra = reader.extra
+    _privates(resolver, stored, reader, structs)
+
+
+def _earlier(resolver: Resolver, today: Struct, stored_name: str) -> dict[str, tuple[str, ...]]:
+    """The earlier names of today's fields, the newest first: those that the class says, then those of migrations."""
+    found = {name: list(names) for name, names in field_names(today.plan.cls).items()}
+    classes = {today.plan.name.partition("[")[0], stored_name.partition("[")[0], *class_names(today.plan.cls)}
+    for name in today.places:
+        known = name
+        for owner, old, new in reversed(resolver.renames):
+            if owner in classes and new == known:
+                known = old
+                mine = found.setdefault(name, [])
+                if old not in mine:
+                    mine.append(old)
+    return {name: tuple(names) for name, names in found.items()}
+
+
+def _source(name: str, old: dict[str, Any], today: Struct, earlier: tuple[str, ...], model: str) -> str | None:
+    """The stored field that is today's field `name`; None where there is none."""
+    candidates = [each for each in (name, *earlier) if each in old]
+    taken = [each for each in candidates if each != name and each in today.places]
+    if taken:
+        if candidates[0] == name:
+            return name
+        raise MigrationRequired(
+            f"{model}.{name} was renamed from {taken[0]!r}, but {model} has a field {taken[0]!r} still: a migration "
+            f"must say what becomes of it, RenameField({model!r}, {taken[0]!r}, {name!r})"
+        )
+    if len(candidates) > 1:
+        raise MigrationRequired(
+            f"{model}.{name}: older rows have {' and '.join(map(repr, candidates))}, and each could be it: a migration "
+            f"must say which, RemoveField({model!r}, {candidates[-1]!r})"
+        )
+    return candidates[0] if candidates else None
+
+
+def _added(resolver: Resolver, today: Struct, name: str, where: str, exact: bool) -> Added:
+    cls = today.plan.cls
+    model, _, field = where.partition(".")
+    if exact:
+        owner = model.removesuffix("[]")
+        indexed = field.partition("_")[2]
+        raise MigrationRequired(
+            f"{owner}.{indexed} has an index now, which the file has not: build it by a migration with the operation "
+            f"AddIndex({owner!r}, {indexed!r})"
+        )
+    try:
+        make = default_of(cls, name)
+    except NoDefault as problem:
+        raise MigrationRequired(
+            f"{where}: older rows do not have this field, and {problem}: give it a default, or write a migration with "
+            f"the operation AddField({model!r}, {field!r}, ...) that says what they get"
+        ) from None
+    column = today.places[name][1]
+    change = change_of(column.inner if isinstance(column, OptionalColumn) else column) or validator(today, name)
+    place = Place(where, "an extra value", brief_of(column))
+
+    def changed(value: Any, chunk: Chunk | None, row: int) -> Any:
+        if change is None:
+            raise place.error(value, "it cannot be validated alone", chunk, row)
+        try:
+            return change(value)
+        except Unfit as problem:
+            raise place.error(value, problem, chunk, row) from problem.__cause__
+
+    return Added(make, changed)
+
+
+def validator(today: Struct, name: str) -> Change | None:
+    """What the field's own validator makes of values, strictly; None where the class has none for it."""
+    ways = today.plan.ways
+    if ways is None:
+        return None
+    way = ways.way(name)
+
+    def change(value: Any) -> Any:
+        try:
+            return way._tools()[0].validate_python(value, strict=True)
+        except pydantic.ValidationError as problem:
+            raise Unfit(problem.errors(include_url=False)[0]["msg"]) from problem
+        except SchemaMismatchError:
+            raise
+        except Exception as problem:  # of a validator of the user's
+            raise Unfit(repr(problem)) from problem
+
+    return change
+
+
+def has_struct(node: Any) -> bool:
+    """Whether values of a schema hold objects of classes."""
+    if isinstance(node, list):
+        return any(map(has_struct, node))
+    if not isinstance(node, dict):
+        return False
+    return "struct" in node or any(
+        has_struct(below) for name, below in node.items() if name not in ("members", "flags")
+    )
+
+
+def is_sorted_alike(stored: Schema, column: Any) -> bool:
+    """Whether values of two types have one order and one hash, in lists, tuples and tables too."""
+    node = stored.root
+    inner = getattr(column, "inner", None)
+    if isinstance(node, dict):
+        for mark in ("chunk", "map"):
+            if len(node) == 1 and mark in node and inner is not None:
+                return is_sorted_alike(stored.part(node[mark]), inner)
+        for kind in node.keys() & LISTS:
+            if "fixed" not in node:
+                item = getattr(column, "item", None)
+                return item is not None and is_sorted_alike(stored.part(node[kind]), item)
+        for kind in node.keys() & MAPS:
+            key = getattr(column, "key", None)
+            return key is not None and is_stable(stored.part(node[kind][0]), key)
+        if "struct" in node and isinstance(column, Struct):
+            if not getattr(column.plan.cls, EXACT, False):
+                return stored.canonical() == canonical_schema(column)
+            fields = dict(stored.struct()["fields"])
+            return all(
+                name in fields and is_sorted_alike(stored.part(fields[name]), each) for name, each in column.fields
+            )
+    return is_stable(stored, column)
+
+
+def _extras(resolver: Resolver, stored: Schema, reader: StructReader, structs: dict[str, Column]) -> None:
+    today, body = reader.today, reader.old
+    allows = today.plan.extra is not None
+    if today.pydantic:
+        reader.extras = reader.takes_dropped = allows
+    if "extra" not in body:
+        return
+    schema = stored.part(body["extra"])
+    reader.extra = neutral(schema, structs)
+    if allows and today.plan.extra is not None:
+        try:
+            reader.extra = resolver.column(schema, today.plan.extra, f"{today.plan.name}, extra values")
+        except Unresolved:
+            problem = refusal(f"{today.plan.name}, extra values", schema, today.plan.extra)
+            reader.extra = RefusedColumn(problem)
+
+
+def _privates(resolver: Resolver, stored: Schema, reader: StructReader, structs: dict[str, Column]) -> None:
+    """Private attributes by name. One that cannot be read is an error, never its default."""
+    old = reader.old.get("privates", ())
+    now = dict(reader.today.plan.privates)
+    columns: list[tuple[str, Column]] = []
+    for name, node in old:
+        schema, where = stored.part(node), f"{reader.today.plan.name}.{name}"
+        column: Column
+        if name not in now:
+            column = neutral(schema, structs)
+        else:
+            try:
+                column = resolver.column(schema, now[name], where)
+            except Unresolved:
+                column = RefusedColumn(refusal(where, schema, now[name], ""))
+            except MigrationRequired as problem:
+                column = RefusedColumn(problem)
+        columns.append((name, column))
+    known = {name for name, _ in old}
+    reader.private = PrivateColumn(reader.today.plan.name, columns)
+    reader.new_privates = [name for name in now if name not in known]
+    reader.kept_privates = frozenset(now)

@@ -1,0 +1,68 @@
+"""The schemas of a file's commit, and the columns that read rows of each as today's classes have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..codec.base import Column
+from ..codec.evolution import packed as packed  # it reads packed objects of classes that changed
+from ..codec.evolution.resolve import Resolver
+from ..codec.stored import Schema, parts_of
+from ..errors import SchemaMismatchError
+from ..format.layout import Reference
+from ..storage.mapped import Source
+
+REMEMBERED = 16
+_known: dict[tuple[object, ...], Schemas] = {}
+
+
+class Schemas:
+    """The stored schemas of a commit, which its row groups and subclasses name."""
+
+    def __init__(self, schemas: Iterable[bytes], renames: Sequence[tuple[str, str, str]]) -> None:
+        self._parts = list(map(parts_of, schemas))
+        self._resolver = Resolver(renames)
+        self._columns: dict[tuple[int | str, tuple[int, ...]], tuple[Sequence[Column], Sequence[Column]]] = {}
+
+    def stored(self, name: int | str) -> tuple[Schema, ...] | None:
+        """The schemas of the columns of a row group, or of a class by its fingerprint; None if they are not there."""
+        for parts in self._parts:
+            found = parts.groups.get(name) if isinstance(name, int) else None
+            if found is not None:
+                return found
+            if isinstance(name, str) and name in parts.fingerprints:
+                return (parts.fingerprints[name],)
+        return None
+
+    def upgraded(self, name: int | str, today: Sequence[Column]) -> Sequence[Column]:
+        """The columns that read rows of the schema `name` as those of today's columns.
+
+        Raises:
+            SchemaMismatchError: it is not there, or of another kind of table, or a migration must say how.
+        """
+        key = name, tuple(map(id, today))
+        known = self._columns.get(key)
+        if known is None:
+            stored = self.stored(name)
+            if stored is None or len(stored) != len(today):
+                shown = f"{name:016x}" if isinstance(name, int) else name
+                raise SchemaMismatchError(
+                    f"rows were written with schema {shown}, which the file does not have: read them with the class "
+                    "that wrote them"
+                )
+            known = self._columns.setdefault(key, (self._resolver.columns(stored, today), today))
+        return known[0]
+
+
+def schemas_of(source: Source) -> Schemas:
+    """The schemas of the commit that `source` reads."""
+    catalog = source.catalog
+    key = *catalog.schemas, "", *catalog.renames
+    found = _known.pop(key, None)
+    if found is None:
+        data = [bytes(source.chunk(ref).buffer(0)) for ref in catalog.schemas.values() if isinstance(ref, Reference)]
+        found = Schemas(data, catalog.renames)
+    _known[key] = found
+    while len(_known) > REMEMBERED:
+        _known.pop(next(iter(_known)), None)
+    return found

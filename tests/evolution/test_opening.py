@@ -1,0 +1,187 @@
+"""Old files open through today's classes: fields added, removed, reordered; rows of several schemas in one table."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import parcode_orm
+from parcode_orm import (
+    Chunk,
+    DowngradeError,
+    Field,
+    MigrationRequired,
+    Session,
+    ShardedMap,
+    compact,
+    desc,
+    func,
+    select,
+    verify,
+)
+
+from .versions import model
+
+
+def old_classes() -> tuple[Any, Any]:
+    fields = {"level": int, "name": str, "gold": int, "tags": list[str]}
+    player = model("Player", fields, tags=Chunk(default=[]))
+    world = model("World", {"title": str, "gold": int, "players": dict[str, player]}, players=ShardedMap(default={}))
+    return world, player
+
+
+def new_classes() -> tuple[Any, Any]:
+    fields = {"name": str, "mana": int, "tags": list[str], "level": int}
+    player = model("Player", fields, mana=7, tags=Chunk(default=[]))
+    fields = {"players": dict[str, player], "note": str, "title": str}
+    world = model("World", fields, note="-", players=ShardedMap(default={}))
+    return world, player
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    world, player = old_classes()
+    found = tmp_path / "world.par"
+    players = {f"p{n}": player(level=n, name=f"n{n}", gold=n, tags=[f"t{n}"]) for n in range(3_000)}
+    parcode_orm.save(found, world(title="old", gold=5, players=players))
+    return found
+
+
+def test_reading(path: Path) -> None:
+    world, player = new_classes()
+    before = path.read_bytes()
+    with Session.open(path) as session:
+        root = session.root(world)
+        assert (root.title, root.note) == ("old", "-") and isinstance(root, world)
+        assert root.model_fields_set == {"title", "players"}
+        hero = root.players["p12"]
+        assert isinstance(hero, player)
+        assert (hero.level, hero.name, hero.mana) == (12, "n12", 7) and hero.tags.load() == ["t12"]
+        assert hero.model_fields_set == {"level", "name", "tags"}
+        assert not hasattr(hero, "gold") and list(hero.model_dump()) == ["name", "mana", "tags", "level"]
+        assert "p2999" in root.players and "x" not in root.players
+        plain = root.model_load()
+        assert plain.players["p5"] == player(level=5, name="n5", tags=["t5"])
+        assert plain.players["p5"].model_fields_set == {"level", "name", "tags"}
+        players = root.players
+        best = select(players).where(player.level > 2_990).order_by(desc(player.level))
+        assert [each.level for each in session.scalars(best)] == list(range(2_999, 2_990, -1))
+        assert session.scalar(select(func.sum(player.mana)).select_from(players)) == 21_000
+        assert session.scalar(select(func.count()).select_from(players).where(player.name == "n7")) == 1
+    assert parcode_orm.load(path, world).players["p5"].mana == 7
+    assert path.read_bytes() == before
+
+
+def test_changing(path: Path) -> None:
+    world, player = new_classes()
+    old_world, _ = old_classes()
+    with Session(path) as session:
+        root = session.root(world)
+        session.commit()
+        assert session.snapshot.sequence == 1  # nothing changed by looking
+        root.players["p1"].mana = 99
+        root.players["new"] = player(name="x", level=1)
+        root.note = "changed"
+        session.commit()
+        assert root.players["p1"].mana == 99 and root.players["p2"].mana == 7
+    with Session.open(path) as session:
+        root = session.root(world)
+        assert (root.note, root.title) == ("changed", "old")
+        assert (root.players["p1"].mana, root.players["p1"].level, root.players["new"].level) == (99, 1, 1)
+        assert root.players["p1"].tags.load() == ["t1"]
+        assert root.players["p2"].mana == 7
+        assert sorted(each.level for each in root.players.values()) == sorted([*range(3_000), 1])
+        found = select(func.sum(player.mana)).select_from(root.players)
+        assert session.scalar(found) == 3_001 * 7 + 92
+    with Session.open(path, at=1) as session:
+        assert session.root(world).note == "-"
+    with Session.open(path, at=1) as session:
+        assert session.root(old_world).players["p1"].gold == 1
+    assert verify(path).ok
+    for keep in (2, 1):
+        compact(path, keep)
+        loaded = parcode_orm.load(path, world)
+        assert loaded.players["p1"].mana == 99 and loaded.players["p2"].mana == 7 and len(loaded.players) == 3_001
+        assert verify(path).ok
+
+
+def test_rows_of_several_schemas_are_never_merged(path: Path) -> None:
+    world, player = new_classes()
+    with Session(path) as session:
+        for n in range(40):
+            session.root(world).players[f"p{n * 3}"].mana = n
+            session.commit()
+    rows = parcode_orm.load(path, world).players
+    assert [rows[f"p{n * 3}"].mana for n in range(40)] == list(range(40))
+    compact(path)
+    player = model("Player", {"level": int, "name": str, "gold": int}, gold=-1)
+    world = model("World", {"title": str, "players": dict[str, player]}, players=ShardedMap(default={}))
+    rows = parcode_orm.load(path, world).players
+    assert [rows[f"p{n}"].gold for n in range(121)] == [-1 if n % 3 == 0 and n < 120 else n for n in range(121)]
+
+
+def test_diff(path: Path) -> None:
+    world, _ = new_classes()
+    with Session(path) as session:
+        session.root(world).players["p3"].mana = 1
+        session.commit()
+        assert [str(change) for change in session.diff(1, 2)] == ["~ World.players['p3'].mana: 7 -> 1"]
+
+
+def test_a_marked_field_is_added(path: Path) -> None:
+    fields = {"title": str, "log": list[int], "seen": dict[str, int], "notes": list[str]}
+    world = model("World", fields, log=Chunk(default=[1]), seen=ShardedMap(default_factory=dict), notes=[])
+    with Session(path) as session:
+        root = session.root(world)
+        assert root.log.load() == [1] and len(root.seen) == 0 and root.notes == []
+        assert not session.dirty
+        session.commit()
+        assert session.snapshot.sequence == 1
+        root.log.append(2)
+        root.seen["a"] = 5
+        root.notes.append("n")
+        session.commit()
+    found = parcode_orm.load(path, world)
+    assert (found.title, found.log, found.seen, found.notes) == ("old", [1, 2], {"a": 5}, ["n"])
+
+
+def test_an_older_class_does_not_write(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    first, second = model("Town", {"n": int}, n=0), model("Town", {"n": int, "m": int}, n=0, m=0)
+    parcode_orm.save(path, first(n=1))
+    with Session(path) as session:
+        session.root(second).m = 2
+        session.commit()
+    with Session(path) as session:
+        town = session.root(first)
+        town.n = 5
+        with pytest.raises(DowngradeError, match=r"Town is not the newest .*downgrade=True"):
+            session.commit()
+        session.rollback()
+        assert town.n == 1
+    assert parcode_orm.load(path, second) == second(n=1, m=2)
+    with Session(path, downgrade=True) as session:
+        session.root(first).n = 5
+        session.commit()
+    assert parcode_orm.load(path, second) == second(n=5)
+    with pytest.raises(TypeError, match="downgrade is True or False"):
+        Session(path, downgrade=1)  # type: ignore[arg-type]
+    with Session(path) as session, pytest.raises(DowngradeError):  # now the second is not the newest
+        session.root(second).m = 3
+        session.commit()
+
+
+def test_a_required_field_needs_a_migration(path: Path) -> None:
+    world = model("World", {"title": str, "rank": int})
+    with Session.open(path) as session:
+        with pytest.raises(MigrationRequired, match=r"World.rank: older rows .* AddField\('World', 'rank', ...\)"):
+            session.root(world)
+    player = model("Player", {"level": int, "born": uuid.UUID}, born=Field(default_factory=uuid.uuid4))
+    world = model("World", {"players": dict[str, player]}, players=ShardedMap())
+    with Session.open(path) as session:
+        players = session.root(world).players
+        with pytest.raises(MigrationRequired, match=r"Player.born: .* another one each time"):
+            players["p1"]
