@@ -39,11 +39,6 @@ class Bounds:
         self.known = known
         self.kind = kind
 
-    def part(self, start: int, stop: int) -> Bounds:
-        """Those of the row groups `start` to `stop`."""
-        here = slice(start, stop)
-        return Bounds(self.low[here], self.high[here], self.nulls[here], self.known[here], self.kind)
-
     def may(self, operator: str, value: Any) -> Any:
         """Which row groups may have a value that is `operator` `value`, as an array of bools."""
         if operator == "!=":

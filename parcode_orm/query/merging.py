@@ -37,6 +37,14 @@ def merged(vectors: Sequence[Vector]) -> Vector:
     return Objects([value for part in parts for value in part.tolist()])
 
 
+def patched(vector: Vector, places: Sequence[int], values: list[Any]) -> Vector:
+    """`vector` with `values` at `places`."""
+    both = merged([vector, Coded(np.arange(len(values)), values)])
+    index = np.arange(len(vector))
+    index[places] = np.arange(len(vector), len(vector) + len(values))
+    return both.take(index)
+
+
 def _as_numbers(vector: Vector) -> Vector:
     """A number for all as an array."""
     if type(vector) is not Constant or type(vector.value) not in (int, float, bool):

@@ -35,7 +35,7 @@ class Plan:
         statement: the statement as text.
         steps: what is done to the rows, the last step first.
         rows: how many rows the collection has.
-        groups: how many stored row groups it has, parts of them counted each.
+        groups: how many stored row groups it has.
         groups_read: how many of them the statement looks into; the bounds of the others say that no row can match.
         how: how the rows are found, where they are not scanned.
         rows_in_memory: how many rows are not stored as they are now, and are looked at one by one.

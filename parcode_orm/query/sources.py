@@ -19,14 +19,17 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
 from ..table.nodes import Piece
+from ..table.row_group import Group
 from ..table.table import Table
-from .blocks import KEYS, ROWS, Block, blocks
+from .blocks import KEYS, Block
 from .bounds import Bounds
 from .columns import numbers
+from .cutting import ROWS, blocks
 from .evaluate import InMemory
 from .given import Entities, is_collection, model_of
+from .merging import patched
 from .operators import dig
-from .vectors import Objects, Rows, Vector, patched
+from .vectors import Objects, Rows, Vector
 
 IN_MEMORY = 4096  # rows in memory, taken at once
 
@@ -115,64 +118,63 @@ class InMemoryBatch(InMemory):
 
 
 class StoredBatch:
-    """Row groups of a table beside each other: pieces `first` to `stop` of a block, at `position` in the table.
+    """A block of a table, at `position` in it. Rows that are held in memory give their own values."""
 
-    Rows that are held in memory give their own values.
-    """
+    __slots__ = ("block", "count", "position", "table")
 
-    __slots__ = ("block", "count", "first", "position", "start", "stop", "table")
-
-    def __init__(self, table: Table, block: Block, first: int, stop: int, position: int) -> None:
+    def __init__(self, table: Table, block: Block, position: int) -> None:
         self.table = table
         self.block = block
-        self.first = first
-        self.stop = stop
         self.position = position
-        self.start = block.start(first)
-        self.count = block.start(stop) - self.start
+        self.count = block.count
 
     @property
     def parts(self) -> int:
         """See `Batch`."""
-        return self.stop - self.first
+        return len(self.block.parts)
 
     def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
         """See `Batch`."""
         if not path:
             return Objects(self.objects(rows))
         found = self._stored(path, rows)
-        held = self._held(rows)
-        if held:
-            values = [dig(value, path) for value in held.values()]
-            found = patched(found, list(held), values)
-        return found
+        places, values = self._held(rows)
+        return patched(found, places, [dig(value, path) for value in values]) if values else found
 
     def _stored(self, path: tuple[str, ...], rows: Rows) -> Vector:
-        block, start = self.block, self.start
-        if not isinstance(rows, range):
-            return block.some(self.table, path, rows + start if start else rows)
-        if len(rows) == block.count:
-            return block.column(self.table, path)
-        return block.stretch(self.table, path, start + rows.start, start + rows.stop)
+        if isinstance(rows, range):
+            if len(rows) == self.count:
+                return self.block.column(self.table, path)
+            rows = np.arange(rows.start, rows.stop)
+        return self.block.some(self.table, path, rows)
 
-    def _held(self, rows: Rows) -> dict[int, Any]:
-        """What is held of `rows`, by place among them."""
-        held = held_in(self.table, self.block)
-        if not held:
-            return {}
-        found: dict[int, Any] = {}
-        places = None if isinstance(rows, range) else {row: place for place, row in enumerate(rows.tolist())}
-        for number in range(self.first, self.stop):
-            piece = self.block.pieces[number]
-            known = held.get(piece.ref.offset)  # type: ignore[union-attr]
-            if known:
-                back = self.start + int(self.block.shifts[number])
-                for row, value in list(known.items()):
-                    if piece.start <= row < piece.start + piece.length:
-                        place = row - back - rows.start if places is None else places.get(row - back)
-                        if place is not None and 0 <= place < len(rows):
-                            found[place] = value
-        return dict(sorted(found.items()))
+    def _held(self, rows: Rows) -> tuple[Any, list[Any]]:
+        """The places among `rows` of those that are held, and these."""
+        known, values = self._all_held()
+        if not values:
+            return known, values
+        if isinstance(rows, range):
+            places, there = known - rows.start, (known >= rows.start) & (known < rows.stop)
+        else:
+            order = np.argsort(rows, kind="stable")
+            at = np.minimum(np.searchsorted(rows, known, sorter=order), max(len(rows) - 1, 0))
+            places = order[at] if len(rows) else known
+            there = rows[places] == known if len(rows) else np.zeros(len(known), bool)
+        return places[there], [values[i] for i in np.flatnonzero(there).tolist()]
+
+    def _all_held(self) -> tuple[Any, list[Any]]:
+        table, block = self.table, self.block
+        if not table.held or table.holding.isdisjoint(block.numbers):
+            return np.empty(0, np.int64), []
+        found, values = [np.empty(0, np.int64)], []
+        for offset in [offset for offset in table.holding if offset in block.numbers]:
+            held = list(table.held.get(offset, {}).items())
+            if held:
+                found.append(block.rows(table, block.numbers[offset], [row for row, _ in held]))
+                values += [value for _, value in held]
+        rows = np.concatenate(found)
+        there = np.flatnonzero(rows >= 0)
+        return rows[there], [values[i] for i in there.tolist()]
 
     def keys(self, rows: Rows) -> Vector:
         """See `Batch`."""
@@ -182,61 +184,57 @@ class StoredBatch:
 
     def objects(self, rows: Rows) -> list[Any]:
         """See `Batch`."""
+        of, within = self.block.places(np.asarray(rows, np.int64))
+        order = np.argsort(of, kind="stable")
+        of, within = of[order], within[order].tolist()
+        cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(within)] if len(within) else [0]
         found: list[Any] = []
         with gc_paused():
-            for number, _, within in self.by_piece(rows):
-                found += self._objects(number, within)
-        return found
+            for a, b in pairwise(cuts):
+                found += self._objects(int(of[a]), within[a:b])
+        if (np.diff(order) == 1).all():
+            return found
+        placed: list[Any] = [None] * len(found)
+        for place, value in zip(order.tolist(), found, strict=True):
+            placed[place] = value
+        return placed
 
-    def by_piece(self, rows: Rows) -> Iterator[tuple[int, int, list[int]]]:
-        """The pieces with some of `rows`: number in the block, place of their first among `rows`, rows of the group."""
+    def by_piece(self, rows: Rows) -> Iterator[tuple[Piece, Group, int, list[int]]]:
+        """The pieces with some of `rows`, which rise, and their row groups: place of the first, rows of the group."""
         block = self.block
-        rows = np.asarray(rows, np.int64) + self.start
-        of: Any = np.searchsorted(block.ends, rows, side="right")
-        within = (rows + block.shifts[of]).tolist()
-        cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(within)] if len(within) else [0]
-        for a, b in pairwise(cuts):
-            yield int(of[a]), a, within[a:b]
+        for number, at, within in block.by_piece(np.asarray(rows, np.int64)):
+            piece = block.pieces[number]
+            yield piece, block.group(self.table, block.numbers[piece.ref.offset]), at, within  # type: ignore[union-attr]
 
-    def _objects(self, number: int, rows: list[int]) -> list[Any]:
-        table, piece = self.table, self.block.pieces[number]
-        group = self.block.group(table, number)
+    def _objects(self, part: int, rows: list[int]) -> list[Any]:
+        table = self.table
+        group = self.block.group(table, part)
         group.used = True
         if group.proxies and not (table.space.writable and group.held):
             found: list[Any] = group.items.space.proxies(group.items, rows)  # type: ignore[attr-defined]
             return found
         if not table.space.writable:
             return list(map(group.get, rows))
+        piece = self.block.parts[part]
         return [table.value(piece, row - piece.start) for row in rows]
 
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:
         """See `Batch`."""
-        found = self.block.bounds(self.table, path)
-        return found if found is None or self.parts == len(self.block.pieces) else found.part(self.first, self.stop)
+        return self.block.bounds(self.table, path)
 
     def chosen(self, parts: Any) -> Any:
         """See `Batch`."""
-        lengths = np.diff(self.block.ends[self.first : self.stop], prepend=self.start)
-        rows = np.flatnonzero(np.repeat(parts, lengths))
-        held = list(self._held(range(self.count)))
-        return np.union1d(rows, held).astype(np.int64) if held else rows
+        rows = self.block.chosen(parts)
+        held, _ = self._all_held()
+        return np.union1d(rows, held) if len(held) else rows
 
     def size(self, path: tuple[str, ...], parts: Any) -> int:
         """See `Batch`."""
-        numbers = (np.flatnonzero(parts) + self.first).tolist()
-        return sum(self.block.size(self.table, path, number) for number in numbers)
+        return sum(self.block.size(self.table, path, part) for part in np.flatnonzero(parts).tolist())
 
     def held(self) -> int:
         """See `Batch`."""
-        return len(self._held(range(self.count)))
-
-
-def held_in(table: Table, block: Block) -> dict[int, Any]:
-    """What is held of a block's row groups, by their offsets; empty where nothing is."""
-    held = table.held
-    if not held or table.holding.isdisjoint(block.offsets):
-        return {}
-    return {offset: rows for offset in table.holding & block.offsets if (rows := held.get(offset))}
+        return len(self._all_held()[1])
 
 
 class TableSource:
@@ -259,31 +257,15 @@ class TableSource:
         tree, generation = table.tree, table.tree.generation
         position = 0
         for found in blocks(tree, ROWS if arrays(table.items) else 0):
-            for batch in self._parts(found, position):
-                if self.of.rows is not rows or table.tree is not tree or tree.generation != generation:
-                    raise QueryError(
-                        "the collection was changed while the result of a query was read: take .all() first"
-                    )
-                yield batch
-                position += batch.count
-
-    def _parts(self, found: Block | Piece, position: int) -> Iterator[Batch]:
-        """A block as one batch; row groups of which rows are held are batches of their own, and slower."""
-        if isinstance(found, Piece):
-            assert found.rows is not None
-            yield InMemoryBatch(found.rows, found.keys, position)
-            return
-        table, count = self.table, len(found.pieces)
-        held = held_in(table, found)
-        first = 0
-        for number in range(count) if held else ():
-            if found.pieces[number].ref.offset in held:  # type: ignore[union-attr]
-                if first < number:
-                    yield StoredBatch(table, found, first, number, position + found.start(first))
-                yield StoredBatch(table, found, number, number + 1, position + found.start(number))
-                first = number + 1
-        if first < count:
-            yield StoredBatch(table, found, first, count, position + found.start(first))
+            if self.of.rows is not rows or table.tree is not tree or tree.generation != generation:
+                raise QueryError("the collection was changed while the result of a query was read: take .all() first")
+            if isinstance(found, Block):
+                yield StoredBatch(table, found, position)
+                position += found.count
+            else:
+                assert found.rows is not None
+                yield InMemoryBatch(found.rows, found.keys, position)
+                position += found.length
 
     def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """See `Source`."""

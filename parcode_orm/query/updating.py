@@ -73,8 +73,7 @@ class _Aside:
     def take(self, batch: StoredBatch, rows: Any, columns: list[list[Any]]) -> Rows:
         """Take rows of a batch with their new values, a column a field. Return those in memory, as objects."""
         left: Rows = []
-        for number, at, within in batch.by_piece(rows):
-            piece, group = batch.block.pieces[number], batch.block.group(self._table, number)
+        for piece, group, at, within in batch.by_piece(rows):
             here = [column[at : at + len(within)] for column in columns]
             there = in_memory(group) if can_be_picked(group.items) else set(within)
             if there:
@@ -167,8 +166,7 @@ def delete_rows(source: TableSource, where: Where) -> tuple[dict[Any, tuple[Grou
             if not isinstance(batch, StoredBatch):
                 left += keys
                 continue
-            for number, at, within in batch.by_piece(rows):
-                piece, group = batch.block.pieces[number], batch.block.group(table, number)
+            for piece, group, at, within in batch.by_piece(rows):
                 there = set(within) if is_spilled(piece.ref) else in_memory(group)
                 here = keys[at : at + len(within)]
                 if there:

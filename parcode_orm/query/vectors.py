@@ -288,29 +288,6 @@ def spread(vector: Vector, there: Any) -> Vector:
     return Objects([following() if flag else None for flag in there.tolist()])
 
 
-def patched(vector: Vector, places: list[int], values: list[Any]) -> Vector:
-    """`vector` with `values` at `places`."""
-    if isinstance(vector, Numbers) and vector.kind is None and _fit(vector.values.dtype, values):
-        found = vector.values.astype(_wide(vector.values.dtype))
-        found[places] = values
-        nulls = vector.nulls
-        if nulls is not None:
-            nulls = nulls.copy()
-            nulls[places] = False
-        return Numbers(found, nulls)
-    objects = list(vector.tolist())
-    for place, value in zip(places, values, strict=True):
-        objects[place] = value
-    return vector_of(objects)
-
-
-def _fit(dtype: Any, values: list[Any]) -> bool:
-    """Whether all `values` are numbers of the very kind of an array."""
-    if set(map(type, values)) != {{"b": bool, "f": float}.get(dtype.kind, int)}:
-        return False
-    return dtype.kind in "bf" or (all(-WIDEST <= value < WIDEST for value in values) and dtype != np.uint64)
-
-
 def joined(vectors: Sequence[Vector]) -> Vector:
     """The values of all, one after the other."""
     parts = [vector for vector in vectors if len(vector)]

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from parcode_orm import Chunk, CorruptionError, Key, Model, Session, ShardedMap, desc, explain, func, save, select
-from parcode_orm.query.blocks import Block, leaves
+from parcode_orm.query.blocks import Block
 from parcode_orm.query.columns import DATE
-from parcode_orm.query.merging import kept_bytes, merged
+from parcode_orm.query.cutting import leaves
+from parcode_orm.query.merging import kept_bytes, merged, patched
 from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
 from parcode_orm.storage import cache
 from tests.small import small_caches, tuned
@@ -39,6 +40,11 @@ class Row(Model):
 class World(Model):
     rows: list[Row] = Chunk()
     by: dict[str, Row] = ShardedMap()
+
+
+class Numbered(Model):
+    id: int = Key()
+    value: int
 
 
 def row(i: int) -> Row:
@@ -100,14 +106,14 @@ def test_columns_of_many_row_groups_are_those_of_the_rows(session: Session, name
 def test_a_stretch_and_a_choice_of_rows_are_parts_of_the_whole(session: Session, name: str) -> None:
     table = table_of(session)
     blocks = [Block(list(leaf.children or ())) for leaf in leaves(table.tree)]
-    assert max(len(block.pieces) for block in blocks) > 8
+    assert max(len(block.parts) for block in blocks) > 8
     start = 0
     for block in blocks:
         expected = [getattr(row(start + i), name) for i in range(block.count)]
         chosen = np.array([block.count - 1, 0, 0, block.count // 2])
         for _ in range(2):  # unread, and with the column that the end of the loop reads
             assert same(block.some(table, (name,), chosen).tolist(), [expected[i] for i in chosen.tolist()])
-            assert same(block.stretch(table, (name,), 60, 70).tolist(), expected[60:70])
+            assert same(block.some(table, (name,), np.arange(60, 70)).tolist(), expected[60:70])
             assert same(block.column(table, (name,)).tolist(), expected)
         start += block.count
 
@@ -196,6 +202,47 @@ def test_columns_of_compressed_and_of_changed_row_groups(tmp_path: Path, compres
         assert explain(select(stored).where(Row.small > 1 << 39)).groups_read <= 3
 
 
+def test_slices_of_a_row_group_are_read_once(tmp_path: Path) -> None:
+    count = 600
+    path = tmp_path / "numbers.par"
+    writing = tuned(group_rows=50, fanout=8, merged=100).Session
+    expected = {i: i % 10 for i in range(count)}
+    with writing(path) as session:
+        session.add_all(Numbered(id=i, value=value) for i, value in expected.items())
+        session.commit()
+        for i in range(0, count, 4):
+            session.get_one(Numbered, i).value = expected[i] = 1_000 + i
+        session.commit()
+    for held in (False, True):
+        with Session(path) if held else Session.open(path) as session:
+            if held:
+                for i in (3, 4, 599):
+                    session.get_one(Numbered, i).value = expected[i] = -i
+            rows = session.execute(select(Numbered.id, Numbered.value)).all()
+            assert [tuple(each) for each in rows] == list(expected.items())
+            before = session.stats.chunks_read
+            assert session.scalar(select(func.sum(Numbered.value))) == sum(expected.values())
+            plan = session.explain(select(Numbered).where(Numbered.value < 0))
+            assert plan.groups_read < plan.groups < 20 and plan.rows_in_memory == 3 * held
+            large = session.scalars(select(Numbered).where(Numbered.value >= 1_500, Numbered.id > 30))
+            assert [each.id for each in large] == [i for i, value in expected.items() if value >= 1_500]
+            best = session.scalars(select(Numbered).order_by(desc(Numbered.value), Numbered.id).limit(4))
+            assert [each.id for each in best] == [596, 592, 588, 584]
+            assert session.stats.chunks_read - before < 40  # heads, the tree, row groups of which objects were made
+
+
+@pytest.mark.parametrize("vector", [*NUMBERS, *FLOATS, *BOOLS, *DAYS, *TEXTS])
+@pytest.mark.parametrize("value", [None, 3, 1 << 40, 1 << 70, 2.5, True, "three", "new", date(2020, 1, 1), [1]])
+def test_held_values_stand_in_their_place(vector: Vector, value: Any) -> None:
+    expected = list(vector.tolist())
+    expected[-1] = expected[0] = value
+    found = patched(vector, [len(expected) - 1, 0], [value, value])
+    assert same(found.tolist(), expected)
+    if isinstance(found, Coded):
+        texts = [word for word in found.words if type(word) is str]
+        assert len(set(texts)) == len(texts)
+
+
 def test_dictionaries_with_the_same_words_are_read_once(path: Path) -> None:
     with Session.open(path) as session:
         rows = session.root(World).rows
@@ -232,11 +279,6 @@ def test_the_first_rows_and_the_best_ones_read_little(path: Path) -> None:
         best = session.scalars(select(Row.id).select_from(rows).order_by(desc(Row.id)).limit(3)).all()
         assert best == [1_999, 1_998, 1_997]
         assert session.stats.bytes_read - before < 1_000
-
-
-class Numbered(Model):
-    id: int = Key()
-    value: int
 
 
 def test_the_best_of_nothing(tmp_path: Path) -> None:
