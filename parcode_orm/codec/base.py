@@ -147,8 +147,8 @@ class Space(Protocol):
     def proxy(self, view: Any, row: int) -> Any:
         """The proxy of row `row` of a struct view; the same object each time while it lives."""
 
-    def proxies(self, view: Any, rows: list[int]) -> list[Any]:
-        """As `proxy`, of several rows at once."""
+    def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[Any]:
+        """As `proxy`, of rows of several views of one class: each view with its rows."""
 
     def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
         """The chunks at `refs`, for a caller that keeps them; None for those that were spilled."""

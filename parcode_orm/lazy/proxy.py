@@ -75,12 +75,13 @@ def make_proxy(view: Any, row: int) -> Any:
     return proxy
 
 
-def make_proxies(view: Any, rows: list[int]) -> list[Any]:
-    """As `make_proxy`, for several rows at once."""
+def make_proxies(wanted: Sequence[tuple[Any, list[int]]]) -> list[Any]:
+    """As `make_proxy`, of rows of several views of one class: each view with its rows."""
+    view = wanted[0][0]
     cls = view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls)
-    found = [_new(cls) for _ in rows]
-    for proxy, row in zip(found, rows, strict=True):
-        set_state(proxy, (view, row))
+    states = [(view, row) for view, rows in wanted for row in rows]
+    found = [_new(cls) for _ in states]
+    drain(map(set_state, found, states))
     if not _DESCRIPTORS:
         for proxy in found:
             set_dict(proxy, {})

@@ -7,7 +7,7 @@ for the rows that a query asks for. Rows that are held in memory, and so may hav
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -188,10 +188,15 @@ class StoredBatch:
         order = np.argsort(of, kind="stable")
         of, within = of[order], within[order].tolist()
         cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(within)] if len(within) else [0]
+        opened = [(self._opened(int(of[a])), int(of[a]), within[a:b]) for a, b in pairwise(cuts)]
         found: list[Any] = []
         with gc_paused():
-            for a, b in pairwise(cuts):
-                found += self._objects(int(of[a]), within[a:b])
+            for space, together in groupby(opened, self._space):
+                if space is None:
+                    for group, part, places in together:
+                        found += self._values(group, part, places)
+                else:
+                    found += space.proxies([(group.items, places) for group, _, places in together])
         if (np.diff(order) == 1).all():
             return found
         placed: list[Any] = [None] * len(found)
@@ -206,13 +211,21 @@ class StoredBatch:
             piece = block.pieces[number]
             yield piece, block.group(self.table, block.numbers[piece.ref.offset]), at, within  # type: ignore[union-attr]
 
-    def _objects(self, part: int, rows: list[int]) -> list[Any]:
-        table = self.table
-        group = self.block.group(table, part)
+    def _opened(self, part: int) -> Group:
+        group = self.block.group(self.table, part)
         group.used = True
-        if group.proxies and not (table.space.writable and group.held):
-            found: list[Any] = group.items.space.proxies(group.items, rows)  # type: ignore[attr-defined]
-            return found
+        return group
+
+    def _space(self, opened: tuple[Group, int, list[int]]) -> Any:
+        """What makes all objects of a row group together; None where each row is looked at."""
+        group = opened[0]
+        if not group.proxies or (self.table.space.writable and group.held):
+            return None
+        return group.items.space  # type: ignore[attr-defined]
+
+    def _values(self, group: Group, part: int, rows: list[int]) -> list[Any]:
+        """The rows of a row group, one by one."""
+        table = self.table
         if not table.space.writable:
             return list(map(group.get, rows))
         piece = self.block.parts[part]

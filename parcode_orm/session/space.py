@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import is_not
 from sys import modules
 from typing import Any
 from weakref import ref as weak
@@ -174,24 +173,23 @@ class FileSpace:
                 self._count(1)
         return found
 
-    def proxies(self, view: Any, rows: list[int]) -> list[Any]:
-        """As `proxy`, of several rows at once."""
-        found = make_proxies(view, rows)
-        refs = list(map(weak, found))
+    def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[Any]:
+        """As `proxy`, of rows of several views of one class: each view with its rows."""
+        found = make_proxies(wanted)
+        refs = list(map(weak, found))  # before the lock is taken, as `proxy` says
+        done, fresh = 0, len(found)
         with self._meeting:
-            live = view.live or self._first(view)
-            known = list(map(live.setdefault, rows, refs))
-            fresh = len(rows)
-            if any(map(is_not, known, refs)):  # not by `!=`, which compares the objects
-                for place, (row, ref) in enumerate(zip(rows, refs, strict=True)):
-                    if known[place] is ref:
-                        continue
-                    other = known[place]()
-                    if other is None:
-                        live[row] = ref
-                    else:
-                        found[place] = other
-                        fresh -= 1
+            for view, rows in wanted:
+                live = view.live or self._first(view)
+                known = list(map(live.get, rows))
+                if any(known):
+                    for place, ref in enumerate(known, done):
+                        other = None if ref is None else ref()
+                        if other is not None:
+                            found[place], refs[place] = other, ref
+                            fresh -= 1
+                live.update(zip(rows, refs[done : done + len(rows)], strict=True))
+                done += len(rows)
             self._count(fresh)
         return found
 
