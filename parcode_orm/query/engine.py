@@ -39,7 +39,7 @@ def run(statement: Select[Any]) -> Iterator[Part]:
 
 def count(statement: Select[Any]) -> int:
     """How many rows the result of a statement has. No row is made."""
-    source, query, grouped = prepared(statement)
+    source, query, grouped = prepared(statement, counted=True)
     if query.distinct or grouped is not None:
         return sum(len(part[0]) for part in run(statement))
     batches = source.batches(arrays=partial(are_arrays, query, grouped))

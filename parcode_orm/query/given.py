@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..model.keys import key_fields
 from ..model.kinds import bare, fields_of
 from .expressions import Expression
+
+
+class Narrowed(NamedTuple):
+    """Keys of rows, and how they were found.
+
+    `rows` are what was found of the rows, in the order of the keys, as dictionaries of their fields: where it is all
+    that is asked of them, the rows need not be read.
+    """
+
+    keys: Collection[Any]
+    how: str
+    rows: list[Any] | None = None
 
 
 class Entities(ABC):
@@ -20,10 +32,12 @@ class Entities(ABC):
     rows: Mapping[Any, Any]
 
     @abstractmethod
-    def narrowed(self, where: Sequence[Expression[bool]]) -> tuple[Collection[Any], str] | None:
-        """Keys among which are those of all rows that fulfil the conditions, and how they were found.
+    def narrowed(self, where: Sequence[Expression[bool]], alone: Sequence[Expression[Any]] | None) -> Narrowed | None:
+        """Keys among which are those of all rows that fulfil the conditions; None where a scan is as fast.
 
-        None where all rows are looked at as fast.
+        Args:
+            where: the conditions.
+            alone: what is asked of the rows, if neither the rows themselves nor their order are; else None.
         """
 
     @abstractmethod

@@ -11,11 +11,11 @@ from ..model.kinds import kinds_of
 from .building import check_scope
 from .expressions import Expression
 from .functions import has_aggregate
-from .given import Entities
+from .given import Entities, Narrowed
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 from .places import is_scalar
 from .sorting import is_nan
-from .sources import Source, source_of
+from .sources import MemorySource, Source, source_of
 from .statement import Select
 
 
@@ -38,13 +38,17 @@ class Grouping(NamedTuple):
     aggregates: tuple[Aggregate[Any], ...]
 
 
-def prepared(statement: Select[Any]) -> tuple[Source, Query, Grouping | None]:
+def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, Query, Grouping | None]:
     """The rows that a statement asks, and what is asked of them; with a grouping, of the groups.
+
+    Args:
+        statement: the statement.
+        counted: whether only the number of rows of its result is asked.
 
     Raises:
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
-    source = _source(statement)
+    source = _source(statement, _alone(statement, counted))
     first = statement._offset
     stop = None if statement._limit is None else first + statement._limit
     outputs = statement._outputs
@@ -87,7 +91,17 @@ def _is_array(expression: Expression[Any], items: Column) -> bool:
     return not isinstance(expression, Item | Quantified) and all(_is_array(each, items) for each in expression._parts())
 
 
-def _source(statement: Select[Any]) -> Source:
+def _alone(statement: Select[Any], counted: bool) -> list[Expression[Any]] | None:
+    """What a statement asks of rows, if neither the rows themselves nor their order are asked; else None."""
+    asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
+    if statement._groups or statement._after is not None:
+        return None
+    if any(map(has_aggregate, asked)):
+        return [*statement._where, *(each for whole in asked for each in _aggregates(whole))]
+    return None if statement._distinct or not counted else [*statement._where]
+
+
+def _source(statement: Select[Any], alone: list[Expression[Any]] | None) -> Source:
     if statement._source is None:
         named = statement._outputs[0]
         raise QueryError(
@@ -98,12 +112,15 @@ def _source(statement: Select[Any]) -> Source:
     if isinstance(given, type):
         raise QueryError(f"the objects of {given.__qualname__} are in a session's file: session.scalars(statement)")
     source = source_of(given)
-    keys, how = _keys(statement._where), "by key"
+    keys = _keys(statement._where)
+    narrowed = None if keys is None else Narrowed(keys, "by key")
     if keys is None and isinstance(given, Entities):
-        keys, how = given.narrowed(statement._where) or (None, "")
-    looked_up = None if keys is None else source.at_keys(keys, how)
-    if looked_up is not None:  # an empty one is false
-        source = looked_up
+        narrowed = given.narrowed(statement._where, alone)
+    if narrowed is not None:
+        keys, how, rows = narrowed
+        looked_up = MemorySource(rows, list(keys), source.model, how) if rows is not None else source.at_keys(keys, how)
+        if looked_up is not None:  # an empty one is false
+            source = looked_up
     if source.model is not None:
         for each in statement._expressions():
             check_scope(each, [source.model], "the collection")

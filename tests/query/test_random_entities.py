@@ -18,7 +18,7 @@ from parcode_orm.session.entity import indexes, queries
 from parcode_orm.tuning import TUNING
 from tests.query import plainly
 from tests.query.models import Item, Row, rows
-from tests.query.plainly import COMPARE, ITEMS, NUMERIC, OTHERS, TEXTUAL, Both, in_order
+from tests.query.plainly import COMPARE, ITEMS, NUMERIC, OTHERS, TEXTUAL, Both, alike, in_order
 from tests.query.test_random import in_place, limits, tries
 from tests.small import SMALL, small_caches, tuned
 
@@ -183,6 +183,32 @@ def test_entities_are_those_that_python_finds(tmp_path: Path, data: st.DataObjec
             assert session.scalar(select(func.count()).select_from(cls).where(*(each.said for each in wanted))) == len(
                 pairs
             )
+
+
+@tries
+@given(st.data())
+def test_values_of_all_entities_that_are_found_are_those_that_python_computes(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    draw = data.draw
+    with entities(draw, tmp_path / "e.par", Indexed) as session:
+        for _ in range(4):
+            wanted = draw(narrow())
+            asked = draw(st.lists(narrow_aggregates() | plainly.aggregates(), min_size=1, max_size=2))
+            statement = select(func.count(), *(said for said, _ in asked)).select_from(Indexed).where(wanted.said)
+            (found,) = session.execute(statement).all()
+            pairs = [(each.id, each) for each in session.scalars(select(Indexed))]
+            pairs = [pair for pair in pairs if wanted.plain(*pair)]
+            expected = (len(pairs), *(plain(pairs) for _, plain in asked))
+            assert all(map(alike, found, expected)), (found, expected, session.explain(statement))
+
+
+@st.composite
+def narrow_aggregates(draw: Any) -> Any:
+    """Aggregates of fields that indexes of several fields have."""
+    one = draw(st.sampled_from([each for each in NUMERIC if str(each.said) in ("Row.level", "Row.number", "Row.rank")]))
+    said, plain, _ = plainly.AGGREGATES[draw(st.sampled_from(["count", "count_distinct", "sum", "min", "max"]))]
+    return said(one.said), lambda pairs: plain(plainly.known(one.plain(*pair) for pair in pairs))
 
 
 def test_statements_over_entities_are_answered_by_every_kind_of_index(tmp_path: Path) -> None:

@@ -108,14 +108,14 @@ def count(runs: Iterable[Any], ranges: Iterable[Range], order: Order) -> int:
     return sum(len(range(*_fenced(run, each, order))) for run in runs for each in ranges)
 
 
-def keys_in(runs: Iterable[Any], ranges: list[Range], order: Order) -> list[Any]:
-    """The keys of the entities whose value lies in one of `ranges`, which do not overlap."""
+def entries_in(runs: Iterable[Any], ranges: list[Range], order: Order) -> list[tuple[Any, Any]]:
+    """The values that lie in one of `ranges`, which do not overlap, each with the key of an entity that has it."""
     counts: Counter[tuple[Any, Any]] = Counter()
     for run in runs:
         for each in ranges:
             for value, key, has in _between(run, each, order):
                 counts[value, key] += 1 if has else -1
-    return [key for (_, key), count in counts.items() if count > 0]
+    return [pair for pair, count in counts.items() if count > 0]
 
 
 def _fenced(run: Any, asked: Range, order: Order) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,14 +15,15 @@ from ...model.entities import field_of
 from ...model.indexes import IndexSpec, indexes_of
 from ...model.ordering import UNORDERED, order_of_parts
 from ...query.expressions import Expression
-from ...query.given import Entities, is_entity_class
+from ...query.given import Entities, Narrowed, is_entity_class
 from ...query.nodes import Field, Item
 from ...storage.spill import is_spilled
 from ..roots import Unread
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
+from .covering import covers, row_of
 from .indexes import count as count_in
-from .indexes import keys_in
+from .indexes import entries_in
 from .planning import Scope, exact, ranges_of, scopes_of
 from .tables import entities, find_table, in_memory, keys_of, paths_of, stored_rows, table_in
 from .values import is_hashable
@@ -73,10 +74,10 @@ class StoredEntities(Entities):
         assert self._root is not None
         self._root.gone.update({key: Unread(*place) for key, place in rows.items()})
 
-    def narrowed(self, where: Sequence[Expression[bool]]) -> tuple[Collection[Any], str] | None:
-        """Keys among which are those of all entities that fulfil the conditions, and how they were found."""
+    def narrowed(self, where: Sequence[Expression[bool]], alone: Sequence[Expression[Any]] | None) -> Narrowed | None:
+        """See `Entities`."""
         rows = self.rows
-        if not where or not isinstance(rows, LazyMap):
+        if not where or self._root is None or not isinstance(rows, LazyMap):
             return None
         if any(piece.ref is not None and is_spilled(piece.ref) for piece in table_in(rows).tree.loaded()):
             return None  # no index has them yet
@@ -88,8 +89,12 @@ class StoredEntities(Entities):
         changed = [key for key, _ in islice(in_memory(rows, paths_of(self.cls)), most + 1)]
         if len(changed) > most:
             return None
+        pairs, spec = best.pairs(), best.spec
+        if spec is not None and not changed and not self._root.gone and covers(spec, alone):
+            how = f"read {len(pairs):,} values of {best.name} alone: "
+            return Narrowed([key for _, key in pairs], how, [row_of(spec, value) for value, _ in pairs])
         memory = f", and {len(changed):,} in memory" if changed else ""
-        return {*best.keys(), *changed}, f"by {best.name}{memory}"
+        return Narrowed({*(key for _, key in pairs), *changed}, f"by {best.name}{memory}")
 
     def _ways(self, scope: Scope, most: int) -> Iterator[_Way]:
         """What finds entities of which values lie in the ranges that are wanted."""
@@ -104,7 +109,7 @@ class StoredEntities(Entities):
                 count = prod(map(len, values))
                 wanted = values[0] if len(values) == 1 else product(*values)
                 if spec is key:
-                    yield _Way("key", count, partial(iter, wanted), len(values))
+                    yield _Way("key", count, partial(_paired, wanted), len(values))
                 else:
                     index = getattr(self._root.obj, field_of(spec))
                     yield _Way(f"the index of {spec.name}", count, partial(_found, index, wanted), len(values))
@@ -115,18 +120,26 @@ class StoredEntities(Entities):
                     ranges, bounds = asked
                     runs, order = getattr(self._root.obj, field_of(spec)), order_of_parts(spec.types)
                     name = f"the index of {spec.name} ({' and '.join(bounds)})"
-                    found = partial(keys_in, runs, ranges, order)
-                    yield _Way(name, count_in(runs, ranges, order), found, len(bounds))
+                    found = partial(entries_in, runs, ranges, order)
+                    yield _Way(name, count_in(runs, ranges, order), found, len(bounds), spec)
 
 
-def _found(index: Mapping[Any, Any], values: Iterable[Any]) -> Iterator[Any]:
-    return (key for value in values if (key := index.get(value)) is not None)
+def _paired(keys: Iterable[Any]) -> list[tuple[Any, Any]]:
+    return [(key, key) for key in keys]
+
+
+def _found(index: Mapping[Any, Any], values: Iterable[Any]) -> list[tuple[Any, Any]]:
+    return [(value, key) for value in values if (key := index.get(value)) is not None]
 
 
 class _Way(NamedTuple):
-    """A way to find entities: its name, how many it finds at most, their keys, and how many fields it looks at."""
+    """A way to find entities: its name, how many it finds at most, values and keys, and how many fields it looks at.
+
+    `spec` is the ordered index that has the values.
+    """
 
     name: str
     most: int
-    keys: Callable[[], Iterable[Any]]
+    pairs: Callable[[], list[tuple[Any, Any]]]
     parts: int
+    spec: IndexSpec | None = None

@@ -1,0 +1,53 @@
+"""Covering indexes: where an index has all that is asked of entities, their rows are not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from ...model.indexes import IndexSpec
+from ...model.kinds import present
+from ...query.expressions import Expression
+from ...query.nodes import Field, Item, Key, Quantified
+
+_SAME = (int, str, bytes, bool, date, timedelta, UUID)
+
+
+def covers(spec: IndexSpec, asked: Sequence[Expression[Any]] | None) -> bool:
+    """Whether an index has all that is asked of entities: fields whose equal values are the same."""
+    if asked is None or spec.of_items:
+        return False
+    known = {path for path, tp in zip(spec.parts, spec.types, strict=True) if _is_same(tp)}
+    return all(isinstance(each, Field) and each._path in known for whole in asked for each in _leaves(whole))
+
+
+def _leaves(expression: Expression[Any]) -> Iterator[Expression[Any]]:
+    """What an expression asks of a row."""
+    if isinstance(expression, Field | Item | Key | Quantified):
+        yield expression
+    else:
+        for part in expression._parts():
+            yield from _leaves(part)
+
+
+def _is_same(tp: Any) -> bool:
+    """Whether equal values of a type are the same: times may be in other zones, and `-0.0 == 0.0`.
+
+    An index keeps the value that an entity had when another, equal one is assigned.
+    """
+    kind = present(tp)
+    return kind in _SAME or (isinstance(kind, type) and issubclass(kind, Enum))
+
+
+def row_of(spec: IndexSpec, value: Any) -> dict[str, Any]:
+    """What an index has of an entity, by the names of its fields."""
+    found: dict[str, Any] = {}
+    for path, each in zip(spec.parts, value if len(spec.parts) > 1 else (value,), strict=True):
+        here = found
+        for name in path[:-1]:
+            here = here.setdefault(name, {})
+        here[path[-1]] = each
+    return found
