@@ -185,6 +185,7 @@ def test_renumbering_an_enum_is_harmless(tmp_path: Path) -> None:
             "__qualname__": "Numbered",
             "id": Key(auto=True),
             "level": Index(),
+            "__indexes__": (Index("level", "id"),),
         }
         return type(Model)("Numbered", (Model,), body), level
 
@@ -196,6 +197,8 @@ def test_renumbering_an_enum_is_harmless(tmp_path: Path) -> None:
     with Session(tmp_path / "s.par") as session:
         for member in level:
             assert len(session.scalars(select(cls).where(cls.level == member)).all()) == 10
+            statement = select(cls).where(cls.level == member, cls.id > 20)
+            assert len(session.scalars(statement).all()) == 5 and "level, id" in str(session.explain(statement))
         assert len(session.scalars(select(cls).where(cls.level > level.C)).all()) == 10
 
 

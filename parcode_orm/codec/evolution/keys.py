@@ -13,35 +13,38 @@ from ..stored import Schema
 NUMBERS = frozenset({"int", "float", "bool", "Decimal", "Fraction"})
 
 
-def is_stable(stored: Schema, today: Column) -> bool:
-    """Whether keys of the stored schema have the same canonical bytes as today's."""
+def is_stable(stored: Schema, today: Column, *, by_name: bool = False) -> bool:
+    """Whether keys of the stored schema have the same canonical bytes as today's.
+
+    With `by_name`, members of enums are told apart by their names alone, as in an ordered index.
+    """
     if stored.canonical() == canonical_schema(today):
         return True
     node = stored.root
     if isinstance(node, dict):
         if "optional" in node:
-            return is_stable(stored.part(node["optional"]), today)
+            return is_stable(stored.part(node["optional"]), today, by_name=by_name)
         if "union" in node:
-            return all(is_stable(stored.part(arm), today) for arm in node["union"])
+            return all(is_stable(stored.part(arm), today, by_name=by_name) for arm in node["union"])
         if "fixed" in node and isinstance(today, TupleColumn) and len(today.items) == len(node["tuple"]):
             pairs = zip(node["tuple"], today.items, strict=True)
-            return all(is_stable(stored.part(old), new) for old, new in pairs)
+            return all(is_stable(stored.part(old), new, by_name=by_name) for old, new in pairs)
         if "literal" in node and "convert" not in node:
-            return is_stable(stored.part(node["stored"]), today)
+            return is_stable(stored.part(node["stored"]), today, by_name=by_name)
     if isinstance(today, OptionalColumn):
-        return is_stable(stored, today.inner)
+        return is_stable(stored, today.inner, by_name=by_name)
     if isinstance(today, UnionColumn):
-        return any(is_stable(stored, arm) for _, arm in today.arms[:-1])
+        return any(is_stable(stored, arm, by_name=by_name) for _, arm in today.arms[:-1])
     if isinstance(node, dict) and ("members" in node or "flags" in node):
-        return isinstance(today, ConvertColumn) and _same_members(node, today)
+        return isinstance(today, ConvertColumn) and _same_members(node, today, by_name)
     return _kind(node) == _kind(today.describe()) is not None
 
 
-def _same_members(node: Any, today: ConvertColumn) -> bool:
+def _same_members(node: Any, today: ConvertColumn, by_name: bool) -> bool:
     """Whether members of an enum are found as before: by name, those that are numbers or text by value."""
     if node["convert"] != today.name or "literal" in today.about:
         return False
-    if not issubclass(today.types[0], int | float | str | bytes):
+    if by_name or not issubclass(today.types[0], int | float | str | bytes):
         return True
     kind = "members" if "members" in node else "flags"
     now = dict(today.about.get(kind, ()))

@@ -199,7 +199,7 @@ def is_sorted_alike(stored: Schema, column: Any) -> bool:
             return all(
                 name in fields and is_sorted_alike(stored.part(fields[name]), each) for name, each in column.fields
             )
-    return is_stable(stored, column)
+    return is_stable(stored, column, by_name=True)
 
 
 def _extras(resolver: Resolver, stored: Schema, reader: StructReader, structs: dict[str, Column]) -> None:
