@@ -138,11 +138,13 @@ def migrate(
     target: Annotated[str | None, typer.Argument(help="A migration, or zero; else the newest.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be done.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations, and change nothing else.")] = False,
+    rewrite: Annotated[bool, typer.Option("--rewrite", help="Write rows anew that could be read as they are.")] = False,
     migrations: Directory = None,
 ) -> None:
     """Bring a file to the newest migration, or to another, forwards or backwards."""
     with errors_told(), bars() as progress:
-        done = apply(file, target, migrations=_where(migrations), plan=plan, fake=fake, progress=progress)
+        options: dict[str, Any] = {"plan": plan, "fake": fake, "rewrite": rewrite, "progress": progress}
+        done = apply(file, target, migrations=_where(migrations), **options)
     for step in done:
         out.print(_line(step, fake), markup=False, soft_wrap=True)
         if plan:

@@ -27,6 +27,7 @@ class Applied:
     def __init__(self, catalog: CatalogData, graph: Graph, path: str, fake: bool) -> None:
         self._catalog = catalog
         self._path = path
+        self._histories: dict[int, History] = {}
         recorded = catalog.migrations
         self.graph = graph.for_file(recorded)
         self.known: list[tuple[str, bool]] = []
@@ -139,13 +140,19 @@ class Applied:
 
     def _fits(self, count: int) -> bool:
         """Whether the file has the schemas of the state after so many migrations, for all that the state knows."""
-        history = self._history(count)
         known = self._ever_known()
         roots = [root for root in self._catalog.roots if root.removesuffix(SUFFIX) in known]
-        return bool(roots) and all(_schema(history, root) == self._catalog.writers.get(root) for root in roots)
+        return bool(roots) and all(self._schema(count, root) == self._catalog.writers.get(root) for root in roots)
 
     def _history(self, count: int) -> History:
-        return History(self.graph.state(list(self.graph.migrations)[:count]))
+        found = self._histories.get(count)
+        if found is None:
+            earlier = self._histories.get(count - 1) or self._histories.get(count + 1)
+            found = self._histories[count] = History(self.graph.state(list(self.graph.migrations)[:count]), earlier)
+        return found
+
+    def _schema(self, count: int, root: str) -> str | None:
+        return _schema(self._history(count), root)
 
     def _ever_known(self) -> set[str]:
         found: set[str] = set()
@@ -153,11 +160,10 @@ class Applied:
             found |= self.graph.state(list(self.graph.migrations)[:count]).models.keys()
         return found
 
-    def check_later(self, root: str, written: str | None) -> None:
-        """Raise MigrationError unless a root was written by the models of another state of the migrations."""
-        for count in range(len(self.graph.migrations) + 1):
-            if _schema(self._history(count), root) == written:
-                return
+    def check_state(self, root: str, written: str | None) -> None:
+        """Raise MigrationError unless a root was written by the models of a state of the migrations."""
+        if any(self._schema(count, root) == written for count in range(len(self.graph.migrations) + 1)):
+            return
         raise MigrationError(
             f"{root.removesuffix(SUFFIX)} in {self._path} was written by models that {self.graph.directory} has at no "
             "point: the models changed without a migration (parcode makemigrations)"

@@ -176,7 +176,9 @@ class _Detector:
             old = self._state.models[name].fields
             if key not in old:
                 last = next(reversed(old), "")
-                self._do(AddField(name, key, self._with_default(name, key, each), None if last == before else before))
+                field = self._with_default(name, key, each)
+                after = None if last == before else before
+                self._do(AddField(name, key, field, after, preserve_default=_spellable(each).has_default))
             elif not each.same(old[key]):
                 self._alter_field(name, key, old[key], each)
             before = key

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ..codec.schema import fingerprint_of
-from ..codec.types.compile import struct_for
 from ..errors import MigrationError
 from ..format.catalog import CatalogData
-from ..model.entities import SUFFIX, table_class
-from ..session import Session
-from ..session.entity.changes import table_of
-from ..session.entity.tables import rows_of
 from ..storage.backend import Backend
-from ..storage.copier import Copier
 from ..storage.files import file_name
 from ..storage.mapped import Source
-from ..storage.memory import NAME, MemoryFile
 from ..storage.pipeline import Pipeline
 from ..storage.stats import Stats
 from .applied import Applied
-from .history import History
 from .loader import Graph, Migration, load, states_of
 from .operations import check_undoable
-from .rows import Rows
+from .rewrite import Progress, Rewrite
 from .state import ProjectState
 
 LOCK_TIMEOUT = 5.0  # seconds
-Progress = Callable[[str, int, int], object]
 
 
 @dataclass(frozen=True)
@@ -54,6 +43,7 @@ def migrate(
     migrations: str | os.PathLike[str] = "migrations",
     plan: bool = False,
     fake: bool = False,
+    rewrite: bool = False,
     progress: Progress | None = None,
 ) -> list[Planned]:
     """Bring a file to the newest migration, or to `target`, forwards or backwards. One migration is one commit.
@@ -67,6 +57,7 @@ def migrate(
         plan: say what would be done, and write nothing.
         fake: record the migrations, and change nothing else. This also takes files that were edited after they were
             applied for what was applied.
+        rewrite: write rows anew also where they could be read as they are.
         progress: gets the name of what is written, how many rows were, and how many there are.
 
     Returns:
@@ -82,7 +73,7 @@ def migrate(
         CorruptionError, StorageError, SyncError: as for a commit.
     """
     graph = load(migrations)
-    runner = _Runner(os.path.abspath(file_name(path, "migrate(path)")), graph, progress)
+    runner = _Runner(os.path.abspath(file_name(path, "migrate(path)")), graph, rewrite, progress)
     return runner.run(target, plan, fake)
 
 
@@ -112,9 +103,10 @@ def showmigrations(
 
 
 class _Runner:
-    def __init__(self, path: str, graph: Graph, progress: Progress | None) -> None:
+    def __init__(self, path: str, graph: Graph, rewrite: bool, progress: Progress | None) -> None:
         self._path = path
         self._all = graph
+        self._rewrite = rewrite
         self._progress = progress
         self._backend = Backend(
             path, durability="full", workers=0, compression=None, stats=Stats(), lock_timeout=LOCK_TIMEOUT
@@ -193,108 +185,12 @@ class _Runner:
         if backwards:
             for operation in migration.operations:
                 check_undoable(operation)
-        first = History(states[0])
-        rows = Rows(first, History(states[-1], first), migration.operations, states, backwards)
 
         def build(pipeline: Pipeline) -> CatalogData:
-            work = _Rewrite(source, rows, self._path, self._progress, applied)
+            work = Rewrite(source, self._path, migration.operations, states, backwards, applied, self._progress)
             try:
-                return replace(work.catalog(pipeline), migrations=recorded, message=message)
+                return replace(work.catalog(pipeline, self._rewrite), migrations=recorded, message=message)
             except MigrationError as problem:
                 raise MigrationError(f"{migration.name}: {problem}", migration=migration.name) from problem
 
         return build
-
-
-class _Scratch(Session):
-    """Writes to a file without a name, in the directory of the file that is migrated."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(NAME, workers=0)
-        assert self._backend is not None and self._backend.memory is not None
-        self._backend.memory.discard()
-        self._backend.memory = MemoryFile(os.path.dirname(path))
-
-    def source(self) -> Source | None:
-        """What was committed."""
-        return self._work.source
-
-
-class _Rewrite:
-    """What a file holds, with the roots and entities rewritten that a migration changes."""
-
-    def __init__(self, source: Source, rows: Rows, path: str, progress: Progress | None, applied: Applied) -> None:
-        self._source = source
-        self._rows = rows
-        self._path = path
-        self._progress = progress
-        self._applied = applied
-
-    def catalog(self, pipeline: Pipeline) -> CatalogData:
-        """Write what is changed to `pipeline`."""
-        old = self._source.catalog
-        rows, roots, changed = self._rows, dict(old.roots), []
-        for root in old.roots:
-            name = root.removesuffix(SUFFIX)
-            if name in rows.changed and self._to_convert(root, name):
-                changed.append(root)
-                del roots[root]
-        catalog = replace(old, roots=roots, writers={key: each for key, each in old.writers.items() if key in roots})
-        with _Scratch(self._path) as scratch, Session.open(self._path, at=self._source.record.sequence) as reader:
-            for root in changed:
-                name = root.removesuffix(SUFFIX)
-                if rows.named(name) in rows.target.classes:
-                    (self._entities if root.endswith(SUFFIX) else self._root)(reader, scratch, name)
-            scratch.commit()
-            new = scratch.source()
-            if new is not None:
-                copier = Copier(new, pipeline)
-                catalog.schemas = {
-                    **old.schemas,
-                    **{key: copier.copy(new.catalog.schema(key)) for key in new.catalog.schemas},
-                }
-                catalog.writers |= new.catalog.writers
-                catalog.roots |= {key: copier.copy(new.catalog.root(key)) for key in new.catalog.roots}
-        return catalog
-
-    def _to_convert(self, root: str, name: str) -> bool:
-        """Whether a root is of the state before; one of a later state was written by a newer program.
-
-        Raises:
-            MigrationError: it is of no state of the migrations.
-        """
-        cls = self._rows.source.classes[name]
-        written = self._source.catalog.writers.get(root)
-        if written == fingerprint_of(struct_for(table_class(cls) if root.endswith(SUFFIX) else cls)):
-            return True
-        self._applied.check_later(root, written)
-        return False
-
-    def _root(self, reader: Session, scratch: Session, name: str) -> None:
-        self._rows.watch = self._watch
-        scratch.add(self._rows.convert(reader.root(self._rows.source.classes[name])))
-
-    def _entities(self, reader: Session, scratch: Session, name: str) -> None:
-        rows = self._rows
-        cls: Any = rows.source.classes[name]
-        now: Any = rows.target.classes[rows.named(name)]
-        there = rows_of(reader._work, cls)
-        rows.watch = lambda where, items, total: items
-        scratch.add_all(map(rows.convert, self._watch(name, iter(there.values()), len(there))))
-        table = table_of(scratch._work, now)
-        table.obj.last = max(
-            table.obj.last, reader._work.find(name + SUFFIX, table_class(cls), struct_for(table_class(cls))).obj.last
-        )
-
-    def _watch(self, where: str, items: Iterator[Any], total: int) -> Iterator[Any]:
-        if self._progress is None:
-            return items
-        return self._watched(self._progress, where, items, total)
-
-    def _watched(self, progress: Progress, where: str, items: Iterator[Any], total: int) -> Iterator[Any]:
-        done = 0
-        for done, item in enumerate(items, 1):
-            yield item
-            if done % 1024 == 0:
-                progress(where, done, total)
-        progress(where, done, total)

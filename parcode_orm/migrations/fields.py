@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..codec.types.marks import Mark
 from ..errors import MigrationError
-from ..model.keys import IndexMark
+from ..model.keys import IndexMark, KeyMark
 from .operation import Operation
 from .row import Row, Step
-from .state import UNSET, Field, Indexed, ProjectState
+from .state import UNSET, Field, Indexed, ProjectState, same_type
+from .types import Named, admits_none, replaced
+
+
+def is_looked_up(state: ProjectState, model: str, name: str) -> bool:
+    """Whether objects are found by the values of a field: it is a key, or in an index, of the class or one below it."""
+    for each in state.models:
+        if state.is_a(each, model):
+            field = state.all_fields(each).get(name)
+            marked = field is not None and isinstance(field.mark, KeyMark | IndexMark)
+            if marked or any(name in index.names() for index in state.models[each].indexes):
+                return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -19,6 +32,11 @@ class _OfField(Operation):
 
     model: str
     name: str
+
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.model
 
     def touches(self, model: str, step: Step) -> bool:
         """Whether rows of a class change."""
@@ -39,17 +57,28 @@ class AddField(_OfField):
         name: the field.
         field: what it is.
         after: the field that it stands after; "": it is the first, None: the last.
+        preserve_default: whether the class has the default, too; else it is for stored objects alone.
     """
 
     field: Field
     after: str | None = None
+    preserve_default: bool = True
+
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows can be read as they are: the class has the default, and no row has a value of the name."""
+        field = self.field
+        constant = field.default_factory in (None, list, dict, set, tuple)
+        marked = field.mark is None or isinstance(field.mark, Mark)
+        has_default = self.preserve_default and field.has_default
+        return has_default and constant and marked and self.name not in stored
 
     def state_forwards(self, state: ProjectState) -> None:
         """Add the field."""
         model = state.model(self.model)
         if self.name in model.fields:
             raise MigrationError(f"{self.model} has a field {self.name} already")
-        state.models[self.model] = model.with_field(self.name, self.field, self.after)
+        field = self.field if self.preserve_default else replace(self.field, default=UNSET, default_factory=None)
+        state.models[self.model] = model.with_field(self.name, field, self.after)
 
     def touches(self, model: str, step: Step) -> bool:
         """Whether rows of a class change: not where they had the field from elsewhere."""
@@ -74,6 +103,10 @@ class RemoveField(_OfField):
 
     default: Any = UNSET
 
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows can be read as they are: the value stays in the file until its row is written."""
+        return not is_looked_up(before, self.model, self.name)
+
     def state_forwards(self, state: ProjectState) -> None:
         """Take the field away."""
         state.field(self.model, self.name)
@@ -94,6 +127,8 @@ class RemoveField(_OfField):
         field = step.before.field(self.model, self.name)
         if self.default is not UNSET:
             field = replace(field, default=self.default, default_factory=None)
+        elif not field.has_default and admits_none(field.type):
+            field = replace(field, default=None)
         row.add(self.name, step.default(f"{self.model}.{self.name}", field))
 
     def told(self) -> str:
@@ -112,6 +147,15 @@ class RenameField(Operation):
     model: str
     old: str
     new: str
+
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.model
+
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows can be read as they are: the file records the rename."""
+        return not is_looked_up(before, self.model, self.old)
 
     def state_forwards(self, state: ProjectState) -> None:
         """Rename the field, in its place."""
@@ -162,6 +206,15 @@ class AlterField(_OfField):
     forward: Callable[[Any], Any] | None = None
     backward: Callable[[Any], Any] | None = None
 
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows can be read as they are: each value is one of the new type, and no index is built of it."""
+        old, new = before.field(self.model, self.name), self.field
+        if self.forward is not None or not (new.mark is None or isinstance(new.mark, Mark)):
+            return False
+        if is_looked_up(before, self.model, self.name):
+            return False
+        return same_type(old.type, new.type) or same_type(replaced(old.type | None, Named), new.type)
+
     def state_forwards(self, state: ProjectState) -> None:
         """Change the field."""
         state.field(self.model, self.name)
@@ -193,6 +246,15 @@ class OrderFields(Operation):
     model: str
     order: tuple[str, ...]
 
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.model
+
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows can be read as they are: fields are found by their names."""
+        return True
+
     def state_forwards(self, state: ProjectState) -> None:
         """Order the fields."""
         model = state.model(self.model)
@@ -218,6 +280,11 @@ class _OfIndex(Operation):
 
     model: str
     name: str | tuple[str, ...]
+
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.model
 
     def _mark(self, state: ProjectState, unique: bool | None, there: bool) -> None:
         """Let the index be, unique or not; None: let it be gone. It is `there` before."""

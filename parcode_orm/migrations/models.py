@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ..codec.classes.names import name_of
+from ..codec.renames import class_names, field_names
 from ..codec.schema import canonical_schema, differences
 from ..codec.types.compile import struct_for
 from ..errors import MigrationError
@@ -51,14 +52,14 @@ def models_of(modules: Iterable[str]) -> list[type[Any]]:
     return list(found)
 
 
-def state_of(classes: Iterable[type[Any]]) -> ProjectState:
-    """The state of a project with these models, and all that their fields name.
+def state_of(classes: Iterable[type[Any]], met: dict[str, Any] | None = None) -> ProjectState:
+    """The state of a project with these models, and all that their fields name. `met` gets the classes by name.
 
     Raises:
         MigrationError: two classes have one name, or a class cannot be described.
     """
-    known: dict[str, type[Any]] = {}
-    waiting = list(classes)
+    known: dict[str, Any] = {} if met is None else met
+    waiting: list[Any] = []
 
     def meet(cls: type[Any]) -> None:
         other = known.setdefault(name_of(cls), cls)
@@ -68,13 +69,33 @@ def state_of(classes: Iterable[type[Any]]) -> ProjectState:
         waiting.append(cls)
 
     state = ProjectState()
-    for cls in list(waiting):
+    for cls in classes:
         meet(cls)
     while waiting:
         cls = waiting.pop(0)
         if name_of(cls) not in state.models:
             state.models[name_of(cls)] = _described(cls, meet)
     return state
+
+
+def declared_renames(old: ProjectState, new: ProjectState, classes: dict[str, Any]) -> dict[str, str]:
+    """What `renamed_from` of the `classes` says of what is gone from `old`, as answers."""
+    found = {}
+    before = {name: name for name in new.models}
+    for name in new.models:
+        for earlier in class_names(classes[name]):
+            if name not in old.models and earlier in old.models and earlier not in new.models:
+                found[earlier] = name
+                before[name] = earlier
+    for name, model in new.models.items():
+        there = old.models.get(before[name])
+        for field, names in field_names(classes[name]).items():
+            if there is None or field not in model.fields:
+                continue
+            for earlier in names:
+                if field not in there.fields and earlier in there.fields and earlier not in model.fields:
+                    found.setdefault(f"{name}.{earlier}", field)
+    return found
 
 
 def check_rendered(classes: Iterable[type[Any]], rendered: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ size is migrated in bounded memory.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,6 +23,18 @@ class Operation:
     """
 
     changes_rows: ClassVar[bool] = True
+
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        raise AssertionError(type(self))
+
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows of the state before can be read by the classes after, without a rewrite.
+
+        `stored` are the names that fields of the class have in the file.
+        """
+        return False
 
     def state_forwards(self, state: ProjectState) -> None:
         """Change the state of the project.

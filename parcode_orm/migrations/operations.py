@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -42,6 +42,15 @@ class CreateModel(Operation):
     indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
     changes_rows: ClassVar[bool] = False
 
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.name
+
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows can be read as they are."""
+        return True
+
     def state_forwards(self, state: ProjectState) -> None:
         """Add the class."""
         if self.name in state.models:
@@ -74,6 +83,15 @@ class DeleteModel(Operation):
     name: str
     changes_rows: ClassVar[bool] = False
 
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.name
+
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows can be read as they are."""
+        return True
+
     def state_forwards(self, state: ProjectState) -> None:
         """Take the class away."""
         state.model(self.name)
@@ -94,6 +112,11 @@ class RenameModel(Operation):
 
     old: str
     new: str
+
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.old
 
     def state_forwards(self, state: ProjectState) -> None:
         """Rename the class wherever it is mentioned."""
@@ -135,6 +158,19 @@ class AlterModel(Operation):
     members: dict[str, Any] | None = None
     indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
 
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.name
+
+    def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
+        """Whether rows can be read as they are: where the class moves, is a Model now, or has more members."""
+        model = before.model(self.name)
+        if any(each is not None for each in (self.bases, self.privates, self.options, self.indexes)):
+            return False
+        members = model.members.keys() <= (model.members if self.members is None else self.members).keys()
+        return members and self.kind in (None, "model")
+
     def state_forwards(self, state: ProjectState) -> None:
         """Change the class."""
         model = state.model(self.name)
@@ -170,6 +206,11 @@ class RunPython(Operation):
     forward: Callable[[Values], Values]
     backward: Callable[[Values], Values] | None = None
     model: str = ""
+
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.model
 
     def state_forwards(self, state: ProjectState) -> None:
         """Check the class."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import MigrationError
 from .autodetector import Answers, changes, name_for
 from .fields import AlterField
 from .history import History
 from .loader import Graph, load
-from .models import check_rendered, models_of, state_of
+from .models import check_rendered, declared_renames, models_of, state_of
 from .operation import Operation
 from .operations import RunPython
 from .state import ProjectState
@@ -71,7 +72,11 @@ def makemigrations(
     else:
         graph.check_one_head()
         if not empty:
-            operations = changes(graph.state(), _state(models), answers)
+            before, answers = graph.state(), answers or Answers()
+            classes: dict[str, Any] = {}
+            after = _state(models, classes)
+            renames = {**declared_renames(before, after, classes), **answers.renames}
+            operations = changes(before, after, replace(answers, renames=renames))
             if not operations:
                 return None
     text = source_of(heads, operations)
@@ -113,9 +118,9 @@ def squashmigrations(
     return _written(Graph(graph.directory), name or f"squashed_{end}", text, operations, write)
 
 
-def _state(models: Iterable[str]) -> ProjectState:
+def _state(models: Iterable[str], met: dict[str, Any]) -> ProjectState:
     classes = models_of(models)
-    state = state_of(classes)
+    state = state_of(classes, met)
     check_rendered(classes, History(state).classes)
     return state
 

@@ -77,6 +77,10 @@ class Indexed(NamedTuple):
     fields: tuple[str, ...]
     unique: bool = False
 
+    def names(self) -> set[str]:
+        """The fields of the class that the paths begin with."""
+        return {re.match(r"\w*", each)[0] for each in self.fields}  # type: ignore[index]
+
     def renamed(self, old: str, new: str) -> Indexed:
         """With another name for a field of the class."""
 

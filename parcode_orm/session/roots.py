@@ -33,6 +33,7 @@ from ..model.entities import RUNS, SUFFIX, is_entity, table_class
 from ..model.keys import key_fields
 from ..model.plain import LazyModel
 from ..storage.mapped import Source
+from ..storage.pipeline import Pipeline
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from .content_hash import UnreadStream, is_stored
@@ -325,7 +326,7 @@ def write_roots(
             continue
         root = each.root
         schema = known(root.column)
-        _write_schema(sink, catalog, schema.long, schema.schema)
+        write_schema(sink, catalog, schema.long, schema.schema)
         catalog.writers[root.name] = schema.long
         found = _with_tables(sink, root, each.tables) if each.tables else None
         if found is None:
@@ -355,10 +356,11 @@ def write_learned(sink: TableSink, catalog: CatalogData, schemas: Iterable[bytes
         parts = [parts_of(schema).fingerprints for schema in schemas]
         for name, schema in sink.learned.items():
             if not any(name in each for each in parts):
-                _write_schema(sink, catalog, name, schema)
+                write_schema(sink, catalog, name, schema)
 
 
-def _write_schema(sink: TableSink, catalog: CatalogData, name: str, schema: bytes) -> None:
+def write_schema(sink: TableSink | Pipeline, catalog: CatalogData, name: str, schema: bytes) -> None:
+    """Write a schema, unless the catalog has it already, and let the catalog name it."""
     if name not in catalog.schemas:
         out = sink.encoder(Kind.SCHEMA)
         if len(schema) > LARGE_SCHEMA:  # of a class with many others below it, more than a document of it

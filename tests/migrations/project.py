@@ -14,7 +14,7 @@ HEAD = """
 from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, Flag
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from parcode_orm import Chunk, Index, Key, Model, ShardedMap
 """

@@ -210,6 +210,26 @@ def test_renames_are_asked_about(tmp_path: Path) -> None:
         make(Answers({"A.x": "c"}))
 
 
+def test_renamed_from_is_an_answer(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.define("class B(BaseModel):\n    a: int\nclass A(Model):\n    b: B\n    n: int")
+    project.make()
+    project.define("""
+from parcode_orm import renamed_from
+@renamed_from("B")
+class C(BaseModel):
+    x: Annotated[int, renamed_from("a")]
+class A(Model):
+    b: C
+    m: int = Chunk(renamed_from="n")
+""")
+    made = makemigrations(["shop"], migrations=project.migrations)
+    assert made is not None and made.operations == (
+        "Rename model B to C", "Rename field a of C to x", "Rename field n of A to m", "Alter field m of A",
+    )  # fmt: skip
+    assert makemigrations(["shop"], migrations=project.migrations) is None
+
+
 def test_what_cannot_be_described(tmp_path: Path) -> None:
     project = Project(tmp_path)
     module = project.define("class A(Model):\n    a: int\n")
