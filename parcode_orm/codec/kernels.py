@@ -145,17 +145,23 @@ def cast(buffer: memoryview, code: str) -> memoryview:
     return buffer.cast("B").cast(code)  # type: ignore[call-overload,no-any-return]
 
 
-def float_range(values: Sequence[float], data: bytes) -> tuple[float, float] | None:
-    """Lowest and highest of exact floats (packed: `data`), zeros as 0.0; None when one is NaN."""
+def float_range(values: Sequence[float], data: bytes) -> tuple[float, float, bool] | None:
+    """Lowest and highest of exact floats (packed: `data`) without NaN, zeros as 0.0; whether there is NaN.
+
+    None when all are.
+    """
     numpy = numpy_for(len(values))
     if numpy is not None:
         wide = numpy.frombuffer(data, "<f8")
         low, high = float(wide.min()), float(wide.max())
-        return (low + 0.0, high + 0.0) if low == low else None
+        nans = low != low
+        if nans:
+            low, high = float(numpy.fmin.reduce(wide)), float(numpy.fmax.reduce(wide))
+        return (low + 0.0, high + 0.0, nans) if low == low else None
     total = sum(values)
-    if total != total and any(map(ne, values, values)):
-        return None
-    return min(values) + 0.0, max(values) + 0.0
+    nans = total != total and any(map(ne, values, values))
+    numbers = [value for value in values if value == value] if nans else values
+    return (min(numbers) + 0.0, max(numbers) + 0.0, nans) if numbers else None
 
 
 def repeats(data: bytes, width: int) -> bool:

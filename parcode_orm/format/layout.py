@@ -93,6 +93,7 @@ class NodeFlag(IntEnum):
     SURROGATES = 4
     STATISTICS = 8
     PIECES = 16  # a blob's data: its pieces are compressed and verified one by one, `checksum` is 0
+    NANS = 32  # some values are NaN, which the statistics leave out
 
 
 class RecordFlag(IntEnum):

@@ -24,18 +24,19 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 class Bounds:
-    """Of each row group `low` and `high`, whether it has Nones besides (`nulls`), and whether that is known at all.
+    """Of each row group `low` and `high`, whether there is None or NaN besides (`nulls`, `nans`), and what is `known`.
 
     Numbers, and what is stored as such (`kind`), are exact. Of text (`kind` is str) they are the first 16 bytes, the
     upper one rounded up. A row group of nothing but NaN is as one that is not known.
     """
 
-    __slots__ = ("high", "kind", "known", "low", "nulls")
+    __slots__ = ("high", "kind", "known", "low", "nans", "nulls")
 
-    def __init__(self, low: Any, high: Any, nulls: Any, known: Any, kind: Kind | type[str] | None) -> None:
+    def __init__(self, low: Any, high: Any, nulls: Any, nans: Any, known: Any, kind: Kind | type[str] | None) -> None:
         self.low = low
         self.high = high
         self.nulls = nulls
+        self.nans = nans
         self.known = known
         self.kind = kind
 
@@ -111,4 +112,5 @@ def bounds_of(heads: Heads, at: Any, column: Column | None) -> Bounds | None:
             return None  # beyond 63 bits
     else:
         return None
-    return Bounds(ends[0], ends[1], nulls, known, kind)
+    nans = known & (nodes["flags"] & NodeFlag.NANS != 0)
+    return Bounds(ends[0], ends[1], nulls, nans, known, kind)

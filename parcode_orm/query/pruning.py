@@ -69,7 +69,9 @@ def by_best(batches: Sequence[Batch], path: tuple[str, ...], descending: bool) -
     found: list[Any] = []
     for batch in batches:
         known = batch.bounds(path) if batch.parts and not batch.held() else None
-        if known is None or known.nulls.any() or not known.known.all() or isinstance(known.kind, Kind | type):
+        if known is None or not known.known.all() or isinstance(known.kind, Kind | type):
+            return None
+        if known.nulls.any() or known.nans.any():
             return None
         found.append(known.high if descending else known.low)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
@@ -266,8 +267,16 @@ def test_statistics() -> None:
     node, _ = statistics(view_chunk(sink, ref), 0) or pytest.fail("no statistics")
     assert node.low == b"b" * 16
     assert node.high == b"c" * 15 + b"d"
-    sink, ref = stored(FLOAT, [1.0, float("nan")])
-    assert statistics(view_chunk(sink, ref), 0) is None
+    for count in (1, 2000):  # with numpy and without
+        sink, ref = stored(FLOAT, [float("nan"), 1.0, -0.0, -2.5, float("nan")] * count)
+        node, _ = statistics(view_chunk(sink, ref), 0) or pytest.fail("no statistics")
+        assert struct.unpack("<dd", node.low[:8] + node.high[:8]) == (-2.5, 1.0) and node.flags & NodeFlag.NANS
+        sink, ref = stored(FLOAT, [1.0, 2.0] * count)
+        node, _ = statistics(view_chunk(sink, ref), 0) or pytest.fail("no statistics")
+        assert not node.flags & NodeFlag.NANS
+        sink, ref = stored(FLOAT, [float("nan"), float("nan") * -1] * count)
+        found = statistics(view_chunk(sink, ref), 0)
+        assert found is None
 
 
 def view_chunk(sink: Any, ref: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parcode_orm import Chunk, CorruptionError, Key, Model, Session, ShardedMap, desc, explain, func, save, select
+from parcode_orm import Chunk, CorruptionError, Key, Model, Session, ShardedMap, asc, desc, explain, func, save, select
 from parcode_orm.query.blocks import Block
 from parcode_orm.query.columns import DATE
 from parcode_orm.query.cutting import leaves
@@ -251,6 +251,26 @@ def test_dictionaries_with_the_same_words_are_read_once(path: Path) -> None:
         assert session.scalars(select(func.count()).select_from(rows).where(Row.kind == "kind 3")).one() == 300
         words = 5 * len("kind 3") * 30  # of each of the thirty row groups that have them
         assert session.stats.bytes_read - before < plan.bytes - words + 1_000
+
+
+def test_row_groups_with_nan_are_left_out_by_their_numbers(tmp_path: Path) -> None:
+    class Measured(Model):
+        id: int = Key()
+        value: float
+
+    nan = float("nan")
+    values = [nan if i % 7 == 0 or 100 <= i < 150 else i / 4 for i in range(400)]
+    with tuned(group_rows=50).Session(tmp_path / "nan.par") as session:
+        session.add_all(Measured(id=i, value=value) for i, value in enumerate(values))
+        session.commit()
+        statement = select(Measured.id).where(Measured.value > 90)
+        assert session.scalars(statement).all() == [i for i, value in enumerate(values) if value > 90]
+        plan = session.explain(statement)
+        assert plan.groups == 8 and plan.groups_read == 2  # the last one, and that of nothing but NaN
+        for order, expected in ((desc(Measured.value), [0, 7]), (asc(Measured.value), [1, 2])):
+            assert session.scalars(select(Measured.id).order_by(order, Measured.id).limit(2)).all() == expected
+        unequal = session.scalars(select(Measured.id).where(~(Measured.value <= 90))).all()
+        assert unequal == [i for i, value in enumerate(values) if not value <= 90]
 
 
 def test_few_rows_are_found_in_few_row_groups(path: Path) -> None:

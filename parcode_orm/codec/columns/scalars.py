@@ -120,8 +120,9 @@ class FloatColumn(NumberColumn):
         if bounds is None:
             out.leaf(Encoding.FLOAT, count, data, width=8)
         else:
-            low, high = map(_DOUBLE, bounds)
-            out.leaf(Encoding.FLOAT, count, data, width=8, flags=STATISTICS, low=low, high=high)
+            low, high = map(_DOUBLE, bounds[:2])
+            flags = STATISTICS | NodeFlag.NANS if bounds[2] else STATISTICS
+            out.leaf(Encoding.FLOAT, count, data, width=8, flags=flags, low=low, high=high)
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
         buffer = chunk.buffer(at)
