@@ -11,6 +11,7 @@
 `many`: a commit of very many changed rows beside a save, and a diff of very many.
 `classes`: defining, dumping and loading classes that hold each other, and classes of many fields.
 `query`: questions on one table of many rows, beside a Python loop and other stores.
+`bulk`: very many objects stored at once, or changed by statements, beside SQLAlchemy.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
 
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    bulk,
     calls,
     churn,
     classes,
@@ -117,6 +119,8 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--shapes", type=names(shapes, "shape"), default=list(shapes), help=help)
     each = workload(query, lambda o, at: query.query(o.rows, at), query.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="in the table")
+    each = workload(bulk, lambda o, at: bulk.bulk(o.rows, at), bulk.text)
+    each.add_argument("--rows", type=number, default=200_000, help="in the table")
     workload(calls, lambda o, at: calls.calls(at), calls.text)
     return top
 

@@ -9,9 +9,9 @@ from typing import Any
 from ...codec.bulk import gc_paused
 from ...errors import IntegrityError, SessionError, told
 from ...lazy.map import LazyMap
-from ...lazy.proxy import is_proxy
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec, indexes_of
+from ...model.plain import LazyModel
 from ...table.pairs import known_keys, put_new
 from ..roots import Root
 from ..space import owner_of
@@ -97,7 +97,8 @@ def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bo
     """Move the entities among `changed` whose key fields were changed to their new keys. Return whether there are."""
     cls = entity_class(root.obj.__class__)
     keys, rows = keys_of(cls), entities(root)
-    for obj in filter(is_proxy, changed.objs):
+    lazy = {cls for cls in set(map(type, changed.objs)) if issubclass(cls, LazyModel)}
+    for obj in [obj for obj in changed.objs if type(obj) in lazy] if lazy else ():
         _check_ours(work, obj)
     current = keys.of_all(changed.objs)
     if current == changed.keys:
