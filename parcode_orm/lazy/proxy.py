@@ -106,8 +106,7 @@ def become_lazy(obj: Any, view: RowView, row: int) -> None:
     if is_proxy(obj):
         before, at = get_state(obj)
         if before is not view or at != row:
-            known = before.view if isinstance(before, WithoutFields) else before
-            known.strays = True
+            _note_stray(before)
         set_state(obj, (view, row))
         return
     set_state(obj, (view, row))
@@ -116,13 +115,24 @@ def become_lazy(obj: Any, view: RowView, row: int) -> None:
 
 
 def become_lazy_all(objs: Sequence[Any], view: RowView, rows: Sequence[int]) -> None:
-    """Make plain objects of exactly `view.cls` lazy in place, each over its row."""
+    """Make plain objects of exactly `view.cls` lazy in place, or move lazy ones: each to its row."""
     lazy = lazy_class(view.cls)
+    plain = [obj for obj in objs if type(obj) is not lazy]
+    if len(plain) < len(objs):
+        states = [get_state(obj) for obj in objs if type(obj) is lazy]
+        for before in {id(before): before for before, _ in states}.values():
+            _note_stray(before)
     view.strays |= len(set(map(id, objs))) < len(objs)
     drain(map(set_state, objs, zip(repeat(view), rows)))
     if hidden(view.cls):
-        drain(map(to_slots, objs))
-    drain(map(_set_class, objs, repeat(lazy)))
+        drain(map(to_slots, plain))
+    drain(map(_set_class, plain, repeat(lazy)))
+
+
+def _note_stray(view: RowView) -> None:
+    """One of the lazy objects that a view knows stands for another row."""
+    known = view.view if isinstance(view, WithoutFields) else view
+    known.strays = True
 
 
 def plain_again(obj: Any) -> None:

@@ -124,8 +124,7 @@ def _release_table(table: Table) -> None:
     parts: list[tuple[int, Piece, list[int]]] = []
     in_use: dict[int, set[int]] = {}
     for offset, piece in table.tree.loaded_of(known):
-        start, end = piece.start, piece.start + piece.length
-        rows = [row for row in known[offset] if start <= row < end]
+        rows = [row for row, _ in piece.among(known[offset])]
         if rows:
             in_use.setdefault(offset, set()).update(rows)
             parts.append((offset, piece, rows))

@@ -18,10 +18,10 @@ from parcode_orm.lazy.state import RowView
 from ..codec.views.boundary import hands_out
 from ..format.chunk import Ticket
 from ..lazy.handles import LazyCollection
-from ..lazy.proxy import become_lazy, become_lazy_all, decoded, is_proxy, make_proxy, proxy_state
+from ..lazy.proxy import become_lazy, become_lazy_all, decoded, is_proxy, lazy_class, make_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
-from ..lazy.state import changing_in_place, may_change_in_place
+from ..lazy.state import WithoutFields, changing_in_place, may_change_in_place
 from ..model.base import Model
 from ..model.plain import LazyModel
 from ..stack import roomy
@@ -138,11 +138,10 @@ def _settle_table(table: Table, owner: object) -> None:
     plain = {offset for offset, held in known.items() if _are_plain(list(held.values()), owner)}
     for offset, piece in table.tree.loaded_of(known.keys() - plain):
         held = known[offset]
-        for row, old in list(held.items()):
-            if piece.start <= row < piece.start + piece.length:
-                new = settle(old, partial(_fresh, table, piece, row), owner)
-                if new is not old:
-                    held[row] = new
+        for row, old in piece.among(held):
+            new = settle(old, partial(_fresh, table, piece, row), owner)
+            if new is not old:
+                held[row] = new
 
 
 def _are_plain(values: list[Any], owner: object) -> bool:
@@ -178,7 +177,7 @@ def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     owner = getattr(table.space, "owner", None)
     may_hold = hands_out(table.items)
-    fresh = set() if streamed or not group.proxies else _attach_plain(group, known, kept, owner)
+    fresh = set() if streamed or not group.proxies else _attach_all(group, known, kept, owner)
     for at, (row, value) in enumerate(zip(known.rows, values, strict=True)):
         if at in fresh:
             continue
@@ -190,18 +189,30 @@ def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None
                 follow(value, group.items.get(row), owner)
         # Of a proxy that nobody had asked for what can change in place, writing it again may have read that; and where
         # rows are of several classes, their view does not know its proxies.
-        must = known.must is None or known.must[at] or not group.proxies
+        must = known.must[at] or not group.proxies
         if (at in kept or unsure) and (must or (is_proxy(value) and may_change_in_place(value))):
             group.held[row] = value
 
 
-def _attach_plain(group: Group, known: Known, kept: set[int], owner: object) -> set[int]:
-    """Let the plain objects among `kept` be the lazy objects of their rows. Return their places.
+def _attach_all(group: Group, known: Known, kept: set[int], owner: object) -> set[int]:
+    """Let those `kept` that are plain, or lazy objects of `owner`, be the objects of their rows. Return their places.
 
     The row group holds those in which anything may change in place. Its view knows the others.
     """
     view: Any = group.items
-    places = [at for at, value in enumerate(known.values) if type(value) is view.cls and at in kept]
+    lazy = lazy_class(view.cls)
+    ours: dict[int, bool] = {}  # by the view that a lazy object has, whether it is taken
+    places: list[int] = []
+    for at in sorted(kept):
+        value = known.values[at]
+        if type(value) is lazy:
+            before, _ = proxy_state(value)
+            if id(before) not in ours:
+                ours[id(before)] = owner_of(value) is owner and not isinstance(before, WithoutFields)
+            if ours[id(before)]:
+                places.append(at)
+        elif type(value) is view.cls:
+            places.append(at)
     objs, rows = [known.values[at] for at in places], [known.rows[at] for at in places]
     become_lazy_all(objs, view, rows)
     view.space.know_all(view, rows, objs)

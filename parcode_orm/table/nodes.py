@@ -7,11 +7,11 @@ reference table; a table of one whole row group has no node at all (height 0).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, pairwise, repeat
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..codec.base import Sink
 from ..format.chunk import Chunk, Ticket
@@ -21,14 +21,15 @@ from .ints import get_ints, put_ints
 NO_ID = -1  # lists: rows are known by their position alone
 _ref_of, _length_of, _first_of, _start_of = map(attrgetter, ("ref", "length", "first", "start"))
 Target = Ticket | Reference
+T = TypeVar("T")
 
 
 class Known(NamedTuple):
-    """What is in memory for some `rows`; `must` says of each value whether it must be held, None that all must."""
+    """What is in memory for some `rows`; `must` says of each value whether it must be held."""
 
-    rows: Sequence[int]
+    rows: list[int]
     values: list[Any]
-    must: list[bool] | None = None
+    must: list[bool]
 
 
 class Piece:
@@ -63,6 +64,13 @@ class Piece:
         keys = None if self.keys is None else self.keys[start:stop]
         first = self.first + start if self.first >= 0 else NO_ID
         return Piece(self.ref, self.start + start, stop - start, first, rows, keys)
+
+    def among(self, rows: Mapping[int, T]) -> list[tuple[int, T]]:
+        """What `rows`, known by the rows of the row group, has for those of the piece."""
+        ours = range(self.start, self.start + self.length)
+        if self.length < len(rows):  # the piece may be one of thousands of the row group
+            return [(row, rows[row]) for row in ours if row in rows]
+        return [(row, value) for row, value in list(rows.items()) if row in ours]
 
     def shrink(self, offset: int, length: int) -> None:
         """Take out the unwritten rows that came in at `offset`, so that `length` are left."""

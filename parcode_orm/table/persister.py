@@ -12,7 +12,7 @@ from ..format.layout import Reference
 from ..storage.spill import SPILLED
 from .index import write_runs
 from .nodes import Known, Node, Target
-from .rewriting import Changes, Moved, Rewriter
+from .rewriting import Changes, Moved, Rewriter, known_of
 from .row_groups import TableSink
 from .table import Table
 
@@ -33,7 +33,7 @@ class Stored(NamedTuple):
     def adopt(self, space: Space, settle: Callable[[Table, Ticket, Known], None]) -> None:
         """The commit is done: the references are known, and `space` reads them."""
         table = self.table
-        moved = [(each.ticket, each.in_memory(table)) for each in self.moved]
+        moved = known_of(self.moved, table)
         self.moved.clear()  # it holds what was written, and `settle` asks who else does
         table.move(space)
         assert self.ticket.reference is not None
@@ -42,9 +42,8 @@ class Stored(NamedTuple):
         table.added.clear()
         for offset, rows in self.left:
             here: dict[int, Any] = table.held.get(offset) or {}
-            for row in list(here):
-                if row in rows:
-                    del here[row]
+            for row in [row for row in here if row in rows] if len(here) < len(rows) else rows:
+                here.pop(row, None)
             if not here:
                 table.holding.discard(offset)
         if table.spilled:
@@ -54,11 +53,8 @@ class Stored(NamedTuple):
             table.spilled = False
         if self.runs != table.run_refs:
             table.index([found for run in self.runs if (found := _reference(run)) is not None])
-        while moved:
-            ticket, known = moved.pop(0)
-            if known.values:
-                settle(table, ticket, known)
-            del known  # rows that are let go of here would keep their row groups from being closed
+        while moved:  # rows that are let go of here would keep their row groups from being closed
+            settle(table, *moved.pop(0))
         for offset, _ in self.left:
             table.close_small(offset)
         if self.merged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -57,14 +57,27 @@ class Moved(NamedTuple):
         piece = self.piece
         if piece.rows is not None and not isinstance(piece, _Joined):
             values = piece.rows[self.start : self.stop]
-            rows: Sequence[int] = range(self.at, self.at + len(values))
+            rows = list(range(self.at, self.at + len(values)))
             if not ATOMIC.isdisjoint(map(type, values)):
                 rows = [row for row, value in zip(rows, values, strict=True) if type(value) not in ATOMIC]
                 values = [value for value in values if type(value) not in ATOMIC]
-            return Known(rows, values)
+            return Known(rows, values, [True] * len(rows))
         found = {row: each for row, each in _in_memory(table, piece).items() if self.start <= row < self.stop}
         values = [value for value, _ in found.values()]
         return Known([row - self.start + self.at for row in found], values, [must for _, must in found.values()])
+
+
+def known_of(moved: list[Moved], table: Table) -> list[tuple[Ticket, Known]]:
+    """What is in memory of the rows that moved, by the row groups where they are now."""
+    found: dict[int, tuple[Ticket, Known]] = {}
+    for each in moved:
+        rows, values, must = each.in_memory(table)
+        if values:
+            known = found.setdefault(id(each.ticket), (each.ticket, Known([], [], [])))[1]
+            known.rows.extend(rows)
+            known.values.extend(values)
+            known.must.extend(must)
+    return list(found.values())
 
 
 class Rewriter:
@@ -296,15 +309,13 @@ def _in_memory(table: Table, piece: Piece) -> dict[int, tuple[Any, bool]]:
     if piece.rows is not None or not isinstance(piece.ref, Reference):
         return {row: (value, True) for row, value in enumerate(piece.rows or ()) if type(value) not in ATOMIC}
     found: dict[int, tuple[Any, bool]] = {}
-    ours = range(piece.start, piece.start + piece.length)
     group = table.groups.get(piece.ref.offset)
-    for row, known in getattr(group and group.items, "live", {}).items():
+    for row, known in piece.among(getattr(group and group.items, "live", {})):
         proxy = known()
-        if proxy is not None and row in ours:
+        if proxy is not None:
             found[row - piece.start] = (proxy, False)
-    for row, value in table.held.get(piece.ref.offset, {}).items():
-        if row in ours:
-            found[row - piece.start] = (value, True)
+    for row, value in piece.among(table.held.get(piece.ref.offset, {})):
+        found[row - piece.start] = (value, True)
     return found
 
 

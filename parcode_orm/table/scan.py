@@ -111,7 +111,7 @@ def _with_held(table: Table, piece: Piece, first: int, part: Part, plain: Callab
     """The values in memory, which may have changed, in the place of those of the file."""
     assert isinstance(piece.ref, Reference)
     start = piece.start + first
-    for row, value in table.held.get(piece.ref.offset, {}).items():
+    for row, value in piece.among(table.held.get(piece.ref.offset, {})):
         if start <= row < start + len(part.rows):
             part.rows[row - start] = value if plain is None else plain(value)
     return part

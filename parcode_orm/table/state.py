@@ -98,9 +98,8 @@ def places_in_memory(table: Table) -> list[tuple[int, Any]]:
         elif isinstance(piece.ref, Reference):
             group = table.groups.get(piece.ref.offset)
             live = {} if group is None else getattr(group.items, "live", {})
-            known = {row: value for row, ref in live.items() if (value := ref()) is not None}
-            known.update(table.held.get(piece.ref.offset, {}))
-        ours = range(piece.start, piece.start + piece.length)
-        found += [(position + row - piece.start, value) for row, value in known.items() if row in ours]
+            known = {row: value for row, ref in piece.among(live) if (value := ref()) is not None}
+            known.update(piece.among(table.held.get(piece.ref.offset, {})))
+        found += [(position + row - piece.start, value) for row, value in known.items()]
         position += piece.length
     return found

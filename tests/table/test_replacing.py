@@ -86,3 +86,22 @@ def test_rows_are_replaced_and_taken_out(steps: list[tuple[bool, set[int], bool]
     again = Table(disk, table.ref, INT, INT)
     again._check()
     assert rows_of(again) == expected
+
+
+class Rows(dict[int, str]):
+    """Says how many of its items were looked at one after the other."""
+
+    passed = 0
+
+    def items(self) -> Any:
+        self.passed += len(self)
+        return super().items()
+
+
+def test_a_short_piece_of_a_long_row_group_looks_at_no_other_rows() -> None:
+    """A commit with thousands of slices of one row group, and thousands of its rows held, took minutes."""
+    rows = Rows({row: f"row {row}" for row in range(0, 5_000, 2)})
+    one = Piece(None, 40, 3, 0)
+    assert one.among(rows) == [(40, "row 40"), (42, "row 42")] and rows.passed == 0
+    few = Rows({7: "before", 41: "within", 99: "behind"})
+    assert Piece(None, 40, 3_000, 0).among(few) == [(41, "within"), (99, "behind")] and few.passed == 3
