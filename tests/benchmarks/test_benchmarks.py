@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import calls, classes, memory, peers, query, report, run, stream, update, world
+from benchmarks import bulk, calls, classes, memory, peers, query, report, run, stream, update, world
 from benchmarks.worlds import world_data
 
 pytestmark = pytest.mark.once
@@ -59,6 +59,14 @@ def test_query_asks_every_store_the_same(tmp_path: Path, capsys: pytest.CaptureF
         assert set(figures["warm"]) == set(figures["cold"]) == set(query.QUESTIONS) and figures["size"] > 100_000
     assert 0 < result["bytes"]["sum"] <= result["bytes"]["top"] < 20_000 * 40
     assert "filter" in capsys.readouterr().out
+
+
+def test_bulk_stores_and_changes_the_same_in_every_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "bulk", "--rows", "2000")
+    assert set(result["steps"]) == set(bulk.STEPS)
+    for figures in result["steps"].values():
+        assert "Parcode ORM" in " ".join(figures) and all(seconds > 0 for seconds in figures.values())
+    assert "insert all" in capsys.readouterr().out
 
 
 def test_a_child_that_fails_fails_the_run(tmp_path: Path) -> None:
