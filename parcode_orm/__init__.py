@@ -15,7 +15,7 @@ from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
 from .query import all_, any_, asc, col, delete, desc, explain, func, len_, select, update
-from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, write
+from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, schema, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
 __version__ = "0.1.0"
@@ -56,6 +56,7 @@ __all__ = [
     "register_type",
     "renamed_from",
     "save",
+    "schema",
     "select",
     "update",
     "verify",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,6 +28,7 @@ class StructPlan:
     default models without validation. `others` gives what objects hold beside their fields, by
     default extra values, stored in the column `extra`. `private` is the column of the private
     attributes. `exact` is the type of the values where it is not `cls` (a TypedDict's are dicts).
+    `about` is what the schema says of the class besides: the key of entities.
     `ways` is a `FieldWays`, for values that a field's column does not take. `struct_for` compiles a
     subclass.
     """
@@ -44,6 +45,7 @@ class StructPlan:
     exact: type | None = None
     ways: Any = None
     struct_for: Callable[[Any], Struct] | None = None
+    about: dict[str, Any] = field(default_factory=dict)
 
     @property
     def privates(self) -> Fields:

@@ -21,6 +21,7 @@ class KeyMark(FieldMark):
 
     __slots__ = ("auto",)
     spelling = "Key()"
+    is_key = True
 
     def __init__(self, auto: bool) -> None:
         self.auto = auto

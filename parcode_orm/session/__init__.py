@@ -6,7 +6,21 @@ from .files import compact, dumps, load, loads, save, write
 from .history.diff import Change, Diff
 from .history.snapshot import Snapshot
 from .session import Session
+from .without_classes import schema
 
 open = Session.open
 
-__all__ = ["Change", "Diff", "Session", "Snapshot", "compact", "dumps", "load", "loads", "open", "save", "write"]
+__all__ = [
+    "Change",
+    "Diff",
+    "Session",
+    "Snapshot",
+    "compact",
+    "dumps",
+    "load",
+    "loads",
+    "open",
+    "save",
+    "schema",
+    "write",
+]

@@ -30,6 +30,7 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..model.base import Model
 from ..model.entities import RUNS, SUFFIX, is_entity, table_class
+from ..model.generated import GENERATED
 from ..model.keys import key_fields
 from ..model.plain import LazyModel
 from ..storage.mapped import Source
@@ -218,7 +219,7 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
 def classes_named(name: str) -> list[type[Any]]:
     """The models of roots called `name` that this process has defined, the older ones first."""
     bare = name.removesuffix(SUFFIX)
-    found = [cls for cls in subclasses(Model) if name_of(cls) == bare]
+    found = [cls for cls in subclasses(Model) if name_of(cls) == bare and cls.__module__ != GENERATED]
     return found if bare == name else [table_class(cls) for cls in found if is_entity(cls)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
 from types import FunctionType
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from ..codec.classes.names import name_of
 from ..codec.types.compile import struct_for
@@ -30,6 +30,7 @@ from .roots import Root, check_free, is_taken, root_name
 from .savepoint import Savepoint
 from .space import is_detached, owner_of
 from .versions import Versions
+from .without_classes import model_named, models_of, root_named
 
 M = TypeVar("M", bound=Model)
 
@@ -243,19 +244,45 @@ class Session(ByKey, Queries, Versions):
             )
         return root
 
-    def root(self, cls: type[M]) -> M:
+    @overload
+    def root(self, cls: type[M]) -> M: ...
+    @overload
+    def root(self, cls: str | None = None) -> Any: ...
+    def root(self, cls: Any = None) -> Any:
         """The root of type `cls`: the object that was added, else a lazy proxy of the one stored.
+
+        Args:
+            cls: the class. A program that does not have it gives its name, or nothing if the file holds one root. Then
+                the class is made of the stored schema, as `models()` does.
 
         Raises:
             NoResultFound: the file holds no such root, or it was deleted.
-            SchemaMismatchError: it was written with another definition of the class.
+            SchemaMismatchError: a migration must say how it is read as an object of the class.
+            SchemaError: without a class: none can be made of the stored schema.
             CorruptionError: the file is damaged there.
             TypeError: `cls` is not a `Model` class.
         """
         self._check_open()
+        if cls is None or isinstance(cls, str):
+            name = root_named(self._work.names(), cls)
+            known = self._work.roots.get(name)
+            if known is not None:
+                return known.obj
+            cls = model_named(self._work.source, name)
         cls = plain_class(cls)
-        obj: M = self._work.find(root_name(cls), cls, struct_for(cls)).obj
-        return obj
+        return self._work.find(root_name(cls), cls, struct_for(cls)).obj
+
+    def models(self) -> dict[str, type[Any]]:
+        """Classes made of the stored schemas, by name, for the roots and the entities of the file.
+
+        They have the fields, types and markers of the classes that wrote the file, without methods, validators and
+        defaults. Custom types are the types that they are stored as.
+
+        Raises:
+            SchemaError: no class can be made of a stored schema.
+        """
+        self._check_open()
+        return models_of(self._work.source)
 
     def roots(self) -> list[str]:
         """The names of the root types that are stored or added, and not deleted: a sorted list of str."""

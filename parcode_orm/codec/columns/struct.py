@@ -289,7 +289,7 @@ class StructColumn(Struct, Physical):
 
     def describe(self) -> Any:
         plan = self.plan
-        found: dict[str, Any] = {"struct": plan.name, "kind": kind_of(plan)}
+        found: dict[str, Any] = {"struct": plan.name, "kind": kind_of(plan), **plan.about}
         found["fields"] = [[name, column.describe()] for name, column in plan.fields]
         if plan.privates:
             found["privates"] = [[name, column.describe()] for name, column in plan.privates]

@@ -32,7 +32,7 @@ from ..stored import LISTS, MAPS, Schema
 from ..structs import Struct
 from .keys import is_stable
 from .leaves import change_of
-from .neutral import NEUTRAL, NeutralMarked, neutral
+from .neutral import CONVERSIONS, NEUTRAL, NeutralMarked, neutral
 from .readers import (
     AsInlineColumn,
     AsMarkedColumn,
@@ -291,6 +291,10 @@ class Resolver:
             found = self._enum(stored, today, where)
             if found is not None:
                 return found
+        if isinstance(node, dict) and "convert" in node and node["convert"] not in CONVERSIONS:
+            inside = stored.part(node["stored"])  # a custom type is read as what it is stored as
+            if inside.canonical() == canonical_schema(today) and "members" not in node and "flags" not in node:
+                return neutral(inside) if inside.root == "any" else today
         change = change_of(today)
         if change is None or (isinstance(node, dict) and not ("literal" in node or "convert" in node)):
             raise Unresolved

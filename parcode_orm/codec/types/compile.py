@@ -297,7 +297,8 @@ def union(tp: Any, scope: Scope) -> Column:
             return FallbackColumn(PACKED, way, "any", checked=not takes_any)
 
         column = UnionColumn(arms_of(rest, last))
-    return column if len(rest) == len(arms) else OptionalColumn(column)
+    takes_none = len(rest) == len(arms) or (isinstance(column, OptionalColumn) and column.declared)
+    return column if takes_none else OptionalColumn(column)
 
 
 def literal(values: tuple[Any, ...], scope: Scope) -> Column:

@@ -44,6 +44,7 @@ class FieldMark:
 
     __slots__ = ()
     spelling: str
+    is_key = False  # of entities
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if handler.field_name is not None or _class_being_built(handler):

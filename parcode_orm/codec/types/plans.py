@@ -247,11 +247,20 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
     fields = getattr(cls, "__pydantic_fields__", {})
     know_defaults(info.default for info in fields.values())
     column.fields = [(name, _field_column(column, name, info, options)) for name, info in fields.items()]
+    plan.about = _key_of(fields)
     privates = _privates(column.compiler, cls, options)
     plan.private = PrivateColumn(plan.name, privates) if privates else None
     if cls.model_config.get("extra") == "allow":
         plan.extra = MapColumn(TextColumn(), _extra_column(column.compiler, cls, options))
     column.finish()
+
+
+def _key_of(fields: dict[str, Any]) -> dict[str, Any]:
+    """What the schema says of the key of entities."""
+    marks = {name: mark for name, info in fields.items() for mark in info.metadata if getattr(mark, "is_key", False)}
+    if not marks:
+        return {}
+    return {"key": list(marks), **({"auto": True} if any(mark.auto for mark in marks.values()) else {})}
 
 
 def _field_column(column: CompiledStruct, name: str, info: Any, options: dict[str, Any]) -> Column:

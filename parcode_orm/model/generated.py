@@ -1,0 +1,308 @@
+"""Classes made of a stored schema: a file opened without the classes that wrote it.
+
+Nothing of a file is evaluated: names are only ever names of attributes.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import json
+import pathlib
+import typing
+from collections.abc import Callable
+from types import GenericAlias
+from typing import Any, ForwardRef, Literal, NamedTuple
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel
+from typing_extensions import TypedDict
+
+from ..codec.classes import convert
+from ..codec.classes.named import PYDANTIC
+from ..codec.stored import LISTS, MAPS, Schema
+from .base import Model
+from .fields import Chunk, ShardedMap
+from .keys import Index, Key
+
+_ATOMS: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "text": str,
+    "bytes": bytes,
+    "bytearray": bytearray,
+    "none": None,
+    "any": Any,
+}
+_KINDS: dict[str, Any] = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "dict": dict,
+    "OrderedDict": collections.OrderedDict,
+    "defaultdict": collections.defaultdict,
+}
+_CONVERSIONS = {conversion.name: conversion.types[0] for conversion in convert.CONVERSIONS}
+_PATHS = {
+    name: getattr(pathlib, name) for name in ("Path", "PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath")
+}
+GENERATED = __name__  # the module of all these classes
+FALLBACK = {"convert": "any", "stored": "any"}  # the last arm of a union
+
+
+class Generated:
+    """The classes of one stored schema. `indexes` are those of the entities that a table's root says."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._bodies = schema.structs
+        self._root = schema.root
+        self._classes: dict[str, Any] = {}
+        self._building: list[str] = []
+        self._models: list[Any] = []
+        self._enums: dict[str, Any] = {}
+        self._keys = _used_as_keys(schema)
+
+    def root(self) -> Any:
+        """The class of the root, and of all that is below it, complete."""
+        found = self._class(self._root["struct"])
+        names = {_name(key): cls for key, cls in self._classes.items()}
+        for cls in reversed(self._models):
+            cls.model_rebuild(force=False, raise_errors=False, _types_namespace=names)
+        return found
+
+    def entity(self) -> Any:
+        """The class of the entities that a root of a table of them holds."""
+        fields = dict(self._bodies[self._root["struct"]]["fields"])
+        key = fields["rows"]["map"]["dict"][1]["struct"]
+        marks: dict[str, Any] = {}
+        for name in fields:
+            for start, unique in (("by_", True), ("index_", False)):
+                if name.startswith(start):
+                    marks[name.removeprefix(start)] = Index(unique=unique)
+        body = self._bodies[key]
+        for name in body.get("key", ()):
+            marks[name] = Key(auto=bool(body.get("auto")))
+        self._marks = {key: marks}
+        found = self._class(key)
+        names = {_name(each): cls for each, cls in self._classes.items()}
+        for cls in reversed(self._models):
+            cls.model_rebuild(force=False, raise_errors=False, _types_namespace=names)
+        return found
+
+    _marks: dict[str, dict[str, Any]] = {}
+
+    # -- types ------------------------------------------------------------------------------------------------------
+
+    def annotation(self, node: Any) -> Any:
+        """The annotation of values of a description."""
+        if isinstance(node, str):
+            return _ATOMS[node]
+        if "struct" in node:
+            name = node["struct"]
+            return ForwardRef(_name(name)) if name in self._building else self._class(name)
+        if "optional" in node:
+            return _union([self.annotation(node["optional"]), None])
+        if "convert" in node:
+            return self._converted(node)
+        if "literal" in node:
+            return Literal[tuple(_values(node))]
+        if "fixed" in node:
+            places = tuple(map(self.annotation, node["tuple"]))
+            return GenericAlias(tuple, places or ((),))
+        if "union" in node:
+            return self._union(node["union"])
+        if "array" in node:
+            return _array(node["array"])
+        for mark in ("chunk", "map"):
+            if mark in node:
+                return self.annotation(node[mark])
+        (kind,) = node.keys() & (LISTS | MAPS)
+        if kind in MAPS:
+            key, value = map(self.annotation, node[kind])
+            return GenericAlias(collections.Counter, (key,)) if kind == "Counter" else _KINDS[kind][key, value]
+        item = self.annotation(node[kind])
+        return GenericAlias(tuple, (item, ...)) if kind == "tuple" else _KINDS[kind][item]
+
+    def _union(self, arms: list[Any]) -> Any:
+        if arms[-1] == "any" and len(arms) == 3 and isinstance(arms[0], dict) and arms[0].keys() == {"list"}:
+            return collections.abc.Sequence[self.annotation(arms[0]["list"])]  # type: ignore[misc]
+        return _union([self.annotation(arm) for arm in arms if arm != FALLBACK])
+
+    def _converted(self, node: dict[str, Any]) -> Any:
+        name = node["convert"]
+        if name in _CONVERSIONS:
+            return _CONVERSIONS[name]
+        if name == "deque":
+            return collections.deque[self.annotation(node["stored"]["tuple"][0]["list"])]  # type: ignore[misc]
+        if "members" in node or "flags" in node:
+            return self._enum(node)
+        kind, _, called = name.partition(" ")
+        if name in _PATHS:
+            return _PATHS[name]
+        if name == "NameEmail":
+            return pydantic.NameEmail
+        if kind == "secret" and called == "Secret":
+            secret: Any = pydantic.Secret
+            return secret[self.annotation(node["stored"])]
+        if kind in ("url", "secret") and called in PYDANTIC:
+            return PYDANTIC[called]
+        return self.annotation(node["stored"])
+
+    def _enum(self, node: dict[str, Any]) -> Any:
+        name = node["convert"].removeprefix("enum ").rpartition(".")[2]
+        pairs = node.get("members") or node.get("flags") or []
+        key = repr((name, pairs))
+        cls = self._enums.get(key)
+        if cls is None:
+            values = [(each, _Unknown(each) if value is None else value) for each, value in pairs]
+            base: Any = enum.Flag if "flags" in node else enum.Enum
+            cls = self._enums[key] = base(name, values, module=__name__, qualname=node["convert"].removeprefix("enum "))
+        if "literal" in node:
+            return Literal[tuple(cls.__members__[each] for each in node["literal"])]
+        return cls
+
+    # -- classes ----------------------------------------------------------------------------------------------------
+
+    def _class(self, key: str) -> Any:
+        known = self._classes.get(key)
+        if known is not None:
+            return known
+        self._building.append(key)
+        try:
+            body = self._bodies[key]
+            fields = {name: self.annotation(node) for name, node in body["fields"] if not name.startswith("(")}
+            privates = {name: self.annotation(node) for name, node in body.get("privates", ())}
+            extra = self.annotation(body["extra"]) if "extra" in body else None
+        finally:
+            self._building.pop()
+        made = _MAKERS[body["kind"]](self, key, fields, privates, extra)
+        self._classes[key] = made
+        return made
+
+    def _model(self, key: str, fields: dict[str, Any], privates: dict[str, Any], extra: Any, base: Any) -> Any:
+        body = self._bodies[key]
+        config = ConfigDict(arbitrary_types_allowed=True, protected_namespaces=())
+        if extra is not None:
+            config["extra"] = "allow"
+        if key in self._keys:
+            config["frozen"] = True
+        name = body["struct"]
+        namespace: dict[str, Any] = {"__module__": __name__, "__qualname__": name, "model_config": config}
+        annotations = {**fields, **privates}
+        if extra is not None and typing.get_args(extra)[1] is not Any:
+            annotations["__pydantic_extra__"] = extra
+        namespace["__annotations__"] = annotations
+        namespace.update(dict.fromkeys(privates, PrivateAttr()))
+        marks = self._marks.get(key, {})
+        for field, node in body["fields"]:
+            if isinstance(node, dict) and ("chunk" in node or "map" in node):
+                namespace[field] = Chunk() if "chunk" in node else ShardedMap()
+            elif field in marks:
+                namespace[field] = marks[field]
+        if base is RootModel:
+            config.pop("extra", None)
+            root_model: Any = RootModel
+            base = root_model[fields["root"]]
+            namespace["__annotations__"] = {}
+        made = type(base)(name, (base,), namespace)
+        self._models.append(made)
+        return made
+
+
+def _union(arms: list[Any]) -> Any:
+    combined: Any = typing.Union
+    return combined[tuple(arms)]
+
+
+class _Unknown:
+    """The value of a member that the schema does not have."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<unknown value of {self.name}>"
+
+
+def _name(key: str) -> str:
+    """The name of a struct as an identifier."""
+    return "".join(part if part.isalnum() or part == "_" else "_" for part in key)
+
+
+def _values(node: dict[str, Any]) -> list[Any]:
+    kind = node["stored"]
+    if kind == "int":
+        return [int(value, 16) if isinstance(value, str) else value for value in node["literal"]]
+    return [bytes.fromhex(value) for value in node["literal"]] if kind == "bytes" else list(node["literal"])
+
+
+def _array(dtype: str | None) -> Any:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    if dtype is None:
+        return np.ndarray
+    try:
+        return NDArray[np.dtype(json.loads(dtype)).type]  # type: ignore[misc]
+    except (TypeError, ValueError):  # of a structured array, which no annotation names
+        return np.ndarray
+
+
+def _used_as_keys(schema: Schema) -> set[str]:
+    """The structs whose objects are keys, or items of sets."""
+    found: set[str] = set()
+
+    def walk(node: Any, inside: bool) -> None:
+        if isinstance(node, list):
+            for each in node:
+                walk(each, inside)
+        elif isinstance(node, dict):
+            if "struct" in node and len(node) == 1:
+                if inside:
+                    found.add(node["struct"])
+                return
+            for name, below in node.items():
+                if name in MAPS and isinstance(below, list):
+                    walk(below[0], True)
+                    walk(below[1:], inside)
+                else:
+                    walk(below, inside or name in ("set", "frozenset"))
+
+    for body in schema.structs.values():
+        walk([below for part in ("fields", "privates") for _, below in body.get(part, ())], False)
+    return found
+
+
+def _dataclass(made: Generated, key: str, fields: dict[str, Any], privates: Any, extra: Any) -> Any:
+    frozen = key in made._keys
+    cls = dataclasses.make_dataclass(_name(key), list(fields.items()), frozen=frozen)
+    cls.__name__ = cls.__qualname__ = made._bodies[key]["struct"]
+    cls.__module__ = __name__
+    return cls
+
+
+def _typed_dict(made: Generated, key: str, fields: dict[str, Any], privates: Any, extra: Any) -> Any:
+    make: Any = TypedDict
+    found = make(made._bodies[key]["struct"], fields, total=False)
+    found.__pydantic_config__ = ConfigDict(extra="ignore" if extra is None else "allow")
+    return found
+
+
+def _named_tuple(made: Generated, key: str, fields: dict[str, Any], privates: Any, extra: Any) -> Any:
+    make: Any = NamedTuple
+    found = make(_name(key), list(fields.items()))
+    found.__name__ = found.__qualname__ = made._bodies[key]["struct"]
+    return found
+
+
+_MAKERS: dict[str, Callable[..., Any]] = {
+    "model": lambda made, *parts: made._model(*parts, Model),
+    "base model": lambda made, *parts: made._model(*parts, BaseModel),
+    "root model": lambda made, *parts: made._model(*parts, RootModel),
+    "dataclass": _dataclass,
+    "typed dict": _typed_dict,
+    "named tuple": _named_tuple,
+}

@@ -1,0 +1,195 @@
+"""A file opened without the classes that wrote it, and what it says about them."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import sys
+import types
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel
+from typing_extensions import TypedDict
+
+import parcode_orm
+from parcode_orm import Chunk, Index, Key, Model, NoResultFound, Session, ShardedMap, select
+from parcode_orm.codec.schema import canonical_schema
+from parcode_orm.codec.stored import parsed
+from parcode_orm.codec.types.compile import struct_for
+from parcode_orm.model.generated import Generated
+from tests.effort import half
+from tests.strategies import classes, objects
+
+from .test_matrix import CONFIG, TYPES
+
+
+class Hue(enum.Enum):
+    RED = 1
+    DEEP = (1, 2)
+
+
+class Access(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Item(BaseModel):
+    n: int
+    below: list[Item] = []
+
+
+class Loose(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, int]
+    a: int = 0
+
+
+class Words(RootModel[list[str]]):
+    """A root model."""
+
+
+@dataclasses.dataclass
+class Crate:
+    size: int
+
+
+class Spot(NamedTuple):
+    x: int
+
+
+class Card(TypedDict, total=False):
+    title: str
+
+
+class World(Model):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    title: str
+    hue: Hue
+    access: Access
+    kind: Literal["a", 5]
+    item: Item
+    loose: Loose
+    words: Words
+    crate: Crate
+    spot: Spot
+    card: Card
+    array: NDArray[np.int32]
+    log: list[int] = Chunk()
+    items: dict[str, Item] = ShardedMap()
+    maybe: int | str | None = None
+    _note: str = PrivateAttr("x")
+
+
+def world() -> World:
+    return World(
+        title="t", hue=Hue.RED, access=Access.READ, kind="a", item=Item(n=1, below=[Item(n=2)]), loose=Loose(a=1, b=2),
+        words=Words(["w"]), crate=Crate(3), spot=Spot(4), card={"title": "c"}, array=np.array([1], np.int32),
+        log=list(range(100)), items={"a": Item(n=5)}, maybe="m",
+    )  # fmt: skip
+
+
+def test_a_root_without_its_class(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    parcode_orm.save(path, world())
+    with Session.open(path) as session:
+        for found in (session.root("World"), session.root()):
+            assert not isinstance(found, World) and found.__class__.__name__ == "World"
+            assert (found.title, found.kind, found.maybe) == ("t", "a", "m")
+            assert (found.hue.name, found.hue.value, found.access.name) == ("RED", 1, "READ")
+            assert found.item.below[0].n == 2 and found.loose.b == 2 and found.words.root == ["w"]
+            assert (found.crate.size, found.spot.x, found.card) == (3, 4, {"title": "c"})
+            assert found.array.tolist() == [1] and found.log[99] == 99 and found.items["a"].n == 5
+        assert session.models().keys() == {"World"}
+        with pytest.raises(NoResultFound, match="no root of type 'Nothing': the file holds World"):
+            session.root("Nothing")
+    with Session.open(path) as session:
+        assert session.root(World) == world()
+        assert session.root("World") is session.root(World)
+    with Session(path) as session:
+        session.root().title = "changed"
+        session.commit()
+    assert parcode_orm.load(path, World).title == "changed"
+
+
+class Player(Model):
+    id: int = Key(default=None, auto=True)
+    name: str = Index(unique=True)
+    level: int = Index()
+
+
+def test_entities_without_their_class(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    with Session(path) as session:
+        session.add_all(Player(name=f"n{n}", level=n % 10) for n in range(100))
+        session.commit()
+    with Session(path) as session:
+        player: Any = session.models()["Player"]
+        assert player is not Player and session.get(player, 5).name == "n4"
+        assert len(session.scalars(select(player).where(player.level == 3)).all()) == 10
+        session.add(player(name="new", level=3))
+        session.commit()
+    with Session.open(path) as session:
+        assert session.get(Player, 101).name == "new"
+
+
+@half()
+@given(classes())
+def test_the_class_of_a_schema_has_that_schema(cls: type[Model]) -> None:
+    data = canonical_schema(struct_for(cls))
+    assume(b"custom " not in data)  # which are read as what they are stored as
+    assert canonical_schema(struct_for(Generated(parsed(data)).root())) == data
+
+
+@half()
+@given(objects())
+def test_values_are_read_without_their_class(obj: Model) -> None:
+    with Session.open(parcode_orm.dumps(obj)) as session:
+        found = session.root().model_load()
+    for name in type(obj).model_fields:
+        if name in obj.__dict__:
+            assert type(getattr(found, name)).__name__ == type(getattr(obj, name)).__name__
+
+
+@pytest.mark.parametrize("place", range(len(TYPES)))
+def test_the_class_of_each_type(place: int) -> None:
+    tp, values = TYPES[place]
+    for wrapped, put in ((tp, values[0]), (list[tp], values), (dict[str, tp], {"k": values[0]})):
+        for marker in (None, Chunk):
+            body = {"__annotations__": {"v": wrapped}, "__module__": "app", "model_config": CONFIG}
+            if marker is not None:
+                body["v"] = marker()
+            cls: Any = type(Model)("Root", (Model,), body)
+            data = canonical_schema(struct_for(cls))
+            made = Generated(parsed(data)).root()
+            assert canonical_schema(struct_for(made)) == data
+            found = parcode_orm.loads(parcode_orm.dumps(cls(v=put)), made).v
+            if isinstance(put, list) and tp in (int, str, bytes):
+                assert found == put
+
+
+def test_the_schema_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    with Session(path) as session:
+        session.add(world())
+        session.add(Player(name="a", level=1))
+        session.commit()
+    found = parcode_orm.schema(path)
+    assert found["roots"] == ["World"] and found["entities"] == {"Player": {"key": {"type": "integer"}}}
+    assert found["$defs"]["World"]["properties"]["log"] == {
+        "type": "array",
+        "items": {"type": "integer"},
+        "stored": "Chunk",
+    }
+    assert found["$defs"].keys() == {"World", "Item", "Loose", "Words", "Crate", "Spot", "Card", "Player"}
+    source = found.source()
+    module = types.ModuleType("generated_by_the_test")
+    sys.modules[module.__name__] = module
+    exec(source, module.__dict__)
+    assert "class Player(Model):" in source and "id: int = Key(default=None, auto=True)" in source
+    again = parcode_orm.load(path, module.World)
+    assert (again.title, again.items["a"].n, again.hue.name) == ("t", 5, "RED")
