@@ -456,9 +456,9 @@ def test_differences_are_told() -> None:
 
     old, new = schema(a=(int, ...), b=(str, ...)), schema(a=(float, ...), c=(int | None, ...))
     found = differences(old, new)
-    assert "Player.a: stored as int, declared as float" in found
-    assert "Player.b: the file has this field, the class has not" in found
-    assert "Player.c: the class has this field, the file has not" in found
+    assert "Player.a: int became float" in found
+    assert "Player.b: this field is gone" in found
+    assert "Player.c: this field is new" in found
     assert differences(old, old) == []
 
 

@@ -185,3 +185,17 @@ def test_a_required_field_needs_a_migration(path: Path) -> None:
         players = session.root(world).players
         with pytest.raises(MigrationRequired, match=r"Player.born: .* another one each time"):
             players["p1"]
+
+
+def test_rows_that_are_read_whole_share_nothing(path: Path) -> None:
+    """Ints become floats a column at a time. What an object may change, it has of its own."""
+    fields = {"level": float, "name": str, "mana": int, "notes": list[str], "tags": list[str]}
+    player = model("Player", fields, mana=7, notes=[], tags=Chunk())
+    world = model("World", {"players": dict[str, player]}, players=ShardedMap())
+    players = parcode_orm.load(path, world).players
+    one, other = players["p1"], players["p2"]
+    assert (one.level, other.level, type(one.level)) == (1.0, 2.0, float)
+    one.notes.append("x")
+    one.mana = 3
+    assert other.notes == [] and other.model_fields_set == {"level", "name", "tags"}
+    assert one.model_fields_set == {"level", "name", "tags", "mana"}

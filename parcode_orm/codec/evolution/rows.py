@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
 from ...format.chunk import Chunk
 from ...format.layout import Node
-from ..base import Column, Space, View
+from ..base import ATOMS, Column, Space, View
 from ..packed.extensions import LEFT_OUT
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, Struct
 from ..views.struct import StructView
@@ -101,6 +102,12 @@ class UpgradedView(StructView):
             view = self._views.setdefault(name, view)
         return view
 
+    def read_sets(self, start: int, stop: int) -> list[set[str]]:
+        if SETS in self._stored:
+            return super().read_sets(start, stop)
+        (names,) = self.part(SETS).read(0, 1)
+        return list(map(set.copy, repeat(set(names), stop - start)))  # assigning a field changes the set of its object
+
     def part(self, bit: int) -> View:
         part = self._parts.get(bit)
         if part is None:
@@ -152,7 +159,9 @@ class AddedView(View):
     def read(self, start: int, stop: int) -> list[Any]:
         if self._extras is not None:
             return list(map(self.get, range(start, stop)))
-        return [self._field.make() for _ in range(start, stop)]
+        count = stop - start
+        value = self._field.make() if count else None
+        return [value] * count if type(value) in ATOMS else [value, *(self._field.make() for _ in range(count - 1))]
 
 
 class AddedCollections(View):

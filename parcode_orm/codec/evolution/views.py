@@ -11,7 +11,7 @@ from ..views.boundary import MarkedView, ReferenceView
 from ..views.containers import ListView, MapView
 from ..views.nodes import NullView, OptionalView, locate
 from ..views.stretch import Stretch
-from .values import Change, Unfit
+from .values import Change, Unfit, in_bulk
 
 
 class Place:
@@ -58,6 +58,9 @@ class ChangedView(View):
 
     def _changed(self, values: list[Any], first: int) -> list[Any]:
         change = self.change
+        at_once = in_bulk(change, values) if len(values) > 1 else None
+        if at_once is not None:
+            return at_once
         found: list[Any] = []
         try:
             for value in values:

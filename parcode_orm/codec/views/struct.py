@@ -176,6 +176,10 @@ class StructView(View):
                     row.pop(name, None)
         return self._build(dicts, start, stop)
 
+    def read_sets(self, start: int, stop: int) -> list[set[str]]:
+        """The names of the fields that were set, where `bits` has SETS, a set for each row."""
+        return list(map(set, self.part(SETS).read(start, stop)))
+
     def _build(self, dicts: list[dict[str, Any]], start: int, stop: int) -> list[Any]:
         plan = self.column.plan
         sets: Any = None
@@ -184,7 +188,7 @@ class StructView(View):
         left_out = False
         if self.bits:
             if self.bits & SETS:
-                sets = list(map(set, self.part(SETS).read(start, stop)))
+                sets = self.read_sets(start, stop)
             if self.bits & EXTRA:
                 extras = self.part(EXTRA).read(start, stop)
             if self.bits & PRIVATE and plan.privates:
