@@ -1,8 +1,9 @@
-"""What the `parcode` command does: migrations are written, applied, listed and squashed."""
+"""What the `parcode` command does: migrations are written, applied, listed and squashed, files and models compared."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ import typer
 
 from ..errors import MigrationError, ParcodeError
 from ..migrations import Answers, Planned, Written
+from ..migrations import diff_schema as compare
 from ..migrations import makemigrations as make
 from ..migrations import migrate as apply
 from ..migrations import showmigrations as states
 from ..migrations import squashmigrations as squash
+from ..model import Model
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Migrations of Parcode files."
@@ -31,8 +34,8 @@ File = Annotated[Path, typer.Argument(help="A Parcode file.", show_default=False
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Make a function a command."""
-    app.command()(function)
+    """Make a function a command, called after it."""
+    app.command(function.__name__.replace("_", "-"))(function)
     return function
 
 
@@ -203,3 +206,35 @@ def squashmigrations(
     with errors_told():
         found = squash(last, migrations=_where(migrations), name=name, write=not dry_run)
     _tell(found, dry_run)
+
+
+@command
+def diff_schema(
+    file: File,
+    models: Annotated[list[str], typer.Argument(help="models.py, or package.module.", show_default=False)],
+) -> None:
+    """Say what of a file opens, is upgraded, or breaks with the models. Exits with 1 if something breaks."""
+    with errors_told():
+        found = compare(file, [cls for each in models for cls in _models_in(each)])
+    for each in found:
+        what = f"the {each.name} objects" if each.entities else each.name
+        out.print(f"{each.verdict}: {what}", markup=False, soft_wrap=True)
+        for line in each.details:
+            out.print(f"    - {line}", markup=False, soft_wrap=True)
+    if not found:
+        out.print("The file is empty")
+    if any(each.verdict in ("breaks", "unknown") for each in found):
+        raise typer.Exit(1)
+
+
+def _models_in(name: str) -> list[Any]:
+    """The models of a module, or of a file of Python."""
+    path = Path(name)
+    directory = path.resolve().parent if path.suffix == ".py" else Path.cwd()
+    sys.path.insert(0, str(directory))
+    module = path.stem if path.suffix == ".py" else name
+    try:
+        found = vars(importlib.import_module(module)).values()
+    except Exception as problem:
+        raise MigrationError(f"{name} cannot be imported: {problem!r}") from problem
+    return [each for each in found if isinstance(each, type) and issubclass(each, Model) and each.__module__ == module]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .diff_schema import Compared, diff_schema
 from .executor import Planned, migrate, showmigrations
 from .fields import AddField, AddIndex, AlterField, OrderFields, RemoveField, RemoveIndex, RenameField, SetUnique
 from .loader import Graph, Migration, load
@@ -17,6 +18,7 @@ __all__ = [
     "AlterField",
     "AlterModel",
     "Answers",
+    "Compared",
     "CreateModel",
     "DeleteModel",
     "Field",
@@ -34,6 +36,7 @@ __all__ = [
     "RunPython",
     "SetUnique",
     "Written",
+    "diff_schema",
     "load",
     "makemigrations",
     "migrate",

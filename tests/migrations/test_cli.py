@@ -93,6 +93,18 @@ def test_migrations_for_code_and_for_several_ends(parcode: Shell) -> None:
     assert Path("history/0004_code.py").read_text() == 'dependencies = ["0003_merge"]\noperations = []\n'
 
 
+def test_a_file_is_compared_with_models(parcode: Shell) -> None:
+    with Session("a.par") as session:
+        session.add(parcode.models(ONE)(n=1))
+        session.commit()
+    assert parcode("diff-schema", "a.par", "models_of_shop.py") == "opens: A\n"
+    parcode.models(ONE + "    m: int = 0\n")
+    assert parcode("diff-schema", "a.par", "models_of_shop") == "upgrades: A\n    - A.m: this field is new\n"
+    parcode.models(ONE + "    m: int\n")
+    assert "breaks: A\n" in parcode("diff-schema", "a.par", "models_of_shop.py", code=1)
+    assert "cannot be imported" in parcode("diff-schema", "a.par", "no_such.py", code=2)
+
+
 def test_errors_are_messages(parcode: Shell) -> None:
     (parcode.directory / "pyproject.toml").unlink()
     assert "no models are named" in parcode("makemigrations", code=2)
