@@ -59,7 +59,7 @@ def verify(
 
     Raises:
         NotAParcodeFile, UnsupportedVersion: this version cannot verify the file.
-        SchemaMismatchError: entities were written with another definition of their class.
+        SchemaMismatchError: entities were written with another definition of their class, and need a migration.
         TypeError: one of `models` is no class with a `Key()`.
         OSError: the file cannot be read.
     """

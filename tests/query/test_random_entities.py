@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parcode_orm import Index, Key, Model, Session, any_, func, select
+from parcode_orm import Index, Key, Model, Session, any_, delete, func, select, update, verify
+from parcode_orm.errors import ReadOnlyError
 from parcode_orm.model.indexes import indexes_of
 from parcode_orm.query.nodes import Field
 from parcode_orm.session.entity import indexes, queries
 from parcode_orm.tuning import TUNING
 from tests.query import plainly
-from tests.query.models import Item, Row, rows
+from tests.query.models import Item, Place, Row, rows
 from tests.query.plainly import COMPARE, ITEMS, NUMERIC, OTHERS, TEXTUAL, Both, alike, in_order
 from tests.query.test_random import in_place, limits, tries
 from tests.small import SMALL, small_caches, tuned
@@ -67,12 +68,22 @@ def made(cls: Any, row: Row) -> Any:
 
 
 def change(draw: Any, session: Session, cls: Any) -> None:
-    """Changes of every kind: entities come and go, change in place, and get another key."""
+    """Changes of every kind: entities come and go, change in place and by statements, and get another key."""
     for _ in range(draw(st.integers(1, 5))):
         known = session.scalars(select(cls)).all()
-        kind = draw(st.integers(0, 8))
+        kind = draw(st.integers(0, 10))
         if kind == 0 or not known:
             session.add(made(cls, draw(rows)))
+            continue
+        if kind > 8:
+            chosen = draw(st.sampled_from([cls.level > 0, cls.guild == "red", cls.id > 3, cls.tags.contains("a")]))
+            values: dict[str, Any] = draw(
+                st.sampled_from([
+                    {"level": cls.level + 1, "guild": "blue"}, {"tags": ["zz", "a"]}, {"home": None, "alias": "a"},
+                    {"items": [Item(price=2, kind="a")], "rank": None}, {"place": Place(x=1, note="a")},
+                ])
+            )  # fmt: skip
+            session.execute(delete(cls).where(chosen) if kind == 9 else update(cls).where(chosen).values(**values))
             continue
         one = draw(st.sampled_from(known))
         if kind == 1:
@@ -183,6 +194,11 @@ def test_entities_are_those_that_python_finds(tmp_path: Path, data: st.DataObjec
             assert session.scalar(select(func.count()).select_from(cls).where(*(each.said for each in wanted))) == len(
                 pairs
             )
+        with suppress(ReadOnlyError):
+            session.commit()
+        session.close()
+    report = verify(tmp_path / "e.par", models=[cls]) if (tmp_path / "e.par").exists() else None
+    assert report is None or report.ok, report
 
 
 @tries

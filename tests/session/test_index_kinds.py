@@ -143,6 +143,28 @@ def test_values_that_are_unique_together_may_be_swapped(tmp_path: Path) -> None:
         assert ids(session, Hero.name == "a", Hero.realm == "x") == [1]
 
 
+class Account(Model):
+    id: int = Key(auto=True)
+    owner: Place | None = None
+    __indexes__ = (Index("owner.zip", unique=True), Index("id", "owner.city", unique=True))
+
+
+def test_a_nested_field_may_be_unique(tmp_path: Path) -> None:
+    with Session(tmp_path / "a.par") as session:
+        session.add_all([Account(owner=Place(zip=1)), Account(), Account(owner=Place()), Account(owner=Place(zip=2))])
+        session.commit()
+        one = session.get_one(Account, 1)
+        one.owner = Place(zip=2)
+        with pytest.raises(IntegrityError, match=r"Account\.owner\.zip: 2 is the value of two objects, .*the field is"):
+            session.commit()
+        session.get_one(Account, 4).owner.zip = 1  # type: ignore[union-attr]
+        session.commit()
+        statement = select(Account).where(Account.owner.zip == 2)
+        assert session.scalars(statement).one() is one
+        assert "by the index of owner.zip" in str(session.explain(statement))
+        assert session.get_or_create(Account, owner__zip=1) == (session.get_one(Account, 4), False)
+
+
 def test_streamed_entities_that_are_not_unique_together_are_refused_whole(tmp_path: Path) -> None:
     path = tmp_path / "h.par"
     with Session(path) as session:
