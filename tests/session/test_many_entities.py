@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm import DetachedError, Index, IntegrityError, Key, Model, select, verify
-from parcode_orm.session.entity import changes
+from parcode_orm.session.entity import changes, flush, indexes
 from tests.effort import half
 from tests.small import tuned
 
@@ -69,9 +69,12 @@ def alike(one: Rows, other: Rows) -> bool:
 
 
 @half()
-@given(st.lists(STEP, max_size=5))
-def test_what_is_added_by_many_is_what_one_by_one_would_be(steps: Any) -> None:
+@given(st.lists(STEP, max_size=5), st.sampled_from([3, 1_000]))
+def test_what_is_added_by_many_is_what_one_by_one_would_be(steps: Any, in_memory: int) -> None:
+    """Entries of indexes leave memory if they are more than `in_memory`."""
     with pytest.MonkeyPatch.context() as patch:
+        for module in (flush, indexes):
+            patch.setattr(module, "IN_MEMORY", in_memory)
         patch.setattr(changes, "AT_ONCE", 4)
         patch.setattr("parcode_orm.session.session.AT_ONCE", 4)
         with Small(":memory:") as session:
@@ -152,6 +155,30 @@ def test_a_key_that_comes_twice_names_the_key_and_stores_nothing(path: Path) -> 
         with pytest.raises(IntegrityError, match=r"Item\.code: 'a' is the value of two objects, id=40 and id=42"):
             session.commit()
         assert len(session.new) == 3
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_unique_value_that_comes_twice_among_very_many_names_both(
+    path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    for module in (flush, indexes):
+        monkeypatch.setattr(module, "IN_MEMORY", 100)
+    with Small(path) as session:
+        session.add_all(Item(id=n, code=f"c{n}", score=n % 7) for n in range(50))
+        session.commit()
+        other = "c7" if stored else "c200"
+        session.add_all(Item(id=n, code=other if n == 5_500 else f"c{n}", score=n % 7) for n in range(100, 6_000))
+        twice = rf"Item\.code: '{other}' is the value of two objects, id={other[1:]} and id=5500"
+        for _ in range(2):
+            with pytest.raises(IntegrityError, match=twice):
+                session.commit()
+        session.get_one(Item, 5_500).code = "free"
+        session.commit()
+        assert [each.id for each in session.scalars(select(Item).where(Item.code == other))] == [int(other[1:])]
+        assert len(session.scalars(select(Item).where(Item.score == 3)).all()) == len(
+            [n for n in (*range(50), *range(100, 6_000)) if n % 7 == 3]
+        )
+    assert verify(path, models=[Item]).ok
 
 
 def test_numbers_rise_above_the_keys_that_are_given(path: Path) -> None:

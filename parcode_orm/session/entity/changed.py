@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import chain, compress
 from typing import Any, NamedTuple
@@ -42,11 +42,10 @@ class Changed:
         self.keys: list[Any] = [key for key, _ in pairs]
         self.objs: list[Any] = [obj for _, obj in pairs]
         self._before: dict[Any, Any] | None = None
-        self._apart: list[Apart] | None = None
         self._stored: Any = {}
 
-    def of(self, spec: IndexSpec) -> tuple[Entries, Entries]:
-        """The values of an index that entities lost, and those that they got."""
+    def of(self, spec: IndexSpec) -> Iterator[tuple[Entries, Entries]]:
+        """The values of an index that entities lost, and those that they got, some thousand at a time."""
         before = self._find_before()
         now = dict(zip(self.keys, index_column(spec, partial(field_values, self.objs)), strict=True))
         was = dict(zip(before, index_column(spec, partial(field_values, list(before.values()))), strict=True))
@@ -55,19 +54,14 @@ class Changed:
         for key in [key for key, value in was.items() if (other := now.get(key)) is value or other == value]:
             del was[key]
             now.pop(key, None)
-        lost, got = [_entries(spec, was.values(), was)], [_entries(spec, now.values(), now)]
-        for part in self._find_apart():
-            column = None if part.now is None else index_column(spec, part.now)
-            old = None if part.before is None else index_column(spec, part.before)
-            keys = part.keys
-            if column is not None and old is not None:
+        yield _entries(spec, was.values(), was), _entries(spec, now.values(), now)
+        for keys, read_now, read_before in self._apart():
+            column = [] if read_now is None else index_column(spec, read_now)
+            old = [] if read_before is None else index_column(spec, read_before)
+            if column and old:
                 places = [at for at, (a, b) in enumerate(zip(old, column, strict=True)) if a is not b and a != b]
                 old, column, keys = ([some[at] for at in places] for some in (old, column, keys))
-            if old is not None:
-                lost.append(_entries(spec, old, keys))
-            if column is not None:
-                got.append(_entries(spec, column, keys))
-        return _joined(lost), _joined(got)
+            yield _entries(spec, old, keys if old else []), _entries(spec, column, keys if column else [])
 
     def _find_before(self) -> dict[Any, Any]:
         """The entities as they are stored, by key: those of `keys` that are, and those whose objects are deleted."""
@@ -80,13 +74,11 @@ class Changed:
             self._before = {key: obj for key, obj in found if obj is not None}
         return self._before
 
-    def _find_apart(self) -> list[Apart]:
-        """The rows that changed and are no objects: streamed, updated or deleted ones, by row group."""
-        if self._apart is None:
-            stored = table_in(self._stored) if self._stored else None
-            gone = {key: obj for key, obj in self._root.gone.items() if type(obj) is Unread}
-            self._apart = [*_spilled(table_in(self._rows), set(self.keys), stored), *_deleted(gone)]
-        return self._apart
+    def _apart(self) -> Iterator[Apart]:
+        """The rows that changed and are no objects: streamed, updated or deleted ones, a row group at a time."""
+        stored = table_in(self._stored) if self._stored else None
+        yield from _spilled(table_in(self._rows), set(self.keys), stored)
+        yield from _deleted({key: obj for key, obj in self._root.gone.items() if type(obj) is Unread})
 
 
 class Apart(NamedTuple):
@@ -108,20 +100,32 @@ def _spilled(table: Table, known: Set[Any], stored: Table | None) -> Iterator[Ap
             groups.setdefault(piece.ref.offset, []).append(piece)  # type: ignore[union-attr]
     for pieces in groups.values():
         group = table.group(pieces[0])
-        rows = list(chain.from_iterable([range(piece.start, piece.start + piece.length) for piece in pieces]))
-        ids = list(chain.from_iterable([range(piece.first, piece.first + piece.length) for piece in pieces]))
+        rows = _numbers([(piece.start, piece.length) for piece in pieces])
+        ids = _numbers([(piece.first, piece.length) for piece in pieces])
         keys = group.keys_at(rows)
         below = 0 if stored is None else stored.next_row
         for old in (True, False):
-            places = [at for at, row_id in enumerate(ids) if (row_id < below) is old]
-            if known:
-                places = [at for at in places if keys[at] not in known]
-            if places:
-                before = None
-                if old and stored is not None:
-                    before = partial(_stored_column, stored, [ids[at] for at in places])
-                now = partial(stored_values, group.items, [rows[at] for at in places])
-                yield Apart([keys[at] for at in places], now, before)
+            places: Sequence[int] = range(len(ids))
+            if known or min(ids) < below:
+                places = [at for at in places if (ids[at] < below) is old and keys[at] not in known]
+            elif old:
+                continue
+            here: Sequence[int]
+            these: Sequence[int]
+            if len(places) < len(ids):
+                here, these = [rows[at] for at in places], [ids[at] for at in places]
+                some = [keys[at] for at in places]
+            else:
+                here, these, some = rows, ids, keys
+            if some:
+                before = None if stored is None or not old else partial(_stored_column, stored, these)
+                yield Apart(some, partial(stored_values, group.items, here), before)
+
+
+def _numbers(spans: list[tuple[int, int]]) -> Sequence[int]:
+    """The numbers of spans, each its first one and how many there are."""
+    ranges = [range(first, first + count) for first, count in spans]
+    return ranges[0] if len(ranges) == 1 else list(chain.from_iterable(ranges))
 
 
 def _deleted(gone: dict[Any, Unread]) -> Iterator[Apart]:
@@ -134,7 +138,7 @@ def _deleted(gone: dict[Any, Unread]) -> Iterator[Apart]:
         yield Apart([keys[row] for row in rows], None, partial(stored_values, group.items, rows))
 
 
-def _stored_column(stored: Table, ids: list[int], name: str) -> list[Any]:
+def _stored_column(stored: Table, ids: Sequence[int], name: str) -> list[Any]:
     """The field `name` of the stored rows with these ids."""
     found: list[Any] = [None] * len(ids)
     at = 0
@@ -156,12 +160,6 @@ def _stored_column(stored: Table, ids: list[int], name: str) -> list[Any]:
 def _without(values: Mapping[Any, Any], others: Mapping[Any, Any]) -> dict[Any, Any]:
     """Collections of values without those that the others have."""
     return {key: [each for each in some if each not in others.get(key, ())] for key, some in values.items()}
-
-
-def _joined(parts: list[Entries]) -> Entries:
-    if len(parts) == 1:
-        return parts[0]
-    return Entries([value for part in parts for value in part.values], [key for part in parts for key in part.keys])
 
 
 def _entries(spec: IndexSpec, column: Collection[Any], keys: Collection[Any]) -> Entries:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
 from typing import Any
 
 from ...codec.bulk import gc_paused
+from ...codec.columns.boundary import ChunkColumn
 from ...errors import IntegrityError, SessionError, told
 from ...lazy.map import LazyMap
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec, indexes_of
 from ...model.plain import LazyModel
 from ...table.pairs import known_keys, put_new
+from ...table.streaming import Spilled, gather, put_pairs
+from ...table.table import MISSING, Table
 from ..roots import Root
 from ..space import owner_of
 from ..unit_of_work import UnitOfWork
-from .changed import Changed, Entries
+from .changed import Changed
 from .changes import first_again, taken
-from .indexes import add_run
-from .tables import entities, entity_class, keys_of, paths_of, table_in, tables, told_by_key
+from .indexes import IN_MEMORY, add_run
+from .tables import entities, entity_class, keys_of, paths_of, stored_table, table_in, tables, told_by_key
 
 
 @contextmanager
@@ -53,9 +57,9 @@ def _flush(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
         index = getattr(root.obj, field_of(spec))
         undo.enter_context(_taken_back(work, index))
         if spec.unique:
-            _claim(cls, spec, index, *changed.of(spec))
+            _claim(work, root, spec, index, changed)
         else:
-            add_run(index, entities(root).rows.space, cls, spec, *changed.of(spec))
+            add_run(index, entities(root).rows.space, cls, spec, changed.of(spec))
 
 
 @contextmanager
@@ -139,24 +143,52 @@ def _check_ours(work: UnitOfWork, obj: Any) -> None:
         )
 
 
-def _claim(cls: type[Any], spec: IndexSpec, index: LazyMap[Any, Any], lost: Entries, got: Entries) -> None:
+def _claim(work: UnitOfWork, root: Root, spec: IndexSpec, index: LazyMap[Any, Any], changed: Changed) -> None:
     """Bring a unique index up to date.
 
     Raises:
         IntegrityError: two entities have one value.
     """
-    for value in lost.values:
-        index.rows.remove(value)
-    pairs = dict(zip(got.values, got.keys, strict=True))
-    if len(pairs) < len(got.values):
-        value = first_again(got.values)
-        one, other = [key for each, key in zip(got.values, got.keys, strict=True) if each == value][:2]
-        raise _twice(cls, spec, value, one, other)
-    table, values = table_in(index), list(pairs)
+    cls, table = entity_class(root.obj.__class__), table_in(index)
+    claims = chain.from_iterable(_claims(spec, index, changed))
+    few = list(islice(claims, IN_MEMORY))
+    if len(few) == IN_MEMORY:
+        column = root.column.places[field_of(spec)][1]
+        assert isinstance(column, ChunkColumn)
+        found = gather(table.space, column, chain(few, claims))
+        if isinstance(found, Spilled):
+            _claim_many(work, root, spec, table, found, changed)
+            return
+        few = found
+    pairs = dict(few)
+    if len(pairs) < len(few):
+        value = first_again([value for value, _ in few])
+        raise _twice(cls, spec, value, *[key for each, key in few if each == value][:2])
+    values = list(pairs)
     for value in known_keys(table, values):
         raise _twice(cls, spec, value, index[value], pairs[value])
     if values:
         put_new(table, values, list(pairs.values()))
+
+
+def _claims(spec: IndexSpec, index: LazyMap[Any, Any], changed: Changed) -> Iterator[Iterable[tuple[Any, Any]]]:
+    """Values with the keys that claim them. Those that are lost leave the index meanwhile."""
+    for lost, got in changed.of(spec):
+        for value in lost.values:
+            index.rows.remove(value)
+        yield zip(got.values, got.keys, strict=True)
+
+
+def _claim_many(work: UnitOfWork, root: Root, spec: IndexSpec, table: Table, found: Spilled, changed: Changed) -> None:
+    """Put claims that have left memory into the index."""
+    twice = put_pairs(table, found)
+    if twice is MISSING:
+        return
+    entries = chain.from_iterable(zip(got.values, got.keys, strict=True) for _, got in changed.of(spec))
+    keys = list(islice((key for value, key in entries if value == twice), 2))
+    if len(keys) == 1:  # the other one is stored
+        keys.insert(0, getattr(stored_table(work, root), field_of(spec))[twice])
+    raise _twice(entity_class(root.obj.__class__), spec, twice, *keys)
 
 
 def _twice(cls: type[Any], spec: IndexSpec, value: Any, one: Any, other: Any) -> IntegrityError:

@@ -29,9 +29,10 @@ from .long_runs import LONG, Entry, long_run, merged, part
 
 STEP = 256  # entries between two fences
 MAX_RUNS = 8
+IN_MEMORY = 1 << 19  # entries of one commit that are not sorted in parts
 
 
-def add_run(runs: Any, space: Any, cls: Any, spec: IndexSpec, lost: Entries, got: Entries) -> None:
+def add_run(runs: Any, space: Any, cls: Any, spec: IndexSpec, changes: Iterable[tuple[Entries, Entries]]) -> None:
     """Add a run to an ordered index.
 
     Args:
@@ -39,15 +40,22 @@ def add_run(runs: Any, space: Any, cls: Any, spec: IndexSpec, lost: Entries, got
         space: the session's space.
         cls: the class of the entities.
         spec: the index.
-        lost: values that entities had.
-        got: values that entities have.
+        changes: values that entities had, and values that they have.
     """
-    entries = [*zip(lost.values, lost.keys, repeat(False)), *zip(got.values, got.keys, repeat(True))]
-    if not entries:
+    parts: list[Any] = []
+    entries: list[Entry] = []
+    for lost, got in changes:
+        entries += zip(lost.values, lost.keys, repeat(False))
+        entries += zip(got.values, got.keys, repeat(True))
+        if len(entries) >= IN_MEMORY:
+            parts.append(long_run(space, _column(cls, spec), iter(_in_order(cls, spec, entries)), STEP)[0])
+            entries = []
+    if entries:
+        parts.append(_in_order(cls, spec, entries))
+    if not parts:
         return
     first = len(runs)
-    size = len(entries)
-    parts: list[Any] = [_in_order(cls, spec, entries)]
+    size = sum(map(len, parts))
     while first and (first >= MAX_RUNS or len(runs[first - 1].entries) <= 2 * size):
         first -= 1
         parts.append(runs[first].entries)
@@ -61,15 +69,18 @@ def add_run(runs: Any, space: Any, cls: Any, spec: IndexSpec, lost: Entries, got
 
 def _run(cls: Any, spec: IndexSpec, space: Any, entries: Iterable[Entry], size: int) -> list[Any]:
     """A run of `entries`, which are at most `size`; nothing for none."""
-    kind = run_class(cls, spec)
     if isinstance(entries, list) or size < LONG:
         entries = list(entries)
         fences = [entry[0] for entry in entries[::STEP]]
     else:
-        column = struct_for(kind).places["entries"][1]
-        assert isinstance(column, ChunkColumn)
-        entries, fences = long_run(space, column, iter(entries), STEP)
-    return [kind.model_construct(entries=entries, fences=fences)] if entries else []
+        entries, fences = long_run(space, _column(cls, spec), iter(entries), STEP)
+    return [run_class(cls, spec).model_construct(entries=entries, fences=fences)] if entries else []
+
+
+def _column(cls: Any, spec: IndexSpec) -> ChunkColumn:
+    column = struct_for(run_class(cls, spec)).places["entries"][1]
+    assert isinstance(column, ChunkColumn)
+    return column
 
 
 def _in_order(cls: Any, spec: IndexSpec, entries: list[Entry]) -> list[Entry]:

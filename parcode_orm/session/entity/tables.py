@@ -211,12 +211,18 @@ def key_of(obj: Any) -> Any:
     return keys_of(plain_class(obj.__class__)).of(obj)
 
 
-def stored_rows(work: UnitOfWork, root: Root) -> Mapping[Any, Any]:
-    """The entities as the last commit has them, by key."""
+def stored_table(work: UnitOfWork, root: Root) -> Any:
+    """The table of entities, with its indexes, as the last commit has it; None without one."""
     source = work.source
     if source is None or root.name not in source.catalog.roots:
-        return {}
-    found: Mapping[Any, Any] = read_root(work.look_at(source), root.name, root.column).rows
+        return None
+    return read_root(work.look_at(source), root.name, root.column)
+
+
+def stored_rows(work: UnitOfWork, root: Root) -> Mapping[Any, Any]:
+    """The entities as the last commit has them, by key."""
+    table = stored_table(work, root)
+    found: Mapping[Any, Any] = {} if table is None else table.rows
     return found
 
 
