@@ -102,6 +102,12 @@ class Encoder:
 
     leaf = open  # a node without children
 
+    def ints(self, *columns: tuple[int, bytes, int]) -> None:
+        """Append INT nodes without children: for each how many values, these, and their width."""
+        for count, data, width in columns:
+            self.entries.append([Encoding.INT, width, 0, 1, count, 0, b"", b""])
+            self.buffers.append(data)
+
     def ref(self, target: Encoder | Ticket | Reference) -> int:
         """Add `target` to the reference table and return its ordinal. An unsubmitted chunk goes before this one."""
         self.refs.append(target)
@@ -185,7 +191,7 @@ class Chunk:
         "_buffers", "_data", "_nodes_at", "_observe",
     )  # fmt: skip
 
-    def __init__(self, reference: Reference, data: memoryview, path: str, observe: Callable[[int], None]) -> None:
+    def __init__(self, reference: Reference, data: memoryview, path: str, observe: Callable[[int], object]) -> None:
         self.where = (path, reference.offset)
         if len(data) < CHUNK_HEADER.size or len(data) != reference.length:
             raise CorruptionError("chunk shorter than its header", path=path, offset=reference.offset)

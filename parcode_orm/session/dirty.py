@@ -85,10 +85,12 @@ class Comparison:
 
     def __init__(self) -> None:
         self._tables: dict[int, Found] = {}
+        self._marked: dict[tuple[int, int, str, int], Change] = {}  # of lazy collections in marked fields of rows
 
     def forget(self) -> None:
         """Let go of the rows that changed: what a commit evicts is found by counting references."""
         self._tables.clear()
+        self._marked.clear()
 
     # -- objects ----------------------------------------------------------------------------------------------------
 
@@ -146,7 +148,13 @@ class Comparison:
                 stored = (view.getters.get(name) or view.getter(name))(row)
                 if type(stored) is type(value) and type(stored) in ATOMIC:  # `!=` of an array says nothing
                     return Change.YES if stored != value else Change.NO
-            return self._compared(column, value, view, name, row)
+            if not isinstance(value, LazyList | LazyMap):
+                return self._compared(column, value, view, name, row)
+            key = id(value), id(view), name, row  # it is asked for again when the row is written
+            change = self._marked.get(key)
+            if change is None:
+                change = self._marked[key] = self._compared(column, value, view, name, row)
+            return change
         except FieldNotStored:  # the row was written without this field
             return Change.PERHAPS
         except UNREADABLE:  # so the value did not come from there
@@ -225,7 +233,9 @@ class Comparison:
                 return bool(differing)
 
             nodes = table.tree.changed(held, piece_differs)
-            found = Found(Changes(nodes, rows), max(most, Change.PERHAPS) if nodes else Change.NO)
+            if nodes:  # other rows may be equal to those that are stored, but not more or fewer
+                most = max(most, _surely(table.tree.root.length != table.tree.stored_rows), Change.PERHAPS)
+            found = Found(Changes(nodes, rows), most)
             self._tables[id(table)] = found
         return found
 

@@ -13,7 +13,7 @@ from ..table.persister import Stored
 from ..table.row_groups import TableSink
 from .dirty import Comparison
 from .reuse import reuse_from
-from .roots import Again, Compared, State, check_newest, write_roots
+from .roots import Again, Compared, write_roots
 
 if TYPE_CHECKING:
     from .unit_of_work import UnitOfWork
@@ -55,9 +55,7 @@ class Flush:
         sink = TableSink(pipeline, self._compression, reuse, work.consumed, work.tuning)
         self.read, self.stored = sink.read, sink.stored
         base = None if source is None else source.catalog
-        if base is not None and not work.downgrade:
-            check_newest(base, [each.root for each in self._roots if each.state is State.CHANGED])
-        catalog, self.again = write_roots(sink, self._roots, work.deleted, base, self.message)
+        catalog, self.again = write_roots(sink, self._roots, work.deleted, base, self.message, downgrade=work.downgrade)
         check_unchanged(work, self._before)
         self.rows_written = sink.rows_written
         return catalog

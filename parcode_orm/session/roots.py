@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
+from ..codec import trail
 from ..codec.classes.names import name_of
 from ..codec.columns.poly import subclasses
 from ..codec.columns.struct import StructColumn
@@ -307,12 +308,18 @@ class Again(NamedTuple):
 
 
 def write_roots(
-    sink: TableSink, roots: Iterable[Compared], deleted: Iterable[str], base: CatalogData | None, message: str = ""
+    sink: TableSink,
+    roots: Iterable[Compared],
+    deleted: Iterable[str],
+    base: CatalogData | None,
+    message: str = "",
+    *,
+    downgrade: bool = False,
 ) -> tuple[CatalogData, dict[str, Again]]:
     """Write those of `roots` that changed.
 
     Return the catalog that names them, and all of `base` but what is deleted; and the roots that were written as they
-    stand, by name.
+    stand, by name. Raises `DowngradeError`, unless `downgrade` is given.
     """
     catalog = CatalogData(message=message)
     again: dict[str, Again] = {}
@@ -327,37 +334,38 @@ def write_roots(
             continue
         root = each.root
         schema = known(root.column)
-        write_schema(sink, catalog, schema.long, schema.schema)
+        if base is not None and not downgrade:
+            _check_newest(root.name, schema.long, base)
+        if schema.long not in catalog.schemas:
+            write_schema(sink, catalog, schema.long, schema.schema)
         catalog.writers[root.name] = schema.long
         found = _with_tables(sink, root, each.tables) if each.tables else None
         if found is None:
             catalog.roots[root.name] = sink.list_table(root.column, [root.obj], None)
         else:
             catalog.roots[root.name], again[root.name] = found.ticket, found
-    write_learned(sink, catalog, [canonical_schema(each.root.column) for each in roots if each.state is State.CHANGED])
+    if sink.learned:
+        changed = [each.root.column for each in roots if each.state is State.CHANGED]
+        write_learned(sink, catalog, map(canonical_schema, changed))
     return catalog, again
 
 
-def check_newest(catalog: CatalogData, roots: Iterable[Root]) -> None:
+def _check_newest(name: str, mine: str, base: CatalogData) -> None:
     """Raise `DowngradeError` where the class of a root wrote the file once, and a newer one has written it since."""
-    for root in roots:
-        mine, writer = known(root.column).long, catalog.writers.get(root.name)
-        if writer not in (None, mine) and mine in catalog.schemas:
-            name = root.name.removesuffix(SUFFIX)
-            raise DowngradeError(
-                f"the class {name} is not the newest that wrote this file: what this program writes would lose what "
-                "only the newer one knows. It may read; to write all the same, open the file with Session(path, "
-                "downgrade=True)"
-            )
+    if base.writers.get(name) not in (None, mine) and mine in base.schemas:
+        raise DowngradeError(
+            f"the class {name.removesuffix(SUFFIX)} is not the newest that wrote this file: what this program writes "
+            "would lose what only the newer one knows. It may read; to write all the same, open the file with "
+            "Session(path, downgrade=True)"
+        )
 
 
 def write_learned(sink: TableSink, catalog: CatalogData, schemas: Iterable[bytes]) -> None:
     """Write what the sink has learned, but for parts of the `schemas` of roots."""
-    if sink.learned:
-        parts = [parts_of(schema).fingerprints for schema in schemas]
-        for name, schema in sink.learned.items():
-            if not any(name in each for each in parts):
-                write_schema(sink, catalog, name, schema)
+    parts = [parts_of(schema).fingerprints for schema in schemas]
+    for name, schema in sink.learned.items():
+        if not any(name in each for each in parts):
+            write_schema(sink, catalog, name, schema)
 
 
 def write_schema(sink: TableSink | Pipeline, catalog: CatalogData, name: str, schema: bytes) -> None:
@@ -379,9 +387,10 @@ def _with_tables(sink: TableSink, root: Root, tables: dict[str, int]) -> Again |
     for name, ordinal in tables.items():
         _, column = view.column.places[name]
         try:
-            found = sink.reuse(decoded(root.obj)[name], column)
-        except EncodeError:  # encoding the root tells its path
-            return None
+            found = sink.reusing(sink, decoded(root.obj)[name], column)
+        except EncodeError as problem:  # not encoded again with the root: streams may have been read
+            problem.model = root.column.plan.name
+            raise trail.below(column.below(problem, 0), name, 0) from None
         if found is None:
             return None
         refs[ordinal - 1] = found

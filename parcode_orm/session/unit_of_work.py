@@ -214,7 +214,7 @@ class UnitOfWork:
 
     def commit(self, backend: Backend, message: str) -> None:
         """Store what changed; without a change, write nothing."""
-        self.owner.committing = home_thread()
+        self.owner.committing = self.thread.ident or home_thread()
         try:
             with outermost():
                 self.check_roots()

@@ -99,6 +99,7 @@ class Appender:
         self._source: Source | None = source  # of the last commit; None: not opened
         self._earlier = source
         self._catalog: CatalogData | None = None  # of the newest commit, if this object wrote it
+        self._ending: bytes | None = None  # as the source has it
         self.lock = lock or WriterLock(self.path, files=files)
         try:
             self.lock.acquire(timeout=timeout)
@@ -186,6 +187,7 @@ class Appender:
                 self._sync()
             # One assignment: an interrupt after it finds the commit stored, one before it cuts it off.
             self.record, self._source, self._catalog, self._pipeline, self._written = record, None, catalog, None, False
+            self._ending = twice
         except BaseException:
             self.abort()
             raise
@@ -208,7 +210,7 @@ class Appender:
         if file is None:
             with storing("map", self.path):
                 file = Descriptor(os.dup(self.lock.fd))
-        return Source(
+        source = Source(
             file,
             self.record.file_length,
             Found(self.superblock, self.record, None),
@@ -218,6 +220,8 @@ class Appender:
             earlier=earlier,
             catalog=self._catalog,
         )
+        source.ending = self._ending
+        return source
 
     def abort(self) -> None:
         """Drop the chunks submitted since the last commit, and cut them off the file."""
@@ -280,7 +284,7 @@ class Appender:
         record, lock = source.record, self.lock
         if lock.identity != source.identity or lock.size != record.file_length or not record.flags & DOUBLED:
             return False
-        end = commit.pack_twice(record, source.uuid)
+        end = source.ending or commit.pack_twice(record, source.uuid)
         try:
             return self._files.read(lock.fd, len(end), record.offset) == end
         except OSError as problem:

@@ -97,6 +97,7 @@ class Backend:
         lock, self._lock, self._stored = self._lock, None, _nothing
         if lock is not None and lock.fd >= 0:
             lock.release()
+        del lock
 
     def stored(self) -> Source | None:
         """The commit that an interrupted `write` or `compact` has stored; None if it stored none.

@@ -7,6 +7,7 @@ import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from operator import index
 from typing import Any, BinaryIO
 
 from ..errors import CorruptionError, DetachedError, TruncatedError, called
@@ -43,6 +44,7 @@ class Source:
         "path",
         "file",
         "identity",
+        "ending",
         "superblock",
         "uuid",
         "record",
@@ -93,6 +95,7 @@ class Source:
         self.cache: Cache = Cache() if earlier is None else earlier.cache
         if catalog is not None:
             self.catalog = catalog
+        self.ending: bytes | None = None  # the copies of the record, where a writer knows them
         self._tail = memoryview(tail)
         self._tail_at = tail_at if tail else length
 
@@ -152,7 +155,7 @@ class Source:
         found: Chunk = kept.chunk
         return found
 
-    def read(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
+    def read(self, ref: Reference, observe: Callable[[int], object]) -> Chunk:
         """As `chunk`, but do not keep the chunk, and report the bytes read to `observe` alone."""
         offset, length, _, _ = ref
         if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
@@ -182,7 +185,8 @@ class Source:
     def peek(self, ref: Reference) -> Chunk:
         """As `chunk`, for walks over the graph: a chunk that is not kept already is neither kept nor counted."""
         kept: Any = self.cache.get(ref)
-        return self.read(ref, _uncounted) if kept is None else kept.chunk
+        # `index` of a size does nothing, in no time.
+        return self.read(ref, index) if kept is None else kept.chunk
 
     def release(self, ref: Reference, refs: Iterable[Reference] = ()) -> None:
         """Drop the pages of the closed chunk at `ref` and of its columns, which are among `refs`.
@@ -303,10 +307,6 @@ def _drop(map: mmap.mmap | None, ref: Reference) -> None:
         map.madvise(DONTNEED, start, min(ref.offset + ref.length, len(map)) - start)
     except (OSError, ValueError):  # pages locked into memory, or a system with other page sizes
         pass
-
-
-def _uncounted(size: int) -> None:
-    pass
 
 
 def _reader(data: memoryview) -> Read:

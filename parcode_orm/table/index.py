@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..codec.base import Sink
 from ..codec.keys.canonical import hash_keys
 from ..format.chunk import Chunk, Encoder, Ticket
 from ..format.layout import Encoding, Kind, Reference
-from ..storage.spill import is_spilled
+from ..storage.spill import SPILLED, is_spilled
 from .ints import get_ints, put_array, put_ints
 from .nodes import Target
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_BITS = 24
 LOW = (1 << 32) - 1
+_offset_of = attrgetter("offset")
 
 
 def write_run(sink: Sink, hashes: Sequence[int], rows: Sequence[int]) -> Ticket:
@@ -235,7 +237,7 @@ def write_runs(sink: TableSink, table: Table) -> list[Target]:
     Small runs, and those of streams, are merged into the new one, so that each is at least twice as large as the next
     and there are few.
     """
-    if not table.added and not any(map(is_spilled, table.run_refs)):
+    if not table.added and max(map(_offset_of, table.run_refs), default=0) < SPILLED:
         return list(table.run_refs)
     runs: list[Target] = [ref for ref in table.run_refs if not is_spilled(ref)]
     spilled = [ref for ref in table.run_refs if is_spilled(ref)]

@@ -15,9 +15,11 @@ _CODES: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"
 
 def put_ints(out: Encoder, *columns: Sequence[int]) -> None:
     """Append an INT node for each column, at the smallest width that fits its values (0 <= value < 2**64)."""
+    found: list[tuple[int, bytes, int]] = []
     for values in columns:
         width = WIDTHS[max(values, default=0).bit_length()]
-        out.leaf(Encoding.INT, len(values), array(_CODES[width], values).tobytes(), width=width)
+        found.append((len(values), array(_CODES[width], values).tobytes(), width))
+    out.ints(*found)
 
 
 def put_array(out: Encoder, values: Any) -> None:

@@ -61,7 +61,7 @@ class TableSink:
     ) -> None:
         self.compression = compression
         self.tuning = tuning
-        self._reuse = reuse
+        self.reusing = reuse
         self.rows_written = 0
         self.stored: dict[int, Any] = {}  # by id, tables that were written anew, to go on from there after the commit
         self._output = output
@@ -73,7 +73,7 @@ class TableSink:
 
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:
         """Where `value` lies already, if what is written may refer to it."""
-        return self._reuse(self, value, column)
+        return self.reusing(self, value, column)
 
     def learn(self, column: Column) -> None:
         """Note a column whose schema the file must have, though that of no root leads to it."""
@@ -195,7 +195,7 @@ class TableSink:
             items.encode(rows, out)
         out.close(root)
         ticket = self.submit(out)
-        size = max(out.size, 2 * self._largest)  # an edit of a nested collection reads the row, too
+        size = max(sum(map(len, out.buffers)), 2 * self._largest)  # an edit of a nested collection reads the row, too
         self._largest = outer
         self.rows_written += len(rows)
         return ticket, size

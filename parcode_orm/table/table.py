@@ -132,8 +132,11 @@ class Table:
             )
         return group
 
-    def close(self, offset: int) -> bool:
-        """Close the row group at `offset` unless one of its rows may be in use. Return whether it was closed."""
+    def close(self, offset: int, *, pages: bool = True) -> bool:
+        """Close the row group at `offset` unless one of its rows may be in use. Return whether it was closed.
+
+        Its `pages` leave memory.
+        """
         group = self.groups.pop(offset, None)  # threads may share a table that is only read
         if group is None:
             return not self.held.get(offset)
@@ -142,14 +145,15 @@ class Table:
             return False
         self.held.pop(offset, None)
         self.lively.discard(offset)
-        self.space.release(group.ref, group.refs)
+        if pages or group.refs:
+            self.space.release(group.ref, group.refs)
         return True
 
     def close_small(self, offset: int) -> None:
         """Close a small row group: a commit opens the one it wrote, to hold a row of it."""
         group = self.groups.get(offset)
         if group is not None and group.ref.length < self.space.tuning.small_bytes:
-            self.close(offset)
+            self.close(offset, pages=False)  # others lie on the same
 
     def value(self, piece: Piece, place: int) -> Any:
         """Row `place` of a piece, lazy; in a writable session the same object each time."""

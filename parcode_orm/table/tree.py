@@ -34,7 +34,7 @@ class Tree:
     A node that changes has at most twice `fanout` children.
     """
 
-    __slots__ = ("chunk", "fanout", "_stored", "generation", "keyed", "root", "undo")
+    __slots__ = ("chunk", "fanout", "_stored", "generation", "keyed", "root", "stored_rows", "undo")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Tree:
         else:
             self.root = Node(height, rows, first, root, None)
         self._stored = self.root
+        self.stored_rows = rows  # in the file
         self.undo: list[Callable[[], object]] | None = None  # steps that take back what was changed since it was begun
 
     # -- finding ----------------------------------------------------------------------------------------------------
@@ -365,6 +366,7 @@ class Tree:
             if isinstance(node.ref, Ticket):
                 node.ref = node.ref.reference
         self.root = self._stored = root
+        self.stored_rows = root.length
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""

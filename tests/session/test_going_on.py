@@ -6,12 +6,14 @@ what it is, and what nobody has read must be read from the new place.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, load
+from parcode_orm import Chunk, EncodeError, Model, Session, ShardedMap, StreamConsumedError, load
 from parcode_orm.lazy.proxy import proxy_state
 from tests.small import tuned
 
@@ -19,6 +21,7 @@ from tests.small import tuned
 class Row(Model):
     n: int
     tags: list[str] = Chunk(default_factory=list)
+    by: dict[str, int] = ShardedMap(default_factory=dict)
 
 
 class Inner(Model):
@@ -178,4 +181,44 @@ def test_after_a_stream_was_spilled(path: Path) -> None:
             session.commit()
             world.first["k3"].n = expected.first["k3"].n = start
             session.commit()
+        check(session, path, expected)
+
+
+STREAMS: dict[str, Callable[[Root], object]] = {
+    "Root.first['k7'].tags[1]": lambda root: setattr(root.first["k7"], "tags", iter(["a", 1, "b"])),
+    "Root.second[3].tags[0]": lambda root: setattr(root.second[3], "tags", iter([1, "b"])),
+    "Root.third['k7'].by['b']": lambda root: setattr(root.third["k7"], "by", iter([("a", 1), ("b", "x"), ("c", 2)])),
+    "Root.first['new'].tags[1]": lambda root: (
+        root.first.update(new=Row(n=1)), setattr(root.first["new"], "tags", iter(["a", 1, "b"]))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", STREAMS)
+def test_a_stream_in_a_row_that_fails_stores_nothing(path: Path, where: str) -> None:
+    """The root was encoded again to say where the error is. By then the stream was read, and what was left of it was
+    stored without an error.
+    """
+    with SIZES.Session(path) as session:
+        STREAMS[where](session.root(Root))
+        with pytest.raises(EncodeError, match="^" + re.escape(where) + ": expected"):
+            session.commit()
+        with pytest.raises(StreamConsumedError):
+            session.commit()
+    assert load(path, Root) == root()
+
+
+@pytest.mark.parametrize("durability", ["fast", "full"])
+def test_rows_that_come_and_go_leave_the_root_on_its_view(path: Path, durability: Any) -> None:
+    expected = root()
+    with SIZES.Session(path, durability=durability) as session:
+        world = session.root(Root)
+        view, _ = proxy_state(world)
+        for step in range(4):
+            world.first[f"new{step}"] = expected.first[f"new{step}"] = Row(n=step)
+            del world.third[f"k{step}"], expected.third[f"k{step}"]
+            world.second.append(Row(n=step))
+            expected.second.append(Row(n=step))
+            session.commit()
+            assert proxy_state(world)[0] is view and not session.dirty
         check(session, path, expected)
