@@ -190,6 +190,9 @@ class Space(Protocol):
             SchemaMismatchError: the file does not have the schema, or a migration must say how.
         """
 
+    def made(self, fingerprint: str, base: type) -> type | None:
+        """A class made of the stored schema with this fingerprint, where `base` was made of one, too; else None."""
+
     def learned(self) -> dict[str, bytes]:
         """The schemas, by their fingerprints, that sinks of spills have learned."""
 

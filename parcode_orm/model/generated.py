@@ -49,6 +49,7 @@ _CONVERSIONS = {conversion.name: conversion.types[0] for conversion in convert.C
 _PATHS = {
     name: getattr(pathlib, name) for name in ("Path", "PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath")
 }
+_DERIVED = "_p_made_"  # in a class's own `__dict__`: classes made of schemas of its subclasses
 GENERATED = __name__  # the module of all these classes
 FALLBACK = {"convert": "any", "stored": "any"}  # the last arm of a union
 
@@ -56,7 +57,8 @@ FALLBACK = {"convert": "any", "stored": "any"}  # the last arm of a union
 class Generated:
     """The classes of one stored schema. `indexes` are those of the entities that a table's root says."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, base: Any = None) -> None:
+        self._base = base  # of the root's class
         self._bodies = schema.structs
         self._root = schema.root
         self._classes: dict[str, Any] = {}
@@ -207,6 +209,8 @@ class Generated:
             root_model: Any = RootModel
             base = root_model[fields["root"]]
             namespace["__annotations__"] = {}
+        if self._base is not None and key == self._root["struct"]:
+            base = self._base
         made = type(base)(name, (base,), namespace)
         self._models.append(made)
         return made
@@ -215,6 +219,16 @@ class Generated:
 def _union(arms: list[Any]) -> Any:
     combined: Any = typing.Union
     return combined[tuple(arms)]
+
+
+def derived_class(schema: Schema, base: Any) -> Any:
+    """The class of a stored schema of a subclass of `base`, which was made of a schema as well; made once."""
+    known: dict[bytes, Any] = base.__dict__.get(_DERIVED, {})
+    data = schema.canonical()
+    if data not in known:
+        known = {**known, data: Generated(schema, base).root()}
+        setattr(base, _DERIVED, known)
+    return known[data]
 
 
 class _Unknown:

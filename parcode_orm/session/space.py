@@ -21,6 +21,7 @@ from ..lazy.proxy import is_proxy, make_proxies, make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
+from ..model.generated import GENERATED, derived_class
 from ..model.plain import LazyModel
 from ..stack import home_thread
 from ..storage.blob import Blob
@@ -117,6 +118,13 @@ class FileSpace:
             SchemaMismatchError: the file does not have the schema, or a migration must say how.
         """
         return schemas_of(self.source).upgraded(schema, columns)
+
+    def made(self, fingerprint: str, base: type) -> type | None:
+        """A class made of the stored schema with this fingerprint, where `base` was made of one, too; else None."""
+        if base.__module__ != GENERATED:
+            return None
+        stored = schemas_of(self.source).stored(fingerprint)
+        return None if stored is None else derived_class(stored[0], base)
 
     def learned(self) -> dict[str, bytes]:
         """The schemas, by their fingerprints, that sinks of spills have learned."""

@@ -86,6 +86,9 @@ class MemorySpace:
         self.writable = writable
         self.opened: list[int] = []
 
+    def made(self, fingerprint: str, base: type) -> None:
+        return None
+
     def upgraded(self, schema: int | str, columns: Any) -> Any:
         raise SchemaMismatchError("there is no schema here")
 

@@ -22,12 +22,11 @@ from tests.strategies import objects
 
 from .versions import model
 
-
 Session, save, _ = tuned(large=600, group_rows=64)
 
 
 def item(**more: Any) -> Any:
-    return model("Item", {"n": int, **more}, **{name: 7 for name in more})
+    return model("Item", {"n": int, **more}, **dict.fromkeys(more, 7))
 
 
 MARKS: dict[str, Any] = {"inline": None, "chunk": Chunk, "map": ShardedMap}

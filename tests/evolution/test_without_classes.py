@@ -193,3 +193,25 @@ def test_the_schema_of_a_file(tmp_path: Path) -> None:
     assert "class Player(Model):" in source and "id: int = Key(default=None, auto=True)" in source
     again = parcode_orm.load(path, module.World)
     assert (again.title, again.items["a"].n, again.hue.name) == ("t", 5, "RED")
+
+
+class Animal(Model):
+    name: str = ""
+
+
+class Lion(Animal):
+    mane: float = 0.5
+
+
+class Zoo(Model):
+    star: Animal
+    all: list[Animal] = Chunk(default=[])
+
+
+def test_subclasses_without_their_classes() -> None:
+    data = parcode_orm.dumps(Zoo(star=Lion(name="a"), all=[Animal(name="b"), Lion(mane=2.5)]))
+    with Session.open(data) as session:
+        zoo = session.root()
+        assert (zoo.star.mane, zoo.star.name, zoo.star.__class__.__name__) == (0.5, "a", "Lion")
+        assert [each.model_dump() for each in zoo.all] == [{"name": "b"}, {"name": "", "mane": 2.5}]
+        assert zoo.star.__class__ is zoo.all[1].__class__

@@ -182,6 +182,9 @@ def resolve(column: Struct, name: str, fingerprint: str, space: Space | None = N
         called = named(name) or made(name)
         exact = [called] if called is not None and issubclass(called, base) else []
     candidates = exact or [cls for cls in known if bare(tag_of(cls)) == bare(name)]
+    unknown = space.made(fingerprint, base) if not candidates and space is not None else None
+    if unknown is not None:
+        return unknown, _column_for(column, unknown)
     if not candidates:
         raise SchemaMismatchError(
             f"a {base.__qualname__} is stored as {name}, a subclass that this process does not know; "
