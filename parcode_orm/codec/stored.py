@@ -7,12 +7,13 @@ own: that of the part. So a file need not hold the schemas of parts.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ..errors import CorruptionError
+from ..errors import CorruptionError, ParcodeError
 from ..format.checksum import checksum, fingerprint
 from ..stack import with_room
 
@@ -75,6 +76,17 @@ def parsed(data: bytes) -> Schema:
     return schema
 
 
+@contextmanager
+def believed() -> Iterator[None]:
+    """In the block, what a stored schema says is followed: one that says what no column has is corruption."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as problem:
+        if isinstance(problem, ParcodeError):
+            raise
+        raise CorruptionError(f"a stored schema cannot be read: {problem!r:.200}") from problem
+
+
 @lru_cache(256)
 def parts_of(data: bytes) -> Parts:
     """All parts of the schema whose canonical bytes are `data`.
@@ -85,14 +97,12 @@ def parts_of(data: bytes) -> Parts:
     schema = parsed(data)
     groups: dict[int, tuple[Schema, ...]] = {}
     fingerprints: dict[str, Schema] = {}
-    try:
+    with believed():
         for one in _rows(schema):
             for row in one:
                 found = row.canonical()
                 fingerprints[fingerprint(found)] = row
             groups[checksum(b"\n".join([row.canonical() for row in one]))] = one
-    except (LookupError, TypeError, AttributeError, ValueError) as problem:
-        raise CorruptionError(f"a stored schema cannot be read: {problem}") from problem
     return Parts(groups, fingerprints)
 
 

@@ -6,7 +6,7 @@ import keyword
 from collections.abc import Iterable
 from typing import Any
 
-from ..codec.stored import LISTS, MAPS, Schema
+from ..codec.stored import LISTS, MAPS, Schema, believed
 from ..model.entities import SUFFIX
 
 _JSON: dict[str, dict[str, Any]] = {
@@ -78,8 +78,13 @@ class FileSchema(dict[str, Any]):
         self._schemas = schemas
 
     def source(self) -> str:
-        """The classes as Python source, to begin with in a program that has none."""
-        return _Source(self._schemas).text()
+        """The classes as Python source, to begin with in a program that has none.
+
+        Raises:
+            CorruptionError: the stored schemas say what no type is.
+        """
+        with believed():
+            return _Source(self._schemas).text()
 
 
 def _is_of_index(key: str, entities: Iterable[str]) -> bool:

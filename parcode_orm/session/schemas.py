@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ..codec.base import Column
 from ..codec.evolution import packed as packed  # it reads packed objects of classes that changed
 from ..codec.evolution.resolve import Resolver
-from ..codec.stored import Schema, parts_of
+from ..codec.stored import Schema, believed, parts_of
 from ..errors import SchemaMismatchError
 from ..format.layout import Reference
 from ..storage.mapped import Source
@@ -50,7 +50,9 @@ class Schemas:
                     f"rows were written with schema {shown}, which the file does not have: read them with the class "
                     "that wrote them"
                 )
-            known = self._columns.setdefault(key, (self._resolver.columns(stored, today), today))
+            with believed():
+                found = self._resolver.columns(stored, today)
+            known = self._columns.setdefault(key, (found, today))
         return known[0]
 
 

@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from typing import Any, BinaryIO
 
-from ..codec.stored import Schema, parsed
+from ..codec.stored import Schema, believed, parsed
 from ..errors import CorruptionError, NoResultFound, SchemaError, told
 from ..model.entities import SUFFIX
 from ..model.generated import Generated
@@ -89,6 +89,7 @@ def schema(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
     """
     source = Source.open(os.fspath(path) if hasattr(path, "__fspath__") else path)
     try:
-        return FileSchema(schemas_in(source))
+        with believed():
+            return FileSchema(schemas_in(source))
     finally:
         source.close()

@@ -7,6 +7,7 @@ import enum
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -18,8 +19,12 @@ from parcode_orm.codec.stored import Parts, parsed, parts_of
 from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.codec.types.compiled import below, parts_below
 from parcode_orm.errors import CorruptionError
-from parcode_orm.format.layout import Kind
+from parcode_orm.format.catalog import CatalogData
+from parcode_orm.format.checksum import checksum, fingerprint
+from parcode_orm.format.layout import Encoding, Kind
 from parcode_orm.storage.mapped import Source
+from parcode_orm.storage.writer import whole_bytes
+from parcode_orm.table.row_groups import TableSink
 from parcode_orm.table.streaming import columns_of
 from tests.effort import half
 from tests.strategies import classes
@@ -190,3 +195,52 @@ def test_every_row_group_of_a_file_has_its_schema(tmp_path: Path) -> None:
         if chunk.kind == Kind.ROW_GROUP:
             assert any(chunk.fingerprint in each.groups for each in parts)
     assert kinds[Kind.ROW_GROUP] > 3 and known(struct_for(Zoo)).long in source.catalog.schemas
+
+
+ODD: list[Any] = [
+    "no such type",
+    {"no": "such"},
+    {"list": "none of these"},
+    {"dict": ["text"]},
+    {"optional": {"convert": "enum X", "members": [["A"]], "stored": "text"}},
+    {"union": []},
+    {"struct": "Gone"},
+    {"array": "no dtype"},
+    {"tuple": ["int", "int"], "fixed": True},
+    [],
+    None,
+    5,
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_a_file_whose_schema_says_what_is_not_there(odd: Any) -> None:
+    """Its checksums are good: it was made to do harm."""
+
+    class Holder(Model):
+        a: int = 0
+        rows: list[int] = Chunk(default=[])
+
+    schema = {"fields": [["a", odd], ["rows", {"chunk": {"list": odd}}]], "kind": "model", "struct": "Holder"}
+    data = msgspec.json.encode({"root": {"struct": "Holder"}, "structs": {"Holder": schema}}, order="sorted")
+
+    def build(pipeline: Any) -> CatalogData:
+        sink = TableSink(pipeline, None)
+        out = sink.encoder(Kind.SCHEMA)
+        out.leaf(Encoding.RAW, 1, data)
+        column = struct_for(Holder)
+        group, _ = sink.write_group(column, [Holder(a=5, rows=[1, 2])], None, None, checksum(data))
+        name = fingerprint(data)
+        return CatalogData(roots={"Holder": group}, schemas={name: sink.submit(out)}, writers={"Holder": name})
+
+    file = whole_bytes(build, workers=0)
+    for read in (
+        lambda: parcode_orm.loads(file, Holder).rows,
+        lambda: parcode_orm.open(file).root().model_load(),
+        lambda: parcode_orm.schema(file).source(),
+        lambda: parcode_orm.open(file).models(),
+    ):
+        try:
+            read()
+        except parcode_orm.ParcodeError:
+            continue

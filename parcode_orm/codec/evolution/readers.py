@@ -20,6 +20,7 @@ from ..columns.struct import NAMES, OTHERS, StructColumn
 from ..columns.wrappers import Around
 from ..packed.dumped import Dumped
 from ..packed.ways import Way
+from ..stored import believed
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, Struct, StructPlan
 from ..views.nodes import open_child
 from .rows import Added, Stored, UpgradedView
@@ -269,7 +270,8 @@ class StructReader(Physical):
             MigrationRequired: nobody can tell.
         """
         if self._complete is not None:
-            self._complete(self)
+            with believed():
+                self._complete(self)
             self._complete = None
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
