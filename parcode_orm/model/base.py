@@ -19,6 +19,7 @@ from parcode_orm.codec.types.marks import as_returned, building, marks_last
 from parcode_orm.codec.views.build import FullSet
 from parcode_orm.errors import ParcodeError, UnsupportedTypeError
 from parcode_orm.model.fields import Chunk, ShardedMap
+from parcode_orm.model.fields import Field as NamedField
 from parcode_orm.model.handles import HasHandles
 from parcode_orm.model.indexes import indexes_of
 from parcode_orm.model.keys import Index, Key, check_keys
@@ -32,7 +33,9 @@ fields_of_queries: list[Callable[[type[Any], str], Any]] = []  # the first gives
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr, Chunk, ShardedMap, Key, Index))
+@dataclass_transform(
+    kw_only_default=True, field_specifiers=(Field, PrivateAttr, NamedField, Chunk, ShardedMap, Key, Index)
+)
 class ModelMeta(ModelMetaclass):
     """Pydantic's metaclass. It hides lazy classes, and type checkers take our markers for field specifiers.
 

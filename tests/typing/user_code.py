@@ -155,3 +155,12 @@ with Session("world.par") as session:
     Player.level.desc()  # type: ignore[attr-defined]  # pyright: ignore
     assert_type(select(Player.inventory), Select[int])
     statement.limit("3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+class Villa(Model):
+    rooms: int = parcode_orm.Field(renamed_from="chambers")
+    guests: list[str] = parcode_orm.Field(default_factory=list, renamed_from=("visitors", "people"))
+
+
+assert_type(Villa(rooms=3).guests, list[str])
+Villa()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
