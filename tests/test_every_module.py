@@ -70,6 +70,7 @@ TESTED_BY = {
     "migrations.project": "migrations/test_files.py",
     "migrations.rewrite": "migrations/test_migrate.py",
     "migrations.row": "migrations/test_migrate.py",
+    "migrations.verdicts": "migrations/test_diff_schema.py",
     "model.kinds": "query/test_classes.py",
     "query.aggregates": "query/test_random.py",
     "query.bounds": "query/test_random.py",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .diff_schema import Compared, diff_schema
 from .executor import Planned, migrate, showmigrations
 from .fields import AddField, AddIndex, AlterField, OrderFields, RemoveField, RemoveIndex, RenameField, SetUnique
 from .loader import Graph, Migration, load
@@ -11,6 +10,7 @@ from .operations import AlterModel, CreateModel, DeleteModel, RenameModel, RunPy
 from .project import Answers, Written, makemigrations, squashmigrations
 from .state import Field, ProjectState
 from .types import Named
+from .verdicts import Compared, diff_schema
 
 __all__ = [
     "AddField",

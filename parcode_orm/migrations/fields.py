@@ -154,8 +154,8 @@ class RenameField(Operation):
         return self.model
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
-        """Whether rows can be read as they are: the file records the rename."""
-        return not is_looked_up(before, self.model, self.old)
+        """Whether rows can be read as they are: the file records the rename, and no row has a value of the new name."""
+        return self.new not in stored and not is_looked_up(before, self.model, self.old)
 
     def state_forwards(self, state: ProjectState) -> None:
         """Rename the field, in its place."""

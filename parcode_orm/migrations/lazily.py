@@ -18,9 +18,14 @@ from .state import ProjectState
 from .types import names_in
 
 
-def renames_of(operations: tuple[Operation, ...]) -> list[tuple[str, str, str]]:
-    """The renames of fields, as a catalog records them."""
-    return [(each.model, each.old, each.new) for each in operations if isinstance(each, RenameField)]
+def renames_of(operations: tuple[Operation, ...], states: list[ProjectState]) -> list[tuple[str, str, str]]:
+    """The renames of fields, as a catalog records them: of a class, and of each class below it."""
+    found = []
+    for operation, before in zip(operations, states, strict=False):
+        if isinstance(operation, RenameField):
+            below = [name for name in before.models if before.is_a(name, operation.model)]
+            found += [(name, operation.old, operation.new) for name in below]
+    return found
 
 
 def is_lazy(name: str, operations: tuple[Operation, ...], states: list[ProjectState], stored: Stored) -> bool:

@@ -97,7 +97,7 @@ class Rewrite:
         return catalog
 
     def _renames(self) -> list[tuple[str, str, str]]:
-        known, mine = self._source.catalog.renames, renames_of(self._operations)
+        known, mine = self._source.catalog.renames, renames_of(self._operations, self._states)
         return [each for each in known if each not in mine] if self._rows.backwards else [*known, *mine]
 
     def _write(self, catalog: CatalogData, changed: list[str], pipeline: Pipeline) -> None:

@@ -177,6 +177,37 @@ def test_a_name_that_is_used_again_means_another_field(tmp_path: Path) -> None:
     assert not kept and load(project.path, new.A).k == 5
 
 
+def test_a_name_that_a_field_had_before_is_not_read_as_another(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    old = project.define(A + "    k: int = 1\n")
+    project.make()
+    project.store(old.A(n=1, k=2))
+    project.migrate()
+    assert made(project, A)[1]
+    new, kept = made(project, "class A(Model):\n    k: int\n", renames={"A.n": "k"})
+    assert not kept and load(project.path, new.A).k == 1
+
+
+def test_a_field_of_a_base_is_renamed_in_the_classes_below(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    text = """
+class Base(Model):
+    n: int = 0
+class Derived(Base):
+    k: int = 0
+class World(Model):
+    one: Base
+    many: list[Base] = Chunk()
+"""
+    old = project.define(text)
+    project.make()
+    project.store(old.World(one=old.Derived(n=5), many=[old.Derived(n=n) for n in range(600)]))
+    project.migrate()
+    new, kept = made(project, text.replace("n: int", "m: int"), renames={"Base.n": "m"})
+    world = load(project.path, new.World)
+    assert kept and world.one == new.Derived(m=5) and [each.m for each in world.many] == list(range(600))
+
+
 def test_keys_are_written_anew(tmp_path: Path) -> None:
     project = Project(tmp_path)
     text = """
