@@ -302,7 +302,7 @@ def test_migrations_do_what_the_edits_do(data: st.DataObject, tmp_path_factory: 
             script.append(edit)
             done.append((models, copy.deepcopy(content)))
         assert project.make() is None, "the migrations describe the models"
-    project.migrate()
+    project.migrate(rewrite=data.draw(st.booleans(), "rewrite"))
     check(stored(project, module, models), objects(module, models, content))
     while script:
         edit = script.pop()
