@@ -7,7 +7,7 @@ import enum
 from functools import partial
 from typing import Any, ForwardRef, NamedTuple
 
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, PrivateAttr, RootModel
 from pydantic import Field as PydanticField
 from pydantic.fields import FieldInfo
 
@@ -16,7 +16,7 @@ from ..lazy.proxy import plain_class
 from ..model.base import Model
 from ..model.keys import Index, KeyMark
 from .convert import adapter
-from .state import UNSET, Field, ModelState, ProjectState, in_order
+from .state import EXTRA, UNSET, Field, ModelState, ProjectState, in_order
 from .types import Member, replaced
 
 
@@ -109,11 +109,12 @@ class History:
             body[name] = _info(self, each)
         for name, tp in model.privates.items():
             body["__annotations__"][name] = self._type(tp)
-            body[name] = PrivateAttr()
+            if name != EXTRA:
+                body[name] = PrivateAttr()
         if model.kind == "model":
             body["__indexes__"] = tuple(Index(*each.fields, unique=each.unique) for each in model.indexes)
         bases = [self.classes[name] for name in model.bases]
-        base: Any = Model if model.kind == "model" else BaseModel
+        base: Any = {"model": Model, "root": RootModel}.get(model.kind, BaseModel)
         if not any(issubclass(each, base) for each in bases):
             bases.append(base)
         return type(base)(model.name, tuple(bases), body)

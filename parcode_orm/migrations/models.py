@@ -10,10 +10,11 @@ import typing
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic_core import PydanticUndefined
 
 from ..codec.classes.names import name_of
+from ..codec.columns.poly import subclasses
 from ..codec.renames import class_names, field_names
 from ..codec.schema import canonical_schema, differences
 from ..codec.types.compile import struct_for
@@ -21,10 +22,10 @@ from ..errors import MigrationError
 from ..model.base import Model
 from ..model.entities import EntityTable, Run, is_entity, table_class
 from ..model.keys import IndexMark, KeyMark
-from .state import UNSET, Field, Indexed, Marker, ModelState, ProjectState
+from .state import EXTRA, UNSET, Field, Indexed, Marker, ModelState, ProjectState
 from .types import Member, normal
 
-NOT_DESCRIBED = (BaseModel, Model, EntityTable, Run)
+NOT_DESCRIBED = (BaseModel, RootModel, Model, EntityTable, Run)
 OPTIONS = ("extra", "frozen", "use_enum_values")
 
 
@@ -53,7 +54,9 @@ def models_of(modules: Iterable[str]) -> list[type[Any]]:
 
 
 def state_of(classes: Iterable[type[Any]], met: dict[str, Any] | None = None) -> ProjectState:
-    """The state of a project with these models, and all that their fields name. `met` gets the classes by name.
+    """The state of a project with these models, all that their fields name, and the classes below these.
+
+    `met` gets the classes by name.
 
     Raises:
         MigrationError: two classes have one name, or a class cannot be described.
@@ -75,6 +78,10 @@ def state_of(classes: Iterable[type[Any]], met: dict[str, Any] | None = None) ->
         cls = waiting.pop(0)
         if name_of(cls) not in state.models:
             state.models[name_of(cls)] = _described(cls, meet)
+            if issubclass(cls, BaseModel):  # a field of the class may hold objects of those below it
+                for below in subclasses(cls):
+                    if not is_open(below):
+                        meet(below)
     return state
 
 
@@ -136,7 +143,9 @@ def _described(cls: Any, meet: Any) -> ModelState:
     options = {key: cls.model_config[key] for key in OPTIONS if cls.model_config.get(key)}
     if options.get("extra") != "allow":
         options.pop("extra", None)
-    kind = "model" if issubclass(cls, Model) else "plain"
+    if EXTRA in inspect.get_annotations(cls):
+        privates[EXTRA] = _private(cls, EXTRA, meet)
+    kind = "model" if issubclass(cls, Model) else "root" if issubclass(cls, RootModel) else "plain"
     indexes = _indexes(cls) if issubclass(cls, Model) else ()
     return ModelState(name, path, kind, tuple(map(name_of, bases)), own, privates, options, indexes=indexes)
 
@@ -174,7 +183,9 @@ def is_open(cls: type[BaseModel]) -> bool:
 
 
 def _is_base(base: Any) -> bool:
-    return isinstance(base, type) and issubclass(base, BaseModel) and base not in NOT_DESCRIBED and not is_open(base)
+    if not isinstance(base, type) or not issubclass(base, BaseModel) or base in NOT_DESCRIBED or is_open(base):
+        return False
+    return base.__pydantic_generic_metadata__["origin"] is not RootModel
 
 
 def _enum_base(cls: Any) -> Any:

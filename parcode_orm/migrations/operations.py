@@ -23,7 +23,7 @@ class CreateModel(Operation):
         name: its name.
         path: `module:qualname`, where the project defines it.
         fields: its own fields, by name.
-        kind: "model", "plain" (a `BaseModel`), "dataclass", "tuple" (a named tuple) or "enum".
+        kind: "model", "plain" (a `BaseModel`), "root" (a `RootModel`), "dataclass", "tuple" (a named tuple) or "enum".
         bases: the names of classes of the project that it derives from.
         privates: the types of its private attributes.
         options: of Pydantic's configuration, or of the dataclass, or the base of an enum.

@@ -210,7 +210,7 @@ class _Kind:
         if known:
             private = self._rows.convert({key: value for key, value in (private or {}).items() if key in known})
         object.__setattr__(new, "__dict__", values)
-        object.__setattr__(new, "__pydantic_fields_set__", row.given & values.keys())
+        object.__setattr__(new, "__pydantic_fields_set__", set(row.given))
         object.__setattr__(new, "__pydantic_extra__", extra)
         object.__setattr__(new, "__pydantic_private__", private if known else None)
         return new

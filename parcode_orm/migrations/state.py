@@ -17,6 +17,7 @@ from ..model.keys import IndexMark, KeyMark
 from .types import Member, Named, names_in, replaced
 
 UNSET: Any = PydanticUndefined  # a field without a default
+EXTRA = "__pydantic_extra__"
 Marker = Mark | KeyMark | IndexMark
 
 
@@ -95,10 +96,11 @@ class Indexed(NamedTuple):
 class ModelState:
     """A class of the project.
 
-    `kind` is "model" (a `parcode_orm.Model`), "plain" (a `BaseModel`), "dataclass", "tuple" or "enum". `path` is
-    `module:qualname`. `fields` are its own, without those of `bases`; of an enum they are none, and `members` has its
-    names and values. `options` are those of Pydantic's configuration, or of the dataclass, that storing looks at.
-    `indexes` are those of `__indexes__`, inherited ones too.
+    `kind` is "model" (a `parcode_orm.Model`), "plain" (a `BaseModel`), "root" (a `RootModel`), "dataclass", "tuple" or
+    "enum". `path` is `module:qualname`. `fields` are its own, without those of `bases`; of an enum they are none, and
+    `members` has its names and values. `privates` are the types of private attributes and, under `EXTRA`, that of extra
+    values, if they have one. `options` are those of Pydantic's configuration, or of the dataclass, that count for what
+    is stored. `indexes` are those of `__indexes__`, inherited ones too.
     """
 
     name: str
