@@ -65,7 +65,6 @@ TESTED_BY = {
     "migrations.applied": "migrations/test_bad_input.py",
     "migrations.executor": "migrations/test_migrate.py",
     "migrations.fields": "migrations/test_files.py",
-    "migrations.models": "migrations/test_files.py",
     "migrations.operation": "migrations/test_migrate.py",
     "migrations.project": "migrations/test_files.py",
     "migrations.rewrite": "migrations/test_migrate.py",
