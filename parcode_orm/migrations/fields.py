@@ -99,7 +99,13 @@ class AddField(_OfField):
 
 @dataclass(frozen=True)
 class RemoveField(_OfField):
-    """A class has one field less. Backwards, objects get `default`, else the default that the field had."""
+    """A class has one field less.
+
+    Args:
+        model: the class, a str.
+        name: the field, a str.
+        default: what objects get when the migration is undone; without it the default that the field had.
+    """
 
     default: Any = UNSET
 
@@ -142,7 +148,13 @@ class RemoveField(_OfField):
 
 @dataclass(frozen=True)
 class RenameField(Operation):
-    """A field of a class has another name."""
+    """A field of a class has another name.
+
+    Args:
+        model: the class, a str.
+        old: the name of the field before, a str.
+        new: its name from now on, a str.
+    """
 
     model: str
     old: str
@@ -241,7 +253,12 @@ class AlterField(_OfField):
 
 @dataclass(frozen=True)
 class OrderFields(Operation):
-    """The own fields of a class stand in another order."""
+    """The own fields of a class stand in another order.
+
+    Args:
+        model: the class, a str.
+        order: the names of all its own fields, a tuple of str.
+    """
 
     model: str
     order: tuple[str, ...]

@@ -78,7 +78,11 @@ class CreateModel(Operation):
 
 @dataclass(frozen=True)
 class DeleteModel(Operation):
-    """A class of the project is gone. Its root, or its entities, leave the file; backwards they do not come back."""
+    """A class of the project is gone. Its root, or its entities, leave the file; backwards they do not come back.
+
+    Args:
+        name: the class, a str.
+    """
 
     name: str
     changes_rows: ClassVar[bool] = False
@@ -108,7 +112,12 @@ class DeleteModel(Operation):
 
 @dataclass(frozen=True)
 class RenameModel(Operation):
-    """A class of the project has another name, in its types and in the file."""
+    """A class of the project has another name, in its types and in the file.
+
+    Args:
+        old: its name before, a str.
+        new: its name from now on, a str.
+    """
 
     old: str
     new: str
@@ -147,6 +156,10 @@ class AlterModel(Operation):
     """A class of the project is of another kind, or has other bases, options, members or private attributes.
 
     What is None stays as it is.
+
+    Args:
+        name: the class, a str.
+        path: as for `CreateModel`, and so are `kind`, `bases`, `privates`, `options`, `members` and `indexes`.
     """
 
     name: str
