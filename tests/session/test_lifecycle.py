@@ -450,10 +450,18 @@ def test_a_forked_child_reads_and_closes_but_does_not_write(path: Path, memory: 
 # -- what is asked of it -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bad", ["World", Score(best=1), int, None, dict, list[int]])
-def test_a_root_is_asked_for_by_its_class(path: Path, bad: Any) -> None:
+@pytest.mark.parametrize("bad", [Score(best=1), int, dict, list[int], 5])
+def test_a_root_is_asked_for_by_its_class_or_name(path: Path, bad: Any) -> None:
     with Session(path) as session, pytest.raises(TypeError, match="Model"):
         session.root(bad)
+    with pytest.raises(TypeError, match="Model"):
+        load(path, bad)
+
+
+@pytest.mark.parametrize("bad", ["World", None])
+def test_a_root_is_loaded_by_its_class_alone(path: Path, bad: Any) -> None:
+    with Session(path) as session:
+        assert type(session.root(bad)).__name__ == "World"
     with pytest.raises(TypeError, match="Model"):
         load(path, bad)
 

@@ -227,6 +227,7 @@ def test_two_threads_count_one_texts_characters(path: Path, monkeypatch: pytest.
 USES: dict[str, Callable[[Session], Any]] = {
     "root": lambda session: session.root(Bank),
     "roots": lambda session: session.roots(),
+    "models": lambda session: session.models(),
     "__contains__": lambda session: Bank in session,
     "add": lambda session: session.add(Account(owner="x")),
     "add_all": lambda session: session.add_all([Account(owner="x")]),
