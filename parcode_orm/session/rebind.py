@@ -127,7 +127,8 @@ def settle_tables(proxy: LazyModel, names: Iterable[str], owner: object) -> None
     """Settle the rows of the tables that are the fields `names` of a lazy object."""
     values = decoded(proxy)
     for name in names:
-        _settle_table(values[name].rows.table, owner)
+        if name in values:  # the runs of an index have left memory
+            _settle_table(values[name].rows.table, owner)
 
 
 def _settle_table(table: Table, owner: object) -> None:
