@@ -153,6 +153,9 @@ class Space(Protocol):
     def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
         """The chunks at `refs`, for a caller that keeps them; None for those that were spilled."""
 
+    def fill(self, places: Sequence[tuple[int, int, int]], out: memoryview) -> bool:
+        """Read stretches of the file into `out`: offset, size, checksum of each. False if one is not as it is to be."""
+
     def check_change(self, what: str) -> None:
         """Raise an error where `what` ("this list") may not be changed."""
 

@@ -183,26 +183,37 @@ class Chunk:
     """A chunk read from `data`, the bytes of exactly this chunk. It verifies its head now, buffers at first touch.
 
     It calls `observe(stored_bytes)` for every buffer that is read. `held` is the size in bytes of the
-    buffers that `buffer` keeps, `node_count` how many there are.
+    buffers that `buffer` keeps, `node_count` the number of nodes. The first bytes of it may be given apart as `head`.
     """
 
     __slots__ = (
         "where", "kind", "fingerprint", "held", "refs", "nodes", "node_count",
-        "_buffers", "_data", "_nodes_at", "_observe",
+        "_buffers", "_data", "_head", "_nodes_at", "_observe",
     )  # fmt: skip
 
-    def __init__(self, reference: Reference, data: memoryview, path: str, observe: Callable[[int], object]) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        data: memoryview,
+        path: str,
+        observe: Callable[[int], object],
+        head: memoryview | None = None,
+    ) -> None:
         self.where = (path, reference.offset)
         if len(data) < CHUNK_HEADER.size or len(data) != reference.length:
             raise CorruptionError("chunk shorter than its header", path=path, offset=reference.offset)
-        magic, kind, _, _, n_refs, n_nodes, length, self.fingerprint = CHUNK_HEADER.unpack_from(data)
+        if head is None or len(head) < CHUNK_HEADER.size:
+            head = data
+        magic, kind, _, _, n_refs, n_nodes, length, self.fingerprint = CHUNK_HEADER.unpack_from(head)
         nodes_at = CHUNK_HEADER.size + n_refs * REFERENCE.size
         size = nodes_at + n_nodes * NODE.size
         if magic != CHUNK_MAGIC or kind != reference.kind or length != reference.length or size > length:
             raise self._bad("chunk header does not fit its reference")
         if n_nodes > MAX_NODES or n_refs > MAX_REFERENCES or n_nodes == 0:
             raise self._bad(f"chunk declares {n_nodes} nodes and {n_refs} references")
-        found = checksum(data[:size])
+        if size > len(head):
+            head = data
+        found = checksum(head[:size])
         if found != reference.checksum:
             raise ChecksumError(
                 "the head of a chunk is damaged",
@@ -215,13 +226,14 @@ class Chunk:
         self.held = 0
         self.refs: list[Reference] = []
         if n_refs:
-            self.refs = list(map(_reference, REFERENCE.iter_unpack(data[CHUNK_HEADER.size : nodes_at])))
+            self.refs = list(map(_reference, REFERENCE.iter_unpack(head[CHUNK_HEADER.size : nodes_at])))
         for target in self.refs:
             if target.offset + target.length > reference.offset:  # so no cycle can be written
                 raise self._bad("chunk refers to one that does not lie before it")
         self.node_count = n_nodes
         self._nodes_at = nodes_at
         self._data = data
+        self._head = head
         self._buffers: dict[int, memoryview] = {}
         self._observe = observe
         if n_nodes > MAX_DEPTH:
@@ -240,11 +252,11 @@ class Chunk:
 
     def node(self, index: int) -> Node:
         """Node `index`, without the others."""
-        return _node(NODE.unpack_from(self._data, self._nodes_at + index * NODE.size))
+        return _node(NODE.unpack_from(self._head, self._nodes_at + index * NODE.size))
 
     def child(self, index: int, place: int) -> int:
         """The index of child `place` of the node `index`, found without the nodes themselves."""
-        data, at = self._data, self._nodes_at + _SPAN_AT
+        data, at = self._head, self._nodes_at + _SPAN_AT
         (span,) = _span(data, at + index * NODE.size)
         found, end = index + 1, index + span
         if end > self.node_count:
@@ -264,7 +276,7 @@ class Chunk:
         found.where = (self.where[0], reference.offset)
         found.kind, found.fingerprint, found.held = self.kind, self.fingerprint, self.held
         found.refs, found.nodes, found.node_count = refs, self.nodes, self.node_count
-        found._data, found._nodes_at = self._data, self._nodes_at
+        found._data, found._head, found._nodes_at = self._data, self._head, self._nodes_at
         found._buffers, found._observe = self._buffers, self._observe
         return found
 
@@ -280,7 +292,7 @@ class Chunk:
     @property
     def directory(self) -> memoryview:
         """The packed entries of all nodes."""
-        return self._data[self._nodes_at : self._nodes_at + self.node_count * NODE.size]
+        return self._head[self._nodes_at : self._nodes_at + self.node_count * NODE.size]
 
     @property
     def body(self) -> memoryview:

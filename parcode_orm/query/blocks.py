@@ -36,6 +36,12 @@ _ROWS: Path = ("", "")  # and the rows by position
 _IS_WIDTH = np.isin(np.arange(256), (1, 2, 4, 8))
 _DTYPES = {(kind, size): np.dtype(f"<{code}{size}") for kind, code in enumerate("ui") for size in (1, 2, 4, 8)}
 _DTYPES[2, 8] = np.dtype("<f8")
+_CODES = {(int(Encoding.INT), 0, size): _DTYPES[0, size] for size in (1, 2, 4, 8)}
+_NUMBERS = {
+    **{(int(Encoding.INT), signed, size): _DTYPES[signed, size] for signed in (0, 1) for size in (1, 2, 4, 8)},
+    (int(Encoding.FLOAT), 0, 8): _DTYPES[2, 8],
+}
+SOME = 4  # row groups: fewer are read through the map of the file
 
 
 class Block:
@@ -129,7 +135,9 @@ class Block:
         """The field at `path` of all rows, as it is stored."""
         known = self._get(table, path)
         if known is None:
-            known = merged(self._read(table, path, range(len(self.parts))))
+            known = self._whole(table, path)
+            if known is None:
+                known = merged(self._read(table, path, range(len(self.parts))))
             if self._index is not None:
                 known = known.take(self._index)
             size = kept_bytes(known)
@@ -195,6 +203,32 @@ class Block:
             self._keep(table, _HEADS, known, len(known.nodes) * NODE_BYTES)
         found: Heads = known
         return found
+
+    def _whole(self, table: Table, path: Path) -> Vector | None:
+        """The field at `path` of all rows, read at once into one array; None where it is not stored so."""
+        column = column_of(table.items, path)
+        if len(self.parts) < SOME or column is None or not is_scalar(table.items, path):
+            return None
+        heads, column = self._heads(table), bare(column)
+        at = heads.find(table, path)
+        if isinstance(column, IntColumn | FloatColumn):
+            found = heads.filled(table, at, self._lengths, _NUMBERS)
+            return None if found is None else Numbers(found)
+        if isinstance(column, TextColumn) and len(heads.nodes):
+            codes, values, marks = _dictionaries(heads, at, range(len(self.parts)))
+            if len(set(marks)) == 1 and (codes >= 0).all():
+                found = heads.filled(table, codes, self._lengths, _CODES)
+                words = self._words(heads, values, 0, 0, table, column)
+                if found is not None and int(found.max()) < len(words):
+                    return Coded(found, words)
+        return None
+
+    def _words(self, heads: Heads, values: Any, place: int, part: int, table: Table, column: TextColumn) -> list[Any]:
+        """The words of the dictionary of a part."""
+        chunk, node = heads.chunks[part], int(values[place] - heads.begins[part])
+        assert chunk is not None
+        count = chunk.node(node).count
+        return open_child(column, chunk, node, table.space, count).read(0, count)
 
     def _read(self, table: Table, path: Path, parts: Sequence[int]) -> list[Vector]:
         """The field at `path` of each of some parts."""
@@ -262,28 +296,15 @@ class Block:
         """Put codes and words of those nodes `at` that are dictionaries. Words that are the same are read once."""
         if not len(heads.nodes):
             return
-        nodes = heads.nodes
         words: dict[Any, list[Any]] = {}
-        coded = np.where(nodes["encoding"][at] == Encoding.DICTIONARY, at, NOWHERE)
-        codes, values = (heads.child(coded, place, parts) for place in (0, 1))
-        ends = heads.child(values, 0, parts)
-        values = np.where(nodes["encoding"][values] == Encoding.TEXT, values, NOWHERE)
-        codes = np.where((ends >= 0) & (values >= 0) & (nodes["flags"][codes] & NodeFlag.SIGNED == 0), codes, NOWHERE)
+        codes, values, marks = _dictionaries(heads, at, parts)
         self._put_numbers(heads, codes, parts, (Encoding.INT,), found)
-        marked = [
-            nodes[name][node].tolist()
-            for node in (values, ends)
-            for name in ("encoding", "width", "flags", "count", "stored", "checksum")
-        ]
-        for place, mark in enumerate(zip(*marked, strict=True)):  # checksums tell words that are the same
+        for place, mark in enumerate(marks):
             if found[place] is None:
                 continue
             known = words.get(mark)
             if known is None:
-                chunk = heads.chunks[parts[place]]
-                assert chunk is not None
-                node = int(values[place] - heads.begins[parts[place]])
-                known = words[mark] = open_child(column, chunk, node, table.space, mark[3]).read(0, mark[3])
+                known = words[mark] = self._words(heads, values, place, parts[place], table, column)
             values_here = found[place].values
             if int(values_here.max()) >= len(known):
                 found[place] = None  # for who says what is wrong
@@ -334,3 +355,19 @@ class Kept:
         if block is not None:
             block.forget(self._path)
         return True
+
+
+def _dictionaries(heads: Heads, at: Any, parts: Sequence[int]) -> tuple[Any, Any, list[Any]]:
+    """Of nodes `at` that are dictionaries: nodes of the codes, of the words, and marks, equal for the same words."""
+    nodes = heads.nodes
+    coded = np.where(nodes["encoding"][at] == Encoding.DICTIONARY, at, NOWHERE)
+    codes, values = (heads.child(coded, place, parts) for place in (0, 1))
+    ends = heads.child(values, 0, parts)
+    values = np.where(nodes["encoding"][values] == Encoding.TEXT, values, NOWHERE)
+    codes = np.where((ends >= 0) & (values >= 0) & (nodes["flags"][codes] & NodeFlag.SIGNED == 0), codes, NOWHERE)
+    marked = [
+        nodes[name][node].tolist()
+        for node in (values, ends)
+        for name in ("encoding", "width", "flags", "count", "stored", "checksum")  # which tell the bytes
+    ]
+    return codes, values, list(zip(*marked, strict=True))

@@ -92,6 +92,29 @@ class Heads:
                 break
         return np.where((at >= 0) & (nodes["flags"][at] & NodeFlag.STATISTICS != 0), at, NOWHERE), nulls
 
+    def filled(self, table: Table, at: Any, rows: Any, dtypes: dict[tuple[int, int, int], Any]) -> Any:
+        """The numbers of the nodes `at`, one of each row group and `rows` in each, as one array that was read for that.
+
+        None if they are not all stored so: uncompressed, at one width, and no rows beside them.
+        """
+        if not len(self.nodes) or (at < 0).any():
+            return None
+        nodes = self.nodes[at]
+        first = nodes[0]
+        dtype = dtypes.get((int(first["encoding"]), int(first["flags"] & NodeFlag.SIGNED), int(first["width"])))
+        same = all((nodes[name] == first[name]).all() for name in ("encoding", "width", "compression"))
+        if dtype is None or not same or first["compression"] or (nodes["count"] != rows).any():
+            return None
+        if ((nodes["flags"] ^ first["flags"]) & NodeFlag.SIGNED).any() or (
+            nodes["stored"] != rows * dtype.itemsize
+        ).any():
+            return None
+        found = np.empty(int(rows.sum()), dtype)
+        offsets = [chunk.where[1] for chunk in self.chunks if chunk is not None]
+        places = [offset + place for offset, place in zip(offsets, nodes["place"].tolist(), strict=True)]
+        every = list(zip(places, nodes["stored"].tolist(), nodes["checksum"].tolist(), strict=True))
+        return found if table.space.fill(every, found.view(np.uint8).data) else None
+
     def buffers(self, at: Any, pieces: Sequence[int]) -> list[memoryview]:
         """The buffers of the nodes `at`, of the row groups `pieces`, verified."""
         nodes, found = self.nodes[at], []

@@ -155,6 +155,10 @@ class FileSpace:
         self._stats.count_chunk_read(len(found) - found.count(None))
         return found
 
+    def fill(self, places: Sequence[tuple[int, int, int]], out: memoryview) -> bool:
+        """Read stretches of the file into `out`: offset, size, checksum of each. False if one is not as it is to be."""
+        return self.source.fill(places, out)
+
     def living(self, group: Any) -> Any:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""
         return group.items if self.family is None else self.family.owner.living(group)

@@ -147,6 +147,10 @@ class Files:
             data += more
         return data
 
+    def read_into(self, fd: int, buffer: memoryview, offset: int) -> bool:
+        """Read bytes at `offset` into all of `buffer`; False if there are fewer, or a signal came."""
+        return os.preadv(fd, [buffer], offset) == len(buffer)
+
     def write(self, fd: int, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset`."""
         done = os.pwrite(fd, data, offset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from operator import index
 from typing import Any, BinaryIO
@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from ..errors import CorruptionError, DetachedError, TruncatedError, called
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
+from ..format.checksum import checksum
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
@@ -23,6 +24,7 @@ from .recovery import Found, Read, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
 TAIL = 16 << 10  # bytes
+HEAD = 2 << 10  # bytes that the head of a row group has, mostly
 APART = 32 << 10  # bytes: a smaller chunk behind the map is read by itself
 BEHIND = 16 << 20  # bytes behind a map from which on the file is mapped anew
 DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
@@ -74,14 +76,12 @@ class Source:
         catalog: CatalogData | None = None,
         map: mmap.mmap | None = None,
     ) -> None:
-        self.file: OpenFile | None = None  # until the whole file is mapped
+        self.file: OpenFile | None = None  # of a file, until the session ends
         if not isinstance(data, memoryview):
             assert identity is not None
             self.file = open_file(data, identity)
         self._data = data if isinstance(data, memoryview) else None if map is None else memoryview(map)
         self._map = map
-        if map is not None and len(map) >= length:
-            self.file = None
         if earlier is not None:
             self._data = earlier._data or earlier._bytes()
             self._map = earlier._map
@@ -172,6 +172,33 @@ class Source:
             data = self._bytes()[offset : offset + length]
         return Chunk(ref, data, self.path, observe)
 
+    def head(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
+        """As `read`, for one of many chunks: the head is read apart, as a page of the map that is new costs more."""
+        offset, length, _, _ = ref
+        file = self.file
+        if file is None or offset < SUPERBLOCK.size or offset + length > min(self._tail_at, self.length):
+            return self.read(ref, observe)
+        with storing("read", self.path):
+            head = memoryview(FILES.read(file.fd, min(HEAD, length), offset))
+        return Chunk(ref, self._bytes()[offset : offset + length], self.path, observe, head)
+
+    def fill(self, places: Sequence[tuple[int, int, int]], out: memoryview) -> bool:
+        """Read into `out`, one after the other, bytes of the file: offset, size and checksum of each.
+
+        False, and an `out` that means nothing, if one is not as it should be, or the file is not one to read from.
+        """
+        file = self.file
+        if file is None:
+            return False
+        done, fd, read = 0, file.fd, FILES.read_into
+        for offset, size, expected in places:
+            here = out[done : done + size]
+            if offset + size > self.length or not read(fd, here, offset) or checksum(here) != expected:
+                return False
+            done += size
+        self.stats.count_bytes_read(done)
+        return True
+
     def _apart(self, length: int, offset: int) -> memoryview:
         file = self.file
         if file is None:  # another thread mapped or closed the file
@@ -245,6 +272,7 @@ class Source:
             map = known_map(self.identity)
             if map is None or len(map) >= self.length:
                 self._bytes()
+                self.file = None
 
     def _bytes(self) -> memoryview:
         data = self._data
@@ -256,7 +284,6 @@ class Source:
                         self.cache.clear(Reference)  # chunks would keep the former map
                     self._map = self._mapped()
                     data = self._data = memoryview(self._map)
-                    self.file = None  # last: an interrupt before this line loses nothing
         return data
 
     def _mapped(self) -> mmap.mmap:

@@ -4,8 +4,7 @@ A map lives as long as any view into it, and before CPython 3.13 each map has a 
 program that keeps a row of each of a thousand closed sessions would have a thousand files open.
 
 Commits are appended, and a map shows the file as it is. So the map of one snapshot serves every
-other snapshot that ends within it. Snapshots that have yet to map the file, or more of it, share one
-descriptor.
+other snapshot that ends within it. The snapshots of sessions that are open share one descriptor.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Identity = tuple[int, int]  # device and inode: no other file gets them while th
 
 
 class OpenFile:
-    """A file that snapshots have yet to map. The last of them closes it."""
+    """A file that snapshots read. The last of them closes it."""
 
     __slots__ = ("__weakref__", "_descriptor")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import parcode_orm
 from parcode_orm import Chunk, CorruptionError, Key, Model, Session, ShardedMap, asc, desc, explain, func, save, select
 from parcode_orm.query.blocks import Block
 from parcode_orm.query.columns import DATE
@@ -427,6 +429,32 @@ def test_large_sums_of_several_blocks_do_not_overflow(tmp_path: Path) -> None:
         assert session.scalar(select(func.sum(Numbered.value)).where(Numbered.id >= 9)) == 191 * (1 << 58) + sum(
             range(9, 200)
         )
+
+
+def test_files_that_are_cut_or_damaged_after_opening(tmp_path: Path) -> None:
+    path = tmp_path / "world.par"
+    with tuned(group_rows=50).Session(path) as session:
+        session.add(World(rows=[row(i) for i in range(ROWS)], by={}))
+        session.commit()
+    data = path.read_bytes()
+    place = data.index(b"\x03\x04\x05\x06\x07\x08\x09")  # ids of the first row group
+    path.write_bytes(data[:place] + b"!" + data[place + 1 :])
+    for mapped in (False, True):
+        with Session.open(path) as session:
+            rows = session.root(World).rows
+            if mapped:
+                assert rows[1_900].small == row(1_900).small
+            with pytest.raises(CorruptionError):
+                session.scalar(select(func.sum(Row.id)).select_from(rows))
+            assert session.scalar(select(func.sum(Row.small)).select_from(rows)) == sum(
+                row(i).small for i in range(ROWS)
+            )
+    path.write_bytes(data)
+    plain = parcode_orm.loads(data, World)
+    assert len(plain.rows) == ROWS
+    with Session.open(io.BytesIO(data)) as session:  # no file to read from
+        rows = session.root(World).rows
+        assert session.scalar(select(func.sum(Row.id)).select_from(rows)) == sum(range(ROWS))
 
 
 def test_a_damaged_column_is_found(tmp_path: Path) -> None:
