@@ -208,3 +208,40 @@ def test_entities_in_a_session(tmp_path: Path) -> None:
         assert session.scalar(select(func.count()).select_from(new)) == COUNT - 1
         assert session.get(new, 1_000).price == 5.0
     assert verify(path).ok
+
+
+def test_many_versions_in_one_table(tmp_path: Path) -> None:
+    """Each commit is of another version, which changes some rows of all versions before it."""
+    path = tmp_path / "a.par"
+
+    def version(n: int) -> tuple[Any, Any]:
+        fields: dict[str, Any] = {f"name{n}": str, **{f"f{k}": float if k % 2 else int for k in range(n)}, "n": int}
+        olds = tuple(f"name{k}" for k in range(n - 1, -1, -1)) or None
+        defaults: dict[str, Any] = {f"f{k}": k for k in range(n)}
+        hero = model("Hero", fields, **{f"name{n}": parcode_orm.Field(renamed_from=olds)}, **defaults)
+        return model("Realm", {"heroes": dict[int, hero], "v": int}, heroes=ShardedMap(), v=0), hero
+
+    realm, hero = version(0)
+    save(path, realm(heroes={n: hero(name0=f"n{n}", n=n) for n in range(60)}))
+    for n in range(1, 7):
+        realm, hero = version(n)
+        with Session(path) as session:
+            root = session.root(realm)
+            assert [getattr(each, f"name{n}") for each in root.heroes.values()][:60] == [f"n{k}" for k in range(60)]
+            for k in range(n, 60, 7):
+                root.heroes[k].n = 1_000 * n
+                setattr(root.heroes[k], f"f{n - 1}", n)
+            root.heroes[100 + n] = hero(**{f"name{n}": "fresh"}, n=0)
+            session.commit()
+    found = parcode_orm.load(path, realm).heroes
+    assert len(found) == 66 and verify(path).ok
+    for k in range(60):
+        last = max((n for n in range(1, 7) if k >= n and (k - n) % 7 == 0), default=0)
+        assert found[k].n == (1_000 * last if last else k)
+        assert [getattr(found[k], f"f{m}") for m in range(6)] == [
+            last if m == last - 1 and last else m for m in range(6)
+        ]
+    with Session.open(path) as session:
+        assert session.scalar(select(func.count()).select_from(session.root(realm).heroes).where(hero.n >= 1_000)) > 40
+    parcode_orm.compact(path)
+    assert parcode_orm.load(path, realm).heroes == found
