@@ -31,6 +31,7 @@ TESTED_BY = {
     "codec.columns.subclasses": "codec/test_subclasses_of_types.py",
     "codec.columns.weights": "codec/test_boundary.py",
     "codec.evolution.defaults": "evolution/test_opening.py",
+    "codec.evolution.enums": "evolution/test_changes.py",
     "codec.evolution.leaves": "evolution/test_matrix.py",
     "codec.evolution.neutral": "evolution/test_matrix.py",
     "codec.evolution.readers": "evolution/test_opening.py",

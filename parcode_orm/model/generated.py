@@ -55,7 +55,7 @@ FALLBACK = {"convert": "any", "stored": "any"}  # the last arm of a union
 
 
 class Generated:
-    """The classes of one stored schema. `indexes` are those of the entities that a table's root says."""
+    """The classes of one stored schema, the root's made of `base` if there is one."""
 
     def __init__(self, schema: Schema, base: Any = None) -> None:
         self._base = base  # of the root's class
@@ -66,11 +66,15 @@ class Generated:
         self._models: list[Any] = []
         self._enums: dict[str, Any] = {}
         self._keys = _used_as_keys(schema)
+        self._marks: dict[str, dict[str, Any]] = {}
 
     def root(self) -> Any:
         """The class of the root, and of all that is below it, complete."""
-        found = self._class(self._root["struct"])
-        names = {_name(key): cls for key, cls in self._classes.items()}
+        return self._complete(self._root["struct"])
+
+    def _complete(self, key: str) -> Any:
+        found = self._class(key)
+        names = {_name(each): cls for each, cls in self._classes.items()}
         for cls in reversed(self._models):
             cls.model_rebuild(force=False, raise_errors=False, _types_namespace=names)
         return found
@@ -88,13 +92,7 @@ class Generated:
         for name in body.get("key", ()):
             marks[name] = Key(auto=bool(body.get("auto")))
         self._marks = {key: marks}
-        found = self._class(key)
-        names = {_name(each): cls for each, cls in self._classes.items()}
-        for cls in reversed(self._models):
-            cls.model_rebuild(force=False, raise_errors=False, _types_namespace=names)
-        return found
-
-    _marks: dict[str, dict[str, Any]] = {}
+        return self._complete(key)
 
     # -- types ------------------------------------------------------------------------------------------------------
 

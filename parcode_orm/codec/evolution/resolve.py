@@ -9,7 +9,6 @@ nowhere here is left to the field that it stands in, whose validator takes it wh
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -26,10 +25,11 @@ from ..columns.struct import kind_of
 from ..columns.text import BytesColumn, TextColumn
 from ..columns.tuples import TupleColumn, UnionColumn
 from ..columns.wrappers import ConvertColumn, OptionalColumn
-from ..renames import class_names, member_names
+from ..renames import class_names
 from ..schema import brief, canonical_schema
 from ..stored import LISTS, MAPS, Schema
 from ..structs import Struct
+from .enums import enum_column, is_enum
 from .keys import is_stable
 from .leaves import change_of
 from .neutral import CONVERSIONS, NEUTRAL, NeutralMarked, neutral
@@ -45,7 +45,7 @@ from .readers import (
 )
 from .refusals import Unresolved, brief_of, place_of, refusal
 from .structs import complete
-from .values import Change, Unfit, first_of, one_of
+from .values import Change, Unfit, first_of
 
 Renames = Sequence[tuple[str, str, str]]
 _ATOMS = (IntColumn, FloatColumn, BoolColumn, TextColumn, BytesColumn)
@@ -184,9 +184,9 @@ class Resolver:
                 return self._struct(stored, mine[0], where)
             raise refusal(where, stored, today, f"{len(mine)} of its classes are or were called {name}")
         if isinstance(node, dict) and ("members" in node or "flags" in node):
-            mine_too = [arm for arm in arms if self._is_enum(node, arm)]
-            if mine_too:
-                return self.column(stored, mine_too[0], where)
+            same_enum = next((arm for arm in arms if is_enum(self.renames, node, arm)), None)
+            if same_enum is not None:
+                return self.column(stored, same_enum, where)
         base = bare(node)
         alike = next((arm for arm in arms[:-1] if isinstance(base, str) and bare(arm.describe()) == base), None)
         if alike is not None:
@@ -288,7 +288,7 @@ class Resolver:
     def _leaf(self, stored: Schema, today: Column, where: str) -> Column:
         node = stored.root
         if isinstance(node, dict) and ("members" in node or "flags" in node):
-            found = self._enum(stored, today, where)
+            found = enum_column(self.renames, stored, today, where)
             if found is not None:
                 return found
         if isinstance(node, dict) and "convert" in node and node["convert"] not in CONVERSIONS:
@@ -308,49 +308,6 @@ class Resolver:
         if node in ("int", "float") and isinstance(today, ConvertColumn) and today.name in _MOMENTS:
             raise refusal(where, stored, today, "a number is no time")
         return ChangedColumn(neutral(stored), change, place_of(where, stored, today))
-
-    def _is_enum(self, node: dict[str, Any], today: Column) -> bool:
-        """Whether a stored enum is today's, by its name or an earlier one."""
-        column = today.inner if isinstance(today, LenientColumn | OptionalColumn) else today
-        if not (isinstance(column, ConvertColumn) and issubclass(column.types[0], enum.Enum)):
-            return False
-        cls = column.types[0]
-        known = {column.name.removeprefix("enum "), cls.__name__, *class_names(cls)}
-        for owner, old, new in reversed(self.renames):
-            if not owner and new in known:
-                known.add(old)
-        return node["convert"].removeprefix("enum ") in known
-
-    def _enum(self, stored: Schema, today: Column, where: str) -> Column | None:
-        node = stored.root
-        if not (isinstance(today, ConvertColumn) and issubclass(today.types[0], enum.Enum)):
-            return None
-        cls = today.types[0]
-        if not self._is_enum(node, today):
-            name = node["convert"].removeprefix("enum ")
-            raise refusal(
-                where, stored, today, f"{name} is another enum; if it was renamed, say @renamed_from({name!r})"
-            )
-        if ("flags" in node) is not issubclass(cls, enum.Flag):
-            raise refusal(where, stored, today, "an enum became one of flags, or the other way round")
-        renamed = {old: new for new, olds in member_names(cls).items() for old in olds}
-        clash = renamed.keys() & cls.__members__.keys()
-        if clash:
-            raise refusal(
-                where, stored, today, f"{cls.__qualname__} has a member {min(clash)}, which another was renamed from"
-            )
-        if not renamed and "literal" not in today.about:
-            return today
-        get, base = today.from_stored, today.about.get("literal")
-
-        def from_stored(values: list[Any]) -> list[Any]:
-            return get(["|".join(renamed.get(part, part) for part in value.split("|")) for value in values])
-
-        column = ConvertColumn(today.inner, today.name, today.types, today.to_stored, from_stored)
-        if base is None:
-            return column
-        members = frozenset((cls, cls.__members__[each]) for each in base)
-        return ChangedColumn(column, one_of(members), place_of(where, stored, today))
 
 
 _MOMENTS = frozenset({"datetime", "date", "time", "timedelta"})
