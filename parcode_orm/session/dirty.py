@@ -146,8 +146,9 @@ class Comparison:
         try:
             if type(value) in PLAIN:
                 stored = (view.getters.get(name) or view.getter(name))(row)
-                if type(stored) is type(value) and type(stored) in ATOMIC:  # `!=` of an array says nothing
-                    return Change.YES if stored != value else Change.NO
+                if type(stored) not in ATOMIC:  # `!=` of an array says nothing
+                    return Change.PERHAPS
+                return _surely(type(stored) is not type(value) or stored != value)
             if not isinstance(value, LazyList | LazyMap):
                 return self._compared(column, value, view, name, row)
             key = id(value), id(view), name, row  # it is asked for again when the row is written
@@ -161,11 +162,6 @@ class Comparison:
             return Change.YES
 
     def _compared(self, column: Column, value: Any, view: Any, name: str, row: int) -> Change:
-        if type(value) in PLAIN:
-            stored = (view.getters.get(name) or view.getter(name))(row)
-            if type(stored) not in ATOMIC:  # `!=` of an array says nothing
-                return Change.PERHAPS
-            return Change.YES if stored != value or type(stored) is not type(value) else Change.NO
         if type(value) is float:
             stored = (view.getters.get(name) or view.getter(name))(row)
             if type(stored) is float and DOUBLE.pack(stored) == DOUBLE.pack(value):
