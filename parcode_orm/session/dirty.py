@@ -240,8 +240,7 @@ class Comparison:
     ) -> dict[int, Change]:
         """Which of `values`, in memory for rows of a written piece, differ from its row group.
 
-        `asked` has the lazy objects that were compared already: one that stands in several rows is
-        compared once.
+        `asked` has the lazy objects that were compared already: one may stand in several rows.
         """
         asked = {} if asked is None else asked
         plain: dict[int, Any] = {}
