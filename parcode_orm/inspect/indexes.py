@@ -1,4 +1,4 @@
-"""Comparing the indexes of entities with their rows: each must have the values that the entities have.
+"""Comparing the keys and indexes of entities with their rows: each must have the values that the entities have.
 
 The hashes of all (value, key) have a sum, by the rows and by the index. Only if the sums differ are the pairs
 themselves compared, which takes memory for all of them.
@@ -25,12 +25,12 @@ from ..session.roots import read_root
 from ..session.space import FileSpace
 
 AT_ONCE = 65_536  # entries of an index that are read at once
-SHOWN = 10  # wrong entries of an index that are named
+SHOWN = 10  # wrong keys, or entries of an index, that are named
 Pair = tuple[Any, Any]
 
 
 def check_entities(space: FileSpace, cls: type[Any]) -> Iterator[tuple[str, str]]:
-    """The indexes of `cls` that do not fit the rows of its entities: the index, and what is wrong with it.
+    """The keys and indexes of `cls` that do not fit the rows of its entities: which, and what is wrong with it.
 
     Raises:
         SchemaMismatchError: the entities were written with another definition of the class.
@@ -38,6 +38,7 @@ def check_entities(space: FileSpace, cls: type[Any]) -> Iterator[tuple[str, str]
     """
     table = table_class(cls)
     stored = read_root(space, table_name(cls), struct_for(table))
+    yield from ((f"keys of {cls.__qualname__}", what) for what in _check_keys(cls, stored))
     for spec in indexes_of(cls):
         where = f"index {spec.name} of {cls.__qualname__}"
         index = getattr(stored, field_of(spec))
@@ -45,6 +46,22 @@ def check_entities(space: FileSpace, cls: type[Any]) -> Iterator[tuple[str, str]
             yield from ((where, what) for what in _check_run(spec, run))
         if _sum(_pairs(stored, spec)) != _sum_of_index(spec, index):
             yield from ((where, what) for what in _differences(cls, spec, stored, index))
+
+
+def _check_keys(cls: type[Any], stored: Any) -> Iterator[str]:
+    """What is wrong with the keys by which the entities are found: each must be what the fields of its row say."""
+    keys, table, wrong = keys_of(cls), table_in(stored.rows), 0
+    for piece, _, _ in table.tree.pieces():
+        group, rows = table.group(piece), range(piece.start, piece.start + piece.length)
+        columns = [stored_values(group.items, rows, name) for name in keys.fields]
+        said = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        for key, value in zip(group.keys_at(rows), said, strict=True):
+            if key != value:
+                wrong += 1
+                if wrong <= SHOWN:
+                    yield f"{keys.spelled(key)} leads to an entity with {keys.spelled(value)}"
+    if wrong > SHOWN:
+        yield f"{wrong - SHOWN} more keys are wrong"
 
 
 def _check_run(spec: IndexSpec, run: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import QueryError, called, told
+from ..model.keys import key_fields
 from ..table.table import ATOMIC
 from .building import attribute, check_kinds, check_scope, literal
 from .engine import run
@@ -108,8 +109,9 @@ class Update(_Change):
         """How many rows were updated as columns, and the objects that are to be changed, with their new values."""
         asked = tuple(value for _, value in self._values)
         source = _source(self, asked)
+        keys = key_fields(source.model) if isinstance(self._source, Entities) else ()  # a commit moves objects alone
         if isinstance(source, TableSource) and all(
-            len(path) == 1 and is_set_plainly(source.model, path[0]) for path, _ in self._values
+            len(path) == 1 and path[0] not in keys and is_set_plainly(source.model, path[0]) for path, _ in self._values
         ):
             return update_rows(source, self._where, {path[0]: value for path, value in self._values})
         return 0, _rows(self, Item(), *asked)

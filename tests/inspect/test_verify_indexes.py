@@ -115,6 +115,21 @@ def test_an_index_that_does_not_fit_its_rows_is_told_with_class_value_and_key(
     assert all(problem.commit == 6 and problem.offset > 0 for problem in report.problems)
 
 
+def test_a_key_that_is_not_that_of_its_row_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = filled(tmp_path / "m.par")
+    with monkeypatch.context() as patch, Session(path) as session:
+        patch.setattr(flush, "_move", lambda *args: False)
+        session.get_one(Member, 60).id = 600
+        session.get_one(Member, 61).id = 601
+        session.commit()
+    report = verify(path, models=[Member])
+    assert {problem.where for problem in report.problems} == {"keys of Member"}
+    assert [problem.what for problem in report.problems] == [
+        "id=60 leads to an entity with id=600",
+        "id=61 leads to an entity with id=601",
+    ]
+
+
 def test_no_more_than_ten_wrong_values_of_an_index_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(flush, "add_run", lambda *args: None)

@@ -280,6 +280,20 @@ def test_a_unique_value_that_a_statement_repeats_is_refused_by_the_commit(path: 
         assert session.scalars(select(Row).where(Row.code == "c5")).all() == []
 
 
+def test_keys_that_a_statement_changes_are_found_by(path: Path) -> None:
+    with filled(path) as session:
+        assert session.execute(update(Row).where(Row.id >= 500).values(id=Row.id + 1, level=3)) == 500
+        session.commit()
+        assert session.get(Row, 500) is None and session.get_one(Row, 1_000).id == 1_000
+        with pytest.raises(IntegrityError, match=r"another Row has the key id=499"):
+            session.execute(update(Row).where(Row.id > 500).values(id=499))
+            session.commit()
+    with Session.open(path) as session:
+        assert [session.get_one(Row, key).code for key in (499, 501, 1_000)] == ["c499", "c500", "c999"]
+        assert session.scalars(select(Row).where(Row.id == 1_000)).one().level == 3
+    assert verify(path, models=[Row]).ok
+
+
 @pytest.mark.parametrize("name", ["by_name", "rows"])
 def test_collections_of_a_root_are_changed_by_columns_as_well(path: Path, name: str) -> None:
     made = [Plain(level=n, name=f"n{n}", notes=["x" * 50] * (n % 3)) for n in range(2_000)]
