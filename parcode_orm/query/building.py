@@ -94,7 +94,11 @@ def _what(value: Expression[Any]) -> str:
     return f"of type {spelled(value._tp)}"
 
 
+SETTING = "values()"  # the operator of an update, for `check_kinds`
+
+
 def check_kinds(operator: str, left: Expression[Any], right: Expression[Any]) -> None:
+    """Refuse to compare, or to set, what never fits by the kinds of its values."""
     one, other = _kinds(left), _kinds(right)
     if one is None or other is None:
         _check_structure(operator, left, right)
@@ -105,7 +109,8 @@ def check_kinds(operator: str, left: Expression[Any], right: Expression[Any]) ->
             shown = f"{called(right._value)} ({told(right._value)})"
         else:
             shown = f"{right}, which is {_what(right)}"
-        raise QueryError(f"{left} is {_what(left)}, and cannot be compared with {shown} by {operator}.{days}")
+        cannot = f"set to {shown}" if operator == SETTING else f"compared with {shown} by {operator}"
+        raise QueryError(f"{left} is {_what(left)}, and cannot be {cannot}.{days}")
 
 
 def _check_structure(operator: str, left: Expression[Any], right: Expression[Any]) -> None:

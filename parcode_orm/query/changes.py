@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import QueryError, called, told
 from ..model.keys import key_fields
 from ..table.table import ATOMIC
-from .building import attribute, check_kinds, check_scope, literal
+from .building import SETTING, attribute, check_kinds, check_scope, literal
 from .engine import run
 from .expressions import Expression
 from .functions import has_aggregate, row_condition
@@ -70,8 +70,10 @@ class Update(_Change):
             fields: by name: `level=Player.level + 1`.
 
         Raises:
-            QueryError: the class has no such field, or the value does not fit it.
+            QueryError: the class has no such field, or the value does not fit it; `given` is no dictionary.
         """
+        if given is not None and not isinstance(given, Mapping):
+            raise QueryError(f"values() takes fields by name, level=3, or a dictionary by field, not {told(given)}")
         model = model_of(self._source)
         found = dict(self._values)
         for field, value in [*(given or {}).items(), *((name, value) for name, value in fields.items())]:
@@ -84,7 +86,7 @@ class Update(_Change):
             new = literal(value)
             if has_aggregate(new):
                 raise QueryError(f"values({field}={new}): an aggregate is a value of a group, not of a row")
-            check_kinds("values()", field, new)
+            check_kinds(SETTING, field, new)
             for each in (field, new) if model is not None else ():
                 check_scope(each, [model], "the collection")
             found[field._path] = new

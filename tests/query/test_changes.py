@@ -80,7 +80,11 @@ MISTAKES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "nothing to delete from": (lambda: delete(Player), ["delete", "Player"]),
     "a tuple to delete from": (lambda: delete((1, 2)), ["delete", "tuple"]),
     "a field that is not there": (lambda: update(PLAYERS).values(levle=3), ["Player", "levle"]),
-    "a value of another type": (lambda: update(PLAYERS).values(level="high"), ["Player.level", "'high'"]),
+    "a value of another type": (
+        lambda: update(PLAYERS).values(level="high"),
+        ["Player.level", "cannot be set to", "'high'"],
+    ),
+    "values by no field": (lambda: update(PLAYERS).values(3), ["values()", "level=3", "not 3"]),  # type: ignore[arg-type]
     "a field of another class": (lambda: update(PLAYERS).values({Home.rooms: 3}), ["Home.rooms", "Player"]),
     "a condition of another class": (lambda: delete(PLAYERS).where(Home.rooms == 3), ["Home.rooms", "Player"]),
     "no field": (lambda: update(PLAYERS).values({3: 3}), ["3"]),
