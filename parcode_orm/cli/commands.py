@@ -192,7 +192,7 @@ def showmigrations(
     for name, there in found.items():
         out.print(name if there is None else f"[{'x' if there else ' '}] {name}", markup=False)
     if not found:
-        out.print("No migrations")
+        out.print(f"No migrations in {_where(migrations).absolute()}", soft_wrap=True)
 
 
 @command

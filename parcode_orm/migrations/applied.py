@@ -18,7 +18,8 @@ class Applied:
     """The migrations that were applied to a file, and the graph for it.
 
     `names` are in the order of the graph. `known`: of these, those that the file has no record of, as steps.
-    `rewritten`: the record of the file is to be written anew.
+    `rewritten`: the record of the file is to be written anew. `edited`: those that `fake` takes for applied although
+    their files were edited.
 
     Raises:
         MigrationError: what the file records does not fit the migrations; it holds other models than they have.
@@ -29,6 +30,7 @@ class Applied:
         self._path = path
         self._histories: dict[int, History] = {}
         recorded = catalog.migrations
+        self._check_squashed(recorded, graph)
         self.graph = graph.for_file(recorded)
         self.known: list[tuple[str, bool]] = []
         self._check_known(recorded, graph)
@@ -41,6 +43,7 @@ class Applied:
             self.known = [(name, False) for name in there]
         self.names = [name for name in self.graph.migrations if name in there]
         self.rewritten = bool(recorded) and recorded != self.record(self.names)
+        self.edited = [name for name in self.names if recorded.get(name, self._hashes[name]) != self._hashes[name]]
 
     def record(self, names: Iterable[str]) -> dict[str, str]:
         """What a file records to which `names` were applied."""
@@ -76,6 +79,17 @@ class Applied:
             migration=unknown[0],
         )
 
+    def _check_squashed(self, recorded: dict[str, str], graph: Graph) -> None:
+        for each in graph.migrations.values():
+            there = [name for name in each.replaces if name in recorded]
+            lacking = [name for name in each.replaces if name not in graph.migrations]
+            if there and lacking and len(there) < len(each.replaces) and each.name not in recorded:
+                raise MigrationError(
+                    f"{self._path} has only a part of what {each.name} was squashed from, {', '.join(there)}: bring "
+                    f"back the files {', '.join(lacking)}, migrate the file, and remove them after that",
+                    migration=each.name,
+                )
+
     def _check_order(self, there: list[str]) -> None:
         for name in there:
             lacking = [each for each in self.graph.parents(self.graph.migrations[name]) if each not in there]
@@ -109,7 +123,7 @@ class Applied:
         fitting = [count for count in range(len(self.graph.migrations), -1, -1) if self._fits(count)]
         names = list(self.graph.migrations)
         if not fitting:
-            held = ", ".join(sorted(self._catalog.roots))
+            held = ", ".join(sorted(name.removesuffix(SUFFIX) for name in self._catalog.roots))
             raise MigrationError(
                 f"{self._path} holds {held}, written by models that {self.graph.directory} has at no point: these are "
                 "the migrations of another file's models, or the models changed without a migration "

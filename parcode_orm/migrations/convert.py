@@ -16,8 +16,10 @@ LISTS = (list, tuple, set, frozenset)
 Convert = Callable[[Any], Any]
 
 
-def converter(annotation: Any, where: str) -> Convert:
+def converter(annotation: Any, where: str, way: str) -> Convert:
     """What makes a value of the type `annotation` of a stored one. `where` names the field in errors.
+
+    `way` is the argument of the operation that may convert it instead, "forward" or "backward".
 
     Raises (the result):
         MigrationError: the value cannot be one of that type, or several guesses are possible.
@@ -31,13 +33,13 @@ def converter(annotation: Any, where: str) -> Convert:
             first = problem.errors()[0]
             raise MigrationError(
                 f"{where}: {told(value)} cannot be stored as {shown(annotation)}: {first['msg']}. Give the operation a "
-                "function that converts it, AlterField(..., forward=...), or mend the value first"
+                f"function that converts it, AlterField(..., {way}=...), or mend the value first"
             ) from problem
         problem_found = next(_lost(value, found), None)
         if problem_found is not None:
             raise MigrationError(
                 f"{where}: {told(value)} as {shown(annotation)} would {problem_found}. Give the operation a function "
-                "that converts it, AlterField(..., forward=...)"
+                f"that converts it, AlterField(..., {way}=...)"
             )
         return found
 
@@ -51,13 +53,13 @@ def adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation, config=None if own else ConfigDict(arbitrary_types_allowed=True))
 
 
-def item_converter(annotation: Any, where: str) -> Convert | None:
+def item_converter(annotation: Any, where: str, way: str) -> Convert | None:
     """The same for the items of a list, or the pairs of a dictionary; None for other types."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is list and args:
-        return converter(args[0], where)
+        return converter(args[0], where, way)
     if origin is dict and args:
-        return converter(tuple[args], where)  # type: ignore[valid-type]
+        return converter(tuple[args], where, way)  # type: ignore[valid-type]
     return None
 
 

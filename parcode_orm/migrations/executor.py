@@ -96,10 +96,20 @@ def showmigrations(
     name = os.path.abspath(file_name(path, "showmigrations(path)"))
     source = Source.open(name)
     try:
+        _check_any(graph)
         applied = Applied(source.catalog, graph, name, fake=False)
         return {each: each in applied.names for each in applied.graph.migrations}
     finally:
         source.close()
+
+
+def _check_any(graph: Graph) -> None:
+    """Raise MigrationError where a directory has no migrations: most often it is the wrong one."""
+    if not graph.migrations:
+        raise MigrationError(
+            f"there are no migrations in {os.path.abspath(graph.directory)}: parcode makemigrations writes the first. "
+            "If they are in another directory, run the command where they are, or name it, --migrations DIRECTORY"
+        )
 
 
 class _Runner:
@@ -115,11 +125,12 @@ class _Runner:
     def run(self, target: str | None, plan: bool, fake: bool) -> list[Planned]:
         source = self._backend.newest()
         try:
+            _check_any(self._all)
             applied = Applied(source.catalog, self._all, self._path, fake)
             graph = applied.graph
             graph.state()  # an operation that does not fit is reported before anything is written
             steps = [*applied.known, *self._steps(applied, target)]
-            done = []
+            done = [Planned(name, False, (), known=True) for name in applied.edited]  # recorded anew, with `fake`
             for name, backwards in steps:
                 migration = graph.migrations[name]
                 recorded = (name, backwards) in applied.known

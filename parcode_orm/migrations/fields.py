@@ -235,12 +235,12 @@ class AlterField(_OfField):
     def forwards(self, row: Row, step: Step) -> None:
         """Convert the value."""
         old = step.before.field(self.model, self.name)
-        row.convert(self.name, old, self.field, step, self.forward)
+        row.convert(self.name, old, self.field, step, self.forward, "forward")
 
     def backwards(self, row: Row, step: Step) -> None:
         """Convert the value back."""
         old = step.before.field(self.model, self.name)
-        row.convert(self.name, self.field, old, step, self.backward)
+        row.convert(self.name, self.field, old, step, self.backward, "backward")
 
     def told(self) -> str:
         """What the operation does, for people."""

@@ -170,7 +170,9 @@ def _read(path: Path) -> Migration:
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
     except Exception as problem:
-        raise MigrationError(f"{path} cannot be read as a migration: {problem!r}", migration=name) from problem
+        raise MigrationError(
+            f"{path} cannot be read as a migration: {type(problem).__name__}: {problem}", migration=name
+        ) from problem
     parts: dict[str, Any] = {}
     for part, kind in PARTS.items():
         value = getattr(module, part, None if part != "replaces" else [])

@@ -77,8 +77,10 @@ class Row:
             self.given.discard(old)
             self.given.add(new)
 
-    def convert(self, name: str, old: Field, new: Field, step: Step, function: Callable[[Any], Any] | None) -> None:
-        """Give a field a value of another type."""
+    def convert(
+        self, name: str, old: Field, new: Field, step: Step, function: Callable[[Any], Any] | None, way: str
+    ) -> None:
+        """Give a field a value of another type. `way`: what an operation calls the function."""
         if name not in self.values:
             return
         value, where = self.values[name], f"{self.where}.{name}"
@@ -86,12 +88,12 @@ class Row:
             self.values[name] = function(plain(value))
         elif not same_type(old.type, new.type):
             annotation = step.annotation(new)
-            items = item_converter(annotation, where)
+            items = item_converter(annotation, where, way)
             streamable = isinstance(value, Streamed) or (is_lazy_collection(value) and len(value) > STREAMED)
             if streamable and items is not None and isinstance(new.mark, Mark) and _fits(value, annotation):
                 self.values[name] = Streamed(value, items)
             else:
-                self.values[name] = converter(annotation, where)(plain(value))
+                self.values[name] = converter(annotation, where, way)(plain(value))
 
     def run(self, function: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Let code of the project change the values."""

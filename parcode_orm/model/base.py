@@ -66,12 +66,20 @@ def _serialize_exactly(value: Any, handler: cs.SerializerFunctionWrapHandler) ->
     return handler(shallow_plain(value) if isinstance(value, LazyModel) else value)
 
 
-def _refuse_bare_markers(cls: type[BaseModel]) -> None:
-    """Refuse a marker without parentheses: `= Chunk` would make the function the default of the field."""
+def _refuse_mistaken_fields(cls: type[BaseModel]) -> None:
+    """Refuse what Pydantic would take for something else.
+
+    `= Chunk` without parentheses would make the function the default. `pydantic.Field(renamed_from=...)` would put the
+    earlier name into the JSON schema, and rows with that name would give the default.
+    """
     for name, info in cls.__pydantic_fields__.items():
         for marker in (Chunk, ShardedMap, Key, Index):
             if info.default is marker or any(item is marker for item in info.metadata):
                 raise UnsupportedTypeError(f"{cls.__qualname__}.{name}: write {marker.__name__}(), with parentheses")
+        if isinstance(info.json_schema_extra, dict) and "renamed_from" in info.json_schema_extra:
+            raise UnsupportedTypeError(
+                f"{cls.__qualname__}.{name}: pydantic.Field does not know renamed_from: import Field from parcode_orm"
+            )
 
 
 def _cause_in_json(dump: Callable[..., Any], options: dict[str, Any]) -> ParcodeError | None:
@@ -148,7 +156,7 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        _refuse_bare_markers(cls)
+        _refuse_mistaken_fields(cls)
         marks_last(cls)
         with building(cls):
             schema = handler(source)

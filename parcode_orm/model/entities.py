@@ -6,14 +6,16 @@ index. So entities are tracked, committed, compared and read at earlier commits 
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from ..codec.classes.names import name_of
 from ..codec.renames import EXACT, derived, field_names
 from .base import Model, ModelMeta, on_complete
 from .fields import Chunk, ShardedMap
-from .indexes import IndexSpec, indexes_of
+from .indexes import ITEMS, IndexSpec, Path, indexes_of, path_text
 from .keys import key_fields, key_type
+from .kinds import fields_of, item_type, present
 
 SUFFIX = "[]"  # of the names of the roots that hold entities
 BY, RUNS = "by_", "index_"  # prefixes of the fields for unique indexes, and for ordered ones
@@ -64,8 +66,26 @@ def _derived_table(cls: type[Any]) -> type[EntityTable]:
 
 
 def _earlier(cls: type[Any], spec: IndexSpec) -> tuple[str, ...]:
-    """The earlier names of the index of a field that was renamed."""
-    return field_names(cls).get(spec.name, ())
+    """The earlier names of an index of fields that were renamed, the newest first."""
+    names = [path_text(path) for path in spec.parts]
+    older = [[path_text(each) for each in _paths_before(cls, path)] for path in spec.parts]
+    return tuple(", ".join(each) for each in product(*older) if list(each) != names)
+
+
+def _paths_before(cls: Any, path: Path) -> list[Path]:
+    """A path, and what it was while its fields had earlier names."""
+    found: list[Path] = [()]
+    tp = cls
+    for name in path:
+        if name == ITEMS:
+            names: tuple[str, ...] = (name,)
+            tp = item_type(tp)
+        else:
+            owner = present(tp)
+            names = (name, *field_names(owner).get(name, ()))
+            tp = (fields_of(owner) or {})[name]
+        found = [(*each, end) for each in found for end in names]
+    return found
 
 
 def _about(cls: type[Any], name: str) -> dict[str, Any]:

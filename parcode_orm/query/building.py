@@ -204,7 +204,8 @@ def attribute(value: Expression[Any], name: str) -> Any:
                 return Operation("attribute", (value, Literal(name)), parts[name])
             known += parts
     has = f": it has {', '.join(known[:12])}" if known else ""
-    raise QueryError(f"{value} is {_what(value)}, and has no field {name!r}{has}")
+    what = "" if str(value) == spelled(value._tp) else f" is {_what(value)}, and"
+    raise QueryError(f"{value}{what} has no field {name!r}{has}")
 
 
 def field_below(value: Expression[Any], name: str, tp: Any) -> Expression[Any]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
 from ..codec.columns.struct import outermost
-from ..errors import ConflictError, NoResultFound, SchemaMismatchError, SessionError
+from ..errors import ConflictError, MigrationRequired, NoResultFound, SchemaMismatchError, SessionError
 from ..lazy.proxy import is_proxy
+from ..model.entities import SUFFIX
 from ..stack import home_thread
 from ..storage.backend import NOT_READ, Backend, Build
 from ..storage.mapped import Source
@@ -140,17 +141,35 @@ class UnitOfWork:
                 raise NoResultFound(
                     f"no root of type {name}: it was deleted in this session; rollback() or add() of it brings it back"
                 )
+            self._check_kind(name)
             family = Family(self.owner)
             found = Root(name, read_root(self.space_of(family), name, column), column, read=True, family=family)
             # Of two threads, the first decides.
             known = self.roots.setdefault(name, self.settled.setdefault(name, found))
         elif known.obj.__class__ is not cls:
             other = known.obj.__class__
+            used, asked = (f"{each.__module__}.{each.__qualname__}".removesuffix(SUFFIX) for each in (other, cls))
             raise SchemaMismatchError(
-                f"the root {name} is in use as a {other.__module__}.{other.__qualname__}, and another class of this "
-                f"name, {cls.__module__}.{cls.__qualname__}, was asked for: ask for the first, or in another session"
+                f"{name.removesuffix(SUFFIX)} is in use as {used} in this session, and another class of this name, "
+                f"{asked}, was asked for: ask for the first, or in another session"
             )
         return known
+
+    def _check_kind(self, name: str) -> None:
+        """Raise MigrationRequired where the file has a root, and the class is of entities now, or the other way round.
+
+        Such a class would find nothing, and what is stored would seem to be gone.
+        """
+        stored = {} if self.source is None else self.source.catalog.roots
+        other = name.removesuffix(SUFFIX) if name.endswith(SUFFIX) else name + SUFFIX
+        if name in stored or other not in stored or other in {*self.roots, *self.deleted}:
+            return
+        was, now = ("a root", "has a Key()") if name.endswith(SUFFIX) else ("entities", "has no Key()")
+        cls = name.removesuffix(SUFFIX)
+        raise MigrationRequired(
+            f"the file has {cls} as {was}, and the class {now} now: a migration must say what becomes of what is "
+            "stored (parcode makemigrations)"
+        )
 
     def root_of(self, obj: object) -> Root | None:
         """The attached root that `obj` is."""

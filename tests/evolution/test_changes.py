@@ -405,6 +405,49 @@ def test_entities(tmp_path: Path) -> None:
         assert session.get(new, 8).mana == 5 and session.get(new, 6001).nick == "fresh"
 
 
+def test_indexes_of_several_fields_after_a_rename(tmp_path: Path) -> None:
+    """The index of one renamed field was found; one of two fields, or of a nested field, asked for a migration."""
+    path = tmp_path / "a.par"
+    home = model("Home", {"city": str})
+    old = entity(
+        {"name": str, "level": int, "home": home}, __indexes__=(Index("name", "level"), Index("home.city", unique=True))
+    )
+    with Session(path) as session:
+        session.add_all(old(name=f"n{n % 100}", level=n, home=home(city=f"c{n}")) for n in range(6_000))
+        session.commit()
+    place = model("Home", {"town": str}, town=Field(renamed_from="city"))
+    new = entity(
+        {"nick": str, "level": int, "place": place},
+        nick=Field(renamed_from="name"),
+        place=Field(renamed_from="home"),
+        __indexes__=(Index("nick", "level"), Index("place.town", unique=True)),
+    )
+    with Session(path) as session:
+        found = select(new).where(new.nick == "n7", new.level > 5_900)
+        assert "by the index of nick, level" in str(session.explain(found))
+        assert session.scalars(found).one().level == 5_907
+        assert session.get_or_create(new, place=place(town="c5"), nick="n5", level=5)[0].id == 6
+        session.get(new, 6).nick = "new"
+        session.commit()
+        assert session.scalars(select(new).where(new.nick == "new", new.level == 5)).one().place.town == "c5"
+    assert verify(path, models=[new]).ok
+
+
+def test_a_root_becomes_entities_or_the_other_way_round(tmp_path: Path) -> None:
+    """`get` gave None, and `root` said that the file had no such root, as if nothing was stored."""
+    root, entities = model("Shop", {"name": str}), model("Shop", {"name": str, "id": int}, id=Key())
+    for old, obj, ask in (
+        ("a root, and the class has a Key", root(name="a"), lambda session: session.get(entities, 1)),
+        ("entities, and the class has no Key", entities(name="a", id=1), lambda session: session.root(root)),
+    ):
+        path = tmp_path / f"{old}.par"
+        with Session(path) as session:
+            session.add(obj)
+            session.commit()
+        with Session(path) as session, pytest.raises(MigrationRequired, match=f"the file has Shop as {old}"):
+            ask(session)
+
+
 def test_entities_that_need_a_migration(tmp_path: Path) -> None:
     path = tmp_path / "a.par"
     old = entity({"name": str, "level": int}, level=Index())
@@ -415,8 +458,18 @@ def test_entities_that_need_a_migration(tmp_path: Path) -> None:
         r"name has an index now.*AddIndex\('Player', 'name'\)": entity(
             {"name": str, "level": int}, name=Index(), level=Index()
         ),
-        "Player.index_level: .*must be built anew": entity({"name": str, "level": str}, level=Index()),
-        "Player: stored as .*must be built anew": model("Player", {"id": str, "name": str}, id=Key()),
+        r"Player.level was built when .*AlterField\('Player', \.\.\.\)": entity(
+            {"name": str, "level": str}, level=Index()
+        ),
+        r"level is unique now.*SetUnique\('Player', 'level'\)": entity(
+            {"name": str, "level": int}, level=Index(unique=True)
+        ),
+        r"Player\.\(name, level\) has an index now.*AddIndex\('Player', \('name', 'level'\)\)": entity(
+            {"name": str, "level": int}, level=Index(), __indexes__=(Index("name", "level"),)
+        ),
+        r"Player: stored as .*must be stored anew.*AlterField\('Player', \.\.\.\) of the key": model(
+            "Player", {"id": str, "name": str}, id=Key()
+        ),
     }
     for message, cls in cases.items():
         with Session.open(path) as session, pytest.raises(MigrationRequired, match=message):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from parcode_orm import FileMissingError, MigrationError, NotAParcodeFile, Session
-from parcode_orm.migrations import load, migrate, showmigrations
+from parcode_orm.migrations import load, migrate, showmigrations, squashmigrations
 
 from .project import Project
 
@@ -120,6 +120,43 @@ def test_an_edit_that_changes_nothing_is_taken_for_applied(project: Project) -> 
     edited(project)
     project.migrate(fake=True)
     assert project.migrate() == []
+
+
+def test_what_is_taken_for_applied_is_told(project: Project) -> None:
+    edited(project)
+    found = project.migrate("0002", fake=True)
+    assert [(step.name, step.known) for step in found] == [("0002_a_m", True)]
+
+
+def test_no_migrations_in_the_directory(project: Project, tmp_path: Path) -> None:
+    for call in (migrate, showmigrations):
+        with pytest.raises(MigrationError, match=r"there are no migrations in /.*/gone: parcode makemigrations writes"):
+            call(project.path, migrations=tmp_path / "gone")
+
+
+def test_a_file_behind_squashed_migrations(project: Project) -> None:
+    """`migrate` said that there was nothing to do, and the file lost its record of migrations."""
+    squashmigrations("0003", migrations=project.migrations)
+    for name in ("0001_initial", "0002_a_m", "0003_a_k"):
+        (project.migrations / f"{name}.py").unlink()
+    before = project.path.read_bytes()
+    with pytest.raises(
+        MigrationError, match=r"only a part of what 0001_squashed_0003_a_k was squashed from, 0001.*0002"
+    ):
+        project.migrate()
+    assert project.path.read_bytes() == before
+
+
+def test_a_value_that_does_not_go_back(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.define(ONE)
+    project.make()
+    new = project.define(ONE.replace("int", "float"))
+    project.make()
+    project.store(new.A(n=1.5))
+    project.migrate()
+    with pytest.raises(MigrationError, match=r"1\.5 cannot be stored as int.* AlterField\(\.\.\., backward=\.\.\.\)"):
+        project.migrate("0001")
 
 
 def test_a_file_of_other_models(tmp_path: Path) -> None:

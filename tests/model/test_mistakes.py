@@ -61,6 +61,10 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a map that is a model": (lambda: anything(Box[int], ShardedMap()), r"of type dict, not Box\[int\]; use Chunk"),
     "no parentheses": (lambda: anything(list[int], Chunk), r"World\.field: write Chunk\(\), with parentheses"),
+    "an earlier name that Pydantic does not know": (
+        lambda: anything(int, pydantic.Field(json_schema_extra={"renamed_from": "old"})),
+        r"World\.field: pydantic\.Field does not know renamed_from: import Field from parcode_orm",
+    ),
     "none in Annotated": (
         lambda: anything(Annotated[dict[str, int], ShardedMap]),
         r"World\.field: write ShardedMap\(\), with parentheses",

@@ -1112,7 +1112,7 @@ def test_two_classes_of_one_name(session: Session, path: Path) -> None:
     other: Any = type(Player)("Player", (Model,), {"__annotations__": {"id": int}, "id": Key(), "__module__": "users"})
     session.add(Player())
     with pytest.raises(
-        SchemaMismatchError, match=r"Player\[\] is in use as a .*test_entities\.Player\[\], .* users\.Player"
+        SchemaMismatchError, match=r"Player is in use as .*test_entities\.Player in this session, .* users\.Player, was"
     ):
         session.add(other(id=1))
     session.commit()

@@ -23,10 +23,10 @@ def place_of(where: str, stored: Schema, today: Column) -> Place:
     return Place(where, brief(stored.root), brief_of(today))
 
 
-def refusal(where: str, stored: Schema, today: Column, why: object = "") -> MigrationRequired:
+def refusal(where: str, stored: Schema, today: Column, why: object = "", operation: str = "") -> MigrationRequired:
     """The error for values that nobody can read as today's class has them."""
     model, _, field = where.partition(".")
-    operation = f"AlterField({model!r}, {field!r}, ...)" if field else "RunPython(...)"
+    operation = operation or (f"AlterField({model!r}, {field!r}, ...)" if field else "RunPython(...)")
     because = f" ({why})" if str(why) else ""
     return MigrationRequired(
         f"{where}: stored as {brief(stored.root)}, declared as {brief_of(today)}{because}: a migration must say what "

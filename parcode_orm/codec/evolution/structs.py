@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Protocol
 
 import pydantic
@@ -53,12 +53,13 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
         where = f"{model}.{name}"
         source = _source(name, old, today, earlier.get(name, ()), model)
         if source is None:
-            reader.fields[name] = _added(resolver, today, name, where, exact)
+            if exact:
+                raise _unindexed(where, old.keys() - today.places.keys())
+            reader.fields[name] = _added(resolver, today, name, where)
             continue
         place, schema = old[source]
         if exact and not is_sorted_alike(schema, column):
-            owner = where.replace("[]", "").replace(".rows", "")
-            raise refusal(owner, schema, column, "keys and indexes are found by these values, and must be built anew")
+            raise _reordered(where, schema, column)
         try:
             found = resolver.column(schema, column, where)
         except Unresolved as problem:
@@ -114,16 +115,50 @@ def _source(name: str, old: dict[str, Any], today: Struct, earlier: tuple[str, .
     return candidates[0] if candidates else None
 
 
-def _added(resolver: Resolver, today: Struct, name: str, where: str, exact: bool) -> Added:
+def _index_at(where: str) -> tuple[str, str, str, str]:
+    """The class and the paths of the index that is a field of a table of entities: `Order[].index_buyer, placed`.
+
+    Then how messages call it, `Order.(buyer, placed)`, and how an operation does, `('buyer', 'placed')`.
+    """
+    owner, _, field = where.partition("[].")
+    paths = field.partition("_")[2]
+    if paths.isidentifier():
+        return owner, paths, f"{owner}.{paths}", repr(paths)
+    return owner, paths, f"{owner}.({paths})" if ", " in paths else f"{owner}.{paths}", repr(tuple(paths.split(", ")))
+
+
+def _unindexed(where: str, gone: Set[str]) -> MigrationRequired:
+    """The error for an index that the file does not have, or that is unique in one of the two alone."""
+    owner, paths, told, argument = _index_at(where)
+    unique = where.partition("[].")[2].startswith("by_")
+    if any(name.partition("_")[2] == paths for name in gone):
+        change, more = ("is unique now", "") if unique else ("is not unique any more", ", unique=False")
+        return MigrationRequired(
+            f"the index of {told} {change}: build it anew by a migration with the operation "
+            f"SetUnique({owner!r}, {argument}{more})"
+        )
+    more = ", unique=True" if unique else ""
+    return MigrationRequired(
+        f"{told} has an index now, which the file has not: build it by a migration with the operation "
+        f"AddIndex({owner!r}, {argument}{more})"
+    )
+
+
+def _reordered(where: str, stored: Schema, today: Column) -> MigrationRequired:
+    """The error for keys of entities, or an index, of values that have another type now."""
+    owner, paths, told, _ = _index_at(where)
+    if not paths:
+        why = "entities are found by their keys, and must be stored anew"
+        return refusal(owner, stored, today, why, f"AlterField({owner!r}, ...) of the key")
+    return MigrationRequired(
+        f"the index of {told} was built when its values had another type, and must be built anew: write a migration "
+        f"with the operation AlterField({owner!r}, ...) of the field whose type changed"
+    )
+
+
+def _added(resolver: Resolver, today: Struct, name: str, where: str) -> Added:
     cls = today.plan.cls
     model, _, field = where.partition(".")
-    if exact:
-        owner = model.removesuffix("[]")
-        indexed = field.partition("_")[2]
-        raise MigrationRequired(
-            f"{owner}.{indexed} has an index now, which the file has not: build it by a migration with the operation "
-            f"AddIndex({owner!r}, {indexed!r})"
-        )
     try:
         make = default_of(cls, name)
     except NoDefault as problem:
