@@ -148,8 +148,12 @@ def test_an_interrupt_ends_the_waiting(path: Path, holder: Any, monkeypatch: pyt
     monkeypatch.setattr(lock.time, "sleep", lambda seconds: os.kill(os.getpid(), signal.SIGINT))
     with Session(path, lock_timeout=60) as session:
         session.root(Bank).total = 1
-        with pytest.raises(KeyboardInterrupt):
-            session.commit()
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                session.commit()
+        finally:
+            signal.signal(signal.SIGINT, before)
         holder.kill()
         holder.join()
         session.commit()
