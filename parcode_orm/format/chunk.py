@@ -36,7 +36,6 @@ PIECES = int(NodeFlag.PIECES)
 MAX_NODES = 1 << 20
 MAX_REFERENCES = 1 << 24
 MAX_DEPTH = 4096  # nodes inside each other: readers recurse
-STRETCH = 1 << 20  # bytes of a copied chunk that are written at once
 
 
 # `_make` without its Python frame
@@ -395,31 +394,3 @@ class Chunk:
             raise self.error(
                 index, f"buffer does not decompress: {str(problem) or type(problem).__name__}"
             ) from problem
-
-
-class Copy(Encoder):
-    """A chunk of another file, to be written as it is, with other references.
-
-    Its buffers are neither verified nor decoded.
-    """
-
-    __slots__ = ("chunk",)
-
-    def __init__(self, chunk: Chunk, refs: list[Ticket | Reference]) -> None:
-        super().__init__(Kind(chunk.kind), None, None, chunk.fingerprint)
-        self.chunk = chunk
-        self.refs = refs
-        self.entries = [[]] * chunk.node_count  # the number is known, the content is not
-
-    @property
-    def size(self) -> int:
-        """Bytes to be written."""
-        return len(self.chunk.body)
-
-    def finish(self) -> tuple[bytes, list[Buffer]]:
-        """As `Encoder.finish`."""
-        body = self.chunk.body
-        parts: list[Buffer] = [body]
-        if len(body) > STRETCH:
-            parts = [body[at : at + STRETCH] for at in range(0, len(body), STRETCH)]
-        return bytes(self.chunk.directory), parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..format.chunk import Copy
+from ..format.chunk_copy import Copy
 from ..format.layout import Kind, Reference
 from .check import Sweep, check_buffers
 from .mapped import Source

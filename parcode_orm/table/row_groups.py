@@ -13,7 +13,8 @@ from ..codec.bulk import gc_paused
 from ..codec.columns.mixed import Mixed, encode_parts
 from ..codec.schema import known, short_fingerprint
 from ..errors import EncodeError, StreamConsumedError
-from ..format.chunk import Buffer, Chunk, Copy, Encoder, Ticket
+from ..format.chunk import Buffer, Chunk, Encoder, Ticket
+from ..format.chunk_copy import Copy
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from ..tuning import TUNING, Tuning

@@ -28,6 +28,7 @@ from ..columns.wrappers import ConvertColumn, OptionalColumn
 from ..packed.dumped import Dumped
 from ..stored import LISTS, MAPS, Schema
 from ..structs import StructPlan
+from ..types.simple import inner_column
 from ..views.nodes import open_child
 from ..views.tuples import open_arms
 
@@ -41,7 +42,6 @@ ATOMS: dict[str, Callable[[], Column]] = {
     "bytearray": lambda: BytesColumn(bytearray),
     "none": NoneColumn,
 }
-_INNER: dict[str, Column] = {name: ATOMS[name]() for name in ("int", "float", "text", "bytes", "bool")}
 
 
 class Neutral(Column):
@@ -112,19 +112,18 @@ class _Making:
         name = node["convert"]
         conversion = CONVERSIONS.get(name)
         if conversion is not None:
-            inner = conversion.inner
-            column = _INNER[inner] if isinstance(inner, str) else TupleColumn([_INNER[each] for each in inner])
-            return ConvertColumn(column, name, conversion.types, conversion.to_stored, conversion.from_stored)
-        inner_column = self.column(node["stored"])
+            inner = inner_column(conversion.inner)
+            return ConvertColumn(inner, name, conversion.types, conversion.to_stored, conversion.from_stored)
+        inner = self.column(node["stored"])
         if name == "deque":
-            return ConvertColumn(inner_column, name, (object,), _same, convert.get_deques)
+            return ConvertColumn(inner, name, (object,), _same, convert.get_deques)
         if "members" in node:
             values = {member: value for member, value in node["members"] if value is not None}
             get = convert.each(lambda stored: values.get(stored, stored))
-            return ConvertColumn(inner_column, name, (object,), _same, get)
+            return ConvertColumn(inner, name, (object,), _same, get)
         if "flags" in node:
-            return ConvertColumn(inner_column, name, (object,), _same, convert.each(_bits_of(dict(node["flags"]))))
-        return inner_column
+            return ConvertColumn(inner, name, (object,), _same, convert.each(_bits_of(dict(node["flags"]))))
+        return inner
 
 
 def _bits_of(bits: dict[str, int]) -> Callable[[str], int]:

@@ -15,13 +15,9 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from functools import partial
 from inspect import getattr_static
-from types import GenericAlias
 from typing import Any, Literal
 
 from pydantic import MISSING, ConfigDict, ImportString, SkipValidation
-from pydantic._internal._validators import get_defaultdict_default_default_factory
-from pydantic.errors import PydanticSchemaGenerationError
-from typing_inspection import typing_objects
 
 from ...errors import UnsupportedTypeError
 from ..base import Column
@@ -31,12 +27,10 @@ from ..classes.named import ANY
 from ..classes.registry import hook_of, register, register_parts
 from ..columns.arrays import ArrayColumn, array_dtype
 from ..columns.boundary import ChunkColumn
-from ..columns.containers import DefaultDictColumn, ListColumn, MapColumn, SetColumn
 from ..columns.fallback import FallbackColumn, or_default
-from ..columns.lenient import LenientColumn, SequenceColumn, may_convert, sequence
-from ..columns.packed import PackedColumn
+from ..columns.lenient import LenientColumn, may_convert
 from ..columns.physical import spelled as spelled_value
-from ..columns.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
+from ..columns.scalars import BoolColumn, IntColumn, NoneColumn
 from ..columns.struct import StructColumn
 from ..columns.text import BytesColumn, TextColumn
 from ..columns.tuples import TupleColumn, UnionColumn
@@ -46,25 +40,16 @@ from ..packed.ways import Way, of_type
 from ..schema import fingerprint_of
 from . import plans
 from .arm_order import in_order
+from .containers import collection, mapping
 from .key_types import check_key_type
 from .marks import Mark, find_mark, item_spec
 from .plans import is_struct_class, model_column
+from .simple import PACKED, SIMPLE, inner_column
 from .typeforms import NONE, Scope, is_recursive, is_union, spelled, strip, substitute
 from .unions import LISTS, MAPS, arms_of, flatten
 
 __all__ = ["column_for", "compile_type", "fingerprint_of", "struct_for"]
 
-PACKED = PackedColumn()
-SIMPLE: dict[Any, Column] = {
-    int: IntColumn(),
-    float: FloatColumn(),
-    bool: BoolColumn(),
-    str: TextColumn(),
-    bytes: BytesColumn(),
-    bytearray: BytesColumn(bytearray),
-}
-_INNER: dict[str, Column] = {"int": SIMPLE[int], "float": SIMPLE[float], "text": SIMPLE[str], "bytes": SIMPLE[bytes]}
-_INNER["bool"] = SIMPLE[bool]
 IN_MEMORY = (type, memoryview, ImportString)
 # Classes made at run time may say "abc".
 _SYSTEM = ("typing", "types", "collections.abc", "io", "abc", "contextlib")
@@ -240,13 +225,6 @@ def is_unknown_class(tp: Any) -> bool:
     )
 
 
-def inner_column(spelling: Any) -> Column:
-    """The column that a `Conversion.inner` spells."""
-    if isinstance(spelling, str):
-        return _INNER[spelling]
-    return TupleColumn([_INNER[name] for name in spelling])
-
-
 def converted(parts: named.Parts, scope: Scope) -> Column:
     """A `ConvertColumn` from its parts."""
     inner, name, types, to_stored, from_stored = parts
@@ -328,64 +306,6 @@ def only(column: Column, values: tuple[Any, ...]) -> Column:
         found.arms = [(accept, only(first, values)), *others]
     limited: Column = found
     return limited
-
-
-def collection(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
-    """Lists, tuples, sets, deques, and the abstract ones."""
-    if origin is tuple:
-        return tuple_column(args, scope)
-    if origin is collections.abc.Iterable and not scope.marked:
-        abstract: Any = origin
-        scope.refuse(
-            abstract[args] if args else origin,
-            "Pydantic makes an iterator of it that can be read once; use list[...], or mark the field Chunk()",
-        )
-    item = scope.column(args[0]) if args else PACKED
-    if origin is collections.abc.Sequence:
-        tp = substitute(GenericAlias(origin, args) if args else origin, scope)
-        found = sequence(item, of_type(tp, f"{scope.place}: {spelled(tp)}"))
-        return SequenceColumn(ListColumn(item), found) if scope.marked else found
-    kinds = LISTS[origin]
-    if kinds == (collections.deque,):
-        inner = TupleColumn([ListColumn(item), OptionalColumn(SIMPLE[int])])  # and the `maxlen`
-        return ConvertColumn(inner, "deque", (collections.deque,), convert.put_deques, convert.get_deques)
-    if kinds in ((set,), (frozenset,)):
-        return SetColumn(item, kinds[0])
-    return ListColumn(item)
-
-
-def tuple_column(args: tuple[Any, ...], scope: Scope) -> Column:
-    """`tuple`, `tuple[X, ...]`, `tuple[X, Y]`, `tuple[()]`."""
-    if not args:
-        return ListColumn(PACKED, tuple)
-    if len(args) == 2 and args[1] is Ellipsis:
-        return ListColumn(scope.column(args[0]), tuple)
-    if any(typing_objects.is_unpack(typing.get_origin(arg)) for arg in args):
-        return ListColumn(PACKED, tuple)
-    return TupleColumn([scope.column(arg) for arg in args if arg != ()])
-
-
-def mapping(origin: Any, args: tuple[Any, ...], scope: Scope) -> Column:
-    """Dictionaries of every kind."""
-    key = scope.column(args[0]) if args else PACKED
-    if origin is collections.Counter:
-        return MapColumn(key, SIMPLE[int], collections.Counter)
-    value = scope.column(args[1]) if len(args) > 1 else PACKED
-    if origin is collections.OrderedDict:
-        return MapColumn(key, value, collections.OrderedDict)
-    if origin is collections.defaultdict:
-        factory = default_factory(substitute(args[1], scope) if args else Any)
-        return DefaultDictColumn(key, value, factory)
-    return MapColumn(key, value)
-
-
-def default_factory(tp: Any) -> Callable[[], Any] | None:
-    """The `default_factory` that Pydantic gives a `defaultdict` of `tp`, or None."""
-    try:  # asking for the type's outermost part alone: what is inside may not be complete yet
-        found: Callable[[], Any] | None = get_defaultdict_default_default_factory(tp)
-    except PydanticSchemaGenerationError:
-        return None
-    return found
 
 
 def numpy_column(tp: Any, cls: type, scope: Scope) -> Column:
