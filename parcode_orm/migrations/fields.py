@@ -9,7 +9,7 @@ from typing import Any
 from ..codec.types.marks import Mark
 from ..errors import MigrationError
 from ..model.keys import IndexMark, KeyMark
-from .operation import Operation
+from .operation import OfModel
 from .row import Row, Step
 from .state import UNSET, Field, Indexed, ProjectState, same_type
 from .types import Named, admits_none, replaced
@@ -27,16 +27,10 @@ def is_looked_up(state: ProjectState, model: str, name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _OfField(Operation):
+class _OfField(OfModel):
     """An operation on a field of a class, and of the classes below it."""
 
-    model: str
     name: str
-
-    @property
-    def of(self) -> str:
-        """The class that the operation is about, as it is called before."""
-        return self.model
 
     def touches(self, model: str, step: Step) -> bool:
         """Whether rows of a class change."""
@@ -147,7 +141,7 @@ class RemoveField(_OfField):
 
 
 @dataclass(frozen=True)
-class RenameField(Operation):
+class RenameField(OfModel):
     """A field of a class has another name.
 
     Args:
@@ -156,14 +150,8 @@ class RenameField(Operation):
         new: its name from now on, a str.
     """
 
-    model: str
     old: str
     new: str
-
-    @property
-    def of(self) -> str:
-        """The class that the operation is about, as it is called before."""
-        return self.model
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are: the file records the rename, and no row has a value of the new name."""
@@ -252,7 +240,7 @@ class AlterField(_OfField):
 
 
 @dataclass(frozen=True)
-class OrderFields(Operation):
+class OrderFields(OfModel):
     """The own fields of a class stand in another order.
 
     Args:
@@ -260,13 +248,7 @@ class OrderFields(Operation):
         order: the names of all its own fields, a tuple of str.
     """
 
-    model: str
     order: tuple[str, ...]
-
-    @property
-    def of(self) -> str:
-        """The class that the operation is about, as it is called before."""
-        return self.model
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are: fields are found by their names."""
@@ -292,16 +274,10 @@ class OrderFields(Operation):
 
 
 @dataclass(frozen=True)
-class _OfIndex(Operation):
+class _OfIndex(OfModel):
     """An operation on an index: of the field `name` or, where that is a tuple, of these paths in `__indexes__`."""
 
-    model: str
     name: str | tuple[str, ...]
-
-    @property
-    def of(self) -> str:
-        """The class that the operation is about, as it is called before."""
-        return self.model
 
     def _mark(self, state: ProjectState, unique: bool | None, there: bool) -> None:
         """Let the index be, unique or not; None: let it be gone. It is `there` before."""

@@ -68,3 +68,15 @@ class Operation:
     def part_of_name(self) -> str:
         """What stands for the operation in the name of a migration."""
         raise AssertionError(type(self))
+
+
+@dataclass(frozen=True)
+class OfModel(Operation):
+    """An operation on parts of the class `model`."""
+
+    model: str
+
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.model

@@ -16,7 +16,19 @@ PARTS = ("path", "kind", "bases", "privates", "options", "members", "indexes")
 
 
 @dataclass(frozen=True)
-class CreateModel(Operation):
+class _OfClass(Operation):
+    """An operation on the class `name` as a whole."""
+
+    name: str
+
+    @property
+    def of(self) -> str:
+        """The class that the operation is about, as it is called before."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class CreateModel(_OfClass):
     """A class of the project is new.
 
     Args:
@@ -31,7 +43,6 @@ class CreateModel(Operation):
         indexes: those of `__indexes__`: the paths of each, and whether it is unique.
     """
 
-    name: str
     path: str
     fields: dict[str, Field] | None = None
     kind: str = "model"
@@ -41,11 +52,6 @@ class CreateModel(Operation):
     members: dict[str, Any] | None = None
     indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
     changes_rows: ClassVar[bool] = False
-
-    @property
-    def of(self) -> str:
-        """The class that the operation is about, as it is called before."""
-        return self.name
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are."""
@@ -77,20 +83,14 @@ class CreateModel(Operation):
 
 
 @dataclass(frozen=True)
-class DeleteModel(Operation):
+class DeleteModel(_OfClass):
     """A class of the project is gone. Its root, or its entities, leave the file; backwards they do not come back.
 
     Args:
         name: the class, a str.
     """
 
-    name: str
     changes_rows: ClassVar[bool] = False
-
-    @property
-    def of(self) -> str:
-        """The class that the operation is about, as it is called before."""
-        return self.name
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are."""
@@ -152,7 +152,7 @@ class RenameModel(Operation):
 
 
 @dataclass(frozen=True)
-class AlterModel(Operation):
+class AlterModel(_OfClass):
     """A class of the project is of another kind, or has other bases, options, members or private attributes.
 
     What is None stays as it is.
@@ -162,7 +162,6 @@ class AlterModel(Operation):
         path: as for `CreateModel`, and so are `kind`, `bases`, `privates`, `options`, `members` and `indexes`.
     """
 
-    name: str
     path: str | None = None
     kind: str | None = None
     bases: tuple[str, ...] | None = None
@@ -170,11 +169,6 @@ class AlterModel(Operation):
     options: dict[str, Any] | None = None
     members: dict[str, Any] | None = None
     indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
-
-    @property
-    def of(self) -> str:
-        """The class that the operation is about, as it is called before."""
-        return self.name
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are: where the class moves, is a Model now, or has more members."""

@@ -87,17 +87,9 @@ def _compared(source: Source, root: str, classes: dict[str, Any]) -> Compared:
     assert isinstance(ref, Reference)
     stored = bytes(source.chunk(ref).buffer(0))
     try:
-        _resolve(Resolver(source.catalog.renames), stored, column)
+        resolver = Resolver(source.catalog.renames)
+        resolver.columns((parsed(stored),), (column,))
+        resolver.complete()
     except SchemaMismatchError as problem:
         return Compared(name, entities, "breaks", (str(problem),))
     return Compared(name, entities, "upgrades", tuple(differences(stored, mine.schema)))
-
-
-def _resolve(resolver: Resolver, stored: bytes, column: Any) -> None:
-    """Find out how rows are read, those of all classes below as well."""
-    resolver.columns((parsed(stored),), (column,))
-    seen: set[int] = set()
-    while fresh := [reader for reader, _ in resolver._structs.values() if id(reader) not in seen]:
-        for reader in fresh:
-            seen.add(id(reader))
-            reader.complete()

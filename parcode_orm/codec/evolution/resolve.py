@@ -74,6 +74,18 @@ class Resolver:
         _check_keys(stored[0], today[0], "a table")
         return (self.column(stored[0], today[0], "a key"), *found)
 
+    def complete(self) -> None:
+        """Resolve the fields of all classes met so far, at any depth, before a row is read.
+
+        Raises:
+            SchemaMismatchError: no row of one of them can be read.
+        """
+        done: set[int] = set()
+        while fresh := [reader for reader, _ in self._structs.values() if id(reader) not in done]:
+            for reader in fresh:
+                done.add(id(reader))
+                reader.complete()
+
     def _rows(self, stored: Schema, today: Column) -> Column:
         try:
             return self.column(stored, today, "a row")
