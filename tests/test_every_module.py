@@ -110,6 +110,7 @@ TESTED_BY = {
     "session.history.compare": "session/test_diff.py",
     "session.history.stretches": "session/test_diff_columns.py",
     "session.memento": "session/test_nested.py",
+    "session.adding": "session/test_unit_of_work.py",
     "session.merge": "session/test_unit_of_work.py",
     "session.owner": "session/test_lifecycle.py",
     "session.pending": "session/test_unit_of_work.py",

@@ -22,9 +22,9 @@ from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.row_groups import TableSink
 from ..tuning import TUNING, Tuning
+from .adding import check_model
 from .compacting import rewriting
 from .flush import CHANGED, sizes
-from .merge import check_model
 from .roots import Compared, Root, State, root_group, root_name, write_roots
 from .space import FileSpace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple
@@ -21,7 +21,6 @@ from ..errors import (
     EncodeError,
     NoResultFound,
     ParcodeError,
-    SessionError,
     told,
 )
 from ..format.catalog import CatalogData, Target
@@ -135,48 +134,6 @@ def root_name(cls: type[Any]) -> str:
             f"and session.get({cls.__name__}, key) finds it"
         )
     return name_of(cls)
-
-
-def check_free(obj: object, roots: Mapping[str, Root], deleted: Container[str], source: Source | None) -> None:
-    """Raise SessionError where another object than `obj` is, or is stored as, the root of its name."""
-    name = root_name(obj.__class__)
-    known = roots.get(name)
-    stored = None if source is None or name in deleted else source.catalog.roots.get(name)
-    if known is None and stored is not None and not (source is not None and _is_stored_root(obj, stored, source)):
-        raise SessionError(
-            f"the file holds a root {name} already: change that one, session.root({name}), copy this object onto it, "
-            f"session.merge(obj), or let this object take its place, add(obj, replace=True)"
-        )
-    if known is not None and known.obj is not obj:
-        raise is_taken(obj, known.obj)
-
-
-def _is_stored_root(obj: Any, stored: Any, source: Source) -> bool:
-    """Whether `obj`, whose session has ended, is the root that the file holds."""
-    if not is_proxy(obj):
-        return False
-    view, row = proxy_state(obj)
-    space = view.space
-    if not isinstance(space, FileSpace) or space.source.uuid != source.uuid:
-        return False
-    return bool((view.chunk.where[1], view.at, row) == (stored.offset, ITEMS, 0))
-
-
-def is_taken(obj: object, other: object) -> SessionError:
-    """The error for `obj`, added as a root where `other` is the root of the name."""
-    cls, name = obj.__class__, root_name(obj.__class__)
-    if other.__class__ is not cls:
-        classes = " and ".join(f"{each.__module__}.{each.__qualname__}" for each in (other.__class__, cls))
-        return SessionError(
-            f"two classes named {name} cannot both be roots of one file, which knows them by that name: {classes}. "
-            "Rename one, make both fields of one root, or let this object take the other's place: "
-            "add(obj, replace=True)"
-        )
-    return SessionError(
-        f"another {name} is the root of its class, and a file holds one root a class. To store several, put them in a "
-        f"list[{name}] = Chunk() or a dict[str, {name}] = ShardedMap() of one root. To let this object take the place "
-        "of the other: add(obj, replace=True)"
-    )
 
 
 def settle_name(source: Source, name: str, cls: type[Any]) -> None:

@@ -14,8 +14,8 @@ from ..errors import NoResultFound, SessionError, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model
 from ..model.entities import SUFFIX, is_entity
-from ..model.plain import LazyModel
 from . import pending
+from .adding import check_addable, check_model, check_several, is_taken, this
 from .attempts import Attempt, attempts
 from .by_key import ByKey
 from .connection import Connection
@@ -24,11 +24,11 @@ from .entity.flush import flushed
 from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
 from .identity_set import IdentitySet
-from .merge import check_model, check_several, overwrite, this
+from .merge import overwrite
 from .queries import Queries
-from .roots import Root, check_free, is_taken, root_name
+from .roots import Root, root_name
 from .savepoint import Savepoint
-from .space import is_detached, owner_of
+from .space import owner_of
 from .versions import Versions
 from .without_classes import model_named, models_of, root_named
 
@@ -132,24 +132,6 @@ class Session(ByKey, Queries, Versions):
         """
         self.add_all([obj], replace=replace)
 
-    def _check_addable(self, objs: list[Model], replace: bool) -> None:
-        """Raise the error for the first of `objs` that cannot be added. A plain entity can be, so few are looked at."""
-        plain = [cls for cls in set(map(type, objs)) if issubclass(cls, Model) and not issubclass(cls, LazyModel)]
-        addable = set(filter(is_entity, plain))
-        for obj in [obj for obj in objs if type(obj) not in addable]:
-            self._check_one(obj, replace)
-
-    def _check_one(self, obj: Model, replace: bool) -> None:
-        check_model(obj, "add(obj)")
-        if is_lazy(obj) and owner_of(obj) is not self._work.owner and not is_detached(obj):
-            raise SessionError(
-                f"this {type(obj).__qualname__} is a lazy object of another session, or one that this session has let "
-                "go of (rollback, refresh): add a copy of it, obj.model_copy(), whose collections "
-                "are copied when this session commits"
-            )
-        if not replace and not is_entity(obj.__class__):
-            check_free(obj, self._work.roots, self._work.deleted, self._work.source)
-
     def add_all(self, objs: Iterable[Model], *, replace: bool = False) -> None:
         """`add` each of `objs`, or none of them.
 
@@ -162,12 +144,12 @@ class Session(ByKey, Queries, Versions):
         if isinstance(objs, Iterator):
             head = list(islice(objs, AT_ONCE))
             if len(head) == AT_ONCE and len(kinds := set(map(type, head))) == 1 and is_entity(*kinds):
-                check = partial(self._check_addable, replace=replace)
+                check = partial(check_addable, self._work, replace=replace)
                 insert_stream(self._work, plain_class(*kinds), chain(head, objs), check, replace=replace)
                 return
             objs = chain(head, objs)
         every = list(objs)
-        self._check_addable(every, replace)
+        check_addable(self._work, every, replace=replace)
         entities = set(filter(is_entity, set(map(type, every))))
         added: dict[str, Model] = {}
         for obj in [obj for obj in every if type(obj) not in entities]:

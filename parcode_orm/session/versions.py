@@ -13,12 +13,12 @@ from ..storage.backend import Backend
 from ..storage.compaction import check_keep
 from ..storage.mapped import Source
 from . import pending
+from .adding import this
 from .compacting import rewriting
 from .connection import Connection
 from .history.commits import At, content_of, find, snapshots
 from .history.diff import Diff
 from .history.snapshot import Snapshot, check_message
-from .merge import this
 from .refresh import expire, go_on, refresh, rollback
 from .space import owner_of
 from .unit_of_work import UnitOfWork, storing

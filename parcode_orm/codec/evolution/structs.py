@@ -190,7 +190,7 @@ def validator(today: Struct, name: str) -> Change | None:
 
     def change(value: Any) -> Any:
         try:
-            return way._tools()[0].validate_python(value, strict=True)
+            return way.strictly(value)
         except pydantic.ValidationError as problem:
             raise Unfit(problem.errors(include_url=False)[0]["msg"]) from problem
         except SchemaMismatchError:

@@ -71,8 +71,8 @@ class ChangedView(View):
         return found
 
 
-class PresentView(View):
-    """Values of which none may be None any more."""
+class _CheckedView(View):
+    """Values that may not fit the type that the class declares now."""
 
     __slots__ = ("chunk", "inner", "place")
 
@@ -81,6 +81,12 @@ class PresentView(View):
         self.inner = inner
         self.place = place
         self.chunk = chunk
+
+
+class PresentView(_CheckedView):
+    """Values of which none may be None any more."""
+
+    __slots__ = ()
 
     def get(self, i: int) -> Any:
         value = self.inner.get(i)
@@ -110,19 +116,13 @@ def present(view: View, place: Place, chunk: Chunk) -> View:
     return PresentView(view, place, chunk) if isinstance(view, OptionalView | NullView) else view
 
 
-class DistinctView(View):
+class DistinctView(_CheckedView):
     """Sets and dictionaries: two items or keys of one that are equal now are an error, as one would be lost.
 
     `arm` leads to where a value is stored, as an arm of a union does.
     """
 
-    __slots__ = ("chunk", "inner", "place")
-
-    def __init__(self, inner: View, place: Place, chunk: Chunk) -> None:
-        self.count = inner.count
-        self.inner = inner
-        self.place = place
-        self.chunk = chunk
+    __slots__ = ()
 
     def get(self, i: int) -> Any:
         return self._checked([self.inner.get(i)], i)[0]

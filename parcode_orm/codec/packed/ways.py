@@ -28,6 +28,14 @@ class Way:
         self._make = make
         self._made: tuple[Any, Any] | None = None
 
+    def strictly(self, value: Any) -> Any:
+        """What the validator makes of `value` without a conversion.
+
+        Raises:
+            pydantic.ValidationError: it does not take the value.
+        """
+        return self._tools()[0].validate_python(value, strict=True)
+
     def _tools(self) -> tuple[Any, Any]:
         if self._made is None:
             self._made = self._make()
