@@ -12,6 +12,7 @@
 `classes`: defining, dumping and loading classes that hold each other, and classes of many fields.
 `query`: questions on one table of many rows, beside a Python loop and other stores.
 `bulk`: very many objects stored at once, or changed by statements, beside SQLAlchemy.
+`evolution`: a file opened with a class that changed, beside the class that wrote it.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
 
@@ -31,6 +32,7 @@ from benchmarks import (
     classes,
     conversations,
     edits,
+    evolution,
     growth,
     many,
     peers,
@@ -121,6 +123,8 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--rows", type=number, default=1_000_000, help="in the table")
     each = workload(bulk, lambda o, at: bulk.bulk(o.rows, at), bulk.text)
     each.add_argument("--rows", type=number, default=200_000, help="in the table")
+    each = workload(evolution, lambda o, at: evolution.evolution(o.rows, at), evolution.text)
+    each.add_argument("--rows", type=number, default=1_000_000, help="in the map")
     workload(calls, lambda o, at: calls.calls(at), calls.text)
     return top
 

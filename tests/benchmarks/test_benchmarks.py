@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bulk, calls, classes, memory, peers, query, report, run, stream, update, world
+from benchmarks import bulk, calls, classes, evolution, memory, peers, query, report, run, stream, update, world
 from benchmarks.worlds import world_data
 
 pytestmark = pytest.mark.once
@@ -59,6 +59,12 @@ def test_query_asks_every_store_the_same(tmp_path: Path, capsys: pytest.CaptureF
         assert set(figures["warm"]) == set(figures["cold"]) == set(query.QUESTIONS) and figures["size"] > 100_000
     assert 0 < result["bytes"]["sum"] <= result["bytes"]["top"] < 20_000 * 40
     assert "filter" in capsys.readouterr().out
+
+
+def test_evolution_reads_the_file_of_another_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "evolution", "--rows", "2000")
+    assert result["written"] <= evolution.WRITTEN
+    assert "load all" in capsys.readouterr().out
 
 
 def test_bulk_stores_and_changes_the_same_in_every_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
