@@ -10,7 +10,7 @@ from ..errors import MigrationError
 from .fields import AddField, AddIndex, AlterField, OrderFields, RemoveField, RemoveIndex, RenameField, SetUnique
 from .operation import Operation
 from .operations import AlterModel, CreateModel, DeleteModel, RenameModel
-from .state import UNSET, Field, ModelState, ProjectState, in_order, same_mark, same_type
+from .state import UNSET, Field, Indexed, ModelState, ProjectState, in_order, same_mark, same_type
 from .types import admits_none
 from .writer import can_spell
 
@@ -143,7 +143,7 @@ class _Detector:
             model.privates or None,
             model.options or None,
             model.members or None,
-            tuple(map(tuple, model.indexes)) or None,  # type: ignore[arg-type]
+            _plain(model.indexes) or None,
         )
         self._do(operation)
 
@@ -195,7 +195,7 @@ class _Detector:
             elif index.unique is not known[index.fields].unique:
                 self._do(SetUnique(new.name, index.fields, index.unique))
         if self._state.models[new.name].indexes != new.indexes:  # in another order
-            self._do(AlterModel(new.name, indexes=tuple(map(tuple, new.indexes))))  # type: ignore[arg-type]
+            self._do(AlterModel(new.name, indexes=_plain(new.indexes)))
 
     def _rename_fields(self, new: ModelState) -> None:
         old = self._state.models[new.name]
@@ -262,3 +262,8 @@ def name_for(operations: Iterable[Operation], first: bool) -> str:
             return "_".join([*parts, "and_more"])
         parts.append(part)
     return "".join(each if each.isalnum() else "_" for each in "_".join(parts)) or "empty"
+
+
+def _plain(indexes: Iterable[Indexed]) -> tuple[tuple[tuple[str, ...], bool], ...]:
+    """Indexes as an operation spells them."""
+    return tuple((each.fields, each.unique) for each in indexes)

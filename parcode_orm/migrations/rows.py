@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, Flag
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from operator import or_
 from typing import Any
 
@@ -75,7 +75,7 @@ class Rows:
                 self._states[place],
                 self._states[place + 1],
                 self.target,
-                lambda name, start=start: self.named(name, start),  # type: ignore[misc]
+                partial(self.named, start=start),
             )
             if self.backwards:
                 name = operation.renamed_back(name)

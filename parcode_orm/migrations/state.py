@@ -72,6 +72,11 @@ def same_mark(one: Any, other: Any) -> bool:
     return repr(one) == repr(other)
 
 
+def first_field(path: str) -> str:
+    """The field of the class that a path begins with: "offers" of "offers[].price"."""
+    return re.split(r"\W", path, maxsplit=1)[0]
+
+
 class Indexed(NamedTuple):
     """An index in `__indexes__` of a class: the paths of its parts, as they are written there."""
 
@@ -80,13 +85,13 @@ class Indexed(NamedTuple):
 
     def names(self) -> set[str]:
         """The fields of the class that the paths begin with."""
-        return {re.match(r"\w*", each)[0] for each in self.fields}  # type: ignore[index]
+        return set(map(first_field, self.fields))
 
     def renamed(self, old: str, new: str) -> Indexed:
         """With another name for a field of the class."""
 
         def path(each: str) -> str:
-            name = re.match(r"\w*", each)[0]  # type: ignore[index]
+            name = first_field(each)
             return new + each[len(name) :] if name == old else each
 
         return Indexed(tuple(map(path, self.fields)), self.unique)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 from typing import Any, NamedTuple
 
-from ...codec.base import Column
+from ...codec.base import Column, Space
 from ...codec.columns.boundary import ChunkColumn
 from ...codec.kernels import sorted_places
 from ...codec.types.compile import struct_for
@@ -32,7 +32,7 @@ MAX_RUNS = 8
 IN_MEMORY = 1 << 19  # entries of one commit that are not sorted in parts
 
 
-def add_run(runs: Any, space: Any, cls: Any, spec: IndexSpec, changes: Iterable[tuple[Entries, Entries]]) -> None:
+def add_run(runs: Any, space: Space, cls: Any, spec: IndexSpec, changes: Iterable[tuple[Entries, Entries]]) -> None:
     """Add a run to an ordered index.
 
     Args:
@@ -67,7 +67,7 @@ def add_run(runs: Any, space: Any, cls: Any, spec: IndexSpec, changes: Iterable[
         runs[first:] = added
 
 
-def _run(cls: Any, spec: IndexSpec, space: Any, entries: Iterable[Entry], size: int) -> list[Any]:
+def _run(cls: Any, spec: IndexSpec, space: Space, entries: Iterable[Entry], size: int) -> list[Any]:
     """A run of `entries`, which are at most `size`; nothing for none."""
     if isinstance(entries, list) or size < LONG:
         entries = list(entries)

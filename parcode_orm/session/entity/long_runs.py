@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ...codec.base import Space
 from ...codec.columns.boundary import ChunkColumn
 from ...codec.kernels import sorted_places
 from ...lazy.list import LazyList
@@ -95,7 +96,7 @@ def netted(entries: Iterable[Entry]) -> list[Entry]:
     return [(value, key, count > 0) for (value, key), count in counts.items() if count]
 
 
-def long_run(space: Any, column: ChunkColumn, entries: Iterator[Entry], step: int) -> tuple[Any, list[Any]]:
+def long_run(space: Space, column: ChunkColumn, entries: Iterator[Entry], step: int) -> tuple[Any, list[Any]]:
     """A list of entries that leave memory as they come, and the value of every `step`th of them."""
     fences: list[Any] = []
 
