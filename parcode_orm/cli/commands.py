@@ -52,7 +52,7 @@ def setting(name: str, default: Any) -> Any:
 
 @contextmanager
 def errors_told() -> Iterator[None]:
-    """End the command with the message of an error of ours, and exit code 2."""
+    """End the command with the message of a `ParcodeError`, and exit code 2."""
     try:
         yield
     except (ParcodeError, ValueError) as problem:
@@ -77,7 +77,7 @@ def makemigrations(
     empty: Annotated[bool, typer.Option("--empty", help="Write a migration without operations.")] = False,
     merge: Annotated[bool, typer.Option("--merge", help="Join several ends of the history.")] = False,
     name: Annotated[str | None, typer.Option(help="What stands behind the number of the new file.")] = None,
-    models: Annotated[list[str] | None, typer.Option(help="A module of models; else those of pyproject.toml.")] = None,
+    models: Annotated[list[str] | None, typer.Option(help="A module of models; else as in pyproject.toml.")] = None,
     rename: Annotated[list[str] | None, typer.Option(help="Player=Hero or Hero.level=rank.")] = None,
     no_renames: Annotated[bool, typer.Option("--no-renames", help="Nothing else was renamed.")] = False,
     default: Annotated[list[str] | None, typer.Option(help="Hero.mana=1.5: what stored objects get.")] = None,
@@ -141,7 +141,7 @@ def migrate(
     target: Annotated[str | None, typer.Argument(help="A migration, or zero; else the newest.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be done.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations, and change nothing else.")] = False,
-    rewrite: Annotated[bool, typer.Option("--rewrite", help="Write rows anew that could be read as they are.")] = False,
+    rewrite: Annotated[bool, typer.Option("--rewrite", help="Write rows anew even if they could be read.")] = False,
     migrations: Directory = None,
 ) -> None:
     """Bring a file to the newest migration, or to another, forwards or backwards."""
@@ -197,12 +197,12 @@ def showmigrations(
 
 @command
 def squashmigrations(
-    last: Annotated[str, typer.Argument(help="The last migration of those to squash.", show_default=False)],
+    last: Annotated[str, typer.Argument(help="The last migration to squash.", show_default=False)],
     name: Annotated[str | None, typer.Option(help="What stands behind the number of the new file.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the file, and write nothing.")] = False,
     migrations: Directory = None,
 ) -> None:
-    """Write one migration in the place of several."""
+    """Write one migration that replaces several."""
     with errors_told():
         found = squash(last, migrations=_where(migrations), name=name, write=not dry_run)
     _tell(found, dry_run)
@@ -213,7 +213,7 @@ def diff_schema(
     file: File,
     models: Annotated[list[str], typer.Argument(help="models.py, or package.module.", show_default=False)],
 ) -> None:
-    """Say what of a file opens, is upgraded, or breaks with the models. Exits with 1 if something breaks."""
+    """Say what opens, is upgraded, or breaks when the models read a file. Exits with 1 if something breaks."""
     with errors_told():
         found = compare(file, [cls for each in models for cls in _models_in(each)])
     for each in found:

@@ -50,7 +50,7 @@ class Applied:
         return {name: self._hashes[name] for name in names}
 
     def _present(self, recorded: Iterable[str]) -> list[str]:
-        """The migrations of the graph that were applied: also those squashed of ones that were."""
+        """The migrations of the graph that were applied. A squashed one was, if all that it replaces were."""
         there = set(recorded)
         return [
             name
@@ -115,10 +115,10 @@ class Applied:
     # -- files without a record ---------------------------------------------------------------------------------------
 
     def _found(self) -> list[str]:
-        """The migrations of which the file is ahead: those up to the newest state whose schemas it has.
+        """The migrations up to the newest state whose schemas the file has.
 
         Raises:
-            MigrationError: it has those of no state, or of several with code between them.
+            MigrationError: it has the schemas of no state, or of several states with code between them.
         """
         fitting = [count for count in range(len(self.graph.migrations), -1, -1) if self._fits(count)]
         names = list(self.graph.migrations)

@@ -22,8 +22,8 @@ class Answers:
     Args:
         renames: old names and new ones: of classes, "Player" and "Hero", or of fields, "Player.name" and "title".
         defaults: by "Player.rank", what stored objects get in a new field without a default.
-        ask: gets a question, and returns whether so; None: nobody is there to answer.
-        ask_default: gets "Player.rank" and returns what stored objects get; None: nobody is there.
+        ask: gets a question and returns a bool; None: a question is an error.
+        ask_default: gets "Player.rank" and returns what stored objects get; None: a missing default is an error.
     """
 
     renames: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Answers:
         """Whether something was renamed.
 
         Raises:
-            MigrationError: nobody says so.
+            MigrationError: no answer says it.
         """
         if old in self.renames:
             return self.renames[old] == new
@@ -61,7 +61,7 @@ class Answers:
         """What stored objects get in a field.
 
         Raises:
-            MigrationError: nobody says so.
+            MigrationError: no answer says it.
         """
         if where in self.defaults:
             return self.defaults[where]
@@ -91,7 +91,7 @@ class _Detector:
         self._check_answers(old)
 
     def operations(self) -> list[Operation]:
-        """All of them, in an order in which each fits the state before it."""
+        """All operations, in an order in which each fits the state before it."""
         self._rename_models()
         for model in in_order(self._new.models.values()):
             if model.name not in self._state.models:

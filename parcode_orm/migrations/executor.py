@@ -24,10 +24,9 @@ LOCK_TIMEOUT = 5.0  # seconds
 
 @dataclass(frozen=True)
 class Planned:
-    """A migration that is to be applied, or undone where `backwards`.
+    """A migration to apply, or to undo if `backwards`.
 
-    `operations` says what it does, for people. `known`: the file is as the migration leaves it, so it is recorded
-    alone.
+    `operations` says what it does, for people. `known`: the file is as the migration leaves it, so it is only recorded.
     """
 
     name: str
@@ -48,16 +47,16 @@ def migrate(
 ) -> list[Planned]:
     """Bring a file to the newest migration, or to `target`, forwards or backwards. One migration is one commit.
 
-    A file to which none was applied is looked at first: migrations that it is ahead of are recorded, not applied.
+    If a file has no record of migrations, the ones whose schemas it has already are recorded, not applied.
 
     Args:
         path: the file.
         target: the name of a migration or its beginning, "0003"; "zero": undo all. None: the newest.
         migrations: the directory of the migration files.
         plan: say what would be done, and write nothing.
-        fake: record the migrations, and change nothing else. This also takes files that were edited after they were
-            applied for what was applied.
-        rewrite: write rows anew also where they could be read as they are.
+        fake: record the migrations, and change nothing else. This also accepts migration files that were edited after
+            they were applied.
+        rewrite: write rows anew even if they could be read as they are.
         progress: gets the name of what is written, how many rows were, and how many there are.
 
     Returns:

@@ -280,7 +280,7 @@ class _OfIndex(OfModel):
     name: str | tuple[str, ...]
 
     def _mark(self, state: ProjectState, unique: bool | None, there: bool) -> None:
-        """Let the index be, unique or not; None: let it be gone. It is `there` before."""
+        """Add, change or (`unique` is None) remove the index. `there`: whether it exists before."""
         model = state.model(self.model)
         if isinstance(self.name, tuple):
             state.models[self.model] = replace(model, indexes=self._declared(model.indexes, unique, there))
@@ -334,7 +334,7 @@ class AddIndex(_OfIndex):
 
 @dataclass(frozen=True)
 class RemoveIndex(_OfIndex):
-    """A field of an entity, or paths, have no index any more. `model` and `name` are as for `AddIndex`."""
+    """The index of a field of an entity, or of paths, is removed. `model` and `name` are as for `AddIndex`."""
 
     def state_forwards(self, state: ProjectState) -> None:
         """Take the index away."""

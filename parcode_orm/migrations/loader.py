@@ -21,7 +21,7 @@ PARTS = {"dependencies": str, "operations": Operation, "replaces": str}
 
 @dataclass(frozen=True)
 class Migration:
-    """A migration file. `hash` is that of its bytes; `replaces` are those that it is squashed of."""
+    """A migration file. `hash`: of its bytes. `replaces`: the migrations that it was squashed of."""
 
     name: str
     operations: tuple[Operation, ...] = ()
@@ -37,9 +37,9 @@ class Migration:
 
 @dataclass
 class Graph:
-    """The migrations of a project, in an order in which each stands after those that it depends on.
+    """The migrations of a project, each after the ones that it depends on.
 
-    Squashed migrations stand beside those that they replace; `for_file` leaves out the ones or the others.
+    It has squashed migrations and the ones that they replace. `for_file` chooses between them.
     """
 
     directory: str
@@ -74,12 +74,12 @@ class Graph:
         heads = self.heads()
         if len(heads) > 1:
             raise MigrationError(
-                f"the migrations in {self.directory} have several ends, {', '.join(heads)}: they were written beside "
-                "each other. parcode makemigrations --merge writes one that depends on all of them"
+                f"the migrations in {self.directory} have several ends, {', '.join(heads)}: they were written in "
+                "parallel. parcode makemigrations --merge writes one that depends on all of them"
             )
 
     def parents(self, migration: Migration) -> tuple[str, ...]:
-        """What a migration depends on, with a squashed migration in the place of those that it replaces."""
+        """What a migration depends on. A squashed migration stands for the ones that it replaces."""
         return _resolved(migration, self.migrations)
 
     def needed(self, name: str) -> set[str]:
@@ -190,7 +190,7 @@ def _resolved(migration: Migration, known: dict[str, Migration]) -> tuple[str, .
 
 
 def _sorted(migrations: dict[str, Migration], directory: str) -> dict[str, Migration]:
-    """In an order in which each stands after what it depends on, else by name."""
+    """By name, but each after what it depends on."""
     found: dict[str, Migration] = {}
     entered: list[str] = []
 

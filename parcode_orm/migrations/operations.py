@@ -203,7 +203,7 @@ class RunPython(Operation):
     """Code of the project changes rows of a class, one by one.
 
     Args:
-        forward: gets the values of a row by field, a dictionary, and returns those that it has from now on.
+        forward: gets the values of a row by field, a dictionary, and returns the new ones.
         backward: undoes that; without it the migration cannot be undone.
         model: the class; rows of classes below it are changed, too.
 

@@ -1,4 +1,4 @@
-"""What writes migration files: for the changes of a project's models, for several ends, and in the place of others."""
+"""Writes migration files: for changed models, for several ends of the history, and to replace others."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def makemigrations(
 def squashmigrations(
     last: str, *, migrations: str | os.PathLike[str] = "migrations", name: str | None = None, write: bool = True
 ) -> Written:
-    """Write one migration in the place of all up to `last`: it creates the models as they are then.
+    """Write one migration that replaces all up to `last`: it creates the models as they are then.
 
-    Files to which some of them were applied go on with these; once all files have them all, they may be deleted.
+    A file that has some of the replaced migrations goes on with them. Delete them once every file has all of them.
 
     Args:
         last: the name of a migration, or its beginning.

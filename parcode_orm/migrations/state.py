@@ -233,7 +233,7 @@ class ProjectState:
         self.models = found
 
     def check(self) -> None:
-        """Raise MigrationError where a class mentions one that there is not."""
+        """Raise MigrationError if a class mentions one that does not exist."""
         for model in self.models.values():
             for name in model.names():
                 if name not in self.models:
@@ -245,7 +245,7 @@ def _renamed(default: Any, old: str, new: str) -> Any:
 
 
 def in_order(models: Iterable[ModelState]) -> list[ModelState]:
-    """Classes after those that they mention, as far as that can be, else in their order."""
+    """Classes in their order, but where possible each after the ones that it mentions."""
     known = {model.name: model for model in models}
     found: dict[str, ModelState] = {}
     entered: set[str] = set()

@@ -1,4 +1,4 @@
-"""What a file says beside a program's models: what opens as it is, what is upgraded when read, what breaks."""
+"""Compares the schemas of a file with a program's models: what opens, what is upgraded when it is read, what breaks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..storage.mapped import Source
 
 @dataclass(frozen=True)
 class Compared:
-    """What a root, or the entities of a class, are beside a program's models.
+    """A root, or the entities of a class, compared with a program's models.
 
     Attributes:
         name: the name of the class, a str.
@@ -45,7 +45,7 @@ def diff_schema(path: str | os.PathLike[str], models: Iterable[type[Any]]) -> li
 
     Args:
         path: the file.
-        models: classes of models; those that are no roots or entities of the file do not matter.
+        models: model classes. Classes without a root or entities in the file are ignored.
 
     Raises:
         MigrationError: two classes have one name.

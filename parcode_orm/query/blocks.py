@@ -105,7 +105,7 @@ class Block:
             yield int(of[a]), a, found[a:b]
 
     def rows(self, table: Table, part: int, held: Sequence[int]) -> Any:
-        """The rows of the block that the rows `held` of a part's row group are; -1 for one that is none."""
+        """The rows of the block for the rows `held` of a part's row group; -1 for a row that the block lacks."""
         found = np.array(held, np.int64) - self._starts[part]
         inside = (found >= 0) & (found < self._lengths[part])
         found = np.where(inside, found + self._begins[part], 0)
@@ -329,7 +329,7 @@ class Block:
         table.space.cache.put(kept, kept)
 
     def forget(self, path: Path) -> None:
-        """Keep a column no longer."""
+        """Forget a column."""
         self._kept.pop(path, None)
 
 
@@ -358,7 +358,7 @@ class Kept:
 
 
 def _dictionaries(heads: Heads, at: Any, parts: Sequence[int]) -> tuple[Any, Any, list[Any]]:
-    """Of nodes `at` that are dictionaries: nodes of the codes, of the words, and marks, equal for the same words."""
+    """The nodes of the codes and of the words of the dictionaries `at`, and marks, equal for the same words."""
     nodes = heads.nodes
     coded = np.where(nodes["encoding"][at] == Encoding.DICTIONARY, at, NOWHERE)
     codes, values = (heads.child(coded, place, parts) for place in (0, 1))

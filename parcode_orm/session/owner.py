@@ -70,7 +70,7 @@ class Owner:
         return [space for family in self.families() for space in family.spaces()]
 
     def collections(self) -> list[Any]:
-        """The lazy collections that somebody holds, of each family in the order they were handed out."""
+        """The lazy collections that the program holds, of each family in the order they were handed out."""
         return [each for family in self.families() for each in family.collections()]
 
     def end(self) -> None:
@@ -126,5 +126,5 @@ class Family:
             self._until_sweep = max(SWEEP_EVERY, len(self._collections))
 
     def collections(self) -> list[Any]:
-        """Those that somebody holds, in the order they were handed out."""
+        """The ones that the program holds, in the order they were handed out."""
         return [found for ref in self._collections if (found := ref()) is not None]

@@ -66,7 +66,7 @@ class Rewritten:
             self._write()
 
     def parts(self) -> Parts:
-        """The pieces to stand in the place of those of which rows were written. The spill must have been closed."""
+        """The pieces that replace the ones with written rows. The spill must have been closed."""
         found: Parts = {}
         for key, (piece, fresh) in self._fresh.items():
             parts: list[Piece] = []

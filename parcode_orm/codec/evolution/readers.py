@@ -82,7 +82,7 @@ class ChangedColumn(_Row):
 
 
 class PresentColumn(_Row):
-    """Values that might be None, and must not be any more."""
+    """Values that may be stored as None, which the class refuses now."""
 
     __slots__ = ("place",)
 
@@ -299,7 +299,7 @@ class StructReader(Physical):
         return open_child(known.get(bit) or OTHERS, chunk, at, space, count)
 
     def open_dropped(self, name: str, chunk: Chunk, at: int, space: Space, count: int) -> View:
-        """View the node `at`, which must hold `count` values of a field that there is no more."""
+        """View the node `at`, which must hold `count` values of a field that the class no longer has."""
         return open_child(self.before.fields[self.dropped[name]][1], chunk, at, space, count)
 
     @property

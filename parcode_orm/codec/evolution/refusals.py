@@ -1,4 +1,4 @@
-"""What is said where stored values are none that today's class has."""
+"""Errors for stored values that do not fit today's class."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Reading(Protocol):
         """View the node `at`, which must hold the part `bit` of `count` rows."""
 
     def open_dropped(self, name: str, chunk: Chunk, at: int, space: Space, count: int) -> View:
-        """View the node `at`, which must hold `count` values of a field that there is no more."""
+        """View the node `at`, which must hold `count` values of a field that the class no longer has."""
 
 
 class UpgradedView(StructView):
@@ -165,7 +165,7 @@ class AddedView(View):
 
 
 class AddedCollections(View):
-    """Collections of a marked field that older rows do not have: lazy ones, as those that are stored."""
+    """Collections of a marked field that older rows do not have. They are lazy, as stored ones are."""
 
     __slots__ = ("_column", "_made", "_space", "_values")
 
@@ -240,7 +240,7 @@ class NamesView(View):
 
 
 class ExtrasView(View):
-    """What rows have beside today's fields: stored extra values, and fields that there are no more."""
+    """What rows have beside today's fields: stored extra values, and fields that the class no longer has."""
 
     __slots__ = ("_dropped", "_fields", "_missing", "_stored")
 

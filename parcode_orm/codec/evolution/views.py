@@ -84,7 +84,7 @@ class _CheckedView(View):
 
 
 class PresentView(_CheckedView):
-    """Values of which none may be None any more."""
+    """Values that may be stored as None, which the class refuses now."""
 
     __slots__ = ()
 
@@ -147,7 +147,7 @@ class DistinctView(_CheckedView):
 
 
 class AsMarkedView(View):
-    """Collections that were inline, as those of a marked field: lazy ones."""
+    """Inline collections, read as lazy ones for a field that is marked now."""
 
     __slots__ = ("column", "inner", "space")
 
@@ -173,7 +173,7 @@ class AsMarkedView(View):
 
 
 class AsInlineView(View):
-    """Values of a field that was marked, as inline ones: no collection is lazy."""
+    """Values of a field that was marked, read as inline ones: no collection is lazy."""
 
     __slots__ = ("inner",)
 

@@ -211,7 +211,7 @@ def _joined(prefix: tuple[Any, ...], asked: Range) -> Range:
 
 
 def _alone(spec: IndexSpec, ranges: list[Range]) -> list[Range]:
-    """Ranges as an index has its values: of one part they are no tuples."""
+    """Ranges in the form of the index's values: an index of one part has no tuples."""
     if len(spec.parts) > 1:
         return ranges
     return [each._replace(low=_first(each.low), high=_first(each.high)) for each in ranges]
