@@ -317,8 +317,8 @@ class Chunk:
             child += span
         return found
 
-    def buffer(self, index: int, node: Node | None = None) -> memoryview:
-        """The buffer of a node, which may be given, verified at first touch and decompressed.
+    def buffer(self, index: int) -> memoryview:
+        """The buffer of a node, verified at first touch and decompressed.
 
         Raises:
             ChecksumError: the stored bytes are not those that were written.
@@ -326,13 +326,12 @@ class Chunk:
         """
         view = self._buffers.get(index)
         if view is None:
-            view = self._buffers.setdefault(index, self.read(index, node))
+            view = self._buffers.setdefault(index, self.read(index))
         return view
 
-    def read(self, index: int, node: Node | None = None) -> memoryview:
+    def read(self, index: int) -> memoryview:
         """As `buffer`, but keep nothing."""
-        if node is None:
-            node = self.nodes[index]
+        node = self.nodes[index]
         size = node.stored
         stored = self._data[node.place : node.place + size]
         if len(stored) != size:
@@ -354,7 +353,7 @@ class Chunk:
         return memoryview(self.decompress(index, stored, node.raw))
 
     def uncompressed(self, index: int, place: int, size: int, expected: int) -> memoryview:
-        """As `buffer`, of a node that is not compressed and of which the caller knows the rest."""
+        """As `buffer`, for a node that is not compressed and whose place, size and checksum the caller knows."""
         view = self._buffers.get(index)
         if view is None:
             view = self._data[place : place + size]

@@ -30,8 +30,8 @@ class NumberColumn(Physical):
     __slots__ = ("literal",)
     numbers: tuple[type, ...] = (int,)
 
-    def __init__(self, literal: tuple[Any, ...] = ()) -> None:
-        self.literal = literal
+    def __init__(self) -> None:
+        self.literal: tuple[Any, ...] = ()
 
     def describe(self) -> Any:
         return described(self.expected, self.literal)

@@ -30,8 +30,8 @@ class TextColumn(Physical):
     exact = frozenset({str})
     expected = "str"
 
-    def __init__(self, literal: tuple[str, ...] = ()) -> None:
-        self.literal = literal
+    def __init__(self) -> None:
+        self.literal: tuple[str, ...] = ()
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
         if len(values) == 1 and type(values[0]) is str:
@@ -124,9 +124,9 @@ class BytesColumn(Physical):
     encodings = frozenset({Encoding.BYTES})
     blob_kinds = (blobs.BYTES, blobs.BYTEARRAY)
 
-    def __init__(self, factory: type[bytes] | type[bytearray] = bytes, literal: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, factory: type[bytes] | type[bytearray] = bytes) -> None:
         self.factory = factory
-        self.literal = literal
+        self.literal: tuple[bytes, ...] = ()
         self.exact = frozenset({factory})
         self.expected = factory.__name__
 
