@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..format.catalog import CatalogData
 from ..model.entities import SUFFIX, table_class
 from ..session import Session
 from ..session.entity.changes import table_of
-from ..session.entity.tables import rows_of
+from ..session.entity.tables import find_table, rows_of
 from ..session.roots import write_schema
 from ..storage.copier import Copier
 from ..storage.mapped import Source
@@ -46,6 +46,24 @@ class _Scratch(Session):
     def source(self) -> Source | None:
         """What was committed."""
         return self._work.source
+
+    def count_from(self, cls: Any, last: int) -> None:
+        """Number entities of a class from `last` on, or from the last one added if that is greater."""
+        table = table_of(self._work, cls).obj
+        table.last = max(table.last, last)
+
+
+class _Reader(Session):
+    """Reads the file that is migrated."""
+
+    def rows(self, cls: Any) -> Mapping[Any, Any]:
+        """The entities of a class by their keys."""
+        return rows_of(self._work, cls)
+
+    def last(self, cls: Any) -> int:
+        """The last number that an entity of a class got."""
+        found = find_table(self._work, cls)
+        return 0 if found is None else found.obj.last
 
 
 class Rewrite:
@@ -103,7 +121,7 @@ class Rewrite:
     def _write(self, catalog: CatalogData, changed: list[str], pipeline: Pipeline) -> None:
         """Write the `changed` roots and entities, and enter them into the catalog."""
         rows = self._rows
-        with _Scratch(self._path) as scratch, Session.open(self._path, at=self._source.record.sequence) as reader:
+        with _Scratch(self._path) as scratch, _Reader.open(self._path, at=self._source.record.sequence) as reader:
             for root in changed:
                 name = root.removesuffix(SUFFIX)
                 if rows.named(name) in rows.target.classes:
@@ -131,21 +149,18 @@ class Rewrite:
         self._applied.check_state(root, written)
         return False
 
-    def _root(self, reader: Session, scratch: Session, name: str) -> None:
+    def _root(self, reader: _Reader, scratch: _Scratch, name: str) -> None:
         self._rows.watch = self._watch
         scratch.add(self._rows.convert(reader.root(self._rows.source.classes[name])))
 
-    def _entities(self, reader: Session, scratch: Session, name: str) -> None:
+    def _entities(self, reader: _Reader, scratch: _Scratch, name: str) -> None:
         rows = self._rows
         cls: Any = rows.source.classes[name]
         now: Any = rows.target.classes[rows.named(name)]
-        there = rows_of(reader._work, cls)
+        there = reader.rows(cls)
         rows.watch = lambda where, items, total: items
         scratch.add_all(map(rows.convert, self._watch(name, iter(there.values()), len(there))))
-        table = table_of(scratch._work, now)
-        table.obj.last = max(
-            table.obj.last, reader._work.find(name + SUFFIX, table_class(cls), struct_for(table_class(cls))).obj.last
-        )
+        scratch.count_from(now, reader.last(cls))
 
     def _watch(self, where: str, items: Iterator[Any], total: int) -> Iterator[Any]:
         if self._progress is None:
