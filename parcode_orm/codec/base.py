@@ -151,7 +151,7 @@ class Space(Protocol):
         """As `proxy`, of rows of several views of one class: each view with its rows."""
 
     def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
-        """The chunks at `refs`, for a caller that keeps them; None for those that were spilled."""
+        """The chunks at `refs`, for a caller that keeps them; None for spilled chunks."""
 
     def fill(self, places: Sequence[tuple[int, int, int]], out: memoryview) -> bool:
         """Read stretches of the file into `out`: offset, size, checksum of each. False if one is not as it is to be."""

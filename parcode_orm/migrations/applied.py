@@ -17,8 +17,8 @@ from .operations import RunPython
 class Applied:
     """The migrations that were applied to a file, and the graph for it.
 
-    `names` are in the order of the graph. `known`: of these, those that the file has no record of, as steps.
-    `rewritten`: the record of the file is to be written anew. `edited`: those that `fake` takes for applied although
+    `names` are in the order of the graph. `known`: the ones that the file has no record of, as steps.
+    `rewritten`: the record of the file is to be written anew. `edited`: the ones that `fake` takes for applied although
     their files were edited.
 
     Raises:

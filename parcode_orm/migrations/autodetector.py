@@ -187,7 +187,7 @@ class _Detector:
         self._indexes(new)
 
     def _indexes(self, new: ModelState) -> None:
-        """The indexes of `__indexes__` that are new, or unique now; those that are gone went before their fields."""
+        """The indexes of `__indexes__` that are new, or unique now; removed indexes went before their fields."""
         known = {each.fields: each for each in self._state.models[new.name].indexes}
         for index in new.indexes:
             if index.fields not in known:

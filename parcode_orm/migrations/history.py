@@ -98,7 +98,7 @@ class History:
         return {"__module__": module, "__qualname__": qualname}
 
     def _type(self, tp: Any) -> Any:
-        """A type of classes that were made already, and of references to those that come later."""
+        """A type of classes that were made already, and of references to classes that come later."""
         return replaced(tp, lambda name: self.classes.get(name) or ForwardRef(_identifier(name)))
 
     def _model(self, model: ModelState) -> Any:

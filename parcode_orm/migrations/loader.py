@@ -46,7 +46,7 @@ class Graph:
     migrations: dict[str, Migration] = field(default_factory=dict)
 
     def for_file(self, applied: Iterable[str]) -> Graph:
-        """The graph for a file to which `applied` were applied: a squashed migration, or those that it replaces.
+        """The graph for a file to which `applied` were applied: a squashed migration, or the ones that it replaces.
 
         Raises:
             MigrationError: migrations depend on each other, or on one that is missing.

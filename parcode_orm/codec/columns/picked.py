@@ -53,7 +53,7 @@ class Picked:
         return [to_write(values_at, view, self.rows)]
 
     def sets(self, names: set[str]) -> list[Any]:
-        """The names of the fields that were set, a row each: those that are given are among them."""
+        """The names of the fields that were set, a row each, the given ones included."""
         if not self.view.bits & SETS:
             return [names] * len(self)
         get = self.view.part(SETS).get

@@ -166,7 +166,7 @@ class _Validating(Way):
 
 
 class LenientReader(_Row):
-    """Values of a type with validators: those that `inner` had not taken are validated again."""
+    """Values of a type with validators. The values that `inner` did not take are validated again."""
 
     __slots__ = ("way",)
 
@@ -267,7 +267,7 @@ class StructReader(Physical):
         """Find out where today's fields are.
 
         Raises:
-            MigrationRequired: nobody can tell.
+            MigrationRequired: a migration must say it.
         """
         if self._complete is not None:
             with believed():

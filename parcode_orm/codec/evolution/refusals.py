@@ -24,7 +24,7 @@ def place_of(where: str, stored: Schema, today: Column) -> Place:
 
 
 def refusal(where: str, stored: Schema, today: Column, why: object = "", operation: str = "") -> MigrationRequired:
-    """The error for values that nobody can read as today's class has them."""
+    """The error for stored values that cannot be read as today's class declares them."""
     model, _, field = where.partition(".")
     operation = operation or (f"AlterField({model!r}, {field!r}, ...)" if field else "RunPython(...)")
     because = f" ({why})" if str(why) else ""

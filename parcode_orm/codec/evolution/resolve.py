@@ -53,7 +53,7 @@ _MODELS = frozenset({"model", "base model", "root model"})
 
 
 class Resolver:
-    """Resolves the schemas of one file. `renames` are those that its migrations have made."""
+    """Resolves the schemas of one file. `renames` were made by its migrations."""
 
     def __init__(self, renames: Renames = ()) -> None:
         self.renames = renames

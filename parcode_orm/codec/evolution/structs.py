@@ -29,7 +29,7 @@ from .views import Place
 
 
 class Resolver(Protocol):
-    """What resolves the types of fields; `renames` are those that migrations have made."""
+    """What resolves the types of fields; `renames` were made by migrations."""
 
     renames: Sequence[tuple[str, str, str]]
 
@@ -41,7 +41,7 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
     """Find out where today's fields are in rows of a stored struct.
 
     Raises:
-        MigrationRequired: a field is required, and older rows lack it; or nobody can tell what it was.
+        MigrationRequired: a field is required, and older rows lack it; or which stored field it was is ambiguous.
     """
     body, today = reader.old, reader.today
     cls, model = today.plan.cls, today.plan.name
@@ -82,7 +82,7 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
 
 
 def _earlier(resolver: Resolver, today: Struct, stored_name: str) -> dict[str, tuple[str, ...]]:
-    """The earlier names of today's fields, the newest first: those that the class says, then those of migrations."""
+    """The earlier names of today's fields, the newest first: the names in the class, then the names in migrations."""
     found = {name: list(names) for name, names in field_names(today.plan.cls).items()}
     classes = {today.plan.name.partition("[")[0], stored_name.partition("[")[0], *class_names(today.plan.cls)}
     for name in today.places:

@@ -60,7 +60,7 @@ class StructView(View):
         self.getters: dict[str, Getter] = {}
         # Where a writable session keeps those that must not be forgotten.
         self.held: dict[int, Any] | None = None
-        self.live: dict[int, ref[Any]] = {}  # proxies of these rows that somebody may hold
+        self.live: dict[int, ref[Any]] = {}  # proxies of these rows that the program may hold
         # The offset of the chunk goes here before `live` gets its first.
         self.lively: set[int] | None = None
         self.strays = False  # whether a proxy in `live` may stand for another row
