@@ -251,8 +251,15 @@ class OrderFields(OfModel):
     order: tuple[str, ...]
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
-        """Whether rows can be read as they are: fields are found by their names."""
-        return True
+        """Whether rows can be read as they are: fields are found by their names, a key by the order of its fields."""
+        fields = before.model(self.model).fields
+        keys = {name for name, field in fields.items() if isinstance(field.mark, KeyMark)}
+        return [name for name in self.order if name in keys] == [name for name in fields if name in keys]
+
+    def touches(self, model: str, step: Step) -> bool:
+        """Whether rows of a class change: where a key's fields have another order, they stand under other keys."""
+        state = step.before
+        return model in state.models and state.is_a(model, self.model) and not self.is_lazy(state, ())
 
     def state_forwards(self, state: ProjectState) -> None:
         """Order the fields."""

@@ -13,6 +13,7 @@ from parcode_orm import (
     Chunk,
     DowngradeError,
     Field,
+    Key,
     MigrationRequired,
     Session,
     ShardedMap,
@@ -199,3 +200,29 @@ def test_rows_that_are_read_whole_share_nothing(path: Path) -> None:
     one.mana = 3
     assert other.notes == [] and other.model_fields_set == {"level", "name", "tags"}
     assert one.model_fields_set == {"level", "name", "tags", "mana"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        ({"number": str, "carrier": str, "id": str}, ["number", "carrier"]),
+        ({"carrier": str, "number": str, "id": str}, ["carrier", "id"]),
+    ],
+)
+def test_other_fields_as_the_key_or_in_another_order_need_a_migration(
+    tmp_path: Path, fields: dict[str, Any], keys: list[str]
+) -> None:
+    path = tmp_path / "a.par"
+    old = model("Flight", {"carrier": str, "number": str, "id": str}, carrier=Key(), number=Key())
+    with Session(path) as session:
+        session.add(old(carrier="AA", number="1", id="x"))
+        session.commit()
+    now = model("Flight", fields, **{name: Key() for name in keys})
+    with Session(path) as session:
+        told = f"Flight: the key was of the fields carrier, number and is of {', '.join(keys)} now, in this order"
+        with pytest.raises(MigrationRequired, match=told):
+            session.get(now, ("1", "AA"))
+    fields = {"id": str, "operator": str, "seats": int, "number": str}
+    renamed = model("Flight", fields, operator=Key(renamed_from="carrier"), number=Key(), seats=0)
+    with Session(path) as session:
+        assert session.get_one(renamed, ("AA", "1")).seats == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import DowngradeError, Session, load, select, verify
+from parcode_orm import DowngradeError, MigrationRequired, Session, load, select, verify
 from parcode_orm.migrations.lazily import names_in_keys
 from parcode_orm.migrations.types import Named
 
@@ -228,3 +228,43 @@ class World(Model):
     place = Named("Place")
     assert set(names_in_keys(list[dict[place, set[place]] | None])) == {"Place"}  # type: ignore[valid-type]
     assert set(names_in_keys(dict[str, list[place]])) == set()  # type: ignore[valid-type]
+
+
+def test_the_fields_of_a_key_in_another_order_store_entities_anew(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    old = project.define("class Flight(Model):\n    carrier: str = Key()\n    number: str = Key()\n    seats: int\n")
+    project.make()
+    project.store(*(old.Flight(carrier=f"c{n % 9}", number=f"n{n}", seats=n) for n in range(500)))
+    project.migrate()
+    new = project.define("class Flight(Model):\n    seats: int\n    number: str = Key()\n    carrier: str = Key()\n")
+    with Session(project.path) as session, pytest.raises(MigrationRequired, match="and is of number, carrier now"):
+        session.get(new.Flight, ("n3", "c3"))
+    project.make()
+    project.migrate()
+    with Session(project.path) as session:
+        assert session.get_one(new.Flight, ("n12", "c3")).seats == 12 and session.get(new.Flight, ("c3", "n12")) is None
+    assert verify(project.path, models=[new.Flight]).ok
+    project.migrate("0001_initial")
+    with Session.open(project.path) as session:
+        assert session.get_one(old.Flight, ("c3", "n12")).seats == 12
+    assert verify(project.path, models=[old.Flight]).ok
+
+
+def test_objects_that_are_numbered_from_now_on_are_counted(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    old = project.define("class Ticket(Model):\n    id: int = Key()\n    seats: int = 0\n")
+    project.make()
+    project.store(*(old.Ticket(id=n) for n in range(1, 300)))
+    project.migrate()
+    new = project.define("class Ticket(Model):\n    id: int = Key(auto=True)\n    seats: int = 0\n")
+    with (
+        Session(project.path) as session,
+        pytest.raises(MigrationRequired, match=r"Ticket\.id is numbered by the file"),
+    ):
+        session.get(new.Ticket, 3)
+    project.make()
+    project.migrate()
+    with Session(project.path) as session:
+        session.add(ticket := new.Ticket())
+        session.commit()
+        assert ticket.id == 300 and session.get_one(new.Ticket, 299).seats == 0

@@ -60,6 +60,8 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
         place, schema = old[source]
         if exact and not is_sorted_alike(schema, column):
             raise _reordered(where, schema, column)
+        if exact and name == "rows":
+            _check_key(resolver, schema, column)
         try:
             found = resolver.column(schema, column, where)
         except Unresolved as problem:
@@ -154,6 +156,27 @@ def _reordered(where: str, stored: Schema, today: Column) -> MigrationRequired:
         f"the index of {told} was built when its values had another type, and must be built anew: write a migration "
         f"with the operation AlterField({owner!r}, ...) of the field whose type changed"
     )
+
+
+def _check_key(resolver: Resolver, stored: Schema, today: Column) -> None:
+    """Raise `MigrationRequired` where a table's entities have another key now: other fields, another order, numbers."""
+    row = getattr(getattr(today, "shape", None), "value", None)
+    body = stored.part(stored.root["map"]["dict"][1]).struct()
+    if not isinstance(row, Struct):
+        return
+    old, earlier, model = dict(body["fields"]), _earlier(resolver, row, body["struct"]), row.plan.name
+    keys = row.plan.about.get("key", [])
+    if [_source(name, old, row, earlier.get(name, ()), model) for name in keys] != body.get("key", []):
+        raise MigrationRequired(
+            f"{model}: the key was of the fields {', '.join(body.get('key', []))} and is of {', '.join(keys)} now, in "
+            "this order: entities are found by their keys, and must be stored anew: a migration must say so, with the "
+            f"operation AlterField({model!r}, {keys[0]!r}, ...)"
+        )
+    if row.plan.about.get("auto") and not body.get("auto"):
+        raise MigrationRequired(
+            f"{model}.{keys[0]} is numbered by the file now, which does not know from which number on: a migration "
+            f"must count what is stored, with the operation AlterField({model!r}, {keys[0]!r}, ...)"
+        )
 
 
 def _added(resolver: Resolver, today: Struct, name: str, where: str) -> Added:
