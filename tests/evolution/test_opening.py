@@ -15,6 +15,7 @@ from parcode_orm import (
     Field,
     Key,
     MigrationRequired,
+    SchemaMismatchError,
     Session,
     ShardedMap,
     compact,
@@ -226,3 +227,12 @@ def test_other_fields_as_the_key_or_in_another_order_need_a_migration(
     renamed = model("Flight", fields, operator=Key(renamed_from="carrier"), number=Key(), seats=0)
     with Session(path) as session:
         assert session.get_one(renamed, ("AA", "1")).seats == 0
+
+
+def test_a_key_that_does_not_fit_is_no_field_that_can_be_assigned(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    parcode_orm.save(path, model("W", {"m": dict[float, int]}, m=ShardedMap())(m={n / 2: n for n in range(9_000)}))
+    now = model("W", {"m": dict[int, int]}, m=ShardedMap())
+    with Session.open(path) as session, pytest.raises(SchemaMismatchError, match=r"^a key: 0\.5, .* RunPython") as told:
+        list(session.root(now).m)
+    assert "AlterField" not in str(told.value) and "assign" not in str(told.value)

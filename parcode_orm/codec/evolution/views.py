@@ -31,10 +31,14 @@ class Place:
             path, offset = chunk.where
             where = f"value {row} of the chunk at byte {offset} of {path or 'the file'}"
         model, _, field = self.name.partition(".")
+        ways = "write a migration that changes it, "
+        if field:
+            ways = f"assign another value here, or {ways}AlterField({model!r}, {field!r}, ...)"
+        else:  # a key, which is not assigned
+            ways += "RunPython(...)"
         return SchemaMismatchError(
             f"{self.name}: {told(value)}, {where}, was stored as {self.old} and is not what the class declares now, "
-            f"{self.new} ({why}): assign another value here, or write a migration that changes it, "
-            f"AlterField({model!r}, {field!r}, ...)"
+            f"{self.new} ({why}): {ways}"
         )
 
 
