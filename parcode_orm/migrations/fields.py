@@ -34,8 +34,7 @@ class _OfField(OfModel):
 
     def touches(self, model: str, step: Step) -> bool:
         """Whether rows of a class change."""
-        state = step.before
-        return model in state.models and state.is_a(model, self.model)
+        return step.is_a(model, self.model)
 
     def part_of_name(self) -> str:
         """What stands for the operation in the name of a migration."""
@@ -171,7 +170,7 @@ class RenameField(OfModel):
 
     def touches(self, model: str, step: Step) -> bool:
         """Whether rows of a class change."""
-        return model in step.before.models and step.before.is_a(model, self.model)
+        return step.is_a(model, self.model)
 
     def forwards(self, row: Row, step: Step) -> None:
         """Move the value."""
@@ -258,8 +257,7 @@ class OrderFields(OfModel):
 
     def touches(self, model: str, step: Step) -> bool:
         """Whether rows of a class change: where a key's fields have another order, they stand under other keys."""
-        state = step.before
-        return model in state.models and state.is_a(model, self.model) and not self.is_lazy(state, ())
+        return step.is_a(model, self.model) and not self.is_lazy(step.before, ())
 
     def state_forwards(self, state: ProjectState) -> None:
         """Order the fields."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import ClassVar
 
 from .row import Row, Step
 from .state import ProjectState
@@ -21,8 +20,6 @@ class Operation:
     `forwards` and `backwards` change the values of one row of a class that it `touches`. `step` has the states before
     and after the operation, in the order of time.
     """
-
-    changes_rows: ClassVar[bool] = True
 
     @property
     def of(self) -> str:

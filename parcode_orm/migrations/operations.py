@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import MigrationError
 from .operation import Operation
@@ -51,7 +51,6 @@ class CreateModel(_OfClass):
     options: dict[str, Any] | None = None
     members: dict[str, Any] | None = None
     indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
-    changes_rows: ClassVar[bool] = False
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are."""
@@ -89,8 +88,6 @@ class DeleteModel(_OfClass):
     Args:
         name: the class, a str.
     """
-
-    changes_rows: ClassVar[bool] = False
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are."""
@@ -225,7 +222,7 @@ class RunPython(Operation):
 
     def touches(self, model: str, step: Step) -> bool:
         """Whether rows of a class change."""
-        return model in step.before.models and step.before.is_a(model, self.model)
+        return step.is_a(model, self.model)
 
     def forwards(self, row: Row, step: Step) -> None:
         """Run the code."""

@@ -31,6 +31,10 @@ class Step:
     target: History
     name: Callable[[str], str]
 
+    def is_a(self, name: str, base: str) -> bool:
+        """Whether, before the operation, there is a class `name` that is `base` or below it."""
+        return name in self.before.models and self.before.is_a(name, base)
+
     def annotation(self, field: Field) -> Any:
         """The type of a field, of the classes that rows become."""
         return replaced(field.type, lambda name: self.target.classes[self.name(name)])

@@ -79,7 +79,7 @@ class Rows:
             )
             if self.backwards:
                 name = operation.renamed_back(name)
-            if operation.changes_rows and operation.touches(name, step):
+            if operation.touches(name, step):
                 found.append((operation, step))
             if not self.backwards:
                 name = operation.renamed(name)
