@@ -45,8 +45,8 @@ class Answers:
         if self.ask is not None:
             return self.ask(f"Was {what} {old} renamed to {new}?")
         raise MigrationError(
-            f"{what} {old} is gone and {new} is new: was it renamed? Say so by --rename {old}={new}, or by "
-            "--no-renames that the one was removed, with what it holds, and the other added"
+            f"{what} {old} is gone and {new} is new: was it renamed? If it was, give --rename "
+            f"{old}={new}. If not, give --no-renames: then {old} is removed, with what it holds, and {new} is added"
         )
 
     def _taken(self, old: str, new: str) -> bool:
@@ -68,8 +68,8 @@ class Answers:
         if self.ask_default is not None:
             return self.ask_default(where)
         raise MigrationError(
-            f"{where} is new and has no default that a migration can spell, so it is not known what stored objects "
-            f"get: give it a default, or say --default {where}=VALUE"
+            f"{where} is new and has no default that a migration can spell: give the field a default, or give "
+            f"--default {where}=VALUE, what stored objects get"
         )
 
 

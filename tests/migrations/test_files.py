@@ -194,7 +194,7 @@ def test_renames_are_asked_about(tmp_path: Path) -> None:
         return [] if made is None else list(made.operations)
 
     with pytest.raises(
-        MigrationError, match=r"the field A\.a is gone and c is new: .* --rename A\.a=c, or by --no-ren"
+        MigrationError, match=r"the field A\.a is gone and c is new: .* --rename A\.a=c\. If not, give --no-ren"
     ):
         make(Answers())
     asked: list[str] = []
