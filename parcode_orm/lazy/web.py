@@ -1,7 +1,7 @@
 """FastAPI's encoder for responses without a model knows lists and dictionaries by class, and asks others for pairs.
 
-A `LazyList` would be taken for the pairs of a dictionary: an error at best, and `{}` for an empty one. So the encoder
-is told, in the table that it has for such classes, once a program uses it; nothing is imported for that.
+It would take a `LazyList` for the pairs of a dictionary: an error at best, and `{}` for an empty one. So lazy
+collections stand in the encoder's table of classes once a program has imported it. Nothing is imported for that.
 """
 
 from __future__ import annotations

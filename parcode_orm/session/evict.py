@@ -1,8 +1,8 @@
 """After a commit: what a writable session keeps in memory, in case it changes, is let go.
 
-A row goes if it is as it was read, and nobody but the session holds it or any mutable value of it: what somebody holds
-may still be changed in place, and the row is the only way from there to the next commit. A plain collection in a marked
-field gives way to the lazy one that it was stored as, unless somebody holds it.
+A row goes if it is as it was read, and only the session holds it and its mutable values. What the program holds may
+still be changed in place, and the row is the only way from there to the next commit. A plain collection in a marked
+field gives way to the lazy one that it was stored as, unless the program holds it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def release(obj: object) -> None:
 def give_way(obj: object) -> None:
     """Let lazy collections take the place of plain ones in the marked fields of the proxy `obj`, as they were stored.
 
-    Rows that somebody holds stand for what was stored of them from now on; the others go. A plain collection that
-    somebody holds may be changed in place, and stays.
+    Rows that the program holds stand for what was stored of them from now on; the others go. A plain collection that
+    the program holds may be changed in place, and stays.
     """
     view, row = proxy_state(obj)
     if isinstance(view, WithoutFields):

@@ -37,7 +37,7 @@ class Reset:
 
     @cached_property
     def _collections(self) -> dict[Any, list[Any]]:
-        """Those that were handed out and not let go of, by the place where what they show is stored."""
+        """What was handed out and not let go of, by the place where what they show is stored."""
         found: dict[Any, list[Any]] = {}
         for each in self._owner.collections():
             if id(each) not in self._done and owner_of(each) is self._owner:
@@ -104,7 +104,7 @@ class Reset:
         return value
 
     def keep(self, stored: Getter, row: int, value: Any) -> bool:
-        """Reset a value held for a row; whether it stays held: a lazy object does, as somebody may change it."""
+        """Reset a value held for a row; whether it stays held: a lazy object does, as the program may change it."""
         try:
             found = stored(row)
         except UNREADABLE:

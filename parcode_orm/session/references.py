@@ -1,7 +1,7 @@
 """Which values the program holds, found by reference counts, many values at a time.
 
-What can change in place and is held by somebody else may be changed at any time, and only who keeps it in its place
-finds that. A value that this module does not know to the bottom counts as held.
+What can change in place and is held elsewhere may change at any time, and only a row that keeps it finds that. A value
+that this module does not know to the bottom counts as held.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ OURS = references({0: object()}, 0)  # of a value that one container alone holds
 
 
 def held(values: list[Any]) -> set[int]:
-    """The places of those `values` that somebody holds, or anything in them that can change in place.
+    """The places of those `values` that the program holds, or anything in them that can change in place.
 
     Each value belongs to one container, and is held by that and by the list `values`.
     """

@@ -237,7 +237,7 @@ class FileSpace:
         return live
 
     def alive(self) -> list[Any]:
-        """The proxies that somebody holds; those that stand for another row than they were read from are forgotten."""
+        """The proxies that the program holds. One that stands for another row than it was read from is forgotten."""
         found = []
         with self._meeting:
             for live in self._lives.values():

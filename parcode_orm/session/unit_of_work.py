@@ -342,7 +342,7 @@ class UnitOfWork:
         return lost
 
     def in_memory(self) -> list[Any]:
-        """The lazy objects and collections of this session that somebody holds."""
+        """The lazy objects and collections of this session that the program holds."""
         return [*self.owner.collections(), *(proxy for space in self.own() for proxy in space.alive())]
 
     def end_savepoints(self, first: Savepoint | None = None) -> None:

@@ -259,4 +259,4 @@ def _claim_and_rename(temporary: str, target: str, files: Files) -> None:
 
 
 def _taken(target: str) -> ConflictError:
-    return ConflictError(f"{target} was created by somebody else in between; nothing was written")
+    return ConflictError(f"{target} was created by another program in between; nothing was written")

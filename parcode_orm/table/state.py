@@ -74,7 +74,7 @@ def undo(table: Table, state: tuple[Any, ...]) -> None:
 
 
 def known_rows(table: Table) -> list[tuple[Any, Any]]:
-    """The rows of a stored, keyed table that are held, or known to somebody, with their keys."""
+    """The rows of a stored, keyed table that are held, or known to the program, with their keys."""
     found: list[tuple[Any, Any]] = []
     for offset, group in list(table.groups.items()):
         live = getattr(group.items, "live", {})
@@ -88,7 +88,7 @@ def known_rows(table: Table) -> list[tuple[Any, Any]]:
 
 
 def places_in_memory(table: Table) -> list[tuple[int, Any]]:
-    """The rows that are held, not yet written, or known to somebody, with their positions."""
+    """The rows that are held, not yet written, or known to the program, with their positions."""
     found: list[tuple[int, Any]] = []
     position = 0
     for piece, _, _ in table.tree.pieces():

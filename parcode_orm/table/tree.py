@@ -48,7 +48,7 @@ class Tree:
     ) -> None:
         self.chunk = chunk
         self.fanout = fanout
-        self.generation = 0  # rises whenever pieces that somebody walks over may be others now
+        self.generation = 0  # rises whenever pieces that a caller walks over may be others now
         self.keyed = keyed
         first = 0 if keyed else NO_ID
         if root is None:
@@ -159,7 +159,7 @@ class Tree:
                 nodes.extend(reversed(node.children))
 
     def load(self) -> None:
-        """Read every node: `changed` looks for changes in what is read, and somebody may hold a
+        """Read every node: `changed` looks for changes in what is read, and the program may hold a
         row anywhere.
         """
         nodes = [self.root]
