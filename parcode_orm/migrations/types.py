@@ -121,8 +121,8 @@ def admits_none(tp: Any) -> bool:
 
 
 def module_and_name(thing: Any) -> tuple[str, str] | None:
-    """Where a class or function is found by import; None if it is not there."""
-    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+    """Where a class, a function or a type alias is found by import; None if it is not there."""
+    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", getattr(thing, "__name__", None))
     if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
         return None
     found: Any = sys.modules.get(module)

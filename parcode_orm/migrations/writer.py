@@ -263,12 +263,12 @@ def _import(module: str, names: list[str]) -> str:
 
 
 def _public(module: str, name: str) -> tuple[str, str]:
-    """Where people import something from: a package above a private module that has it, too."""
-    found = sys.modules[module]
+    """Where people import something from: a package above a private module that has it, too, or a public namesake."""
+    found = getattr(sys.modules[module], name, None)
     parts = module.split(".")
     for length in range(1, len(parts)):
-        outer = sys.modules.get(".".join(parts[:length]))
-        if any(part.startswith("_") for part in parts[length:]) and outer is not None:
-            if getattr(outer, name, None) is getattr(found, name, outer):
-                return ".".join(parts[:length]), name
+        if any(part.startswith("_") for part in parts[length:]):
+            for outer in (".".join(part.lstrip("_") for part in parts[:length]), ".".join(parts[:length])):
+                if outer in sys.modules and found is not None and getattr(sys.modules[outer], name, None) is found:
+                    return outer, name
     return module, name

@@ -8,10 +8,13 @@ import sys
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from typing_extensions import TypeAliasType
 
 from parcode_orm import Chunk, Index, Key, MigrationError, ShardedMap
 from parcode_orm import load as load_root
@@ -37,6 +40,8 @@ from .project import Project
 
 pytestmark = pytest.mark.once
 
+T = TypeVar("T")
+Pairs = TypeAliasType("Pairs", list[tuple[T, int]], type_params=(T,))
 Role, Box = Named("Role"), Named("Box[int]")
 VALUES: list[Any] = [
     None, True, -5, 1.5, float("inf"), "a \"b\" 'c' \n", b"a'\x00", [], (), set(), [1, [2]], (1,), {"a": {1: None}},
@@ -47,6 +52,7 @@ VALUES: list[Any] = [
 TYPES: list[Any] = [
     int, None, Any, list[int], dict[str, Role], Role | None, Box | int | None, tuple[int, ...], tuple[()],
     Literal["a", 1], set[datetime], list[dict[str, list[Box] | None]], type(None),
+    Pairs[str], NDArray[np.int64],
 ]  # fmt: skip
 MARKS: list[Any] = [
     None,
@@ -70,6 +76,11 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     written += [AddField("A", f"t{n}", Field(tp), "v1") for n, tp in enumerate(TYPES)]
     written += [AlterField("A", f"m{n}", Field(int, mark)) for n, mark in enumerate(MARKS)]
     assert repr(read_back(tmp_path, written)) == repr(tuple(written))
+
+
+def test_public_modules_are_imported() -> None:
+    source = source_of([], [AddField("A", "x", Field(NDArray[np.int64]))])
+    assert "import _" not in source and "._" not in source
 
 
 def test_files_are_as_the_formatter_has_them(tmp_path: Path) -> None:
