@@ -94,7 +94,7 @@ def test_files_are_as_the_formatter_has_them(tmp_path: Path) -> None:
     (tmp_path / "0001_a.py").write_text(source_of(["0000_" + "x" * 99], operations, ["0000_y"]))
     for command in (["format", "--diff"], ["check", "--select", "I,E,F,W,UP", "--ignore", "E501"]):
         done = subprocess.run(
-            [str(ruff), *command, "--isolated", str(tmp_path)], capture_output=True, text=True, check=False
+            [str(ruff), *command, "--isolated", "."], capture_output=True, text=True, check=False, cwd=tmp_path
         )
         assert done.returncode == 0, done.stdout
 
