@@ -24,7 +24,7 @@ from .operation import Operation
 from .state import UNSET, Field
 from .types import Member, Named, module_and_name
 
-WIDTH = 88  # what `ruff format` takes for a line unless it is told otherwise
+WIDTH = 88  # the default line length of `ruff format`
 HERE = "parcode_orm.migrations"
 
 

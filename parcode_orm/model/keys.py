@@ -31,7 +31,7 @@ class KeyMark(FieldMark):
 
 
 class IndexMark(FieldMark):
-    """A secondary index: of the field that it stands on or, in `__indexes__` of a class, of `fields`.
+    """A secondary index of its own field. In `__indexes__` of a class it covers `fields`.
 
     `unique`: no two entities have the same value.
     """

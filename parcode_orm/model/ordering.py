@@ -39,7 +39,7 @@ def order_of(tp: Any) -> Order | None:
 def order_of_parts(types: tuple[Any, ...]) -> Order:
     """What values of an index of these types are ordered by: one value, or a tuple of several with None first.
 
-    Of a shorter tuple it is the beginning.
+    The order of a shorter tuple is a prefix of the whole one's.
     """
     orders = [found for tp in types if (found := order_of(tp)) is not None]
     return orders[0] if len(types) == 1 else partial(_parts, orders)

@@ -16,7 +16,7 @@ NUMBERS = frozenset({"int", "float", "bool", "Decimal", "Fraction"})
 def is_stable(stored: Schema, today: Column, *, by_name: bool = False) -> bool:
     """Whether keys of the stored schema have the same canonical bytes as today's.
 
-    With `by_name`, members of enums are told apart by their names alone, as in an ordered index.
+    `by_name` compares enum members by their names alone, as an ordered index does.
     """
     if stored.canonical() == canonical_schema(today):
         return True

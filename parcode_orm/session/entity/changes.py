@@ -99,7 +99,7 @@ class _Added:
     def keys_for(self, objs: list[Any], *, in_turn: bool = False) -> list[Any]:
         """The keys of objects. Those that have none get the numbers above those that were given, or IntegrityError.
 
-        Of an iterator, which is read `in_turn`, only keys that came before count.
+        `in_turn` numbers the objects of an iterator: only the keys before an object count.
         """
         keys, numbered = self.keys.of_all(objs), self.keys.numbered
         missing = [place for place, key in enumerate(keys) if key is None] if numbered else []
