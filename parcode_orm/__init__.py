@@ -8,8 +8,8 @@ from .codec.packed.custom import register_type
 from .codec.renames import renamed_from
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
-from .inspect.report import VerifyReport
-from .inspect.verify import verify
+from .inspector.report import VerifyReport
+from .inspector.verify import verify
 from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap

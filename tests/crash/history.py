@@ -14,7 +14,7 @@ import pytest
 
 from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap, save
 from parcode_orm.errors import NoResultFound, ParcodeError, StorageError
-from parcode_orm.inspect.indexes import check_entities
+from parcode_orm.inspector.indexes import check_entities
 from parcode_orm.session.entity.tables import entities, find_table
 from parcode_orm.storage import append, recovery
 

@@ -70,7 +70,7 @@ def test_indexes_that_fit_their_rows_are_found_sound(tmp_path: Path, monkeypatch
     assert verify(path.read_bytes(), models=[Member]).ok
     with path.open("rb") as file:
         assert verify(file, models=[Member]).ok
-    monkeypatch.setattr("parcode_orm.inspect.indexes.AT_ONCE", 7)
+    monkeypatch.setattr("parcode_orm.inspector.indexes.AT_ONCE", 7)
     assert verify(path, models=[Member]).ok
     with Session(path) as session:
         session.compact()
@@ -189,7 +189,7 @@ def test_fences_and_entries_that_are_not_those_of_their_run_are_told(
 ) -> None:
     path = forged(tmp_path / "fences.par", monkeypatch, fences=lambda entries, fences: fences[::-1])
     assert "the fences of a run are not the values of every 4th entry" in str(verify(path, models=[Member]))
-    monkeypatch.setattr("parcode_orm.inspect.indexes.AT_ONCE", 7)
+    monkeypatch.setattr("parcode_orm.inspector.indexes.AT_ONCE", 7)
     assert "the fences of a run are not the values of every 4th entry" in str(verify(path, models=[Member]))
     path = forged(
         tmp_path / "entries.par",
