@@ -375,7 +375,7 @@ def public_words() -> set[str]:
 def internal_classes() -> set[str]:
     found: set[str] = set()
     for module in pkgutil.walk_packages(parcode_orm.__path__, "parcode_orm."):
-        if module.name == "parcode_orm.cli.commands":  # it needs an extra, and has no classes of its own
+        if module.name.startswith("parcode_orm.cli."):  # they need an extra, and have no classes of its own
             continue
         members = vars(importlib.import_module(module.name)).values()
         found |= {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import MissingExtraError
 
 
-def main() -> None:
-    """Run the command with the arguments of the process.
+def commands() -> Any:
+    """The app of all commands.
 
     Raises:
         MissingExtraError: typer or rich is not installed.
@@ -18,7 +20,17 @@ def main() -> None:
         raise MissingExtraError(
             f"the parcode command needs {problem.name}: install it with pip install 'parcode-orm[cli]'"
         ) from problem
-    from .commands import app
+    from . import migrations
+    from .app import app
 
-    del rich, typer
-    app()
+    del rich, typer, migrations
+    return app
+
+
+def main() -> None:
+    """Run the command with the arguments of the process.
+
+    Raises:
+        MissingExtraError: typer or rich is not installed.
+    """
+    commands()()

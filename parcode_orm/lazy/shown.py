@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -20,6 +21,20 @@ WHOLE, SOME = 100, 10  # items: of a collection of more than the first number, t
 MOST = 10_000  # characters of a whole text, about
 DEEP = 20  # objects and collections in each other
 LARGE = 1 << 16  # bytes of a stored value that is not read to be shown
+
+
+# Control characters but for tabs and line feeds, surrogates, line separators, marks of direction, invisible tags:
+# what a terminal or page obeys, or what hides or turns other text.
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str, limit: int | None = None) -> str:
+    """`text` with what a terminal would obey as escapes of Python, and cut to `limit` characters."""
+    if limit is not None and len(text) > limit:
+        text = f"{text[: limit - 1]}…"
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Shown:

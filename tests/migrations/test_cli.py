@@ -34,10 +34,10 @@ class Shell:
     def __call__(self, *arguments: str, code: int = 0, answers: str = "") -> str:
         """What the command prints."""
         testing: Any = pytest.importorskip("typer.testing")
-        from parcode_orm.cli.commands import app
+        from parcode_orm.cli import commands
 
         sys.modules.pop("models_of_shop", None)
-        found = testing.CliRunner().invoke(app, list(arguments), input=answers)
+        found = testing.CliRunner().invoke(commands(), list(arguments), input=answers)
         assert found.exit_code == code, found.output + repr(found.exception)
         return str(found.output)
 
@@ -115,12 +115,12 @@ def test_errors_are_messages(parcode: Shell) -> None:
 
 def test_somebody_is_asked_at_a_terminal(parcode: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("typer")
-    from parcode_orm.cli import commands
+    from parcode_orm.cli import migrations
 
     parcode.models(ONE)
     parcode("makemigrations")
     parcode.models(ONE.replace("n: int", "m: int\n    k: str"))
-    monkeypatch.setattr(commands, "is_terminal", lambda: True)
+    monkeypatch.setattr(migrations, "is_terminal", lambda: True)
     shown = parcode("makemigrations", answers="y\n'a'\n")
     assert "Was the field A.n renamed to m?" in shown and "What do stored objects get in A.k?" in shown
     assert "Field(str, default='a')" in Path("history/0002_rename_a_n_m_a_k.py").read_text().replace('"', "'")

@@ -1,0 +1,18 @@
+"""The `parcode` command, run within the tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def parcode(*arguments: object, code: int = 0, columns: int = 80, answers: str = "") -> Any:
+    """The result of a command: `stdout` and `stderr` have what it prints. Its exit code must be `code`."""
+    testing: Any = pytest.importorskip("typer.testing")
+    from parcode_orm.cli import commands
+
+    environment = {"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}
+    found = testing.CliRunner(env=environment).invoke(commands(), list(map(str, arguments)), input=answers)
+    assert found.exit_code == code, found.output + repr(found.exception)
+    return found
