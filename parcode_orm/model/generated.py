@@ -11,7 +11,7 @@ import enum
 import json
 import pathlib
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import GenericAlias
 from typing import Any, ForwardRef, Literal, NamedTuple
 
@@ -23,7 +23,9 @@ from ..codec.classes import convert
 from ..codec.classes.named import PYDANTIC
 from ..codec.stored import LISTS, MAPS, Schema
 from .base import Model
+from .entities import BY, RUNS
 from .fields import Chunk, ShardedMap
+from .indexes import ITEMS
 from .keys import Index, Key
 
 _ATOMS: dict[str, Any] = {
@@ -63,10 +65,12 @@ class Generated:
         self._root = schema.root
         self._classes: dict[str, Any] = {}
         self._building: list[str] = []
+        self._open: set[str] = set()  # the structs that name one which was being built
         self._models: list[Any] = []
         self._enums: dict[str, Any] = {}
         self._keys = _used_as_keys(schema)
-        self._marks: dict[str, dict[str, Any]] = {}
+        self._names = {key: f"_struct_{at}" for at, key in enumerate(self._bodies)}  # identifiers, each of one struct
+        self._indexes: dict[str, dict[str, Any]] = {}  # what the class of entities says of them
 
     def root(self) -> Any:
         """The class of the root, and of all that is below it, complete."""
@@ -74,24 +78,35 @@ class Generated:
 
     def _complete(self, key: str) -> Any:
         found = self._class(key)
-        names = {_name(each): cls for each, cls in self._classes.items()}
+        for each, cls in self._classes.items():
+            if each in self._open and not hasattr(cls, "model_rebuild"):
+                self._close(cls, self._bodies[each])
+        names = {self._names[each]: cls for each, cls in self._classes.items()}
         for cls in reversed(self._models):
             cls.model_rebuild(force=False, raise_errors=False, _types_namespace=names)
         return found
+
+    def _close(self, cls: Any, body: dict[str, Any]) -> None:
+        """Give a class that is no model its annotations anew: every class that they name is there now."""
+        hints = {name: self.annotation(node) for name, node in body["fields"] if not name.startswith("(")}
+        cls.__annotations__ = hints
+        for each in getattr(cls, "__dataclass_fields__", {}).values():
+            each.type = hints[each.name]
 
     def entity(self) -> Any:
         """The class of the entities that a root of a table of them holds."""
         fields = dict(self._bodies[self._root["struct"]]["fields"])
         key = fields["rows"]["map"]["dict"][1]["struct"]
+        names = {name for name, _ in self._bodies[key]["fields"]}
         marks: dict[str, Any] = {}
-        for name in fields:
-            for start, unique in (("by_", True), ("index_", False)):
-                if name.startswith(start):
-                    marks[name.removeprefix(start)] = Index(unique=unique)
-        body = self._bodies[key]
-        for name in body.get("key", ()):
-            marks[name] = Key(auto=bool(body.get("auto")))
-        self._marks = {key: marks}
+        declared = []
+        for name, unique in indexes_in(fields):
+            field = name.removesuffix(ITEMS)
+            if field in names and not is_path(field):
+                marks[field] = Index(unique=unique)
+            else:
+                declared.append(Index(*name.split(", "), unique=unique))
+        self._indexes = {key: {**marks, "__indexes__": tuple(declared)}}
         return self._complete(key)
 
     # -- types ------------------------------------------------------------------------------------------------------
@@ -102,7 +117,10 @@ class Generated:
             return _ATOMS[node]
         if "struct" in node:
             name = node["struct"]
-            return ForwardRef(_name(name)) if name in self._building else self._class(name)
+            if name in self._building:
+                self._open.update(self._building)
+                return ForwardRef(self._names[name])
+            return self._class(name)
         if "optional" in node:
             return _union([self.annotation(node["optional"]), None])
         if "convert" in node:
@@ -196,12 +214,11 @@ class Generated:
             annotations["__pydantic_extra__"] = extra
         namespace["__annotations__"] = annotations
         namespace.update(dict.fromkeys(privates, PrivateAttr()))
-        marks = self._marks.get(key, {})
         for field, node in body["fields"]:
             if isinstance(node, dict) and ("chunk" in node or "map" in node):
                 namespace[field] = Chunk() if "chunk" in node else ShardedMap()
-            elif field in marks:
-                namespace[field] = marks[field]
+        namespace.update((field, Key(auto=bool(body.get("auto")))) for field in body.get("key", ()))
+        namespace.update(self._indexes.get(key, {}))
         if base is RootModel:
             config.pop("extra", None)
             root_model: Any = RootModel
@@ -239,9 +256,17 @@ class _Unknown:
         return f"<unknown value of {self.name}>"
 
 
-def _name(key: str) -> str:
-    """The name of a struct as an identifier."""
-    return "".join(part if part.isalnum() or part == "_" else "_" for part in key)
+def indexes_in(fields: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """The indexes of a table of entities, as its fields have them: the name of each, and whether it is unique."""
+    for name in fields:
+        for start, unique in ((BY, True), (RUNS, False)):
+            if name.startswith(start):
+                yield name.removeprefix(start), unique
+
+
+def is_path(name: str) -> bool:
+    """Whether an index can be declared by the name of a field: it reads as a path of this one field."""
+    return not any(mark in name for mark in (".", ", ", ITEMS))
 
 
 def _values(node: dict[str, Any]) -> list[Any]:
@@ -290,7 +315,7 @@ def _used_as_keys(schema: Schema) -> set[str]:
 
 def _dataclass(made: Generated, key: str, fields: dict[str, Any], privates: Any, extra: Any) -> Any:
     frozen = key in made._keys
-    cls = dataclasses.make_dataclass(_name(key), list(fields.items()), frozen=frozen)
+    cls = dataclasses.make_dataclass(made._names[key], list(fields.items()), frozen=frozen)
     cls.__name__ = cls.__qualname__ = made._bodies[key]["struct"]
     cls.__module__ = __name__
     return cls
@@ -305,7 +330,7 @@ def _typed_dict(made: Generated, key: str, fields: dict[str, Any], privates: Any
 
 def _named_tuple(made: Generated, key: str, fields: dict[str, Any], privates: Any, extra: Any) -> Any:
     make: Any = NamedTuple
-    found = make(_name(key), list(fields.items()))
+    found = make(made._names[key], list(fields.items()))
     found.__name__ = found.__qualname__ = made._bodies[key]["struct"]
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from types import FunctionType
@@ -250,18 +250,21 @@ class Session(ByKey, Queries, Versions):
             known = self._work.roots.get(name)
             if known is not None:
                 return known.obj
+            assert self._work.source is not None  # a root of which no object is attached is stored
             cls = model_named(self._work.source, name)
         cls = plain_class(cls)
         return self._work.find(root_name(cls), cls, struct_for(cls)).obj
 
-    def models(self) -> dict[str, type[Any]]:
+    def models(self) -> Mapping[str, type[Any]]:
         """Classes made of the stored schemas, by name, for the roots and the entities of the file.
 
-        They have the fields, types and markers of the classes that wrote the file, without methods, validators and
-        defaults. Custom types are the types that they are stored as.
+        They have the fields, types, keys and indexes of the classes that wrote the file, without methods, validators
+        and defaults. Custom types are the types that they are stored as. Where a root and entities have one name,
+        `models()["Player"]` is the class of the root, and `models()["Player[]"]` that of the entities.
 
-        Raises:
-            SchemaError: no class can be made of a stored schema.
+        Returns:
+            A mapping that makes each class when it is asked for: a stored schema that is damaged, or that gives no
+            class, raises `CorruptionError` or `SchemaError` then.
         """
         self._check_open()
         return models_of(self._work.source)

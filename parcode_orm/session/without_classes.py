@@ -3,43 +3,90 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
-from typing import Any, BinaryIO
+from collections.abc import Callable, Container, Iterator, Mapping
+from functools import lru_cache, partial
+from typing import Any, BinaryIO, TypeVar
 
 from ..codec.stored import Schema, believed, parsed
-from ..errors import CorruptionError, NoResultFound, SchemaError, told
+from ..errors import CorruptionError, NoResultFound, ParcodeError, SchemaError, told
 from ..model.entities import SUFFIX
 from ..model.generated import Generated
 from ..storage.mapped import Source
 from .described import FileSchema
+
+T = TypeVar("T")
 
 
 def schemas_in(source: Source) -> dict[str, Schema]:
     """The schema that wrote each root last, by the name of the root.
 
     Raises:
-        CorruptionError: the catalog does not name it.
+        CorruptionError: one is damaged, or the catalog does not name it.
     """
-    return {name: parsed(data) for name, data in _stored(source).items()}
+    return {name: parsed(_stored(source, name)) for name in sorted(source.catalog.roots)}
 
 
-def _stored(source: Source) -> dict[str, bytes]:
+def _stored(source: Source, name: str) -> bytes:
     catalog = source.catalog
-    found = {}
-    for name in sorted(catalog.roots):
-        writer = catalog.writers.get(name)
-        if writer is None:
-            raise CorruptionError(
-                f"the catalog does not say which schema wrote the root {name}", path=source.path or ""
-            )
-        found[name] = bytes(source.chunk(catalog.schema(writer)).buffer(0))
-    return found
+    writer = catalog.writers.get(name)
+    if writer is None:
+        raise CorruptionError(f"the catalog does not say which schema wrote the root {name}", path=source.path or "")
+    return bytes(source.chunk(catalog.schema(writer)).buffer(0))
 
 
-def models_of(source: Source | None) -> dict[str, type[Any]]:
+def _tried(read: Callable[[str], T], name: str) -> T | ParcodeError:
+    try:
+        return read(name)
+    except ParcodeError as problem:
+        return problem
+
+
+class Models(Mapping[str, type[Any]]):
+    """Classes for the roots and entities of a file, by name; each is made when it is asked for.
+
+    `Player[]` is the name of the entities of `Player`. Without a root of that name, they have the short name.
+    """
+
+    def __init__(self, stored: dict[str, bytes | ParcodeError]) -> None:
+        self._stored = stored
+        self._names = {short_name(name, stored): name for name in stored}
+
+    def __getitem__(self, name: str) -> type[Any]:
+        """The class of a root, or of entities.
+
+        Raises:
+            KeyError: the file has neither of this name.
+            SchemaError: no class can be made of the stored schema.
+            CorruptionError: the stored schema is damaged.
+        """
+        full = self._names.get(name, name)
+        data = self._stored[full]
+        if isinstance(data, ParcodeError):
+            raise data
+        found: type[Any] = _class_of(data, full.endswith(SUFFIX))
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<Models {', '.join(self._names)}>"
+
+
+def short_name(name: str, names: Container[str]) -> str:
+    """What a root is called among `names`: entities by the name of their class, unless a root has that."""
+    bare = name.removesuffix(SUFFIX)
+    return name if bare != name and bare in names else bare
+
+
+def models_of(source: Source | None) -> Models:
     """Classes for the roots and entities of a file, by their names."""
-    stored = {} if source is None else _stored(source)
-    return {name.removesuffix(SUFFIX): _class_of(data, name.endswith(SUFFIX)) for name, data in stored.items()}
+    if source is None:
+        return Models({})
+    return Models({name: _tried(partial(_stored, source), name) for name in sorted(source.catalog.roots)})
 
 
 @lru_cache(64)
@@ -66,10 +113,14 @@ def root_named(names: list[str], name: str | None) -> str:
     return name
 
 
-def model_named(source: Source | None, name: str) -> type[Any]:
-    """The class made for a stored root."""
-    stored = {} if source is None else _stored(source)
-    found: type[Any] = _class_of(stored[name], False)
+def model_named(source: Source, name: str) -> type[Any]:
+    """The class made for a stored root.
+
+    Raises:
+        SchemaError: none can be made of the stored schema.
+        CorruptionError: that is damaged.
+    """
+    found: type[Any] = _class_of(_stored(source, name), False)
     return found
 
 

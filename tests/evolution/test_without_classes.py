@@ -17,11 +17,13 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel
 from typing_extensions import TypedDict
 
 import parcode_orm
-from parcode_orm import Chunk, Index, Key, Model, NoResultFound, Session, ShardedMap, select
+from parcode_orm import ChecksumError, Chunk, Index, Key, Model, NoResultFound, Session, ShardedMap, select
 from parcode_orm.codec.schema import canonical_schema
 from parcode_orm.codec.stored import parsed
 from parcode_orm.codec.types.compile import struct_for
+from parcode_orm.model.entities import table_class
 from parcode_orm.model.generated import Generated
+from parcode_orm.storage.mapped import Source
 from tests.effort import half
 from tests.strategies import classes, objects
 
@@ -193,6 +195,126 @@ def test_the_schema_of_a_file(tmp_path: Path) -> None:
     assert "class Player(Model):" in source and "id: int = Key(default=None, auto=True)" in source
     again = parcode_orm.load(path, module.World)
     assert (again.title, again.items["a"].n, again.hue.name) == ("t", 5, "RED")
+
+
+class Address(BaseModel):
+    city: str
+
+
+class Member(Model):
+    mail: str = Key()
+    tags: list[str] = Index()
+    guild: str
+    level: int = Index()
+    address: Address
+    items: list[Item] = []
+    __indexes__ = (
+        Index("guild", "level"), Index("address.city"), Index("items[].n"), Index("guild", "mail", unique=True),
+        Index("guild"),
+    )  # fmt: skip
+
+
+class Team(Model):
+    captain: Member  # an entity's class within a root
+
+
+@pytest.mark.parametrize("cls", [table_class(Member), table_class(Player), Team])
+def test_keys_and_indexes_without_their_class(cls: Any) -> None:
+    data = canonical_schema(struct_for(cls))
+    made = Generated(parsed(data))
+    found = made.root() if cls is Team else table_class(made.entity())
+    assert canonical_schema(struct_for(found)) == data
+
+
+def test_a_commit_without_the_class_keeps_the_indexes(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    with Session(path) as session:
+        session.add_all(
+            Member(mail=f"m{n}", tags=["a", f"t{n}"], guild=f"g{n % 7}", level=n, address=Address(city=f"c{n % 9}"))
+            for n in range(500)
+        )
+        session.commit()
+    with Session(path) as session:
+        member: Any = session.models()["Member"]
+        session.get_one(member, "m5").guild = "moved"
+        session.commit()
+    with Session(path) as session:
+        assert [each.guild for each in session.scalars(select(Member).where(Member.guild == "moved"))] == ["moved"]
+        session.get_one(Member, "m5").level = 1000
+        session.commit()  # by the class that wrote the file: no DowngradeError, as the schema is the same
+    source = Source.open(str(path))
+    assert len(source.catalog.schemas) == 1
+    source.close()
+    assert parcode_orm.verify(path).ok
+
+
+@dataclasses.dataclass
+class Node:
+    below: list[Node]
+
+
+class Leaf(TypedDict):
+    inner: list[Leaf]
+
+
+class Pair(NamedTuple):
+    rest: list[Pair]
+
+
+class Trees(Model):
+    node: Node
+    leaf: Leaf
+    pair: Pair
+
+
+def recursive(name: str) -> Any:
+    """A class of any name that holds objects of its own."""
+    cls = type(Model)(name, (Model,), {"__annotations__": {"below": "list[Me]"}, "__module__": "app"})
+    cls.model_rebuild(_types_namespace={"Me": cls})
+    return cls
+
+
+def test_classes_of_confusing_names() -> None:
+    names = ["A", "A", "A#2", "A_2", "class", "1x", "", "a b", "A.B", "_struct_0"]
+    fields = {f"f{at}": recursive(name) for at, name in enumerate(names)}
+    every: Any = type(Model)("Every", (Model,), {"__annotations__": fields, "__module__": "app"})
+    for cls in (every, Trees):
+        data = canonical_schema(struct_for(cls))
+        assert canonical_schema(struct_for(Generated(parsed(data)).root())) == data
+
+
+def test_a_root_and_entities_of_one_name(tmp_path: Path) -> None:
+    root: Any = type(Model)("Player", (Model,), {"__annotations__": {"title": str}, "__module__": "app"})
+    with Session(tmp_path / "a.par") as session:
+        session.add(Player(name="a", level=3))
+        session.add(root(title="t"))
+        session.commit()
+    with Session.open(tmp_path / "a.par") as session:
+        models = session.models()
+        assert list(models) == ["Player", "Player[]"] and session.root("Player").title == "t"
+        assert isinstance(session.root(), models["Player"])
+        assert session.get(models["Player[]"], 1).level == 3  # type: ignore[union-attr]
+        with pytest.raises(KeyError):
+            models["Nothing"]
+
+
+def test_a_damaged_schema_leaves_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    with Session(path) as session:
+        session.add(Player(name="a", level=3))
+        session.add(Team(captain=Member(mail="m", tags=[], guild="g", level=1, address=Address(city="c"))))
+        session.commit()
+    data = bytearray(path.read_bytes())
+    at = data.index(b'"Team"')
+    data[at + 1] ^= 1
+    with Session.open(bytes(data)) as session:
+        models = session.models()
+        assert list(models) == ["Player", "Team"]
+        assert session.get(models["Player"], 1).level == 3  # type: ignore[union-attr]
+        with pytest.raises(ChecksumError):
+            models["Team"]
+        with pytest.raises(ChecksumError):
+            session.root("Team")
 
 
 class Animal(Model):
