@@ -245,7 +245,7 @@ class ReadOnlyError(SessionError):
 
 
 class DowngradeError(ReadOnlyError):
-    """The class is not the newest that wrote the file, so what it writes would lose what the newer one knows."""
+    """The class is older than the newest that wrote the file, so rows would lose what only the newest one knows."""
 
 
 class DetachedError(SessionError):

@@ -24,10 +24,10 @@ class CatalogData:
     """The content of a commit. In a catalog read from a file every target is a `Reference`. A writer may name tickets.
 
     `entities` maps an entity's name to its parts ("table", an index's name, ...), `schemas` a fingerprint to the chunk
-    that describes it, `writers` a root's name to the fingerprint of the schema that wrote it last. `renames` are those
-    of applied migrations, in their order: (class, old field, new field), or ("", old class, new class). `migrations`
-    maps the name of each applied migration to its hash, in the order in which they were applied. `metadata` holds
-    values of MessagePack: None, bool, int, float, str, bytes, lists and dicts.
+    that describes it, `writers` a root's name to the fingerprint of the newest schema that wrote it. `renames` are
+    those of applied migrations, in their order: (class, old field, new field), or ("", old class, new class).
+    `migrations` maps the name of each applied migration to its hash, in the order in which they were applied.
+    `metadata` holds values of MessagePack: None, bool, int, float, str, bytes, lists and dicts.
     """
 
     roots: dict[str, Target] = field(default_factory=dict)

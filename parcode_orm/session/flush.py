@@ -12,6 +12,7 @@ from ..storage.pipeline import Pipeline
 from ..table.persister import Stored
 from ..table.row_groups import TableSink
 from .dirty import Comparison
+from .older import judge
 from .reuse import reuse_from
 from .roots import Again, Compared, write_roots
 
@@ -55,7 +56,8 @@ class Flush:
         sink = TableSink(pipeline, self._compression, reuse, work.consumed, work.tuning)
         self.read, self.stored = sink.read, sink.stored
         base = None if source is None else source.catalog
-        catalog, self.again = write_roots(sink, self._roots, work.deleted, base, self.message, downgrade=work.downgrade)
+        older = judge(source, downgrade=work.downgrade)
+        catalog, self.again = write_roots(sink, self._roots, work.deleted, base, self.message, older=older)
         check_unchanged(work, self._before)
         self.rows_written = sink.rows_written
         return catalog

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..codec import trail
@@ -17,7 +18,6 @@ from ..codec.schema import canonical_schema, known, short_fingerprint
 from ..codec.stored import parts_of
 from ..codec.types.compile import struct_for
 from ..errors import (
-    DowngradeError,
     EncodeError,
     NoResultFound,
     ParcodeError,
@@ -36,7 +36,7 @@ from ..model.plain import LazyModel
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..table.row_group import Group
-from ..table.row_groups import TableSink
+from ..table.row_groups import Newest, TableSink
 from .content_hash import UnreadStream, is_stored
 from .dirty import Change, Comparison
 from .owner import Family
@@ -271,12 +271,17 @@ def write_roots(
     base: CatalogData | None,
     message: str = "",
     *,
-    downgrade: bool = False,
+    older: Callable[[Root, CatalogData], Newest | None] = lambda root, base: None,
 ) -> tuple[CatalogData, dict[str, Again]]:
     """Write those of `roots` that changed.
 
+    `older` says what the newest class of a root knows, where the one that writes is older.
+
     Return the catalog that names them, and all of `base` but what is deleted; and the roots that were written as they
-    stand, by name. Raises `DowngradeError`, unless `downgrade` is given.
+    stand, by name.
+
+    Raises:
+        DowngradeError: `older` does, or a row would lose what an older class does not know.
     """
     catalog = CatalogData(message=message)
     again: dict[str, Again] = {}
@@ -291,11 +296,13 @@ def write_roots(
             continue
         root = each.root
         schema = known(root.column)
-        if base is not None and not downgrade:
-            _check_newest(root.name, schema.long, base)
+        sink.newest = None if base is None else older(root, base)
         if schema.long not in catalog.schemas:
             write_schema(sink, catalog, schema.long, schema.schema)
-        catalog.writers[root.name] = schema.long
+        if sink.newest is None:
+            catalog.writers[root.name] = schema.long
+        elif is_proxy(root.obj):
+            sink.newest.check(*proxy_state(root.obj), partial(_told, root.name))
         found = _with_tables(sink, root, each.tables) if each.tables else None
         if found is None:
             catalog.roots[root.name] = sink.list_table(root.column, [root.obj], None)
@@ -307,14 +314,9 @@ def write_roots(
     return catalog, again
 
 
-def _check_newest(name: str, mine: str, base: CatalogData) -> None:
-    """Raise `DowngradeError` where the class of a root wrote the file once, and a newer one has written it since."""
-    if base.writers.get(name) not in (None, mine) and mine in base.schemas:
-        raise DowngradeError(
-            f"the class {name.removesuffix(SUFFIX)} is not the newest that wrote this file: what this program writes "
-            "would lose what only the newer one knows. It may read; to write all the same, open the file with "
-            "Session(path, downgrade=True)"
-        )
+def _told(name: str) -> str:
+    """What messages call a root."""
+    return f"the table of {name.removesuffix(SUFFIX)}" if name.endswith(SUFFIX) else f"the root {name}"
 
 
 def write_learned(sink: TableSink, catalog: CatalogData, schemas: Iterable[bytes]) -> None:

@@ -52,8 +52,9 @@ class Session(ByKey, Queries, Versions):
             used by earlier commits alone, which are gone then. `None`: never.
         lock_timeout: how many seconds a commit waits for another session that is committing to the file; 0 fails at
             once with `LockedError`.
-        downgrade: let a class write that wrote the file before, though a newer version of it has written since. Rows
-            that it writes lose what only the newer one knows. Without it such a commit raises `DowngradeError`.
+        downgrade: let a class write that wrote the file before, though a newer version of it has written since. It
+            writes new rows, and stored ones that lose nothing by it. Any other row, and without `downgrade` any
+            commit of such a class, raises `DowngradeError`.
 
     Attributes:
         stats: counts what the session reads and writes: chunks, bytes, rows.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import accumulate, pairwise
+from functools import partial
+from itertools import accumulate, pairwise, takewhile
 from typing import Any, NamedTuple
 
 from ..codec import trail
@@ -142,6 +143,7 @@ class Rewriter:
         assert isinstance(piece.ref, Reference)
         held = self._changed[piece.ref.offset]
         keys = self._keys(piece) if table.keys is not None and len(changed) * 4 > piece.length else None
+        self._check_lost(piece, changed)
         parts: list[Piece] = []
         done = 0
         for first, last in _runs_of(changed, piece.start):
@@ -158,6 +160,22 @@ class Rewriter:
         if done < piece.length:
             parts.append(piece.part(done, piece.length))
         return parts
+
+    def _check_lost(self, piece: Piece, rows: list[int]) -> None:
+        """Raise `DowngradeError` where rows that are written again have more than today's class knows."""
+        newest, table = self._sink.newest, self._table
+        if newest is None:
+            return
+        name, items = getattr(table.items, "expected", "a row"), table.group(piece).items
+
+        def told(row: int) -> str:
+            if table.keys is not None:
+                return f"{name}[{table.key(piece, row - piece.start)!r}]"
+            before = takewhile(lambda other: other is not piece, (each for each, _, _ in table.tree.pieces()))
+            return f"{name}, item {sum(each.length for each in before) + row - piece.start} of its list,"
+
+        for row in rows:
+            newest.check(items, row, partial(told, row))
 
     def _joined(self, pieces: list[Piece]) -> Piece:
         joined = _Joined(None, 0, 0, pieces[0].first, [], None if self._table.keys is None else [])

@@ -29,6 +29,13 @@ ROWS = frozenset({Kind.ROW_GROUP, COLUMN})  # kinds of chunks that may refer to 
 Reuse = Callable[["TableSink", Any, Column], Ticket | Reference | None]
 
 
+class Newest(Protocol):
+    """What the newest class of a root knows, where an older one writes."""
+
+    def check(self, view: Any, row: int, what: Callable[[], str] | None = None) -> None:
+        """Raise `DowngradeError` if a stored row, which messages call `what()`, would lose some of that."""
+
+
 class Output(Protocol):
     """Where chunks go: the storage pipeline."""
 
@@ -70,6 +77,7 @@ class TableSink:
         self._consumed = consumed
         self.read: list[Any] = []
         self.learned: dict[str, bytes] = {}  # schemas by their fingerprints
+        self.newest: Newest | None = None  # where stored rows may not lose what the class does not know
         self._largest = 0
 
     def reuse(self, value: Any, column: Column) -> Ticket | Reference | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, Flag
 from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
-from parcode_orm import Chunk, Index, Key, Model, ShardedMap
+from parcode_orm import Chunk, Index, Key, Model, ShardedMap, renamed_from
 """
 
 

@@ -141,6 +141,9 @@ _Rows = _Stored | _Objects | Picked
 
 def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
     """Append the rows of `mixed` as one node."""
+    newest = getattr(out.sink, "newest", None)
+    if newest is not None:
+        _check_lost(newest, mixed)
     rows: list[_Rows] | None = []
     for part in mixed.parts:
         found: list[_Rows] | None
@@ -194,6 +197,14 @@ def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
             objects = []
         out.entries[node][5] = column.write_rest(objects, sets, count, missing, out)
     out.close(node)
+
+
+def _check_lost(newest: Any, mixed: Mixed) -> None:
+    """Raise `DowngradeError` where the row that a lazy object stands for has more than its class knows."""
+    for value in mixed.in_memory():
+        stored = getattr(type(value), "_p_stored_", None)
+        if stored is not None:
+            newest.check(*stored(value))
 
 
 def _needed(problem: CorruptionError, column: Struct, name: str, field: Column) -> CorruptionError:

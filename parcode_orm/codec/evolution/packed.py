@@ -19,6 +19,7 @@ from .defaults import NoDefault, default_of
 from .leaves import change_of
 from .refusals import brief_of
 from .structs import validator
+from .unknown import note
 from .values import Unfit
 
 
@@ -40,6 +41,7 @@ def _get_model(parts: Any) -> Any:
         extra = {name: value for name, value in extra.items() if name not in found}
     else:
         extra = None
+        note(struct_for(cls).plan.name, fields.keys() - kept)
     fields_set = [names.get(name, name) for name in fields_set if name in names or name in (extra or ())]
     gone = [name for name in cls.__pydantic_fields__ if name not in found]
     known = None if private is None else {**private}
@@ -55,6 +57,7 @@ def _get_dataclass(parts: Any) -> Any:
     if not _is_other(tag) or not dataclasses.is_dataclass(cls):
         return _dataclass(parts)
     found, kept, _ = _fields(cls, fields, ())
+    note(struct_for(cls).plan.name, (name for name in fields.keys() - kept if not name.startswith("(")))
     found.update({name: fields[name] for name in fields.keys() - kept if name.startswith("(")})  # its content
     return _dataclass([f"{tag.rpartition('#')[0]}#{structure_of(cls)}", found, *others])
 

@@ -24,6 +24,7 @@ from ..stored import believed
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, Struct, StructPlan
 from ..views.nodes import open_child
 from .rows import Added, Stored, UpgradedView
+from .unknown import EXTRAS, note
 from .values import Change, Unfit
 from .views import AsInlineView, AsMarkedView, ChangedView, DistinctView, Place, present
 
@@ -302,6 +303,12 @@ class StructReader(Physical):
         """View the node `at`, which must hold `count` values of a field that the class no longer has."""
         return open_child(self.before.fields[self.dropped[name]][1], chunk, at, space, count)
 
+    def unknown(self) -> list[tuple[str, str]]:
+        """The fields and private attributes that the class no longer has."""
+        privates = [name for name, _ in self.old.get("privates", ()) if name not in self.kept_privates]
+        names = privates if self.takes_dropped else [*self.dropped, *privates]
+        return [(self.old["struct"], name) for name in names]
+
     @property
     def ways(self) -> Any:
         """How rows stored one by one are read."""
@@ -335,6 +342,8 @@ class _RowReader(Ways):
                 values[name] = row[field.name]
         for name in reader.never:
             values.pop(name, None)
+        note(reader.old["struct"], () if reader.takes_dropped else (name for name in reader.dropped if name in row))
+        note(reader.old["struct"], (EXTRAS,) if stored and not reader.extras else ())
         if not today.pydantic:
             return today.builder.objects([values], None, None, None)[0]
         extra = {name: value for name, value in stored.items() if name not in reader.fields} if reader.extras else {}

@@ -32,3 +32,15 @@ def refusal(where: str, stored: Schema, today: Column, why: object = "", operati
         f"{where}: stored as {brief(stored.root)}, declared as {brief_of(today)}{because}: a migration must say what "
         f"becomes of the stored values, with the operation {operation}"
     )
+
+
+def index_at(where: str) -> tuple[str, str, str, str]:
+    """The class and the paths of the index that is a field of a table of entities: `Order[].index_buyer, placed`.
+
+    Then how messages call it, `Order.(buyer, placed)`, and how an operation does, `('buyer', 'placed')`.
+    """
+    owner, _, field = where.partition("[].")
+    paths = field.partition("_")[2]
+    if paths.isidentifier():
+        return owner, paths, f"{owner}.{paths}", repr(paths)
+    return owner, paths, f"{owner}.({paths})" if ", " in paths else f"{owner}.{paths}", repr(tuple(paths.split(", ")))

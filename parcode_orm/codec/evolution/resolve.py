@@ -45,6 +45,7 @@ from .readers import (
 )
 from .refusals import Unresolved, brief_of, place_of, refusal
 from .structs import complete
+from .unknown import told
 from .values import Change, Unfit, first_of
 
 Renames = Sequence[tuple[str, str, str]]
@@ -85,6 +86,10 @@ class Resolver:
             for reader in fresh:
                 done.add(id(reader))
                 reader.complete()
+
+    def lacking(self) -> list[str]:
+        """What all classes met so far lack of what is stored, `Class.field` each."""
+        return told(name for reader, _ in self._structs.values() for name in reader.unknown())
 
     def _rows(self, stored: Schema, today: Column) -> Column:
         try:

@@ -12,6 +12,7 @@ from ..base import ATOMS, Column, Space, View
 from ..packed.extensions import LEFT_OUT
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, Struct
 from ..views.struct import StructView
+from .unknown import EXTRAS, is_noting, note
 
 Make = Callable[[], Any]
 
@@ -34,13 +35,15 @@ class Added(NamedTuple):
 class Reading(Protocol):
     """How rows of an older schema are read as those of `today`.
 
-    `width`: how many fields they have. `fields` says of today's fields where they are, `names` what the fields that are
-    there are called today, `dropped` which there are no more, by their places. `never` are today's fields that no older
-    row has. `extras`: whether what is stored beside fields is kept, and `takes_dropped` whether dropped fields join it.
-    `new_privates` are private attributes that older rows do not know, `kept_privates` all that today's class has.
+    `old` describes the struct as it is stored, and `width` is how many fields it has. `fields` says of today's fields
+    where they are, `names` what the fields that are there are called today, `dropped` which there are no more, by their
+    places. `never` are today's fields that no older row has. `extras`: whether what is stored beside fields is kept,
+    and `takes_dropped` whether dropped fields join it. `new_privates` are private attributes that older rows do not
+    know, `kept_privates` all that today's class has.
     """
 
     today: Struct
+    old: dict[str, Any]
     width: int
     fields: dict[str, Stored | Added]
     names: dict[str, str]
@@ -101,6 +104,24 @@ class UpgradedView(StructView):
                     view = AddedCollections(view, column, self.space)
             view = self._views.setdefault(name, view)
         return view
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        if is_noting():
+            self.note(start, stop)
+        return super().read(start, stop)
+
+    def note(self, start: int, stop: int) -> None:
+        """Note what some rows have beside what today's class knows."""
+        reading, name = self.reading, self.reading.old["struct"]
+        missing = self._stored_part(MISSING)
+        for row in range(start, stop):
+            gone = () if missing is None else missing.get(row)
+            note(name, () if reading.takes_dropped else (each for each in reading.dropped if each not in gone))
+        known = reading.kept_privates
+        note(name, (each for each, _ in reading.old.get("privates", ()) if each not in known))
+        extras = None if reading.extras else self._stored_part(EXTRA)
+        if extras is not None and any(extras.read(start, stop)):
+            note(name, (EXTRAS,))
 
     def read_sets(self, start: int, stop: int) -> list[set[str]]:
         if SETS in self._stored:

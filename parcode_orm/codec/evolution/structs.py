@@ -22,7 +22,7 @@ from .keys import is_stable
 from .leaves import change_of
 from .neutral import neutral
 from .readers import ChangedColumn, RefusedColumn, StructReader
-from .refusals import Unresolved, brief_of, place_of, refusal
+from .refusals import Unresolved, brief_of, index_at, place_of, refusal
 from .rows import Added, Stored
 from .values import Change, Unfit
 from .views import Place
@@ -117,21 +117,9 @@ def _source(name: str, old: dict[str, Any], today: Struct, earlier: tuple[str, .
     return candidates[0] if candidates else None
 
 
-def _index_at(where: str) -> tuple[str, str, str, str]:
-    """The class and the paths of the index that is a field of a table of entities: `Order[].index_buyer, placed`.
-
-    Then how messages call it, `Order.(buyer, placed)`, and how an operation does, `('buyer', 'placed')`.
-    """
-    owner, _, field = where.partition("[].")
-    paths = field.partition("_")[2]
-    if paths.isidentifier():
-        return owner, paths, f"{owner}.{paths}", repr(paths)
-    return owner, paths, f"{owner}.({paths})" if ", " in paths else f"{owner}.{paths}", repr(tuple(paths.split(", ")))
-
-
 def _unindexed(where: str, gone: Set[str]) -> MigrationRequired:
     """The error for an index that the file does not have, or that is unique in one of the two alone."""
-    owner, paths, told, argument = _index_at(where)
+    owner, paths, told, argument = index_at(where)
     unique = where.partition("[].")[2].startswith("by_")
     if any(name.partition("_")[2] == paths for name in gone):
         change, more = ("is unique now", "") if unique else ("is not unique any more", ", unique=False")
@@ -148,7 +136,7 @@ def _unindexed(where: str, gone: Set[str]) -> MigrationRequired:
 
 def _reordered(where: str, stored: Schema, today: Column) -> MigrationRequired:
     """The error for keys of entities, or an index, of values that have another type now."""
-    owner, paths, told, _ = _index_at(where)
+    owner, paths, told, _ = index_at(where)
     if not paths:
         why = "entities are found by their keys, and must be stored anew"
         return refusal(owner, stored, today, why, f"AlterField({owner!r}, ...) of the key")

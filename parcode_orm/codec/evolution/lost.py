@@ -1,0 +1,107 @@
+"""What stored rows have that an older class does not know, and would be lost if that class wrote them again.
+
+    Known(schema of the newest class).lost(view, row)  # ["Hero.mana"]
+
+A row is looked at as it is stored, with what lies inside it. Tables and blobs are not written with their row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from ...errors import DowngradeError
+from ...stack import roomy
+from ..asis import UNREADABLE
+from ..base import View
+from ..columns.poly import ArmView
+from ..stored import Schema
+from ..structs import EXTRA, PRIVATE
+from ..views.boundary import MarkedView, ReferenceView
+from ..views.nodes import ConstantView, OptionalView, locate
+from ..views.stretch import Stretch
+from ..views.struct import StructView
+from .rows import AddedCollections, AddedView, UpgradedView
+from .unknown import EXTRAS, Names, noting, told
+from .views import AsInlineView, AsMarkedView
+
+
+class Known:
+    """What the newest class of a root knows, of fields and private attributes, by classes.
+
+    What a class knows that does not stand in its schema is not known.
+    """
+
+    def __init__(self, newest: Schema) -> None:
+        self._names: dict[str, set[str]] = {}
+        for body in newest.structs.values():
+            names = self._names.setdefault(body["struct"], set())
+            names.update(name for part in ("fields", "privates") for name, _ in body.get(part, ()))
+            if "extra" in body:
+                names.add(EXTRAS)
+
+    def lost(self, view: View, row: int) -> list[str]:
+        """What would be lost of a stored row, `Class.field` each. What the newest class dropped itself is left out."""
+        found: Names = set()
+        with noting(found):
+            _walk(view, row, row + 1)
+        known = self._names
+        return told((cls, name) for cls, name in found if cls not in known or name in known[cls])
+
+    def check(self, view: Any, row: int, what: Callable[[], str] | None = None) -> None:
+        """Raise `DowngradeError` if something would be lost of a stored row, which messages call `what()`."""
+        view = getattr(view, "view", view)  # of an object of which a field was deleted
+        lost = self.lost(view, row)
+        if lost:
+            raise DowngradeError(
+                f"{_place_of(view, row) if what is None else what()} would be written again without {', '.join(lost)}, "
+                "which a newer version of the class wrote: change it with that version, or put a new object in its "
+                "place"
+            )
+
+
+def _place_of(view: View, row: int) -> str:
+    inner, at = locate(view, row) or (view, row)
+    path, offset = inner.chunk.where  # type: ignore[attr-defined]
+    name = getattr(getattr(inner, "column", None), "expected", "a value")
+    return f"{name}, row {at} of the chunk at byte {offset} of {path or 'the file'},"
+
+
+@roomy
+def _walk(view: Any, start: int, stop: int) -> None:
+    """Read the values `start` to `stop`, but for those in tables and blobs."""
+    if start >= stop or isinstance(view, AddedView | AddedCollections):  # nothing is stored
+        return
+    if isinstance(view, AsMarkedView | AsInlineView):
+        _walk(view.inner, start, stop)
+    elif isinstance(view, ArmView):
+        _walk(view.opened, start, stop)
+    elif isinstance(view, StructView):
+        _walk_structs(view, start, stop)
+    elif isinstance(view, MarkedView):
+        for place in view.places(start, stop):
+            if isinstance(place, Stretch) and isinstance(place.view, ReferenceView):
+                _walk(place.view.inner, place.start, place.stop)
+    elif hasattr(view, "bounds"):  # lists, or the values of dictionaries
+        for row in range(start, stop):
+            _walk(view.items, *view.bounds(row))
+    elif isinstance(view, OptionalView | ConstantView) or hasattr(view, "arm"):
+        for row in range(start, stop):
+            located = locate(view, row)
+            if located is not None:
+                _walk(located[0], located[1], located[1] + 1)
+    else:
+        view.read(start, stop)
+
+
+def _walk_structs(view: StructView, start: int, stop: int) -> None:
+    if isinstance(view, UpgradedView):
+        view.note(start, stop)
+    for name in view.column.places:
+        with suppress(*UNREADABLE):  # a value that cannot be read is written as it is stored
+            _walk(view.field(name), start, stop)
+    for bit in (EXTRA, PRIVATE):
+        if view.bits & bit:
+            with suppress(*UNREADABLE):
+                view.part(bit).read(start, stop)

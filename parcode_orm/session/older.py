@@ -1,0 +1,63 @@
+"""Which classes are older than the newest that wrote a file: these only read it, or write rows that lose nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..codec.evolution.lost import Known
+from ..codec.evolution.resolve import Resolver
+from ..codec.schema import known
+from ..codec.stored import Schema, believed
+from ..errors import DowngradeError, SchemaMismatchError
+from ..format.catalog import CatalogData
+from ..lazy.proxy import is_proxy
+from ..model.entities import SUFFIX
+from ..storage.mapped import Source
+from .roots import Root
+from .schemas import schemas_of
+
+
+def judge(source: Source | None, *, downgrade: bool) -> Callable[[Root, CatalogData], Known | None]:
+    """A function that says what the newest class of a root knows, where the class that is to write is older.
+
+    It raises `DowngradeError` for such a class, unless `downgrade` is given.
+    """
+
+    def older(root: Root, base: CatalogData) -> Known | None:
+        written, mine = base.writers.get(root.name), known(root.column).long
+        if source is None or written in (None, mine):
+            return None
+        found = schemas_of(source).stored(written)
+        if found is None:
+            return None
+        name, newest = root.name.removesuffix(SUFFIX), found[-1]
+        if mine in base.schemas:
+            if not downgrade:
+                raise DowngradeError(
+                    f"the class {name} is not the newest that wrote this file. This program may read. To write what "
+                    "loses nothing that only the newer class knows, open the file with Session(path, downgrade=True)"
+                )
+            return Known(newest)
+        fresh = not is_proxy(root.obj)  # nothing that is stored of it is kept
+        lacking = [] if fresh or not base.migrations else _lacking(root, newest, base)
+        if not lacking:
+            return None
+        if not downgrade:
+            raise DowngradeError(
+                f"the class {name} lacks {', '.join(lacking)}, which this file has, and the file keeps a record of "
+                f"migrations ({list(base.migrations)[-1]} is the last): if this program is older than that, it may "
+                "read; if it is newer, write a migration (parcode makemigrations) and apply it (parcode migrate)"
+            )
+        return Known(newest)
+
+    return older
+
+
+def _lacking(root: Root, newest: Schema, base: CatalogData) -> list[str]:
+    """What the newest class that wrote the file has, and the class of a root lacks."""
+    resolver = Resolver(base.renames)
+    with suppress(SchemaMismatchError), believed():
+        resolver.columns((newest,), (root.column,))
+        resolver.complete()
+    return resolver.lacking()
