@@ -32,6 +32,7 @@
     ├── ConflictError            another session committed first; nothing was written
     ├── IntegrityError           a key or a unique value would occur twice
     └── QueryError
+        ├── PathError                a path spells no value of the file: position
         ├── NoResultFound            (also LookupError)
         └── MultipleResultsFound     (also LookupError)
 
@@ -65,6 +66,7 @@ __all__ = [
     "NotAFileError",
     "NotAParcodeFile",
     "ParcodeError",
+    "PathError",
     "QueryError",
     "ReadOnlyError",
     "SchemaError",
@@ -313,6 +315,21 @@ class IntegrityError(ParcodeError):
 
 class QueryError(ParcodeError):
     """A query is wrong, or has another number of results than it must have."""
+
+
+class PathError(QueryError):
+    """A path such as `players["ann"].level` is no path, or the file has no value there.
+
+    `position` is where in its text the wrong step begins, an int from 0 on; None if unknown.
+    """
+
+    def __init__(self, message: str = "", *, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return message if self.position is None else f"{message} (column {self.position + 1} of the path)"
 
 
 class NoResultFound(QueryError, LookupError):

@@ -1,0 +1,358 @@
+"""What a path leads to in the file of a session: each step finds one value, and reads what this one needs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+
+from ..codec.base import is_lazy_collection
+from ..codec.kernels import loaded_numpy
+from ..errors import PathError, called
+from ..lazy.list import LazyList
+from ..lazy.map import LazyMap
+from ..lazy.state import MISSING, field_value
+from ..model.arrays import LazyArray
+from ..model.blobs import LazyBytes, LazyText
+from ..model.entities import SUFFIX
+from ..model.keys import key_type
+from ..model.kinds import arms, bare, fields_of, item_type
+from ..model.plain import LazyModel
+from ..query.given import is_collection
+from ..session.entity.tables import entity_class, rows_of
+from ..session.session import Session
+from ..session.without_classes import short_name
+from .steps import Path, Step, literal_of, literal_text, parse, quoted
+
+__all__ = ["Found", "Path", "find", "parse", "resolve", "rows"]
+
+NAMED = 1000  # keys among which close ones are looked for
+SHOWN = 12  # names in a message
+
+
+class Found(NamedTuple):
+    """What a path leads to: the path from its root, the value, and the type that it is stored as."""
+
+    path: Path
+    value: Any
+    type: Any
+
+    @property
+    def rows(self) -> Any:
+        """The value as `select` takes it: the class of entities, else a list or dictionary.
+
+        Raises:
+            PathError: it is neither.
+        """
+        if isinstance(self.type, _Entities):
+            return self.type.cls
+        if not is_collection(self.value):
+            raise PathError(f"{self.path} is {_what(self.value)}, and no list, dictionary or entities with rows")
+        return self.value
+
+
+class _Entities(NamedTuple):
+    """Stands for the type of all entities of a class."""
+
+    cls: type[Any]
+
+
+def resolve(session: Session, path: str | Path) -> Any:
+    """The value that a path leads to: an object or collection of the session, lazy as elsewhere.
+
+    Large texts, bytes and arrays that are stored apart come as `LazyText`, `LazyBytes` and `LazyArray`. Entities come
+    as a mapping by their keys.
+
+    Raises:
+        PathError: the path spells no value that is there.
+        SchemaError, CorruptionError: by reading it.
+    """
+    return find(session, path).value
+
+
+def rows(session: Session, path: str | Path) -> Any:
+    """What a path leads to, as `select` takes it: the class of entities, else a list or dictionary.
+
+    Raises:
+        PathError: as `resolve`; or the value is neither.
+        SchemaError, CorruptionError: as `resolve`.
+    """
+    return find(session, path).rows
+
+
+def find(session: Session, path: str | Path) -> Found:
+    """As `resolve`, with the path from the root, and the type."""
+    steps = (parse(path) if isinstance(path, str) else path).steps
+    found, used = _first(session, steps)
+    for step in steps[used:]:
+        found = _STEPS[step.kind](found, step)
+    return found
+
+
+# -- the first name ----------------------------------------------------------------------------------------------------
+
+
+def _first(session: Session, steps: Sequence[Step]) -> tuple[Found, int]:
+    """What the first name leads to, and how many of the steps are used up."""
+    first = steps[0]
+    stored = [*session.roots(), *(f"{name}{SUFFIX}" for name in session.entities())]
+    names = {short_name(name, stored): name for name in stored}
+    full = names.get(first.value, first.value if first.value in stored else None)
+    if full is not None:
+        return _stored(session, full, next(name for name in names if names[name] == full)), 1
+    roots = session.roots()
+    if len(roots) == 1:
+        found = _stored(session, roots[0], roots[0])
+        if _has_field(found.value, first.value):
+            return found, 0
+        names |= dict.fromkeys(_fields(found.value), "")
+    what = "the file holds no root and no entities" if not stored else f"there is no {quoted(first.value)} in the file"
+    also = "; a field is found without its root where there is one root" if len(roots) > 1 else ""
+    raise PathError(f"{what}{_known(first.value, names)}{also}", position=first.at)
+
+
+def _stored(session: Session, full: str, name: str) -> Found:
+    path = Path((Step("name", name),))
+    if not full.endswith(SUFFIX):
+        root = session.root(full)
+        return Found(path, root, root.__class__)
+    attached = session._work.roots.get(full)
+    cls = session.models()[full] if attached is None else entity_class(type(attached.obj))
+    return Found(path, rows_of(session._work, cls), _Entities(cls))
+
+
+# -- fields ------------------------------------------------------------------------------------------------------------
+
+
+def _field(found: Found, step: Step) -> Found:
+    name: str = step.value
+    value = found.value
+    if not _has_field(value, name, found.type):
+        where = f"{found.path} is {_what(value)}"
+        if isinstance(value, Mapping) and not _fields(value, found.type):
+            close = "" if name in value else _known(name, _keys(value), literal_text)
+            raise PathError(f"{where}, whose keys stand in brackets: [{quoted(name)}]{close}", position=step.at)
+        known = _fields(value, found.type)
+        what = f"no field {quoted(name)}{_known(name, known)}" if known else "no fields"
+        raise PathError(f"{where}, and has {what}", position=step.at)
+    types = _types(value, found.type)
+    return Found(found.path.field(name), _value(value, name), types.get(name, Any))
+
+
+def _types(value: Any, tp: Any) -> Mapping[str, Any]:
+    """The types of the declared fields of a value."""
+    if isinstance(value, dict):
+        return next((known for arm in arms(tp) if (known := fields_of(arm)) is not None), {})
+    return fields_of(value.__class__) or {}
+
+
+def _fields(value: Any, tp: Any = Any) -> list[str]:
+    """The names of what `.name` leads to: fields, extra values, and private attributes that are stored."""
+    found = list(_types(value, tp))
+    if isinstance(value, BaseModel):
+        found += value.model_extra or {}
+        found += value.__class__.__private_attributes__
+    return found
+
+
+def _has_field(value: Any, name: str, tp: Any = Any) -> bool:
+    return name in _fields(value, tp) and _value(value, name) is not MISSING
+
+
+def _value(value: Any, name: str) -> Any:
+    """A field, which is there or MISSING. Large values that are stored apart are not read: a handle stands for them."""
+    if isinstance(value, dict):
+        return value.get(name, MISSING)
+    if not isinstance(value, BaseModel):
+        return getattr(value, name, MISSING)
+    if name not in value.__class__.__pydantic_fields__:
+        extra = value.model_extra or {}
+        return extra[name] if name in extra else (value.__pydantic_private__ or {}).get(name, MISSING)
+    if isinstance(value, LazyModel):
+        unread = value._p_unread_(name)  # type: ignore[attr-defined]
+        if unread is not None and unread.blob() is not None:
+            return value.lazy(name)  # type: ignore[attr-defined]
+    return field_value(value, name)
+
+
+# -- keys and positions ------------------------------------------------------------------------------------------------
+
+_ORDERED = (list, tuple, deque, str, bytes, bytearray, LazyList, LazyText, LazyBytes, LazyArray)
+
+
+def _is_ordered(value: Any) -> bool:
+    numpy = loaded_numpy()
+    return isinstance(value, _ORDERED) or (numpy is not None and isinstance(value, numpy.ndarray) and value.ndim > 0)
+
+
+def _key(found: Found, step: Step) -> Found:
+    value = found.value
+    if isinstance(value, Mapping):
+        return _of_key(found, step)
+    if not _is_ordered(value):
+        fields = _fields(value, found.type)
+        more = f": its fields are written .{fields[0]}" if fields else ""
+        raise PathError(f"{found.path} is {_what(value)}, and has no items{more}", position=step.at)
+    place = step.value
+    if type(place) is not int:
+        raise PathError(
+            f"{found.path} is {_what(value)}: in brackets stands a position, not {literal_text(place)}",
+            position=step.at,
+        )
+    size = len(value)
+    if not -size <= place < size:
+        raise PathError(f"{found.path} has {_counted(size, 'item')}, and none at {place}", position=step.at)
+    tp = item_type(found.type)
+    return Found(Path((*found.path.steps, Step("key", place % size))), value[place], tp)
+
+
+def _of_key(found: Found, step: Step) -> Found:
+    value, tp = found.value, found.type
+    keys = key_type(tp.cls) if isinstance(tp, _Entities) else _key_type(tp)
+    for key in _candidates(step.value, keys):
+        item = value.get(key, MISSING)
+        if item is not MISSING:
+            break
+    else:
+        key, item = _by_literal(value, step.value)
+    if item is MISSING:
+        known = _known(step.value, _keys(value), literal_text)
+        raise PathError(
+            f"{found.path} has no key {literal_text(step.value)}: it has {_counted(len(value), 'key')}{known}",
+            position=step.at,
+        )
+    inner = tp.cls if isinstance(tp, _Entities) else item_type(tp)
+    return Found(found.path.item(key) or Path((*found.path.steps, step)), item, inner)
+
+
+def _key_type(tp: Any) -> Any:
+    """The type of the keys of a dictionary type; `Any` where it is not known."""
+    for arm in arms(tp):
+        origin = get_origin(arm)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return get_args(arm)[0]
+    return Any
+
+
+def _candidates(literal: Any, tp: Any) -> Iterator[Any]:
+    """The keys of type `tp` that a literal may stand for."""
+    yield literal
+    if isinstance(literal, str):
+        for arm in arms(tp):
+            members = getattr(arm, "__members__", {})
+            if literal in members:
+                yield members[literal]
+    if get_origin(bare(tp)) is tuple and isinstance(literal, tuple):
+        yield from _tuples(literal, get_args(bare(tp)))
+    adapter = _adapter(tp)
+    if adapter is not None:
+        try:
+            yield adapter.validate_python(literal)
+        except ValueError:  # pydantic's ValidationError among them
+            return
+
+
+def _tuples(literal: tuple[Any, ...], types: tuple[Any, ...]) -> Iterator[Any]:
+    """A tuple of the last candidate of each part, which is that of its type."""
+    if len(types) == 2 and types[1] is ...:
+        types = (types[0],) * len(literal)
+    if len(types) == len(literal):
+        yield tuple([list(_candidates(each, tp))[-1] for each, tp in zip(literal, types, strict=True)])
+
+
+@lru_cache(256)
+def _adapter(tp: Any) -> TypeAdapter[Any] | None:
+    if tp is Any:
+        return None
+    try:
+        return TypeAdapter(tp)
+    except PydanticUserError:  # a class with a configuration of its own
+        pass
+    except PydanticSchemaGenerationError:
+        return None
+    try:
+        return TypeAdapter(tp, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticUserError, PydanticSchemaGenerationError):
+        return None
+
+
+def _by_literal(value: Mapping[Any, Any], literal: Any) -> tuple[Any, Any]:
+    """The key of a dictionary in memory that the literal is written for, and its value."""
+    for key in () if is_lazy_collection(value) else value:
+        try:
+            if type(key) is not type(literal) and literal_of(key) == literal:
+                return key, value[key]
+        except PathError:
+            continue
+    return None, MISSING
+
+
+# -- slices ------------------------------------------------------------------------------------------------------------
+
+
+def _slice(found: Found, step: Step) -> Found:
+    start, stop = step.value
+    value = found.value
+    path = Path((*found.path.steps, step))
+    if isinstance(value, Mapping):
+        first, last, _ = slice(start, stop).indices(len(value))
+        keys = list(islice(value, first, max(first, last)))
+        if isinstance(value, LazyMap):
+            return Found(path, dict(zip(keys, value.rows.scan(first, max(first, last)), strict=True)), _plain(found))
+        return Found(path, {key: value[key] for key in keys}, _plain(found))
+    if not _is_ordered(value):
+        raise PathError(f"{found.path} is {_what(value)}, which has no order to take a part of", position=step.at)
+    if isinstance(value, deque):
+        return Found(path, list(islice(value, *slice(start, stop).indices(len(value)))), found.type)
+    return Found(path, value[start:stop], found.type)
+
+
+def _plain(found: Found) -> Any:
+    """The type of a part of a dictionary."""
+    tp = found.type
+    return dict[key_type(tp.cls), tp.cls] if isinstance(tp, _Entities) else tp  # type: ignore[misc]
+
+
+_STEPS = {"name": _field, "key": _key, "slice": _slice}
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
+
+
+def _what(value: Any) -> str:
+    """What a value is, for messages."""
+    if isinstance(value, BaseModel):
+        return f"a {value.__class__.__name__}"
+    if isinstance(value, LazyMap):
+        return "a dictionary"
+    return "a list" if isinstance(value, LazyList) else called(value)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def _keys(value: Mapping[Any, Any]) -> list[Any]:
+    found = []
+    for key in islice(value, NAMED):
+        try:
+            found.append(literal_of(key))
+        except PathError:
+            continue
+    return found
+
+
+def _known(name: Any, known: Iterable[Any], text: Any = str) -> str:
+    """What there is, for messages: close names first."""
+    every = {text(each): None for each in known}
+    close = get_close_matches(text(name), every, n=3, cutoff=0.6)
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    listed = list(every)[:SHOWN]
+    more = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
+    return f": there is {', '.join(listed)}{more}" if listed else ""
