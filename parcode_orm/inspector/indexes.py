@@ -21,7 +21,7 @@ from ..model.ordering import UNORDERED, order_of_parts
 from ..session.entity import indexes
 from ..session.entity.tables import keys_of, table_in
 from ..session.entity.values import index_column, stored_values
-from ..session.roots import read_root
+from ..session.roots import read_root, unbuilt
 from ..session.space import FileSpace
 
 AT_ONCE = 65_536  # entries of an index that are read at once
@@ -39,8 +39,12 @@ def check_entities(space: FileSpace, cls: type[Any]) -> Iterator[tuple[str, str]
     table = table_class(cls)
     stored = read_root(space, table_name(cls), struct_for(table))
     yield from ((f"keys of {cls.__qualname__}", what) for what in _check_keys(cls, stored))
+    missing = unbuilt(stored)
     for spec in indexes_of(cls):
         where = f"index {spec.name} of {cls.__qualname__}"
+        if field_of(spec) in missing:
+            yield where, missing[field_of(spec)]
+            continue
         index = getattr(stored, field_of(spec))
         for run in () if spec.unique else index:
             yield from ((where, what) for what in _check_run(spec, run))

@@ -92,4 +92,6 @@ def _compared(source: Source, root: str, classes: dict[str, Any]) -> Compared:
         resolver.complete()
     except SchemaMismatchError as problem:
         return Compared(name, entities, "breaks", (str(problem),))
+    if missing := resolver.unbuilt():
+        return Compared(name, entities, "breaks", tuple(missing))
     return Compared(name, entities, "upgrades", tuple(differences(stored, mine.schema)))

@@ -26,10 +26,14 @@ class Narrowed(NamedTuple):
 
 
 class Entities(ABC):
-    """The entities of a class, as a session has them: `rows` by key, of the class `cls`."""
+    """The entities of a class, as a session has them: `rows` by key, of the class `cls`.
+
+    `unbuilt` are indexes of the class that the file does not have.
+    """
 
     cls: type[Any]
     rows: Mapping[Any, Any]
+    unbuilt: Sequence[str]
 
     @abstractmethod
     def narrowed(self, where: Sequence[Expression[bool]], alone: Sequence[Expression[Any]] | None) -> Narrowed | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QueryError, called
 from .expressions import Expression
+from .given import Entities
 from .nodes import Field, Item, Key
 from .statement import Select
 
@@ -38,6 +39,7 @@ class Plan:
         groups: how many stored row groups it has.
         groups_read: how many of them the statement looks into; the bounds of the others say that no row can match.
         how: how the rows are found, where they are not scanned.
+        unbuilt: the indexes of the class that the file does not have, so that they find nothing.
         rows_in_memory: how many rows are not stored as they are now, and are looked at one by one.
         columns: the fields that are read, each with its reason and its bytes in the row groups that are read.
         bytes: what the columns take that must be read of every row; those of rows that are found come on top.
@@ -50,6 +52,7 @@ class Plan:
     groups_read: int = 0
     rows_in_memory: int = 0
     how: str = ""
+    unbuilt: Sequence[str] = ()
     columns: list[Column] = field(default_factory=list)
     bytes: int = 0
 
@@ -74,6 +77,8 @@ class Plan:
             found += f", {_size(self.bytes)}"
         if self.rows_in_memory and not self.how:
             found += f"; {self.rows_in_memory:,} in memory"
+        if self.unbuilt:
+            found += f"; the file has no index of {' and '.join(self.unbuilt)}: a migration builds it"
         return found
 
     def __repr__(self) -> str:
@@ -105,6 +110,7 @@ def explain(statement: Select[Any]) -> Plan:
         _steps(query, grouping),
         len(source),
         how=source.how,
+        unbuilt=given.unbuilt if isinstance(given := statement._source, Entities) else (),
         columns=_columns(query, grouping),
     )
     for batch in source.batches(arrays=partial(are_arrays, query, grouping)):

@@ -19,6 +19,7 @@ from ..codec.stored import parts_of
 from ..codec.types.compile import struct_for
 from ..errors import (
     EncodeError,
+    MigrationRequired,
     NoResultFound,
     ParcodeError,
     told,
@@ -282,6 +283,7 @@ def write_roots(
 
     Raises:
         DowngradeError: `older` does, or a row would lose what an older class does not know.
+        MigrationRequired: entities would be written without an index that the file does not have.
     """
     catalog = CatalogData(message=message)
     again: dict[str, Again] = {}
@@ -303,6 +305,8 @@ def write_roots(
             catalog.writers[root.name] = schema.long
         elif is_proxy(root.obj):
             sink.newest.check(*proxy_state(root.obj), partial(_told, root.name))
+        for what in unbuilt(root.obj).values():
+            raise MigrationRequired(f"{what}. Until then {root.name.removesuffix(SUFFIX)} can only be read")
         found = _with_tables(sink, root, each.tables) if each.tables else None
         if found is None:
             catalog.roots[root.name] = sink.list_table(root.column, [root.obj], None)
@@ -312,6 +316,12 @@ def write_roots(
         changed = [each.root.column for each in roots if each.state is State.CHANGED]
         write_learned(sink, catalog, map(canonical_schema, changed))
     return catalog, again
+
+
+def unbuilt(table: Any) -> dict[str, str]:
+    """The fields of a table for indexes that the file does not have as they are now, with what to do about it."""
+    reading = getattr(proxy_state(table)[0], "reading", None) if is_proxy(table) else None
+    return {} if reading is None else dict(reading.unbuilt)
 
 
 def _told(name: str) -> str:

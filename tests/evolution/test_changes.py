@@ -25,8 +25,10 @@ from parcode_orm import (
     Session,
     ShardedMap,
     compact,
+    delete,
     renamed_from,
     select,
+    update,
     verify,
 )
 from tests.equality import same
@@ -448,6 +450,15 @@ def test_a_root_becomes_entities_or_the_other_way_round(tmp_path: Path) -> None:
             ask(session)
 
 
+CHANGES: list[Any] = [
+    lambda session, cls: setattr(session.get_one(cls, 8), "name", "x"),
+    lambda session, cls: session.add(cls(name="y", level=cls.model_fields["level"].annotation(500))),
+    lambda session, cls: session.delete(session.get_one(cls, 8)),
+    lambda session, cls: session.execute(update(cls).values(name="z")),
+    lambda session, cls: session.execute(delete(cls).where(cls.name == "n7")),
+]
+
+
 def test_entities_that_need_a_migration(tmp_path: Path) -> None:
     path = tmp_path / "a.par"
     old = entity({"name": str, "level": int}, level=Index())
@@ -467,13 +478,26 @@ def test_entities_that_need_a_migration(tmp_path: Path) -> None:
         r"Player\.\(name, level\) has an index now.*AddIndex\('Player', \('name', 'level'\)\)": entity(
             {"name": str, "level": int}, level=Index(), __indexes__=(Index("name", "level"),)
         ),
-        r"Player: stored as .*must be stored anew.*AlterField\('Player', \.\.\.\) of the key": model(
-            "Player", {"id": str, "name": str}, id=Key()
-        ),
     }
+    before = path.read_bytes()
     for message, cls in cases.items():
-        with Session.open(path) as session, pytest.raises(MigrationRequired, match=message):
-            session.get(cls, 5)
+        with Session(path) as session:  # queries do without the index
+            assert session.get_one(cls, 8).name == "n7"
+            assert session.scalars(select(cls.id).where(cls.name == "n7")).all() == [8]
+            assert "the file has no index of " in str(session.explain(select(cls)))
+            assert not session.dirty
+            session.commit()
+            for change in CHANGES:
+                change(session, cls)
+                with pytest.raises(MigrationRequired, match=f"{message}.* Until then Player can only be read"):
+                    session.commit()
+                session.rollback()
+        assert "a migration with the operation" in str(verify(path, models=[cls]))
+    assert path.read_bytes() == before
+    other_key = model("Player", {"id": str, "name": str}, id=Key())
+    message = r"Player: stored as .*must be stored anew.*AlterField\('Player', \.\.\.\) of the key"
+    with Session.open(path) as session, pytest.raises(MigrationRequired, match=message):
+        session.get(other_key, "5")
     without = entity({"name": str, "level": int})
     with Session.open(path) as session:
         assert session.scalars(select(without).where(without.level == 5)).one().name == "n5"

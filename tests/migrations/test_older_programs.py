@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import DowngradeError, Session, load, select
+from parcode_orm import DowngradeError, MigrationRequired, Session, func, load, select
+from parcode_orm.migrations import diff_schema
 
 from .project import Project
 
@@ -82,3 +83,39 @@ def test_an_older_class_leaves_no_index_behind(project: Project) -> None:
             session.commit()
     with Session.open(project.path) as session:
         assert session.scalars(select(third.Trade.id).where(third.Trade.price == 5)).all() == [5]
+
+
+def test_a_class_with_an_index_that_a_newer_one_dropped_reads_without_it(project: Project) -> None:
+    third = project.define(THIRD)
+    project.make()
+    project.migrate()
+    project.define(SECOND)
+    project.make()
+    project.migrate()
+    third = project.define(THIRD)
+    with Session.open(project.path) as session:
+        dear = select(third.Trade.id).where(third.Trade.price == 5)
+        assert session.scalars(dear).all() == [5] and session.scalar(select(func.max(third.Trade.price))) == 999
+        assert "the file has no index of price: a migration builds it" in str(session.explain(dear))
+    for downgrade, error in ((False, DowngradeError), (True, MigrationRequired)):
+        with Session(project.path, downgrade=downgrade) as session:
+            session.get_one(third.Trade, 5).price = 7_000
+            with pytest.raises(error, match=r"not the newest|AddIndex\('Trade', 'price'\).* Trade can only be read"):
+                session.commit()
+
+
+def test_commits_before_an_index_are_read_and_compared(project: Project) -> None:
+    third = project.define(THIRD)
+    project.make()
+    before = next(iter(Session.open(project.path).history())).sequence
+    project.migrate()
+    with Session(project.path) as session:
+        session.get_one(third.Trade, 5).price = 7_000
+        session.commit()
+        assert [str(change) for change in session.diff(before, session.snapshot.sequence)] == [
+            "~ Trade[5].price: 5 -> 7000"
+        ]
+    with Session.open(project.path, at=before) as session:
+        assert session.scalars(select(third.Trade.id).where(third.Trade.price == 5)).all() == [5]
+    [verdict] = [each for each in diff_schema(project.path, [third.Trade]) if each.name == "Trade"]
+    assert verdict.verdict == "opens"

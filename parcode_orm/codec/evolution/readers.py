@@ -237,6 +237,7 @@ class StructReader(Physical):
         "private",
         "takes_dropped",
         "today",
+        "unbuilt",
         "width",
         "__weakref__",
     )
@@ -249,6 +250,7 @@ class StructReader(Physical):
         self.fields: dict[str, Stored | Added] = {}
         self.names: dict[str, str] = {}
         self.dropped: dict[str, int] = {}
+        self.unbuilt: dict[str, str] = {}
         self.never: frozenset[str] = frozenset()
         self.extras = True
         self.takes_dropped = False

@@ -87,6 +87,10 @@ class Resolver:
                 done.add(id(reader))
                 reader.complete()
 
+    def unbuilt(self) -> list[str]:
+        """What to do about indexes of all classes met so far that the file does not have."""
+        return [what for reader, _ in self._structs.values() for what in reader.unbuilt.values()]
+
     def lacking(self) -> list[str]:
         """What all classes met so far lack of what is stored, `Class.field` each."""
         return told(name for reader, _ in self._structs.values() for name in reader.unknown())

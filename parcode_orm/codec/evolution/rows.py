@@ -37,7 +37,8 @@ class Reading(Protocol):
 
     `old` describes the struct as it is stored, and `width` is how many fields it has. `fields` says of today's fields
     where they are, `names` what the fields that are there are called today, `dropped` which there are no more, by their
-    places. `never` are today's fields that no older row has. `extras`: whether what is stored beside fields is kept,
+    places. `unbuilt` are indexes that the file does not have, or has of another type, with what to do about it. `never`
+    are today's fields that no older row has. `extras`: whether what is stored beside fields is kept,
     and `takes_dropped` whether dropped fields join it. `new_privates` are private attributes that older rows do not
     know, `kept_privates` all that today's class has.
     """
@@ -48,6 +49,7 @@ class Reading(Protocol):
     fields: dict[str, Stored | Added]
     names: dict[str, str]
     dropped: dict[str, int]
+    unbuilt: dict[str, str]
     never: frozenset[str]
     extras: bool
     takes_dropped: bool

@@ -54,12 +54,14 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
         source = _source(name, old, today, earlier.get(name, ()), model)
         if source is None:
             if exact:
-                raise _unindexed(where, old.keys() - today.places.keys())
+                reader.unbuilt[name] = _unindexed(where, old.keys() - today.places.keys())
             reader.fields[name] = _added(resolver, today, name, where)
             continue
         place, schema = old[source]
         if exact and not is_sorted_alike(schema, column):
-            raise _reordered(where, schema, column)
+            reader.unbuilt[name] = _reordered(where, schema, column)
+            reader.fields[name], reader.names[source] = _added(resolver, today, name, where), name
+            continue
         if exact and name == "rows":
             _check_key(resolver, schema, column)
         try:
@@ -117,30 +119,34 @@ def _source(name: str, old: dict[str, Any], today: Struct, earlier: tuple[str, .
     return candidates[0] if candidates else None
 
 
-def _unindexed(where: str, gone: Set[str]) -> MigrationRequired:
-    """The error for an index that the file does not have, or that is unique in one of the two alone."""
+def _unindexed(where: str, gone: Set[str]) -> str:
+    """What to do about an index that the file does not have, or that is unique in one of the two alone."""
     owner, paths, told, argument = index_at(where)
     unique = where.partition("[].")[2].startswith("by_")
     if any(name.partition("_")[2] == paths for name in gone):
         change, more = ("is unique now", "") if unique else ("is not unique any more", ", unique=False")
-        return MigrationRequired(
+        return (
             f"the index of {told} {change}: build it anew by a migration with the operation "
             f"SetUnique({owner!r}, {argument}{more})"
         )
     more = ", unique=True" if unique else ""
-    return MigrationRequired(
+    return (
         f"{told} has an index now, which the file has not: build it by a migration with the operation "
         f"AddIndex({owner!r}, {argument}{more})"
     )
 
 
-def _reordered(where: str, stored: Schema, today: Column) -> MigrationRequired:
-    """The error for keys of entities, or an index, of values that have another type now."""
+def _reordered(where: str, stored: Schema, today: Column) -> str:
+    """What to do about an index of values that have another type now.
+
+    Raises:
+        MigrationRequired: it is the keys of entities that have.
+    """
     owner, paths, told, _ = index_at(where)
     if not paths:
         why = "entities are found by their keys, and must be stored anew"
-        return refusal(owner, stored, today, why, f"AlterField({owner!r}, ...) of the key")
-    return MigrationRequired(
+        raise refusal(owner, stored, today, why, f"AlterField({owner!r}, ...) of the key")
+    return (
         f"the index of {told} was built when its values had another type, and must be built anew: write a migration "
         f"with the operation AlterField({owner!r}, ...) of the field whose type changed"
     )

@@ -17,7 +17,7 @@ from ...model.plain import LazyModel
 from ...table.pairs import known_keys, put_new
 from ...table.streaming import Spilled, gather, put_pairs
 from ...table.table import MISSING, Table
-from ..roots import Root
+from ..roots import Root, unbuilt
 from ..space import owner_of
 from ..unit_of_work import UnitOfWork
 from .changed import Changed
@@ -53,7 +53,10 @@ def _flush(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
     changed = Changed(work, root, paths)
     if _move(work, root, changed, undo):
         changed = Changed(work, root, paths)
+    missing = unbuilt(root.obj)  # then nothing is written, unless nothing changed
     for spec in indexes_of(cls):
+        if field_of(spec) in missing:
+            continue
         index = getattr(root.obj, field_of(spec))
         undo.enter_context(_taken_back(work, index))
         if spec.unique:

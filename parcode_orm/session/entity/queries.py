@@ -18,7 +18,7 @@ from ...query.expressions import Expression
 from ...query.given import Entities, Narrowed, is_entity_class
 from ...query.nodes import Field, Item
 from ...storage.spill import is_spilled
-from ..roots import Unread
+from ..roots import Unread, unbuilt
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
 from .covering import covers, row_of
@@ -62,6 +62,8 @@ class StoredEntities(Entities):
         self._work = work
         self._root = find_table(work, cls)
         self.rows: Mapping[Any, Any] = {} if self._root is None else entities(self._root)
+        missing = {} if self._root is None else unbuilt(self._root.obj)
+        self.unbuilt = tuple(spec.name for spec in indexes_of(cls) if field_of(spec) in missing)
 
     def __delitem__(self, key: Any) -> None:
         obj = self.rows[key]
@@ -101,7 +103,10 @@ class StoredEntities(Entities):
         assert self._root is not None
         fields = keys_of(self.cls).fields
         key = IndexSpec(tuple((name,) for name in fields), (), unique=True)
+        missing = unbuilt(self._root.obj)
         for spec in (key, *indexes_of(self.cls)):
+            if spec is not key and field_of(spec) in missing:
+                continue
             if spec.unique:
                 values = exact(spec, scope)
                 if values is None or not all(is_hashable(each) for some in values for each in some):
