@@ -54,6 +54,15 @@ def is_scalar(column: Column, path: tuple[str, ...]) -> bool:
     return isinstance(column, _SCALARS)
 
 
+def is_number_or_text(column: Column, path: tuple[str, ...]) -> bool:
+    """Whether the field at `path` is stored as numbers or text that compare as its values do."""
+    found = column_of(column, path) if is_scalar(column, path) else None
+    if found is None:
+        return False
+    inner = bare(found)
+    return isinstance(inner, _SCALARS) or (isinstance(inner, ConvertColumn) and inner.name in ("date", "timedelta"))
+
+
 def column_of(column: Column, path: tuple[str, ...]) -> Column | None:
     """The column of the field at `path`; None where there is none."""
     for name in path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..codec.base import Column
@@ -12,8 +12,9 @@ from .building import check_scope
 from .expressions import Expression
 from .functions import has_aggregate
 from .given import Entities, Narrowed
+from .negation import without_not
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
-from .places import is_scalar
+from .places import is_number_or_text, is_scalar
 from .sorting import is_nan
 from .sources import MemorySource, Source, source_of
 from .statement import Select
@@ -91,6 +92,19 @@ def _is_array(expression: Expression[Any], items: Column) -> bool:
     return not isinstance(expression, Item | Quantified) and all(_is_array(each, items) for each in expression._parts())
 
 
+def is_quick(condition: Expression[Any], items: Column) -> bool:
+    """Whether a condition compares numbers or text, as arrays, with constants."""
+    if isinstance(condition, Logical):
+        return all(is_quick(each, items) for each in condition._args)
+    if not isinstance(condition, Operation) or condition._operator not in _COMPARED:
+        return False
+    fields = [each for each in condition._args if not isinstance(each, Literal)]
+    return len(fields) == 1 and isinstance(fields[0], Field) and is_number_or_text(items, fields[0]._path)
+
+
+_COMPARED = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "startswith"})
+
+
 def _alone(statement: Select[Any], counted: bool) -> list[Expression[Any]] | None:
     """What a statement asks of rows, if neither the rows themselves nor their order are asked; else None."""
     asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
@@ -127,16 +141,25 @@ def _source(statement: Select[Any], alone: list[Expression[Any]] | None) -> Sour
     return source
 
 
-def _keys(where: Sequence[Expression[bool]]) -> Collection[Any] | None:
+def _keys(where: Iterable[Expression[bool]]) -> Collection[Any] | None:
     """Keys one of which each row must have; None where the conditions name none."""
-    for condition in where:
-        if not isinstance(condition, Operation) or condition._operator not in ("==", "in"):
-            continue
-        one, other = condition._args
-        if isinstance(one, Literal):
-            one, other = other, one
-        if isinstance(one, Key) and isinstance(other, Literal):
-            return other._value if condition._operator == "in" else [other._value]
+    return next((keys for each in where if (keys := _keys_of(without_not(each))) is not None), None)
+
+
+def _keys_of(condition: Expression[bool]) -> Collection[Any] | None:
+    if isinstance(condition, Logical) and condition._operator == "and":
+        return _keys(condition._args)
+    if isinstance(condition, Logical) and condition._operator == "or":
+        arms = list(map(_keys_of, condition._args))
+        return None if any(keys is None for keys in arms) else [key for keys in arms for key in keys or ()]
+    if not isinstance(condition, Operation) or condition._operator not in ("==", "in"):
+        return None
+    one, other = condition._args
+    if isinstance(one, Literal):
+        one, other = other, one
+    if isinstance(one, Key) and isinstance(other, Literal):
+        found: Collection[Any] = other._value if condition._operator == "in" else [other._value]
+        return found
     return None
 
 

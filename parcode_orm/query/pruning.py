@@ -9,11 +9,13 @@ import numpy as np
 
 from .bounds import Bounds
 from .expressions import Expression
+from .negation import without_not
 from .nodes import Field, Literal, Logical, Operation
 from .sources import Batch
 from .vectors import Kind
 
 _TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _MANY = 64  # values of which one is wanted; of more, the smallest and the largest are looked at
 
 
@@ -21,39 +23,62 @@ def candidates(conditions: Iterable[Expression[bool]], batch: Batch) -> Any:
     """Which parts of `batch` may have rows that fulfil all `conditions`, as an array of bools; None for all."""
     found: Any = None
     for condition in conditions:
-        here = _may(condition, batch)
+        here = _may(without_not(condition), batch)
         if here is not None:
             found = here if found is None else found & here
     return None if found is None or found.all() else found
 
 
 def _may(condition: Expression[Any], batch: Batch) -> Any:
-    if isinstance(condition, Logical):
-        if condition._operator == "not":
-            return None
-        parts = [_may(each, batch) for each in condition._args]
-        if condition._operator == "or":
-            return None if any(part is None for part in parts) else np.logical_or.reduce(parts)
-        parts = [part for part in parts if part is not None]
-        return np.logical_and.reduce(parts) if parts else None
+    if not isinstance(condition, Logical):
+        return _may_be(condition, batch)
+    if condition._operator == "not":
+        return _may_not_be(condition._args[0], batch)
+    parts = [_may(each, batch) for each in condition._args]
+    if condition._operator == "or":
+        return None if any(part is None for part in parts) else np.logical_or.reduce(parts)
+    parts = [part for part in parts if part is not None]
+    return np.logical_and.reduce(parts) if parts else None
+
+
+def _compared(condition: Expression[Any]) -> tuple[tuple[str, ...], str, Any] | None:
+    """The field, the operator and the value of a condition on the value of a field."""
     if not isinstance(condition, Operation) or len(condition._args) != 2:
         return None
     one, other = condition._args
     operator = condition._operator
     if isinstance(one, Literal) and operator in _TURNED:
         one, other, operator = other, one, _TURNED[operator]
-    if not isinstance(one, Field) or not isinstance(other, Literal) or operator == "!=":
+    if not isinstance(one, Field) or not isinstance(other, Literal):
         return None
-    if operator not in (*_TURNED, "in", "startswith"):
+    return one._path, operator, other._value
+
+
+def _may_be(condition: Expression[Any], batch: Batch) -> Any:
+    compared = _compared(condition)
+    if compared is None:
         return None
-    found = batch.bounds(one._path)
+    path, operator, value = compared
+    if operator == "!=" or operator not in (*_TURNED, "in", "startswith"):
+        return None
+    found = batch.bounds(path)
     if found is None:
         return None
     if operator == "in":
-        return _may_be_one_of(found, list(other._value))
+        return _may_be_one_of(found, list(value))
     if operator == "startswith" and found.kind is not str:
         return None
-    return found.may(operator, other._value)
+    return found.may(operator, value)
+
+
+def _may_not_be(condition: Expression[Any], batch: Batch) -> Any:
+    """`~(a < 3)` is true where `a >= 3`, and of None and NaN."""
+    compared = _compared(condition)
+    if compared is None or compared[1] not in _OPPOSITE:
+        return None
+    path, operator, value = compared
+    found = batch.bounds(path)
+    return None if found is None else found.may(_OPPOSITE[operator], value) | found.nulls | found.nans
 
 
 def _may_be_one_of(found: Bounds, values: list[Any]) -> Any:

@@ -167,8 +167,25 @@ def of_one_item(draw: Any) -> Both:
     return Both(any_(Row.items, said(one.said, value) & said2(other.said, value2)), holds, [])
 
 
+@st.composite
+def either(draw: Any) -> Both:
+    """Conditions of which one must hold, each of which an index answers; with `~` around them, or one beside them."""
+    arms = draw(st.lists(narrow() | of_one_item() | plainly.memberships(), min_size=2, max_size=3))
+    whole = arms[0].said
+    for each in arms[1:]:
+        whole = whole | each.said
+    found = Both(whole, lambda key, row: any(each.plain(key, row) for each in arms), [])
+    kind = draw(st.integers(0, 3))
+    if kind == 1:
+        return Both(~(~arms[0].said & ~arms[1].said), lambda *row: arms[0].plain(*row) or arms[1].plain(*row), [])
+    if kind == 2:
+        other = draw(narrow())
+        return Both(other.said & found.said, lambda *row: other.plain(*row) and found.plain(*row), [])
+    return found
+
+
 def conditions() -> st.SearchStrategy[Both]:
-    return plainly.conditions() | narrow() | of_one_item()
+    return plainly.conditions() | narrow() | of_one_item() | either()
 
 
 @tries
@@ -209,7 +226,7 @@ def test_values_of_all_entities_that_are_found_are_those_that_python_computes(
     draw = data.draw
     with entities(draw, tmp_path / "e.par", Indexed) as session:
         for _ in range(4):
-            wanted = draw(narrow())
+            wanted = draw(narrow() | either())
             asked = draw(st.lists(narrow_aggregates() | plainly.aggregates(), min_size=1, max_size=2))
             statement = select(func.count(), *(said for said, _ in asked)).select_from(Indexed).where(wanted.said)
             (found,) = session.execute(statement).all()

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ...codec.base import Column, Space
@@ -114,17 +115,46 @@ class Range(NamedTuple):
     high_open: bool = False
 
 
-def count(runs: Iterable[Any], ranges: Iterable[Range], order: Order) -> int:
-    """At most how many entries lie in `ranges`, as the fences tell."""
-    return sum(len(range(*_fenced(run, each, order))) for run in runs for each in ranges)
+class Span(NamedTuple):
+    """The entries of `run` from `start` to `stop`, which are read for `ranges`."""
+
+    run: Any
+    start: int
+    stop: int
+    ranges: list[Range]
+
+    @property
+    def least(self) -> int:
+        """How many entries lie in the ranges at least."""
+        return max(self.stop - self.start - 2 * STEP * len(self.ranges), 0)
 
 
-def entries_in(runs: Iterable[Any], ranges: list[Range], order: Order) -> list[tuple[Any, Any]]:
-    """The values that lie in one of `ranges`, which do not overlap, each with the key of an entity that has it."""
-    counts: Counter[tuple[Any, Any]] = Counter()
+def spans_of(runs: Iterable[Any], ranges: Iterable[Range], order: Order) -> list[Span]:
+    """What is read to find the entries in `ranges`, as the fences tell; each entry once."""
+    found: list[Span] = []
     for run in runs:
-        for each in ranges:
-            for value, key, has in _between(run, each, order):
+        last: Span | None = None
+        fenced = sorted(((*_fenced(run, each, order), each) for each in ranges), key=itemgetter(0))
+        for start, stop, each in fenced:
+            if start >= stop:
+                continue
+            if last is not None and start < last.stop:
+                last.ranges.append(each)
+                last = found[-1] = last._replace(stop=max(last.stop, stop))
+            else:
+                last = Span(run, start, stop, [each])
+                found.append(last)
+    return found
+
+
+def entries_in(spans: Iterable[Span], order: Order) -> list[tuple[Any, Any]]:
+    """The values in the ranges of `spans`, each with the key of an entity that has it."""
+    counts: Counter[tuple[Any, Any]] = Counter()
+    for run, start, stop, ranges in spans:
+        found = part(run.entries, start, stop)
+        for each in ranges:  # where ranges overlap, entries count twice, in all runs
+            first, last = _within(found, each, order)
+            for value, key, has in found[first:last]:
                 counts[value, key] += 1 if has else -1
     return [pair for pair, count in counts.items() if count > 0]
 
@@ -150,21 +180,17 @@ def _as_long(order: Order, bound: Any) -> Order:
     return lambda value: order(value)[:length]
 
 
-def _between(run: Any, asked: Range, order: Order) -> Iterator[Entry]:
-    start, stop = _fenced(run, asked, order)
-    if start >= stop:
-        return
-
-    found = part(run.entries, start, stop)
-    first, last = 0, len(found)
+def _within(entries: list[Entry], asked: Range, order: Order) -> tuple[int, int]:
+    """The places of the entries that lie in a range, the first one and the one after the last."""
+    first, last = 0, len(entries)
     if asked.low is not None:
         low = _as_long(order, asked.low)
         first = (bisect_right if asked.low_open else bisect_left)(
-            found, order(asked.low), key=lambda each: low(each[0])
+            entries, order(asked.low), key=lambda each: low(each[0])
         )
     if asked.high is not None:
         high = _as_long(order, asked.high)
         last = (bisect_left if asked.high_open else bisect_right)(
-            found, order(asked.high), key=lambda each: high(each[0])
+            entries, order(asked.high), key=lambda each: high(each[0])
         )
-    yield from found[first:last]
+    return first, last

@@ -14,6 +14,7 @@ from ...model.indexes import ITEMS, IndexSpec, Path, path_text
 from ...model.kinds import item_type, present
 from ...model.ordering import UNORDERED, Order, order_of
 from ...query.expressions import Expression
+from ...query.negation import without_not
 from ...query.nodes import Field, Item, Literal, Logical, Operation, Quantified
 from .indexes import Range
 
@@ -39,6 +40,35 @@ class Wanted(NamedTuple):
 
 
 Scope = dict[Path, Wanted]
+
+
+def parted(where: Sequence[Expression[bool]]) -> tuple[list[Expression[bool]], list[Sequence[Expression[bool]]]]:
+    """Single conditions that hold of the rows that fulfil all of `where`, and lists of which one holds each.
+
+    `any_(items, a | b)` is `any_(items, a) | any_(items, b)`.
+    """
+    every: list[Expression[bool]] = []
+    some: list[Sequence[Expression[bool]]] = []
+    for condition in map(without_not, where):
+        if isinstance(condition, Quantified) and condition._operator == "any":
+            condition = _of_items(condition)
+        if not isinstance(condition, Logical) or condition._operator == "not":
+            every.append(condition)
+        elif condition._operator == "or":
+            some.append(condition._args)
+        else:
+            more, others = parted(condition._args)
+            every += more
+            some += others
+    return every, some
+
+
+def _of_items(condition: Quantified) -> Expression[bool]:
+    every, some = parted([condition._condition])
+    if not some:
+        return condition
+    arms = [Logical("and", (*every, arm)) for arm in some[0]]
+    return Logical("or", tuple(Quantified("any", condition._items, arm) for arm in arms))
 
 
 def scopes_of(where: Sequence[Expression[bool]]) -> list[Scope]:

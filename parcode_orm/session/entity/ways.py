@@ -1,0 +1,147 @@
+"""Ways to find entities: by key, by an index, or, where one of several conditions must hold, by an index for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+from ...model.entities import field_of
+from ...model.indexes import IndexSpec, indexes_of
+from ...model.ordering import UNORDERED, order_of_parts
+from ...query.expressions import Expression
+from ..roots import unbuilt
+from .indexes import entries_in, spans_of
+from .planning import Scope, exact, parted, ranges_of, scopes_of
+from .tables import keys_of
+from .values import is_hashable
+
+NAMED = 3  # ways of which the plan gives the names
+
+Pairs = list[tuple[Any, Any]]
+
+
+class Limits(NamedTuple):
+    """What a way may cost before a scan is as fast: how many rows it finds, how many entries of indexes it reads."""
+
+    rows: int
+    entries: int
+
+
+class Way(NamedTuple):
+    """A way to find entities.
+
+    `least` is about how many it finds at least, `most` how many entries it reads. `pairs` gives values and keys,
+    `parts` is how many fields it looks at, and `spec` the ordered index that has the values.
+    """
+
+    names: tuple[str, ...]
+    least: int
+    most: int
+    pairs: Callable[[], Pairs]
+    parts: int
+    spec: IndexSpec | None = None
+
+    @property
+    def name(self) -> str:
+        """How the plan calls it."""
+        more = len(self.names) - NAMED
+        return " or ".join(self.names[:NAMED]) + (f" or {more:,} more" if more > 0 else "")
+
+
+def best_way(table: Any, cls: type[Any], where: Sequence[Expression[bool]], limits: Limits) -> Way | None:
+    """The way that reads least to find the entities that fulfil all of `where`; None where a scan is as fast.
+
+    Args:
+        table: the object with the indexes.
+        cls: the class of the entities.
+        where: the conditions.
+        limits: what the way may cost.
+    """
+    every, some = parted(where)
+    found = [way for scope in scopes_of(every) for way in _ways(table, cls, scope, limits) if _is_cheap(way, limits)]
+    for arms in some:
+        way = _union(table, cls, every, arms, limits)
+        if way is not None:
+            found.append(way)
+    return min(found, key=lambda way: (way.most, -way.parts), default=None)
+
+
+def _is_cheap(way: Way, limits: Limits) -> bool:
+    return way.least <= limits.rows and way.most <= limits.entries
+
+
+def _union(
+    table: Any, cls: type[Any], every: list[Expression[bool]], arms: Sequence[Expression[bool]], limits: Limits
+) -> Way | None:
+    """The way that finds what fulfils one of `arms`, by a way for each; None if one of them has none."""
+    found: list[Way] = []
+    least = most = 0
+    for arm in arms:
+        way = best_way(table, cls, [*every, arm], limits)
+        if way is None:
+            return None
+        least, most = least + way.least, most + way.most
+        if least > limits.rows or most > limits.entries:
+            return None
+        found.append(way)
+    spec = found[0].spec if all(way.spec is found[0].spec for way in found) else None
+    names = tuple(dict.fromkeys(name for way in found for name in way.names))
+    pairs = partial(_together, [way.pairs for way in found])
+    return Way(names, least, most, pairs, min(way.parts for way in found), spec)
+
+
+def _together(parts: Iterable[Callable[[], Pairs]]) -> Pairs:
+    return list(dict.fromkeys(pair for pairs in parts for pair in pairs()))
+
+
+def indexes_in(table: Any, cls: type[Any]) -> list[IndexSpec]:
+    """The indexes of a class that the file has."""
+    missing = unbuilt(table)
+    return [spec for spec in indexes_of(cls) if field_of(spec) not in missing]
+
+
+def _ways(table: Any, cls: type[Any], scope: Scope, limits: Limits) -> Iterator[Way]:
+    """What finds entities of which values lie in the ranges that are wanted."""
+    key = IndexSpec(tuple((name,) for name in keys_of(cls).fields), (), unique=True)
+    for spec in (key, *indexes_in(table, cls)):
+        if spec.unique:
+            values = exact(spec, scope)
+            if values is None or not all(is_hashable(each) for some in values for each in some):
+                continue
+            number = prod(map(len, values))
+            wanted = values[0] if len(values) == 1 else product(*values)
+            if spec is key:
+                yield Way(("key",), number, number, partial(_paired, wanted), len(values))
+            else:
+                index = getattr(table, field_of(spec))
+                name = f"the index of {spec.name}"
+                yield Way((name,), number, number, partial(_found, index, wanted), len(values))
+            continue
+        with suppress(*UNORDERED):
+            asked = ranges_of(spec, scope, limits.rows)
+            if asked is not None:
+                ranges, bounds = asked
+                runs, order = getattr(table, field_of(spec)), order_of_parts(spec.types)
+                name = f"the index of {spec.name} ({' and '.join(bounds)})"
+                spans = spans_of(runs, ranges, order)
+                most = sum(span.stop - span.start for span in spans)
+                yield Way(
+                    (name,),
+                    sum(span.least for span in spans),
+                    most,
+                    partial(entries_in, spans, order),
+                    len(bounds),
+                    spec,
+                )
+
+
+def _paired(keys: Iterable[Any]) -> Pairs:
+    return [(key, key) for key in keys]
+
+
+def _found(index: Mapping[Any, Any], values: Iterable[Any]) -> Pairs:
+    return [(value, key) for value in values if (key := index.get(value)) is not None]
