@@ -8,7 +8,8 @@ from .codec.packed.custom import register_type
 from .codec.renames import renamed_from
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
-from .inspector.report import VerifyReport
+from .inspector.report import Report, VerifyReport
+from .inspector.survey import inspect
 from .inspector.verify import verify
 from .lazy.handles import lazy
 from .lazy.list import LazyList
@@ -33,6 +34,7 @@ __all__ = [
     "LazyMap",
     "LazyText",
     "Model",
+    "Report",
     "Session",
     "ShardedMap",
     "Snapshot",
@@ -47,6 +49,7 @@ __all__ = [
     "dumps",
     "explain",
     "func",
+    "inspect",
     "lazy",
     "len_",
     "load",

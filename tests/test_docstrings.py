@@ -52,6 +52,7 @@ def examples(path: Path) -> Iterator[Any]:
     session.rollback()
     yield next(session.attempts())
     yield from (report := damaged(path), report.problems[0])
+    yield from (seen := parcode_orm.inspect(path), seen.entries[0], seen.commits[0], seen.schemas[0])
     statement = parcode_orm.select(found.by)
     yield from (statement, session.scalars(statement), session.execute(statement), parcode_orm.explain(statement))
     yield from (parcode_orm.update(found.by), parcode_orm.delete(found.by), Row.n > 3)  # type: ignore[operator]

@@ -129,6 +129,11 @@ def _json(node: Any) -> dict[str, Any]:
     return {**found, "uniqueItems": True} if kind in ("set", "frozenset") else found
 
 
+def spelled(node: Any) -> str:
+    """The type of values of a description, as Python source spells it."""
+    return _Source({}).type(node)
+
+
 class _Source:
     """Writes classes as text: names that are no identifiers are changed, and a comment says so."""
 

@@ -1,0 +1,241 @@
+"""`inspect`: who owns the bytes of a file. All sums are those of the file, and no value is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import parcode_orm
+from parcode_orm import Chunk, Index, Key, Model, Report, ShardedMap, dumps, inspect, verify
+from parcode_orm.errors import FileMissingError, NotAParcodeFile
+from parcode_orm.inspector.entries import Entry
+from tests.effort import half
+from tests.small import tuned
+
+pytestmark = pytest.mark.once
+
+
+class Settings(Model):
+    difficulty: int
+    history: list[str] = Chunk()
+
+
+class Player(Model):
+    level: int
+    guild: str | None = None
+    inventory: list[int] = Chunk()
+
+
+class GameWorld(Model):
+    id: int
+    name: str
+    settings: Settings = Chunk()
+    terrain: bytes = Chunk()
+    players: dict[str, Player] = ShardedMap()
+
+
+def world() -> GameWorld:
+    return GameWorld(
+        id=1,
+        name="Aldermoor",
+        settings=Settings(difficulty=3, history=[f"day {day}: all quiet" for day in range(1, 30)]),
+        terrain=b"grass and water, " * 4_000,
+        players={
+            f"Hero{number}": Player(level=number % 90, guild=None if number % 3 else "red", inventory=[number] * 4)
+            for number in range(6000)
+        },
+    )
+
+
+GOLDEN = """\
+bytes: 268 kB, format 1.0
+  1 commit of TIME UTC, 1 schema
+  268 kB live, 0 B dead
+  8,257 bytes read to inspect it
+
+part                   type                 rows   stored  share  encoding
+GameWorld                                      1   267 kB  99.6%
+├ id                   int                           81 B   0.0%  int
+├ name                 str                          172 B   0.1%  text
+├ settings             Settings                   1.36 kB   0.5%
+│ ├ difficulty         int                           81 B   0.0%  int
+│ └ history            list[str]              29  1.04 kB   0.4%  text, list
+├ terrain              bytes                      68.7 kB  25.6%  blob, external
+└ players              dict[str, Player]   6,000   196 kB  73.2%
+  ├ keys               str                        65.2 kB  24.3%  text
+  ├ level              int                        6.16 kB   2.3%  int
+  ├ guild              str | None                 1.40 kB   0.5%  optional, constant
+  ├ inventory          list[int]          24,000  60.8 kB  22.7%  int, list
+  └ index: by key                                 61.1 kB  22.8%
+schemas                                        1    640 B   0.2%
+catalog                                             320 B   0.1%
+superblock and record                               224 B   0.1%"""
+
+
+def below(entries: tuple[Entry, ...]) -> Iterator[Entry]:
+    for entry in entries:
+        yield entry
+        yield from below(entry.children)
+
+
+def by_path(report: Report) -> dict[tuple[str, str], Entry]:
+    return {(entry.path, entry.kind): entry for entry in below(report.entries) if entry.path}
+
+
+def check(data: bytes | Path) -> Report:
+    """The report of a sound file, whose sums must be those of the file, and of `verify`."""
+    report = inspect(data)
+    assert report.ok, str(report)
+    found = verify(data)
+    assert found.ok, str(found)
+    assert (report.live, report.dead, report.size) == (found.live, found.dead, found.size)
+    assert sum(entry.stored for entry in report.entries) == report.size
+    assert sum(entry.share for entry in report.entries) == pytest.approx(1)
+    for entry in below(report.entries):
+        assert entry.stored >= sum(child.stored for child in entry.children) >= 0, entry
+        assert sum(entry.encodings.values()) <= entry.stored and sum(entry.compression.values()) <= entry.stored
+    assert json.loads(report.to_json()) == report.to_dict()
+    return report
+
+
+def test_the_text_of_a_report() -> None:
+    report = check(dumps(world()))
+    assert re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", str(report)) == GOLDEN
+    assert repr(report) == f"<Report on bytes: {report.size:,} bytes, 0 problems>"
+    players = by_path(report)["GameWorld.players", "map"]
+    assert (players.name, players.type, players.rows, players.height) == ("players", "dict[str, Player]", 6000, 1)
+    assert [child.name for child in players.children] == ["keys", "level", "guild", "inventory", "by key"]
+
+
+def test_depth_bounds_the_entries_and_not_the_sums() -> None:
+    data = dumps(world())
+    whole, two, one = inspect(data), inspect(data, depth=2), inspect(data, depth=1)
+    assert not any(entry.children for entry in one.entries)
+    assert not any(child.children for entry in two.entries for child in entry.children)
+    assert [(entry.name, entry.stored, entry.rows) for entry in one.entries] == [
+        (entry.name, entry.stored, entry.rows) for entry in whole.entries
+    ]
+    assert "players" in str(two) and "level" not in str(two) and "players" not in str(one)
+
+
+def test_what_can_be_inspected(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    parcode_orm.save(path, world())
+    data = path.read_bytes()
+    with open(path, "rb") as file:
+        found = [inspect(each) for each in (path, str(path), data, memoryview(data), file)]
+    assert [report.path for report in found] == [str(path), str(path), "", "", ""]
+    assert all(report.entries == found[0].entries for report in found)
+    with pytest.raises(FileMissingError, match="none"):
+        inspect(tmp_path / "none.par")
+    with pytest.raises(NotAParcodeFile):
+        inspect(b"something else")
+    with pytest.raises(TypeError, match="an int, not 'all'"):
+        inspect(path, depth="all")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="1 or more, not 0"):
+        inspect(path, depth=0)
+
+
+def test_no_value_is_read(tmp_path: Path) -> None:
+    """The bytes read are those of heads, however large the values are."""
+    path = tmp_path / "a.par"
+    parcode_orm.save(path, world())
+    small = inspect(path)
+    assert small.bytes_read < 15_000
+    large = world()
+    large.terrain *= 100
+    for player in large.players.values():
+        player.guild = "a guild with a long name" * 10
+    parcode_orm.save(path, large)
+    report = inspect(path)
+    assert report.size > 25 * small.size and report.bytes_read < 5 * small.bytes_read
+
+
+class Animal(Model):
+    name: str
+
+
+class Dog(Animal):
+    tricks: list[str] = []
+
+
+class Tree(Model):
+    value: int
+    below: list[Tree] = []
+
+
+class Trade(Model):
+    id: int = Key()
+    buyer: str = Index()
+    code: str = Index(unique=True)
+    notes: list[str] = Chunk(default=[])
+
+
+class Everything(Model):
+    players: dict[str, Player] = ShardedMap(default={})
+    rows: list[Player] = Chunk(default=[])
+    grid: list[list[int]] = Chunk(default=[])
+    names: set[str] = Chunk(default=set())
+    pets: list[Animal] = Chunk(default=[])
+    trees: list[Tree] = Chunk(default=[])
+    mixed: list[int | Player | list[int]] = Chunk(default=[])
+    text: str = Chunk(default="")
+
+
+texts = st.text(max_size=4)
+numbers = st.integers(0, 300)
+players = st.builds(Player, level=numbers, guild=st.none() | texts, inventory=st.lists(numbers, max_size=30))
+everything = st.fixed_dictionaries(
+    {
+        "players": st.dictionaries(texts, players, max_size=30),
+        "rows": st.lists(players, max_size=30),
+        "grid": st.lists(st.lists(numbers, max_size=4), max_size=20),
+        "names": st.sets(texts, max_size=9),
+        "pets": st.lists(
+            st.builds(Animal, name=texts) | st.builds(Dog, name=texts, tricks=st.lists(texts)), max_size=9
+        ),
+        "trees": st.lists(
+            st.recursive(
+                st.builds(Tree, value=numbers),
+                lambda below: st.builds(Tree, value=numbers, below=st.lists(below)),
+                max_leaves=9,
+            ),
+            max_size=4,
+        ),
+        "mixed": st.lists(numbers | players | st.lists(numbers, max_size=3), max_size=20),
+        "text": st.text(max_size=200),
+    }
+)
+
+
+@half(30)
+@given(states=st.lists(everything, min_size=1, max_size=3), trades=st.integers(0, 40))
+def test_random_files(states: list[dict[str, Any]], trades: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All bytes have an owner, and rows are the lengths of collections, whatever is written and written again."""
+    path = tmp_path_factory.mktemp("inspect") / "a.par"
+    with tuned().Session(path, workers=0) as session:
+        session.add(Everything())
+        for number, state in enumerate(states):
+            found = session.root(Everything)
+            for name, value in state.items():
+                setattr(found, name, value)
+            for trade in range(trades):
+                buyer, code = f"buyer {(trade + number) % 7}", f"{number} {trade}"
+                session.merge(Trade(id=trade, buyer=buyer, code=code, notes=["note"] * (trade % 3)))
+            session.commit()
+            entries = by_path(check(path))
+            for name, value in state.items():
+                if name != "text":
+                    assert entries[f"Everything.{name}", "map" if name == "players" else "list"].rows == len(value), (
+                        name
+                    )
+            if trades:
+                assert entries["Trade", "entities"].rows == trades
+                assert entries["Trade[].notes", "list"].rows is not None
