@@ -14,6 +14,7 @@
     │   └── MigrationError       migrations are out of order, edited, missing, or do not fit the file
     ├── EncodeError              (also ValueError) a value does not fit its column
     │   └── CyclicGraphError
+    ├── InputError               (also ValueError) a row of a file that is imported does not fit
     ├── DecodeError              user code failed while a stored value was being read
     ├── SessionError
     │   ├── ClosedError
@@ -56,6 +57,7 @@ __all__ = [
     "EncodeError",
     "FileMissingError",
     "FormatError",
+    "InputError",
     "IntegrityError",
     "LockedError",
     "MigrationError",
@@ -228,6 +230,10 @@ class EncodeError(ParcodeError, ValueError):
 
 class CyclicGraphError(EncodeError):
     """An object holds itself, directly or below. A file stores a tree: keep an identifier of the object instead."""
+
+
+class InputError(ParcodeError, ValueError):
+    """A file to import cannot be read, or one of its rows does not fit the class: nothing was stored."""
 
 
 class DecodeError(ParcodeError):

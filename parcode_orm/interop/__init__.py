@@ -1,0 +1,1 @@
+"""Rows of a file to JSON lines, CSV and Parquet, and back."""

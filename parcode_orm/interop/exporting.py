@@ -1,0 +1,134 @@
+"""Writing the rows of a statement as JSON lines, CSV or Parquet, some thousand rows in memory at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import StorageError
+from . import rows as of
+from .formats import pyarrow
+
+Progress = Callable[[int], None]
+
+
+def export(session: Any, statement: Any, rows: Any, file: BinaryIO, format: str, progress: Progress) -> int:
+    """Write what a statement finds.
+
+    Args:
+        session: the session that the rows are of.
+        statement: a `select` of columns.
+        rows: the collection, or the class of the entities, that it asks.
+        file: a binary writer.
+        format: `"jsonl"`, `"csv"` or `"parquet"`.
+        progress: called with the number of rows written so far.
+
+    Returns:
+        The number of rows, an int.
+
+    Raises:
+        EncodeError: a value does not fit the format.
+        MissingExtraError: Parquet needs pyarrow.
+    """
+    result = session.execute(statement)
+    names = result.keys()
+    count = 0
+    with _WRITERS[format](file, names, of.described(rows, names)) as write:
+        for block in of.blocks(result):
+            write(block)
+            count += len(block)
+            progress(count)
+    return count
+
+
+@contextmanager
+def _json_lines(file: BinaryIO, names: list[str], _: Any) -> Iterator[Callable[[list[Any]], None]]:
+    def write(block: list[Any]) -> None:
+        file.write(b"".join(_line(dict(zip(names, row, strict=True))) for row in block))
+
+    yield write
+
+
+def _line(row: Any) -> bytes:
+    return of.json_of(row) + b"\n"
+
+
+@contextmanager
+def _csv(file: BinaryIO, names: list[str], _: Any) -> Iterator[Callable[[list[Any]], None]]:
+    text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+    few = csv.writer(text, lineterminator="\n")
+    every = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def write(block: list[Any]) -> None:
+        for row in block:
+            cells = [_cell(value) for value in row]
+            # Up to Python 3.12 a writer leaves a carriage return unquoted, which a reader takes for the end of the row.
+            returns = any(type(cell) is str and "\r" in cell for cell in cells)
+            (every if returns else few).writerow(cells)
+
+    write([tuple(names)])
+
+    try:
+        yield write
+    finally:
+        text.detach()
+
+
+def _cell(value: Any) -> Any:
+    """None is an empty cell; a text as it is; anything else as in JSON, without the quotes around a text."""
+    if value is None or type(value) in (str, int):
+        return value
+    found = of.json_of(value).decode()
+    return of.to_text(found) if found.startswith('"') else found
+
+
+@contextmanager
+def _parquet(file: BinaryIO, names: list[str], types: list[Any]) -> Iterator[Callable[[list[Any]], None]]:
+    from .parquet import Columns
+
+    arrow = pyarrow()
+    columns = Columns(names, types)
+    writer: Any = None
+
+    def write(block: list[Any]) -> None:
+        nonlocal writer
+        table = columns.table(block)
+        if writer is None:
+            writer = arrow.parquet.ParquetWriter(file, table.schema)
+        writer.write_table(table)
+
+    try:
+        yield write
+        if writer is None:
+            write([])
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+_WRITERS: dict[str, Any] = {"jsonl": _json_lines, "csv": _csv, "parquet": _parquet}
+
+
+@contextmanager
+def replacing(path: Path, force: bool) -> Iterator[BinaryIO]:
+    """A file that has its name only when it is whole.
+
+    Raises:
+        StorageError: the file exists, and `force` is not set; the system refuses to write.
+    """
+    if not force and os.path.lexists(path):
+        raise StorageError(f"{path} exists: give another name, or --force to replace it")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(draft, "xb") as file:
+            yield file
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,40 @@
+"""The formats of exports and imports: their names, and the libraries that they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import MissingExtraError, told
+
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+
+
+def format_of(path: str, given: str | None) -> str:
+    """The format that was given, or else the one of the path's suffix.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    found = given if given is not None else FORMATS.get(Path(path).suffix.lower(), "")
+    if found in FORMATS.values():
+        return found
+    if given is not None:
+        raise ValueError(f"no format is called {told(given)}: use jsonl, csv or parquet")
+    raise ValueError(f"the name of {path} does not tell its format: give --format jsonl, csv or parquet")
+
+
+def pyarrow() -> Any:
+    """The module pyarrow, with its Parquet.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as problem:
+        raise MissingExtraError(
+            "Parquet needs pyarrow: install it with pip install 'parcode-orm[parquet]'"
+        ) from problem
+    return pyarrow
