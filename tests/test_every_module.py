@@ -70,6 +70,7 @@ TESTED_BY = {
     "inspector.schemas": "inspector/test_inspect.py",
     "inspector.survey": "inspector/test_inspect.py",
     "inspector.walk": "inspector/test_inspect.py",
+    "interop.parquet": "interop/test_transfer.py",
     "lazy.assign": "conformance/test_changing.py",
     "lazy.base": "conformance/test_reading.py",
     "lazy.handles": "lazy/test_blobs.py",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, RootModel
 from parcode_orm.codec.asis import to_write
 from parcode_orm.errors import DetachedError, FieldNotStored, ParcodeError
 from parcode_orm.lazy.assign import lazy_handler, read_dict, write_dict
+from parcode_orm.lazy.display import object_html
 from parcode_orm.lazy.shown import Shown, brief, field_within, is_full, unread, unread_in, why, within
 from parcode_orm.lazy.state import (
     MISSING,
@@ -333,4 +334,5 @@ UNLESS_OVERRIDDEN: dict[str, tuple[tuple[Any, ...], Any]] = {
     "__eq__": ((BaseModel.__eq__,), _eq),
     "__repr_args__": ((BaseModel.__repr_args__, RootModel.__repr_args__), _repr_args),
     "__dir__": ((BaseModel.__dir__,), _dir),
+    "_repr_html_": ((None,), object_html),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from operator import index as as_index
 from types import GenericAlias
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, overload
@@ -20,6 +20,7 @@ from ..codec.columns.mixed import Mixed
 from ..codec.stream import ItemSpec
 from ..codec.types.marks import enter, item_spec
 from ..table.streaming import gather
+from .display import rows_html, some
 from .protocols import Rows
 from .rows import Whole, field_path, named, unchanged, walk
 from .shown import listed, text_of
@@ -383,11 +384,14 @@ class LazyList(MutableSequence[T], Generic[T]):
         return list, (self.load(),)
 
     def __repr__(self) -> str:
-        """As a list's up to 100 items; of more, or of large ones, the first ones and how many follow.
-
-        A part that cannot be read is named with the reason. Nothing is raised.
-        """
+        """As a list's up to 100 items; of more, the first ones and how many follow. It never fails."""
         return f"[{listed(self, len(self))}]"
+
+    def _repr_html_(self) -> str:
+        return rows_html(enumerate(self), len(self), type(self).__name__, "")
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        return some(zip(repeat(None), self), len(self))
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""

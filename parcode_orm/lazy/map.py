@@ -18,6 +18,7 @@ from ..codec.stream import ItemSpec
 from ..errors import told
 from ..table.streaming import gather
 from ..table.table import MISSING
+from .display import KEYS, rows_html, some
 from .list import AT_ONCE, HELD, lazy_schema
 from .protocols import PairRows
 from .rows import Whole, field_path, named, unchanged, walk
@@ -373,6 +374,16 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         A part that cannot be read is named with the reason. Nothing is raised.
         """
         return f"{{{paired(self.items(), len(self))}}}"
+
+    def _repr_html_(self) -> str:
+        return rows_html(self.items(), len(self), type(self).__name__, "key")
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        return some(self.items(), len(self))
+
+    def _ipython_key_completions_(self) -> list[K]:
+        """The first keys, for the completion of `players["` in IPython."""
+        return list(islice(self, KEYS))
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests."""

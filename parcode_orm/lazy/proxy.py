@@ -187,7 +187,7 @@ def _generate(cls: type[Any]) -> type[Any]:
     # Not through the metaclass: Pydantic would collect the fields anew.
     found = type.__new__(type(cls), cls.__name__, (LazyBase, cls), namespace)
     for name, (plain, lazy) in UNLESS_OVERRIDDEN.items():
-        if getattr(cls, name) in plain:
+        if getattr(cls, name, None) in plain:
             setattr(found, name, lazy)  # an `__eq__` in the namespace would end the inheritance of `__hash__`
     return found
 

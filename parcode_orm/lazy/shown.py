@@ -21,6 +21,7 @@ WHOLE, SOME = 100, 10  # items: of a collection of more than the first number, t
 MOST = 10_000  # characters of a whole text, about
 DEEP = 20  # objects and collections in each other
 LARGE = 1 << 16  # bytes of a stored value that is not read to be shown
+READ = 3 << 15  # bytes of chunks of marked fields that are read for rows of collections
 
 
 # Control characters but for tabs and line feeds, surrogates, line separators, marks of direction, invisible tags:
@@ -54,6 +55,8 @@ class _Here(threading.local):
 
     level = 0
     left = MOST
+    lists = 0  # collections that it is within
+    read: dict[Any, int] = {}  # the sizes of the chunks that fields of their rows lie in
 
 
 _here = _Here()
@@ -62,7 +65,7 @@ _here = _Here()
 def within(work: Callable[..., Any], *args: Any) -> Any:
     """`work(*args)`, which makes a text or a part of one: what it meets on the way shares the bound."""
     if not _here.level:
-        _here.left = MOST
+        _here.left, _here.read = MOST, {}
     _here.level += 1
     try:
         return work(*args)
@@ -94,6 +97,7 @@ def brief(value: object) -> Any:
 def text_of(value: object) -> str:
     """The text that `repr` gives of `value`, bounded in length, items and depth; it never fails."""
     if type(value) is Shown:
+        _here.left -= len(value.text)
         return value.text
     try:
         text: str = within(_text, value)
@@ -151,8 +155,17 @@ def cut(text: str) -> str:
 
 def listed(items: Iterable[Any], count: int, text: Callable[[Any], str] = text_of) -> str:
     """The texts of the first of `count` items, and how many follow."""
-    found: str = within(_listed, items, count, text)
+    found: str = within(of_rows, _listed, items, count, text)
     return found
+
+
+def of_rows(work: Callable[..., Any], *args: Any) -> Any:
+    """`work(*args)`, which shows rows of a collection: what is read for them is bounded."""
+    _here.lists += 1
+    try:
+        return work(*args)
+    finally:
+        _here.lists -= 1
 
 
 def _listed(items: Iterable[Any], count: int, text: Callable[[Any], str]) -> str:
@@ -198,10 +211,19 @@ def unread(field: Any) -> Any:
 
 
 def unread_in(view: Any, row: int) -> Any:
-    """What shows the value at `row` of a marked field, if it is large and would be read whole; else None."""
+    """What shows the value at `row` of a marked field where it is not read: it is large, or much was read; or None."""
     found = view.stored(row)
     column = found.column
-    if column.is_list or column.is_map or is_lazy(column.inner) or found.ref.kind != Kind.COLUMN:
+    if found.ref.kind != Kind.COLUMN:
         return None
-    size = found.ref.length // max(found.view.count, 1)
-    return Shown(f"<about {size} bytes, not read>") if size > LARGE else None
+    if not (column.is_list or column.is_map or is_lazy(column.inner)):
+        size = found.ref.length // max(found.view.count, 1)
+        if size > LARGE:
+            return Shown(f"<about {size} bytes, not read>")
+    if not _here.lists:
+        return None
+    _here.read.setdefault(found.ref, found.ref.length)
+    if sum(_here.read.values()) <= READ:
+        return None
+    del _here.read[found.ref]
+    return Shown("<not read>")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from threading import get_ident
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self
 
 from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError, told
 from ..format import compression as compressions
+from ..lazy.display import table
+from ..lazy.shown import visible
+from ..model.entities import SUFFIX
 from ..storage.backend import Backend, Durability
 from ..storage.files import check_directory, file_name
 from ..storage.mapped import Source
@@ -22,6 +26,7 @@ from .history.commits import At, check_at, earlier
 from .history.snapshot import Snapshot, snapshot_of
 from .unit_of_work import UnitOfWork
 
+SHOWN, MANY = 5, 50  # names of roots and entities in a line, and in a table
 LOCK_TIMEOUT = 5.0  # seconds; what sqlite3 waits
 
 
@@ -249,8 +254,38 @@ class Connection:
         raise TypeError("a session cannot be copied or pickled: it holds an open file; open the path again")
 
     def __repr__(self) -> str:
-        state = " closed" if self._closed else " read-only" if self.read_only else ""
-        return f"<Session {self._called}{state}>"
+        if self._closed:
+            return f"<Session {self._called} closed>"
+        state = " read-only" if self.read_only else ""
+        return f"<Session {self._called}{state}, {self._commit_shown}: {self._names_shown(SHOWN)}>"
+
+    def _repr_html_(self) -> str:
+        if self._closed:
+            return table(["session"], [[repr(self)]], "closed")
+        state = "read-only" if self.read_only else "writes"
+        rows = [("commit", self._commit_shown), ("access", state), ("holds", self._names_shown(MANY))]
+        return table(["session", self._called], rows, "Session")
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        yield self._called
+        yield "read_only", self.read_only
+        if self._closed:
+            yield "closed", True
+        else:
+            yield "commit", self._commit_shown
+            yield "holds", self._names_shown(SHOWN)
+
+    @property
+    def _commit_shown(self) -> str:
+        source = self._work.source
+        return "no commit" if source is None else f"commit {source.record.sequence}"
+
+    def _names_shown(self, most: int) -> str:
+        """The first names of what the session holds: "nothing", "World, Trade entities and 3 more"."""
+        names = self._work.names()
+        shown = [f"{name.removesuffix(SUFFIX)} entities" if name.endswith(SUFFIX) else name for name in names[:most]]
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        return (visible(", ".join(shown), MANY * 80) or "nothing") + more
 
     @property
     def _called(self) -> str:
