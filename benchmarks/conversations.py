@@ -1,7 +1,7 @@
 """The `conversations` workload: messages appended one by one to conversations chosen at random, in so many commits.
 
 Each number of commits makes a file of its own, without waiting for the disk, by a session with `compact_above`: its
-size is taken before the session closes and after. The file must hold every message in the end, and is compared with
+size is taken after each commit and after the close. The file must hold every message in the end, and is compared with
 its compacted copy. An earlier version (`--before`) does the first number of commits.
 """
 
@@ -53,24 +53,24 @@ def script(conversations: int, messages: int) -> list[tuple[int, str]]:
 
 
 def write(path: Path, conversations: int, lines: list[tuple[int, str]], commits: int) -> tuple[float, int]:
-    """Seconds for all appends, commits and the close; bytes of the file before the close."""
+    """Seconds for all appends, commits and the close; bytes of the file after the commit that left it largest."""
     save(path, Archive(conversations={key(n): Conversation(title=f"about {n}") for n in range(conversations)}))
     ends = {len(lines) * (turn + 1) // commits for turn in range(commits)}
 
-    size = 0
+    largest = 0
 
     def appends() -> None:
-        nonlocal size
+        nonlocal largest
         with Session(path, durability="fast", compact_above=COMPACT_ABOVE) as session:
             stored = session.root(Archive).conversations
             for count, (conversation, text) in enumerate(lines, 1):
                 stored[key(conversation)].messages.append(Message(n=count, text=text))
                 if count in ends:
                     session.commit()
-            size = path.stat().st_size
+                    largest = max(largest, path.stat().st_size)
 
     gc.collect()
-    return clock(appends), size
+    return clock(appends), largest
 
 
 def check(path: Path, conversations: int, lines: list[tuple[int, str]]) -> None:
@@ -86,13 +86,13 @@ def check(path: Path, conversations: int, lines: list[tuple[int, str]]) -> None:
 
 def measure(conversations: int, messages: int, commits: int, path: Path) -> dict[str, float]:
     lines = script(conversations, messages)
-    seconds, open_size = write(path, conversations, lines, commits)
+    seconds, largest = write(path, conversations, lines, commits)
     check(path, conversations, lines)
     compacted = path.with_suffix(".compacted")
     shutil.copy(path, compacted)
     compact(compacted)
     check(compacted, conversations, lines)
-    sizes = {"open": open_size, "size": path.stat().st_size, "compacted": compacted.stat().st_size}
+    sizes = {"largest": largest, "size": path.stat().st_size, "compacted": compacted.stat().st_size}
     return {"seconds": seconds, **sizes}
 
 
@@ -122,14 +122,14 @@ def text(result: dict[str, Any]) -> str:
     if "before" in result:
         named[f"{int(first):,} commits, the version before"] = result["before"]
     rows = [
-        [name, number(file["seconds"]), *(number(file[size] / 1e6) for size in ("open", "size", "compacted"))]
+        [name, number(file["seconds"]), *(number(file[size] / 1e6) for size in ("largest", "size", "compacted"))]
         for name, file in named.items()
     ]
     lines = [
         f"conversations: {result['messages']:,} messages appended to {result['conversations']:,} conversations",
         f"Python {result['python']}, {result['platform']}",
         "",
-        *table(["", "s", "MB before the close", "MB", "MB compacted"], rows),
+        *table(["", "s", "MB at most", "MB", "MB compacted"], rows),
         "",
         "Reach:",
     ]
@@ -137,6 +137,7 @@ def text(result: dict[str, Any]) -> str:
         times = result["before"]["seconds"] / files[first]["seconds"]
         lines.append(reached(f"before / ours, {int(first):,} commits", times, ">=", TIMES_FASTER))
     for count, file in files.items():
-        larger = file["size"] / file["compacted"]
-        lines.append(reached(f"file / compacted, {int(count):,} commits", larger, "<=", TIMES_LARGER))
+        for size, what in (("largest", "largest file"), ("size", "file")):
+            larger = file[size] / file["compacted"]
+            lines.append(reached(f"{what} / compacted, {int(count):,} commits", larger, "<=", TIMES_LARGER))
     return "\n".join(lines)

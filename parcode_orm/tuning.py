@@ -29,5 +29,7 @@ class Tuning:
     copied_below: int = 8 << 10  # bytes of a chunk that is small
     few_chunks: int = 8  # so many small chunks are written together again, rather than referred to
 
+    compact_from: int = 1 << 20  # bytes of a file that its session compacts after a commit
+
 
 TUNING = Tuning()

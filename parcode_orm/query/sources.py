@@ -32,6 +32,7 @@ from .operators import dig
 from .vectors import Objects, Rows, Vector
 
 IN_MEMORY = 4096  # rows in memory, taken at once
+CHANGED = "the collection was changed while the result of a query was read: take .all() first"
 
 
 class Batch(Protocol):
@@ -120,9 +121,10 @@ class InMemoryBatch(InMemory):
 class StoredBatch:
     """A block of a table, at `position` in it. Rows that are held in memory give their own values."""
 
-    __slots__ = ("block", "count", "position", "table")
+    __slots__ = ("_of", "block", "count", "position", "table")
 
-    def __init__(self, table: Table, block: Block, position: int) -> None:
+    def __init__(self, of: Any, table: Table, block: Block, position: int) -> None:
+        self._of = of
         self.table = table
         self.block = block
         self.position = position
@@ -184,6 +186,8 @@ class StoredBatch:
 
     def objects(self, rows: Rows) -> list[Any]:
         """See `Batch`."""
+        if getattr(self._of.rows, "table", None) is not self.table:  # such objects would be part of nothing
+            raise QueryError(CHANGED)
         of, within = self.block.places(np.asarray(rows, np.int64))
         order = np.argsort(of, kind="stable")
         of, within = of[order], within[order].tolist()
@@ -271,9 +275,9 @@ class TableSource:
         position = 0
         for found in blocks(tree, ROWS if arrays(table.items) else 0):
             if self.of.rows is not rows or table.tree is not tree or tree.generation != generation:
-                raise QueryError("the collection was changed while the result of a query was read: take .all() first")
+                raise QueryError(CHANGED)
             if isinstance(found, Block):
-                yield StoredBatch(table, found, position)
+                yield StoredBatch(self.of, table, found, position)
                 position += found.count
             else:
                 assert found.rows is not None

@@ -24,6 +24,7 @@ from ..tuning import TUNING
 from .compacting import rewriting
 from .history.commits import At, check_at, earlier
 from .history.snapshot import Snapshot, snapshot_of
+from .shrinking import Shrinking
 from .unit_of_work import UnitOfWork
 
 SHOWN, MANY = 5, 50  # names of roots and entities in a line, and in a table
@@ -93,6 +94,7 @@ class Connection:
         self.read_only = read_only or at is not None or not is_path
         self._compression = compression
         self._compact_above = None if self.read_only else compact_above
+        self._shrinking = None if self._compact_above is None else Shrinking(self._compact_above)
         self._process = os.getpid()
         self._work = UnitOfWork(
             writable=not self.read_only,

@@ -16,7 +16,7 @@ from ..lazy.proxy import decoded, forget, is_proxy, proxy_state
 from ..lazy.state import WithoutFields, touch
 from ..stack import roomy
 from .owner import Owner
-from .rebind import attach, is_plain_model, lazy_fields
+from .rebind import attach, is_plain_model, lazy_fields, take_rows
 from .space import FileSpace, disown, owner_of
 from .traversal import ATOMIC, children, kind_of
 
@@ -171,10 +171,7 @@ class Follow:
             self.object(value, there)
         else:
             self._done[id(value)] = value
-            before, now = value.rows.space.family, there.rows.space.family
-            value.rows = there.rows
-            if now is not None and now is not before:  # which is to find it when it goes back
-                now.handed(value)
+            take_rows(value, there)
         return True
 
 

@@ -268,12 +268,20 @@ def follow(value: Any, found: Any, owner: object) -> None:
         ours = owner_of(value) is owner or is_detached(value)
         if ours and type(found) is type(value) and not _goes_on(value.rows, found.rows):
             _follow_rows(value.rows, found.rows, owner)
-            value.rows = found.rows
+            take_rows(value, found)
     elif kind in ("list", "tuple", "dict", "dataclass", "model") and kind_of(found) == kind:
         for child, step in children(value):
             if type(child) not in ATOMIC:
                 with suppress(LookupError, AttributeError):  # a key that equals nothing, not even itself
                     follow(child, step(found), owner)
+
+
+def take_rows(value: Any, found: Any) -> None:
+    """Let the lazy collection `value` have the rows of `found`. Their family is to find it when it goes back."""
+    before, now = value.rows.space.family, found.rows.space.family
+    value.rows = found.rows
+    if now is not None and now is not before:
+        now.handed(value)
 
 
 def _stand_for(value: Any, view: Any, row: int, owner: object) -> None:
@@ -295,9 +303,17 @@ def _follow_rows(rows: SpanRows | TableRows, found: SpanRows | TableRows, owner:
         found.keep_keys(rows)
     if isinstance(rows, SpanRows):
         rows.prune()
+    else:
+        _hold_known(rows.table)
     known = rows.places_in_memory()
     places, values = [place for place, _ in known], [each for _, each in known]
     del known  # so that nothing but the rows and `values` holds them
     for at in sorted(held(values)):
         follow(values[at], found.get(places[at]), owner)
         found.hold(places[at], values[at])
+
+
+def _hold_known(table: Table) -> None:
+    """Hold the lazy objects that views alone know, as all others in memory are: in one container each."""
+    for group in table.live_groups():
+        group.held.update(dict(zip(*group.alive(), strict=True)))

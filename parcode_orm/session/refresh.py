@@ -11,8 +11,8 @@ from ..storage.backend import Backend
 from ..storage.mapped import Source
 from ..table.state import known_rows
 from .expire import Follow, Reset
-from .rebind import attach
-from .roots import Root
+from .rebind import attach, rebase
+from .roots import Root, root_group
 from .space import owner_of
 from .traversal import walk
 
@@ -114,6 +114,22 @@ def go_on(work: UnitOfWork, source: Source) -> None:
     if work.writable:
         for space in before:
             space.abandon()
+    work.stale = work.halfway = False
+
+
+def move_on(work: UnitOfWork, source: Source) -> None:
+    """Stand on `source`, a compacted file: it holds what is in memory, and all objects go on there.
+
+    What is part of nothing, such as a row that was taken out of its list, still reads the file before.
+    """
+    work.stale = work.halfway = True  # until all is done, as in `go_on`
+    work.stand_on(source)
+    work.owner.forget_views()
+    for root in work.roots.values():
+        root.read = True
+        root.settle()
+        if not is_proxy(root.obj) or owner_of(root.obj) is work.owner:
+            rebase(root.obj, root_group(work.space_for(root), root.name, root.column).items, 0)
     work.stale = work.halfway = False
 
 

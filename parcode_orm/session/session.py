@@ -48,8 +48,9 @@ class Session(ByKey, Queries, Versions):
         workers: threads that compress and checksum, decompress for `load()`, and on a free-threaded interpreter
             decode; 0 starts none, `None` chooses.
         durability: `"full"` waits for the disk at each commit, `"fast"` does not.
-        compact_above: compact the file when the session closes, if more than this share of it (0 to 1) is dead:
-            used by earlier commits alone, which are gone then. `None`: never.
+        compact_above: compact the file after a commit, and when the session closes, if more than this share of it (0
+            to 1) is dead: used by earlier commits alone, which are gone then. After a commit only a file of 1 MiB or
+            more that has doubled since the session last compacted it. `None`: never.
         lock_timeout: how many seconds a commit waits for another session that is committing to the file; 0 fails at
             once with `LockedError`.
         downgrade: let a class write that wrote the file before, though a newer version of it has written since. It
@@ -331,8 +332,11 @@ class Session(ByKey, Queries, Versions):
         backend = self._check_writable()
         if message != "":
             check_message(message)
+        before = self._work.source
         with flushed(self._work):
             self._work.commit(backend, message)
+        if self._shrinking is not None and self._work.source is not before:
+            self._shrinking.committed(self._work, backend)
 
     def attempts(self, count: int = 3) -> Iterator[Attempt]:
         """Attempts of a unit of work that commits: after a `ConflictError` it is repeated on the newest commit.

@@ -105,6 +105,10 @@ class UnitOfWork:
         found = self._current.get(family)
         return found or self._current.setdefault(family, self._reading(self.source, family))
 
+    def space_for(self, root: Root) -> FileSpace:
+        """What reads the snapshot for the objects of a root."""
+        return self.space_of(self._family_of(root))
+
     def _family_of(self, root: Root) -> Family:
         if root.family is None:
             root.family = Family(self.owner)
@@ -117,7 +121,7 @@ class UnitOfWork:
 
     def read(self, root: Root) -> Any:
         """A lazy object of the stored root: another one each time, and attached to nothing."""
-        return read_root(self.space_of(self._family_of(root)), root.name, root.column)
+        return read_root(self.space_for(root), root.name, root.column)
 
     # -- roots ------------------------------------------------------------------------------------------------------
 
@@ -302,7 +306,7 @@ class UnitOfWork:
         self.end_savepoints()  # they hold what is to go
         for root, state, _ in roots:
             found = again.get(root.name)
-            if found is not None and found.view.space is self.space_of(self._family_of(root)):
+            if found is not None and found.view.space is self.space_for(root):
                 found.adopt()
                 settle_tables(root.obj, found.names, self.owner)
             elif state is not State.SAME:
@@ -325,7 +329,7 @@ class UnitOfWork:
     def _settle(self, root: Root) -> None:
         root.read = True
         if not is_proxy(root.obj) or owner_of(root.obj) is self.owner:
-            rebase(root.obj, root_group(self.space_of(self._family_of(root)), root.name, root.column).items, 0)
+            rebase(root.obj, root_group(self.space_for(root), root.name, root.column).items, 0)
             give_way(root.obj)
         settle(root.obj, cache(lambda: self.read(root)), self.owner)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from ..errors import ConflictError, NoResultFound, SessionError
+from ..errors import NoResultFound, SessionError
 from ..format.commit import Record
 from ..model.base import Model
 from ..model.entities import SUFFIX
@@ -14,12 +14,12 @@ from ..storage.compaction import check_keep
 from ..storage.mapped import Source
 from . import pending
 from .adding import this
-from .compacting import rewriting
 from .connection import Connection
 from .history.commits import At, content_of, find, snapshots
 from .history.diff import Diff
 from .history.snapshot import Snapshot, check_message
 from .refresh import expire, go_on, refresh, rollback
+from .shrinking import compact
 from .space import owner_of
 from .unit_of_work import UnitOfWork, storing
 
@@ -103,9 +103,8 @@ class Versions(Connection):
         """Replace the file by one of its `keep` newest commits, without the bytes that only earlier ones use.
 
         Whoever reads the old file goes on reading it; another session that writes to it gets `ConflictError`. This
-        session goes on in the new one, its objects following as in a `refresh()`. A single commit is written anew, so
-        that the file is as large as one that `save` writes; the chunks of several are copied as they stand. All that
-        stays is verified.
+        session goes on in the new one, and so do all its objects. A single commit is written anew, so that the file is
+        as large as one that `save` writes; the chunks of several are copied as they stand. All that stays is verified.
 
         Args:
             keep: how many commits stay, with their numbers, times and messages.
@@ -121,7 +120,7 @@ class Versions(Connection):
         backend = self._check_writable()
         check_keep(keep)
         self._check_leaving("compact()")
-        _compact(self._work, backend, keep)
+        compact(self._work, backend, keep)
 
     def rollback(self) -> None:
         """Drop every change since the last commit: objects show again what is stored of them, and stay attached.
@@ -189,22 +188,6 @@ class Versions(Connection):
         self._check_leaving("refresh()")
         if self._backend is not None:
             refresh(self._work, self._backend)
-
-
-def _compact(work: UnitOfWork, backend: Backend, keep: int) -> None:
-    """Replace the file by its newest commits, and stand on the newest in the new one."""
-    base = work.source
-    if base is not None:
-        storing(work, backend, lambda: _compact_file(work, backend, base, keep), partial(go_on, work))
-
-
-def _compact_file(work: UnitOfWork, backend: Backend, base: Source, keep: int) -> None:
-    try:
-        source = backend.compact(base, keep, rewriting(backend.compression))
-    except ConflictError:
-        work.stale = True
-        raise
-    go_on(work, source)
 
 
 def _revert(work: UnitOfWork, backend: Backend, record: Record, message: str) -> None:

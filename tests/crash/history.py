@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import pytest
@@ -17,6 +18,7 @@ from parcode_orm.errors import NoResultFound, ParcodeError, StorageError
 from parcode_orm.inspector.indexes import check_entities
 from parcode_orm.session.entity.tables import entities, find_table
 from parcode_orm.storage import append, recovery
+from tests.small import tuned
 
 from .disk import Deaf, Left, Op, Recorder, failing, images, installed, killed, leads_to, left_of
 
@@ -130,6 +132,7 @@ class Story:
     """
 
     units: Units | None = None
+    options: Mapping[str, Any] = MappingProxyType({})  # of its sessions
 
     def __init__(
         self,
@@ -155,7 +158,7 @@ class Story:
         self.expected: dict[int, dict[str, Any]] = {self.before: self.world.model_dump()}
 
     def open(self) -> Session:
-        return Session(self.path, durability=self.durability, workers=0)
+        return tuned(compact_from=1).Session(self.path, durability=self.durability, workers=0, **self.options)
 
     def attempt(self, number: int, commit: Callable[[World], None], fail: Callable[[str], None] | None = None) -> None:
         """One commit, by `commit(plain)`; `fail` makes the disk fail in it."""
@@ -315,6 +318,24 @@ def compacted_history(path: Path, durability: Durability, deaf: Deaf | None = No
             story.compact(session, 1)
         with story.open() as session:
             story.append(session, 10)
+    return story
+
+
+def shrinking_history(path: Path, durability: Durability) -> Story:
+    """Commits after which the session compacts its file by itself, and others."""
+    story = Story(path, durability)
+    story.units = {}
+    story.options = {"compact_above": 0.2}
+    with installed(story.disk):
+        with story.open() as session:
+            story.create(session, 1)
+            for number in range(2, 8):
+                story.append(session, number)
+            story.disk.fail = failing("rename", 0)
+            story.append(session, 8)
+            story.disk.fail = lambda call: None
+            for number in range(9, 14):
+                story.append(session, number)
     return story
 
 

@@ -16,6 +16,7 @@ from parcode_orm.errors import ConflictError, SessionError, StorageError, SyncEr
 from parcode_orm.storage.append import Appender
 from parcode_orm.storage.files import Files
 from parcode_orm.storage.mapped import Source
+from tests.small import tuned
 
 from .disk import CALLS, installed
 from .history import World, change
@@ -214,6 +215,41 @@ def test_a_session_goes_on_or_says_that_it_does_not(durability: Any, tmp_path: P
                 assert [root.n for root in [stored(path)] if root] == [3]
     print(durability, dict(failed))
     assert {"open", "write", "sync", "sync_directory", "reading back", ""} <= set(failed)
+
+
+def test_a_commit_that_compacts_the_file_is_stored(tmp_path: Path) -> None:
+    """A disk that fails in the compaction is no error of the commit. The session goes on, or the next commit raises."""
+    path = tmp_path / "a.par"
+    failed: Counter[str] = Counter()
+    for at in range(60):
+        prepared(path, 2)
+        inode = path.stat().st_ino
+        with tuned(compact_from=1).Session(path, workers=0, durability="fast", compact_above=0.0) as session:
+            players = session.root(World).players
+            change(session.root(World), 3)
+            disk = Failing(at)
+            with installed(disk):
+                try:
+                    session.commit()
+                except (StorageError, SessionError):
+                    assert path.stat().st_ino == inode  # the commit itself failed, or could not be read back
+                    continue
+            assert stored(path) == session.root(World).model_load()
+            failed[disk.failed] += 1
+            players["more"] = 1
+            if disk.failed in ("sync", "sync_directory"):
+                with pytest.raises(SessionError, match="open the file again"):
+                    session.commit()
+            else:
+                session.commit()
+                assert stored(path) == session.root(World).model_load()
+                assert "more" in stored(path).players  # type: ignore[union-attr]
+        left = [each for each in path.parent.iterdir() if each.suffix == ".tmp"]
+        assert not left or disk.failed == "remove"
+        for each in left:
+            each.unlink()
+    print(dict(failed))
+    assert {"write", "sync", "sync_directory", "rename", ""} <= set(failed)
 
 
 def test_creating_a_file_whose_name_may_be_lost(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from parcode_orm import ClosedError, Session, SessionError, load
 from tests.crash.interrupting import Files, Gone, Log, Row, at_every_line, change, change_again, make_log, run
+from tests.small import tuned
 
 
 @pytest.fixture
@@ -25,11 +26,14 @@ def files(tmp_path: Path) -> Iterator[Files]:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("durability", ["full", "fast"])
+@pytest.mark.parametrize("durability", ["full", "fast", "compacting"])
 def test_an_interrupted_commit(files: Files, durability: Any, length: float) -> None:
     def scenario(at: int | None, goes_on: bool) -> Any:
         files.renew()
-        session = Session(files.path, durability=durability)
+        if durability == "compacting":
+            session = tuned(compact_from=1).Session(files.path, compact_above=0.0)
+        else:
+            session = Session(files.path, durability=durability)
         log = session.root(Log)
         change(log)
         session.delete(session.root(Gone))

@@ -33,6 +33,7 @@ from .history import (
     full_history,
     killed_compaction,
     killed_history,
+    shrinking_history,
 )
 
 pytestmark = pytest.mark.once
@@ -99,6 +100,15 @@ def test_every_point_of_a_history_with_compactions(durability: Durability, tmp_p
     print(durability, dict(survey.counts), dict(sorted(survey.states.items())))
     assert SORTS <= set(survey.counts) and set(story.expected) <= set(survey.states)
     assert sum(op.kind == "rename" for op in story.disk.log) == 5
+
+
+@pytest.mark.parametrize("durability", HISTORIES)
+def test_every_point_of_commits_that_compact_the_file(durability: Durability, tmp_path: Path, length: float) -> None:
+    story = shrinking_history(tmp_path / "a.par", durability)
+    survey = Survey(story, random.Random(4), round(10 * length)).run()
+    print(durability, dict(survey.counts), dict(sorted(survey.states.items())))
+    assert set(story.expected) <= set(survey.states)
+    assert sum(op.kind == "rename" for op in story.disk.log) == 3
 
 
 @pytest.mark.parametrize("durability", HISTORIES)

@@ -270,3 +270,18 @@ def test_a_savepoint_restores_a_detached_row_inside_an_object_of_the_session(pat
         assert root.rows[-1].n == 1
         session.commit()
     assert [each.n for each in load(tmp_path / "y.par", A).rows] == [9, 1]
+
+
+def test_a_row_that_handed_out_nothing_goes_to_the_other_file(path: Path, tmp_path: Path) -> None:
+    """The session knew such rows by weak references alone, and took them for rows that the program does not hold."""
+    with Session(path) as session:
+        a = session.root(A)
+        first, second = a.rows[2], a.by["2"]
+    with Session(tmp_path / "y.par") as session:
+        session.add(a)
+        session.commit()
+        assert a.rows[2] is first and a.by["2"] is second
+        first.n = second.n = 77
+        session.commit()
+    found = load(tmp_path / "y.par", A)
+    assert found.rows[2].n == found.by["2"].n == 77

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -623,6 +624,7 @@ def test_a_model_inside_a_plain_model_goes_on_with_each_commit(
 
 
 GOING_ON: dict[str, Callable[[Session, Path], None]] = {
+    "nothing": lambda session, path: None,
     "compact": lambda session, path: session.compact(keep=1),
     "refresh": lambda session, path: (compact(path), session.refresh())[-1],
     "revert": lambda session, path: session.revert(1),
@@ -667,7 +669,11 @@ def test_a_collection_that_was_let_go_of_does_not_take_the_place_of_another(
             assert rows is not held
             row.level = 70 + turn
             session.commit()
-        with pytest.raises(DetachedError):
+        # A compaction changes nothing in memory, and an expire takes nothing from the session.
+        lets_go = back == "rollback" or how not in ("nothing", "compact")
+        with pytest.raises(DetachedError) if lets_go else nullcontext():
             held.clear()
+        session.root(World).n = 100
+        session.commit()
     found = getattr(load(path, World), name)
     assert (found[3] if name == "rows" else found["k3"]).level == 71
