@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -79,3 +80,32 @@ def to_write(read: Callable[..., T], *args: Any) -> T:
 def gives_stand_ins() -> bool:
     """Whether a stand-in replaces a value that cannot be read."""
     return _mode.reading is not None and _mode.reading() is not None
+
+
+_stays: ContextVar[bool] = ContextVar("stays", default=False)
+
+
+class Gone(str):
+    """The name of a member of an enum, which the enum has no more."""
+
+    __slots__ = ()
+
+
+def as_stored(work: Callable[..., T], *args: Any) -> T:
+    """What `work` returns, which reads values by which rows are found.
+
+    Those that today's class refuses are given as they are stored: numbers of another kind, `Gone` members of an enum.
+    """
+    try:
+        return work(*args)
+    except UNREADABLE:
+        before = _stays.set(True)
+        try:
+            return work(*args)
+        finally:
+            _stays.reset(before)
+
+
+def stays() -> bool:
+    """Whether a value that does not fit is given as it is stored."""
+    return _stays.get()

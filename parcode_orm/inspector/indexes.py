@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain, islice, pairwise
 from typing import Any
 
+from ..codec.asis import as_stored
 from ..codec.types.compile import struct_for
 from ..errors import told
 from ..lazy.list import LazyList
@@ -38,6 +39,10 @@ def check_entities(space: FileSpace, cls: type[Any]) -> Iterator[tuple[str, str]
     """
     table = table_class(cls)
     stored = read_root(space, table_name(cls), struct_for(table))
+    yield from as_stored(lambda: list(_check(cls, stored)))
+
+
+def _check(cls: type[Any], stored: Any) -> Iterator[tuple[str, str]]:
     yield from ((f"keys of {cls.__qualname__}", what) for what in _check_keys(cls, stored))
     missing = unbuilt(stored)
     for spec in indexes_of(cls):

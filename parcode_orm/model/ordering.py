@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from ..codec.asis import Gone
 from ..codec.classes.named import flag_name
 from .kinds import present
 
@@ -61,6 +62,8 @@ def itself(value: Any) -> Any:
 
 def _name_of_member(cls: Any, value: Any) -> str:
     """As members are stored. Their values may change, and some have no order."""
+    if type(value) is Gone:
+        return str(value)
     member = value if isinstance(value, cls) else cls(value)
     return flag_name(cls, member) if isinstance(member, Flag) else member._name_
 

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -88,6 +89,6 @@ def enter_worker() -> None:
 
 def _submit(pool: ThreadPoolExecutor, work: Callable[[T], R], item: T) -> Callable[[], R]:
     try:
-        return pool.submit(work, item).result
+        return pool.submit(copy_context().run, work, item).result
     except RuntimeError:  # no thread can be started: the process has too many, or is ending
         return partial(work, item)

@@ -50,7 +50,7 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
     before: dict[str, Column] = {}
     exact = getattr(cls, EXACT, False)
     for name, (_, column) in today.places.items():
-        where = f"{model}.{name}"
+        where = model if exact and "[]" not in model else f"{model}.{name}"  # the values of an index are a field's
         source = _source(name, old, today, earlier.get(name, ()), model)
         if source is None:
             if exact:

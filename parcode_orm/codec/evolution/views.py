@@ -6,6 +6,7 @@ from typing import Any
 
 from ...errors import SchemaMismatchError, told
 from ...format.chunk import Chunk
+from ..asis import stays
 from ..base import Space, View
 from ..views.boundary import MarkedView, ReferenceView
 from ..views.containers import ListView, MapView
@@ -66,12 +67,13 @@ class ChangedView(View):
         if at_once is not None:
             return at_once
         found: list[Any] = []
-        try:
-            for value in values:
+        for row, value in enumerate(values, first):
+            try:
                 found.append(change(value))
-        except Unfit as problem:
-            row = len(found)
-            raise self.place.error(values[row], problem, self.chunk, first + row) from problem.__cause__
+            except Unfit as problem:
+                if not stays():
+                    raise self.place.error(value, problem, self.chunk, row) from problem.__cause__
+                found.append(value)
         return found
 
 

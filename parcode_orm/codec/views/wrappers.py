@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ...errors import ParcodeError
 from ...format.chunk import Chunk
-from ..asis import AsIs, gives_stand_ins
+from ..asis import AsIs, Gone, gives_stand_ins, stays
 from ..base import View
 
 
@@ -45,9 +45,9 @@ class ConvertView(View):
         except RecursionError:
             raise
         except Exception as problem:
-            if gives_stand_ins():
+            if gives_stand_ins() or (stays() and type(stored[0]) is str):
                 if len(stored) == 1:
-                    return [AsIs(self.column, stored[0], problem)]
+                    return [Gone(stored[0]) if stays() else AsIs(self.column, stored[0], problem)]
                 return [value for one in stored for value in self.convert([one])]
             if isinstance(problem, ParcodeError):
                 raise

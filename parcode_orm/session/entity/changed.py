@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain, compress
 from typing import Any, NamedTuple
 
+from ...codec.asis import as_stored
 from ...model.indexes import IndexSpec, Path
 from ...storage.spill import is_spilled
 from ...table.nodes import Piece
@@ -17,7 +18,7 @@ from ...table.table import Table
 from ..roots import Root, Unread
 from ..unit_of_work import UnitOfWork
 from .tables import entities, in_memory, stored_rows, table_in
-from .values import field_values, index_column, stored_values
+from .values import field_values, fits, index_column, stored_values
 
 
 class Entries(NamedTuple):
@@ -25,6 +26,11 @@ class Entries(NamedTuple):
 
     values: list[Any]
     keys: list[Any]
+
+    def are_whole(self, types: tuple[Any, ...]) -> bool:
+        """Whether all values are of the types of the index, not as a class before stored them."""
+        parts = [self.values] if len(types) == 1 else zip(*self.values, strict=True)
+        return all(fits(tp, values) for tp, values in zip(types, parts, strict=False))
 
 
 class Changed:
@@ -48,7 +54,8 @@ class Changed:
         """The values of an index that entities lost, and those that they got, some thousand at a time."""
         before = self._find_before()
         now = dict(zip(self.keys, index_column(spec, partial(field_values, self.objs)), strict=True))
-        was = dict(zip(before, index_column(spec, partial(field_values, list(before.values()))), strict=True))
+        old = as_stored(index_column, spec, partial(field_values, list(before.values())))
+        was = dict(zip(before, old, strict=True))
         if was and spec.of_items:
             now, was = _without(now, was), _without(was, now)
         for key in [key for key, value in was.items() if (other := now.get(key)) is value or other == value]:
@@ -57,11 +64,11 @@ class Changed:
         yield _entries(spec, was.values(), was), _entries(spec, now.values(), now)
         for keys, read_now, read_before in self._apart():
             column = [] if read_now is None else index_column(spec, read_now)
-            old = [] if read_before is None else index_column(spec, read_before)
-            if column and old:
-                places = [at for at, (a, b) in enumerate(zip(old, column, strict=True)) if a is not b and a != b]
-                old, column, keys = ([some[at] for at in places] for some in (old, column, keys))
-            yield _entries(spec, old, keys if old else []), _entries(spec, column, keys if column else [])
+            lost = [] if read_before is None else as_stored(index_column, spec, read_before)
+            if column and lost:
+                places = [at for at, (a, b) in enumerate(zip(lost, column, strict=True)) if a is not b and a != b]
+                lost, column, keys = ([some[at] for at in places] for some in (lost, column, keys))
+            yield _entries(spec, lost, keys if lost else []), _entries(spec, column, keys if column else [])
 
     def _find_before(self) -> dict[Any, Any]:
         """The entities as they are stored, by key: those of `keys` that are, and those whose objects are deleted."""

@@ -12,16 +12,22 @@ from ...model.indexes import IndexSpec
 from ...model.kinds import present
 from ...query.expressions import Expression
 from ...query.nodes import Field, Item, Key, Quantified
+from .changed import Entries
 
 _SAME = (int, str, bytes, bool, date, timedelta, UUID)
 
 
-def covers(spec: IndexSpec, asked: Sequence[Expression[Any]] | None) -> bool:
-    """Whether an index has all that is asked of entities: fields whose equal values are the same."""
+def covers(spec: IndexSpec, asked: Sequence[Expression[Any]] | None, found: Sequence[tuple[Any, Any]]) -> bool:
+    """Whether an index has all that is asked of the entities that it `found`: fields whose equal values are the same.
+
+    It has not where a value is as an earlier version of the class stored it: reading the row says so.
+    """
     if asked is None or spec.of_items:
         return False
     known = {path for path, tp in zip(spec.parts, spec.types, strict=True) if _is_same(tp)}
-    return all(isinstance(each, Field) and each._path in known for whole in asked for each in _leaves(whole))
+    if not all(isinstance(each, Field) and each._path in known for whole in asked for each in _leaves(whole)):
+        return False
+    return Entries([value for value, _ in found], []).are_whole(spec.types)
 
 
 def _leaves(expression: Expression[Any]) -> Iterator[Expression[Any]]:

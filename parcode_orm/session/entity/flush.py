@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from typing import Any
 
+from ...codec.asis import as_stored
 from ...codec.bulk import gc_paused
 from ...codec.columns.boundary import ChunkColumn
 from ...errors import IntegrityError, SessionError, told
@@ -178,7 +179,7 @@ def _claims(spec: IndexSpec, index: LazyMap[Any, Any], changed: Changed) -> Iter
     """Values with the keys that claim them. Those that are lost leave the index meanwhile."""
     for lost, got in changed.of(spec):
         for value in lost.values:
-            index.rows.remove(value)
+            as_stored(index.rows.remove, value)
         yield zip(got.values, got.keys, strict=True)
 
 

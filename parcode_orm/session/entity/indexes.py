@@ -15,6 +15,7 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from ...codec.asis import as_stored
 from ...codec.base import Column, Space
 from ...codec.columns.boundary import ChunkColumn
 from ...codec.kernels import sorted_places
@@ -45,7 +46,9 @@ def add_run(runs: Any, space: Space, cls: Any, spec: IndexSpec, changes: Iterabl
     """
     parts: list[Any] = []
     entries: list[Entry] = []
+    whole = False  # no run takes an entry of a type from before: a merge takes it out, with the one that it takes back
     for lost, got in changes:
+        whole = whole or not lost.are_whole(spec.types)
         entries += zip(lost.values, lost.keys, repeat(False))
         entries += zip(got.values, got.keys, repeat(True))
         if len(entries) >= IN_MEMORY:
@@ -57,7 +60,7 @@ def add_run(runs: Any, space: Space, cls: Any, spec: IndexSpec, changes: Iterabl
         return
     first = len(runs)
     size = sum(map(len, parts))
-    while first and (first >= MAX_RUNS or len(runs[first - 1].entries) <= 2 * size):
+    while first and (whole or first >= MAX_RUNS or len(runs[first - 1].entries) <= 2 * size):
         first -= 1
         parts.append(runs[first].entries)
         size += len(parts[-1])
@@ -134,7 +137,7 @@ def spans_of(runs: Iterable[Any], ranges: Iterable[Range], order: Order) -> list
     found: list[Span] = []
     for run in runs:
         last: Span | None = None
-        fenced = sorted(((*_fenced(run, each, order), each) for each in ranges), key=itemgetter(0))
+        fenced = sorted(((*as_stored(_fenced, run, each, order), each) for each in ranges), key=itemgetter(0))
         for start, stop, each in fenced:
             if start >= stop:
                 continue

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ...codec.asis import as_stored
 from ...codec.base import Space
 from ...codec.columns.boundary import ChunkColumn
 from ...codec.kernels import sorted_places
@@ -84,8 +85,10 @@ class _Head:
 
 def part(entries: Any, start: int, stop: int) -> list[Entry]:
     """Entries of a run, stored or in memory."""
-    found: list[Entry] = entries.rows.read(start, stop) if isinstance(entries, LazyList) else entries[start:stop]
-    return found
+    if not isinstance(entries, LazyList):
+        found: list[Entry] = entries[start:stop]
+        return found
+    return as_stored(entries.rows.read, start, stop)
 
 
 def netted(entries: Iterable[Entry]) -> list[Entry]:

@@ -88,7 +88,7 @@ class StoredEntities(Entities):
         changed = [key for key, _ in islice(in_memory(rows, paths_of(self.cls)), any_scan.rows + 1)]
         if len(changed) > any_scan.rows:
             return None
-        if spec is not None and not changed and not self._root.gone and covers(spec, alone):
+        if spec is not None and not changed and not self._root.gone and covers(spec, alone, pairs):
             how = f"read {len(pairs):,} values of {best.name} alone: "
             return Narrowed([key for _, key in pairs], how, [row_of(spec, value) for value, _ in pairs])
         if len(pairs) > limits.rows:

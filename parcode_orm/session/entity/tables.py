@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
-from ...errors import CorruptionError, EncodeError, IntegrityError, NoResultFound, told
+from ...errors import CorruptionError, EncodeError, IntegrityError, NoResultFound, SchemaMismatchError, told
 from ...lazy.map import LazyMap
 from ...lazy.proxy import is_lazy, is_proxy, plain_class
 from ...lazy.rows import TablePairs
@@ -27,6 +28,7 @@ from ..space import owner_of, space_of
 from ..unit_of_work import UnitOfWork
 from .values import differs, field_values, is_hashable
 
+_INDEX = re.compile(r"(?:by|index)_(.+?)\[(?!\])")  # the beginning of the path to an entry
 KEYS = frozenset({int, str, bytes, bool, UUID, date, datetime})  # types of which each value can be a key
 
 
@@ -92,6 +94,14 @@ def told_by_key() -> Iterator[None]:
     except EncodeError as problem:
         if problem.model.endswith(SUFFIX):
             problem.model = problem.model.removesuffix(SUFFIX)
+            index = _INDEX.match(problem.path)
+            if index is not None:  # what does not fit in a row is found there first
+                name = f"({index[1]})" if "," in index[1] else index[1]
+                raise SchemaMismatchError(
+                    f"the index of {problem.model}.{name} has values from before the type changed ({problem}): assign "
+                    "other values to all entities that have such, in one commit, or write a migration that changes "
+                    f"them, AlterField({problem.model!r}, ...)"
+                ) from problem
             problem.path = problem.path.removeprefix("rows")
         raise
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from operator import itemgetter
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from ...codec.asis import UNREADABLE, Gone
 from ...codec.structs import MISSING as SOME_MISSING
 from ...codec.views.nodes import values_at
 from ...codec.views.struct import StructView
@@ -17,10 +19,14 @@ from ...errors import FieldNotStored
 from ...lazy.proxy import decoded, is_proxy, proxy_state
 from ...lazy.state import MISSING, WithoutFields, field_value
 from ...model.indexes import ITEMS, IndexSpec, Path
+from ...model.kinds import present
 from ...model.plain import LazyModel
 
 EQUAL = frozenset({int, str, bytes, bool, type(None), UUID, date, datetime, time, timedelta})
 """Types of which each value is hashable and equal to itself."""
+
+
+_KNOWN: dict[Any, set[type]] = {int: {int, bool}, bool: {bool}}
 
 
 def index_column(spec: IndexSpec, read: Callable[[str], list[Any]]) -> list[Any]:
@@ -114,6 +120,14 @@ def is_hashable(value: Any) -> bool:
     return True
 
 
+def fits(tp: Any, values: Iterable[Any]) -> bool:
+    """Whether values of an index are of the type `tp`, not as an earlier version of the class stored them."""
+    types = set(map(type, values)) - {NoneType}
+    kind = present(tp)
+    known: set[type] | None = _KNOWN.get(kind)
+    return Gone not in types and (known is None or types <= known)
+
+
 def differs(view: Any, row: int, obj: Any, paths: Sequence[Path]) -> bool:
     """Whether the object in memory for a row of `view` may have other values at `paths` than the row."""
     here: Any = proxy_state(obj) if is_proxy(obj) else None
@@ -126,7 +140,7 @@ def differs(view: Any, row: int, obj: Any, paths: Sequence[Path]) -> bool:
 def _differs(view: Any, row: int, value: Any, path: Path) -> bool:
     try:
         stored = view.getter(path[0])(row)
-    except FieldNotStored:
+    except (FieldNotStored, *UNREADABLE):
         return True
     if is_proxy(value):  # it holds what it had when it was read, and what was assigned since
         return stored is not value or len(path) == 1 or differs(*proxy_state(value), value, [path[1:]])
