@@ -32,8 +32,8 @@
     ├── LockedError              another session is writing: holder
     ├── ConflictError            another session committed first; nothing was written
     ├── IntegrityError           a key or a unique value would occur twice
-    └── QueryError
-        ├── PathError                a path spells no value of the file: position
+    └── QueryError               position, in a text
+        ├── PathError                a path spells no value of the file
         ├── NoResultFound            (also LookupError)
         └── MultipleResultsFound     (also LookupError)
 
@@ -320,13 +320,9 @@ class IntegrityError(ParcodeError):
 
 
 class QueryError(ParcodeError):
-    """A query is wrong, or has another number of results than it must have."""
+    """A query is wrong, or has another number of results than it must have.
 
-
-class PathError(QueryError):
-    """A path such as `players["ann"].level` is no path, or the file has no value there.
-
-    `position` is where in its text the wrong step begins, an int from 0 on; None if unknown.
+    `position` is where the mistake begins in the text of a condition or path, an int from 0 on; None without a text.
     """
 
     def __init__(self, message: str = "", *, position: int | None = None) -> None:
@@ -335,7 +331,11 @@ class PathError(QueryError):
 
     def __str__(self) -> str:
         message = super().__str__()
-        return message if self.position is None else f"{message} (column {self.position + 1} of the path)"
+        return message if self.position is None else f"{message} (column {self.position + 1})"
+
+
+class PathError(QueryError):
+    """A path such as `players["ann"].level` is no path, or the file has no value there."""
 
 
 class NoResultFound(QueryError, LookupError):

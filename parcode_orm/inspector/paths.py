@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+from pydantic import BaseModel
 
 from ..codec.base import is_lazy_collection
 from ..codec.kernels import loaded_numpy
@@ -21,7 +20,8 @@ from ..model.arrays import LazyArray
 from ..model.blobs import LazyBytes, LazyText
 from ..model.entities import SUFFIX
 from ..model.keys import key_type
-from ..model.kinds import arms, bare, fields_of, item_type
+from ..model.kinds import arms, fields_of, item_type
+from ..model.literals import meant
 from ..model.plain import LazyModel
 from ..query.given import is_collection
 from ..session.entity.tables import entity_class, rows_of
@@ -214,7 +214,7 @@ def _key(found: Found, step: Step) -> Found:
 def _of_key(found: Found, step: Step) -> Found:
     value, tp = found.value, found.type
     keys = key_type(tp.cls) if isinstance(tp, _Entities) else _key_type(tp)
-    for key in _candidates(step.value, keys):
+    for key in meant(step.value, keys):
         item = value.get(key, MISSING)
         if item is not MISSING:
             break
@@ -237,48 +237,6 @@ def _key_type(tp: Any) -> Any:
         if isinstance(origin, type) and issubclass(origin, Mapping):
             return get_args(arm)[0]
     return Any
-
-
-def _candidates(literal: Any, tp: Any) -> Iterator[Any]:
-    """The keys of type `tp` that a literal may stand for."""
-    yield literal
-    if isinstance(literal, str):
-        for arm in arms(tp):
-            members = getattr(arm, "__members__", {})
-            if literal in members:
-                yield members[literal]
-    if get_origin(bare(tp)) is tuple and isinstance(literal, tuple):
-        yield from _tuples(literal, get_args(bare(tp)))
-    adapter = _adapter(tp)
-    if adapter is not None:
-        try:
-            yield adapter.validate_python(literal)
-        except ValueError:  # pydantic's ValidationError among them
-            return
-
-
-def _tuples(literal: tuple[Any, ...], types: tuple[Any, ...]) -> Iterator[Any]:
-    """A tuple of the last candidate of each part, which is that of its type."""
-    if len(types) == 2 and types[1] is ...:
-        types = (types[0],) * len(literal)
-    if len(types) == len(literal):
-        yield tuple([list(_candidates(each, tp))[-1] for each, tp in zip(literal, types, strict=True)])
-
-
-@lru_cache(256)
-def _adapter(tp: Any) -> TypeAdapter[Any] | None:
-    if tp is Any:
-        return None
-    try:
-        return TypeAdapter(tp)
-    except PydanticUserError:  # a class with a configuration of its own
-        pass
-    except PydanticSchemaGenerationError:
-        return None
-    try:
-        return TypeAdapter(tp, config=ConfigDict(arbitrary_types_allowed=True))
-    except (PydanticUserError, PydanticSchemaGenerationError):
-        return None
 
 
 def _by_literal(value: Mapping[Any, Any], literal: Any) -> tuple[Any, Any]:

@@ -60,11 +60,24 @@ def is_in(value: Any, values: Collection[Any]) -> bool:
 
 @lru_cache(maxsize=256)
 def like_pattern(pattern: str, flags: int) -> re.Pattern[str]:
-    """The regular expression of a LIKE pattern: `%` is any text, `_` one character, a backslash quotes the next."""
-    parts = re.findall(r"\\.|[%_]|[^%_\\]+|\\", pattern, re.DOTALL)
-    wild = {"%": ".*", "_": "."}
-    escaped = (wild.get(part) or re.escape(part[1:] if len(part) == 2 and part[0] == "\\" else part) for part in parts)
-    return re.compile("".join(escaped), re.DOTALL | flags)
+    """The regular expression of a LIKE pattern: `%` is any text, `_` one character, a backslash quotes the next.
+
+    What stands between two `%` is taken where it comes first, and never looked for again: so a text is tried in a time
+    that grows with the product of both lengths, whatever the pattern.
+    """
+    parts: list[list[str]] = [[]]
+    for part in re.findall(r"\\.|[%_]|[^%_\\]+|\\", pattern, re.DOTALL):
+        if part == "%":
+            parts.append([])
+        elif part == "_":
+            parts[-1].append(".")
+        else:
+            parts[-1].append(re.escape(part[1:] if len(part) == 2 and part[0] == "\\" else part))
+    first, *others = ("".join(each) for each in parts)
+    if not others:
+        return re.compile(first, re.DOTALL | flags)
+    *between, last = others
+    return re.compile(first + "".join(f"(?>.*?{each})" for each in between if each) + ".*" + last, re.DOTALL | flags)
 
 
 def _like(value: str, pattern: str) -> bool:

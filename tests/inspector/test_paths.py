@@ -159,7 +159,7 @@ def test_collections(session: Session) -> None:
 def test_what_is_wrong_is_named_with_its_column(session: Session, path: str, column: int, words: str) -> None:
     with pytest.raises(PathError) as error:
         resolve(session, path)
-    assert words in str(error.value) and f"(column {column} of the path)" in str(error.value)
+    assert words in str(error.value) and f"(column {column})" in str(error.value)
 
 
 def test_several_roots(tmp_path: FilePath) -> None:
