@@ -17,15 +17,17 @@ from .operations import RunPython
 class Applied:
     """The migrations that were applied to a file, and the graph for it.
 
-    `names` are in the order of the graph. `known`: the ones that the file has no record of, as steps.
-    `rewritten`: the record of the file is to be written anew. `edited`: the ones that `fake` takes for applied although
-    their files were edited.
+    `names` are in the order of the graph. With `recorded_only` they are those that the catalog has. `known`: the ones
+    that the file has no record of, as steps. `rewritten`: the record of the file is to be written anew. `edited`: the
+    ones that `fake` takes for applied although their files were edited.
 
     Raises:
         MigrationError: what the file records does not fit the migrations; it holds other models than they have.
     """
 
-    def __init__(self, catalog: CatalogData, graph: Graph, path: str, fake: bool) -> None:
+    def __init__(
+        self, catalog: CatalogData, graph: Graph, path: str, *, fake: bool = False, recorded_only: bool = False
+    ) -> None:
         self._catalog = catalog
         self._path = path
         self._histories: dict[int, History] = {}
@@ -38,7 +40,7 @@ class Applied:
         self._check_order(there)
         self._check_hashes(recorded, fake)
         self._hashes = {name: each.hash for name, each in self.graph.migrations.items()}
-        if not recorded and catalog.roots and not fake:
+        if not recorded and catalog.roots and not fake and not recorded_only:
             there = self._found()
             self.known = [(name, False) for name in there]
         self.names = [name for name in self.graph.migrations if name in there]

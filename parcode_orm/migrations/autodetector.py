@@ -86,7 +86,7 @@ class _Detector:
     def __init__(self, old: ProjectState, new: ProjectState, answers: Answers) -> None:
         self._state = old.copy()  # with the operations that were found
         self._new = new
-        self._answers = answers
+        self._answers = replace(answers, renames=_by_new_class(answers.renames))
         self._found: list[Operation] = []
         self._check_answers(old)
 
@@ -111,12 +111,29 @@ class _Detector:
         self._found.append(operation)
 
     def _check_answers(self, old: ProjectState) -> None:
+        """Raise MigrationError for an answer that is about nothing: it would be left aside, and values be removed."""
         before = {new: name for name, new in self._answers.renames.items() if "." not in name}
         for name, now in self._answers.renames.items():
-            model, _, field_name = name.partition(".")
-            there = old.models.get(model) or old.models.get(before.get(model, ""))
-            if there is None or (field_name and field_name not in there.fields):
-                raise MigrationError(f"--rename {name}={now}: the migrations know no {name}")
+            model, dot, field_name = name.partition(".")
+            there, here = old.models.get(model) or old.models.get(before.get(model, "")), self._new.models.get(model)
+            known: Any = old.models if not dot else {} if there is None else there.fields
+            names: Any = self._new.models if not dot else {} if here is None else here.fields
+            target = f"{model}.{now}" if dot else now
+            problem = ""
+            if (field_name or model) not in known:
+                problem = f"the migrations know no {name}"
+            elif now not in names:
+                problem = f"the models have no {target}"
+            elif (field_name or model) in names:
+                problem = f"the models have {name} still"
+            elif now in known:
+                problem = f"the migrations know {target} already"
+            if problem:
+                raise MigrationError(f"--rename {name}={now}: {problem}")
+        for where in self._answers.defaults:
+            model, _, field_name = where.partition(".")
+            if model not in self._new.models or field_name not in self._new.models[model].fields:
+                raise MigrationError(f"--default {where}=...: the models have no {where}")
 
     # -- models -------------------------------------------------------------------------------------------------------
 
@@ -232,6 +249,15 @@ class _Detector:
         if admits_none(field.type) and where not in self._answers.defaults:
             return replace(found, default=None)
         return replace(found, default=self._answers.default(where))
+
+
+def _by_new_class(renames: dict[str, str]) -> dict[str, str]:
+    """Renames whose fields are named with their class's new name, though a person may have said the old one."""
+    found = {}
+    for name, now in renames.items():
+        model, dot, field_name = name.partition(".")
+        found[f"{renames.get(model, model)}{dot}{field_name}" if dot else name] = now
+    return found
 
 
 def _alike(old: ModelState, new: ModelState) -> bool:

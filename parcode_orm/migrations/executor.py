@@ -79,7 +79,9 @@ def migrate(
 def showmigrations(
     path: str | os.PathLike[str] | None = None, *, migrations: str | os.PathLike[str] = "migrations"
 ) -> dict[str, bool | None]:
-    """The names of the migrations, in their order, and whether a file has each; None without a file.
+    """The names of the migrations, in their order, and whether a file records each; None without a file.
+
+    A file may record none although its schemas fit: `migrate` records those that it has.
 
     Args:
         path: the file, or None.
@@ -96,7 +98,7 @@ def showmigrations(
     source = Source.open(name)
     try:
         _check_any(graph)
-        applied = Applied(source.catalog, graph, name, fake=False)
+        applied = Applied(source.catalog, graph, name, recorded_only=True)
         return {each: each in applied.names for each in applied.graph.migrations}
     finally:
         source.close()
@@ -125,7 +127,7 @@ class _Runner:
         source = self._backend.newest()
         try:
             _check_any(self._all)
-            applied = Applied(source.catalog, self._all, self._path, fake)
+            applied = Applied(source.catalog, self._all, self._path, fake=fake)
             graph = applied.graph
             graph.state()  # an operation that does not fit is reported before anything is written
             steps = [*applied.known, *self._steps(applied, target)]

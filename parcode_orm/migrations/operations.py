@@ -245,4 +245,8 @@ class RunPython(Operation):
 def check_undoable(operation: Operation) -> None:
     """Raise MigrationError where an operation cannot be undone."""
     if isinstance(operation, RunPython) and operation.backward is None:
-        raise MigrationError(f"{operation.told()} cannot be undone: it has no backward function")
+        raise MigrationError(
+            f"{operation.told()} cannot be undone: it has no backward function. Give it one in the migration file and "
+            "record the edit, parcode migrate FILE NAME --fake; or go back to the commit before the migration, "
+            "session.revert(sequence)"
+        )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..errors import MultipleResultsFound, NoResultFound, called, told
+from ..errors import MultipleResultsFound, NoResultFound, QueryError, called, told
 from ..lazy.proxy import plain_class
 from ..model.base import Model
 from ..model.entities import is_entity
+from ..model.keys import key_fields
 from ..query import Result, select
+from ..query.functions import field_of
 from .connection import Connection
 from .entity.changes import insert
 from .entity.queries import bound
@@ -30,12 +32,14 @@ class ByKey(Connection):
         Raises:
             SchemaMismatchError: the entities were written with another definition of the class.
             CorruptionError: the file is damaged there.
-            TypeError: `cls` is no entity class; the key is not hashable.
+            TypeError: `cls` is no entity class; `key` is not hashable, or of a type that no key of `cls` has.
         """
         self._check_open()
         cls = _entity_class(cls)
         hash(key)
         found: M | None = rows_of(self._work, cls).get(key)
+        if found is None:
+            _check_key(cls, key)
         return found
 
     def get_one(self, cls: type[M], key: Any) -> M:
@@ -109,6 +113,18 @@ class ByKey(Connection):
         """The names of the classes of which entities are stored, or were added: a sorted list of str."""
         self._check_open()
         return names(self._work)
+
+
+def _check_key(cls: Any, key: Any) -> None:
+    """Raise TypeError for what no entity of `cls` can have as its key: a str where keys are ints."""
+    names = key_fields(cls)
+    if len(names) > 1 and not (isinstance(key, tuple) and len(key) == len(names)):
+        raise TypeError(f"the key of {cls.__qualname__} is a tuple ({', '.join(names)}), and not {told(key)}")
+    for name, part in zip(names, key if len(names) > 1 else (key,), strict=True):
+        try:
+            field_of(cls, name) == part  # noqa: B015  # a condition, which is not asked
+        except QueryError as problem:
+            raise TypeError(f"no key of {cls.__qualname__} is {told(part)}: {problem}") from None
 
 
 def _entity_class(cls: Any) -> Any:

@@ -195,8 +195,8 @@ def test_a_file_without_a_record_between_code(tmp_path: Path) -> None:
     project.write("0002_code", "dependencies = ['0001_initial']\noperations = [RunPython(dict, dict, model='A')]\n")
     with pytest.raises(MigrationError, match=r"no record of migrations, and fits them before and after 0002_code"):
         project.migrate()
-    with pytest.raises(MigrationError, match="parcode migrate FILE NAME --fake"):
-        showmigrations(project.path, migrations=project.migrations)
+    there = showmigrations(project.path, migrations=project.migrations)
+    assert there == {"0001_initial": False, "0002_code": False}  # whatever the schemas fit, nothing is recorded
     (step,) = project.migrate("0001", fake=True)
     assert step.name == "0001_initial" and [step.name for step in project.migrate()] == ["0002_code"]
 
@@ -204,7 +204,10 @@ def test_a_file_without_a_record_between_code(tmp_path: Path) -> None:
 def test_code_without_a_way_back(project: Project) -> None:
     project.write("0004_code", "dependencies = ['0003_a_k']\noperations = [RunPython(dict, model='A')]\n")
     project.migrate()
-    with pytest.raises(MigrationError, match=r"Run dict on each A cannot be undone: it has no backward function"):
+    with pytest.raises(
+        MigrationError,
+        match=r"Run dict on each A cannot be undone: it has no backward function\. .*--fake; or .*revert\(",
+    ):
         project.migrate("0003")
 
 

@@ -61,13 +61,14 @@ def test_a_project_from_its_first_migration_on(parcode: Shell) -> None:
     assert "operations = [" in parcode("makemigrations", "--dry-run") and not Path("history").exists()
     assert "history/0001_initial.py\n  - Create model A" in parcode("makemigrations")
     assert parcode("makemigrations", "--check") == "No changes\n"
-    assert parcode("showmigrations", "a.par") == "[x] 0001_initial\n"  # the file is as the models are
+    assert parcode("showmigrations", "a.par") == "[ ] 0001_initial\n"  # the file fits, and has no record
     assert parcode("migrate", "a.par") == "apply 0001_initial (recorded only)\n"
 
     new = parcode.models(ONE.replace("n: int", "m: int\n    k: str"))
     assert "--rename A.n=m" in parcode("makemigrations", code=2).replace("\n", " ")
     assert "is no literal" in parcode("makemigrations", "--rename", "A.n=m", "--default", "A.k=x y", code=2)
     assert "is no pair" in parcode("makemigrations", "--rename", "A.n", code=2)
+    assert "--rename A.n=o: the models have no A.o" in parcode("makemigrations", "--rename", "A.n=o", code=2)
     parcode("makemigrations", "--rename", "A.n=m", "--default", "A.k='?'", "--name", "rename")
     plan = parcode("migrate", "a.par", "--plan")
     assert plan == "apply 0002_rename\n    - Rename field n of A to m\n    - Add field k to A\n"

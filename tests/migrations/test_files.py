@@ -215,8 +215,30 @@ def test_renames_are_asked_about(tmp_path: Path) -> None:
     assert len(make(Answers(no_renames=True, defaults=defaults))) == 4
     renamed = make(Answers({"A.a": "c"}, no_renames=True, defaults=defaults))
     assert renamed == ["Rename field a of A to c", "Remove field b of A", "Add field d to A"]
-    with pytest.raises(MigrationError, match=r"--rename A\.x=c: the migrations know no A\.x"):
-        make(Answers({"A.x": "c"}))
+    for renames, told in {
+        ("A.x", "c"): r"--rename A\.x=c: the migrations know no A\.x",
+        ("A.a", "x"): r"--rename A\.a=x: the models have no A\.x",  # it was left aside, and `a` was removed
+        ("X", "A"): "--rename X=A: the migrations know no X",
+        ("A", "X"): "--rename A=X: the models have no X",
+    }.items():
+        with pytest.raises(MigrationError, match=told):
+            make(Answers(dict([renames]), no_renames=True, defaults=defaults))
+    with pytest.raises(MigrationError, match=r"--default A\.x=\.\.\.: the models have no A\.x"):
+        make(Answers(no_renames=True, defaults={**defaults, "A.x": 1}))
+    project.define("class A(Model):\n    a: int\n    b: str\n    c: int = 0")
+    with pytest.raises(MigrationError, match=r"--rename A\.a=c: the models have A\.a still"):
+        make(Answers({"A.a": "c"}))
+
+
+def test_a_field_of_a_renamed_class_is_named_with_either_name(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.define("class A(Model):\n    a: int")
+    project.make()
+    project.define("class B(Model):\n    b: str")
+    for field in ("A.a", "B.a"):
+        answers = Answers({"A": "B", field: "b"})
+        made = makemigrations(["shop"], migrations=project.migrations, answers=answers, write=False)
+        assert made is not None and "Rename field a of B to b" in made.operations
 
 
 def test_renamed_from_is_an_answer(tmp_path: Path) -> None:

@@ -130,10 +130,26 @@ def test_get_gives_none_and_get_one_raises_where_there_is_none(session: Session)
     assert session.get(Player, 5) is None
     named(session, "ann")
     assert session.get(Player, 5) is None
-    assert session.get(Player, "1") is None  # type: ignore[arg-type,unused-ignore]
     with pytest.raises(NoResultFound, match=r"no Player has the key 5: get\(cls, key\) gives None instead"):
         session.get_one(Player, 5)
     assert session.get_one(Player, 1).name == "ann"
+
+
+def test_a_key_that_no_entity_can_have_is_an_error_and_not_none(session: Session) -> None:
+    for name in ("ann", "bob"):  # before there are entities, and after
+        with pytest.raises(
+            TypeError, match=r"no key of Player is '1': Player.id is of type int, and cannot be compared"
+        ):
+            session.get(Player, "1")
+        for key in (5, ("AA",), ("AA", 1, 2)):
+            with pytest.raises(TypeError, match=r"the key of Flight is a tuple \(carrier, number\), and not "):
+                session.get(Flight, key)
+        with pytest.raises(TypeError, match=r"no key of Flight is 'x': Flight.number is of type int"):
+            session.get_one(Flight, ("AA", "x"))
+        assert session.get(Player, None) is None and session.get(Player, 99.5) is None
+        named(session, name)
+        session.add(Flight(carrier=name, number=1))
+    assert session.get_one(Player, True) is session.get_one(Player, 1.0)  # equal keys are one key
 
 
 def test_get_takes_an_entity_class_and_a_hashable_key(session: Session) -> None:
