@@ -35,6 +35,9 @@ class Newest(Protocol):
     def check(self, view: Any, row: int, what: Callable[[], str] | None = None) -> None:
         """Raise `DowngradeError` if a stored row, which messages call `what()`, would lose some of that."""
 
+    def check_rows(self, view: Any, start: int, stop: int) -> None:
+        """As `check`, of rows that go elsewhere as they are stored."""
+
 
 class Output(Protocol):
     """Where chunks go: the storage pipeline."""

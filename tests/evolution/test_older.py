@@ -259,6 +259,41 @@ def test_a_table_inside_a_row_is_not_written_with_it(tmp_path: Path) -> None:
     assert load(path, second).parts[7].more == f"{7:100}"
 
 
+@pytest.mark.parametrize("count", [5, 3_000])  # a part of the root's row, and a table
+def test_a_collection_that_goes_elsewhere_takes_all_along(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "a.par"
+
+    def made(*, new: bool) -> tuple[Any, Any]:
+        part = model("Part", {"k": int, **({"more": int} if new else {})}, **({"more": 0} if new else {}))
+        fields = {"title": str, "one": list[part], "other": list[part]}
+        return model("World", fields, one=Chunk(), other=Chunk()), part
+
+    world, part = made(new=False)
+    parcode_orm.save(path, world(title="t", one=[], other=[]))
+    world, part = made(new=True)
+    with Session(path) as session:
+        session.root(world).one = [part(k=n, more=n) for n in range(count)]
+        session.commit()
+    world, part = made(new=False)
+    with Session(path, downgrade=True) as session:
+        root = session.root(world)
+        root.other, root.one = root.one, []
+        if count == 5:
+            with pytest.raises(DowngradeError, match=r"^the root World .* without Part\.more"):
+                session.commit()
+            session.rollback()
+            session.add(world(title="t", one=[], other=root.one), replace=True)
+            with pytest.raises(DowngradeError, match=r"^Part, row 0 of the chunk .* without Part\.more"):
+                session.commit()
+            session.rollback()
+        else:
+            session.commit()  # the table itself stands there
+    world, _ = made(new=True)
+    with Session.open(path) as session:
+        root = session.root(world)
+        assert [each.more for each in (root.one if count == 5 else root.other)] == list(range(count))
+
+
 def test_what_the_newest_class_knows() -> None:
     newest = model("Town", {"n": int, "m": int}, m=0)
     schema = parsed(canonical_schema(struct_for(newest)))

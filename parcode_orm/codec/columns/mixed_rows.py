@@ -200,11 +200,15 @@ def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
 
 
 def _check_lost(newest: Any, mixed: Mixed) -> None:
-    """Raise `DowngradeError` where the row that a lazy object stands for has more than its class knows."""
-    for value in mixed.in_memory():
-        stored = getattr(type(value), "_p_stored_", None)
-        if stored is not None:
-            newest.check(*stored(value))
+    """Raise `DowngradeError` where stored rows, or those of lazy objects, have more than their class knows."""
+    for part in mixed.parts:
+        if isinstance(part, Stretch):
+            newest.check_rows(part.view, part.start, part.stop)
+        elif isinstance(part, list):
+            for value in part:
+                stored = getattr(type(value), "_p_stored_", None)
+                if stored is not None:
+                    newest.check(*stored(value))
 
 
 def _needed(problem: CorruptionError, column: Struct, name: str, field: Column) -> CorruptionError:

@@ -16,6 +16,7 @@ from ...stack import roomy
 from ..asis import UNREADABLE
 from ..base import View
 from ..columns.poly import ArmView
+from ..columns.rows import RowsView
 from ..stored import Schema
 from ..structs import EXTRA, PRIVATE
 from ..views.boundary import MarkedView, ReferenceView
@@ -59,6 +60,13 @@ class Known:
                 "which a newer version of the class wrote: change it with that version, or put a new object in its "
                 "place"
             )
+
+    def check_rows(self, view: View, start: int, stop: int) -> None:
+        """As `check`, of rows that go elsewhere. Rows that the class itself wrote are left out."""
+        for row in range(start, stop):
+            found = locate(view, row)
+            if found is not None and isinstance(found[0], UpgradedView | ArmView | RowsView):
+                self.check(*found)
 
 
 def _place_of(view: View, row: int) -> str:
