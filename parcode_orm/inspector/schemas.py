@@ -14,15 +14,17 @@ from ..format.layout import Reference
 from ..model.entities import SUFFIX
 
 Read = Callable[[Reference], Chunk]
+Known = dict[str, bytes | ParcodeError]
+"""The bytes of schemas by fingerprint, or why they cannot be read."""
 
 
 class Schemas:
     """What the schemas that a catalog names say of row groups, by fingerprint. Damaged ones say nothing."""
 
-    def __init__(self, catalog: CatalogData, read: Read) -> None:
+    def __init__(self, catalog: CatalogData, read: Read, known: Known) -> None:
         self._catalog = catalog
         self._read = read
-        self._data: dict[str, bytes | ParcodeError] = {}
+        self._data = known
         self._rows: dict[tuple[str, int], tuple[Schema, ...] | None] = {}
         self._classes: dict[tuple[str, str], Schema | None] = {}
         self._renamed = bool(catalog.renames)

@@ -26,7 +26,7 @@ from ..table.nodes import Piece, read_node
 from .guide import Guide, Target
 from .nodes import values_needed
 from .owners import LONG, Owner, first
-from .schemas import Schemas
+from .schemas import Known, Schemas
 from .tables import Header, run_below
 
 Read = Callable[[Reference], Chunk]
@@ -84,11 +84,15 @@ def _rows(place: Place) -> str:
 
 
 class Walk:
-    """The walk over one commit. `owners` has the owners of what the catalog names, in its order, and the catalog's."""
+    """The walk over one commit. `owners` has the owners of what the catalog names, in its order, and the catalog's.
 
-    def __init__(self, read: Read) -> None:
+    It shares the schemas of `after`, the walk over another commit of the file.
+    """
+
+    def __init__(self, read: Read, after: Walk | None = None) -> None:
         self._read = read
-        self._schemas = Schemas(CatalogData(), read)
+        self._known: Known = {} if after is None else after._known
+        self._schemas = Schemas(CatalogData(), read, self._known)
         self.catalog = Owner("catalog", "catalog", "")
         self.owners = [self.catalog]
 
@@ -152,7 +156,7 @@ class Walk:
 
     def _named(self, chunk: Chunk) -> list[Step]:
         catalog = catalogs.decode(chunk)
-        self._schemas = Schemas(catalog, self._read)
+        self._schemas = Schemas(catalog, self._read, self._known)
         schemas = Owner("schemas", "schemas", "")
         found = []
         for name in catalog.roots:
