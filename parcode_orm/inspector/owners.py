@@ -11,7 +11,7 @@ A walk finds the owner of each chunk. `verify` takes the names, `inspect` adds u
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 from ..lazy.shown import visible
@@ -30,7 +30,7 @@ class Owner:
     """A part of a file. The sizes are those of the part itself, without its children."""
 
     __slots__ = (
-        "kind", "name", "path", "type", "parent", "children", "structs", "is_newest", "notes", "schemas", "count",
+        "kind", "name", "path", "part", "parent", "children", "structs", "is_newest", "notes", "schemas", "count",
         "rows", "chunks", "stored", "saved", "height", "shared", "offset", "compression", "encodings",
     )  # fmt: skip
 
@@ -38,7 +38,7 @@ class Owner:
         self.kind = kind
         self.name = name
         self.path = path
-        self.type = ""
+        self.part: Any = None  # of a schema: what describes the values
         self.parent = parent
         self.children: dict[tuple[str, str], Owner] = {}
         self.count: list[int] = [0] if parent is None else parent.count  # of all owners of a root
@@ -50,8 +50,8 @@ class Owner:
         self.height: int | None = None
         self.offset: int | None = None
         self.chunks = self.stored = self.saved = self.shared = 0  # `saved`: by compression
-        self.compression: Counter[str] = Counter()
-        self.encodings: Counter[str] = Counter()
+        self.compression: defaultdict[str, int] = defaultdict(int)
+        self.encodings: defaultdict[str, int] = defaultdict(int)
 
     @property
     def items(self) -> str:
@@ -74,8 +74,8 @@ class Owner:
 
     def described(self, kind: str, part: Any, *, newest: bool) -> Owner:
         """The owner, of values that a schema describes as `part`. The newest schema has the last word."""
-        if not self.is_newest and (newest or not self.type):
-            self.kind, self.type, self.is_newest = kind, type_of(part), newest
+        if not self.is_newest and (newest or self.part is None):
+            self.kind, self.part, self.is_newest = kind, part, newest
         return self
 
     def holder(self, struct: str) -> Owner:
@@ -110,7 +110,7 @@ class Owner:
 
     def _summed(self, below: list[Entry], size: int, with_children: bool) -> Entry:
         stored = self.stored + sum(each.stored for each in below)
-        compression, encodings = Counter(self.compression), Counter(self.encodings)
+        compression, encodings = self.compression.copy(), self.encodings.copy()
         for each in below:
             _add(compression, each.compression)
             _add(encodings, each.encodings)
@@ -125,7 +125,7 @@ class Owner:
             name=visible(self.name, LONG),
             path=self.path,
             kind=self.kind,
-            type=self.type,
+            type="" if self.part is None else type_of(self.part),
             rows=self.rows,
             chunks=self.chunks + sum(each.chunks for each in below),
             stored=stored,
@@ -143,7 +143,7 @@ class Owner:
         )
 
 
-def _add(total: Counter[str], more: dict[str, int]) -> None:
+def _add(total: defaultdict[str, int], more: dict[str, int]) -> None:
     for name, size in more.items():
         total[name] += size
 

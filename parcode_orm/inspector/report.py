@@ -35,7 +35,8 @@ class Problem:
     Attributes:
         offset: its place in the file, in bytes, an int. A damaged buffer begins there.
         what: what is wrong, a str.
-        where: the content of that place, a str: a root, and the part of it.
+        where: the content of that place, a str: the kind of the chunk, the path from the root, and the rows, from 0
+            on: `row group of World.players[].level, rows 4,096 to 8,191`.
         commit: the sequence number of the newest commit that uses the place, an int; 0 if none does.
     """
 

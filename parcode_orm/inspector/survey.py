@@ -18,11 +18,11 @@ from .entries import CommitInfo, SchemaInfo
 from .guide import Guide
 from .heads import Heads
 from .opened import opened
-from .owners import Owner
+from .owners import LONG, Owner
 from .report import Problem, Report, what_of
 from .scan import chunks_by_kind
 from .schemas import classes_in
-from .walk import Step, Walk, where
+from .walk import ROWS, Step, Walk, where
 
 SHOWN = 100  # commits in a report
 COUNTED = 10_000  # commits whose records are read to count them
@@ -84,7 +84,7 @@ class _Survey:
         self._seen: dict[int, Owner] = {}  # chunks by offset, and who owns them
         self._known: dict[int, _Counted] = {}
         self._counted = 0  # bytes of chunks
-        self._sequence = 0
+        self._record: Record | None = None
         self._schemas: list[SchemaInfo] = []
 
     def report(self) -> Report:
@@ -95,20 +95,23 @@ class _Survey:
             self._add(problem, "superblock" if (problem.offset or 0) < SUPERBLOCK.size else "commit record")
             return self._scanned()
         block, record = found.superblock, found.record
-        self._sequence = record.sequence
+        self._record = record
         if found.recovered is not None:
             self._notes.append(str(found.recovered))
         commits, count = self._commits(record, block.uuid)
-        walk = Walk(heads.chunk)
-        self._walk(walk, walk.start(record.catalog))
+        walk, record = self._walked(commits)
+        if walk is None:
+            return self._scanned()
         live = live_bytes(record, self._counted)
         entries = [
             *(owner for owner in walk.owners if owner is not walk.catalog),
             walk.catalog,
             _of_bytes("head", "superblock and record", live - self._counted),
             _of_bytes("history", "earlier commits", record.file_length - live),
-            _of_bytes("gaps", "after the newest commit", max(self._size - record.file_length, 0)),
+            _of_bytes("gaps", f"after commit {record.sequence}", max(self._size - record.file_length, 0)),
         ]
+        if self._problems:
+            entries[-2].notes.append("and what only damaged chunks lead to")
         return Report(
             path=self._path,
             size=self._size,
@@ -116,7 +119,7 @@ class _Survey:
             uuid=block.uuid.hex(),
             live=live,
             dead=self._size - live,
-            commits=commits,
+            commits=tuple(map(_commit, commits[:SHOWN], [*(each.file_length for each in commits[1:]), 0])),
             commit_count=count,
             schemas=tuple(self._schemas),
             entries=tuple(each.entry(self._size, self._depth) for each in entries if each.chunks or each.stored),
@@ -125,24 +128,42 @@ class _Survey:
             bytes_read=heads.bytes_read,
         )
 
-    def _commits(self, record: Record, uuid: bytes) -> tuple[tuple[CommitInfo, ...], int]:
-        """The newest commits, and how many there are."""
-        found: list[CommitInfo] = []
+    def _commits(self, record: Record, uuid: bytes) -> tuple[list[Record], int]:
+        """The newest records, and how many there are."""
+        found = [record]
         count = 1
-        while True:
-            earlier = None
-            if record.previous and count < COUNTED:
-                try:
-                    earlier = record_at(self._heads.read, uuid, record.previous, self._size, self._path)
-                except CorruptionError as problem:
-                    self._add(problem, "commit record")
-            if len(found) < SHOWN:
-                found.append(_commit(record, 0 if earlier is None else earlier.file_length))
-            if earlier is None or earlier.sequence >= record.sequence:
+        while record.previous and count < COUNTED:
+            try:
+                earlier = record_at(self._heads.read, uuid, record.previous, self._size, self._path)
+            except CorruptionError as problem:
+                self._add(problem, "commit record")
+                break
+            if earlier.sequence >= record.sequence:
                 break
             record = earlier
             count += 1
-        return tuple(found), count if count < COUNTED else self._sequence
+            if len(found) <= SHOWN:
+                found.append(record)
+        return found, count if count < COUNTED else found[0].sequence
+
+    def _walked(self, commits: list[Record]) -> tuple[Walk | None, Record]:
+        """The walk over the newest commit whose catalog can be read, and its record; None if there is none."""
+        for record in commits:
+            self._record = record
+            walk = Walk(self._heads.chunk)
+            problems = len(self._problems)
+            below = self._count(walk, walk.start(record.catalog))
+            if len(self._problems) > problems:
+                self._counted = 0
+                continue
+            if record is not commits[0]:
+                damaged = commits[0].sequence
+                self._notes.append(
+                    f"the catalog of commit {damaged} is damaged: the entries are those of commit {record.sequence}"
+                )
+            self._walk(walk, below)
+            return walk, record
+        return None, commits[0]
 
     def _scanned(self) -> Report:
         """The report of a file without a whole commit."""
@@ -160,7 +181,7 @@ class _Survey:
         )
 
     def _walk(self, walk: Walk, first: list[Step]) -> None:
-        waiting: list[Step | _End] = [*first]
+        waiting: list[Step | _End] = [*reversed(first)]
         while waiting:
             step = waiting.pop()
             if isinstance(step, _End):
@@ -188,7 +209,7 @@ class _Survey:
 
     def _count(self, walk: Walk, step: Step) -> list[Step]:
         """Count a chunk for its owner. Return the steps below it."""
-        ref, owner = step.ref, step.owner
+        ref, owner, guide = step.ref, step.owner, None
         size = footprint(ref)
         self._counted += size
         owner.chunks += 1
@@ -200,17 +221,19 @@ class _Survey:
             self._add(problem, where(step), ref)
             return []
         try:
-            guide = walk.guide(step, chunk) if chunk.kind in (Kind.ROW_GROUP, Kind.COLUMN) else None
+            if chunk.kind in ROWS:
+                guide = walk.guide(step, chunk)
             self._nodes(chunk, owner, guide)
             if guide is not None and guide.problem is not None:
                 self._add(guide.problem, where(step), ref)
             if step.fingerprint:
-                self._schemas.append(SchemaInfo(visible(step.fingerprint, 40), classes_in(walk.schema(step)), size))
+                classes = tuple(visible(name, LONG) for name in classes_in(walk.schema(step)))
+                self._schemas.append(SchemaInfo(visible(step.fingerprint, LONG), classes, size))
                 owner.add_rows(1)
             return walk.below(step, chunk, guide)
         except ParcodeError as problem:
             self._add(problem, where(step), ref)
-            return walk.unguided(step, chunk)
+            return walk.unguided(step, chunk, guide)
 
     def _nodes(self, chunk: Chunk, owner: Owner, guide: Guide | None) -> None:
         """Give what the nodes of a chunk take to the owners of its columns."""
@@ -234,7 +257,7 @@ class _Survey:
         offset = getattr(problem, "offset", None)
         if offset is None:
             offset = 0 if ref is None else ref.offset
-        self._problems.append(Problem(offset, what_of(problem), where, self._sequence))
+        self._problems.append(Problem(offset, what_of(problem), where, self._record.sequence if self._record else 0))
 
 
 def _of_bytes(kind: str, name: str, size: int) -> Owner:

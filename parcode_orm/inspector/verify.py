@@ -162,7 +162,7 @@ class _Verification:
     def _check_commit(self, record: Record) -> None:
         """Check the chunks that no newer commit has."""
         self._walk = Walk(self._read, self._walk)
-        steps = self._walk.start(record.catalog)
+        steps = [self._walk.start(record.catalog)]
         while steps:
             step = steps.pop()
             rows = self._seen.get(step.ref)

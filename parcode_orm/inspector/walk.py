@@ -3,7 +3,7 @@
 `verify` and `inspect` share it. They read the chunks themselves, and ask for the steps below each:
 
     walk = Walk(read)
-    steps = walk.start(record.catalog)
+    steps = [walk.start(record.catalog)]
     while steps:
         step = steps.pop()
         steps += reversed(walk.below(step, read(step.ref)))
@@ -25,7 +25,7 @@ from ..session.without_classes import short_name
 from ..table.nodes import Piece, read_node
 from .guide import Guide, Target
 from .nodes import values_needed
-from .owners import LONG, Owner, first
+from .owners import LONG, MOST, Owner, first
 from .schemas import Known, Schemas
 from .tables import Header, run_below
 
@@ -66,7 +66,7 @@ def where(step: Step, owner: Owner | None = None) -> str:
     if owner.kind == "catalog":
         return "the catalog"
     if owner.kind == "schemas":
-        return f"schema {visible(step.fingerprint, 8)}"
+        return f"schema {visible(step.fingerprint[:8])}"
     text = {"index": f"{kind} of the index {owner.name} of ", "keys": f"{kind} of the keys of "}.get(owner.kind, "")
     text = f"{visible(text, LONG) or f'{kind} of '}{owner.path}"
     place = step.place
@@ -96,9 +96,9 @@ class Walk:
         self.catalog = Owner("catalog", "catalog", "")
         self.owners = [self.catalog]
 
-    def start(self, ref: Reference) -> list[Step]:
-        """The first step."""
-        return [Step(ref, self.catalog)]
+    def start(self, ref: Reference) -> Step:
+        """The first step: to the catalog."""
+        return Step(ref, self.catalog)
 
     def below(self, step: Step, chunk: Chunk, guide: Guide | None = None) -> list[Step]:
         """The steps to the chunks that the chunk of `step` refers to. `guide` is that of the chunk, if it is known.
@@ -116,11 +116,13 @@ class Walk:
             refs, bits = run_below(chunk, step.height)
             return [step._replace(ref=ref, height=bits) for ref in refs]
         if chunk.kind in ROWS and chunk.refs:
-            return self._values(step, chunk, self.guide(step, chunk) if guide is None else guide)
+            return self._values(step, chunk, self.guide(step, chunk) if guide is None else guide, values_needed(chunk))
         return self.unguided(step, chunk)
 
-    def unguided(self, step: Step, chunk: Chunk) -> list[Step]:
-        """Steps to all references of a chunk whose content is not understood."""
+    def unguided(self, step: Step, chunk: Chunk, guide: Guide | None = None) -> list[Step]:
+        """Steps to all references of a chunk that is damaged, or whose content is not understood."""
+        if chunk.kind in ROWS and chunk.refs:
+            return self._values(step, chunk, self.guide(step, chunk) if guide is None else guide, {})
         return [Step(ref, step.owner, step.root, place=step.place) for ref in chunk.refs]
 
     def guide(self, step: Step, chunk: Chunk) -> Guide:
@@ -135,7 +137,7 @@ class Walk:
                 alone = step.rows < 0  # a table of this row group alone
                 if alone and owner.kind != "entities":
                     self._count(step, chunk.nodes[0].count)
-                if not alone or step.target is not None:
+                if owner.kind != "index" and (not alone or step.target is not None):
                     owner.schemas.add(chunk.fingerprint)
                 parts = self._schemas.rows(root, chunk.fingerprint)
                 if parts is not None:
@@ -162,16 +164,22 @@ class Walk:
         for name in catalog.roots:
             entities = name.endswith(SUFFIX)
             called = short_name(name, catalog.roots)
-            owner = Owner("entities" if entities else "root", called, first(called))
-            self.owners.append(owner)
+            owner = self._owner("entities" if entities else "root", called)
             found.append(Step(catalog.root(name), owner, name))
         for name, parts in catalog.entities.items():
-            owner = Owner("entities", name, first(name))
-            self.owners.append(owner)
+            owner = self._owner("entities", name)
             found += [Step(ref, owner, name) for ref in parts.values() if isinstance(ref, Reference)]
         self.owners.append(schemas)
         found += [Step(catalog.schema(name), schemas, fingerprint=name) for name in catalog.schemas]
         return found
+
+    def _owner(self, kind: str, name: str) -> Owner:
+        """The owner of a root. Where there are too many, the last one owns all that follow."""
+        if len(self.owners) < MOST:
+            self.owners.append(Owner(kind, name, first(name)))
+        else:
+            self.owners[-1].notes[:] = ["and all roots after it"]
+        return self.owners[-1]
 
     def _table(self, step: Step, chunk: Chunk) -> list[Step]:
         table = Header(chunk)
@@ -214,8 +222,7 @@ class Walk:
             found.append(step._replace(ref=child.ref, height=step.height - 1, rows=rows, place=place))
         return found
 
-    def _values(self, step: Step, chunk: Chunk, guide: Guide) -> list[Step]:
-        needed = values_needed(chunk)
+    def _values(self, step: Step, chunk: Chunk, guide: Guide, needed: dict[int, int]) -> list[Step]:
         found = []
         for ordinal, ref in enumerate(chunk.refs):
             target = guide.targets.get(ordinal)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,13 @@ from hypothesis import strategies as st
 import parcode_orm
 from parcode_orm import Chunk, Index, Key, Model, Report, ShardedMap, dumps, inspect, verify
 from parcode_orm.errors import FileMissingError, NotAParcodeFile
+from parcode_orm.format.catalog import CatalogData
+from parcode_orm.format.checksum import checksum, fingerprint
+from parcode_orm.format.layout import Encoding, Kind
 from parcode_orm.inspector.entries import Entry
+from parcode_orm.storage.mapped import Source
+from parcode_orm.storage.pipeline import Pipeline
+from parcode_orm.storage.writer import whole_bytes
 from tests.effort import half
 from tests.small import tuned
 
@@ -239,3 +247,171 @@ def test_random_files(states: list[dict[str, Any]], trades: int, tmp_path_factor
             if trades:
                 assert entries["Trade", "entities"].rows == trades
                 assert entries["Trade[].notes", "list"].rows is not None
+
+
+# -- damage ------------------------------------------------------------------------------------------------------------
+
+
+class Team(Model):
+    name: str
+    members: list[Player] = Chunk(default=[])
+
+
+class League(Model):
+    teams: dict[str, Team] = ShardedMap(default={})
+    players: list[Player] = Chunk(default=[])
+    logo: bytes = Chunk(default=b"")
+
+
+@pytest.fixture(scope="module")
+def damaged_one(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Two commits, with every kind of chunk."""
+    path = tmp_path_factory.mktemp("damage") / "a.par"
+    players = [Player(level=n, guild=f"guild {n}", inventory=[n] * 9) for n in range(40)]
+    teams = {f"team {n}": Team(name=f"team {n}", members=players[: n % 20]) for n in range(30)}
+    with tuned().Session(path, workers=0) as session:
+        session.add(League(teams=teams, players=players, logo=b"logo" * 1000))
+        for number in range(20):
+            session.add(Trade(id=number, buyer=f"b{number % 5}", code=str(number)))
+        session.commit()
+        session.root(League).players[3].level = 77
+        session.commit()
+    return path.read_bytes()
+
+
+def chunks(data: bytes) -> dict[int, list[Any]]:
+    """The chunks of the newest commit, by kind."""
+    source = Source.open(data)
+    found: dict[int, list[Any]] = {}
+    seen = set()
+    waiting = [source.record.catalog]
+    while waiting:
+        ref = waiting.pop()
+        if ref not in seen:
+            seen.add(ref)
+            found.setdefault(ref.kind, []).append(ref)
+            waiting += source.chunk(ref).refs
+    return found
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
+
+
+PATH = re.compile(r"\b(League|Trade)\b|the catalog|schema [0-9a-f]{8}")
+
+
+def test_a_flip_in_each_kind_of_chunk(damaged_one: bytes) -> None:
+    """`inspect` goes on behind a damaged head, and says where it was; `verify` finds the same, and damaged values."""
+    whole = check(damaged_one)
+    found = chunks(damaged_one)
+    assert {Kind(kind) for kind in found} == set(Kind)
+    for kind, refs in found.items():
+        for ref in (refs[0], refs[-1]):
+            data = flipped(damaged_one, ref.offset + 40)
+            report, verified = inspect(data), verify(data)
+            assert not report.ok and not verified.ok
+            problem = report.problems[0]
+            assert problem.offset == ref.offset and PATH.search(problem.where), problem
+            assert (problem.offset, problem.where) in [(each.offset, each.where) for each in verified.problems]
+            assert sum(entry.stored for entry in report.entries) == report.size == whole.size
+            assert "damaged" in str(report) and str(problem) in str(report)
+            if kind not in (Kind.CATALOG, Kind.SCHEMA):
+                assert {entry.name for entry in report.entries} >= {"League", "Trade"}
+            chunk = Source.open(damaged_one).chunk(ref)
+            for node in [node for node in chunk.nodes if node.stored][-1:]:
+                at = ref.offset + node.place
+                verified = verify(flipped(damaged_one, at))
+                assert at in [each.offset for each in verified.problems]
+                assert all(PATH.search(each.where) for each in verified.problems), verified
+
+
+def test_rows_and_columns_of_what_is_damaged(damaged_one: bytes) -> None:
+    """A damaged buffer is that of a column and of rows."""
+    source = Source.open(damaged_one)
+    wheres = set()
+    for kind, third, number in product((Kind.ROW_GROUP, Kind.COLUMN), range(3), range(6)):
+        data = bytearray(damaged_one)
+        for ref in chunks(damaged_one)[kind][third::3]:
+            stored = [node for node in source.chunk(ref).nodes if node.stored]
+            if number < len(stored):
+                data[ref.offset + stored[number].place] ^= 4
+        wheres |= {problem.where for problem in verify(data).problems}
+    assert wheres >= {
+        "row group of the keys of League.teams, rows 6 to 11",
+        "row group of League.teams[].name, rows 6 to 11",
+        "row group of League.players[].guild, rows 12 to 17",
+        "column of League.teams[].members[].inventory, row 3, in row 4 of League.teams",
+        "row group of the index code of Trade, rows 12 to 17",
+        "row group of League.teams[].members[].guild, rows 0 to 5, in row 17 of League.teams",
+        "column of League.teams[].members[].inventory, rows 6 to 11, in row 17 of League.teams",
+    }, sorted(wheres)
+
+
+def test_a_torn_tail(damaged_one: bytes) -> None:
+    report = inspect(damaged_one + b"torn" * 100)
+    assert report.ok and report.notes == ("400 bytes after the newest whole commit were ignored",)
+    assert report.entries[-1].kind == "gaps" and report.entries[-1].stored == 400
+    earlier = inspect(damaged_one[:-5000])
+    assert earlier.commit_count == 1 and sum(entry.stored for entry in earlier.entries) == earlier.size
+
+
+@pytest.mark.parametrize("zeroed", [True, False])
+def test_a_missing_middle(damaged_one: bytes, *, zeroed: bool) -> None:
+    start, stop = len(damaged_one) // 3, 2 * len(damaged_one) // 3
+    middle = bytes(stop - start) if zeroed else b""
+    report = inspect(damaged_one[:start] + middle + damaged_one[stop:])
+    assert not report.ok and sum(entry.stored for entry in report.entries) == report.size
+    if zeroed:
+        assert {entry.name for entry in report.entries} >= {"League", "Trade", "earlier commits"}
+        assert any("League.teams" in problem.where for problem in report.problems)
+    else:  # the places of what follows are other ones than the record says
+        kinds = {entry.kind for entry in report.entries}
+        assert "row group" in kinds and "gaps" in kinds and "no commit" in report.notes[0]
+        assert "row groups" in str(report)
+
+
+def test_a_damaged_superblock(damaged_one: bytes) -> None:
+    report = inspect(flipped(damaged_one, 45))
+    assert report.problems[0].where == "superblock" and report.commits == ()
+    assert sum(entry.stored for entry in report.entries) == report.size
+
+
+# -- hostile names -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 10_000_000, "\x1b[31mred\x07", "<script>alert(1)</script>", "a\u202eb", "../../etc"]
+)
+def test_hostile_names(name: str) -> None:
+    """Names of a root and of a field are shown harmless, and bounded."""
+
+    def build(pipeline: Pipeline) -> CatalogData:
+        schema = {
+            "root": {"struct": name},
+            "structs": {name: {"struct": name, "kind": "model", "fields": [[name, "int"]]}},
+        }
+        data = msgspec.json.encode(schema, order="sorted")
+        out = pipeline.encoder(Kind.SCHEMA)
+        out.leaf(Encoding.RAW, 1, data)
+        stored = pipeline.submit(out)
+        group = pipeline.encoder(Kind.ROW_GROUP, None, checksum(data))
+        top = group.open(Encoding.STRUCT, 1)
+        inner = group.open(Encoding.STRUCT, 1)
+        group.leaf(Encoding.INT, 1, b"\7", width=1)
+        group.close(inner)
+        group.close(top)
+        print_of = fingerprint(data)
+        return CatalogData({name: pipeline.submit(group)}, {}, {print_of: stored}, {name: print_of})
+
+    data = whole_bytes(build, workers=0)
+    for report in (inspect(data), inspect(flipped(data, 64 + 40))):
+        texts = [str(report), report._repr_html_(), repr(report)]
+        assert all(len(text) < 20_000 for text in texts) and len(report.to_json()) < 100_000
+        shown = "".join(texts)
+        assert "\x1b" not in shown and "\x07" not in shown and "\u202e" not in shown
+        assert "<script" not in report._repr_html_()
+    (field,) = inspect(data).entries[0].children
+    assert field.rows is None and field.type == "int"
+    verified = verify(flipped(data, len(data) - 400))
+    assert len(str(verified)) < 20_000 and "\x1b" not in str(verified)

@@ -427,7 +427,10 @@ def test_an_index_by_other_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     true = key_sort.hash_keys
     monkeypatch.setattr(key_sort, "hash_keys", lambda keys: [each ^ 1 for each in true(keys)])
     report = verify(dumps(world()))
-    assert [problem.where for problem in report.problems] == ["table of World.items", "table of World.numbers"]  # not of keys that are pairs
+    assert [problem.where for problem in report.problems] == [
+        "table of World.items",
+        "table of World.numbers",
+    ]  # not of keys that are pairs
     assert str(report).count("does not lead to the table's rows") == 2
 
 
