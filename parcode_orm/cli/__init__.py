@@ -20,10 +20,10 @@ def commands() -> Any:
         raise MissingExtraError(
             f"the parcode command needs {problem.name}: install it with pip install 'parcode-orm[cli]'"
         ) from problem
-    from . import migrations, shell
+    from . import migrations, serve, shell
     from .app import app
 
-    del rich, typer, migrations, shell
+    del rich, typer, migrations, serve, shell
     return app
 
 

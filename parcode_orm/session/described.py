@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..codec.stored import LISTS, MAPS, Schema, believed
@@ -86,6 +86,18 @@ class FileSchema(dict[str, Any]):
         with believed():
             return _Source(self._schemas).text()
 
+    def classes(self) -> list[dict[str, Any]]:
+        """The classes and their fields, for people: a list of dict.
+
+        Each has `name`, `kind` ("model", "dataclass" and so on), `stored` ("root", "entities" or "" for a class of
+        values in others), and `fields`, a list of dict with `name`, `type` and `mark` ("Chunk()", "Key()" or "").
+
+        Raises:
+            CorruptionError: the stored schemas say what no type is.
+        """
+        with believed():
+            return _Source(self._schemas).classes()
+
 
 def _is_of_index(key: str, entities: Iterable[str]) -> bool:
     return any(key.startswith(f"{name}.") for name in entities)
@@ -146,22 +158,44 @@ class _Source:
 
     def text(self) -> str:
         """The whole module."""
-        for name, schema in sorted(self._schemas.items()):
-            marks: dict[str, dict[str, str]] = {}
-            skipped = set()
-            if name.endswith(SUFFIX):
-                fields = dict(schema.struct()["fields"])
-                skipped = {schema.root["struct"]}
-                skipped |= {key for key in schema.structs if key.startswith(name.removesuffix(SUFFIX) + ".")}
-                marks[fields["rows"]["map"]["dict"][1]["struct"]] = self._marks(schema, fields)
-            for key, body in schema.structs.items():
-                if key not in skipped and key not in self._classes:
-                    self._classes[key] = self._class(key, body, marks.get(key, {}))
+        for key, body, marks, _ in self._each():
+            self._classes[key] = self._class(key, body, marks)
         public = f"from parcode_orm import {', '.join(sorted(self._public))}"
         first = "from __future__ import annotations"
         others = sorted(self._imports - {first})
         head = "\n".join([first, "", *others, "", public] if others else [first, "", public])
         return "\n\n\n".join([head, *self._enums.values(), *self._classes.values()]) + "\n"
+
+    def classes(self) -> list[dict[str, Any]]:
+        """See `FileSchema.classes`."""
+        found = []
+        for key, body, marks, stored in self._each():
+            fields = [
+                {"name": name, "type": self.type(node), "mark": _mark(node) or marks.get(name, "")}
+                for name, node in body["fields"]
+                if not name.startswith("(")
+            ]
+            found.append({"name": key, "kind": body["kind"], "stored": stored, "fields": fields})
+        return found
+
+    def _each(self) -> Iterator[tuple[str, dict[str, Any], dict[str, str], str]]:
+        """Each class once: its name, its description, the markers of its fields, and whether it is a root or entity."""
+        seen = set()
+        for name, schema in sorted(self._schemas.items()):
+            marks: dict[str, dict[str, str]] = {}
+            skipped = set()
+            roots = {schema.root.get("struct"): "root"}
+            if name.endswith(SUFFIX):
+                fields = dict(schema.struct()["fields"])
+                skipped = {schema.root["struct"]}
+                skipped |= {key for key in schema.structs if key.startswith(name.removesuffix(SUFFIX) + ".")}
+                entity = fields["rows"]["map"]["dict"][1]["struct"]
+                marks[entity] = self._marks(schema, fields)
+                roots = {entity: "entities"}
+            for key, body in schema.structs.items():
+                if key not in skipped and key not in seen:
+                    seen.add(key)
+                    yield key, body, marks.get(key, {}), roots.get(key, "")
 
     def _marks(self, schema: Schema, fields: dict[str, Any]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -209,8 +243,8 @@ class _Source:
         return "\n".join(lines if len(lines) > 1 else [*lines, "    pass"])
 
     def _field(self, name: str, node: Any, mark: str) -> str:
-        if isinstance(node, dict) and ("chunk" in node or "map" in node):
-            mark = "Chunk()" if "chunk" in node else "ShardedMap()"
+        if _mark(node):
+            mark = _mark(node)
             self._public.add(mark[:-2])
         line = f"    {_identifier(name)}: {self.type(node)}" + (f" = {mark}" if mark else "")
         return line if _identifier(name) == name else f"{line}  # stored as {name!r}"
@@ -268,6 +302,13 @@ class _Source:
         lines = [f"    {_identifier(each)} = {value!r}" for each, value in members] or ["    pass"]
         self._enums.setdefault(name, "\n".join([f"class {name}({kind}):", *lines]))
         return name
+
+
+def _mark(node: Any) -> str:
+    """The marker of a field, by its description."""
+    if not isinstance(node, dict):
+        return ""
+    return "Chunk()" if "chunk" in node else "ShardedMap()" if "map" in node else ""
 
 
 def _identifier(name: str) -> str:

@@ -195,6 +195,13 @@ def test_the_schema_of_a_file(tmp_path: Path) -> None:
     assert "class Player(Model):" in source and "id: int = Key(default=None, auto=True)" in source
     again = parcode_orm.load(path, module.World)
     assert (again.title, again.items["a"].n, again.hue.name) == ("t", 5, "RED")
+    listed = {each["name"]: each for each in found.classes()}
+    assert listed.keys() == found["$defs"].keys()
+    assert [(name, listed[name]["kind"], listed[name]["stored"]) for name in ("World", "Player", "Crate")] == [
+        ("World", "model", "root"), ("Player", "model", "entities"), ("Crate", "dataclass", ""),
+    ]  # fmt: skip
+    assert {"name": "id", "type": "int", "mark": "Key(default=None, auto=True)"} in listed["Player"]["fields"]
+    assert {"name": "log", "type": "list[int]", "mark": "Chunk()"} in listed["World"]["fields"]
 
 
 class Address(BaseModel):
