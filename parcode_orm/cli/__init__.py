@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from ..errors import MissingExtraError
+
+MODULES = (  # in the order of `parcode --help`
+    "serve",
+    "moving",
+    "shell",
+    "migrations",
+)
 
 
 def commands() -> Any:
@@ -20,10 +28,11 @@ def commands() -> Any:
         raise MissingExtraError(
             f"the parcode command needs {problem.name}: install it with pip install 'parcode-orm[cli]'"
         ) from problem
-    from . import migrations, serve, shell
     from .app import app
 
-    del rich, typer, migrations, serve, shell
+    del rich, typer
+    for each in MODULES:
+        import_module(f".{each}", __name__)
     return app
 
 
