@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import MissingExtraError
 
 MODULES = (  # in the order of `parcode --help`
+    "seeing",
     "serve",
     "moving",
     "shell",

@@ -11,7 +11,7 @@ def plain(value: Any) -> Any:
     """`value` as JSON has it."""
     if is_dataclass(value):
         return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [plain(each) for each in value]
     return value.isoformat() if isinstance(value, datetime) else value
 

@@ -80,6 +80,11 @@ class VerifyReport:
         """Whether there is no problem, a bool."""
         return not self.problems
 
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON has it, a dict, with `"ok"`."""
+        found = {each.name: plain(getattr(self, each.name)) for each in fields(self)}
+        return {**found, "ok": self.ok}
+
     @property
     def _verdict(self) -> str:
         count = len(self.problems)
@@ -143,8 +148,8 @@ class Report:
         return not self.problems
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON has it, a dict: a time is an ISO 8601 text."""
-        return {each.name: plain(getattr(self, each.name)) for each in fields(self)}
+        """The report as JSON has it, a dict, with `"ok"`: a time is an ISO 8601 text."""
+        return {**{each.name: plain(getattr(self, each.name)) for each in fields(self)}, "ok": self.ok}
 
     def to_json(self) -> str:
         """The report as JSON, a str in ASCII."""

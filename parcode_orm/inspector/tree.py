@@ -21,7 +21,7 @@ LONGEST = 200  # columns of a cell
 HEADS = ("part", "type", "rows", "stored", "share", "encoding", "compression", "chunks", "height")
 RIGHT = frozenset({2, 3, 4, 7, 8})
 NARROW = 6  # cells of a row that is not wide
-CUT = (5, 1, 0, 6)  # cells that may be cut
+CUT = (5, 1, 0)  # cells that may be cut, the widest first
 
 
 class Line(NamedTuple):
@@ -89,10 +89,10 @@ def table(entries: Sequence[Entry], width: int) -> Iterator[tuple[str, str]]:
     rows = [Line("titles", HEADS), *lines(entries)]
     count = len(HEADS) if width >= WIDE else NARROW
     widths = [min(max(cells_of(row.cells[at]) for row in rows), LONGEST) for at in range(count)]
-    for at in CUT:
-        over = sum(widths) + 2 * (count - 1) - width
-        if at < count and over > 0:
-            widths[at] = max(min(LEAST, widths[at]), widths[at] - over)
+    for _ in range(sum(widths) + 2 * (count - 1) - width):
+        widest = max((at for at in CUT if at < count), key=widths.__getitem__)
+        if widths[widest] > LEAST:
+            widths[widest] -= 1
     for row in rows:
         parts = [fitted(row.cells[at], widths[at], right=at in RIGHT) for at in range(count)]
         yield row.kind, "  ".join(parts).rstrip()

@@ -1,0 +1,75 @@
+"""The commands that show what is in a file as a whole, and whether it is what was written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..inspector.survey import inspect as survey
+from ..inspector.verify import verify as check
+from ..migrations.models import models_of
+from ..model.entities import is_entity
+from .app import DAMAGED, File, Json, bars, command, out, say, say_json
+
+
+@command("parcode inspect shop.par --depth 2")
+def inspect(
+    file: File,
+    depth: Annotated[int | None, typer.Option(help="How deep the tree goes: 1 for roots and entities.", min=1)] = None,
+    json_: Json = False,
+) -> None:
+    """Show what is in a file, and what takes its bytes: collections, columns, indexes. No value is read.
+
+    Exits with 4 if a place could not be read; `parcode verify` finds all damage.
+    """
+    report = survey(file, depth=depth)
+    if json_:
+        say_json(report.to_dict())
+    else:
+        out.print(report)
+    if not report.ok:
+        raise typer.Exit(DAMAGED)
+
+
+@command("parcode verify shop.par --models shop.models:Player")
+def verify(
+    file: File,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="A module, or module:Class, of entities. Their indexes are compared with their rows."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Verify every byte of a file that has a meaning, in all commits. Exits with 4 if something is damaged."""
+    classes = entities_of(models or ())
+    with bars() as progress:
+        report = check(file, models=classes, progress=progress)
+    if json_:
+        say_json(report.to_dict())
+    else:
+        for line in str(report).splitlines():
+            say(line)
+    if not report.ok:
+        raise typer.Exit(DAMAGED)
+
+
+def entities_of(names: Sequence[str]) -> list[type[Any]]:
+    """The classes of entities in modules, or those that are named.
+
+    Raises:
+        MigrationError: a module cannot be imported, or has no models.
+        ValueError: there is no class of entities.
+    """
+    if names:
+        sys.path.insert(0, str(Path.cwd()))
+    found = []
+    for name in names:
+        classes = [cls for cls in models_of([name]) if is_entity(cls)]
+        if not classes:
+            raise ValueError(f"--models {name}: there is no class with a Key(), and only entities have indexes")
+        found += classes
+    return found
