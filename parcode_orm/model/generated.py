@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 
 from ..codec.classes import convert
 from ..codec.classes.named import PYDANTIC
+from ..codec.evolution.defaults import GENERATED
 from ..codec.stored import LISTS, MAPS, Schema
 from .base import Model
 from .entities import BY, RUNS
@@ -52,7 +53,6 @@ _PATHS = {
     name: getattr(pathlib, name) for name in ("Path", "PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath")
 }
 _DERIVED = "_p_made_"  # in a class's own `__dict__`: classes made of schemas of its subclasses
-GENERATED = __name__  # the module of all these classes
 FALLBACK = {"convert": "any", "stored": "any"}  # the last arm of a union
 
 
@@ -177,7 +177,8 @@ class Generated:
         if cls is None:
             values = [(each, _Unknown(each) if value is None else value) for each, value in pairs]
             base: Any = enum.Flag if "flags" in node else enum.Enum
-            cls = self._enums[key] = base(name, values, module=__name__, qualname=node["convert"].removeprefix("enum "))
+            qualname = node["convert"].removeprefix("enum ")
+            cls = self._enums[key] = base(name, values, module=GENERATED, qualname=qualname)
         if "literal" in node:
             return Literal[tuple(cls.__members__[each] for each in node["literal"])]
         return cls
@@ -208,7 +209,7 @@ class Generated:
         if key in self._keys:
             config["frozen"] = True
         name = body["struct"]
-        namespace: dict[str, Any] = {"__module__": __name__, "__qualname__": name, "model_config": config}
+        namespace: dict[str, Any] = {"__module__": GENERATED, "__qualname__": name, "model_config": config}
         annotations = {**fields, **privates}
         if extra is not None and typing.get_args(extra)[1] is not Any:
             annotations["__pydantic_extra__"] = extra
@@ -317,7 +318,7 @@ def _dataclass(made: Generated, key: str, fields: dict[str, Any], privates: Any,
     frozen = key in made._keys
     cls = dataclasses.make_dataclass(made._names[key], list(fields.items()), frozen=frozen)
     cls.__name__ = cls.__qualname__ = made._bodies[key]["struct"]
-    cls.__module__ = __name__
+    cls.__module__ = GENERATED
     return cls
 
 

@@ -12,6 +12,7 @@ from ..codec import trail
 from ..codec.classes.names import name_of
 from ..codec.columns.poly import subclasses
 from ..codec.columns.struct import StructColumn
+from ..codec.evolution.defaults import GENERATED
 from ..codec.evolution.rows import UpgradedView
 from ..codec.renames import class_names
 from ..codec.schema import canonical_schema, known, short_fingerprint
@@ -31,7 +32,6 @@ from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..model.base import Model
 from ..model.entities import RUNS, SUFFIX, is_entity, table_class
-from ..model.generated import GENERATED
 from ..model.keys import key_fields
 from ..model.plain import LazyModel
 from ..storage.mapped import Source

@@ -11,6 +11,7 @@ from weakref import ref as weak
 from parcode_orm.lazy.state import RowView
 
 from ..codec.base import BlobContent, Column, Space, View
+from ..codec.evolution.defaults import GENERATED
 from ..errors import DetachedError, ReadOnlyError, SessionError
 from ..format.chunk import Chunk
 from ..format.layout import Reference
@@ -21,7 +22,7 @@ from ..lazy.proxy import is_proxy, make_proxies, make_proxy, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
-from ..model.generated import GENERATED, derived_class
+from ..model.generated import derived_class
 from ..model.plain import LazyModel
 from ..stack import home_thread
 from ..storage.blob import Blob

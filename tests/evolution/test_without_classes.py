@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pydantic
 import pytest
 from hypothesis import assume, given
 from numpy.typing import NDArray
@@ -17,7 +18,18 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel
 from typing_extensions import TypedDict
 
 import parcode_orm
-from parcode_orm import ChecksumError, Chunk, Index, Key, Model, NoResultFound, Session, ShardedMap, select
+from parcode_orm import (
+    ChecksumError,
+    Chunk,
+    Index,
+    Key,
+    MigrationRequired,
+    Model,
+    NoResultFound,
+    Session,
+    ShardedMap,
+    select,
+)
 from parcode_orm.codec.schema import canonical_schema
 from parcode_orm.codec.stored import parsed
 from parcode_orm.codec.types.compile import struct_for
@@ -322,6 +334,38 @@ def test_a_damaged_schema_leaves_the_others(tmp_path: Path) -> None:
             models["Team"]
         with pytest.raises(ChecksumError):
             session.root("Team")
+
+
+def named(name: str, **fields: Any) -> Any:
+    """A class of a module, with fields that may have defaults."""
+    made: Any = pydantic.create_model(name, __base__=Model, **fields)
+    return made
+
+
+def test_rows_of_an_older_class_without_the_fields_that_it_did_not_have(tmp_path: Path) -> None:
+    """They could not be read at all, not even the fields that they have: the stored schema has no defaults."""
+    key, path = Key(auto=True), tmp_path / "a.par"
+    for more in ({}, {"mana": (float, 1.5), "guild": (str | None, None)}):
+        card = named("Card", n=(int, ...), **more)
+        hero = named("Hero", id=(int, key), level=(int, ...), card=(card, ...), **more)
+        home = named("Home", heroes=(dict[str, card], ShardedMap()), title=(str, ""))
+        with Session(path) as session:
+            if not more:
+                session.add(home(heroes={f"h{n}": card(n=n) for n in range(5_000)}))
+                session.add_all(hero(level=n, card=card(n=1)) for n in range(500))
+            else:
+                session.get_one(hero, 3).mana = 5.0
+                session.root(home).heroes["h7"].mana = 2.5
+            session.commit()
+    with Session.open(path) as session:
+        home, heroes = session.root(), session.models()["Hero"]
+        assert [home.heroes[name].n for name in ("h7", "h8")] == [7, 8] and home.heroes["h7"].mana == 2.5
+        assert home.heroes["h8"].model_dump() == {"n": 8} and not hasattr(home.heroes["h8"], "mana")
+        assert session.get_one(heroes, 400).card.model_load().n == 1
+        found = session.execute(select(heroes.id, heroes.mana).where(heroes.level < 4)).all()
+        assert found == [(1, None), (2, None), (3, 5.0), (4, None)]
+    with Session(path) as session, pytest.raises(MigrationRequired, match="a stored schema has no defaults"):
+        session.root().heroes["h8"].n  # noqa: B018  # written again, it would lack them for ever
 
 
 class Animal(Model):

@@ -13,17 +13,19 @@ from typing_extensions import is_typeddict
 
 from ..classes.alike import alike
 
+GENERATED = "parcode_orm.model.generated"  # the module of classes made of stored schemas, which have no defaults
+
 
 class NoDefault(Exception):
     """Older rows get no value; the text says why."""
 
 
 def never() -> None:
-    """What stands for a key that a typed dictionary need not have."""
+    """What stands for a key that a typed dictionary need not have, and for a field of a class without defaults."""
 
 
 def default_of(cls: Any, name: str) -> Callable[[], Any]:
-    """A function that makes the default of a field; `never` for a key that need not be there.
+    """A function that makes the default of a field; `never` for one that need not be there.
 
     Raises:
         NoDefault: there is none, or each call gives another.
@@ -33,6 +35,8 @@ def default_of(cls: Any, name: str) -> Callable[[], Any]:
             raise NoDefault("it is required")
         return never
     make = _maker(cls, name)
+    if make is None and cls.__module__ == GENERATED:
+        return never
     if make is None:
         raise NoDefault("it has no default")
     try:

@@ -15,7 +15,7 @@ from ..packed.instances import changed
 from ..packed.table import CODES, READERS, enter
 from ..renames import field_names
 from ..types.compile import struct_for
-from .defaults import NoDefault, default_of
+from .defaults import NoDefault, default_of, never
 from .leaves import change_of
 from .refusals import brief_of
 from .structs import validator
@@ -87,7 +87,9 @@ def _fields(cls: Any, stored: dict[str, Any], missing: Any) -> tuple[dict[str, A
             names[source] = name
         elif name not in missing and not name.startswith("("):
             try:
-                found[name] = default_of(cls, name)()
+                make = default_of(cls, name)
+                if make is not never:
+                    found[name] = make()
             except NoDefault as problem:
                 raise MigrationRequired(
                     f"{where}: a packed object does not have this field, and {problem}: give it a default"

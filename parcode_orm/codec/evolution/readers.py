@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from ...errors import ParcodeError
+from ...errors import MigrationRequired, ParcodeError
 from ...format.chunk import Chunk
 from ...format.layout import Encoding, Node
 from ..base import Column, Space, View, is_lazy
@@ -23,6 +23,7 @@ from ..packed.ways import Way
 from ..stored import believed
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, Struct, StructPlan
 from ..views.nodes import open_child
+from .defaults import GENERATED
 from .rows import Added, Stored, UpgradedView
 from .unknown import EXTRAS, note
 from .values import Change, Unfit
@@ -281,6 +282,12 @@ class StructReader(Physical):
         if node.encoding == Encoding.POLY:
             return open_poly(self.today, chunk, at, space, node)
         self.complete()
+        if self.never and space.writable and self.today.plan.cls.__module__ == GENERATED:
+            # Written again, they would lack these fields, and no class would give them its defaults any more.
+            raise MigrationRequired(
+                f"{self.today.plan.name}.{min(self.never)}: older rows do not have this field, and a class made of a "
+                "stored schema has no defaults: open the file read-only, or with the class that wrote it"
+            )
         if node.encoding == Encoding.ROWS:
             return RowsView(self, chunk, at, node)  # type: ignore[arg-type]
         return UpgradedView(self, chunk, at, space, node)
