@@ -12,6 +12,7 @@
 `classes`: defining, dumping and loading classes that hold each other, and classes of many fields.
 `query`: questions on one table of many rows, beside a Python loop and other stores.
 `bulk`: very many objects stored at once, or changed by statements, beside SQLAlchemy.
+`steady`: very many commits in one session, of entities and of collections: time, bytes and memory of each tenth.
 `evolution`: a file opened with a class that changed, beside the class that wrote it.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
@@ -39,6 +40,7 @@ from benchmarks import (
     query,
     report,
     scale,
+    steady,
     stream,
     update,
     world,
@@ -153,6 +155,11 @@ def add_edits(
     each.add_argument("--conversations", type=number, default=2_000)
     each.add_argument("--messages", type=number, default=30_000, help="appended one by one")
     each.add_argument("--commits", type=number, nargs="+", default=[31, 3_000], help="a file each")
+    add_before(each)
+    each = workload(steady, lambda o, at: steady.steady(o.rows, o.messages, o.conversations, o.before, at), steady.text)
+    each.add_argument("--rows", type=number, default=1_000_000, help="entities in the end")
+    each.add_argument("--messages", type=number, default=30_000, help="appended to the conversations")
+    each.add_argument("--conversations", type=number, default=2_000)
     add_before(each)
     each = workload(many, lambda o, at: many.many(o.rows, o.changed, o.repeat, at), many.text)
     each.add_argument("--rows", type=number, default=40_000, help="changed in place and committed")

@@ -164,11 +164,11 @@ class Run:
     Hashes that agree in these bits are neighbours there; only the row's key tells whether it is the one sought.
     """
 
-    __slots__ = ("_chunk", "_ref", "count", "low_shift", "shards", "shift")
+    __slots__ = ("chunk", "count", "low_shift", "ref", "shards", "shift")
 
     def __init__(self, chunk: Callable[[Reference], Chunk], ref: Reference) -> None:
-        self._chunk = chunk
-        self._ref = ref
+        self.chunk = chunk
+        self.ref = ref
         self.shards: dict[int, Shard] = {}
         root = chunk(ref)
         bits = bits_of(root)
@@ -180,11 +180,11 @@ class Run:
         """The shard `number`, opened at first use; those that are open stand in `shards`."""
         found = self.shards.get(number)
         if found is None:
-            ref, bits = self._ref, 64 - self.shift
+            ref, bits = self.ref, 64 - self.shift
             while bits:
-                refs, bits = directory(self._chunk(ref), bits)
+                refs, bits = directory(self.chunk(ref), bits)
                 ref = refs[number >> bits & len(refs) - 1]
-            found = self.shards.setdefault(number, Shard(self._chunk(ref)))
+            found = self.shards.setdefault(number, Shard(self.chunk(ref)))
         return found
 
     def may_have(self, hashes: Any) -> Any:
@@ -212,8 +212,8 @@ class Run:
         import numpy as np
 
         keys, rows = [], []
-        for number, ref in enumerate(shards_of(self._chunk, self._ref)):
-            chunk = self._chunk(ref)
+        for number, ref in enumerate(shards_of(self.chunk, self.ref)):
+            chunk = self.chunk(ref)
             shard = Shard(chunk)
             rests = get_ints(chunk, chunk.children(0)[2], shard.count)
             top = np.uint64(number << self.shift if self.shift < 64 else 0)
@@ -224,11 +224,20 @@ class Run:
 
     def _check(self, next_row: int) -> None:
         """The rules that hold between any two operations; for tests."""
-        assert sum(1 for _ in shards_of(self._chunk, self._ref)) == 1 << 64 - self.shift
+        assert sum(1 for _ in shards_of(self.chunk, self.ref)) == 1 << 64 - self.shift
         keys, rows = self.entries()
         assert len(keys) == self.count
         assert (keys[:-1] <= keys[1:]).all()
         assert rows.max(initial=0) < next_row
+
+
+def open_runs(chunk: Callable[[Reference], Chunk], refs: Sequence[Reference], known: Iterable[Run]) -> list[Run]:
+    """The runs at `refs`, read by `chunk` from now on. Those that are among `known` keep the shards that are open."""
+    there = {run.ref: run for run in known}
+    found = [there.get(ref) or Run(chunk, ref) for ref in refs]
+    for run in found:
+        run.chunk = chunk
+    return found
 
 
 def write_runs(sink: TableSink, table: Table) -> list[Target]:

@@ -60,6 +60,18 @@ class Held(dict[int, Any]):
             super().update(rows)
 
 
+class HeldRows(dict[int, Held]):
+    """What is held of the row groups of a table, by their offsets. It ends with the table.
+
+    A row that is held refers to its view, and the view to what is held. Without a cut here, only the cycle collector
+    would free them, and the map of the file that they were read from.
+    """
+
+    def __del__(self) -> None:
+        for held in self.values():
+            held.clear()
+
+
 class Group:
     """A row group, opened: views over its rows' items and, where the table is keyed, keys.
 

@@ -21,9 +21,9 @@ from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
-from .index import LOW, Run
+from .index import LOW, Run, open_runs
 from .nodes import Piece
-from .row_group import Group, Held, KeptGroup
+from .row_group import Group, Held, HeldRows, KeptGroup
 from .scan import Part, Trail, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
@@ -54,7 +54,7 @@ class Table:
         self.keys = keys
         self.fingerprint = short_fingerprint(*((items,) if keys is None else (keys, items)))
         self.groups: dict[int, Group] = {}
-        self.held: dict[int, Held] = {}
+        self.held = HeldRows()
         self.holding: set[int] = set()  # offsets of all those that are not empty, and of some that are
         self.spilled = False  # whether row groups were opened that are in no file
         self.lively: set[int] = set()  # offsets of row groups whose views may know proxies, in a writable session
@@ -85,8 +85,7 @@ class Table:
             raise chunk.error(0, "the header of a table does not fit its references")
         if not rows <= self.next_row <= MAX_ROWS or (rows and keyed and not runs):
             raise chunk.error(0, f"a table of {rows} rows with ids to {self.next_row} has {runs} index runs")
-        root = chunk.refs[0] if trees else None
-        fanout = self.space.tuning.fanout
+        root, fanout = chunk.refs[0] if trees else None, self.space.tuning.fanout
         self.tree = Tree(self.space.chunk, root, height, rows, keyed=bool(keyed), fanout=fanout)
         self.index(chunk.refs[trees:])
 
@@ -94,6 +93,7 @@ class Table:
         """Read through `space`, a later snapshot of the same file, from now on."""
         self.space = space
         self.tree.chunk = space.chunk
+        self.index(self.run_refs)
 
     @property
     def rows(self) -> int:
@@ -381,7 +381,7 @@ class Table:
     def index(self, refs: list[Reference]) -> None:
         """Take `refs`, the oldest first, for the index's runs."""
         self.run_refs = refs
-        self.runs = [Run(self.space.chunk, ref) for ref in refs]  # the largest first: most keys are there
+        self.runs = open_runs(self.space.chunk, refs, self.runs)  # the largest first: most keys are there
 
     def _check(self) -> None:
         """The rules that hold between any two operations; for tests. All keys are read."""

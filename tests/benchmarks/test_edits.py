@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import conversations, edits, edits_report, many, run
+from benchmarks import conversations, edits, edits_report, many, run, steady
 from benchmarks.before import before
 from benchmarks.memory import ROOT
 from benchmarks.trees.ours import Fast
@@ -203,3 +203,13 @@ def test_what_is_no_option_is_refused(arguments: list[str], capsys: pytest.Captu
     with pytest.raises(SystemExit):
         run.main(arguments)
     assert "error: argument --" in capsys.readouterr().err
+
+
+def test_steady_counts_each_tenth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "steady", "--rows", "10000", "--messages", "100", "--conversations", "20")
+    assert list(result["runs"]) == ["entities, ours", "conversations, ours"]
+    for each in result["runs"].values():
+        assert len(each["tenths"]) == steady.TENTHS
+        assert all(tenth["seconds"] > 0 and 0 < tenth["written"] < 3e6 for tenth in each["tenths"])
+        assert each.get("changed", 1) <= 64_000
+    assert "pass  KB written for one changed indexed field" in capsys.readouterr().out

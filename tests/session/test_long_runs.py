@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def test_parts_of_runs_are_merged_as_whole_runs_are(runs: list[list[Any]], at_on
         given = [sorted(run, key=lambda entry: kind(entry[0])) for run in given]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(long_runs, "AT_ONCE", at_once)
-            found = list(merged(given, kind))
+            found = list(chain.from_iterable(merged(given, kind)))
         counts: Counter[Any] = Counter()
         for value, key, has in (entry for run in given for entry in run):
             counts[value, key] += 1 if has else -1
@@ -85,6 +86,8 @@ def test_a_long_run_leaves_memory_as_it_is_merged_and_is_found_at_every_commit(
         assert len(prices(session, 0, 2_000)) == 150 + sum(at % 7 != 3 for at in range(200))
         table = find_table(session._work, Trade)
         assert table is not None and len(table.obj.index_price) < 8
+        for run in table.obj.index_price:
+            assert run.fences == [value for value, _, _ in run.entries][::4]
     assert any(not isinstance(entries, list) for entries, _ in long)
     report = verify(path, models=[Trade])
     assert report.ok, report

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from itertools import repeat
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ def add_run(runs: Any, space: Space, cls: Any, spec: IndexSpec, changes: Iterabl
         entries += zip(lost.values, lost.keys, repeat(False))
         entries += zip(got.values, got.keys, repeat(True))
         if len(entries) >= IN_MEMORY:
-            parts.append(long_run(space, _column(cls, spec), iter(_in_order(cls, spec, entries)), STEP)[0])
+            parts.append(long_run(space, _column(cls, spec), [_in_order(cls, spec, entries)], STEP)[0])
             entries = []
     if entries:
         parts.append(_in_order(cls, spec, entries))
@@ -64,20 +64,21 @@ def add_run(runs: Any, space: Space, cls: Any, spec: IndexSpec, changes: Iterabl
         first -= 1
         parts.append(runs[first].entries)
         size += len(parts[-1])
-    added = _run(cls, spec, space, parts[0] if len(parts) == 1 else merged(parts, order_of_parts(spec.types)), size)
+    alone = len(parts) == 1 and isinstance(parts[0], list)
+    added = _run(cls, spec, space, parts if alone else merged(parts, order_of_parts(spec.types)), size)
     if isinstance(runs, LazyList):  # not by the list: what changes it there is whole at once, and not taken back later
         runs.rows.splice(first, len(runs), added)
     else:
         runs[first:] = added
 
 
-def _run(cls: Any, spec: IndexSpec, space: Space, entries: Iterable[Entry], size: int) -> list[Any]:
-    """A run of `entries`, which are at most `size`; nothing for none."""
-    if isinstance(entries, list) or size < LONG:
-        entries = list(entries)
+def _run(cls: Any, spec: IndexSpec, space: Space, parts: Iterable[list[Entry]], size: int) -> list[Any]:
+    """A run of the entries in `parts`, which are at most `size`; nothing for none."""
+    if isinstance(parts, list) or size < LONG:
+        entries: Any = list(chain.from_iterable(parts))
         fences = [entry[0] for entry in entries[::STEP]]
     else:
-        entries, fences = long_run(space, _column(cls, spec), iter(entries), STEP)
+        entries, fences = long_run(space, _column(cls, spec), parts, STEP)
     return [run_class(cls, spec).model_construct(entries=entries, fences=fences)] if entries else []
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from ...codec.asis import as_stored
 from ...codec.base import Space
 from ...codec.columns.boundary import ChunkColumn
-from ...codec.kernels import sorted_places
 from ...lazy.list import LazyList
 from ...model.ordering import Order, itself
 from ...table.streaming import Spilled, gather, new_table, put_rows
@@ -18,43 +19,44 @@ from ...table.streaming import Spilled, gather, new_table, put_rows
 AT_ONCE = 16_384  # entries of a run that are read at once
 LONG = 65_536  # entries of a run that is not put together in memory
 Entry = tuple[Any, Any, bool]
+_value: Callable[[Entry], Any] = itemgetter(0)
+_has: Callable[[Entry], Any] = itemgetter(2)
 
 
-def merged(runs: Sequence[Sequence[Entry]], order: Order) -> Iterator[Entry]:
-    """The entries of sorted runs in order, without those that take each other back.
+def merged(runs: Sequence[Sequence[Entry]], order: Order) -> Iterator[list[Entry]]:
+    """The entries of sorted runs in order, some thousand at a time, without those that take each other back.
 
     What is read so far of a run ends with some value. All entries before the least of these values are known, and no
     other run can have more of them.
     """
-    heads = [_Head(run, order) for run in runs]
+    key = _value if order is itself else lambda entry: order(entry[0])
+    heads = [_Head(run) for run in runs]
     while heads := [head for head in heads if head.fill()]:
-        ends = [head.keys[-1] for head in heads if head.more]
+        ends = [key(head.entries[-1]) for head in heads if head.more]
         if ends:
             end = min(ends)
-            parts = [head.take(bisect_left(head.keys, end)) for head in heads]
+            parts = [head.take(bisect_left(head.entries, end, key=key)) for head in heads]
         else:
-            parts = [head.take(len(head.keys)) for head in heads]
-        keys = [key for some, _ in parts for key in some]
-        if not keys:  # one value alone is longer than a part
+            parts = [head.entries for head in heads]
+            heads = []
+        found = list(chain.from_iterable(parts))
+        if not found:  # one value alone is longer than a part
             for head in heads:
-                if head.more and head.keys[-1] == end:
+                if head.more and key(head.entries[-1]) == end:
                     head.read()
             continue
-        entries = [entry for _, some in parts for entry in some]
-        found = [entries[place] for place in sorted_places(keys)]
-        yield from found if all(has for _, _, has in found) else netted(found)
+        found.sort(key=key)  # each part is sorted: this merges them
+        yield found if all(map(_has, found)) else netted(found)
 
 
 class _Head:
-    """The entries of a run that were read and not taken yet, with what they are sorted by."""
+    """The entries of a run that were read and not taken yet."""
 
-    def __init__(self, run: Sequence[Entry], order: Order) -> None:
+    def __init__(self, run: Sequence[Entry]) -> None:
         self._run = run
-        self._order = order
         self._next = 0
         self._size = len(run)
         self.entries: list[Entry] = []
-        self.keys: list[Any] = []
 
     @property
     def more(self) -> bool:
@@ -70,17 +72,13 @@ class _Head:
     def read(self) -> None:
         """Read more entries."""
         stop = min(self._next + AT_ONCE, self._size)
-        found = part(self._run, self._next, stop)
+        self.entries += part(self._run, self._next, stop)
         self._next = stop
-        self.entries += found
-        values = [entry[0] for entry in found]
-        self.keys += values if self._order is itself else map(self._order, values)
 
-    def take(self, count: int) -> tuple[list[Any], list[Entry]]:
-        """The first `count` entries, which are known no longer, and what they are sorted by."""
-        found = self.keys[:count], self.entries[:count]
-        del self.keys[:count], self.entries[:count]
-        return found
+    def take(self, count: int) -> list[Entry]:
+        """The first `count` entries, which are known no longer."""
+        taken, self.entries = self.entries[:count], self.entries[count:]
+        return taken
 
 
 def part(entries: Any, start: int, stop: int) -> list[Entry]:
@@ -99,17 +97,18 @@ def netted(entries: Iterable[Entry]) -> list[Entry]:
     return [(value, key, count > 0) for (value, key), count in counts.items() if count]
 
 
-def long_run(space: Space, column: ChunkColumn, entries: Iterator[Entry], step: int) -> tuple[Any, list[Any]]:
+def long_run(space: Space, column: ChunkColumn, parts: Iterable[list[Entry]], step: int) -> tuple[Any, list[Any]]:
     """A list of entries that leave memory as they come, and the value of every `step`th of them."""
     fences: list[Any] = []
 
-    def noted() -> Iterator[Entry]:
-        for at, entry in enumerate(entries):
-            if not at % step:
-                fences.append(entry[0])
-            yield entry
+    def noted() -> Iterator[list[Entry]]:
+        done = 0
+        for each in parts:
+            fences.extend(map(_value, each[-done % step :: step]))
+            done += len(each)
+            yield each
 
-    found = gather(space, column, noted())
+    found = gather(space, column, chain.from_iterable(noted()))
     if not isinstance(found, Spilled):
         return found, fences
     rows = space.lazy_list_table(column, new_table(space, column).ref)

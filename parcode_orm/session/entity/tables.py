@@ -20,6 +20,7 @@ from ...lazy.state import MISSING, field_value
 from ...model.entities import SUFFIX, table_class, table_name
 from ...model.indexes import Path, indexes_of
 from ...model.keys import key_fields, numbered_field
+from ...table.index import open_runs
 from ...table.table import Table
 from ..content_hash import digest_of
 from ..dirty import rows_to_compare, rows_to_index
@@ -232,7 +233,12 @@ def stored_table(work: UnitOfWork, root: Root) -> Any:
 def stored_rows(work: UnitOfWork, root: Root) -> Mapping[Any, Any]:
     """The entities as the last commit has them, by key."""
     table = stored_table(work, root)
-    found: Mapping[Any, Any] = {} if table is None else table.rows
+    if table is None:
+        return {}
+    found: LazyMap[Any, Any] = table.rows
+    there = table_in(found)
+    opened = [*there.runs, *table_in(entities(root)).runs]
+    there.runs = open_runs(there.space.chunk, there.run_refs, opened)
     return found
 
 
