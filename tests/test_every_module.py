@@ -144,6 +144,7 @@ TESTED_BY = {
     "storage.usage": "storage/test_compaction.py",
     "table.copying": "session/test_compacting.py",
     "table.merging": "session/test_growth.py",
+    "table.mixed_groups": "session/test_nested_edits.py",
     "table.row_group": "table/test_tables.py",
 }
 

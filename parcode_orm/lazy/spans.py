@@ -93,27 +93,42 @@ class SpanRows:
         view, start = self._items, self._start
         chunk = getattr(view, "chunk", None)
         apart = chunk is None or bool(chunk.refs)
-        if self.order is None and not self.handed:
-            return Mixed([Stretch(view, start, self._stop, apart)])
         parts: list[Part] = []
-        first = end = -1  # places of the stored rows that come next
-        for place in range(self.size) if self.order is None else self.order:
+        for first, end, value in self._in_place() if self.order is None else self._in_order(self.order):
+            if first < end:
+                parts.append(Stretch(view, start + first, start + end, apart))
+            elif parts and isinstance(parts[-1], list):
+                parts[-1].append(value)
+            else:
+                parts.append([value])
+        return Mixed(parts)
+
+    def _in_place(self) -> Iterator[tuple[int, int, Any]]:
+        """The rows where they are stored: from a place to another as stored, or a value, the places being equal."""
+        done = 0
+        for place in sorted(self.handed):
+            if done < place:
+                yield done, place, None
+            yield place, place, self.handed[place]
+            done = place + 1
+        if done < self.size:
+            yield done, self.size, None
+
+    def _in_order(self, order: list[int]) -> Iterator[tuple[int, int, Any]]:
+        """The same, in another order and with fresh rows."""
+        first = end = 0
+        for place in order:
             stored = place >= 0 and place not in self.handed
-            if stored and place == end:
+            if stored and place == end and first < end:
                 end += 1
                 continue
             if first < end:
-                parts.append(Stretch(view, start + first, start + end, apart))
-            first, end = (place, place + 1) if stored else (-1, -1)
+                yield first, end, None
+            first, end = (place, place + 1) if stored else (0, 0)
             if not stored:
-                value = self.fresh[~place] if place < 0 else self.handed[place]
-                if parts and isinstance(parts[-1], list):
-                    parts[-1].append(value)
-                else:
-                    parts.append([value])
+                yield 0, 0, self.fresh[~place] if place < 0 else self.handed[place]
         if first < end:
-            parts.append(Stretch(view, start + first, start + end, apart))
-        return Mixed(parts)
+            yield first, end, None
 
     def column(self, names: list[str]) -> Any:
         """A field of all rows."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from ..codec import trail
 from ..codec.base import Column, Space
 from ..codec.bulk import gc_paused
-from ..codec.columns.mixed import Mixed, encode_parts
+from ..codec.columns.mixed import Mixed, MixedPairs, encode_parts
 from ..codec.schema import known, short_fingerprint
 from ..errors import EncodeError, StreamConsumedError
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
@@ -19,6 +19,7 @@ from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from ..tuning import TUNING, Tuning
 from .key_sort import KeyHashes
+from .mixed_groups import write_mixed
 from .nodes import NO_ID, Node, Piece, Target, build, stored_height, without
 
 TARGET_BYTES = 192 * 1024  # of its largest chunk: who reads one row reads whole columns
@@ -128,26 +129,34 @@ class TableSink:
             self.rows_written += chunk.nodes[0].count
         return self._output.submit(Copy(chunk, refs))
 
-    def list_table(self, items: Column, values: Iterable[Any], compression: str | None) -> Ticket:
-        """Write a table whose rows are `values`, taken as they come. One row group is such a table by itself."""
+    def list_table(self, items: Column, values: Any, compression: str | None) -> Ticket:
+        """Write a table whose rows are `values`: an iterable, taken as it comes, or `Mixed`.
+
+        One row group is such a table by itself.
+        """
 
         def placed(problem: EncodeError, row: int, value: Any) -> EncodeError:
             return trail.at(problem, row)
 
         self._note(values)
         pieces: list[Piece] = []
-        for ticket, batch in self.groups(items, None, compression).write(Cut(values), placed):
-            pieces.append(Piece(ticket, 0, len(batch), NO_ID))
+        if type(values) is Mixed:
+            for ticket, start, stop in write_mixed(self, items, values, None, compression):
+                pieces.append(Piece(ticket, 0, stop - start, NO_ID))
+        else:
+            for ticket, batch in self.groups(items, None, compression).write(Cut(values), placed):
+                pieces.append(Piece(ticket, 0, len(batch), NO_ID))
         if len(pieces) == 1:
             only = pieces[0].ref
             assert isinstance(only, Ticket)
             return only
         return self.table(build(self, pieces), 0, keyed=False, runs=[])
 
-    def map_table(
-        self, keys: Column, values: Column, pairs: Iterable[tuple[Any, Any]], compression: str | None
-    ) -> Ticket:
-        """Write a table of key and value with a hash index. Of pairs with equal keys the last one wins."""
+    def map_table(self, keys: Column, values: Column, pairs: Any, compression: str | None) -> Ticket:
+        """Write a table of key and value with a hash index: of a dictionary, an iterable of pairs, or `MixedPairs`.
+
+        Of pairs with equal keys the last one wins.
+        """
 
         def placed(problem: EncodeError, row: int, pair: Any) -> EncodeError:
             return trail.below(problem, f"[{pair[0]!r}]", 0)
@@ -157,10 +166,16 @@ class TableSink:
             pairs = pairs.items()
         pieces: list[Piece] = []
         # A stream may hold a key twice, a dict never.
-        with KeyHashes(repeated=not hasattr(type(pairs), "mapping")) as hashes:
-            for ticket, batch in self.groups(values, keys, compression).write(Cut(pairs), placed):
-                pieces.append(Piece(ticket, 0, len(batch), len(hashes)))
-                hashes.add([key for key, _ in batch])
+        mixed = type(pairs) is MixedPairs
+        with KeyHashes(repeated=not mixed and not hasattr(type(pairs), "mapping")) as hashes:
+            if mixed:
+                for ticket, start, stop in write_mixed(self, values, pairs.mixed, (keys, pairs.keys), compression):
+                    pieces.append(Piece(ticket, 0, stop - start, start))
+                hashes.add(pairs.keys)
+            else:
+                for ticket, batch in self.groups(values, keys, compression).write(Cut(pairs), placed):
+                    pieces.append(Piece(ticket, 0, len(batch), len(hashes)))
+                    hashes.add([key for key, _ in batch])
             gone, run = hashes.finish(self)
         if gone:
             pieces = [part for piece in pieces for part in without(piece, gone)]
@@ -226,12 +241,10 @@ class Nowhere:
 class Sampler(TableSink):
     """Encodes rows without writing; tables within them are left alone, so that no stream is consumed."""
 
-    def list_table(self, items: Column, values: Iterable[Any], compression: str | None) -> Ticket:
+    def list_table(self, items: Column, values: Any, compression: str | None) -> Ticket:
         return Ticket()
 
-    def map_table(
-        self, keys: Column, values: Column, pairs: Iterable[tuple[Any, Any]], compression: str | None
-    ) -> Ticket:
+    def map_table(self, keys: Column, values: Column, pairs: Any, compression: str | None) -> Ticket:
         return Ticket()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from parcode_orm.codec.base import Column, View
+from parcode_orm.codec.columns.mixed import Mixed, MixedPairs
 from parcode_orm.errors import FieldNotStored, SchemaMismatchError
 from parcode_orm.format.chunk import Chunk, Encoder, Ticket
 from parcode_orm.format.layout import Encoding, Kind, Reference
@@ -57,11 +58,11 @@ class MemorySink:
 
     def list_table(self, items: Column, values: Any, compression: str | None) -> Ticket:
         out = self.encoder(Kind.TABLE, compression)
-        items.encode(list(values), out)
+        items.encode(values.plain(items) if type(values) is Mixed else list(values), out)
         return self.submit(out)
 
     def map_table(self, keys: Column, values: Column, pairs: Any, compression: str | None) -> Ticket:
-        pairs = dict(pairs)
+        pairs = pairs.plain(values) if type(pairs) is MixedPairs else dict(pairs)
         out = self.encoder(Kind.TABLE, compression)
         node = out.open(Encoding.STRUCT, len(pairs))
         keys.encode(list(pairs), out)

@@ -15,6 +15,8 @@ import pytest
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, dumps, load, save, verify
 from parcode_orm.codec.views.build import Builder
+from parcode_orm.errors import EncodeError
+from parcode_orm.lazy.rows import TableRows
 from tests.effort import EXAMPLES, THOROUGH
 from tests.session.trees import Branch, Leaf, Tree, edit_branch, edit_tree, tree
 from tests.small import Tuned, small_caches, tuned
@@ -254,6 +256,55 @@ def test_an_equal_collection_is_compared_without_objects_of_what_is_stored(
                 session.commit()
             assert (path.stat().st_size > size) is grows
     assert same(load(path, World).rows, changed)
+
+
+@pytest.mark.parametrize("group_rows", [4096, 30])
+def test_a_collection_that_becomes_a_table_is_written_from_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_rows: int
+) -> None:
+    """All its rows became objects: a commit of one change in a list of a thousand took three times as long."""
+    path = tmp_path / "world.par"
+    sizes = tuned(large=2500, group_rows=group_rows)
+    plain = World(rows=branches(8, 60))
+    sizes.save(path, plain)
+
+    def objects(*_: Any) -> Any:
+        raise AssertionError("an object was made")
+
+    def edit(world: World) -> None:
+        first, second, third = world.rows[1].items, world.rows[2].by, world.rows[3].items
+        first.extend([Leaf(n=n, text="new") for n in range(40)])
+        first.insert(20, Leaf(n=-1))
+        del first[50]
+        first[7].n = -2
+        second.update({f"new {n}": Leaf(n=n) for n in range(40)})
+        second["k9"].text = "changed"
+        del second["k3"]
+        third[3].text = "long " * 900
+
+    with sizes.Session(path, durability="fast") as session:
+        world, before = session.root(World), session.stats.rows_read
+        edit(world)
+        with monkeypatch.context() as patch:
+            patch.setattr(Builder, "objects", objects)
+            session.commit()
+        assert session.stats.rows_read - before < 20
+        for row, name in ((1, "items"), (2, "by"), (3, "items")):
+            rows = getattr(world.rows[row], name).rows
+            assert isinstance(rows, TableRows)
+            rows._check()
+        edit(plain)
+        assert same(world.model_load(), plain)
+        world.rows[4].items[9].n = "no number"  # type: ignore[assignment]
+        world.rows[4].items.extend([Leaf() for _ in range(60)])
+        with pytest.raises(EncodeError, match=r"World.rows\[4\].items\[9\].n"):
+            session.commit()
+        session.rollback()
+        world.rows[4].by["k40"].n = "no number"  # type: ignore[assignment]
+        world.rows[4].by.update({f"new {n}": Leaf() for n in range(60)})
+        with pytest.raises(EncodeError, match=r"World.rows\[4\].by\['k40'\].n"):
+            session.commit()
+    assert same(load(path, World), plain) and verify(path).ok
 
 
 def test_what_grows_by_small_edits_stays_small(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ chunks that hold them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -103,14 +102,10 @@ class ChunkColumn(Marked, Physical):
         """Write `value`, that of row `row`, as a table or blob of its own."""
         sink, shape = out.sink, self.shape
         try:
-            if type(value) is Mixed and isinstance(shape, ListColumn):
-                value = value.plain(shape.item)
-            elif type(value) is MixedPairs and isinstance(shape, MapColumn):
-                value = value.plain(shape.value)
             if isinstance(shape, ListColumn):
                 ticket: Ticket = sink.list_table(shape.item, value, self.compression)
             elif isinstance(shape, MapColumn):
-                pairs = value if is_stream(type(value)) else value.items()
+                pairs = value if type(value) is MixedPairs or is_stream(type(value)) else value.items()
                 ticket = sink.map_table(shape.key, shape.value, pairs, self.compression)
             else:
                 data, meta = blobs.to_blob(value)
@@ -319,7 +314,7 @@ class _SortedOut:
         small: dict[Any, list[int]] = {}
         sizes: dict[Any, int] = {}
         views: dict[int, ReferenceView] = {}
-        named: Counter[Any] = Counter()
+        named: dict[Any, int] = {}
         fresh = 0
         for part in parts:
             if not isinstance(part, Stretch):
@@ -332,7 +327,8 @@ class _SortedOut:
                 if view.ref.length < tuning.copied_below:
                     small.setdefault(target, []).append(id(view))
                     sizes[target] = view.ref.length
-            named[found[id(view)]] += part.stop - part.start
+            target = found[id(view)]
+            named[target] = named.get(target, 0) + part.stop - part.start
         if len(small) >= tuning.few_chunks:
             left = COPIED_AT_MOST
             for target in sorted(small, key=sizes.__getitem__):

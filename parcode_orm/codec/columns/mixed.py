@@ -71,6 +71,11 @@ class MixedPairs:
     def __iter__(self) -> Iterator[Any]:
         return iter(self._keys)
 
+    @property
+    def keys(self) -> list[Any]:
+        """The keys, in order."""
+        return self._keys
+
     def plain(self, column: Column) -> dict[Any, Any]:
         """The dictionary, its values read through `column`."""
         return dict(zip(self._keys, self.mixed.plain(column), strict=True))

@@ -8,7 +8,7 @@ do not count.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -17,13 +17,17 @@ from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import kernels
 from ..base import ATOMS, Column, scratch
+from ..cycles import get_dict
 from ..stream import is_stream
+from ..structs import Struct
 from ..views.boundary import Kept, Marked
 from ..views.stretch import Stretch
-from .mixed import Mixed, MixedPairs
+from ..views.struct import StructView
+from .mixed import Mixed, MixedPairs, Part
 
 ROW = 16
 FEW, MOST = 8, 2048  # objects, and bytes, that need not be encoded to be weighed
+LEVELS = 3  # collections inside each other that are weighed without encoding what changed in them
 SAMPLE = 64  # items that the weight of a long collection is estimated from
 _BLOCKS = frozenset({Encoding.TEXT, Encoding.BYTES, Encoding.BIGINT, Encoding.PACKED})
 
@@ -40,14 +44,14 @@ def weigh(column: Column, values: Sequence[Any]) -> list[float]:
     return [b - a for a, b in pairwise(sums)]
 
 
-def weigh_items(column: Marked, values: Any) -> float:
+def weigh_items(column: Marked, values: Any, levels: int = LEVELS) -> float:
     """The weight of one list's items or one dictionary's pairs; of many, estimated by a sample."""
     shape: Any = column.shape
     if type(values) is MixedPairs:
         keys = list(values)
-        return _weigh_part(shape.key, keys) + sum([_weigh_part(shape.value, part) for part in values.mixed.parts])
+        return weigh_keys(shape.key, keys) + weigh_parts(shape.value, values.mixed.parts, levels)
     if type(values) is Mixed:
-        return sum([_weigh_part(shape.item, part) for part in values.parts])
+        return weigh_parts(shape.item, values.parts, levels)
     count = len(values)
     if count <= SAMPLE:
         if type(values) not in (list, dict):  # a lazy one, which may lie in a table
@@ -67,10 +71,15 @@ def weigh_items(column: Marked, values: Any) -> float:
     return weigh(column.inner, [sample])[0] * count / len(sample)
 
 
-def _weigh_part(column: Column, part: Any) -> float:
+def weigh_parts(column: Column, parts: Sequence[Part], levels: int = LEVELS) -> float:
+    """The weight of values of which some are stored."""
+    return sum([_weigh_part(column, part, levels) for part in parts])
+
+
+def _weigh_part(column: Column, part: Part, levels: int) -> float:
     if isinstance(part, Stretch):
         return _weigh_stretch(part)
-    if len(part) <= FEW and (most := _at_most(column, part)) is not None:
+    if len(part) <= FEW and (most := _at_most(column, part, levels)) is not None:
         return most
     if len(part) <= SAMPLE:
         return sum(weigh(column, part))
@@ -78,21 +87,56 @@ def _weigh_part(column: Column, part: Any) -> float:
     return sum(weigh(column, part[: step * SAMPLE : step])) * len(part) / SAMPLE
 
 
-def _at_most(column: Column, values: list[Any]) -> int | None:
-    """An upper bound, or nearly, of what a few objects of plain fields weigh; None for others."""
-    exact, found = getattr(column, "exact", None), 0
+def weigh_keys(column: Column, keys: list[Any]) -> float:
+    """The weight of the keys of a dictionary, or nearly."""
+    if set(map(type, keys)) == {str}:
+        return float(sum(map(len, keys)) + 4 * len(keys))
+    return _weigh_part(column, keys, 0)
+
+
+def _at_most(column: Column, values: list[Any], levels: int) -> float | None:
+    """An upper bound, or nearly, of what a few objects weigh; None where they must be encoded to tell.
+
+    Of a lazy object, what is stored counts with what is in memory. Marked fields count as `_weigh_lazy` says, up to so
+    many `levels` inside each other: what goes on may hold itself, and encoding it finds that.
+    """
+    if not isinstance(column, Struct) or not levels:
+        return None
+    found, below = 0, 0.0
     for value in values:
-        if {type(value)} != exact or not hasattr(value, "__dict__"):
+        cls: Any = type(value)
+        if cls.__dict__.get("_p_model_", cls) not in column.exact:
+            return None
+        fields = get_dict(value) if column.pydantic else getattr(value, "__dict__", None)
+        if fields is None:
             return None
         found += ROW
-        for each in value.__dict__.values():
+        if hasattr(cls, "_p_stored_"):
+            view, _ = cls._p_stored_(value)
+            if type(view) is not StructView:
+                return None
+            below += _weigh_row(view, fields)
+        for name, each in fields.items():
             if type(each) is str or type(each) is bytes:
                 found += 4 * len(each)
             elif type(each) in ATOMS:
                 found += 9
+            elif getattr(type(each), "_p_lazy_", False) and name in column.places:
+                field = column.places[name][1]
+                if not isinstance(field, Marked) or not (field.is_list or field.is_map):
+                    return None
+                below += _weigh_lazy(field, each, levels - 1)
             else:
                 return None
-    return found if found < MOST else None
+    return found + below if found < MOST else None
+
+
+def _weigh_row(view: StructView, known: Collection[str]) -> float:
+    """The weight of a stored row, on average of its chunk, without what is below its marked fields `known`."""
+    chunk, at, places = view.chunk, view.at, view.column.places
+    children = chunk.children(at)
+    apart = {children[places[name][0]] for name in known if name in places and isinstance(places[name][1], Marked)}
+    return _chunk_weight(chunk, at, apart) / max(view.count, 1)
 
 
 def _weigh_stretch(part: Stretch) -> float:
@@ -109,11 +153,11 @@ def _weigh_stretch(part: Stretch) -> float:
     return _chunk_weight(chunk, at) * (part.stop - part.start) / max(count, 1) if chunk is not None else 0.0
 
 
-def _chunk_weight(chunk: Chunk, at: int) -> float:
+def _chunk_weight(chunk: Chunk, at: int, apart: Collection[int] = ()) -> float:
     nodes = chunk.nodes[at : at + chunk.nodes[at].span]
     here = sum([node.raw + (ROW * node.count if node.encoding == Encoding.STRUCT else 0) for node in nodes])
-    below = [chunk.refs[node.param] for node in nodes if node.encoding == Encoding.REFERENCE]
-    return here + sum([ref.length for ref in below])
+    references = [node for i, node in enumerate(nodes, at) if node.encoding == Encoding.REFERENCE and i not in apart]
+    return here + sum([chunk.refs[node.param].length for node in references])
 
 
 def together(column: Marked, values: Any, out: Encoder) -> None:
@@ -136,13 +180,13 @@ def _weigh_values(column: Marked, values: Sequence[Any]) -> list[float]:
     return [_weigh_lazy(column, value) if type(value) in special else next(plain) for value in values]
 
 
-def _weigh_lazy(column: Marked, value: Any) -> float:
+def _weigh_lazy(column: Marked, value: Any, levels: int = LEVELS) -> float:
     if is_stream(type(value)):
         return 0.0
     known = value.known.value if type(value) is Kept else value
     if hasattr(type(known), "_p_mixed_"):
         found = known._p_mixed_()
-        return 0.0 if found is None else weigh_items(column, found)
+        return 0.0 if found is None else weigh_items(column, found, levels)
     return _weigh_places(value.view, value.row)
 
 
