@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 import parcode_orm
 from parcode_orm import Chunk, LazyList, LazyMap, Model, ShardedMap, verify
@@ -154,3 +154,20 @@ def test_fields_added_removed_and_moved(obj: Model, random: Any) -> None:
                     assert same(found.__dict__[name], obj.__dict__[name])
             if cls.model_config.get("extra") == "allow" and gone in obj.__dict__ and gone != "kids":
                 assert gone in found.model_extra
+
+
+def test_a_few_rows_of_many_fields_stored_one_by_one(tmp_path: Path) -> None:
+    """Fields that are gone, of any type, and fields that are marked now."""
+    path = tmp_path / "a.par"
+    many = {f"n{n}": int for n in range(30)}
+    old = model("Item", {**many, "gone": Any, "rows": list[int]}, BaseModel)
+    world = model("World", {"items": list[old]})
+    numbers = {f"n{n}": n for n in range(30)}
+    save(path, world(items=[old(**numbers, gone={"a": 1}, rows=[1, 2])]))
+    new = model("Item", {**many, "rows": list[int]}, rows=Chunk())
+    world = model("World", {"items": list[new]})
+    assert parcode_orm.load(path, world) == world(items=[new(**numbers, rows=[1, 2])])
+    with Session(path) as session:
+        session.root(world).items[0].rows.append(3)
+        session.commit()
+    assert parcode_orm.load(path, world).items[0].rows == [1, 2, 3]

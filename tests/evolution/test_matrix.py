@@ -1,4 +1,4 @@
-"""Each type read as each other one, in five places: the right value, or a typed error; never a wrong value."""
+"""Each type read as each other one, in seven places: the right value, or a typed error; never a wrong value."""
 
 from __future__ import annotations
 
@@ -166,6 +166,12 @@ def lazily(cls: Any, data: bytes) -> Any:
         return session.root(cls).model_load()
 
 
+def wide(tp: Any) -> Any:
+    """A class of so many fields that few objects are stored one by one, not by columns."""
+    others: Any = {f"n{n}": (int, 0) for n in range(30)}
+    return pydantic.create_model("RootRow", __config__=CONFIG, v=(tp, ...), **others)
+
+
 PLACES = [
     Place("inline", lambda tp: tp, None, lambda values: values[0], lambda v: [v]),
     Place("chunk", lambda tp: tp, Chunk, lambda values: values[0], lambda v: [v]),
@@ -174,6 +180,8 @@ PLACES = [
     Place("value", lambda tp: dict[str, tp], ShardedMap, lambda values: {str(k): v for k, v in enumerate(values)},
           lambda v: list(v.values())),  # type: ignore[valid-type]
     Place("key", lambda tp: dict[tp, int], ShardedMap, lambda values: dict.fromkeys(values, 1), list),  # type: ignore[valid-type]
+    Place("wide", lambda tp: list[wide(tp)], None, lambda values: [{"v": v} for v in values],
+          lambda v: [each.v for each in v]),  # type: ignore[misc]
 ]  # fmt: skip
 
 

@@ -245,3 +245,25 @@ def test_many_versions_in_one_table(tmp_path: Path) -> None:
         assert session.scalar(select(func.count()).select_from(session.root(realm).heroes).where(hero.n >= 1_000)) > 40
     parcode_orm.compact(path)
     assert parcode_orm.load(path, realm).heroes == found
+
+
+def test_changes_inside_the_default_of_a_lazy_collection_are_stored(tmp_path: Path) -> None:
+    """What was changed in place was the value that the commit compared with, so it found no change, and lost it."""
+    path = tmp_path / "a.par"
+    part = model("Part", {"n": int})
+    fields = {"n": int, "lists": list[list[int]], "maps": dict[str, list[int]], "parts": list[part]}
+    defaults = {"lists": Chunk(default=[[1], [2]]), "maps": ShardedMap(default={"a": [1]})}
+    new = model("Root", fields, **defaults, parts=Chunk(default_factory=lambda: [part(n=1), part(n=2)]))
+    save(path, model("Root", {"n": int})(n=1))
+    with Session(path) as session:
+        root = session.root(new)
+        assert [list(each) for each in root.lists] == [[1], [2]] and not session.dirty
+        root.lists[0].append(5)
+        assert root.lists[0] is root.lists[0] and root in session.dirty
+        session.commit()
+    with Session(path) as session:
+        session.root(new).maps["a"].append(7)
+        session.root(new).parts[1].n = 9
+        session.commit()
+    found = parcode_orm.load(path, new)
+    assert (found.lists, found.maps, [each.n for each in found.parts]) == ([[1, 5], [2]], {"a": [1, 7]}, [1, 9])

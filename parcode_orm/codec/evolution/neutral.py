@@ -20,6 +20,7 @@ from ..columns.boundary import ChunkColumn
 from ..columns.containers import ListColumn, MapColumn
 from ..columns.packed import PackedColumn
 from ..columns.privates import PrivateColumn
+from ..columns.row_values import get_of
 from ..columns.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from ..columns.struct import StructColumn
 from ..columns.text import BytesColumn, TextColumn
@@ -141,6 +142,9 @@ def _same(values: list[Any]) -> list[Any]:
     return values
 
 
+_PACKED = get_of(PackedColumn())
+
+
 class PackedDumped(PackedColumn):
     """Packed values; what Pydantic dumped is what it dumped."""
 
@@ -148,6 +152,15 @@ class PackedDumped(PackedColumn):
 
     def view(self, chunk: Chunk, at: int, space: Space) -> View:
         return Undumped(super().view(chunk, at, space))
+
+    @property
+    def ways(self) -> Any:
+        """How values in a row of a plain struct are read."""
+        return self
+
+    def get(self, stored: Any) -> Any:
+        """The value of a stored one."""
+        return undumped(_PACKED(stored))
 
 
 class Undumped(View):

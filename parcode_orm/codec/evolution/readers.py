@@ -10,10 +10,11 @@ from ...format.chunk import Chunk
 from ...format.layout import Encoding, Node
 from ..base import Column, Space, View, is_lazy
 from ..columns.boundary import ChunkColumn
+from ..columns.containers import MapColumn
 from ..columns.lenient import FIELD, TYPE, view_mixed
 from ..columns.physical import Physical
 from ..columns.poly import open_poly
-from ..columns.row_values import get_of
+from ..columns.row_values import get_of, only
 from ..columns.rows import EXTRA as ROW_EXTRA
 from ..columns.rows import RowsView, Ways
 from ..columns.struct import NAMES, OTHERS, StructColumn
@@ -101,7 +102,7 @@ class PresentColumn(_Row):
         return value
 
 
-class DistinctColumn(_Row):
+class DistinctColumn(Around):
     """Sets and dictionaries whose items or keys were others, and may be equal now."""
 
     __slots__ = ("place",)
@@ -113,8 +114,25 @@ class DistinctColumn(_Row):
     def view(self, chunk: Chunk, at: int, space: Space) -> View:
         return DistinctView(self.inner.view(chunk, at, space), self.place, chunk)
 
+    @property
+    def ways(self) -> Any:
+        """How values in a row of a plain struct are read."""
+        return self
 
-class AsMarkedColumn(Around):
+    def get(self, stored: Any) -> Any:
+        """The value of a stored one, a list of items, or of keys and values in turn."""
+        if isinstance(self.inner, MapColumn):
+            keys = list(map(get_of(self.inner.key), only(stored, list)[::2]))
+            if len(set(keys)) < len(keys):
+                raise self.place.error(keys, "two of its keys are equal now", None, 0)
+            return get_of(self.inner)(stored)
+        found = get_of(self.inner)(stored)
+        if len(found) < len(stored):
+            raise self.place.error(found, "two of its items are equal now", None, 0)
+        return found
+
+
+class AsMarkedColumn(_Row):
     """Values of a field that is marked now, and was not."""
 
     __slots__ = ("today",)
@@ -244,7 +262,7 @@ class StructReader(Physical):
     )
     encodings = StructColumn.encodings
 
-    def __init__(self, today: Struct, old: dict[str, Any], complete: Callable[[StructReader], None]) -> None:
+    def __init__(self, today: Struct, old: dict[str, Any], complete: Callable[[Any], None]) -> None:
         self.today = today
         self.old = old
         self.width = len(old["fields"])
@@ -260,8 +278,8 @@ class StructReader(Physical):
         self.before: Struct = StructColumn(StructPlan(dict, today.plan.name, [], "plain", build=list))
         self.extra: Column | None = None
         self.private: Column | None = None
-        self._complete: Callable[[StructReader], None] | None = complete
-        self._rows: _RowReader | None = None
+        self._complete: Callable[[Any], None] | None = complete
+        self._rows: Ways | None = None
 
     @property
     def lazy(self) -> bool:
@@ -290,18 +308,26 @@ class StructReader(Physical):
             )
         if node.encoding == Encoding.ROWS:
             return RowsView(self, chunk, at, node)  # type: ignore[arg-type]
+        return self.view_rows(chunk, at, space, node)
+
+    def view_rows(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        """View the STRUCT node `at`."""
         return UpgradedView(self, chunk, at, space, node)
 
     def open_stored(self, name: str, chunk: Chunk, at: int, space: Space, count: int) -> View:
         """View the node `at`, which must hold `count` values of today's field `name`."""
         field = self.fields[name]
         assert isinstance(field, Stored)
-        if field.column is self.today.places[name][1]:
+        return self.open_as(name, field.column, chunk, at, space, count)
+
+    def open_as(self, name: str | None, column: Column, chunk: Chunk, at: int, space: Space, count: int) -> View:
+        """View the node `at`, which must hold `count` values that `column` reads as those of today's field `name`."""
+        if name is not None and column is self.today.places[name][1]:
             return self.today.open_field(name, chunk, at, space, count)
         ways = self.today.plan.ways
-        if ways is not None and chunk.nodes[at].encoding == Encoding.MIXED:
-            return view_mixed(field.column, _Validating(ways.way(name)), FIELD, chunk, at, space, count)
-        return open_child(field.column, chunk, at, space, count)
+        if name is not None and ways is not None and chunk.nodes[at].encoding == Encoding.MIXED:
+            return view_mixed(column, _Validating(ways.way(name)), FIELD, chunk, at, space, count)
+        return open_child(column, chunk, at, space, count)
 
     def open_rest(self, bit: int, chunk: Chunk, at: int, space: Space, count: int) -> View:
         """View the node `at`, which must hold the part `bit` of `count` rows."""
@@ -323,8 +349,12 @@ class StructReader(Physical):
         """How rows stored one by one are read."""
         if self._rows is None:
             self.complete()
-            self._rows = _RowReader(self)
+            self._rows = self.make_ways()
         return self._rows
+
+    def make_ways(self) -> Ways:
+        """What reads rows that are stored one by one."""
+        return _RowReader(self)
 
 
 class _RowReader(Ways):

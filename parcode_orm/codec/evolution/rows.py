@@ -204,9 +204,9 @@ class AddedCollections(View):
         if made is None:
             value = self._values.get(i)
             if column.is_list and type(value) is list:
-                made = (GivenView(value),)
+                made = (self._given(i, list, value),)
             elif column.is_map and type(value) is dict:
-                made = GivenView(list(value)), GivenView(list(value.values()))
+                made = self._given(i, list, value), self._given(i, _values_of, value)
             else:
                 return value
             made = self._made.setdefault(i, made)  # where they lie tells lazy collections apart
@@ -214,24 +214,43 @@ class AddedCollections(View):
             return self._space.lazy_list(column, made[0], 0, made[0].count)
         return self._space.lazy_map(column, made[0], made[1], 0, made[0].count)
 
+    def _given(self, i: int, part: Callable[[Any], list[Any]], value: Any) -> GivenView:
+        again = (lambda: part(self._values.get(i))) if self._space.writable else None
+        return GivenView(part(value), again)
+
     def read(self, start: int, stop: int) -> list[Any]:
         return self._values.read(start, stop)
 
 
+def _values_of(value: dict[Any, Any]) -> list[Any]:
+    return list(value.values())
+
+
+_GONE: Any = object()
+
+
 class GivenView(View):
-    """Values in memory."""
+    """Values in memory. `again` makes all of them anew, where those that were given out may have changed in place."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_again", "_values")
 
-    def __init__(self, values: list[Any]) -> None:
+    def __init__(self, values: list[Any], again: Callable[[], list[Any]] | None = None) -> None:
         self.count = len(values)
         self._values = values
+        self._again = again
 
     def get(self, i: int) -> Any:
-        return self._values[i]
+        value = self._values[i]
+        if self._again is None or type(value) in ATOMS:
+            return value
+        if value is _GONE:
+            self._values = self._again()
+            value = self._values[i]
+        self._values[i] = _GONE
+        return value
 
     def read(self, start: int, stop: int) -> list[Any]:
-        return self._values[start:stop]
+        return list(map(self.get, range(start, stop)))
 
 
 class NamesView(View):
