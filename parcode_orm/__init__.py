@@ -6,6 +6,7 @@ from . import errors
 from .codec.classes.registry import register
 from .codec.packed.custom import register_type
 from .codec.renames import renamed_from
+from .codec.upgrades import upgrade
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
 from .inspector.report import Report, VerifyReport
@@ -62,6 +63,7 @@ __all__ = [
     "schema",
     "select",
     "update",
+    "upgrade",
     "verify",
     "write",
     *errors.__all__,

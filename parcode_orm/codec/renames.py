@@ -13,6 +13,7 @@ from ..errors import told
 T = TypeVar("T", bound=type)
 _NAMES = "_p_renamed_from_"
 _DERIVED = "_p_derived_of_"
+FOUND_BY = "_p_found_by_"  # set on classes of entities: the fields of keys and indexes
 EXACT = "_p_exact_"  # set on classes of which older rows must have every field, of types that sort and hash alike
 
 

@@ -152,6 +152,9 @@ def _compare_structs(old: Any, new: Any, name: str, found: list[str]) -> None:
         found.append(f"{name}: extra values are stored {'no more' if 'extra' in old else 'now'}")
     elif old.get("extra") != new.get("extra"):
         _compare(old.get("extra"), new.get("extra"), f"{name}, extra fields", found)
+    before, now = old.get("version", 1), new.get("version", 1)
+    if before != now:
+        found.append(f"{name}: version {before} became version {now}")
     if old.get("kind") != new.get("kind"):
         found.append(f"{name}: a {old.get('kind')} became a {new.get('kind')}")
 

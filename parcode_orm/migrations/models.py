@@ -18,6 +18,7 @@ from ..codec.columns.poly import subclasses
 from ..codec.renames import class_names, field_names
 from ..codec.schema import canonical_schema, differences
 from ..codec.types.compile import struct_for
+from ..codec.upgrades import version_of
 from ..errors import MigrationError
 from ..model.base import Model
 from ..model.entities import EntityTable, Run, is_entity, table_class
@@ -119,6 +120,11 @@ def check_rendered(classes: Iterable[type[Any]], rendered: dict[str, Any]) -> No
 def _described(cls: Any, meet: Any) -> ModelState:
     path = f"{cls.__module__}:{cls.__qualname__}"
     name = name_of(cls)
+    if version_of(cls) > 1:
+        raise MigrationError(
+            f"{cls.__qualname__} has @upgrade(...), code that a migration does not know: in a project with migrations, "
+            f"write the code as RunPython(..., model={name!r})"
+        )
     if issubclass(cls, enum.Enum):
         members = {key: each.value for key, each in cls.__members__.items()}
         options: dict[str, Any] = {"base": _enum_base(cls)}

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from ..codec.classes.names import name_of
-from ..codec.renames import EXACT, derived, field_names
+from ..codec.renames import EXACT, FOUND_BY, derived, field_names
 from .base import Model, ModelMeta, on_complete
 from .fields import Chunk, ShardedMap
 from .indexes import ITEMS, IndexSpec, Path, indexes_of, path_text
@@ -62,6 +62,8 @@ def _derived_table(cls: type[Any]) -> type[EntityTable]:
     name = table_name(cls)
     body = {**_about(cls, name), "__annotations__": annotations, **fields}
     found: type[EntityTable] = ModelMeta(name, (EntityTable,), body)
+    indexed = [path[0] for spec in indexes_of(cls) for path in spec.parts]
+    setattr(cls, FOUND_BY, frozenset([*key_fields(cls), *indexed]))
     return derived(found, cls, SUFFIX)
 
 

@@ -23,6 +23,7 @@ from ..codec.classes import convert
 from ..codec.classes.named import PYDANTIC
 from ..codec.evolution.defaults import GENERATED
 from ..codec.stored import LISTS, MAPS, Schema
+from ..codec.upgrades import VERSION, without_code
 from .base import Model
 from .entities import BY, RUNS
 from .fields import Chunk, ShardedMap
@@ -209,7 +210,12 @@ class Generated:
         if key in self._keys:
             config["frozen"] = True
         name = body["struct"]
-        namespace: dict[str, Any] = {"__module__": GENERATED, "__qualname__": name, "model_config": config}
+        namespace: dict[str, Any] = {
+            "__module__": GENERATED,
+            "__qualname__": name,
+            "model_config": config,
+            **_code(body),
+        }
         annotations = {**fields, **privates}
         if extra is not None and typing.get_args(extra)[1] is not Any:
             annotations["__pydantic_extra__"] = extra
@@ -230,6 +236,11 @@ class Generated:
         made = type(base)(name, (base,), namespace)
         self._models.append(made)
         return made
+
+
+def _code(body: dict[str, Any]) -> dict[str, Any]:
+    """What a class has, so that it is of the version of its schema."""
+    return without_code(body[VERSION]) if VERSION in body else {}
 
 
 def _union(arms: list[Any]) -> Any:
@@ -316,7 +327,8 @@ def _used_as_keys(schema: Schema) -> set[str]:
 
 def _dataclass(made: Generated, key: str, fields: dict[str, Any], privates: Any, extra: Any) -> Any:
     frozen = key in made._keys
-    cls = dataclasses.make_dataclass(made._names[key], list(fields.items()), frozen=frozen)
+    code = _code(made._bodies[key])
+    cls = dataclasses.make_dataclass(made._names[key], list(fields.items()), frozen=frozen, namespace=code)
     cls.__name__ = cls.__qualname__ = made._bodies[key]["struct"]
     cls.__module__ = GENERATED
     return cls
@@ -332,6 +344,8 @@ def _typed_dict(made: Generated, key: str, fields: dict[str, Any], privates: Any
 def _named_tuple(made: Generated, key: str, fields: dict[str, Any], privates: Any, extra: Any) -> Any:
     make: Any = NamedTuple
     found = make(made._names[key], list(fields.items()))
+    for name, method in _code(made._bodies[key]).items():
+        setattr(found, name, method)
     found.__name__ = found.__qualname__ = made._bodies[key]["struct"]
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..codec.stored import LISTS, MAPS, Schema, believed
+from ..codec.upgrades import VERSION
 from ..model.entities import SUFFIX
 
 _JSON: dict[str, dict[str, Any]] = {
@@ -49,6 +50,12 @@ _IMPORTS = {
     **{name: f"from pathlib import {name}" for name in ("PurePosixPath", "PureWindowsPath")},
 }
 _BUILTIN = frozenset({"complex", "range"})
+_CODE = (
+    "    @upgrade(from_version={0})",
+    "    @staticmethod",
+    "    def from_version_{0}(stored: dict[str, Any]) -> dict[str, Any]:",
+    '        raise LookupError("the code is not here")',
+)
 _FALLBACK = {"convert": "any", "stored": "any"}
 
 
@@ -105,6 +112,8 @@ def _is_of_index(key: str, entities: Iterable[str]) -> bool:
 
 def _object(body: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"title": body["struct"], "type": "object", "description": f"a {body['kind']}"}
+    if VERSION in body:
+        found["description"] += f", version {body[VERSION]}"
     found["properties"] = {name: _json(node) for name, node in body["fields"]}
     found["additionalProperties"] = "extra" in body
     return found
@@ -240,6 +249,10 @@ class _Source:
             lines.insert(1, f"    model_config = {config}")
         for each, node in body.get("privates", ()):
             lines.append(f"    {each}: {self.type(node)}")
+        if VERSION in body:
+            self._imports.add("from typing import Any")
+            self._public.add("upgrade")
+            lines += ["", *(line.format(body[VERSION] - 1) for line in _CODE)]
         return "\n".join(lines if len(lines) > 1 else [*lines, "    pass"])
 
     def _field(self, name: str, node: Any, mark: str) -> str:

@@ -164,3 +164,28 @@ class Villa(Model):
 
 assert_type(Villa(rooms=3).guests, list[str])
 Villa()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+class Knight(Model):
+    first: str
+    last: str
+
+    @parcode_orm.upgrade(from_version=1)
+    @staticmethod
+    def split_name(stored: dict[str, Any]) -> dict[str, Any]:
+        return {"first": stored["name"], "last": ""}
+
+    @parcode_orm.upgrade(from_version=2)
+    @classmethod
+    def with_defaults(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        return {name: stored.get(name, "") for name in cls.model_fields}
+
+    @parcode_orm.upgrade(from_version=3)  # type: ignore[type-var]  # pyright: ignore
+    @staticmethod
+    def wrong(stored: int) -> int:
+        return stored
+
+
+assert_type(Knight.split_name({}), dict[str, Any])
+assert_type(Knight.with_defaults({}), dict[str, Any])
+parcode_orm.upgrade(from_version="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

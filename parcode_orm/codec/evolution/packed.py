@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,10 +15,13 @@ from ..columns.wrappers import OptionalColumn
 from ..packed.instances import changed
 from ..packed.table import CODES, READERS, enter
 from ..renames import field_names
+from ..structs import EXTRA, SETS
 from ..types.compile import struct_for
+from ..upgrades import VERSION_FIELD, steps_from, version_of
 from .defaults import NoDefault, default_of, never
+from .given import Code, Failed, Target, Unread
 from .leaves import change_of
-from .refusals import brief_of
+from .refusals import brief_of, without_steps
 from .structs import validator
 from .unknown import note
 from .values import Unfit
@@ -30,11 +34,18 @@ def _is_other(tag: str) -> bool:
 
 def _get_model(parts: Any) -> Any:
     tag, fields, fields_set, missing, extra, private, *others = parts
-    if not _is_other(tag):
-        return _model(parts)
+    version = fields.pop(VERSION_FIELD, 1)
     cls: Any = find_class(tag)
+    if not _is_other(tag) and version == version_of(cls):
+        return _model(parts)
     if not issubclass(cls, BaseModel):
         raise changed(tag)
+    known = None if private is None else {**private}
+    if known is not None and cls.__private_attributes__:
+        known = {name: value for name, value in known.items() if name in cls.__private_attributes__}
+    if version != version_of(cls):
+        found, names_set, extra = _coded(cls, version, {**(extra or {}), **fields}, fields_set)
+        return _model([_current(tag, cls), found, list(names_set), [], extra, known, *others])
     found, kept, names = _fields(cls, fields, missing)
     if cls.model_config.get("extra") == "allow":
         extra = {**(extra or {}), **{name: fields[name] for name in fields if name not in kept}}
@@ -44,22 +55,54 @@ def _get_model(parts: Any) -> Any:
         note(struct_for(cls).plan.name, fields.keys() - kept)
     fields_set = [names.get(name, name) for name in fields_set if name in names or name in (extra or ())]
     gone = [name for name in cls.__pydantic_fields__ if name not in found]
-    known = None if private is None else {**private}
-    if known is not None and cls.__private_attributes__:
-        known = {name: value for name, value in known.items() if name in cls.__private_attributes__}
-    current = f"{tag.rpartition('#')[0]}#{structure_of(cls)}"
-    return _model([current, found, fields_set, gone, extra, known, *others])
+    return _model([_current(tag, cls), found, fields_set, gone, extra, known, *others])
+
+
+def _current(tag: str, cls: Any) -> str:
+    """The tag of a class with its structure now."""
+    return f"{tag.rpartition('#')[0]}#{structure_of(cls)}"
+
+
+def _coded(cls: Any, version: Any, fields: dict[str, Any], was_set: Any) -> tuple[Any, Any, Any]:
+    """The fields, the names of those set, and the extra values of an object that its class's code upgrades."""
+    struct = struct_for(cls)
+    steps = steps_from(cls, version)
+    if steps is None:
+        raise without_steps(f"a packed {cls.__qualname__}", cls, version)
+    target, code = Target(struct, field_names(cls), ()), Code(struct.plan.name, version, steps)
+
+    def kept(name: str, value: Any) -> Any:
+        found = target.field_of.get(name)
+        return (
+            value if found is None else _value(struct, found, struct.places[found][1], value, f"{cls.__name__}.{name}")
+        )
+
+    stored = {name: Unread(name, partial(_same, value), partial(kept, name, value)) for name, value in fields.items()}
+    try:
+        values = target.values(stored, code.run(stored), was_set)
+    except Failed as problem:
+        raise code.error(problem, None, 0) from problem.__cause__
+    names_set, extra = values.pop(SETS), values.pop(EXTRA, None)
+    return {name: each.kept() if type(each) is Unread else each for name, each in values.items()}, names_set, extra
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _get_dataclass(parts: Any) -> Any:
     tag, fields, *others = parts
+    version = fields.pop(VERSION_FIELD, 1)
     cls: Any = find_class(tag)
-    if not _is_other(tag) or not dataclasses.is_dataclass(cls):
+    if not dataclasses.is_dataclass(cls) or (not _is_other(tag) and version == version_of(cls)):
         return _dataclass(parts)
-    found, kept, _ = _fields(cls, fields, ())
-    note(struct_for(cls).plan.name, (name for name in fields.keys() - kept if not name.startswith("(")))
-    found.update({name: fields[name] for name in fields.keys() - kept if name.startswith("(")})  # its content
-    return _dataclass([f"{tag.rpartition('#')[0]}#{structure_of(cls)}", found, *others])
+    content = {name: fields.pop(name) for name in list(fields) if name.startswith("(")}
+    if version != version_of(cls):
+        found, _, _ = _coded(cls, version, fields, None)
+    else:
+        found, kept, _ = _fields(cls, fields, ())
+        note(struct_for(cls).plan.name, fields.keys() - kept)
+    return _dataclass([_current(tag, cls), {**found, **content}, *others])
 
 
 def _get_named_tuple(parts: Any) -> Any:

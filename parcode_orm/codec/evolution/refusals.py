@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ...errors import MigrationRequired
+from typing import Any
+
+from ...errors import MigrationRequired, SchemaMismatchError
 from ..base import Column
 from ..schema import brief, describe
 from ..stored import Schema
+from ..upgrades import version_of
 from .views import Place
 
 
@@ -44,3 +47,13 @@ def index_at(where: str) -> tuple[str, str, str, str]:
     if paths.isidentifier():
         return owner, paths, f"{owner}.{paths}", repr(paths)
     return owner, paths, f"{owner}.({paths})" if ", " in paths else f"{owner}.{paths}", repr(tuple(paths.split(", ")))
+
+
+def without_steps(where: str, cls: Any, version: int) -> SchemaMismatchError:
+    """The error for an object of a version from which no code of the class leads to its own."""
+    mine = version_of(cls)
+    return SchemaMismatchError(
+        f"{where}: {cls.__qualname__} was stored in version {version} and is of version {mine} here, without code that "
+        f"leads from one to the other: read it by a program whose {cls.__qualname__} has "
+        f"@upgrade(from_version={version if version < mine else version - 1})"
+    )

@@ -29,7 +29,11 @@ from ..renames import class_names
 from ..schema import brief, canonical_schema
 from ..stored import LISTS, MAPS, Schema
 from ..structs import Struct
+from ..upgrades import VERSION, steps_from, version_of
+from . import coded
+from .coded import CodedReader
 from .enums import enum_column, is_enum
+from .given import Code
 from .keys import is_stable
 from .leaves import change_of
 from .neutral import CONVERSIONS, NEUTRAL, NeutralMarked, neutral
@@ -43,7 +47,7 @@ from .readers import (
     PresentColumn,
     StructReader,
 )
-from .refusals import Unresolved, brief_of, place_of, refusal
+from .refusals import Unresolved, brief_of, place_of, refusal, without_steps
 from .structs import complete
 from .unknown import told
 from .values import Change, Unfit, first_of
@@ -246,9 +250,20 @@ class Resolver:
         key = id(stored.structs), stored.root["struct"], id(today)
         known = self._structs.get(key)
         if known is None:
-            reader = StructReader(today, body, lambda reader: complete(self, stored, reader))
-            known = self._structs[key] = reader, stored.structs
+            known = self._structs[key] = self._reader(stored, today, where), stored.structs
         return known[0]
+
+    def _reader(self, stored: Schema, today: Struct, where: str) -> StructReader:
+        body, cls = stored.struct(), today.plan.cls
+        version = body.get(VERSION, 1)
+        if version == version_of(cls):
+            return StructReader(today, body, lambda reader: complete(self, stored, reader))
+        steps = steps_from(cls, version)
+        if steps is None:
+            raise without_steps(where, cls, version)
+        reader = CodedReader(today, body, lambda reader: coded.complete(self, stored, reader))
+        reader.code = Code(today.plan.name, version, steps)
+        return reader
 
     def is_class(self, name: str, today: Struct) -> bool:
         """Whether a stored class of this name is today's, by its name or an earlier one; arguments may be others."""

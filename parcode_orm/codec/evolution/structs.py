@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import Any, Protocol
 
+import msgspec
 import pydantic
 
 from ...errors import MigrationRequired, SchemaMismatchError
@@ -13,10 +14,11 @@ from ..base import Column
 from ..columns.privates import PrivateColumn
 from ..columns.struct import StructColumn
 from ..columns.wrappers import OptionalColumn
-from ..renames import EXACT, class_names, field_names
+from ..renames import EXACT, FOUND_BY, class_names, field_names
 from ..schema import canonical_schema
 from ..stored import LISTS, MAPS, Schema
 from ..structs import Struct, StructPlan
+from ..upgrades import VERSION
 from .defaults import NoDefault, default_of, never
 from .keys import is_stable
 from .leaves import change_of
@@ -46,7 +48,7 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
     body, today = reader.old, reader.today
     cls, model = today.plan.cls, today.plan.name
     old = {name: (place, stored.part(node)) for place, (name, node) in enumerate(body["fields"])}
-    earlier = _earlier(resolver, today, body["struct"])
+    earlier = earlier_names(resolver, today, body["struct"])
     before: dict[str, Column] = {}
     exact = getattr(cls, EXACT, False)
     for name, (_, column) in today.places.items():
@@ -64,13 +66,8 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
             continue
         if exact and name == "rows":
             _check_key(resolver, schema, column)
-        try:
-            found = resolver.column(schema, column, where)
-        except Unresolved as problem:
-            change = None if has_struct(schema.root) else validator(today, name)
-            if change is None:
-                raise refusal(where, schema, column, problem) from None
-            found = ChangedColumn(neutral(schema), change, place_of(where, schema, column))
+        check_found_by(schema, today, name)
+        found = column_of(resolver, schema, today, name, where)
         reader.fields[name] = Stored(source, place, found)
         reader.names[source] = name
         before[source] = found
@@ -80,12 +77,65 @@ def complete(resolver: Resolver, stored: Schema, reader: StructReader) -> None:
     plan = StructPlan(dict, body["struct"], [], "plain", build=list)
     reader.before = StructColumn(plan)
     reader.before.fields = [(name, before.get(name) or neutral(schema, structs)) for name, (_, schema) in old.items()]
+    beside_fields(resolver, stored, reader, structs)
+
+
+def check_found_by(stored: Schema, today: Struct, name: str) -> None:
+    """Raise `MigrationRequired` where code of classes below a field may change what entities are found by."""
+    if name not in getattr(today.plan.cls, FOUND_BY, ()):
+        return
+    before = _versions(stored, stored.root, set())
+    now = Schema(**msgspec.json.decode(canonical_schema(today.places[name][1])))
+    if before != _versions(now, now.root, set()):
+        model = today.plan.name
+        raise MigrationRequired(
+            f"{model}.{name} is a key or has an index, and objects in it are of an earlier version of their class, "
+            "whose code may change what is looked up: a migration must write the entities and their indexes, with the "
+            f"operation RunPython(..., model={model!r})"
+        )
+
+
+def _versions(schema: Schema, node: Any, met: set[str]) -> list[tuple[str, int]]:
+    """The versions of the classes below a part of a schema."""
+    if isinstance(node, list):
+        return [each for below in node for each in _versions(schema, below, met)]
+    if not isinstance(node, dict):
+        return []
+    if node.keys() == {"struct"}:
+        key = node["struct"]
+        if key in met:
+            return []
+        body = schema.structs[key]
+        met.add(key)
+        own = [(body["struct"], body[VERSION])] if VERSION in body else []
+        return own + _versions(schema, [below for _, below in body["fields"]], met)
+    return _versions(schema, list(node.values()), met)
+
+
+def column_of(resolver: Resolver, schema: Schema, today: Struct, name: str, where: str) -> Column:
+    """The column that reads stored values as those of today's field `name`; its validator takes what fits no other way.
+
+    Raises:
+        MigrationRequired: there is none.
+    """
+    column = today.places[name][1]
+    try:
+        return resolver.column(schema, column, where)
+    except Unresolved as problem:
+        change = None if has_struct(schema.root) else validator(today, name)
+        if change is None:
+            raise refusal(where, schema, column, problem) from None
+        return ChangedColumn(neutral(schema), change, place_of(where, schema, column))
+
+
+def beside_fields(resolver: Resolver, stored: Schema, reader: StructReader, structs: dict[str, Column]) -> None:
+    """Find out how extra values and private attributes are read."""
     _extras(resolver, stored, reader, structs)
     reader.before.plan.extra = reader.extra
     _privates(resolver, stored, reader, structs)
 
 
-def _earlier(resolver: Resolver, today: Struct, stored_name: str) -> dict[str, tuple[str, ...]]:
+def earlier_names(resolver: Resolver, today: Struct, stored_name: str) -> dict[str, tuple[str, ...]]:
     """The earlier names of today's fields, the newest first: the names in the class, then the names in migrations."""
     found = {name: list(names) for name, names in field_names(today.plan.cls).items()}
     classes = {today.plan.name.partition("[")[0], stored_name.partition("[")[0], *class_names(today.plan.cls)}
@@ -158,7 +208,7 @@ def _check_key(resolver: Resolver, stored: Schema, today: Column) -> None:
     body = stored.part(stored.root["map"]["dict"][1]).struct()
     if not isinstance(row, Struct):
         return
-    old, earlier, model = dict(body["fields"]), _earlier(resolver, row, body["struct"]), row.plan.name
+    old, earlier, model = dict(body["fields"]), earlier_names(resolver, row, body["struct"]), row.plan.name
     keys = row.plan.about.get("key", [])
     if [_source(name, old, row, earlier.get(name, ()), model) for name in keys] != body.get("key", []):
         raise MigrationRequired(

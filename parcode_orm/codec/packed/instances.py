@@ -11,6 +11,7 @@ from .. import trail
 from ..attributes import others_of, put_others
 from ..classes.contents import CONTENT, Unknown, content_of
 from ..classes.registry import find_class, is_registered, stored_tag
+from ..upgrades import packed_version
 from .table import enter, enter_family, extension
 from .values import Packer
 
@@ -50,7 +51,8 @@ def _put_dataclass(packer: Packer, value: Any) -> Any:
         raise EncodeError(f"{problem}; keep it in a field", value_type=value.__class__) from None
     if content is not None:
         fields[CONTENT] = content.take(value, fields)
-    parts = [stored_tag(registered(type(value))), named_values(packer, fields)]
+    found = {**named_values(packer, fields), **packed_version(type(value))}
+    parts = [stored_tag(registered(type(value))), found]
     names = [f.name for f in dataclasses.fields(value)]
     return extension("dataclass", [*parts, *_put_attributes(packer, value, names)])
 

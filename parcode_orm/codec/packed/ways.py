@@ -36,6 +36,14 @@ class Way:
         """
         return self._tools()[0].validate_python(value, strict=True)
 
+    def validated(self, value: Any) -> Any:
+        """What the validator makes of `value`, which names fields by their names, in its own mode.
+
+        Raises:
+            pydantic.ValidationError: it does not take the value.
+        """
+        return self._tools()[0].validate_python(value, by_name=True, by_alias=False)
+
     def _tools(self) -> tuple[Any, Any]:
         if self._made is None:
             self._made = self._make()

@@ -16,6 +16,7 @@ from ..packed.instances import changed, named_values, registered
 from ..packed.table import enter, enter_family, extension
 from ..packed.values import Packer
 from ..slots import NAMES, put_slot
+from ..upgrades import packed_version
 from ..views.build import private_values
 from .compile import struct_for
 from .compiled import BARE
@@ -36,7 +37,7 @@ def _put_model(packer: Packer, value: BaseModel) -> Any:
     others = _undeclared(packer, cls, present)
     parts = [
         stored_tag(registered(cls)),
-        named_values(packer, fields),
+        {**named_values(packer, fields), **packed_version(cls)},
         sorted(value.__pydantic_fields_set__),
         [name for name in names if name not in present],
         None if extra is None else packer.lower(extra),

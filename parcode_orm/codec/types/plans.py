@@ -36,6 +36,7 @@ from ..columns.text import TextColumn
 from ..packed.ways import of_type
 from ..structs import StructPlan
 from ..undo import all_or_nothing, note
+from ..upgrades import about_version
 from .compiled import CACHE, CompiledStruct, below, cached, entries_of, keep, refuse_bare
 from .field_ways import FieldWays
 from .marks import find_mark
@@ -173,6 +174,7 @@ def _complete(column: CompiledStruct, tp: Any, cls: Any, name: str, scope: Scope
         complete_named_tuple(column, cls, inner)
     else:
         complete_dataclass(column, cls, inner)
+    column.plan.about = about_version(cls)
     column.finish()
 
 
@@ -247,7 +249,7 @@ def _complete_model(column: CompiledStruct, cls: Any) -> None:
     fields = getattr(cls, "__pydantic_fields__", {})
     know_defaults(info.default for info in fields.values())
     column.fields = [(name, _field_column(column, name, info, options)) for name, info in fields.items()]
-    plan.about = _key_of(fields)
+    plan.about = {**_key_of(fields), **about_version(cls)}
     privates = _privates(column.compiler, cls, options)
     plan.private = PrivateColumn(plan.name, privates) if privates else None
     if cls.model_config.get("extra") == "allow":
