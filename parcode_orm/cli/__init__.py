@@ -9,6 +9,8 @@ from ..errors import MissingExtraError
 
 MODULES = (  # in the order of `parcode --help`
     "seeing",
+    "asking",
+    "telling",
     "serve",
     "moving",
     "shell",

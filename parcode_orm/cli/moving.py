@@ -19,7 +19,7 @@ from ..interop.formats import format_of
 from ..interop.importing import import_rows
 from ..query.statement import select
 from ..query.text import columns as columns_of
-from ..query.text import condition
+from ..query.text import condition, labelled
 from ..query.text import order as order_of
 from ..session import Session
 from ..session import compact as compact_file
@@ -48,8 +48,7 @@ def export(
         rows = paths.rows(session, collection)
         statement = of.statement_of(rows)
         if columns is not None:
-            statement = select(*(each.label(name) for name, each in columns_of(rows, columns).items()))
-            statement = statement.select_from(rows)
+            statement = select(*labelled(columns_of(rows, columns))).select_from(rows)
         if where is not None:
             statement = statement.where(condition(rows, where))
         if order is not None:

@@ -26,7 +26,7 @@ READ = 3 << 15  # bytes of chunks of marked fields that are read for rows of col
 
 # Control characters but for tabs and line feeds, surrogates, line separators, marks of direction, invisible tags:
 # what a terminal or page obeys, or what hides or turns other text.
-_OBEYED = re.compile(
+OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
@@ -35,7 +35,7 @@ def visible(text: str, limit: int | None = None) -> str:
     """`text` with what a terminal would obey as escapes of Python, and cut to `limit` characters."""
     if limit is not None and len(text) > limit:
         text = f"{text[: limit - 1]}…"
-    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Shown:

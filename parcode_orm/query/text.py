@@ -23,7 +23,7 @@ from .building import condition as checked_condition
 from .expressions import Expression
 from .functions import all_, any_, func, len_, row_condition
 from .given import is_entity_class, model_of
-from .nodes import Item, Key, Operation, Ordering
+from .nodes import Item, Key, Label, Operation, Ordering
 from .syntax import MAX_DEPTH, Syntax
 
 
@@ -47,6 +47,11 @@ def columns(rows: Any, text: str) -> dict[str, Expression[Any]]:
     """The values that `text` spells, with commas between them, each by its own text. Arguments and errors as above."""
     builder = _Builder(rows, text)
     return {builder.source(node): builder.value(node) for node in _several(builder.parsed())}
+
+
+def labelled(values: Mapping[str, Expression[Any]]) -> list[Expression[Any]]:
+    """Expressions that results call as they are called here, by any text."""
+    return [each if each._name == name else Label(each, name) for name, each in values.items()]
 
 
 def order(rows: Any, text: str) -> list[Ordering]:

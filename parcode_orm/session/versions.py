@@ -20,7 +20,7 @@ from .history.diff import Diff
 from .history.snapshot import Snapshot, check_message
 from .refresh import expire, go_on, refresh, rollback
 from .shrinking import compact
-from .space import owner_of
+from .space import FileSpace, owner_of
 from .unit_of_work import UnitOfWork, storing
 
 
@@ -52,13 +52,14 @@ class Versions(Connection):
         if self._work.savepoints:
             raise SessionError("a savepoint is active, and what it goes back to is of this commit: end it first")
 
-    def diff(self, a: At, b: At | None = None, /, *classes: type[Model]) -> Diff:
+    def diff(self, a: At | Versions, b: At | Versions | None = None, /, *classes: type[Model]) -> Diff:
         """What changed from commit `a` to commit `b`, field by field, found while the result is iterated.
 
         What both commits share is not read. Changes that are not committed are not seen.
 
         Args:
-            a: a sequence number, a snapshot, or a datetime with a time zone (the newest commit not later).
+            a: a sequence number, a snapshot, or a datetime with a time zone (the newest commit not later); or a
+                session, of this file or of another: the commit that it reads.
             b: the same; without it, the commit that this session reads. Either may be the later one.
             classes: of the roots to compare. Without them all roots are, as the classes that this session uses or, by
                 name and schema, as those that this program defines.
@@ -70,11 +71,16 @@ class Versions(Connection):
                 has its name.
             TypeError, ValueError: `a` or `b` is none of these; a datetime without a time zone.
         """
-        source = self._stored()
-        old = find(source, a)
-        new = source.record if b is None else find(source, b)
         in_use = {name: root.obj.__class__ for name, root in self._work.roots.items()}
-        return Diff(self._work.look_at(source.at(old)), self._work.look_at(source.at(new)), classes, in_use)
+        return Diff(self._looked_at(a), self._looked_at(self if b is None else b), classes, in_use)
+
+    def _looked_at(self, given: At | Versions) -> FileSpace:
+        """A space that reads a commit, or what a session reads."""
+        if isinstance(given, Versions):
+            source = given._stored()
+            return given._work.look_at(source.at(source.record))
+        source = self._stored()
+        return self._work.look_at(source.at(find(source, given)))
 
     def revert(self, to: At, /, *, message: str | None = None) -> None:
         """Commit what an earlier commit held. Only a catalog and a record are written: the rest is in the file.

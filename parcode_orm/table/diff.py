@@ -1,4 +1,7 @@
-"""What two trees of one file have in common, found without reading a row: the same slices of the same row groups."""
+"""What two trees have in common, found without reading a row: the same slices of the same row groups.
+
+A reference has the checksum of all that is below it. So trees of two files are compared in the same way.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class _Shared(NamedTuple):
 
 
 def gaps(tree: Tree, other: Tree) -> Iterator[Gap]:
-    """The stretches between the rows that two stored tables of one file share, in order.
+    """The stretches between the rows that two stored tables share, in order.
 
     Nodes and slices of row groups that both refer to are not read: this costs what differs. Rows that both have, but
     in another order, count as shared only as far as the order is the same.
@@ -51,28 +54,28 @@ def _common(tree: Tree, other: Tree) -> list[_Shared]:
     mine: Places = [(0, tree.root)]
     theirs: Places = [(0, other.root)]
     for height in range(max(tree.root.height, other.root.height), 0, -1):
-        known = {_offset(node): at for at, node in theirs if node.height == height}
-        shared = {}
+        known = {_place(node): at for at, node in theirs if node.height == height}
+        shared: dict[Reference | None, Any] = {}
         for at, node in mine:
-            if node.height == height and node.length and _offset(node) in known:
-                shared[_offset(node)] = node
-                found.append(_Shared(at, known[_offset(node)], node.length))
+            if node.height == height and node.length and _place(node) in known:
+                shared[_place(node)] = node
+                found.append(_Shared(at, known[_place(node)], node.length))
         mine = _below(tree, mine, height, shared)
         theirs = _below(other, theirs, height, shared)
     return found + list(_overlaps(mine, theirs))
 
 
-def _offset(node: Any) -> int:
-    return node.ref.offset if isinstance(node.ref, Reference) else -1
+def _place(node: Any) -> Reference | None:
+    return node.ref if isinstance(node.ref, Reference) else None
 
 
-def _below(tree: Tree, nodes: Places, height: int, shared: dict[int, Any]) -> Places:
+def _below(tree: Tree, nodes: Places, height: int, shared: dict[Reference | None, Any]) -> Places:
     """The nodes, those of `height` replaced by their children, or left out where they are shared."""
     found: Places = []
     for at, node in nodes:
         if node.height < height:
             found.append((at, node))
-        elif _offset(node) not in shared:
+        elif _place(node) not in shared:
             for child in tree.children(node):
                 found.append((at, child))
                 at += child.length
@@ -81,13 +84,13 @@ def _below(tree: Tree, nodes: Places, height: int, shared: dict[int, Any]) -> Pl
 
 def _overlaps(mine: Places, theirs: Places) -> Iterator[_Shared]:
     """The rows that slices of the same row group share."""
-    groups: dict[int, list[tuple[int, int, int]]] = {}  # (first row, end, position) of each slice
+    groups: dict[Reference | None, list[tuple[int, int, int]]] = {}  # (first row, end, position) of each slice
     for at, piece in theirs:
-        groups.setdefault(_offset(piece), []).append((piece.start, piece.start + piece.length, at))
+        groups.setdefault(_place(piece), []).append((piece.start, piece.start + piece.length, at))
     for slices in groups.values():
         slices.sort()
     for at, piece in mine:
-        slices = groups.get(_offset(piece), [])
+        slices = groups.get(_place(piece), [])
         end = piece.start + piece.length
         for start, stop, other in slices[max(bisect_right(slices, (piece.start + 1,)) - 1, 0) :]:
             if start >= end:

@@ -146,7 +146,7 @@ def _values(view: View, rows: Rows, wanted: list[int]) -> Values:
 
 def _references(old: ReferenceView, a: Rows, new: ReferenceView, b: Rows) -> Part:
     """Marked values that lie together in a chunk: they are compared as inline ones are, lazy collections by token."""
-    if a == b and old.reference(a[0]).offset == new.reference(b[0]).offset:
+    if a == b and old.reference(a[0]) == new.reference(b[0]):
         return Perhaps(())
     part = differing(old.inner, a, new.inner, b)
     return Perhaps(part.rows) if old.column.is_list or old.column.is_map else part

@@ -115,7 +115,7 @@ def _same_whole(old: Any, new: Any, place: Place) -> bool:
 
 def _unread(old: Unread, new: Unread, place: Place) -> Iterator[Difference]:
     """Two tables or blobs: nothing of them is read where they are the same one, nor of blobs whose checksums agree."""
-    if old.ref.offset == new.ref.offset:
+    if old.ref == new.ref:
         return iter(())
     mine, theirs = old.blob(), new.blob()
     if mine is None or theirs is None:
@@ -316,14 +316,14 @@ def _tokens(rows: Side, start: int, stop: int) -> list[Any]:
 
 def _token(value: object) -> Any:
     if isinstance(value, Unread):
-        return "at", value.ref.offset
+        return "at", value.ref
     cls = value.__class__
     if cls in EXACT_ATOMS:
         return cls, value
     if isinstance(value, BaseModel) or dataclasses.is_dataclass(cls):
         return cls, *((name, _token(_field(value, name))) for name in _names(value))
     if isinstance(value, LazyList | LazyMap) and isinstance(value.rows, TableRows):
-        return "at", value.location
+        return "at", value.rows.table.ref
     if isinstance(value, dict | LazyMap):
         return cls, frozenset((key, _token(each)) for key, each in value.items())
     if isinstance(value, list | tuple | deque | LazyList):
