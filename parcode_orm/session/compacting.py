@@ -43,8 +43,7 @@ def rewriting(compression: str | None) -> Rewrite:
         for name in old.roots:
             ref = old.root(name)
             if name in old.writers:  # before the root, as they were written
-                schema = old.writers[name]
-                catalog.schemas[schema] = copy(old.schema(schema))
+                copy(old.schema(old.writers[name]))
             cls = class_of_root(space, name)
             if cls is None:
                 catalog.roots[name] = copy(ref)
@@ -56,7 +55,7 @@ def rewriting(compression: str | None) -> Rewrite:
                     }
                 with outermost():
                     catalog.roots[name] = write_anew(sink, Table(space, ref, column), None)
-        catalog.schemas.update(_copied(old.schemas, copy))
+        catalog.schemas = _copied(old.schemas, copy)  # in their order, which tells older ones from newer
         return catalog
 
     return rewrite

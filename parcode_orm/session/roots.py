@@ -302,9 +302,9 @@ def write_roots(
         sink.newest = None if base is None else older(root, base)
         if schema.long not in catalog.schemas:
             write_schema(sink, catalog, schema.long, schema.schema)
-        if sink.newest is None:
+        if sink.newest is None or not sink.newest.older:
             catalog.writers[root.name] = schema.long
-        elif is_proxy(root.obj):
+        if sink.newest is not None and is_proxy(root.obj):
             sink.newest.check(*proxy_state(root.obj), partial(_told, root.name))
         for what in unbuilt(root.obj).values():
             raise MigrationRequired(f"{what}. Until then {root.name.removesuffix(SUFFIX)} can only be read")

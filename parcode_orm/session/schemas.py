@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..codec.base import Column
 from ..codec.evolution import packed as packed  # it reads packed objects of classes that changed
+from ..codec.evolution.lost import Known
 from ..codec.evolution.resolve import Resolver
 from ..codec.stored import Schema, believed, parts_of
 from ..errors import SchemaMismatchError
@@ -19,8 +20,10 @@ _known: dict[tuple[object, ...], Schemas] = {}
 class Schemas:
     """The stored schemas of a commit, which its row groups and subclasses name."""
 
-    def __init__(self, schemas: Iterable[bytes], renames: Sequence[tuple[str, str, str]]) -> None:
-        self._parts = list(map(parts_of, schemas))
+    def __init__(self, schemas: Mapping[str, bytes], renames: Sequence[tuple[str, str, str]]) -> None:
+        self._names = list(schemas)
+        self._parts = list(map(parts_of, schemas.values()))
+        self._versions: dict[str, list[tuple[str, Schema]]] | None = None
         self._resolver = Resolver(renames)
         self._columns: dict[tuple[int | str, tuple[int, ...]], tuple[Sequence[Column], Sequence[Column]]] = {}
 
@@ -33,6 +36,18 @@ class Schemas:
             if isinstance(name, str) and name in parts.fingerprints:
                 return (parts.fingerprints[name],)
         return None
+
+    def versions(self) -> dict[str, list[tuple[str, Schema]]]:
+        """The schemas of each class that was written as a root or where its base stands, the oldest first."""
+        if self._versions is None:
+            found: dict[str, list[tuple[str, Schema]]] = {}
+            with believed():
+                for name, parts in zip(self._names, self._parts, strict=True):
+                    schema = parts.fingerprints.get(name)
+                    if schema is not None and isinstance(schema.root, dict) and "struct" in schema.root:
+                        found.setdefault(schema.struct()["struct"], []).append((name, schema))
+            self._versions = found
+        return self._versions
 
     def upgraded(self, name: int | str, today: Sequence[Column]) -> Sequence[Column]:
         """The columns that read rows of the schema `name` as those of today's columns.
@@ -56,14 +71,24 @@ class Schemas:
         return known[0]
 
 
+def subclasses_known(source: Source) -> Known | None:
+    """What the newest versions of subclasses know that stand where their bases do; None where none has several."""
+    catalog = source.catalog
+    if len(catalog.schemas) <= len(catalog.writers):  # roots alone
+        return None
+    versions = schemas_of(source).versions()
+    several = any(len(each) > 1 for name, each in versions.items() if name not in catalog.writers)
+    return Known(None, versions) if several else None
+
+
 def schemas_of(source: Source) -> Schemas:
     """The schemas of the commit that `source` reads."""
     catalog = source.catalog
     key = *catalog.schemas, "", *catalog.renames
     found = _known.pop(key, None)
     if found is None:
-        data = [bytes(source.chunk(ref).buffer(0)) for ref in catalog.schemas.values() if isinstance(ref, Reference)]
-        found = Schemas(data, catalog.renames)
+        refs = {name: ref for name, ref in catalog.schemas.items() if isinstance(ref, Reference)}
+        found = Schemas({name: bytes(source.chunk(ref).buffer(0)) for name, ref in refs.items()}, catalog.renames)
     _known[key] = found
     while len(_known) > REMEMBERED:
         _known.pop(next(iter(_known)), None)

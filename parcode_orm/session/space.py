@@ -32,7 +32,7 @@ from ..table.row_groups import TableSink
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
 from .owner import SWEEP_EVERY, Family, Owner
-from .schemas import schemas_of
+from .schemas import schemas_of, subclasses_known
 
 CHANGED_MEANWHILE = (
     "{} was to be changed in one thread while another one commits it, so the change might be lost: change it before "
@@ -90,6 +90,7 @@ class FileSpace:
             self._take([spill])
         with spill.writing() as pipeline:
             sink = TableSink(pipeline, pipeline.compression, tuning=self.tuning)
+            sink.newest = subclasses_known(self.source)
             yield sink
         spill.schemas.update(sink.learned)
 

@@ -10,7 +10,7 @@ from ..errors import CorruptionError
 from ..format.layout import Reference
 from ..tuning import Tuning
 from .nodes import Piece
-from .row_groups import TARGET_BYTES
+from .row_groups import TARGET_BYTES, Newest
 from .table import Table
 
 WRITTEN = 4  # rows that are written again for each that is gained
@@ -24,8 +24,9 @@ Join = Callable[[list[Piece]], Piece]
 class Merger:
     """Chooses the pieces of a table to merge."""
 
-    def __init__(self, table: Table, tuning: Tuning) -> None:
+    def __init__(self, table: Table, tuning: Tuning, newest: Newest | None = None) -> None:
         self._table = table
+        self._newest = newest
         self._tuning = tuning
         self._near: tuple[list[Piece], list[bool], list[bool]] | None = None  # of the pieces looked at last
 
@@ -105,10 +106,11 @@ class Merger:
         if piece.rows is not None or not isinstance(piece.ref, Reference):
             return False
         try:
-            older: bool = self._table.group(piece).older
+            group, newest = self._table.group(piece), self._newest
+            loses = newest is not None and newest.lost(group.items, piece.start, piece.start + piece.length)
+            return bool(group.older or loses)
         except CorruptionError:  # writing it again says so
             return False
-        return older
 
     def _without_full(self, small: list[int], pieces: list[Piece], changed: list[bool]) -> list[int]:
         """`small` without the places of full row groups. The longest of them tell from how many rows on one is full."""

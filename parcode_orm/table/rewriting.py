@@ -94,7 +94,7 @@ class Rewriter:
         self._compression = compression
         self._changed = changes.rows
         self._places = dict(zip(changes.rows, map(sorted, changes.rows.values()), strict=True))
-        self._merger = Merger(table, sink.tuning)
+        self._merger = Merger(table, sink.tuning, sink.newest)
 
     def tree(self, changed: set[Node]) -> Node:
         """Write the `changed` nodes and their rows: the root of the tree that results."""

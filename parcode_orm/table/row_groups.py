@@ -31,7 +31,12 @@ Reuse = Callable[["TableSink", Any, Column], Ticket | Reference | None]
 
 
 class Newest(Protocol):
-    """What the newest class of a root knows, where an older one writes."""
+    """What the newest classes know. `older`: the one of the root that is written knows less."""
+
+    older: bool
+
+    def lost(self, view: Any, start: int, stop: int) -> list[str]:
+        """What stored rows would lose of that."""
 
     def check(self, view: Any, row: int, what: Callable[[], str] | None = None) -> None:
         """Raise `DowngradeError` if a stored row, which messages call `what()`, would lose some of that."""

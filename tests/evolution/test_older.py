@@ -10,7 +10,7 @@ import pytest
 from pydantic import ConfigDict, PrivateAttr
 
 import parcode_orm
-from parcode_orm import Chunk, DowngradeError, Key, Session, ShardedMap, load, select, update
+from parcode_orm import Chunk, DowngradeError, Key, Session, ShardedMap, compact, load, select, update, verify
 from parcode_orm.codec.evolution.lost import Known
 from parcode_orm.codec.evolution.unknown import told
 from parcode_orm.codec.schema import canonical_schema
@@ -192,26 +192,96 @@ def test_what_lies_inside_a_row_is_not_lost_either(tmp_path: Path, within: str, 
             session.commit()
 
 
-def test_a_subclass_in_a_field_of_its_base(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_a_subclass_in_a_field_of_its_base(tmp_path: Path, alike: bool, keep: int) -> None:
+    """Its schema is no part of the root's: the root's class may be as it was."""
+    path = tmp_path / "a.par"
+
+    def made(*, new: bool) -> tuple[Any, Any]:
+        base = model("Animal", {"name": str})
+        name = "chip" if new else "gone"
+        dog = model("Dog", {"age": int, name: int}, base, **{name: 0})
+        fields = {"title": str, "pet": base, "pets": list[base]}
+        return model("Home", fields if alike or not new else dict(reversed(fields.items())), pets=Chunk()), dog
+
+    home, dog = made(new=False)
+    parcode_orm.save(path, home(title="t", pet=dog(name="a", age=1), pets=[dog(name="b", age=2)] * 2))
+    home, dog = made(new=True)
+    with Session(path) as session:
+        session.root(home).pet = dog(name="a", age=1, chip=5)
+        session.root(home).pets[0].chip = 7
+        session.commit()
+    if keep:
+        compact(path, keep)
+    home, dog = made(new=False)
+    with Session(path, downgrade=not alike) as session:
+        session.root(home).title = "changed"
+        with pytest.raises(DowngradeError, match=r"^the root Home .* without Dog.chip,"):
+            session.commit()
+    home, dog = made(new=True)
+    with Session(path) as session:
+        session.root(home).title = "new"  # `gone` of other rows was dropped on purpose
+        session.root(home).pets.append(session.root(home).pets[0])
+        session.commit()
+        assert [session.root(home).pet.chip, *(pet.chip for pet in session.root(home).pets)] == [5, 7, 0, 7]
+
+
+def test_a_statement_loses_nothing_of_a_subclass_either(tmp_path: Path) -> None:
     path = tmp_path / "a.par"
 
     def made(*, new: bool) -> tuple[Any, Any]:
         base = model("Animal", {"name": str})
         dog = model("Dog", {"age": int, **({"chip": int} if new else {})}, base, **({"chip": 0} if new else {}))
-        fields = {"title": str, "pet": base}
-        return model("Home", dict(reversed(fields.items())) if new else fields), dog
+        return model("Home", {"id": int, "n": int, "pet": base}, id=Key(), n=0), dog
 
     home, dog = made(new=False)
-    parcode_orm.save(path, home(title="t", pet=dog(name="a", age=1)))
+    with Session(path) as session:
+        session.add_all(home(id=n, pet=dog(name="a", age=1)) for n in range(3_000))
+        session.commit()
     home, dog = made(new=True)
     with Session(path) as session:
-        session.root(home).pet = dog(name="a", age=1, chip=5)
+        for n in range(100):
+            session.get_one(home, n).pet.chip = n
         session.commit()
     home, dog = made(new=False)
-    with Session(path, downgrade=True) as session:
-        session.root(home).title = "changed"
-        with pytest.raises(DowngradeError, match=r"without Dog.chip,"):
+    with Session(path) as session:
+        session.execute(update(home).where(home.id >= 100).values(n=2))
+        session.commit()
+        session.execute(update(home).where(home.id == 50).values(n=3))
+        with pytest.raises(DowngradeError, match=r"^Home\[50\] would be written again without Dog.chip"):
             session.commit()
+        session.rollback()
+        with pytest.raises(DowngradeError, match=r"^Animal, row 0 of the chunk .* without Dog\.chip"):
+            session.execute(update(home).where(home.id < 1_000).values(n=3))
+        session.commit()
+        assert session.get_one(home, 500).n == 2
+    home, dog = made(new=True)
+    with Session.open(path) as session:
+        assert [session.get_one(home, n).pet.chip for n in (5, 50, 500)] == [5, 50, 0]
+
+
+def test_small_row_groups_with_an_older_subclass_are_not_merged(tmp_path: Path) -> None:
+    """The row group has the schema of the base, so it looked like any other, and the merge dropped the field."""
+    path = tmp_path / "a.par"
+
+    def made(*, new: bool) -> tuple[Any, Any]:
+        base = model("Animal", {"name": str})
+        dog = model("Dog", {"age": int, **({"chip": int} if new else {})}, base, **({"chip": 0} if new else {}))
+        return model("Home", {"pets": list[base]}, pets=Chunk()), dog
+
+    home, dog = made(new=False)
+    parcode_orm.save(path, home(pets=[dog(name=f"{n:50}", age=1) for n in range(2_000)]))
+    for new in (True, False):
+        home, dog = made(new=new)
+        for n in range(24):
+            with Session(path) as session:
+                pets = session.root(home).pets
+                pets.append(dog(name="new", age=n, chip=n + 1) if new else dog(name="old", age=n))
+                session.commit()
+    home, dog = made(new=True)
+    assert [pet.chip for pet in load(path, home).pets[2_000:]] == [*range(1, 25), *[0] * 24]
+    assert verify(path).ok
 
 
 def test_private_attributes_extra_values_and_a_class_that_takes_extra_values(tmp_path: Path) -> None:
@@ -297,6 +367,6 @@ def test_a_collection_that_goes_elsewhere_takes_all_along(tmp_path: Path, count:
 def test_what_the_newest_class_knows() -> None:
     newest = model("Town", {"n": int, "m": int}, m=0)
     schema = parsed(canonical_schema(struct_for(newest)))
-    assert Known(schema)._names == {"Town": {"n", "m"}}
+    assert Known(schema, {})._names == {"Town": {"n", "m"}} and not Known(None, {}).older
     names = [("Town", "m"), ("Town[]", "index_guild, level"), ("Town[]", "by_name"), ("Town", "m")]
     assert told(names) == ["Town.m", "the index of Town.(guild, level)", "the index of Town.name"]

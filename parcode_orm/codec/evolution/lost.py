@@ -1,13 +1,13 @@
 """What stored rows have that an older class does not know, and would be lost if that class wrote them again.
 
-    Known(schema of the newest class).lost(view, row)  # ["Hero.mana"]
+    Known(schema of the newest class, {}).lost(view, 0, 1)  # ["Hero.mana"]
 
 A row is looked at as it is stored, with what lies inside it. Tables and blobs are not written with their row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..asis import UNREADABLE
 from ..base import View
 from ..columns.poly import ArmView
 from ..columns.rows import RowsView
+from ..schema import fingerprint_of
 from ..stored import Schema
 from ..structs import EXTRA, PRIVATE
 from ..views.boundary import MarkedView, ReferenceView
@@ -27,33 +28,46 @@ from .rows import AddedCollections, AddedView, UpgradedView
 from .unknown import EXTRAS, Names, noting, told
 from .views import AsInlineView, AsMarkedView
 
+Versions = Mapping[str, Sequence[tuple[str, Schema]]]
+"""By the name of a class: the fingerprints and schemas of its versions that a file holds, the oldest first."""
+
 
 class Known:
-    """What the newest class of a root knows, of fields and private attributes, by classes.
+    """What the newest classes that wrote a file know, of fields and private attributes.
 
-    What a class knows that does not stand in its schema is not known.
+    `newest` is the schema of the newest class of a root, where the class that is to write is older. It says what the
+    classes within it know. What others know is not known, unless they have `versions`, as subclasses have.
     """
 
-    def __init__(self, newest: Schema) -> None:
+    def __init__(self, newest: Schema | None, versions: Versions) -> None:
+        self.older = newest is not None
+        self._versions = versions
         self._names: dict[str, set[str]] = {}
-        for body in newest.structs.values():
-            names = self._names.setdefault(body["struct"], set())
-            names.update(name for part in ("fields", "privates") for name, _ in body.get(part, ()))
-            if "extra" in body:
-                names.add(EXTRAS)
+        for body in () if newest is None else newest.structs.values():
+            self._names.setdefault(body["struct"], set()).update(_names_of(body))
 
-    def lost(self, view: View, row: int) -> list[str]:
-        """What would be lost of a stored row, `Class.field` each. What the newest class dropped itself is left out."""
+    def lost(self, view: View, start: int, stop: int) -> list[str]:
+        """What would be lost of stored rows, `Class.field` each. What the newest class dropped itself is left out."""
         found: Names = set()
         with noting(found):
-            _walk(view, row, row + 1)
-        known = self._names
-        return told((cls, name) for cls, name in found if cls not in known or name in known[cls])
+            _walk(view, start, stop)
+        return told((cls, name) for cls, name, today in found if self._has(cls, name, today))
+
+    def _has(self, cls: str, name: str, today: Any) -> bool:
+        """Whether the newest version of a class has a field, or may have it, and today's version is older."""
+        if cls in self._names:
+            return name in self._names[cls]
+        versions = self._versions.get(cls, ())
+        prints = [fingerprint for fingerprint, _ in versions]
+        mine = None if today is None else fingerprint_of(today)
+        if mine not in prints:
+            return self.older
+        return mine != prints[-1] and name in _names_of(versions[-1][1].struct())
 
     def check(self, view: Any, row: int, what: Callable[[], str] | None = None) -> None:
         """Raise `DowngradeError` if something would be lost of a stored row, which messages call `what()`."""
         view = getattr(view, "view", view)  # of an object of which a field was deleted
-        lost = self.lost(view, row)
+        lost = self.lost(view, row, row + 1)
         if lost:
             raise DowngradeError(
                 f"{_place_of(view, row) if what is None else what()} would be written again without {', '.join(lost)}, "
@@ -67,6 +81,12 @@ class Known:
             found = locate(view, row)
             if found is not None and isinstance(found[0], UpgradedView | ArmView | RowsView):
                 self.check(*found)
+
+
+def _names_of(body: dict[str, Any]) -> set[str]:
+    """The fields and private attributes of a stored struct."""
+    names = {name for part in ("fields", "privates") for name, _ in body.get(part, ())}
+    return {*names, EXTRAS} if "extra" in body else names
 
 
 def _place_of(view: View, row: int) -> str:

@@ -381,8 +381,8 @@ class _RowReader(Ways):
                 values[name] = row[field.name]
         for name in reader.never:
             values.pop(name, None)
-        note(reader.old["struct"], () if reader.takes_dropped else (name for name in reader.dropped if name in row))
-        note(reader.old["struct"], (EXTRAS,) if stored and not reader.extras else ())
+        gone = () if reader.takes_dropped else [name for name in reader.dropped if name in row]
+        note(reader.old["struct"], (*gone, EXTRAS) if stored and not reader.extras else gone, today)
         if not today.pydantic:
             return today.builder.objects([values], None, None, None)[0]
         extra = {name: value for name, value in stored.items() if name not in reader.fields} if reader.extras else {}

@@ -114,16 +114,16 @@ class UpgradedView(StructView):
 
     def note(self, start: int, stop: int) -> None:
         """Note what some rows have beside what today's class knows."""
-        reading, name = self.reading, self.reading.old["struct"]
+        reading, name, today = self.reading, self.reading.old["struct"], self.reading.today
         missing = self._stored_part(MISSING)
         for row in range(start, stop):
             gone = () if missing is None else missing.get(row)
-            note(name, () if reading.takes_dropped else (each for each in reading.dropped if each not in gone))
+            note(name, () if reading.takes_dropped else (each for each in reading.dropped if each not in gone), today)
         known = reading.kept_privates
-        note(name, (each for each, _ in reading.old.get("privates", ()) if each not in known))
+        note(name, (each for each, _ in reading.old.get("privates", ()) if each not in known), today)
         extras = None if reading.extras else self._stored_part(EXTRA)
         if extras is not None and any(extras.read(start, stop)):
-            note(name, (EXTRAS,))
+            note(name, (EXTRAS,), today)
 
     def read_sets(self, start: int, stop: int) -> list[set[str]]:
         if SETS in self._stored:

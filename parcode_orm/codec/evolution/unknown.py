@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ...stack import carried
 from .refusals import index_at
 
 EXTRAS = "(extra values)"
-Names = set[tuple[str, str]]
-"""Names of classes, as they are stored, and of their fields."""
+Names = set[tuple[str, str, Any]]
+"""Names of classes, as they are stored, and of their fields; with the column of today's class, None for packed ones."""
 
 
 class _Noting(threading.local):
@@ -37,10 +38,10 @@ def is_noting() -> bool:
     return _now.names is not None
 
 
-def note(cls: str, fields: Iterable[str]) -> None:
+def note(cls: str, fields: Iterable[str], today: Any = None) -> None:
     """Note fields of a stored class that are not read, where a caller asks for it."""
     if _now.names is not None:
-        _now.names.update((cls, field) for field in fields)
+        _now.names.update((cls, field, today) for field in fields)
 
 
 def told(names: Iterable[tuple[str, str]]) -> list[str]:
