@@ -11,6 +11,7 @@ from ..lazy.map import LazyMap
 from ..model.keys import key_fields
 from ..model.kinds import bare, fields_of
 from .expressions import Expression
+from .nodes import Ordering
 
 
 class Narrowed(NamedTuple):
@@ -25,6 +26,30 @@ class Narrowed(NamedTuple):
     rows: list[Any] | None = None
 
 
+class First(NamedTuple):
+    """The first `rows` rows in an order, after the one that has the values `after` of its keys.
+
+    `extreme`: only the first value is asked, but for None, so any of the rows with it will do.
+    """
+
+    order: tuple[Ordering, ...]
+    rows: int
+    after: tuple[Any, ...] | None = None
+    extreme: bool = False
+
+
+class Asked(NamedTuple):
+    """What a statement asks of the entities that fulfil `where`.
+
+    `alone` is all that is asked of them, if neither they themselves nor their order are asked; else None. If `first`
+    is not empty, no other entities count.
+    """
+
+    where: tuple[Expression[bool], ...]
+    alone: Sequence[Expression[Any]] | None
+    first: tuple[First, ...]
+
+
 class Entities(ABC):
     """The entities of a class, as a session has them: `rows` by key, of the class `cls`.
 
@@ -36,13 +61,8 @@ class Entities(ABC):
     unbuilt: Sequence[str]
 
     @abstractmethod
-    def narrowed(self, where: Sequence[Expression[bool]], alone: Sequence[Expression[Any]] | None) -> Narrowed | None:
-        """Keys among which are those of all rows that fulfil the conditions; None where a scan is as fast.
-
-        Args:
-            where: the conditions.
-            alone: what is asked of the rows, if neither the rows themselves nor their order are; else None.
-        """
+    def narrowed(self, asked: Asked) -> Narrowed | None:
+        """Keys among which are those of all rows that are asked; None where a scan is as fast."""
 
     @abstractmethod
     def __delitem__(self, key: Any) -> None:

@@ -11,7 +11,7 @@ from ..model.kinds import kinds_of
 from .building import check_scope
 from .expressions import Expression
 from .functions import has_aggregate
-from .given import Entities, Narrowed
+from .given import Asked, Entities, First, Narrowed
 from .negation import without_not
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 from .places import is_number_or_text, is_scalar
@@ -49,7 +49,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     Raises:
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
-    source = _source(statement, _alone(statement, counted))
+    source = _source(statement, Asked(statement._where, _alone(statement, counted), _first(statement)))
     first = statement._offset
     stop = None if statement._limit is None else first + statement._limit
     outputs = statement._outputs
@@ -115,7 +115,22 @@ def _alone(statement: Select[Any], counted: bool) -> list[Expression[Any]] | Non
     return None if statement._distinct or not counted else [*statement._where]
 
 
-def _source(statement: Select[Any], alone: list[Expression[Any]] | None) -> Source:
+def _first(statement: Select[Any]) -> tuple[First, ...]:
+    """The rows that are first in an order, if no others count: those up to a limit, or with an extreme value."""
+    if statement._groups or statement._distinct:
+        return ()
+    asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
+    aggregates = [each for whole in asked for each in _aggregates(whole)]
+    if aggregates:
+        ends = [(each._of, each._function == "max") for each in aggregates if each._function in ("min", "max")]
+        orders = [Ordering(of, descending=last, first=False) for of, last in ends if isinstance(of, Field)]
+        return tuple([First((each,), 1, extreme=True) for each in orders]) if len(orders) == len(aggregates) else ()
+    if not statement._order or statement._limit is None:
+        return ()
+    return (First(statement._order, statement._offset + statement._limit, statement._after),)
+
+
+def _source(statement: Select[Any], asked: Asked) -> Source:
     if statement._source is None:
         named = statement._outputs[0]
         raise QueryError(
@@ -129,7 +144,7 @@ def _source(statement: Select[Any], alone: list[Expression[Any]] | None) -> Sour
     keys = _keys(statement._where)
     narrowed = None if keys is None else Narrowed(keys, "by key")
     if keys is None and isinstance(given, Entities):
-        narrowed = given.narrowed(statement._where, alone)
+        narrowed = given.narrowed(asked)
     if narrowed is not None:
         keys, how, rows = narrowed
         looked_up = MemorySource(rows, list(keys), source.model, how) if rows is not None else source.at_keys(keys, how)

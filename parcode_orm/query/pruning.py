@@ -55,11 +55,13 @@ def _compared(condition: Expression[Any]) -> tuple[tuple[str, ...], str, Any] | 
 
 
 def _may_be(condition: Expression[Any], batch: Batch) -> Any:
+    if isinstance(condition, Operation) and condition._operator == "!=":
+        return _may_be_nan(condition, batch)
     compared = _compared(condition)
     if compared is None:
         return None
     path, operator, value = compared
-    if operator == "!=" or operator not in (*_TURNED, "in", "startswith"):
+    if operator not in (*_TURNED, "in", "startswith"):
         return None
     found = batch.bounds(path)
     if found is None:
@@ -69,6 +71,15 @@ def _may_be(condition: Expression[Any], batch: Batch) -> Any:
     if operator == "startswith" and found.kind is not str:
         return None
     return found.may(operator, value)
+
+
+def _may_be_nan(condition: Operation[Any], batch: Batch) -> Any:
+    """`a != a` is true of NaN alone."""
+    one, other = condition._args
+    if not isinstance(one, Field) or one._identity() != other._identity():
+        return None
+    found = batch.bounds(one._path)
+    return None if found is None else found.nans | ~found.known
 
 
 def _may_not_be(condition: Expression[Any], batch: Batch) -> Any:

@@ -19,7 +19,7 @@ from parcode_orm.session.entity import indexes, queries
 from parcode_orm.tuning import TUNING
 from tests.query import plainly
 from tests.query.models import Item, Place, Row, rows
-from tests.query.plainly import COMPARE, ITEMS, NUMERIC, OTHERS, TEXTUAL, Both, alike, in_order
+from tests.query.plainly import COMPARE, ITEMS, NUMERIC, OTHERS, TEXTUAL, Both, Order, alike, in_order
 from tests.query.test_random import in_place, limits, tries
 from tests.small import SMALL, small_caches, tuned
 
@@ -242,6 +242,69 @@ def narrow_aggregates(draw: Any) -> Any:
     one = draw(st.sampled_from([each for each in NUMERIC if str(each.said) in ("Row.level", "Row.number", "Row.rank")]))
     said, plain, _ = plainly.AGGREGATES[draw(st.sampled_from(["count", "count_distinct", "sum", "min", "max"]))]
     return said(one.said), lambda pairs: plain(plainly.known(one.plain(*pair) for pair in pairs))
+
+
+@st.composite
+def leading(draw: Any) -> tuple[list[Both], list[Order]]:
+    """What the order of an index answers: single values, a range perhaps, and an order by what follows."""
+    fields = {each.said._path: each for each in [*NUMERIC, *TEXTUAL, *OTHERS] if isinstance(each.said, Field)}
+    specs = [spec for spec in indexes_of(Indexed) if not spec.of_items]
+    parts = draw(st.sampled_from([spec.parts for spec in specs if fields[spec.parts[-1]].ordered]))
+    at = draw(st.sampled_from([place for place, path in enumerate(parts) if fields[path].ordered]))
+    wanted = []
+    for path in parts[:at]:
+        value = draw(st.sampled_from(fields[path].values))
+        wanted.append(Both(fields[path].said == value, lambda *row, f=fields[path], v=value: f.plain(*row) == v, []))
+    one = fields[parts[at]]
+    for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
+        said, plain = COMPARE[draw(st.sampled_from(["<", ">", "<=", ">="]))]
+        value = draw(st.sampled_from(one.values))
+        wanted.append(Both(said(one.said, value), lambda *row, p=plain, v=value: p(one.plain(*row), v), []))
+    descending = draw(st.booleans())
+    orders = []
+    for path in parts[at : at + draw(st.integers(1, 3))]:
+        first = draw(st.sampled_from([not descending, not descending, descending]))
+        said = fields[path].said.desc() if descending else fields[path].said.asc()
+        if fields[path].ordered:
+            orders.append(
+                Order(said.nulls_first() if first else said.nulls_last(), fields[path].plain, descending, first)
+            )
+    return wanted, orders + draw(st.lists(plainly.orders(), max_size=1))
+
+
+@tries
+@given(st.data())
+def test_the_first_entities_in_an_order_are_those_that_python_sorts_first(tmp_path: Path, data: st.DataObject) -> None:
+    draw = data.draw
+    with entities(draw, tmp_path / "e.par", Indexed) as session:
+        known = [(each.id, each) for each in session.scalars(select(Indexed))]
+        for _ in range(6):
+            wanted, order = draw(leading())
+            statement = select(Indexed).where(*(each.said for each in wanted)).order_by(*(each.said for each in order))
+            expected = in_order([pair for pair in known if all(each.plain(*pair) for each in wanted)], order)
+            count, skip = draw(st.integers(1, 5)), draw(st.sampled_from([0, 0, 2]))
+            here = statement.limit(count).offset(skip)
+            found = session.scalars(here).all()
+            assert [each.id for each in found] == [key for key, _ in expected][skip:][:count], session.explain(here)
+            first = session.scalars(statement).first()
+            assert first is (expected[0][1] if expected else None)
+            for pair in expected[:8]:
+                marks = tuple(each.plain(*pair) for each in order)
+                page = statement.limit(count, after=marks)
+                rest = [each for each in expected[expected.index(pair) :] if marks_of(order, each) != marks]
+                found = session.scalars(page).all()
+                assert [each.id for each in found] == [key for key, _ in rest[:count]], session.explain(page)
+            ends = draw(st.sampled_from([(func.min,), (func.max,), (func.min, func.max)]))
+            one = order[0]
+            values = plainly.known(one.plain(*pair) for pair in known if all(each.plain(*pair) for each in wanted))
+            asked = select(*(each(one.said._of) for each in ends)).select_from(Indexed)
+            asked = asked.where(*(each.said for each in wanted))
+            python = tuple((min if each is func.min else max)(values, default=None) for each in ends)
+            assert tuple(session.execute(asked).one()) == python, session.explain(asked)
+
+
+def marks_of(order: list[Order], pair: Any) -> tuple[Any, ...]:
+    return tuple(each.plain(*pair) for each in order)
 
 
 def test_statements_over_entities_are_answered_by_every_kind_of_index(tmp_path: Path) -> None:

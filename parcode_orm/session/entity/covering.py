@@ -24,7 +24,7 @@ def covers(spec: IndexSpec, asked: Sequence[Expression[Any]] | None, found: Sequ
     """
     if asked is None or spec.of_items:
         return False
-    known = {path for path, tp in zip(spec.parts, spec.types, strict=True) if _is_same(tp)}
+    known = {path for path, tp in zip(spec.parts, spec.types, strict=True) if is_same(tp)}
     if not all(isinstance(each, Field) and each._path in known for whole in asked for each in _leaves(whole)):
         return False
     return Entries([value for value, _ in found], []).are_whole(spec.types)
@@ -39,7 +39,7 @@ def _leaves(expression: Expression[Any]) -> Iterator[Expression[Any]]:
             yield from _leaves(part)
 
 
-def _is_same(tp: Any) -> bool:
+def is_same(tp: Any) -> bool:
     """Whether equal values of a type are the same: times may be in other zones, and `-0.0 == 0.0`.
 
     An index keeps the value that an entity had when another, equal one is assigned.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -161,6 +161,16 @@ def entries_in(spans: Iterable[Span], order: Order) -> list[tuple[Any, Any]]:
             for value, key, has in found[first:last]:
                 counts[value, key] += 1 if has else -1
     return [pair for pair, count in counts.items() if count > 0]
+
+
+def entries_of(run: Any, asked: Range, order: Order, descending: bool) -> Iterator[Entry]:
+    """The entries of a run in a range, from its beginning or, `descending`, from its end, read as they are taken."""
+    start, stop = as_stored(_fenced, run, asked, order)
+    firsts = range(start, stop, STEP)
+    for at in reversed(firsts) if descending else firsts:
+        found = part(run.entries, at, min(at + STEP, stop))
+        first, last = _within(found, asked, order)
+        yield from reversed(found[first:last]) if descending else found[first:last]
 
 
 def _fenced(run: Any, asked: Range, order: Order) -> tuple[int, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, time, timedelta, timezone
+from datetime import datetime, time, timedelta
 from enum import Enum
 from types import NoneType
 from typing import Any, NamedTuple, get_origin
 
+from ...codec.zones import FIXED
 from ...errors import told
 from ...model.indexes import ITEMS, IndexSpec, Path, path_text
 from ...model.kinds import item_type, present
@@ -19,6 +20,7 @@ from ...query.nodes import Field, Item, Literal, Logical, Operation, Quantified
 from .indexes import Range
 
 _DAY = timedelta(days=1)
+_LAST: dict[Any, Any] = {datetime: datetime.max, time: time.max}
 _TURNED = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -81,6 +83,33 @@ def scopes_of(where: Sequence[Expression[bool]]) -> list[Scope]:
     for path, wanted in _conditions(where, found, (), Any):
         _narrow(row, path, wanted)
     return found
+
+
+def exactly(where: Sequence[Expression[bool]]) -> Scope | None:
+    """What conditions want of the values of a row by their paths, if it is one range each and they say nothing else."""
+    every, some = parted(where)
+    scope: Scope = {}
+    for condition in every:
+        found = list(_condition(condition, Any)) if isinstance(condition, Operation) else []
+        if some or len(found) != 1:
+            return None
+        path, wanted = found[0]
+        if len(wanted.ranges) > 1 or path[-1:] == (ITEMS,) or _widened(wanted.ranges[0]) is not wanted.ranges[0]:
+            return None
+        scope[path] = wanted if path not in scope else Wanted(wanted.tp, [both(scope[path], wanted.ranges[0])])
+    return None if some else scope
+
+
+def both(wanted: Wanted, other: Range) -> Range:
+    """The values that lie in the one range that is `wanted`, and in another one.
+
+    Raises:
+        TypeError: the values have no order.
+    """
+    order = order_of(wanted.tp)
+    if order is None:
+        raise TypeError(f"{wanted.tp} has no order")
+    return _both(wanted.ranges[0], other, order)
 
 
 def _narrow(scope: Scope, path: Path, wanted: Wanted) -> None:
@@ -207,7 +236,7 @@ def ranges_of(spec: IndexSpec, scope: Scope, most: int) -> tuple[list[Range], li
         wanted = scope.get(path)
         if wanted is None:
             break
-        told_parts.append(f"{path_text(path)}{wanted}")
+        told_parts.append(spelled(path, wanted))
         ranges = list(map(_widened, wanted.ranges))
         if len(prefixes) * len(ranges) > most:
             return None
@@ -223,6 +252,21 @@ def ranges_of(spec: IndexSpec, scope: Scope, most: int) -> tuple[list[Range], li
     if not told_parts:
         return None
     return _alone(spec, [Range(prefix, prefix) for prefix in prefixes]), told_parts
+
+
+def within(spec: IndexSpec, fixed: tuple[Any, ...], asked: Range | None) -> Range:
+    """The range of an index whose first parts have the values `fixed`, and the next one a value of `asked`.
+
+    Without `asked` it may have any value, or None.
+    """
+    if asked is None:
+        return Range(fixed or None, fixed or None)
+    return _alone(spec, [_joined(fixed, asked)])[0]
+
+
+def spelled(path: Path, wanted: Wanted) -> str:
+    """What is wanted of a value, as text."""
+    return f"{path_text(path)}{wanted}"
 
 
 def _is_enum(tp: Any) -> bool:
@@ -254,7 +298,7 @@ def _first(bound: tuple[Any, ...] | None) -> Any:
 def _widened(asked: Range) -> Range:
     """Times in one zone compare by its clock, which is set by a day at most; an index has them by the moment."""
     low, high = asked.low, asked.high
-    if not any(isinstance(each, datetime) and not isinstance(each.tzinfo, NoneType | timezone) for each in (low, high)):
+    if not any(isinstance(each, datetime) and type(each.tzinfo) not in (NoneType, *FIXED) for each in (low, high)):
         return asked
     return Range(None if low is None else low - _DAY, None if high is None else high + _DAY)
 
@@ -264,11 +308,16 @@ def _of_other_zone(ranges: list[Range], tp: Any) -> list[Range] | None:
 
     The condition refuses to compare them, as it does in a scan. None where `ranges` are of both.
     """
-    last = {datetime: datetime.max, time: time.max}.get(present(tp))
     order = order_of(tp)
-    if last is None or order is None:
+    if present(tp) not in _LAST or order is None:
         return []
     zoned = {order(each)[0] for asked in ranges for each in asked[:2] if each is not None}
     if len(zoned) > 1:
         return None
-    return [Range(None, last) if True in zoned else Range(last, None, low_open=True)]
+    return [of_zones(present(tp))[0 if True in zoned else 1]]
+
+
+def of_zones(tp: Any) -> tuple[Range, Range]:
+    """The range of datetimes or times without a zone, and that of those with one."""
+    last = _LAST[tp]
+    return Range(None, last), Range(last, None, low_open=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
 from ...lazy.map import LazyMap
 from ...model.entities import field_of
-from ...model.indexes import indexes_of
+from ...model.indexes import IndexSpec, indexes_of
 from ...query.expressions import Expression
-from ...query.given import Entities, Narrowed, is_entity_class
+from ...query.given import Asked, Entities, Narrowed, is_entity_class
 from ...query.nodes import Field, Item
 from ...query.prepared import is_quick
 from ...storage.spill import is_spilled
@@ -19,6 +19,7 @@ from ..roots import Unread, unbuilt
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
 from .covering import covers, row_of
+from .in_order import find, match
 from .tables import entities, find_table, in_memory, paths_of, stored_rows, table_in
 from .ways import Limits, best_way
 
@@ -72,29 +73,76 @@ class StoredEntities(Entities):
         assert self._root is not None
         self._root.gone.update({key: Unread(*place) for key, place in rows.items()})
 
-    def narrowed(self, where: Sequence[Expression[bool]], alone: Sequence[Expression[Any]] | None) -> Narrowed | None:
+    def narrowed(self, asked: Asked) -> Narrowed | None:
         """See `Entities`."""
         rows = self.rows
-        if not where or self._root is None or not isinstance(rows, LazyMap):
+        if not (asked.where or asked.first) or self._root is None or not isinstance(rows, LazyMap):
             return None
         if any(piece.ref is not None and is_spilled(piece.ref) for piece in table_in(rows).tree.loaded()):
             return None  # no index has them yet
-        limits = _limits(len(rows), quick=all(is_quick(each, table_in(rows).items) for each in where))
-        any_scan = _limits(len(rows), quick=False)
-        best = best_way(self._root.obj, self.cls, where, limits if alone is None else any_scan)
-        if best is None:
+        is_fast = all(is_quick(each, table_in(rows).items) for each in asked.where)
+        return self._first(asked, is_fast) or self._by_way(asked, is_fast)
+
+    def _first(self, asked: Asked, is_fast: bool) -> Narrowed | None:
+        """The entities that are first in the order of an index."""
+        root, rows = self._root, self.rows
+        assert root is not None and isinstance(rows, LazyMap)
+        matches = [found for each in asked.first if (found := match(root.obj, self.cls, asked.where, each)) is not None]
+        changed = self._changed() if matches and len(matches) == len(asked.first) else None
+        if changed is None:
             return None
-        pairs, spec = best.pairs(), best.spec
-        changed = [key for key, _ in islice(in_memory(rows, paths_of(self.cls)), any_scan.rows + 1)]
-        if len(changed) > any_scan.rows:
+        is_fast = is_fast and all(each.tp in (int, float, bool) for each in matches)
+        most, left_out = _limits(len(rows), quick=is_fast).rows, {*changed, *root.gone}
+        pairs, others = [], []
+        for each in matches:
+            there = find(root.obj, rows, each, most, left_out)
+            if there is None:
+                return None
+            pairs += there[0]
+            others += there[1]
+        first, *more = matches
+        names = " and ".join(dict.fromkeys(each.name for each in matches))
+        if first.first.extreme:
+            one = not left_out and not others and all(each.spec is first.spec for each in more)
+            if one and covers(first.spec, asked.alone, pairs):
+                return _alone(first.spec, dict.fromkeys(pairs), names)
+            how = f"at the ends of {names}"
+        else:
+            how = f"in the order of {names}"
+        return Narrowed({*(key for _, key in pairs), *others, *changed}, how + _beside(changed))
+
+    def _by_way(self, asked: Asked, is_fast: bool) -> Narrowed | None:
+        """The entities that fulfil the conditions, by keys or indexes."""
+        root, rows = self._root, self.rows
+        assert root is not None
+        limits, any_scan = _limits(len(rows), quick=is_fast), _limits(len(rows), quick=False)
+        best = best_way(root.obj, self.cls, asked.where, limits if asked.alone is None else any_scan)
+        changed = None if best is None else self._changed()
+        if best is None or changed is None:
             return None
-        if spec is not None and not changed and not self._root.gone and covers(spec, alone, pairs):
-            how = f"read {len(pairs):,} values of {best.name} alone: "
-            return Narrowed([key for _, key in pairs], how, [row_of(spec, value) for value, _ in pairs])
+        pairs = best.pairs()
+        if best.spec is not None and not changed and not root.gone and covers(best.spec, asked.alone, pairs):
+            return _alone(best.spec, pairs, best.name)
         if len(pairs) > limits.rows:
             return None
-        memory = f", and {len(changed):,} in memory" if changed else ""
-        return Narrowed({*(key for _, key in pairs), *changed}, f"by {best.name}{memory}")
+        return Narrowed({*(key for _, key in pairs), *changed}, f"by {best.name}{_beside(changed)}")
+
+    def _changed(self) -> list[Any] | None:
+        """The keys of the entities in memory that are new or changed; None where they are many."""
+        most = _limits(len(self.rows), quick=False).rows
+        assert isinstance(self.rows, LazyMap)
+        found = [key for key, _ in islice(in_memory(self.rows, paths_of(self.cls)), most + 1)]
+        return found if len(found) <= most else None
+
+
+def _alone(spec: IndexSpec, pairs: Collection[tuple[Any, Any]], name: str) -> Narrowed:
+    """What an index has of entities, without these."""
+    how = f"read {len(pairs):,} values of {name} alone: "
+    return Narrowed([key for _, key in pairs], how, [row_of(spec, value) for value, _ in pairs])
+
+
+def _beside(changed: Sequence[Any]) -> str:
+    return f", and {len(changed):,} in memory" if changed else ""
 
 
 def _limits(count: int, *, quick: bool) -> Limits:
