@@ -254,6 +254,10 @@ class Source:
         earlier._map = self._map
         return earlier
 
+    def content(self, length: int) -> memoryview:
+        """The first bytes of the file, which is mapped for them: it may be replaced meanwhile."""
+        return self._bytes()[:length]
+
     def retire(self) -> None:
         """Keep no chunks: the session goes on with another snapshot. Objects may still read this one."""
         self.cache.clear()

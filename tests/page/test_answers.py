@@ -237,6 +237,7 @@ def test_the_file_goes_on(tmp_path: Path) -> None:
     parcode_orm.save(path, Player(level=1, inventory=[]))
     assert get(answers, "newer") == {"newer": 0}  # another file
     assert get(answers, "value", path=level)["text"] == "500"  # that one is read on
+    assert get(answers, "value", path=level, at=2)["text"] == "0"
     path.unlink()
     assert get(answers, "newer") == {"newer": 0}
     answers.close()

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CorruptionError, ParcodeError
+from ...lazy.map import LazyMap
 from ...lazy.shown import visible
 from ...session import Session, Snapshot, schema
 from ..survey import inspect
 from ..verify import verify
 from . import past, places
-from .nodes import children, content, kind_of, node
+from .nodes import children, content, key_child, kind_of, node
 from .opened import Opened
-from .rows import page_of, rows_of
+from .rows import page_of, pairs, rows_of
 
 COMMITS = 500  # of which the page knows the message
 PAGE = 200  # rows, or values in an object, that come at once at most
@@ -102,13 +103,19 @@ class Answers:
     def value(self, path: str = "", offset: str = "0", limit: str = "100", at: str = "") -> Any:
         """A value and what is directly in it."""
         first, most = _number("offset", offset, FARTHEST), _number("limit", limit, PAGE)
-        place, value, _ = places.find(self._opened.at(_commit(at)), path)
+        session = self._opened.at(_commit(at))
+        here = places.find(session, path)
+        place, value = here.path, here.value
         found = {"path": str(place), "way": places.way(place), **node(value), **content(value)}
         if "size" in found:
             found["offset"] = first
+            if isinstance(value, LazyMap):
+                inside = [key_child(*pair) for pair in pairs(session, here.rows, first, most)]
+            else:
+                inside = children(value, first, most)
             found["children"] = [
                 {"name": visible(each.name, 200), "path": places.below(place, each), **node(each.value)}
-                for each in children(value, first, most)
+                for each in inside
             ]
             found["rows"] = kind_of(value) in ("list", "map")
         return found

@@ -130,12 +130,16 @@ def children(value: Any, offset: int, limit: int) -> list[Child]:
         names = children_names(value)[offset : offset + limit]
         return [Child(("name", name), name, field_of(value, name)) for name in names]
     if kind == "map":
-        pairs = islice(value.items(), offset, offset + limit)
-        return [Child(("key", key), text_of(key), item) for key, item in pairs]
+        return [key_child(*pair) for pair in islice(value.items(), offset, offset + limit)]
     if kind == "list":
         items = islice(value, offset, offset + limit) if isinstance(value, deque) else value[offset : offset + limit]
         return [Child(("position", at), str(at), item) for at, item in enumerate(items, offset)]
     return [Child(None, "", item) for item in islice(value, offset, offset + limit)]
+
+
+def key_child(key: Any, value: Any) -> Child:
+    """A value in a dictionary."""
+    return Child(("key", key), text_of(key), value)
 
 
 def field_of(value: Any, name: str) -> Any:

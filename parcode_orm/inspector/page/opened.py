@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from ...errors import NoResultFound, ParcodeError
+from ...format.commit import Record
 from ...session import Session, Snapshot
 
 EARLIER = 4  # sessions of earlier commits that stay open
@@ -19,6 +22,8 @@ class Opened:
         self.path = path
         self._current: Session | None = None
         self._earlier: OrderedDict[int, Session] = OrderedDict()
+        self._records: Iterator[Record] | None = None  # those before the ones whose lengths are known
+        self._lengths = array("Q")  # of the file up to each commit, the newest first
 
     @property
     def current(self) -> Session:
@@ -32,10 +37,10 @@ class Opened:
         return self._current
 
     def at(self, sequence: int | None) -> Session:
-        """A session of a commit.
+        """A session of a commit. It reads what the file was when the page was loaded, whatever stands there by now.
 
         Raises:
-            NoResultFound: there is no such commit, or the file is another one by now.
+            NoResultFound: there is no such commit.
             ParcodeError: the file cannot be read.
         """
         current = self.current
@@ -44,18 +49,26 @@ class Opened:
             return current
         known = self._earlier.get(sequence)
         if known is None:
-            known = self._open(sequence, current)
-            self._earlier[sequence] = known
+            known = self._earlier[sequence] = Session.open(self._content(current, sequence))
             while len(self._earlier) > EARLIER:
                 self._earlier.popitem(last=False)[1].close()
         self._earlier.move_to_end(sequence)
         return known
 
-    def _open(self, sequence: int, current: Session) -> Session:
-        wanted = next((each for each in current.history() if each.sequence <= sequence), None)
-        if wanted is None or wanted.sequence != sequence:
+    def _content(self, current: Session, sequence: int) -> memoryview:
+        """The bytes of the file up to a commit."""
+        source = current._work.source
+        if self._records is None:
+            self._records = iter(()) if source is None else source.records()
+        place = 0 if source is None else source.record.sequence - sequence
+        while place >= len(self._lengths):
+            record = next(self._records, None)
+            if record is None:
+                break
+            self._lengths.append(record.file_length)
+        if source is None or not 0 <= place < len(self._lengths):
             raise NoResultFound(f"there is no commit {sequence} up to the one that is shown")
-        return Session.open(self.path, at=wanted)
+        return source.content(self._lengths[place])
 
     def newer(self) -> int | None:
         """The number of the newest commit, if that is not the one that the page shows; 0 if the file was replaced."""
@@ -81,6 +94,7 @@ class Opened:
         if self._current is not None:
             self._current.close()
             self._current = None
+        self._records, self._lengths = None, array("Q")
 
 
 def _leads_to(session: Session, snapshot: Snapshot | None) -> bool:

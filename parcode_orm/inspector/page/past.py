@@ -30,7 +30,7 @@ def history(opened: Opened, path: str, before: int | None) -> dict[str, Any]:
     Raises:
         ParcodeError: the file cannot be read.
     """
-    snapshots = list(islice(_from(opened.current, before), COMMITS + 1))
+    snapshots = list(islice(_from(opened, before), COMMITS + 1))
     earlier: list[Snapshot | None] = [*snapshots[1:]]
     if len(snapshots) <= COMMITS:
         earlier.append(None)  # before the first commit there was nothing
@@ -42,8 +42,15 @@ def history(opened: Opened, path: str, before: int | None) -> dict[str, Any]:
     return {"path": path, "commits": found, "before": snapshots[-1].sequence if len(snapshots) > COMMITS else None}
 
 
-def _from(session: Session, before: int | None) -> Iterator[Snapshot]:
-    return (each for each in session.history() if before is None or each.sequence <= before)
+def _from(opened: Opened, before: int | None) -> Iterator[Snapshot]:
+    """The commits from one back to the first that the file has."""
+    snapshot = opened.at(before).snapshot
+    while snapshot is not None:
+        yield snapshot
+        try:
+            snapshot = opened.at(snapshot.sequence - 1).snapshot
+        except NoResultFound:
+            return
 
 
 def diff(opened: Opened, path: str, a: int | None, b: int | None) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def page_of(session: Session, rows: Rows, where: str, by: str, offset: int, limi
     Raises:
         QueryError: the filter or the order does not fit the rows, or would look at too many of them.
     """
-    statement: Select[Any] = select(func.key(), func.item()).select_from(rows.source)
+    statement = _pairs(rows.source)
     if where.strip():
         statement = statement.where(condition(rows.source, where))
     if by.strip():
@@ -69,6 +69,15 @@ def page_of(session: Session, rows: Rows, where: str, by: str, offset: int, limi
         "limit": limit,
         "rows": [_row(rows, key, row, names) for key, row in found],
     }
+
+
+def pairs(session: Session, source: Any, offset: int, limit: int) -> list[Any]:
+    """The keys and rows of a collection from one on. Those before it are not read, however many they are."""
+    return session.execute(_pairs(source).offset(offset).limit(limit)).all()
+
+
+def _pairs(source: Any) -> Select[Any]:
+    return select(func.key(), func.item()).select_from(source)
 
 
 def _check_budget(session: Session, statement: Select[Any]) -> None:
