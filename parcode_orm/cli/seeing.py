@@ -20,19 +20,33 @@ from .app import DAMAGED, File, Json, bars, command, out, say, say_json
 def inspect(
     file: File,
     depth: Annotated[int | None, typer.Option(help="How deep the tree goes: 1 for roots and entities.", min=1)] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page here, one file with the first rows of each collection.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Show what is in a file, and what takes its bytes: collections, columns, indexes. No value is read.
 
-    Exits with 4 if a place could not be read; `parcode verify` finds all damage.
+    With --html the same is a page, and has rows as well. Exits with 4 if a place could not be read; `parcode verify`
+    finds all damage.
     """
     report = survey(file, depth=depth)
+    if html is not None:
+        _write_page(file, html)
     if json_:
         say_json(report.to_dict())
-    else:
+    elif html is None:
         out.print(report)
     if not report.ok:
         raise typer.Exit(DAMAGED)
+
+
+def _write_page(file: Path, target: Path) -> None:
+    from ..inspector.page.standalone import html  # late: few need a page
+
+    if target.exists() and target.samefile(file):
+        raise ValueError(f"--html {target}: that is the file itself")
+    target.write_text(html(file), "utf-8")
 
 
 @command("parcode verify shop.par --models shop.models:Player")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import webbrowser
 from typing import Annotated
 
 import typer
 
-from ..inspector.page import Server
 from .app import File, Json, command, say, say_json
 
 
@@ -24,6 +22,10 @@ def serve(
 
     The address holds a token. Whoever has it can read the file while the command runs. Ctrl-C ends it.
     """
+    import webbrowser  # late: other commands need no HTTP
+
+    from ..inspector.page.server import Server
+
     server = Server(file, port)
     try:
         if json_:

@@ -85,6 +85,17 @@ def test_inspect(file: Path) -> None:
     assert parcode("inspect", file, "--depth", 0, code=2).stdout == ""
 
 
+def test_inspect_writes_a_page(file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "shop.html"
+    assert parcode("inspect", file, "--html", page).stdout == ""
+    text = page.read_text("utf-8")
+    assert text.startswith("<!doctype html>") and "city 3" in text and text.count("<script") == 2
+    assert json.loads(parcode("inspect", file, "--html", page, "--json").stdout)["ok"]
+    before = file.read_bytes()
+    assert "the file itself" in parcode("inspect", file, "--html", file, code=2).stderr and file.read_bytes() == before
+    assert "FileNotFoundError" in parcode("inspect", file, "--html", tmp_path / "no" / "x.html", code=2).stderr
+
+
 def test_verify(file: Path) -> None:
     assert ": ok\n" in parcode("verify", file).stdout
     found = json.loads(parcode("verify", file, "--json").stdout)

@@ -51,14 +51,17 @@ def test_serve(file: Path) -> None:
 
 def test_a_browser_is_opened_where_there_is_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("typer")
+    import webbrowser
+
     import parcode_orm.cli.serve as module
+    from parcode_orm.inspector.page.server import Server
 
     def served(self: Any) -> None:
         raise KeyboardInterrupt
 
     opened: list[str] = []
-    monkeypatch.setattr(module.Server, "serve_forever", served)
-    monkeypatch.setattr(module.webbrowser, "open", opened.append)
+    monkeypatch.setattr(Server, "serve_forever", served)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
     monkeypatch.setattr(module, "has_browser", lambda: True)
     text = parcode("serve", file).stdout
     assert opened[0] in text and opened[0].startswith("http://127.0.0.1:")
@@ -75,7 +78,7 @@ def test_what_cannot_be_served(file: Path, tmp_path: Path) -> None:
     (tmp_path / "b.par").write_bytes(b"x" * 1_000)
     parcode("serve", tmp_path / "b.par", "--no-open", code=3)
     parcode("serve", tmp_path / "c.par", "--no-open", code=2)
-    from parcode_orm.inspector.page import Server
+    from parcode_orm.inspector.page.server import Server
 
     with Server(file) as server:
         assert "use" in parcode("serve", file, "--no-open", "--port", server.server_port, code=2).stderr

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap
-from parcode_orm.inspector.page import Server
+from parcode_orm.inspector.page.server import Server
 
 
 class WorldSettings(Model):

@@ -11,6 +11,7 @@ import pytest
 
 import parcode_orm
 from parcode_orm import Chunk, NoResultFound, NotAParcodeFile, PathError, QueryError, Session
+from parcode_orm.format.layout import RECORD_MAGIC
 from parcode_orm.inspector.page import answers as answers_module
 from parcode_orm.inspector.page import rows as rows_module
 from parcode_orm.inspector.page.answers import Answers
@@ -258,6 +259,32 @@ def test_a_damaged_file_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
     assert get(answers, "value", path="GameWorld.settings.difficulty")["text"] == "3"
     with pytest.raises(parcode_orm.CorruptionError):
         get(answers, "rows", path="players")
+    answers.close()
+
+
+def test_a_damaged_commit_gives_way_to_the_one_before_it(tmp_path: Path) -> None:
+    path = game(tmp_path / "game.par")
+    catalog = next(each for each in parcode_orm.inspect(path).entries if each.kind == "catalog")
+    data = bytearray(path.read_bytes())
+    data[catalog.offset + 40] ^= 1
+    path.write_bytes(data)
+    answers = Answers(path)
+    found = get(answers, "report")
+    assert found["at"] == 2 and "damaged" in found["unread"]["error"]["message"] and found["report"]["problems"]
+    assert get(answers, "value", path=f"{HERO}.level")["text"] == "25"
+    assert get(answers, "newer") == {"newer": None}
+    answers.close()
+
+
+def test_a_file_without_a_whole_commit(tmp_path: Path) -> None:
+    path = game(tmp_path / "game.par")
+    path.write_bytes(path.read_bytes().replace(RECORD_MAGIC, bytes(len(RECORD_MAGIC))))
+    answers = Answers(path)
+    found = get(answers, "report")
+    assert found["at"] is None and found["unread"] and found["report"]["entries"] and found["collections"] == []
+    with pytest.raises(parcode_orm.CorruptionError):
+        get(answers, "value", path="GameWorld")
+    assert not get(answers, "verify")["ok"]
     answers.close()
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from parcode_orm.inspector.page import Server
 from parcode_orm.inspector.page.guard import ADDRESS, HEADERS, LONGEST
 from parcode_orm.inspector.page.page import STATIC
-from parcode_orm.inspector.page.server import CONNECTIONS
+from parcode_orm.inspector.page.server import CONNECTIONS, Server
 
 from .served import asked, game, request, serving, token
 

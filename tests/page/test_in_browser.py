@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from parcode_orm import Session
-from parcode_orm.inspector.page import Server, html
+from parcode_orm.inspector.page.server import Server
+from parcode_orm.inspector.page.standalone import html
 
 from .hostile import IMAGE, SCRIPT, hostile
 from .served import GameWorld, game, serving

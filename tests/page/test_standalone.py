@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from parcode_orm.inspector.page import html
-from parcode_orm.inspector.page.standalone import ROWS
+from parcode_orm.inspector.page.standalone import ROWS, html
 
 from .hostile import OBEYED, hostile
 from .served import game

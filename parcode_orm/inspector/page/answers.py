@@ -80,6 +80,8 @@ class Answers:
             session = self._opened.current
         except ParcodeError as problem:
             return {**found, "unread": told(problem), "at": None, "collections": [], "schema": [], "messages": {}}
+        if self._opened.unread is not None:
+            found["unread"] = told(self._opened.unread)
         here = session.snapshot
         found["at"] = None if here is None else here.sequence
         found["recovered"] = session.recovered
@@ -130,24 +132,9 @@ class Answers:
 
     def verify(self) -> Any:
         """The damage of the file: every byte is read."""
-        report = verify(self.path)
-        problems = [
-            {"offset": each.offset, "what": each.what, "where": each.where, "commit": each.commit}
-            for each in report.problems[:PROBLEMS]
-        ]
-        return harmless(
-            {
-                "ok": report.ok,
-                "size": report.size,
-                "commits": report.commits,
-                "chunks": report.chunks,
-                "live": report.live,
-                "dead": report.dead,
-                "count": len(report.problems),
-                "problems": problems,
-                "notes": report.notes[:PROBLEMS],
-            }
-        )
+        found = verify(self.path).to_dict()
+        shown = {"problems": found["problems"][:PROBLEMS], "notes": found["notes"][:PROBLEMS]}
+        return harmless({**found, **shown, "count": len(found["problems"])})
 
 
 def _messages(session: Session) -> dict[str, str]:

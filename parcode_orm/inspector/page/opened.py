@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 
-from ...errors import NoResultFound, ParcodeError
+from ...errors import CorruptionError, NoResultFound, ParcodeError
 from ...format.commit import Record
 from ...session import Session, Snapshot
 
+BACK = 10  # commits among which a readable one is looked for
 EARLIER = 4  # sessions of earlier commits that stay open
 
 
@@ -20,6 +23,8 @@ class Opened:
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
+        self.unread: CorruptionError | None = None  # why the newest commit is not the one that is shown
+        self._status: object = None
         self._current: Session | None = None
         self._earlier: OrderedDict[int, Session] = OrderedDict()
         self._records: Iterator[Record] | None = None  # those before the ones whose lengths are known
@@ -27,13 +32,14 @@ class Opened:
 
     @property
     def current(self) -> Session:
-        """The session of the commit that the page shows.
+        """The session of the commit that the page shows: the newest, or one before it if that is damaged.
 
         Raises:
             ParcodeError: the file cannot be read.
         """
         if self._current is None:
-            self._current = Session.open(self.path)
+            self._status = _status_of(self.path)
+            self._current, self.unread = _newest(self.path)
         return self._current
 
     def at(self, sequence: int | None) -> Session:
@@ -71,8 +77,10 @@ class Opened:
         return source.content(self._lengths[place])
 
     def newer(self) -> int | None:
-        """The number of the newest commit, if that is not the one that the page shows; 0 if the file was replaced."""
+        """The number of the newest commit, if that is not the one that the page shows; 0 if the file is another one."""
         here = self.current.snapshot
+        if _status_of(self.path) == self._status:
+            return None
         try:
             with closing(Session.open(self.path)) as session:
                 newest = session.snapshot
@@ -95,6 +103,32 @@ class Opened:
             self._current.close()
             self._current = None
         self._records, self._lengths = None, array("Q")
+
+
+def _status_of(path: str | Path) -> object:
+    """What changes when the file does."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _newest(path: str | Path) -> tuple[Session, CorruptionError | None]:
+    """A session of the newest commit that can be read, and why that is not the newest of all."""
+    session = Session.open(path)
+    try:
+        session.snapshot  # noqa: B018
+        return session, None
+    except CorruptionError as problem:
+        source = session._work.source
+        assert source is not None
+        for record in islice(source.records(), 1, BACK):
+            earlier = Session.open(source.content(record.file_length))
+            with suppress(CorruptionError):
+                earlier.snapshot  # noqa: B018
+                return earlier, problem
+        raise
 
 
 def _leads_to(session: Session, snapshot: Snapshot | None) -> bool:

@@ -53,7 +53,7 @@ function head() {
   document.getElementById("tabs").replaceChildren(...TABS.map(([view, text]) => el("a", { href: address(view), "data-view": view }, text,
     view === "damage" && report.problems.length > 0 ? el("span", { class: "badge bad", text: count(report.problems.length) }) : null)));
   const notices = [];
-  if (state.data.unread !== undefined) notices.push(["bad", `The newest commit cannot be read: ${state.data.unread.error.message}`]);
+  if (state.data.unread !== undefined) notices.push(["bad", `The newest commit cannot be read: ${state.data.unread.error.message}. ${state.data.at === null ? "" : `Commit ${count(state.data.at)} is shown.`}`]);
   if (state.data.recovered) notices.push(["", state.data.recovered]);
   if (embedded !== null) notices.push(["", `A copy of what parcode inspect found, with the first ${count(embedded.most)} rows of each collection.`]);
   document.getElementById("notices").replaceChildren(...notices.map(([kind, text]) => el("p", { class: `notice ${kind}`, text })));
@@ -72,7 +72,7 @@ async function watch() {
   if (newer === null) return;
   const reload = () => load({ newest: "1" });
   document.getElementById("notices").append(el("p", { class: "notice", id: "newer" },
-    newer === 0 ? "The file was replaced by another one. " : `Commit ${count(newer)} is there by now. `,
+    newer === 0 ? "The file is another one by now. " : `Commit ${count(newer)} is there by now. `,
     el("button", { type: "button", text: "Show it", on: { click: reload } })));
 }
 

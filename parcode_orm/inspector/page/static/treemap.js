@@ -121,7 +121,7 @@ function ofFile(report) {
     ["Live", `${bytes(report.live)}, ${percent(report.live / (report.size || 1))}`],
     ["Dead", `${bytes(report.dead)}${report.dead > 0 ? ", of earlier commits" : ""}`],
     ["Format", report.format],
-    ["UUID", el("code", { text: report.uuid })],
+    ["UUID", report.uuid === "" ? "" : el("code", { text: report.uuid })],
     ["Place", el("code", { text: report.path })],
     ["Read", `${bytes(report.bytes_read)} for this view`],
   ];
