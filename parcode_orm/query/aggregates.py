@@ -57,7 +57,7 @@ class State:
         self._counts: Any = np.zeros(0, np.int64) if aggregate._function in _SUMMED else None
         self._sums: Any = None
 
-    def take(self, frame: Frame, grouped: Grouped, numbers: list[int], known: int) -> None:
+    def take(self, frame: Frame, grouped: Grouped, numbers: Any, known: int) -> None:
         """Take the rows of `frame` into their groups: group i here is number `numbers[i]` of the `known` ones."""
         aggregate = self._aggregate
         if aggregate._of is None:
@@ -74,11 +74,11 @@ class State:
                 if found is not None:
                     self._add(*found, numbers, known)
                     return
-            self._merge(_partial(aggregate._function, vector, grouped), numbers, known)
+            self._merge(_partial(aggregate._function, vector, grouped), numbers.tolist(), known)
         except (TypeError, ArithmeticError) as problem:
             raise QueryError(f"{aggregate}: {problem}") from None
 
-    def _add(self, sums: Any, counts: Any, numbers: list[int], known: int) -> None:
+    def _add(self, sums: Any, counts: Any, numbers: Any, known: int) -> None:
         more = known - len(self._counts)
         if more:
             self._counts = np.concatenate([self._counts, np.zeros(more, np.int64)])

@@ -7,6 +7,7 @@ as Python's `and` and `or` do.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import NoneType
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,6 +89,8 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
         return Numbers(_quantified(expression, frame))
     assert isinstance(expression, Operation)
     args = [evaluate(each, frame) for each in expression._args]
+    if expression._operator == "contains" and isinstance(args[0], Lists) and _is_looked_for(args[1]):
+        return Numbers(_of_stored(Operation("==", (Item(), expression._args[1]), bool), args[0], True))
     return _operation(expression, args, len(frame))
 
 
@@ -143,6 +146,14 @@ def _quantified(expression: Quantified, frame: Frame) -> Any:
         return found
     true = holds(expression._condition, Frame(InMemory(items)))
     return _per_list(true, np.array([0, *ends[:-1]]), np.array(ends), wanted)
+
+
+def _is_looked_for(part: Vector) -> bool:
+    """Whether `part` is a constant that a list or set contains if an item is equal to it."""
+    return isinstance(part, Constant) and type(part.value) in _PLAIN
+
+
+_PLAIN = frozenset({int, str, bytes, bool, NoneType})
 
 
 def _of_stored(condition: Expression[bool], lists: Lists, wanted: bool) -> Any:

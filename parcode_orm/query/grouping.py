@@ -69,11 +69,14 @@ def group(frames: Iterator[Frame], by: Sequence[Expression[Any]], aggregates: Se
             continue
         if by:
             grouped, keys, appearing = _grouped([evaluate(each, frame) for each in by], by)
-            for number in appearing:
-                known.setdefault(keys[number], len(known))
-            numbers = [known[key] for key in keys]
+            try:
+                numbers = np.array([known[key] for key in keys])
+            except KeyError:
+                for number in appearing:
+                    known.setdefault(keys[number], len(known))
+                numbers = np.array([known[key] for key in keys])
         else:
-            grouped, numbers = Grouped(None, 1, len(frame)), [0]
+            grouped, numbers = Grouped(None, 1, len(frame)), np.zeros(1, np.int64)
         for state in states:
             state.take(frame, grouped, numbers, len(known))
     columns = [list(column) for column in zip(*known, strict=True)] if known and by else [[] for _ in by]
@@ -85,10 +88,12 @@ def _grouped(vectors: list[Vector], by: Sequence[Expression[Any]]) -> tuple[Grou
     """The groups of rows, the values that make each, and the order in which they appear."""
     if len(vectors) == 1 and isinstance(vectors[0], Coded) and vectors[0].counts.all():
         only = vectors[0]
-        words = _hashable(only.words, by[0])
-        if len(set(words)) == len(words):
-            grouped = Grouped(only.codes, len(words), len(only), only.counts)
-            return grouped, [(word,) for word in words], np.argsort(only.first).tolist()
+        if only.groups is None:
+            words = _hashable(only.words, by[0])
+            if len(set(words)) == len(words):
+                only.groups = [(word,) for word in words], np.argsort(only.first).tolist()
+        if only.groups is not None:
+            return Grouped(only.codes, len(only.words), len(only), only.counts), *only.groups
     parts = [_coded(vector, each) for vector, each in zip(vectors, by, strict=True)]
     codes, words = parts[0]
     keys: list[tuple[Any, ...]] = [(word,) for word in words]

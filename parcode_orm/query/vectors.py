@@ -74,13 +74,14 @@ class Numbers(Vector):
 class Coded(Vector):
     """Places in `words`, distinct values of any type."""
 
-    __slots__ = ("_counts", "_first", "codes", "words")
+    __slots__ = ("_counts", "_first", "codes", "groups", "words")
 
     def __init__(self, codes: Any, words: list[Any]) -> None:
         self.codes = codes
         self.words = words
         self._counts: Any = None
         self._first: Any = None
+        self.groups: Any = None  # of the words: the keys of groups, and the order in which they appear
 
     @property
     def counts(self) -> Any:

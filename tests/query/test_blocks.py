@@ -13,11 +13,26 @@ import numpy as np
 import pytest
 
 import parcode_orm
-from parcode_orm import Chunk, CorruptionError, Key, Model, Session, ShardedMap, asc, desc, explain, func, save, select
+from parcode_orm import (
+    Chunk,
+    CorruptionError,
+    Key,
+    Model,
+    Session,
+    ShardedMap,
+    asc,
+    col,
+    desc,
+    explain,
+    func,
+    save,
+    select,
+)
 from parcode_orm.query.blocks import Block
 from parcode_orm.query.columns import DATE
 from parcode_orm.query.cutting import leaves
 from parcode_orm.query.merging import kept_bytes, merged, patched
+from parcode_orm.query.operators import FUNCTIONS
 from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
 from parcode_orm.storage import cache
 from tests.small import small_caches, tuned
@@ -468,3 +483,30 @@ def test_a_damaged_column_is_found(tmp_path: Path) -> None:
         with pytest.raises(CorruptionError):
             session.scalars(select(rows).where(Row.kind == "kind 3")).all()
         assert session.scalar(select(func.sum(Row.id)).select_from(rows)) == sum(range(300))
+
+
+@pytest.mark.parametrize("part", ["t1", "t9", "", None, 3])
+def test_what_lists_contain_is_compared_as_a_column(
+    session: Session, part: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each list was made, and Python looked into it: a microsecond a row."""
+
+    def refused(*args: Any) -> Any:
+        raise AssertionError(args)
+
+    monkeypatch.setitem(FUNCTIONS, "contains", refused)
+    condition = col(Row.tags).contains(part)
+    found = session.scalars(select(Row.id).select_from(session.root(World).rows).where(condition)).all()
+    assert found == [i for i in range(ROWS) if part in row(i).tags]
+    found = session.scalars(select(Row.id).select_from(session.root(World).rows).where(~condition)).all()
+    assert found == [i for i in range(ROWS) if part not in row(i).tags]
+
+
+def test_groups_of_many_blocks_are_one_each(session: Session) -> None:
+    """What a block's words say of its groups is kept: the next query, of other values, has the same groups."""
+    rows = [row(i) for i in range(ROWS)]
+    for _ in range(2):
+        for field, of in ((Row.small, func.sum), (Row.large, func.max), (Row.id, func.count)):
+            asked = select(Row.kind, of(field)).select_from(session.root(World).rows).group_by(Row.kind)
+            plain = select(Row.kind, of(field)).select_from(rows).group_by(Row.kind)
+            assert session.execute(asked).all() == session.execute(plain).all()
