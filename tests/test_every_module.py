@@ -48,7 +48,6 @@ TESTED_BY = {
     "codec.packed.dumped": "model/test_any_type.py",
     "codec.packed.instances": "codec/test_packed.py",
     "codec.renames": "evolution/test_changes.py",
-    "codec.upgrades": "evolution/test_upgrade.py",
     "codec.types.arm_order": "codec/test_resolver.py",
     "codec.types.containers": "codec/test_compile.py",
     "codec.types.core_schemas": "lazy/test_validated.py",

@@ -66,7 +66,8 @@ def _names(cls: type) -> dict[int, str]:
     seen: set[str] = set()
     for base in cls.__mro__:
         for name, value in vars(base).items():
-            function = getattr(value, "__func__", None)
+            # Pydantic's stand-ins in a class that is not complete would complete it if they were asked.
+            function = value.__func__ if isinstance(value, classmethod | staticmethod) else None
             version = function.__dict__.get(_FROM) if isinstance(function, FunctionType) else None
             if version is not None and name not in seen:
                 other = found.setdefault(version, name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import types
 from collections.abc import Callable
 from datetime import timedelta
 from enum import Enum
@@ -33,6 +35,7 @@ from parcode_orm import (
     upgrade,
     verify,
 )
+from parcode_orm.codec.upgrades import version_of
 from parcode_orm.migrations import diff_schema
 from parcode_orm.migrations.models import state_of
 from tests.effort import half
@@ -547,3 +550,15 @@ def test_how_a_class_declares_it() -> None:
         upgrade(from_version=1)(lambda stored: stored)  # type: ignore[type-var]
     with pytest.raises(MigrationError, match=r"Below has @upgrade.*RunPython\(\.\.\., model='Below'\)"):
         state_of([Below])
+
+
+def test_a_class_that_is_not_complete_is_left_as_it_is() -> None:
+    """Asking Pydantic's stand-ins for an attribute completed the class while its attributes were looked through."""
+
+    module = types.ModuleType("waiting")
+    source = "class Waits(Model):\n    other: 'Other | None' = None\nclass Other(Model):\n    n: int\n"
+    sys.modules["waiting"] = module
+    exec("from parcode_orm import Model\n" + source, module.__dict__)
+    cls: Any = module.Waits
+    assert version_of(cls) == 1 and not cls.__pydantic_complete__
+    del sys.modules["waiting"]
