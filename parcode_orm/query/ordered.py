@@ -14,10 +14,11 @@ from .expressions import Expression
 from .grouping import Groups
 from .nodes import Field, Item, Label, Ordering
 from .pruning import by_best
-from .sorting import order, sortable
+from .sorting import first_places_of, order, sortable
 from .sources import Batch
 from .vectors import Numbers, Objects, Vector, joined
 
+MANY = 4  # times as many rows as are wanted are not sorted whole
 Part = list[Vector]  # neighbouring rows of a result: a vector for each output
 
 
@@ -131,7 +132,7 @@ class Best:
         """Take rows of batch `place`."""
         if not len(here):
             return
-        keys = [evaluate(self.ordering[0]._of, here)]
+        keys, divided = [evaluate(self.ordering[0]._of, here)], False
         if self.worst is not None:
             ascending = self._first(keys[0])
             if ascending is not None and ascending.dtype.kind == self._kind:
@@ -139,6 +140,10 @@ class Best:
                 if not len(better):
                     return
                 here, keys = here.at(better), [keys[0].take(better)]
+        if self.stop is not None and 0 < MANY * self.stop < len(here):
+            better = first_places_of(keys[0], self.ordering[0], self.stop)
+            if better is not None:
+                divided, here, keys = True, here.at(better), [keys[0].take(better)]
         keys += [evaluate(each._of, here) for each in self.ordering[1:]]
         numbers = np.arange(len(here)) if here.rows is None else here.rows
         for vector, known in zip(keys, self._keys, strict=True):
@@ -146,7 +151,7 @@ class Best:
         self._which.append(np.full(len(here), place, np.int32))
         self._rows.append(numbers)
         self._count += len(here)
-        if self.stop is not None and self._count > 4 * self.stop:
+        if self.stop is not None and (divided or self._count > MANY * self.stop):
             self._cut()
 
     def _cut(self) -> None:

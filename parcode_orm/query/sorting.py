@@ -24,6 +24,23 @@ def order(keys: Sequence[tuple[Vector, Ordering]], ties: Any) -> Any:
     return np.lexsort(passes)
 
 
+def first_places_of(vector: Vector, ordering: Ordering, count: int) -> Any:
+    """The places of the first `count` values, and of those equal to the last of them, without sorting all.
+
+    None for other than numbers and words of a dictionary.
+    """
+    if not isinstance(vector, Numbers | Coded):
+        return None
+    rows, before = np.arange(len(vector)), []
+    for values in reversed(sortable(vector, ordering)):
+        here = values[rows]
+        last = np.partition(here, count - 1)[count - 1]
+        before.append(rows[here < last])
+        count -= len(before[-1])
+        rows = rows[here == last]
+    return np.sort(np.concatenate([*before, rows]))
+
+
 def sortable(vector: Vector, ordering: Ordering) -> list[Any]:
     """Arrays of numbers that sort as the values do, the last one first of all; ascending in each."""
     values, nulls, nans = _numbers(vector, ordering)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import parcode_orm
 from parcode_orm import (
@@ -28,11 +30,14 @@ from parcode_orm import (
     save,
     select,
 )
+from parcode_orm.query import ordered
 from parcode_orm.query.blocks import Block
 from parcode_orm.query.columns import DATE
 from parcode_orm.query.cutting import leaves
 from parcode_orm.query.merging import kept_bytes, merged, patched
+from parcode_orm.query.nodes import Ordering
 from parcode_orm.query.operators import FUNCTIONS
+from parcode_orm.query.sorting import first_places_of, order
 from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
 from parcode_orm.storage import cache
 from tests.small import small_caches, tuned
@@ -510,3 +515,47 @@ def test_groups_of_many_blocks_are_one_each(session: Session) -> None:
             asked = select(Row.kind, of(field)).select_from(session.root(World).rows).group_by(Row.kind)
             plain = select(Row.kind, of(field)).select_from(rows).group_by(Row.kind)
             assert session.execute(asked).all() == session.execute(plain).all()
+
+
+@pytest.mark.parametrize("count", [1, 3, 20, 400])
+@pytest.mark.parametrize("name", ["kind", "small", "score", "maybe", "lag", "day"])
+def test_the_first_rows_in_an_order_are_divided_from_the_others(
+    session: Session, name: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words of a dictionary were all sorted, with their rows, for the first ten of 10^6."""
+    sorted_rows = 0
+    real = ordered.order
+
+    def counted(keys: Any, ties: Any) -> Any:
+        nonlocal sorted_rows
+        sorted_rows = max(sorted_rows, len(ties))
+        return real(keys, ties)
+
+    monkeypatch.setattr(ordered, "order", counted)
+    rows = [row(i) for i in range(ROWS)]
+    field = getattr(Row, name)
+    for key in (field, field.desc(), field.asc().nulls_last(), field.desc().nulls_first()):
+        asked = select(Row.id).select_from(session.root(World).rows).order_by(key, desc(Row.id)).limit(count)
+        plain = select(Row.id).select_from(rows).order_by(key, desc(Row.id))
+        assert session.scalars(asked).all() == session.scalars(plain).all()[:count]
+    sorted_rows = 0
+    session.scalars(select(Row.id).select_from(session.root(World).rows).order_by(desc(Row.kind)).limit(count)).all()
+    assert sorted_rows <= 500 + 5 * count  # the last kind is that of 500 rows
+
+
+@given(st.lists(st.none() | st.sampled_from([*range(6), float("nan"), 2.5, -1]), min_size=1), st.data())
+def test_first_places_are_those_of_a_sort(values: list[Any], data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, len(values)))
+    ordering = Ordering(Row.score, descending=data.draw(st.booleans()), first=data.draw(st.booleans()))
+    numbers = Numbers(
+        np.array([0.0 if each is None else each for each in values], float), np.array([each is None for each in values])
+    )
+    for vector in (numbers, Coded(np.arange(len(values)), values)):
+        found = first_places_of(vector, ordering, count)
+        whole = order([(vector, ordering)], np.arange(len(values)))
+        assert set(whole[:count].tolist()) <= set(found.tolist())
+        assert found.tolist() == sorted(found.tolist())
+        assert len(found) <= count + sum(
+            repr(values[each]) == repr(values[whole[count - 1]]) for each in range(len(values))
+        )
+    assert first_places_of(Objects(values), ordering, count) is None
