@@ -9,6 +9,7 @@ from .codec.renames import renamed_from
 from .codec.upgrades import upgrade
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
+from .inspector.recover import RecoverReport, recover
 from .inspector.report import Report, VerifyReport
 from .inspector.survey import inspect
 from .inspector.verify import verify
@@ -37,6 +38,7 @@ __all__ = [
     "Model",
     "Report",
     "Session",
+    "RecoverReport",
     "ShardedMap",
     "Snapshot",
     "VerifyReport",
@@ -55,6 +57,7 @@ __all__ = [
     "len_",
     "load",
     "loads",
+    "recover",
     "register",
     "register_compression",
     "register_type",

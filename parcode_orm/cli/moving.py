@@ -12,6 +12,7 @@ import typer
 
 from ..errors import MigrationError
 from ..inspector import paths
+from ..inspector.recover import recover as save_what_verifies
 from ..interop import rows as of
 from ..interop.exporting import export as write
 from ..interop.exporting import replacing
@@ -23,7 +24,7 @@ from ..query.text import condition, labelled
 from ..query.text import order as order_of
 from ..session import Session
 from ..session import compact as compact_file
-from .app import File, Json, bars, command, say, say_json
+from .app import DAMAGED, File, Json, bars, command, say, say_json
 from .migrations import models_in
 
 Format = Annotated[str | None, typer.Option("--format", help="jsonl, csv or parquet; else as the name ends.")]
@@ -133,3 +134,19 @@ def compact(
         say_json({"before": before, "after": after, "kept": keep})
     else:
         say(f"{before:,} bytes before, {after:,} after")
+
+
+@command("parcode recover broken.par saved.par")
+def recover(
+    file: File,
+    target: Annotated[Path, typer.Argument(help="The new file; there must be none yet.", show_default=False)],
+    json_: Json = False,
+) -> None:
+    """Write a new file of what verifies of a damaged one. Exits with 4 if something was lost."""
+    report = save_what_verifies(file, target)
+    if json_:
+        say_json(report.to_dict())
+    else:
+        say(report)
+    if not report.ok:
+        raise typer.Exit(DAMAGED)

@@ -34,6 +34,7 @@ class Target(NamedTuple):
     schema: Schema | None = None
     counts: bool = True  # whether its rows are rows of the owner
     row: int = -1  # of the row group that refers to it; -1 for several
+    in_step: bool = False  # whether value `i` there is that of row `i`
 
 
 class _Frame(NamedTuple):
@@ -73,7 +74,7 @@ class Guide:
     def values(self, target: Target) -> None:
         """Follow the values of a column chunk."""
         if target.schema is not None:
-            self._put(0, target.schema.root, target.schema, target.owner, target.counts)
+            self._put(0, target.schema.root, target.schema, target.owner, target.counts, target.in_step)
             self._run()
 
     def _put(
@@ -185,7 +186,7 @@ class Guide:
         chunk, (at, _, schema, owner, counts, direct) = self._chunk, frame
         target = Target(owner, schema.part(part), counts)
         if encoding == Encoding.REFERENCE:
-            self.targets.setdefault(chunk.nodes[at].param, target)
+            self.targets.setdefault(chunk.nodes[at].param, target._replace(in_step=direct))
         elif encoding == Encoding.SPANS:
             for ordinal, _, _ in read_spans(chunk, at):
                 self.targets.setdefault(ordinal, target)

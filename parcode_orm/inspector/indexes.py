@@ -53,7 +53,7 @@ def _check(cls: type[Any], stored: Any) -> Iterator[tuple[str, str]]:
         index = getattr(stored, field_of(spec))
         for run in () if spec.unique else index:
             yield from ((where, what) for what in _check_run(spec, run))
-        if _sum(_pairs(stored, spec)) != _sum_of_index(spec, index):
+        if _sum(pairs_of(stored, spec)) != _sum_of_index(spec, index):
             yield from ((where, what) for what in _differences(cls, spec, stored, index))
 
 
@@ -105,7 +105,7 @@ def _parts(entries: Any) -> Iterator[tuple[int, list[Any]]]:
         yield start, entries.rows.read(start, stop) if isinstance(entries, LazyList) else entries[start:stop]
 
 
-def _pairs(stored: Any, spec: IndexSpec) -> Iterator[Pair]:
+def pairs_of(stored: Any, spec: IndexSpec) -> Iterator[Pair]:
     """The values that the entities have, and their keys."""
     table = table_in(stored.rows)
     for piece, _, _ in table.tree.pieces():
@@ -137,7 +137,7 @@ def _sum_of_index(spec: IndexSpec, index: Any) -> int:
 
 
 def _differences(cls: type[Any], spec: IndexSpec, stored: Any, index: Any) -> Iterator[str]:
-    counts: Counter[Pair] = Counter(_pairs(stored, spec))
+    counts: Counter[Pair] = Counter(pairs_of(stored, spec))
     if spec.unique:
         counts.subtract(index.items())
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..format.chunk import MAX_NODES, MAX_REFERENCES
 from ..format.layout import CHUNK_HEADER, CHUNK_MAGIC, NODE, REFERENCE
 from ..storage.recovery import BLOCK, Read
@@ -11,10 +13,12 @@ from .walk import KINDS
 MAGIC = CHUNK_MAGIC.to_bytes(4, "little")
 
 
-def chunks_by_kind(read: Read, size: int) -> list[Owner]:
-    """An owner for each kind of chunk, and one for the other bytes. Chunks may stand anywhere: bytes may be missing."""
-    found: dict[str, Owner] = {}
-    at = known = 0
+def chunks(read: Read, size: int, *, inside: bool = False) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """The chunks of a file that lie whole in it, found by their first bytes: their places and headers.
+
+    They may stand anywhere, as bytes may be missing. `inside`: also those that begin within others.
+    """
+    at = 0
     while at < size:
         data = read(BLOCK + CHUNK_HEADER.size, at)
         place = data.find(MAGIC)
@@ -22,28 +26,34 @@ def chunks_by_kind(read: Read, size: int) -> list[Owner]:
             at += BLOCK
             continue
         at += place
-        header = data[place : place + CHUNK_HEADER.size]
-        length = _length(header, size - at)
-        if not length:
-            at += 1
-            continue
-        name = KINDS[header[4]]
+        header = _header(data[place : place + CHUNK_HEADER.size], size - at)
+        if header:
+            yield at, header
+        at += header[6] if header and not inside else 1
+
+
+def chunks_by_kind(read: Read, size: int) -> list[Owner]:
+    """An owner for each kind of chunk, and one for the other bytes."""
+    found: dict[str, Owner] = {}
+    known = 0
+    for at, header in chunks(read, size):
+        name, length = KINDS[header[1]], header[6]
         owner = found.setdefault(name, Owner(name, f"{name}s", ""))
         owner.chunks += 1
         owner.stored += length
         owner.offset = at if owner.offset is None else owner.offset
         known += length
-        at += length
     rest = Owner("gaps", "other bytes", "")
     rest.stored = size - known
     return [*found.values(), rest]
 
 
-def _length(header: bytes, most: int) -> int:
-    """The length that the header of a chunk says; 0 if it is none."""
+def _header(header: bytes, most: int) -> tuple[int, ...]:
+    """The header of a chunk; empty if it is none."""
     if len(header) < CHUNK_HEADER.size:
-        return 0
-    _, kind, *reserved, refs, nodes, length, _ = CHUNK_HEADER.unpack(header)
+        return ()
+    found = CHUNK_HEADER.unpack(header)
+    _, kind, *reserved, refs, nodes, length, _ = found
     size = CHUNK_HEADER.size + refs * REFERENCE.size + nodes * NODE.size
     sound = kind in KINDS and not any(reserved) and 0 < nodes <= MAX_NODES and refs <= MAX_REFERENCES
-    return length if sound and size <= length <= most else 0
+    return found if sound and size <= length <= most else ()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..codec.stored import Schema
 from ..errors import CorruptionError
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
@@ -147,6 +148,10 @@ class Walk:
         except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
             pass  # nodes and schema do not fit each other: what is left belongs to the owner
         return guide
+
+    def schemas(self, root: str, fingerprint: int) -> tuple[Schema, ...] | None:
+        """The schemas of the columns of a row group below a root; None if the file does not have them."""
+        return self._schemas.rows(root, fingerprint)
 
     def schema(self, step: Step) -> bytes:
         """The bytes of the schema that a step leads to.

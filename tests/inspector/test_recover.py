@@ -1,0 +1,371 @@
+"""`recover`: what verifies of a damaged file is in the new one, as it was, and the report names the rest."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from parcode_orm import (
+    Chunk,
+    CorruptionError,
+    Field,
+    Index,
+    Key,
+    MigrationRequired,
+    Model,
+    NotAParcodeFile,
+    ParcodeError,
+    Session,
+    ShardedMap,
+    StorageError,
+    recover,
+    save,
+    select,
+    verify,
+)
+from parcode_orm.format.layout import Kind
+from parcode_orm.inspector.scan import chunks
+from parcode_orm.storage.mapped import Source
+from tests.cli.shell import parcode
+
+pytestmark = pytest.mark.once
+
+
+class Item(Model):
+    name: str
+    parts: list[int] = Chunk(default=[])
+
+
+class World(Model):
+    n: int = 0
+    title: str = ""
+    items: dict[str, Item] = ShardedMap(default_factory=dict)
+    pairs: dict[tuple[int, int], str] = ShardedMap(default_factory=dict)
+    rows: list[Item] = Chunk(default_factory=list)
+    blob: bytes = Chunk(default=b"")
+    any: object = None
+
+
+class Plain:
+    """A class that a packed value is of."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+class Place(Model):
+    city: str = ""
+
+
+class Trade(Model):
+    __indexes__ = (Index("buyer", "price"), Index("place.city"), Index("tags[]"))
+
+    id: int = Key(default=None, auto=True)
+    buyer: str = Index()
+    price: int
+    code: str = Index(unique=True)
+    place: Place = Place()
+    tags: list[str] = []
+
+
+def world(count: int) -> World:
+    return World(
+        n=7,
+        title="a title",
+        items={f"k{n}": Item(name=f"item {n}", parts=list(range(n % 5))) for n in range(count)},
+        pairs={(n, -n): f"pair {n}" for n in range(count)},
+        rows=[Item(name=f"row {n}" * 3, parts=[n]) for n in range(count)],
+        blob=random.Random(1).randbytes(60_000),
+    )
+
+
+def trade(n: int) -> Trade:
+    place = Place(city=f"c{n % 7}")
+    return Trade(buyer=f"b{n % 50}", price=n % 9, code=f"x{n}", place=place, tags=[f"t{n % 3}", f"u{n % 11}"])
+
+
+COUNT = 5_000
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "a.par"
+    with Session(path) as session:
+        session.add(world(COUNT))
+        session.add_all(trade(n) for n in range(COUNT))
+        session.commit("first")
+    return path.read_bytes()
+
+
+def recovered(directory: Path, data: bytes) -> tuple[Any, Path]:
+    """The report on damaged bytes, and the new file, which verifies."""
+    broken, target = directory / "broken.par", directory / "saved.par"
+    broken.write_bytes(data)
+    target.unlink(missing_ok=True)
+    report = recover(broken, target)
+    assert broken.read_bytes() == data and report.target == str(target)
+    assert str(verify(target, models=[Trade] if "Trade[]" in report.saved else [])).splitlines()[0].endswith(": ok")
+    assert [each.name for each in directory.iterdir() if each.suffix == ".part"] == []
+    return report, target
+
+
+def check_subset(path: Path, count: int = COUNT) -> dict[str, int]:
+    """How many rows are left of each collection. What is left must be as it was, in its order."""
+    expected = world(count)
+    with Session.open(path) as session:
+        found = session.root(World)
+        items, pairs = found.items.load(), found.pairs.load()  # type: ignore[attr-defined]
+        rows = found.rows.load()  # type: ignore[attr-defined]
+        assert items.items() <= expected.items.items() and pairs.items() <= expected.pairs.items()
+        assert list(items) == [key for key in expected.items if key in items]
+        names = [row.name for row in rows]
+        by_name = {row.name: row for row in expected.rows}
+        assert all(row == by_name[row.name] for row in rows) and names == [
+            name for name in by_name if name in set(names)
+        ]
+        for key in list(items)[::500]:
+            assert found.items[key] == expected.items[key]
+        assert all(key in found.pairs for key in list(pairs)[::500])
+        trades = session.scalars(select(Trade)).all()
+        for each in trades[::500]:
+            assert session.scalars(select(Trade).where(Trade.code == each.code)).one() is each  # type: ignore[arg-type]
+            assert each.model_copy(update={"id": None}) == trade(each.id - 1)
+        return {"items": len(items), "pairs": len(pairs), "rows": len(rows), "trades": len(trades)}
+
+
+def test_what_is_whole_is_as_it_was(tmp_path: Path, whole: bytes) -> None:
+    report, target = recovered(tmp_path, whole)
+    assert (report.ok and report.saved == ("Trade[]", "World")) or report.saved == ("World", "Trade[]")
+    assert set(check_subset(target).values()) == {COUNT} and not report.notes and report.commit == 1
+    with Session.open(target) as session:
+        assert session.snapshot is not None and session.snapshot.message == "first"
+
+
+def offset_of(data: bytes, kind: Kind, path: str, tmp_path: Path) -> int:
+    """The place of some buffer of a collection's chunk of a kind."""
+    places = [(at, header) for at, header in chunks(lambda size, at: data[at : at + size], len(data))]
+    for at, header in places:
+        if header[1] != kind:
+            continue
+        broken = bytearray(data)
+        broken[at + header[6] - 8] ^= 1
+        found = verify(bytes(broken)).problems
+        if found and path in found[0].where:
+            return at + header[6] - 8
+    raise AssertionError(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "lost", "left"),
+    [
+        (Kind.ROW_GROUP, "World.items", "World.items", {"items": COUNT - 4096}),
+        (Kind.COLUMN, "World.items[].parts", "World.items", {"items": COUNT - 4096}),
+        (Kind.ROW_GROUP, "World.rows", "World.rows", {"rows": COUNT - 4096}),
+        (Kind.ROW_GROUP, "World.pairs", "World.pairs", {"pairs": COUNT - 4096}),
+        (Kind.INDEX_SHARD, "World.items", "", {}),
+        (Kind.INDEX_SHARD, "World.pairs", "", {}),
+        (Kind.ROW_GROUP, "Trade[]", "Trade", {"trades": COUNT - 4096}),
+        (Kind.ROW_GROUP, "index buyer of Trade", "", {}),
+        (Kind.INDEX_SHARD, "Trade", "", {}),
+    ],
+)
+def test_a_flipped_bit_costs_a_row_group_at_most(
+    tmp_path: Path, whole: bytes, kind: Kind, where: str, lost: str, left: dict[str, int]
+) -> None:
+    data = bytearray(whole)
+    data[offset_of(whole, kind, where, tmp_path)] ^= 1
+    report, target = recovered(tmp_path, bytes(data))
+    assert [(each.path, each.rows) for each in report.lost if each.path != "Trade" or lost == "Trade"] == (
+        [(lost, 4096)] if lost else []
+    )
+    assert check_subset(target) == {**dict.fromkeys(("items", "pairs", "rows", "trades"), COUNT), **left}
+    if lost:
+        assert f"lost: 4,096 rows of {lost} from row" in str(report) and report.to_dict()["lost"][0]["path"] == lost
+
+
+def test_a_root_goes_without_a_field_that_is_damaged(tmp_path: Path, whole: bytes) -> None:
+    data = bytearray(whole)
+    data[whole.index(world(1).blob[1000:1100])] ^= 1
+    report, target = recovered(tmp_path, bytes(data))
+    assert [(each.path, each.rows) for each in report.lost] == [("World.blob", 0)]
+    assert set(check_subset(target).values()) == {COUNT}
+    with Session.open(target) as session:
+        assert session.root(World).blob == b"" and session.root(World).title == "a title"  # the default of the class
+    with Session.open(target) as session:
+        assert not hasattr(session.root("World"), "blob")
+
+
+def test_a_lost_field_without_a_default_asks_for_a_migration(tmp_path: Path) -> None:
+    class Book(Model):
+        title: str
+        text: bytes = Chunk()
+
+    save(tmp_path / "a.par", Book(title="t", text=bytes(range(256)) * 1000))
+    data = bytearray((tmp_path / "a.par").read_bytes())
+    data[len(data) // 2] ^= 1
+    _, target = recovered(tmp_path, bytes(data))
+    with Session.open(target) as session:
+        with pytest.raises(MigrationRequired, match=r"Book\.text"):
+            session.root(Book)
+        assert session.root("Book").title == "t"
+
+
+def test_one_value_that_is_damaged_costs_its_row(tmp_path: Path) -> None:
+    class Doc(Model):
+        name: str
+        body: bytes = Chunk()
+
+    class Shelf(Model):
+        docs: list[Doc] = Chunk()
+        by: dict[str, Doc] = ShardedMap()
+
+    bodies = [random.Random(n).randbytes(40_000) for n in range(40)]
+    docs = [Doc(name=f"d{n}", body=bodies[n]) for n in range(40)]
+    save(tmp_path / "a.par", Shelf(docs=docs, by={doc.name: doc for doc in docs}))
+    data = bytearray((tmp_path / "a.par").read_bytes())
+    data[data.index(bodies[20][100:200])] ^= 1
+    data[data.rindex(bodies[30][100:200])] ^= 1
+    report, target = recovered(tmp_path, bytes(data))
+    assert sorted((each.path, each.rows, each.first) for each in report.lost) == [
+        ("Shelf.by", 1, 30), ("Shelf.docs", 1, 20),
+    ]  # fmt: skip
+    with Session.open(target) as session:
+        shelf = session.root(Shelf)
+        assert [doc.name for doc in shelf.docs] == [f"d{n}" for n in range(40) if n != 20]
+        assert "d30" not in shelf.by and shelf.by["d31"].body == bodies[31] and len(shelf.by) == 39
+
+
+def test_rows_of_several_schemas_and_packed_values_are_saved(tmp_path: Path) -> None:
+    def row(name: str, **fields: Any) -> Any:
+        return type(Model)(name, (Model,), {"__module__": __name__, "__qualname__": name, **fields})
+
+    old = row("Note", __annotations__={"id": int, "text": str}, id=Key())
+    new = row(
+        "Note", __annotations__={"id": int, "body": str, "n": int}, id=Key(), n=0, body=Field(renamed_from="text")
+    )
+    with Session(tmp_path / "a.par") as session:
+        session.add_all(old(id=n, text=f"text {n}" * 5) for n in range(9_000))
+        session.commit()
+    with Session(tmp_path / "a.par") as session:
+        session.add_all(new(id=n, body=f"body {n}" * 5, n=n) for n in range(9_000, 18_000))
+        session.commit()
+    data = bytearray((tmp_path / "a.par").read_bytes())
+    data[data.index(b"text 5000") + 2] ^= 1
+    data[data.index(b"body 12000") + 2] ^= 1
+    report, target = recovered(tmp_path, bytes(data))
+    assert len(report.lost) == 2
+    with Session.open(target) as session:
+        found = {each.id: each.body for each in session.scalars(select(new))}
+    assert (
+        len(found) == 18_000 - sum(each.rows for each in report.lost)
+        and found[1] == "text 1" * 5
+        and found[17_999] == "body 17999" * 5
+    )
+
+
+def test_an_earlier_commit_stands_in(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    with Session(path) as session:
+        session.add(World(title="first"))
+        session.commit()
+        session.root(World).title = "second"
+        session.commit()
+    data = path.read_bytes()
+    root = Source.open(data).catalog.root("World").offset
+    torn, target = recovered(tmp_path, data[: len(data) - 700])
+    assert torn.commit == 1 and Session.open(target).root(World).title == "first"
+    broken = bytearray(data)
+    broken[root + 20] ^= 1  # the head of the row group of the root
+    report, target = recovered(tmp_path, bytes(broken))
+    assert report.ok and report.notes == ("World is as in commit 1",)
+    assert Session.open(target).root(World).title == "first"
+    broken = bytearray(data)
+    catalogs = [
+        at for at, header in chunks(lambda size, at: data[at : at + size], len(data)) if header[1] == Kind.CATALOG
+    ]
+    broken[catalogs[-1] + 20] ^= 1
+    report, target = recovered(tmp_path, bytes(broken))
+    assert report.commit == 1 and "the catalog of commit 2 is damaged" in str(report)
+
+
+@pytest.mark.parametrize("missing", [100, 64_000])
+def test_a_missing_middle(tmp_path: Path, whole: bytes, missing: int) -> None:
+    for at in (len(whole) // 8, len(whole) // 2):
+        report, target = recovered(tmp_path, whole[:at] + whole[at + missing :])
+        assert report.lost and f"{missing:,} bytes are missing between the offsets" in report.notes[0]
+        if all(each.rows for each in report.lost):
+            left = check_subset(target)
+            assert (
+                4 * COUNT - sum(left.values()) == sum(each.rows for each in report.lost if "index" not in each.path)
+                or missing > 100_000
+            )
+        report, target = recovered(tmp_path, whole[:at] + bytes(missing) + whole[at + missing :])
+        assert report.lost and not report.notes
+
+
+def test_a_torn_tail_of_the_only_commit(tmp_path: Path, whole: bytes) -> None:
+    report, target = recovered(tmp_path, whole[:-20])
+    assert report.ok and "the commit record is missing" in report.notes[0]
+    assert set(check_subset(target).values()) == {COUNT}
+    with pytest.raises(CorruptionError, match="neither a commit record nor a catalog is found"):
+        recovered(tmp_path, whole[:-2_000])
+
+
+def test_what_cannot_be_recovered(tmp_path: Path, whole: bytes) -> None:
+    (tmp_path / "a.par").write_bytes(whole)
+    with pytest.raises(StorageError, match="this one exists"):
+        recover(tmp_path / "a.par", tmp_path / "a.par")
+    (tmp_path / "b.par").write_bytes(b"no file" * 100)
+    with pytest.raises(NotAParcodeFile):
+        recover(tmp_path / "b.par", tmp_path / "c.par")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.par", "b.par"]
+
+
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(data=st.data())
+def test_whatever_is_damaged(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("any")
+    count = data.draw(st.sampled_from([3, 300]))
+    with Session(directory / "a.par") as session:
+        session.add(world(count))
+        session.add_all(trade(n) for n in range(count))
+        session.commit()
+        session.root(World).n = 8
+        session.commit()
+    whole = (directory / "a.par").read_bytes()
+    at = data.draw(st.integers(64, len(whole) - 1))
+    size = data.draw(st.sampled_from([1, 1, 1, 64, 3_000]))
+    broken = bytearray(whole)
+    kind = data.draw(st.sampled_from(["flip", "zero", "cut", "torn"]))
+    if kind == "flip":
+        broken[at] ^= 1 << data.draw(st.integers(0, 7))
+    elif kind == "zero":
+        broken[at : at + size] = bytes(len(broken[at : at + size]))
+    elif kind == "cut":
+        del broken[at : at + size]
+    else:
+        del broken[at:]
+    try:
+        report, target = recovered(directory, bytes(broken))
+    except ParcodeError:
+        assert kind in ("cut", "torn")  # the only catalog may be gone
+        return
+    if "World" in report.saved and not any(each.path.startswith("World.") and not each.rows for each in report.lost):
+        check_subset(target, count)
+
+
+def test_the_command(tmp_path: Path, whole: bytes) -> None:
+    (tmp_path / "a.par").write_bytes(whole)
+    assert "saved: " in parcode("recover", tmp_path / "a.par", tmp_path / "b.par", columns=200).stdout
+    data = bytearray(whole)
+    data[offset_of(whole, Kind.ROW_GROUP, "World.rows", tmp_path)] ^= 1
+    (tmp_path / "a.par").write_bytes(data)
+    found = json.loads(parcode("recover", tmp_path / "a.par", tmp_path / "c.par", "--json", code=4).stdout)
+    assert found["lost"][0]["path"] == "World.rows" and found["lost"][0]["rows"] == 4096
+    assert "exists" in parcode("recover", tmp_path / "a.par", tmp_path / "c.par", code=2).stderr
