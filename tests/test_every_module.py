@@ -136,7 +136,6 @@ TESTED_BY = {
     "session.references": "session/test_attached.py",
     "session.refresh": "session/test_rollback.py",
     "session.reuse": "session/test_nothing_lost.py",
-    "session.described": "evolution/test_without_classes.py",
     "session.schemas": "evolution/test_opening.py",
     "session.savepoint": "session/test_nested.py",
     "session.versions": "session/test_history.py",

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..interop.rows import json_of, plain
 from ..model.entities import SUFFIX
 from ..session import Change, Session, Snapshot
-from .app import DIFFERS, File, Json, command, say, say_json
+from .app import DAMAGED, DIFFERS, File, Json, command, say, say_json
 from .asking import json_text
 from .tables import print_rows
 
@@ -30,6 +30,8 @@ def schema(file: File, json_: Json = False) -> None:
         say_json(found)
     else:
         say(found.source().rstrip("\n"))
+    if "damaged" in found:
+        raise typer.Exit(DAMAGED)
 
 
 @command("parcode log shop.par -n 5")

@@ -69,7 +69,7 @@ class Generated:
         self._open: set[str] = set()  # the structs that name one which was being built
         self._models: list[Any] = []
         self._enums: dict[str, Any] = {}
-        self._keys = _used_as_keys(schema)
+        self._keys = used_as_keys(schema)
         self._names = {key: f"_struct_{at}" for at, key in enumerate(self._bodies)}  # identifiers, each of one struct
         self._indexes: dict[str, dict[str, Any]] = {}  # what the class of entities says of them
 
@@ -127,14 +127,14 @@ class Generated:
         if "convert" in node:
             return self._converted(node)
         if "literal" in node:
-            return Literal[tuple(_values(node))]
+            return Literal[tuple(literal_values(node))]
         if "fixed" in node:
             places = tuple(map(self.annotation, node["tuple"]))
             return GenericAlias(tuple, places or ((),))
         if "union" in node:
             return self._union(node["union"])
         if "array" in node:
-            return _array(node["array"])
+            return array_of(node["array"])
         for mark in ("chunk", "map"):
             if mark in node:
                 return self.annotation(node[mark])
@@ -281,26 +281,34 @@ def is_path(name: str) -> bool:
     return not any(mark in name for mark in (".", ", ", ITEMS))
 
 
-def _values(node: dict[str, Any]) -> list[Any]:
+def literal_values(node: dict[str, Any]) -> list[Any]:
+    """The values of a `Literal`."""
     kind = node["stored"]
     if kind == "int":
         return [int(value, 16) if isinstance(value, str) else value for value in node["literal"]]
     return [bytes.fromhex(value) for value in node["literal"]] if kind == "bytes" else list(node["literal"])
 
 
-def _array(dtype: str | None) -> Any:
+def array_of(dtype: str | None) -> Any:
+    """The type of arrays of a dtype."""
     import numpy as np
     from numpy.typing import NDArray
 
-    if dtype is None:
-        return np.ndarray
+    found = type_of_items(dtype)
+    return np.ndarray if found is None else NDArray[found]  # type: ignore[valid-type]
+
+
+def type_of_items(dtype: str | None) -> Any:
+    """The class of numpy's that items of a dtype are of; None where no annotation names it."""
+    import numpy as np
+
     try:
-        return NDArray[np.dtype(json.loads(dtype)).type]  # type: ignore[misc]
-    except (TypeError, ValueError):  # of a structured array, which no annotation names
-        return np.ndarray
+        return None if dtype is None else np.dtype(json.loads(dtype)).type
+    except (TypeError, ValueError):  # of a structured array
+        return None
 
 
-def _used_as_keys(schema: Schema) -> set[str]:
+def used_as_keys(schema: Schema) -> set[str]:
     """The structs whose objects are keys, or items of sets."""
     found: set[str] = set()
 

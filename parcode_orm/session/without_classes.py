@@ -17,13 +17,9 @@ from .described import FileSchema
 T = TypeVar("T")
 
 
-def schemas_in(source: Source) -> dict[str, Schema]:
-    """The schema that wrote each root last, by the name of the root.
-
-    Raises:
-        CorruptionError: one is damaged, or the catalog does not name it.
-    """
-    return {name: parsed(_stored(source, name)) for name in sorted(source.catalog.roots)}
+def schemas_in(source: Source) -> dict[str, Schema | ParcodeError]:
+    """The schema that wrote each root last, by the name of the root; in place of a damaged one, why."""
+    return {name: _tried(lambda name: parsed(_stored(source, name)), name) for name in sorted(source.catalog.roots)}
 
 
 def _stored(source: Source, name: str) -> bytes:
@@ -131,8 +127,9 @@ def schema(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
         path: a file's path, the bytes of a file, or a binary file object.
 
     Returns:
-        JSON Schema, a dict: `"$defs"` has each class, `"roots"` and `"entities"` name those stored. Its method
-        `source()` gives the classes as Python source.
+        JSON Schema, a dict: `"$defs"` has each class, `"roots"` and `"entities"` name those stored, and `"damaged"`, if
+        there are such, those whose schemas cannot be read, with the reason. Its method `source()` gives the classes as
+        Python source.
 
     Raises:
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
@@ -140,7 +137,9 @@ def schema(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
     """
     source = Source.open(os.fspath(path) if hasattr(path, "__fspath__") else path)
     try:
+        found = schemas_in(source)
+        damaged = {name: str(each) for name, each in found.items() if isinstance(each, ParcodeError)}
         with believed():
-            return FileSchema(schemas_in(source))
+            return FileSchema({name: each for name, each in found.items() if isinstance(each, Schema)}, damaged)
     finally:
         source.close()
