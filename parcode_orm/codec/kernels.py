@@ -192,19 +192,35 @@ def pack_offsets(lengths: list[int]) -> tuple[bytes, int, int]:
     return struct.pack(f"<{len(offsets)}{UNSIGNED[width]}", *offsets), width, total
 
 
-def sorted_places(values: Sequence[Any]) -> list[int]:
-    """The places of `values` in their order; equal ones in the order of their places."""
+_NUMBERS = {float: "f8", int: "i8", bool: "?"}
+
+
+def _numbers(values: Sequence[Any]) -> Any:
+    """An array of many values that are all floats, ints or bools; None for others."""
     numpy = numpy_for(len(values))
     types = set(map(type, values)) if numpy is not None else set()
-    if types == {float} or types == {int}:
-        try:
-            numbers = numpy.array(values, "f8" if types == {float} else "i8")
-        except OverflowError:
-            pass
-        else:
-            found: list[int] = numbers.argsort(kind="stable").tolist()
-            return found
-    return sorted(range(len(values)), key=values.__getitem__)
+    code = _NUMBERS.get(*types) if len(types) == 1 else None
+    try:
+        return None if code is None else numpy.array(values, code)
+    except OverflowError:
+        return None
+
+
+def sorted_places(values: Sequence[Any]) -> Any:
+    """The places of `values` in their order, as `picked` takes them; equal ones in the order of their places."""
+    numbers = _numbers(values)
+    if numbers is None:
+        return sorted(range(len(values)), key=values.__getitem__)
+    return numbers.argsort(kind="stable")
+
+
+def picked(values: Sequence[Any], places: Any) -> list[Any]:
+    """The values at `places`. Numbers are made anew, side by side in memory: what comes next reads them faster."""
+    numbers = _numbers(values)
+    if numbers is None:
+        return list(map(values.__getitem__, places if isinstance(places, list) else places.tolist()))
+    found: list[Any] = numbers[places].tolist()
+    return found
 
 
 def rising(offsets: list[int]) -> bool:

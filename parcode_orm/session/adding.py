@@ -34,10 +34,12 @@ def check_several(objs: object) -> None:
 
 def check_addable(work: UnitOfWork, objs: list[Model], *, replace: bool) -> None:
     """Raise the error for the first of `objs` that cannot be added. A plain entity can be, so few are looked at."""
-    plain = [cls for cls in set(map(type, objs)) if issubclass(cls, Model) and not issubclass(cls, LazyModel)]
+    kinds = set(map(type, objs))
+    plain = [cls for cls in kinds if issubclass(cls, Model) and not issubclass(cls, LazyModel)]
     addable = set(filter(is_entity, plain))
-    for obj in [obj for obj in objs if type(obj) not in addable]:
-        _check_one(work, obj, replace)
+    if kinds - addable:
+        for obj in [obj for obj in objs if type(obj) not in addable]:
+            _check_one(work, obj, replace)
 
 
 def _check_one(work: UnitOfWork, obj: Model, replace: bool) -> None:

@@ -7,7 +7,7 @@ and a change to a row of it would not be this session's to store.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -179,9 +179,10 @@ def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None
     owner = getattr(table.space, "owner", None)
     may_hold = hands_out(table.items)
     fresh = set() if streamed or not group.proxies else _attach_all(group, known, kept, owner)
-    for at, (row, value) in enumerate(zip(known.rows, values, strict=True)):
+    for at in range(len(values)) if len(fresh) < len(values) else ():
         if at in fresh:
             continue
+        row, value = known.rows[at], values[at]
         unsure = streamed and is_proxy(value)
         if may_hold if at in kept else unsure:
             if group.proxies and value.__class__ is group.items.cls:  # type: ignore[attr-defined]
@@ -201,19 +202,9 @@ def _attach_all(group: Group, known: Known, kept: set[int], owner: object) -> se
     The row group holds those in which anything may change in place. Its view knows the others.
     """
     view: Any = group.items
-    lazy = lazy_class(view.cls)
-    ours: dict[int, bool] = {}  # by the view that a lazy object has, whether it is taken
-    places: list[int] = []
-    for at in sorted(kept):
-        value = known.values[at]
-        if type(value) is lazy:
-            before, _ = proxy_state(value)
-            if id(before) not in ours:
-                ours[id(before)] = owner_of(value) is owner and not isinstance(before, WithoutFields)
-            if ours[id(before)]:
-                places.append(at)
-        elif type(value) is view.cls:
-            places.append(at)
+    places = sorted(kept)
+    if set(map(type, known.values)) != {view.cls}:
+        places = list(_attachable(known, places, view.cls, owner))
     objs, rows = [known.values[at] for at in places], [known.rows[at] for at in places]
     become_lazy_all(objs, view, rows)
     view.space.know_all(view, rows, objs)
@@ -225,6 +216,21 @@ def _attach_all(group: Group, known: Known, kept: set[int], owner: object) -> se
     changing = changing_in_place(objs)
     group.held.update({rows[at]: objs[at] for at in changing})
     return set(places)
+
+
+def _attachable(known: Known, places: list[int], cls: Any, owner: object) -> Iterator[int]:
+    lazy = lazy_class(cls)
+    ours: dict[int, bool] = {}  # by the view that a lazy object has, whether it is taken
+    for at in places:
+        value = known.values[at]
+        if type(value) is lazy:
+            before, _ = proxy_state(value)
+            if id(before) not in ours:
+                ours[id(before)] = owner_of(value) is owner and not isinstance(before, WithoutFields)
+            if ours[id(before)]:
+                yield at
+        elif type(value) is cls:
+            yield at
 
 
 def attach(obj: Any, view: RowView, row: int) -> None:

@@ -152,13 +152,15 @@ class Session(ByKey, Queries, Versions):
             objs = chain(head, objs)
         every = list(objs)
         check_addable(self._work, every, replace=replace)
-        entities = set(filter(is_entity, set(map(type, every))))
+        kinds = set(map(type, every))
+        entities = set(filter(is_entity, kinds))
         added: dict[str, Model] = {}
-        for obj in [obj for obj in every if type(obj) not in entities]:
+        for obj in [obj for obj in every if type(obj) not in entities] if kinds - entities else ():
             other = added.setdefault(root_name(obj.__class__), obj)
             if other is not obj:
                 raise is_taken(obj, other)
-        insert(self._work, [obj for obj in every if type(obj) in entities], replace=replace)
+        some = [obj for obj in every if type(obj) in entities] if kinds - entities else every
+        insert(self._work, some, replace=replace)
         self._work.attach([Root(name, obj, struct_for(obj.__class__)) for name, obj in added.items()])
 
     def merge(self, obj: M) -> M:

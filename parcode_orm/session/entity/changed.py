@@ -53,15 +53,11 @@ class Changed:
     def of(self, spec: IndexSpec) -> Iterator[tuple[Entries, Entries]]:
         """The values of an index that entities lost, and those that they got, some thousand at a time."""
         before = self._find_before()
-        now = dict(zip(self.keys, index_column(spec, partial(field_values, self.objs)), strict=True))
-        old = as_stored(index_column, spec, partial(field_values, list(before.values())))
-        was = dict(zip(before, old, strict=True))
-        if was and spec.of_items:
-            now, was = _without(now, was), _without(was, now)
-        for key in [key for key, value in was.items() if (other := now.get(key)) is value or other == value]:
-            del was[key]
-            now.pop(key, None)
-        yield _entries(spec, was.values(), was), _entries(spec, now.values(), now)
+        column = index_column(spec, partial(field_values, self.objs))
+        if before:
+            yield self._differing(spec, before, dict(zip(self.keys, column, strict=True)))
+        else:
+            yield _entries(spec, (), ()), _entries(spec, column, self.keys)
         for keys, read_now, read_before in self._apart():
             column = [] if read_now is None else index_column(spec, read_now)
             lost = [] if read_before is None else as_stored(index_column, spec, read_before)
@@ -69,6 +65,17 @@ class Changed:
                 places = [at for at, (a, b) in enumerate(zip(lost, column, strict=True)) if a is not b and a != b]
                 lost, column, keys = ([some[at] for at in places] for some in (lost, column, keys))
             yield _entries(spec, lost, keys if lost else []), _entries(spec, column, keys if column else [])
+
+    def _differing(self, spec: IndexSpec, before: dict[Any, Any], now: dict[Any, Any]) -> tuple[Entries, Entries]:
+        """The values that entities lost, and those of `now` that they got."""
+        old = as_stored(index_column, spec, partial(field_values, list(before.values())))
+        was = dict(zip(before, old, strict=True))
+        if was and spec.of_items:
+            now, was = _without(now, was), _without(was, now)
+        for key in [key for key, value in was.items() if (other := now.get(key)) is value or other == value]:
+            del was[key]
+            now.pop(key, None)
+        return _entries(spec, was.values(), was), _entries(spec, now.values(), now)
 
     def _find_before(self) -> dict[Any, Any]:
         """The entities as they are stored, by key: those of `keys` that are, and those whose objects are deleted."""

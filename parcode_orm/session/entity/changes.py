@@ -42,7 +42,9 @@ def insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
 
 def _insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
     groups: dict[type[Any], list[Any]] = {}
-    different = list({id(obj): obj for obj in objs}.values())
+    different = list(objs)
+    if len(set(map(id, different))) < len(different):
+        different = list({id(obj): obj for obj in different}.values())
     kinds = set(map(type, different))
     if len(kinds) == 1:
         groups[plain_class(*kinds)] = different

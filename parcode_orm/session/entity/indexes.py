@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ...codec.asis import as_stored
 from ...codec.base import Column, Space
 from ...codec.columns.boundary import ChunkColumn
-from ...codec.kernels import sorted_places
+from ...codec.kernels import picked, sorted_places
 from ...codec.types.compile import struct_for
 from ...errors import CorruptionError, EncodeError
 from ...lazy.list import LazyList
@@ -45,16 +45,18 @@ def add_run(runs: Any, space: Space, cls: Any, spec: IndexSpec, changes: Iterabl
         changes: values that entities had, and values that they have.
     """
     parts: list[Any] = []
-    entries: list[Entry] = []
+    entries = _Columns([], [], [])
     whole = False  # no run takes an entry of a type from before: a merge takes it out, with the one that it takes back
     for lost, got in changes:
         whole = whole or not lost.are_whole(spec.types)
-        entries += zip(lost.values, lost.keys, repeat(False))
-        entries += zip(got.values, got.keys, repeat(True))
-        if len(entries) >= IN_MEMORY:
+        for each, has in ((lost, False), (got, True)):
+            entries.values.extend(each.values)
+            entries.keys.extend(each.keys)
+            entries.has.extend(repeat(has, len(each.keys)))
+        if len(entries.keys) >= IN_MEMORY:
             parts.append(long_run(space, _column(cls, spec), [_in_order(cls, spec, entries)], STEP)[0])
-            entries = []
-    if entries:
+            entries = _Columns([], [], [])
+    if entries.keys:
         parts.append(_in_order(cls, spec, entries))
     if not parts:
         return
@@ -88,15 +90,23 @@ def _column(cls: Any, spec: IndexSpec) -> ChunkColumn:
     return column
 
 
-def _in_order(cls: Any, spec: IndexSpec, entries: list[Entry]) -> list[Entry]:
+class _Columns(NamedTuple):
+    """Entries in any order, a list of each of their parts."""
+
+    values: list[Any]
+    keys: list[Any]
+    has: list[bool]
+
+
+def _in_order(cls: Any, spec: IndexSpec, entries: _Columns) -> list[Entry]:
     order = order_of_parts(spec.types)
     try:
-        values = [entry[0] for entry in entries]
-        places = sorted_places(values if order is itself else list(map(order, values)))
-        return [entries[place] for place in places]
+        places = sorted_places(entries.values if order is itself else list(map(order, entries.values)))
     except UNORDERED:  # a value does not fit: the same commit refuses the row with it, and names its place there
         column = struct_for(run_class(cls, spec)).places["fences"][1]
-        return sorted((each for each in entries if _fits(column, [each[0]])), key=lambda entry: order(entry[0]))
+        fitting = [each for each in zip(*entries, strict=True) if _fits(column, [each[0]])]
+        return sorted(fitting, key=lambda entry: order(entry[0]))
+    return list(zip(*[picked(each, places) for each in entries], strict=True))
 
 
 def _fits(column: Column, value: Any) -> bool:
