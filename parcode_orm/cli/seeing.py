@@ -12,7 +12,6 @@ import typer
 from ..inspector.survey import inspect as survey
 from ..inspector.verify import verify as check
 from ..migrations.models import models_of
-from ..model.entities import is_entity
 from .app import DAMAGED, File, Json, bars, command, out, say, say_json
 
 
@@ -54,12 +53,12 @@ def verify(
     file: File,
     models: Annotated[
         list[str] | None,
-        typer.Option(help="A module, or module:Class, of entities. Their indexes are compared with their rows."),
+        typer.Option(help="A module of models, or module:Class. Their objects are validated, and indexes compared."),
     ] = None,
     json_: Json = False,
 ) -> None:
     """Verify every byte of a file that has a meaning, in all commits. Exits with 4 if something is damaged."""
-    classes = entities_of(models or ())
+    classes = classes_of(models or ())
     with bars() as progress:
         report = check(file, models=classes, progress=progress)
     if json_:
@@ -71,19 +70,12 @@ def verify(
         raise typer.Exit(DAMAGED)
 
 
-def entities_of(names: Sequence[str]) -> list[type[Any]]:
-    """The classes of entities in modules, or those that are named.
+def classes_of(names: Sequence[str]) -> list[type[Any]]:
+    """The models that modules define, or those that are named.
 
     Raises:
         MigrationError: a module cannot be imported, or has no models.
-        ValueError: there is no class of entities.
     """
     if names:
         sys.path.insert(0, str(Path.cwd()))
-    found = []
-    for name in names:
-        classes = [cls for cls in models_of([name]) if is_entity(cls)]
-        if not classes:
-            raise ValueError(f"--models {name}: there is no class with a Key(), and only entities have indexes")
-        found += classes
-    return found
+    return models_of(names)

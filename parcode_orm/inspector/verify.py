@@ -6,19 +6,21 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO
 
-from ..errors import CorruptionError, DecodeError, ParcodeError, told
+from ..errors import CorruptionError, DecodeError, MigrationRequired, ParcodeError, SchemaMismatchError, told
 from ..format.checksum import WideChecksum, fingerprint
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import Encoding, Kind, RecordFlag, Reference
 from ..lazy.proxy import plain_class
-from ..model.entities import is_entity, table_name
+from ..model.base import Model
+from ..model.entities import is_entity
 from ..session.space import FileSpace
 from ..storage.check import Sweep, check_buffers
 from ..storage.mapped import Source
 from ..storage.recovery import BLOCK, Read
 from ..storage.usage import footprint, live_bytes
 from .commits import RECORD_NAME, lost_records, records
+from .constraints import check_constraints, stored_name
 from .indexes import check_entities
 from .nodes import check_nodes
 from .opened import Opened, opened
@@ -41,31 +43,32 @@ def verify(
 
     `verify` looks at every chunk of every commit, once: checksums, decompression, references, and the rules of trees
     and indexes. For the newest commit it also checks that an index leads to each row of its table, by the rows' keys if
-    these are text or ints. It needs no class, and some hundred bytes of memory a chunk. With the classes of entities,
-    it also compares their indexes with their rows.
+    these are text or ints. It needs no class, and some hundred bytes of memory a chunk. With the classes of roots and
+    entities, Pydantic validates all their objects, one after another, as constraints may be tighter than when they were
+    written, and the indexes of entities are compared with their rows.
 
     Args:
         path: a file's path, the bytes of a file, or a binary file object.
-        models: classes with a `Key()`, the indexes of whose entities are compared.
+        models: classes of roots and entities. A class without a root or entities in the file is ignored.
         progress: is called now and then with what is done, how many bytes are, and how many there are: a str and two
             ints.
 
     Raises:
         NotAParcodeFile, UnsupportedVersion: this version cannot verify the file.
-        SchemaMismatchError: entities were written with another definition of their class, and need a migration.
-        TypeError: one of `models` is no class with a `Key()`.
+        SchemaMismatchError: objects were written with another definition of their class, and need a migration.
+        TypeError: one of `models` is no Model class.
         OSError: the file cannot be read.
     """
-    classes = [_entity_class(cls) for cls in models]
+    classes = list(map(_checked, models))
     with opened(path, "verify(path)") as file:
         return _verified(file, classes, progress or (lambda what, done, total: None))
 
 
-def _entity_class(cls: Any) -> type[Any]:
+def _checked(cls: Any) -> type[Any]:
     cls = plain_class(cls)
-    if isinstance(cls, type) and is_entity(cls):
+    if isinstance(cls, type) and issubclass(cls, Model):
         return cls
-    raise TypeError(f"verify(path, models=[...]) takes classes with a Key(), not {told(cls)}")
+    raise TypeError(f"verify(path, models=[...]) takes subclasses of parcode_orm.Model, not {told(cls)}")
 
 
 def _verified(file: Opened, models: Sequence[type[Any]], progress: Progress) -> VerifyReport:
@@ -87,22 +90,37 @@ def _verified(file: Opened, models: Sequence[type[Any]], progress: Progress) -> 
 
 
 def _compare(source: Source, cls: type[Any], report: VerifyReport) -> None:
-    """Report the indexes of `cls` that do not fit the rows of its entities."""
+    """Report the objects of `cls` that do not pass its validation, and the indexes that do not fit their rows."""
     commit, at = source.record.sequence, source.record.catalog.offset
+    what = "indexes" if is_entity(cls) else "objects"
     try:
-        name = table_name(cls)
-        if name not in source.catalog.roots:
+        space = FileSpace(source, writable=False)
+        name = stored_name(space, cls)
+        if name is None:
             return
         at = source.catalog.root(name).offset
-        for where, what in check_entities(FileSpace(source, writable=False), cls):
-            report.problems.append(Problem(at, what, where, commit))
-    except (CorruptionError, DecodeError) as problem:
+        if is_entity(cls):
+            _compare_indexes(space, cls, at, report)
+        what = "objects"
+        for found in check_constraints(space, cls, name):
+            report.problems.append(Problem(found.offset or at, found.what, found.place, commit))
+    except (CorruptionError, DecodeError) as error:
         if not report.ok:
-            report.notes.append(f"the indexes of {cls.__qualname__} were not all compared, as the file is damaged")
+            report.notes.append(f"the {what} of {cls.__qualname__} were not all compared, as the file is damaged")
             return
-        offset = getattr(problem, "offset", None)
-        where = f"the indexes of {cls.__qualname__}"
-        report.problems.append(Problem(at if offset is None else offset, what_of(problem), where, commit))
+        offset = getattr(error, "offset", None)
+        where = f"the {what} of {cls.__qualname__}"
+        report.problems.append(Problem(at if offset is None else offset, what_of(error), where, commit))
+
+
+def _compare_indexes(space: FileSpace, cls: type[Any], at: int, report: VerifyReport) -> None:
+    try:
+        for where, what in check_entities(space, cls):
+            report.problems.append(Problem(at, what, where, space.source.record.sequence))
+    except MigrationRequired:
+        raise
+    except SchemaMismatchError as problem:  # of rows, which are reported with what else does not pass
+        report.notes.append(f"the indexes of {cls.__qualname__} were not all compared: {problem}")
 
 
 class Done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -16,9 +17,10 @@ from ..codec.evolution.defaults import GENERATED
 from ..codec.evolution.rows import UpgradedView
 from ..codec.renames import class_names
 from ..codec.schema import canonical_schema, known, short_fingerprint
-from ..codec.stored import parts_of
+from ..codec.stored import parsed, parts_of
 from ..codec.types.compile import struct_for
 from ..errors import (
+    CorruptionError,
     EncodeError,
     MigrationRequired,
     NoResultFound,
@@ -168,12 +170,30 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     if ref is None:
         there = ", ".join(sorted(each for each in space.source.catalog.roots if SUFFIX not in each)) or "no root"
         where = space.source.path or "the file"
-        raise NoResultFound(f"no root of type {name}: {where} holds {there}; add(obj) and commit() store one")
+        hint = "" if SUFFIX in name else _renamed_hint(space.source, column)
+        raise NoResultFound(f"no root of type {name}: {where} holds {there}; {hint}add(obj) and commit() store one")
     group = Group(ref, space, (column,), short_fingerprint(column), {})
     if group.count != 1:
         raise space.chunk(ref).error(0, f"a root has one row, not {group.count}")
     group.items.held = None  # type: ignore[attr-defined]  # the session holds the root; it would hold itself
     return group
+
+
+def _renamed_hint(source: Source, column: StructColumn) -> str:
+    """What to do if a class seems to have been renamed: one root has its fields, and the name of no class."""
+    fields = set(column.places)
+    alike = []
+    for name in source.catalog.roots:
+        ref = source.catalog.schemas.get(source.catalog.writers.get(name, ""))
+        if SUFFIX in name or not isinstance(ref, Reference) or classes_named(name):
+            continue
+        with suppress(CorruptionError, LookupError, TypeError):  # a message needs no more
+            body = parsed(bytes(source.chunk(ref).buffer(0))).struct()
+            if fields == {field for field, _ in body["fields"]}:
+                alike.append(name)
+    if len(alike) != 1 or not fields:
+        return ""
+    return f"{alike[0]} has the same fields: if it was renamed, say @renamed_from({alike[0]!r}) above the class; else "
 
 
 def classes_named(name: str) -> list[type[Any]]:

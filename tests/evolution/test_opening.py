@@ -15,6 +15,7 @@ from parcode_orm import (
     Field,
     Key,
     MigrationRequired,
+    NoResultFound,
     SchemaMismatchError,
     Session,
     ShardedMap,
@@ -229,3 +230,27 @@ def test_a_key_that_does_not_fit_is_no_field_that_can_be_assigned(tmp_path: Path
     with Session.open(path) as session, pytest.raises(SchemaMismatchError, match=r"^a key: 0\.5, .* RunPython") as told:
         list(session.root(now).m)
     assert "AlterField" not in str(told.value) and "assign" not in str(told.value)
+
+
+def test_a_class_that_was_renamed_without_saying_so(tmp_path: Path) -> None:
+    """The error names the only root of the same fields, if no class of the program has its name."""
+    path = tmp_path / "a.par"
+    old = model("StoredOnce", {"n": int, "title": str})
+    parcode_orm.save(path, old(n=1, title="a"))
+    new = model("StoredNow", {"title": str, "n": float})
+
+    def message(cls: Any) -> str:
+        with Session.open(path) as session, pytest.raises(NoResultFound) as caught:
+            session.root(cls)
+        return str(caught.value)
+
+    assert "holds StoredOnce; add(obj)" in message(new)  # the class is there still
+    old.__name__ = "NoLonger"
+    hint = (
+        "StoredOnce has the same fields: if it was renamed, say @renamed_from('StoredOnce') above the class; else add("
+    )
+    assert hint in message(new)
+    for fields in ({"n": int}, {"n": int, "title": str, "more": int}):
+        assert "renamed_from" not in message(model("Other", fields))
+    renamed = parcode_orm.renamed_from("StoredOnce")(model("StoredNow", {"title": str, "n": float}))
+    assert parcode_orm.load(path, renamed).n == 1.0
