@@ -24,6 +24,7 @@ from ..storage.pipeline import Pipeline
 from ..table.copying import write_anew
 from ..table.row_groups import TableSink
 from ..table.table import Table
+from ..tuning import TUNING, Tuning
 from .roots import class_of_root
 from .space import FileSpace
 
@@ -31,15 +32,15 @@ Copy = Callable[[Reference], Reference]
 HEAD = 1024  # bytes of a row group that are none of its rows', or more
 
 
-def rewriting(compression: str | None) -> Rewrite:
-    """What writes a commit anew, compressed as a session of this `compression` does; None: as it was compressed."""
+def rewriting(compression: str | None, tuning: Tuning = TUNING) -> Rewrite:
+    """What writes a commit anew, with the sizes of a session and its `compression`; None: as it was compressed."""
 
     def rewrite(source: Source, pipeline: Pipeline, copy: Copy) -> CatalogData:
         space = FileSpace(source, writable=False)
         old = source.catalog
         entities = {name: _copied(parts, copy) for name, parts in old.entities.items()}
         catalog = replace(old, roots={}, entities=entities, schemas={})
-        sink = _Anew(pipeline, compression, copy)
+        sink = _Anew(pipeline, compression, copy, tuning)
         for name in old.roots:
             ref = old.root(name)
             if name in old.writers:  # before the root, as they were written
@@ -68,8 +69,8 @@ def _copied(targets: Mapping[str, Target], copy: Copy) -> dict[str, Target]:
 class _Anew(TableSink):
     """Writes stored values to another file. Tables are written anew, each once; blobs are copied."""
 
-    def __init__(self, output: Pipeline, compression: str | None, copy: Copy) -> None:
-        super().__init__(output, compression)
+    def __init__(self, output: Pipeline, compression: str | None, copy: Copy, tuning: Tuning) -> None:
+        super().__init__(output, compression, tuning=tuning)
         self._copy = copy
         self.always_tables: set[int] = set()  # by id, the columns of what is a table however few its rows are
         self._written: dict[tuple[Reference, int], Ticket] = {}  # with the columns that they were written by

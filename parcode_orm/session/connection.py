@@ -229,7 +229,7 @@ class Connection:
             self._close()  # after an interrupt, as nobody would call it again
             raise
         if self._backend is not None and self._compact_above is not None and self._process == os.getpid():
-            self._backend.compact_if_dead(self._compact_above, rewriting(self._compression))
+            self._backend.compact_if_dead(self._compact_above, rewriting(self._compression, self._tuning))
 
     def _close(self) -> None:
         self._closed = True

@@ -28,7 +28,7 @@ def _compact(work: UnitOfWork, backend: Backend, keep: int) -> None:
     assert base is not None
 
     def store() -> None:
-        move_on(work, backend.compact(base, keep, rewriting(backend.compression)))
+        move_on(work, backend.compact(base, keep, rewriting(backend.compression, work.tuning)))
 
     storing(work, backend, store, partial(go_on, work))
 

@@ -329,12 +329,12 @@ def shrinking_history(path: Path, durability: Durability) -> Story:
     with installed(story.disk):
         with story.open() as session:
             story.create(session, 1)
-            for number in range(2, 8):
+            for number in range(2, 6):
                 story.append(session, number)
             story.disk.fail = failing("rename", 0)
-            story.append(session, 8)
+            story.append(session, 6)
             story.disk.fail = lambda call: None
-            for number in range(9, 14):
+            for number in range(7, 11):
                 story.append(session, number)
     return story
 

@@ -21,9 +21,11 @@ from parcode_orm.errors import (
     StorageError,
     SyncError,
 )
+from parcode_orm.lazy.rows import TablePairs
 from parcode_orm.storage.files import Files
 from parcode_orm.storage.lock import WriterLock
 from tests.crash.disk import installed
+from tests.small import tuned
 
 pytestmark = pytest.mark.once
 
@@ -39,6 +41,10 @@ class World(Model):
     heroes: dict[str, Hero] = ShardedMap(default_factory=dict)
     names: list[str] = Chunk(default_factory=list)
     blob: bytes = Chunk(default=b"")
+
+
+class Other(Model):
+    heroes: dict[str, Hero] = ShardedMap(default_factory=dict)
 
 
 def world() -> World:
@@ -88,6 +94,26 @@ def test_a_session_goes_on(path: Path) -> None:
         assert (found.heroes["h7"].level, found.heroes["h8"].tags, found.names[-1]) == (70, ["a", "b", "y"], "last")
     report = verify(path)
     assert report.ok and report.commits == 3
+
+
+def test_a_compaction_writes_with_the_sizes_of_its_session(tmp_path: Path) -> None:
+    """A collection lay inline then that the session's commits store as a table, and looked changed after one."""
+    path = tmp_path / "a.par"
+    sizes = tuned(large=300)
+    sizes.save(path, World(heroes={f"h{number}": Hero(level=number) for number in range(60)}))
+    with sizes.Session(path) as session:
+        heroes = session.root(World).heroes
+        for _ in range(2):
+            assert isinstance(heroes.rows, TablePairs)  # type: ignore[attr-defined]
+            session.compact()
+        session.add(Other(heroes=heroes))
+        session.commit()
+        assert not session.dirty
+    with sizes.Session(path, compact_above=0.0) as session:
+        session.root(World).n = 1
+        session.commit()
+    with sizes.Session(path) as session:
+        assert isinstance(session.root(World).heroes.rows, TablePairs)  # type: ignore[attr-defined]
 
 
 def test_a_commit_after_it_shares_what_did_not_change(path: Path) -> None:
