@@ -29,8 +29,9 @@ def install() -> None:
     if subprocess.call([sys.executable, "-m", "playwright", "install", "chromium"]) == 0:
         return
     if os.geteuid() == 0 and shutil.which("apt-get") is not None:
-        subprocess.check_call(["apt-get", "update", "-q"])
-        subprocess.check_call(["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"])
+        asking_nothing = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.check_call(["apt-get", "-q", *arguments], env=asking_nothing)
 
 
 if __name__ == "__main__":

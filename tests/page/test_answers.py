@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 import parcode_orm
-from parcode_orm import Chunk, NoResultFound, NotAParcodeFile, PathError, QueryError, Session
+from parcode_orm import Chunk, Model, NoResultFound, NotAParcodeFile, PathError, QueryError, Session
 from parcode_orm.format.layout import RECORD_MAGIC
 from parcode_orm.inspector.page import answers as answers_module
 from parcode_orm.inspector.page import rows as rows_module
@@ -18,6 +25,36 @@ from parcode_orm.inspector.page.answers import Answers
 
 from .hostile import OBEYED, hostile
 from .served import GameWorld, Player, Trade, game
+
+
+class Hue(Enum):
+    RED = 1
+
+
+class Spot(NamedTuple):
+    x: int
+    y: float
+
+
+class Everything(Model):
+    text: str
+    lines: str
+    array: NDArray[np.float64]
+    large: NDArray[np.int64] = Chunk()
+    wide: NDArray[np.int8] = Chunk()
+    when: datetime
+    hue: Hue
+    number: int
+    pair: tuple[int, str]
+    words: set[str]
+    spot: Spot
+    queue: deque[int]
+    nothing: int | None
+    price: Decimal
+    secret: bytes
+    by_day: dict[date, list[int]]
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
 
 pytestmark = pytest.mark.once
 HERO = 'GameWorld.players["Hero123"]'
@@ -140,6 +177,35 @@ def test_a_value_is_read_a_level_at_a_time(answers: Answers) -> None:
     assert (terrain["length"], len(terrain["hex"])) == (200_000, 2_048)
     assert get(answers, "value", path="GameWorld.name")["lines"] == "Aldermoor"
     assert len(get(answers, "value", path="Trade", limit=3)["children"]) == 3
+
+
+def test_values_of_all_kinds(tmp_path: Path) -> None:
+    everything = Everything(
+        text="x" * 30_000 + "\n", lines="a\n\x1b[2Jb", array=np.arange(3_000.0).reshape(1_000, 3),
+        large=np.arange(100_000), when=datetime(2024, 5, 4, tzinfo=UTC), hue=Hue.RED, number=10**5_000, pair=(1, "a"),
+        words={"a"}, spot=Spot(1, 2.5), queue=deque([1, 2]), nothing=None, price=Decimal("1.50"), secret=b"\x00\xff",
+        by_day={date(2024, 5, 4): [1]}, wide=np.zeros((2, 1 << 20), np.int8),
+    )  # fmt: skip
+    parcode_orm.save(tmp_path / "a.par", everything)
+    answers = Answers(tmp_path / "a.par")
+    nodes = {each["name"]: each for each in get(answers, "value", path="Everything")["children"]}
+    assert {name: each["kind"] for name, each in nodes.items()} == {
+        "text": "text", "lines": "text", "array": "array", "large": "unread", "when": "time", "hue": "enum",
+        "number": "number", "pair": "list", "words": "set", "spot": "object", "queue": "list", "nothing": "none",
+        "price": "number", "secret": "bytes", "by_day": "map", "wide": "unread",
+    }  # fmt: skip
+    assert nodes["queue"]["type"] == "deque" and nodes["hue"]["text"] == "RED" and len(nodes["number"]["text"]) < 500
+    assert get(answers, "value", path="lines")["lines"] == "a\n\\x1b[2Jb"
+    text = get(answers, "value", path="text")
+    assert (len(text["lines"]), text["cut"], text["type"]) == (20_000, True, "str")
+    assert get(answers, "value", path="large")["lines"].startswith("[ 0  1  2 ")
+    assert get(answers, "value", path="array")["cut"] and get(answers, "value", path="wide")["lines"].count("[") == 2
+    assert get(answers, "value", path="secret")["hex"] == "00ff"
+    for path, expected in {"pair": "Everything.pair[1]", "spot": "Everything.spot.y", "words": None}.items():
+        assert get(answers, "value", path=path)["children"][-1]["path"] == expected
+    assert get(answers, "value", path="by_day")["children"][0]["path"] == 'Everything.by_day["2024-05-04"]'
+    assert get(answers, "value", path='by_day["2024-05-04"][0]')["text"] == "1"
+    answers.close()
 
 
 def test_a_value_of_an_earlier_commit(answers: Answers) -> None:

@@ -32,6 +32,12 @@ def test_it_listens_on_this_machine_alone(server: Server) -> None:
             socket.create_connection((str(address), server.server_port), timeout=2)
 
 
+def test_no_name_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("getfqdn", "gethostbyaddr", "gethostbyname"):
+        monkeypatch.setattr(socket, name, None)
+    Server(game(tmp_path / "game.par")).server_close()
+
+
 @pytest.mark.parametrize(
     "target", ["/", "/main.js", "/page.css", "/icon.svg", "/api/report", "/nothing", "/../pyproject"]
 )

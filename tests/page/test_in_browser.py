@@ -137,7 +137,7 @@ def test_the_treemap_by_keyboard_and_mouse(server: Server, open_page: Open) -> N
     page.keyboard.press("Enter")
     until(page, "location.hash.includes('part=')")
     assert "GameWorld" in texts(page, ".crumbs li") and "players" in texts(page, ".parts tbody th")
-    page.locator(".tile").first.focus()
+    until(page, "document.activeElement.classList.contains('tile')")  # the keyboard goes on from there
     before = page.evaluate("document.activeElement.getAttribute('aria-label')")
     for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
         page.keyboard.press(key)
@@ -147,7 +147,7 @@ def test_the_treemap_by_keyboard_and_mouse(server: Server, open_page: Open) -> N
     else:
         raise AssertionError("no arrow key moved")
     page.keyboard.press("Escape")
-    until(page, "!location.hash.includes('part=')")
+    until(page, "!location.hash.includes('part=') && document.activeElement.classList.contains('tile')")
     page.locator(".parts a", has_text="GameWorld").click()
     page.locator(".parts a", has_text="players").click()
     until(page, "document.querySelectorAll('.crumbs li').length === 3")

@@ -25,6 +25,8 @@ from ...model.plain import LazyModel
 
 CELL, TEXT = 160, 20_000  # characters of a value in a table, and of one that is looked at alone
 NAME = 200  # characters of a name
+ITEMS = 100  # of an array, by its first dimension
+READ = 1 << 20  # bytes of an array, at most
 BYTES = 1_024  # of a large value, as numbers
 _KINDS: tuple[tuple[Any, str], ...] = (
     (type(None), "none"),
@@ -40,7 +42,13 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     ((set, frozenset), "set"),
     (LazyArray, "array"),
 )
-_NAMES = {"list": "list", "map": "dict"}  # in place of the names of lazy collections
+_NAMES: dict[type[Any], str] = {
+    LazyList: "list",
+    LazyMap: "dict",
+    LazyBytes: "bytes",
+    LazyText: "str",
+    LazyArray: "ndarray",
+}
 INSIDE = frozenset({"object", "map", "list", "set"})  # kinds with values in them
 
 
@@ -71,7 +79,7 @@ def node(value: Any, limit: int = CELL) -> dict[str, Any]:
     kind = kind_of(value)
     found: dict[str, Any] = {"kind": kind, "text": _text(value, kind, limit)}
     if kind not in ("none", "unread"):
-        found["type"] = visible(_NAMES.get(kind) or plain_class(type(value)).__name__, NAME)
+        found["type"] = visible(_NAMES.get(type(value)) or plain_class(type(value)).__name__, NAME)
     if kind in INSIDE:
         found["size"] = len(children_names(value)) if kind == "object" else len(value)
     return found
@@ -105,6 +113,9 @@ def content(value: Any) -> dict[str, Any]:
         return {"lines": lines, "cut": len(text) > TEXT}
     if kind == "bytes":
         return {"hex": bytes(value[:BYTES]).hex(), "length": len(value)}
+    if kind == "array" and value.ndim and len(value):
+        count = min(ITEMS, READ * len(value) // max(value.nbytes, 1))
+        return {"lines": visible(str(value[:count]), TEXT), "cut": len(value) > count} if count else {}
     return {}
 
 

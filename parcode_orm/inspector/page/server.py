@@ -7,7 +7,7 @@ import secrets
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -44,7 +44,16 @@ class Server(ThreadingMixIn, HTTPServer):
         self.token = secrets.token_urlsafe(32)
         self.one_at_a_time = threading.Lock()  # who asks for data waits for it
         self._free = threading.BoundedSemaphore(CONNECTIONS)
-        super().__init__((ADDRESS, port), _Handler)
+        try:
+            super().__init__((ADDRESS, port), _Handler)
+        except OSError:
+            self.answers.close()
+            raise
+
+    def server_bind(self) -> None:
+        """Bind without the look-up of a name that `HTTPServer` makes: no request leaves the machine."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     @property
     def url(self) -> str:

@@ -33,16 +33,18 @@ async function show() {
     made = problem(error instanceof Refusal ? error.error : { type: "Error of this page", message: String(error) });
   }
   if (mine !== asking) return; // another view was asked for meanwhile
-  const before = main.dataset.view;
+  const before = main.dataset.place;
+  const place = `${name} ${given.path ?? given.part ?? ""}`;
+  const held = main.contains(document.activeElement);
   main.replaceChildren(made);
-  main.dataset.view = name;
+  main.dataset.place = place;
   main.removeAttribute("aria-busy");
   document.title = `${TABS.find(([each]) => each === name)?.[1] ?? "Changes"} · ${state.data.name}`;
   const focused = state.focus == null ? null : document.getElementById(state.focus);
   if (focused !== null) focused.focus();
-  else if (before !== undefined && before !== name) main.focus({ preventScroll: true });
+  else if (held) main.focus({ preventScroll: true }); // what had the keyboard is gone
   state.focus = null;
-  if (before !== name) window.scrollTo(0, 0);
+  if (before !== place) window.scrollTo(0, 0);
 }
 
 function head() {

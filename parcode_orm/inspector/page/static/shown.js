@@ -3,7 +3,7 @@
 // Values as the data has them: a kind and a text.
 
 const INSIDE = new Set(["object", "map", "list", "set"]);
-const OPENED = new Set([...INSIDE, "bytes", "unread"]);
+const OPENED = new Set([...INSIDE, "bytes", "array", "unread"]);
 
 function value(kind, text) {
   if (kind === "none") return el("span", { class: "value none", text: "None" });
@@ -35,7 +35,7 @@ function dump(hex, length) {
 function atLength(found) {
   if (found.hex !== undefined) return dump(found.hex, found.length);
   if (found.lines !== undefined) {
-    return [el("pre", { class: "text", tabindex: "0", "aria-label": "Text", text: found.lines }), found.cut ? el("p", { class: "note", text: "The text goes on." }) : null];
+    return [el("pre", { class: "text", tabindex: "0", "aria-label": "Text", text: found.lines }), found.cut ? el("p", { class: "note", text: "It goes on." }) : null];
   }
   return [value(found.kind, found.text)];
 }

@@ -151,7 +151,8 @@ function placed(map, parts, here, choose) {
     map.replaceChildren(...tiles(parts, { x: 0, y: 0, w: width, h: map.clientHeight }, choose));
     const first = [...map.children].find((tile) => tile.dataset.part === held) ?? map.children[0];
     if (first !== undefined) first.tabIndex = 0;
-    if (held !== null) first.focus();
+    if (held !== null || state.byKeyboard) first?.focus();
+    state.byKeyboard = false;
   };
   new ResizeObserver(draw).observe(map);
   map.addEventListener("keydown", (event) => moved(event, map, here));
@@ -185,17 +186,23 @@ function tile(each, box, choose, role) {
     type: "button", class: `tile ${role}${large ? " large" : ""}${color === null ? " rest" : ""}`, "data-part": part, tabIndex: -1, "aria-label": said, title: said,
     vars: { "--x": `${box.x}px`, "--y": `${box.y}px`, "--w": `${box.w}px`, "--h": `${box.h}px`, "--hue": color ?? 0 },
     on: {
-      click: () => (deeper ? (location.hash = address("size", { part })) : choose(each)),
+      click: (event) => (deeper ? goTo(part, event.detail === 0) : choose(each)),
       focus: () => choose(each), pointerenter: () => choose(each),
     },
   }, large ? el("span", { class: "name", text: called(entry) }) : null,
   large && (role === "whole" ? box.w > 130 : box.h > 40 && box.w > 62) ? el("span", { class: "of", text: bytes(entry.stored) }) : null);
 }
 
+// Show another part; a tile of it has the keyboard then, if the keyboard asked for it.
+function goTo(part, byKeyboard) {
+  state.byKeyboard = byKeyboard;
+  location.hash = address("size", { part });
+}
+
 // The next tile in a direction: the nearest one whose middle lies that way.
 function moved(event, map, here) {
   if (event.key === "Escape" || event.key === "Backspace") {
-    if (here.part !== "") location.hash = address("size", { part: here.part.split(".").slice(0, -1).join(".") });
+    if (here.part !== "") goTo(here.part.split(".").slice(0, -1).join("."), true);
     return;
   }
   const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
