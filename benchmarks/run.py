@@ -14,6 +14,7 @@
 `bulk`: very many objects stored at once, or changed by statements, beside SQLAlchemy.
 `steady`: very many commits in one session, of entities and of collections: time, bytes and memory of each tenth.
 `evolution`: a file opened with a class that changed, beside the class that wrote it.
+`inspecting`: a large file inspected in a process of its own: time, memory, bytes read.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
 
@@ -35,6 +36,7 @@ from benchmarks import (
     edits,
     evolution,
     growth,
+    inspecting,
     many,
     peers,
     query,
@@ -127,6 +129,8 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--rows", type=number, default=200_000, help="in the table")
     each = workload(evolution, lambda o, at: evolution.evolution(o.rows, at), evolution.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="in the map")
+    each = workload(inspecting, lambda o, at: inspecting.inspecting(o.megabytes, at), inspecting.text)
+    each.add_argument("--megabytes", type=number, default=1_000, help="of the file")
     workload(calls, lambda o, at: calls.calls(at), calls.text)
     return top
 

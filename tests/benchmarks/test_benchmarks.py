@@ -9,7 +9,21 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bulk, calls, classes, evolution, memory, peers, query, report, run, stream, update, world
+from benchmarks import (
+    bulk,
+    calls,
+    classes,
+    evolution,
+    inspecting,
+    memory,
+    peers,
+    query,
+    report,
+    run,
+    stream,
+    update,
+    world,
+)
 from benchmarks.worlds import world_data
 
 pytestmark = pytest.mark.once
@@ -65,6 +79,13 @@ def test_evolution_reads_the_file_of_another_class(tmp_path: Path, capsys: pytes
     result = result_of(tmp_path, "evolution", "--rows", "2000")
     assert result["written"] <= evolution.WRITTEN
     assert "load all" in capsys.readouterr().out
+
+
+def test_inspecting_reads_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "inspecting", "--megabytes", "2")
+    assert 1_500_000 < result["size"] < 2_500_000 and 0 < result["bytes_read"] < result["size"] / 20
+    assert result["anonymous"] <= inspecting.BYTES and result["rows"] > 4 * 4_000
+    assert "kB read" in capsys.readouterr().out
 
 
 def test_bulk_stores_and_changes_the_same_in_every_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
