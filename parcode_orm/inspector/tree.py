@@ -67,7 +67,9 @@ def lines(entries: Iterable[Entry]) -> Iterator[Line]:
 def _cells(entry: Entry, before: str) -> tuple[str, ...]:
     kind = entry.kind
     name = f"{kind}: {entry.name}" if kind in ("index", "entities") else entry.name
-    notes = f" ({', '.join(entry.notes)})" if entry.notes else ""
+    shares = entry.shared - sum(child.shared for child in entry.children)
+    said = [*entry.notes, f"shares {size_of(shares)}"] if shares > 0 else entry.notes
+    notes = f" ({', '.join(said)})" if said else ""
     encodings = sorted(entry.encodings.items(), key=lambda each: (-each[1], each[0])) if not entry.children else []
     saved = entry.raw - entry.stored
     methods = "+".join(method for method in entry.compression if method != "none")

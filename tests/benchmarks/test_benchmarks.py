@@ -81,7 +81,10 @@ def test_evolution_reads_the_file_of_another_class(tmp_path: Path, capsys: pytes
     assert "load all" in capsys.readouterr().out
 
 
-def test_inspecting_reads_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspecting_reads_little(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspecting, "RUNS", 1)
     result = result_of(tmp_path, "inspecting", "--megabytes", "2")
     assert 1_500_000 < result["size"] < 2_500_000 and 0 < result["bytes_read"] < result["size"] / 20
     assert result["anonymous"] <= inspecting.BYTES and result["rows"] > 4 * 4_000

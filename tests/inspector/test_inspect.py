@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import parcode_orm
-from parcode_orm import Chunk, Index, Key, Model, Report, ShardedMap, dumps, inspect, verify
+from parcode_orm import Chunk, Index, Key, Model, Report, Session, ShardedMap, dumps, inspect, verify
 from parcode_orm.errors import FileMissingError, NotAParcodeFile
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.checksum import checksum, fingerprint
@@ -25,6 +25,7 @@ from parcode_orm.storage.mapped import Source
 from parcode_orm.storage.pipeline import Pipeline
 from parcode_orm.storage.writer import whole_bytes
 from tests.effort import half
+from tests.migrations.project import Project
 from tests.small import tuned
 
 pytestmark = pytest.mark.once
@@ -107,6 +108,7 @@ def check(data: bytes | Path) -> Report:
     assert sum(entry.stored for entry in report.entries) == report.size
     assert sum(entry.share for entry in report.entries) == pytest.approx(1)
     for entry in below(report.entries):
+        assert entry.raw >= entry.stored and entry.share == pytest.approx(entry.stored / report.size)
         assert entry.stored >= sum(child.stored for child in entry.children) >= 0, entry
         assert sum(entry.encodings.values()) <= entry.stored and sum(entry.compression.values()) <= entry.stored
     assert json.loads(report.to_json()) == report.to_dict()
@@ -186,9 +188,19 @@ class Trade(Model):
     notes: list[str] = Chunk(default=[])
 
 
+OLD = """
+class Hero(Model):
+    level: int
+    gold: int
+class World(Model):
+    heroes: dict[str, Hero] = ShardedMap()
+"""
+
+
 class Everything(Model):
     players: dict[str, Player] = ShardedMap(default={})
     rows: list[Player] = Chunk(default=[])
+    more: list[Player] = Chunk(default=[], compression="lz4")
     grid: list[list[int]] = Chunk(default=[])
     names: set[str] = Chunk(default=set())
     pets: list[Animal] = Chunk(default=[])
@@ -204,6 +216,7 @@ everything = st.fixed_dictionaries(
     {
         "players": st.dictionaries(texts, players, max_size=30),
         "rows": st.lists(players, max_size=30),
+        "more": st.lists(players, max_size=30),
         "grid": st.lists(st.lists(numbers, max_size=4), max_size=20),
         "names": st.sets(texts, max_size=9),
         "pets": st.lists(
@@ -247,6 +260,42 @@ def test_random_files(states: list[dict[str, Any]], trades: int, tmp_path_factor
             if trades:
                 assert entries["Trade", "entities"].rows == trades
                 assert entries["Trade[].notes", "list"].rows is not None
+
+
+def test_a_chunk_that_two_parts_use_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    with Session(path, workers=0) as session:
+        session.add(Everything(rows=[Player(level=n, inventory=[n] * 9) for n in range(3000)]))
+        session.commit()
+        found = session.root(Everything)
+        found.more = found.rows
+        session.commit()
+    report = check(path)
+    entries = by_path(report)
+    first, second = entries["Everything.rows", "list"], entries["Everything.more", "list"]
+    assert first.rows == second.rows == 3000
+    assert second.shared == first.stored - second.stored > 0 == first.shared
+    assert "more (shares " in str(report)
+
+
+def test_fields_are_those_of_the_newest_class(tmp_path: Path) -> None:
+    """Rows of an older schema count for the fields as they are called now."""
+    project = Project(tmp_path)
+    old = project.define(OLD)
+    project.make()
+    project.store(old.World(heroes={f"p{n}": old.Hero(level=n, gold=n) for n in range(5000)}))
+    project.migrate()
+    new = project.define(OLD.replace("level: int", "rank: int").replace("gold: int", "mana: float = 1.5"))
+    project.make(renames={"Hero.level": "rank"})
+    project.migrate()
+    with Session(project.path) as session:
+        session.root(new.World).heroes["new"] = new.Hero(rank=7)
+        session.commit()
+    heroes = by_path(check(project.path))["World.heroes", "map"]
+    assert heroes.rows == 5001 and "rows of 2 schemas" in heroes.notes
+    names = {child.name: child for child in heroes.children}
+    assert names.keys() == {"keys", "rank", "gold", "mana", "by key"}
+    assert names["rank"].encodings["int"] > 5000 and names["mana"].type == "float"
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------
