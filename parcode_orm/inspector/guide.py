@@ -209,5 +209,7 @@ class Guide:
     def _claim(self, at: int, owner: Owner) -> None:
         """Give the node `at` and all below it to an owner. What is followed further gets owners of its own."""
         span = self._chunk.nodes[at].span
+        if span > len(self.owners) - at:
+            raise self._chunk.error(at, "subtree leaves the directory")
         self.owners[at : at + span] = [owner] * span
         self.labels[at : at + span] = [ENCODINGS.get(self._chunk.nodes[at].encoding, "unknown")] * span

@@ -10,7 +10,7 @@ from ..errors import CorruptionError, ParcodeError, told
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.compression import name_of
-from ..format.layout import NODE, SUPERBLOCK, Kind, RecordFlag, Reference
+from ..format.layout import CHUNK_HEADER, NODE, REFERENCE, SUPERBLOCK, Kind, RecordFlag, Reference
 from ..lazy.shown import visible
 from ..storage.recovery import newest, record_at
 from ..storage.usage import footprint, live_bytes
@@ -103,11 +103,13 @@ class _Survey:
         if walk is None:
             return self._scanned()
         live = live_bytes(record, self._counted)
+        if live > record.file_length:
+            self._notes.append("chunks lie on each other: the sizes add up to more than the file")
         entries = [
             *(owner for owner in walk.owners if owner is not walk.catalog),
             walk.catalog,
             _of_bytes("head", "superblock and record", live - self._counted),
-            _of_bytes("history", "earlier commits", record.file_length - live),
+            _of_bytes("history", "earlier commits", max(record.file_length - live, 0)),
             _of_bytes("gaps", f"after commit {record.sequence}", max(self._size - record.file_length, 0)),
         ]
         if self._problems:
@@ -223,7 +225,7 @@ class _Survey:
         try:
             if chunk.kind in ROWS:
                 guide = walk.guide(step, chunk)
-            self._nodes(chunk, owner, guide)
+            self._nodes(chunk, ref.length, owner, guide)
             if guide is not None and guide.problem is not None:
                 self._add(guide.problem, where(step), ref)
             if step.fingerprint:
@@ -235,10 +237,13 @@ class _Survey:
             self._add(problem, where(step), ref)
             return walk.unguided(step, chunk, guide)
 
-    def _nodes(self, chunk: Chunk, owner: Owner, guide: Guide | None) -> None:
+    def _nodes(self, chunk: Chunk, length: int, owner: Owner, guide: Guide | None) -> None:
         """Give what the nodes of a chunk take to the owners of its columns."""
+        # A forged directory may say more than the chunk has.
+        left = length - CHUNK_HEADER.size - len(chunk.refs) * REFERENCE.size - len(chunk.nodes) * NODE.size
         for at, node in enumerate(chunk.nodes):
-            stored, raw = node.stored, node.raw
+            stored, raw = min(node.stored, left), node.raw
+            left -= stored
             own = owner
             if guide is not None:
                 own = guide.owners[at]

@@ -74,6 +74,7 @@ def test_rows_come_in(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delitem(sys.modules, "shop", raising=False)  # that of another test
     found = json.loads(parcode("import", other, source, "--model", "shop.py:Sale", "--json").stdout)
     assert found == {"class": "Sale", "rows": 10}
     assert "has no model Sold: it has Sale" in parcode("import", other, source, "--model", "shop:Sold", code=2).stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Iterator
 from itertools import product
@@ -19,7 +20,7 @@ from parcode_orm import Chunk, Index, Key, Model, Report, Session, ShardedMap, d
 from parcode_orm.errors import FileMissingError, NotAParcodeFile
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.checksum import checksum, fingerprint
-from parcode_orm.format.layout import Encoding, Kind
+from parcode_orm.format.layout import CHUNK_HEADER, NODE, REFERENCE, Encoding, Kind
 from parcode_orm.inspector.entries import Entry
 from parcode_orm.storage.mapped import Source
 from parcode_orm.storage.pipeline import Pipeline
@@ -280,7 +281,7 @@ def test_a_chunk_that_two_parts_use_counts_once(tmp_path: Path) -> None:
 
 def test_fields_are_those_of_the_newest_class(tmp_path: Path) -> None:
     """Rows of an older schema count for the fields as they are called now."""
-    project = Project(tmp_path)
+    project = Project(tmp_path, "heroes_inspected")
     old = project.define(OLD)
     project.make()
     project.store(old.World(heroes={f"p{n}": old.Hero(level=n, gold=n) for n in range(5000)}))
@@ -424,6 +425,54 @@ def test_a_damaged_superblock(damaged_one: bytes) -> None:
     report = inspect(flipped(damaged_one, 45))
     assert report.problems[0].where == "superblock" and report.commits == ()
     assert sum(entry.stored for entry in report.entries) == report.size
+
+
+@half(40)
+@given(seed=st.integers(0, 1 << 32), spots=st.integers(1, 9))
+def test_never_raises_for_damage(damaged_one: bytes, seed: int, spots: int) -> None:
+    rng = random.Random(seed)
+    data = bytearray(damaged_one)
+    for _ in range(spots):
+        at, size = rng.randrange(64, len(data)), rng.choice((1, 1, 8, 64, 5000))
+        data[at : at + size] = rng.choice((rng.randbytes(min(size, len(data) - at)), bytes(min(size, len(data) - at))))
+    report = inspect(bytes(data[: rng.choice((len(data), rng.randrange(100, len(data))))]))
+    assert sum(entry.stored for entry in report.entries) == report.size
+    assert str(report) and report._repr_html_() and report.to_json()
+
+
+class Agreed(int):
+    """A checksum that is every other one."""
+
+    __hash__ = int.__hash__
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+BIG = 1 << 31
+LIES = {"encoding": (0, 99), "span": (4, BIG), "count": (8, BIG), "param": (12, BIG), "stored": (24, 1 << 62)}
+SMALL_WORLD = dumps(
+    GameWorld(id=1, name="w", settings=Settings(difficulty=1, history=["x"]), terrain=b"t" * 40_000, players={})
+)
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("node", range(10))
+def test_directories_that_lie(node: int, lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forged directory, whose checksums fit, takes no memory and no byte of others."""
+    data = bytearray(SMALL_WORLD)
+    source = Source.open(SMALL_WORLD)
+    ref = source.catalog.root("GameWorld")
+    chunk = source.chunk(ref)
+    monkeypatch.setattr("parcode_orm.format.chunk.checksum", lambda *_: Agreed())
+    at, value = LIES[lie]
+    place = ref.offset + CHUNK_HEADER.size + len(chunk.refs) * REFERENCE.size + node * NODE.size + at
+    size = {0: 1, 24: 8}.get(at, 4)
+    data[place : place + size] = value.to_bytes(size, "little")
+    report = inspect(bytes(data))
+    assert sum(entry.stored for entry in report.entries) == report.size
+    assert all(entry.stored >= 0 for entry in below(report.entries)) and str(report)
+    assert verify(bytes(data)).to_dict()
 
 
 # -- hostile names -----------------------------------------------------------------------------------------------------
