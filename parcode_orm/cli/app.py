@@ -93,7 +93,7 @@ def errors_told(as_json: bool = False) -> Iterator[None]:
             typer.echo(json.dumps({"error": type(problem).__name__, "message": str(problem)}), err=True)
         else:
             err.print(f"[bold red]{type(problem).__name__}:[/] ", end="")
-            err.print(visible(str(problem)), markup=False, soft_wrap=True)
+            err.print(visible(str(problem), 10_000), markup=False, soft_wrap=True)
         raise typer.Exit(next((code for kind, code in _CODES if isinstance(problem, kind)), USAGE)) from problem
 
 

@@ -14,6 +14,7 @@ import typer
 from ..codec.types.marks import find_mark
 from ..errors import ParcodeError
 from ..inspector.paths import find
+from ..inspector.steps import Path, Step
 from ..interop.exporting import export
 from ..interop.rows import json_of, plain
 from ..lazy.map import LazyMap
@@ -244,7 +245,7 @@ def print_names(session: Session, as_json: bool) -> None:
     for name in session.models():
         kind = "root" if name in session.roots() else "entities"
         try:
-            here = find(session, name)
+            here = find(session, Path((Step("name", name),)))
             rows = len(here.value) if kind == "entities" else None
             fields = field_names(here.value) if kind == "root" else list(fields_of(here.rows) or ())
             found.append({"name": name, "kind": kind, "rows": rows, "fields": fields})

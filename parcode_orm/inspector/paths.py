@@ -27,12 +27,13 @@ from ..query.given import is_collection
 from ..session.entity.tables import entity_class, rows_of
 from ..session.session import Session
 from ..session.without_classes import short_name
-from .steps import Path, Step, literal_of, literal_text, parse, quoted
+from .steps import Path, Step, literal_of, literal_text, name_text, parse, quoted
 
 __all__ = ["Found", "Path", "find", "parse", "resolve", "rows"]
 
 NAMED = 1000  # keys among which close ones are looked for
 SHOWN = 12  # names in a message
+LONG = 100  # characters of a name or path in it
 
 
 class Found(NamedTuple):
@@ -52,7 +53,9 @@ class Found(NamedTuple):
         if isinstance(self.type, _Entities):
             return self.type.cls
         if not is_collection(self.value):
-            raise PathError(f"{self.path} is {_what(self.value)}, and no list, dictionary or entities with rows")
+            raise PathError(
+                f"{_short(self.path)} is {_what(self.value)}, and no list, dictionary or entities with rows"
+            )
         return self.value
 
 
@@ -111,7 +114,11 @@ def _first(session: Session, steps: Sequence[Step]) -> tuple[Found, int]:
         if _has_field(found.value, first.value):
             return found, 0
         names |= dict.fromkeys(_fields(found.value), "")
-    what = "the file holds no root and no entities" if not stored else f"there is no {quoted(first.value)} in the file"
+    what = (
+        "the file holds no root and no entities"
+        if not stored
+        else f"there is no {_short(quoted(first.value))} in the file"
+    )
     also = "; a field is found without its root where there is one root" if len(roots) > 1 else ""
     raise PathError(f"{what}{_known(first.value, names)}{also}", position=first.at)
 
@@ -133,12 +140,12 @@ def _field(found: Found, step: Step) -> Found:
     name: str = step.value
     value = found.value
     if not _has_field(value, name, found.type):
-        where = f"{found.path} is {_what(value)}"
+        where = f"{_short(found.path)} is {_what(value)}"
         if isinstance(value, Mapping) and not _fields(value, found.type):
             close = "" if name in value else _known(name, _keys(value), literal_text)
-            raise PathError(f"{where}, whose keys stand in brackets: [{quoted(name)}]{close}", position=step.at)
+            raise PathError(f"{where}, whose keys stand in brackets: [{_short(quoted(name))}]{close}", position=step.at)
         known = _fields(value, found.type)
-        what = f"no field {quoted(name)}{_known(name, known)}" if known else "no fields"
+        what = f"no field {_short(quoted(name))}{_known(name, known)}" if known else "no fields"
         raise PathError(f"{where}, and has {what}", position=step.at)
     types = _types(value, found.type)
     return Found(found.path.field(name), _value(value, name), types.get(name, Any))
@@ -196,17 +203,17 @@ def _key(found: Found, step: Step) -> Found:
         return _of_key(found, step)
     if not _is_ordered(value):
         fields = _fields(value, found.type)
-        more = f": its fields are written .{fields[0]}" if fields else ""
-        raise PathError(f"{found.path} is {_what(value)}, and has no items{more}", position=step.at)
+        more = f": its fields are written .{_short(name_text(fields[0]))}" if fields else ""
+        raise PathError(f"{_short(found.path)} is {_what(value)}, and has no items{more}", position=step.at)
     place = step.value
     if type(place) is not int:
         raise PathError(
-            f"{found.path} is {_what(value)}: in brackets stands a position, not {literal_text(place)}",
+            f"{_short(found.path)} is {_what(value)}: in brackets stands a position, not {_short(literal_text(place))}",
             position=step.at,
         )
     size = len(value)
     if not -size <= place < size:
-        raise PathError(f"{found.path} has {_counted(size, 'item')}, and none at {place}", position=step.at)
+        raise PathError(f"{_short(found.path)} has {_counted(size, 'item')}, and none at {place}", position=step.at)
     tp = item_type(found.type)
     return Found(Path((*found.path.steps, Step("key", place % size))), value[place], tp)
 
@@ -221,11 +228,9 @@ def _of_key(found: Found, step: Step) -> Found:
     else:
         key, item = _by_literal(value, step.value)
     if item is MISSING:
-        known = _known(step.value, _keys(value), literal_text)
-        raise PathError(
-            f"{found.path} has no key {literal_text(step.value)}: it has {_counted(len(value), 'key')}{known}",
-            position=step.at,
-        )
+        where, key = _short(found.path), _short(literal_text(step.value))
+        there = f"{_counted(len(value), 'key')}{_known(step.value, _keys(value), literal_text)}"
+        raise PathError(f"{where} has no key {key}: it has {there}", position=step.at)
     inner = tp.cls if isinstance(tp, _Entities) else item_type(tp)
     return Found(found.path.item(key) or Path((*found.path.steps, step)), item, inner)
 
@@ -264,7 +269,9 @@ def _slice(found: Found, step: Step) -> Found:
             return Found(path, dict(zip(keys, value.rows.scan(first, max(first, last)), strict=True)), _plain(found))
         return Found(path, {key: value[key] for key in keys}, _plain(found))
     if not _is_ordered(value):
-        raise PathError(f"{found.path} is {_what(value)}, which has no order to take a part of", position=step.at)
+        raise PathError(
+            f"{_short(found.path)} is {_what(value)}, which has no order to take a part of", position=step.at
+        )
     if isinstance(value, deque):
         return Found(path, list(islice(value, *slice(start, stop).indices(len(value)))), found.type)
     return Found(path, value[start:stop], found.type)
@@ -285,7 +292,7 @@ _STEPS = {"name": _field, "key": _key, "slice": _slice}
 def _what(value: Any) -> str:
     """What a value is, for messages."""
     if isinstance(value, BaseModel):
-        return f"a {value.__class__.__name__}"
+        return f"a {_short(value.__class__.__name__)}"
     if isinstance(value, LazyMap):
         return "a dictionary"
     return "a list" if isinstance(value, LazyList) else called(value)
@@ -305,10 +312,16 @@ def _keys(value: Mapping[Any, Any]) -> list[Any]:
     return found
 
 
+def _short(text: object) -> str:
+    """A name or path as a message has it."""
+    shown = str(text)
+    return shown if len(shown) <= LONG else f"{shown[: LONG - 1]}…"
+
+
 def _known(name: Any, known: Iterable[Any], text: Any = str) -> str:
     """What there is, for messages: close names first."""
-    every = {text(each): None for each in known}
-    close = get_close_matches(text(name), every, n=3, cutoff=0.6)
+    every = {_short(text(each)): None for each in known}
+    close = get_close_matches(_short(text(name)), every, n=3, cutoff=0.6)
     if close:
         return f"; did you mean {' or '.join(close)}?"
     listed = list(every)[:SHOWN]

@@ -26,6 +26,8 @@ from .given import is_entity_class, model_of
 from .nodes import Item, Key, Label, Operation, Ordering
 from .syntax import MAX_DEPTH, Syntax
 
+LONG = 100  # characters of a name in a message
+
 
 def condition(rows: Any, text: str) -> Expression[bool]:
     """The condition that `text` spells, as `select(rows).where()` takes it.
@@ -174,7 +176,8 @@ class _Builder(Syntax):
                 self.refuse(f"{name} is no field: write {_INSTEAD[name]}", node)
             if name in FUNCTIONS:
                 self.refuse(f"{name} is a function: write {FUNCTIONS[name].spelling}", node)
-            close = get_close_matches(name, known, n=3, cutoff=0.6)
+            known = [each[:LONG] for each in known]
+            close = get_close_matches(name[:LONG], known, n=3, cutoff=0.6)
             more = f"; did you mean {' or '.join(close)}?" if close else f": there is {', '.join(known[:20])}"
             self.refuse(
                 f"there is no field {told(name)}{more if known else ': the rows have none, item() is a row'}", node

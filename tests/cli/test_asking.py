@@ -182,6 +182,22 @@ def test_wide_texts_give_way_first_and_all_columns_are_there_where_they_were_ask
     )
 
 
+def test_names_of_any_length(tmp_path: Path) -> None:
+    name = "a[b]\x1b[31m<script>" + "x" * 1_000_000
+    items = {"__annotations__": {name: int, "items": dict[str, int]}, "__module__": "app"}
+    root: Any = type(Model)(name, (Model,), items)
+    with Session(tmp_path / "a.par") as session:
+        session.add(root(**{name: 1, "items": {name: 2, "../../etc/passwd": 3}}))
+        session.commit(name)
+    file = tmp_path / "a.par"
+    assert shown("show", file).splitlines()[1].endswith("…  root        a[b]\\x1b[31m<script>xxxxxxxxxxxx…")
+    for code, *arguments in ((0, "show", file, "items"), (0, "log", file), (2, "show", file, "other"),
+                             (2, "show", file, 'items["x"]'), (2, "show", file, "items.x"), (2, "head", file, "other"),
+                             (0, "query", file, "items"), (2, "show", file, f"items[{'9' * 300}]")):  # fmt: skip
+        found = parcode(*arguments, code=code)
+        assert len(found.stdout) < 1_000 and len(found.stderr) < 2_000 and "\x1b" not in found.stdout + found.stderr
+
+
 def test_cells() -> None:
     assert cell("a\n\tb") == "a\\n\\tb" and cell(None) == "None" and cell(2.5) == "2.5"
     assert is_number(1) and not is_number(True) and not is_number("1")
