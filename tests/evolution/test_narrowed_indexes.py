@@ -99,7 +99,11 @@ def test_an_index_that_is_written_again_says_what_does_not_fit(tmp_path: Path) -
     with Session(path) as session:
         session.add_all(old(id=n, level=n / 2) for n in range(4))
         session.commit()
-    assert verify(path, models=[new]).ok
+    found = [
+        (each.where, each.what) for each in verify(path, models=[new]).problems
+    ]  # the index fits, two values do not
+    assert [where for where, _ in found] == ["the P id=1", "the P id=3"]
+    assert all(what.startswith("P.level: ") and "is not what the class declares now" in what for _, what in found)
     with Session(path) as session:
         session.add(new(id=9, level=9))
         with pytest.raises(SchemaMismatchError, match=r"^P.level: 0.5, .* AlterField\('P', 'level', \.\.\.\)"):
