@@ -355,6 +355,8 @@ def test_one_file_without_a_server(server: Server, tmp_path: Path, open_page: Op
         go(page, VIEWS[name])
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
         assert page.locator("main .problem").count() == 0, name
+        for link in page.locator("main a[href^='#/data']").all():  # only to what the page has
+            assert "path=Trade" in link.get_attribute("href") or "path=GameWorld." in link.get_attribute("href"), name
     go(page, VIEWS["rows"])
     assert "first 200 of 1,000 rows" in page.locator(".said").inner_text()
     page.get_by_label("Filter").fill("hero33")

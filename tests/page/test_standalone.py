@@ -59,6 +59,7 @@ def test_a_page_with_all_that_it_shows(tmp_path: Path) -> None:
     assert policy is not None and policy.startswith("default-src 'none'; ") and "unsafe" not in policy
     for content in (script, *page.texts["style"]):
         assert base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() in policy
+    assert str(tmp_path) not in text  # the page goes to others, who need not know it
     links = {each[name] for _, each in page.found for name in ("src", "href") if name in each}
     assert all(link == "#main" or str(link).startswith("data:image/svg+xml;base64,") for link in links)
     names = set(re.findall(r"https?:[^\s\"'`]*", script + page.texts["style"][0]))

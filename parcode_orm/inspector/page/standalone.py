@@ -32,6 +32,7 @@ def html(path: str | Path) -> str:
         rows = {each["path"]: _rows(answers, each["path"]) for each in report["collections"] if "rows" in each}
     finally:
         answers.close()
+    report["report"]["path"] = report["name"]  # who gets the page need not know the directory
     return _page({"report": report, "rows": rows, "most": ROWS})
 
 

@@ -150,6 +150,11 @@ async function ask(route, given = {}) {
   return found;
 }
 
+// Whether there is something to show at a path: in a copy, only the collections that it holds.
+function hasData(path) {
+  return embedded === null ? state.data.at !== null : Object.hasOwn(embedded.rows, path);
+}
+
 function askEmbedded(route, given) {
   if (route === "report") return embedded.report;
   if (route === "rows") return rowsEmbedded(Object.hasOwn(embedded.rows, given.path) ? embedded.rows[given.path] : undefined, given);

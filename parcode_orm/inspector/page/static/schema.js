@@ -22,7 +22,7 @@ function oneClass(found, places) {
   const word = { root: "root", entities: "entities" }[found.stored] ?? found.kind;
   return el("article", { class: "class", id: `class-${places.get(found.name)}` },
     el("h3", {}, el("code", { text: found.name }), el("span", { class: "badge", text: word }),
-      found.stored === "" || state.data.at === null ? null : link("Data", "data", { path: pathOf(found) }, { "aria-label": `Data of ${found.name}` })),
+      found.stored === "" || !hasData(pathOf(found)) ? null : link("Data", "data", { path: pathOf(found) }, { "aria-label": `Data of ${found.name}` })),
     found.fields.length === 0 ? el("p", { class: "empty", text: "No fields." })
       : el("table", {}, el("caption", { class: "unseen", text: `Fields of ${found.name}` }), el("thead", { class: "unseen" }, el("tr", {}, ["Field", "Type", "Marker"].map((text) => el("th", { scope: "col", text })))),
         el("tbody", {}, found.fields.map((field) => el("tr", {}, el("th", { scope: "row" }, el("code", { text: field.name })), el("td", {}, typed(field.type, places)), el("td", { class: "mark", text: field.mark.replace("default=None, ", "").replace("()", "") }))))));

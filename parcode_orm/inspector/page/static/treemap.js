@@ -81,7 +81,7 @@ function called(entry) {
 }
 
 function canBrowse(entry) {
-  return entry.path !== "" && !entry.path.includes("[]") && !REST.has(entry.kind) && state.data.at !== null;
+  return entry.path !== "" && !entry.path.includes("[]") && !REST.has(entry.kind) && hasData(entry.path);
 }
 
 function crumbs(way) {
