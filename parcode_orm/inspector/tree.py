@@ -147,14 +147,15 @@ STYLES |= {"head": "dim", "catalog": "dim", "schemas": "dim", "gaps": "dim", "":
 
 def html(head: list[str], entries: Sequence[Entry], tail: list[str]) -> str:
     """A report as HTML."""
-    found = [f"<p>{escape(line)}</p>" for line in head]
-    found.append("<table><thead><tr>" + "".join(f"<th>{escape(title)}</th>" for title in HEADS) + "</tr></thead>")
+    found = [f"<p>{'<br>'.join(map(escape, head))}</p>", "<table>"]
+    found.append(f"<tr>{''.join(f'<th>{escape(title)}</th>' for title in HEADS)}</tr>")
     for line in lines(entries):
-        cells = (
-            f'<td style="text-align: {"right" if at in RIGHT else "left"}; white-space: pre">{escape(cell)}</td>'
-            for at, cell in enumerate(line.cells)
-        )
+        cells = (_td(escape(cell), "right" if at in RIGHT else "left") for at, cell in enumerate(line.cells))
         found.append(f"<tr>{''.join(cells)}</tr>")
     found.append("</table>")
     found += [f"<p>{escape(line)}</p>" for line in tail]
     return "\n".join(found)
+
+
+def _td(cell: str, align: str) -> str:
+    return f'<td style="text-align: {align}; white-space: pre; padding: 0 .5em">{cell}</td>'
