@@ -140,6 +140,8 @@ def test_errors(file: Path, tmp_path: Path) -> None:
     found = parcode("show", damaged, code=4)
     assert "GameWorld  root            <not read: ChecksumError>" in found.stdout and "2001" in found.stdout
     assert shown("count", damaged, "Trade") == "2001\n"
+    source = parcode("schema", damaged, code=4).stdout
+    assert source.startswith("# GameWorld: ") and "class Trade(Model):" in source
 
 
 @pytest.mark.parametrize("name", ["show", "query", "head", "count", "schema", "log", "diff"])
