@@ -21,6 +21,7 @@ from parcode_orm.errors import FileMissingError, NotAParcodeFile
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.checksum import checksum, fingerprint
 from parcode_orm.format.layout import CHUNK_HEADER, NODE, REFERENCE, Encoding, Kind
+from parcode_orm.inspector import owners, survey
 from parcode_orm.inspector.entries import Entry
 from parcode_orm.storage.mapped import Source
 from parcode_orm.storage.pipeline import Pipeline
@@ -277,6 +278,36 @@ def test_a_chunk_that_two_parts_use_counts_once(tmp_path: Path) -> None:
     assert first.rows == second.rows == 3000
     assert second.shared == first.stored - second.stored > 0 == first.shared
     assert "more (shares " in str(report)
+
+
+def test_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.par"
+    for number in range(5):
+        with Session(path, workers=0, durability="fast" if number == 3 else "full") as session:
+            session.add(Tree(value=number), replace=True)
+            session.commit()
+    report = check(path)
+    assert [(each.sequence, each.kind) for each in report.commits] == [
+        (5, "appended"), (4, "fast"), (3, "appended"), (2, "appended"), (1, "whole"),
+    ]  # fmt: skip
+    assert sum(each.size for each in report.commits) == report.size and report.commit_count == 5
+    assert "5 commits, the newest of 20" in str(report) and "earlier commits" in str(report)
+    monkeypatch.setattr(survey, "SHOWN", 2)
+    assert [each.sequence for each in inspect(path).commits] == [5, 4] and inspect(path).commit_count == 5
+    monkeypatch.setattr(survey, "COUNTED", 3)
+    assert inspect(path).commit_count == 5  # by its number
+    parcode_orm.compact(path, keep=2)
+    found = check(path)
+    assert found.commit_count == 2 and {each.kind for each in found.commits} == {"compacted", "whole"}
+
+
+def test_too_many_parts_count_for_the_part_around_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = dumps(world())
+    whole = inspect(data)
+    monkeypatch.setattr(owners, "MOST", 4)
+    report = check(data)
+    assert len(list(below(report.entries))) < len(list(below(whole.entries)))
+    assert [entry.stored for entry in report.entries] == [entry.stored for entry in whole.entries]
 
 
 def test_fields_are_those_of_the_newest_class(tmp_path: Path) -> None:
