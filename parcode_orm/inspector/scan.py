@@ -18,14 +18,17 @@ def chunks(read: Read, size: int, *, inside: bool = False) -> Iterator[tuple[int
 
     They may stand anywhere, as bytes may be missing. `inside`: also those that begin within others.
     """
-    at = 0
+    data, start, at = b"", 0, 0
     while at < size:
-        data = read(BLOCK + CHUNK_HEADER.size, at)
-        place = data.find(MAGIC)
-        if not 0 <= place < BLOCK:
-            at += BLOCK
+        if not start <= at <= start + len(data) - CHUNK_HEADER.size:
+            data, start = read(BLOCK, at), at
+        place = data.find(MAGIC, at - start)
+        if place < 0:
+            at = max(start + len(data) - len(MAGIC) + 1, at + 1)
             continue
-        at += place
+        at = start + place
+        if len(data) - place < CHUNK_HEADER.size and start + len(data) < size:
+            continue
         header = _header(data[place : place + CHUNK_HEADER.size], size - at)
         if header:
             yield at, header

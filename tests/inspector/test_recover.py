@@ -30,6 +30,7 @@ from parcode_orm import (
     verify,
 )
 from parcode_orm.format.layout import Kind
+from parcode_orm.inspector import scan
 from parcode_orm.inspector.scan import chunks
 from parcode_orm.storage.mapped import Source
 from tests.cli.shell import parcode
@@ -369,3 +370,20 @@ def test_the_command(tmp_path: Path, whole: bytes) -> None:
     found = json.loads(parcode("recover", tmp_path / "a.par", tmp_path / "c.par", "--json", code=4).stdout)
     assert found["lost"][0]["path"] == "World.rows" and found["lost"][0]["rows"] == 4096
     assert "exists" in parcode("recover", tmp_path / "a.par", tmp_path / "c.par", code=2).stderr
+
+
+@pytest.mark.parametrize("block", [40, 4_096, 1 << 20])
+def test_a_scan_reads_each_byte_about_once(block: int, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "BLOCK", block)
+    data = whole[:200_000] + whole[200_100:300_000] + scan.MAGIC[:3]
+    read: list[int] = []
+
+    def reading(size: int, at: int) -> bytes:
+        found = data[at : at + size]
+        read.append(len(found))
+        return found
+
+    places = {inside: [at for at, _ in chunks(reading, len(data), inside=inside)] for inside in (False, True)}
+    assert places[True] and set(places[False]) <= set(places[True]) and sum(read) < 2.6 * len(data)
+    found = [at for at in range(len(data)) if data.startswith(scan.MAGIC, at)]
+    assert set(places[True]) <= set(found)
