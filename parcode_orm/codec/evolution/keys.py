@@ -9,6 +9,7 @@ from ..columns.tuples import TupleColumn, UnionColumn
 from ..columns.wrappers import ConvertColumn, OptionalColumn
 from ..schema import canonical_schema
 from ..stored import Schema
+from .neutral import CONVERSIONS
 
 NUMBERS = frozenset({"int", "float", "bool", "Decimal", "Fraction"})
 
@@ -31,6 +32,8 @@ def is_stable(stored: Schema, today: Column, *, by_name: bool = False) -> bool:
             return all(is_stable(stored.part(old), new, by_name=by_name) for old, new in pairs)
         if "literal" in node and "convert" not in node:
             return is_stable(stored.part(node["stored"]), today, by_name=by_name)
+        if today.describe() == "any" and _is_of_a_class(node):
+            return True  # by its value, without the class: what is a key derives from a builtin type
     if isinstance(today, OptionalColumn):
         return is_stable(stored, today.inner, by_name=by_name)
     if isinstance(today, UnionColumn):
@@ -38,6 +41,11 @@ def is_stable(stored: Schema, today: Column, *, by_name: bool = False) -> bool:
     if isinstance(node, dict) and ("members" in node or "flags" in node):
         return isinstance(today, ConvertColumn) and _same_members(node, today, by_name)
     return _kind(node) == _kind(today.describe()) is not None
+
+
+def _is_of_a_class(node: Any) -> bool:
+    """Whether values of a schema are of a class that it names, and stored as what they derive from."""
+    return "convert" in node and node["convert"] not in CONVERSIONS and "members" not in node and "flags" not in node
 
 
 def _same_members(node: Any, today: ConvertColumn, by_name: bool) -> bool:
