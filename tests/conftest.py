@@ -45,3 +45,10 @@ def length(request: pytest.FixtureRequest) -> float:
     """How long a test may torture: 0 for its quick version."""
     found: float = request.config.getoption("--torture")
     return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Names of tests must not change from process to process: several of them run the tests together."""
+    changing = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if changing:
+        raise pytest.UsageError(f"these tests are called after a place in memory, give them ids: {changing[:3]}")

@@ -137,7 +137,7 @@ TAKEN: list[tuple[list[Any], list[Any], Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("keys", "where", "holds"), TAKEN, ids=lambda each: str(each)[:50])
+@pytest.mark.parametrize(("keys", "where", "holds"), TAKEN, ids=lambda each: "" if callable(each) else str(each)[:50])
 def test_the_first_rows_are_read_in_the_order_of_an_index(
     session: Session, keys: list[Any], where: list[Any], holds: Any
 ) -> None:
@@ -157,7 +157,7 @@ LEFT: list[tuple[list[Any], list[Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("keys", "where", "holds"), LEFT, ids=lambda each: str(each)[:50])
+@pytest.mark.parametrize(("keys", "where", "holds"), LEFT, ids=lambda each: "" if callable(each) else str(each)[:50])
 def test_other_orders_and_conditions_are_not(session: Session, keys: list[Any], where: list[Any], holds: Any) -> None:
     check(session, keys, *where, holds=holds, taken=False)
 
@@ -252,7 +252,7 @@ ENDS: list[tuple[list[Any], list[Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "where", "named"), ENDS, ids=lambda each: str(each)[:50])
+@pytest.mark.parametrize(("asked", "where", "named"), ENDS, ids=lambda each: "" if callable(each) else str(each)[:50])
 def test_the_smallest_and_the_largest_value_are_at_the_ends_of_an_index(
     session: Session, asked: list[Any], where: list[Any], named: str
 ) -> None:

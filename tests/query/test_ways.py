@@ -104,7 +104,9 @@ UNIONS: list[tuple[Any, str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("condition", "named", "plain"), UNIONS, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(
+    ("condition", "named", "plain"), UNIONS, ids=lambda each: "" if callable(each) else str(each)[:40]
+)
 def test_each_condition_has_its_index(session: Session, condition: Any, named: str, plain: Any) -> None:
     assert f" rows by {named}" in plan(session, condition)
     found = session.scalars(select(Seller).where(condition)).all()
