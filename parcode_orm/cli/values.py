@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ..errors import ParcodeError
 from ..inspector.paths import Found
+from ..lazy.base import LazyBase
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.shown import Shown, why
@@ -17,7 +18,6 @@ from ..lazy.state import MISSING, field_value
 from ..model.arrays import LazyArray
 from ..model.blobs import LazyBytes, LazyText
 from ..model.kinds import fields_of
-from ..model.plain import LazyModel
 from .app import say
 from .tables import cell, print_rows
 
@@ -59,7 +59,7 @@ def shown_field(obj: Any, name: str) -> Any:
             return obj[name]
         if not isinstance(obj, BaseModel) or name not in obj.__class__.__pydantic_fields__:
             return getattr(obj, name, Shown(""))
-        large = obj._p_large_(name) if isinstance(obj, LazyModel) else None  # type: ignore[attr-defined]
+        large = obj._p_large_(name) if isinstance(obj, LazyBase) else None
         value = field_value(obj, name) if large is None else large
     except ParcodeError as problem:
         return Shown(f"<{why(problem)}>")

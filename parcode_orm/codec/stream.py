@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from types import GenericAlias
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -40,7 +40,7 @@ class ItemSpec:
         self.field = field
         self.kind = kind
         self.args = args
-        self.config = ConfigDict(**{k: v for k, v in config.items() if k in _ITEM_CONFIG})  # type: ignore[typeddict-item]
+        self.config = cast(ConfigDict, {k: v for k, v in config.items() if k in _ITEM_CONFIG})
         self.metadata = metadata
         self.lazy = lazy
         self.rules = rules_of(metadata)
@@ -49,7 +49,8 @@ class ItemSpec:
     def _adapter(self) -> TypeAdapter[list[Any]]:
         """Validates lists of items, or of (key, value) tuples."""
         item = self.args[0] if self.kind == "list" else GenericAlias(tuple, self.args)
-        return TypeAdapter(list[item], config=self.config)  # type: ignore[valid-type]
+        items: Any = GenericAlias(list, (item,))
+        return TypeAdapter(items, config=self.config)
 
     @property
     def validate(self) -> Callable[[Sequence[Any]], list[Any]]:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
+from types import GenericAlias
 from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
@@ -17,12 +18,12 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.state import MISSING, field_value
 from ..model.arrays import LazyArray
+from ..model.base import Model
 from ..model.blobs import LazyBytes, LazyText
 from ..model.entities import SUFFIX
 from ..model.keys import key_type
 from ..model.kinds import arms, fields_of, item_type
 from ..model.literals import meant
-from ..model.plain import LazyModel
 from ..query.given import is_collection
 from ..session.entity.tables import entity_class, rows_of
 from ..session.session import Session
@@ -180,10 +181,10 @@ def _value(value: Any, name: str) -> Any:
     if name not in value.__class__.__pydantic_fields__:
         extra = value.model_extra or {}
         return extra[name] if name in extra else (value.__pydantic_private__ or {}).get(name, MISSING)
-    if isinstance(value, LazyModel):
-        unread = value._p_unread_(name)  # type: ignore[attr-defined]
+    if isinstance(value, Model):
+        unread = value._p_unread_(name)
         if unread is not None and unread.blob() is not None:
-            return value.lazy(name)  # type: ignore[attr-defined]
+            return value.lazy(name)
     return field_value(value, name)
 
 
@@ -280,7 +281,7 @@ def _slice(found: Found, step: Step) -> Found:
 def _plain(found: Found) -> Any:
     """The type of a part of a dictionary."""
     tp = found.type
-    return dict[key_type(tp.cls), tp.cls] if isinstance(tp, _Entities) else tp  # type: ignore[misc]
+    return GenericAlias(dict, (key_type(tp.cls), tp.cls)) if isinstance(tp, _Entities) else tp
 
 
 _STEPS = {"name": _field, "key": _key, "slice": _slice}

@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta
+from types import GenericAlias
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -59,7 +60,7 @@ def item_converter(annotation: Any, where: str, way: str) -> Convert | None:
     if origin is list and args:
         return converter(args[0], where, way)
     if origin is dict and args:
-        return converter(tuple[args], where, way)  # type: ignore[valid-type]
+        return converter(GenericAlias(tuple, args), where, way)
     return None
 
 

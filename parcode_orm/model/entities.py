@@ -7,6 +7,7 @@ index. So entities are tracked, committed, compared and read at earlier commits 
 from __future__ import annotations
 
 from itertools import product
+from types import GenericAlias
 from typing import Any
 
 from ..codec.classes.names import name_of
@@ -137,7 +138,7 @@ def run_class(cls: Any, spec: IndexSpec) -> type[Run]:
 
 def _derived_run(cls: Any, spec: IndexSpec) -> type[Run]:
     value, key = spec.value, key_type(cls)
-    annotations = {"entries": list[tuple[value, key, bool]], "fences": list[value]}  # type: ignore[valid-type]
+    annotations = {"entries": _list_of(GenericAlias(tuple, (value, key, bool))), "fences": _list_of(value)}
     body = {
         **_about(cls, f"{cls.__qualname__}.{spec.name}"),
         "__annotations__": annotations,

@@ -147,7 +147,7 @@ class Generated:
 
     def _union(self, arms: list[Any]) -> Any:
         if arms[-1] == "any" and len(arms) == 3 and isinstance(arms[0], dict) and arms[0].keys() == {"list"}:
-            return collections.abc.Sequence[self.annotation(arms[0]["list"])]  # type: ignore[misc]
+            return GenericAlias(collections.abc.Sequence, (self.annotation(arms[0]["list"]),))
         return _union([self.annotation(arm) for arm in arms if arm != FALLBACK])
 
     def _converted(self, node: dict[str, Any]) -> Any:
@@ -155,7 +155,7 @@ class Generated:
         if name in _CONVERSIONS:
             return _CONVERSIONS[name]
         if name == "deque":
-            return collections.deque[self.annotation(node["stored"]["tuple"][0]["list"])]  # type: ignore[misc]
+            return GenericAlias(collections.deque, (self.annotation(node["stored"]["tuple"][0]["list"]),))
         if "members" in node or "flags" in node:
             return self._enum(node)
         kind, _, called = name.partition(" ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from types import GenericAlias
 from typing import Any, NamedTuple, NoReturn, get_origin
 
 from pydantic.fields import FieldInfo
@@ -43,7 +44,7 @@ class IndexSpec(NamedTuple):
         if len(self.types) == 1:
             return self.types[0]
         parts = tuple(tp if self.unique or not at else tp | None for at, tp in enumerate(self.types))
-        return tuple[parts]  # type: ignore[valid-type]
+        return GenericAlias(tuple, parts)
 
     @property
     def of_items(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import UnionType
+from types import GenericAlias, UnionType
 from typing import Annotated, Any, Union, Unpack, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
@@ -200,4 +200,4 @@ def key_type(cls: Any) -> Any:
     if numbered_field(cls) is not None:
         return int
     parts = tuple([fields[name].annotation for name in key_fields(cls)])
-    return parts[0] if len(parts) == 1 else tuple[parts]  # type: ignore[valid-type]
+    return parts[0] if len(parts) == 1 else GenericAlias(tuple, parts)

@@ -148,7 +148,7 @@ def _values(view: View, rows: Rows) -> Vector:
     return vector_of(list(map(view.get, numbers(rows))))
 
 
-def _coded(view: DictionaryView, rows: Rows) -> Vector:
+def _coded(view: DictionaryView, rows: Rows) -> Coded:
     codes = _pick(_array(view.codes), rows)
     words = view.words()
     if len(codes) and int(codes.max()) >= len(words):
@@ -186,19 +186,21 @@ def _converted(view: ConvertView, rows: Rows) -> Vector:
         return Numbers(_pick(_array(inner.values), rows), None, kind)
     if isinstance(inner, DictionaryView):
         coded = _coded(inner, rows)
-        return Coded(coded.codes, view.convert(coded.words))  # type: ignore[attr-defined]
+        return Coded(coded.codes, view.convert(coded.words))
     if isinstance(inner, ConstantView):
         return Constant(view.convert([inner.get(0)])[0], len(rows)) if len(rows) else Objects([])
-    if name == "datetime" and _is_naive(inner):
-        return Numbers(_pick(_array(inner.items[0].values), rows), None, MOMENT)  # type: ignore[attr-defined]
+    instants = _naive(inner) if name == "datetime" else None
+    if instants is not None:
+        return Numbers(_pick(_array(instants.values), rows), None, MOMENT)
     if isinstance(rows, range):
         return vector_of(view.read(rows.start, rows.stop))
     return vector_of(list(map(view.get, rows.tolist())))
 
 
-def _is_naive(view: View) -> bool:
-    """Whether stored datetimes are all without a time zone, and their instants an array."""
+def _naive(view: View) -> NumbersView | None:
+    """The instants of stored datetimes, where they are an array and all without a time zone."""
     if not isinstance(view, TupleView):
-        return False
+        return None
     instants, zones = view.items
-    return isinstance(instants, NumbersView) and isinstance(zones, ConstantView) and zones.get(0) == ""
+    naive = isinstance(zones, ConstantView) and zones.get(0) == ""
+    return instants if naive and isinstance(instants, NumbersView) else None

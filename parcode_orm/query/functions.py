@@ -49,12 +49,14 @@ def col(of: Any, name: str | None = None, /) -> Any:
 
 def desc(of: Any) -> Ordering:
     """`of` as a key to order by, the largest first: `col(of).desc()`."""
-    return col(of).desc()  # type: ignore[no-any-return]
+    found: Ordering = col(of).desc()
+    return found
 
 
 def asc(of: Any) -> Ordering:
     """`of` as a key to order by, the smallest first: `col(of).asc()`."""
-    return col(of).asc()  # type: ignore[no-any-return]
+    found: Ordering = col(of).asc()
+    return found
 
 
 def len_(of: Any) -> Expression[int]:

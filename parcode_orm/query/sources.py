@@ -213,7 +213,7 @@ class StoredBatch:
         block = self.block
         for number, at, within in block.by_piece(np.asarray(rows, np.int64)):
             piece = block.pieces[number]
-            yield piece, block.group(self.table, block.numbers[piece.ref.offset]), at, within  # type: ignore[union-attr]
+            yield piece, block.group(self.table, block.numbers[piece.offset]), at, within
 
     def _opened(self, part: int) -> Group:
         group = self.block.group(self.table, part)
@@ -222,10 +222,10 @@ class StoredBatch:
 
     def _space(self, opened: tuple[Group, int, list[int]]) -> Any:
         """What makes all objects of a row group together; None where each row is looked at."""
-        group = opened[0]
-        if not group.proxies or (self.table.space.writable and group.held):
+        view = opened[0].proxies
+        if view is None or (self.table.space.writable and opened[0].held):
             return None
-        return group.items.space  # type: ignore[attr-defined]
+        return view.space
 
     def _values(self, group: Group, part: int, rows: list[int]) -> list[Any]:
         """The rows of a row group, one by one."""

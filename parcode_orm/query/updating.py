@@ -143,8 +143,7 @@ def _patched(view: View, every: range, rows: list[int], values: list[Any]) -> li
 
 def in_memory(group: Group) -> set[int]:
     """The rows of a row group of which a session holds objects, or the program does."""
-    alive = group.alive()[0] if getattr(group.items, "live", None) else []
-    return {*group.held, *alive}
+    return {*group.held, *group.alive()[0]}
 
 
 def delete_rows(source: TableSource, where: Where) -> tuple[dict[Any, tuple[Group, int]], list[Any]]:

@@ -218,15 +218,16 @@ def vector_of(values: Sequence[Any]) -> Vector:
 
 def apply(function: Callable[..., Any], args: Sequence[Vector], count: int) -> Vector:
     """`function` of each row's values, by Python; of values that repeat, once where that is as good."""
+    constants = [each for each in args if isinstance(each, Constant)]
+    if len(constants) == len(args):
+        return Constant(function(*[each.value for each in constants]), count) if count else Objects([])
     varying = [each for each in args if not isinstance(each, Constant)]
-    if not varying:
-        return Constant(function(*[each.value for each in args]), count) if count else Objects([])  # type: ignore[attr-defined]
     if len(varying) == 1:
         (one,) = varying
         few = distinct(one)
         if few is not None:
             codes, words = few
-            found = [function(*[word if each is one else each.value for each in args]) for word in words]  # type: ignore[attr-defined]
+            found = [function(*[each.value if isinstance(each, Constant) else word for each in args]) for word in words]
             if set(map(type, found)) == {bool}:
                 return Numbers(np.array(found, bool)[codes])
             return Coded(codes, found)
@@ -296,16 +297,16 @@ def joined(vectors: Sequence[Vector]) -> Vector:
         return Objects([])
     if len(parts) == 1:
         return parts[0]
-    first = parts[0]
-    if all(type(each) is Numbers for each in parts):
-        same = {each.kind for each in parts}  # type: ignore[attr-defined]
-        dtypes = {_wide(each.values.dtype) for each in parts}  # type: ignore[attr-defined]
-        if len(same) == len(dtypes) == 1:
-            values = np.concatenate([each.values for each in parts], dtype=dtypes.pop())  # type: ignore[attr-defined]
+    numbers = [each for each in parts if isinstance(each, Numbers)]
+    if len(numbers) == len(parts):
+        kinds = {each.kind for each in numbers}
+        dtypes = {_wide(each.values.dtype) for each in numbers}
+        if len(kinds) == len(dtypes) == 1:
+            values = np.concatenate([each.values for each in numbers], dtype=dtypes.pop())
             nulls = None
-            if any(each.nulls is not None for each in parts):  # type: ignore[attr-defined]
-                nulls = np.concatenate([nulls_of(each) for each in parts])  # type: ignore[arg-type]
-            return Numbers(values, nulls, first.kind)  # type: ignore[attr-defined]
+            if any(each.nulls is not None for each in numbers):
+                nulls = np.concatenate([nulls_of(each) for each in numbers])
+            return Numbers(values, nulls, kinds.pop())
     return Objects([value for each in parts for value in each.tolist()])
 
 

@@ -220,7 +220,7 @@ class Comparison:
 
             def piece_differs(piece: Piece, here: Sequence[int]) -> bool:
                 nonlocal most
-                offset = piece.ref.offset  # type: ignore[union-attr]
+                offset = piece.offset
                 known = held[offset]
                 differing = self.rows(table, piece, dict(zip(here, map(known.__getitem__, here), strict=True)), asked)
                 if differing:

@@ -143,9 +143,10 @@ def _release_table(table: Table) -> None:
 def _hold_moved(table: Table) -> None:
     """Hold lazy objects that stand for other rows as well, where their changes are noted."""
     for group in table.live_groups():
-        if group.items.strays:  # type: ignore[attr-defined]
+        view = group.proxies
+        if view is not None and view.strays:
             rows, proxies = group.alive()
-            group.held.update({rows[at]: proxies[at] for at in elsewhere(group.items, rows, proxies)})
+            group.held.update({rows[at]: proxies[at] for at in elsewhere(view, rows, proxies)})
 
 
 def _changed(handed: dict[int, Any]) -> set[int]:

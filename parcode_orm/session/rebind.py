@@ -161,7 +161,7 @@ def _are_plain(values: list[Any], owner: object) -> bool:
 def _fresh(table: Table, piece: Piece, row: int) -> Any:
     """A row as it is stored, whatever is in memory for it."""
     group = table.group(piece)
-    return make_proxy(group.items, row) if group.proxies else group.items.get(row)
+    return group.items.get(row) if group.proxies is None else make_proxy(group.proxies, row)
 
 
 def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None:
@@ -178,20 +178,20 @@ def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     owner = getattr(table.space, "owner", None)
     may_hold = hands_out(table.items)
-    fresh = set() if streamed or not group.proxies else _attach_all(group, known, kept, owner)
+    fresh = set() if streamed or group.proxies is None else _attach_all(group, known, kept, owner)
     for at in range(len(values)) if len(fresh) < len(values) else ():
         if at in fresh:
             continue
         row, value = known.rows[at], values[at]
         unsure = streamed and is_proxy(value)
         if may_hold if at in kept else unsure:
-            if group.proxies and value.__class__ is group.items.cls:  # type: ignore[attr-defined]
+            if group.proxies is not None and value.__class__ is group.proxies.cls:
                 _stand_for(value, group.items, row, owner)
             else:  # of a subclass, or one of a union: the view of all knows the view of its class
                 follow(value, group.items.get(row), owner)
         # Of a proxy that nobody had asked for what can change in place, writing it again may have read that; and where
         # rows are of several classes, their view does not know its proxies.
-        must = known.must[at] or not group.proxies
+        must = known.must[at] or group.proxies is None
         if (at in kept or unsure) and (must or (is_proxy(value) and may_change_in_place(value))):
             group.held[row] = value
 

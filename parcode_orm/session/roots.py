@@ -175,7 +175,8 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     group = Group(ref, space, (column,), short_fingerprint(column), {})
     if group.count != 1:
         raise space.chunk(ref).error(0, f"a root has one row, not {group.count}")
-    group.items.held = None  # type: ignore[attr-defined]  # the session holds the root; it would hold itself
+    if group.proxies is not None:
+        group.proxies.held = None  # the session holds the root; it would hold itself
     return group
 
 

@@ -150,6 +150,6 @@ def write_anew(sink: TableSink, table: Table, compression: str | None) -> Ticket
             if keyed:
                 hashes.add(rows.keys())  # type: ignore[attr-defined]
         if len(pieces) == 1 and not keyed:
-            return pieces[0].ref  # type: ignore[return-value]
+            return ticket
         _, run = hashes.finish(sink)
     return sink.table(build(sink, pieces), len(hashes), keyed=keyed, runs=[] if run is None else [run])

@@ -58,6 +58,13 @@ class Piece:
         self.keys = keys
         self.size: float | None = None
 
+    @property
+    def offset(self) -> int:
+        """Where the row group of a written piece lies."""
+        ref = self.ref
+        assert isinstance(ref, Reference)
+        return ref.offset
+
     def part(self, start: int, stop: int) -> Piece:
         """The rows `start` to `stop` of this piece, as a piece."""
         rows = None if self.rows is None else self.rows[start:stop]

@@ -328,7 +328,7 @@ def _in_memory(table: Table, piece: Piece) -> dict[int, tuple[Any, bool]]:
         return {row: (value, True) for row, value in enumerate(piece.rows or ()) if type(value) not in ATOMIC}
     found: dict[int, tuple[Any, bool]] = {}
     group = table.groups.get(piece.ref.offset)
-    for row, known in piece.among(getattr(group and group.items, "live", {})):
+    for row, known in piece.among({} if group is None else group.live):
         proxy = known()
         if proxy is not None:
             found[row - piece.start] = (proxy, False)

@@ -9,6 +9,7 @@ from weakref import ref as weak
 
 from ..codec.base import Column, Getter, Space, View, is_lazy
 from ..codec.views.nodes import accessor, open_child, values_at
+from ..codec.views.struct import StructView
 from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Kind, Reference
@@ -28,6 +29,11 @@ def _no_key(place: int) -> Any:
 def _plain_key(keys: View) -> Getter:
     """Keys that are models are never lazy: nobody changes them, and they go on into plain dictionaries."""
     return lambda row: keys.read(row, row + 1)[0]
+
+
+def _gives_proxies(items: View) -> StructView | None:
+    """The view if it gives proxies. Other structs (dataclasses, say) have the same view, and give plain objects."""
+    return items if isinstance(items, StructView) and items.direct is not None else None
 
 
 class Held(dict[int, Any]):
@@ -76,7 +82,8 @@ class Group:
     """A row group, opened: views over its rows' items and, where the table is keyed, keys.
 
     `held` keeps, by row, what a writable session must not forget: values given out that may change in place. Proxies
-    that have handed out nothing are known to their view alone (`keeps` is False for them).
+    that have handed out nothing are known to their view alone (`keeps` is False for them). `proxies` is this view where
+    the rows are those of a Model, else None.
     """
 
     __slots__ = (
@@ -117,10 +124,9 @@ class Group:
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
         self.held = held
-        # Other structs (dataclasses, say) have the same view, and give plain objects.
-        self.proxies = hasattr(self.items, "live") and getattr(self.items, "direct", None) is not None
-        if self.proxies:
-            self.items.held = self.held  # type: ignore[attr-defined]
+        self.proxies = _gives_proxies(self.items)
+        if self.proxies is not None:
+            self.proxies.held = self.held
 
     keys: View | None
     key: Getter
@@ -143,17 +149,22 @@ class Group:
         assert self.keys is not None
         return list(map(self.key, rows)) if is_lazy(self._columns[0]) else values_at(self.keys, rows)
 
-    def share(self, items: Any) -> None:
+    def share(self, items: StructView) -> None:
         """Let `items`, another view of the same rows, be this group's: what it holds, the group holds."""
         if items is not self.items:
-            self.items = items
+            self.items = self.proxies = items
             self.get = accessor(items)
             self.held.update(items.held or {})
             items.held = self.held
 
+    @property
+    def live(self) -> dict[int, weak[Any]]:
+        """By row, the proxies that the program may hold."""
+        return {} if self.proxies is None else self.proxies.live
+
     def alive(self) -> tuple[list[int], list[Any]]:
         """The rows whose lazy objects the program holds, but for those that are `held`, and these objects."""
-        live = self.items.live.copy()  # type: ignore[attr-defined]
+        live = self.live.copy()
         rows, proxies = list(live), [known() for known in live.values()]
         held = self.held
         there = [at for at, proxy in enumerate(proxies) if proxy is not None and rows[at] not in held]
@@ -166,8 +177,7 @@ class Group:
         """Whether nothing that was given out of it may still be in use."""
         if self.held:
             return False
-        live: dict[int, Any] = getattr(self.items, "live", {})
-        for known in live.copy().values() if live else ():  # other threads may add to it
+        for known in self.live.copy().values():  # other threads may add to it
             if known() is not None:
                 return False
         return True
@@ -198,7 +208,7 @@ class Group:
     def _check(self, held: dict[int, Any]) -> None:
         """The rules that hold between any two operations; for tests. `held` are the rows of the table's groups."""
         assert self.held is held.get(self.ref.offset, self.held)
-        live = getattr(self.items, "live", {})
+        live = self.live
         for row, value in self.held.items():  # a row is one object
             assert 0 <= row < self.count
             assert row not in live or live[row]() in (None, value)

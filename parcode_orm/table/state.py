@@ -77,8 +77,7 @@ def known_rows(table: Table) -> list[tuple[Any, Any]]:
     """The rows of a stored, keyed table that are held, or known to the program, with their keys."""
     found: list[tuple[Any, Any]] = []
     for offset, group in list(table.groups.items()):
-        live = getattr(group.items, "live", {})
-        known = {row: value for row, ref in list(live.items()) if (value := ref()) is not None}
+        known = {row: value for row, ref in list(group.live.items()) if (value := ref()) is not None}
         known.update(table.held.get(offset, {}))
         for row, value in known.items():
             place = table.find(group.key(row))
@@ -97,7 +96,7 @@ def places_in_memory(table: Table) -> list[tuple[int, Any]]:
             known = dict(enumerate(piece.rows))
         elif isinstance(piece.ref, Reference):
             group = table.groups.get(piece.ref.offset)
-            live = {} if group is None else getattr(group.items, "live", {})
+            live = {} if group is None else group.live
             known = {row: value for row, ref in piece.among(live) if (value := ref()) is not None}
             known.update(piece.among(table.held.get(piece.ref.offset, {})))
         found += [(position + row - piece.start, value) for row, value in known.items()]

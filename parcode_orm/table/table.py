@@ -111,9 +111,9 @@ class Table:
             held = Held(ref.offset, self.holding)
             held = self.held.setdefault(ref.offset, held) if self.space.writable else held
             group = Group(ref, self.space, columns, self.fingerprint, held, chunk)
-            if group.proxies and self.space.writable:
+            if group.proxies is not None and self.space.writable:
                 group.share(self.space.living(group))
-                group.items.lively = self.lively  # type: ignore[attr-defined]
+                group.proxies.lively = self.lively
             group = self.groups.setdefault(ref.offset, group)
             cache = self.space.cache
             cache.drop(ref)  # the row group has the chunk now
@@ -169,7 +169,7 @@ class Table:
         value = group.held.get(row, MISSING)
         if value is MISSING:
             value = group.get(row)
-            if not group.proxies and type(value) not in ATOMIC:
+            if group.proxies is None and type(value) not in ATOMIC:
                 value = group.held.setdefault(row, value)  # of two threads, the first decides
         return value
 
@@ -308,7 +308,7 @@ class Table:
         found: list[Group] = []
         for offset in list(self.lively):
             group = self.groups.get(offset)
-            if group is not None and group.items.live:  # type: ignore[attr-defined]
+            if group is not None and group.live:
                 found.append(group)
             else:
                 self.lively.discard(offset)

@@ -9,7 +9,7 @@ exactly is `Unfit`, and written as columns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -224,12 +224,20 @@ def _set_of(column: Struct, names: Any) -> set[str]:
     return {fields[name][0] if type(name) is int and name >= 0 else only(name, str) for name in only(names, list)}
 
 
+class HasWays(Protocol):
+    """A column of structs, of today's or of an older schema."""
+
+    @property
+    def ways(self) -> Ways:
+        """How single rows are written and read."""
+
+
 class RowsView(BlocksView):
     """Rows of a struct, each decoded when it is asked for."""
 
     __slots__ = ("column",)
 
-    def __init__(self, column: Struct, chunk: Chunk, at: int, node: Node) -> None:
+    def __init__(self, column: HasWays, chunk: Chunk, at: int, node: Node) -> None:
         super().__init__(*read_blocks(chunk, at, node), chunk, at)
         self.column = column
 

@@ -307,7 +307,7 @@ class StructReader(Physical):
                 "stored schema has no defaults: open the file read-only, or with the class that wrote it"
             )
         if node.encoding == Encoding.ROWS:
-            return RowsView(self, chunk, at, node)  # type: ignore[arg-type]
+            return RowsView(self, chunk, at, node)
         return self.view_rows(chunk, at, space, node)
 
     def view_rows(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:

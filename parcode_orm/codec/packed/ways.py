@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pydantic
-from pydantic_core import SchemaSerializer, SchemaValidator
 
 from ...errors import DecodeError, EncodeError, ParcodeError, SchemaMismatchError
 from ..asis import AsIs
 from ..classes.alike import alike, details, has_no_equality
 from .dumped import FORMS, Dumped, Form, apply_sets, sets_of
 from .values import Ready, is_native, packed_natively
+
+
+class Validator(Protocol):
+    """What a way asks of a validator."""
+
+    def validate_python(
+        self, value: Any, /, *, strict: bool = ..., by_name: bool = ..., by_alias: bool = ...
+    ) -> Any: ...
+
+    def validate_json(self, data: Any, /, *, by_name: bool = ..., by_alias: bool = ...) -> Any: ...
+
+
+class Serializer(Protocol):
+    """What a way asks of a serializer."""
+
+    def to_python(
+        self, value: Any, /, *, warnings: bool = ..., round_trip: bool = ..., by_alias: bool = ...
+    ) -> Any: ...
+
+    def to_json(
+        self, value: Any, /, *, warnings: bool = ..., round_trip: bool = ..., by_alias: bool = ...
+    ) -> bytes: ...
+
+
+Tools = tuple[Validator, Serializer]
 
 
 class Way:
@@ -23,10 +47,10 @@ class Way:
 
     __slots__ = ("name", "_make", "_made")
 
-    def __init__(self, name: str, make: Callable[[], tuple[SchemaValidator, SchemaSerializer]]) -> None:
+    def __init__(self, name: str, make: Callable[[], Tools]) -> None:
         self.name = name
         self._make = make
-        self._made: tuple[Any, Any] | None = None
+        self._made: Tools | None = None
 
     def strictly(self, value: Any) -> Any:
         """What the validator makes of `value` without a conversion.
@@ -44,7 +68,7 @@ class Way:
         """
         return self._tools()[0].validate_python(value, by_name=True, by_alias=False)
 
-    def _tools(self) -> tuple[Any, Any]:
+    def _tools(self) -> Tools:
         if self._made is None:
             self._made = self._make()
         return self._made
@@ -160,9 +184,9 @@ class Way:
 def of_type(tp: Any, name: str) -> Way:
     """The way of values of the type `tp`."""
 
-    def make() -> tuple[SchemaValidator, SchemaSerializer]:
+    def make() -> Tools:
         adapter = type_adapter(tp)
-        return adapter.validator, adapter.serializer  # type: ignore[return-value]
+        return adapter.validator, adapter.serializer
 
     return Way(name, make)
 

@@ -21,7 +21,7 @@ from ..classes.alike import alike
 from ..columns.lenient import FIELD, write_mixed
 from ..packed.custom import dumpable
 from ..packed.values import is_native
-from ..packed.ways import Way, type_adapter
+from ..packed.ways import Tools, Way, type_adapter
 
 _WRAPPERS = ("function-after", "function-before", "function-wrap", "default", "nullable", "model", "dataclass")
 
@@ -69,7 +69,7 @@ class FieldWays:
             else:
                 return _field_of(outer, field), definitions, outer.get("config", config)
 
-    def _tools(self, field: str) -> tuple[Any, Any]:
+    def _tools(self, field: str) -> Tools:
         inner, definitions, config = self.schema(field)
         # In a TypedDict of its own, so that a validator sees the field's name.
         schema: Any = cs.typed_dict_schema({field: cs.typed_dict_field(inner, required=False)}, config=config)

@@ -71,18 +71,14 @@ class FieldMark:
 class Mark(FieldMark):
     """A field's storage: `kind` is "chunk" or "map", `compression` a name or None."""
 
-    __slots__ = ("compression", "kind")
+    __slots__ = ("compression", "kind", "spelling")
 
     def __init__(self, kind: Literal["chunk", "map"], compression: str | None = None) -> None:
         if compression is not None and not isinstance(compression, str):
             raise TypeError(f"compression must be a name or None, not {told(compression)}")
         self.kind = kind
         self.compression = compression
-
-    @property
-    def spelling(self) -> str:  # type: ignore[override]
-        """How a user writes this mark."""
-        return "ShardedMap()" if self.kind == "map" else "Chunk()"
+        self.spelling = "ShardedMap()" if kind == "map" else "Chunk()"
 
     def __repr__(self) -> str:
         return f"Mark({self.kind!r}, compression={self.compression!r})"

@@ -47,9 +47,9 @@ def _put_model(packer: Packer, value: BaseModel) -> Any:
     return extension("model", parts)
 
 
-def _undeclared(packer: Packer, cls: type, present: dict[str, Any]) -> list[dict[str, Any]]:
+def _undeclared(packer: Packer, cls: type[BaseModel], present: dict[str, Any]) -> list[dict[str, Any]]:
     """The attributes that the class does not declare: one part, or none."""
-    if len(present) <= len(cls.__pydantic_fields__) and present.keys() <= cls.__pydantic_fields__.keys():  # type: ignore[attr-defined]
+    if len(present) <= len(cls.__pydantic_fields__) and present.keys() <= cls.__pydantic_fields__.keys():
         return []
     out = {}
     for name in filterfalse(is_note, present.keys() - declared(cls)):

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, RootModel
 
+from ...lazy.base import LazyBase
 from ...lazy.list import LazyList
 from ...lazy.map import LazyMap
 from ...lazy.proxy import plain_class
 from ...lazy.shown import Shown, text_of, visible, why
 from ...lazy.state import MISSING
 from ...model import LazyArray, LazyBytes, LazyText
-from ...model.plain import LazyModel
 
 CELL, TEXT = 160, 20_000  # characters of a value in a table, and of one that is looked at alone
 NAME = 200  # characters of a name
@@ -125,8 +125,8 @@ def children_names(value: Any) -> list[str]:
         return ["root"]
     if isinstance(value, BaseModel):
         return [*type(value).__pydantic_fields__, *(value.__pydantic_extra__ or ())]
-    if isinstance(value, tuple):
-        return list(value._fields)  # type: ignore[attr-defined]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return list(value._fields)
     return [field.name for field in dataclasses.fields(value)]
 
 
@@ -156,7 +156,7 @@ def key_child(key: Any, value: Any) -> Child:
 def field_of(value: Any, name: str) -> Any:
     """The value of a field; what shows it if it is large or cannot be read."""
     try:
-        large = value._p_large_(name) if isinstance(value, LazyModel) else None  # type: ignore[attr-defined]
+        large = value._p_large_(name) if isinstance(value, LazyBase) else None
         return getattr(value, name, MISSING) if large is None else large
     except Exception as problem:
         return Shown(f"<{why(problem)}>")

@@ -9,6 +9,7 @@ from itertools import chain, compress
 from typing import Any, NamedTuple
 
 from ...codec.asis import as_stored
+from ...format.layout import Reference
 from ...model.indexes import IndexSpec, Path
 from ...storage.spill import is_spilled
 from ...table.nodes import Piece
@@ -110,8 +111,8 @@ def _spilled(table: Table, known: Set[Any], stored: Table | None) -> Iterator[Ap
     """The rows that were written aside and whose keys are not `known`. Some took the place of `stored` ones."""
     groups: dict[int, list[Piece]] = {}
     for piece in table.tree.loaded():
-        if piece.ref is not None and is_spilled(piece.ref):
-            groups.setdefault(piece.ref.offset, []).append(piece)  # type: ignore[union-attr]
+        if isinstance(piece.ref, Reference) and is_spilled(piece.ref):
+            groups.setdefault(piece.ref.offset, []).append(piece)
     for pieces in groups.values():
         group = table.group(pieces[0])
         rows = _numbers([(piece.start, piece.length) for piece in pieces])

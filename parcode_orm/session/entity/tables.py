@@ -173,7 +173,7 @@ def in_memory(rows: LazyMap[Any, Any], paths: Sequence[Path] | None = None) -> I
         if piece.rows is not None:
             yield from zip(list(piece.keys or ()), list(piece.rows), strict=True)
             continue
-        for row, value in piece.among(held.get(piece.ref.offset) or {}):  # type: ignore[union-attr]
+        for row, value in piece.among(held.get(piece.offset) or {}):
             if paths is None or differs(table.group(piece).items, row, value, paths):
                 yield table.key(piece, row - piece.start), value
 
