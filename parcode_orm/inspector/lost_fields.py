@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.schema import known
 from ..codec.stored import Schema, parsed
@@ -36,6 +38,7 @@ class Roots:
     def __init__(
         self, salvage: Salvage, space: FileSpace, pipeline: Pipeline, old: CatalogData, catalog: CatalogData
     ) -> None:
+        self.recursive: set[str] = set()  # names of those that have rows of their own class, with all fields
         self._salvage = salvage
         self._space = space
         self._old = old
@@ -77,6 +80,8 @@ class Roots:
         if not fields:
             raise next(iter(lost.values()))
         left = Schema(schema.root, {**schema.structs, key: {**body, "fields": fields}})
+        if msgspec.json.encode({"struct": key}) in msgspec.json.encode(left.structs):
+            self.recursive.add(step.root)
         column = struct_for(Generated(left).root())
         found = self._write(step, column, read_root(self._space, step.root, column))
         for name, damage in lost.items():

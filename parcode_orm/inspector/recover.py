@@ -176,6 +176,11 @@ class _Recovery:
                     self.losses.append(Loss(path, 0, -1, damage.reason, damage.offset))
         for name in [name for name, schema in catalog.writers.items() if schema not in catalog.schemas]:
             del catalog.writers[name]
+        for name, schema in old.writers.items():
+            # Its class would seem to be older than what was written instead, so it could not write.
+            if catalog.writers.get(name, schema) != schema and name not in roots.recursive:
+                if schema not in catalog.writers.values():
+                    catalog.schemas.pop(schema, None)
         self.losses += salvage.losses
         self.saved = list(catalog.roots)
         return catalog

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from ..errors import QueryError, told
+from ..lazy.shown import visible
 
 MAX_TEXT = 4096  # bytes
 MAX_DEPTH = 50  # brackets, or expressions, in each other
@@ -53,7 +54,7 @@ class Syntax:
         def blanks(found: re.Match[str]) -> str:
             wrong = None if "r" in found[1].lower() else _NO_ESCAPE.search(found[2])
             if wrong is not None:
-                self.refuse(f"{wrong[1]} is no escape: write two backslashes", found.start(2) + wrong.start(1))
+                self.refuse(f"{visible(wrong[1])} is no escape: write two backslashes", found.start(2) + wrong.start(1))
             return found[1] + " " * len(found[2])
 
         return _STRINGS.sub(blanks, self.text)

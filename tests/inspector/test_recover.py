@@ -200,6 +200,27 @@ def test_a_root_goes_without_a_field_that_is_damaged(tmp_path: Path, whole: byte
         assert session.root(World).blob == b"" and session.root(World).title == "a title"  # the default of the class
     with Session.open(target) as session:
         assert not hasattr(session.root("World"), "blob")
+    with Session(target) as session:  # the class is not older than what was written
+        session.root(World).items["k1"].name = "changed"
+        session.commit()
+    with Session.open(target) as session:
+        assert session.root(World).blob == b"" and session.root(World).items["k1"].name == "changed"
+    assert verify(target, models=[World]).ok
+
+
+def test_rows_of_the_class_of_a_root_keep_fields_that_the_root_lost(tmp_path: Path) -> None:
+    class Folder(Model):
+        data: bytes = Chunk(default=b"")
+        folders: list["Folder"] = Chunk(default_factory=list)  # noqa: UP037
+
+    large = [random.Random(n).randbytes(40_000) for n in range(2)]
+    save(tmp_path / "a.par", Folder(data=large[0], folders=[Folder(data=large[1])]))
+    data = bytearray((tmp_path / "a.par").read_bytes())
+    data[data.index(large[0][100:200])] ^= 1
+    report, target = recovered(tmp_path, bytes(data))
+    assert [each.path for each in report.lost] == ["Folder.data"]
+    with Session.open(target) as session:
+        assert session.root(Folder).data == b"" and session.root(Folder).folders[0].data == large[1]
 
 
 def test_a_lost_field_without_a_default_asks_for_a_migration(tmp_path: Path) -> None:
@@ -387,3 +408,29 @@ def test_a_scan_reads_each_byte_about_once(block: int, whole: bytes, monkeypatch
     assert places[True] and set(places[False]) <= set(places[True]) and sum(read) < 2.6 * len(data)
     found = [at for at in range(len(data)) if data.startswith(scan.MAGIC, at)]
     assert set(places[True]) <= set(found)
+
+
+def test_a_root_of_an_earlier_commit_is_written_by_the_class_of_the_newest(tmp_path: Path) -> None:
+    def version(**fields: Any) -> Any:
+        annotations = dict.fromkeys(fields, int)
+        return type(Model)("Count", (Model,), {"__annotations__": annotations, "__module__": __name__, **fields})
+
+    path = tmp_path / "a.par"
+    with Session(path) as session:
+        session.add(version(a=1)(a=5))
+        session.commit()
+    newer = version(a=1, b=2)
+    with Session(path) as session:
+        session.root(newer).b = 3
+        session.commit()
+    data = bytearray(path.read_bytes())
+    source = Source.open(path)
+    data[source.catalog.root("Count").offset] ^= 1
+    source.close()
+    report, target = recovered(tmp_path, bytes(data))
+    assert report.ok and report.notes == ("Count is as in commit 1",)
+    with Session(target) as session:
+        assert session.root(newer).a == 5 and session.root(newer).b == 2
+        session.root(newer).b = 4
+        session.commit()
+    assert verify(target, models=[newer]).ok

@@ -189,6 +189,7 @@ HOSTILE: dict[str, tuple[str, int, str]] = {
     "a long text": ("name == '" + "x" * 5000 + "'", 1, "4,096 bytes"),
     "a digit out of bounds": ("round(score, 9999) > 1", 1, "-20 to 20"),
     "a bad escape": ("name == '\\d'", 10, "no escape"),
+    "a bad escape that no terminal takes": ("name == '\\\ud800'", 10, r"\\ud800 is no escape"),
     "a null": ("level\0 > 1", 6, "no expression"),
     "a surrogate": ("level > '\ud800'", 1, ""),
     "true of other languages": ("active == true", 11, "write True"),
