@@ -45,13 +45,6 @@ class Schema(NamedTuple):
         return found
 
 
-class Pair(NamedTuple):
-    """The schemas of a keyed table's keys and rows."""
-
-    key: Schema
-    value: Schema
-
-
 class Parts(NamedTuple):
     """The parts of a schema that rows may be stored by: by the XXH3-64 of row groups, and by fingerprint."""
 

@@ -174,6 +174,30 @@ def _per_list(true: Any, begins: Any, ends: Any, wanted: bool) -> Any:
     return counts > 0 if wanted else counts == ends - begins
 
 
+class Unparted:
+    """What a query asks of rows that are in memory, and in no row groups: nothing is known of them unread."""
+
+    __slots__ = ()
+
+    count: int
+    parts = 0
+
+    def bounds(self, path: tuple[str, ...]) -> None:
+        """Nothing is known."""
+
+    def chosen(self, parts: Any) -> Any:
+        """All of them."""
+        return np.arange(self.count)
+
+    def size(self, path: tuple[str, ...], parts: Any) -> int:
+        """Nothing is read."""
+        return 0
+
+    def held(self) -> int:
+        """All of them are."""
+        return self.count
+
+
 class InMemory:
     """Objects in memory as columns."""
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from ..errors import QueryError
 from .aggregates import NAN, Grouped, State
-from .evaluate import Frame, evaluate
+from .evaluate import Frame, Unparted, evaluate
 from .expressions import Expression
 from .nodes import Aggregate
 from .sorting import is_nan
 from .vectors import Coded, Constant, Numbers, Objects, Rows, Vector, factorized, first_places
 
 
-class Groups:
+class Groups(Unparted):
     """The groups of a query as rows: columns of what they are grouped by, then of aggregates."""
 
     __slots__ = ("columns", "count")
@@ -37,23 +37,6 @@ class Groups:
     def objects(self, rows: Rows) -> list[Any]:
         """Groups have none."""
         raise QueryError("a row is not of a group: select what the rows are grouped by, and aggregates")
-
-    parts = 0
-
-    def bounds(self, path: tuple[str, ...]) -> None:
-        """Nothing is known."""
-
-    def chosen(self, parts: Any) -> Any:
-        """All of them."""
-        return np.arange(self.count)
-
-    def size(self, path: tuple[str, ...], parts: Any) -> int:
-        """Nothing is read."""
-        return 0
-
-    def held(self) -> int:
-        """All of them are."""
-        return self.count
 
 
 def group(frames: Iterator[Frame], by: Sequence[Expression[Any]], aggregates: Sequence[Aggregate[Any]]) -> Groups:

@@ -25,7 +25,7 @@ from .blocks import KEYS, Block
 from .bounds import Bounds
 from .columns import numbers
 from .cutting import ROWS, blocks
-from .evaluate import InMemory
+from .evaluate import InMemory, Unparted
 from .given import Entities, is_collection, model_of
 from .merging import patched
 from .operators import dig
@@ -90,7 +90,7 @@ class Source(Protocol):
         """The rows with one of `keys`, found through an index; None where there is none."""
 
 
-class InMemoryBatch(InMemory):
+class InMemoryBatch(InMemory, Unparted):
     """Objects in memory, which are their own rows."""
 
     __slots__ = ()
@@ -98,24 +98,6 @@ class InMemoryBatch(InMemory):
     def objects(self, rows: Rows) -> list[Any]:
         """See `Batch`."""
         return [self.values[row] for row in numbers(rows)]
-
-    parts = 0
-
-    def bounds(self, path: tuple[str, ...]) -> Bounds | None:
-        """Nothing is known of what is in memory."""
-        return None
-
-    def chosen(self, parts: Any) -> Any:
-        """All rows: nothing is known of them."""
-        return np.arange(self.count)
-
-    def size(self, path: tuple[str, ...], parts: Any) -> int:
-        """Nothing is read."""
-        return 0
-
-    def held(self) -> int:
-        """See `Batch`."""
-        return self.count
 
 
 class StoredBatch:

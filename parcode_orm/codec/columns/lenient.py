@@ -22,6 +22,7 @@ from ..views.boundary import Unread
 from ..views.nodes import child_nodes, open_child
 from ..views.stretch import InMemory
 from ..views.tuples import open_arms
+from ..views.wrappers import EachView
 from .containers import ListColumn
 from .fallback import CheckedColumn
 from .mixed import Mixed, MixedPairs
@@ -248,24 +249,7 @@ class _Others(Column):
         self.way = way
 
     def view(self, chunk: Chunk, at: int, space: Space) -> View:
-        return OthersView(_PACKED.view(chunk, at, space), self.way)
-
-
-class OthersView(View):
-    """Values that went `way`."""
-
-    __slots__ = ("inner", "way")
-
-    def __init__(self, inner: View, way: Way) -> None:
-        self.count = inner.count
-        self.inner = inner
-        self.way = way
-
-    def get(self, i: int) -> Any:
-        return self._load(self.inner.get(i))
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        return list(map(self._load, self.inner.read(start, stop)))
+        return EachView(_PACKED.view(chunk, at, space), self._load)
 
     def _load(self, stored: Any) -> Any:
         try:

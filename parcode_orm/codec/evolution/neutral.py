@@ -32,6 +32,7 @@ from ..structs import StructPlan
 from ..types.simple import inner_column
 from ..views.nodes import open_child
 from ..views.tuples import open_arms
+from ..views.wrappers import EachView
 
 CONVERSIONS = {conversion.name: conversion for conversion in convert.CONVERSIONS}
 ATOMS: dict[str, Callable[[], Column]] = {
@@ -151,7 +152,7 @@ class PackedDumped(PackedColumn):
     __slots__ = ()
 
     def view(self, chunk: Chunk, at: int, space: Space) -> View:
-        return Undumped(super().view(chunk, at, space))
+        return EachView(super().view(chunk, at, space), undumped)
 
     @property
     def ways(self) -> Any:
@@ -161,22 +162,6 @@ class PackedDumped(PackedColumn):
     def get(self, stored: Any) -> Any:
         """The value of a stored one."""
         return undumped(_PACKED(stored))
-
-
-class Undumped(View):
-    """Values of `inner`, each of which Pydantic may have dumped."""
-
-    __slots__ = ("inner",)
-
-    def __init__(self, inner: View) -> None:
-        self.count = inner.count
-        self.inner = inner
-
-    def get(self, i: int) -> Any:
-        return undumped(self.inner.get(i))
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        return list(map(undumped, self.inner.read(start, stop)))
 
 
 def undumped(value: Any) -> Any:

@@ -11,6 +11,7 @@ from ...format.layout import Encoding, Node
 from ..base import Column, Space, View
 from ..packed.dumped import Dumped
 from .nodes import PackedView, child_nodes, open_child, read_blocks, read_numbers, wrapped
+from .wrappers import EachView
 
 
 class TupleView(View):
@@ -43,7 +44,7 @@ def open_mixed(column: Column, chunk: Chunk, at: int, space: Space, node: Node) 
     """View a MIXED node by a column that has no validators, though one that wrote it had some."""
     tags, positions, first, second = child_nodes(chunk, at, 4)
     counts = chunk.nodes[first].count, chunk.nodes[second].count
-    others = LeftView(open_child(_PACKED, chunk, second, space, counts[1]))
+    others = EachView(open_child(_PACKED, chunk, second, space, counts[1]), _not_dumped)
     return open_arms(chunk, at, node, tags, positions, [open_child(column, chunk, first, space, counts[0]), others])
 
 
@@ -62,28 +63,14 @@ class _Packed(Column):
 _PACKED = _Packed()
 
 
-class LeftView(View):
-    """Values that a validator made, which the field had once."""
-
-    __slots__ = ("inner",)
-
-    def __init__(self, inner: View) -> None:
-        self.count = inner.count
-        self.inner = inner
-
-    def get(self, i: int) -> Any:
-        return self._checked(self.inner.get(i))
-
-    def read(self, start: int, stop: int) -> list[Any]:
-        return list(map(self._checked, self.inner.read(start, stop)))
-
-    def _checked(self, value: Any) -> Any:
-        if type(value) is Dumped:
-            raise SchemaMismatchError(
-                f"a value was stored as Pydantic dumped it ({told(value.content)}), for validators that the field has "
-                "no more: give them back to the field, or assign another value here"
-            )
-        return value
+def _not_dumped(value: Any) -> Any:
+    """A value that a validator made, which the field had once; refuses one that Pydantic dumped for it."""
+    if type(value) is Dumped:
+        raise SchemaMismatchError(
+            f"a value was stored as Pydantic dumped it ({told(value.content)}), for validators that the field has "
+            "no more: give them back to the field, or assign another value here"
+        )
+    return value
 
 
 class ArmsView(View):

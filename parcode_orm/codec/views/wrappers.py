@@ -20,6 +20,23 @@ class Converter(Protocol):
     from_stored: Callable[[list[Any]], list[Any]]
 
 
+class EachView(View):
+    """The values of `inner`, each as `made` gives it."""
+
+    __slots__ = ("_made", "inner")
+
+    def __init__(self, inner: View, made: Callable[[Any], Any]) -> None:
+        self.count = inner.count
+        self.inner = inner
+        self._made = made
+
+    def get(self, i: int) -> Any:
+        return self._made(self.inner.get(i))
+
+    def read(self, start: int, stop: int) -> list[Any]:
+        return list(map(self._made, self.inner.read(start, stop)))
+
+
 class ConvertView(View):
     """Values made from those of `inner`."""
 
