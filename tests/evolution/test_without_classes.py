@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
 import sys
@@ -384,6 +385,15 @@ def test_keys_of_classes_that_are_not_there(kind: Any, key: Any) -> None:
     with Session.open(parcode_orm.dumps(made(m={key: 1}))) as session:
         found = session.root().m
         assert list(found) == [key] and found[key] == 1 and type(next(iter(found))) in (int, str)
+
+
+def test_dictionaries_of_a_kind_beside_classes_that_are_not_there() -> None:
+    """An OrderedDict of them was read as a dictionary, which no OrderedDict is made of."""
+    made = named("Ordered", m=(collections.OrderedDict[str, pydantic.ByteSize], ...))
+    value = collections.OrderedDict(b=pydantic.ByteSize(5), a=pydantic.ByteSize(3))
+    with Session.open(parcode_orm.dumps(made(m=value))) as session:
+        found = session.root().m
+        assert type(found) is collections.OrderedDict and list(found.items()) == [("b", 5), ("a", 3)]
 
 
 class Animal(Model):

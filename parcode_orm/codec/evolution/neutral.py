@@ -6,6 +6,7 @@ schema does not have the value), a custom type what it is stored as. They are re
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ from ..views.tuples import open_arms
 from ..views.wrappers import EachView
 
 CONVERSIONS = {conversion.name: conversion for conversion in convert.CONVERSIONS}
+_DICTIONARIES: dict[str, type] = {"OrderedDict": collections.OrderedDict, "Counter": collections.Counter}
 ATOMS: dict[str, Callable[[], Column]] = {
     "int": IntColumn,
     "float": FloatColumn,
@@ -94,7 +96,7 @@ class _Making:
         (kind,) = node.keys() & (LISTS | MAPS)
         if kind in MAPS:
             key, value = map(self.column, node[kind])
-            return MapColumn(key, value)
+            return MapColumn(key, value, _DICTIONARIES.get(kind, dict))
         return ListColumn(self.column(node[kind]), {"tuple": tuple, "set": set, "frozenset": frozenset}.get(kind, list))
 
     def _struct(self, name: str) -> Column:
