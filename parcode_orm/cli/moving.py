@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import MigrationError
+from ..errors import IntegrityError, MigrationError
 from ..inspector import paths
 from ..inspector.recover import recover as save_what_verifies
 from ..interop import rows as of
@@ -27,6 +27,7 @@ from ..session import compact as compact_file
 from .app import DAMAGED, File, Json, bars, command, say, say_json
 from .migrations import models_in
 
+MERGING = "With --merge, rows replace the entities that have their keys"
 Format = Annotated[str | None, typer.Option("--format", help="jsonl, csv or parquet; else as the name ends.")]
 
 
@@ -90,14 +91,17 @@ def import_(
     cls = None if model is None else model_named(model)
     called = name or _class_name(source.stem)
     with Session(file) as session, bars() as progress:
-        found, count = import_rows(
-            session, source, kind, model=cls, name=called, key=key, merge=merge,
-            progress=lambda done: progress(source.name, done, done),
-        )  # fmt: skip
+        try:
+            found, count = import_rows(
+                session, source, kind, model=cls, name=called, key=key, merge=merge,
+                progress=lambda done: progress(source.name, done, done),
+            )  # fmt: skip
+        except IntegrityError as problem:
+            raise problem if merge else IntegrityError(f"{problem}. {MERGING}") from problem
     if json_:
         say_json({"class": found.__qualname__, "rows": count})
     else:
-        say(f"{count:,} rows as {found.__qualname__}")
+        say(f"{count:,} row{'s' * (count != 1)} as {found.__qualname__}")
 
 
 def model_named(text: str) -> Any:

@@ -66,6 +66,8 @@ def verify(
     else:
         for line in str(report).splitlines():
             say(line)
+        if not report.ok:
+            say("parcode recover writes a new file of what is whole")
     if not report.ok:
         raise typer.Exit(DAMAGED)
 

@@ -230,7 +230,7 @@ def _of_key(found: Found, step: Step) -> Found:
         key, item = _by_literal(value, step.value)
     if item is MISSING:
         where, key = _short(found.path), _short(literal_text(step.value))
-        there = f"{_counted(len(value), 'key')}{_known(step.value, _keys(value), literal_text)}"
+        there = f"{_counted(len(value), 'key')}{_known(step.value, _keys(value), literal_text, len(value))}"
         raise PathError(f"{where} has no key {key}: it has {there}", position=step.at)
     inner = tp.cls if isinstance(tp, _Entities) else item_type(tp)
     return Found(found.path.item(key) or Path((*found.path.steps, step)), item, inner)
@@ -319,12 +319,13 @@ def _short(text: object) -> str:
     return shown if len(shown) <= LONG else f"{shown[: LONG - 1]}…"
 
 
-def _known(name: Any, known: Iterable[Any], text: Any = str) -> str:
-    """What there is, for messages: close names first."""
+def _known(name: Any, known: Iterable[Any], text: Any = str, count: int = 0) -> str:
+    """What there is, for messages: close names first. `known` may be the first of `count` names."""
     every = {_short(text(each)): None for each in known}
     close = get_close_matches(_short(text(name)), every, n=3, cutoff=0.6)
     if close:
         return f"; did you mean {' or '.join(close)}?"
     listed = list(every)[:SHOWN]
-    more = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
+    left = max(count, len(every)) - len(listed)
+    more = f" and {left:,} more" if left else ""
     return f": there is {', '.join(listed)}{more}" if listed else ""

@@ -97,7 +97,7 @@ class VerifyReport:
         count, verdict = len(self.problems), self._verdict
         lines = [
             f"{self.path or 'bytes'}: {verdict}",
-            f"  {self.commits} commits, {self.chunks} chunks, {self.size:,} bytes",
+            f"  {self.commits} commit{'s' * (self.commits != 1)}, {self.chunks} chunks, {self.size:,} bytes",
             f"  {self.live:,} bytes live, {self.dead:,} dead",
         ]
         lines += [f"  {problem}" for problem in self.problems[:SHOWN]]

@@ -278,6 +278,8 @@ class _Reader:
         if word is not None:
             if word[0] in _CONSTANTS:
                 return _CONSTANTS[word[0]]
+            if self.skip("("):
+                self.refuse(f'a key is a text, a number or a tuple: write ["..."], without {word[0]}()', at)
             self.refuse(f'a key is a text, a number or a tuple: write ["{word[0]}"]', at)
         if not self.skip("("):
             self.refuse(f"in brackets stands a key or a position, and here is none{self.here()}")

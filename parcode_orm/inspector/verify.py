@@ -268,8 +268,8 @@ class _Verification:
                 self._add(step, problem)
         if unread:
             self._report.notes.append(
-                f"the keys of {unread} tables are neither text nor ints: of these it was verified that their indexes "
-                "lead to all rows, not that it is by their keys"
+                f"the indexes by key of {unread} {'tables' if unread > 1 else 'table'} lead to all rows, but were not "
+                "compared with the keys, which are neither texts nor ints"
             )
 
     def _check_places(self, found: list[Record]) -> None:

@@ -7,7 +7,7 @@ import binascii
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..codec.stored import LISTS, MAPS
 from ..codec.types.compile import struct_for
 from ..errors import InputError, told
 from ..model.entities import is_entity
+from ..model.keys import key_fields
 from .formats import pyarrow
 from .infer import inferred, typed
 
@@ -62,17 +63,20 @@ def import_rows(
     """
     read = _READERS[format]
     is_csv = format == "csv"
-    if model is None:
-        model = session.models().get(name)
+    stored = session.models().get(name) if model is None else None
+    model = stored or model
     if model is None:
         rows = ({at: typed(cell) for at, cell in row.items()} if is_csv else row for _, row in read(path))
         model = inferred(name, rows, key)
         cells = typed
     elif not is_entity(model):
         raise InputError(f"{model.__qualname__} has no Key(): rows are imported as entities")
+    elif key is not None and (key,) != key_fields(model):
+        keys = ", ".join(key_fields(model))
+        raise InputError(f"the key of {model.__qualname__} is {keys}, not {told(key)}: give another name, or no key")
     else:
         cells = None
-    fit = _Fit(model, is_csv, cells)
+    fit = _Fit(model, is_csv, cells, fills=stored is not None)
     count = 0
 
     def objects() -> Iterator[Any]:
@@ -96,12 +100,16 @@ def import_rows(
 class _Fit:
     """Makes objects of a class from rows."""
 
-    def __init__(self, model: Any, is_csv: bool, cells: Callable[[str], Any] | None) -> None:
+    def __init__(self, model: Any, is_csv: bool, cells: Callable[[str], Any] | None, *, fills: bool) -> None:
         self._model = model
         found = describe(struct_for(model))
-        self._structs = found["structs"]
+        self._structs = {
+            name: {**body, "filled": _filled(body["fields"]) if fills else {}}
+            for name, body in found["structs"].items()
+        }
         body = self._structs[found["root"]["struct"]]
         self._nodes = dict(body["fields"])
+        self._filled = body["filled"]
         self._restored = [name for name, node in self._nodes.items() if not _is_plain(node)]
         self._is_csv = is_csv
         self._cells = cells
@@ -115,11 +123,14 @@ class _Fit:
             for name in self._restored:
                 if name in row:
                     row[name] = _restored(self._nodes[name], row[name], self._structs)
+            row = {**self._filled, **row}
             return self._model.model_validate(row, strict=False, by_alias=True, by_name=True)
         except ValidationError as problem:
             first = problem.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or self._model.__qualname__
-            raise InputError(f"{where}: {place}: {first['msg']}, not {told(first['input'])}") from None
+            missing = first["type"] == "missing"
+            what = f"the row has no such field: {told(first['input'])}" if missing else f"not {told(first['input'])}"
+            raise InputError(f"{where}: {place}: {first['msg']}, {what}") from None
         except (ValueError, TypeError) as problem:
             raise InputError(f"{where}: {problem}") from problem
 
@@ -138,6 +149,19 @@ class _Fit:
             values = [value for _, value in choices["members"]] if "members" in choices else choices["literal"]
             return cell if cell in values else _json(cell)
         return cell
+
+
+def _filled(fields: Iterable[tuple[str, Any]]) -> dict[str, None]:
+    """None for the fields that may be None: a class made of a stored schema has no defaults for them."""
+    return {name: None for name, node in fields if _may_be_none(node)}
+
+
+def _may_be_none(node: Any) -> bool:
+    if not isinstance(node, dict):
+        return bool(node == "none")
+    if "optional" in node:
+        return True
+    return any(_may_be_none(arm) for arm in node.get("union", ())) or ("chunk" in node and _may_be_none(node["chunk"]))
 
 
 def _is_plain(node: Any) -> bool:
@@ -162,7 +186,7 @@ def _restored(node: Any, value: Any, structs: dict[str, Any]) -> Any:
         value = _json(value)
     if "struct" in node and isinstance(value, dict):
         fields = dict(structs[node["struct"]]["fields"])
-        return {
+        return structs[node["struct"]]["filled"] | {
             name: _restored(fields[name], each, structs) if name in fields else each for name, each in value.items()
         }
     if "fixed" in node and isinstance(value, list) and len(value) == len(node["tuple"]):
@@ -201,6 +225,8 @@ def _json_lines(path: Path) -> Iterator[Row]:
             where = f"{path}, line {number}"
             try:
                 row = json.loads(line)
+            except json.JSONDecodeError as problem:
+                raise InputError(f"{where} is no JSON: {problem.msg} (column {problem.pos + 1})") from problem
             except (ValueError, RecursionError) as problem:
                 raise InputError(f"{where} is no JSON: {problem}") from problem
             if not isinstance(row, dict):
@@ -218,6 +244,8 @@ def _csv(path: Path) -> Iterator[Row]:
                 return
             if len(set(names)) < len(names):
                 raise InputError(f"{path}: two columns have the same name in {told(names)}")
+            if len(names) == 1 and (found := [mark for mark in ";\t|" if mark in names[0]]):
+                raise InputError(f"{path}, line 1: cells have commas between them, not {found[0]!r}: {told(names[0])}")
             for cells in reader:
                 where = f"{path}, line {reader.line_num}"
                 if len(cells) != len(names):
@@ -225,7 +253,9 @@ def _csv(path: Path) -> Iterator[Row]:
                         continue
                     raise InputError(f"{where} has {len(cells)} cells for {len(names)} columns")
                 yield where, dict(zip(names, cells, strict=True))
-        except (csv.Error, UnicodeDecodeError) as problem:
+        except UnicodeDecodeError as problem:
+            raise InputError(f"{path} is no text in UTF-8, save it as such: {problem}") from problem
+        except csv.Error as problem:
             raise InputError(f"{path}, line {reader.line_num}: {problem}") from problem
 
 

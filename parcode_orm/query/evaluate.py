@@ -259,4 +259,5 @@ def _operation(expression: Operation[Any], args: list[Vector], count: int) -> Ve
     except ParcodeError:
         raise
     except (TypeError, ValueError, ArithmeticError, AttributeError) as problem:
-        raise QueryError(f"{expression}: {problem}") from problem
+        more = ": one has a time zone, as 2013-01-31T00:00:00Z has, the other none" * ("offset-naive" in str(problem))
+        raise QueryError(f"{expression}: {problem}{more}") from problem

@@ -44,7 +44,10 @@ class Syntax:
             return ast.parse(text.strip(), mode="eval").body
         except SyntaxError as problem:
             at = self._at(problem.lineno or 1, problem.offset - 1, in_bytes=False) if problem.offset else len(text)
-            self.refuse(f"this is no expression: {problem.msg}", at)
+            msg = "write == to compare" if text[at : at + 1] == "=" else problem.msg
+            if msg.startswith("leading zeros"):
+                msg = "a number has no leading zeros; a date stands in quotes, such as '2013-01-31'"
+            self.refuse(f"this is no expression: {msg}", at)
         except (ValueError, MemoryError, RecursionError) as problem:
             self.refuse(f"this is no expression: {problem}", 0)
 

@@ -141,6 +141,7 @@ def test_collections(session: Session) -> None:
         ("World._p_state", 6, "no field"),
         ('players["h7"', 13, "] is missing"),
         ("players[h7]", 9, 'write ["h7"]'),
+        ("players[UUID('6f')]", 9, 'write ["..."], without UUID()'),
         ("players[1, 2]", 9, "in parentheses"),
         ("players[__import__('os')]", 9, "a key is a text"),
         ("players[9**9]", 10, "] is missing"),
@@ -151,7 +152,7 @@ def test_collections(session: Session) -> None:
         ("level[:1]x", 10, "after a value"),
         ("Trade[1].price[:1]", 15, "no order"),
         ("a." * 40_000, 1, "at most 65,536 characters"),
-        ('Trade[""]', 6, "it has 20 keys"),
+        ('Trade[""]', 6, "it has 20 keys: there is 1, 2, 3"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_column(session: Session, path: str, column: int, words: str) -> None:

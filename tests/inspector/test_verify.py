@@ -110,7 +110,7 @@ def test_a_sound_file(path: Path, original: bytes) -> None:
         assert (report.commits, report.chunks, report.size) == (3, len(graph(source)), len(original))
         assert report.live == live(source) and report.live + report.dead == report.size
         assert report.dead == source.record.dead
-        assert len(report.notes) == 1 and "1 tables are neither text nor ints" in report.notes[0]
+        assert len(report.notes) == 1 and "by key of 1 table lead to all rows" in report.notes[0]
         assert f"{report.chunks} chunks, {report.size:,} bytes" in str(report) and ": ok\n" in str(report)
     assert {*graph(source).values()} == {kind.name for kind in Kind}
     assert path.read_bytes() == original

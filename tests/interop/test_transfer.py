@@ -247,6 +247,29 @@ def test_a_known_class_gets_more_rows(tmp_path: Path) -> None:
         assert {each.id: each.name for each in session.scalars(select(Item))} == {1: "uno", 2: "two", 3: "tres"}
 
 
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_rows_go_again_into_the_class_that_was_inferred_from_them(tmp_path: Path, format: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "n": 1, "of": {"y": 1, "list": [{"a": 1}, {"b": None}]}, "class": "x"},
+        {"id": 2, "of": {"y": 2, "in": {"z": "?"}}, "late": [{"k": 1}]},
+        {"id": 3, "of": None},
+    ]
+    path, source = tmp_path / "a.par", tmp_path / f"rows.{format}"
+    if format == "jsonl":
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        cells = ([json.dumps(row[name]) if row.get(name) is not None else "" for name in names] for row in rows)
+        with source.open("w", newline="") as file:
+            csv.writer(file).writerows([names, *cells])
+    for merge in (False, True):
+        with Session(path) as session:
+            import_rows(session, source, format, name="Thing", merge=merge, progress=len_only)
+    with Session(path) as session:
+        assert not list(session.diff(1))
+        assert session.get(session.models()["Thing"], 2).of.list is None
+
+
 class Plain(Model):
     n: int
 
@@ -255,11 +278,14 @@ class Plain(Model):
     ("data", "format", "options", "error", "message"),
     [
         (b'{"id": 1}\n{"id": "x"}\n', "jsonl", {"model": True}, InputError, r"line 2: id: .*integer.*, not 'x'"),
-        (b'{"id": 1}\n{"id"\n', "jsonl", {"name": "A"}, InputError, r"line 2 is no JSON"),
+        (b'{"id": 1}\n{"id"\n', "jsonl", {"name": "A"}, InputError, r"line 2 is no JSON: .* \(column 7\)"),
+        (b'{"n": 1}\n', "jsonl", {"model": True}, InputError, r"id: Field required, the row has no such field"),
+        (b'{"n": 1}\n', "jsonl", {"model": True, "key": "n"}, InputError, r"the key of .*Row is id, not 'n'"),
+        (b"a;b\n1;2\n", "csv", {"name": "A"}, InputError, r"line 1: cells have commas between them, not ';'"),
         (b"[1]\n", "jsonl", {"name": "A"}, InputError, r"line 1: a row is an object"),
         (b"a,b\n1\n", "csv", {"name": "A"}, InputError, r"line 2 has 1 cells for 2 columns"),
         (b"a,a\n1,2\n", "csv", {"name": "A"}, InputError, r"two columns have the same name"),
-        (b"a\n\xff\n", "csv", {"name": "A"}, InputError, r"codec can't decode"),
+        (b"a\n\xff\n", "csv", {"name": "A"}, InputError, r"in.csv is no text in UTF-8"),
         (b'a\n"x\n', "csv", {"name": "A"}, InputError, r"line 2: unexpected end"),
         (b'{"_a": 1}\n', "jsonl", {"name": "A"}, SchemaError, r"'_a' cannot be the name of a field"),
         (b'{"a": 1}\n', "jsonl", {"name": "a b"}, SchemaError, r"'a b' cannot be the name of a class"),
@@ -279,7 +305,7 @@ def test_what_cannot_be_imported(
     if format == "parquet":
         pytest.importorskip("pyarrow")
     if options.get("model") is True:
-        options = {"model": Row}
+        options = {**options, "model": Row}
     with pytest.raises(error, match=message):
         imported(tmp_path, data, format, **options)
     assert not (tmp_path / "in.par").exists()

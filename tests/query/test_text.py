@@ -149,7 +149,8 @@ def test_constants_are_values_of_the_type_that_they_meet(text: str, python: Any)
 
 
 HOSTILE: dict[str, tuple[str, int, str]] = {
-    "an assignment": ("level = 5", 7, "no expression"),
+    "an assignment": ("level = 5", 7, "write == to compare"),
+    "a date without quotes": ("born > 2013-01-31", 13, "a date stands in quotes"),
     "a field that is not there": ('levle > 3 and name == "é"', 1, "did you mean level?"),
     "behind letters of several bytes": ('"é" == name and levle > 3', 17, "did you mean level?"),
     "another type": ('level > "a"', 9, "is of type int, and cannot be compared"),
