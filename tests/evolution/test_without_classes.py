@@ -389,11 +389,15 @@ def test_keys_of_classes_that_are_not_there(kind: Any, key: Any) -> None:
 
 def test_dictionaries_of_a_kind_beside_classes_that_are_not_there() -> None:
     """An OrderedDict of them was read as a dictionary, which no OrderedDict is made of."""
-    made = named("Ordered", m=(collections.OrderedDict[str, pydantic.ByteSize], ...))
-    value = collections.OrderedDict(b=pydantic.ByteSize(5), a=pydantic.ByteSize(3))
-    with Session.open(parcode_orm.dumps(made(m=value))) as session:
-        found = session.root().m
-        assert type(found) is collections.OrderedDict and list(found.items()) == [("b", 5), ("a", 3)]
+    size = pydantic.ByteSize
+    made = named(
+        "Ordered", m=(collections.OrderedDict[str, size], ...), d=(collections.defaultdict[str, list[size]], ...)
+    )
+    sizes = collections.OrderedDict(b=size(5), a=size(3))
+    with Session.open(parcode_orm.dumps(made(m=sizes, d=collections.defaultdict(list, x=[size(1)])))) as session:
+        found = session.root()
+        assert type(found.m) is collections.OrderedDict and list(found.m.items()) == [("b", 5), ("a", 3)]
+        assert type(found.d) is collections.defaultdict and found.d == {"x": [1]}
 
 
 class Animal(Model):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -96,6 +97,8 @@ class _Making:
         (kind,) = node.keys() & (LISTS | MAPS)
         if kind in MAPS:
             key, value = map(self.column, node[kind])
+            if kind == "defaultdict":
+                return MapColumn(key, value, collections.defaultdict, partial(collections.defaultdict, None))
             return MapColumn(key, value, _DICTIONARIES.get(kind, dict))
         return ListColumn(self.column(node[kind]), {"tuple": tuple, "set": set, "frozenset": frozenset}.get(kind, list))
 
