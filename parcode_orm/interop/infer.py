@@ -18,12 +18,14 @@ from ..model import Key, Model
 
 FIELDS = 256  # of a nested object; one with more, or with other names than those of fields, is a dictionary
 EXACT = 1 << 53  # integers that a float holds
+DEEP = 50  # lists and objects in each other
 
 
 class _Guess:
     """What was seen at one place of the rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, deep: int = 0) -> None:
+        self.deep = deep  # the lists and objects around it
         self.types: set[type] = set()
         self.items: list[_Guess] = []  # one, once a list was seen
         self.fields: dict[str, _Guess] = {}
@@ -32,12 +34,21 @@ class _Guess:
         self.exact = True  # whether all ints are floats as well
 
     def add(self, value: Any) -> None:
-        """Note a value."""
+        """Note a value.
+
+        Raises:
+            SchemaError: it has too many lists and objects in each other for a type.
+        """
         tp = type(value)
+        if self.deep > DEEP:
+            raise SchemaError(
+                f"a row has more than {DEEP} lists and objects in each other: import into a model, which may have "
+                "Any there"
+            )
         if value is None:
             self.nulls = True
         elif tp is list:
-            self.items = self.items or [_Guess()]
+            self.items = self.items or [_Guess(self.deep + 1)]
             for each in value:
                 self.items[0].add(each)
         elif tp is dict:
@@ -53,7 +64,7 @@ class _Guess:
         for name, each in value.items():
             guess = self.fields.get(name)
             if guess is None:
-                guess = self.fields[name] = _Guess()
+                guess = self.fields[name] = _Guess(self.deep + 1)
                 guess.nulls = self.objects > 0
             guess.add(each)
         self.objects += 1
@@ -99,7 +110,8 @@ _FIELD = re.compile(r"[^\W_]\w*")
 
 
 def _is_field(name: Any) -> bool:
-    return isinstance(name, str) and _FIELD.fullmatch(name) is not None
+    """Whether a class can have a field of this name. Pydantic takes `model_config` for its settings."""
+    return isinstance(name, str) and _FIELD.fullmatch(name) is not None and name != "model_config"
 
 
 def class_of(name: str, guess: _Guess, key: str | None = None) -> Any:
@@ -132,7 +144,8 @@ def inferred(name: str, rows: Iterable[dict[str, Any]], key: str | None) -> Any:
         key: the field that is the key. Without it the field `id` is; if there is none, the file numbers the rows.
 
     Raises:
-        SchemaError: the name, or the name of a field, cannot be one of a class; the key is no field, or misses a value.
+        SchemaError: the name, or the name of a field, cannot be one of a class; the key is no field, or misses a
+            value; a row has too many lists and objects in each other.
     """
     guess = _Guess()
     for row in rows:

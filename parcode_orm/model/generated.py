@@ -11,6 +11,7 @@ import enum
 import json
 import pathlib
 import typing
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from types import GenericAlias
 from typing import Any, ForwardRef, Literal, NamedTuple
@@ -233,7 +234,9 @@ class Generated:
             namespace["__annotations__"] = {}
         if self._base is not None and key == self._root["struct"]:
             base = self._base
-        made = type(base)(name, (base,), namespace)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a field named as a method of models
+            made = type(base)(name, (base,), namespace)
         self._models.append(made)
         return made
 

@@ -19,6 +19,7 @@ from parcode_orm import (
     SchemaMismatchError,
     Session,
     ShardedMap,
+    UnsupportedTypeError,
     compact,
     desc,
     func,
@@ -254,3 +255,16 @@ def test_a_class_that_was_renamed_without_saying_so(tmp_path: Path) -> None:
         assert "renamed_from" not in message(model("Other", fields))
     renamed = parcode_orm.renamed_from("StoredOnce")(model("StoredNow", {"title": str, "n": float}))
     assert parcode_orm.load(path, renamed).n == 1.0
+
+
+def test_an_entity_class_that_waits_for_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.par"
+    row = model("Row", {"id": int, "place": model("Place", {"x": int})}, id=Key())
+    with Session(path) as session:
+        session.add(row(id=1, place={"x": 2}))
+        session.commit()
+    waiting = model("Row", {"id": int, "place": "NoSuchName"}, id=Key())
+    with Session.open(path) as session:
+        for find in (lambda: session.get(waiting, 1), lambda: session.scalars(select(waiting)).all()):
+            with pytest.raises(UnsupportedTypeError, match="the class Row is not complete"):
+                find()

@@ -288,6 +288,16 @@ class Plain(Model):
         (b"a\n\xff\n", "csv", {"name": "A"}, InputError, r"in.csv is no text in UTF-8"),
         (b'a\n"x\n', "csv", {"name": "A"}, InputError, r"line 2: unexpected end"),
         (b'{"_a": 1}\n', "jsonl", {"name": "A"}, SchemaError, r"'_a' cannot be the name of a field"),
+        (
+            b'{"model_config": 1}\n',
+            "jsonl",
+            {"name": "A"},
+            SchemaError,
+            r"'model_config' cannot be the name of a field",
+        ),
+        (b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}\n", "jsonl", {"name": "A"}, SchemaError, r"more than 50 lists"),
+        (b'{"a": ' * 900 + b"1" + b"}" * 900 + b"\n", "jsonl", {"name": "A"}, SchemaError, r"more than 50 lists"),
+        (b'a\n"' + b"[" * 900 + b"]" * 900 + b'"\n', "csv", {"name": "A"}, SchemaError, r"more than 50 lists"),
         (b'{"a": 1}\n', "jsonl", {"name": "a b"}, SchemaError, r"'a b' cannot be the name of a class"),
         (b'{"a": 1}\n', "jsonl", {"name": "A", "key": "k"}, SchemaError, r"no row has the key 'k'"),
         (b'{"a": 1}\n{"b": 1}\n', "jsonl", {"name": "A", "key": "a"}, SchemaError, r"some rows have no a"),
@@ -309,6 +319,15 @@ def test_what_cannot_be_imported(
     with pytest.raises(error, match=message):
         imported(tmp_path, data, format, **options)
     assert not (tmp_path / "in.par").exists()
+
+
+def test_names_of_methods_and_deep_rows_come_back(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    row: Any = {"a": {"model_config": 3}, "json": 1, "copy": 2, "model_dump": 3}
+    for _ in range(22):
+        row = {"a": [row]}
+    imported(tmp_path, json.dumps(row).encode(), "jsonl", name="A")
+    found = exported(str(tmp_path / "in.par"), lambda session: session.models()["A"], "jsonl")
+    assert json.loads(found) == {"id": 1, **row} and not recwarn.list
 
 
 def test_what_cannot_be_exported(tmp_path: Path) -> None:

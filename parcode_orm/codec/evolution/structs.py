@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 import pydantic
 
-from ...errors import MigrationRequired, SchemaMismatchError
+from ...errors import MigrationRequired, SchemaMismatchError, UnsupportedTypeError
 from ...format.chunk import Chunk
 from ..base import Column
 from ..columns.privates import PrivateColumn
@@ -210,6 +210,11 @@ def _check_key(resolver: Resolver, stored: Schema, today: Column) -> None:
         return
     old, earlier, model = dict(body["fields"]), earlier_names(resolver, row, body["struct"]), row.plan.name
     keys = row.plan.about.get("key", [])
+    if not keys:
+        raise UnsupportedTypeError(
+            f"the class {model} is not complete: a name in its annotations is not defined; define it, and call "
+            f"{model}.model_rebuild()"
+        )
     if [_source(name, old, row, earlier.get(name, ()), model) for name in keys] != body.get("key", []):
         raise MigrationRequired(
             f"{model}: the key was of the fields {', '.join(body.get('key', []))} and is of {', '.join(keys)} now, in "
