@@ -17,6 +17,7 @@ from ..lazy.shown import Shown, why
 from ..lazy.state import MISSING, field_value
 from ..model.arrays import LazyArray
 from ..model.blobs import LazyBytes, LazyText
+from ..model.keys import key_fields
 from ..model.kinds import fields_of
 from .app import say
 from .tables import cell, print_rows
@@ -31,15 +32,15 @@ def print_value(found: Found, limit: int) -> None:
     value = found.value
     names = field_names(value, found.type)
     if isinstance(value, LazyMap | LazyList):
-        print_items(value, limit)
+        print_items(value, limit, found.first)
     elif names:
         print_rows(["field", "value"], [(name, shown_field(value, name)) for name in names])
     elif isinstance(value, Mapping | list | tuple | set | frozenset):
-        print_items(value, limit)
+        print_items(value, limit, found.first)
     elif isinstance(value, str | LazyText):
         print_text(value)
     elif isinstance(value, bytes | bytearray | LazyBytes):
-        print_bytes(value)
+        print_bytes(value, found.first)
     else:
         say(repr(value) if isinstance(value, LazyArray) else cell(value))
 
@@ -66,17 +67,30 @@ def shown_field(obj: Any, name: str) -> Any:
     return Shown("") if value is MISSING else value
 
 
-def print_items(values: Any, limit: int) -> None:
-    """Print the first items of a collection, with their keys or positions; objects with a column a field."""
+def print_items(values: Any, limit: int, first: int) -> None:
+    """Print the first items of a collection, with their keys or positions; objects with a column a field.
+
+    A part of a list begins at the position `first` of the list. Entities show their keys among their fields.
+    """
     keyed = isinstance(values, Mapping)
-    pairs = list(islice(values.items() if keyed else enumerate(values), limit))
+    pairs = list(islice(values.items() if keyed else enumerate(values, first), limit))
     names = list(dict.fromkeys(name for _, item in pairs for name in field_names(item)))
     if names and all(isinstance(item, BaseModel) for _, item in pairs):
         rows: Iterable[Sequence[Any]] = [(key, *(shown_field(item, name) for name in names)) for key, item in pairs]
     else:
         names, rows = ["value"], pairs
-    count = print_rows(["key" if keyed else "#", *names], rows)
+    names = ["key" if keyed else "#", *names]
+    if pairs and keyed and all(key == key_of(item) for key, item in pairs):
+        names, rows = names[1:], [row[1:] for row in rows]
+    count = print_rows(names, rows)
     say_count(count, len(values))
+
+
+def key_of(item: Any) -> Any:
+    """The key of an entity, as `get` takes it; MISSING for any other value."""
+    fields = key_fields(type(item)) if isinstance(item, BaseModel) else ()
+    found = tuple(shown_field(item, name) for name in fields)
+    return found[0] if len(found) == 1 else found or MISSING
 
 
 def say_count(count: int, total: int | None) -> None:
@@ -92,11 +106,11 @@ def print_text(value: Any) -> None:
         say(f"… {len(value) - TEXT:,} more characters")
 
 
-def print_bytes(value: Any) -> None:
-    """Print the first bytes as numbers and characters."""
+def print_bytes(value: Any, first: int) -> None:
+    """Print the first bytes as numbers and characters; they stand at `first` of the value."""
     for at in range(0, min(len(value), BYTES), LINE):
         line = bytes(value[at : min(at + LINE, BYTES)])
         text = "".join(chr(each) if 32 <= each < 127 else "." for each in line)
-        say(f"{at:08x}  {line.hex(' '):{3 * LINE - 1}}  {text}")
+        say(f"{first + at:08x}  {line.hex(' '):{3 * LINE - 1}}  {text}")
     if len(value) > BYTES or not value:
         say(f"{len(value):,} bytes" + f", {BYTES} shown" * (len(value) > BYTES))

@@ -38,11 +38,15 @@ LONG = 100  # characters of a name or path in it
 
 
 class Found(NamedTuple):
-    """What a path leads to: the path from its root, the value, and the type that it is stored as."""
+    """What a path leads to: the path from its root, the value, and the type that it is stored as.
+
+    A value that is a part of another one begins at the position `first` of that.
+    """
 
     path: Path
     value: Any
     type: Any
+    first: int = 0
 
     @property
     def rows(self) -> Any:
@@ -273,9 +277,10 @@ def _slice(found: Found, step: Step) -> Found:
         raise PathError(
             f"{_short(found.path)} is {_what(value)}, which has no order to take a part of", position=step.at
         )
+    first, last, _ = slice(start, stop).indices(len(value))
     if isinstance(value, deque):
-        return Found(path, list(islice(value, *slice(start, stop).indices(len(value)))), found.type)
-    return Found(path, value[start:stop], found.type)
+        return Found(path, list(islice(value, first, max(first, last))), found.type, first)
+    return Found(path, value[start:stop], found.type, first)
 
 
 def _plain(found: Found) -> Any:

@@ -22,6 +22,7 @@ HEADS = ("part", "type", "rows", "stored", "share", "encoding", "compression", "
 RIGHT = frozenset({2, 3, 4, 7, 8})
 NARROW = 6  # cells of a row that is not wide
 CUT = (5, 1, 0)  # cells that may be cut, the widest first
+LEAST_ENCODING = 12  # columns of the encodings, which are cut before the names and types
 
 
 class Line(NamedTuple):
@@ -93,6 +94,8 @@ def table(entries: Sequence[Entry], width: int) -> Iterator[tuple[str, str]]:
     widths = [min(max(cells_of(row.cells[at]) for row in rows), LONGEST) for at in range(count)]
     for _ in range(sum(widths) + 2 * (count - 1) - width):
         widest = max((at for at in CUT if at < count), key=widths.__getitem__)
+        if widths[CUT[0]] > LEAST_ENCODING:
+            widest = CUT[0]
         if widths[widest] > LEAST:
             widths[widest] -= 1
     for row in rows:

@@ -81,23 +81,29 @@ def _verified(file: Opened, models: Sequence[type[Any]], progress: Progress) -> 
         return report
     try:
         _Verification(source, file.read, report, progress).run()
-        for cls in models:
-            _compare(source, cls, report)
+        found = [_compare(source, cls, report) for cls in models]
+        if models and not any(found):
+            names = ", ".join(cls.__qualname__ for cls in models)
+            report.notes.append(f"the file holds no root and no entities of {names}, so nothing was compared with them")
     finally:
         source.close()
     report.problems.sort(key=lambda problem: problem.offset)
     return report
 
 
-def _compare(source: Source, cls: type[Any], report: VerifyReport) -> None:
-    """Report the objects of `cls` that do not pass its validation, and the indexes that do not fit their rows."""
+def _compare(source: Source, cls: type[Any], report: VerifyReport) -> bool:
+    """Report the objects of `cls` that do not pass its validation, and the indexes that do not fit their rows.
+
+    Returns:
+        Whether the file holds a root or entities of `cls`.
+    """
     commit, at = source.record.sequence, source.record.catalog.offset
     what = "indexes" if is_entity(cls) else "objects"
     try:
         space = FileSpace(source, writable=False)
         name = stored_name(space, cls)
         if name is None:
-            return
+            return False
         at = source.catalog.root(name).offset
         if is_entity(cls):
             _compare_indexes(space, cls, at, report)
@@ -107,10 +113,11 @@ def _compare(source: Source, cls: type[Any], report: VerifyReport) -> None:
     except (CorruptionError, DecodeError) as error:
         if not report.ok:
             report.notes.append(f"the {what} of {cls.__qualname__} were not all compared, as the file is damaged")
-            return
+            return True
         offset = getattr(error, "offset", None)
         where = f"the {what} of {cls.__qualname__}"
         report.problems.append(Problem(at if offset is None else offset, what_of(error), where, commit))
+    return True
 
 
 def _compare_indexes(space: FileSpace, cls: type[Any], at: int, report: VerifyReport) -> None:

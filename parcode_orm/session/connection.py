@@ -274,7 +274,7 @@ class Connection:
         if self._closed:
             yield "closed", True
         else:
-            yield "commit", self._commit_shown
+            yield "commit", None if self._work.source is None else self._work.source.record.sequence
             yield "holds", self._names_shown(SHOWN)
 
     @property

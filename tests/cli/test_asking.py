@@ -64,14 +64,16 @@ def test_show_of_collections_and_their_parts(file: Path) -> None:
     first = "key    level  inventory\nHero0      0  [0]\nHero1      1  [1]\n"
     assert shown("show", file, "players", "-n", "2") == first + "2 of 300 rows\n"
     assert shown("show", file, "players[:2]") == first + "2 rows\n"
-    assert shown("show", file, 'players["Hero3"].inventory[1:]') == "#  value\n0      5\n1 row\n"
+    assert shown("show", file, 'players["Hero3"].inventory[1:]') == "#  value\n1      5\n1 row\n"
     assert json.loads(shown("show", file, "players[:1]", "--json")) == {"Hero0": {"level": 0, "inventory": [0]}}
     assert shown("show", file, "settings.history[1]") == "flooded\n"
     assert shown("show", file, "Trade[5].price") == "1000\n"
+    for path in ("Trade", "Trade[:2]"):
+        assert shown("show", file, path, "-n", 1).splitlines()[0].split() == ["id", "buyer", "price"]
 
 
 def test_show_of_bytes_and_text(file: Path, tmp_path: Path) -> None:
-    first = "00000000  40 41 42                                         @AB\n"
+    first = "00000040  40 41 42                                         @AB\n"
     assert shown("show", file, "terrain[64:67]") == first
     whole = shown("show", file, "terrain").splitlines()
     assert len(whole) == 17 and whole[-1] == "102,400 bytes, 256 shown"

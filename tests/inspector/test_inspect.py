@@ -23,6 +23,7 @@ from parcode_orm.format.checksum import checksum, fingerprint
 from parcode_orm.format.layout import CHUNK_HEADER, NODE, REFERENCE, Encoding, Kind
 from parcode_orm.inspector import owners, survey
 from parcode_orm.inspector.entries import Entry
+from parcode_orm.inspector.tree import table
 from parcode_orm.storage.mapped import Source
 from parcode_orm.storage.pipeline import Pipeline
 from parcode_orm.storage.writer import whole_bytes
@@ -124,6 +125,13 @@ def test_the_text_of_a_report() -> None:
     players = by_path(report)["GameWorld.players", "map"]
     assert (players.name, players.type, players.rows, players.height) == ("players", "dict[str, Player]", 6000, 1)
     assert [child.name for child in players.children] == ["keys", "level", "guild", "inventory", "by key"]
+
+
+def test_encodings_are_cut_before_names() -> None:
+    encodings = {f"encoding {n}": n for n in range(9)}
+    entry = Entry("sender, code", "World.x", "index", type="dict[str, Player]", encodings=encodings)
+    _, line = (line for _, line in table([entry], 80))
+    assert line.startswith("index: sender, code  dict[str, Player]  ") and line.endswith("…") and len(line) == 80
 
 
 def test_depth_bounds_the_entries_and_not_the_sums() -> None:

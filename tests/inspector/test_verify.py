@@ -116,6 +116,14 @@ def test_a_sound_file(path: Path, original: bytes) -> None:
     assert path.read_bytes() == original
 
 
+def test_classes_of_which_the_file_holds_nothing_are_named(path: Path) -> None:
+    class Elsewhere(Model):
+        x: int
+
+    report = verify(path, models=[Elsewhere])
+    assert report.ok and "Elsewhere, so nothing was compared" in report.notes[-1]
+
+
 def test_after_compaction(path: Path) -> None:
     dead = verify(path).dead
     assert dead > 0
