@@ -178,7 +178,8 @@ class _Builder(Syntax):
                 self.refuse(f"{name} is a function: write {FUNCTIONS[name].spelling}", node)
             known = [each[:LONG] for each in known]
             close = get_close_matches(name[:LONG], known, n=3, cutoff=0.6)
-            more = f"; did you mean {' or '.join(close)}?" if close else f": there is {', '.join(known[:20])}"
+            listed = f": there is {', '.join(known[:20])}; a text stands in quotes"
+            more = f"; did you mean {' or '.join(close)}?" if close else listed
             self.refuse(
                 f"there is no field {told(name)}{more if known else ': the rows have none, item() is a row'}", node
             )

@@ -153,6 +153,7 @@ HOSTILE: dict[str, tuple[str, int, str]] = {
     "a date without quotes": ("born > 2013-01-31", 13, "a date stands in quotes"),
     "a field that is not there": ('levle > 3 and name == "é"', 1, "did you mean level?"),
     "behind letters of several bytes": ('"é" == name and levle > 3', 17, "did you mean level?"),
+    "a text without quotes": ("name == RED", 9, "a text stands in quotes"),
     "another type": ('level > "a"', 9, "is of type int, and cannot be compared"),
     "a number for a day": ("born == 5", 9, "is of type date"),
     "powers": ("9**9**9 > level", 1, "there are no powers"),

@@ -236,7 +236,8 @@ def _added(resolver: Resolver, today: Struct, name: str, where: str) -> Added:
     except NoDefault as problem:
         raise MigrationRequired(
             f"{where}: older rows do not have this field, and {problem}: give it a default, or write a migration with "
-            f"the operation AddField({model!r}, {field!r}, ...) that says what they get"
+            f"the operation AddField({model!r}, {field!r}, ...) that says what they get. If there is one, "
+            "apply it: parcode migrate"
         ) from None
     column = today.places[name][1]
     change = change_of(column.inner if isinstance(column, OptionalColumn) else column) or validator(today, name)
