@@ -34,7 +34,7 @@ class _Assignment:
 _running: contextvars.ContextVar[_Assignment | None] = contextvars.ContextVar("parcode_assignment", default=None)
 
 
-def read_dict(proxy: LazyModel) -> dict[str, Any]:
+def read_dict(proxy: LazyModel) -> dict[str, object]:
     """What `proxy.__dict__` is: all fields, but for the core at the start of an assignment those decoded so far."""
     running = _running.get()
     if running is not None and running.proxy is proxy and not running.read:
@@ -43,7 +43,7 @@ def read_dict(proxy: LazyModel) -> dict[str, Any]:
     return load_all(proxy)
 
 
-def write_dict(proxy: LazyModel, values: dict[str, Any]) -> None:
+def write_dict(proxy: LazyModel, values: dict[str, object]) -> None:
     """What assigning `proxy.__dict__` does."""
     running = _running.get()
     if running is not None and running.proxy is proxy and not running.written:
@@ -69,7 +69,7 @@ def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
     return _set_field if name in cls.__pydantic_fields__ else _set_plainly(plain)
 
 
-def _set_field(proxy: Any, name: str, value: Any) -> None:
+def _set_field(proxy: Any, name: str, value: object) -> None:
     check_change(proxy)
     get_dict(proxy)[name] = value
     proxy.__pydantic_fields_set__.add(name)
@@ -117,7 +117,7 @@ def _validators_see_others(cls: type[Any]) -> bool:
     return decorators.root_validators or _takes_info(cls.__pydantic_core_schema__, cls)
 
 
-def _takes_info(schema: Any, cls: type[Any]) -> bool:
+def _takes_info(schema: Any, cls: type) -> bool:
     """Whether a function in the core schema of `cls` takes a ValidationInfo; nested models have one of their own."""
     if schema["type"] == "model" and schema["cls"] is not cls:
         return False

@@ -44,22 +44,22 @@ class LazyBase(LazyModel):
 
     __slots__ = ()
 
-    _p_names_: ClassVar[dict[str, Any]]  # its fields, in order
+    _p_names_: ClassVar[dict[str, object]]  # its fields, in order
     _p_compare_: ClassVar[tuple[str, ...]]  # its fields, those stored apart last
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         """The user's own hook is for classes that the user defines."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: object, **kwargs: object) -> Any:
         """``type(proxy)(...)`` in a method of the user's makes a plain object."""
         return cls._p_model_(*args, **kwargs)
 
     @classmethod
-    def model_construct(cls, *args: Any, **kwargs: Any) -> Any:
+    def model_construct(cls, *args: object, **kwargs: object) -> Any:
         return cls._p_model_.model_construct(*args, **kwargs)
 
     @property
-    def __dict__(self) -> dict[str, Any]:
+    def __dict__(self) -> dict[str, object]:
         """All fields; the very dictionary, which may be changed."""
         try:
             touch(self)
@@ -68,7 +68,7 @@ class LazyBase(LazyModel):
         return read_dict(self)
 
     @__dict__.setter
-    def __dict__(self, values: dict[str, Any]) -> None:
+    def __dict__(self, values: dict[str, object]) -> None:
         write_dict(self, values)
         touch(self)
 
@@ -122,7 +122,7 @@ class LazyBase(LazyModel):
 
     _p_stored_ = staticmethod(get_state)  # for the codec: the view and the row that an object stands for
 
-    def _p_fields_to_store_(self) -> dict[str, Any]:
+    def _p_fields_to_store_(self) -> dict[str, object]:
         """The fields in order, for the codec. What nobody has read is read past this object, marked fields not at all.
 
         So nothing is handed out, and a session need not keep the object.
@@ -166,13 +166,13 @@ class LazyBase(LazyModel):
     def __copy__(self) -> Any:
         return copy.copy(to_plain(self))
 
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
+    def __deepcopy__(self, memo: dict[int, object] | None = None) -> Any:
         return copy.deepcopy(to_plain(self), memo)
 
     def __reduce_ex__(self, protocol: object) -> Any:
         return to_plain(self).__reduce_ex__(protocol)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Any:
         skip = frozenset(update or ()) if type(self)._p_model_.model_copy is BaseModel.model_copy else frozenset()
         return to_plain(self, skip).model_copy(update=update, deep=deep)
 
@@ -193,7 +193,7 @@ def getattr_for(cls: type[Any]) -> Any:
     """`__getattr__` of the lazy class of `cls`: called for names that neither the object nor its class has."""
     names = frozenset(cls.__pydantic_fields__)
 
-    def __getattr__(self: Any, name: str) -> Any:
+    def __getattr__(self: Any, name: str) -> object:
         if name in names:
             return first_read(self, name)
         if name in _LAZY_SLOTS:
@@ -246,7 +246,7 @@ def is_untouched(proxy: LazyModel) -> bool:
     return True
 
 
-def _eq(self: Any, other: Any) -> Any:
+def _eq(self: Any, other: object) -> object:
     """`BaseModel.__eq__`, field by field, ending at the first difference."""
     if self is other:
         return True
@@ -266,17 +266,17 @@ def _eq(self: Any, other: Any) -> Any:
     ) == (other.__pydantic_extra__ or {})
 
 
-def _repr_args(self: Any) -> Iterator[tuple[str | None, Any]]:
+def _repr_args(self: object) -> Iterator[tuple[str | None, object]]:
     """`BaseModel.__repr_args__`; fields with ``repr=False`` and large values are left unread, long ones cut.
 
     What cannot be read is named with the reason: looking at an object never fails.
     """
-    pairs: list[tuple[str | None, Any]] = within(_fields_shown, self)
+    pairs: list[tuple[str | None, object]] = within(_fields_shown, self)
     return iter(pairs)
 
 
-def _fields_shown(self: Any) -> list[tuple[str | None, Any]]:
-    shown: list[tuple[str | None, Any]] = []
+def _fields_shown(self: object) -> list[tuple[str | None, object]]:
+    shown: list[tuple[str | None, object]] = []
     fields = list(_to_show(self))
     for at, (name, value_of) in enumerate(fields):
         if is_full():
@@ -288,7 +288,7 @@ def _fields_shown(self: Any) -> list[tuple[str | None, Any]]:
     return shown
 
 
-def _value_shown(self: Any, value_of: Callable[[], Any]) -> Any:
+def _value_shown(self: object, value_of: Callable[[], Any]) -> object:
     try:
         value = value_of()
     except Exception as problem:  # in reading, or in a computed field
@@ -298,7 +298,7 @@ def _value_shown(self: Any, value_of: Callable[[], Any]) -> Any:
     return brief(value) if value is not self else self.__repr_recursion__(value)
 
 
-def _to_show(self: Any) -> Iterator[tuple[str | None, Callable[[], Any]]]:
+def _to_show(self: Any) -> Iterator[tuple[str | None, Callable[[], object]]]:
     """What a text shows, in the order that Pydantic has: names, and functions that give the values."""
     cls = type(self)._p_model_
     for name, info in cls.__pydantic_fields__.items():
@@ -316,11 +316,11 @@ def _to_show(self: Any) -> Iterator[tuple[str | None, Callable[[], Any]]]:
             yield name, partial(getattr, self, name)
 
 
-def _itself(value: object) -> Any:
+def _itself(value: object) -> object:
     return value
 
 
-def _field_to_show(self: Any, name: str) -> Any:
+def _field_to_show(self: Any, name: str) -> object:
     large = self._p_large_(name)
     return field_value(self, name) if large is None else large
 
@@ -330,7 +330,7 @@ def _dir(self: Any) -> list[str]:
 
 
 # name -> (what a model has that does not override it, what its lazy class gets)
-UNLESS_OVERRIDDEN: dict[str, tuple[tuple[Any, ...], Any]] = {
+UNLESS_OVERRIDDEN: dict[str, tuple[tuple[object, ...], object]] = {
     "__eq__": ((BaseModel.__eq__,), _eq),
     "__repr_args__": ((BaseModel.__repr_args__, RootModel.__repr_args__), _repr_args),
     "__dir__": ((BaseModel.__dir__,), _dir),

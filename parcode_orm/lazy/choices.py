@@ -32,7 +32,7 @@ class _Search:
     """Walks core schemas. `clear` are the definitions below which there is nothing to choose."""
 
     def __init__(self, schema: object) -> None:
-        self.definitions: dict[str, Any] = {}
+        self.definitions: dict[str, object] = {}
         self.clear: set[str] = set()
         waiting = [*schemas_in(schema)]
         while waiting:
@@ -79,7 +79,7 @@ class _Search:
             stack += schemas_in(each)
 
 
-def _arms(union: Any) -> list[Any]:
+def _arms(union: Any) -> list[object]:
     choices = union["choices"]
     found = choices.values() if isinstance(choices, dict) else choices
     return [arm for each in found if isinstance(arm := each[0] if isinstance(each, tuple) else each, dict)]

@@ -31,7 +31,7 @@ def _cell(text: str) -> str:
     return escape(visible(text, CELL))
 
 
-def rows_html(pairs: Iterable[tuple[Any, Any]], count: int, what: str, first: str) -> str:
+def rows_html(pairs: Iterable[tuple[object, object]], count: int, what: str, first: str) -> str:
     """The first of `count` rows of a collection, given with their keys or positions.
 
     Args:
@@ -44,7 +44,7 @@ def rows_html(pairs: Iterable[tuple[Any, Any]], count: int, what: str, first: st
     return html
 
 
-def _rows_html(pairs: Iterable[tuple[Any, Any]], count: int, what: str, first: str) -> str:
+def _rows_html(pairs: Iterable[tuple[object, object]], count: int, what: str, first: str) -> str:
     rows: list[tuple[str, Any]] = []
     reason = ""
     try:
@@ -60,13 +60,13 @@ def _rows_html(pairs: Iterable[tuple[Any, Any]], count: int, what: str, first: s
     return table([first, *names], [(key, *_fields(value, names)) for key, value in rows], caption)
 
 
-def _fields(model: Any, names: list[str]) -> list[str]:
+def _fields(model: BaseModel, names: list[str]) -> list[str]:
     """The texts of the fields, as the model's own text has them: large values are not read."""
     shown = dict(model.__repr_args__())
     return ["…" if is_full() else text_of(shown[name]) if name in shown else "" for name in names]
 
 
-def some(pairs: Iterable[tuple[Any, Any]], count: int) -> Iterator[Any]:
+def some(pairs: Iterable[tuple[object, object]], count: int) -> Iterator[Any]:
     """What rich shows of a collection of `count` rows: its first ones, with their keys, or None for no key."""
     for key, value in islice(pairs, SOME):
         shown = Shown(text_of(value))
@@ -75,12 +75,12 @@ def some(pairs: Iterable[tuple[Any, Any]], count: int) -> Iterator[Any]:
         yield Shown(f"<{count - SOME:,} more>")
 
 
-def object_html(model: Any) -> str:
+def object_html(model: object) -> str:
     """The fields of an object."""
     html: str = within(_object_html, model)
     return html
 
 
-def _object_html(model: Any) -> str:
+def _object_html(model: BaseModel) -> str:
     pairs = [(name or "", text_of(value)) for name, value in model.__repr_args__()]
     return table(["field", "value"], pairs, type(model).__name__)

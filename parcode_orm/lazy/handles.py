@@ -18,7 +18,7 @@ V = TypeVar("V")
 def lazy(value: list[V]) -> LazyList[V]: ...
 @overload
 def lazy(value: dict[K, V]) -> LazyMap[K, V]: ...
-def lazy(value: Any) -> Any:
+def lazy(value: object) -> object:
     """Return `value`, a lazy collection read from a file, typed as one; at run time nothing happens.
 
     A field declared `list[str] = Chunk()` is a `LazyList[str]` where its model was read from a file, while type

@@ -40,7 +40,7 @@ def _bounds(index: slice, size: int) -> tuple[int, int]:
     return start, max(start, stop)
 
 
-def _dump(value: LazyList[Any], handler: Callable[[Any], Any]) -> Any:
+def _dump(value: LazyList[object], handler: Callable[[object], object]) -> object:
     return handler(value.load())
 
 
@@ -115,11 +115,11 @@ class LazyList(MutableSequence[T], Generic[T]):
         """The items for the codec, where they lie in their owner's row group; None for a table."""
         return self.rows.mixed()
 
-    def _p_to_store_(self) -> list[Any]:
+    def _p_to_store_(self) -> list[object]:
         """The items of a table for the codec."""
         return list(self.rows.scan(0, len(self.rows)))
 
-    def _p_held_(self) -> list[Any]:
+    def _p_held_(self) -> list[object]:
         """The values in memory: those handed out, and those that were put there."""
         return self.rows.held()
 
@@ -127,17 +127,17 @@ class LazyList(MutableSequence[T], Generic[T]):
         self.rows.space.check_change("this list")
         return self.rows
 
-    def _checked(self, values: list[Any], places: Sequence[int]) -> list[Any]:
+    def _checked(self, values: list[object], places: Sequence[int]) -> list[object]:
         """`values` as they are stored at `places`; ValidationError where one cannot be."""
         items = self._column.items
         return values if items is None else items.items(values, places)
 
-    def _checked_stream(self, source: Iterator[Any], place: int) -> Iterator[Any]:
+    def _checked_stream(self, source: Iterator[object], place: int) -> Iterator[object]:
         while batch := list(islice(source, AT_ONCE)):
             yield from self._checked(batch, range(place, place + len(batch)))
             place += len(batch)
 
-    def _put(self, values: Iterable[Any], bounds: Callable[[], tuple[int, int]]) -> None:
+    def _put(self, values: Iterable[object], bounds: Callable[[], tuple[int, int]]) -> None:
         """Put `values`, validated, in the place of the rows within `bounds()`."""
         start, stop = bounds()
         if isinstance(values, HELD):

@@ -31,7 +31,7 @@ D = TypeVar("D")
 CHANGED = "dictionary changed size during iteration"
 
 
-def _dump(value: LazyMap[Any, Any], handler: Callable[[Any], Any]) -> Any:
+def _dump(value: LazyMap[object, object], handler: Callable[[object], object]) -> object:
     return handler(value.load())
 
 
@@ -39,7 +39,7 @@ class _Keys(KeysView[K]):
     """The keys."""
 
     __slots__ = ()
-    _mapping: LazyMap[K, Any]
+    _mapping: LazyMap[K, object]
 
     def __reversed__(self) -> Iterator[K]:
         return reversed(self._mapping)
@@ -49,7 +49,7 @@ class _Values(ValuesView[V]):
     """The values, read a row group at a time."""
 
     __slots__ = ()
-    _mapping: LazyMap[Any, V]
+    _mapping: LazyMap[object, V]
 
     def __iter__(self) -> Iterator[V]:
         return self._mapping._scan()
@@ -75,7 +75,7 @@ for _view, _name in ((_Keys, "KeysView"), (_Values, "ValuesView"), (_Items, "Ite
     _view.__name__ = _view.__qualname__ = _name  # their texts and messages have it
 
 
-def _pair(given: Any, place: int) -> tuple[Any, Any]:
+def _pair(given: object, place: int) -> tuple[object, object]:
     if type(given) is tuple:
         pair = given
     elif isinstance(given, Iterable):
@@ -141,11 +141,11 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         rows = self.rows
         return MixedPairs(rows.all_keys(), rows.mixed()) if isinstance(rows, SpanPairs) else None
 
-    def _p_to_store_(self) -> dict[Any, Any]:
+    def _p_to_store_(self) -> dict[object, object]:
         """The pairs of a table for the codec."""
         return dict(zip(self.rows.keys(), self.rows.scan(0, len(self.rows)), strict=True))
 
-    def _p_held_(self) -> list[Any]:
+    def _p_held_(self) -> list[object]:
         """The values in memory: those handed out, and those that were put there."""
         return self.rows.held()
 
@@ -153,12 +153,12 @@ class LazyMap(MutableMapping[K, V], Generic[K, V]):
         self.rows.space.check_change("this map")
         return self.rows
 
-    def _checked(self, pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    def _checked(self, pairs: list[tuple[object, object]]) -> list[tuple[Any, Any]]:
         """`pairs` as they are stored; ValidationError where one cannot be."""
         items = self._column.items
         return pairs if items is None else items.pairs(pairs)
 
-    def _checked_stream(self, pairs: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    def _checked_stream(self, pairs: Iterator[object]) -> Iterator[tuple[object, object]]:
         place = 0
         while batch := list(islice(pairs, AT_ONCE)):
             yield from self._checked([_pair(each, place + at) for at, each in enumerate(batch)])

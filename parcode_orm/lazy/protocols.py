@@ -24,8 +24,8 @@ class StoredRows(NamedTuple):
     keys: View | None = None
 
 
-class Rows(Protocol):
-    """The rows of a stored list, by position."""
+class CollectionRows(Protocol):
+    """The rows of a stored list, or of a stored dictionary. The row of a pair is its value."""
 
     @property
     def space(self) -> Space:
@@ -37,7 +37,7 @@ class Rows(Protocol):
 
     @property
     def version(self) -> int:
-        """A number that rises whenever rows come or go."""
+        """A number that rises whenever rows, or keys, come or go."""
 
     def held(self) -> list[Any]:
         """The rows in memory: those handed out, and those that were put there."""
@@ -45,25 +45,46 @@ class Rows(Protocol):
     def mixed(self) -> Mixed | None:
         """The rows for the codec; None where they are a table."""
 
-    def column(self, names: list[str]) -> Any:
+    def column(self, names: list[str]) -> object:
         """The field at the path `names` of all rows, as an array."""
 
-    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
-        """The fields at `paths`, a row group at a time: an array for each."""
-
-    def chunks(self) -> Iterator[list[Any]]:
-        """Plain copies of all rows, a row group at a time."""
+    def columns(self, paths: list[list[str]]) -> Iterator[list[object]]:
+        """The fields at `paths` of all rows, a row group at a time: an array for each."""
 
     def __len__(self) -> int: ...
 
     def get(self, position: int) -> Any:
-        """The row at `position`, lazy; in a writable session the same object each time."""
+        """The row at `position`, or the value of its pair, lazy; in a writable session the same object each time."""
 
     def stretch(self, position: int) -> StoredRows | None:
         """Where the row at `position` lies as it is stored; None for one that is not stored so."""
 
     def scan(self, start: int, stop: int) -> Iterator[Any]:
-        """The rows `start` to `stop`, lazy, a row group at a time."""
+        """The rows, or values, `start` to `stop`, lazy, a row group at a time."""
+
+    def begin(self) -> object:
+        """A change begins, to be followed by `end` or `undo`: the state that `undo` goes back to."""
+
+    def end(self) -> None:
+        """The change that began is whole."""
+
+    def undo(self, state: object) -> None:
+        """Take back a change that did not come to its end."""
+
+    def remember(self) -> object:
+        """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
+
+    def go_back(self, state: object, keep: Callable[[Getter, int, object], bool]) -> None:
+        """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
+
+    def _check(self) -> None: ...
+
+
+class Rows(CollectionRows, Protocol):
+    """The rows of a stored list, by position."""
+
+    def chunks(self) -> Iterator[list[Any]]:
+        """Plain copies of all rows, a row group at a time."""
 
     def read(self, start: int, stop: int) -> list[Any]:
         """The rows `start` to `stop` as plain copies."""
@@ -77,64 +98,15 @@ class Rows(Protocol):
     def splice_spilled(self, column: ChunkColumn, start: int, stop: int, spilled: Spilled) -> Rows:
         """Put the rows of a stream in the place of the rows `start` to `stop`: the rows to go on with."""
 
-    def begin(self) -> Any:
-        """A change begins, to be followed by `end` or `undo`: the state that `undo` goes back to."""
 
-    def end(self) -> None:
-        """The change that began is whole."""
-
-    def undo(self, state: object) -> None:
-        """Take back a change that did not come to its end."""
-
-    def remember(self) -> Any:
-        """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
-
-    def go_back(self, state: object, keep: Callable[[Getter, int, Any], bool]) -> None:
-        """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
-
-    def _check(self) -> None: ...
-
-
-class PairRows(Protocol):
+class PairRows(CollectionRows, Protocol):
     """The rows of a stored dictionary."""
-
-    @property
-    def space(self) -> Space:
-        """What the rows are read through."""
-
-    @property
-    def location(self) -> tuple[int, ...]:
-        """Where the stored rows lie."""
-
-    @property
-    def version(self) -> int:
-        """A number that rises whenever keys come or go."""
-
-    def held(self) -> list[Any]:
-        """The values in memory: those handed out, and those that were put there."""
-
-    def mixed(self) -> Mixed | None:
-        """The values for the codec; None where they are a table."""
-
-    def column(self, names: list[str]) -> Any:
-        """The field at the path `names` of all values, as an array."""
-
-    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
-        """The fields at `paths` of the values, a row group at a time: an array for each."""
 
     def pair_chunks(self) -> Iterator[dict[Any, Any]]:
         """Plain copies of all pairs, a row group at a time."""
 
     def load(self) -> dict[Any, Any]:
         """Plain copies of all pairs."""
-
-    def __len__(self) -> int: ...
-
-    def get(self, position: int) -> Any:
-        """The value at `position`, lazy."""
-
-    def stretch(self, position: int) -> StoredRows | None:
-        """Where the pair at `position` lies as it is stored; None for one that is not stored so."""
 
     def find(self, key: object, default: object) -> Any:
         """The value of a key, lazy; `default` where there is none."""
@@ -144,9 +116,6 @@ class PairRows(Protocol):
 
     def keys(self) -> Iterator[Any]:
         """The keys, in order."""
-
-    def scan(self, start: int, stop: int) -> Iterator[Any]:
-        """The values `start` to `stop`, lazy, in the order of the keys."""
 
     def key_at(self, position: int) -> Any:
         """The key at `position`."""
@@ -162,20 +131,3 @@ class PairRows(Protocol):
 
     def put_spilled(self, column: ChunkColumn, spilled: Spilled) -> PairRows:
         """Set the pairs of a stream: the rows to go on with."""
-
-    def begin(self) -> Any:
-        """A change begins, to be followed by `end` or `undo`: the state that `undo` goes back to."""
-
-    def end(self) -> None:
-        """The change that began is whole."""
-
-    def undo(self, state: object) -> None:
-        """Take back a change that did not come to its end."""
-
-    def remember(self) -> Any:
-        """The state of the rows in memory, for `go_back`; the rows themselves are not copied."""
-
-    def go_back(self, state: object, keep: Callable[[Getter, int, Any], bool]) -> None:
-        """Take on, once, what `remember` gave; of values handed out since, those that `keep` says are held further."""
-
-    def _check(self) -> None: ...

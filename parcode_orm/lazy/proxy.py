@@ -47,8 +47,8 @@ _DESCRIPTORS = sys.version_info < (3, 12)
 _LAZY_CLASS = "_p_lazy_class_"  # in the model's own `__dict__`, so that it lives as long as the model
 
 _new = object.__new__
-_set_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
-_del_state: Callable[[Any], None] = Model.__dict__["_p_state"].__delete__
+_set_class: Callable[[object, type], None] = object.__dict__["__class__"].__set__
+_del_state: Callable[[object], None] = Model.__dict__["_p_state"].__delete__
 _building = threading.RLock()
 proxy_state = get_state
 """(struct view, row) of a lazy model."""
@@ -66,7 +66,7 @@ def is_lazy(obj: object) -> bool:
     return isinstance(obj, LazyModel) or is_lazy_collection(obj)
 
 
-def make_proxy(view: Any, row: int) -> Any:
+def make_proxy(view: Any, row: int) -> object:
     """A new lazy object of `view.cls` over the row `row` of the struct view; nothing is read."""
     proxy = _new(view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls))
     set_state(proxy, (view, row))
@@ -75,7 +75,7 @@ def make_proxy(view: Any, row: int) -> Any:
     return proxy
 
 
-def make_proxies(wanted: Sequence[tuple[Any, list[int]]]) -> list[Any]:
+def make_proxies(wanted: Sequence[tuple[Any, list[int]]]) -> list[object]:
     """As `make_proxy`, of rows of several views of one class: each view with its rows."""
     view = wanted[0][0]
     cls = view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls)
@@ -114,7 +114,7 @@ def become_lazy(obj: Any, view: RowView, row: int) -> None:
     _set_class(obj, lazy)
 
 
-def become_lazy_all(objs: Sequence[Any], view: RowView, rows: Sequence[int]) -> None:
+def become_lazy_all(objs: Sequence[object], view: RowView, rows: Sequence[int]) -> None:
     """Make plain objects of exactly `view.cls` lazy in place, or move lazy ones: each to its row."""
     lazy = lazy_class(view.cls)
     plain = [obj for obj in objs if type(obj) is not lazy]
@@ -147,11 +147,11 @@ def plain_again(obj: Any) -> None:
     _del_state(obj)
 
 
-def lazy_class(cls: type[Any]) -> type[Any]:
+def lazy_class(cls: type) -> type:
     """The class of lazy objects of the model `cls`: a subclass that adds no slot, generated once."""
     if issubclass(cls, LazyModel):
         return cls
-    found: type[Any] | None = cls.__dict__.get(_LAZY_CLASS)
+    found: type | None = cls.__dict__.get(_LAZY_CLASS)
     if found is None:
         with _building:
             found = cls.__dict__.get(_LAZY_CLASS)
@@ -164,13 +164,13 @@ def lazy_class(cls: type[Any]) -> type[Any]:
 on_complete.append(lazy_class)  # so that the first read of a process need not wait for it
 
 
-def _generate(cls: type[Any]) -> type[Any]:
+def _generate(cls: type) -> type:
     if not issubclass(cls, Model):
         raise TypeError(f"{cls.__qualname__} is not a parcode_orm.Model")
     if not cls.__pydantic_complete__:
         cls.model_rebuild()
     fields = cls.__pydantic_fields__
-    namespace: dict[str, Any] = {
+    namespace: dict[str, object] = {
         "__slots__": (),
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
@@ -192,12 +192,12 @@ def _generate(cls: type[Any]) -> type[Any]:
     return found
 
 
-def _descriptors(cls: type[Any]) -> dict[str, Any]:
+def _descriptors(cls: type[Any]) -> dict[str, object]:
     """Descriptors for fields, where needed, and for cached properties, which else would go through `__dict__`."""
-    attributes: dict[str, Any] = {}
+    attributes: dict[str, object] = {}
     for each in reversed(cls.__mro__):
         attributes.update(each.__dict__)
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, field in cls.__pydantic_fields__.items():
         if field.deprecation_message is not None:
             found[name] = _DeprecatedField(name, field.deprecation_message)
@@ -217,7 +217,7 @@ class _LazyField:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, proxy: Any, owner: type[Any]) -> Any:
+    def __get__(self, proxy: Any, owner: type[Any]) -> object:
         if proxy is None:
             return getattr(owner._p_model_, self.name)
         return first_read(proxy, self.name)
@@ -232,7 +232,7 @@ class _DeprecatedField:
         self.name = name
         self.message = message
 
-    def __get__(self, proxy: Any, owner: type[Any]) -> Any:
+    def __get__(self, proxy: Any, owner: type[Any]) -> object:
         if proxy is None:
             return getattr(owner._p_model_, self.name)
         warnings.warn(self.message, DeprecationWarning, stacklevel=2)
@@ -248,10 +248,10 @@ class _LazyCached:
 
     __slots__ = ("plain",)
 
-    def __init__(self, plain: cached_property[Any]) -> None:
+    def __init__(self, plain: cached_property[object]) -> None:
         self.plain = plain
 
-    def __get__(self, proxy: Any, owner: type[Any]) -> Any:
+    def __get__(self, proxy: object, owner: type) -> object:
         if proxy is None:
             return self.plain
         value = self.plain.func(proxy)

@@ -53,7 +53,7 @@ class Whole:
             self._rows.undo(self._state)
 
 
-def named(names: Sequence[str], columns: Callable[[list[list[str]]], Iterator[list[Any]]]) -> Iterator[Any]:
+def named(names: Sequence[str], columns: Callable[[list[list[str]]], Iterator[list[object]]]) -> Iterator[object]:
     """What `columns` gives for dotted `names`: the arrays of one name, or dictionaries of arrays by name."""
     if not names:
         raise TypeError("iter_columns(*names) takes the name of a field, or several")
@@ -106,33 +106,33 @@ class TableRows:
         """The table's."""
         return self.table.version
 
-    def held(self) -> list[Any]:
+    def held(self) -> list[object]:
         """The rows in memory."""
         return self.table.in_memory()
 
-    def places_in_memory(self) -> list[tuple[int, Any]]:
+    def places_in_memory(self) -> list[tuple[int, object]]:
         """The rows in memory, with their positions."""
         return places_in_memory(self.table)
 
     def mixed(self) -> None:
         """They are a table."""
 
-    def column(self, names: list[str]) -> Any:
+    def column(self, names: list[str]) -> object:
         """A field of all rows; nothing else of them is read."""
         return field_of(self.table, names)
 
-    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
+    def columns(self, paths: list[list[str]]) -> Iterator[list[object]]:
         """Fields of all rows, a row group at a time."""
         return column_parts(self.table, paths)
 
-    def chunks(self) -> Iterator[list[Any]]:
+    def chunks(self) -> Iterator[list[object]]:
         """Plain copies of all rows, a row group at a time."""
         return (part.rows for part in self.table.parts(deep_plain))
 
     def __len__(self) -> int:
         return self.table.rows
 
-    def get(self, position: int) -> Any:
+    def get(self, position: int) -> object:
         """The row at `position`."""
         return self.table.value(*self.table.tree.at(position))
 
@@ -144,11 +144,11 @@ class TableRows:
         group = self.table.group(piece)
         return StoredRows(group.items, piece.start + place, place, piece.length - place - 1, group.keys)
 
-    def scan(self, start: int, stop: int) -> Iterator[Any]:
+    def scan(self, start: int, stop: int) -> Iterator[object]:
         """The rows `start` to `stop`, a row group at a time."""
         return self.table.scan(start, stop)
 
-    def read(self, start: int, stop: int) -> list[Any]:
+    def read(self, start: int, stop: int) -> list[object]:
         """Plain copies of the rows `start` to `stop`."""
         return self.table.read(start, stop, deep_plain)
 
@@ -156,15 +156,15 @@ class TableRows:
         """Forget every change since the table was stored."""
         self.table.reset(keep)
 
-    def remember(self) -> Any:
+    def remember(self) -> object:
         """The state of the table in memory."""
         return remember(self.table)
 
-    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+    def go_back(self, state: Any, keep: Callable[[Getter, int, object], bool]) -> None:
         """Take on that state."""
         put_back(self.table, state, keep)
 
-    def begin(self) -> Any:
+    def begin(self) -> object:
         """A change begins: what `undo` goes back to."""
         return begin(self.table)
 
@@ -185,7 +185,7 @@ class TableRows:
         """Put `value` in the place of a row."""
         self.table.tree.replace(position, value)
 
-    def splice(self, start: int, stop: int, values: list[Any]) -> None:
+    def splice(self, start: int, stop: int, values: list[object]) -> None:
         """Put `values` in the place of the rows `start` to `stop`."""
         self.table.splice(start, stop, values)
 
@@ -203,7 +203,7 @@ class TablePairs(TableRows):
 
     __slots__ = ()
 
-    def find(self, key: object, default: object) -> Any:
+    def find(self, key: object, default: object) -> object:
         """The value of `key`."""
         return self.table.lookup(key, default)
 
@@ -211,20 +211,20 @@ class TablePairs(TableRows):
         """Whether there is such a key."""
         return self.table.find(key) is not None
 
-    def keys(self) -> Iterator[Any]:
+    def keys(self) -> Iterator[object]:
         """The keys in order, a row group at a time."""
         for keys in self.table.read_keys():
             yield from keys
 
-    def pair_chunks(self) -> Iterator[dict[Any, Any]]:
+    def pair_chunks(self) -> Iterator[dict[object, object]]:
         """Plain copies of all pairs, a row group at a time."""
         return (dict(zip(keys, rows, strict=True)) for keys, rows in self.table.parts(deep_plain))
 
-    def load(self) -> dict[Any, Any]:
+    def load(self) -> dict[object, object]:
         """Plain copies of all pairs."""
         return self.table.read_map(deep_plain)
 
-    def key_at(self, position: int) -> Any:
+    def key_at(self, position: int) -> object:
         """The key at `position`."""
         return self.table.key(*self.table.tree.at(position))
 

@@ -56,13 +56,13 @@ class _Here(threading.local):
     level = 0
     left = MOST
     lists = 0  # collections that it is within
-    read: dict[Any, int] = {}  # the sizes of the chunks that fields of their rows lie in
+    read: dict[object, int] = {}  # the sizes of the chunks that fields of their rows lie in
 
 
 _here = _Here()
 
 
-def within(work: Callable[..., Any], *args: Any) -> Any:
+def within(work: Callable[..., object], *args: object) -> Any:
     """`work(*args)`, which makes a text or a part of one: what it meets on the way shares the bound."""
     if not _here.level:
         _here.left, _here.read = MOST, {}
@@ -73,7 +73,7 @@ def within(work: Callable[..., Any], *args: Any) -> Any:
         _here.level -= 1
 
 
-def field_within(name: str | None, others: int, work: Callable[[], Any]) -> Any:
+def field_within(name: str | None, others: int, work: Callable[[], object]) -> Any:
     """`work()`, which makes the text of a field: it takes its share, so that `others` that follow are shown, too."""
     left = _here.left
     _here.left = share = left // (others + 1)
@@ -88,7 +88,7 @@ def is_full() -> bool:
     return _here.left < 0
 
 
-def brief(value: object) -> Any:
+def brief(value: object) -> object:
     """`value`, or what shows the beginning of it where its text may be long, or fail."""
     known = value is None or type(value) in (float, bool, Shown) or (type(value) is int and value.bit_length() < 64)
     return value if known else Shown(text_of(value))
@@ -153,13 +153,13 @@ def cut(text: str) -> str:
     return text if len(text) <= LONG else f"{text[: LONG // 2]}... <{len(text) - LONG // 2} more characters>"
 
 
-def listed(items: Iterable[Any], count: int, text: Callable[[Any], str] = text_of) -> str:
+def listed(items: Iterable[object], count: int, text: Callable[[Any], str] = text_of) -> str:
     """The texts of the first of `count` items, and how many follow."""
     found: str = within(of_rows, _listed, items, count, text)
     return found
 
 
-def of_rows(work: Callable[..., Any], *args: Any) -> Any:
+def of_rows(work: Callable[..., object], *args: object) -> object:
     """`work(*args)`, which shows rows of a collection: what is read for them is bounded."""
     _here.lists += 1
     try:
@@ -168,7 +168,7 @@ def of_rows(work: Callable[..., Any], *args: Any) -> Any:
         _here.lists -= 1
 
 
-def _listed(items: Iterable[Any], count: int, text: Callable[[Any], str]) -> str:
+def _listed(items: Iterable[object], count: int, text: Callable[[object], str]) -> str:
     found: list[str] = []
     most = count if count <= WHOLE else SOME
     reason = ""
@@ -186,7 +186,7 @@ def _listed(items: Iterable[Any], count: int, text: Callable[[Any], str]) -> str
     return ", ".join(found)
 
 
-def paired(pairs: Iterable[tuple[Any, Any]], count: int) -> str:
+def paired(pairs: Iterable[tuple[object, object]], count: int) -> str:
     """`listed`, of the pairs of a mapping."""
     return listed(pairs, count, lambda pair: f"{text_of(pair[0])}: {text_of(pair[1])}")
 
@@ -200,7 +200,7 @@ _CONTAINERS: dict[type, Callable[[Any], str]] = {
 }
 
 
-def unread(field: Any) -> Any:
+def unread(field: Any) -> object:
     """What shows a large value that nobody has read, by its size alone; None for a table."""
     found = field.blob()
     if found is None:
@@ -210,7 +210,7 @@ def unread(field: Any) -> Any:
     return Shown(f"<{kind}{len(content)} bytes, not read>")
 
 
-def unread_in(view: Any, row: int) -> Any:
+def unread_in(view: Any, row: int) -> object:
     """What shows the value at `row` of a marked field where it is not read: it is large, or much was read; or None."""
     found = view.stored(row)
     column = found.column

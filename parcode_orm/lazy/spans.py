@@ -33,9 +33,9 @@ class SpanRows:
         self._items = items
         self._start = start
         self._stop = stop
-        self.handed: dict[int, Any] = {}
+        self.handed: dict[int, object] = {}
         self.order: list[int] | None = None
-        self.fresh: list[Any] = []
+        self.fresh: list[object] = []
         self.version = 0
 
     @property
@@ -48,7 +48,7 @@ class SpanRows:
         """How many rows are stored."""
         return self._stop - self._start
 
-    def places_in_memory(self) -> list[tuple[int, Any]]:
+    def places_in_memory(self) -> list[tuple[int, object]]:
         """The rows in memory, with their positions."""
         if self.order is None:
             return list(self.handed.items())
@@ -59,7 +59,7 @@ class SpanRows:
             if place < 0 or place in handed
         ]
 
-    def held(self) -> list[Any]:
+    def held(self) -> list[object]:
         """The rows in memory."""
         return [value for _, value in self.places_in_memory()]
 
@@ -82,7 +82,7 @@ class SpanRows:
             self.handed = {place: value for place, value in self.handed.items() if place in used}
             self.fresh = [value if ~i in used else None for i, value in enumerate(self.fresh)]
 
-    def moved(self) -> Iterator[tuple[int, Any]]:
+    def moved(self) -> Iterator[tuple[int, object]]:
         """The rows that are not where they were stored, with their positions."""
         for position, place in enumerate(self.order or ()):
             if place != position:
@@ -103,7 +103,7 @@ class SpanRows:
                 parts.append([value])
         return Mixed(parts)
 
-    def _in_place(self) -> Iterator[tuple[int, int, Any]]:
+    def _in_place(self) -> Iterator[tuple[int, int, object]]:
         """The rows where they are stored: from a place to another as stored, or a value, the places being equal."""
         done = 0
         for place in sorted(self.handed):
@@ -114,7 +114,7 @@ class SpanRows:
         if done < self.size:
             yield done, self.size, None
 
-    def _in_order(self, order: list[int]) -> Iterator[tuple[int, int, Any]]:
+    def _in_order(self, order: list[int]) -> Iterator[tuple[int, int, object]]:
         """The same, in another order and with fresh rows."""
         first = end = 0
         for place in order:
@@ -130,23 +130,23 @@ class SpanRows:
         if first < end:
             yield first, end, None
 
-    def column(self, names: list[str]) -> Any:
+    def column(self, names: list[str]) -> object:
         """A field of all rows."""
         return array_of(self.scan(0, len(self)), names)
 
-    def columns(self, paths: list[list[str]]) -> Iterator[list[Any]]:
+    def columns(self, paths: list[list[str]]) -> Iterator[list[object]]:
         """Fields of all rows, at once."""
         rows = list(self.scan(0, len(self)))
         return iter([[array_of(rows, names) for names in paths]] if rows else [])
 
-    def chunks(self) -> Iterator[list[Any]]:
+    def chunks(self) -> Iterator[list[object]]:
         """Plain copies of all rows, at once."""
         return iter([self.read(0, len(self))] if len(self) else [])
 
     def __len__(self) -> int:
         return self._stop - self._start if self.order is None else len(self.order)
 
-    def get(self, position: int) -> Any:
+    def get(self, position: int) -> object:
         """The row at `position`."""
         place = position if self.order is None else self.order[position]
         if place < 0:
@@ -166,11 +166,11 @@ class SpanRows:
             return None
         return StoredRows(self._items, self._start + position, position, len(self) - position - 1)
 
-    def scan(self, start: int, stop: int) -> Iterator[Any]:
+    def scan(self, start: int, stop: int) -> Iterator[object]:
         """The rows `start` to `stop`, one by one."""
         return map(self.get, range(start, stop))
 
-    def read(self, start: int, stop: int) -> list[Any]:
+    def read(self, start: int, stop: int) -> list[object]:
         """Plain copies of the rows `start` to `stop`."""
         first = self._start
         if self.order is None:
@@ -193,7 +193,7 @@ class SpanRows:
             self.order = list(range(self.size))
         return self.order
 
-    def _add(self, values: list[Any]) -> range:
+    def _add(self, values: list[object]) -> range:
         """Take fresh rows: their places."""
         first = len(self.fresh)
         self.fresh += values
@@ -204,7 +204,7 @@ class SpanRows:
         order = self._changing()
         (order[position],) = self._add([value])
 
-    def splice(self, start: int, stop: int, values: list[Any]) -> None:
+    def splice(self, start: int, stop: int, values: list[object]) -> None:
         """Put `values` in the place of the rows `start` to `stop`."""
         order = self._changing()
         order[start:stop] = self._add(values)
@@ -217,17 +217,17 @@ class SpanRows:
         put_rows(table, start, stop, spilled)
         return TableRows(table)
 
-    def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
+    def reset(self, keep: Callable[[Getter, int, object], bool]) -> None:
         """Forget every change since the rows were stored; of those handed out, what `keep` says is held further."""
         kept = {place: value for place, value in self.handed.items() if keep(self._stored, place, value)}
         self.handed, self.order, self.fresh = kept, None, []
         self.version += 1
 
-    def remember(self) -> Any:
+    def remember(self) -> object:
         """What was handed out, the changed rows, and the version."""
         return dict(self.handed), None if self.order is None else list(self.order), list(self.fresh), self.version
 
-    def go_back(self, state: Any, keep: Callable[[Getter, int, Any], bool]) -> None:
+    def go_back(self, state: Any, keep: Callable[[Getter, int, object], bool]) -> None:
         """Hand out again what was handed out, and hold the rows that were changed."""
         since, (self.handed, self.order, self.fresh, version) = self.handed, state
         if self.version != version:  # rows came or went: for those who iterate
@@ -236,7 +236,7 @@ class SpanRows:
             if place not in self.handed and keep(self._stored, place, value):
                 self.handed[place] = value
 
-    def begin(self) -> Any:
+    def begin(self) -> object:
         """A change begins: what `undo` goes back to."""
         return None if self.order is None else list(self.order), len(self.fresh), self.version
 
@@ -248,10 +248,10 @@ class SpanRows:
         self.order, count, self.version = state
         del self.fresh[count:]
 
-    def _stored(self, place: int) -> Any:
+    def _stored(self, place: int) -> object:
         return self._items.get(self._start + place)
 
-    def stored(self, position: int) -> Any:
+    def stored(self, position: int) -> object:
         """The row that is stored at `position`, plain, whatever is in memory."""
         return to_write(self._items.read, self._start + position, self._start + position + 1)[0]
 
@@ -269,7 +269,7 @@ class SpanRows:
             assert all(-len(self.fresh) <= place < self.size for place in self.order)
 
 
-def _readable(key: object) -> Any:
+def _readable(key: object) -> object:
     if type(key) is AsIs:
         raise key.problem
     return key
@@ -283,14 +283,14 @@ class SpanPairs(SpanRows):
     def __init__(self, space: Space, keys: View, values: View, start: int, stop: int) -> None:
         super().__init__(space, values, start, stop)
         self._keys = keys
-        self._places: dict[Any, int] | None = None  # the position of each key
+        self._places: dict[object, int] | None = None  # the position of each key
 
-    def reset(self, keep: Callable[[Getter, int, Any], bool]) -> None:
+    def reset(self, keep: Callable[[Getter, int, object], bool]) -> None:
         """As for a list."""
         self._places = None
         super().reset(keep)
 
-    def remember(self) -> Any:
+    def remember(self) -> object:
         """As for a list, and the places of the keys."""
         return None if self._places is None else dict(self._places), super().remember()
 
@@ -299,7 +299,7 @@ class SpanPairs(SpanRows):
         self._places, rows = state
         super().go_back(rows, keep)
 
-    def begin(self) -> Any:
+    def begin(self) -> object:
         """As for a list, and the places of the keys."""
         return None if self._places is None else dict(self._places), super().begin()
 
@@ -308,7 +308,7 @@ class SpanPairs(SpanRows):
         self._places, rows = state
         super().undo(rows)
 
-    def _by_key(self) -> dict[Any, int]:
+    def _by_key(self) -> dict[object, int]:
         if self._places is None:
             keys = to_write(self._keys.read, self._start, self._stop)
             self._places = dict(zip(keys, range(len(keys)), strict=True))
@@ -325,11 +325,11 @@ class SpanPairs(SpanRows):
         if rows.may_change_keys():
             self._places = rows._places
 
-    def stored_keys(self) -> list[Any]:
+    def stored_keys(self) -> list[object]:
         """The keys that are stored, whatever changed, to compare."""
         return to_write(self._keys.read, self._start, self._stop)
 
-    def find(self, key: object, default: object) -> Any:
+    def find(self, key: object, default: object) -> object:
         """The value of `key`."""
         place = self._by_key().get(key)
         return default if place is None else self.get(place)
@@ -338,23 +338,23 @@ class SpanPairs(SpanRows):
         """Whether there is such a key."""
         return key in self._by_key()
 
-    def keys(self) -> Iterator[Any]:
+    def keys(self) -> Iterator[object]:
         """The keys in order; raises where one cannot be read."""
         return map(_readable, self._by_key())
 
-    def all_keys(self) -> list[Any]:
+    def all_keys(self) -> list[object]:
         """The keys in order, to be written again: also those that cannot be read."""
         return list(self._by_key())
 
-    def pair_chunks(self) -> Iterator[dict[Any, Any]]:
+    def pair_chunks(self) -> Iterator[dict[object, object]]:
         """Plain copies of all pairs, at once."""
         return iter([self.load()] if len(self) else [])
 
-    def load(self) -> dict[Any, Any]:
+    def load(self) -> dict[object, object]:
         """Plain copies of all pairs."""
         return dict(zip(self.keys(), self.read(0, len(self)), strict=True))
 
-    def key_at(self, position: int) -> Any:
+    def key_at(self, position: int) -> object:
         """The key at `position`."""
         return _readable(list(self._by_key())[position])
 

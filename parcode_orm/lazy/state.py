@@ -28,19 +28,10 @@ from parcode_orm.model.plain import LazyModel
 from parcode_orm.table.table import ATOMIC, MISSING
 
 __all__ = [
-    "MISSING", "RowSpace", "RowView", "WithoutFields", "changing_in_place", "check_change", "field_value",
+    "MISSING", "RowView", "WithoutFields", "changing_in_place", "check_change", "field_value",
     "fill_slot", "first_read", "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "pin_held",
     "set_dict", "set_state", "stored_attributes", "touch",
 ]  # fmt: skip
-
-
-class RowSpace(Protocol):
-    """The part of a reading context that lazy models use."""
-
-    @property
-    def writable(self) -> bool: ...
-    def pin(self, proxy: LazyModel, /) -> None: ...
-    def check_change(self, what: str, /) -> None: ...
 
 
 class RowView(Protocol):
@@ -52,10 +43,10 @@ class RowView(Protocol):
     """
 
     getters: dict[str, Getter]
-    live: dict[int, ref[Any]]
+    live: dict[int, ref[object]]
     lively: set[int] | None
     strays: bool
-    held: dict[int, Any] | None
+    held: dict[int, object] | None
 
     @property
     def cls(self) -> type[Any]: ...
@@ -72,13 +63,13 @@ class RowView(Protocol):
     def move(self, chunk: Chunk, names: Iterable[str], /) -> None: ...
     def getter(self, name: str, /) -> Getter: ...
     def field(self, name: str, /) -> View: ...
-    def read(self, start: int, stop: int, /) -> list[Any]: ...
-    def field_to_store(self, name: str, row: int, /) -> Any: ...
-    def field_to_keep(self, name: str, row: int, value: Any, /) -> Any: ...
-    def attributes(self, row: int, /) -> dict[str, Any]: ...
+    def read(self, start: int, stop: int, /) -> list[object]: ...
+    def field_to_store(self, name: str, row: int, /) -> object: ...
+    def field_to_keep(self, name: str, row: int, value: object, /) -> object: ...
+    def attributes(self, row: int, /) -> dict[str, object]: ...
     def fields_set(self, row: int, /) -> Iterable[str] | None: ...
-    def extra(self, row: int, /) -> dict[str, Any] | None: ...
-    def private(self, row: int, /) -> dict[str, Any] | None: ...
+    def extra(self, row: int, /) -> dict[str, object] | None: ...
+    def private(self, row: int, /) -> dict[str, object] | None: ...
 
 
 get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
@@ -261,13 +252,12 @@ class WithoutFields:
     def __init__(self, view: RowView, dropped: frozenset[str]) -> None:
         self.view = view
         self.dropped = dropped
-        self.getters: dict[str, Callable[[int], Any]] = {}
+        self.getters: dict[str, Getter] = {}
 
-    def getter(self, name: str) -> Callable[[int], Any]:
+    def getter(self, name: str) -> Getter:
         if name in self.dropped:
             raise FieldNotStored(name)
-        getter: Callable[[int], Any] = self.view.getter(name)
-        return getter
+        return self.view.getter(name)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.view, name)

@@ -7,7 +7,6 @@ collections stand in the encoder's table of classes once a program has imported 
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from .list import LazyList
 from .map import LazyMap
@@ -23,7 +22,7 @@ class Encoders:
 
 def meet_fastapi() -> None:
     """Tell FastAPI of our collections which the program has imported."""
-    module: Any = sys.modules.get(FASTAPI)
+    module: object = sys.modules.get(FASTAPI)
     encoders = getattr(module, "ENCODERS_BY_TYPE", None)
     encode = getattr(module, "jsonable_encoder", None)
     if isinstance(encoders, dict) and encode is not None:

@@ -68,7 +68,7 @@ def _check_free(obj: object, roots: Mapping[str, Root], deleted: Container[str],
         raise is_taken(obj, known.obj)
 
 
-def _is_stored_root(obj: Any, stored: Any, source: Source) -> bool:
+def _is_stored_root(obj: object, stored: Any, source: Source) -> bool:
     """Whether `obj`, whose session has ended, is the root that the file holds."""
     if not is_proxy(obj):
         return False

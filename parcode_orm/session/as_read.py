@@ -24,6 +24,7 @@ from ..codec.structs import MISSING
 from ..codec.views.nodes import values_at
 from ..errors import FieldNotStored
 from ..lazy.proxy import decoded, is_proxy, proxy_state
+from ..lazy.state import RowView
 from ..table.table import EXACT
 from .equality import PLAIN, plainly_differ, slots_differ
 
@@ -38,7 +39,9 @@ def elsewhere(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[in
     return [at for at, row in enumerate(rows) if states[at][0] is not view or states[at][1] != row]
 
 
-def unlike(view: Any, rows: Sequence[int], proxies: Sequence[Any], names: Collection[str] | None = None) -> list[int]:
+def unlike(
+    view: RowView, rows: Sequence[int], proxies: Sequence[Any], names: Collection[str] | None = None
+) -> list[int]:
     """The places of those lazy objects that may differ from their rows of `view` in the fields `names`, or in any.
 
     Each stands for its row. What an object has beside fields is not looked at.
@@ -62,7 +65,7 @@ def unlike(view: Any, rows: Sequence[int], proxies: Sequence[Any], names: Collec
     return sorted(found)
 
 
-def changed(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
+def changed(view: RowView, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
     """As `unlike`, but with what an object has beside fields."""
     found = set(unlike(view, rows, proxies))
     for at, (row, proxy) in enumerate(zip(rows, proxies, strict=True)):
@@ -71,7 +74,7 @@ def changed(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]
     return sorted(found)
 
 
-def _differing(view: Any, name: str, rows: Sequence[int], values: list[Any]) -> Iterable[int]:
+def _differing(view: RowView, name: str, rows: Sequence[int], values: list[Any]) -> Iterable[int]:
     """The places of those `values` of a field that may not be the stored ones."""
     column = view.column.places[name][1]
     every = range(len(values))
@@ -108,7 +111,7 @@ def _are_same(values: list[Any], stored: list[Any]) -> bool:
     return False
 
 
-def _is_same(value: Any, stored: Any) -> bool:
+def _is_same(value: object, stored: object) -> bool:
     cls = type(value)
     if cls is not type(stored):
         return False

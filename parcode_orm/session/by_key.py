@@ -100,7 +100,7 @@ class ByKey(Connection):
                 setattr(found, name, value)
         return found, made
 
-    def _having(self, cls: type[M], values: dict[str, Any]) -> M | None:
+    def _having(self, cls: type[M], values: dict[str, object]) -> M | None:
         """The one entity that has `values`; None without one."""
         statement = bound(self._work, select(cls).filter_by(**values).limit(2))
         found: list[M] = Result(statement, self._check_open).scalars().all()

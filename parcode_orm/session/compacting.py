@@ -75,7 +75,7 @@ class _Anew(TableSink):
         self.always_tables: set[int] = set()  # by id, the columns of what is a table however few its rows are
         self._written: dict[tuple[Reference, int], Ticket] = {}  # with the columns that they were written by
 
-    def reuse(self, value: Any, column: Any) -> Ticket | Reference | None:
+    def reuse(self, value: object, column: Any) -> Ticket | Reference | None:
         """Where the table or blob `value` lies now; None for a value that is written with its owner."""
         if isinstance(value, Unread):
             if not isinstance(value.view, ExternalView):

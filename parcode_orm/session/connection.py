@@ -36,7 +36,7 @@ def _is_number(value: object) -> bool:
 
 
 def _check_options(
-    read_only: Any, durability: Any, workers: Any, compression: Any, compact_above: Any, lock_timeout: Any
+    read_only: object, durability: object, workers: object, compression: Any, compact_above: Any, lock_timeout: Any
 ) -> None:
     if not isinstance(read_only, bool):
         raise TypeError(f"read_only is True or False, not {told(read_only)}")

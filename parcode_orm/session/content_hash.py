@@ -76,20 +76,20 @@ class DigestSink(TableSink):
         """What was streamed since the last commit is not in the file."""
         raise UnreadStream
 
-    def list_table(self, items: Column, values: Any, compression: str | None) -> Ticket:
+    def list_table(self, items: Column, values: object, compression: str | None) -> Ticket:
         """Digest a table; a stream cannot be."""
         if is_stream(type(values)):
             raise UnreadStream
         return super().list_table(items, values, compression)
 
-    def map_table(self, keys: Column, values: Column, pairs: Any, compression: str | None) -> Ticket:
+    def map_table(self, keys: Column, values: Column, pairs: object, compression: str | None) -> Ticket:
         """Digest a keyed table; a stream cannot be."""
         if is_stream(type(pairs)):
             raise UnreadStream
         return super().map_table(keys, values, pairs, compression)
 
 
-def digest_of(column: Column, *values: Any) -> bytes:
+def digest_of(column: Column, *values: object) -> bytes:
     """The digest of the encoding of values; raises `UnreadStream` where they hold a stream."""
     return _digest_of(column, [list(values)])
 
@@ -128,7 +128,7 @@ def is_stored_apart(column: ChunkColumn, value: object, stored: Unread) -> bool:
         return False
 
 
-def _has_rows(stored: Any, value: Any) -> bool:
+def _has_rows(stored: object, value: Any) -> bool:
     """Whether the rows of a stored table are those of a plain collection, however commits have laid them out."""
     table = getattr(getattr(stored, "rows", None), "table", None)
     if table is None or table.rows != len(value):

@@ -10,7 +10,7 @@ from ..model.entities import SUFFIX
 from ..model.generated import FALLBACK
 from .source import Stored, Writer
 
-_JSON: dict[str, dict[str, Any]] = {
+_JSON: dict[str, dict[str, object]] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
     "bool": {"type": "boolean"},
@@ -85,7 +85,7 @@ def _for_people(writer: Writer, each: Stored) -> dict[str, Any]:
     return {"name": each.name, "kind": each.body["kind"], "stored": each.role, "fields": fields}
 
 
-def _object(body: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def _object(body: dict[str, Any], names: dict[str, str]) -> dict[str, object]:
     found: dict[str, Any] = {"title": body["struct"], "type": "object", "description": f"a {body['kind']}"}
     if VERSION in body:
         found["description"] += f", version {body[VERSION]}"
@@ -94,7 +94,7 @@ def _object(body: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return found
 
 
-def _json(node: Any, names: dict[str, str]) -> dict[str, Any]:
+def _json(node: Any, names: dict[str, str]) -> dict[str, object]:
     """The JSON Schema of values of a description."""
     if isinstance(node, str):
         return dict(_JSON[node])

@@ -15,7 +15,7 @@ from parcode_orm.lazy.state import RowView
 from parcode_orm.model.plain import LazyModel
 
 from ..codec.asis import UNREADABLE, to_write
-from ..codec.base import Column, is_lazy
+from ..codec.base import Column, View, is_lazy
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.views.boundary import ExternalView
 from ..codec.views.stretch import InMemory
@@ -71,7 +71,7 @@ def _surely(changed: bool) -> Change:
     return Change.YES if changed else Change.NO
 
 
-def once(values: Iterable[Any]) -> Iterable[Any]:
+def once(values: Iterable[object]) -> Iterable[object]:
     """Each of `values` once, however often it occurs."""
     return {id(value): value for value in values}.values()
 
@@ -119,7 +119,7 @@ class Comparison:
             return Change.YES if tables else Change.PERHAPS, {}
         return Change.YES if tables else Change.NO, tables
 
-    def object(self, proxy: Any) -> Change:
+    def object(self, proxy: object) -> Change:
         """Whether a proxy, or anything it handed out, differs from its row."""
         view, row = proxy_state(proxy)
         if isinstance(view, WithoutFields):
@@ -142,7 +142,7 @@ class Comparison:
         """Whether a value in memory would be stored as other bytes than stand in its row."""
         return self._field(column, known.value, known.owner, known.name, known.row)
 
-    def _field(self, column: Column, value: Any, view: Any, name: str, row: int) -> Change:
+    def _field(self, column: Column, value: Any, view: RowView, name: str, row: int) -> Change:
         try:
             if type(value) in PLAIN:
                 stored = (view.getters.get(name) or view.getter(name))(row)
@@ -161,7 +161,7 @@ class Comparison:
         except UNREADABLE:  # so the value did not come from there
             return Change.YES
 
-    def _compared(self, column: Column, value: Any, view: Any, name: str, row: int) -> Change:
+    def _compared(self, column: Column, value: Any, view: RowView, name: str, row: int) -> Change:
         if type(value) is float:
             stored = (view.getters.get(name) or view.getter(name))(row)
             if type(stored) is float and DOUBLE.pack(stored) == DOUBLE.pack(value):
@@ -214,7 +214,7 @@ class Comparison:
         found = self._tables.get(id(table))
         if found is None:
             held = rows_to_compare(table)
-            rows: dict[int, dict[int, Any]] = {}
+            rows: dict[int, dict[int, object]] = {}
             asked: dict[int, Change] = {}
             most = Change.NO
 
@@ -243,8 +243,8 @@ class Comparison:
         `asked` has the lazy objects that were compared already: one may stand in several rows.
         """
         asked = {} if asked is None else asked
-        plain: dict[int, Any] = {}
-        lazy: dict[int, Any] = {}
+        plain: dict[int, object] = {}
+        lazy: dict[int, object] = {}
         for row, value in values.items():
             (lazy if isinstance(value, LazyModel) else plain)[row] = value
         found = _plain_rows_differ(table, piece, plain) if plain else {}
@@ -298,7 +298,7 @@ def _same_rows(value: LazyCollection, stored: object) -> bool:
     return _in_one_file(value.rows.space, stored.rows.space)
 
 
-def _same_proxies(value: list[Any], stored: object) -> bool:
+def _same_proxies(value: list[object], stored: object) -> bool:
     return (
         type(stored) is list and len(value) == len(stored) and all(a is b for a, b in zip(value, stored, strict=True))
     )
@@ -310,7 +310,7 @@ def _keys_differ(rows: Any, column: Column) -> bool:
     return digest_of(column, *keys) != digest_of(column, *stored) if found is None else found
 
 
-def _plain_rows_differ(table: Table, piece: Piece, values: dict[int, Any]) -> dict[int, Change]:
+def _plain_rows_differ(table: Table, piece: Piece, values: dict[int, object]) -> dict[int, Change]:
     """Which plain values differ from their rows. First they are encoded together: few changed."""
     items = table.group(piece).items
     if len(values) > 1:
@@ -354,14 +354,14 @@ def _plainly_changed(view: Any, values: dict[int, Any]) -> dict[int, Change]:
     return found
 
 
-def rows_to_compare(table: Table) -> dict[int, dict[int, Any]]:
+def rows_to_compare(table: Table) -> dict[int, dict[int, object]]:
     """The rows in memory that may have changed, by the offsets of their row groups.
 
     These are the rows that the table holds, and some that only views know: rows that stand for
     other rows as well, where their changes are noted, and rows that were changed past every hook
     (`object.__setattr__`).
     """
-    found: dict[int, dict[int, Any]] = dict(table.rows_held()) if table.holding else {}
+    found: dict[int, dict[int, object]] = dict(table.rows_held()) if table.holding else {}
     for group in table.live_groups() if table.lively else ():
         more = _unlike(group.items, *group.alive(), unlike)
         if more:
@@ -369,10 +369,10 @@ def rows_to_compare(table: Table) -> dict[int, dict[int, Any]]:
     return found
 
 
-def rows_to_index(table: Table, names: Collection[str]) -> dict[int, dict[int, Any]]:
+def rows_to_index(table: Table, names: Collection[str]) -> dict[int, dict[int, object]]:
     """The rows in memory that may have other values in the fields `names`, by the offsets of their row groups."""
     look = partial(unlike, names=names)
-    found: dict[int, dict[int, Any]] = {}
+    found: dict[int, dict[int, object]] = {}
     for offset, held in table.rows_held().items():
         found[offset] = _unlike(table.groups[offset].items, list(held), list(held.values()), look)
     for group in table.live_groups():
@@ -382,7 +382,7 @@ def rows_to_index(table: Table, names: Collection[str]) -> dict[int, dict[int, A
     return found
 
 
-def _unlike(view: Any, rows: list[int], values: list[Any], look: Look) -> dict[int, Any]:
+def _unlike(view: View, rows: list[int], values: list[object], look: Look) -> dict[int, object]:
     """Those of the `values` in memory for `rows` of a view that stand for others, or that `look` says may differ."""
     if not hasattr(view, "live"):
         return dict(zip(rows, values, strict=True))

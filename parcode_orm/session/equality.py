@@ -7,7 +7,7 @@ from typing import Any
 from parcode_orm.lazy.state import RowView
 
 from ..codec.asis import to_write
-from ..codec.base import Column, is_lazy
+from ..codec.base import Column, View, is_lazy
 from ..codec.classes.alike import alike, details
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.privates import privates_changed
@@ -23,7 +23,7 @@ from .content_hash import UnreadStream, digest_of, digest_of_row
 PLAIN = frozenset({int, str, bool, bytes, type(None)})  # their `==` and type tell all
 
 
-def differs_from_row(column: Column, value: Any, view: Any, row: int) -> bool:
+def differs_from_row(column: Column, value: object, view: View, row: int) -> bool:
     """Whether `value` differs from the row `row` of a view."""
     if isinstance(column, ChunkColumn) and type(value) in (list, dict) and is_lazy(column.inner):
         try:
@@ -59,7 +59,7 @@ def plainly_differ(value: Any, stored: Any) -> bool | None:
     return found
 
 
-def items_differ(values: list[Any], stored: list[Any]) -> bool | None:
+def items_differ(values: list[object], stored: list[object]) -> bool | None:
     """Whether two lists of plain values differ; None where a value is not plain."""
     types = list(map(type, values))
     if not PLAIN.issuperset(types) or not PLAIN.issuperset(map(type, stored)):
@@ -67,7 +67,7 @@ def items_differ(values: list[Any], stored: list[Any]) -> bool | None:
     return values != stored or types != list(map(type, stored))
 
 
-def slots_differ(proxy: Any, view: RowView, row: int) -> bool:
+def slots_differ(proxy: object, view: RowView, row: int) -> bool:
     """Whether extra values, private attributes or the names of the fields that were set differ from the row's."""
     for name, slot in SLOTS.items():
         try:
@@ -79,7 +79,7 @@ def slots_differ(proxy: Any, view: RowView, row: int) -> bool:
     return False
 
 
-def rest_differs(proxy: Any, view: RowView, row: int) -> bool:
+def rest_differs(proxy: object, view: RowView, row: int) -> bool:
     """Whether what a proxy has besides fields differs from its row."""
     if slots_differ(proxy, view, row):
         return True

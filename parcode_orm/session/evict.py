@@ -155,7 +155,7 @@ def _changed(handed: dict[int, Any]) -> set[int]:
     return {place for place, item in handed.items() if id(item) not in same}
 
 
-def _with_lazy_fields(values: Iterable[Any]) -> Iterator[Any]:
+def _with_lazy_fields(values: Iterable[object]) -> Iterator[object]:
     """The `values` but for lazy objects whose class has no field that is marked or holds lazy objects."""
     known: dict[int, bool] = {}
     for value in values:
@@ -171,7 +171,7 @@ def _with_lazy_fields(values: Iterable[Any]) -> Iterator[Any]:
         yield value
 
 
-def _let_go(handed: dict[int, Any], changed: Callable[[dict[int, Any]], Collection[int]]) -> None:
+def _let_go(handed: dict[int, object], changed: Callable[[dict[int, object]], Collection[int]]) -> None:
     """Drop what nobody else holds, but for what is `changed`: a commit was not told of it."""
     for value in once(_with_lazy_fields(handed.values())):
         _release(value)

@@ -31,20 +31,20 @@ class Reset:
     `spared`, by id, stay as they are.
     """
 
-    def __init__(self, owner: Owner, spared: dict[int, Any] | None = None) -> None:
+    def __init__(self, owner: Owner, spared: dict[int, object] | None = None) -> None:
         self._owner = owner
         self._done: dict[int, Any] = dict(spared or {})
 
     @cached_property
-    def _collections(self) -> dict[Any, list[Any]]:
+    def _collections(self) -> dict[object, list[Any]]:
         """What was handed out and not let go of, by the place where what they show is stored."""
-        found: dict[Any, list[Any]] = {}
+        found: dict[object, list[object]] = {}
         for each in self._owner.collections():
             if id(each) not in self._done and owner_of(each) is self._owner:
                 found.setdefault(_place(each), []).append(each)
         return found
 
-    def everything(self, roots: Iterable[Any], spaces: Iterable[FileSpace], lost: FileSpace) -> None:
+    def everything(self, roots: Iterable[object], spaces: Iterable[FileSpace], lost: FileSpace) -> None:
         """Reset `roots` and what was read through `spaces`; collections that are part of nothing get `lost`."""
         collections = [each for found in self._collections.values() for each in found]
         alive = [proxy for space in spaces for proxy in space.alive()]
@@ -175,5 +175,5 @@ class Follow:
         return True
 
 
-def _place(collection: Any) -> tuple[Any, ...]:
+def _place(collection: LazyCollection) -> tuple[Any, ...]:
     return type(collection), *collection.location

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import SessionError
 from ..format.catalog import CatalogData
@@ -44,7 +44,7 @@ class Flush:
         self._comparison = comparison
         self._compression = compression
         self.message = ""
-        self.read: list[Any] = []
+        self.read: list[object] = []
         self.stored: dict[int, Stored] = {}
         self.again: dict[str, Again] = {}
         self.rows_written = 0
@@ -81,7 +81,7 @@ def sizes(obj: Model) -> list[int]:
     """The lengths of the plain collections in the fields of `obj`, and of models that are fields of it."""
     found: list[int] = []
     seen: set[int] = set()
-    models: list[Any] = [obj]
+    models: list[object] = [obj]
     for model in models:
         seen.add(id(model))
         for value in decoded(model).values():

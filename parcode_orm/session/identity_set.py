@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -18,13 +17,13 @@ class IdentitySet:
 
     __slots__ = ("_members",)
 
-    def __init__(self, members: Iterable[Any] = ()) -> None:
+    def __init__(self, members: Iterable[object] = ()) -> None:
         self._members = {id(each): each for each in members}
 
     def __contains__(self, obj: object) -> bool:
         return id(obj) in self._members
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return iter(self._members.values())
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from ..codec.kernels import loaded_numpy
 from ..codec.packed.dtypes import holds_objects
 from ..codec.slots import NAMES, SLOTS
 from ..errors import SessionError
+from ..lazy.handles import LazyCollection
 from ..lazy.proxy import become_lazy, is_proxy, plain_again, proxy_state
 from ..lazy.state import MISSING, get_dict
 from .space import is_detached, owner_of
@@ -36,14 +37,14 @@ class Memento:
         SessionError: a declared field holds an object that can change, and is none of these.
     """
 
-    def __init__(self, objects: list[Any], owner: object) -> None:
+    def __init__(self, objects: list[object], owner: object) -> None:
         self.known: dict[int, Any] = {}  # by id; held, so that no id becomes another object's
         self.proxies: list[tuple[Any, set[str]]] = []  # lazy models, with the fields that had been read
         self.rows: list[tuple[Any, Any, Any]] = []  # lazy collections, with their rows and the state of these
-        self._states: list[tuple[PutBack, Any, Any]] = []
+        self._states: list[tuple[PutBack, object, object]] = []
         self._objects = objects
         self._owner = owner
-        self._privates: list[Any] = []
+        self._privates: list[object] = []
         self._lenient = False
         with gc_paused():
             self._take(list(objects))
@@ -61,11 +62,11 @@ class Memento:
                 problems.append(f"{type(value).__qualname__}: {problem}")
         return problems
 
-    def _take(self, waiting: list[Any]) -> None:
+    def _take(self, waiting: list[object]) -> None:
         known = self.known
         while waiting:
             value = waiting.pop()
-            cls: Any = type(value)
+            cls: type = type(value)
             if cls in ATOMIC or id(value) in known:
                 continue
             taker = _taker(cls)
@@ -73,7 +74,7 @@ class Memento:
                 known[id(value)] = value
                 waiting += taker(self, value)
 
-    def _model(self, model: Any) -> list[Any]:
+    def _model(self, model: Any) -> list[object]:
         fields = dict(get_dict(model))
         fields_set, extra, private = slots = [_get(slot, model) for slot in _SLOTS]
         extra, private = (fields.get(name, slot) for name, slot in zip(NAMES[1:], (extra, private), strict=True))
@@ -92,46 +93,46 @@ class Memento:
         below = [value for name, value in fields.items() if type(value) not in ATOMIC and name in declared]
         return [*below, extra]
 
-    def _collection(self, collection: Any) -> list[Any]:
+    def _collection(self, collection: LazyCollection) -> list[object]:
         if owner_of(collection) is not self._owner and not is_detached(collection):
             return []
         rows = collection.rows
         self.rows.append((collection, rows, rows.remember()))
-        held: list[Any] = rows.held()
+        held: list[object] = rows.held()
         return held
 
-    def _list(self, value: Any) -> list[Any]:
+    def _list(self, value: Any) -> list[object]:
         state = list(value)
         self._states.append((_put_list, value, state))
         return state
 
-    def _dict(self, value: dict[Any, Any]) -> list[Any]:
+    def _dict(self, value: dict[object, object]) -> list[object]:
         state = dict(value.items())
         self._states.append((_put_dict, value, state))
         return [*state, *state.values()]
 
-    def _set(self, value: set[Any]) -> list[Any]:
+    def _set(self, value: set[object]) -> list[object]:
         state = set(value)
         self._states.append((_put_set, value, state))
         return list(state)
 
-    def _fixed(self, value: Any) -> list[Any]:
+    def _fixed(self, value: Any) -> list[object]:
         return list(value)
 
-    def _array(self, array: Any) -> list[Any]:
+    def _array(self, array: Any) -> list[object]:
         if holds_objects(array.dtype):
             return self._refuse(array)
         if not _is_fixed(array):
             self._states.append((_put_array, array, array.copy()))
         return []
 
-    def _dataclass(self, value: object) -> list[Any]:
+    def _dataclass(self, value: object) -> list[object]:
         inner = dict(getattr(value, "__dict__", {}))
         slots = [(slot, _get(slot, value)) for slot in members(type(value))]
         self._states.append((_put_dataclass, value, (inner, slots)))
         return [*inner.values(), *(each for _, each in slots)]
 
-    def _refuse(self, value: object) -> list[Any]:
+    def _refuse(self, value: object) -> list[object]:
         if self._lenient:
             return []
         cls = type(value)
@@ -205,13 +206,13 @@ def _set(slot: Any, obj: Any, value: Any) -> None:
         slot.__set__(obj, value)
 
 
-def _put_model(model: Any, state: Any) -> None:
+def _put_model(model: object, state: Any) -> None:
     if is_proxy(model):  # it was expired
         plain_again(model)
     _put_parts(model, *state)
 
 
-def _put_proxy(proxy: Any, state: Any) -> None:
+def _put_proxy(proxy: object, state: Any) -> None:
     *parts, (view, row) = state
     become_lazy(proxy, view, row)  # an entity that was expunged is plain
     known = view.live.get(row)
@@ -220,7 +221,7 @@ def _put_proxy(proxy: Any, state: Any) -> None:
     _put_parts(proxy, *parts)
 
 
-def _put_parts(model: object, fields: dict[str, Any], slots: list[Any], names: set[str] | None) -> None:
+def _put_parts(model: object, fields: dict[str, object], slots: list[Any], names: set[str] | None) -> None:
     _put_dict(get_dict(model), fields)
     for slot, value in zip(_SLOTS, slots, strict=True):
         _set(slot, model, value)
@@ -228,18 +229,18 @@ def _put_parts(model: object, fields: dict[str, Any], slots: list[Any], names: s
         _put_set(slots[0], names)
 
 
-def _put_list(value: list[Any], state: list[Any]) -> None:
+def _put_list(value: list[object], state: list[object]) -> None:
     list.__setitem__(value, slice(None), state)
 
 
-def _put_dict(value: dict[Any, Any], state: dict[Any, Any]) -> None:
+def _put_dict(value: dict[Any, object], state: dict[Any, Any]) -> None:
     base: Any = OrderedDict if isinstance(value, OrderedDict) else dict  # past methods that a subclass overrides
     base.clear(value)
     for key, each in state.items():
         base.__setitem__(value, key, each)
 
 
-def _put_set(value: set[Any], state: set[Any]) -> None:
+def _put_set(value: set[object], state: set[Any]) -> None:
     set.clear(value)
     set.update(value, state)
 
@@ -255,7 +256,7 @@ def _put_array(array: Any, state: Any) -> None:
     array.flags.writeable = writeable
 
 
-def _put_dataclass(value: Any, state: Any) -> None:
+def _put_dataclass(value: object, state: Any) -> None:
     inner, slots = state
     if hasattr(value, "__dict__"):
         _put_dict(value.__dict__, inner)

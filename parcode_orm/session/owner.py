@@ -28,8 +28,8 @@ class Owner:
         self.edits = 0  # changes that were begun
         self.committing: int | None = None  # the thread that does
         self._families: list[weak[Family]] = []
-        self._views: WeakValueDictionary[Any, Any] = WeakValueDictionary()
-        self._groups: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+        self._views: WeakValueDictionary[object, Any] = WeakValueDictionary()
+        self._groups: WeakValueDictionary[object, object] = WeakValueDictionary()
 
     @property
     def ended(self) -> bool:
@@ -95,7 +95,7 @@ class Family:
     def __init__(self, owner: Owner) -> None:
         self._spaces: list[weak[FileSpace]] = []
         self._until_spaces = 16
-        self._collections: list[weak[Any]] = []
+        self._collections: list[weak[object]] = []
         self._until_sweep = SWEEP_EVERY
         owner.take(self)
 
@@ -125,6 +125,6 @@ class Family:
             self._collections = [ref for ref in self._collections if ref() is not None]
             self._until_sweep = max(SWEEP_EVERY, len(self._collections))
 
-    def collections(self) -> list[Any]:
+    def collections(self) -> list[object]:
         """The ones that the program holds, in the order they were handed out."""
         return [found for ref in self._collections if (found := ref()) is not None]

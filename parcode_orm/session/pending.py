@@ -22,7 +22,7 @@ from .traversal import path_to, walk
 from .unit_of_work import UnitOfWork
 
 
-def new(work: UnitOfWork) -> Iterator[Any]:
+def new(work: UnitOfWork) -> Iterator[object]:
     """The roots and entities that were added since the last commit."""
     for root in work.roots.values():
         if isinstance(root.obj, EntityTable):
@@ -31,7 +31,7 @@ def new(work: UnitOfWork) -> Iterator[Any]:
             yield root.obj
 
 
-def deleted(work: UnitOfWork) -> Iterator[Any]:
+def deleted(work: UnitOfWork) -> Iterator[object]:
     """The roots and entities that the next commit deletes."""
     for root in work.deleted.values():
         yield root.obj
@@ -39,7 +39,7 @@ def deleted(work: UnitOfWork) -> Iterator[Any]:
         yield from root.deleted()
 
 
-def dirty(work: UnitOfWork, compression: str | None) -> Iterator[Any]:
+def dirty(work: UnitOfWork, compression: str | None) -> Iterator[object]:
     """The stored roots that changed, and the lazy objects below any root that did."""
     comparison = Comparison()
     for root in work.roots.values():
@@ -58,7 +58,7 @@ def has_changes(work: UnitOfWork, compression: str | None) -> bool:
     return bool(work.deleted) or any(_root_changed(work, root, compression, comparison) for root in work.roots.values())
 
 
-def is_modified(work: UnitOfWork, obj: Any, compression: str | None) -> bool | None:
+def is_modified(work: UnitOfWork, obj: object, compression: str | None) -> bool | None:
     """Whether the next commit would store `obj` other than it is stored; None where it is not of this session."""
     comparison = Comparison()
     root = work.root_of(obj)

@@ -69,15 +69,15 @@ def _is_plain(value: Any) -> bool:
     return cls in ATOMIC or (cls is list and ATOMIC.issuperset(map(type, value)))
 
 
-def _field_of(stored: Stored, name: str) -> Any:
+def _field_of(stored: Stored, name: str) -> object:
     return getattr(stored(), name)
 
 
-def _item_of(stored: Stored, key: Any) -> Any:
+def _item_of(stored: Stored, key: Any) -> object:
     return stored()[key]
 
 
-def _settle_fields(fields: dict[str, Any], stored: Stored, owner: object) -> None:
+def _settle_fields(fields: dict[str, object], stored: Stored, owner: object) -> None:
     for name, old in fields.items():  # replacing the value of a key does not disturb this
         if not _is_plain(old):
             new = settle(old, partial(_field_of, stored, name), owner)
@@ -101,11 +101,11 @@ def _settle_items(container: Any, items: Any, stored: Stored, owner: object) -> 
                 container[key] = new
 
 
-def _settle_tuple(value: tuple[Any, ...], stored: Stored, owner: object) -> tuple[Any, ...]:
+def _settle_tuple(value: tuple[Any, ...], stored: Stored, owner: object) -> tuple[object, ...]:
     new = [settle(old, partial(_item_of, stored, at), owner) for at, old in enumerate(value)]
     if all(a is b for a, b in zip(value, new, strict=True)):
         return value
-    make: Callable[[Any], tuple[Any, ...]] = getattr(type(value), "_make", type(value))
+    make: Callable[[object], tuple[object, ...]] = getattr(type(value), "_make", type(value))
     return make(new)
 
 
@@ -145,7 +145,7 @@ def _settle_table(table: Table, owner: object) -> None:
                 held[row] = new
 
 
-def _are_plain(values: list[Any], owner: object) -> bool:
+def _are_plain(values: list[object], owner: object) -> bool:
     """Whether all `values` are lazy objects of `owner` with plain values alone, and lists of such, in memory."""
     if not all(issubclass(cls, LazyModel) for cls in set(map(type, values))):
         return False
@@ -158,7 +158,7 @@ def _are_plain(values: list[Any], owner: object) -> bool:
     return ATOMIC.issuperset(types - {list}) and ATOMIC.issuperset(map(type, chain.from_iterable(lists)))
 
 
-def _fresh(table: Table, piece: Piece, row: int) -> Any:
+def _fresh(table: Table, piece: Piece, row: int) -> object:
     """A row as it is stored, whatever is in memory for it."""
     group = table.group(piece)
     return group.items.get(row) if group.proxies is None else make_proxy(group.proxies, row)
@@ -218,7 +218,7 @@ def _attach_all(group: Group, known: Known, kept: set[int], owner: object) -> se
     return set(places)
 
 
-def _attachable(known: Known, places: list[int], cls: Any, owner: object) -> Iterator[int]:
+def _attachable(known: Known, places: list[int], cls: type, owner: object) -> Iterator[int]:
     lazy = lazy_class(cls)
     ours: dict[int, bool] = {}  # by the view that a lazy object has, whether it is taken
     for at in places:
@@ -239,7 +239,7 @@ def attach(obj: Any, view: RowView, row: int) -> None:
     view.space.know(view, row, obj)
 
 
-def rebase(proxy: Any, view: Any, row: int) -> None:
+def rebase(proxy: object, view: Any, row: int) -> None:
     """Let `proxy`, and the models inside it, stand for the row `row` of `view`, where they were stored.
 
     No proxy may be left behind on the row it was read from: changed back to that, it would pass for unchanged.
@@ -290,12 +290,12 @@ def take_rows(value: Any, found: Any) -> None:
         now.handed(value)
 
 
-def _stand_for(value: Any, view: Any, row: int, owner: object) -> None:
+def _stand_for(value: object, view: object, row: int, owner: object) -> None:
     if owner_of(value) is owner or not is_proxy(value) or is_detached(value):
         rebase(value, view, row)
 
 
-def _goes_on(rows: Any, found: Any) -> bool:
+def _goes_on(rows: object, found: Any) -> bool:
     """Whether a table has gone on to what was committed of it: it was stored in the file where it lay."""
     return isinstance(rows, TableRows) and file_of(rows.space) == file_of(found.space)
 

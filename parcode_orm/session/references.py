@@ -49,7 +49,7 @@ AT_ONCE = 1024  # values that are looked at together, so that they are still in 
 OURS = references({0: object()}, 0)  # of a value that one container alone holds
 
 
-def held(values: list[Any]) -> set[int]:
+def held(values: list[object]) -> set[int]:
     """The places of those `values` that the program holds, or anything in them that can change in place.
 
     Each value belongs to one container, and is held by that and by the list `values`.
@@ -89,7 +89,7 @@ def _is_constant(value: Any) -> bool:
     return cls in ATOMIC or bool(_is_fixed(cls))
 
 
-def held_in(container: list[Any] | dict[Any, Any]) -> Iterator[tuple[int, Any]]:
+def held_in(container: list[object] | dict[object, object]) -> Iterator[tuple[int, Any]]:
     """The values of a plain container that `held` finds, with their places."""
     values = iter(container.values() if isinstance(container, dict) else container)
     start = 0
@@ -100,12 +100,12 @@ def held_in(container: list[Any] | dict[Any, Any]) -> Iterator[tuple[int, Any]]:
 
 
 @lru_cache(1024)
-def _is_fixed(cls: Any) -> bool:
+def _is_fixed(cls: type) -> bool:
     """Whether nothing in objects of `cls` changes. A class's own `__hash__` does not promise it."""
     return kind_of_class(cls) == "leaf" and is_immutable(cls)
 
 
-def _held_inside(cls: object, values: list[Any]) -> set[int]:
+def _held_inside(cls: type, values: list[object]) -> set[int]:
     """The places of those `values`, of one class and not held themselves, that hold something that is held."""
     look = _looker(cls)
     if look is None:
@@ -114,7 +114,7 @@ def _held_inside(cls: object, values: list[Any]) -> set[int]:
 
 
 @lru_cache(1024)
-def _looker(cls: Any) -> Callable[[list[Any]], set[int]] | None:
+def _looker(cls: Any) -> Callable[[list[object]], set[int]] | None:
     if issubclass(cls, BaseModel):
         return _models
     kind = kind_of_class(cls)
@@ -181,7 +181,7 @@ def _objects(values: list[Any]) -> set[int]:
 def _models(values: list[Any]) -> set[int]:
     found = _columns(list(map(get_dict, values)))
     for look, slot in ((_sets, _FIELDS_SET), (_extras, _EXTRA), (_privates, _PRIVATE)):
-        inside: list[Any] = []
+        inside: list[object] = []
         try:
             inside += map(slot, values)
         except AttributeError:  # of a lazy object, never asked for
@@ -200,18 +200,18 @@ def _models(values: list[Any]) -> set[int]:
     return found
 
 
-def _sets(values: list[Any], sets: list[Any]) -> set[int]:
+def _sets(values: list[object], sets: list[object]) -> set[int]:
     counts = list(map(getrefcount, sets))
     if max(counts) <= _ALONE:
         return set()
     return {at for at, count in enumerate(counts) if count > _ALONE and type(sets[at]) not in (FullSet, type(None))}
 
 
-def _extras(values: list[Any], extras: list[Any]) -> set[int]:
+def _extras(values: list[object], extras: list[object]) -> set[int]:
     return _held(extras)
 
 
-def _privates(values: list[Any], privates: list[Any]) -> set[int]:
+def _privates(values: list[object], privates: list[Any]) -> set[int]:
     """Of private attributes, those that are not stored would be lost with their object."""
     found = _held(privates)
     cls = values[0].__class__

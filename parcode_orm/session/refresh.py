@@ -58,7 +58,7 @@ def expire(work: UnitOfWork, obj: Any) -> None:
         root.drop_pending()
         _make_lazy(work, root)
     reset = Reset(work.owner)
-    alive: list[Any] = []
+    alive: list[object] = []
     if root is not None:  # rows that the program holds may be in no collection any more, which was replaced
         others = {id(each) for other in work.roots.values() if other is not root for each in walk(other.obj)}
         alive = [proxy for space in work.own() for proxy in space.alive() if id(proxy) not in others]
@@ -133,7 +133,7 @@ def move_on(work: UnitOfWork, source: Source) -> None:
     work.stale = work.halfway = False
 
 
-def _entities_in_use(work: UnitOfWork, root: Root) -> list[tuple[Any, Any]]:
+def _entities_in_use(work: UnitOfWork, root: Root) -> list[tuple[object, object]]:
     """The lazy entities of a root that the program holds, with their keys. What is pending is dropped."""
     if not root.name.endswith(SUFFIX) or not is_proxy(root.obj):
         return []

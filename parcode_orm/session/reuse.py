@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..codec.columns.boundary import ChunkColumn
 from ..codec.schema import short_fingerprint
 from ..codec.types.compiled import same_classes
 from ..codec.views.boundary import Kept, Unread
@@ -31,7 +32,7 @@ def reuse_from(source: Source | None, owner: object, comparison: Comparison) -> 
 
     here = None if source is None or source.identity is None else (source.identity, source.uuid)
 
-    def reuse(sink: TableSink, value: Any, column: Any) -> Ticket | Reference | None:
+    def reuse(sink: TableSink, value: object, column: Any) -> Ticket | Reference | None:
         if isinstance(value, Unread):
             if value.column is not column or file_of(value.space) != here:
                 return None
@@ -60,7 +61,7 @@ def reuse_from(source: Source | None, owner: object, comparison: Comparison) -> 
     return reuse
 
 
-def _holds(column: Any, table: Any) -> bool:
+def _holds(column: ChunkColumn, table: Any) -> bool:
     """Whether `table` may stand in a marked field: equal schemas, and the same classes, which may share a name."""
     if not (column.is_map if table.keys is not None else column.is_list):
         return False

@@ -72,7 +72,7 @@ class Root:
     column: StructColumn
     read: bool = False
     family: Family | None = None
-    gone: dict[Any, Any] = field(default_factory=dict)
+    gone: dict[object, object] = field(default_factory=dict)
     numbered: list[tuple[Any, str]] = field(default_factory=list)
 
     def number(self, name: Any, numbers: Iterable[tuple[Any, int]]) -> None:
@@ -81,7 +81,7 @@ class Root:
             set_key(obj, name, key)
             self.numbered.append((obj, name))
 
-    def take_back(self, *objs: Any) -> None:
+    def take_back(self, *objs: object) -> None:
         """Entities are not added after all: those that got a number have none."""
         taken = set(map(id, objs))
         for obj, name in self.numbered:
@@ -90,7 +90,7 @@ class Root:
                 obj.model_fields_set.discard(name)
         self.numbered = [pair for pair in self.numbered if id(pair[0]) not in taken]
 
-    def go_back(self, gone: dict[Any, Any], numbered: list[tuple[Any, str]]) -> None:
+    def go_back(self, gone: dict[object, object], numbered: list[tuple[object, str]]) -> None:
         """Nothing is pending but `gone` and `numbered`."""
         before = {id(obj) for obj, _ in numbered}
         self.take_back(*(obj for obj, _ in self.numbered if id(obj) not in before))
@@ -100,7 +100,7 @@ class Root:
         """Nothing is added or deleted after all."""
         self.go_back({}, [])
 
-    def deleted(self) -> list[Any]:
+    def deleted(self) -> list[object]:
         """The entities that the next commit deletes. Objects are made of those that have none."""
         for key, obj in list(self.gone.items()):
             if type(obj) is Unread:
@@ -116,13 +116,13 @@ class Root:
                 del values[name]
 
 
-def set_key(obj: Any, name: Any, key: int) -> None:
+def set_key(obj: Any, name: str | None, key: int) -> None:
     """Set the key field of a plain entity, frozen or not. Nothing is validated."""
     obj.__dict__[name] = key
     obj.__pydantic_fields_set__.add(name)
 
 
-def root_name(cls: type[Any]) -> str:
+def root_name(cls: type) -> str:
     """The name a root is stored under: its class's, without the module, so that a class may move.
 
     Raises:
@@ -139,7 +139,7 @@ def root_name(cls: type[Any]) -> str:
     return name_of(cls)
 
 
-def settle_name(source: Source, name: str, cls: type[Any]) -> None:
+def settle_name(source: Source, name: str, cls: type) -> None:
     """Let the root of a class that was renamed be known by its present name, here and in the next commit."""
     catalog = source.catalog
     if name in catalog.roots:
@@ -197,20 +197,20 @@ def _renamed_hint(source: Source, column: StructColumn) -> str:
     return f"{alike[0]} has the same fields: if it was renamed, say @renamed_from({alike[0]!r}) above the class; else "
 
 
-def classes_named(name: str) -> list[type[Any]]:
+def classes_named(name: str) -> list[type]:
     """The models of roots called `name` that this process has defined, the older ones first."""
     bare = name.removesuffix(SUFFIX)
     found = [cls for cls in subclasses(Model) if name_of(cls) == bare and cls.__module__ != GENERATED]
     return found if bare == name else [table_class(cls) for cls in found if is_entity(cls)]
 
 
-def class_of_root(space: FileSpace, name: str) -> type[Any] | None:
+def class_of_root(space: FileSpace, name: str) -> type | None:
     """The class that the root `name` was written with, by its name and schema; None where no such one is defined."""
     written = space.chunk(space.source.catalog.root(name)).fingerprint
     for cls in reversed(classes_named(name)):
         try:
             if short_fingerprint(struct_for(cls)) == written:
-                found: type[Any] = cls
+                found: type = cls
                 return found
         except ParcodeError:  # a class that cannot be stored, or is not complete
             continue
@@ -340,7 +340,7 @@ def write_roots(
     return catalog, again
 
 
-def unbuilt(table: Any) -> dict[str, str]:
+def unbuilt(table: object) -> dict[str, str]:
     """The fields of a table for indexes that the file does not have as they are now, with what to do about it."""
     reading = getattr(proxy_state(table)[0], "reading", None) if is_proxy(table) else None
     return {} if reading is None else dict(reading.unbuilt)

@@ -68,11 +68,11 @@ class Stored(NamedTuple):
     @property
     def body(self) -> dict[str, Any]:
         """Its description."""
-        found: dict[str, Any] = self.schema.structs[self.key]
+        found: dict[str, object] = self.schema.structs[self.key]
         return found
 
     @property
-    def fields(self) -> list[tuple[str, Any]]:
+    def fields(self) -> list[tuple[str, object]]:
         """The names of its fields, and the descriptions of their values."""
         return [(name, node) for name, node in self.body["fields"] if not name.startswith("(")]
 
@@ -194,7 +194,7 @@ class Writer:
         if "extra" in body and body["extra"] != {"dict": ["text", "any"]}:
             inside.append(f"    __pydantic_extra__: {self.type(body['extra'])}")
         inside += [f"    {name}: {self.type(node)}" for name, node in body.get("privates", ())]
-        config: dict[str, Any] = {"extra": "allow"} if "extra" in body and kind != "root model" else {}
+        config: dict[str, object] = {"extra": "allow"} if "extra" in body and kind != "root model" else {}
         config |= {"frozen": True} if frozen and kind != "dataclass" else {}
         config |= {"arbitrary_types_allowed": True} if any(map(_ARBITRARY.search, inside)) else {}
         if config and kind in ("model", "base model", "root model"):
@@ -335,7 +335,7 @@ class Writer:
         return f"{name} = {kind}({name!r}, [{', '.join(f'({each!r}, {value})' for each, value in values)}])"
 
 
-def mark_of(node: Any) -> str:
+def mark_of(node: object) -> str:
     """The marker of a field, by its description."""
     if not isinstance(node, dict):
         return ""

@@ -11,6 +11,7 @@ from weakref import ref as weak
 from parcode_orm.lazy.state import RowView
 
 from ..codec.base import BlobContent, Column, Space, View
+from ..codec.columns.boundary import ChunkColumn
 from ..codec.evolution.defaults import GENERATED
 from ..errors import DetachedError, ReadOnlyError, SessionError
 from ..format.chunk import Chunk
@@ -28,6 +29,7 @@ from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
 from ..storage.spill import SPILLED, FileOrSpill, Spill
+from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
@@ -68,7 +70,7 @@ class FileSpace:
         self.family = family
         if family is not None:
             family.watch(self)
-        self._lives: dict[Any, dict[int, weak[Any]]] = {}
+        self._lives: dict[object, dict[int, weak[object]]] = {}
         self._shared = not writable  # whether views of the same rows know the same proxies
         self._until_sweep = SWEEP_EVERY
         self._stats = source.stats
@@ -161,7 +163,7 @@ class FileSpace:
         """Read stretches of the file into `out`: offset, size, checksum of each. False if one is not as it is to be."""
         return self.source.fill(places, out)
 
-    def living(self, group: Any) -> Any:
+    def living(self, group: Group) -> Any:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""
         return group.items if self.family is None else self.family.owner.living(group)
 
@@ -169,7 +171,7 @@ class FileSpace:
         """Told of rows that are read."""
         self.source.stats.count_rows_read(count)
 
-    def proxy(self, view: Any, row: int) -> Any:
+    def proxy(self, view: Any, row: int) -> object:
         """The proxy of a row: the same object while anyone holds it, whichever thread asks."""
         known = view.live.get(row)
         found = None if known is None else known()
@@ -187,7 +189,7 @@ class FileSpace:
                 self._count(1)
         return found
 
-    def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[Any]:
+    def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[object]:
         """As `proxy`, of rows of several views of one class: each view with its rows."""
         found = make_proxies(wanted)
         refs = list(map(weak, found))  # before the lock is taken, as `proxy` says
@@ -214,31 +216,31 @@ class FileSpace:
         if self._until_sweep <= 0:
             self._sweep()
 
-    def know(self, view: RowView, row: int, proxy: Any) -> None:
+    def know(self, view: RowView, row: int, proxy: LazyModel) -> None:
         """From now on `proxy` is the proxy of this row."""
         self.know_all(view, [row], [proxy])
 
-    def know_all(self, view: RowView, rows: Sequence[int], proxies: Sequence[Any]) -> None:
+    def know_all(self, view: RowView, rows: Sequence[int], proxies: Sequence[object]) -> None:
         """From now on `proxies` are the proxies of these rows."""
         refs = list(map(weak, proxies))  # before the lock is taken, as `proxy` says
         with self._meeting:
             live = view.live or self._first(view)
             live.update(zip(rows, refs, strict=True))
 
-    def _first(self, view: RowView) -> dict[int, weak[Any]]:
+    def _first(self, view: RowView) -> dict[int, weak[object]]:
         """Where the first proxy of a view is to be known.
 
         In a read-only session all views of the same rows know the same proxies: one thread may close a row group while
         another has yet to take a row of it. In a writable one, two collections that were stored once have rows each.
         """
-        live: dict[int, weak[Any]] = view.live
+        live: dict[int, weak[object]] = view.live
         key = (view.chunk.where[1], view.at) if self._shared else id(live)
         view.live = live = self._lives.setdefault(key, live)
         if view.lively is not None:
             view.lively.add(view.chunk.where[1])
         return live
 
-    def alive(self) -> list[Any]:
+    def alive(self) -> list[object]:
         """The proxies that the program holds. One that stands for another row than it was read from is forgotten."""
         found = []
         with self._meeting:
@@ -274,34 +276,34 @@ class FileSpace:
         if held is not None:
             held[row] = proxy
 
-    def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
+    def lazy_list(self, column: ChunkColumn, items: View, start: int, stop: int) -> object:
         """A lazy list over the items `start` to `stop`."""
         return self._handed(LazyList(SpanRows(self, items, start, stop), column))
 
-    def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int) -> Any:
+    def lazy_map(self, column: ChunkColumn, keys: View, values: View, start: int, stop: int) -> object:
         """A lazy map over the keys and values `start` to `stop`."""
         return self._handed(LazyMap(SpanPairs(self, keys, values, start, stop), column))
 
-    def lazy_list_table(self, column: Any, ref: Reference) -> Any:
+    def lazy_list_table(self, column: ChunkColumn, ref: Reference) -> object:
         """A lazy list over a table."""
         return self._handed(LazyList(TableRows(Table(self, ref, column.shape.item)), column))
 
-    def lazy_map_table(self, column: Any, ref: Reference) -> Any:
+    def lazy_map_table(self, column: ChunkColumn, ref: Reference) -> object:
         """A lazy map over a table."""
         return self._handed(LazyMap(TablePairs(Table(self, ref, column.shape.value, column.shape.key)), column))
 
-    def _handed(self, collection: object) -> Any:
+    def _handed(self, collection: object) -> object:
         if FASTAPI in modules and not Encoders.known:
             meet_fastapi()
         if self.family is not None and self.writable:
             self.family.handed(collection)
         return collection
 
-    def read_list_table(self, ref: Reference, items: Column) -> list[Any]:
+    def read_list_table(self, ref: Reference, items: Column) -> list[object]:
         """All rows of a table, plain."""
         return Table(self, ref, items).read()
 
-    def read_map_table(self, ref: Reference, keys: Column, values: Column) -> dict[Any, Any]:
+    def read_map_table(self, ref: Reference, keys: Column, values: Column) -> dict[object, object]:
         """All pairs of a table, plain."""
         return Table(self, ref, values, keys).read_map()
 
@@ -343,7 +345,7 @@ def is_detached(value: object) -> bool:
     return space.owner.ended and space.writable
 
 
-def file_of(space: object) -> Any:
+def file_of(space: object) -> object:
     """The file that a space reads, None for bytes: two that are equal are one file."""
     if not isinstance(space, FileSpace) or space.source.identity is None:
         return None

@@ -28,12 +28,12 @@ Step = Callable[[Any], Any]
 
 def kind_of(value: object) -> str:
     """What `value` is to those who look into it."""
-    cls: Any = type(value)
+    cls: type = type(value)
     return kind_of_class(cls)
 
 
 @lru_cache(1024)
-def kind_of_class(cls: Any) -> str:
+def kind_of_class(cls: type) -> str:
     """`kind_of` for objects of `cls`: asked of every object, so by class, and once."""
     kinds: list[tuple[Any, str]] = [
         ((LazyList, LazyMap), "collection"),
@@ -62,7 +62,7 @@ def inner(value: Any) -> list[Any]:
     return []
 
 
-def children(value: Any) -> Iterator[tuple[Any, Step]]:
+def children(value: Any) -> Iterator[tuple[object, Step]]:
     """The values that `value` holds in memory, each with a step: from the stored form of `value` to the child's own.
 
     A step raises LookupError where nothing is stored of the child.
@@ -89,7 +89,7 @@ def children(value: Any) -> Iterator[tuple[Any, Step]]:
         yield from _table_rows(rows.table) if isinstance(rows, TableRows) else _span_rows(rows)
 
 
-def _table_rows(table: Table) -> Iterator[tuple[Any, Step]]:
+def _table_rows(table: Table) -> Iterator[tuple[object, Step]]:
     for piece in table.tree.loaded():
         if piece.rows is not None:
             for at, child in enumerate(piece.rows):
@@ -100,21 +100,21 @@ def _table_rows(table: Table) -> Iterator[tuple[Any, Step]]:
                     yield child, partial(_row, table, piece, row)
 
 
-def _span_rows(rows: SpanRows) -> Iterator[tuple[Any, Step]]:
+def _span_rows(rows: SpanRows) -> Iterator[tuple[object, Step]]:
     keys: Any = rows.all_keys() if isinstance(rows, SpanPairs) else range(len(rows))
     for place, child in rows.places_in_memory():
         yield child, itemgetter(keys[place])
 
 
-def _row(table: Table, piece: Piece, row: int, _: object) -> Any:
+def _row(table: Table, piece: Piece, row: int, _: object) -> object:
     return table.group(piece).items.read(row, row + 1)[0]
 
 
-def _nothing(_: object) -> Any:
+def _nothing(_: object) -> object:
     raise LookupError("the row was put there since the last commit")
 
 
-def walk(value: object) -> Iterator[Any]:
+def walk(value: object) -> Iterator[object]:
     """`value` and every model, collection and container in memory below it, each once."""
     stack = [value]
     seen: dict[int, Any] = {}
@@ -129,8 +129,8 @@ def walk(value: object) -> Iterator[Any]:
 
 def path_to(value: object, target: object) -> list[Step] | None:
     """The steps that lead from the stored form of `value` to that of `target`; None where it is not below."""
-    stack: list[tuple[Any, list[Step]]] = [(value, [])]
-    seen: dict[int, Any] = {}
+    stack: list[tuple[object, list[Step]]] = [(value, [])]
+    seen: dict[int, object] = {}
     while stack:
         each, steps = stack.pop()
         if each is target:

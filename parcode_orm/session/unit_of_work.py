@@ -58,7 +58,7 @@ class UnitOfWork:
         self.owner = Owner(self)
         self._own = Family(self.owner)  # what belongs to no root
         self._current: dict[Family, FileSpace] = {}  # what reads the snapshot, by what it reads
-        self.consumed: list[Any] = []  # iterators read by a commit that failed
+        self.consumed: list[object] = []  # iterators read by a commit that failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
         self.stale = False  # another session committed since this one's snapshot
         self.released = False  # whether this commit has begun to let go of what is stored
@@ -135,7 +135,7 @@ class UnitOfWork:
                     break
         self.roots, self.deleted = roots, deleted
 
-    def find(self, name: str, cls: type[Any], column: Any) -> Root:
+    def find(self, name: str, cls: type, column: Any) -> Root:
         """The root of that name, read where it is only stored."""
         known = self.roots.get(name)
         if known is None:
@@ -345,7 +345,7 @@ class UnitOfWork:
         lost.abandon()
         return lost
 
-    def in_memory(self) -> list[Any]:
+    def in_memory(self) -> list[object]:
         """The lazy objects and collections of this session that the program holds."""
         return [*self.owner.collections(), *(proxy for space in self.own() for proxy in space.alive())]
 

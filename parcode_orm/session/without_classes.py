@@ -47,7 +47,7 @@ class Models(Mapping[str, type[Any]]):
         self._stored = stored
         self._names = {short_name(name, stored): name for name in stored}
 
-    def __getitem__(self, name: str) -> type[Any]:
+    def __getitem__(self, name: str) -> type:
         """The class of a root, or of entities.
 
         Raises:
@@ -59,7 +59,7 @@ class Models(Mapping[str, type[Any]]):
         data = self._stored[full]
         if isinstance(data, ParcodeError):
             raise data
-        found: type[Any] = _class_of(data, full.endswith(SUFFIX))
+        found: type = _class_of(data, full.endswith(SUFFIX))
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -109,14 +109,14 @@ def root_named(names: list[str], name: str | None) -> str:
     return name
 
 
-def model_named(source: Source, name: str) -> type[Any]:
+def model_named(source: Source, name: str) -> type:
     """The class made for a stored root.
 
     Raises:
         SchemaError: none can be made of the stored schema.
         CorruptionError: that is damaged.
     """
-    found: type[Any] = _class_of(_stored(source, name), False)
+    found: type = _class_of(_stored(source, name), False)
     return found
 
 

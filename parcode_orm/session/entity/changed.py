@@ -26,9 +26,9 @@ class Entries(NamedTuple):
     """Values of an index, none of them None, and the keys of the entities that have them, or had."""
 
     values: list[Any]
-    keys: list[Any]
+    keys: list[object]
 
-    def are_whole(self, types: tuple[Any, ...]) -> bool:
+    def are_whole(self, types: tuple[object, ...]) -> bool:
         """Whether all values are of the types of the index, not as a class before stored them."""
         parts = [self.values] if len(types) == 1 else zip(*self.values, strict=True)
         return all(fits(tp, values) for tp, values in zip(types, parts, strict=False))
@@ -46,9 +46,9 @@ class Changed:
         self._root = root
         self._rows = entities(root)
         pairs = list(in_memory(self._rows, paths))
-        self.keys: list[Any] = [key for key, _ in pairs]
-        self.objs: list[Any] = [obj for _, obj in pairs]
-        self._before: dict[Any, Any] | None = None
+        self.keys: list[object] = [key for key, _ in pairs]
+        self.objs: list[object] = [obj for _, obj in pairs]
+        self._before: dict[object, object] | None = None
         self._stored: Any = {}
 
     def of(self, spec: IndexSpec) -> Iterator[tuple[Entries, Entries]]:
@@ -67,7 +67,9 @@ class Changed:
                 lost, column, keys = ([some[at] for at in places] for some in (lost, column, keys))
             yield _entries(spec, lost, keys if lost else []), _entries(spec, column, keys if column else [])
 
-    def _differing(self, spec: IndexSpec, before: dict[Any, Any], now: dict[Any, Any]) -> tuple[Entries, Entries]:
+    def _differing(
+        self, spec: IndexSpec, before: dict[object, object], now: dict[object, object]
+    ) -> tuple[Entries, Entries]:
         """The values that entities lost, and those of `now` that they got."""
         old = as_stored(index_column, spec, partial(field_values, list(before.values())))
         was = dict(zip(before, old, strict=True))
@@ -78,7 +80,7 @@ class Changed:
             now.pop(key, None)
         return _entries(spec, was.values(), was), _entries(spec, now.values(), now)
 
-    def _find_before(self) -> dict[Any, Any]:
+    def _find_before(self) -> dict[object, object]:
         """The entities as they are stored, by key: those of `keys` that are, and those whose objects are deleted."""
         if self._before is None:
             gone = {key for key, obj in self._root.gone.items() if type(obj) is not Unread}.difference(self.keys)
@@ -103,11 +105,11 @@ class Apart(NamedTuple):
     """
 
     keys: list[Any]
-    now: Callable[[str], list[Any]] | None
-    before: Callable[[str], list[Any]] | None
+    now: Callable[[str], list[object]] | None
+    before: Callable[[str], list[object]] | None
 
 
-def _spilled(table: Table, known: Set[Any], stored: Table | None) -> Iterator[Apart]:
+def _spilled(table: Table, known: Set[object], stored: Table | None) -> Iterator[Apart]:
     """The rows that were written aside and whose keys are not `known`. Some took the place of `stored` ones."""
     groups: dict[int, list[Piece]] = {}
     for piece in table.tree.loaded():
@@ -143,9 +145,9 @@ def _numbers(spans: list[tuple[int, int]]) -> Sequence[int]:
     return ranges[0] if len(ranges) == 1 else list(chain.from_iterable(ranges))
 
 
-def _deleted(gone: dict[Any, Unread]) -> Iterator[Apart]:
+def _deleted(gone: dict[object, Unread]) -> Iterator[Apart]:
     """The rows that a statement deleted, by row group."""
-    groups: dict[int, tuple[Group, dict[int, Any]]] = {}
+    groups: dict[int, tuple[Group, dict[int, object]]] = {}
     for key, (group, row) in gone.items():
         groups.setdefault(id(group), (group, {}))[1][row] = key
     for group, keys in groups.values():
@@ -153,9 +155,9 @@ def _deleted(gone: dict[Any, Unread]) -> Iterator[Apart]:
         yield Apart([keys[row] for row in rows], None, partial(stored_values, group.items, rows))
 
 
-def _stored_column(stored: Table, ids: Sequence[int], name: str) -> list[Any]:
+def _stored_column(stored: Table, ids: Sequence[int], name: str) -> list[object]:
     """The field `name` of the stored rows with these ids."""
-    found: list[Any] = [None] * len(ids)
+    found: list[object] = [None] * len(ids)
     at = 0
     order = sorted(range(len(ids)), key=ids.__getitem__)
     while at < len(order):
@@ -172,7 +174,7 @@ def _stored_column(stored: Table, ids: Sequence[int], name: str) -> list[Any]:
     return found
 
 
-def _without(values: Mapping[Any, Any], others: Mapping[Any, Any]) -> dict[Any, Any]:
+def _without(values: Mapping[object, Any], others: Mapping[object, Any]) -> dict[object, object]:
     """Collections of values without those that the others have."""
     return {key: [each for each in some if each not in others.get(key, ())] for key, some in values.items()}
 

@@ -30,7 +30,7 @@ from .tables import Keys, entities, find_table, keys_of, known_key, stored_rows,
 AT_ONCE = 4096  # objects of an iterator that are kept in memory
 
 
-def insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
+def insert(work: UnitOfWork, objs: Iterable[object], *, replace: bool) -> None:
     """Add entities, all or none.
 
     Raises:
@@ -40,8 +40,8 @@ def insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
         _insert(work, objs, replace=replace)
 
 
-def _insert(work: UnitOfWork, objs: Iterable[Any], *, replace: bool) -> None:
-    groups: dict[type[Any], list[Any]] = {}
+def _insert(work: UnitOfWork, objs: Iterable[object], *, replace: bool) -> None:
+    groups: dict[type, list[object]] = {}
     different = list(objs)
     if len(set(map(id, different))) < len(different):
         different = list({id(obj): obj for obj in different}.values())
@@ -68,17 +68,17 @@ class _Added:
     `known` are those of these keys that other entities have.
     """
 
-    def __init__(self, work: UnitOfWork, cls: type[Any]) -> None:
+    def __init__(self, work: UnitOfWork, cls: type) -> None:
         root = find_table(work, cls)
         self.cls = cls
         self.keys = keys_of(cls)
         self._rows = None if root is None else entities(root)
         self.last: int = 0 if root is None else root.obj.last
-        self.numbered: list[tuple[Any, int]] = []
-        self.pairs: dict[Any, Any] = {}
-        self.known: list[Any] = []
+        self.numbered: list[tuple[object, int]] = []
+        self.pairs: dict[object, object] = {}
+        self.known: list[object] = []
 
-    def take(self, objs: list[Any], *, replace: bool) -> None:
+    def take(self, objs: list[object], *, replace: bool) -> None:
         """Take objects, each of them once.
 
         Raises:
@@ -98,7 +98,7 @@ class _Added:
                 raise taken(self.cls, self.keys, key)
         self.known = [key for key in known if key in self.pairs]
 
-    def keys_for(self, objs: list[Any], *, in_turn: bool = False) -> list[Any]:
+    def keys_for(self, objs: list[object], *, in_turn: bool = False) -> list[Any]:
         """The keys of objects. Those that have none get the numbers above those that were given, or IntegrityError.
 
         `in_turn` numbers the objects of an iterator: only the keys before an object count.
@@ -119,7 +119,7 @@ class _Added:
         self.keys.check_all(self.cls, keys)
         return keys
 
-    def _number_in_turn(self, objs: list[Any], keys: list[Any]) -> None:
+    def _number_in_turn(self, objs: list[object], keys: list[object]) -> None:
         numbers: dict[int, int] = {}
         for place, (obj, key) in enumerate(zip(objs, keys, strict=True)):
             if key is None:
@@ -128,9 +128,9 @@ class _Added:
                 self.last = max(self.last, key)
 
 
-def first_again(values: list[Any]) -> Any:
+def first_again(values: list[object]) -> Any:
     """The first of `values` that is equal to one before."""
-    met: set[Any] = set()
+    met: set[object] = set()
     for value in values:
         if value in met:
             return value
@@ -138,7 +138,7 @@ def first_again(values: list[Any]) -> Any:
     return MISSING
 
 
-def put(root: Root, pairs: dict[Any, Any], known: Collection[Any]) -> None:
+def put(root: Root, pairs: dict[object, object], known: Collection[object]) -> None:
     """Let entities stand under their keys; `known` are the keys that other entities have."""
     rows = entities(root)
     changing = rows._changing()
@@ -152,7 +152,7 @@ def put(root: Root, pairs: dict[Any, Any], known: Collection[Any]) -> None:
         del root.gone[key]
 
 
-def table_of(work: UnitOfWork, cls: type[Any]) -> Root:
+def table_of(work: UnitOfWork, cls: type) -> Root:
     """The root that holds the entities of `cls`: an empty one where there were never any."""
     found = find_table(work, cls)
     if found is None:
@@ -173,7 +173,7 @@ def _space(work: UnitOfWork) -> FileSpace:
     return FileSpace(nothing, writable=True, family=Family(work.owner), new_spill=work.new_spill, tuning=work.tuning)
 
 
-def taken(cls: type[Any], keys: Keys, key: Any) -> IntegrityError:
+def taken(cls: type, keys: Keys, key: object) -> IntegrityError:
     """The error for a key that another entity has."""
     return IntegrityError(
         f"another {cls.__qualname__} has the key {keys.spelled(key)}: change that one, session.get({cls.__name__}, "
@@ -186,7 +186,7 @@ def taken(cls: type[Any], keys: Keys, key: Any) -> IntegrityError:
 
 
 def insert_stream(
-    work: UnitOfWork, cls: type[Any], objs: Iterator[Any], check: Callable[[list[Any]], None], *, replace: bool
+    work: UnitOfWork, cls: type, objs: Iterator[object], check: Callable[[list[object]], None], *, replace: bool
 ) -> None:
     """Add the entities of an iterator, all of `cls`, which leave memory as they come; all or none.
 
@@ -220,8 +220,8 @@ def insert_stream(
 
 
 def _pairs(
-    added: _Added, objs: Iterator[Any], check: Callable[[list[Any]], None]
-) -> Iterator[Iterable[tuple[Any, Any]]]:
+    added: _Added, objs: Iterator[object], check: Callable[[list[object]], None]
+) -> Iterator[Iterable[tuple[object, object]]]:
     """Keys and objects, some thousand at a time."""
     while part := list(islice(objs, AT_ONCE)):
         check(part)
@@ -240,7 +240,7 @@ def _pairs(
 # -- deleting and letting go -------------------------------------------------------------------------------------------
 
 
-def delete(work: UnitOfWork, obj: Any) -> None:
+def delete(work: UnitOfWork, obj: object) -> None:
     """Let the next commit delete a stored entity."""
     root, key = _place(work, obj, "deleted")
     if key not in stored_rows(work, root):
@@ -249,7 +249,7 @@ def delete(work: UnitOfWork, obj: Any) -> None:
     root.gone[key] = obj
 
 
-def expunge(work: UnitOfWork, obj: Any) -> None:
+def expunge(work: UnitOfWork, obj: object) -> None:
     """Forget an entity: one that is stored stays so, and the object is a plain one."""
     root, key = _place(work, obj, "expunged")
     stored = stored_rows(work, root).get(key)
@@ -283,7 +283,7 @@ def _make_plain(work: UnitOfWork, obj: Any) -> None:
         del held[row]
 
 
-def _place(work: UnitOfWork, obj: Any, what: str) -> tuple[Root, Any]:
+def _place(work: UnitOfWork, obj: Any, what: str) -> tuple[Root, object]:
     """The table that has an entity, and the key it has it by."""
     cls = plain_class(obj.__class__)
     root = find_table(work, cls)

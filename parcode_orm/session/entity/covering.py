@@ -17,7 +17,7 @@ from .changed import Entries
 _SAME = (int, str, bytes, bool, date, timedelta, UUID)
 
 
-def covers(spec: IndexSpec, asked: Sequence[Expression[Any]] | None, found: Sequence[tuple[Any, Any]]) -> bool:
+def covers(spec: IndexSpec, asked: Sequence[Expression[object]] | None, found: Sequence[tuple[object, object]]) -> bool:
     """Whether an index has all that is asked of the entities that it `found`: fields whose equal values are the same.
 
     It has not where a value is as an earlier version of the class stored it: reading the row says so.
@@ -30,7 +30,7 @@ def covers(spec: IndexSpec, asked: Sequence[Expression[Any]] | None, found: Sequ
     return Entries([value for value, _ in found], []).are_whole(spec.types)
 
 
-def _leaves(expression: Expression[Any]) -> Iterator[Expression[Any]]:
+def _leaves(expression: Expression[object]) -> Iterator[Expression[object]]:
     """What an expression asks of a row."""
     if isinstance(expression, Field | Item | Key | Quantified):
         yield expression
@@ -39,7 +39,7 @@ def _leaves(expression: Expression[Any]) -> Iterator[Expression[Any]]:
             yield from _leaves(part)
 
 
-def is_same(tp: Any) -> bool:
+def is_same(tp: object) -> bool:
     """Whether equal values of a type are the same: times may be in other zones, and `-0.0 == 0.0`.
 
     An index keeps the value that an entity had when another, equal one is assigned.
@@ -48,7 +48,7 @@ def is_same(tp: Any) -> bool:
     return kind in _SAME or (isinstance(kind, type) and issubclass(kind, Enum))
 
 
-def row_of(spec: IndexSpec, value: Any) -> dict[str, Any]:
+def row_of(spec: IndexSpec, value: Any) -> dict[str, object]:
     """What an index has of an entity, by the names of its fields."""
     found: dict[str, Any] = {}
     for path, each in zip(spec.parts, value if len(spec.parts) > 1 else (value,), strict=True):

@@ -111,8 +111,8 @@ def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bo
     current = keys.of_all(changed.objs)
     if current == changed.keys:
         return False
-    moves: dict[Any, Any] = {}
-    old: set[Any] = set()
+    moves: dict[object, object] = {}
+    old: set[object] = set()
     for key, now, obj in zip(changed.keys, current, changed.objs, strict=True):
         if now != key:
             keys.check(cls, now)
@@ -147,7 +147,7 @@ def _check_ours(work: UnitOfWork, obj: Any) -> None:
         )
 
 
-def _claim(work: UnitOfWork, root: Root, spec: IndexSpec, index: LazyMap[Any, Any], changed: Changed) -> None:
+def _claim(work: UnitOfWork, root: Root, spec: IndexSpec, index: LazyMap[object, object], changed: Changed) -> None:
     """Bring a unique index up to date.
 
     Raises:
@@ -175,7 +175,9 @@ def _claim(work: UnitOfWork, root: Root, spec: IndexSpec, index: LazyMap[Any, An
         put_new(table, values, list(pairs.values()))
 
 
-def _claims(spec: IndexSpec, index: LazyMap[Any, Any], changed: Changed) -> Iterator[Iterable[tuple[Any, Any]]]:
+def _claims(
+    spec: IndexSpec, index: LazyMap[object, object], changed: Changed
+) -> Iterator[Iterable[tuple[object, object]]]:
     """Values with the keys that claim them. Those that are lost leave the index meanwhile."""
     for lost, got in changed.of(spec):
         for value in lost.values:
@@ -195,7 +197,7 @@ def _claim_many(work: UnitOfWork, root: Root, spec: IndexSpec, table: Table, fou
     raise _twice(entity_class(root.obj.__class__), spec, twice, *keys)
 
 
-def _twice(cls: type[Any], spec: IndexSpec, value: Any, one: Any, other: Any) -> IntegrityError:
+def _twice(cls: type, spec: IndexSpec, value: object, one: object, other: object) -> IntegrityError:
     keys = keys_of(cls)
     several = len(spec.parts) > 1
     name, unique = (f"({spec.name})", "fields are unique together") if several else (spec.name, "field is unique")

@@ -54,7 +54,7 @@ class Match(NamedTuple):
     keys: tuple[Ordering, ...]
     tp: Any
     wanted: Wanted | None
-    after: tuple[Any, ...]
+    after: tuple[object, ...]
     whole: bool
     first: First
     name: str
@@ -65,7 +65,7 @@ class Match(NamedTuple):
         return self.keys[0]._descending
 
 
-def match(table: Any, cls: type[Any], where: Sequence[Expression[bool]], first: First) -> Match | None:
+def match(table: object, cls: type, where: Sequence[Expression[bool]], first: First) -> Match | None:
     """The index that gives the first rows of an order, which fulfil `where`; None where no index does."""
     with suppress(*UNORDERED):
         scope = exactly(where)
@@ -108,7 +108,7 @@ def _path(ordering: Ordering) -> Any:
 
 
 def find(
-    table: Any, rows: LazyMap[Any, Any], found: Match, most: int, left_out: Collection[Any]
+    table: object, rows: LazyMap[object, object], found: Match, most: int, left_out: Collection[object]
 ) -> tuple[Pairs, list[Any]] | None:
     """Values of an index and keys of entities among which are the first ones of an order; and keys without values.
 
@@ -132,7 +132,7 @@ def find(
     return None
 
 
-def _is_in_order(runs: Any, found: Match, order: Order) -> bool:
+def _is_in_order(runs: object, found: Match, order: Order) -> bool:
     """Whether the values of the first key stand in an index in the order of a query."""
     spec, fixed, tp = found.spec, found.fixed, found.tp
     if tp in (datetime, time) and all(_has(runs, within(spec, fixed, each), order) for each in of_zones(tp)):
@@ -149,7 +149,7 @@ def _has(runs: Any, asked: Range, order: Order) -> bool:
     return any(span.least for span in spans) or bool(entries_in(spans, order))
 
 
-def _without_value(rows: LazyMap[Any, Any], found: Match, most: int) -> list[Any] | None:
+def _without_value(rows: LazyMap[object, object], found: Match, most: int) -> list[Any] | None:
     """The keys of entities that no entry names, and that may come first; None where they are too many."""
     if found.fixed or found.wanted is not None or found.after:
         return []
@@ -160,14 +160,14 @@ def _without_value(rows: LazyMap[Any, Any], found: Match, most: int) -> list[Any
     if found.tp in _NAN and (key._descending or found.tp is Decimal):
         conditions.append(Operation("!=", (key._of, key._of), bool))
     single = found.whole and len(found.keys) == 1  # then rows without value are in the order of their places
-    keys: list[Any] = []
+    keys: list[object] = []
     for condition in conditions:
-        statement: Select[Any] = Select(rows, (Key(),), (condition,), _limit=found.first.rows if single else most + 1)
+        statement = Select[object](rows, (Key(),), (condition,), _limit=found.first.rows if single else most + 1)
         keys += [each for part in run(statement) for each in part[0].tolist()]
     return keys if single or len(keys) <= most else None
 
 
-def _nearest(runs: Any, found: Match, order: Order, most: int, left_out: Collection[Any]) -> Pairs | None:
+def _nearest(runs: Any, found: Match, order: Order, most: int, left_out: Collection[object]) -> Pairs | None:
     """The entries from one end on, among which are the first ones; None where they are more than `most`."""
     spec, count = found.spec, found.first.rows
     size = len(found.fixed) + len(found.keys)
@@ -183,7 +183,7 @@ def _nearest(runs: Any, found: Match, order: Order, most: int, left_out: Collect
     pairs: Pairs = []
     certain = read = 0
     for here, together in groupby(entries, place):
-        counts: Counter[tuple[Any, Any]] = Counter()
+        counts: Counter[tuple[object, object]] = Counter()
         for value, key, has in together:
             if any_will_do and key not in left_out:
                 return [(value, key)]

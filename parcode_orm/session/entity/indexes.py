@@ -34,7 +34,7 @@ MAX_RUNS = 8
 IN_MEMORY = 1 << 19  # entries of one commit that are not sorted in parts
 
 
-def add_run(runs: Any, space: Space, cls: Any, spec: IndexSpec, changes: Iterable[tuple[Entries, Entries]]) -> None:
+def add_run(runs: Any, space: Space, cls: type, spec: IndexSpec, changes: Iterable[tuple[Entries, Entries]]) -> None:
     """Add a run to an ordered index.
 
     Args:
@@ -74,7 +74,7 @@ def add_run(runs: Any, space: Space, cls: Any, spec: IndexSpec, changes: Iterabl
         runs[first:] = added
 
 
-def _run(cls: Any, spec: IndexSpec, space: Space, parts: Iterable[list[Entry]], size: int) -> list[Any]:
+def _run(cls: type, spec: IndexSpec, space: Space, parts: Iterable[list[Entry]], size: int) -> list[object]:
     """A run of the entries in `parts`, which are at most `size`; nothing for none."""
     if isinstance(parts, list) or size < LONG:
         entries: Any = list(chain.from_iterable(parts))
@@ -84,7 +84,7 @@ def _run(cls: Any, spec: IndexSpec, space: Space, parts: Iterable[list[Entry]], 
     return [run_class(cls, spec).model_construct(entries=entries, fences=fences)] if entries else []
 
 
-def _column(cls: Any, spec: IndexSpec) -> ChunkColumn:
+def _column(cls: type, spec: IndexSpec) -> ChunkColumn:
     column = struct_for(run_class(cls, spec)).places["entries"][1]
     assert isinstance(column, ChunkColumn)
     return column
@@ -94,11 +94,11 @@ class _Columns(NamedTuple):
     """Entries in any order, a list of each of their parts."""
 
     values: list[Any]
-    keys: list[Any]
+    keys: list[object]
     has: list[bool]
 
 
-def _in_order(cls: Any, spec: IndexSpec, entries: _Columns) -> list[Entry]:
+def _in_order(cls: type, spec: IndexSpec, entries: _Columns) -> list[Entry]:
     order = order_of_parts(spec.types)
     try:
         places = sorted_places(entries.values if order is itself else list(map(order, entries.values)))
@@ -109,7 +109,7 @@ def _in_order(cls: Any, spec: IndexSpec, entries: _Columns) -> list[Entry]:
     return list(zip(*[picked(each, places) for each in entries], strict=True))
 
 
-def _fits(column: Column, value: Any) -> bool:
+def _fits(column: Column, value: object) -> bool:
     try:
         digest_of(column, value)
     except EncodeError:
@@ -143,7 +143,7 @@ class Span(NamedTuple):
         return max(self.stop - self.start - 2 * STEP * len(self.ranges), 0)
 
 
-def spans_of(runs: Iterable[Any], ranges: Iterable[Range], order: Order) -> list[Span]:
+def spans_of(runs: Iterable[object], ranges: Iterable[Range], order: Order) -> list[Span]:
     """What is read to find the entries in `ranges`, as the fences tell; each entry once."""
     found: list[Span] = []
     for run in runs:
@@ -161,9 +161,9 @@ def spans_of(runs: Iterable[Any], ranges: Iterable[Range], order: Order) -> list
     return found
 
 
-def entries_in(spans: Iterable[Span], order: Order) -> list[tuple[Any, Any]]:
+def entries_in(spans: Iterable[Span], order: Order) -> list[tuple[object, object]]:
     """The values in the ranges of `spans`, each with the key of an entity that has it."""
-    counts: Counter[tuple[Any, Any]] = Counter()
+    counts: Counter[tuple[object, object]] = Counter()
     for run, start, stop, ranges in spans:
         found = part(run.entries, start, stop)
         for each in ranges:  # where ranges overlap, entries count twice, in all runs
@@ -196,7 +196,7 @@ def _fenced(run: Any, asked: Range, order: Order) -> tuple[int, int]:
     return max(start, 0), min(stop, len(run.entries))
 
 
-def _as_long(order: Order, bound: Any) -> Order:
+def _as_long(order: Order, bound: object) -> Order:
     """What values are ordered by, as far as a bound of several fields goes."""
     if not isinstance(bound, tuple):
         return order

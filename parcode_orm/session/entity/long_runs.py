@@ -20,7 +20,7 @@ AT_ONCE = 16_384  # entries of a run that are read at once
 LONG = 65_536  # entries of a run that is not put together in memory
 Entry = tuple[Any, Any, bool]
 _value: Callable[[Entry], Any] = itemgetter(0)
-_has: Callable[[Entry], Any] = itemgetter(2)
+_has: Callable[[Entry], object] = itemgetter(2)
 
 
 def merged(runs: Sequence[Sequence[Entry]], order: Order) -> Iterator[list[Entry]]:
@@ -91,15 +91,15 @@ def part(entries: Any, start: int, stop: int) -> list[Entry]:
 
 def netted(entries: Iterable[Entry]) -> list[Entry]:
     """The entries without those that take each other back."""
-    counts: Counter[tuple[Any, Any]] = Counter()
+    counts: Counter[tuple[object, object]] = Counter()
     for value, key, has in entries:
         counts[value, key] += 1 if has else -1
     return [(value, key, count > 0) for (value, key), count in counts.items() if count]
 
 
-def long_run(space: Space, column: ChunkColumn, parts: Iterable[list[Entry]], step: int) -> tuple[Any, list[Any]]:
+def long_run(space: Space, column: ChunkColumn, parts: Iterable[list[Entry]], step: int) -> tuple[object, list[object]]:
     """A list of entries that leave memory as they come, and the value of every `step`th of them."""
-    fences: list[Any] = []
+    fences: list[object] = []
 
     def noted() -> Iterator[list[Entry]]:
         done = 0

@@ -20,14 +20,14 @@ from ...query.nodes import Field, Item, Literal, Logical, Operation, Quantified
 from .indexes import Range
 
 _DAY = timedelta(days=1)
-_LAST: dict[Any, Any] = {datetime: datetime.max, time: time.max}
+_LAST: dict[object, object] = {datetime: datetime.max, time: time.max}
 _TURNED = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Wanted(NamedTuple):
     """The `ranges`, in one of which a value of the type `tp` must lie."""
 
-    tp: Any
+    tp: object
     ranges: list[Range]
 
     def __str__(self) -> str:
@@ -125,7 +125,7 @@ def _narrow(scope: Scope, path: Path, wanted: Wanted) -> None:
 
 
 def _conditions(
-    where: Sequence[Expression[bool]], scopes: list[Scope], below: Path, item: Any
+    where: Sequence[Expression[bool]], scopes: list[Scope], below: Path, item: object
 ) -> Iterator[tuple[Path, Wanted]]:
     """The conditions on values of a row, or of the items at `below`, which are of the type `item`."""
     for condition in where:
@@ -147,22 +147,22 @@ def _conditions(
                     yield (*below, *path), wanted
 
 
-def _path(expression: Expression[Any]) -> Path | None:
+def _path(expression: Expression[object]) -> Path | None:
     if isinstance(expression, Field):
         return expression._path
     return () if isinstance(expression, Item) else None
 
 
-def _type(expression: Expression[Any], item: Any) -> Any:
+def _type(expression: Expression[object], item: object) -> object:
     return item if isinstance(expression, Item) else expression._tp
 
 
-def _is_list(tp: Any) -> bool:
+def _is_list(tp: object) -> bool:
     origin = get_origin(present(tp))
     return isinstance(origin, type) and issubclass(origin, Collection) and not issubclass(origin, Mapping)
 
 
-def _condition(condition: Operation[Any], item: Any) -> Iterator[tuple[Path, Wanted]]:
+def _condition(condition: Operation[object], item: object) -> Iterator[tuple[Path, Wanted]]:
     operator = condition._operator
     if operator not in (*_TURNED, "in", "startswith", "contains"):
         return
@@ -214,7 +214,7 @@ def _both(one: Range, other: Range, order: Order) -> Range:
 # -- ranges of an index ------------------------------------------------------------------------------------------------
 
 
-def exact(spec: IndexSpec, scope: Scope) -> list[list[Any]] | None:
+def exact(spec: IndexSpec, scope: Scope) -> list[list[object]] | None:
     """For each part of an index the values that are wanted of it; None where it is other than single values."""
     found = []
     for path in spec.parts:
@@ -230,7 +230,7 @@ def ranges_of(spec: IndexSpec, scope: Scope, most: int) -> tuple[list[Range], li
 
     Single values of the first parts, then ranges of the next: at most `most` of them.
     """
-    prefixes: list[tuple[Any, ...]] = [()]
+    prefixes: list[tuple[object, ...]] = [()]
     told_parts = []
     for path, tp in zip(spec.parts, spec.types, strict=True):
         wanted = scope.get(path)
@@ -269,12 +269,12 @@ def spelled(path: Path, wanted: Wanted) -> str:
     return f"{path_text(path)}{wanted}"
 
 
-def _is_enum(tp: Any) -> bool:
+def _is_enum(tp: type) -> bool:
     kind = present(tp)
     return isinstance(kind, type) and issubclass(kind, Enum)
 
 
-def _joined(prefix: tuple[Any, ...], asked: Range) -> Range:
+def _joined(prefix: tuple[object, ...], asked: Range) -> Range:
     """The range of the values of several fields that begin with `prefix`, and go on with a value of `asked`.
 
     None stands before all values, and is not in the range.
@@ -291,7 +291,7 @@ def _alone(spec: IndexSpec, ranges: list[Range]) -> list[Range]:
     return [each._replace(low=_first(each.low), high=_first(each.high)) for each in ranges]
 
 
-def _first(bound: tuple[Any, ...] | None) -> Any:
+def _first(bound: tuple[object, ...] | None) -> object:
     return bound[0] if bound else None
 
 
@@ -303,7 +303,7 @@ def _widened(asked: Range) -> Range:
     return Range(None if low is None else low - _DAY, None if high is None else high + _DAY)
 
 
-def _of_other_zone(ranges: list[Range], tp: Any) -> list[Range] | None:
+def _of_other_zone(ranges: list[Range], tp: object) -> list[Range] | None:
     """The range of times without a zone if `ranges` are of times with one, and the other way round.
 
     The condition refuses to compare them, as it does in a scan. None where `ranges` are of both.
@@ -317,7 +317,7 @@ def _of_other_zone(ranges: list[Range], tp: Any) -> list[Range] | None:
     return [of_zones(present(tp))[0 if True in zoned else 1]]
 
 
-def of_zones(tp: Any) -> tuple[Range, Range]:
+def of_zones(tp: object) -> tuple[Range, Range]:
     """The range of datetimes or times without a zone, and that of those with one."""
     last = _LAST[tp]
     return Range(None, last), Range(last, None, low_open=True)

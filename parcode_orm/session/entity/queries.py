@@ -43,7 +43,7 @@ def bound(work: UnitOfWork, statement: S) -> S:
     return statement
 
 
-def _classes(expression: Expression[Any]) -> Iterator[Any]:
+def _classes(expression: Expression[object]) -> Iterator[object]:
     """The classes whose fields stand in an expression."""
     if isinstance(expression, Field | Item):
         yield expression._cls
@@ -54,21 +54,21 @@ def _classes(expression: Expression[Any]) -> Iterator[Any]:
 class StoredEntities(Entities):
     """The entities of a class in a session, as a query takes them."""
 
-    def __init__(self, work: UnitOfWork, cls: type[Any]) -> None:
+    def __init__(self, work: UnitOfWork, cls: type) -> None:
         self.cls = cls
         self._work = work
         self._root = find_table(work, cls)
-        self.rows: Mapping[Any, Any] = {} if self._root is None else entities(self._root)
+        self.rows: Mapping[object, object] = {} if self._root is None else entities(self._root)
         missing = {} if self._root is None else unbuilt(self._root.obj)
         self.unbuilt = tuple(spec.name for spec in indexes_of(cls) if field_of(spec) in missing)
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: object) -> None:
         obj = self.rows[key]
         root = self._root
         assert root is not None
         (delete if key in stored_rows(self._work, root) else expunge)(self._work, obj)
 
-    def deleted(self, rows: Mapping[Any, tuple[Any, int]]) -> None:
+    def deleted(self, rows: Mapping[object, tuple[Any, int]]) -> None:
         """See `Entities`."""
         assert self._root is not None
         self._root.gone.update({key: Unread(*place) for key, place in rows.items()})
@@ -127,7 +127,7 @@ class StoredEntities(Entities):
             return None
         return Narrowed({*(key for _, key in pairs), *changed}, f"by {best.name}{_beside(changed)}")
 
-    def _changed(self) -> list[Any] | None:
+    def _changed(self) -> list[object] | None:
         """The keys of the entities in memory that are new or changed; None where they are many."""
         most = _limits(len(self.rows), quick=False).rows
         assert isinstance(self.rows, LazyMap)
@@ -135,13 +135,13 @@ class StoredEntities(Entities):
         return found if len(found) <= most else None
 
 
-def _alone(spec: IndexSpec, pairs: Collection[tuple[Any, Any]], name: str) -> Narrowed:
+def _alone(spec: IndexSpec, pairs: Collection[tuple[object, object]], name: str) -> Narrowed:
     """What an index has of entities, without these."""
     how = f"read {len(pairs):,} values of {name} alone: "
     return Narrowed([key for _, key in pairs], how, [row_of(spec, value) for value, _ in pairs])
 
 
-def _beside(changed: Sequence[Any]) -> str:
+def _beside(changed: Sequence[object]) -> str:
     return f", and {len(changed):,} in memory" if changed else ""
 
 

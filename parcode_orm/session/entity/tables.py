@@ -39,24 +39,24 @@ class Keys(NamedTuple):
     fields: tuple[str, ...]
     numbered: str | None
 
-    def of(self, obj: Any) -> Any:
+    def of(self, obj: object) -> object:
         """The primary key of an entity."""
         if len(self.fields) == 1:
             return field_value(obj, self.fields[0])
         return tuple([field_value(obj, name) for name in self.fields])
 
-    def of_all(self, objs: Sequence[Any]) -> list[Any]:
+    def of_all(self, objs: Sequence[object]) -> list[Any]:
         """The primary keys of entities."""
         columns = [field_values(objs, name) for name in self.fields]
         return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
-    def check_all(self, cls: type[Any], keys: Sequence[Any]) -> None:
+    def check_all(self, cls: type, keys: Sequence[object]) -> None:
         """`check` each of some keys of entities of `cls`."""
         if not KEYS.issuperset(map(type, keys)):
             for key in keys:
                 self.check(cls, key)
 
-    def check(self, cls: type[Any], key: Any) -> None:
+    def check(self, cls: type, key: Any) -> None:
         """Raise IntegrityError for what cannot be a key: None, what is not hashable or not equal to itself."""
         for name, part in zip(self.fields, (key,) if len(self.fields) == 1 else key, strict=True):
             if part is None or part is MISSING:
@@ -76,12 +76,12 @@ class Keys(NamedTuple):
 
 
 @per_class
-def keys_of(cls: type[Any]) -> Keys:
+def keys_of(cls: type) -> Keys:
     """What `cls` says of the keys of its entities."""
     return Keys(key_fields(cls), numbered_field(cls))
 
 
-def paths_of(cls: type[Any]) -> tuple[Path, ...]:
+def paths_of(cls: type) -> tuple[Path, ...]:
     """Where the values lie that keys and indexes have."""
     keys = [(name,) for name in keys_of(cls).fields]
     return tuple(dict.fromkeys([*keys, *(path for spec in indexes_of(cls) for path in spec.parts)]))
@@ -110,7 +110,7 @@ def told_by_key() -> Iterator[None]:
 # -- finding -----------------------------------------------------------------------------------------------------------
 
 
-def find_table(work: UnitOfWork, cls: type[Any]) -> Root | None:
+def find_table(work: UnitOfWork, cls: type) -> Root | None:
     """The root that holds the entities of `cls`; None where there were never any."""
     table = table_class(cls)
     try:
@@ -119,24 +119,24 @@ def find_table(work: UnitOfWork, cls: type[Any]) -> Root | None:
         return None
 
 
-def rows_of(work: UnitOfWork, cls: type[Any]) -> Mapping[Any, Any]:
+def rows_of(work: UnitOfWork, cls: type) -> Mapping[object, Any]:
     """The entities of `cls` by key, with all changes of the session."""
     root = find_table(work, cls)
     return {} if root is None else entities(root)
 
 
-def entities(root: Root) -> LazyMap[Any, Any]:
+def entities(root: Root) -> LazyMap[object, object]:
     """The entities that a root holds, by key.
 
     Raises:
         CorruptionError: they are not stored as a table.
     """
-    found: LazyMap[Any, Any] = root.obj.rows
+    found: LazyMap[object, object] = root.obj.rows
     table_in(found)
     return found
 
 
-def table_in(rows: LazyMap[Any, Any]) -> Table:
+def table_in(rows: LazyMap[object, object]) -> Table:
     """The table of entities, or of an index: they are stored as tables however few they are.
 
     Raises:
@@ -153,20 +153,20 @@ def tables(work: UnitOfWork) -> list[Root]:
     return [root for name, root in work.roots.items() if name.endswith(SUFFIX)]
 
 
-def entity_class(table: type[Any]) -> type[Any]:
+def entity_class(table: type) -> type:
     """The class whose entities a root of the class `table` holds."""
-    found: type[Any] = get_args(plain_class(table).__pydantic_fields__["rows"].annotation)[1]
+    found: type = get_args(plain_class(table).__pydantic_fields__["rows"].annotation)[1]
     return found
 
 
-def in_memory(rows: LazyMap[Any, Any], paths: Sequence[Path] | None = None) -> Iterator[tuple[Any, Any]]:
+def in_memory(rows: LazyMap[object, object], paths: Sequence[Path] | None = None) -> Iterator[tuple[object, object]]:
     """The entities that may have changed, with the keys by which they are known.
 
     Where `paths` are given, those are left out that stand where they are stored, with the same values there.
     """
     table = table_in(rows)
     if paths is None:
-        held: dict[int, dict[int, Any]] = rows_to_compare(table)
+        held: dict[int, dict[int, object]] = rows_to_compare(table)
     else:
         held = rows_to_index(table, {path[0] for path in paths})
     for piece in list(table.tree.loaded()):
@@ -178,7 +178,7 @@ def in_memory(rows: LazyMap[Any, Any], paths: Sequence[Path] | None = None) -> I
                 yield table.key(piece, row - piece.start), value
 
 
-def known_key(root: Root, obj: Any) -> Any:
+def known_key(root: Root, obj: object) -> object:
     """The key by which the table knows an entity of the session; MISSING where it does not have it."""
     rows = entities(root)
     key = keys_of(plain_class(obj.__class__)).of(obj)
@@ -187,7 +187,7 @@ def known_key(root: Root, obj: Any) -> Any:
     return next((key for key, each in in_memory(rows) if each is obj), MISSING)
 
 
-def new_entities(work: UnitOfWork, root: Root) -> list[Any]:
+def new_entities(work: UnitOfWork, root: Root) -> list[object]:
     """The entities that were added since the last commit, but for those that left memory as they came."""
     stored = stored_rows(work, root)
     fresh = [piece for piece in table_in(entities(root)).tree.loaded() if piece.rows is not None]
@@ -195,7 +195,7 @@ def new_entities(work: UnitOfWork, root: Root) -> list[Any]:
     return [obj for key, obj in pairs if key not in stored]
 
 
-def changed_entities(work: UnitOfWork, root: Root) -> Iterator[Any]:
+def changed_entities(work: UnitOfWork, root: Root) -> Iterator[object]:
     """The stored entities that are plain objects and changed; lazy ones are found as all lazy objects are."""
     plain = [(key, obj) for key, obj in in_memory(entities(root)) if not is_proxy(obj)]
     stored = stored_rows(work, root) if plain else {}
@@ -207,7 +207,7 @@ def changed_entities(work: UnitOfWork, root: Root) -> Iterator[Any]:
                 yield obj
 
 
-def holds(work: UnitOfWork, obj: Any) -> bool:
+def holds(work: UnitOfWork, obj: object) -> bool:
     """Whether changes of an entity are the session's to store."""
     if is_lazy(obj) and owner_of(obj) is not work.owner:
         return False
@@ -217,7 +217,7 @@ def holds(work: UnitOfWork, obj: Any) -> bool:
     return known_key(root, obj) is not MISSING or any(each is obj for each in root.gone.values())
 
 
-def key_of(obj: Any) -> Any:
+def key_of(obj: object) -> object:
     """The primary key of an entity."""
     return keys_of(plain_class(obj.__class__)).of(obj)
 
@@ -230,12 +230,12 @@ def stored_table(work: UnitOfWork, root: Root) -> Any:
     return read_root(work.look_at(source), root.name, root.column)
 
 
-def stored_rows(work: UnitOfWork, root: Root) -> Mapping[Any, Any]:
+def stored_rows(work: UnitOfWork, root: Root) -> Mapping[object, Any]:
     """The entities as the last commit has them, by key."""
     table = stored_table(work, root)
     if table is None:
         return {}
-    found: LazyMap[Any, Any] = table.rows
+    found: LazyMap[object, object] = table.rows
     there = table_in(found)
     opened = [*there.runs, *table_in(entities(root)).runs]
     there.runs = open_runs(there.space.chunk, there.run_refs, opened)

@@ -12,12 +12,13 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ...codec.asis import UNREADABLE, Gone
+from ...codec.base import View
 from ...codec.structs import MISSING as SOME_MISSING
 from ...codec.views.nodes import values_at
 from ...codec.views.struct import StructView
 from ...errors import FieldNotStored
 from ...lazy.proxy import decoded, is_proxy, proxy_state
-from ...lazy.state import MISSING, WithoutFields, field_value
+from ...lazy.state import MISSING, RowView, WithoutFields, field_value
 from ...model.indexes import ITEMS, IndexSpec, Path
 from ...model.kinds import present
 from ...model.plain import LazyModel
@@ -26,10 +27,10 @@ EQUAL = frozenset({int, str, bytes, bool, type(None), UUID, date, datetime, time
 """Types of which each value is hashable and equal to itself."""
 
 
-_KNOWN: dict[Any, set[type]] = {int: {int, bool}, bool: {bool}}
+_KNOWN: dict[object, set[type]] = {int: {int, bool}, bool: {bool}}
 
 
-def index_column(spec: IndexSpec, read: Callable[[str], list[Any]]) -> list[Any]:
+def index_column(spec: IndexSpec, read: Callable[[str], list[object]]) -> list[Any]:
     """The values of entities in an index, None for an entity without one; of an index of items a collection of each.
 
     `read` gives the values of a field. None and what is not equal to itself are no values. In an index of several
@@ -47,7 +48,7 @@ def index_column(spec: IndexSpec, read: Callable[[str], list[Any]]) -> list[Any]
     return [None if value[0] is None else value for value in zip(*parts, strict=True)]
 
 
-def field_values(objs: Sequence[Any], name: str) -> list[Any]:
+def field_values(objs: Sequence[object], name: str) -> list[object]:
     """The field `name` of entities; MISSING where one has none."""
     if any(issubclass(cls, LazyModel) for cls in set(map(type, objs))):
         return [field_value(obj, name) for obj in objs]
@@ -57,14 +58,14 @@ def field_values(objs: Sequence[Any], name: str) -> list[Any]:
         return [field_value(obj, name) for obj in objs]
 
 
-def stored_values(view: Any, rows: Sequence[int], name: str) -> list[Any]:
+def stored_values(view: View, rows: Sequence[int], name: str) -> list[object]:
     """The field `name` of stored entities at `rows` of a view; MISSING where one has none."""
     if isinstance(view, StructView) and not view.bits & SOME_MISSING:
         return values_at(view.field(name), rows)
     return [field_value(view.get(row), name) for row in rows]
 
 
-def _column(values: list[Any], path: Path) -> list[Any]:
+def _column(values: list[object], path: Path) -> list[object]:
     """What lies at `path` below values, as an index has it."""
     for name in path:
         values = [_step(value, name) for value in values]
@@ -76,15 +77,15 @@ def _column(values: list[Any], path: Path) -> list[Any]:
     return list(map(_indexed, values))
 
 
-def _or_none(value: Any) -> Any:
+def _or_none(value: object) -> object:
     return None if value is None else 0
 
 
-def _different(values: Iterator[Any]) -> Collection[Any]:
+def _different(values: Iterator[object]) -> Collection[object]:
     return dict.fromkeys(value for each in values if (value := _indexed(each)) is not None)
 
 
-def _items(obj: Any, path: Path) -> Iterator[Any]:
+def _items(obj: object, path: Path) -> Iterator[object]:
     """What lies at the end of a path that leads through the items of lists."""
     if not path:
         yield obj
@@ -95,7 +96,7 @@ def _items(obj: Any, path: Path) -> Iterator[Any]:
         yield from _items(_step(obj, path[0]), path[1:])
 
 
-def _step(obj: Any, name: str) -> Any:
+def _step(obj: object, name: str) -> object:
     """A field of a model, dataclass, named tuple or typed dictionary; None where there is none."""
     if obj is None or obj is MISSING:
         return None
@@ -104,14 +105,14 @@ def _step(obj: Any, name: str) -> Any:
     return obj.get(name) if isinstance(obj, dict) else getattr(obj, name, None)
 
 
-def _indexed(value: Any) -> Any:
+def _indexed(value: object) -> object:
     """A value as an index has it; None for what no other value is equal to, or what will not be stored."""
     if value is MISSING or not is_hashable(value) or value != value:
         return None
     return value
 
 
-def is_hashable(value: Any) -> bool:
+def is_hashable(value: object) -> bool:
     """Whether a value can be looked for."""
     try:
         hash(value)
@@ -120,7 +121,7 @@ def is_hashable(value: Any) -> bool:
     return True
 
 
-def fits(tp: Any, values: Iterable[Any]) -> bool:
+def fits(tp: object, values: Iterable[object]) -> bool:
     """Whether values of an index are of the type `tp`, not as an earlier version of the class stored them."""
     types = set(map(type, values)) - {NoneType}
     kind = present(tp)
@@ -128,7 +129,7 @@ def fits(tp: Any, values: Iterable[Any]) -> bool:
     return Gone not in types and (known is None or types <= known)
 
 
-def differs(view: Any, row: int, obj: Any, paths: Sequence[Path]) -> bool:
+def differs(view: Any, row: int, obj: object, paths: Sequence[Path]) -> bool:
     """Whether the object in memory for a row of `view` may have other values at `paths` than the row."""
     here: Any = proxy_state(obj) if is_proxy(obj) else None
     if here is None or here[0] is not view or here[1] != row or isinstance(view, WithoutFields):
@@ -137,7 +138,7 @@ def differs(view: Any, row: int, obj: Any, paths: Sequence[Path]) -> bool:
     return any(path[0] in values and _differs(view, row, values[path[0]], path) for path in paths)
 
 
-def _differs(view: Any, row: int, value: Any, path: Path) -> bool:
+def _differs(view: RowView, row: int, value: object, path: Path) -> bool:
     try:
         stored = view.getter(path[0])(row)
     except (FieldNotStored, *UNREADABLE):

@@ -52,7 +52,7 @@ class Way(NamedTuple):
         return " or ".join(self.names[:NAMED]) + (f" or {more:,} more" if more > 0 else "")
 
 
-def best_way(table: Any, cls: type[Any], where: Sequence[Expression[bool]], limits: Limits) -> Way | None:
+def best_way(table: object, cls: type, where: Sequence[Expression[bool]], limits: Limits) -> Way | None:
     """The way that reads least to find the entities that fulfil all of `where`; None where a scan is as fast.
 
     Args:
@@ -75,7 +75,7 @@ def _is_cheap(way: Way, limits: Limits) -> bool:
 
 
 def _union(
-    table: Any, cls: type[Any], every: list[Expression[bool]], arms: Sequence[Expression[bool]], limits: Limits
+    table: object, cls: type, every: list[Expression[bool]], arms: Sequence[Expression[bool]], limits: Limits
 ) -> Way | None:
     """The way that finds what fulfils one of `arms`, by a way for each; None if one of them has none."""
     found: list[Way] = []
@@ -98,13 +98,13 @@ def _together(parts: Iterable[Callable[[], Pairs]]) -> Pairs:
     return list(dict.fromkeys(pair for pairs in parts for pair in pairs()))
 
 
-def indexes_in(table: Any, cls: type[Any]) -> list[IndexSpec]:
+def indexes_in(table: object, cls: type) -> list[IndexSpec]:
     """The indexes of a class that the file has."""
     missing = unbuilt(table)
     return [spec for spec in indexes_of(cls) if field_of(spec) not in missing]
 
 
-def _ways(table: Any, cls: type[Any], scope: Scope, limits: Limits) -> Iterator[Way]:
+def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Way]:
     """What finds entities of which values lie in the ranges that are wanted."""
     key = IndexSpec(tuple((name,) for name in keys_of(cls).fields), (), unique=True)
     for spec in (key, *indexes_in(table, cls)):
@@ -139,9 +139,9 @@ def _ways(table: Any, cls: type[Any], scope: Scope, limits: Limits) -> Iterator[
                 )
 
 
-def _paired(keys: Iterable[Any]) -> Pairs:
+def _paired(keys: Iterable[object]) -> Pairs:
     return [(key, key) for key in keys]
 
 
-def _found(index: Mapping[Any, Any], values: Iterable[Any]) -> Pairs:
+def _found(index: Mapping[object, object], values: Iterable[object]) -> Pairs:
     return [(value, key) for value in values if (key := index.get(value)) is not None]

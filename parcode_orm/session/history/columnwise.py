@@ -90,7 +90,7 @@ class Fields(Part):
         self.rest = rest
         self._sides = old, a, new, b
 
-    def objects(self, i: int) -> tuple[Any, Any]:
+    def objects(self, i: int) -> tuple[object, object]:
         """Both objects of a row, lazy where they are Models."""
         old, a, new, b = self._sides
         return old.get(a[i]), new.get(b[i])
@@ -255,7 +255,7 @@ def _positions(view: ArmsView, rows: list[int], arm: View) -> Rows:
 
 def _arm(view: ArmsView, tag: int) -> StructView | None:
     """The view of an arm that has objects; None for any other, and where a damaged file has no such arm."""
-    arm: Any = view.arms[tag] if tag < len(view.arms) else None
+    arm: object = view.arms[tag] if tag < len(view.arms) else None
     if isinstance(arm, ArmView):
         arm = arm.opened
     return arm if isinstance(arm, StructView) else None

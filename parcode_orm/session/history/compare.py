@@ -89,14 +89,14 @@ def is_same(old: object, new: object, place: Place | None = None) -> bool:
     return same
 
 
-def _read(value: object) -> Any:
+def _read(value: object) -> object:
     return value.read() if isinstance(value, Unread) else value
 
 
 # -- values that are told apart whole ----------------------------------------------------------------------------------
 
 
-def _same_whole(old: Any, new: Any, place: Place) -> bool:
+def _same_whole(old: object, new: Any, place: Place) -> bool:
     """Whether two values of one class are equal, as they are stored: NaN is NaN, and -0.0 is not 0.0."""
     if isinstance(old, float):
         return pack_struct("<d", old) == pack_struct("<d", new)
@@ -159,7 +159,7 @@ def _besides(obj: Any) -> list[str]:
     return [name for name in attributes(obj) if name not in fields]
 
 
-def _field(obj: object, name: str) -> Any:
+def _field(obj: object, name: str) -> object:
     """One of `_names`; MISSING where the object lacks it. Of a lazy model nothing else is read, nor large values."""
     if not isinstance(obj, BaseModel):
         return getattr(obj, name, MISSING)
@@ -176,16 +176,16 @@ def _field(obj: object, name: str) -> Any:
 class _Plain:
     """The items of a plain list."""
 
-    space: Any = None
+    space: object = None
 
-    def __init__(self, items: list[Any]) -> None:
+    def __init__(self, items: list[object]) -> None:
         self.get = items.__getitem__
 
     def stretch(self, position: int) -> None:
         """Says of each that it is not stored."""
 
 
-def _lists(old: LazyList[Any], new: LazyList[Any], place: Place) -> Iterator[Difference]:
+def _lists(old: LazyList[object], new: LazyList[object], place: Place) -> Iterator[Difference]:
     mine: Any = old.rows
     theirs: Any = new.rows
     for gap in _gaps(mine, theirs):
@@ -251,7 +251,7 @@ def _replaced(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Differen
         yield from place.item(i).differ(MISSING, new.get(i))
 
 
-def _differences(batch: Batch, names: Sequence[Any], old: Side, new: Side, place: Place) -> Iterator[Difference]:
+def _differences(batch: Batch, names: Sequence[object], old: Side, new: Side, place: Place) -> Iterator[Difference]:
     """Where the rows of a batch differ; `names` has the key or position of each."""
     part = batch.part
     path, text, differing = place
@@ -267,14 +267,14 @@ def _row_at(batch: Batch, i: int, old: Side, new: Side, place: Place) -> Iterato
     return _at(batch.part, i, place, lambda: (old.get(batch.old[i]), new.get(batch.new[i])))
 
 
-def _at(part: Part, i: int, place: Place, values: Callable[[], tuple[Any, Any]]) -> Iterator[Difference]:
+def _at(part: Part, i: int, place: Place, values: Callable[[], tuple[object, object]]) -> Iterator[Difference]:
     """Where row `i` of a stretch differs; `values` gives both values."""
     if len(place.path) >= STEP and is_deep():
         return iter(on_fresh_stack(lambda: list(_part_at(part, i, place, values))))
     return _part_at(part, i, place, values)
 
 
-def _part_at(part: Part, i: int, place: Place, values: Callable[[], tuple[Any, Any]]) -> Iterator[Difference]:
+def _part_at(part: Part, i: int, place: Place, values: Callable[[], tuple[object, object]]) -> Iterator[Difference]:
     if isinstance(part, Read):
         return compare(part.old[i], part.new[i], place)
     if isinstance(part, Exact):
@@ -304,17 +304,17 @@ def _fields_at(part: Fields, rows: Iterable[tuple[int, Place]]) -> Iterator[Diff
             yield from _named(mine, theirs, (*_besides(mine), *_besides(theirs)), place)
 
 
-def _field_values(part: Fields, i: int, name: str) -> tuple[Any, Any]:
+def _field_values(part: Fields, i: int, name: str) -> tuple[object, object]:
     old, new = part.objects(i)
     return _field(old, name), _field(new, name)
 
 
-def _tokens(rows: Side, start: int, stop: int) -> list[Any]:
+def _tokens(rows: Side, start: int, stop: int) -> list[object]:
     """What stands for each row: equal for two of which `compare` finds nothing, unless they hold large values."""
     return [_token(rows.get(i)) for i in range(start, stop)]
 
 
-def _token(value: object) -> Any:
+def _token(value: object) -> object:
     if isinstance(value, Unread):
         return "at", value.ref
     cls = value.__class__
@@ -339,7 +339,7 @@ def _token(value: object) -> Any:
 Find = Callable[[Any, Any], Any]
 
 
-def _maps(old: LazyMap[Any, Any], new: LazyMap[Any, Any], place: Place) -> Iterator[Difference]:
+def _maps(old: LazyMap[object, object], new: LazyMap[object, object], place: Place) -> Iterator[Difference]:
     mine: Any = old.rows
     theirs: Any = new.rows
     if not (isinstance(mine, TablePairs) and isinstance(theirs, TablePairs)):
@@ -349,7 +349,7 @@ def _maps(old: LazyMap[Any, Any], new: LazyMap[Any, Any], place: Place) -> Itera
         yield from _keyed(mine, theirs, gap, place)
 
 
-def _items(rows: Any) -> Iterator[tuple[Any, Any]]:
+def _items(rows: Any) -> Iterator[tuple[object, object]]:
     return zip(rows.keys(), rows.scan(0, len(rows)), strict=True)
 
 
@@ -371,7 +371,11 @@ def _keyed(mine: TablePairs, theirs: TablePairs, gap: Gap, place: Place) -> Iter
 
 
 def _pairs(
-    old: Iterable[tuple[Any, Any]], new: Iterable[tuple[Any, Any]], find_old: Find, find_new: Find, place: Place
+    old: Iterable[tuple[object, object]],
+    new: Iterable[tuple[object, object]],
+    find_old: Find,
+    find_new: Find,
+    place: Place,
 ) -> Iterator[Difference]:
     for key, value in old:
         yield from compare(value, find_new(key, MISSING), place.item(key))

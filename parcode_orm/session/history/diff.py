@@ -56,7 +56,7 @@ class Change:
         return self._difference.text
 
     @property
-    def old(self) -> Any:
+    def old(self) -> object:
         """The value before, read-only and lazy; large values are read now. None for what was added.
 
         Raises:
@@ -65,7 +65,7 @@ class Change:
         return _value(self._difference.old)
 
     @property
-    def new(self) -> Any:
+    def new(self) -> object:
         """The value after, in the same way; None for what was removed. Raises as `old`."""
         return _value(self._difference.new)
 
@@ -93,9 +93,7 @@ class Diff:
         CorruptionError, SchemaMismatchError: while iterating: as `Session.diff` says.
     """
 
-    def __init__(
-        self, old: FileSpace, new: FileSpace, asked: tuple[type[Model], ...], in_use: dict[str, type[Any]]
-    ) -> None:
+    def __init__(self, old: FileSpace, new: FileSpace, asked: tuple[type[Model], ...], in_use: dict[str, type]) -> None:
         self._old = old
         self._new = new
         self._asked = dict(map(_stored_as, asked))
@@ -123,7 +121,7 @@ class Diff:
             else:
                 yield from _entities(old, new, place)
 
-    def _root(self, space: FileSpace, name: str, cls: type[Any]) -> Any:
+    def _root(self, space: FileSpace, name: str, cls: type) -> object:
         """The lazy object of a root, MISSING where the commit has none."""
         if name not in space.source.catalog.roots:
             return MISSING
@@ -163,7 +161,7 @@ def _schema(space: FileSpace, name: str) -> bytes:
     return bytes(space.chunk(space.source.catalog.schema(name)).buffer(0))
 
 
-def _stored_as(cls: Any) -> tuple[str, type[Any]]:
+def _stored_as(cls: Any) -> tuple[str, type]:
     """The name and class of the root that `cls` is, or that holds its entities."""
     if isinstance(cls, type) and issubclass(cls, Model) and is_entity(cls):
         return table_name(cls), table_class(cls)
@@ -179,7 +177,7 @@ def _entities(old: Any, new: Any, place: Place) -> Iterator[Difference]:
         yield from compare(old.rows, new.rows, place)
 
 
-def _class_of(space: FileSpace, name: str) -> type[Any]:
+def _class_of(space: FileSpace, name: str) -> type:
     """The class of a root, among those that this process has defined: by its name and schema."""
     bare = name.removesuffix(SUFFIX)
     found = class_of_root(space, name)
@@ -194,7 +192,7 @@ def _class_of(space: FileSpace, name: str) -> type[Any]:
     )
 
 
-def _value(value: object) -> Any:
+def _value(value: object) -> object:
     if value is MISSING:
         return None
     return value.read() if isinstance(value, Unread) else value

@@ -29,7 +29,7 @@ class Side(Protocol):
     def space(self) -> Any:
         """What stored rows are read through."""
 
-    def get(self, position: int, /) -> Any:
+    def get(self, position: int, /) -> object:
         """The row at `position`."""
 
     def stretch(self, position: int, /) -> StoredRows | None:
@@ -49,7 +49,7 @@ class Run(NamedTuple):
 
     start: int
     other: int | None
-    keys: Sequence[Any]
+    keys: Sequence[object]
 
 
 def forward(mine: Side, start: int, theirs: Side, other: int, count: int) -> Iterator[tuple[Batch, range]]:
@@ -125,7 +125,7 @@ def runs(mine: TablePairs, start: int, stop: int, theirs: TablePairs, other: int
         start += len(keys)
 
 
-def _keys(rows: TablePairs, position: int, count: int) -> list[Any]:
+def _keys(rows: TablePairs, position: int, count: int) -> list[object]:
     """The keys from `position` on, at most `count` and as far as they lie in one place."""
     place = rows.stretch(position)
     if place is None or place.keys is None:
@@ -133,7 +133,7 @@ def _keys(rows: TablePairs, position: int, count: int) -> list[Any]:
     return place.keys.read(place.row, place.row + min(count, place.after + 1))
 
 
-def _parallel(keys: Sequence[Any], rows: TablePairs, position: int) -> int:
+def _parallel(keys: Sequence[object], rows: TablePairs, position: int) -> int:
     """How many of `keys` stand at `position` and behind, as far as these lie in one place."""
     if position >= len(rows) or not _COMPARABLE.issuperset(map(type, keys)):
         return 0
