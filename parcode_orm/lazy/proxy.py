@@ -75,7 +75,7 @@ def make_proxy(view: Any, row: int) -> object:
     return proxy
 
 
-def make_proxies(wanted: Sequence[tuple[Any, list[int]]]) -> list[object]:
+def make_proxies(wanted: Sequence[tuple[RowView, list[int]]]) -> list[object]:
     """As `make_proxy`, of rows of several views of one class: each view with its rows."""
     view = wanted[0][0]
     cls = view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls)

@@ -75,9 +75,9 @@ def _unneeded(proxy: Any, info: SerializationInfo) -> frozenset[str]:
     return frozenset(fields) - needed
 
 
-def _dumped(names: Mapping[str, Any], info: SerializationInfo) -> set[str]:
+def _dumped(names: Mapping[str, object], info: SerializationInfo) -> set[str]:
     """Those of `names` that `include` and `exclude` let through."""
-    include: Any = info.include
+    include = info.include
     exclude: Any = info.exclude
     kept = set(names)
     if include is not None and "__all__" not in include:

@@ -175,5 +175,5 @@ class Follow:
         return True
 
 
-def _place(collection: LazyCollection) -> tuple[Any, ...]:
+def _place(collection: LazyCollection) -> tuple[object, ...]:
     return type(collection), *collection.location

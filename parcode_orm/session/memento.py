@@ -9,7 +9,7 @@ change are refused. Nothing is read for it. Lazy objects of other sessions are n
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -38,7 +38,7 @@ class Memento:
     """
 
     def __init__(self, objects: list[object], owner: object) -> None:
-        self.known: dict[int, Any] = {}  # by id; held, so that no id becomes another object's
+        self.known: dict[int, object] = {}  # by id; held, so that no id becomes another object's
         self.proxies: list[tuple[Any, set[str]]] = []  # lazy models, with the fields that had been read
         self.rows: list[tuple[Any, Any, Any]] = []  # lazy collections, with their rows and the state of these
         self._states: list[tuple[PutBack, object, object]] = []
@@ -101,7 +101,7 @@ class Memento:
         held: list[object] = rows.held()
         return held
 
-    def _list(self, value: Any) -> list[object]:
+    def _list(self, value: list[object]) -> list[object]:
         state = list(value)
         self._states.append((_put_list, value, state))
         return state
@@ -116,7 +116,7 @@ class Memento:
         self._states.append((_put_set, value, state))
         return list(state)
 
-    def _fixed(self, value: Any) -> list[object]:
+    def _fixed(self, value: Iterable[object]) -> list[object]:
         return list(value)
 
     def _array(self, array: Any) -> list[object]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from ..codec.types.compile import struct_for
 from ..errors import EncodeError, FieldNotStored
@@ -80,7 +79,7 @@ def _root_changed(work: UnitOfWork, root: Root, compression: str | None, compari
         return True
 
 
-def _differs(work: UnitOfWork, root: Root, obj: object, steps: list[Any]) -> bool:
+def _differs(work: UnitOfWork, root: Root, obj: object, steps: list[Callable[[object], object]]) -> bool:
     """Whether a plain object differs from what stands at its place in the stored root."""
     if not isinstance(obj, Model):
         return _root_changed(work, root, None, Comparison())

@@ -101,7 +101,7 @@ def _settle_items(container: Any, items: Any, stored: Stored, owner: object) -> 
                 container[key] = new
 
 
-def _settle_tuple(value: tuple[Any, ...], stored: Stored, owner: object) -> tuple[object, ...]:
+def _settle_tuple(value: tuple[object, ...], stored: Stored, owner: object) -> tuple[object, ...]:
     new = [settle(old, partial(_item_of, stored, at), owner) for at, old in enumerate(value)]
     if all(a is b for a, b in zip(value, new, strict=True)):
         return value
@@ -233,7 +233,7 @@ def _attachable(known: Known, places: list[int], cls: type, owner: object) -> It
             yield at
 
 
-def attach(obj: Any, view: RowView, row: int) -> None:
+def attach(obj: object, view: RowView, row: int) -> None:
     """Let `obj`, plain or lazy, be the lazy object of the row `row` of `view`; the values it holds stay."""
     become_lazy(obj, view, row)
     view.space.know(view, row, obj)
@@ -295,7 +295,7 @@ def _stand_for(value: object, view: object, row: int, owner: object) -> None:
         rebase(value, view, row)
 
 
-def _goes_on(rows: object, found: Any) -> bool:
+def _goes_on(rows: object, found: RowView) -> bool:
     """Whether a table has gone on to what was committed of it: it was stored in the file where it lay."""
     return isinstance(rows, TableRows) and file_of(rows.space) == file_of(found.space)
 

@@ -54,7 +54,7 @@ def held(values: list[object]) -> set[int]:
 
     Each value belongs to one container, and is held by that and by the list `values`.
     """
-    types: set[Any] = set(map(type, values))
+    types: set[type] = set(map(type, values))
     kinds = types - ATOMIC
     for cls in list(kinds):
         if _is_fixed(cls):
@@ -89,7 +89,7 @@ def _is_constant(value: Any) -> bool:
     return cls in ATOMIC or bool(_is_fixed(cls))
 
 
-def held_in(container: list[object] | dict[object, object]) -> Iterator[tuple[int, Any]]:
+def held_in(container: list[object] | dict[object, object]) -> Iterator[tuple[int, object]]:
     """The values of a plain container that `held` finds, with their places."""
     values = iter(container.values() if isinstance(container, dict) else container)
     start = 0
@@ -136,7 +136,7 @@ def _looker(cls: Any) -> Callable[[list[object]], set[int]] | None:
     return looks.get(kind)
 
 
-def _nothing(values: list[Any]) -> set[int]:
+def _nothing(values: list[object]) -> set[int]:
     return set()
 
 
@@ -173,7 +173,7 @@ def has_handed_out(rows: Any) -> bool:
     return rows.order is not None or bool(rows.handed) or rows.may_change_keys()
 
 
-def _objects(values: list[Any]) -> set[int]:
+def _objects(values: list[object]) -> set[int]:
     """Dataclasses, and other objects that have nothing but attributes."""
     return _columns([each.__dict__ for each in values]) if hasattr(values[0], "__dict__") else set(range(len(values)))
 
@@ -220,11 +220,11 @@ def _privates(values: list[object], privates: list[Any]) -> set[int]:
     return found | {at for at, each in enumerate(privates) if each and not _is_stored(each, stored)}
 
 
-def _is_stored(private: dict[str, Any], stored: set[str]) -> bool:
+def _is_stored(private: dict[str, object], stored: set[str]) -> bool:
     return private.keys() <= stored or all(name in stored or type(value) in ATOMIC for name, value in private.items())
 
 
-def _columns(dicts: list[dict[str, Any]]) -> set[int]:
+def _columns(dicts: list[dict[str, object]]) -> set[int]:
     """The places of those objects whose attributes stand in `dicts`, their own, of which something is held."""
     counts = list(map(getrefcount, dicts))
     found = {at for at, count in enumerate(counts) if count > _ALONE} if max(counts) > _ALONE else set()

@@ -163,7 +163,7 @@ class FileSpace:
         """Read stretches of the file into `out`: offset, size, checksum of each. False if one is not as it is to be."""
         return self.source.fill(places, out)
 
-    def living(self, group: Group) -> Any:
+    def living(self, group: Group) -> View:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""
         return group.items if self.family is None else self.family.owner.living(group)
 

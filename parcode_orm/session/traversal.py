@@ -35,7 +35,7 @@ def kind_of(value: object) -> str:
 @lru_cache(1024)
 def kind_of_class(cls: type) -> str:
     """`kind_of` for objects of `cls`: asked of every object, so by class, and once."""
-    kinds: list[tuple[Any, str]] = [
+    kinds: list[tuple[type | tuple[type, ...], str]] = [
         ((LazyList, LazyMap), "collection"),
         (LazyModel, "proxy"),
         (BaseModel, "model"),
@@ -101,7 +101,7 @@ def _table_rows(table: Table) -> Iterator[tuple[object, Step]]:
 
 
 def _span_rows(rows: SpanRows) -> Iterator[tuple[object, Step]]:
-    keys: Any = rows.all_keys() if isinstance(rows, SpanPairs) else range(len(rows))
+    keys = rows.all_keys() if isinstance(rows, SpanPairs) else range(len(rows))
     for place, child in rows.places_in_memory():
         yield child, itemgetter(keys[place])
 
@@ -117,7 +117,7 @@ def _nothing(_: object) -> object:
 def walk(value: object) -> Iterator[object]:
     """`value` and every model, collection and container in memory below it, each once."""
     stack = [value]
-    seen: dict[int, Any] = {}
+    seen: dict[int, object] = {}
     while stack:
         each = stack.pop()
         if type(each) in ATOMIC or id(each) in seen or kind_of(each) == "leaf":

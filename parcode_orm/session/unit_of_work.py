@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
-from ..codec.columns.struct import outermost
+from ..codec.columns.struct import StructColumn, outermost
 from ..errors import ConflictError, MigrationRequired, NoResultFound, SchemaMismatchError, SessionError
 from ..lazy.proxy import is_proxy
 from ..model.entities import SUFFIX
@@ -135,7 +135,7 @@ class UnitOfWork:
                     break
         self.roots, self.deleted = roots, deleted
 
-    def find(self, name: str, cls: type, column: Any) -> Root:
+    def find(self, name: str, cls: type, column: StructColumn) -> Root:
         """The root of that name, read where it is only stored."""
         known = self.roots.get(name)
         if known is None:

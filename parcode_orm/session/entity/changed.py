@@ -25,7 +25,7 @@ from .values import field_values, fits, index_column, stored_values
 class Entries(NamedTuple):
     """Values of an index, none of them None, and the keys of the entities that have them, or had."""
 
-    values: list[Any]
+    values: list[object]
     keys: list[object]
 
     def are_whole(self, types: tuple[object, ...]) -> bool:
@@ -104,7 +104,7 @@ class Apart(NamedTuple):
     `now` is None for rows that are deleted, `before` for rows that are new.
     """
 
-    keys: list[Any]
+    keys: list[object]
     now: Callable[[str], list[object]] | None
     before: Callable[[str], list[object]] | None
 

@@ -98,7 +98,7 @@ class _Added:
                 raise taken(self.cls, self.keys, key)
         self.known = [key for key in known if key in self.pairs]
 
-    def keys_for(self, objs: list[object], *, in_turn: bool = False) -> list[Any]:
+    def keys_for(self, objs: list[object], *, in_turn: bool = False) -> list[object]:
         """The keys of objects. Those that have none get the numbers above those that were given, or IntegrityError.
 
         `in_turn` numbers the objects of an iterator: only the keys before an object count.
@@ -128,7 +128,7 @@ class _Added:
                 self.last = max(self.last, key)
 
 
-def first_again(values: list[object]) -> Any:
+def first_again(values: list[object]) -> object:
     """The first of `values` that is equal to one before."""
     met: set[object] = set()
     for value in values:

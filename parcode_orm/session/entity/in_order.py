@@ -21,7 +21,7 @@ from uuid import UUID
 from ...codec.zones import FIXED
 from ...lazy.map import LazyMap
 from ...model.entities import field_of
-from ...model.indexes import IndexSpec
+from ...model.indexes import IndexSpec, Path
 from ...model.kinds import arms, present
 from ...model.ordering import UNORDERED, Order, order_of_parts
 from ...query.engine import run
@@ -50,9 +50,9 @@ class Match(NamedTuple):
     """
 
     spec: IndexSpec
-    fixed: tuple[Any, ...]
+    fixed: tuple[object, ...]
     keys: tuple[Ordering, ...]
-    tp: Any
+    tp: object
     wanted: Wanted | None
     after: tuple[object, ...]
     whole: bool
@@ -103,13 +103,13 @@ def _matched(spec: IndexSpec, scope: Scope, first: First) -> Match | None:
     return Match(spec, fixed, ordered, tp, scope.get(used[at]), values, count == len(keys), first, name)
 
 
-def _path(ordering: Ordering) -> Any:
+def _path(ordering: Ordering) -> Path | None:
     return ordering._of._path if isinstance(ordering._of, Field) else None
 
 
 def find(
     table: object, rows: LazyMap[object, object], found: Match, most: int, left_out: Collection[object]
-) -> tuple[Pairs, list[Any]] | None:
+) -> tuple[Pairs, list[object]] | None:
     """Values of an index and keys of entities among which are the first ones of an order; and keys without values.
 
     None where a scan is as fast.
@@ -149,7 +149,7 @@ def _has(runs: Any, asked: Range, order: Order) -> bool:
     return any(span.least for span in spans) or bool(entries_in(spans, order))
 
 
-def _without_value(rows: LazyMap[object, object], found: Match, most: int) -> list[Any] | None:
+def _without_value(rows: LazyMap[object, object], found: Match, most: int) -> list[object] | None:
     """The keys of entities that no entry names, and that may come first; None where they are too many."""
     if found.fixed or found.wanted is not None or found.after:
         return []

@@ -93,7 +93,7 @@ def _column(cls: type, spec: IndexSpec) -> ChunkColumn:
 class _Columns(NamedTuple):
     """Entries in any order, a list of each of their parts."""
 
-    values: list[Any]
+    values: list[object]
     keys: list[object]
     has: list[bool]
 

@@ -254,7 +254,7 @@ def ranges_of(spec: IndexSpec, scope: Scope, most: int) -> tuple[list[Range], li
     return _alone(spec, [Range(prefix, prefix) for prefix in prefixes]), told_parts
 
 
-def within(spec: IndexSpec, fixed: tuple[Any, ...], asked: Range | None) -> Range:
+def within(spec: IndexSpec, fixed: tuple[object, ...], asked: Range | None) -> Range:
     """The range of an index whose first parts have the values `fixed`, and the next one a value of `asked`.
 
     Without `asked` it may have any value, or None.

@@ -15,6 +15,7 @@ from ...query.given import Asked, Entities, Narrowed, is_entity_class
 from ...query.nodes import Field, Item
 from ...query.prepared import is_quick
 from ...storage.spill import is_spilled
+from ...table.row_group import Group
 from ..roots import Unread, unbuilt
 from ..unit_of_work import UnitOfWork
 from .changes import delete, expunge
@@ -68,7 +69,7 @@ class StoredEntities(Entities):
         assert root is not None
         (delete if key in stored_rows(self._work, root) else expunge)(self._work, obj)
 
-    def deleted(self, rows: Mapping[object, tuple[Any, int]]) -> None:
+    def deleted(self, rows: Mapping[object, tuple[Group, int]]) -> None:
         """See `Entities`."""
         assert self._root is not None
         self._root.gone.update({key: Unread(*place) for key, place in rows.items()})

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Container, Mapping, Sequence
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -59,7 +58,7 @@ class Perhaps(Part):
     __slots__ = ()
 
 
-Values = Sequence[Any] | Mapping[int, Any]
+Values = Sequence[object] | Mapping[int, object]
 
 
 class Exact(Part):

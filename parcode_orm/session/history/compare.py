@@ -25,6 +25,7 @@ from ...codec.views.boundary import Unread
 from ...errors import EncodeError
 from ...lazy.list import LazyList
 from ...lazy.map import LazyMap
+from ...lazy.protocols import PairRows, Rows
 from ...lazy.proxy import is_proxy
 from ...lazy.rows import TablePairs, TableRows
 from ...lazy.state import MISSING, field_value
@@ -186,13 +187,12 @@ class _Plain:
 
 
 def _lists(old: LazyList[object], new: LazyList[object], place: Place) -> Iterator[Difference]:
-    mine: Any = old.rows
-    theirs: Any = new.rows
+    mine, theirs = old.rows, new.rows
     for gap in _gaps(mine, theirs):
         yield from _rows(mine, theirs, gap, place)
 
 
-def _gaps(mine: Any, theirs: Any) -> Iterable[Gap]:
+def _gaps(mine: Rows, theirs: Rows) -> Iterable[Gap]:
     """The rows that two collections do not share; all, where one is so small that it lies with its owner."""
     if isinstance(mine, TableRows) and isinstance(theirs, TableRows):
         return gaps(mine.table.tree, theirs.table.tree)
@@ -336,12 +336,11 @@ def _token(value: object) -> object:
 
 # -- keys --------------------------------------------------------------------------------------------------------------
 
-Find = Callable[[Any, Any], Any]
+Find = Callable[[object, object], object]
 
 
 def _maps(old: LazyMap[object, object], new: LazyMap[object, object], place: Place) -> Iterator[Difference]:
-    mine: Any = old.rows
-    theirs: Any = new.rows
+    mine, theirs = old.rows, new.rows
     if not (isinstance(mine, TablePairs) and isinstance(theirs, TablePairs)):
         yield from _pairs(_items(mine), _items(theirs), mine.find, theirs.find, place)
         return
@@ -349,7 +348,7 @@ def _maps(old: LazyMap[object, object], new: LazyMap[object, object], place: Pla
         yield from _keyed(mine, theirs, gap, place)
 
 
-def _items(rows: Any) -> Iterator[tuple[object, object]]:
+def _items(rows: PairRows) -> Iterator[tuple[object, object]]:
     return zip(rows.keys(), rows.scan(0, len(rows)), strict=True)
 
 
