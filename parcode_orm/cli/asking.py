@@ -169,9 +169,9 @@ def print_asked(session: Session, question: Asked, format: Format) -> None:
 
 
 def table_rows(session: Session, question: Asked) -> Iterator[Sequence[Any]]:
-    """The rows of a table. Of rows with fields that are stored apart, large values are not read."""
+    """The rows of a table. Large values that are stored apart are not read, unless the user named the columns."""
     model, statement = model_of(question.rows), question.statement
-    fields = {} if model is None else model.__pydantic_fields__ if hasattr(model, "__pydantic_fields__") else {}
+    fields = getattr(model, "__pydantic_fields__", {})
     if question.chosen or not any(find_mark(info.metadata) for info in fields.values()):
         yield from session.execute(statement)
         return
@@ -232,14 +232,14 @@ def show(
 
 
 def whole(value: Any) -> Any:
-    """A value of which handles are read whole."""
+    """A value; the whole text, bytes or array if it is a handle of one."""
     if isinstance(value, LazyArray):
         return value[...]
     return value.load() if isinstance(value, LazyText | LazyBytes) else value
 
 
 def print_names(session: Session, as_json: bool) -> None:
-    """Print the roots and entities of a file; those that cannot be read with the reason."""
+    """Print the roots and entities of a file, and for each one that cannot be read the reason."""
     found: list[dict[str, Any]] = []
     problems = []
     for name in session.models():

@@ -108,7 +108,8 @@ def model_named(text: str) -> Any:
     """The class that `module:Class` or `models.py:Class` names. The module is imported, so its code runs.
 
     Raises:
-        MigrationError: it cannot be imported, or has no such model.
+        ValueError: the text names no class.
+        MigrationError: the module cannot be imported, or has no such model.
     """
     module, colon, name = text.rpartition(":")
     if not colon:

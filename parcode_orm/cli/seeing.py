@@ -73,7 +73,7 @@ def verify(
 
 
 def classes_of(names: Sequence[str]) -> list[type[Any]]:
-    """The models that modules define, or those that are named.
+    """The models that `names` name: `module:Class` is one model, and a module all that it defines.
 
     Raises:
         MigrationError: a module cannot be imported, or has no models.

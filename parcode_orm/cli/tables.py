@@ -50,7 +50,7 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], *, every: bo
     Args:
         names: the titles of the columns.
         rows: the values of each row, read as they are printed.
-        every: whether all columns are printed, however narrow. Else those that do not fit are named below the table.
+        every: whether all columns are printed, however narrow. Else a line below names the columns that do not fit.
     """
     rest = iter(rows)
     first = list(islice(rest, FIRST))

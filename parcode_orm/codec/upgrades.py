@@ -97,13 +97,13 @@ def version_of(cls: Any) -> int:
 
 
 def packed_version(cls: Any) -> dict[str, Any]:
-    """What a packed object has of the version of its class."""
+    """The version of a class as a packed object stores it: empty for version 1."""
     version = version_of(cls)
     return {VERSION_FIELD: version} if version > 1 else {}
 
 
 def about_version(cls: Any) -> dict[str, Any]:
-    """What the schema says of the version of a class."""
+    """The version of a class as its schema has it: empty for version 1."""
     version = version_of(cls)
     return {VERSION: version} if version > 1 else {}
 
@@ -118,7 +118,7 @@ def steps_from(cls: Any, version: int) -> list[Step] | None:
 
 
 def without_code(version: int) -> dict[str, Any]:
-    """What the body of a class has that is made of a schema of this version: code that it cannot have."""
+    """Members for a class made from a schema of this version: a stand-in for the code that is not in the file."""
 
     def code_is_missing(stored: Fields) -> Fields:
         raise LookupError("the code is not here: read the object by the class that has it")

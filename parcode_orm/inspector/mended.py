@@ -1,9 +1,9 @@
 """A copy of a file in which a commit can be read again: bytes that are missing are put in, or a record is written.
 
-Two files have no commit that could be read. Of one, bytes are missing in the middle, so its record does not stand where
-it says, and references behind the gap lead too far. Of the other, the end with the record is missing. The first is
-copied with zeros in the place of the gap, which lies behind the last chunk that is found where a reference says, and
-before the first one that is not. Behind the second a record is written for its last catalog, if there is one.
+Two kinds of files have no commit that can be read. A file of the first kind lacks bytes in the middle: its record does
+not stand at its offset, and references to chunks behind the gap lead too far. The copy has zeros in place of the gap.
+The gap lies behind the last chunk that stands where a reference says, and before the first one that does not. A file of
+the second kind lacks its end, with the record. The copy gets a record for the last catalog, if there is one.
 """
 
 from __future__ import annotations

@@ -94,7 +94,11 @@ def rows(session: Session, path: str | Path) -> Any:
 
 
 def find(session: Session, path: str | Path) -> Found:
-    """As `resolve`, with the path from the root, and the type."""
+    """The value that a path leads to, with its path from the root and its type.
+
+    Raises:
+        PathError, SchemaError, CorruptionError: as `resolve`.
+    """
     steps = (parse(path) if isinstance(path, str) else path).steps
     found, used = _first(session, steps)
     for step in steps[used:]:

@@ -118,8 +118,8 @@ class Report:
         live: the bytes that the newest commit uses, an int.
         dead: the other bytes, which a compaction drops, an int.
         commits: the newest commits, 100 at most, the newest first, a tuple of CommitInfo.
-        commit_count: the number of all commits, an int. Of a file with more than 10,000 it is the number of the
-            newest commit, which counts those that a compaction dropped, too.
+        commit_count: the number of all commits, an int. If there are more than 10,000, it is the number of the newest
+            commit, which also counts commits that a compaction dropped.
         schemas: the stored schemas, a tuple of SchemaInfo.
         entries: the parts of the file, a tuple of Entry. Their `stored` adds up to `size`.
         problems: the places that could not be read, a tuple of objects with `offset`, `what`, `where` and `commit`.

@@ -1,8 +1,8 @@
 """Copying what verifies of a damaged file: whole parts as they stand, and tables without the rows that are damaged.
 
-A part is whole if its chunk and all chunks below it verify. Of another part the rows are kept that are whole: the tree
-of a table gets slices of row groups around the damaged rows, as if these had been deleted. So nothing is encoded anew,
-and what is kept needs no class.
+A part is whole if its chunk and all chunks below it verify. A damaged part keeps its whole rows: the tree of a table
+gets slices of row groups around the damaged rows, as if these had been deleted. So nothing is encoded anew, and no
+class is needed.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ def export(session: Any, statement: Any, rows: Any, file: BinaryIO, format: str,
     """Write what a statement finds.
 
     Args:
-        session: the session that the rows are of.
+        session: the session that has the rows.
         statement: a `select` of columns.
-        rows: the collection, or the class of the entities, that it asks.
+        rows: the collection, or the class of the entities, that `statement` reads.
         file: a binary writer.
         format: `"jsonl"`, `"csv"` or `"parquet"`.
         progress: called with the number of rows written so far.
@@ -81,11 +81,8 @@ def _csv(file: BinaryIO, names: list[str], _: Any) -> Iterator[Callable[[list[An
 
 
 def _cell(value: Any) -> Any:
-    """None is an empty cell; a text as it is; anything else as in JSON, without the quotes around a text."""
-    if value is None or type(value) in (str, int):
-        return value
-    found = of.json_of(value).decode()
-    return of.to_text(found) if found.startswith('"') else found
+    """None is an empty cell; anything else is a text."""
+    return value if value is None or type(value) is int else of.text_of(value)
 
 
 @contextmanager

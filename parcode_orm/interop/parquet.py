@@ -8,7 +8,7 @@ from typing import Any
 from ..codec.stored import LISTS, MAPS
 from ..errors import EncodeError, told
 from .formats import pyarrow
-from .rows import Described, json_of, to_text
+from .rows import Described, text_of
 
 Convert = Callable[[Any], Any]
 _MOMENTS = object()  # datetimes: their first value says whether they have a zone
@@ -80,7 +80,7 @@ def _arrow(node: Any, structs: dict[str, Any], deep: int) -> tuple[Any, Convert 
         return _struct(structs[node["struct"]], structs, deep + 1)
     kinds = node.keys() & (LISTS | MAPS)
     if not kinds or "fixed" in node:
-        return arrow.string(), _text
+        return arrow.string(), text_of
     (kind,) = kinds
     if kind in MAPS:
         (key, of_key), (value, of_value) = (_arrow(each, structs, deep) for each in node[kind])
@@ -97,7 +97,7 @@ def _choices(node: dict[str, Any]) -> tuple[Any, Convert | None]:
     values = [value for _, value in node["members"]] if "members" in node else node["literal"]
     if values and all(type(value) is int for value in values):
         return arrow.int64(), lambda value: getattr(value, "value", value)
-    return arrow.string(), _text
+    return arrow.string(), text_of
 
 
 def _one(convert: Convert | None, value: Any) -> Any:
@@ -108,7 +108,7 @@ def _struct(body: dict[str, Any], structs: dict[str, Any], deep: int) -> tuple[A
     arrow = pyarrow()
     fields = {name: _arrow(node, structs, deep) for name, node in body["fields"] if not name.startswith("(")}
     if not fields or body["kind"] == "root model":  # Parquet has no structs without fields
-        return arrow.string(), _text
+        return arrow.string(), text_of
     read: Callable[[Any, str], Any] = dict.get if body["kind"] in ("model", "base model", "typed dict") else getattr
     return arrow.struct([(name, tp) for name, (tp, _) in fields.items()]), lambda value: {
         name: _one(convert, read(value, name)) for name, (_, convert) in fields.items()
@@ -131,13 +131,5 @@ def _atoms(arrow: Any) -> dict[str, tuple[Any, Convert | None]]:
         "bytes": (arrow.binary(), None),
         "bytearray": (arrow.binary(), bytes),
         "none": (arrow.null(), None),
-        "any": (arrow.string(), _text),
+        "any": (arrow.string(), text_of),
     }
-
-
-def _text(value: Any) -> str:
-    """A value as a text: a text as it is, another as JSON."""
-    if type(value) is str:
-        return value
-    found = json_of(value).decode()
-    return to_text(found) if found.startswith('"') else found

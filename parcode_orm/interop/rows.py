@@ -31,7 +31,10 @@ class Described(NamedTuple):
 
 
 def statement_of(rows: Any) -> Select[Any]:
-    """The statement of all fields of the rows: of a dictionary with the key first, of plain values `value`."""
+    """The statement that selects all fields of the rows, with the key first if they are in a dictionary.
+
+    Rows without fields have one column, `value`.
+    """
     model = model_of(rows)
     outputs: list[Any] = []
     if isinstance(rows, LazyMap):
@@ -98,7 +101,13 @@ def _unknown(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def to_text(quoted: str) -> str:
-    """The text of a JSON string."""
-    text: str = json.loads(quoted)
-    return text
+def text_of(value: Any) -> str:
+    """A plain value as a text: a text as it is, anything else as in JSON, without the quotes around a text.
+
+    Raises:
+        EncodeError: it cannot be written as JSON.
+    """
+    if type(value) is str:
+        return value
+    found = json_of(value).decode()
+    return str(json.loads(found)) if found.startswith('"') else found

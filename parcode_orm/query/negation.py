@@ -1,4 +1,4 @@
-"""`~` moved down to single conditions, for who looks at what these say: `~(a & b)` is `~a | ~b`."""
+"""`~` moved down to single conditions, for code that reads single conditions: `~(a & b)` becomes `~a | ~b`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OTHER = {"and": "or", "or": "and", "any": "all", "all": "any"}
 
 
 def without_not(condition: Expression[Any], negated: bool = False) -> Expression[Any]:
-    """A condition that holds of the same rows, with `~` in front of single conditions alone; turned over if `negated`.
+    """A condition that is true for the same rows, or the other rows if `negated`, with `~` at single conditions only.
 
     `~(a != 3)` is `a == 3`. `~(a < 3)` stays: it is also true where `a` is None or NaN.
     """

@@ -26,7 +26,11 @@ class Syntax:
         self.text = text
 
     def parsed(self) -> ast.expr:
-        """The tree of the text, unless it is too large or too deep to be one."""
+        """The tree of the text.
+
+        Raises:
+            QueryError: the text is no expression, or is too large or too deep.
+        """
         text = self.text
         if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT:
             self.refuse(f"an expression has at most {MAX_TEXT:,} bytes", 0)
@@ -52,7 +56,7 @@ class Syntax:
             self.refuse(f"this is no expression: {problem}", 0)
 
     def _without_strings(self) -> str:
-        """The text with blanks for what is quoted, each of whose escapes is one of Python's."""
+        """The text with blanks in place of quoted parts. Escapes that Python does not have are refused."""
 
         def blanks(found: re.Match[str]) -> str:
             wrong = None if "r" in found[1].lower() else _NO_ESCAPE.search(found[2])
@@ -76,7 +80,7 @@ class Syntax:
 
     @contextmanager
     def placed(self, node: ast.expr) -> Iterator[None]:
-        """Errors of building that name no column yet get that of `node`."""
+        """Give errors raised in the block the position of `node`, unless they have one."""
         try:
             yield
         except QueryError as problem:

@@ -1,13 +1,14 @@
 """Conditions, columns and orders written as text: `level > 50 and guild == "g7"`.
 
 The text is Python's for expressions, and only some of it: names and dots, constants, comparisons and their chains,
-`in`, `is None`, `and`, `or`, `not`, `+ - * / // %`, brackets, and the functions of `FUNCTIONS`. What comes out are the
-expressions that Python gives for `Player.level > 50`. Nothing of the text is evaluated.
+`in`, `is None`, `and`, `or`, `not`, `+ - * / // %`, brackets, and the functions of `FUNCTIONS`. The result is the same
+expression as that of `Player.level > 50` in Python. The text is never evaluated.
 """
 
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -37,7 +38,7 @@ def condition(rows: Any, text: str) -> Expression[bool]:
         text: such as `level > 50 and guild == "g7"`.
 
     Raises:
-        QueryError: it spells none; the message names the column.
+        QueryError: the text spells no condition; the error has the position in the text.
     """
     builder = _Builder(rows, text)
     node = builder.parsed()
@@ -46,18 +47,34 @@ def condition(rows: Any, text: str) -> Expression[bool]:
 
 
 def columns(rows: Any, text: str) -> dict[str, Expression[Any]]:
-    """The values that `text` spells, with commas between them, each by its own text. Arguments and errors as above."""
+    """The values that `text` spells, with commas between them, by the text of each.
+
+    Args:
+        rows: as for `condition`.
+        text: such as `name, level * 2`.
+
+    Raises:
+        QueryError: as `condition` raises it.
+    """
     builder = _Builder(rows, text)
     return {builder.source(node): builder.value(node) for node in _several(builder.parsed())}
 
 
 def labelled(values: Mapping[str, Expression[Any]]) -> list[Expression[Any]]:
-    """Expressions that results call as they are called here, by any text."""
+    """The expressions, labelled with their keys in `values`."""
     return [each if each._name == name else Label(each, name) for name, each in values.items()]
 
 
 def order(rows: Any, text: str) -> list[Ordering]:
-    """The keys to order by that `text` spells: `-level, name`, where - puts the largest first. As `columns`."""
+    """The keys to order by that `text` spells: `-level, name`, where - puts the largest first.
+
+    Args:
+        rows: as for `condition`.
+        text: such as `-level, name`.
+
+    Raises:
+        QueryError: as `condition` raises it.
+    """
     builder = _Builder(rows, text)
     found = []
     for node in _several(builder.parsed()):
@@ -110,12 +127,15 @@ FUNCTIONS: dict[str, Function] = {
     **{name: _part(name) for name in ("lower", "upper", "strip", "casefold", "year", "month", "day", "hour", "minute",
                                       "second", "weekday", "isoweekday", "date", "total_seconds")},
 }  # fmt: skip
-_COMPARE: dict[type[ast.cmpop], str] = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
 }  # fmt: skip
-_COMPUTE: dict[type[ast.operator], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
+_COMPUTE: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
 }  # fmt: skip
+_OF_NUMBERS: dict[type[ast.operator], str] = {ast.Mult: "*", ast.Mod: "%"}  # a text could become one of any length
 _INSTEAD = {
     "true": "True", "false": "False", "null": "None", "none": "None", "nil": "None", "AND": "and", "OR": "or",
     "NOT": "not",
@@ -148,7 +168,7 @@ class _Builder(Syntax):
         """The expression of a part of the tree; a constant as it is."""
         make = _BUILD.get(type(node))
         if make is None:
-            self.refuse(f"{_OTHERWISE.get(type(node), 'this is no part of expressions')}", node)
+            self.refuse(_OTHERWISE.get(type(node), "this is no part of expressions"), node)
         if self._depth >= MAX_DEPTH:
             self.refuse(f"more than {MAX_DEPTH} expressions in each other", node)
         self._depth += 1
@@ -222,15 +242,15 @@ class _Builder(Syntax):
         return ~checked_condition(self._truth(node.operand))
 
     def _binary(self, node: ast.BinOp) -> Any:
-        operator = _COMPUTE.get(type(node.op))
-        if operator is None:
+        compute = _COMPUTE.get(type(node.op))
+        if compute is None:
             self.refuse(_OTHERWISE.get(type(node.op), "this is no part of expressions"), node)
         left, right = self.build(node.left), literal(self.build(node.right))
-        if operator in ("*", "%"):  # of a text, they could make any number of others
+        if type(node.op) in _OF_NUMBERS:
             for each in (literal(left), right):
                 if not _is_number(each):
-                    self.refuse(f"{operator} takes numbers, and {each} is not known to be one", node)
-        return _ARITHMETIC[operator](left, right)
+                    self.refuse(f"{_OF_NUMBERS[type(node.op)]} takes numbers, and {each} is not known to be one", node)
+        return compute(left, right)
 
     def _logical(self, node: ast.BoolOp) -> Any:
         parts = [checked_condition(self._truth(each)) for each in node.values]
@@ -253,18 +273,18 @@ class _Builder(Syntax):
             whole = whole & each
         return whole
 
-    def _compared(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Any:
-        if isinstance(operator, ast.In | ast.NotIn):
+    def _compared(self, left: ast.expr, sign: ast.cmpop, right: ast.expr) -> Any:
+        if isinstance(sign, ast.In | ast.NotIn):
             found = self._member(left, right)
-            return ~found if isinstance(operator, ast.NotIn) else found
+            return ~found if isinstance(sign, ast.NotIn) else found
         one, other = self.build(left), self.build(right)
-        if isinstance(operator, ast.Is | ast.IsNot):
+        if isinstance(sign, ast.Is | ast.IsNot):
             if other is not None and not isinstance(other, bool):
                 self.refuse("is takes None, True or False: write ==", right)
-            operator = ast.Eq() if isinstance(operator, ast.Is) else ast.NotEq()
+            sign = ast.Eq() if isinstance(sign, ast.Is) else ast.NotEq()
         first, second = self._fitted(one, other), self._fitted(other, one)
         with self.placed(right):
-            return _COMPARISONS[_COMPARE[type(operator)]](first, literal(second))
+            return _COMPARE[type(sign)](first, literal(second))
 
     def _member(self, left: ast.expr, right: ast.expr) -> Any:
         value = self.build(left)
@@ -334,22 +354,6 @@ class _Builder(Syntax):
         return function.build(items, inside)
 
 
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-}
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
 _BUILD: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Constant: _Builder._constant,
     ast.Name: _Builder._name,

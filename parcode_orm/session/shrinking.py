@@ -36,8 +36,8 @@ def _compact(work: UnitOfWork, backend: Backend, keep: int) -> None:
 class Shrinking:
     """Compacts the file of a session after a commit, where more than `share` of it is dead.
 
-    It waits until the file has doubled since it was compacted last: so a compaction writes no more than the commits
-    since have.
+    It waits until the file has doubled since the last compaction. So a compaction writes no more bytes than the commits
+    before it have written.
     """
 
     def __init__(self, share: float) -> None:
@@ -47,8 +47,8 @@ class Shrinking:
     def committed(self, work: UnitOfWork, backend: Backend) -> None:
         """Compact the file if it is time.
 
-        The commit is stored, so no error comes of what keeps the file as it was: there is another time, and the close.
-        After a wait for the disk that failed, and where the new file cannot be read, the next commit raises the error.
+        The commit is stored, so an error that leaves the old file in place is not raised: a later commit, or the close,
+        tries again. If a wait for the disk failed, or the new file cannot be read, the next commit raises the error.
         """
         before = work.source
         if before is None or not self._is_due(before.record, work.tuning.compact_from):

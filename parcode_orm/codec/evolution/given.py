@@ -31,7 +31,7 @@ _NOTHING = object()
 
 
 class Unread:
-    """The value of a stored field that nobody has taken: `load` gives what was stored, `kept` today's value.
+    """The value of a stored field that the code has not taken: `load` gives the stored value, `kept` today's value.
 
     `was` is the last one loaded.
     """

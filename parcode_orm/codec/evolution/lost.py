@@ -33,10 +33,10 @@ Versions = Mapping[str, Sequence[tuple[str, Schema]]]
 
 
 class Known:
-    """What the newest classes that wrote a file know, of fields and private attributes.
+    """The fields and private attributes that the newest classes that wrote a file have.
 
-    `newest` is the schema of the newest class of a root, where the class that is to write is older. It says what the
-    classes within it know. What others know is not known, unless they have `versions`, as subclasses have.
+    `newest` is the schema of the newest class of a root, if the class that writes is older. It has the fields of all
+    classes inside it. The fields of other classes, such as subclasses, are taken from `versions`.
     """
 
     def __init__(self, newest: Schema | None, versions: Versions) -> None:
@@ -47,7 +47,7 @@ class Known:
             self._names.setdefault(body["struct"], set()).update(_names_of(body))
 
     def lost(self, view: View, start: int, stop: int) -> list[str]:
-        """What would be lost of stored rows, `Class.field` each. What the newest class dropped itself is left out."""
+        """The fields that would be lost of stored rows, as `Class.field`, without what the newest class dropped."""
         found: Names = set()
         with noting(found):
             _walk(view, start, stop)
@@ -65,7 +65,11 @@ class Known:
         return mine != prints[-1] and name in _names_of(versions[-1][1].struct())
 
     def check(self, view: Any, row: int, what: Callable[[], str] | None = None) -> None:
-        """Raise `DowngradeError` if something would be lost of a stored row, which messages call `what()`."""
+        """Refuse to write a stored row again if fields of it would be lost. Messages call the row `what()`.
+
+        Raises:
+            DowngradeError: fields would be lost.
+        """
         view = getattr(view, "view", view)  # of an object of which a field was deleted
         lost = self.lost(view, row, row + 1)
         if lost:

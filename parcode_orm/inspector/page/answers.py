@@ -144,7 +144,7 @@ def _messages(session: Session) -> dict[str, str]:
         each: Snapshot
         for each in islice(session.history(), COMMITS):
             found[str(each.sequence)] = visible(each.message, 200)
-    except CorruptionError:  # those that can be read are said
+    except CorruptionError:  # the messages before the damage are shown
         pass
     return found
 

@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 def check_request(method: str, target: str, headers: Message, port: int) -> None:
-    """Refuse what does not come from this machine, or from another site, or is not reading.
+    """Refuse a request that comes from another machine or another site, or that does more than read.
 
     Raises:
         Refused: the request is not answered.

@@ -118,7 +118,7 @@ def _value(session: Session, path: str) -> Any:
 
 
 def _differences(old: Any, new: Any, place: Place) -> Iterable[Difference]:
-    """As `compare`; objects of two definitions of one class are compared by their fields."""
+    """As `compare`, but objects of two definitions of one class are compared by their fields."""
     if isinstance(old, BaseModel) and isinstance(new, BaseModel) and _is_redefined(old, new):
         for name in dict.fromkeys([*children_names(old), *children_names(new)]):
             mine, theirs = (field_of(each, name) if name in children_names(each) else MISSING for each in (old, new))

@@ -81,7 +81,11 @@ def _pairs(source: Any) -> Select[Any]:
 
 
 def _check_budget(session: Session, statement: Select[Any]) -> None:
-    """Refuse what would look at too many rows, unless an index finds them or the bounds of row groups leave few."""
+    """Refuse a statement that would look at too many rows.
+
+    Raises:
+        QueryError: no index finds the rows, and the bounds of row groups leave too many.
+    """
     plan = session.explain(statement)
     looked = 0 if plan.how else plan.rows * plan.groups_read // max(plan.groups, 1)
     if looked > BUDGET:
@@ -92,7 +96,7 @@ def _check_budget(session: Session, statement: Select[Any]) -> None:
 
 
 def _names(rows: Rows, found: list[Any]) -> list[str]:
-    """The names of the fields of the rows: by their class, else those that the rows found have."""
+    """The names of the fields of the rows: those of their class, or else of the rows that were found."""
     model = model_of(rows.source)
     fields = None if model is None else fields_of(model)
     if fields is not None:

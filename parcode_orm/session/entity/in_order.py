@@ -34,7 +34,7 @@ from .covering import is_same
 from .indexes import Range, entries_in, entries_of, spans_of
 from .long_runs import Entry
 from .planning import Scope, Wanted, both, exactly, is_one, of_zones, spelled, within
-from .ways import Pairs, indexes_in
+from .ways import Pairs, built_indexes
 
 _NAN = (float, Decimal)
 _FURTHER = frozenset({int, bool, str, bytes, date, timedelta, UUID})  # the second key and more: no NaN, no time zones
@@ -45,8 +45,8 @@ _READ = 4  # times as many entries as rows: some take others back
 class Match(NamedTuple):
     """An index that gives the first rows of an order.
 
-    The first parts of the index have the single values `fixed`. The next ones are `keys` of the order, the first of
-    which, of type `tp`, has values that are `wanted`. `whole`: the order has no other keys.
+    The first parts of the index have the single values `fixed`. The next parts are `keys` of the order. The first of
+    these keys has the type `tp`, and its values are in `wanted`. `whole`: the order has no other keys.
     """
 
     spec: IndexSpec
@@ -70,7 +70,7 @@ def match(table: object, cls: type, where: Sequence[Expression[bool]], first: Fi
     with suppress(*UNORDERED):
         scope = exactly(where)
         if scope is not None:
-            specs = [spec for spec in indexes_in(table, cls) if not spec.unique and not spec.of_items]
+            specs = [spec for spec in built_indexes(table, cls) if not spec.unique and not spec.of_items]
             found = [each for spec in specs if (each := _matched(spec, scope, first)) is not None]
             return min(found, key=lambda each: (-len(each.keys), len(each.spec.parts)), default=None)
     return None
@@ -110,9 +110,9 @@ def _path(ordering: Ordering) -> Path | None:
 def find(
     table: object, rows: LazyMap[object, object], found: Match, most: int, left_out: Collection[object]
 ) -> tuple[Pairs, list[object]] | None:
-    """Values of an index and keys of entities among which are the first ones of an order; and keys without values.
+    """Entries of an index that include the first rows of an order, and the keys of entities without an entry.
 
-    None where a scan is as fast.
+    An entry is a value and the key of its entity. None where a scan is as fast.
 
     Args:
         table: the object with the indexes.
@@ -150,7 +150,7 @@ def _has(runs: Any, asked: Range, order: Order) -> bool:
 
 
 def _without_value(rows: LazyMap[object, object], found: Match, most: int) -> list[object] | None:
-    """The keys of entities that no entry names, and that may come first; None where they are too many."""
+    """The keys of entities that have no entry and may come first; None where there are too many."""
     if found.fixed or found.wanted is not None or found.after:
         return []
     key = found.keys[0]
@@ -168,7 +168,7 @@ def _without_value(rows: LazyMap[object, object], found: Match, most: int) -> li
 
 
 def _nearest(runs: Any, found: Match, order: Order, most: int, left_out: Collection[object]) -> Pairs | None:
-    """The entries from one end on, among which are the first ones; None where they are more than `most`."""
+    """The entries from one end on that include the first rows; None where there are more than `most`."""
     spec, count = found.spec, found.first.rows
     size = len(found.fixed) + len(found.keys)
 
@@ -207,7 +207,7 @@ def _read(runs: Any, asked: Range, order: Order, descending: bool) -> Iterator[I
 
 
 def _range(found: Match) -> Range:
-    """The values that are wanted, from the row on that they come after."""
+    """The range of wanted values behind the row that the result comes after, if there is one."""
     spec, fixed, after, wanted = found.spec, found.fixed, found.after, found.wanted
     if not after:
         whole = Range(None, None) if found.first.extreme else None

@@ -47,7 +47,7 @@ class Way(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How the plan calls it."""
+        """Its name in the plan."""
         more = len(self.names) - NAMED
         return " or ".join(self.names[:NAMED]) + (f" or {more:,} more" if more > 0 else "")
 
@@ -77,7 +77,7 @@ def _is_cheap(way: Way, limits: Limits) -> bool:
 def _union(
     table: object, cls: type, every: list[Expression[bool]], arms: Sequence[Expression[bool]], limits: Limits
 ) -> Way | None:
-    """The way that finds what fulfils one of `arms`, by a way for each; None if one of them has none."""
+    """The way to the entities that fulfil one of `arms`: a way for each arm; None if an arm has none."""
     found: list[Way] = []
     least = most = 0
     for arm in arms:
@@ -98,16 +98,16 @@ def _together(parts: Iterable[Callable[[], Pairs]]) -> Pairs:
     return list(dict.fromkeys(pair for pairs in parts for pair in pairs()))
 
 
-def indexes_in(table: object, cls: type) -> list[IndexSpec]:
+def built_indexes(table: object, cls: type) -> list[IndexSpec]:
     """The indexes of a class that the file has."""
     missing = unbuilt(table)
     return [spec for spec in indexes_of(cls) if field_of(spec) not in missing]
 
 
 def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Way]:
-    """What finds entities of which values lie in the ranges that are wanted."""
+    """The ways by the key, and by each index, to the entities whose values are in `scope`."""
     key = IndexSpec(tuple((name,) for name in keys_of(cls).fields), (), unique=True)
-    for spec in (key, *indexes_in(table, cls)):
+    for spec in (key, *built_indexes(table, cls)):
         if spec.unique:
             values = exact(spec, scope)
             if values is None or not all(is_hashable(each) for some in values for each in some):
