@@ -65,7 +65,7 @@ def export(
         if to == "-":
             count = write(session, statement, rows, sys.stdout.buffer, kind, show)
             return
-        with replacing(Path(to), force) as target:
+        with replacing(Path(to), force, file) as target:
             count = write(session, statement, rows, target, kind, show)
     if json_:
         say_json({"path": to, "format": kind, "rows": count, "bytes": os.path.getsize(to)})

@@ -11,6 +11,7 @@ import typer
 
 from ..inspector.survey import inspect as survey
 from ..inspector.verify import verify as check
+from ..interop.exporting import replacing
 from ..migrations.models import models_of
 from .app import DAMAGED, File, Json, bars, command, out, say, say_json
 
@@ -43,9 +44,9 @@ def inspect(
 def _write_page(file: Path, target: Path) -> None:
     from ..inspector.page.standalone import html  # late: few need a page
 
-    if target.exists() and target.samefile(file):
-        raise ValueError(f"--html {target}: that is the file itself")
-    target.write_text(html(file), "utf-8")
+    page = html(file).encode()
+    with replacing(target, True, file) as out:
+        out.write(page)
 
 
 @command("parcode verify shop.par --models shop.models:Player")

@@ -96,7 +96,7 @@ def recover(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Rec
         raise StorageError(errno.EEXIST, "recover writes a new file, and this one exists: give another name", out)
     draft = f"{out}.{secrets.token_hex(4)}.part"
     notes: list[str] = []
-    with _opened(name, os.path.dirname(os.path.abspath(out)), notes) as source:
+    with _opened(name, out, notes) as source:
         try:
             work = _of_a_commit(source, draft, notes)
             if work.entities:
@@ -110,16 +110,22 @@ def recover(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Rec
 
 
 @contextmanager
-def _opened(name: str, directory: str, notes: list[str]) -> Iterator[Source]:
+def _opened(name: str, out: str, notes: list[str]) -> Iterator[Source]:
     with ExitStack() as stack:
         try:
             source = Source.open(name)
         except CorruptionError:
             file = stack.enter_context(opened(name, "recover(path)"))
-            draft = stack.enter_context(TemporaryFile(dir=directory))
-            notes.append(mended(file.read, file.size, draft, name))
-            draft.flush()
-            draft.seek(0)
+
+            def read(size: int, at: int) -> bytes:
+                with storing("read", name):
+                    return file.read(size, at)
+
+            with storing("write beside", out):
+                draft = stack.enter_context(TemporaryFile(dir=os.path.dirname(os.path.abspath(out))))
+                notes.append(mended(read, file.size, draft, name))
+                draft.flush()
+                draft.seek(0)
             source = Source.open(draft)
         stack.callback(source.close)
         yield source

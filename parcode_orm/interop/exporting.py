@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import StorageError
+from ..storage.files import check_regular, storing
 from . import rows as of
 from .formats import pyarrow
 
@@ -113,19 +114,26 @@ _WRITERS: dict[str, Any] = {"jsonl": _json_lines, "csv": _csv, "parquet": _parqu
 
 
 @contextmanager
-def replacing(path: Path, force: bool) -> Iterator[BinaryIO]:
-    """A file that has its name only when it is whole.
+def replacing(path: Path, force: bool, source: Path) -> Iterator[BinaryIO]:
+    """A file that has its name only when it is whole. A link stays, and leads to it.
 
     Raises:
-        StorageError: the file exists, and `force` is not set; the system refuses to write.
+        StorageError: the file exists, and `force` is not set; it is `source`, which is read meanwhile, or no regular
+            file; the system refuses to write.
     """
     if not force and os.path.lexists(path):
         raise StorageError(f"{path} exists: give another name, or --force to replace it")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(draft, "xb") as file:
-            yield file
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with storing("write", str(path)):
+        path = Path(os.path.realpath(path))
+        if path.exists():
+            if path.samefile(source):
+                raise StorageError(f"{path} is the file itself: give another name")
+            check_regular(path.stat(), str(path))
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with open(draft, "xb") as file:
+                yield file
+            os.replace(draft, path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise

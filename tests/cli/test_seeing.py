@@ -93,7 +93,7 @@ def test_inspect_writes_a_page(file: Path, tmp_path: Path) -> None:
     assert json.loads(parcode("inspect", file, "--html", page, "--json").stdout)["ok"]
     before = file.read_bytes()
     assert "the file itself" in parcode("inspect", file, "--html", file, code=2).stderr and file.read_bytes() == before
-    assert "FileNotFoundError" in parcode("inspect", file, "--html", tmp_path / "no" / "x.html", code=2).stderr
+    assert "there is no directory" in parcode("inspect", file, "--html", tmp_path / "no" / "x.html", code=2).stderr
 
 
 def test_verify(file: Path) -> None:

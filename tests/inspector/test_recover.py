@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 from pathlib import Path
@@ -337,6 +338,16 @@ def test_a_torn_tail_of_the_only_commit(tmp_path: Path, whole: bytes) -> None:
     assert set(check_subset(target).values()) == {COUNT}
     with pytest.raises(CorruptionError, match="neither a commit record nor a catalog is found"):
         recovered(tmp_path, whole[:-2_000])
+
+
+def test_a_full_disk_beside_the_new_file(tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("parcode_orm.inspector.recover.mended", full)
+    with pytest.raises(StorageError, match=r"cannot write beside: No space left on device: '.*saved.par'"):
+        recovered(tmp_path, whole[:-20])
+    assert [each.name for each in tmp_path.iterdir()] == ["broken.par"]
 
 
 def test_what_cannot_be_recovered(tmp_path: Path, whole: bytes) -> None:

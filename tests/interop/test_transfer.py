@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import enum
+import errno
 import io
 import json
+import os
 import uuid
 from decimal import Decimal
 from pathlib import Path
@@ -345,19 +347,34 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
 
 
 def test_a_file_is_replaced_when_it_is_whole(tmp_path: Path) -> None:
-    target = tmp_path / "out.csv"
-    with replacing(target, False) as file:
+    target, source = tmp_path / "out.csv", tmp_path.parent / f"{tmp_path.name}.par"
+    source.write_bytes(b"source")
+    with replacing(target, False, source) as file:
         file.write(b"one")
         assert not target.exists()
-    with pytest.raises(StorageError, match=r"out.csv exists"), replacing(target, False):
+    with pytest.raises(StorageError, match=r"out.csv exists"), replacing(target, False, source):
         pass
-    with pytest.raises(KeyError), replacing(target, True) as file:
+    with pytest.raises(KeyError), replacing(target, True, source) as file:
         file.write(b"two")
         raise KeyError
     assert target.read_bytes() == b"one" and [each.name for each in tmp_path.iterdir()] == ["out.csv"]
-    with replacing(target, True) as file:
+    with replacing(target, True, source) as file:
         file.write(b"three")
     assert target.read_bytes() == b"three"
+    link, loop, pipe = (tmp_path / name for name in ("link", "loop", "pipe"))
+    link.symlink_to(target)
+    with replacing(link, True, source) as file:
+        file.write(b"four")
+    assert target.read_bytes() == b"four" and link.is_symlink()
+    loop.symlink_to(source)
+    os.mkfifo(pipe)
+    for refused in (source, loop, pipe, tmp_path, tmp_path / "no" / "out.csv"):
+        with pytest.raises(StorageError, match=r"file itself|regular|directory"), replacing(refused, True, source):
+            pass
+    assert source.read_bytes() == b"source" and pipe.is_fifo()
+    with pytest.raises(StorageError, match=r"No space left"), replacing(target, True, source):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert target.read_bytes() == b"four" and len(list(tmp_path.iterdir())) == 4
 
 
 def test_formats_have_names() -> None:
