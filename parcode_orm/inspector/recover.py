@@ -21,6 +21,7 @@ from ..session import Session
 from ..session.entity.changed import Entries
 from ..session.entity.indexes import add_run
 from ..session.entity.tables import find_table
+from ..session.roots import read_root
 from ..session.space import FileSpace
 from ..storage.files import file_name, storing
 from ..storage.mapped import Source
@@ -232,8 +233,10 @@ class _Session(Session):
         root = find_table(self._work, cls)
         space = self._work.space
         assert root is not None and space is not None
+        # Made of a stored schema, the class reads rows that lack its fields only where it does not write.
+        stored = read_root(FileSpace(space.source, writable=False), root.name, root.column)
         for spec in indexes_of(cls):
-            pairs = list(pairs_of(root.obj, spec))
+            pairs = list(pairs_of(stored, spec))
             if spec.unique:
                 getattr(root.obj, field_of(spec)).update(pairs)
             else:

@@ -131,6 +131,8 @@ class _Fit:
             missing = first["type"] == "missing"
             what = f"the row has no such field: {told(first['input'])}" if missing else f"not {told(first['input'])}"
             raise InputError(f"{where}: {place}: {first['msg']}, {what}") from None
+        except RecursionError as problem:
+            raise InputError(f"{where}: too many lists and objects in each other") from problem
         except (ValueError, TypeError) as problem:
             raise InputError(f"{where}: {problem}") from problem
 

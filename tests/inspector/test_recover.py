@@ -421,6 +421,30 @@ def test_a_scan_reads_each_byte_about_once(block: int, whole: bytes, monkeypatch
     assert set(places[True]) <= set(found)
 
 
+def test_entities_whose_older_rows_lack_fields(tmp_path: Path) -> None:
+    def version(**more: Any) -> Any:
+        annotations = {"id": int, "n": int, "code": str, **dict.fromkeys(more, int)}
+        marks = {"id": Key(), "n": Index(), "code": Index(unique=True), "__module__": __name__, **more}
+        return type(Model)("Count", (Model,), {"__annotations__": annotations, **marks})
+
+    path = tmp_path / "a.par"
+    for first, cls in ((0, version()), (1_000, version(m=7))):
+        with Session(path) as session:
+            session.add_all(cls(id=n, n=n % 9, code=f"c{n}") for n in range(first, first + 1_000))
+            session.commit()
+    data = bytearray(path.read_bytes())
+    data[data.index(b"c1990")] ^= 1
+    report, target = recovered(tmp_path, bytes(data))
+    (loss,) = report.lost
+    with Session(target) as session:
+        left = session.scalars(select(cls)).all()
+        assert len(left) == 2_000 - loss.rows and {each.m for each in left} == {7}
+        assert session.scalars(select(cls).where(cls.code == "c7")).one().id == 7
+        left[0].m = 8
+        session.commit()
+    assert verify(target, models=[cls]).ok
+
+
 def test_a_root_of_an_earlier_commit_is_written_by_the_class_of_the_newest(tmp_path: Path) -> None:
     def version(**fields: Any) -> Any:
         annotations = dict.fromkeys(fields, int)

@@ -272,6 +272,11 @@ def test_rows_go_again_into_the_class_that_was_inferred_from_them(tmp_path: Path
         assert session.get(session.models()["Thing"], 2).of.list is None
 
 
+class Nested(Model):
+    id: int = Key(default=None, auto=True)
+    below: list["Nested"] = []  # noqa: UP037
+
+
 class Plain(Model):
     n: int
 
@@ -304,6 +309,13 @@ class Plain(Model):
         (b'{"a": 1}\n', "jsonl", {"name": "A", "key": "k"}, SchemaError, r"no row has the key 'k'"),
         (b'{"a": 1}\n{"b": 1}\n', "jsonl", {"name": "A", "key": "a"}, SchemaError, r"some rows have no a"),
         (b'{"id": 1}\n{"id": 1}\n', "jsonl", {"name": "A"}, IntegrityError, r"1"),
+        (
+            b'{"below": [' * 320 + b"]}" * 320,
+            "jsonl",
+            {"model": Nested},
+            InputError,
+            r"line 1: too many lists and objects in each other",
+        ),
         (b'{"n": 1}\n', "jsonl", {"model": Plain}, InputError, r"Plain has no Key\(\)"),
         (b"PAR1", "parquet", {"name": "A"}, InputError, r"after row 0"),
     ],
