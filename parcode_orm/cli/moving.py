@@ -13,11 +13,11 @@ import typer
 from ..errors import IntegrityError, MigrationError
 from ..inspector import paths
 from ..inspector.recover import recover as save_what_verifies
-from ..interop import rows as of
 from ..interop.exporting import export as write
 from ..interop.exporting import replacing
 from ..interop.formats import format_of
 from ..interop.importing import import_rows
+from ..interop.rows import statement_of
 from ..query.statement import select
 from ..query.text import columns as columns_of
 from ..query.text import condition, labelled
@@ -48,7 +48,7 @@ def export(
     kind = format_of(to, format)
     with Session.open(file) as session, bars() as progress:
         rows = paths.rows(session, collection)
-        statement = of.statement_of(rows)
+        statement = statement_of(rows)
         if columns is not None:
             statement = select(*labelled(columns_of(rows, columns))).select_from(rows)
         if where is not None:

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from ..errors import StorageError
 from ..storage.files import check_regular, storing
-from . import rows as of
 from .formats import pyarrow
+from .rows import blocks, described, json_of, text_of
 
 Progress = Callable[[int], None]
 
@@ -40,8 +40,8 @@ def export(session: Any, statement: Any, rows: Any, file: BinaryIO, format: str,
     result = session.execute(statement)
     names = result.keys()
     count = 0
-    with _WRITERS[format](file, names, of.described(rows, names)) as write:
-        for block in of.blocks(result):
+    with _WRITERS[format](file, names, described(rows, names)) as write:
+        for block in blocks(result):
             write(block)
             count += len(block)
             progress(count)
@@ -57,7 +57,7 @@ def _json_lines(file: BinaryIO, names: list[str], _: Any) -> Iterator[Callable[[
 
 
 def _line(row: Any) -> bytes:
-    return of.json_of(row) + b"\n"
+    return json_of(row) + b"\n"
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def _csv(file: BinaryIO, names: list[str], _: Any) -> Iterator[Callable[[list[An
 
 def _cell(value: Any) -> Any:
     """None is an empty cell; anything else is a text."""
-    return value if value is None or type(value) is int else of.text_of(value)
+    return value if value is None or type(value) is int else text_of(value)
 
 
 @contextmanager

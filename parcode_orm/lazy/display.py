@@ -14,7 +14,7 @@ from .shown import SOME, Shown, is_full, of_rows, text_of, visible, why, within
 
 COLUMNS = 12  # fields of a row that are shown
 CELL = 80  # characters of a cell
-KEYS = 1_000  # that are offered for completion
+KEYS = 1_000  # keys that completion offers
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
@@ -32,7 +32,7 @@ def _cell(text: str) -> str:
 
 
 def rows_html(pairs: Iterable[tuple[object, object]], count: int, what: str, first: str) -> str:
-    """The first of `count` rows of a collection, given with their keys or positions.
+    """The first of `count` rows of a collection, with their keys or positions, as a table of HTML.
 
     Args:
         pairs: the key or position of each row, and the row.

@@ -95,7 +95,7 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
 
 
 def holds(condition: Expression[bool], frame: Frame) -> Any:
-    """Of which rows `condition` is true, as an array of bools."""
+    """Whether `condition` is true for each row, as an array of bools."""
     if isinstance(condition, Logical):
         return _logical(condition, frame)
     return truths(evaluate(condition, frame))

@@ -27,7 +27,7 @@ class UnreadStream(Exception):
 
 
 class _Digest(Ticket):
-    """Of a chunk that would be written: a digest of it alone, and what it refers to."""
+    """The digest of a chunk that would be written, without the chunks below it, and its references to these."""
 
     __slots__ = ("digest", "refs")
 

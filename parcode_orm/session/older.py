@@ -19,9 +19,9 @@ from .schemas import schemas_of, subclasses_known
 
 
 def judge(source: Source | None, *, downgrade: bool) -> Callable[[Root, CatalogData], Known | None]:
-    """A function that says what the newest class of a root knows, where the class that is to write is older.
+    """Return a function that gives what the newest class of a root knows, if the class that writes is older.
 
-    It raises `DowngradeError` for such a class, unless `downgrade` is given.
+    The function raises `DowngradeError` for an older class, unless `downgrade` is true.
     """
 
     def older(root: Root, base: CatalogData) -> Known | None:
@@ -62,7 +62,7 @@ def _is_older(root: Root, mine: str, newest: Schema, base: CatalogData, downgrad
 
 
 def _lacking(root: Root, newest: Schema, base: CatalogData) -> list[str]:
-    """What the newest class that wrote the file has, and the class of a root lacks."""
+    """What the class of a root lacks, and the newest class that wrote the file has."""
     resolver = Resolver(base.renames)
     with suppress(SchemaMismatchError), believed():
         resolver.columns((newest,), (root.column,))

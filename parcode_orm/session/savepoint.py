@@ -36,7 +36,7 @@ class Savepoint:
         return f"<Savepoint {'active' if self.is_active else 'ended'}>"
 
     def commit(self) -> None:
-        """End the savepoint, and those that began in it; what was changed is kept, for the session's next commit.
+        """End the savepoint and the savepoints inside it. The changes stay, for the session's next commit.
 
         Raises:
             SessionError: it has ended already.

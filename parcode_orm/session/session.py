@@ -281,7 +281,7 @@ class Session(ByKey, Queries, Versions):
     def __contains__(self, obj: object) -> bool:
         """Whether changes to `obj` are this session's to store: it was added, or is a lazy object that was read here.
 
-        Of a class: whether there is a root, or an entity, of it.
+        If `obj` is a class: whether there is a root, or an entity, of the class.
         """
         self._check_open()
         if isinstance(obj, type) and issubclass(obj, Model):

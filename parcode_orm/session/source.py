@@ -53,7 +53,7 @@ _CODE = (
 
 
 class Stored(NamedTuple):
-    """A class of a file: its `name` in Python, and the schema, of the root `root`, that has it as `key`.
+    """A class of a file: its `name` in Python. It is the struct `key` of `schema`, the schema of the root `root`.
 
     `role` is "root", "entities", or "" for a class of values in others. `table` has the fields of the entities' table.
     """
@@ -73,7 +73,7 @@ class Stored(NamedTuple):
 
     @property
     def fields(self) -> list[tuple[str, object]]:
-        """The names of its fields, and the descriptions of their values."""
+        """Its fields: the name, and the description of the values."""
         return [(name, node) for name, node in self.body["fields"] if not name.startswith("(")]
 
 
@@ -145,7 +145,7 @@ class Writer:
         self._modules: set[str] = set()
         self._enums: dict[str, tuple[str, str]] = {}  # by what they are: the name, and the source
         self._keys: set[str] = set()  # structs of the schema at hand whose objects are keys
-        self._names: dict[str, str] = {}  # those of the classes of the schema at hand
+        self._names: dict[str, str] = {}  # names of the classes of the schema at hand, by key
 
     def text(self, comments: list[str]) -> str:
         """The whole module, `comments` on top."""

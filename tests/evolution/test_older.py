@@ -12,7 +12,7 @@ from pydantic import ConfigDict, PrivateAttr
 import parcode_orm
 from parcode_orm import Chunk, DowngradeError, Key, Session, ShardedMap, compact, load, select, update, verify
 from parcode_orm.codec.evolution.lost import Known
-from parcode_orm.codec.evolution.unknown import told
+from parcode_orm.codec.evolution.unknown import for_messages
 from parcode_orm.codec.schema import canonical_schema
 from parcode_orm.codec.stored import parsed
 from parcode_orm.codec.types.compile import struct_for
@@ -369,4 +369,4 @@ def test_what_the_newest_class_knows() -> None:
     schema = parsed(canonical_schema(struct_for(newest)))
     assert Known(schema, {})._names == {"Town": {"n", "m"}} and not Known(None, {}).older
     names = [("Town", "m"), ("Town[]", "index_guild, level"), ("Town[]", "by_name"), ("Town", "m")]
-    assert told(names) == ["Town.m", "the index of Town.(guild, level)", "the index of Town.name"]
+    assert for_messages(names) == ["Town.m", "the index of Town.(guild, level)", "the index of Town.name"]

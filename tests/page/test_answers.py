@@ -135,7 +135,7 @@ def test_what_a_filter_gets_wrong_is_said_with_its_column(
 ) -> None:
     with pytest.raises(QueryError) as raised:
         get(answers, "rows", path="Trade", **given)
-    error = answers_module.told(raised.value)["error"]
+    error = answers_module.error_data(raised.value)["error"]
     assert error["message"] and error["column"] > 0 and (column is None or error["column"] == column)
 
 

@@ -67,9 +67,9 @@ class CodedReader(StructReader):
 
 
 class CodedView(UpgradedView):
-    """Rows of an earlier version. The code runs once for a row of which fields are read one after another.
+    """Rows of an earlier version. The code runs once for a row whose fields are read one after another.
 
-    What it gives is handed out once: a value that may change in place must not be the one that it is compared with.
+    A value of the code's result is given out once: if it may change in place, it must not be compared with itself.
     """
 
     __slots__ = ("_block", "_made", "_then", "_today")

@@ -74,31 +74,31 @@ class Given(dict[str, Any]):
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
-        """As that of a dictionary."""
+        """As for a dict; a value that is `Unread` is read."""
         return self[name] if name in self else default
 
     def pop(self, name: str, *default: Any) -> Any:
-        """As that of a dictionary."""
+        """As for a dict; a value that is `Unread` is read."""
         value = super().pop(name, *default)
         return value.load() if type(value) is Unread else value
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """As that of a dictionary."""
+        """As for a dict; a value that is `Unread` is read."""
         super().setdefault(name, default)
         return self[name]
 
     def popitem(self) -> tuple[str, Any]:
-        """As that of a dictionary."""
+        """As for a dict; a value that is `Unread` is read."""
         name = next(reversed(self), "")
         return name, self.pop(name)
 
     def items(self) -> Any:
-        """As those of a dictionary, all read."""
+        """As for a dict; all values are read."""
         self._read_all()
         return super().items()
 
     def values(self) -> Any:
-        """As those of a dictionary, all read."""
+        """As for a dict; all values are read."""
         self._read_all()
         return super().values()
 
@@ -107,7 +107,7 @@ class Given(dict[str, Any]):
             self[name]
 
     def raw(self) -> Iterator[tuple[str, Any]]:
-        """The fields, those `Unread` that were not taken."""
+        """The fields; a value that the code has not taken is `Unread`."""
         return iter(super().items())
 
 
@@ -156,9 +156,9 @@ class Code(NamedTuple):
 
 
 class Target:
-    """Today's class, of whose fields `names` says how they were called, the newest name first.
+    """Today's class. `names` has the earlier names of its fields, the newest name first.
 
-    `fixed` are fields by whose values objects are found.
+    `fixed` are the fields that are keys or have indexes.
     """
 
     def __init__(self, today: Struct, names: dict[str, tuple[str, ...]], fixed: Collection[str]) -> None:
@@ -175,7 +175,7 @@ class Target:
                 self._defaults[name] = problem
 
     def values(self, stored: dict[str, Any], result: Given, was_set: Collection[str] | None) -> dict[Any, Any]:
-        """The fields of an object; `Unread` are those that the code left. Under SETS and EXTRA what stands beside them.
+        """The fields of an object; `Unread` where the code left them. SETS has the set names, EXTRA extra values.
 
         Raises:
             Failed: a field is missing, or what the code gives is no value of it.

@@ -25,7 +25,7 @@ from ..views.nodes import ConstantView, OptionalView, locate
 from ..views.stretch import Stretch
 from ..views.struct import StructView
 from .rows import AddedCollections, AddedView, UpgradedView
-from .unknown import EXTRAS, Names, noting, told
+from .unknown import EXTRAS, Names, for_messages, noting
 from .views import AsInlineView, AsMarkedView
 
 Versions = Mapping[str, Sequence[tuple[str, Schema]]]
@@ -51,7 +51,7 @@ class Known:
         found: Names = set()
         with noting(found):
             _walk(view, start, stop)
-        return told((cls, name) for cls, name, today in found if self._has(cls, name, today))
+        return for_messages((cls, name) for cls, name, today in found if self._has(cls, name, today))
 
     def _has(self, cls: str, name: str, today: Any) -> bool:
         """Whether the newest version of a class has a field, or may have it, and today's version is older."""

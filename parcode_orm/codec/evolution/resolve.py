@@ -49,7 +49,7 @@ from .readers import (
 )
 from .refusals import Unresolved, brief_of, place_of, refusal, without_steps
 from .structs import complete
-from .unknown import told
+from .unknown import for_messages
 from .values import Change, Unfit, first_of
 
 Renames = Sequence[tuple[str, str, str]]
@@ -97,7 +97,7 @@ class Resolver:
 
     def lacking(self) -> list[str]:
         """What all classes met so far lack of what is stored, `Class.field` each."""
-        return told(name for reader, _ in self._structs.values() for name in reader.unknown())
+        return for_messages(name for reader, _ in self._structs.values() for name in reader.unknown())
 
     def _rows(self, stored: Schema, today: Column) -> Column:
         try:

@@ -44,11 +44,11 @@ def note(cls: str, fields: Iterable[str], today: Any = None) -> None:
         _now.names.update((cls, field, today) for field in fields)
 
 
-def told(names: Iterable[tuple[str, str]]) -> list[str]:
+def for_messages(names: Iterable[tuple[str, str]]) -> list[str]:
     """Names for messages, sorted: `Hero.mana`, `the index of Hero.level`."""
-    return sorted({_told(f"{cls}.{name}") for cls, name in names})
+    return sorted({_for_message(f"{cls}.{name}") for cls, name in names})
 
 
-def _told(where: str) -> str:
+def _for_message(where: str) -> str:
     indexes = (f"[].{mark}_" in where for mark in ("by", "index"))
     return f"the index of {index_at(where)[2]}" if any(indexes) else where

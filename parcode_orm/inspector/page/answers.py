@@ -79,9 +79,9 @@ class Answers:
         try:
             session = self._opened.current
         except ParcodeError as problem:
-            return {**found, "unread": told(problem), "at": None, "collections": [], "schema": [], "messages": {}}
+            return {**found, "unread": error_data(problem), "at": None, "collections": [], "schema": [], "messages": {}}
         if self._opened.unread is not None:
-            found["unread"] = told(self._opened.unread)
+            found["unread"] = error_data(self._opened.unread)
         here = session.snapshot
         found["at"] = None if here is None else here.sequence
         found["recovered"] = session.recovered
@@ -154,7 +154,7 @@ def _classes(path: str | Path) -> Any:
     try:
         return harmless(schema(path).classes())
     except ParcodeError as problem:
-        return told(problem)
+        return error_data(problem)
 
 
 def harmless(value: Any) -> Any:
@@ -166,8 +166,8 @@ def harmless(value: Any) -> Any:
     return [harmless(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def told(problem: Exception) -> dict[str, Any]:
-    """An error, as the page shows it."""
+def error_data(problem: Exception) -> dict[str, Any]:
+    """An error as data for JSON: its type, its message, and the column in the text that was asked."""
     error = {"type": type(problem).__name__, "message": visible(str(problem), LONGEST)}
     position = getattr(problem, "position", None)
     return {"error": error if position is None else {**error, "column": position + 1}}

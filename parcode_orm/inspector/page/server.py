@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ...errors import NoResultFound, ParcodeError, QueryError
-from .answers import Answers, told
+from .answers import Answers, error_data
 from .guard import ADDRESS, HEADERS, Refused, check_request, check_token
 from .page import STATIC, TYPES, page
 
@@ -160,10 +160,10 @@ def _asked(answers: Answers, route: str, given: dict[str, str]) -> tuple[int, An
     try:
         return 200, answers.get(route, given)
     except NoResultFound as problem:
-        return 404, told(problem)
+        return 404, error_data(problem)
     except (QueryError, ValueError) as problem:
-        return 400, told(problem)
+        return 400, error_data(problem)
     except ParcodeError as problem:
-        return 422, told(problem)
+        return 422, error_data(problem)
     except Exception as problem:
-        return 500, told(problem)
+        return 500, error_data(problem)
