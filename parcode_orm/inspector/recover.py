@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from tempfile import TemporaryFile
 from typing import Any
 
+from ..codec.stored import parts_of
 from ..errors import CorruptionError, ParcodeError, StorageError
 from ..format.catalog import CatalogData
 from ..format.commit import Record
@@ -171,16 +172,14 @@ class _Recovery:
         old, steps = salvage.catalog(start)
         catalog = replace(old, roots={}, entities={}, schemas={}, writers={})
         roots = Roots(salvage, space, pipeline, old, catalog)
-        for step in sorted(steps, key=lambda step: not step.fingerprint):  # schemas first, as they were written
+        self._schemas([step for step in steps if step.fingerprint], salvage, old, catalog)
+        for step in steps:
             try:
-                if step.fingerprint:
-                    catalog.schemas[step.fingerprint] = salvage.value(step)
-                else:
+                if not step.fingerprint:
                     self._root(step, salvage, roots, old, catalog)
             except Damage as damage:
-                if step.fingerprint or not self._earlier(step, salvage, catalog):
-                    path = f"schema {step.fingerprint}" if step.fingerprint else step.owner.path
-                    self.losses.append(Loss(path, 0, -1, damage.reason, damage.offset))
+                if not self._earlier(step, salvage, catalog):
+                    self.losses.append(Loss(step.owner.path, 0, -1, damage.reason, damage.offset))
         for name in [name for name, schema in catalog.writers.items() if schema not in catalog.schemas]:
             del catalog.writers[name]
         for name, schema in old.writers.items():
@@ -191,6 +190,17 @@ class _Recovery:
         self.losses += salvage.losses
         self.saved = list(catalog.roots)
         return catalog
+
+    def _schemas(self, steps: list[Step], salvage: Salvage, old: CatalogData, catalog: CatalogData) -> None:
+        """Save the schemas. Rows of an older one that is lost are lost: no class could read them."""
+        for step in steps:
+            try:
+                catalog.schemas[step.fingerprint] = salvage.value(step)
+            except Damage as damage:
+                self.losses.append(Loss(f"schema {step.fingerprint}", 0, -1, damage.reason, damage.offset))
+        if self.losses and catalog.schemas.keys() >= set(old.writers.values()):
+            data = [bytes(salvage.read(old.schema(name)).read(0)) for name in catalog.schemas]
+            salvage.schemas = {group for each in data for group in parts_of(each).groups}
 
     def _root(self, step: Step, salvage: Salvage, roots: Roots, old: CatalogData, catalog: CatalogData) -> None:
         name = step.root

@@ -76,11 +76,6 @@ class Part(NamedTuple):
     gone: frozenset[int] = frozenset()
 
 
-def _problems(chunk: Chunk) -> Iterator[ParcodeError]:
-    yield from check_nodes(chunk)
-    yield from check_buffers(chunk, decompress=True)
-
-
 class Damage(Exception):
     """Nothing of a part can be saved: why, and the place of the damage."""
 
@@ -98,6 +93,7 @@ class Salvage:
         self.losses: list[Loss] = []
         self.saved: dict[Reference, Target] = {}  # values that are not whole, as they were saved
         self.walk = Walk(self.read)
+        self.schemas: set[int] | None = None  # of rows that can be read, where the file lost some; None: all
         self._source = source
         self._pipeline = pipeline
         self._space = space
@@ -140,10 +136,16 @@ class Salvage:
             waiting.pop()
         return self._whole[top]
 
+    def _problems(self, chunk: Chunk) -> Iterator[ParcodeError]:
+        yield from check_nodes(chunk)
+        yield from check_buffers(chunk, decompress=True)
+        if chunk.kind == Kind.ROW_GROUP and self.schemas is not None and chunk.fingerprint not in self.schemas:
+            yield chunk.error(0, "the schema of its rows is damaged")
+
     def _verified(self, ref: Reference) -> Chunk | None:
         try:
             chunk = self.read(ref)
-            return None if next(_problems(chunk), None) else chunk
+            return None if next(self._problems(chunk), None) else chunk
         except ParcodeError:
             return None
 
@@ -177,7 +179,7 @@ class Salvage:
     def _damage(self, step: Step) -> Damage:
         """Why the chunk of a step cannot be saved."""
         try:
-            problem = next(_problems(self.read(step.ref)))
+            problem = next(self._problems(self.read(step.ref)))
         except ParcodeError as error:
             problem = error
         return Damage(problem, step.ref)
@@ -303,7 +305,7 @@ class Salvage:
     def _partly(self, step: Step) -> Part:
         try:
             chunk = self.read(step.ref)
-            for problem in _problems(chunk):
+            for problem in self._problems(chunk):
                 raise problem
             guide = self.walk.guide(step, chunk)
             below = self.walk.below(step, chunk, guide)

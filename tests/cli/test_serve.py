@@ -33,20 +33,27 @@ def file(tmp_path: Path) -> Path:
 
 def test_serve(file: Path) -> None:
     pytest.importorskip("typer")
-    main = "from parcode_orm.cli import main; main()"
+    # A shell's background jobs ignore the signal.
+    main = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    main += "from parcode_orm.cli import main; main()"
     command = [sys.executable, "-c", main, "serve", str(file), "--no-open", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url, _, token = json.loads(process.stdout.readline())["url"].partition("#token=")
-        request = urllib.request.Request(f"{url}api/rows?path=Root", headers={"Authorization": f"Bearer {token}"})
-        with pytest.raises(urllib.error.HTTPError) as raised:
-            urllib.request.urlopen(request, timeout=10)
-        assert raised.value.code == 400 and "Root" in raised.value.read().decode()
-        request = urllib.request.Request(f"{url}api/value?path=Root.n", headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            assert json.load(answer)["text"] == "1"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        try:
+            assert process.stdout is not None
+            url, _, token = json.loads(process.stdout.readline())["url"].partition("#token=")
+            request = urllib.request.Request(f"{url}api/rows?path=Root", headers={"Authorization": f"Bearer {token}"})
+            with pytest.raises(urllib.error.HTTPError) as raised:
+                urllib.request.urlopen(request, timeout=10)
+            assert raised.value.code == 400 and "Root" in raised.value.read().decode()
+            request = urllib.request.Request(
+                f"{url}api/value?path=Root.n", headers={"Authorization": f"Bearer {token}"}
+            )
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert json.load(answer)["text"] == "1"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 def test_a_browser_is_opened_where_there_is_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
