@@ -36,14 +36,17 @@ def statement_of(rows: Any) -> Select[Any]:
     Rows without fields have one column, `value`.
     """
     model = model_of(rows)
+    fields = [] if model is None else [name for name, _ in _fields(model)[0]]
     outputs: list[Any] = []
     if isinstance(rows, LazyMap):
-        taken = () if model is None else model.model_fields
-        outputs.append(func.key().label(next(name for name in ("key", "key_", "key__") if name not in taken)))
+        name = "key"
+        while name in fields:
+            name += "_"
+        outputs.append(func.key().label(name))
     if model is None:
         outputs.append(func.item().label("value"))
     else:
-        outputs += [attribute(Item(model), name).label(name) for name, _ in _fields(model)[0]]
+        outputs += [attribute(Item(model), name).label(name) for name in fields]
     return select(*outputs).select_from(rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import enum
 import errno
@@ -12,7 +13,7 @@ import os
 import uuid
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -182,6 +183,37 @@ def test_collections_have_their_keys(path: str) -> None:
         file = io.BytesIO()
         assert export(session, some.select_from(players), players, file, "jsonl", len_only) == 2
     assert file.getvalue() == b'{"level":2}\n{"level":1}\n'
+
+
+@dataclasses.dataclass
+class Pair:
+    a: int = 1
+
+
+class Named(NamedTuple):
+    a: int
+
+
+class Keyed(Model):
+    key: int = 0
+    key_: int = 0
+    key__: int = 0
+
+
+class Others(Model):
+    pairs: dict[str, Pair] = ShardedMap()
+    named: dict[str, Named] = ShardedMap()
+    keyed: dict[str, Keyed] = ShardedMap()
+
+
+def test_dictionaries_of_any_class_have_a_column_of_keys(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.par")
+    with Session(path) as session:
+        session.add(Others(pairs={"x": Pair()}, named={"x": Named(2)}, keyed={"x": Keyed()}))
+        session.commit()
+    found = [exported(path, lambda s, n=name: getattr(s.root(Others), n), "csv") for name in Others.model_fields]
+    assert found[0] == b"key,a\nx,1\n" and found[1] == b"key,a\nx,2\n"
+    assert found[2] == b"key___,key,key_,key__\nx,0,0,0\n"
 
 
 def test_many_rows_are_written_in_parts(tmp_path: Path) -> None:
