@@ -137,6 +137,7 @@ TESTED_BY = {
     "session.schemas": "evolution/test_opening.py",
     "session.savepoint": "session/test_nested.py",
     "session.versions": "session/test_history.py",
+    "storage.progress": "inspector/test_recover.py",
     "storage.backend": "session/test_lifecycle.py",
     "storage.check": "storage/test_damage.py",
     "storage.copier": "storage/test_compaction.py",

@@ -133,7 +133,8 @@ def compact(
 ) -> None:
     """Replace a file by its newest commits, without the bytes that only earlier ones use."""
     before = os.path.getsize(file) if file.exists() else 0
-    compact_file(file, keep)
+    with bars() as progress:
+        compact_file(file, keep, progress=progress)
     after = os.path.getsize(file)
     if json_:
         say_json({"before": before, "after": after, "kept": keep})
@@ -148,7 +149,8 @@ def recover(
     json_: Json = False,
 ) -> None:
     """Write a new file of what verifies of a damaged one. Exits with 4 if something was lost."""
-    report = save_what_verifies(file, target)
+    with bars() as progress:
+        report = save_what_verifies(file, target, progress=progress)
     if json_:
         say_json(report.to_dict())
     else:

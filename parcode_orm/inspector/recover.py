@@ -27,6 +27,7 @@ from ..session.space import FileSpace
 from ..storage.files import file_name, storing
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
+from ..storage.progress import Done, Progress, untold
 from ..storage.writer import save_path
 from .indexes import pairs_of
 from .lost_fields import Roots
@@ -75,7 +76,9 @@ class RecoverReport:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
-def recover(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> RecoverReport:
+def recover(
+    path: str | os.PathLike[str], target: str | os.PathLike[str], *, progress: Progress | None = None
+) -> RecoverReport:
     """Write a new file of what verifies of a damaged one. The damaged file is only read.
 
     What is whole is copied as it stands, for any class. Collections and entities lose the rows that are damaged, and
@@ -87,6 +90,8 @@ def recover(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Rec
     Args:
         path: the damaged file.
         target: the new file; there must be none yet. It has one commit, and another one if indexes were made anew.
+        progress: is called now and then with what is done, how many bytes are read, and about how many there are: a str
+            and two ints.
 
     Raises:
         CorruptionError: nothing can be saved.
@@ -100,7 +105,7 @@ def recover(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Rec
     notes: list[str] = []
     with _opened(name, out, notes) as source:
         try:
-            work = _of_a_commit(source, draft, notes)
+            work = _of_a_commit(source, draft, notes, progress or untold)
             if work.entities:
                 _rebuild_indexes(draft, work.entities)
             with storing("create", out):
@@ -133,11 +138,11 @@ def _opened(name: str, out: str, notes: list[str]) -> Iterator[Source]:
         yield source
 
 
-def _of_a_commit(source: Source, draft: str, notes: list[str]) -> _Recovery:
+def _of_a_commit(source: Source, draft: str, notes: list[str], progress: Progress) -> _Recovery:
     """Save the newest commit whose catalog can be read."""
     problem: ParcodeError | None = None
     for record in source.records():
-        work = _Recovery(source, record, notes)
+        work = _Recovery(source, record, notes, progress)
         try:
             save_path(draft, work.build, exclusive=True)
         except Damage as damage:
@@ -150,8 +155,9 @@ def _of_a_commit(source: Source, draft: str, notes: list[str]) -> _Recovery:
 
 
 class _Recovery:
-    def __init__(self, source: Source, record: Record, notes: list[str]) -> None:
+    def __init__(self, source: Source, record: Record, notes: list[str], progress: Progress) -> None:
         self.commit = record.sequence
+        self._progress = progress
         self.losses: list[Loss] = []
         self.saved: list[str] = []
         self.entities: list[str] = []  # those whose indexes are to be made anew
@@ -167,7 +173,8 @@ class _Recovery:
         """
         source = self._source
         space = FileSpace(source, writable=False)
-        salvage = Salvage(source, pipeline, space)
+        done = Done(self._progress, "recover", self._record.live)
+        salvage = Salvage(source, pipeline, space, done)
         start = salvage.walk.start(self._record.catalog)
         old, steps = salvage.catalog(start)
         catalog = replace(old, roots={}, entities={}, schemas={}, writers={})
@@ -189,6 +196,7 @@ class _Recovery:
                     catalog.schemas.pop(schema, None)
         self.losses += salvage.losses
         self.saved = list(catalog.roots)
+        done.end()
         return catalog
 
     def _schemas(self, steps: list[Step], salvage: Salvage, old: CatalogData, catalog: CatalogData) -> None:

@@ -25,6 +25,7 @@ from ..storage.check import Sweep, check_buffers
 from ..storage.copier import Copier
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
+from ..storage.progress import Done
 from ..table.index import write_run
 from ..table.nodes import NO_ID, Node, Piece, build, grow, read_node
 from ..table.row_groups import TableSink
@@ -89,12 +90,13 @@ class Damage(Exception):
 class Salvage:
     """Copies the parts of `source` to `pipeline`, and notes what is lost."""
 
-    def __init__(self, source: Source, pipeline: Pipeline, space: Space) -> None:
+    def __init__(self, source: Source, pipeline: Pipeline, space: Space, done: Done) -> None:
         self.losses: list[Loss] = []
         self.saved: dict[Reference, Target] = {}  # values that are not whole, as they were saved
         self.walk = Walk(self.read)
         self.schemas: set[int] | None = None  # of rows that can be read, where the file lost some; None: all
         self._source = source
+        self._done = done
         self._pipeline = pipeline
         self._space = space
         self._copier = Copier(source, pipeline)
@@ -144,6 +146,7 @@ class Salvage:
 
     def _verified(self, ref: Reference) -> Chunk | None:
         try:
+            self._done.add(ref.length)
             chunk = self.read(ref)
             return None if next(self._problems(chunk), None) else chunk
         except ParcodeError:

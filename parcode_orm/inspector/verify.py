@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
 from ..errors import CorruptionError, DecodeError, MigrationRequired, ParcodeError, SchemaMismatchError, told
@@ -17,6 +17,7 @@ from ..model.entities import is_entity
 from ..session.space import FileSpace
 from ..storage.check import Sweep, check_buffers
 from ..storage.mapped import Source
+from ..storage.progress import Done, Progress, untold
 from ..storage.recovery import BLOCK, Read
 from ..storage.usage import footprint, live_bytes
 from .commits import RECORD_NAME, lost_records, records
@@ -28,9 +29,6 @@ from .owners import Owner
 from .report import Problem, VerifyReport, what_of
 from .tables import Header, check_index, check_shard, key_columns
 from .walk import ROWS, Step, Walk, where
-
-EVERY = 4 << 20  # bytes, after which progress is told
-Progress = Callable[[str, int, int], object]
 
 
 def verify(
@@ -61,7 +59,7 @@ def verify(
     """
     classes = list(map(_checked, models))
     with opened(path, "verify(path)") as file:
-        return _verified(file, classes, progress or (lambda what, done, total: None))
+        return _verified(file, classes, progress or untold)
 
 
 def _checked(cls: Any) -> type[Any]:
@@ -128,27 +126,6 @@ def _compare_indexes(space: FileSpace, cls: type[Any], at: int, report: VerifyRe
         raise
     except SchemaMismatchError as problem:  # of rows, which are reported with what else does not pass
         report.notes.append(f"the indexes of {cls.__qualname__} were not all compared: {problem}")
-
-
-class Done:
-    """Tells how much of a long work is done, in bytes."""
-
-    def __init__(self, progress: Progress, what: str, total: int) -> None:
-        self._progress = progress
-        self._what = what
-        self._total = total
-        self._done = self._told = 0
-
-    def add(self, size: int) -> None:
-        """Count bytes."""
-        self._done += size
-        if self._done - self._told >= EVERY:
-            self._told = self._done
-            self._progress(self._what, min(self._done, self._total), self._total)
-
-    def end(self) -> None:
-        """All is done."""
-        self._progress(self._what, self._total, self._total)
 
 
 class _Verification:

@@ -19,6 +19,7 @@ from ..storage.files import file_name, stream_writer
 from ..storage.mapped import Source
 from ..storage.parallel import check_workers
 from ..storage.pipeline import Pipeline
+from ..storage.progress import Progress, untold
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.row_groups import TableSink
 from ..tuning import TUNING, Tuning
@@ -149,7 +150,7 @@ def write(
     write_whole(stream_writer(file), build, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
 
-def compact(path: str | os.PathLike[str], keep: int = 1) -> None:
+def compact(path: str | os.PathLike[str], keep: int = 1, *, progress: Progress | None = None) -> None:
     """Replace a file by one of its `keep` newest commits, without the bytes that only earlier ones use.
 
     Sessions that read the old file go on reading it; a session that writes to it gets `ConflictError`. The commits keep
@@ -159,6 +160,8 @@ def compact(path: str | os.PathLike[str], keep: int = 1) -> None:
     Args:
         path: the file's.
         keep: how many commits stay, 1 or more.
+        progress: is called now and then with what is done, how many bytes are, and about how many there are: a str and
+            two ints.
 
     Raises:
         LockedError: a session is committing to the file.
@@ -167,7 +170,7 @@ def compact(path: str | os.PathLike[str], keep: int = 1) -> None:
         SyncError: waiting for the disk failed; the file is the old one or the new one.
         TypeError, ValueError: an argument is none of these.
     """
-    compact_file(file_name(path, "compact(path)"), keep, rewrite=rewriting(None))
+    compact_file(file_name(path, "compact(path)"), keep, rewrite=rewriting(None), progress=progress or untold)
 
 
 def load(

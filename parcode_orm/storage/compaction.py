@@ -25,6 +25,7 @@ from .files import FILES, Descriptor, Files, storing
 from .lock import WriterLock
 from .mapped import Source
 from .pipeline import Pipeline
+from .progress import Done, Progress, untold
 from .stats import Stats
 from .usage import record_bytes, released
 from .writer import Write, replace_file
@@ -50,6 +51,7 @@ def compact_file(
     lock: WriterLock | None = None,
     timeout: float = 0.0,
     files: Files = FILES,
+    progress: Progress = untold,
 ) -> Record:
     """Replace the file at `path` by one of its `keep` newest commits, or of all if there are fewer.
 
@@ -64,6 +66,7 @@ def compact_file(
         lock: acquire this lock; the caller knows it before it is held.
         timeout: seconds to wait for the lock.
         files: the file system.
+        progress: called with `"compact"`, how many bytes are written, and about how many there will be.
 
     Raises:
         LockedError: a session is committing to the file.
@@ -87,7 +90,7 @@ def compact_file(
         try:
             return anew_or_copied(
                 lambda rewrite: replace_file(
-                    target, lambda write: write_compacted(write, source, keep, uuid, rewrite), files=files
+                    target, lambda write: write_compacted(write, source, keep, uuid, rewrite, progress), files=files
                 ),
                 rewrite,
             )
@@ -112,7 +115,12 @@ def anew_or_copied(produce: Callable[[Rewrite | None], T], rewrite: Rewrite | No
 
 
 def write_compacted(
-    write: Write, source: Source, keep: int, uuid: bytes | None = None, rewrite: Rewrite | None = None
+    write: Write,
+    source: Source,
+    keep: int,
+    uuid: bytes | None = None,
+    rewrite: Rewrite | None = None,
+    progress: Progress = untold,
 ) -> Record:
     """Write the `keep` newest commits, up to that of `source`, as a file; return the newest record.
 
@@ -123,16 +131,18 @@ def write_compacted(
     """
     check_keep(keep)
     records = list(islice(source.records(), keep))
-    return _Compaction(write, source, uuid or os.urandom(16)).commits(records[::-1], rewrite)
+    done = Done(progress, "compact", source.record.live if keep == 1 else source.record.file_length)
+    return _Compaction(write, source, uuid or os.urandom(16), done).commits(records[::-1], rewrite)
 
 
 class _Compaction:
-    def __init__(self, write: Write, source: Source, uuid: bytes) -> None:
+    def __init__(self, write: Write, source: Source, uuid: bytes, done: Done) -> None:
         self._source = source
         self._write = write
         self._uuid = uuid  # another one: places in the old file must not pass for places in this one
         self._pipeline = Pipeline(self._put, 0, 0)
         self._copier = Copier(source, self._pipeline)
+        self._done = done
 
     def commits(self, records: list[Record], rewrite: Rewrite | None) -> Record:
         """Write the whole file; `records` are in order, the oldest first."""
@@ -150,6 +160,7 @@ class _Compaction:
                 dead = last.dead + record_bytes(last) + released(self._source, before.catalog, referred)
             last, before = self._record(record, last, dead), record
         self._pipeline.close()
+        self._done.end()
         assert last is not None
         return last
 
@@ -185,4 +196,6 @@ class _Compaction:
 
     def _put(self, data: Buffer) -> None:
         self._write(data)
-        self._copier.sweep(memoryview(data).nbytes)
+        size = memoryview(data).nbytes
+        self._copier.sweep(size)
+        self._done.add(size)

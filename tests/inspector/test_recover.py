@@ -25,6 +25,7 @@ from parcode_orm import (
     Session,
     ShardedMap,
     StorageError,
+    compact,
     recover,
     save,
     select,
@@ -395,6 +396,19 @@ def test_whatever_is_damaged(data: st.DataObject, tmp_path_factory: pytest.TempP
         return
     if "World" in report.saved and not any(each.path.startswith("World.") and not each.rows for each in report.lost):
         check_subset(target, count)
+
+
+def test_progress_is_told(tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parcode_orm.storage.progress.EVERY", 100_000)
+    (tmp_path / "a.par").write_bytes(whole)
+    for what, work in (
+        ("recover", lambda show: recover(tmp_path / "a.par", tmp_path / "b.par", progress=show)),
+        ("compact", lambda show: compact(tmp_path / "a.par", progress=show)),
+        ("verify", lambda show: verify(tmp_path / "a.par", progress=show)),
+    ):
+        told: list[tuple[str, int, int]] = []
+        work(lambda *each, told=told: told.append(each))  # type: ignore[misc]
+        assert len(told) > 3 and told == sorted(told) and told[-1][0] == what and told[-1][1] == told[-1][2] > 500_000
 
 
 def test_the_command(tmp_path: Path, whole: bytes) -> None:
