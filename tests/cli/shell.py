@@ -15,8 +15,8 @@ def parcode(*arguments: object, code: int = 0, columns: int = 80, answers: str =
     found_app = commands()
     from parcode_orm.cli import app
 
-    for console in (app.out, app.err):  # whatever FORCE_COLOR and TERM said when they were made
-        console._force_terminal, console._color_system = False, None
+    for console in (app.out, app.err):  # whatever the environment said when they were made
+        console._force_terminal, console._color_system, console._width = False, None, columns
     environment = {"COLUMNS": str(columns), "NO_COLOR": "1", "FORCE_COLOR": None, "TTY_COMPATIBLE": None, "TERM": None}
     found = testing.CliRunner(env=environment).invoke(found_app, list(map(str, arguments)), input=answers)
     assert found.exit_code == code, found.output + repr(found.exception)
