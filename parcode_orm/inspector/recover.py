@@ -24,6 +24,7 @@ from ..session.entity.indexes import add_run
 from ..session.entity.tables import find_table
 from ..session.roots import read_root
 from ..session.space import FileSpace
+from ..session.without_classes import short_name
 from ..storage.files import file_name, storing
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
@@ -195,7 +196,7 @@ class _Recovery:
                 if schema not in catalog.writers.values():
                     catalog.schemas.pop(schema, None)
         self.losses += salvage.losses
-        self.saved = list(catalog.roots)
+        self.saved = [short_name(name, catalog.roots) for name in catalog.roots]
         done.end()
         return catalog
 

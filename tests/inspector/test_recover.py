@@ -113,7 +113,7 @@ def recovered(directory: Path, data: bytes) -> tuple[Any, Path]:
     target.unlink(missing_ok=True)
     report = recover(broken, target)
     assert broken.read_bytes() == data and report.target == str(target)
-    assert str(verify(target, models=[Trade] if "Trade[]" in report.saved else [])).splitlines()[0].endswith(": ok")
+    assert str(verify(target, models=[Trade] if "Trade" in report.saved else [])).splitlines()[0].endswith(": ok")
     assert [each.name for each in directory.iterdir() if each.suffix == ".part"] == []
     return report, target
 
@@ -144,7 +144,7 @@ def check_subset(path: Path, count: int = COUNT) -> dict[str, int]:
 
 def test_what_is_whole_is_as_it_was(tmp_path: Path, whole: bytes) -> None:
     report, target = recovered(tmp_path, whole)
-    assert (report.ok and report.saved == ("Trade[]", "World")) or report.saved == ("World", "Trade[]")
+    assert report.ok and sorted(report.saved) == ["Trade", "World"]
     assert set(check_subset(target).values()) == {COUNT} and not report.notes and report.commit == 1
     with Session.open(target) as session:
         assert session.snapshot is not None and session.snapshot.message == "first"
