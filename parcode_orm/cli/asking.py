@@ -181,8 +181,10 @@ def table_rows(session: Session, question: Asked) -> Iterator[Sequence[Any]]:
 
 
 class Output(io.RawIOBase):
-    """The standard output, for rows. What a terminal would obey is escaped: in JSON always, as that loses nothing, and
-    in CSV where a terminal shows it."""
+    """The standard output, for rows.
+
+    JSON always escapes what a terminal would obey, which loses nothing. CSV escapes it only on a terminal.
+    """
 
     def __init__(self, format: Format) -> None:
         self._stream = typer.get_binary_stream("stdout")  # `typer.echo` leaves escapes out where there is no terminal

@@ -146,6 +146,9 @@ def _of_a_commit(source: Source, draft: str, notes: list[str], progress: Progres
         work = _Recovery(source, record, notes, progress)
         try:
             save_path(draft, work.build, exclusive=True)
+        except RecursionError as deep:
+            what = f"the collections of commit {record.sequence} are nested too deeply"
+            raise CorruptionError(what, path=source.path or "", offset=record.catalog.offset) from deep
         except Damage as damage:
             problem = problem or CorruptionError(damage.reason, path=source.path or "", offset=damage.offset)
             notes.append(f"the catalog of commit {record.sequence} is damaged, so an earlier commit is taken")

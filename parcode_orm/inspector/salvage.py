@@ -21,6 +21,7 @@ from ..format.chunk import Chunk, Ticket
 from ..format.chunk_copy import Copy
 from ..format.layout import Kind, Reference
 from ..model.generated import Generated
+from ..stack import is_deep, on_fresh_stack
 from ..storage.check import Sweep, check_buffers
 from ..storage.copier import Copier
 from ..storage.mapped import Source
@@ -168,7 +169,8 @@ class Salvage:
             return self.copy(step.ref)
         found = self.saved.get(step.ref)
         if found is None:
-            found = self.saved[step.ref] = self._value(step)
+            found = on_fresh_stack(lambda: self._value(step)) if is_deep() else self._value(step)
+            self.saved[step.ref] = found
         return found
 
     def _value(self, step: Step) -> Target:

@@ -398,6 +398,26 @@ def test_whatever_is_damaged(data: st.DataObject, tmp_path_factory: pytest.TempP
         check_subset(target, count)
 
 
+class Node(Model):
+    n: int
+    blob: bytes = Chunk(default=b"")
+    below: list[Node] = Chunk(default=[])
+
+
+def test_collections_may_be_nested_deeply(tmp_path: Path) -> None:
+    """The stack ended in a RecursionError at 200 lists in each other."""
+    node = Node(n=-1, blob=random.Random(1).randbytes(3_000))
+    for n in range(200):
+        node = Node(n=n, below=[node, Node(n=-2, blob=random.Random(n).randbytes(40_000))])
+    save(tmp_path / "a.par", node)
+    data = bytearray((tmp_path / "a.par").read_bytes())
+    data[data.index(random.Random(1).randbytes(3_000)[:50])] ^= 1
+    report, target = recovered(tmp_path, bytes(data))
+    assert report.saved == ("Node",) and report.lost
+    with Session.open(target) as session:
+        assert session.root(Node).n == 199
+
+
 def test_progress_is_told(tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parcode_orm.storage.progress.EVERY", 100_000)
     (tmp_path / "a.par").write_bytes(whole)

@@ -97,8 +97,8 @@ def weigh_keys(column: Column, keys: list[Any]) -> float:
 def _at_most(column: Column, values: list[Any], levels: int) -> float | None:
     """An upper bound, or nearly, of what a few objects weigh; None where they must be encoded to tell.
 
-    Of a lazy object, what is stored counts with what is in memory. Marked fields count as `_weigh_lazy` says, up to so
-    many `levels` inside each other: what goes on may hold itself, and encoding it finds that.
+    A lazy object weighs what it has stored and what it has in memory. `_weigh_lazy` weighs its marked fields, at most
+    `levels` of them inside each other: an object may hold itself, and only encoding finds that.
     """
     if not isinstance(column, Struct) or not levels:
         return None

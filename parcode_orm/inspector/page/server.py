@@ -1,4 +1,4 @@
-"""`Server`: gives the page and its data to a browser on this machine, and to nobody else."""
+"""`Server`: gives the page and its data to a browser on this machine only."""
 
 from __future__ import annotations
 
