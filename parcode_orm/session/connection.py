@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import get_ident
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self
@@ -84,6 +84,8 @@ class Connection:
         downgrade: bool = False,
     ) -> None:
         self._closed = self._ended = True  # until it is open
+        self._hooks: dict[str, list[Callable[[Any], object]]] = {}  # functions by event
+        self._calling = ""  # the event whose functions are being called
         if not isinstance(downgrade, bool):
             raise TypeError(f"downgrade is True or False, not {told(downgrade)}")
         _check_options(read_only, durability, workers, compression, compact_above, lock_timeout)
@@ -160,7 +162,12 @@ class Connection:
             self._work.thread.check()
 
     def _check_idle(self, what: str) -> None:
-        """Refuse `what` in code that a commit of this session runs."""
+        """Refuse `what` in code that a commit of this session runs, and in functions that it calls at events."""
+        if self._calling:
+            raise SessionError(
+                f"{what} was called by a function that this session calls at {self._calling}: call it before the "
+                "commit or rollback, or after"
+            )
         if self._work.owner.committing is not None and self._work.is_committing():
             raise SessionError(
                 f"{what} was called while this session commits, by code that the commit runs (of a stream, a generator "

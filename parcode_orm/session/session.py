@@ -23,6 +23,7 @@ from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
 from .entity.flush import flushed
 from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
+from .hooks import Hooks
 from .identity_set import IdentitySet
 from .merge import overwrite
 from .queries import Queries
@@ -310,7 +311,7 @@ class Session(ByKey, Queries, Versions):
         """Store every change to every attached object; without one, write nothing.
 
         Streams in the objects are read, and lazy values of other sessions copied; lazy collections of this file replace
-        them. The code of a stream must not change objects of the session.
+        them. The code of a stream must not change objects of the session. `on` says which functions are called.
 
         Args:
             message: a text that is kept with the commit, and found in `snapshot`.
@@ -334,10 +335,14 @@ class Session(ByKey, Queries, Versions):
         backend = self._check_writable()
         if message != "":
             check_message(message)
+        self._call("before_commit")
         before = self._work.source
         with flushed(self._work):
             self._work.commit(backend, message)
-        if self._shrinking is not None and self._work.source is not before:
+        if self._work.source is before:
+            return
+        self._call("after_commit")
+        if self._shrinking is not None:
             self._shrinking.committed(self._work, backend)
 
     def attempts(self, count: int = 3) -> Iterator[Attempt]:
@@ -372,8 +377,7 @@ class Session(ByKey, Queries, Versions):
         return True
 
     def begin_nested(self) -> Savepoint:
-        """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what
-        changed in the block.
+        """A savepoint: ``with session.begin_nested():`` takes back, after an exception, what changed in the block.
 
         It costs a shallow copy of what the session has in memory; nothing is read or written.
 
@@ -389,7 +393,7 @@ class Session(ByKey, Queries, Versions):
 
 
 # Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
-for _base in (Connection, Versions, Queries, ByKey):
+for _base in (Connection, Hooks, Versions, Queries, ByKey):
     for _name, _method in vars(_base).items():
         _function = getattr(_method, "__func__", _method)
         if isinstance(_function, FunctionType):

@@ -14,17 +14,17 @@ from ..storage.compaction import check_keep
 from ..storage.mapped import Source
 from . import pending
 from .adding import this
-from .connection import Connection
 from .history.commits import At, content_of, find, snapshots
 from .history.diff import Diff
 from .history.snapshot import Snapshot, check_message
+from .hooks import Hooks
 from .refresh import expire, go_on, refresh, rollback
 from .shrinking import compact
 from .space import FileSpace, owner_of
 from .unit_of_work import UnitOfWork, storing
 
 
-class Versions(Connection):
+class Versions(Hooks):
     """The methods of a `Session` that go back to what is stored, or to other commits, look at these, or drop them."""
 
     def history(self) -> Iterator[Snapshot]:
@@ -103,7 +103,10 @@ class Versions(Connection):
             check_message(message)
         record = find(self._stored(), to)
         self._check_leaving("revert()")
+        before = self._work.source
         _revert(self._work, backend, record, f"revert to commit {record.sequence}" if message is None else message)
+        if self._work.source is not before:
+            self._call("after_commit")
 
     def compact(self, *, keep: int = 1) -> None:
         """Replace the file by one of its `keep` newest commits, without the bytes that only earlier ones use.
@@ -141,6 +144,7 @@ class Versions(Connection):
         self._check_idle("rollback()")
         self._check_open()
         rollback(self._work, self._backend)
+        self._call("after_rollback")
 
     def expire(self, obj: object) -> None:
         """Drop what was read of, and assigned to, a stored object and all inside it: it shows again what is stored.
