@@ -17,7 +17,7 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-from .query import all_, any_, asc, col, delete, desc, explain, func, len_, select, update
+from .query import all_, any_, asc, case, cast, col, delete, desc, explain, func, len_, select, update
 from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, schema, write
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
@@ -45,6 +45,8 @@ __all__ = [
     "all_",
     "any_",
     "asc",
+    "case",
+    "cast",
     "col",
     "compact",
     "delete",

@@ -1,13 +1,14 @@
 """Queries: expressions, `select`, and what a statement gives."""
 
+from .cases import case
 from .changes import Delete, Update, delete, update
 from .expressions import Expression
-from .functions import all_, any_, asc, col, desc, func, len_
+from .functions import all_, any_, asc, cast, col, desc, func, len_
 from .plan import Plan, explain
 from .result import Result, ScalarResult
 from .statement import Select, checked, select
 
 __all__ = [
-    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "all_", "any_", "asc", "checked",
-    "col", "delete", "desc", "explain", "func", "len_", "select", "update",
+    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "all_", "any_", "asc", "case", "cast",
+    "checked", "col", "delete", "desc", "explain", "func", "len_", "select", "update",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from ..errors import ParcodeError, QueryError
 from .columns import Lists, read
 from .expressions import Expression
 from .kernels import KERNELS
-from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Quantified, Slot
+from .nodes import Computed, Field, Item, Key, Label, Literal, Logical, Operation, Quantified, Slot
 from .operators import FUNCTIONS, dig
 from .vectors import Constant, Numbers, Objects, Rows, Vector, apply, truths
 
@@ -87,6 +87,9 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
         return Numbers(_logical(expression, frame))
     if isinstance(expression, Quantified):
         return Numbers(_quantified(expression, frame))
+    if isinstance(expression, Computed):
+        found: Vector = expression._values(frame)
+        return found
     assert isinstance(expression, Operation)
     args = [evaluate(each, frame) for each in expression._args]
     if expression._operator == "contains" and isinstance(args[0], Lists) and _is_looked_for(args[1]):

@@ -1,13 +1,14 @@
-"""`col`, `func`, `len_`, `any_` and `all_`: expressions that no operator builds."""
+"""`col`, `func`, `len_`, `cast`, `any_` and `all_`: expressions that no operator builds."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, TypeVar, overload
 
 from ..errors import QueryError, called, told
 from ..model.base import fields_of_queries
-from ..model.kinds import fields_of, kinds_of
-from .building import attribute, condition, literal, quantified
+from ..model.kinds import fields_of, kinds_of, kinds_of_value
+from .building import attribute, check_kinds, condition, literal, quantified
 from .expressions import Expression
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
 
@@ -128,6 +129,70 @@ class func:
         return Operation("coalesce", found, found[0]._tp if len({each._tp for each in found}) == 1 else Any)
 
     @staticmethod
+    def nullif(of: T, value: Any) -> Expression[T | None]:
+        """None where `of` equals `value`, else `of`.
+
+        Raises:
+            QueryError: they are never equal.
+        """
+        one, other = literal(of), literal(value)
+        check_kinds("func.nullif()", one, other)
+        return Operation("nullif", (one, other), one._tp | None)
+
+    @staticmethod
+    def lower(of: Any) -> Expression[str]:
+        """The text in lower case; None for None, as in all functions of texts but `concat`."""
+        return Operation("call", (_text("lower", of), Literal("lower")), str)
+
+    @staticmethod
+    def upper(of: Any) -> Expression[str]:
+        """The text in upper case."""
+        return Operation("call", (_text("upper", of), Literal("upper")), str)
+
+    @staticmethod
+    def trim(of: Any) -> Expression[str]:
+        """The text without white space at its ends."""
+        return Operation("call", (_text("trim", of), Literal("strip")), str)
+
+    @staticmethod
+    def length(of: Any) -> Expression[int]:
+        """How many characters the text has; as `len_(of)`."""
+        return len_(of)
+
+    @staticmethod
+    def substr(of: Any, start: Any, count: Any = None) -> Expression[str]:
+        """A part of the text, as in SQL: `count` characters from number `start` on, or all that follow.
+
+        The first character is number 1, the last one -1. Python's way is a slice: `Player.name[0:3]`.
+
+        Raises:
+            QueryError: `of` is no text; `start` is no number or 0, `count` is no number or negative.
+        """
+        places = [start] if count is None else [start, count]
+        for place in places:
+            if not isinstance(place, Expression) and type(place) is not int:
+                raise QueryError(f"func.substr({of}, start, count) takes whole numbers, not {told(place)}")
+        if (type(start) is int and start == 0) or (type(count) is int and count < 0):
+            raise QueryError(f"func.substr({of}, {start}, {count}): characters count from 1, or from -1 back")
+        return Operation("substr", (_text("substr", of), *map(literal, places)), str)
+
+    @staticmethod
+    def replace(of: Any, old: Any, new: Any) -> Expression[str]:
+        """The text with `new` wherever it has `old`."""
+        return Operation("replace", tuple(_text("replace", each) for each in (of, old, new)), str)
+
+    @staticmethod
+    def concat(*values: Any) -> Expression[str]:
+        """The texts of all values, one after the other. None counts as no text; numbers and others as `str` of them.
+
+        Raises:
+            QueryError: there is no value.
+        """
+        if not values:
+            raise QueryError("func.concat() takes one value at least")
+        return Operation("concat", tuple(map(literal, values)), str)
+
+    @staticmethod
     def count(of: Any = None) -> Expression[int]:
         """How many rows there are; of an expression, how many values that are not None."""
         return Aggregate("count", None if of is None else _of("count", of), int)
@@ -163,6 +228,29 @@ class func:
         """The largest value of `of` that is not None; None without any."""
         value = _of("max", of)
         return Aggregate("max", value, value._tp)
+
+
+def cast(of: Any, tp: type[T]) -> Expression[T]:
+    """The value as another type, as the call `tp(value)` makes it; None for None: `cast(Player.score, int)`.
+
+    Args:
+        of: a field or another expression.
+        tp: `int`, `float`, `str` or `Decimal`.
+
+    Raises:
+        QueryError: `tp` is another type; when the statement runs, a value cannot be one of `tp`.
+    """
+    if tp not in (int, float, str, Decimal):
+        raise QueryError(f"cast({of}, type) takes int, float, str or Decimal, not {told(tp)}")
+    return Operation("cast", (literal(of), Literal(tp)), tp)
+
+
+def _text(name: str, of: Any) -> Expression[Any]:
+    value = literal(of)
+    kinds = kinds_of_value(value._value) if isinstance(value, Literal) else kinds_of(value._tp)
+    if kinds is not None and "text" not in kinds:
+        raise QueryError(f"func.{name}({value}): the value is no text: cast({value}, str) makes one")
+    return value
 
 
 def _of(name: str, of: Any) -> Expression[Any]:

@@ -127,9 +127,14 @@ class Operation(Expression[T]):
             return f"{first}.{name}" + "()" * (self._operator == "call")
         if self._operator == "item":
             return f"{first}[{others[0]}]"
-        if self._operator in ("abs", "len", "round", "coalesce"):
+        if self._operator in _FUNCTIONS:
             return f"func.{self._operator}({', '.join([first, *others])})"
+        if self._operator == "cast":
+            return f"cast({first}, {self._args[1]._value.__name__})"
         return f"{first}.{'in_' if self._operator == 'in' else self._operator}({', '.join(others)})"
+
+
+_FUNCTIONS = frozenset({"abs", "len", "round", "coalesce", "nullif", "concat", "substr", "replace"})
 
 
 @builds
@@ -195,6 +200,9 @@ class Aggregate(Expression[T]):
     def _parts(self) -> tuple[Expression[Any], ...]:
         return () if self._of is None else (self._of,)
 
+    def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
+        return Aggregate(self._function, parts[0] if parts else None, self._tp)
+
     def _identity(self) -> Any:
         return Aggregate, self._function, None if self._of is None else self._of._identity()
 
@@ -204,6 +212,16 @@ class Aggregate(Expression[T]):
 
     def __str__(self) -> str:
         return f"func.{self._function}({'' if self._of is None else self._of})"
+
+
+class Computed(Expression[T]):
+    """An expression that says itself how its values are computed: `case`, the lookup of a subquery's rows."""
+
+    __slots__ = ()
+
+    def _values(self, frame: Any) -> Any:
+        """The values for each row of `frame`, a `Frame`: a `Vector`."""
+        raise TypeError(type(self).__name__)
 
 
 class Slot(Expression[T]):

@@ -103,6 +103,19 @@ def _coalesce(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
+def _concat(*values: Any) -> str:
+    return "".join(str(value) for value in values if value is not None)
+
+
+def _substr(value: str, start: int, count: int | None = None) -> str:
+    """`count` characters from number `start` on, the first of which is 1; -1 is the last one."""
+    if start == 0 or (count is not None and count < 0):
+        raise ValueError("characters of a text count from 1, or from -1 back, and a part has no negative length")
+    begin = start - 1 if start > 0 else len(value) + start
+    end = len(value) if count is None else begin + count  # as SQLite says: what lies before the text counts, too
+    return value[max(begin, 0) : max(end, 0)]
+
+
 FUNCTIONS: dict[str, Function] = {
     "==": lambda a, b: bool(a == b),
     "!=": lambda a, b: bool(a != b),
@@ -132,4 +145,9 @@ FUNCTIONS: dict[str, Function] = {
     "item": _none(_item),
     "round": _none(_round),
     "coalesce": _coalesce,
+    "nullif": lambda a, b: None if a == b else a,
+    "concat": _concat,
+    "substr": _none(_substr),
+    "replace": _none(lambda value, old, new: value.replace(old, new)),
+    "cast": lambda value, cls: None if value is None else cls(value),
 }
