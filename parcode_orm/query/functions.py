@@ -141,27 +141,27 @@ class func:
 
     @staticmethod
     def lower(of: Any) -> Expression[str]:
-        """The text in lower case; None for None, as in all functions of texts but `concat`."""
+        """The text of `of` in lower case; None for None, as in all functions of texts but `concat`."""
         return Operation("call", (_text("lower", of), Literal("lower")), str)
 
     @staticmethod
     def upper(of: Any) -> Expression[str]:
-        """The text in upper case."""
+        """The text of `of` in upper case."""
         return Operation("call", (_text("upper", of), Literal("upper")), str)
 
     @staticmethod
     def trim(of: Any) -> Expression[str]:
-        """The text without white space at its ends."""
+        """The text of `of` without white space at its ends."""
         return Operation("call", (_text("trim", of), Literal("strip")), str)
 
     @staticmethod
     def length(of: Any) -> Expression[int]:
-        """How many characters the text has; as `len_(of)`."""
+        """How many characters the text of `of` has; as `len_(of)`."""
         return len_(of)
 
     @staticmethod
     def substr(of: Any, start: Any, count: Any = None) -> Expression[str]:
-        """A part of the text, as in SQL: `count` characters from number `start` on, or all that follow.
+        """A part of the text of `of`, as in SQL: `count` characters from number `start` on, or all that follow.
 
         The first character is number 1, the last one -1. Python's way is a slice: `Player.name[0:3]`.
 
@@ -178,7 +178,7 @@ class func:
 
     @staticmethod
     def replace(of: Any, old: Any, new: Any) -> Expression[str]:
-        """The text with `new` wherever it has `old`."""
+        """The text of `of` with `new` wherever it has `old`."""
         return Operation("replace", tuple(_text("replace", each) for each in (of, old, new)), str)
 
     @staticmethod
