@@ -117,6 +117,7 @@ TESTED_BY = {
     "session.connection": "session/test_lifecycle.py",
     "session.content_hash": "session/test_unit_of_work.py",
     "session.entity.planning": "query/test_entity_queries.py",
+    "session.entity.undoing": "session/test_entities.py",
     "session.equality": "session/test_more_than_fields.py",
     "session.evict": "session/test_attached.py",
     "session.expire": "session/test_rollback.py",

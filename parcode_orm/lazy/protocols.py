@@ -65,7 +65,7 @@ class CollectionRows(Protocol):
     def begin(self) -> object:
         """A change begins, to be followed by `end` or `undo`: the state that `undo` goes back to."""
 
-    def end(self) -> None:
+    def end(self, state: object) -> None:
         """The change that began is whole."""
 
     def undo(self, state: object) -> None:

@@ -48,7 +48,7 @@ class Whole:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
-            self._rows.end()
+            self._rows.end(self._state)
         else:
             self._rows.undo(self._state)
 
@@ -168,9 +168,9 @@ class TableRows:
         """A change begins: what `undo` goes back to."""
         return begin(self.table)
 
-    def end(self) -> None:
+    def end(self, state: Any) -> None:
         """The change is whole."""
-        end(self.table)
+        end(self.table, state)
 
     def undo(self, state: Any) -> None:
         """Take back a change that did not come to its end."""

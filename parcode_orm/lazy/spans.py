@@ -240,7 +240,7 @@ class SpanRows:
         """A change begins: what `undo` goes back to."""
         return None if self.order is None else list(self.order), len(self.fresh), self.version
 
-    def end(self) -> None:
+    def end(self, state: object) -> None:
         """The change is whole."""
 
     def undo(self, state: Any) -> None:

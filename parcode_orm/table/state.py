@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..codec.base import Getter
 from ..format.layout import Reference
+from .index import Run
 from .nodes import Node
 from .table import Table
 
@@ -53,24 +54,46 @@ def put_back(table: Table, state: TableState, keep: Callable[[Getter, int, Any],
         table.tree.load()
 
 
-def begin(table: Table) -> tuple[Any, ...]:
-    """Have `table` remember what changes: the state that `undo` goes back to. That follows, or `end`."""
-    table.tree.undo = []
-    return table.tree.root, table.added, table.version, table.run_refs, table.runs
+class Begun(NamedTuple):
+    """A table as `begin` found it. `steps`: how many steps of an outer change had been noted; None without one."""
+
+    steps: int | None
+    root: Node
+    added: dict[Any, int]
+    version: int
+    runs: list[Reference]
+    opened: list[Run]
 
 
-def end(table: Table) -> None:
-    """The change that was begun is whole."""
-    table.tree.undo = None
+def begin(table: Table) -> Begun:
+    """Have `table` note how to take changes back. `end` or `undo` follows. Changes may be nested: inner ones end first.
+
+    Returns:
+        What `end` or `undo` takes.
+    """
+    steps = table.tree.undo
+    if steps is None:
+        table.tree.undo = []
+    count = None if steps is None else len(steps)
+    return Begun(count, table.tree.root, table.added, table.version, table.run_refs, table.runs)
 
 
-def undo(table: Table, state: tuple[Any, ...]) -> None:
+def end(table: Table, begun: Begun) -> None:
+    """The change is whole."""
+    if begun.steps is None:
+        table.tree.undo = None
+
+
+def undo(table: Table, begun: Begun) -> None:
     """Take back a change that did not come to its end."""
-    steps, table.tree.undo = table.tree.undo or [], None
-    for step in reversed(steps):
+    noted, table.tree.undo = table.tree.undo or [], None
+    kept = begun.steps or 0
+    for step in reversed(noted[kept:]):
         step()
+    table.tree.undo = None if begun.steps is None else noted[:kept]
     table.tree.generation += 1
-    table.tree.root, table.added, table.version, table.run_refs, table.runs = state
+    table.tree.root, table.added, table.version = begun.root, begun.added, begun.version
+    table.run_refs, table.runs = begun.runs, begun.opened
 
 
 def known_rows(table: Table) -> list[tuple[Any, Any]]:

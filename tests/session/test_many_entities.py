@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm import DetachedError, Index, IntegrityError, Key, Model, select, verify
-from parcode_orm.session.entity import changes, flush, indexes
+from parcode_orm.session.entity import changes, indexes, unique
 from tests.effort import half
 from tests.small import tuned
 
@@ -73,7 +73,7 @@ def alike(one: Rows, other: Rows) -> bool:
 def test_what_is_added_by_many_is_what_one_by_one_would_be(steps: Any, in_memory: int) -> None:
     """Entries of indexes leave memory if they are more than `in_memory`."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (flush, indexes):
+        for module in (unique, indexes):
             patch.setattr(module, "IN_MEMORY", in_memory)
         patch.setattr(changes, "AT_ONCE", 4)
         patch.setattr("parcode_orm.session.session.AT_ONCE", 4)
@@ -161,7 +161,7 @@ def test_a_key_that_comes_twice_names_the_key_and_stores_nothing(path: Path) -> 
 def test_a_unique_value_that_comes_twice_among_very_many_names_both(
     path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
 ) -> None:
-    for module in (flush, indexes):
+    for module in (unique, indexes):
         monkeypatch.setattr(module, "IN_MEMORY", 100)
     with Small(path) as session:
         session.add_all(Item(id=n, code=f"c{n}", score=n % 7) for n in range(50))

@@ -63,7 +63,7 @@ def test_new_pairs_come_last_and_can_be_taken_back(stored: set[Any], more: list[
             state = begin(table)
             put_new(table, new, [number] * len(new))
             if whole:
-                end(table)
+                end(table, state)
             else:
                 undo(table, state)
                 assert dict(zip(read_keys(table), table.scan(), strict=True)) == expected

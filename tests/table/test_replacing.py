@@ -76,7 +76,7 @@ def test_rows_are_replaced_and_taken_out(steps: list[tuple[bool, set[int], bool]
         assert rows_of(table) == expected
         table._check()
         if whole:
-            end(table)
+            end(table, state)
         else:
             undo(table, state)
             expected = known

@@ -1,30 +1,29 @@
-"""The flush of entities: changed keys and indexes, before the roots that hold them are written."""
+"""The flush of entities: changed keys and indexes, before the roots that hold them are written.
+
+It has three phases, each over all classes in use: entities move to their changed keys; unique indexes refuse values
+that come twice; ordered indexes get their runs. What a phase changes is taken back unless the commit stores it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
 from typing import Any
 
-from ...codec.asis import as_stored
 from ...codec.bulk import gc_paused
-from ...codec.columns.boundary import ChunkColumn
-from ...errors import IntegrityError, SessionError, told
-from ...lazy.map import LazyMap
+from ...errors import SessionError
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec, indexes_of
 from ...model.plain import LazyModel
-from ...table.pairs import known_keys, put_new
-from ...table.streaming import Spilled, gather, put_pairs
-from ...table.table import MISSING, Table
 from ..roots import Root, unbuilt
 from ..space import owner_of
 from ..unit_of_work import UnitOfWork
 from .changed import Changed
-from .changes import first_again, taken
-from .indexes import IN_MEMORY, add_run
-from .tables import entities, entity_class, keys_of, paths_of, stored_table, table_in, tables, told_by_key
+from .changes import taken
+from .indexes import add_run
+from .tables import entities, entity_class, keys_of, paths_of, tables, told_by_key
+from .undoing import as_before, taken_back
+from .unique import claim
 
 
 @contextmanager
@@ -35,70 +34,41 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
         IntegrityError: two entities would have one key or one unique value; nothing has changed.
         SessionError: an entity that was added is an object of another session by now.
     """
-    roots = tables(work)
-    if not roots:
+    if not tables(work):
         yield
         return
     with told_by_key(), ExitStack() as undo:
         with gc_paused():
-            for root in roots:
-                _flush(work, root, undo)
-            del root
+            _flush(work, undo)
         yield
 
 
-def _flush(work: UnitOfWork, root: Root, undo: ExitStack) -> None:
-    """Flush the entities of a table. Nothing holds them once this returns: the commit may let go of them."""
-    cls = entity_class(root.obj.__class__)
-    paths = paths_of(cls)
-    changed = Changed(work, root, paths)
-    if _move(work, root, changed, undo):
-        changed = Changed(work, root, paths)
+def _flush(work: UnitOfWork, undo: ExitStack) -> None:
+    """Flush all entities. Nothing holds them once this returns: the commit may let go of them."""
+    found = [(root, _moved(work, root, undo)) for root in tables(work)]
+    for root, changed in found:
+        for spec, index in _indexes(work, root, undo, unique=True):
+            claim(work, root, spec, index, changed)
+    for root, changed in found:
+        for spec, runs in _indexes(work, root, undo, unique=False):
+            add_run(runs, entities(root).rows.space, entity_class(root.obj.__class__), spec, changed.of(spec))
+
+
+def _indexes(work: UnitOfWork, root: Root, undo: ExitStack, *, unique: bool) -> Iterator[tuple[IndexSpec, Any]]:
+    """The indexes of a table that are `unique` or not, each with its collection, whose changes `undo` takes back."""
     missing = unbuilt(root.obj)  # then nothing is written, unless nothing changed
-    for spec in indexes_of(cls):
-        if field_of(spec) in missing:
-            continue
-        index = getattr(root.obj, field_of(spec))
-        undo.enter_context(_taken_back(work, index))
-        if spec.unique:
-            _claim(work, root, spec, index, changed)
-        else:
-            add_run(index, entities(root).rows.space, cls, spec, changed.of(spec))
+    for spec in indexes_of(entity_class(root.obj.__class__)):
+        if spec.unique is unique and field_of(spec) not in missing:
+            index = getattr(root.obj, field_of(spec))
+            undo.enter_context(taken_back(work, index))
+            yield spec, index
 
 
-@contextmanager
-def _taken_back(work: UnitOfWork, changed: Any) -> Iterator[None]:
-    """Changes of a collection's rows in the block are taken back, unless it stores them."""
-    before = work.source
-    if isinstance(changed, list):  # of a table that is not stored yet
-        known = list(changed)
-        try:
-            yield
-        finally:
-            if work.source is before:
-                changed[:] = known
-        return
-    rows = changed._changing()
-    state = rows.begin()
-    try:
-        yield
-    finally:
-        if work.source is not before:
-            rows.end()
-        else:
-            rows.undo(state)
-
-
-@contextmanager
-def _as_before(work: UnitOfWork, root: Root) -> Iterator[None]:
-    before, gone, last = work.source, dict(root.gone), root.obj.last
-    try:
-        yield
-    finally:
-        if work.source is before:
-            root.gone = gone
-            if root.obj.last != last:
-                root.obj.last = last
+def _moved(work: UnitOfWork, root: Root, undo: ExitStack) -> Changed:
+    """Move entities to their current keys. Return those that changed, as they are known then."""
+    paths = paths_of(entity_class(root.obj.__class__))
+    changed = Changed(work, root, paths)
+    return Changed(work, root, paths) if _move(work, root, changed, undo) else changed
 
 
 def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bool:
@@ -125,8 +95,8 @@ def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bo
             raise taken(cls, keys, now)
     if not moves:
         return False
-    undo.enter_context(_as_before(work, root))
-    undo.enter_context(_taken_back(work, rows))
+    undo.enter_context(as_before(work, root))
+    undo.enter_context(taken_back(work, rows))
     for key in old:
         rows.rows.remove(key)
         root.gone.setdefault(key)
@@ -145,63 +115,3 @@ def _check_ours(work: UnitOfWork, obj: Any) -> None:
             f"the {obj.__class__.__qualname__} that was added became an object of another session before this commit: "
             "expunge it here, and add a copy of it, obj.model_copy()"
         )
-
-
-def _claim(work: UnitOfWork, root: Root, spec: IndexSpec, index: LazyMap[object, object], changed: Changed) -> None:
-    """Bring a unique index up to date.
-
-    Raises:
-        IntegrityError: two entities have one value.
-    """
-    cls, table = entity_class(root.obj.__class__), table_in(index)
-    claims = chain.from_iterable(_claims(spec, index, changed))
-    few = list(islice(claims, IN_MEMORY))
-    if len(few) == IN_MEMORY:
-        column = root.column.places[field_of(spec)][1]
-        assert isinstance(column, ChunkColumn)
-        found = gather(table.space, column, chain(few, claims))
-        if isinstance(found, Spilled):
-            _claim_many(work, root, spec, table, found, changed)
-            return
-        few = found
-    pairs = dict(few)
-    if len(pairs) < len(few):
-        value = first_again([value for value, _ in few])
-        raise _twice(cls, spec, value, *[key for each, key in few if each == value][:2])
-    values = list(pairs)
-    for value in known_keys(table, values):
-        raise _twice(cls, spec, value, index[value], pairs[value])
-    if values:
-        put_new(table, values, list(pairs.values()))
-
-
-def _claims(
-    spec: IndexSpec, index: LazyMap[object, object], changed: Changed
-) -> Iterator[Iterable[tuple[object, object]]]:
-    """Values with the keys that claim them. Those that are lost leave the index meanwhile."""
-    for lost, got in changed.of(spec):
-        for value in lost.values:
-            as_stored(index.rows.remove, value)
-        yield zip(got.values, got.keys, strict=True)
-
-
-def _claim_many(work: UnitOfWork, root: Root, spec: IndexSpec, table: Table, found: Spilled, changed: Changed) -> None:
-    """Put claims that have left memory into the index."""
-    twice = put_pairs(table, found)
-    if twice is MISSING:
-        return
-    entries = chain.from_iterable(zip(got.values, got.keys, strict=True) for _, got in changed.of(spec))
-    keys = list(islice((key for value, key in entries if value == twice), 2))
-    if len(keys) == 1:  # the other one is stored
-        keys.insert(0, getattr(stored_table(work, root), field_of(spec))[twice])
-    raise _twice(entity_class(root.obj.__class__), spec, twice, *keys)
-
-
-def _twice(cls: type, spec: IndexSpec, value: object, one: object, other: object) -> IntegrityError:
-    keys = keys_of(cls)
-    several = len(spec.parts) > 1
-    name, unique = (f"({spec.name})", "fields are unique together") if several else (spec.name, "field is unique")
-    return IntegrityError(
-        f"{cls.__qualname__}.{name}: {told(value)} is the value of two objects, {keys.spelled(one)} and "
-        f"{keys.spelled(other)}, and the {unique}: change one of them, or delete it"
-    )
