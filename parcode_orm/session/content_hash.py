@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..codec.base import Column, Space, View
+from ..codec.bulk import gc_paused
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.mixed import encode_parts
 from ..codec.stream import is_stream
@@ -17,7 +18,9 @@ from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Kind, Reference
 from ..stack import roomy
 from ..storage.mapped import Source
+from ..table.nodes import Piece
 from ..table.row_groups import Reuse, TableSink, never_reuse
+from ..table.table import Table
 from ..tuning import TUNING, Tuning
 from .space import FileSpace
 
@@ -96,7 +99,11 @@ def digest_of(column: Column, *values: object) -> bytes:
 
 def digest_of_row(column: Column, view: View, row: int) -> bytes:
     """`digest_of` the value that stands in a row of `view`; columns that can are encoded from columns."""
-    return _digest_of(column, [Stretch(view, row, row + 1, apart=True)])
+    return _digest_of_rows(column, view, row, row + 1)
+
+
+def _digest_of_rows(column: Column, view: View, start: int, stop: int) -> bytes:
+    return _digest_of(column, [Stretch(view, start, stop, apart=True)])
 
 
 def _digest_of(column: Column, parts: list[Any]) -> bytes:
@@ -117,32 +124,54 @@ def is_stored(
     return _Comparison(space.source).equal(ticket, stored)
 
 
-def is_stored_apart(column: ChunkColumn, value: object, stored: Unread) -> bool:
-    """Whether `value`, a plain collection, would be the table that `stored` stands for."""
-    space: Any = stored.space
-    sink = DigestSink(space.compression, tuning=space.tuning)
-    try:
-        ticket = column.leave(value, 0, sink.encoder(Kind.COLUMN))
-        return _Comparison(space.source).equal(ticket, stored.ref) or _has_rows(stored.read(), value)
-    except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
-        return False
+def is_stored_apart(column: ChunkColumn, value: Any, stored: Unread) -> bool:
+    """Whether `value`, a plain collection, has the rows of the table that `stored` stands for.
 
-
-def _has_rows(stored: object, value: Any) -> bool:
-    """Whether the rows of a stored table are those of a plain collection, however commits have laid them out."""
-    table = getattr(getattr(stored, "rows", None), "table", None)
+    Row groups as they would be written now are compared by their directories. Where earlier commits have cut a row
+    group or written it in another way, its columns are read.
+    """
+    table = getattr(getattr(stored.read(), "rows", None), "table", None)
     if table is None or table.rows != len(value):
         return False
     keys, rows = (None, value) if table.keys is None else (list(value), list(value.values()))
+    same = _SameRows(table, column.compression)
     at = 0
-    for part in table.parts(None):
-        end = at + len(part.rows)
-        if keys is not None and digest_of(table.keys, *part.keys) != digest_of(table.keys, *keys[at:end]):
-            return False
-        if digest_of(table.items, *part.rows) != digest_of(table.items, *rows[at:end]):
-            return False
-        at = end
+    try:
+        with gc_paused():
+            for piece, _, _ in table.tree.pieces():
+                stop = at + piece.length
+                if not same(piece, None if keys is None else keys[at:stop], rows[at:stop]):
+                    return False
+                at = stop
+    except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
+        return False
     return True
+
+
+class _SameRows:
+    """Tells whether plain rows, and their keys in a keyed table, are stored as a piece of the table."""
+
+    def __init__(self, table: Table, compression: str | None) -> None:
+        space: Any = table.space
+        self._table = table
+        self._compression = compression
+        self._sink = DigestSink(space.compression, tuning=space.tuning)
+        self._comparison = _Comparison(space.source)
+
+    def __call__(self, piece: Piece, keys: list[Any] | None, rows: list[Any]) -> bool:
+        table = self._table
+        group = table.group(piece)
+        if piece.length == group.count:
+            pair = None if keys is None or table.keys is None else (table.keys, keys)
+            ticket, _ = self._sink.write_group(table.items, rows, pair, self._compression, table.fingerprint)
+            if self._comparison.equal(ticket, group.ref):
+                return True
+        start, stop = piece.start, piece.start + piece.length
+        for column, view, values in ((table.keys, group.keys, keys), (table.items, group.items, rows)):
+            if column is not None and view is not None and values is not None:
+                if digest_of(column, *values) != _digest_of_rows(column, view, start, stop):
+                    return False
+        return True
 
 
 class _Comparison:

@@ -33,7 +33,7 @@ from .rebind import follow
 from .references import OURS, held_in, references
 from .references import held as find_held
 from .space import owner_of
-from .traversal import ATOMIC, inner, kind_of
+from .traversal import ATOMIC, inner_of, kind_of_class
 
 MANY = 1000  # rows: where more are held, and more than an eighth of all, they are compared faster together
 
@@ -98,21 +98,35 @@ _release_nested = roomy(release)
 
 
 def _release(value: object) -> None:
-    if isinstance(value, LazyList | LazyMap):
-        if isinstance(value.rows, TableRows):
-            _release_table(value.rows.table)
-        elif isinstance(value.rows, SpanRows) and value.rows.order is None:
-            _let_go(value.rows.handed, _changed)
-    elif is_proxy(value):
-        _release_nested(value)
-    else:
-        waiting = inner(value)
-        while waiting:
-            each = waiting.pop()
-            if kind_of(each) in ("collection", "proxy"):
-                _release(each)
+    _release_all([value])
+
+
+def _release_all(values: Iterable[object]) -> None:
+    """`release` what lazy objects and collections there are among `values`, and in the plain ones of these."""
+    waiting: Iterable[object] = values
+    while waiting:
+        by_class: dict[type, list[object]] = {}
+        for each in waiting:
+            by_class.setdefault(type(each), []).append(each)
+        below: list[object] = []
+        for cls, some in by_class.items():
+            kind = kind_of_class(cls)
+            if kind == "collection":
+                for each in some:
+                    _release_collection(each)
+            elif kind == "proxy":
+                for each in some:
+                    _release_nested(each)
             else:
-                waiting += inner(each)
+                below += inner_of(some)
+        waiting = below
+
+
+def _release_collection(value: Any) -> None:
+    if isinstance(value.rows, TableRows):
+        _release_table(value.rows.table)
+    elif isinstance(value.rows, SpanRows) and value.rows.order is None:
+        _let_go(value.rows.handed, _changed)
 
 
 def _release_table(table: Table) -> None:
@@ -173,9 +187,7 @@ def _with_lazy_fields(values: Iterable[object]) -> Iterator[object]:
 
 def _let_go(handed: dict[int, object], changed: Callable[[dict[int, object]], Collection[int]]) -> None:
     """Drop what nobody else holds, but for what is `changed`: a commit was not told of it."""
-    for value in once(_with_lazy_fields(handed.values())):
-        _release(value)
-    value = None
+    _release_all(once(_with_lazy_fields(handed.values())))
     places = list(handed)
     kept = find_held([handed[place] for place in places])
     rest = {place: handed[place] for at, place in enumerate(places) if at not in kept}

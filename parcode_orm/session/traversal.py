@@ -6,6 +6,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import decoded
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
+from ..lazy.state import get_dict
 from ..model.plain import LazyModel
 from ..table.nodes import Piece
 from ..table.table import Table
@@ -49,17 +51,25 @@ def kind_of_class(cls: type) -> str:
     return "dataclass" if found == "leaf" and dataclasses.is_dataclass(cls) else found
 
 
-def inner(value: Any) -> list[Any]:
-    """What a plain object or container holds in memory, one step down, but for values that hold nothing."""
-    kind = kind_of(value)
-    if kind == "model":
-        declared = value.__class__.__pydantic_fields__
-        return [each for name, each in value.__dict__.items() if type(each) not in ATOMIC and name in declared]
+def inner_of(values: list[Any]) -> list[Any]:
+    """What plain objects or containers of one class hold in memory, one step down, but for values that hold nothing."""
+    kind = kind_of(values[0])
     if kind in ("list", "tuple"):
-        return [each for each in value if type(each) not in ATOMIC]
-    if kind in ("dict", "dataclass"):
-        return [each for each, _ in children(value) if type(each) not in ATOMIC]
-    return []
+        held: Iterable[Iterable[Any]] = values
+    elif kind in ("model", "dict"):
+        held = map(dict.values, map(get_dict, values) if kind == "model" else values)
+    elif kind == "dataclass":
+        return [each for value in values for each, _ in children(value) if type(each) not in ATOMIC]
+    else:
+        return []
+    holders = {cls for cls in set(map(type, chain.from_iterable(held))) if cls not in ATOMIC and _holds(cls)}
+    if not holders:
+        return []
+    return [each for value in values for each, _ in children(value) if type(each) in holders]
+
+
+def _holds(cls: type) -> bool:
+    return kind_of_class(cls) not in ("leaf", "stream")
 
 
 def children(value: Any) -> Iterator[tuple[object, Step]]:

@@ -258,6 +258,68 @@ def test_an_equal_collection_is_compared_without_objects_of_what_is_stored(
     assert same(load(path, World).rows, changed)
 
 
+def _cut_list(rows: Any) -> None:
+    rows.insert(15_000, Leaf(n=-1))
+    rows[30_000].n = -2
+
+
+def _cut_map(rows: Any) -> None:
+    rows["k4500"].text = "new"
+    del rows["k30000"]
+    rows["last"] = Leaf(text="last")
+
+
+def _cut_owners(rows: Any) -> None:
+    rows[100].items.append(Leaf(n=-1))
+    del rows[101]
+
+
+CUT: dict[str, tuple[str, Callable[[], Any], Callable[[Any], None]]] = {
+    "list": ("ticks", lambda: [Leaf(n=n, text=f"leaf {n * 7919 % 10_007}") for n in range(40_000)], _cut_list),
+    "map": ("by", lambda: {f"k{n}": Leaf(n=n, text=f"leaf {n * 7919 % 10_007}") for n in range(40_000)}, _cut_map),
+    "owners": ("rows", lambda: branches(600, 40), _cut_owners),
+}
+
+
+@pytest.mark.parametrize("shape", CUT)
+def test_an_equal_collection_is_compared_where_commits_cut_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str
+) -> None:
+    """A collection that had been edited was read whole, row by row, when an equal one took its place."""
+    path = tmp_path / "world.par"
+    name, make, cut = CUT[shape]
+    plain = World()
+
+    def holder(world: World) -> Any:
+        return world.one if shape == "map" else world
+
+    setattr(holder(plain), name, make())
+    save(path, plain)
+    with Session(path, durability="fast") as session:
+        cut(getattr(holder(session.root(World)), name))
+        session.commit()
+    cut(getattr(holder(plain), name))
+
+    def objects(*_: Any) -> Any:
+        raise AssertionError("an object was made")
+
+    size = path.stat().st_size
+    for changed in (False, True):
+        with Session(path, durability="fast") as session:
+            rows = copy.deepcopy(getattr(holder(plain), name))
+            if changed:
+                each = rows["k2000" if shape == "map" else 300]
+                setattr(each, "title" if shape == "owners" else "text", "other")
+            setattr(holder(session.root(World)), name, rows)
+            with monkeypatch.context() as patch:
+                patch.setattr(Builder, "objects", objects)
+                session.commit()
+            assert (path.stat().st_size > size) is changed
+            assert changed or session.stats.bytes_read < size / 2
+        setattr(holder(plain), name, rows)
+        assert same(load(path, World), plain)
+
+
 @pytest.mark.parametrize("group_rows", [4096, 30])
 def test_a_collection_that_becomes_a_table_is_written_from_columns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_rows: int
