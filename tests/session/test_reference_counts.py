@@ -11,13 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import ref
 
 import pytest
 
-from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap, delete, select, update
+from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap, delete, save, select, update
 from parcode_orm.session.entity.tables import entities, find_table, stored_rows, table_in
 from parcode_orm.storage.mapped import Source
 from parcode_orm.table.index import Shard
+from tests.session import trees
 from tests.small import tuned
 
 pytestmark = pytest.mark.once
@@ -207,6 +209,25 @@ def test_a_row_that_is_held_outlives_its_collection(tmp_path: Path) -> None:
         session.root(World).branches["b1"].lines[0].text = "again"
         session.commit()
         assert session.root(World).branches["b1"].lines[0].text == "again"
+
+
+def test_rows_below_a_lazy_object_in_a_plain_list_leave_memory(tmp_path: Path) -> None:
+    """The program holds a plain list: rows below the lazy objects in it are found through the list alone."""
+    path = tmp_path / "w.par"
+    forest = {"a": trees.Tree(branches=[trees.Branch(numbers={"x": [1] * 100}) for _ in range(3000)])}
+    save(path, trees.Tree(names=forest))
+    with Session(path, durability="fast") as session:
+        tree = session.root(trees.Tree)
+        held = [trees.Tree(), tree.names.pop("a")]
+        tree.below = held
+        session.commit()
+        row = held[1].branches[7]
+        assert row.numbers["x"][0] == 1
+        known = ref(row)
+        del row
+        assert known() is not None
+        session.commit()
+        assert known() is None
 
 
 def test_parts_of_the_index_that_are_open_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
