@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import errors
 from .codec.classes.registry import register
 from .codec.packed.custom import register_type
+from .codec.refs import Ref
 from .codec.renames import renamed_from
 from .codec.upgrades import upgrade
 from .errors import *  # noqa: F403
@@ -36,6 +37,7 @@ __all__ = [
     "LazyMap",
     "LazyText",
     "Model",
+    "Ref",
     "Report",
     "Session",
     "RecoverReport",

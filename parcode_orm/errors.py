@@ -31,7 +31,8 @@
     ├── MissingExtraError        (also ImportError) an optional package is needed
     ├── LockedError              another session is writing: holder
     ├── ConflictError            another session committed first; nothing was written
-    ├── IntegrityError           a key or a unique value would occur twice
+    ├── IntegrityError           a key or a unique value would occur twice, or a reference leads to nothing
+    │   └── DanglingError            (also EncodeError) a reference leads to an object that is not stored
     └── QueryError               position, in a text
         ├── PathError                a path spells no value of the file
         ├── NoResultFound            (also LookupError)
@@ -51,6 +52,7 @@ __all__ = [
     "ConflictError",
     "CorruptionError",
     "CyclicGraphError",
+    "DanglingError",
     "DecodeError",
     "DetachedError",
     "DowngradeError",
@@ -316,7 +318,11 @@ class ConflictError(ParcodeError):
 
 
 class IntegrityError(ParcodeError):
-    """A primary key or a unique index would have the same value twice."""
+    """A primary key or a unique index would have the same value twice, or a reference would lead to nothing."""
+
+
+class DanglingError(IntegrityError, EncodeError):
+    """A reference leads to an object that is not stored, and that the commit does not add."""
 
 
 class QueryError(ParcodeError):

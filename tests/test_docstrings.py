@@ -37,6 +37,10 @@ def damaged(path: Path) -> VerifyReport:
     return verify(data)
 
 
+class Keyed(Model):
+    id: int = parcode_orm.Key()
+
+
 def examples(path: Path) -> Iterator[Any]:
     """An object of each class that a user can get hold of."""
     world = World(rows=[Row()], by={"a": Row()}, data=b"d" * 300_000, text="t" * 300_000, grid=np.zeros(100_000))
@@ -57,6 +61,7 @@ def examples(path: Path) -> Iterator[Any]:
     yield from (statement, session.scalars(statement), session.execute(statement), parcode_orm.explain(statement))
     yield from (parcode_orm.update(found.by), parcode_orm.delete(found.by), Row.n > 3)  # type: ignore[operator]
     yield parcode_orm.recover(path, path.with_name("saved.par"))
+    yield parcode_orm.Ref(Keyed(id=1))
     yield parcode_orm.func()  # nobody makes one, as its methods are static
     for name in parcode_orm.errors.__all__:
         yield getattr(parcode_orm, name)()

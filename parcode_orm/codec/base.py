@@ -105,6 +105,12 @@ class Sink(Protocol):
     def learn(self, column: Column) -> None:
         """Note a column whose schema the file must have, though that of no root leads to it."""
 
+    def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
+        """Note keys of entities of `cls` to which values that are written refer.
+
+        `fresh` are the references among these values that no space has given.
+        """
+
 
 class Content(Protocol):
     """Bytes that are read in parts; `len` is known without reading."""
@@ -131,6 +137,7 @@ class Space(Protocol):
     workers: int | None  # threads for what is read whole; 0 none, None as many as pay
     tuning: Tuning  # of what is written here
     cache: Cache  # of opened row groups
+    finds_targets: bool  # whether references that are read here know it, and so find their targets
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, its head verified."""
@@ -143,6 +150,13 @@ class Space(Protocol):
 
     def count_rows(self, count: int) -> None:
         """Count rows that were read."""
+
+    def entity(self, cls: type[Any], key: Any) -> Any:
+        """The entity of `cls` with this key, to which a reference leads.
+
+        Raises:
+            NoResultFound: there is none.
+        """
 
     def proxy(self, view: Any, row: int) -> Any:
         """The proxy of row `row` of a struct view; the same object each time while it lives."""
@@ -199,6 +213,9 @@ class Space(Protocol):
     def learned(self) -> dict[str, bytes]:
         """The schemas, by their fingerprints, that sinks of spills have learned."""
 
+    def referred(self) -> dict[type[Any], set[Any]]:
+        """The keys of entities, by class, to which what was spilled refers."""
+
 
 Getter = Callable[[int], Any]
 
@@ -223,6 +240,9 @@ class _Scratch:
         return None
 
     def learn(self, column: Column) -> None:
+        return None
+
+    def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
         return None
 
 

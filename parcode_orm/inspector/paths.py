@@ -17,12 +17,13 @@ from ..errors import PathError, called
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.state import MISSING, field_value
+from ..model.annotations import arms
 from ..model.arrays import LazyArray
 from ..model.base import Model
 from ..model.blobs import LazyBytes, LazyText
 from ..model.entities import SUFFIX
 from ..model.keys import key_type
-from ..model.kinds import arms, fields_of, item_type
+from ..model.kinds import fields_of, item_type
 from ..model.literals import meant
 from ..query.given import is_collection
 from ..session.entity.tables import entity_class, rows_of

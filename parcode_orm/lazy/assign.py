@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from parcode_orm.codec.types.core_schemas import schemas_in
-from parcode_orm.lazy.state import check_change, get_dict, load_all, set_dict, touch
+from parcode_orm.lazy.state import check_change, get_dict, get_state, load_all, set_dict, touch
 from parcode_orm.model.plain import LazyModel
+from parcode_orm.model.references import Converter, reference_converter
 
 __all__ = ["lazy_handler", "read_dict", "write_dict"]
 
@@ -66,7 +67,10 @@ def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
     if cls.model_config.get("validate_assignment"):
         partial = name in cls.__pydantic_fields__ and not _validators_see_others(cls)
         return _set_validated if partial else _set_plainly(plain)
-    return _set_field if name in cls.__pydantic_fields__ else _set_plainly(plain)
+    if name not in cls.__pydantic_fields__:
+        return _set_plainly(plain)
+    convert = reference_converter(cls, name)
+    return _set_field if convert is None else _set_references(convert)
 
 
 def _set_field(proxy: Any, name: str, value: object) -> None:
@@ -74,6 +78,13 @@ def _set_field(proxy: Any, name: str, value: object) -> None:
     get_dict(proxy)[name] = value
     proxy.__pydantic_fields_set__.add(name)
     touch(proxy)
+
+
+def _set_references(convert: Converter) -> Handler:
+    def handler(proxy: LazyModel, name: str, value: object) -> None:
+        _set_field(proxy, name, convert(value, get_state(proxy)[0].space))
+
+    return handler
 
 
 def _set_cached(proxy: LazyModel, name: str, value: object) -> None:

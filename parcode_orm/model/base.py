@@ -24,6 +24,7 @@ from parcode_orm.model.handles import HasHandles
 from parcode_orm.model.indexes import indexes_of
 from parcode_orm.model.keys import Index, Key, check_keys
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
+from parcode_orm.model.references import setter_of
 
 __all__ = ["Model", "ModelMeta", "on_complete"]
 
@@ -153,6 +154,12 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
                 if cause is None:
                     raise
                 raise cause from problem
+
+    if not TYPE_CHECKING:
+
+        def _setattr_handler(self, name: str, value: Any) -> Any:
+            plain = super()._setattr_handler(name, value)  # checks what is frozen; it is asked once a name
+            return None if plain is None else setter_of(self.__class__, name, plain)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -12,11 +12,12 @@ from typing import Any
 
 from ..codec.classes.names import name_of
 from ..codec.renames import EXACT, FOUND_BY, derived, field_names
+from .annotations import present
 from .base import Model, ModelMeta, on_complete
 from .fields import Chunk, ShardedMap
 from .indexes import ITEMS, IndexSpec, Path, indexes_of, path_text
 from .keys import key_fields, key_type
-from .kinds import fields_of, item_type, present
+from .kinds import fields_of, item_type
 
 SUFFIX = "[]"  # of the names of the roots that hold entities
 BY, RUNS = "by_", "index_"  # prefixes of the fields for unique indexes, and for ordered ones

@@ -16,8 +16,9 @@ from pydantic.fields import FieldInfo
 from parcode_orm.codec.types.marks import find_mark
 from parcode_orm.codec.types.typeforms import spelled
 from parcode_orm.errors import UnsupportedTypeError, told
+from parcode_orm.model.annotations import present
 from parcode_orm.model.keys import IndexMark, classes_in, key_fields, marked_fields
-from parcode_orm.model.kinds import fields_of, item_type, present
+from parcode_orm.model.kinds import fields_of, item_type
 from parcode_orm.model.ordering import order_of
 
 ITEMS = "[]"

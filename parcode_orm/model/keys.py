@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import GenericAlias, UnionType
+from types import UnionType
 from typing import Annotated, Any, Union, Unpack, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
-from parcode_orm.codec.per_class import per_class
+from parcode_orm.codec.entity_keys import key_fields, key_type, numbered_field
 from parcode_orm.codec.types.marks import FieldMark, find_mark
 from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.fields import FieldOptions, marked_field
 
-__all__ = ["Index", "IndexMark", "Key", "KeyMark", "key_fields", "numbered_field"]
+__all__ = ["Index", "IndexMark", "Key", "KeyMark", "key_fields", "key_type", "numbered_field"]
 
 
 class KeyMark(FieldMark):
@@ -143,23 +143,6 @@ def marked_fields(cls: Any, kind: type[Any]) -> dict[str, Any]:
     return found
 
 
-def key_fields(cls: Any) -> tuple[str, ...]:
-    """The fields of the primary key of a model; none where it is no entity."""
-    if getattr(cls, "__pydantic_complete__", False):  # else its fields may yet change
-        return _complete_keys(cls)
-    return tuple(marked_fields(cls, KeyMark))
-
-
-@per_class
-def _complete_keys(cls: type) -> tuple[str, ...]:
-    return tuple(marked_fields(cls, KeyMark))
-
-
-def numbered_field(cls: Any) -> str | None:
-    """The key field that the file numbers; None where it numbers none."""
-    return next((name for name, mark in marked_fields(cls, KeyMark).items() if mark.auto), None)
-
-
 def check_keys(cls: Any) -> None:
     """Raise UnsupportedTypeError where marks of `Key` do not fit their class, field or type."""
     keys = marked_fields(cls, KeyMark)
@@ -192,12 +175,3 @@ def classes_in(annotation: Any) -> set[Any]:
     if origin in (Union, UnionType):
         return set().union(*map(classes_in, get_args(annotation))) - {type(None)}
     return {annotation if origin is None else origin}
-
-
-def key_type(cls: Any) -> Any:
-    """The type of the keys of an entity: that of its key field, or a tuple of several."""
-    fields = cls.__pydantic_fields__
-    if numbered_field(cls) is not None:
-        return int
-    parts = tuple([fields[name].annotation for name in key_fields(cls)])
-    return parts[0] if len(parts) == 1 else GenericAlias(tuple, parts)

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import types
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import (
-    Annotated,
     Any,
     Literal,
-    NewType,
-    NotRequired,
-    Required,
-    TypeVar,
     Union,
     get_args,
     get_origin,
@@ -29,7 +23,10 @@ from typing import (
 from uuid import UUID
 
 from pydantic import BaseModel
-from typing_extensions import ReadOnly, is_typeddict
+from typing_extensions import is_typeddict
+
+from .annotations import arms, present
+from .references import key_type_of, referred_class
 
 Kinds = frozenset[Any]
 NONE = "None"
@@ -43,43 +40,12 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (timedelta, "duration"),
     (UUID, "UUID"),
 )
-_WRAPPERS = (Annotated, Required, NotRequired, ReadOnly)
 PARTS: dict[str, dict[str, Any]] = {
     "date": dict.fromkeys(("year", "month", "day"), int),
     "time": dict.fromkeys(("hour", "minute", "second", "microsecond"), int),
     "duration": dict.fromkeys(("days", "seconds", "microseconds"), int),
 }
 PARTS["datetime"] = {**PARTS["date"], **PARTS["time"]}
-
-
-def bare(tp: Any) -> Any:
-    """`tp` without what says nothing of its values: `Annotated`, aliases, `NewType`."""
-    for _ in range(20):
-        if isinstance(tp, NewType):
-            tp = tp.__supertype__
-        elif get_origin(tp) in _WRAPPERS:
-            tp = get_args(tp)[0]
-        elif type(tp).__name__ == "TypeAliasType":
-            tp = tp.__value__
-        elif isinstance(tp, TypeVar):
-            tp = tp.__bound__ or Any
-        else:
-            break
-    return tp
-
-
-def arms(tp: Any) -> list[Any]:
-    """The types that `tp` is a union of, None among them; of any other type, that alone."""
-    tp = bare(tp)
-    if get_origin(tp) in (Union, types.UnionType):
-        return [arm for each in get_args(tp) for arm in arms(each)]
-    return [tp]
-
-
-def present(tp: Any) -> Any:
-    """The one type that `tp` is, besides None; `Any` where there are several."""
-    found = [arm for arm in arms(tp) if arm is not type(None)]
-    return found[0] if len(found) == 1 else Any
 
 
 def kinds_of(tp: Any) -> Kinds | None:
@@ -94,6 +60,9 @@ def kinds_of(tp: Any) -> Kinds | None:
 
 
 def _kinds_of_arm(arm: Any) -> set[Any] | None:
+    if referred_class(arm) is not None:  # in queries, a reference is its key
+        kinds = kinds_of(key_type_of(arm))
+        return None if kinds is None else set(kinds)
     if arm is None or arm is type(None):
         return {NONE}
     if get_origin(arm) is Literal:

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 
-from .kinds import arms, bare
+from .annotations import arms, bare
 
 _AS_WRITTEN = (int, float, bool, complex, str, type(None), Any)  # of which a text is never another spelling
 

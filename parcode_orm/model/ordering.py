@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..codec.asis import Gone
 from ..codec.classes.named import flag_name
-from .kinds import present
+from .annotations import present
 
 ORDERED = (int, float, str, bytes, date, datetime, time, timedelta, Decimal, Fraction, UUID)
 UNORDERED = (TypeError, ValueError, AttributeError, ArithmeticError)  # what comparing raises where there is no order

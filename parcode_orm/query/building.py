@@ -7,9 +7,13 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from ..codec.entity_keys import key_fields, key_of
+from ..codec.refs import Ref
 from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
-from ..model.kinds import NONE, PARTS, Kinds, arms, fields_of, item_type, kinds_of, kinds_of_value, present
+from ..model.annotations import arms, present
+from ..model.kinds import NONE, PARTS, Kinds, fields_of, item_type, kinds_of, kinds_of_value
+from ..model.references import referred_class
 from .expressions import Expression, builds
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 
@@ -50,7 +54,33 @@ def _checked_literal(value: Any) -> Expression[Any]:
         raise QueryError(f"{value} is a key to order by, and no value: it stands in order_by() alone")
     if isinstance(value, type):
         raise QueryError(f"{called(value)} is no value to compare with: name a field of it, or an object")
+    if type(value) is Ref:
+        return Literal(_key(value))
     return Literal(value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value)
+
+
+def _key(value: Any) -> Any:
+    """The key of a reference or of an entity, which stands for it in a query."""
+    key = value.key if type(value) is Ref else key_of(value)
+    if key is None:
+        raise QueryError(f"{told(value)} has no key yet, so nothing that is stored refers to it: add it first")
+    return key
+
+
+def fitting(of: Expression[Any], value: Any, tp: Any = None) -> Any:
+    """`value` for a comparison with `of`: where that is a reference (or has references for items, of the type `tp`),
+    a reference and an object are their keys.
+
+    Raises:
+        QueryError: it is an object of another class than the reference leads to, or has no key.
+    """
+    if isinstance(value, Expression) or not (type(value) is Ref or key_fields(value.__class__)):
+        return value
+    classes = [cls for arm in arms(of._tp if tp is None else tp) if (cls := referred_class(arm)) is not None]
+    found = value._cls if type(value) is Ref else value.__class__
+    if not classes or found in classes:
+        return _key(value) if classes else value
+    raise QueryError(f"{of} refers to {classes[0].__qualname__}, and {told(value)} is no reference to one, nor one")
 
 
 @builds
@@ -78,7 +108,8 @@ def joined(operator: str, *given: Any) -> Expression[bool]:
 @builds
 def compared(operator: str, left: Any, right: Any) -> Expression[bool]:
     """`left operator right`, checked."""
-    one, other = literal(left), literal(right)
+    one = literal(left)
+    other = literal(fitting(one, right))
     check_kinds(operator, one, other)
     if operator not in ("==", "!="):
         for each in (one, other):
@@ -187,6 +218,9 @@ def attribute(value: Expression[Any], name: str) -> Any:
     """
     known: list[str] = []
     for arm in arms(value._tp):
+        cls = referred_class(arm)
+        if cls is not None and name == "key":
+            return value
         fields = fields_of(arm)
         if fields is not None:
             if name in fields:
@@ -255,7 +289,7 @@ def member(value: Expression[Any], values: Any) -> Expression[bool]:
     """Whether `value` is one of `values`, checked."""
     if isinstance(values, str | bytes | Expression) or not isinstance(values, Iterable):
         raise QueryError(f"{value}.in_(values) takes a list or set of values, not {told(values)}")
-    found = [literal(each) for each in values]
+    found = [literal(fitting(value, each)) for each in values]
     for each in found:
         check_kinds("in_()", value, each)
     constants = [each._value for each in found if isinstance(each, Literal)]
@@ -280,7 +314,7 @@ def containing(value: Expression[Any], part: Any) -> Expression[bool]:
         return text_test("contains", value, part)
     if kinds is not None and "bytes" not in kinds:
         raise QueryError(f"{value} is {_what(value)}, which contains nothing: compare it with == or in_()")
-    return Operation("contains", (value, literal(part)), bool)
+    return Operation("contains", (value, literal(fitting(value, part, item_type(value._tp)))), bool)
 
 
 @builds

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import QueryError, called, told
 from ..model.keys import key_fields
 from ..table.table import ATOMIC
-from .building import SETTING, attribute, check_kinds, check_scope, literal
+from .building import SETTING, attribute, check_kinds, check_scope, fitting, literal
 from .engine import run
 from .expressions import Expression
 from .functions import has_aggregate, row_condition
@@ -83,7 +83,7 @@ class Update(_Change):
                 field = attribute(Item(model), field)
             if not isinstance(field, Field):
                 raise QueryError(f"values() takes fields such as Player.level, not {told(field)}")
-            new = literal(value)
+            new = literal(fitting(field, value))
             if has_aggregate(new):
                 raise QueryError(f"values({field}={new}): an aggregate is a value of a group, not of a row")
             check_kinds(SETTING, field, new)

@@ -22,13 +22,14 @@ from ..codec.views.nodes import (
     NullView,
     OptionalView,
 )
+from ..codec.views.refs import RefView
 from ..codec.views.scalars import BitsView, NumbersView
 from ..codec.views.struct import StructView
 from ..codec.views.text import TextView
 from ..codec.views.tuples import TupleView
 from ..codec.views.wrappers import ConvertView
 from ..codec.zones import MICROSECOND, microseconds
-from .operators import dig
+from .operators import dig, keyed
 from .vectors import Coded, Constant, Kind, Numbers, Objects, Rows, Texts, Vector, spread, vector_of
 
 
@@ -70,7 +71,7 @@ class Lists(Vector):
         return len(self.begins)
 
     def tolist(self) -> list[Any]:
-        return list(map(self.view.get, self.rows.tolist()))
+        return [keyed(self.view.get(row)) for row in self.rows.tolist()]
 
     def take(self, rows: Any) -> Lists:
         return Lists(self.view, self.rows[rows], self.begins[rows], self.ends[rows])
@@ -78,7 +79,7 @@ class Lists(Vector):
 
 def read(view: View, path: tuple[str, ...], rows: Rows) -> Vector:
     """The field at `path` of the rows `rows` (a range, or an array) of a view; without a path, the rows themselves."""
-    if isinstance(view, ReferenceView):
+    if isinstance(view, ReferenceView | RefView):
         view = view.inner
     if isinstance(view, OptionalView):
         there, below = _present(view, rows)
@@ -144,8 +145,8 @@ def _values(view: View, rows: Rows) -> Vector:
     if isinstance(view, EmptyView):
         return Objects([])
     if isinstance(rows, range) and isinstance(view, BlocksView):
-        return vector_of(view.read(rows.start, rows.stop))
-    return vector_of(list(map(view.get, numbers(rows))))
+        return vector_of(list(map(keyed, view.read(rows.start, rows.stop))))
+    return vector_of([keyed(view.get(row)) for row in numbers(rows)])
 
 
 def _coded(view: DictionaryView, rows: Rows) -> Coded:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
+from ..model.annotations import bare
 from ..model.keys import key_fields
-from ..model.kinds import bare, fields_of
+from ..model.kinds import fields_of
 from .expressions import Expression
 from .nodes import Ordering
 

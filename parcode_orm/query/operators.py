@@ -12,6 +12,10 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any
 
+from ..codec.refs import Ref
+from ..model.annotations import arms
+from ..model.references import referred_class
+
 Function = Callable[..., Any]
 MISSING = (AttributeError, KeyError, IndexError, TypeError)
 
@@ -25,7 +29,29 @@ def dig(value: Any, path: tuple[str, ...]) -> Any:
             value = value.get(name)
         else:
             value = getattr(value, name, None)
+    return keyed(value)
+
+
+def keyed(value: Any) -> Any:
+    """`value`, with keys in the place of references."""
+    cls = type(value)
+    if cls is Ref:
+        return value.key
+    if cls in _HOLDERS and any(type(each) is Ref for each in value):
+        return cls(map(keyed, value))
+    if getattr(cls, "_p_lazy_", False) and _holds_refs(value):
+        return {key: keyed(each) for key, each in value.items()} if hasattr(value, "items") else list(map(keyed, value))
+    if cls is dict and any(type(each) is Ref for each in value.values()):
+        return {key: keyed(each) for key, each in value.items()}
     return value
+
+
+def _holds_refs(collection: Any) -> bool:
+    spec = collection._p_items_
+    return spec is not None and any(referred_class(arm) is not None for arm in arms(spec.args[-1]))
+
+
+_HOLDERS = frozenset({list, tuple, set, frozenset})
 
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Function:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ..codec.base import Column, View
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.lenient import LenientColumn
+from ..codec.columns.refs import RefColumn
 from ..codec.columns.scalars import BoolColumn, FloatColumn, IntColumn
 from ..codec.columns.struct import StructColumn
 from ..codec.columns.text import TextColumn
@@ -33,7 +34,7 @@ class Place(NamedTuple):
 
 def bare(column: Column) -> Column:
     """A column without those that stand around it and whose nodes may be its own."""
-    while isinstance(column, OptionalColumn | ChunkColumn | LenientColumn):
+    while isinstance(column, OptionalColumn | ChunkColumn | LenientColumn | RefColumn):
         column = column.inner
     return column
 

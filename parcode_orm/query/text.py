@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from ..errors import told
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
+from ..model.annotations import arms
 from ..model.keys import key_type
-from ..model.kinds import NONE, arms, fields_of, item_type, kinds_of, kinds_of_value
+from ..model.kinds import NONE, fields_of, item_type, kinds_of, kinds_of_value
 from ..model.literals import meant
 from .building import Method, attribute, literal
 from .building import condition as checked_condition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..codec.base import Column, Space, View
@@ -78,6 +79,9 @@ class DigestSink(TableSink):
     def copy(self, ref: Reference, space: Space) -> Ticket:
         """What was streamed since the last commit is not in the file."""
         raise UnreadStream
+
+    def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
+        """Nothing is written."""
 
     def list_table(self, items: Column, values: object, compression: str | None) -> Ticket:
         """Digest a table; a stream cannot be."""

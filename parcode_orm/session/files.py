@@ -200,7 +200,7 @@ def load(
     source = Source.open(path)
     try:
         with gc_paused():
-            space = FileSpace(source, writable=False, workers=workers)
+            space = FileSpace(source, writable=False, workers=workers, finds_targets=False)
             group = root_group(space, root_name(cls), struct_for(cls))
             obj: M = group.items.read(0, 1)[0]
             return obj

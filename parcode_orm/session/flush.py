@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionError
 from ..format.catalog import CatalogData
@@ -32,7 +32,7 @@ class Flush:
     """Writes the roots that a commit found changed.
 
     After `build`: `read` are the streams that were read, `stored` the tables that were written anew, and `again` the
-    roots that were written as they stand.
+    roots that were written as they stand. `fresh` are references that were written and know no space.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Flush:
         self.stored: dict[int, Stored] = {}
         self.again: dict[str, Again] = {}
         self.rows_written = 0
+        self.fresh: list[Any] = []
 
     def build(self, pipeline: Pipeline) -> CatalogData:
         """Submit what changed to the pipeline, and return the catalog."""
@@ -60,6 +61,7 @@ class Flush:
         catalog, self.again = write_roots(sink, self._roots, work.deleted, base, self.message, older=older)
         check_unchanged(work, self._before)
         self.rows_written = sink.rows_written
+        self.fresh = sink.fresh
         return catalog
 
 

@@ -32,9 +32,14 @@ class Owner:
         self._groups: WeakValueDictionary[object, object] = WeakValueDictionary()
 
     @property
+    def work(self) -> Any:
+        """The session's unit of work; None when the session has ended."""
+        return None if self._session is None else self._session()
+
+    @property
     def ended(self) -> bool:
         """Whether there is no such session any more."""
-        return self._session is None or self._session() is None
+        return self.work is None
 
     def living(self, group: Any) -> Any:
         """The view of the rows of a row group: that of lazy objects in use whose collection is not, or its own."""

@@ -19,6 +19,7 @@ from .adding import check_addable, check_model, check_several, is_taken, this
 from .attempts import Attempt, attempts
 from .by_key import ByKey
 from .connection import Connection
+from .entity import targets as targets
 from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
 from .entity.flush import flushed
 from .entity.tables import holds, key_of, rows_of

@@ -13,7 +13,7 @@ from parcode_orm.lazy.state import RowView
 from ..codec.base import BlobContent, Column, Space, View
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.evolution.defaults import GENERATED
-from ..errors import DetachedError, ReadOnlyError, SessionError
+from ..errors import DetachedError, NoResultFound, ReadOnlyError, SessionError, told
 from ..format.chunk import Chunk
 from ..format.layout import Reference
 from ..lazy.handles import LazyCollection
@@ -41,12 +41,15 @@ CHANGED_MEANWHILE = (
     "the commit or after, under a lock for both"
 )
 
+targets: list[Callable[[FileSpace, type[Any], Any], object]] = []  # the first finds targets of references, or None
+
 
 class FileSpace:
     """Reads one snapshot of a file through `source`; `writable`: what is handed out may be changed.
 
     `family`: what it reads belongs to that. It goes on with the commits of its session; a refresh makes another one.
     `workers`: threads for what is read whole; 0 none, None as many as pay. `compression`, `tuning`: the session's.
+    `finds_targets`: references that are read here find their targets, and so keep the file open.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class FileSpace:
         compression: str | None = None,
         new_spill: Callable[[], Spill] = Spill,
         tuning: Tuning = TUNING,
+        finds_targets: bool = True,
     ) -> None:
+        self.finds_targets = finds_targets
         self.source = source
         self.cache = source.cache
         self.compression = compression
@@ -70,6 +75,7 @@ class FileSpace:
         self.family = family
         if family is not None:
             family.watch(self)
+        self.tables: dict[type[Any], Any] = {}  # entities by key, as this commit has them, for objects that stand on it
         self._lives: dict[object, dict[int, weak[object]]] = {}
         self._shared = not writable  # whether views of the same rows know the same proxies
         self._until_sweep = SWEEP_EVERY
@@ -95,6 +101,8 @@ class FileSpace:
             sink.newest = subclasses_known(self.source)
             yield sink
         spill.schemas.update(sink.learned)
+        for cls, keys in sink.referred.items():
+            spill.referred.setdefault(cls, set()).update(keys)
 
     def _take(self, spills: Iterable[Spill]) -> None:
         self._spills.update((spill.number, spill) for spill in spills)
@@ -137,6 +145,14 @@ class FileSpace:
             found.update(spill.schemas)
         return found
 
+    def referred(self) -> dict[type[Any], set[Any]]:
+        """The keys of entities, by class, to which what was spilled refers."""
+        found: dict[type[Any], set[Any]] = {}
+        for spill in self._spills.values():
+            for cls, keys in spill.referred.items():
+                found.setdefault(cls, set()).update(keys)
+        return found
+
     def check_change(self, what: str) -> None:
         """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `what` may not be changed."""
         if not self.writable:
@@ -166,6 +182,18 @@ class FileSpace:
     def living(self, group: Group) -> View:
         """The view of the rows of an opened row group that the session knows already, or the group's own."""
         return group.items if self.family is None else self.family.owner.living(group)
+
+    def entity(self, cls: type[Any], key: Any) -> object:
+        """The entity of `cls` with this key, to which a reference that was read here leads.
+
+        Raises:
+            NoResultFound: there is none.
+        """
+        find = targets[0]
+        found = find(self, cls, key)
+        if found is None:
+            raise NoResultFound(f"a reference leads to the {cls.__qualname__} with the key {told(key)}: there is none")
+        return found
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..codec.refs import Ref
 from ..codec.stream import is_stream
 from ..format.layout import Reference
 from ..lazy.list import LazyList
@@ -24,7 +25,7 @@ from ..model.plain import LazyModel
 from ..table.nodes import Piece
 from ..table.table import Table
 
-ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex})
+ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex, Ref})
 Step = Callable[[Any], Any]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec.bulk import gc_paused
 from ..codec.columns.struct import StructColumn, outermost
+from ..codec.refs import bind
 from ..errors import ConflictError, MigrationRequired, NoResultFound, SchemaMismatchError, SessionError
 from ..lazy.proxy import is_proxy
 from ..model.entities import SUFFIX
@@ -104,6 +105,10 @@ class UnitOfWork:
         assert self.source is not None
         found = self._current.get(family)
         return found or self._current.setdefault(family, self._reading(self.source, family))
+
+    def reads_through(self, space: FileSpace) -> bool:
+        """Whether objects that `space` gives go on with this session: no refresh left it behind."""
+        return space.family is not None and self._current.get(space.family, space) is space
 
     def space_for(self, root: Root) -> FileSpace:
         """What reads the snapshot for the objects of a root."""
@@ -292,6 +297,8 @@ class UnitOfWork:
         for root in self.roots.values():
             root.settle()
         settle_rows = partial(moved, streamed=bool(flush.read))
+        for ref in flush.fresh:
+            bind(ref, self.space)
         for stored in flush.stored.values():
             stored.adopt(self._like(stored.table.space), settle_rows)
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from typing import Any
 from weakref import finalize
 
 from ..errors import CorruptionError, SessionError
@@ -46,6 +47,7 @@ class Spill:
         self.number = FIRST + next(_numbers) % NUMBERS
         self.busy = False  # whether a stream is being written
         self.schemas: dict[str, bytes] = {}  # that its chunks were written with, though those of no root lead to them
+        self.referred: dict[type, set[Any]] = {}  # keys to which its rows refer, by the class of the targets
         self._directory = directory
         self._workers = workers
         self._compression = compression

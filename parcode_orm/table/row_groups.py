@@ -86,6 +86,8 @@ class TableSink:
         self._consumed = consumed
         self.read: list[Any] = []
         self.learned: dict[str, bytes] = {}  # schemas by their fingerprints
+        self.referred: dict[type[Any], set[Any]] = {}  # keys to which what is written refers, by the targets' class
+        self.fresh: list[Any] = []  # references in what is written that no space has given
         self.newest: Newest | None = None  # where stored rows may not lose what the class does not know
         self._largest = 0
 
@@ -97,6 +99,11 @@ class TableSink:
         """Note a column whose schema the file must have, though that of no root leads to it."""
         schema = known(column)
         self.learned[schema.long] = schema.schema
+
+    def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
+        """Note keys of entities of `cls` to which values that are written refer, and references that have no space."""
+        self.referred.setdefault(cls, set()).update(keys)
+        self.fresh += fresh
 
     def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
         """A new chunk, compressed as the session says unless `compression` is given."""
@@ -121,6 +128,8 @@ class TableSink:
         ticket = self._copied.get(ref)
         if ticket is None:
             self.learned.update(space.learned())
+            for cls, keys in space.referred().items():
+                self.refer(cls, list(keys), [])
             chunk = space.chunk(ref)
             refs: list[Ticket | Reference] = [
                 self.copy(each, space) if is_spilled(each) else each for each in chunk.refs

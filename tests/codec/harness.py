@@ -70,6 +70,9 @@ class MemorySink:
         out.close(node)
         return self.submit(out)
 
+    def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
+        """References are not kept."""
+
     def learn(self, column: Column) -> None:
         """Schemas are not kept."""
 
@@ -81,6 +84,7 @@ class MemorySpace:
     """Reads what a `MemorySink` holds. Proxies and lazy collections are built whole at once."""
 
     tuning = TUNING
+    finds_targets = False
 
     def __init__(self, sink: MemorySink, *, writable: bool = False) -> None:
         self.sink = sink

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -95,6 +96,9 @@ twigs = st.builds(Twig, branches=st.lists(short_branches, max_size=3), one=branc
 
 class Reusing(MemorySink):
     """What is stored is referred to."""
+
+    def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
+        """References are not kept."""
 
     def learn(self, column: Column) -> None:
         """Schemas are not kept."""

@@ -37,6 +37,7 @@ from ..columns.tuples import TupleColumn, UnionColumn
 from ..columns.wrappers import ConvertColumn, OptionalColumn
 from ..packed.custom import annotated, custom_parts
 from ..packed.ways import Way, of_type
+from ..refs import Ref
 from ..schema import fingerprint_of
 from . import plans
 from .arm_order import in_order
@@ -44,6 +45,7 @@ from .containers import collection, mapping
 from .key_types import check_key_type
 from .marks import Mark, find_mark, item_spec
 from .plans import is_struct_class, model_column
+from .refs import ref_column
 from .simple import PACKED, SIMPLE, inner_column
 from .typeforms import NONE, Scope, is_recursive, is_union, spelled, strip, substitute
 from .unions import LISTS, MAPS, arms_of, flatten
@@ -146,6 +148,8 @@ def compile_type(tp: Any, scope: Scope) -> Column:
 
 def class_column(tp: Any, cls: type, scope: Scope) -> Column:
     """The column for a class, or a generic class with its arguments."""
+    if issubclass(cls, Ref):
+        return ref_column(tp, scope)
     simple = SIMPLE.get(cls)
     if simple is not None:
         return simple

@@ -8,8 +8,8 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from ...model.annotations import present
 from ...model.indexes import IndexSpec
-from ...model.kinds import present
 from ...query.expressions import Expression
 from ...query.nodes import Field, Item, Key, Quantified
 from .changed import Entries

@@ -20,9 +20,9 @@ from uuid import UUID
 
 from ...codec.zones import FIXED
 from ...lazy.map import LazyMap
+from ...model.annotations import arms, present
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec, Path
-from ...model.kinds import arms, present
 from ...model.ordering import UNORDERED, Order, order_of_parts
 from ...query.engine import run
 from ...query.expressions import Expression

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, get_origin
 
 from ...codec.zones import FIXED
 from ...errors import told
+from ...model.annotations import present
 from ...model.indexes import ITEMS, IndexSpec, Path, path_text
-from ...model.kinds import item_type, present
+from ...model.kinds import item_type
 from ...model.ordering import UNORDERED, Order, order_of
 from ...query.expressions import Expression
 from ...query.negation import without_not

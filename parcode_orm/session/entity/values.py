@@ -19,8 +19,8 @@ from ...codec.views.struct import StructView
 from ...errors import FieldNotStored
 from ...lazy.proxy import decoded, is_proxy, proxy_state
 from ...lazy.state import MISSING, RowView, WithoutFields, field_value
+from ...model.annotations import present
 from ...model.indexes import ITEMS, IndexSpec, Path
-from ...model.kinds import present
 from ...model.plain import LazyModel
 
 EQUAL = frozenset({int, str, bytes, bool, type(None), UUID, date, datetime, time, timedelta})

@@ -1,0 +1,55 @@
+"""What a model class says of the primary key of its objects, by the marks in the metadata of its fields."""
+
+from __future__ import annotations
+
+from types import GenericAlias
+from typing import Any
+
+from .per_class import per_class
+
+
+def key_fields(cls: Any) -> tuple[str, ...]:
+    """The fields of the primary key of a model; none where it is no entity."""
+    if getattr(cls, "__pydantic_complete__", False):  # else its fields may yet change
+        return _complete_keys(cls)
+    return _keys(cls)
+
+
+def _keys(cls: Any) -> tuple[str, ...]:
+    fields = getattr(cls, "__pydantic_fields__", {})
+    return tuple([name for name, info in fields.items() if any(_is_key(mark) for mark in info.metadata)])
+
+
+@per_class
+def _complete_keys(cls: type) -> tuple[str, ...]:
+    return _keys(cls)
+
+
+def _is_key(mark: Any) -> bool:
+    return getattr(mark, "is_key", False) is True
+
+
+def numbered_field(cls: Any) -> str | None:
+    """The key field that the file numbers; None where it numbers none."""
+    for name in key_fields(cls):
+        if any(_is_key(mark) and mark.auto for mark in cls.__pydantic_fields__[name].metadata):
+            return name
+    return None
+
+
+def key_type(cls: Any) -> Any:
+    """The type of the keys of an entity: that of its key field, or a tuple of several."""
+    fields = cls.__pydantic_fields__
+    if numbered_field(cls) is not None:
+        return int
+    parts = tuple([fields[name].annotation for name in key_fields(cls)])
+    return parts[0] if len(parts) == 1 else GenericAlias(tuple, parts)
+
+
+def key_of(obj: Any) -> Any:
+    """The primary key of an object; None where it has none yet, or a part of it is None."""
+    names = key_fields(obj.__class__)
+    if len(names) == 1:
+        return getattr(obj, names[0], None)
+    parts = tuple([getattr(obj, name, None) for name in names])
+    return None if None in parts else parts

@@ -1,0 +1,107 @@
+"""References in the fields of models: the classes they lead to, and what assigning to such a field makes of a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args, get_origin
+
+from parcode_orm.codec.entity_keys import key_fields, key_type
+from parcode_orm.codec.refs import Ref, make_ref
+from parcode_orm.model.annotations import arms
+
+__all__ = ["Converter", "converter_of", "key_type_of", "reference_converter", "referred_class", "setter_of"]
+
+Converter = Callable[[Any, Any], Any]
+"""Makes references of the objects and keys in a value of a field. The second argument is the space that finds their
+targets, or None."""
+
+Setter = Callable[[Any, str, Any], None]
+
+_PLAIN = (list, tuple, set, frozenset)
+_COPIED = (*_PLAIN, dict)
+
+
+def referred_class(tp: Any) -> type[Any] | None:
+    """The class to which references of the type `tp` lead, where that is `Ref[cls]`; None for any other type."""
+    if get_origin(tp) is not Ref:
+        return None
+    (cls,) = get_args(tp)
+    return cls if isinstance(cls, type) and key_fields(cls) else None
+
+
+def key_type_of(tp: Any) -> Any:
+    """The type of the keys that stand for references of the type `tp`; `tp` itself where that is no reference."""
+    cls = referred_class(tp)
+    return tp if cls is None else key_type(cls)
+
+
+def converter_of(tp: Any) -> Converter | None:
+    """What makes references of a value that is assigned to a field of the type `tp`; None where it holds none.
+
+    Nothing is validated. A value that cannot be a reference stays as it is.
+    """
+    found = [arm for arm in arms(tp) if arm is not type(None)]
+    classes = [cls for arm in found if (cls := referred_class(arm)) is not None]
+    if classes:
+        return _to_ref(classes[0], keys=len(found) == 1) if len(classes) == 1 else _of_several(classes)
+    for arm in found:
+        origin, args = get_origin(arm), get_args(arm)
+        if not isinstance(origin, type) or not args:
+            continue
+        item = converter_of(args[-1] if issubclass(origin, Mapping) else args[0])
+        if item is not None:
+            return _to_items(item)
+    return None
+
+
+def reference_converter(cls: type[Any], name: str) -> Converter | None:
+    """What makes references of a value that is assigned to the field `name`; None where Pydantic validates it, too."""
+    info = cls.__pydantic_fields__.get(name)
+    if info is None or cls.model_config.get("validate_assignment"):
+        return None
+    return converter_of(info.annotation)
+
+
+def setter_of(cls: type[Any], name: str, plain: Setter) -> Setter:
+    """What assigns the field `name` of plain objects, where `plain` is what Pydantic has for it."""
+    convert = reference_converter(cls, name)
+    if convert is None:
+        return plain
+    return lambda obj, name, value: plain(obj, name, convert(value, None))
+
+
+def _to_ref(cls: type[Any], *, keys: bool) -> Converter:
+    def convert(value: Any, space: Any) -> Any:
+        if type(value) is Ref:
+            unbound = value._space is None and value._target is None and space is not None
+            return make_ref(value._cls, value._key, space) if unbound else value
+        if value.__class__ is cls:
+            return Ref(value)
+        if value is None or not keys or isinstance(value, list | dict) or key_fields(value.__class__):
+            return value
+        return make_ref(cls, value, space)
+
+    return convert
+
+
+def _of_several(classes: list[type[Any]]) -> Converter:
+    def convert(value: Any, space: Any) -> Any:
+        return Ref(value) if value.__class__ in classes else value
+
+    return convert
+
+
+def _to_items(item: Converter) -> Converter:
+    def convert(value: Any, space: Any) -> Any:
+        if type(value) not in _COPIED:
+            return value
+        if type(value) is dict:
+            return _kept(value, {key: item(each, space) for key, each in value.items()}, value.values())
+        return _kept(value, type(value)([item(each, space) for each in value]), value)
+
+    return convert
+
+
+def _kept(value: Any, new: Any, items: Any) -> Any:
+    """`value` itself where all its `items` are references, else `new`: what is assigned stays the list that it is."""
+    return value if all(type(each) is Ref for each in items) else new

@@ -1,0 +1,281 @@
+"""References in a session: what they lead to, before and after commits, and in other snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parcode_orm import Chunk, Key, Model, Ref, Session, ShardedMap, func, load, save, select, update
+from parcode_orm.errors import DanglingError, DetachedError, NoResultFound, QueryError
+from parcode_orm.session.entity import targets
+from tests.small import tuned
+
+
+class Airport(Model):
+    faa: str = Key()
+    name: str = ""
+
+
+class Plane(Model):
+    tail: str = Key()
+    year: int | None = None
+    last: Ref[Flight] | None = None  # defined below
+
+
+class Inline(Model):
+    gate: Ref[Airport] | None = None
+
+
+class Flight(Model):
+    id: int = Key(default=None, auto=True)
+    plane: Ref[Plane] | None = None
+    via: list[Ref[Airport]] = []
+    pair: tuple[Ref[Airport], int] | None = None
+    some: set[Ref[Airport]] = set()
+    named: dict[str, Ref[Airport]] = {}
+    inside: Inline | None = None
+    apart: list[Ref[Airport]] = Chunk(default=[])
+    before: Ref[Flight] | None = None
+
+
+class World(Model):
+    best: Ref[Flight] | None = None
+    places: dict[str, Ref[Airport]] = ShardedMap(default={})
+    rows: list[Inline] = Chunk(default=[])
+    inside: Inline = Inline()
+
+
+Plane.model_rebuild()
+Flight.model_rebuild()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "flights.par"
+    with Session(path) as session:
+        airports = [Airport(faa=f"A{n}", name=f"airport {n}") for n in range(6)]
+        planes = [Plane(tail=f"N{n}", year=2000 + n) for n in range(4)]
+        session.add_all([*airports, *planes])
+        flights = [
+            Flight(
+                plane=planes[n % 4] if n % 5 else None,
+                via=airports[n % 3 : n % 3 + 2],
+                pair=(airports[1], n) if n % 2 else None,
+                some={Ref(airports[2])},
+                named={"a": airports[3]},
+                inside=Inline(gate=airports[4]),
+                apart=airports[:3],
+            )
+            for n in range(40)
+        ]
+        session.add_all(flights)
+        for one, other in pairwise(flights):
+            other.before = one  # type: ignore[assignment]
+        planes[0].last = flights[3]  # type: ignore[assignment]
+        session.add(
+            World(
+                best=flights[2],
+                places={"home": "A1"},
+                rows=[Inline(gate="A2"), Inline()],
+                inside=Inline(gate=airports[5]),
+            )
+        )
+        session.commit()
+    return path
+
+
+@pytest.fixture
+def session(path: Path) -> Iterator[Session]:
+    with Session(path) as session:
+        yield session
+
+
+def test_references_are_stored_in_every_place(session: Session) -> None:
+    flight = session.get_one(Flight, 8)
+    assert flight.plane is not None and flight.plane.year == 2003
+    assert [each.name for each in flight.via] == ["airport 1", "airport 2"]
+    assert flight.pair is not None and flight.pair[0].key == "A1" and flight.pair[1] == 7
+    assert flight.some == {Ref(Airport, "A2")} and flight.named["a"].name == "airport 3"
+    assert flight.inside is not None and flight.inside.gate.name == "airport 4"  # type: ignore[union-attr]
+    assert [each.key for each in flight.apart] == ["A0", "A1", "A2"]
+    assert flight.before is not None and flight.before.before.id == 6
+    world = session.root(World)
+    assert world.best is not None and world.best.target is session.get(Flight, 3)
+    assert world.places["home"].name == "airport 1" and world.inside.gate.key == "A5"  # type: ignore[union-attr]
+    assert world.rows[0].gate.target is session.get(Airport, "A2") and world.rows[1].gate is None  # type: ignore[union-attr]
+    assert not session.dirty
+
+
+def test_a_key_is_read_without_its_target(session: Session) -> None:
+    flight = session.get_one(Flight, 8)
+    assert Plane in session  # the table is open
+    before = session.stats.rows_read
+    assert flight.plane is not None and flight.plane.key == "N3" and repr(flight.plane) == "Ref[Plane]('N3')"
+    assert session.stats.rows_read == before
+    assert flight.plane.year == 2003
+    assert session.stats.rows_read == before + 1
+
+
+def test_a_target_is_the_object_of_the_session(session: Session) -> None:
+    flight = session.get_one(Flight, 8)
+    assert flight.plane is not None and flight.plane.target is session.get(Plane, "N3")
+    flight.plane.year = 1
+    session.commit()
+    with Session(session_path(session)) as other:
+        assert other.get_one(Plane, "N3").year == 1
+
+
+def session_path(session: Session) -> Any:
+    return session._backend.path  # type: ignore[union-attr]
+
+
+def test_pending_and_deleted_targets_are_those_of_the_session(session: Session) -> None:
+    flight = session.get_one(Flight, 8)
+    new = Plane(tail="N9", year=9)
+    session.add(new)
+    flight.plane = "N9"  # type: ignore[assignment]
+    assert flight.plane.target is new  # type: ignore[union-attr]
+    session.delete(session.get_one(Plane, "N1"))
+    other = session.get_one(Flight, 2)
+    assert other.plane.key == "N1"  # type: ignore[union-attr]
+    with pytest.raises(NoResultFound, match="Plane with the key 'N1'"):
+        other.plane.year  # type: ignore[union-attr]  # noqa: B018
+    session.rollback()
+    assert other.plane.year == 2001 and flight.plane.key == "N3"  # type: ignore[union-attr]
+
+
+def test_what_was_added_finds_its_targets_after_the_commit(session: Session) -> None:
+    flight = Flight(plane="N1", via=["A1"])
+    session.add(flight)
+    with pytest.raises(DetachedError):
+        flight.plane.year  # type: ignore[union-attr]  # noqa: B018
+    session.commit()
+    assert flight.plane.target is session.get(Plane, "N1")  # type: ignore[union-attr]
+    assert flight.via[0].name == "airport 1"
+    assert not session.dirty
+
+
+def test_a_reference_stays_equal_when_its_target_is_stored(session: Session) -> None:
+    plane = Plane(tail="N8", year=8)
+    ref = Ref(plane)
+    known = {ref: 1}
+    session.add_all([plane, flight := Flight(plane=ref)])
+    session.commit()
+    assert ref in known and flight.plane == ref and ref.target is plane
+
+
+def test_snapshots_see_the_targets_of_their_commit(path: Path) -> None:
+    with Session(path) as session:
+        session.get_one(Plane, "N3").year = 1
+        session.commit()
+    with Session.open(path, at=1) as then, Session.open(path) as now:
+        assert then.get_one(Flight, 8).plane.year == 2003  # type: ignore[union-attr]
+        assert now.get_one(Flight, 8).plane.year == 1  # type: ignore[union-attr]
+
+
+def test_after_a_refresh_a_reference_leads_to_the_newest(path: Path) -> None:
+    with Session(path) as session, Session(path) as other:
+        flight = session.get_one(Flight, 8)
+        ref = flight.plane
+        other.get_one(Plane, "N3").year = 1
+        other.commit()
+        session.refresh()
+        assert flight.plane.year == 1 and flight.plane.target is session.get(Plane, "N3")  # type: ignore[union-attr]
+        assert ref == flight.plane and ref.year == 2003  # type: ignore[union-attr]  # of the commit before
+
+
+def test_a_closed_session_leaves_references_that_read_on(path: Path) -> None:
+    with Session(path) as session:
+        flight = session.get_one(Flight, 8)
+        detached = session.get_one(Flight, 7).plane
+    assert flight.plane.year == 2003 and flight.plane.target is flight.plane.target  # type: ignore[union-attr]
+    flight.plane.year = 1  # type: ignore[union-attr]
+    assert flight.plane.year == 1 and detached.year == 2002  # type: ignore[union-attr]
+
+
+def test_load_gives_references_without_ties_to_the_file(tmp_path: Path) -> None:
+    save(tmp_path / "w.par", World(best=Ref(Flight, 1), places={"a": "A1"}))
+    world = load(tmp_path / "w.par", World)
+    assert world.best == Ref(Flight, 1) and world.places["a"].key == "A1"
+    with pytest.raises(DetachedError):
+        world.best.id  # type: ignore[union-attr]  # noqa: B018
+
+
+def test_an_object_that_was_never_added_is_named(session: Session) -> None:
+    session.add(Flight(before=Flight()))
+    assert not session.dirty
+    with pytest.raises(DanglingError, match=r"Flight\[41\]\.before: refers to a Flight that has no key.*session\.add"):
+        session.commit()
+    session.rollback()
+    session.root(World).best = Flight()  # type: ignore[assignment]
+    assert session.root(World) in session.dirty
+    with pytest.raises(DanglingError, match=r"World\.best"):
+        session.flush()
+
+
+def counts(session: Session) -> list[Any]:
+    def count(condition: Any) -> Any:
+        return session.scalar(select(func.count()).select_from(Flight).where(condition))
+
+    plane = session.get_one(Plane, "N1")
+    return [
+        count(Flight.plane == plane),
+        count(Flight.plane == Ref(plane)),
+        count(Flight.plane == "N1"),
+        count(Flight.plane.key == "N1"),  # type: ignore[union-attr]
+        count(Flight.plane != plane),
+        count(Flight.plane.in_([plane, "N2", Ref(Plane, "N3")])),  # type: ignore[union-attr]
+        count(Flight.plane == None),  # noqa: E711
+        count(Flight.plane < "N2"),  # type: ignore[operator]
+        count(Flight.via.contains(session.get(Airport, "A1"))),  # type: ignore[attr-defined]
+        count(Flight.apart.contains("A1")),  # type: ignore[attr-defined]
+        count(Flight.inside.gate == session.get(Airport, "A4")),  # type: ignore[union-attr]
+        session.execute(select(Flight.plane, func.count()).group_by(Flight.plane).order_by(Flight.plane)).all(),
+        session.execute(select(Flight.via, Flight.pair, Flight.named).where(Flight.id < 4)).all(),
+    ]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_in_a_query_a_reference_is_its_key(session: Session, held: bool) -> None:
+    rows = session.scalars(select(Flight)).all() if held else []
+    for row in rows:
+        row.via.append(row.via.pop())  # so that it may have changed
+    found = counts(session)
+    assert found[:11] == [8, 8, 8, 8, 32, 24, 8, 16, 27, 40, 40]
+    assert found[11] == [(None, 8), ("N0", 8), ("N1", 8), ("N2", 8), ("N3", 8)]
+    assert found[12][0] == (["A0", "A1"], None, {"a": "A3"})
+
+
+def test_an_update_takes_an_object(session: Session) -> None:
+    assert session.execute(update(Flight).where(Flight.plane == "N1").values(plane=session.get(Plane, "N2"))) == 8
+    assert session.get_one(Flight, 2).plane.target is session.get(Plane, "N2")  # type: ignore[union-attr]
+    session.commit()
+    assert counts(session)[0] == 0 and session.get_one(Flight, 2).plane.year == 2002  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("wrong", [3, Airport(faa="A1"), Ref(Airport, "A1"), Flight()])
+def test_a_query_refuses_what_no_reference_can_be(wrong: Any) -> None:
+    with pytest.raises(QueryError):
+        Flight.plane == wrong  # noqa: B015
+
+
+def test_small_tables_are_rewritten_with_their_references(tmp_path: Path) -> None:
+    with tuned().Session(tmp_path / "small.par") as session:
+        session.add_all([Airport(faa=f"A{n}") for n in range(30)])
+        session.add_all([Flight(via=[f"A{n % 30}", f"A{n % 7}"], before=n or None) for n in range(100)])
+        session.commit()
+        for n in range(1, 100, 9):
+            flight = session.get_one(Flight, n)
+            flight.via = [*flight.via, "A5"]  # type: ignore[list-item]
+        session.commit()
+    with Session.open(tmp_path / "small.par") as session:
+        for n in range(1, 100):
+            flight = session.get_one(Flight, n)
+            expected = [f"A{(n - 1) % 30}", f"A{(n - 1) % 7}", *["A5"] * (n % 9 == 1)]
+            assert [each.key for each in flight.via] == expected
+            assert (flight.before.key if flight.before else None) == (n - 1 or None)
+            assert flight.via[0].target is targets.target(flight.via[0]._space, Airport, flight.via[0].key)
