@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Union
 import numpy as np
 
 from ..errors import QueryError, told
-from ..model.kinds import arms
+from ..model.annotations import arms
 from .building import compared, condition, literal
 from .evaluate import Frame, evaluate, holds
 from .expressions import Expression
