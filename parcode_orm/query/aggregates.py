@@ -97,7 +97,7 @@ class State:
             self._values, self._counts = self._summed(len(self._counts)), None
         values = self._values
         values += [None] * (known - len(values))
-        merge = _MERGE[self._aggregate._function]
+        merge = MERGE[self._aggregate._function]
         for number, value in zip(numbers, found, strict=True):
             if value is not None:
                 before = values[number]
@@ -119,7 +119,7 @@ class State:
         """The value of each of the `known` groups."""
         values = self._values if self._counts is None else self._summed(known)
         values += [None] * (known - len(values))
-        return list(map(_FINISH[self._aggregate._function], values))
+        return list(map(FINISH[self._aggregate._function], values))
 
 
 _SUMMED = frozenset({"count", "sum", "avg"})
@@ -158,7 +158,7 @@ def _partial(function: str, vector: Vector, grouped: Grouped) -> list[Any]:
     for code, value in zip(codes, values, strict=True):
         if value is not None:
             parts[code].append(value)
-    make = _OF_LIST[function]
+    make = OF_LIST[function]
     return [make(part) if part else None for part in parts]
 
 
@@ -270,7 +270,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-_OF_LIST: dict[str, Callable[[list[Any]], Any]] = {
+OF_LIST: dict[str, Callable[[list[Any]], Any]] = {
     "count": len,
     "count_distinct": _distinct,
     "sum": _fold(_plus),
@@ -279,7 +279,7 @@ _OF_LIST: dict[str, Callable[[list[Any]], Any]] = {
     "avg": lambda values: (_fold(_plus)(values), len(values)),
     "stddev": _spread,
 }
-_MERGE: dict[str, Callable[[Any, Any], Any]] = {
+MERGE: dict[str, Callable[[Any, Any], Any]] = {
     "count": _plus,
     "count_distinct": set.union,
     "sum": _plus,
@@ -288,7 +288,7 @@ _MERGE: dict[str, Callable[[Any, Any], Any]] = {
     "avg": lambda a, b: (a[0] + b[0], a[1] + b[1]),
     "stddev": _joined,
 }
-_FINISH: dict[str, Callable[[Any], Any]] = {
+FINISH: dict[str, Callable[[Any], Any]] = {
     "count": lambda state: state or 0,
     "count_distinct": lambda state: len(state or ()),
     "sum": lambda state: 0 if state is None else state,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Union
 
 from ..codec.entity_keys import key_fields, key_of
 from ..codec.refs import Ref
@@ -81,6 +81,12 @@ def fitting(of: Expression[Any], value: Any, tp: Any = None) -> Any:
     if not classes or found in classes:
         return _key(value) if classes else value
     raise QueryError(f"{of} refers to {classes[0].__qualname__}, and {told(value)} is no reference to one, nor one")
+
+
+def type_of_one(values: Sequence[Expression[Any]]) -> Any:
+    """The type of a value that is one of several."""
+    found = dict.fromkeys(arm for value in values for arm in arms(value._tp))
+    return Any if Any in found else Union.__getitem__(tuple(found))
 
 
 @builds

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import QueryError, told
-from ..model.annotations import arms
-from .building import compared, condition, literal
+from .building import compared, condition, literal, type_of_one
 from .evaluate import Frame, evaluate, holds
 from .expressions import Expression
 from .merging import merged
@@ -66,12 +65,6 @@ class Case(Computed[T]):
 
 def _at(frame: Frame, rows: Any) -> Frame:
     return frame if len(rows) == len(frame) else frame.at(rows)
-
-
-def type_of_one(values: Sequence[Expression[Any]]) -> Any:
-    """The type of a value that is one of several."""
-    found = dict.fromkeys(arm for value in values for arm in arms(value._tp))
-    return Any if Any in found else Union.__getitem__(tuple(found))
 
 
 def case(*whens: Any, value: Any = None, else_: Any = None) -> Expression[Any]:

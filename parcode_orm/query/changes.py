@@ -21,6 +21,7 @@ from .prepared import prepared
 from .sources import Source, TableSource
 from .statement import Select
 from .updating import delete_rows, is_set_plainly, update_rows
+from .windows import without_window
 
 Values = tuple[tuple[tuple[str, ...], Expression[Any]], ...]
 
@@ -86,6 +87,7 @@ class Update(_Change):
             new = literal(fitting(field, value))
             if has_aggregate(new):
                 raise QueryError(f"values({field}={new}): an aggregate is a value of a group, not of a row")
+            without_window("values", new)
             check_kinds(SETTING, field, new)
             for each in (field, new) if model is not None else ():
                 check_scope(each, [model], "the collection")

@@ -19,6 +19,7 @@ from .pruning import candidates
 from .sources import Batch
 from .statement import Select
 from .vectors import joined
+from .windowed import windowed
 
 PART = 4096  # rows of a result that are made at once
 
@@ -33,6 +34,9 @@ def run(statement: Select[Any]) -> Iterator[Part]:
     batches: Iterator[Batch] = source.batches(arrays=partial(are_arrays, query, grouped))
     if grouped is not None:
         batches = iter([_grouped(batches, grouped)])
+    if query.windows:
+        picked, query = windowed(((batch, found(batch, query.where)) for batch in batches), query)
+        batches = iter([picked])
     parts = _parts(batches, query)
     return _distinct(parts, query) if query.distinct else parts
 
@@ -40,7 +44,7 @@ def run(statement: Select[Any]) -> Iterator[Part]:
 def count(statement: Select[Any]) -> int:
     """How many rows the result of a statement has. No row is made."""
     source, query, grouped = prepared(statement, counted=True)
-    if query.distinct or grouped is not None:
+    if query.distinct or query.later or grouped is not None:
         return sum(len(part[0]) for part in run(statement))
     batches = source.batches(arrays=partial(are_arrays, query, grouped))
     total = sum(len(found(batch, query.where)) for batch in batches)

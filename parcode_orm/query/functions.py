@@ -11,6 +11,7 @@ from ..model.kinds import fields_of, kinds_of, kinds_of_value
 from .building import attribute, check_kinds, condition, literal, quantified
 from .expressions import Expression
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
+from .windows import Over, of_one, shifted, without_window
 
 T = TypeVar("T")
 
@@ -193,41 +194,76 @@ class func:
         return Operation("concat", tuple(map(literal, values)), str)
 
     @staticmethod
-    def count(of: Any = None) -> Expression[int]:
+    def count(of: Any = None) -> Aggregate[int]:
         """How many rows there are; of an expression, how many values that are not None."""
         return Aggregate("count", None if of is None else _of("count", of), int)
 
     @staticmethod
-    def count_distinct(of: Any) -> Expression[int]:
+    def count_distinct(of: Any) -> Aggregate[int]:
         """How many different values `of` has, None not counted."""
         return Aggregate("count_distinct", _of("count_distinct", of), int)
 
     @staticmethod
-    def sum(of: T) -> Expression[T]:
+    def sum(of: T) -> Aggregate[T]:
         """The sum of the values that are not None; 0 without any."""
         return _numeric("sum", of)
 
     @staticmethod
-    def avg(of: Any) -> Expression[float | None]:
+    def avg(of: Any) -> Aggregate[float | None]:
         """The mean of the values that are not None; None without any."""
         return _numeric("avg", of)
 
     @staticmethod
-    def stddev(of: Any) -> Expression[float | None]:
+    def stddev(of: Any) -> Aggregate[float | None]:
         """The standard deviation of a sample; None for fewer than two values."""
         return _numeric("stddev", of)
 
     @staticmethod
-    def min(of: T) -> Expression[T]:
+    def min(of: T) -> Aggregate[T]:
         """The smallest value of `of` that is not None; None without any."""
         value = _of("min", of)
         return Aggregate("min", value, value._tp)
 
     @staticmethod
-    def max(of: T) -> Expression[T]:
+    def max(of: T) -> Aggregate[T]:
         """The largest value of `of` that is not None; None without any."""
         value = _of("max", of)
         return Aggregate("max", value, value._tp)
+
+    @staticmethod
+    def row_number() -> Over[int]:
+        """The number of the row in its partition, from 1; it needs `.over(...)`, as all window functions do."""
+        return Over("row_number", (), int)
+
+    @staticmethod
+    def rank() -> Over[int]:
+        """The number of the first row that is equal to the row in the order: 1, 2, 2, 4."""
+        return Over("rank", (), int)
+
+    @staticmethod
+    def dense_rank() -> Over[int]:
+        """As `rank`, without gaps: 1, 2, 2, 3."""
+        return Over("dense_rank", (), int)
+
+    @staticmethod
+    def lag(of: T, rows: int = 1, default: Any = None) -> Over[T | None]:
+        """The value of `of` so many `rows` before the row; `default` where there is no such row."""
+        return shifted("lag", of, rows, default)
+
+    @staticmethod
+    def lead(of: T, rows: int = 1, default: Any = None) -> Over[T | None]:
+        """The value of `of` so many `rows` after the row; `default` where there is no such row."""
+        return shifted("lead", of, rows, default)
+
+    @staticmethod
+    def first_value(of: T) -> Over[T | None]:
+        """The value of `of` in the first row of the partition, or of the frame that `rows=` says."""
+        return of_one("first_value", of)
+
+    @staticmethod
+    def last_value(of: T) -> Over[T | None]:
+        """The value of `of` in the last row of the frame: with an order, that is the row or its last equal."""
+        return of_one("last_value", of)
 
 
 def cast(of: Any, tp: type[T]) -> Expression[T]:
@@ -256,12 +292,11 @@ def _text(name: str, of: Any) -> Expression[Any]:
 def _of(name: str, of: Any) -> Expression[Any]:
     if not isinstance(of, Expression):
         raise QueryError(f"func.{name}(expression) takes a field of a class, such as Player.level, not {told(of)}")
-    if has_aggregate(of):
-        raise QueryError(f"func.{name}({of}): an aggregate of an aggregate")
+    without_window(f"func.{name}", of)
     return of
 
 
-def _numeric(name: str, of: Any) -> Expression[Any]:
+def _numeric(name: str, of: Any) -> Aggregate[Any]:
     value = _of(name, of)
     kinds = kinds_of(value._tp)
     allowed = {"number", "None"} if name == "stddev" else {"number", "duration", "None"}
@@ -283,7 +318,20 @@ def row_condition(value: Any) -> Expression[bool]:
     found = condition(value)
     if has_aggregate(found):
         raise QueryError(f"where({found}): an aggregate is a value of a group: group_by() and having() choose groups")
+    without_window("where", found)
     return found
+
+
+def check_aggregates(expression: Expression[Any]) -> None:
+    """Refuse aggregates of aggregates, but for window functions of these.
+
+    Raises:
+        QueryError: there is one.
+    """
+    if isinstance(expression, Aggregate) and any(map(has_aggregate, expression._parts())):
+        raise QueryError(f"{expression}: an aggregate of an aggregate; over() adds up the groups: {expression}.over()")
+    for part in expression._parts():
+        check_aggregates(part)
 
 
 def has_aggregate(expression: Expression[Any]) -> bool:

@@ -51,7 +51,7 @@ def group(frames: Iterator[Frame], by: Sequence[Expression[Any]], aggregates: Se
         if not len(frame):
             continue
         if by:
-            grouped, keys, appearing = _grouped([evaluate(each, frame) for each in by], by)
+            grouped, keys, appearing = numbered([evaluate(each, frame) for each in by], by)
             try:
                 numbers = np.array([known[key] for key in keys])
             except KeyError:
@@ -67,7 +67,7 @@ def group(frames: Iterator[Frame], by: Sequence[Expression[Any]], aggregates: Se
     return Groups(columns, len(known))
 
 
-def _grouped(vectors: list[Vector], by: Sequence[Expression[Any]]) -> tuple[Grouped, list[tuple[Any, ...]], list[int]]:
+def numbered(vectors: list[Vector], by: Sequence[Expression[Any]]) -> tuple[Grouped, list[tuple[Any, ...]], list[int]]:
     """The groups of rows, the values that make each, and the order in which they appear."""
     if len(vectors) == 1 and isinstance(vectors[0], Coded) and vectors[0].counts.all():
         only = vectors[0]

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from ..errors import told
 from ..model.kinds import fields_of
-from .expressions import Expression, builds
+from .expressions import Expression, builds, built
 
 T = TypeVar("T")
 
@@ -196,6 +196,22 @@ class Aggregate(Expression[T]):
         self._function = function
         self._of = of
         self._tp = tp
+
+    def over(self, *, partition_by: Any = None, order_by: Any = None, rows: Any = None) -> Expression[T]:
+        """The aggregate of the rows around each row, without making groups of the rows.
+
+        Args:
+            partition_by: a field, or a list of them: rows with the same values are together. None: all rows are.
+            order_by: a field or a list of them: the aggregate is of the rows up to the row and its equals.
+            rows: which rows instead, as distances from the row: `(-2, 0)` are the row and the two before it, None is
+                the end of the partition.
+
+        Raises:
+            QueryError: an argument is no such expression, or a window function itself.
+        """
+        window = built["over"](self._function, self._of, self._tp)
+        found: Expression[T] = window.over(partition_by=partition_by, order_by=order_by, rows=rows)
+        return found
 
     def _parts(self) -> tuple[Expression[Any], ...]:
         return () if self._of is None else (self._of,)

@@ -12,7 +12,7 @@ from ..table.table import ATOMIC
 from .evaluate import Frame, InMemory, evaluate
 from .expressions import Expression
 from .grouping import Groups
-from .nodes import Field, Item, Label, Ordering
+from .nodes import Field, Item, Label, Ordering, Slot
 from .pruning import by_best
 from .sorting import first_places_of, order, sortable
 from .sources import Batch
@@ -31,7 +31,7 @@ def outputs(expressions: Sequence[Expression[Any]], batch: Batch, frame: Frame) 
         bare = expression._of if isinstance(expression, Label) else expression
         if not isinstance(bare, Item):
             vector = evaluate(bare, frame)
-            if isinstance(batch, Groups) or not _may_change(vector):
+            if isinstance(batch, Groups) or _has_slot(bare) or not _may_change(vector):
                 found.append(vector)
                 continue
         if objects is None:
@@ -41,6 +41,11 @@ def outputs(expressions: Sequence[Expression[Any]], batch: Batch, frame: Frame) 
         else:  # a list, say: that of the object, so that a change of it is found
             found.append(evaluate(bare, Frame(InMemory(objects.values, batch.keys(rows).tolist()))))
     return found
+
+
+def _has_slot(expression: Expression[Any]) -> bool:
+    """Whether a value that was computed of many rows stands in `expression`."""
+    return isinstance(expression, Slot) or any(map(_has_slot, expression._parts()))
 
 
 def _may_change(vector: Vector) -> bool:

@@ -132,13 +132,19 @@ def _count(plan: Plan, batch: Batch, read: Any) -> None:
 
 
 FILTER, SORT, GROUP, GIVEN = "to filter", "to sort", "to group and add up", "to give, of the rows found alone"
+WINDOWS = "for window functions"
 LAZY = "lazy objects of the rows found, nothing of them is read"
 
 
 def _columns(query: Query, grouping: Grouping | None) -> list[Column]:
     asked: list[tuple[Iterable[Expression[Any]], str]]
     if grouping is None:
-        asked = [(query.where, FILTER), ([each._of for each in query.order], SORT), (query.outputs, GIVEN)]
+        asked = [
+            (query.where, FILTER),
+            (query.windows, WINDOWS),
+            ([each._of for each in query.order], SORT),
+            (query.outputs, GIVEN),
+        ]
     else:
         asked = [(grouping.where, FILTER), ((*grouping.by, *grouping.aggregates), GROUP)]
     found: dict[tuple[str, ...] | str, Column] = {}
@@ -171,6 +177,10 @@ def _steps(query: Query, grouping: Grouping | None) -> list[str]:
     if query.order:
         best = "" if query.stop is None or query.distinct else f", the first {query.stop:,} alone"
         found.append(f"sort by {', '.join(map(str, query.order))}{best}")
+    if query.later:
+        found.append(f"filter: {' and then '.join(map(str, query.later))}")
+    if query.windows:
+        found.append(f"compute {', '.join(map(str, query.windows))}")
     if grouping is not None:
         if query.where:
             found.append(f"choose groups: {' and '.join(map(str, query.where))}")

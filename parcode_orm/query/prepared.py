@@ -18,6 +18,7 @@ from .places import is_number_or_text, is_scalar
 from .sorting import is_nan
 from .sources import MemorySource, Source, source_of
 from .statement import Select
+from .windows import Over, has_window, windows_in
 
 
 class Query(NamedTuple):
@@ -29,6 +30,14 @@ class Query(NamedTuple):
     first: int
     stop: int | None
     distinct: bool
+    later: tuple[Expression[bool], ...] = ()
+    """Conditions on rows that have their window functions."""
+
+    @property
+    def windows(self) -> list[Over[Any]]:
+        """The window functions that are asked of the rows."""
+        asked = [*self.outputs, *(each._of for each in self.order)]
+        return list({each._identity(): each for whole in asked for each in windows_in(whole)}.values())
 
 
 class Grouping(NamedTuple):
@@ -57,9 +66,8 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     if not statement._groups and not any(map(has_aggregate, [*outputs, *(each._of for each in ordering)])):
         if statement._having:
             raise QueryError("having() chooses groups, and the statement makes none: use where(), or group_by()")
-        if statement._after is not None:
-            where = (*where, beyond(ordering, statement._after))
-        return source, Query(where, outputs, ordering, first, stop, statement._distinct), None
+        query = Query(where, outputs, ordering, first, stop, statement._distinct)
+        return source, _after(query, statement), None
     by = statement._groups
     asked = [*outputs, *statement._having, *(each._of for each in ordering)]
     aggregates = list({each._identity(): each for whole in asked for each in _aggregates(whole)}.values())
@@ -68,10 +76,18 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     ordering = tuple(
         Ordering(_of_group(each._of, slots), descending=each._descending, first=each._first) for each in ordering
     )
-    if statement._after is not None:
-        having = (*having, beyond(ordering, statement._after))
     query = Query(having, tuple(_of_group(each, slots) for each in outputs), ordering, first, stop, statement._distinct)
-    return source, query, Grouping(where, by, tuple(aggregates))
+    return source, _after(query, statement), Grouping(where, by, tuple(aggregates))
+
+
+def _after(query: Query, statement: Select[Any]) -> Query:
+    """What a statement asks of the rows that come after those of the pages before."""
+    if statement._after is None:
+        return query
+    condition = beyond(query.order, statement._after)
+    if query.windows:  # these are computed of all rows
+        return query._replace(later=(condition,))
+    return query._replace(where=(*query.where, condition))
 
 
 def are_arrays(query: Query, grouping: Grouping | None, items: Column) -> bool:
@@ -120,6 +136,8 @@ def _first(statement: Select[Any]) -> tuple[First, ...]:
     if statement._groups or statement._distinct:
         return ()
     asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
+    if any(map(has_window, asked)):  # of all rows
+        return ()
     aggregates = [each for whole in asked for each in _aggregates(whole)]
     if aggregates:
         ends = [(each._of, each._function == "max") for each in aggregates if each._function in ("min", "max")]

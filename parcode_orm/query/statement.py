@@ -10,10 +10,11 @@ from ..errors import QueryError, called, told
 from ..model.kinds import fields_of
 from .building import check_scope, condition
 from .expressions import Expression
-from .functions import has_aggregate, row_condition
+from .functions import check_aggregates, has_aggregate, row_condition
 from .given import is_collection, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Label, Ordering
+from .windows import without_window
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -119,6 +120,7 @@ class Select(Generic[T_co]):
         for key in keys:
             if has_aggregate(self._expression("group_by", key)):
                 raise QueryError(f"group_by({key}): an aggregate is a value of a group, and makes none")
+            without_window("group_by", key)
         return self._with(_groups=(*self._groups, *(_bare(key) for key in keys)))
 
     def having(self, *conditions: Any) -> Select[T_co]:
@@ -160,14 +162,18 @@ class Select(Generic[T_co]):
             yield ordering._of
 
     def _check(self) -> None:
-        """Refuse fields of other classes than that of the rows."""
+        """Refuse aggregates of aggregates, and fields of other classes than that of the rows."""
+        for each in self._expressions():
+            check_aggregates(each)
         model = self._model()
         if model is not None:
             for each in self._expressions():
                 check_scope(each, [model], f"select({self._outputs[0]})")
 
     def _condition(self, given: Any) -> Expression[bool]:
-        return condition(given)
+        found = condition(given)
+        without_window("having", found)
+        return found
 
     def _expression(self, where: str, given: Any) -> Expression[Any]:
         if not isinstance(given, Expression):

@@ -86,7 +86,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "a length of a number": (lambda: len_(P.level), ["Player.level", "length"]),
     "contains of a number": (lambda: P.level.contains(1), ["Player.level", "contains"]),
     "a sum of texts": (lambda: func.sum(P.name), ["Player.name", "sum"]),
-    "an aggregate of an aggregate": (lambda: func.sum(func.count()), ["func.sum"]),
+    "an aggregate of an aggregate": (lambda: select(func.sum(func.count())), ["func.sum", "over()"]),
     "any of no list": (lambda: any_(P.level, P.level > 1), ["Player.level"]),
     "a condition of another class in any": (lambda: any_(P.places, P.level > 1), ["Player.level", "Place"]),
     "all of no condition": (lambda: all_(P.tags, True), ["condition", "True"]),
