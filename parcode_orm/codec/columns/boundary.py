@@ -34,7 +34,7 @@ from .wrappers import OptionalColumn
 WEIGHED_WHOLE = 1024  # items of a collection; the weight of a longer one is estimated from a sample
 LITTLE = 4  # a chunk of which only one value in so many is used is mostly dead
 COPIED_FOR_ONE = 4  # values of such chunks that are written again for each new one
-COPIED_AT_MOST = 32 * 1024  # bytes of small chunks that are written again at once
+COPIED_AT_MOST = 32 * 1024  # bytes of small chunks that are written again at once, and of dead ones for each new value
 
 
 class ChunkColumn(Marked, Physical):
@@ -337,12 +337,13 @@ class _SortedOut:
                     for view_id in small[target]:
                         if views[view_id].is_sound():
                             del found[view_id]
-        left = COPIED_FOR_ONE * fresh
+        left, room = COPIED_FOR_ONE * fresh, COPIED_AT_MOST * fresh
         for view_id, target in list(found.items()) if left else ():
-            count = named[target]
-            if target is not None and count <= left and self._is_mostly_dead(views[view_id], count):
-                left -= count
-                del found[view_id]
+            count, length = named[target], views[view_id].ref.length
+            if target is None or count > left or length > room or not self._is_mostly_dead(views[view_id], count):
+                continue
+            left, room = left - count, room - length
+            del found[view_id]
         return {key: target for key, target in found.items() if target is not None}
 
     def _is_mostly_dead(self, view: ReferenceView, named: int) -> bool:
