@@ -21,6 +21,8 @@ from ..storage.cache import NODE_BYTES
 from ..table.nodes import NO_ID, Piece
 from ..table.row_group import Group
 from ..table.table import Table
+from .array_parts import parts_of, size_of, vectors_of
+from .arrays import Vectors
 from .bounds import Bounds, bounds_of
 from .columns import read
 from .heads import NOWHERE, Heads
@@ -33,6 +35,7 @@ Path = tuple[str, ...]
 KEYS: Path = ("",)  # in the place of a path: the keys of the rows, where the table has such
 _HEADS = ()  # in the place of a path: the heads of the row groups,
 _ROWS: Path = ("", "")  # and the rows by position
+_ARRAYS: Path = ("", "", "")  # before a path: its arrays
 _IS_WIDTH = np.isin(np.arange(256), (1, 2, 4, 8))
 _DTYPES = {(kind, size): np.dtype(f"<{code}{size}") for kind, code in enumerate("ui") for size in (1, 2, 4, 8)}
 _DTYPES[2, 8] = np.dtype("<f8")
@@ -164,6 +167,15 @@ class Block:
                 back[order] = np.arange(len(rows))
                 return found.take(back)
         return self.column(table, path).take(rows)
+
+    def vectors(self, table: Table, path: Path) -> Vectors:
+        """The arrays of the field at `path` of all rows, in place where they are alike."""
+        parts = self._get(table, (*_ARRAYS, *path))
+        if parts is None:
+            parts = parts_of(self, table, path)
+            self._keep(table, (*_ARRAYS, *path), parts, size_of(parts))
+        found = vectors_of(self, table, path, parts)
+        return found if self._index is None else found.take(self._index)
 
     def size(self, table: Table, path: Path, part: int) -> int:
         """The bytes of the file that the values of a field take in the rows of a part; 0 where that is not known."""

@@ -14,6 +14,7 @@ from ..errors import QueryError, called, told
 from ..model.annotations import arms, present
 from ..model.kinds import NONE, PARTS, Kinds, fields_of, item_type, kinds_of, kinds_of_value
 from ..model.references import referred_class
+from .distances import distance_method
 from .expressions import Expression, builds
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 
@@ -56,7 +57,8 @@ def _checked_literal(value: Any) -> Expression[Any]:
         raise QueryError(f"{called(value)} is no value to compare with: name a field of it, or an object")
     if type(value) is Ref:
         return Literal(_key(value))
-    return Literal(value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value)
+    scalar = type(value).__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "ndim", 0)
+    return Literal(value.item() if scalar else value)
 
 
 def _key(value: Any) -> Any:
@@ -217,7 +219,7 @@ def text_test(name: str, value: Expression[Any], pattern: Any) -> Expression[boo
 
 @builds
 def attribute(value: Expression[Any], name: str) -> Any:
-    """The field, or the part, `name` of a value.
+    """The field, the part or the method `name` of a value.
 
     Raises:
         QueryError: there is none.
@@ -243,6 +245,9 @@ def attribute(value: Expression[Any], name: str) -> Any:
             if name in parts:
                 return Operation("attribute", (value, Literal(name)), parts[name])
             known += parts
+    method = distance_method(value, name)
+    if method is not None:
+        return method
     has = f": it has {', '.join(known[:12])}" if known else ""
     what = "" if str(value) == spelled(value._tp) else f" is {_what(value)}, and"
     raise QueryError(f"{value}{what} has no field {name!r}{has}")

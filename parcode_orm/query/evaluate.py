@@ -7,15 +7,19 @@ as Python's `and` and `or` do.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import NoneType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..errors import ParcodeError, QueryError
+from ..errors import ParcodeError, QueryError, told
+from .arrays import Vectors, vectors_in
 from .columns import Lists, read
+from .distances import Distance, distance_test
 from .expressions import Expression
 from .kernels import KERNELS
+from .measuring import Bounds, bounds, decided, distances, distances_between, target
 from .nodes import Computed, Field, Item, Key, Label, Literal, Logical, Operation, Quantified, Slot
 from .operators import FUNCTIONS, dig
 from .vectors import Constant, Numbers, Objects, Rows, Vector, apply, truths
@@ -33,6 +37,14 @@ class Columns(Protocol):
 
     def keys(self, rows: Rows) -> Vector:
         """The keys of `rows`, or their positions."""
+
+
+@runtime_checkable
+class HasVectors(Protocol):
+    """Columns that give arrays in place."""
+
+    def vectors(self, path: tuple[str, ...], rows: Rows) -> Vectors:
+        """The arrays at `path` of `rows`, as they are now."""
 
 
 class Frame:
@@ -90,11 +102,73 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
     if isinstance(expression, Computed):
         found: Vector = expression._values(frame)
         return found
+    if isinstance(expression, Distance):
+        return measured(expression, frame)
     assert isinstance(expression, Operation)
+    if (test := distance_test(expression)) is not None:
+        return Numbers(_of_distance(*test, frame))
     args = [evaluate(each, frame) for each in expression._args]
     if expression._operator == "contains" and isinstance(args[0], Lists) and _is_looked_for(args[1]):
         return Numbers(_of_stored(Operation("==", (Item(), expression._args[1]), bool), args[0], True))
     return _operation(expression, args, len(frame))
+
+
+def measured(expression: Distance, frame: Frame) -> Numbers:
+    """The exact distances of each row of `frame`.
+
+    Raises:
+        QueryError: a vector has another length, or a number that is not finite.
+    """
+    left = _vectors(expression._of, frame)
+    if expression._other is not None:
+        right = _vectors(expression._other, frame)
+        return distances_between(expression._metric, left, right, partial(_named, expression, frame))
+    to = target(expression._metric, expression._vector)
+    return distances(left, to, partial(_named, expression, frame))
+
+
+def bounds_of(expression: Distance, frame: Frame) -> Bounds:
+    """Bounds of the distances to a vector, of each row of `frame`."""
+
+    def find(rows: Rows) -> Vector:
+        to = target(expression._metric, expression._vector)
+        return bounds(_vectors(expression._of, frame), to, partial(_named, expression, frame))
+
+    found = frame.get(expression._identity(), find)
+    assert isinstance(found, Bounds)
+    return found
+
+
+def _vectors(expression: Expression[Any], frame: Frame) -> Vectors:
+    """The values of `expression`, which are vectors."""
+    columns = frame.columns
+    if isinstance(expression, Field) and isinstance(columns, HasVectors):
+        path = expression._path
+        found = frame.get((Vectors, path), lambda rows: columns.vectors(path, rows))
+        assert isinstance(found, Vectors)
+        return found
+    return vectors_in(evaluate(expression, frame).tolist())
+
+
+def _named(expression: Distance, frame: Frame, place: int) -> str:
+    """What messages call the vector of a row."""
+    row = place if frame.rows is None else int(frame.rows[place])
+    try:
+        (key,) = frame.columns.keys(np.array([row])).tolist()
+    except QueryError:  # the items of a field have no keys
+        return f"{expression._of} of an item"
+    return f"{expression._of} of the row {told(key)}"
+
+
+def _of_distance(distance: Distance, operator: str, value: float, frame: Frame) -> Any:
+    """Whether each distance compares with `value` so. Bounds decide most rows, and the others are measured."""
+    near = bounds_of(distance, frame)
+    true, false = decided(operator, near.low, near.high, value)
+    rows = np.flatnonzero(~(true | false))
+    if len(rows):
+        exact = [measured(distance, frame.at(rows)), Constant(value, len(rows))]
+        true[rows] = truths(_operation(Operation(operator, (distance, Literal(value)), bool), exact, len(rows)))
+    return true
 
 
 def holds(condition: Expression[bool], frame: Frame) -> Any:

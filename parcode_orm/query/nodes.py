@@ -298,11 +298,13 @@ class Ordering:
 
     def asc(self) -> Ordering:
         """The smallest first."""
-        return Ordering(self._of)
+        found: Ordering = self._of.asc()
+        return found
 
     def desc(self) -> Ordering:
         """The largest first."""
-        return Ordering(self._of, descending=True)
+        found: Ordering = self._of.desc()
+        return found
 
     def nulls_first(self) -> Ordering:
         """None before all values."""

@@ -143,8 +143,8 @@ def _substr(value: str, start: int, count: int | None = None) -> str:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "==": lambda a, b: bool(a == b),
-    "!=": lambda a, b: bool(a != b),
+    "==": lambda a, b: a is None if b is None else bool(a == b),  # an array compares its items with None
+    "!=": lambda a, b: a is not None if b is None else bool(a != b),
     "<": _ordered(operator.lt),
     "<=": _ordered(operator.le),
     ">": _ordered(operator.gt),

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..table.table import ATOMIC
+from .distances import Distance
 from .evaluate import Frame, InMemory, evaluate
 from .expressions import Expression
 from .grouping import Groups
+from .nearest import nearest
 from .nodes import Field, Item, Label, Ordering, Slot
 from .pruning import by_best
 from .sorting import first_places_of, order, sortable
@@ -137,7 +139,12 @@ class Best:
         """Take rows of batch `place`."""
         if not len(here):
             return
-        keys, divided = [evaluate(self.ordering[0]._of, here)], False
+        first, divided = self.ordering[0], False
+        if self.stop and isinstance(first._of, Distance) and first._of._other is None:
+            here, nearest_of = nearest(first._of, here, self.stop, self.worst, first)
+            keys, divided = [nearest_of], True
+        else:
+            keys = [evaluate(first._of, here)]
         if self.worst is not None:
             ascending = self._first(keys[0])
             if ascending is not None and ascending.dtype.kind == self._kind:

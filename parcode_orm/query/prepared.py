@@ -9,6 +9,7 @@ from ..codec.base import Column
 from ..errors import QueryError
 from ..model.kinds import kinds_of
 from .building import check_scope
+from .distances import Distance
 from .expressions import Expression
 from .functions import has_aggregate
 from .given import Asked, Entities, First, Narrowed
@@ -96,7 +97,8 @@ def are_arrays(query: Query, grouping: Grouping | None, items: Column) -> bool:
     if grouping is None:
         values = [each._of if isinstance(each, Label) else each for each in query.outputs]
         asked = [*query.where, *(each._of for each in query.order)]
-        asked += [each for each in values if not isinstance(each, Item)]
+        if not (query.order and query.stop is not None and isinstance(query.order[0]._of, Distance)):
+            asked += [each for each in values if not isinstance(each, Item)]  # else they are read of the nearest alone
     else:
         asked = [*grouping.where, *grouping.by, *grouping.aggregates]
     return all(_is_array(each, items) for each in asked)
@@ -105,6 +107,8 @@ def are_arrays(query: Query, grouping: Grouping | None, items: Column) -> bool:
 def _is_array(expression: Expression[Any], items: Column) -> bool:
     if isinstance(expression, Field):
         return is_scalar(items, expression._path)
+    if isinstance(expression, Distance):
+        return all(isinstance(each, Field) for each in expression._parts())
     return not isinstance(expression, Item | Quantified) and all(_is_array(each, items) for each in expression._parts())
 
 

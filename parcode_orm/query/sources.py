@@ -21,6 +21,7 @@ from ..lazy.rows import TableRows
 from ..table.nodes import Piece
 from ..table.row_group import Group
 from ..table.table import Table
+from .arrays import Vectors
 from .blocks import KEYS, Block
 from .bounds import Bounds
 from .columns import numbers
@@ -124,6 +125,16 @@ class StoredBatch:
         found = self._stored(path, rows)
         places, values = self._held(rows)
         return patched(found, places, [dig(value, path) for value in values]) if values else found
+
+    def vectors(self, path: tuple[str, ...], rows: Rows) -> Vectors:
+        """See `HasVectors`."""
+        found = self.block.vectors(self.table, path)
+        if not isinstance(rows, range):
+            found = found.take(rows)
+        elif len(rows) < self.count:
+            found = found.take(np.arange(rows.start, rows.stop))
+        places, values = self._held(rows)
+        return found.patched(places, [dig(value, path) for value in values]) if values else found
 
     def _stored(self, path: tuple[str, ...], rows: Rows) -> Vector:
         if isinstance(rows, range):

@@ -183,7 +183,8 @@ class Select(Generic[T_co]):
     def _ordering(self, given: Any) -> Ordering:
         if isinstance(given, Ordering):
             return given
-        return Ordering(_bare(self._expression("order_by", given)))
+        found: Ordering = _bare(self._expression("order_by", given)).asc()
+        return found
 
     def __bool__(self) -> bool:
         raise QueryError("a statement is neither true nor false: session.scalar(statement) gives its first value")
