@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from parcode_orm.codec.renames import marker_of
 from parcode_orm.codec.types.marks import Mark
+from parcode_orm.model.on_delete import marker_of as on_delete
 
 if TYPE_CHECKING:
     import annotated_types
@@ -27,9 +28,10 @@ _OPTIONS = inspect.signature(pydantic.Field).parameters.keys() - {"extra"}
 
 
 class FieldOptions(TypedDict, total=False):
-    """Options of `pydantic.Field` that type checkers do not read, handed on unchanged, and `renamed_from`."""
+    """Options of `pydantic.Field` that type checkers do not read, handed on unchanged, and two of ours."""
 
     renamed_from: str | tuple[str, ...] | None
+    on_delete: Literal["restrict", "cascade", "null"] | None
     alias_priority: int | None
     validation_alias: str | AliasPath | AliasChoices | None
     serialization_alias: str | None
@@ -151,15 +153,17 @@ def marked_field(mark: Any, default: Any, **options: Any) -> Any:
 
 
 def _field(function: str, default: Any, options: dict[str, Any]) -> FieldInfo:
-    """`pydantic.Field(default, **options)`, without options that are None; `renamed_from` goes to the metadata."""
+    """`pydantic.Field(default, **options)`, without options that are None. Options of ours go to the metadata."""
     given = {name: value for name, value in options.items() if value is not None}
-    old = given.pop("renamed_from", None)
+    old, rule = given.pop("renamed_from", None), given.pop("on_delete", None)
     unknown = sorted(given.keys() - _OPTIONS)
     if unknown:  # `Field` would put a misspelled option into the JSON schema
         raise TypeError(f"{function}() got an unexpected keyword argument {unknown[0]!r}")
     info: FieldInfo = pydantic.Field(default, **given)
     if old is not None:
         info.metadata = [*info.metadata, marker_of(old)]
+    if rule is not None:
+        info.metadata = [*info.metadata, on_delete(rule)]
     return info
 
 
@@ -172,7 +176,7 @@ def Field(
     kw_only: bool | None = None,
     **options: Unpack[FieldOptions],
 ) -> Any:
-    """A field as `pydantic.Field` makes it, which files may know by another name.
+    """A field as `pydantic.Field` makes it, with options of ours.
 
     Args:
         default: the default, as in `pydantic.Field`. Without it and `default_factory` the field is required.
@@ -181,10 +185,12 @@ def Field(
         init: whether type checkers take the field for an argument, as in `pydantic.Field`.
         kw_only: whether they take it for a keyword argument, as in `pydantic.Field`.
         options: `renamed_from`, what the field was called when files were written (a str, or several in a tuple, the
-            newest first), and the other options of `pydantic.Field`.
+            newest first); `on_delete`, what becomes of references in the field if their target is deleted
+            ("restrict", "cascade" or "null"); and the other options of `pydantic.Field`.
 
     Raises:
-        TypeError: an option is not known, or `renamed_from` is no str.
+        TypeError: an option is not known, `renamed_from` is no str, or there is no such rule.
+        UnsupportedTypeError: at the definition of the class: `on_delete` does not fit the field.
     """
     given: dict[str, Any] = {**options, "default_factory": default_factory, "alias": alias}
     return _field("Field", default, {**given, "init": init, "kw_only": kw_only})

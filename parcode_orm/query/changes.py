@@ -98,7 +98,7 @@ class Update(_Change):
         """Set the fields: how many rows were changed."""
         if not self._values:
             raise QueryError("an update sets nothing: write .values(level=3)")
-        count, rows = self._computed()
+        count, rows = self.computed()
         for obj, *values in rows:
             for (path, _), value in zip(self._values, values, strict=True):
                 holder = obj
@@ -109,8 +109,11 @@ class Update(_Change):
                 setattr(holder, path[-1], value if type(value) in ATOMIC else deepcopy(value))
         return count + len(rows)
 
-    def _computed(self) -> tuple[int, list[tuple[Any, ...]]]:
-        """How many rows were updated as columns, and the objects that are to be changed, with their new values."""
+    def computed(self) -> tuple[int, list[tuple[Any, ...]]]:
+        """Set fields of rows that are not in memory. Return their number, and the objects that are still to be changed.
+
+        Each object comes with its new values, in the order of the fields.
+        """
         asked = tuple(value for _, value in self._values)
         source = _source(self, asked)
         keys = key_fields(source.model) if isinstance(self._source, Entities) else ()  # a commit moves objects alone

@@ -96,6 +96,12 @@ class DigestSink(TableSink):
         return super().map_table(keys, values, pairs, compression)
 
 
+class CheckSink(DigestSink):
+    """Encodes as a file would be written, and notes the keys to which references lead."""
+
+    refer = TableSink.refer
+
+
 def digest_of(column: Column, *values: object) -> bytes:
     """The digest of the encoding of values; raises `UnreadStream` where they hold a stream."""
     return _digest_of(column, [list(values)])

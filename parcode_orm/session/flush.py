@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionError
@@ -25,19 +26,28 @@ CHANGED = (
 )
 
 
+Check = Callable[[Mapping[type[Any], Collection[Any]]], object]
+"""Raises where a key to which references lead, by the class of the targets, will not be stored."""
 Seen = tuple[int, list[tuple[int, list[int]]], list[str]]
 
 
 class Flush:
-    """Writes the roots that a commit found changed.
+    """Writes the roots that a commit found changed. `check` takes the keys to which what is written refers.
 
     After `build`: `read` are the streams that were read, `stored` the tables that were written anew, and `again` the
     roots that were written as they stand. `fresh` are references that were written and know no space.
     """
 
     def __init__(
-        self, work: UnitOfWork, roots: list[Compared], before: Seen, comparison: Comparison, compression: str | None
+        self,
+        work: UnitOfWork,
+        roots: list[Compared],
+        before: Seen,
+        comparison: Comparison,
+        compression: str | None,
+        check: Check,
     ) -> None:
+        self._check = check
         self._work = work
         self._roots = roots
         self._before = before
@@ -62,6 +72,7 @@ class Flush:
         check_unchanged(work, self._before)
         self.rows_written = sink.rows_written
         self.fresh = sink.fresh
+        self._check(sink.referred)
         return catalog
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ..codec.types.compile import struct_for
 from ..errors import EncodeError, FieldNotStored
@@ -11,8 +12,9 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy
 from ..model.base import Model
 from ..model.entities import EntityTable
-from .content_hash import DigestSink, UnreadStream, digest_of
+from .content_hash import CheckSink, UnreadStream, digest_of
 from .dirty import Comparison
+from .entity.dangling import check_targets
 from .entity.tables import changed_entities, new_entities, tables
 from .reuse import reuse_from
 from .roots import Root, State, compared
@@ -96,11 +98,16 @@ def _differs(work: UnitOfWork, root: Root, obj: object, steps: list[Callable[[ob
 def check(work: UnitOfWork, compression: str | None) -> None:
     """Encode what the next commit would write, and write nothing; raises what it would raise for a value."""
     comparison = Comparison()
+    referred: dict[type[Any], set[Any]] = {}
     for root, state, _ in work.compared(compression, comparison):
         if state is State.CHANGED:
             source = work.source
-            sink = DigestSink(compression, reuse_from(source, work.owner, comparison), work.tuning)
+            sink = CheckSink(compression, reuse_from(source, work.owner, comparison), work.tuning)
             try:
                 sink.list_table(root.column, [root.obj], None)
             except UnreadStream:
                 continue
+            finally:
+                for cls, keys in sink.referred.items():
+                    referred.setdefault(cls, set()).update(keys)
+    check_targets(work, referred)

@@ -18,14 +18,15 @@ from . import pending
 from .adding import check_addable, check_model, check_several, is_taken, this
 from .attempts import Attempt, attempts
 from .by_key import ByKey
+from .changes import Changes
 from .connection import Connection
 from .entity import targets as targets
 from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
+from .entity.dangling import check_targets
 from .entity.flush import flushed
 from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
 from .hooks import Hooks
-from .identity_set import IdentitySet
 from .merge import overwrite
 from .queries import Queries
 from .roots import Root, root_name
@@ -37,7 +38,7 @@ from .without_classes import model_named, models_of, root_named
 M = TypeVar("M", bound=Model)
 
 
-class Session(ByKey, Queries, Versions):
+class Session(ByKey, Queries, Versions, Changes):
     """Reads one snapshot of a file and commits changes to it.
 
     Args:
@@ -76,43 +77,6 @@ class Session(ByKey, Queries, Versions):
     A session that writes belongs to the first thread that uses it; others get `SessionError`. All threads may read one
     read-only session, and the objects of it.
     """
-
-    @property
-    def new(self) -> IdentitySet:
-        """The roots and entities that were added since the last commit: a set by identity, which does not change."""
-        self._check_open()
-        return IdentitySet(pending.new(self._work))
-
-    @property
-    def dirty(self) -> IdentitySet:
-        """The stored objects that changed, a set by identity: roots, and lazy objects below any root.
-
-        An object counts as changed if something inside it did. Plain objects inside others are not told apart: ask
-        `is_modified`. What is held in memory is compared with the file, so this costs as much as a commit's search.
-        """
-        self._check_open()
-        return IdentitySet(pending.dirty(self._work, self._compression))
-
-    @property
-    def deleted(self) -> IdentitySet:
-        """The roots and entities that the next commit deletes: a set by identity."""
-        self._check_open()
-        return IdentitySet(pending.deleted(self._work))
-
-    def is_modified(self, obj: object) -> bool:
-        """Whether the next commit would store a change of `obj`, or of anything inside it.
-
-        Args:
-            obj: a root, a lazy object or collection, or a plain object inside one.
-
-        Raises:
-            SessionError: `obj` is not of this session.
-        """
-        self._check_open()
-        found = pending.is_modified(self._work, obj, self._compression)
-        if found is None:
-            raise SessionError(f"{this(obj)} is not part of this session: add it, or put it into one of its objects")
-        return found
 
     def add(self, obj: Model, *, replace: bool = False) -> None:
         """Attach `obj`; `commit` stores it. It stays attached: later changes are stored, too.
@@ -303,6 +267,7 @@ class Session(ByKey, Queries, Versions):
         Raises:
             ReadOnlyError: the session was opened read-only.
             EncodeError: a value does not fit its field; the message names the path to it.
+            IntegrityError: as `commit`.
         """
         self._check_writable()
         with flushed(self._work):
@@ -320,7 +285,8 @@ class Session(ByKey, Queries, Versions):
         Raises:
             ReadOnlyError: the session was opened read-only.
             EncodeError: a value does not fit its field; nothing is stored, the message names the path to it.
-            IntegrityError: two entities have one key, or one value of a unique field; nothing is stored.
+            IntegrityError: two entities have one key, or one value of a unique field; or a reference would lead to an
+                object that is not stored. Nothing is stored.
             LockedError: another session was writing all the time that `lock_timeout` says.
             ConflictError: another session committed since this one opened; nothing is stored. `attempts` repeats.
             StorageError: the disk is full or fails; the file stays at its last commit.
@@ -339,7 +305,7 @@ class Session(ByKey, Queries, Versions):
         self._call("before_commit")
         before = self._work.source
         with flushed(self._work):
-            self._work.commit(backend, message)
+            self._work.commit(backend, message, partial(check_targets, self._work))
         if self._work.source is before:
             return
         self._call("after_commit")
@@ -394,7 +360,7 @@ class Session(ByKey, Queries, Versions):
 
 
 # Python names a function by its qualified name where an argument of it is wrong, and the bases are no public classes.
-for _base in (Connection, Hooks, Versions, Queries, ByKey):
+for _base in (Connection, Changes, Hooks, Versions, Queries, ByKey):
     for _name, _method in vars(_base).items():
         _function = getattr(_method, "__func__", _method)
         if isinstance(_function, FunctionType):

@@ -21,7 +21,7 @@ from ..storage.spill import Spill
 from ..tuning import TUNING, Tuning
 from .dirty import Comparison
 from .evict import give_way, release
-from .flush import Flush, check_unchanged, seen
+from .flush import Check, Flush, check_unchanged, seen
 from .owner import Family, Owner
 from .rebind import moved, rebase, settle, settle_tables
 from .refresh import take_on
@@ -240,13 +240,13 @@ class UnitOfWork:
             found.append(compared(root, self.space, compression, comparison))
         return found
 
-    def commit(self, backend: Backend, message: str) -> None:
-        """Store what changed; without a change, write nothing."""
+    def commit(self, backend: Backend, message: str, check: Check) -> None:
+        """Store what changed; without a change, write nothing. `check` refuses references that lead to nothing."""
         self.owner.committing = self.thread.ident or home_thread()
         try:
             with outermost():
                 self.check_roots()
-                storing(self, backend, partial(self._commit, backend, message), partial(take_on, self))
+                storing(self, backend, partial(self._commit, backend, message, check), partial(take_on, self))
         finally:
             self.owner.committing = None
 
@@ -254,7 +254,7 @@ class UnitOfWork:
         """Whether a commit of this session runs the code that asks: one that was interrupted may have left its note."""
         return runs_within(UnitOfWork.commit, self)
 
-    def _commit(self, backend: Backend, message: str) -> None:
+    def _commit(self, backend: Backend, message: str, check: Check) -> None:
         before = seen(self)
         comparison = Comparison()
         roots = self.compared(backend.compression, comparison)
@@ -264,7 +264,7 @@ class UnitOfWork:
             self.take_roots()
             self._release(roots, {})
             return
-        flush = Flush(self, roots, before, comparison, backend.compression)
+        flush = Flush(self, roots, before, comparison, backend.compression, check)
         flush.message = message
         try:
             source = self.append(backend, flush.build)

@@ -1,7 +1,8 @@
 """The flush of entities: changed keys and indexes, before the roots that hold them are written.
 
-It has three phases, each over all classes in use: entities move to their changed keys; unique indexes refuse values
-that come twice; ordered indexes get their runs. What a phase changes is taken back unless the commit stores it.
+It has four phases, each over all classes in use: entities move to their changed keys; references follow what is
+deleted, which may delete more; unique indexes refuse values that come twice; ordered indexes get their runs. What a
+phase changes is taken back unless the commit stores it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from ...codec.bulk import gc_paused
 from ...errors import SessionError
-from ...model.entities import field_of
+from ...model.entities import SUFFIX, field_of
 from ...model.indexes import IndexSpec, indexes_of
 from ...model.plain import LazyModel
 from ..roots import Root, unbuilt
@@ -21,6 +22,7 @@ from ..unit_of_work import UnitOfWork
 from .changed import Changed
 from .changes import taken
 from .indexes import add_run
+from .integrity import follow_deletes
 from .tables import entities, entity_class, keys_of, paths_of, tables, told_by_key
 from .undoing import as_before, taken_back
 from .unique import claim
@@ -31,7 +33,8 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
     """Move entities to their current keys and update the indexes. Undo it if the block stores nothing.
 
     Raises:
-        IntegrityError: two entities would have one key or one unique value; nothing has changed.
+        IntegrityError: two entities would have one key or one unique value, or a reference would lead to nothing;
+            nothing has changed.
         SessionError: an entity that was added is an object of another session by now.
     """
     if not tables(work):
@@ -45,11 +48,19 @@ def flushed(work: UnitOfWork) -> Iterator[None]:
 
 def _flush(work: UnitOfWork, undo: ExitStack) -> None:
     """Flush all entities. Nothing holds them once this returns: the commit may let go of them."""
-    found = [(root, _moved(work, root, undo)) for root in tables(work)]
-    for root, changed in found:
+    moved: dict[str, set[object]] = {}
+    found = {}
+    for root in tables(work):
+        found[root.name], moved[root.name.removesuffix(SUFFIX)] = _moved(work, root, undo)
+    touched = follow_deletes(work, moved, undo)
+    for root in tables(work):
+        if root.name in touched or root.name not in found:
+            found[root.name] = Changed(work, root, paths_of(entity_class(root.obj.__class__)))
+    every = [(root, found[root.name]) for root in tables(work)]
+    for root, changed in every:
         for spec, index in _indexes(work, root, undo, unique=True):
             claim(work, root, spec, index, changed)
-    for root, changed in found:
+    for root, changed in every:
         for spec, runs in _indexes(work, root, undo, unique=False):
             add_run(runs, entities(root).rows.space, entity_class(root.obj.__class__), spec, changed.of(spec))
 
@@ -64,15 +75,16 @@ def _indexes(work: UnitOfWork, root: Root, undo: ExitStack, *, unique: bool) -> 
             yield spec, index
 
 
-def _moved(work: UnitOfWork, root: Root, undo: ExitStack) -> Changed:
-    """Move entities to their current keys. Return those that changed, as they are known then."""
+def _moved(work: UnitOfWork, root: Root, undo: ExitStack) -> tuple[Changed, set[object]]:
+    """Move entities to their current keys. Return those that changed, as they are known then, and the keys before."""
     paths = paths_of(entity_class(root.obj.__class__))
     changed = Changed(work, root, paths)
-    return Changed(work, root, paths) if _move(work, root, changed, undo) else changed
+    moved = _move(work, root, changed, undo)
+    return (Changed(work, root, paths) if moved else changed), moved
 
 
-def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bool:
-    """Move the entities among `changed` whose key fields were changed to their new keys. Return whether there are."""
+def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> set[object]:
+    """Move the entities among `changed` whose key fields were changed to their new keys. Return their former keys."""
     cls = entity_class(root.obj.__class__)
     keys, rows = keys_of(cls), entities(root)
     lazy = {cls for cls in set(map(type, changed.objs)) if issubclass(cls, LazyModel)}
@@ -80,7 +92,7 @@ def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bo
         _check_ours(work, obj)
     current = keys.of_all(changed.objs)
     if current == changed.keys:
-        return False
+        return set()
     moves: dict[object, object] = {}
     old: set[object] = set()
     for key, now, obj in zip(changed.keys, current, changed.objs, strict=True):
@@ -94,7 +106,7 @@ def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bo
         if now not in old and rows.get(now, obj) is not obj:
             raise taken(cls, keys, now)
     if not moves:
-        return False
+        return old
     undo.enter_context(as_before(work, root))
     undo.enter_context(taken_back(work, rows))
     for key in old:
@@ -105,7 +117,7 @@ def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> bo
     last = max([root.obj.last, *(now for now in moves if keys.numbered and type(now) is int)])
     if last > root.obj.last:
         root.obj.last = last
-    return True
+    return old
 
 
 def _check_ours(work: UnitOfWork, obj: Any) -> None:

@@ -53,31 +53,31 @@ def _classes(expression: Expression[object]) -> Iterator[object]:
 
 
 class StoredEntities(Entities):
-    """The entities of a class in a session, as a query takes them."""
+    """The entities of a class in a session, as a query takes them. `root` holds them; None if there were never any."""
 
     def __init__(self, work: UnitOfWork, cls: type) -> None:
         self.cls = cls
         self._work = work
-        self._root = find_table(work, cls)
-        self.rows: Mapping[object, object] = {} if self._root is None else entities(self._root)
-        missing = {} if self._root is None else unbuilt(self._root.obj)
+        self.root = find_table(work, cls)
+        self.rows: Mapping[object, object] = {} if self.root is None else entities(self.root)
+        missing = {} if self.root is None else unbuilt(self.root.obj)
         self.unbuilt = tuple(spec.name for spec in indexes_of(cls) if field_of(spec) in missing)
 
     def __delitem__(self, key: object) -> None:
         obj = self.rows[key]
-        root = self._root
+        root = self.root
         assert root is not None
         (delete if key in stored_rows(self._work, root) else expunge)(self._work, obj)
 
     def deleted(self, rows: Mapping[object, tuple[Group, int]]) -> None:
         """See `Entities`."""
-        assert self._root is not None
-        self._root.gone.update({key: Unread(*place) for key, place in rows.items()})
+        assert self.root is not None
+        self.root.gone.update({key: Unread(*place) for key, place in rows.items()})
 
     def narrowed(self, asked: Asked) -> Narrowed | None:
         """See `Entities`."""
         rows = self.rows
-        if not (asked.where or asked.first) or self._root is None or not isinstance(rows, LazyMap):
+        if not (asked.where or asked.first) or self.root is None or not isinstance(rows, LazyMap):
             return None
         if any(piece.ref is not None and is_spilled(piece.ref) for piece in table_in(rows).tree.loaded()):
             return None  # no index has them yet
@@ -86,7 +86,7 @@ class StoredEntities(Entities):
 
     def _first(self, asked: Asked, is_fast: bool) -> Narrowed | None:
         """The entities that are first in the order of an index."""
-        root, rows = self._root, self.rows
+        root, rows = self.root, self.rows
         assert root is not None and isinstance(rows, LazyMap)
         matches = [found for each in asked.first if (found := match(root.obj, self.cls, asked.where, each)) is not None]
         changed = self._changed() if matches and len(matches) == len(asked.first) else None
@@ -114,7 +114,7 @@ class StoredEntities(Entities):
 
     def _by_way(self, asked: Asked, is_fast: bool) -> Narrowed | None:
         """The entities that fulfil the conditions, by keys or indexes."""
-        root, rows = self._root, self.rows
+        root, rows = self.root, self.rows
         assert root is not None
         limits, any_scan = _limits(len(rows), quick=is_fast), _limits(len(rows), quick=False)
         best = best_way(root.obj, self.cls, asked.where, limits if asked.alone is None else any_scan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,3 +44,14 @@ def as_before(work: UnitOfWork, root: Root) -> Iterator[None]:
             root.gone = gone
             if root.obj.last != last:
                 root.obj.last = last
+
+
+@contextmanager
+def unless_stored(work: UnitOfWork, restore: Callable[[], object]) -> Iterator[None]:
+    """`restore()` after the block, unless it stores something."""
+    before = work.source
+    try:
+        yield
+    finally:
+        if work.source is before:
+            restore()

@@ -1,0 +1,114 @@
+"""References in the file to which the program has no class: they are found by the stored schema.
+
+Such objects are read as classes made of the schema, in which the key stands where the reference was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from ...codec.stored import LISTS, MAPS, Schema
+from ...codec.types.compile import struct_for
+from ...errors import told
+from ...model.entities import SUFFIX, table_class
+from ...model.on_delete import Rule
+from ..roots import read_root
+from ..unit_of_work import UnitOfWork
+from ..without_classes import models_of, schemas_in
+from .met import Here, Met
+
+RESTRICT: Rule = "restrict"
+
+
+class Unknown(NamedTuple):
+    """A root, or the entities of a class, that the program does not define: its name and its schema."""
+
+    name: str
+    schema: Schema
+
+    def first_met(self, work: UnitOfWork, called: str, keys: Collection[object]) -> Met | None:
+        """The first reference to one of `keys` of the class `called`; `where` begins with the root or the entity.
+
+        Raises:
+            SchemaError: no class can be made of the schema.
+        """
+        if not _mentions(self.schema, self.schema.root, called, set()):
+            return None
+        bare, rule = self.name.removesuffix(SUFFIX), RESTRICT
+        assert work.source is not None
+        cls = models_of(work.source)[self.name]
+        space = work.look_at(work.source)
+        if bare == self.name:
+            objects = iter([(Here(bare, rule, None, None), read_root(space, self.name, struct_for(cls)))])
+            node: Any = self.schema.root
+        else:
+            rows = read_root(space, self.name, struct_for(table_class(cls))).rows
+            objects = ((Here(f"{bare}[{told(key)}]", rule, None, None), obj) for key, obj in rows.items())
+            node = _entity(dict(self.schema.struct()["fields"])["rows"])
+        found = (met for here, obj in objects for met in _met(self.schema, node, obj, called, here))
+        return next((met for met in found if met.key in keys), None)
+
+
+def unknown(work: UnitOfWork, names: Collection[str]) -> list[Unknown]:
+    """What of the stored roots `names` has a schema that can be read: of others no reference is known."""
+    if work.source is None or not names:
+        return []
+    found = schemas_in(work.source)
+    return [Unknown(name, each) for name in names if isinstance(each := found.get(name), Schema)]
+
+
+def _entity(node: Any) -> Any:
+    """The description of the entities in that of the rows of their table."""
+    while isinstance(node, dict) and "struct" not in node:
+        (kind,) = node
+        node = node[kind][1] if isinstance(node[kind], list) else node[kind]
+    return node
+
+
+def _mentions(schema: Schema, node: Any, called: str, seen: set[str]) -> bool:
+    """Whether a description names references to the class `called`."""
+    if isinstance(node, list):
+        return any(_mentions(schema, each, called, seen) for each in node)
+    if not isinstance(node, dict):
+        return False
+    if node.get("ref") == called:
+        return True
+    name = node.get("struct")
+    if isinstance(name, str) and "fields" not in node:
+        if name in seen:
+            return False
+        seen.add(name)
+        return _mentions(schema, schema.structs[name].get("fields", []), called, seen)
+    return any(_mentions(schema, each, called, seen) for each in node.values())
+
+
+def _met(schema: Schema, node: Any, value: Any, called: str, here: Here) -> Iterator[Met]:
+    """The references to the class `called` in a value that `node` describes."""
+    if value is None or not isinstance(node, dict):
+        return
+    if "ref" in node:
+        if node["ref"] == called:
+            yield Met(called, value, here.where, here.rule, None, None)
+    elif "struct" in node:
+        for name, below in schema.structs[node["struct"]].get("fields", ()):
+            if _mentions(schema, below, called, set()):
+                with suppress(AttributeError):
+                    yield from _met(schema, below, getattr(value, name), called, here.below(f".{name}", None, None))
+    elif "union" in node:
+        for arm in node["union"]:  # which of them it was is not known: a key counts for each
+            yield from _met(schema, arm, value, called, here)
+    elif "fixed" in node:
+        for at, (below, item) in enumerate(zip(node["tuple"], value, strict=False)):
+            yield from _met(schema, below, item, called, here.below(f"[{at}]", None, None))
+    elif len(node) == 1:
+        ((kind, below),) = node.items()
+        if kind in MAPS and isinstance(below, list):
+            for key, item in value.items():
+                yield from _met(schema, below[1], item, called, here.below(f"[{key!r:.40}]", None, None))
+        elif kind in LISTS:
+            for at, item in enumerate(value):
+                yield from _met(schema, below, item, called, here.below(f"[{at}]", None, None))
+        else:
+            yield from _met(schema, below, value, called, here)
