@@ -93,3 +93,20 @@ def test_a_long_run_leaves_memory_as_it_is_merged_and_is_found_at_every_commit(
     assert report.ok, report
     with Session.open(path, at=5) as past:
         assert prices(past, 0, 200) == sorted(at * 37 % 199 for at in range(50))
+
+
+def test_an_index_that_grows_in_equal_commits_merges_each_entry_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each entry was written 5.3 times in 200 commits, and the last tenth of a million inserts took twice the first."""
+    sizes: list[int] = []
+    real = indexes._run
+    monkeypatch.setattr(indexes, "_run", lambda *args: sizes.append(args[-1]) or real(*args))
+    with Session(tmp_path / "t.par", durability="fast") as session:
+        for at in range(200):
+            session.add_all([Trade(price=at * 7 % 199 + n) for n in range(3)])
+            session.commit()
+        assert len(sizes) == 2 * 200
+        assert sum(sizes) < 2 * 600 * 4.5
+        assert prices(session, 0, 300) == sorted(at * 7 % 199 + n for at in range(200) for n in range(3))
+    assert verify(tmp_path / "t.par").ok

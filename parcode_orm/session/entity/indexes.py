@@ -31,6 +31,7 @@ from .long_runs import LONG, Entry, long_run, merged, part
 
 STEP = 256  # entries between two fences
 MAX_RUNS = 8
+GROWTH = 1.5  # times as many entries as are added: a run of at most so many is merged with them
 IN_MEMORY = 1 << 19  # entries of one commit that are not sorted in parts
 
 
@@ -62,7 +63,7 @@ def add_run(runs: Any, space: Space, cls: type, spec: IndexSpec, changes: Iterab
         return
     first = len(runs)
     size = sum(map(len, parts))
-    while first and (whole or first >= MAX_RUNS or len(runs[first - 1].entries) <= 2 * size):
+    while first and (whole or first >= MAX_RUNS or len(runs[first - 1].entries) <= GROWTH * size):
         first -= 1
         parts.append(runs[first].entries)
         size += len(parts[-1])
