@@ -20,6 +20,7 @@ from parcode_orm.model.annotations import present
 from parcode_orm.model.keys import IndexMark, classes_in, key_fields, marked_fields
 from parcode_orm.model.kinds import fields_of, item_type
 from parcode_orm.model.ordering import order_of
+from parcode_orm.model.references import key_type_of, referred_class
 
 ITEMS = "[]"
 Path = tuple[str, ...]
@@ -28,11 +29,16 @@ _COLLECTIONS = (list, set, frozenset, tuple)
 
 
 class IndexSpec(NamedTuple):
-    """An index: the paths and the types of its parts. `unique`: no two entities have the same values."""
+    """An index: the paths and the types of its parts. `unique`: no two entities have the same values.
+
+    The values of a part that is a reference are the keys of its `targets`, the classes of which stand there; of any
+    other part it is None.
+    """
 
     parts: tuple[Path, ...]
     types: tuple[Any, ...]
     unique: bool
+    targets: tuple[type[Any] | None, ...] = ()
 
     @property
     def name(self) -> str:
@@ -100,16 +106,32 @@ def _of_field(cls: Any, name: str, mark: IndexMark) -> IndexSpec:
         )
     tp = info.annotation
     if mark.unique:
+        tp, target = _keys_for(tp)
         _check_hashable(f"{place}: {mark}", tp)
-        return IndexSpec(((name,),), (tp,), unique=True)
+        return IndexSpec(((name,),), (tp,), True, (target,))
     items = _items(tp)
     path: Path = (name,) if items is None else (name, ITEMS)
-    if order_of(tp if items is None else items) is None:
-        raise UnsupportedTypeError(f"{place}: {mark} {_ORDERED}, not for {tp}")
-    return IndexSpec((path,), (tp if items is None else items,), unique=False)
+    tp, target = _keys_for(tp if items is None else items)
+    if order_of(tp) is None:
+        raise UnsupportedTypeError(f"{place}: {mark} {_ORDERED}, not for {_told(tp, target)}")
+    return IndexSpec((path,), (tp,), False, (target,))
 
 
-_ORDERED = "is for numbers, text, bytes, dates, times, UUIDs and enums, which have an order, and for lists of them"
+def _keys_for(tp: Any) -> tuple[Any, type[Any] | None]:
+    """The type of what an index has of values of type `tp`; if these are references, also the class of the targets."""
+    found = present(tp)
+    target = referred_class(found)
+    return (tp, None) if target is None else (key_type_of(found), target)
+
+
+def _told(tp: Any, target: Any) -> str:
+    return f"{tp}" if target is None else f"{spelled(tp)}, the keys of {target.__qualname__}"
+
+
+_ORDERED = (
+    "is for numbers, text, bytes, dates, times, UUIDs and enums, which have an order, for references to entities with "
+    "such keys, and for lists of them"
+)
 
 
 def _check_hashable(place: str, tp: Any) -> None:
@@ -151,21 +173,24 @@ def _refuse(cls: Any, mark: IndexMark, problem: str) -> NoReturn:
 def _of_paths(cls: Any, mark: IndexMark) -> IndexSpec:
     if not mark.fields:
         _refuse(cls, mark, "name its fields: Index('guild', 'level')")
-    paths, types = [], []
+    paths, types, targets = [], [], []
     for given in mark.fields:
         path, tp = _followed(cls, mark, given)
+        listed = _items(tp) is not None
+        tp, target = _keys_for(tp)
         if path in paths:
             _refuse(cls, mark, f"{given} stands there twice")
         if ITEMS in path and (mark.unique or len(mark.fields) > 1):
             _refuse(cls, mark, "an index of a list's items has no other fields, and is not unique")
         if mark.unique:
             _check_hashable(f"{cls.__qualname__}.__indexes__: {mark}: {given}", tp)
-        elif order_of(tp) is None:
-            more = "" if _items(tp) is None else f": write {given}[] for its items"
-            _refuse(cls, mark, f"{given} is of type {spelled(tp)}, and an index {_ORDERED}{more}")
+        elif order_of(tp) is None or listed:
+            more = f": write {given}[] for its items" if listed else ""
+            _refuse(cls, mark, f"{given} is of type {_told(spelled(tp), target)}, and an index {_ORDERED}{more}")
         paths.append(path)
         types.append(tp)
-    return IndexSpec(tuple(paths), tuple(types), mark.unique)
+        targets.append(target)
+    return IndexSpec(tuple(paths), tuple(types), mark.unique, tuple(targets))
 
 
 def _followed(cls: Any, mark: IndexMark, given: Any) -> tuple[Path, Any]:

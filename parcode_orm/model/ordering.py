@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum, Flag
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, get_args, get_origin
 from uuid import UUID
 
 from ..codec.asis import Gone
@@ -26,6 +26,8 @@ def order_of(tp: Any) -> Order | None:
     The function raises one of `UNORDERED` for what does not fit. Enum members are in the order of their names.
     """
     kind = present(tp)
+    if get_origin(kind) is tuple:
+        return _of_places(get_args(kind))
     if not isinstance(kind, type):
         return None
     if issubclass(kind, Enum):
@@ -35,6 +37,18 @@ def order_of(tp: Any) -> Order | None:
     if issubclass(kind, time):
         return _time_of_day
     return itself if issubclass(kind, ORDERED) else None
+
+
+def _of_places(types: tuple[Any, ...]) -> Order | None:
+    """What tuples of these types are ordered by, such as composite keys: place by place."""
+    orders = [found for tp in types if (found := order_of(tp)) is not None]
+    if len(orders) < len(types) or not types:
+        return None
+    return partial(_place_by_place, orders)
+
+
+def _place_by_place(orders: list[Order], values: tuple[Any, ...]) -> Any:
+    return tuple([order(value) for value, order in zip(values, orders, strict=False)])
 
 
 def order_of_parts(types: tuple[Any, ...]) -> Order:

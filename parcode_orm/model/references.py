@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from parcode_orm.codec.entity_keys import key_fields, key_type
 from parcode_orm.codec.refs import Ref, make_ref
 from parcode_orm.model.annotations import arms
 
-__all__ = ["Converter", "converter_of", "key_type_of", "reference_converter", "referred_class", "setter_of"]
+__all__ = [
+    "Converter",
+    "converter_of",
+    "key_type_of",
+    "reference_converter",
+    "referred_class",
+    "setter_of",
+    "stored_type",
+    "targets_in",
+]
 
 Converter = Callable[[Any, Any], Any]
 """Makes references of the objects and keys in a value of a field. The second argument is the space that finds their
@@ -27,6 +36,28 @@ def referred_class(tp: Any) -> type[Any] | None:
         return None
     (cls,) = get_args(tp)
     return cls if isinstance(cls, type) and key_fields(cls) else None
+
+
+def targets_in(tp: Any) -> set[type[Any]]:
+    """The classes to which references in collections of the type `tp` lead."""
+    found = set()
+    for arm in arms(tp):
+        for arg in filter(_is_type, get_args(arm) if get_origin(arm) is not Ref else ()):
+            found |= targets_in(arg)
+            found |= {cls for each in arms(arg) if (cls := referred_class(each)) is not None}
+    return found
+
+
+def _is_type(arg: Any) -> bool:
+    return isinstance(arg, type) or get_origin(arg) is not None or type(arg).__name__ == "TypeAliasType"
+
+
+def stored_type(tp: Any) -> Any:
+    """`tp`, with the type of keys in the place of that of references, where it is one or may be one."""
+    found = arms(tp)
+    if not any(referred_class(arm) is not None for arm in found):
+        return tp
+    return Union.__getitem__(tuple(map(key_type_of, found)))
 
 
 def key_type_of(tp: Any) -> Any:

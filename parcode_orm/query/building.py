@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Union
@@ -13,10 +13,11 @@ from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
 from ..model.annotations import arms, present
 from ..model.kinds import NONE, PARTS, Kinds, fields_of, item_type, kinds_of, kinds_of_value
-from ..model.references import referred_class
+from ..model.references import referred_class, targets_in
 from .distances import distance_method
 from .expressions import Expression, builds
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
+from .operators import keyed
 
 _METHODS: dict[str, dict[str, Any]] = {
     "text": dict.fromkeys(("lower", "upper", "strip", "casefold"), str),
@@ -336,8 +337,20 @@ def quantified(operator: str, items: Any, given: Any) -> Expression[bool]:
     kinds = kinds_of(items._tp)
     if kinds is not None or fields_of(present(items._tp)) is not None:
         raise QueryError(f"{items} holds no list, so it has no items that {operator}_() could look at")
+    targets = targets_in(items._tp)
+    given = _with_keys(condition(given), targets) if targets else given
     check_scope(condition(given), [arm for arm in arms(item_type(items._tp)) if fields_of(arm) is not None], str(items))
     return Quantified(operator, items, given)
+
+
+def _with_keys(given: Expression[Any], targets: Collection[type]) -> Expression[Any]:
+    """An expression about items that are references, with keys in the place of objects of `targets`."""
+    if isinstance(given, Literal):
+        value = given._value
+        found = _key(value) if value.__class__ in targets else keyed(value, targets)
+        return given if found is value else Literal(found)
+    parts = given._parts()
+    return given._rebuilt(tuple([_with_keys(part, targets) for part in parts])) if parts else given
 
 
 def check_scope(expression: Expression[Any], classes: list[Any], where: str) -> None:

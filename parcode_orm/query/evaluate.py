@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from ..errors import ParcodeError, QueryError, told
+from ..model.references import targets_in
 from .arrays import Vectors, vectors_in
 from .columns import Lists, read
 from .distances import Distance, distance_test
@@ -21,7 +22,7 @@ from .expressions import Expression
 from .kernels import KERNELS
 from .measuring import Bounds, bounds, decided, distances, distances_between, target
 from .nodes import Computed, Field, Item, Key, Label, Literal, Logical, Operation, Quantified, Slot
-from .operators import FUNCTIONS, dig
+from .operators import FUNCTIONS, dig, keyed
 from .vectors import Constant, Numbers, Objects, Rows, Vector, apply, truths
 
 
@@ -83,7 +84,8 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
     """
     if isinstance(expression, Field):
         path = expression._path
-        return frame.get(path, lambda rows: frame.columns.column(path, rows))
+        column = frame.get(path, lambda rows: frame.columns.column(path, rows))
+        return _keyed(column, expression._tp) if isinstance(column, Objects) else column
     if isinstance(expression, Literal):
         return Constant(expression._value, len(frame))
     if isinstance(expression, Label):
@@ -169,6 +171,12 @@ def _of_distance(distance: Distance, operator: str, value: float, frame: Frame) 
         exact = [measured(distance, frame.at(rows)), Constant(value, len(rows))]
         true[rows] = truths(_operation(Operation(operator, (distance, Literal(value)), bool), exact, len(rows)))
     return true
+
+
+def _keyed(found: Objects, tp: Any) -> Vector:
+    """Values in memory of a field that holds collections of references, with keys in the place of objects."""
+    targets = targets_in(tp)
+    return Objects([keyed(value, targets) for value in found.tolist()]) if targets else found
 
 
 def holds(condition: Expression[bool], frame: Frame) -> Any:

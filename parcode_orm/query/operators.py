@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any
 
+from ..codec.entity_keys import key_of
 from ..codec.refs import Ref
 from ..model.annotations import arms
 from ..model.references import referred_class
@@ -32,18 +33,22 @@ def dig(value: Any, path: tuple[str, ...]) -> Any:
     return keyed(value)
 
 
-def keyed(value: Any) -> Any:
-    """`value`, with keys in the place of references."""
+def keyed(value: Any, targets: Collection[type] = ()) -> Any:
+    """`value`, with keys in the place of references, and of objects of the classes `targets`."""
     cls = type(value)
     if cls is Ref:
         return value.key
-    if cls in _HOLDERS and any(type(each) is Ref for each in value):
-        return cls(map(keyed, value))
+    if cls in _HOLDERS and any(type(each) is Ref or each.__class__ in targets for each in value):
+        return cls([_key(each, targets) for each in value])
+    if cls is dict and any(type(each) is Ref or each.__class__ in targets for each in value.values()):
+        return {key: _key(each, targets) for key, each in value.items()}
     if getattr(cls, "_p_lazy_", False) and _holds_refs(value):
         return {key: keyed(each) for key, each in value.items()} if hasattr(value, "items") else list(map(keyed, value))
-    if cls is dict and any(type(each) is Ref for each in value.values()):
-        return {key: keyed(each) for key, each in value.items()}
     return value
+
+
+def _key(value: Any, targets: Collection[type]) -> Any:
+    return key_of(value) if value.__class__ in targets else keyed(value, targets)
 
 
 def _holds_refs(collection: Any) -> bool:

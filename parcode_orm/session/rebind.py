@@ -15,6 +15,8 @@ from typing import Any
 
 from parcode_orm.lazy.state import RowView
 
+from ..codec.entity_keys import key_fields
+from ..codec.refs import Ref
 from ..codec.views.boundary import hands_out
 from ..format.chunk import Ticket
 from ..lazy.handles import LazyCollection
@@ -96,9 +98,18 @@ def _settle_dataclass(value: Any, stored: Stored, owner: object) -> None:
 def _settle_items(container: Any, items: Any, stored: Stored, owner: object) -> None:
     for key, old in items:
         if not _is_plain(old):
-            new = settle(old, partial(_item_of, stored, key), owner)
+            found = partial(_item_of, stored, key)
+            new = _reference_to(old, found) or settle(old, found, owner)
             if new is not old:
                 container[key] = new
+
+
+def _reference_to(value: Any, stored: Stored) -> Ref[Any] | None:
+    """The reference as which an entity in a collection was stored; None where it is no target of one."""
+    if not isinstance(value, Model) or not key_fields(value.__class__):
+        return None
+    found = stored()
+    return found if type(found) is Ref else None
 
 
 def _settle_tuple(value: tuple[object, ...], stored: Stored, owner: object) -> tuple[object, ...]:

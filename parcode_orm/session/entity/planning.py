@@ -15,6 +15,7 @@ from ...model.annotations import present
 from ...model.indexes import ITEMS, IndexSpec, Path, path_text
 from ...model.kinds import item_type
 from ...model.ordering import UNORDERED, Order, order_of
+from ...model.references import stored_type
 from ...query.expressions import Expression
 from ...query.negation import without_not
 from ...query.nodes import Field, Item, Literal, Logical, Operation, Quantified
@@ -155,7 +156,7 @@ def _path(expression: Expression[object]) -> Path | None:
 
 
 def _type(expression: Expression[object], item: object) -> object:
-    return item if isinstance(expression, Item) else expression._tp
+    return stored_type(item if isinstance(expression, Item) else expression._tp)
 
 
 def _is_list(tp: object) -> bool:
@@ -176,7 +177,7 @@ def _condition(condition: Operation[object], item: object) -> Iterator[tuple[Pat
     if operator == "contains":
         if not _is_list(tp):
             return
-        path, tp, operator = (*path, ITEMS), item_type(tp), "=="
+        path, tp, operator = (*path, ITEMS), stored_type(item_type(tp)), "=="
     ranges = list(_ranges(operator, other._value))
     if ranges:
         yield path, Wanted(tp, ranges)

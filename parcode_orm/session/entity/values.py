@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from ...codec.asis import UNREADABLE, Gone
 from ...codec.base import View
+from ...codec.entity_keys import key_of
+from ...codec.refs import Ref
 from ...codec.structs import MISSING as SOME_MISSING
 from ...codec.views.nodes import values_at
 from ...codec.views.struct import StructView
@@ -38,9 +40,12 @@ def index_column(spec: IndexSpec, read: Callable[[str], list[object]]) -> list[A
     unique, any field's.
     """
     if spec.of_items:
-        (path,) = spec.parts
-        return [_different(_items(value, path[1:])) for value in read(path[0])]
-    parts = [_column(read(path[0]), path[1:]) for path in spec.parts]
+        ((path,), (target,)) = spec.parts, spec.targets
+        found = [_items(value, path[1:]) for value in read(path[0])]
+        if target is not None:
+            return [_different(iter(_keys(list(values), target))) for values in found]
+        return list(map(_different, found))
+    parts = [_column(read(path[0]), path[1:], target) for path, target in zip(spec.parts, spec.targets, strict=True)]
     if len(parts) == 1:
         return parts[0]
     if spec.unique:
@@ -65,10 +70,19 @@ def stored_values(view: View, rows: Sequence[int], name: str) -> list[object]:
     return [field_value(view.get(row), name) for row in rows]
 
 
-def _column(values: list[object], path: Path) -> list[object]:
+def _keys(values: list[Any], target: type) -> list[object]:
+    """The keys of references to `target`. Objects and keys may stand in their place, until they are stored."""
+    return [
+        value.key if type(value) is Ref else key_of(value) if value.__class__ is target else value for value in values
+    ]
+
+
+def _column(values: list[object], path: Path, target: type | None) -> list[object]:
     """What lies at `path` below values, as an index has it."""
     for name in path:
         values = [_step(value, name) for value in values]
+    if target is not None:
+        values = _keys(values, target)
     types = set(map(type, values))
     if types <= EQUAL:
         return values
