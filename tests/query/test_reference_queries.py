@@ -267,8 +267,12 @@ def test_what_no_index_orders_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("wrong", [Leg(carrier="a", number=1), Ref(Leg, ("a", 1)), 3])
 def test_a_reference_to_another_class_is_a_mistake(wrong: Any) -> None:
-    for ask in (lambda: Trip.port == wrong, lambda: Trip.port.in_([wrong]), lambda: Trip.via.contains(wrong)):  # type: ignore[union-attr, attr-defined]
-        with pytest.raises(QueryError):
-            ask()
+    with pytest.raises(QueryError):
+        Trip.port == wrong  # noqa: B015
+    with pytest.raises(QueryError):
+        Trip.port.in_([wrong])  # type: ignore[union-attr]
     with pytest.raises(QueryError):
         update(Trip).values(port=wrong)
+    if wrong != 3:  # which a list may contain as well as not
+        with pytest.raises(QueryError):
+            Trip.via.contains(wrong)  # type: ignore[attr-defined]
