@@ -19,7 +19,22 @@ from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
 from .query import all_, any_, asc, case, cast, col, delete, desc, explain, func, len_, select, update
-from .session import Change, Diff, Session, Snapshot, compact, dumps, load, loads, save, schema, write
+from .session import (
+    Change,
+    CommitChanges,
+    Diff,
+    FieldChange,
+    RowChange,
+    Session,
+    Snapshot,
+    compact,
+    dumps,
+    load,
+    loads,
+    save,
+    schema,
+    write,
+)
 from .session import open as open  # no name of `import *`, which would hide the builtin
 
 __version__ = "0.1.0"
@@ -27,8 +42,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Change",
     "Chunk",
+    "CommitChanges",
     "Diff",
     "Field",
+    "FieldChange",
     "Index",
     "Key",
     "LazyArray",
@@ -41,6 +58,7 @@ __all__ = [
     "Report",
     "Session",
     "RecoverReport",
+    "RowChange",
     "ShardedMap",
     "Snapshot",
     "VerifyReport",

@@ -36,6 +36,7 @@
     └── QueryError               position, in a text
         ├── PathError                a path spells no value of the file
         ├── NoResultFound            (also LookupError)
+        │   └── CommitGone               the commit to go on from is no longer in the file
         └── MultipleResultsFound     (also LookupError)
 
 None derives from `AttributeError`. While a proxy decodes a field, `getattr`, `hasattr` and Pydantic would take such an
@@ -48,6 +49,7 @@ __all__ = [
     "AccessDeniedError",
     "ChecksumError",
     "ClosedError",
+    "CommitGone",
     "CompressionError",
     "ConflictError",
     "CorruptionError",
@@ -346,6 +348,10 @@ class PathError(QueryError):
 
 class NoResultFound(QueryError, LookupError):
     """There is no such root or commit, or a query must have one result and has none."""
+
+
+class CommitGone(NoResultFound):
+    """What changed since a commit cannot be told: a compaction dropped it, or the file was replaced by another one."""
 
 
 class MultipleResultsFound(QueryError, LookupError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .files import compact, dumps, load, loads, save, write
 from .history.diff import Change, Diff
+from .history.feed import CommitChanges
+from .history.row_change import FieldChange, RowChange
 from .history.snapshot import Snapshot
 from .session import Session
 from .without_classes import schema
@@ -12,7 +14,10 @@ open = Session.open
 
 __all__ = [
     "Change",
+    "CommitChanges",
     "Diff",
+    "FieldChange",
+    "RowChange",
     "Session",
     "Snapshot",
     "compact",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from ..errors import NoResultFound, SessionError
@@ -16,6 +16,7 @@ from . import pending
 from .adding import this
 from .history.commits import At, content_of, find, snapshots
 from .history.diff import Diff
+from .history.feed import Asked, CommitChanges, Readers, commits_after, feed, names_of_asked
 from .history.snapshot import Snapshot, check_message
 from .hooks import Hooks
 from .refresh import expire, go_on, refresh, rollback
@@ -73,6 +74,40 @@ class Versions(Hooks):
         """
         in_use = {name: root.obj.__class__ for name, root in self._work.roots.items()}
         return Diff(self._looked_at(a), self._looked_at(self if b is None else b), classes, in_use)
+
+    def changes(
+        self, since: At, until: At | None = None, *, classes: Asked | Iterable[Asked] = ()
+    ) -> Iterator[CommitChanges]:
+        """The commits after `since`, the oldest first, and for each the rows that it inserted, changed and deleted.
+
+        Rows are roots, entities, and rows of lazy collections in these. A commit is compared with the one before it
+        while it is iterated, and what both share is not read. An entity whose key changed is a deleted and an inserted
+        one. Classes need not be defined here: rows are then objects of classes made of the stored schemas.
+
+        Args:
+            since: the commit to go on from: its sequence number, 0 for the state before the first commit; its snapshot,
+                which also tells a file that was replaced; or a datetime with a time zone (the newest commit not later).
+            until: the last commit to report, in the same way; without it, the one that this session reads. `refresh()`
+                goes on to commits of other sessions.
+            classes: report these alone: a class, the name of one, or several of them.
+
+        Returns:
+            An iterator of `CommitChanges`, each of which gives `RowChange` objects. A commit that changed nothing in
+            `classes` comes too, and is empty.
+
+        Raises:
+            CommitGone: the file does not hold `since` any more. Read all of it again, and go on from there.
+            NoResultFound: there is no commit `until`.
+            CorruptionError: damage on the way there.
+            TypeError, ValueError: an argument is none of these; a datetime without a time zone.
+        """
+        source = self._stored()
+        names, asked = names_of_asked(classes)
+        base, records = commits_after(source, since, source.record if until is None else find(source, until))
+        newest = self._work.look_at(source.at(source.record))
+        in_use = {name: root.obj.__class__ for name, root in self._work.roots.items()}
+        readers = Readers({**in_use, **asked}, newest)
+        return feed(base, records, newest, self._work.look_at, readers, names, self._check_open)
 
     def _looked_at(self, given: At | Versions) -> FileSpace:
         """A space that reads a commit, or what a session reads."""

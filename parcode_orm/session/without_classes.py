@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from ..codec.stored import Schema, believed, parsed
 from ..errors import CorruptionError, NoResultFound, ParcodeError, SchemaError, told
-from ..model.entities import SUFFIX
+from ..model.entities import SUFFIX, table_class
 from ..model.generated import Generated
 from ..storage.mapped import Source
 from .described import FileSchema
@@ -118,6 +118,13 @@ def model_named(source: Source, name: str) -> type:
     """
     found: type = _class_of(_stored(source, name), False)
     return found
+
+
+def stored_class(source: Source, name: str) -> type:
+    """The class made for a stored root; for entities, that of their table. Raises as `model_named`."""
+    is_table = name.endswith(SUFFIX)
+    found: type = _class_of(_stored(source, name), is_table)
+    return table_class(found) if is_table else found
 
 
 def schema(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> FileSchema:

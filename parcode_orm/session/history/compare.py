@@ -26,14 +26,14 @@ from ...errors import EncodeError
 from ...lazy.list import LazyList
 from ...lazy.map import LazyMap
 from ...lazy.protocols import PairRows, Rows
-from ...lazy.proxy import is_proxy
 from ...lazy.rows import TablePairs, TableRows
-from ...lazy.state import MISSING, field_value
+from ...lazy.state import MISSING
 from ...stack import is_deep, on_fresh_stack, roomy
 from ...table.diff import Gap, gaps
 from .columnwise import Exact, Fields, Part, Read, Split
 from .difference import Difference, Place
-from .stretches import Batch, Side, backward, batch_of, forward, runs
+from .fields import besides, field_of, names_of, read_now
+from .stretches import Alone, Batch, Pairs, Side, backward, batch_of, forward, runs
 
 ALIGNED = 512  # rows: of longer stretches without a row in common, those at the same place are compared
 STEP = 8  # places inside each other from which on each one looks at the stack
@@ -56,7 +56,7 @@ def _compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
         return iter(()) if old is new else place.differ(old, new)
     if isinstance(old, Unread) and isinstance(new, Unread):
         return _unread(old, new, place)
-    old, new = _read(old), _read(new)
+    old, new = read_now(old), read_now(new)
     cls = old.__class__
     if cls is not new.__class__:
         return place.differ(old, new)
@@ -65,11 +65,12 @@ def _compare(old: Any, new: Any, place: Place) -> Iterator[Difference]:
     if isinstance(old, BaseModel):
         return _fields(old, new, place)
     if issubclass(cls, LazyList):
-        return _lists(old, new, place)
+        return _told(list_rows(old.rows, new.rows, place), old.rows, new.rows, place)
     if issubclass(cls, LazyMap):
         return _maps(old, new, place)
     if cls is list:
-        return _rows(_Plain(old), _Plain(new), Gap(0, len(old), 0, len(new)), place)
+        mine, theirs = _Plain(old), _Plain(new)
+        return _told(_rows(mine, theirs, Gap(0, len(old), 0, len(new)), place), mine, theirs, place)
     if issubclass(cls, dict):
         return _pairs(old.items(), new.items(), old.get, new.get, place)
     if dataclasses.is_dataclass(cls):
@@ -88,10 +89,6 @@ def is_same(old: object, new: object, place: Place | None = None) -> bool:
     if not same:
         place.differing[pair] = old, new
     return same
-
-
-def _read(value: object) -> object:
-    return value.read() if isinstance(value, Unread) else value
 
 
 # -- values that are told apart whole ----------------------------------------------------------------------------------
@@ -137,38 +134,12 @@ def _same_content(old: BlobContent, new: BlobContent) -> bool:
 
 
 def _fields(old: object, new: object, place: Place) -> Iterator[Difference]:
-    return _named(old, new, (*_names(old), *_names(new)), place)
+    return _named(old, new, (*names_of(old), *names_of(new)), place)
 
 
 def _named(old: object, new: object, names: Iterable[str], place: Place) -> Iterator[Difference]:
     for name in dict.fromkeys(names):
-        yield from compare(_field(old, name), _field(new, name), place.field(name))
-
-
-def _names(obj: Any) -> list[str]:
-    """The fields and other attributes of a dataclass; the fields, extra values and private attributes of a model."""
-    if isinstance(obj, BaseModel):
-        return [*obj.__class__.__pydantic_fields__, *_besides(obj)]
-    return [*(field.name for field in dataclasses.fields(obj)), *_besides(obj)]
-
-
-def _besides(obj: Any) -> list[str]:
-    """The extra values and private attributes of a model; attributes of a dataclass that are no fields."""
-    if isinstance(obj, BaseModel):
-        return [*(obj.__pydantic_extra__ or {}), *(obj.__pydantic_private__ or {})]
-    fields = {field.name for field in dataclasses.fields(obj)}
-    return [name for name in attributes(obj) if name not in fields]
-
-
-def _field(obj: object, name: str) -> object:
-    """One of `_names`; MISSING where the object lacks it. Of a lazy model nothing else is read, nor large values."""
-    if not isinstance(obj, BaseModel):
-        return getattr(obj, name, MISSING)
-    if name not in obj.__class__.__pydantic_fields__:
-        return {**(obj.__pydantic_extra__ or {}), **(obj.__pydantic_private__ or {})}.get(name, MISSING)
-    lazy: Any = obj if is_proxy(obj) else None
-    unread = None if lazy is None else lazy._p_unread_(name)
-    return field_value(obj, name) if unread is None else unread
+        yield from compare(field_of(old, name), field_of(new, name), place.field(name))
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -186,10 +157,28 @@ class _Plain:
         """Says of each that it is not stored."""
 
 
-def _lists(old: LazyList[object], new: LazyList[object], place: Place) -> Iterator[Difference]:
-    mine, theirs = old.rows, new.rows
+def list_rows(mine: Rows, theirs: Rows, place: Place) -> Iterator[Pairs | Alone]:
+    """The rows of two stored lists beside each other, in order, but for those that they share."""
     for gap in _gaps(mine, theirs):
         yield from _rows(mine, theirs, gap, place)
+
+
+def map_rows(mine: TablePairs, theirs: TablePairs) -> Iterator[Pairs | Alone]:
+    """The pairs of two stored dictionaries beside each other, by key, but for those that they share."""
+    for gap in gaps(mine.table.tree, theirs.table.tree):
+        yield from _keyed(mine, theirs, gap)
+
+
+def _told(found: Iterable[Pairs | Alone], old: Side, new: Side, place: Place) -> Iterator[Difference]:
+    """The differences of rows that stand beside each other."""
+    for each in found:
+        if isinstance(each, Pairs):
+            yield from _differences(each.batch, each.names, old, new, place)
+        elif each.new is None:
+            assert each.old is not None
+            yield from place.item(each.name).differ(old.get(each.old), MISSING)
+        else:
+            yield from place.item(each.name).differ(MISSING, new.get(each.new))
 
 
 def _gaps(mine: Rows, theirs: Rows) -> Iterable[Gap]:
@@ -199,7 +188,7 @@ def _gaps(mine: Rows, theirs: Rows) -> Iterable[Gap]:
     return [Gap(0, len(mine), 0, len(theirs))]
 
 
-def _rows(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
+def _rows(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Pairs | Alone]:
     """The rows of a stretch: equal ones at its ends are left aside, and, if what is left is not long, between."""
     start, stop, other, end = gap
     if not stop - start == end - other == 1:
@@ -215,7 +204,7 @@ def _rows(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
         found = [("replace", 0, stop - start, 0, end - other)]
     for kind, a, b, c, d in found:
         if kind != "equal":
-            yield from _replaced(old, new, Gap(start + a, start + b, other + c, other + d), place)
+            yield from _replaced(old, new, Gap(start + a, start + b, other + c, other + d))
 
 
 def _equal(batches: Iterable[tuple[Batch, range]], old: Side, new: Side, place: Place) -> int:
@@ -239,16 +228,16 @@ def _differs(batch: Batch, i: int, old: Side, new: Side, place: Place) -> bool:
     return not is_same(old.get(batch.old[i]), new.get(batch.new[i]), place)
 
 
-def _replaced(old: Side, new: Side, gap: Gap, place: Place) -> Iterator[Difference]:
-    """Rows in the place of others: those at the same place are compared, what is left came or went."""
+def _replaced(old: Side, new: Side, gap: Gap) -> Iterator[Pairs | Alone]:
+    """Rows in the place of others: those at the same place are beside each other, what is left came or went."""
     start, stop, other, end = gap
     both = min(stop - start, end - other)
     for batch, _ in forward(old, start, new, other, both):
-        yield from _differences(batch, batch.new, old, new, place)
+        yield Pairs(batch, batch.new)
     for i in range(start + both, stop):
-        yield from place.item(i).differ(old.get(i), MISSING)
+        yield Alone(i, i, None)
     for i in range(other + both, end):
-        yield from place.item(i).differ(MISSING, new.get(i))
+        yield Alone(i, None, i)
 
 
 def _differences(batch: Batch, names: Sequence[object], old: Side, new: Side, place: Place) -> Iterator[Difference]:
@@ -301,12 +290,12 @@ def _fields_at(part: Fields, rows: Iterable[tuple[int, Place]]) -> Iterator[Diff
                 yield from _at(below, i, place.field(name), partial(_field_values, part, i, name))
         if i in rest:
             mine, theirs = part.objects(i)
-            yield from _named(mine, theirs, (*_besides(mine), *_besides(theirs)), place)
+            yield from _named(mine, theirs, (*besides(mine), *besides(theirs)), place)
 
 
 def _field_values(part: Fields, i: int, name: str) -> tuple[object, object]:
     old, new = part.objects(i)
-    return _field(old, name), _field(new, name)
+    return field_of(old, name), field_of(new, name)
 
 
 def _tokens(rows: Side, start: int, stop: int) -> list[object]:
@@ -321,7 +310,7 @@ def _token(value: object) -> object:
     if cls in EXACT_ATOMS:
         return cls, value
     if isinstance(value, BaseModel) or dataclasses.is_dataclass(cls):
-        return cls, *((name, _token(_field(value, name))) for name in _names(value))
+        return cls, *((name, _token(field_of(value, name))) for name in names_of(value))
     if isinstance(value, LazyList | LazyMap) and isinstance(value.rows, TableRows):
         return "at", value.rows.table.ref
     if isinstance(value, dict | LazyMap):
@@ -344,29 +333,28 @@ def _maps(old: LazyMap[object, object], new: LazyMap[object, object], place: Pla
     if not (isinstance(mine, TablePairs) and isinstance(theirs, TablePairs)):
         yield from _pairs(_items(mine), _items(theirs), mine.find, theirs.find, place)
         return
-    for gap in gaps(mine.table.tree, theirs.table.tree):
-        yield from _keyed(mine, theirs, gap, place)
+    yield from _told(map_rows(mine, theirs), mine, theirs, place)
 
 
 def _items(rows: PairRows) -> Iterator[tuple[object, object]]:
     return zip(rows.keys(), rows.scan(0, len(rows)), strict=True)
 
 
-def _keyed(mine: TablePairs, theirs: TablePairs, gap: Gap, place: Place) -> Iterator[Difference]:
+def _keyed(mine: TablePairs, theirs: TablePairs, gap: Gap) -> Iterator[Pairs | Alone]:
     """The pairs of a stretch, by key: wherever the other dictionary has it."""
     start, stop, other, end = gap
     here = 0  # keys of the first that lie in the stretch of the second
     for run in runs(mine, start, stop, theirs, other):
         if run.other is None:
-            yield from place.item(run.keys[0]).differ(mine.get(run.start), MISSING)
+            yield Alone(run.keys[0], run.start, None)
             continue
         count = len(run.keys)
         here += max(0, min(run.other + count, end) - max(run.other, other))
-        yield from _differences(batch_of(mine, run.start, theirs, run.other, count), run.keys, mine, theirs, place)
+        yield Pairs(batch_of(mine, run.start, theirs, run.other, count), run.keys)
     if here < end - other:
         for run in runs(theirs, other, end, mine, start):
             if run.other is None:
-                yield from place.item(run.keys[0]).differ(MISSING, theirs.get(run.start))
+                yield Alone(run.keys[0], None, run.start)
 
 
 def _pairs(

@@ -130,13 +130,7 @@ class Diff:
     @property
     def schemas(self) -> list[str]:
         """The changes of the classes that wrote the roots, a list of str; none of them counts as a change of values."""
-        found: list[str] = []
-        mine, theirs = (space.source.catalog.writers for space in (self._old, self._new))
-        for name, writer in theirs.items():
-            before = mine.get(name, writer)
-            if before != writer:
-                found += differences(_schema(self._old, before), _schema(self._new, writer))
-        return found
+        return schema_changes(self._old, self._new)
 
     def __bool__(self) -> bool:
         return next(self._differences(), None) is not None
@@ -155,6 +149,17 @@ class Diff:
 
     def __repr__(self) -> str:
         return f"<Diff of commit {self.a.sequence} and commit {self.b.sequence}>"
+
+
+def schema_changes(old: FileSpace, new: FileSpace) -> list[str]:
+    """The changes of the classes that wrote the roots of two commits."""
+    found: list[str] = []
+    mine, theirs = old.source.catalog.writers, new.source.catalog.writers
+    for name, writer in theirs.items():
+        before = mine.get(name, writer)
+        if before != writer:
+            found += differences(_schema(old, before), _schema(new, writer))
+    return found
 
 
 def _schema(space: FileSpace, name: str) -> bytes:

@@ -44,6 +44,21 @@ class Batch(NamedTuple):
     new: Sequence[int]
 
 
+class Pairs(NamedTuple):
+    """Rows that both collections have, by their keys or positions. Those that `batch.part` has may differ."""
+
+    batch: Batch
+    names: Sequence[object]
+
+
+class Alone(NamedTuple):
+    """A row that only the collection has in which its position is not None. `name` is its key or position."""
+
+    name: object
+    old: int | None
+    new: int | None
+
+
 class Run(NamedTuple):
     """Pairs `start` to `start + len(keys)`, whose keys the other dictionary has at `other` and behind; None without."""
 
