@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ..format.layout import Reference
 from .tree import Tree
 
+Stored = tuple[Reference | None, int]
 Places = list[tuple[int, Any]]  # nodes or pieces, each with the position of its first row
 
 
@@ -54,12 +55,12 @@ def _common(tree: Tree, other: Tree) -> list[_Shared]:
     mine: Places = [(0, tree.root)]
     theirs: Places = [(0, other.root)]
     for height in range(max(tree.root.height, other.root.height), 0, -1):
-        known = {_place(node): at for at, node in theirs if node.height == height}
-        shared: dict[Reference | None, Any] = {}
+        known = {_stored(node): at for at, node in theirs if node.height == height}
+        shared: set[Stored] = set()
         for at, node in mine:
-            if node.height == height and node.length and _place(node) in known:
-                shared[_place(node)] = node
-                found.append(_Shared(at, known[_place(node)], node.length))
+            if node.height == height and node.length and _stored(node) in known:
+                shared.add(_stored(node))
+                found.append(_Shared(at, known[_stored(node)], node.length))
         mine = _below(tree, mine, height, shared)
         theirs = _below(other, theirs, height, shared)
     return found + list(_overlaps(mine, theirs))
@@ -69,13 +70,18 @@ def _place(node: Any) -> Reference | None:
     return node.ref if isinstance(node.ref, Reference) else None
 
 
-def _below(tree: Tree, nodes: Places, height: int, shared: dict[Reference | None, Any]) -> Places:
+def _stored(node: Any) -> Stored:
+    """What two nodes have in common that are one: a table of one row group may be as much of it as another, or less."""
+    return _place(node), node.length
+
+
+def _below(tree: Tree, nodes: Places, height: int, shared: set[Stored]) -> Places:
     """The nodes, those of `height` replaced by their children, or left out where they are shared."""
     found: Places = []
     for at, node in nodes:
         if node.height < height:
             found.append((at, node))
-        elif _place(node) not in shared:
+        elif _stored(node) not in shared:
             for child in tree.children(node):
                 found.append((at, child))
                 at += child.length

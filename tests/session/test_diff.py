@@ -128,6 +128,17 @@ def test_each_kind_of_place() -> None:
     assert found[12].startswith("~ World.pair: (0, Item(")
 
 
+def test_the_last_row_of_a_table_of_one_row_group_goes() -> None:
+    """The table without its last row was the same row group, with a row less, and the diff found nothing."""
+
+    def change(w: World) -> None:
+        del w.numbers[-1]
+        del w.big["k199"]
+
+    found = edit(world().model_copy(update={"numbers": list(range(30_000))}), change)
+    assert [text.partition(":")[0] for text in found] == ["- World.big['k199']", "- World.numbers[29999]"]
+
+
 def test_changes_tell_kind_path_and_both_values() -> None:
     with Session(":memory:") as session:
         session.add(world())
