@@ -53,6 +53,9 @@ def examples(path: Path) -> Iterator[Any]:
     yield from (found.lazy("data"), found.lazy("text"), found.lazy("grid"))
     diff = session.diff(1, 2)
     yield from (diff, *diff, session.snapshot, session.begin_nested())
+    (commit,) = session.changes(1)
+    (row,) = commit
+    yield from (commit, row, *row.fields.values())
     session.rollback()
     yield next(session.attempts())
     yield from (report := damaged(path), report.problems[0])

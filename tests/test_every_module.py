@@ -128,6 +128,7 @@ TESTED_BY = {
     "session.flush": "session/test_stream_code.py",
     "session.history.commits": "session/test_history.py",
     "session.history.compare": "session/test_diff.py",
+    "session.history.row_changes": "session/test_changes.py",
     "session.history.stretches": "session/test_diff_columns.py",
     "session.memento": "session/test_nested.py",
     "session.adding": "session/test_unit_of_work.py",

@@ -8,6 +8,7 @@ from ..codec.base import Column
 from ..codec.evolution import packed as packed  # it reads packed objects of classes that changed
 from ..codec.evolution.lost import Known
 from ..codec.evolution.resolve import Resolver
+from ..codec.schema import known
 from ..codec.stored import Schema, believed, parts_of
 from ..errors import SchemaMismatchError
 from ..format.layout import Reference
@@ -56,8 +57,8 @@ class Schemas:
             SchemaMismatchError: it is not there, or of another kind of table, or a migration must say how.
         """
         key = name, tuple(map(id, today))
-        known = self._columns.get(key)
-        if known is None:
+        found = self._columns.get(key)
+        if found is None:
             stored = self.stored(name)
             if stored is None or len(stored) != len(today):
                 shown = f"{name:016x}" if isinstance(name, int) else name
@@ -66,9 +67,25 @@ class Schemas:
                     "that wrote them"
                 )
             with believed():
-                found = self._resolver.columns(stored, today)
-            known = self._columns.setdefault(key, (found, today))
-        return known[0]
+                columns = self._resolver.columns(stored, today)
+            found = self._columns.setdefault(key, (columns, today))
+        return found[0]
+
+
+def reads(source: Source, name: str, column: Column) -> bool:
+    """Whether `column` can read all rows of a root, as far as the schema that wrote it last says. No row is read."""
+    writer = source.catalog.writers.get(name, "")
+    stored = schemas_of(source).stored(writer)
+    if stored is None or writer == known(column).long:
+        return True  # reading says what is wrong
+    resolver = Resolver(source.catalog.renames)
+    try:
+        with believed():
+            resolver.columns(stored, (column,))
+            resolver.complete()
+    except SchemaMismatchError:
+        return False
+    return not resolver.unbuilt()
 
 
 def subclasses_known(source: Source) -> Known | None:

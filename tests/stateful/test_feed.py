@@ -250,7 +250,7 @@ def test_a_copy_that_follows_equals_the_file_after_each_commit(seed: int) -> Non
                 if random.randrange(4) == 0 and commit < COMMITS - 1:
                     continue  # several commits come at once then
                 reader.refresh()
-                for changes in reader.changes(since=position):
+                for changes in reader.changes(since=position, classes=CLASSES):
                     assert changes.sequence == position + 1
                     follow(copy, changes)
                     position = changes.sequence

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from ...codec.types.compile import struct_for
-from ...errors import CommitGone, SchemaMismatchError, told
+from ...errors import CommitGone, told
 from ...format.commit import Record
 from ...lazy.proxy import plain_class
 from ...lazy.state import MISSING
@@ -20,6 +20,7 @@ from ...model.base import Model
 from ...model.entities import SUFFIX, is_entity, table_class, table_name
 from ...storage.mapped import Source
 from ..roots import class_of_root, read_root, root_name
+from ..schemas import reads
 from ..space import FileSpace
 from ..without_classes import stored_class
 from .commits import At, check_at
@@ -118,12 +119,9 @@ class Readers:
         """A root in two commits, by one class if possible; MISSING where a commit has none."""
         sides = ((old, earlier), (new, name))
         stored = [(space, each) for space, each in sides if space is not None and each in space.source.catalog.roots]
-        for cls in (self._defined(name), None):
-            try:
-                cls = cls or _made(*stored[-1])
+        for cls in (self._defined(name), _made(*stored[-1])):
+            if cls is not None and all(reads(space.source, each, struct_for(cls)) for space, each in stored):
                 return _read(old, earlier, cls), _read(new, name, cls)
-            except SchemaMismatchError:  # the older commit needs a migration, or its own class
-                continue
         mine, theirs = (_read(*side, _made(*side)) if side in stored else MISSING for side in sides)
         return mine, theirs
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -71,7 +72,7 @@ def _rows(old: object, new: object, row: Row) -> Iterator[RowChange]:
         if _by_field(old, new):
             yield from _fields(old, new, row, dict.fromkeys((*names_of(old), *names_of(new))), {})
             return
-    if not is_same(old, new):
+    if not _is_same(old, new):
         yield RowChange("changed", row, partial(read_now, old), partial(read_now, new))
 
 
@@ -90,6 +91,14 @@ def _are_collections(old: object, new: object) -> bool:
     return (isinstance(old, LazyList) and isinstance(new, LazyList)) or (
         isinstance(old, LazyMap) and isinstance(new, LazyMap)
     )
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """As `compare` says; members of enums that are made of two stored schemas are the same by name and value."""
+    if isinstance(old, Enum) and isinstance(new, Enum) and old.__class__ is not new.__class__:
+        made = old.__class__.__module__ == new.__class__.__module__ == GENERATED
+        return made and old.name == new.name and is_same(old.value, new.value)
+    return is_same(old, new)
 
 
 def _by_field(old: Any, new: Any) -> bool:
@@ -124,7 +133,7 @@ class _Found:
                 for name in dict.fromkeys((*names_of(old), *names_of(new))):
                     self.compare(field_of(old, name), field_of(new, name), (*path, name))
                 return
-        if not is_same(old, new):
+        if not _is_same(old, new):
             self.differ(path, old, new)
 
     def differ(self, path: tuple[str, ...], old: object, new: object) -> None:
