@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, get_args, overload
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from ..errors import DetachedError, called, told
@@ -19,6 +19,7 @@ from .ref_schema import core_schema_of
 T = TypeVar("T")
 
 _MISSING: Any = object()
+_GETATTR: Any = BaseModel.__dict__["__getattr__"]
 
 
 class Ref(Generic[T]):
@@ -100,6 +101,8 @@ class Ref(Generic[T]):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if not _may_have(self._cls, name):  # whoever only asks what a value is like reads nothing
+            raise AttributeError(f"{self._cls.__name__!r} object has no attribute {name!r}")
         return getattr(self.target, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -149,6 +152,13 @@ class Ref(Generic[T]):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema_of(cls, next(iter(get_args(source)), None))
+
+
+def _may_have(cls: Any, name: str) -> bool:
+    """Whether objects of a model class may have an attribute, as far as the class tells."""
+    if name in cls.__pydantic_fields__ or cls.model_config.get("extra") == "allow":
+        return True
+    return cls.__getattr__ is not _GETATTR or hasattr(cls, name)
 
 
 _set: tuple[Callable[[Any, Any], None], ...] = tuple(

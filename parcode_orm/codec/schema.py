@@ -171,6 +171,8 @@ def brief(schema: Any) -> str:
         return f"{brief(schema['optional'])} | None"
     if "union" in schema:
         return " | ".join(map(brief, schema["union"]))
+    if "ref" in schema:
+        return f"Ref[{schema['ref']}]"
     if "convert" in schema:
         return str(schema["convert"])
     kind, inner = next(iter(schema.items()))

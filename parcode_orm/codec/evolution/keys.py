@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..base import Column
+from ..columns.refs import RefColumn
 from ..columns.tuples import TupleColumn, UnionColumn
 from ..columns.wrappers import ConvertColumn, OptionalColumn
 from ..schema import canonical_schema
@@ -22,7 +23,11 @@ def is_stable(stored: Schema, today: Column, *, by_name: bool = False) -> bool:
     if stored.canonical() == canonical_schema(today):
         return True
     node = stored.root
+    if isinstance(today, RefColumn):
+        return is_stable(stored, today.inner, by_name=by_name)
     if isinstance(node, dict):
+        if "ref" in node:
+            return is_stable(stored.part(node["stored"]), today, by_name=by_name)
         if "optional" in node:
             return is_stable(stored.part(node["optional"]), today, by_name=by_name)
         if "union" in node:

@@ -20,6 +20,7 @@ from ..columns.boundary import ChunkColumn
 from ..columns.containers import ListColumn, MapColumn, SetColumn
 from ..columns.lenient import LenientColumn
 from ..columns.packed import PackedColumn
+from ..columns.refs import RefColumn
 from ..columns.scalars import BoolColumn, FloatColumn, IntColumn, NoneColumn
 from ..columns.struct import kind_of
 from ..columns.text import BytesColumn, TextColumn
@@ -47,10 +48,11 @@ from .readers import (
     PresentColumn,
     StructReader,
 )
+from .refs import as_reference, as_value, is_reference
 from .refusals import Unresolved, brief_of, place_of, refusal, without_steps
 from .structs import complete
 from .unknown import for_messages
-from .values import Change, Unfit, first_of
+from .values import first_of, to_collection
 
 Renames = Sequence[tuple[str, str, str]]
 _ATOMS = (IntColumn, FloatColumn, BoolColumn, TextColumn, BytesColumn)
@@ -129,6 +131,10 @@ class Resolver:
             return self._optional(stored, today, where)
         if isinstance(today, OptionalColumn):
             return OptionalColumn(self.column(stored, today.inner, where))
+        if isinstance(today, RefColumn) and not (isinstance(node, dict) and "union" in node):
+            return as_reference(self, stored, today, where)
+        if is_reference(node):
+            return as_value(self, stored, today, where)
         if isinstance(node, dict) and "union" in node:
             arms = [self.column(stored.part(arm), today, where) for arm in node["union"]]
             return UnionColumn([(_never, arm) for arm in arms])
@@ -179,7 +185,7 @@ class Resolver:
         node = stored.root["optional"] if optional else stored.root
         items: Column = ListColumn(self.column(stored.part(node["list"]), shape.item, where))
         reader = _tables(old, OptionalColumn(items) if optional else items, ListColumn(shape.item))
-        change = _collected(shape.factory, isinstance(today, OptionalColumn))
+        change = to_collection(shape.factory, isinstance(today, OptionalColumn))
         return ChangedColumn(reader, change, place_of(where, stored, today))
 
     def _opened(self, stored: Schema) -> NeutralMarked:
@@ -267,9 +273,13 @@ class Resolver:
 
     def is_class(self, name: str, today: Struct) -> bool:
         """Whether a stored class of this name is today's, by its name or an earlier one; arguments may be others."""
+        return self.is_called(name, today.plan.name, today.plan.cls)
+
+    def is_called(self, name: str, called: str, cls: type) -> bool:
+        """Whether the class `cls`, today `called` so, is or was a class of this name."""
         bare = name.partition("[")[0]
-        names = {today.plan.name.partition("[")[0]}
-        names.update(class_names(today.plan.cls))
+        names = {called.partition("[")[0]}
+        names.update(class_names(cls))
         for owner, old, new in reversed(self.renames):
             if not owner and new in names:
                 names.add(old)
@@ -288,7 +298,7 @@ class Resolver:
                 if any(getattr(item, "lazy", False) for item in items):
                     raise Unresolved
                 place = place_of(where, stored, today)
-                return ChangedColumn(TupleColumn(items), _collected(today.factory, False), place)
+                return ChangedColumn(TupleColumn(items), to_collection(today.factory, False), place)
             return None
         kinds = node.keys() & LISTS
         if kinds and isinstance(today, ListColumn):
@@ -362,20 +372,6 @@ def _check_keys(stored: Schema, today: Column, where: str) -> None:
 
 def _never(value: Any) -> bool:
     return False
-
-
-def _collected(factory: Any, optional: bool) -> Change:
-    def change(value: Any) -> Any:
-        if value is None:
-            if optional:
-                return None
-            raise Unfit("None is not allowed")
-        found = factory(value)
-        if len(found) != len(value):
-            raise Unfit("two of its items are equal")
-        return found
-
-    return change
 
 
 def _tables(old: NeutralMarked, inner: Column, shape: Any) -> NeutralMarked:

@@ -122,3 +122,19 @@ def first_of(changes: list[Change]) -> Change:
         raise problem or Unfit("it is none of the union's types")
 
     return change
+
+
+def to_collection(factory: Any, optional: bool) -> Change:
+    """A function that makes collections of others, none of whose items may be lost."""
+
+    def change(value: Any) -> Any:
+        if value is None:
+            if optional:
+                return None
+            raise Unfit("None is not allowed")
+        found = factory(value)
+        if len(found) != len(value):
+            raise Unfit("two of its items are equal")
+        return found
+
+    return change
