@@ -17,7 +17,7 @@ from .inspector.verify import verify
 from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
-from .model import Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .model import Backref, Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
 from .query import all_, any_, asc, case, cast, col, delete, desc, explain, func, len_, select, update
 from .session import (
     Change,
@@ -40,6 +40,7 @@ from .session import open as open  # no name of `import *`, which would hide the
 __version__ = "0.1.0"
 
 __all__ = [
+    "Backref",
     "Change",
     "Chunk",
     "CommitChanges",

@@ -18,6 +18,7 @@ from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.codec.types.marks import as_returned, building, marks_last
 from parcode_orm.codec.views.build import FullSet
 from parcode_orm.errors import ParcodeError, UnsupportedTypeError
+from parcode_orm.model.backrefs import Backref, refusing, take_backrefs
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.fields import Field as NamedField
 from parcode_orm.model.handles import HasHandles
@@ -35,7 +36,7 @@ _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
 @dataclass_transform(
-    kw_only_default=True, field_specifiers=(Field, PrivateAttr, NamedField, Chunk, ShardedMap, Key, Index)
+    kw_only_default=True, field_specifiers=(Field, PrivateAttr, NamedField, Chunk, ShardedMap, Key, Index, Backref)
 )
 class ModelMeta(ModelMetaclass):
     """Pydantic's metaclass. It hides lazy classes, and type checkers take our markers for field specifiers.
@@ -45,6 +46,13 @@ class ModelMeta(ModelMetaclass):
     """
 
     if not TYPE_CHECKING:
+
+        def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+            backrefs = take_backrefs(namespace)
+            cls = super().__new__(mcs, name, bases, namespace, **options)
+            if backrefs:
+                cls.__init__ = refusing(cls.__init__, backrefs)
+            return cls
 
         def __getattr__(cls, name: str) -> Any:
             fields = cls.__dict__.get("__pydantic_fields__", ())

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from parcode_orm.codec.base import Column
 from parcode_orm.codec.columns.boundary import ChunkColumn
 from parcode_orm.codec.columns.containers import ListColumn, MapColumn
+from parcode_orm.codec.columns.lenient import LenientColumn
 from parcode_orm.codec.columns.poly import subclasses
 from parcode_orm.codec.columns.refs import RefColumn
 from parcode_orm.codec.columns.tuples import UnionColumn
@@ -91,10 +92,16 @@ def _own(column: Column) -> list[RefColumn]:
 
 
 def _shape(column: Column, ref: RefColumn) -> str:
-    bare = column.inner if isinstance(column, OptionalColumn) else column
+    bare = _bare(column)
     if bare is ref:
         return "one"
-    return "items" if isinstance(bare, ListColumn) and bare.item is ref else "below"
+    return "items" if isinstance(bare, ListColumn) and _bare(bare.item) is ref else "below"
+
+
+def _bare(column: Column) -> Column:
+    while isinstance(column, OptionalColumn | LenientColumn):
+        column = column.inner
+    return column
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -130,11 +137,11 @@ def _may_be_none(column: Column) -> bool:
     """Whether each reference in a column can be replaced by None, or taken out of its collection."""
     if isinstance(column, RefColumn):
         return False
-    if isinstance(column, OptionalColumn) and isinstance(column.inner, RefColumn):
+    if isinstance(column, OptionalColumn) and isinstance(_bare(column), RefColumn):
         return True
     if isinstance(column, ListColumn | MapColumn):
         item = column.item if isinstance(column, ListColumn) else column.value
-        return column.name in SHRINKING and (isinstance(item, RefColumn) or _may_be_none(item))
+        return column.name in SHRINKING and (isinstance(_bare(item), RefColumn) or _may_be_none(item))
     if isinstance(column, UnionColumn):
         return all(_may_be_none(arm) for _, arm in column.arms if _own(arm))
     if isinstance(column, Around | ChunkColumn):

@@ -14,7 +14,7 @@ from .building import SETTING, attribute, check_kinds, check_scope, fitting, lit
 from .engine import run
 from .expressions import Expression
 from .functions import has_aggregate, row_condition
-from .given import Entities, is_collection, is_entity_class, model_of
+from .given import Entities, Selected, is_collection, is_entity_class, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Key
 from .prepared import prepared
@@ -170,6 +170,8 @@ def update(collection: Any) -> Update:
     Raises:
         QueryError: `collection` is not one of these.
     """
+    if isinstance(collection, Selected):
+        return Update(collection.statement._source, collection.statement._where)
     if not is_collection(collection):
         raise QueryError(
             f"update(collection) takes a list, a dictionary, or a class with a Key(), not {called(collection)}"
@@ -186,6 +188,8 @@ def delete(collection: Any) -> Delete:
     Raises:
         QueryError: `collection` is not one of these.
     """
+    if isinstance(collection, Selected):
+        return Delete(collection.statement._source, collection.statement._where)
     if not isinstance(collection, MutableMapping | MutableSequence) and not is_entity_class(collection):
         raise QueryError(
             f"delete(collection) takes a list, a dictionary, or a class with a Key(), not {called(collection)}"

@@ -74,9 +74,20 @@ class Entities(ABC):
         """Stored entities were taken out of the table, by key: each with the row group and the row where it was."""
 
 
+class Selected(ABC):
+    """Rows that a statement of their own selects, and that other statements can be given."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def statement(self) -> Any:
+        """What selects them: a `Select`."""
+
+
 def is_collection(value: Any) -> bool:
     """Whether a query can take its rows from `value`."""
-    if isinstance(value, LazyList | LazyMap | Mapping | list | tuple | set | frozenset | Entities):
+    if isinstance(value, LazyList | LazyMap | Mapping | list | tuple | set | frozenset | Entities | Selected):
         return True
     return is_entity_class(value)
 
@@ -92,6 +103,8 @@ def model_of(collection: Any) -> Any:
         return collection
     if isinstance(collection, Entities):
         return collection.cls
+    if isinstance(collection, Selected):
+        return collection.statement._source
     if isinstance(collection, LazyList | LazyMap):
         items = collection._p_items_
         tp = None if items is None else bare(items.args[-1])

@@ -11,7 +11,7 @@ from ..model.kinds import fields_of
 from .building import check_scope, condition
 from .expressions import Expression
 from .functions import check_aggregates, has_aggregate, row_condition
-from .given import is_collection, model_of
+from .given import Selected, is_collection, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Label, Ordering
 from .windows import without_window
@@ -137,6 +137,9 @@ class Select(Generic[T_co]):
             raise QueryError(
                 f"select_from() takes a list, a dictionary, or a class with a Key(), not {called(collection)}"
             )
+        if isinstance(collection, Selected):
+            given = collection.statement
+            return self._with(_source=given._source, _where=(*given._where, *self._where))
         return self._with(_source=collection)
 
     def _with(self, **changes: Any) -> Select[T_co]:
@@ -259,6 +262,8 @@ def select(*rows: Any) -> Select[Any]:
     """
     if not rows:
         raise QueryError("select() takes a collection, a class, or fields such as Player.level")
+    if isinstance(rows[0], Selected):
+        return select(Item(model_of(rows[0])), *rows[1:]).select_from(rows[0])
     source = None
     outputs = list(rows)
     if is_collection(rows[0]):

@@ -5,17 +5,21 @@ It is checked, not run: "type: ignore" speaks to mypy and "pyright: ignore" to p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar, assert_type
 
 from pydantic import Field
 
 import parcode_orm
 from parcode_orm import (
+    Backref,
     Chunk,
+    Key,
     LazyBytes,
     LazyList,
     LazyMap,
     Model,
+    Ref,
     Session,
     ShardedMap,
     any_,
@@ -60,6 +64,16 @@ class GameWorld(Model):
 T = TypeVar("T")
 
 
+class Guild(Model):
+    name: str = Key()
+    members: Sequence[Member] = Backref("guild")
+
+
+class Member(Model):
+    name: str = Key()
+    guild: Ref[Guild]
+
+
 class Box(Model, Generic[T]):
     items: list[T] = Chunk()
 
@@ -70,6 +84,10 @@ hero = Player(level=1)
 world = GameWorld(id=1, name="a", settings=settings, terrain=b"", players={"Hero": hero})
 veteran = Veteran(level=2, medals=["gold"])
 box = Box[int](items=[1, 2])
+guild = Guild(name="owls")
+Guild(name="owls", members=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+assert_type(guild.members, Sequence[Member])
+assert_type(Member(name="ann", guild=Ref(guild)).guild.target, Guild)
 Player()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Player(level="one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 WorldSettings(difficulty=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -22,11 +22,11 @@ def target(space: FileSpace, cls: type[Any], key: Any) -> object:
     """
     owner = space.owner
     work = None if owner is None else owner.work
-    rows = rows_of(work, cls) if work is not None and work.reads_through(space) else _stored(space, cls)
+    rows = rows_of(work, cls) if work is not None and work.reads_through(space) else stored_entities(space, cls)
     return rows.get(key)
 
 
-def _stored(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:
+def stored_entities(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:
     """The entities of `cls` by key, as the commit has them that `space` reads."""
     if cls not in space.tables:
         apart = space.tables.setdefault(FileSpace, _detached(space))

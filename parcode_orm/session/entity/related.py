@@ -1,0 +1,151 @@
+"""`Related`: the entities that refer to an object, as its `Backref` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, overload
+
+from ...codec.classes.names import name_of
+from ...codec.columns.poly import subclasses
+from ...codec.per_class import per_class
+from ...errors import DetachedError, UnsupportedTypeError, told
+from ...lazy.proxy import is_proxy, plain_class
+from ...model.backrefs import BackrefProperty, related
+from ...model.base import Model
+from ...model.entities import is_entity
+from ...model.referring import Place, places_of
+from ...query.expressions import Expression
+from ...query.functions import field_of
+from ...query.given import Selected
+from ...query.nodes import Item, Key, Literal, Operation, Quantified
+from ...query.result import ScalarResult
+from ...query.statement import Select
+from ..space import space_of
+from .queries import StoredEntities
+from .tables import key_of
+from .targets import stored_entities
+
+T = TypeVar("T")
+
+
+class Related(Selected, Sequence[T]):
+    """The entities that refer to an object: a sequence that is asked anew each time, in the order of their table.
+
+    It sees changes that are not committed. It cannot be changed: assign the object to the field of the others.
+
+    Attributes:
+        statement: what selects them, for more conditions or another order: `plane.flights.statement.limit(3)`.
+    """
+
+    __slots__ = ("_backref", "_cls", "_obj", "_place")
+
+    def __init__(self, backref: BackrefProperty, obj: Any) -> None:
+        if not is_proxy(obj):
+            raise DetachedError(
+                f"{backref}: this {obj.__class__.__qualname__} was not read from a file, or not committed yet, so no "
+                "session tells what refers to it: commit first, or run a statement"
+            )
+        self._backref = backref
+        self._obj = obj
+        self._cls, self._place = _referring(backref, plain_class(obj.__class__))
+
+    @property
+    def statement(self) -> Select[T]:
+        """What selects the entities that refer to the object."""
+        return Select(self._cls, (Item(self._cls),), (self._condition(),))
+
+    def _condition(self) -> Expression[bool]:
+        key: Expression[Any] = Literal(key_of(self._obj))
+        if self._place is None:
+            return Literal(False)
+        field = field_of(self._cls, self._place.field)
+        if self._place.shape == "one":
+            return Operation("==", (field, key), bool)
+        return Quantified("any", field, Operation("==", (Item(), key), bool))
+
+    def _found(self, statement: Select[Any]) -> ScalarResult[T]:
+        space = space_of(self._obj)
+        owner = space.owner
+        work = None if owner is None else owner.work
+        if work is not None and work.reads_through(space):
+            rows: Any = StoredEntities(work, self._cls)
+        else:
+            rows = stored_entities(space, self._cls)
+        return ScalarResult(replace(statement, _source=rows), lambda: None)
+
+    def __len__(self) -> int:
+        return self._found(self.statement).count()
+
+    def __bool__(self) -> bool:
+        return self._found(self.statement.limit(1)).first() is not None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._found(self.statement))
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[T]: ...
+    def __getitem__(self, at: int | slice) -> T | list[T]:
+        if isinstance(at, slice) or at < 0:
+            return self._found(self.statement).all()[at]
+        found = list(self._found(self.statement.offset(at).limit(1)))
+        if not found:
+            raise IndexError(f"{self!r} has no item {at}")
+        return found[0]
+
+    def __contains__(self, obj: object) -> bool:
+        if obj.__class__ is not self._cls:
+            return False
+        key: Expression[Any] = Literal(key_of(obj))
+        found = self._found(self.statement.where(Operation("==", (Key(), key), bool))).first()
+        return found is obj or (found is not None and found == obj)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Related | list | tuple):
+            return NotImplemented
+        return list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<Related {self._cls.__qualname__}.{self._backref.field} == {told(key_of(self._obj))}>"
+
+
+def _referring(backref: BackrefProperty, cls: type[Any]) -> tuple[type[Any], Place | None]:
+    """The class that refers by a `Backref`, and where it does; None where it refers to a base of `cls` alone.
+
+    Raises:
+        UnsupportedTypeError: no class is what the `Backref` says.
+    """
+    item = backref.item()
+    known = [item] if isinstance(item, type) else _named(item, backref.owner.__module__)
+    for each in known:
+        places = [place for place in _places(each) if place.field == backref.field]
+        found = next((place for place in places if place.called == name_of(cls)), None)
+        if found is not None or any(place.called == name_of(backref.owner) for place in places):
+            return each, found
+    named = item.__qualname__ if isinstance(item, type) else item
+    problem = (
+        f"has no field {backref.field!r} that refers to {cls.__qualname__}" if known else "is no class of entities"
+    )
+    raise UnsupportedTypeError(
+        f"{backref} = Backref({backref.field!r}): {named} {problem}: declare {backref.field}: Ref[{cls.__name__}] there"
+    )
+
+
+def _named(name: str, module: str) -> list[type[Any]]:
+    """The entity classes of a name, those of a module first, newer ones first."""
+    bare = name.rpartition(".")[2]
+    found = [each for each in subclasses(Model) if each.__name__ == bare and is_entity(each)]
+    here = [each for each in found if each.__module__ == module]
+    return [*reversed(here), *(each for each in reversed(found) if each not in here)]
+
+
+@per_class
+def _places(cls: type) -> list[Place]:
+    return places_of(cls) if is_entity(cls) else []
+
+
+related.append(Related)
