@@ -8,6 +8,7 @@ from .codec.packed.custom import register_type
 from .codec.refs import Ref
 from .codec.renames import renamed_from
 from .codec.upgrades import upgrade
+from .codec.vectors import Vector
 from .errors import *  # noqa: F403
 from .format.compression import register as register_compression
 from .inspector.recover import RecoverReport, recover
@@ -62,6 +63,7 @@ __all__ = [
     "RowChange",
     "ShardedMap",
     "Snapshot",
+    "Vector",
     "VerifyReport",
     "all_",
     "any_",

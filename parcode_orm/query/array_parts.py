@@ -20,7 +20,7 @@ from ..format.layout import Encoding, Kind, Node, NodeFlag, Reference
 from ..table.nodes import Piece
 from ..table.row_group import Group
 from ..table.table import Table
-from .arrays import Alike, Part, Vectors, alike
+from .arrays import Alike, Part, Stack, Vectors, alike
 from .columns import read
 from .places import Place, place_of
 
@@ -42,7 +42,7 @@ class Parts(Protocol):
         """The row group of a part, opened."""
 
 
-def parts_of(block: Parts, table: Table, path: tuple[str, ...]) -> list[Part]:
+def stack_of(block: Parts, table: Table, path: tuple[str, ...]) -> Stack:
     """The arrays of a field in all rows of a block. What is compressed or not alike stays in the file."""
     found = []
     for number, piece in enumerate(block.parts):
@@ -51,17 +51,17 @@ def parts_of(block: Parts, table: Table, path: tuple[str, ...]) -> list[Part]:
         if place is not None and place.rows >= piece.start + piece.length:
             here = _alike(place.chunk, place.at, table.space, range(piece.start, piece.start + piece.length), False)
         found.append(Part(piece.length, here))
-    return found
+    return Stack(found)
 
 
-def size_of(parts: Sequence[Part]) -> int:
-    """About the bytes that parts take, with the squares that they will have. Pages of the file are not counted."""
-    return sum(_PART_BYTES + 4 * part.count for part in parts)
+def size_of(stack: Stack) -> int:
+    """About the bytes that a stack takes, with the norms that it will have. Pages of the file are not counted."""
+    return _PART_BYTES * len(stack.parts) + 4 * stack.count
 
 
-def vectors_of(block: Parts, table: Table, path: tuple[str, ...], parts: Sequence[Part]) -> Vectors:
-    """The arrays of a field, of which `parts` are known."""
-    return Vectors(parts, None, partial(_loaded, block, table, path))
+def vectors_of(block: Parts, table: Table, path: tuple[str, ...], stack: Stack) -> Vectors:
+    """The arrays of a field, of which `stack` is known."""
+    return Vectors(stack, None, partial(_loaded, block, table, path))
 
 
 def _loaded(block: Parts, table: Table, path: tuple[str, ...], number: int) -> Sequence[Alike]:

@@ -21,98 +21,122 @@ class Alike(NamedTuple):
 class Part:
     """Rows beside each other. `alike` is None where it is loaded for each use; rows that no array has are None.
 
-    `squares` are the squared lengths of all rows, once they are known: float32.
+    `matrix` is the array of all rows, where they are vectors of float32.
     """
 
-    __slots__ = ("alike", "count", "squares")
+    __slots__ = ("alike", "count", "matrix")
 
     def __init__(self, count: int, alike: Sequence[Alike] | None = None) -> None:
         self.count = count
         self.alike = alike
-        self.squares: Any = None
+        whole = alike[0].array if alike is not None and len(alike) == 1 and alike[0].places is None else None
+        self.matrix = whole if whole is not None and whole.dtype == np.float32 and whole.ndim == 2 else None
 
 
-class Piece(NamedTuple):
-    """Some rows of `Vectors`: their places, a slice or an array, and their values. `part`, if they are all it has."""
+class Stack:
+    """Parts one after the other. `norms` are the lengths of the vectors of all rows, float32, where they are known."""
 
-    places: Any
-    array: Any
-    part: Part | None
+    __slots__ = ("begins", "norms", "parts")
+
+    def __init__(self, parts: Sequence[Part], norms: Any = None) -> None:
+        self.parts = parts
+        self.norms = norms
+        self.begins = np.cumsum([0, *(part.count for part in parts)])
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return int(self.begins[-1])
+
+
+Piece = tuple[Any, Any]
+"""Some rows of `Vectors`: their places, a slice or an array, and their values."""
 
 
 class Vectors(Vector):
-    """Arrays, each row's own; row i is row `index[i]` of all parts. `load` gives what a part does not keep."""
+    """Arrays, each row's own; row i is row `index[i]` of a stack. `load` gives what a part does not keep."""
 
-    __slots__ = ("index", "load", "parts", "_begins")
+    __slots__ = ("index", "load", "stack")
 
-    def __init__(
-        self, parts: Sequence[Part], index: Any = None, load: Callable[[int], Sequence[Alike]] | None = None
-    ) -> None:
-        self.parts = parts
+    def __init__(self, stack: Stack, index: Any = None, load: Callable[[int], Sequence[Alike]] | None = None) -> None:
+        self.stack = stack
         self.index = index
         self.load = load
-        self._begins = np.cumsum([0, *(part.count for part in parts)])
 
     def __len__(self) -> int:
-        return int(self._begins[-1]) if self.index is None else len(self.index)
+        return self.stack.count if self.index is None else len(self.index)
 
     def take(self, rows: Any) -> Vectors:
         """The values at `rows`; nothing is copied."""
-        return Vectors(self.parts, rows if self.index is None else self.index[rows], self.load)
+        return Vectors(self.stack, rows if self.index is None else self.index[rows], self.load)
 
     def tolist(self) -> list[Any]:
         """A one-dimensional array for each row, None for None."""
         found: list[Any] = [None] * len(self)
         places = np.arange(len(self))
-        for piece in self.pieces():
-            for place, value in zip(places[piece.places].tolist(), piece.array, strict=True):
+        for here, array in self.pieces():
+            for place, value in zip(places[here].tolist(), array, strict=True):
                 found[place] = value
         return found
 
     def patched(self, places: Any, values: list[Any]) -> Vectors:
         """These vectors with `values` at `places`."""
+        stack = self.stack
         index = np.arange(len(self)) if self.index is None else self.index.astype(np.int64)
-        index[places] = np.arange(len(values)) + self._begins[-1]
-        return Vectors([*self.parts, Part(len(values), alike(values))], index, self.load)
+        index[places] = np.arange(len(values)) + stack.count
+        norms = stack.norms
+        if norms is not None:
+            norms = np.concatenate([norms, np.full(len(values), np.nan, np.float32)])
+        return Vectors(Stack([*stack.parts, Part(len(values), alike(values))], norms), index, self.load)
+
+    @property
+    def norms(self) -> Any:
+        """The lengths of the vectors as far as they are known, NaN elsewhere: a new array of float32."""
+        known = self.stack.norms
+        if known is None:
+            return np.full(len(self), np.nan, np.float32)
+        return known.copy() if self.index is None else known[self.index]
 
     def pieces(self) -> Iterator[Piece]:
         """The rows that are not None, as arrays of values that are alike."""
-        return self._whole() if self.index is None else self._chosen(self.index)
+        if self.index is not None:
+            yield from self._chosen(self.index)
+            return
+        for number in range(len(self.stack.parts)):
+            yield from self.pieces_of(number)
 
-    def _of(self, number: int) -> Sequence[Alike]:
-        found = self.parts[number].alike
+    def pieces_of(self, number: int) -> Iterator[Piece]:
+        """As `pieces`, of one part of all rows."""
+        a, b = self.stack.begins[number : number + 2].tolist()
+        for places, array in self._alike(number):
+            yield (slice(a, b) if places is None else places + a), array
+
+    def _alike(self, number: int) -> Sequence[Alike]:
+        found = self.stack.parts[number].alike
         if found is None:
             assert self.load is not None
             found = self.load(number)
         return found
 
-    def _whole(self) -> Iterator[Piece]:
-        for number, (a, b) in enumerate(pairwise(self._begins.tolist())):
-            part = self.parts[number]
-            for places, array in self._of(number):
-                if places is None:
-                    yield Piece(slice(a, b), array, part)
-                else:
-                    yield Piece(places + a, array, None)
-
     def _chosen(self, index: Any) -> Iterator[Piece]:
         if not len(index):
             return
-        of = np.searchsorted(self._begins, index, side="right") - 1
+        begins = self.stack.begins
+        of = np.searchsorted(begins, index, side="right") - 1
         order = np.argsort(of, kind="stable")
         of, sorted_index = of[order], index[order]
         cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(of)]
         for a, b in pairwise(cuts):
             number = int(of[a])
-            within, to = sorted_index[a:b] - self._begins[number], order[a:b]
-            for places, array in self._of(number):
+            within, to = sorted_index[a:b] - begins[number], order[a:b]
+            for places, array in self._alike(number):
                 if places is None:
-                    yield Piece(to, array[within], None)
+                    yield to, array[within]
                     continue
                 at = np.minimum(np.searchsorted(places, within), len(places) - 1)
                 there = places[at] == within
                 if there.any():
-                    yield Piece(to[there], array[at[there]], None)
+                    yield to[there], array[at[there]]
 
 
 def alike(values: Sequence[Any]) -> list[Alike]:
@@ -147,4 +171,4 @@ def _as_array(value: Any) -> Any:
 
 def vectors_in(values: Sequence[Any]) -> Vectors:
     """Values in memory."""
-    return Vectors([Part(len(values), alike(values))])
+    return Vectors(Stack([Part(len(values), alike(values))]))

@@ -21,7 +21,7 @@ from ..storage.cache import NODE_BYTES
 from ..table.nodes import NO_ID, Piece
 from ..table.row_group import Group
 from ..table.table import Table
-from .array_parts import parts_of, size_of, vectors_of
+from .array_parts import size_of, stack_of, vectors_of
 from .arrays import Vectors
 from .bounds import Bounds, bounds_of
 from .columns import read
@@ -170,11 +170,11 @@ class Block:
 
     def vectors(self, table: Table, path: Path) -> Vectors:
         """The arrays of the field at `path` of all rows, in place where they are alike."""
-        parts = self._get(table, (*_ARRAYS, *path))
-        if parts is None:
-            parts = parts_of(self, table, path)
-            self._keep(table, (*_ARRAYS, *path), parts, size_of(parts))
-        found = vectors_of(self, table, path, parts)
+        stack = self._get(table, (*_ARRAYS, *path))
+        if stack is None:
+            stack = stack_of(self, table, path)
+            self._keep(table, (*_ARRAYS, *path), stack, size_of(stack))
+        found = vectors_of(self, table, path, stack)
         return found if self._index is None else found.take(self._index)
 
     def size(self, table: Table, path: Path, part: int) -> int:

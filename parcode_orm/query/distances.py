@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from ..codec.vectors import vector_in
 from ..errors import QueryError, called, told
 from ..model.annotations import arms
 from ..model.kinds import kinds_of
@@ -155,9 +156,9 @@ def declared_length(of: Expression[Any]) -> int | None:
     """How many numbers a field says that its vectors have; None if it does not."""
     if not isinstance(of, Field) or len(of._path) != 1:
         return None
-    fields = getattr(of._cls, "__pydantic_fields__", {})
-    metadata = fields[of._path[0]].metadata if of._path[0] in fields else ()
-    return next((each.length for each in metadata if type(each).__name__ == "Vector"), None)
+    info = getattr(of._cls, "__pydantic_fields__", {}).get(of._path[0])
+    vector = None if info is None else vector_in(info.annotation, info.metadata)
+    return None if vector is None else vector.length
 
 
 def holds_vectors(tp: Any) -> bool:

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import QueryError
-from .arrays import Piece, Vectors
+from .arrays import Vectors
 from .vectors import Numbers, Vector
 
 _AT_ONCE = 1 << 16  # numbers that are converted to float64 at once: they stay in the processor's cache
+_ROWS_AT_ONCE = 1 << 14  # whose bounds are computed at once, for the same reason
 _UNIT = 2.0**-24  # of float32
 _SLACK = 16  # roundings besides those of the additions
-_SMALLEST = 2.0**-80  # squared length of a vector whose direction float32 tells
+_SMALLEST = 2.0**-40  # length of a vector whose direction float32 tells
 _TINY = 2.0**-100  # what products that are too small for float32 add up to is less
 _SAFE = 1e18  # a longer query, or one shorter than the inverse, is measured exactly
-_NARROW = frozenset(map(np.dtype, ("float16", "int8", "uint8", "int16", "uint16", "bool")))  # float32 has their values
-_FLOAT32 = np.dtype(np.float32)
+_NARROW = frozenset(map(np.dtype, ("f4", "f2", "i1", "u1", "i2", "u2", "bool")))  # float32 has their values
 
 Naming = Callable[[int], str]
 """What messages call the vector of a row, by its place: "Doc.embedding of the row 17"."""
@@ -75,13 +75,14 @@ def distances(vectors: Vectors, to: Target, naming: Naming) -> Numbers:
     found = np.zeros(len(vectors))
     nulls = np.ones(len(vectors), bool)
     step = max(1, _AT_ONCE // len(to.vector))
-    for piece in vectors.pieces():
-        _check(piece, len(to.vector), naming)
-        places = _places(piece, len(found))
+    every = np.arange(len(vectors))
+    for where, array in vectors.pieces():
+        places = every[where]
+        _check(places, array, len(to.vector), naming)
         nulls[places] = False
         for at in range(0, len(places), step):
-            here, array = places[at : at + step], piece.array[at : at + step].astype(np.float64, order="C")
-            found[here] = _measured(to.metric, array, to.vector, here, naming)
+            here, numbers = places[at : at + step], array[at : at + step].astype(np.float64, order="C")
+            found[here] = _measured(to.metric, numbers, to.vector, here, naming)
     return Numbers(found, nulls if nulls.any() else None)
 
 
@@ -122,34 +123,42 @@ def bounds(vectors: Vectors, to: Target, naming: Naming) -> Bounds:
         QueryError: a vector has another length.
     """
     count, numbers = len(vectors), len(to.vector)
-    dots, squares = np.full(count, np.nan, np.float32), np.full(count, np.nan, np.float32)
-    nulls = np.ones(count, bool)
-    units = {True: to.unit.astype(np.float32), False: to.unit}
-    vecdot = np.vecdot
+    dots, norms, nulls = np.full(count, np.nan, np.float32), vectors.norms, np.ones(count, bool)
+    unit, vecdot = to.unit.astype(np.float32), np.vecdot
+
+    def measure(places: Any, array: Any) -> None:
+        if array.shape[1:] != (numbers,):
+            _check(np.arange(count)[places], array, numbers, naming)
+        nulls[places] = False
+        narrow = array.dtype in _NARROW
+        array = array.astype(np.float32 if narrow else np.float64, copy=False)
+        dots[places] = vecdot(array, unit if narrow else to.unit)
+        if np.isnan(norms[places]).any():
+            norms[places] = np.sqrt(vecdot(array, array))
+
     with np.errstate(all="ignore"):
-        for piece in vectors.pieces():
-            places, array, part = piece
-            if array.ndim != 2 or array.shape[1] != numbers:
-                _check(piece, numbers, naming)
-            narrow = array.dtype == _FLOAT32
-            if not narrow:
-                narrow = array.dtype in _NARROW
-                array = array.astype(np.float32 if narrow else np.float64)
-            nulls[places] = False
-            if part is None:
-                dots[places] = vecdot(array, units[narrow])
-                squares[places] = vecdot(array, array)
-                continue
-            vecdot(array, units[narrow], out=dots[places], casting="same_kind")
-            if part.squares is None:
-                vecdot(array, array, out=squares[places], casting="same_kind")
-                part.squares = squares[places]
-            else:
-                squares[places] = part.squares
-        low, high = _around(to, dots, squares)
-        unknown = ~(np.isfinite(low) & np.isfinite(high))
-    if unknown.any():
-        low[unknown] = high[unknown] = np.nan
+        if vectors.index is not None:
+            for piece in vectors.pieces():
+                measure(*piece)
+        else:
+            stack, b = vectors.stack, 0
+            new = stack.norms is None
+            for number, part in enumerate(stack.parts):
+                a, b, array = b, b + part.count, part.matrix
+                if array is None or array.shape[1] != numbers:
+                    for piece in vectors.pieces_of(number):
+                        measure(*piece)
+                    continue
+                nulls[a:b] = False
+                vecdot(array, unit, out=dots[a:b])
+                if new:
+                    vecdot(array, array, out=norms[a:b])
+                    np.sqrt(norms[a:b], out=norms[a:b])
+            stack.norms = norms
+        low, high = np.empty(count, np.float32), np.empty(count, np.float32)
+        for at in range(0, count, _ROWS_AT_ONCE):
+            here = slice(at, at + _ROWS_AT_ONCE)
+            low[here], high[here] = _around(to, dots[here], norms[here])
     return Bounds(low, high, nulls)
 
 
@@ -162,24 +171,32 @@ def decided(operator: str, low: Any, high: Any, value: float) -> tuple[Any, Any]
     return (below, above) if operator[0] == "<" else (above, below)
 
 
-def _around(to: Target, dots: Any, squares: Any) -> tuple[Any, Any]:
-    """Bounds of the distances, by inner products with the unit vector and squared lengths."""
+def _around(to: Target, dots: Any, norms: Any) -> tuple[Any, Any]:
+    """Bounds of the distances, by inner products with the unit vector and the lengths of vectors."""
     error, length = np.float32((len(to.vector) + _SLACK) * _UNIT * 1.1), np.float32(to.length)
     if (not 1 / _SAFE < to.length < _SAFE and to.length) or error > 0.1:
-        unknown = np.full(len(dots), np.nan, np.float32)
-        return unknown, unknown.copy()
-    norms = np.sqrt(squares)
+        return np.nan, np.nan
     if to.metric == "cosine":
-        norms[squares < _SMALLEST] = np.nan
-        found = 1 - dots / norms
-        return found - 2 * error, found + 2 * error
-    if to.metric == "dot":
-        found, margin = dots * length, norms * (error * length) + np.float32(_TINY)
-        return found - margin, found + margin
-    found = squares - (2 * length) * dots + length * length
-    norms += length
-    margin = norms * norms * error + np.float32(_TINY)
-    return np.sqrt(np.maximum(found - margin, 0)), np.sqrt(np.maximum(found, 0) + margin)
+        found = dots / norms
+        np.subtract(1, found, out=found)
+        found[~(norms > _SMALLEST)] = np.nan
+        low, high = found - 2 * error, found + 2 * error
+    elif to.metric == "dot":
+        found, margin = dots * length, norms * (error * length)
+        margin += np.float32(_TINY)
+        low, high = found - margin, found + margin
+    else:
+        found, margin = norms * norms, norms + length
+        found -= (2 * length) * dots
+        found += length * length
+        margin *= margin
+        margin *= error
+        margin += np.float32(_TINY)
+        low, high = np.sqrt(np.maximum(found - margin, 0)), np.sqrt(np.maximum(found, 0) + margin)
+    unknown = ~np.isfinite(high - low)
+    if unknown.any():
+        low[unknown] = high[unknown] = np.nan
+    return low, high
 
 
 def _measured(metric: str, array: Any, to: Any, places: Any, naming: Naming) -> Any:
@@ -212,19 +229,13 @@ def _cosines(array: Any, to: Any) -> Any:
     return np.clip(1 - np.add.reduce(one * other, axis=-1) / lengths, 0, 2)
 
 
-def _places(piece: Piece, count: int) -> Any:
-    found = piece.places
-    return np.arange(*found.indices(count)) if isinstance(found, slice) else found
-
-
-def _check(piece: Piece, numbers: int, naming: Naming) -> None:
+def _check(places: Any, array: Any, numbers: int, naming: Naming) -> None:
     """Refuse vectors of another length, and what is no vector."""
-    shape = piece.array.shape[1:]
+    shape = array.shape[1:]
     if shape == (numbers,):
         return
-    first = piece.places.start if isinstance(piece.places, slice) else int(np.min(piece.places))
-    if piece.array.dtype == object:
+    if array.dtype == object:
         what = "is no vector of numbers"
     else:
         what = f"has {shape[0]} numbers" if len(shape) == 1 else f"is an array of shape {shape}"
-    raise QueryError(f"{naming(first)} {what}, and the distance is to a vector of {numbers}")
+    raise QueryError(f"{naming(int(np.min(places)))} {what}, and the distance is to a vector of {numbers}")

@@ -39,6 +39,7 @@ from ..packed.custom import annotated, custom_parts
 from ..packed.ways import Way, of_type
 from ..refs import Ref
 from ..schema import fingerprint_of
+from ..vectors import Vector, dtype_of, vector_in
 from . import plans
 from .arm_order import in_order
 from .containers import collection, mapping
@@ -96,6 +97,10 @@ def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: Way | None = 
     mark = find_mark(metadata)
     if mark is not None:
         scope.refuse(tp, f"{mark.spelling} may stand only directly on a field")
+    vector = vector_in(Any, metadata)
+    if vector is not None:
+        column = with_metadata(tp, [item for item in metadata if not isinstance(item, Vector)], scope, way)
+        return of_length(column, vector, tp, scope)
     if not may_convert(metadata):
         column = compile_type(tp, scope)
         return column if way is None else LenientColumn(column, way)
@@ -114,6 +119,19 @@ def with_metadata(tp: Any, metadata: list[Any], scope: Scope, way: Way | None = 
             raise
         return converted(parts, scope)
     return LenientColumn(column, way or of_type(whole, f"{scope.place}: {spelled(tp)}"))
+
+
+def of_length(column: Column, vector: Vector, tp: Any, scope: Scope) -> Column:
+    """`column`, of arrays or of arrays and None, as one of vectors."""
+    found: Any = copy(column)
+    if isinstance(found, ArrayColumn):
+        present = [arm for arm, _ in flatten(tp, scope) if arm not in NONE] if is_union(tp) else [tp]
+        return ArrayColumn(dtype_of(vector, substitute(present[0], scope)).str, vector)
+    if not isinstance(found, OptionalColumn | LenientColumn):
+        scope.refuse(tp, f"{vector!r} is for arrays")
+    found.inner = of_length(found.inner, vector, tp, scope)
+    limited: Column = found
+    return limited
 
 
 def compile_type(tp: Any, scope: Scope) -> Column:
