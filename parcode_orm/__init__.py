@@ -19,7 +19,7 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Backref, Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-from .query import all_, any_, asc, case, cast, col, delete, desc, explain, func, len_, select, update
+from .query import aliased, all_, any_, asc, case, cast, col, delete, desc, explain, func, len_, select, update
 from .session import (
     Change,
     CommitChanges,
@@ -65,6 +65,7 @@ __all__ = [
     "Snapshot",
     "Vector",
     "VerifyReport",
+    "aliased",
     "all_",
     "any_",
     "asc",

@@ -1,5 +1,6 @@
 """Queries: expressions, `select`, and what a statement gives."""
 
+from .aliases import aliased
 from .cases import case
 from .changes import Delete, Update, delete, update
 from .expressions import Expression
@@ -9,6 +10,7 @@ from .result import Result, ScalarResult
 from .statement import Select, checked, select
 
 __all__ = [
-    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "all_", "any_", "asc", "case", "cast",
+    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "aliased", "all_", "any_", "asc",
+    "case", "cast",
     "checked", "col", "delete", "desc", "explain", "func", "len_", "select", "update",
 ]  # fmt: skip

@@ -257,9 +257,9 @@ def attribute(value: Expression[Any], name: str) -> Any:
 def field_below(value: Expression[Any], name: str, tp: Any) -> Expression[Any]:
     """The field `name` of a value that has fields."""
     if isinstance(value, Field):
-        return Field(value._cls, (*value._path, name), tp)
+        return Field(value._cls, (*value._path, name), tp, value._source)
     if isinstance(value, Item) and value._cls is not None:
-        return Field(value._cls, (name,), tp)
+        return Field(value._cls, (name,), tp, value._source)
     return Operation("attribute", (value, Literal(name)), tp)
 
 
@@ -361,14 +361,15 @@ def check_scope(expression: Expression[Any], classes: list[Any], where: str) -> 
     """
     cls = getattr(expression, "_cls", None)
     if cls is not None and isinstance(expression, Field | Item):
-        if classes and not any(_related(cls, each) for each in classes):
+        if classes and not any(is_related(cls, each) for each in classes):
             known = " or ".join(each.__qualname__ for each in classes)
             raise QueryError(f"{expression} is a field of {cls.__qualname__}, and the rows of {where} are {known}")
     for part in expression._parts():
         check_scope(part, classes, where)
 
 
-def _related(one: type[Any], other: type[Any]) -> bool:
+def is_related(one: type[Any], other: type[Any]) -> bool:
+    """Whether one of two classes derives from the other."""
     if one is other:
         return True
     try:

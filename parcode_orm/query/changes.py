@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, MutableSequence
+import dataclasses
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,8 @@ class _Change:
 
     _source: Any
     _where: tuple[Expression[bool], ...] = ()
+    _home: Callable[[type[Any]], Entities] | None = dataclasses.field(default=None, kw_only=True)
+    """What gives the entities of a class, once a session runs the statement."""
 
     def where(self, *conditions: Any) -> Any:
         """Only rows that fulfil all `conditions`, and those of earlier calls.
@@ -146,13 +149,13 @@ class Delete(_Change):
 
 def _source(change: _Change, asked: tuple[Expression[Any], ...]) -> Source:
     """Where the rows of a change are."""
-    source, _, _ = prepared(Select(change._source, asked, change._where))
+    source, _, _ = prepared(Select(change._source, asked, change._where, _home=change._home))
     return source
 
 
 def _rows(change: _Change, *outputs: Expression[Any]) -> list[tuple[Any, ...]]:
     """The values of `outputs` for the rows of a change, all found before anything is changed."""
-    statement: Select[Any] = Select(change._source, outputs, change._where)
+    statement: Select[Any] = Select(change._source, outputs, change._where, _home=change._home)
     found: list[tuple[Any, ...]] = []
     for part in run(statement):
         found += zip(*[vector.tolist() for vector in part], strict=True)

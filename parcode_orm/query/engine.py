@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from .evaluate import Frame, matching
-from .expressions import Expression
+from .evaluate import Frame
+from .filtering import found, matched
 from .grouping import Groups, distinct, group
-from .nodes import Item
+from .nodes import Item, Of
 from .ordered import Best, Hits, Part, outputs
 from .prepared import Grouping, Query, are_arrays, prepared
 from .pruning import candidates
@@ -49,18 +49,6 @@ def count(statement: Select[Any]) -> int:
     batches = source.batches(arrays=partial(are_arrays, query, grouped))
     total = sum(len(found(batch, query.where)) for batch in batches)
     return max(min(total, total if query.stop is None else query.stop) - query.first, 0)
-
-
-def found(batch: Batch, where: Sequence[Expression[bool]]) -> Frame:
-    """The rows of a batch that fulfil the conditions."""
-    return matched(where, batch, candidates(where, batch))
-
-
-def matched(where: Sequence[Expression[bool]], batch: Batch, parts: Any) -> Frame:
-    """The rows of some `parts` of a batch, or of all (None), that fulfil the conditions."""
-    frame = Frame(batch) if parts is None else Frame(batch, batch.chosen(parts))
-    places = matching(where, frame)
-    return frame if places is None else frame.at(places)
 
 
 def _grouped(batches: Iterator[Batch], grouping: Grouping) -> Groups:
@@ -104,7 +92,11 @@ def _distinct(parts: Iterator[Part], query: Query) -> Iterator[Part]:
     if any(isinstance(each, Item) for each in query.outputs):  # rows are objects, each of them another one
         rows = list(range(len(vectors[0])))
     else:
-        values = list(zip(*[vector.tolist() for vector in vectors], strict=True))
+        columns = [vector.tolist() for vector in vectors]
+        for place, each in enumerate(query.outputs):
+            if isinstance(each, Of) and each._is_row:  # one object for all rows of a join that have it
+                columns[place] = list(map(id, columns[place]))
+        values = list(zip(*columns, strict=True))
         rows = distinct(values, query.outputs) if values else []
     rows = list(islice(rows, query.first, query.stop))
     yield [vector.take(np.array(rows, np.int64)) for vector in vectors]

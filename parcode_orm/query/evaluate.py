@@ -21,7 +21,7 @@ from .distances import Distance, distance_test
 from .expressions import Expression
 from .kernels import KERNELS
 from .measuring import Bounds, bounds, decided, distances, distances_between, target
-from .nodes import Computed, Field, Item, Key, Label, Literal, Logical, Operation, Quantified, Slot
+from .nodes import Computed, Field, Item, Key, Label, Literal, Logical, Of, Operation, Quantified, Slot
 from .operators import FUNCTIONS, dig, keyed
 from .vectors import Constant, Numbers, Objects, Rows, Vector, apply, truths
 
@@ -82,7 +82,7 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
     Raises:
         QueryError: the values of a row do not fit the expression, as in a division by zero.
     """
-    if isinstance(expression, Field):
+    if isinstance(expression, Field | Of):
         path = expression._path
         column = frame.get(path, lambda rows: frame.columns.column(path, rows))
         return _keyed(column, expression._tp) if isinstance(column, Objects) else column

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 from ..errors import QueryError, called, told
 from ..model.base import fields_of_queries
 from ..model.kinds import fields_of, kinds_of, kinds_of_value
+from .aliases import Aliased
 from .building import attribute, check_kinds, condition, literal, quantified
 from .expressions import Expression
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
@@ -41,9 +42,9 @@ def col(of: Any, name: str | None = None, /) -> Any:
         if not isinstance(of, Expression):
             raise QueryError(f"col(expression) takes a field of a class, such as Player.level, not {told(of)}")
         return of
-    if fields_of(of) is None or not isinstance(name, str):
+    if (fields_of(of) is None and not isinstance(of, Aliased)) or not isinstance(name, str):
         raise QueryError(f"col(cls, name) takes a class with fields and a name, not {called(of)} and {told(name)}")
-    found: Expression[Any] = Item(of)
+    found: Expression[Any] = of._item if isinstance(of, Aliased) else Item(of)
     for part in name.split("."):
         found = attribute(found, part)
     return found
@@ -96,14 +97,16 @@ class func:
     """Functions of queries: of each row, and of all rows of a group."""
 
     @staticmethod
-    def key() -> Expression[Any]:
-        """The key of a row in its dictionary, or its position in its list."""
-        return Key()
+    def key(of: Any = None) -> Expression[Any]:
+        """The key of a row in its dictionary, or its position in its list; of a join, that of the rows `of`."""
+        return Key(of)
 
     @staticmethod
-    def item() -> Expression[Any]:
-        """The row itself; of a list of numbers or texts, its value."""
-        return Item()
+    def item(of: Any = None) -> Expression[Any]:
+        """The row itself; of a list of numbers or texts, its value. Of a join, that of the rows of the alias `of`."""
+        if of is not None and not isinstance(of, Aliased):
+            raise QueryError(f"func.item(of) takes what aliased() gives, not {told(of)}")
+        return Item() if of is None else of._item
 
     @staticmethod
     def len(of: Any) -> Expression[int]:

@@ -12,61 +12,101 @@ T = TypeVar("T")
 
 
 class Field(Expression[T]):
-    """The field at `path` below the class `cls`."""
+    """The field at `path` below the class `cls`; `source` is the alias of its rows, if they have one."""
 
-    __slots__ = ("_cls", "_path", "_tp")
+    __slots__ = ("_cls", "_path", "_source", "_tp")
 
-    def __init__(self, cls: type[Any], path: tuple[str, ...], tp: Any) -> None:
+    def __init__(self, cls: type[Any], path: tuple[str, ...], tp: Any, source: Any = None) -> None:
         self._cls = cls
         self._path = path
         self._tp = tp
+        self._source = source
 
     def _identity(self) -> Any:
-        return Field, self._cls, self._path
+        return Field, self._cls, self._path, self._source
 
     @property
     def _name(self) -> str:
         return self._path[-1]
 
     def __str__(self) -> str:
-        return ".".join((self._cls.__qualname__, *self._path))
+        return ".".join((self._cls.__qualname__ if self._source is None else self._source._called, *self._path))
 
 
 class Item(Expression[T]):
     """The row itself: the object of a list or dictionary; `cls` is its class, None where it is not known."""
 
-    __slots__ = ("_cls", "_tp")
+    __slots__ = ("_cls", "_source", "_tp")
 
-    def __init__(self, tp: Any = Any) -> None:
+    def __init__(self, tp: Any = Any, source: Any = None) -> None:
         self._tp = tp
         self._cls = tp if fields_of(tp) is not None else None
+        self._source = source
 
     def _identity(self) -> Any:
-        return Item, self._cls
+        return Item, self._cls, self._source
 
     @property
     def _name(self) -> str:
+        if self._source is not None:
+            return str(self._source._called)
         return "item" if self._cls is None else self._cls.__name__
 
     def __str__(self) -> str:
+        if self._source is not None:
+            return str(self._source._called)
         return "func.item()" if self._cls is None else self._cls.__qualname__
 
 
 class Key(Expression[T]):
-    """The key of a row in its dictionary, or its position in its list."""
+    """The key of a row in its dictionary, or its position in its list; of the first rows, or of those of `source`."""
 
-    __slots__ = ()
+    __slots__ = ("_source",)
     _tp = Any
 
+    def __init__(self, source: Any = None) -> None:
+        self._source = source
+
     def _identity(self) -> Any:
-        return Key
+        return Key, self._source
 
     @property
     def _name(self) -> str:
         return "key"
 
     def __str__(self) -> str:
-        return "func.key()"
+        return f"func.key({'' if self._source is None else getattr(self._source, '_called', self._source)})"
+
+
+class Of(Expression[T]):
+    """A field, the row or the key of source `number` of a join: what a prepared statement has for a `Field`.
+
+    `path` says where it stands in the rows of the join: `("#1", "year")`. `("#1",)` is the row, `("#1", "")` its key.
+    """
+
+    __slots__ = ("_cls", "_number", "_of", "_path", "_tp")
+
+    def __init__(self, number: int, of: Expression[Any]) -> None:
+        self._number = number
+        self._of = of
+        self._tp = of._tp
+        self._cls = getattr(of, "_cls", None)
+        below = of._path if isinstance(of, Field) else ("",) if isinstance(of, Key) else ()
+        self._path: tuple[str, ...] = (f"#{number}", *below)
+
+    @property
+    def _is_row(self) -> bool:
+        return isinstance(self._of, Item)
+
+    def _identity(self) -> Any:
+        return Of, self._number, self._of._identity()
+
+    @property
+    def _name(self) -> str:
+        return self._of._name
+
+    def __str__(self) -> str:
+        return str(self._of)
 
 
 class Literal(Expression[T]):

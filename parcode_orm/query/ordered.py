@@ -14,7 +14,7 @@ from .evaluate import Frame, InMemory, evaluate
 from .expressions import Expression
 from .grouping import Groups
 from .nearest import nearest
-from .nodes import Field, Item, Label, Ordering, Slot
+from .nodes import Field, Item, Label, Of, Ordering, Slot
 from .pruning import by_best
 from .sorting import first_places_of, order, sortable
 from .sources import Batch
@@ -31,6 +31,9 @@ def outputs(expressions: Sequence[Expression[Any]], batch: Batch, frame: Frame) 
     found = []
     for expression in expressions:
         bare = expression._of if isinstance(expression, Label) else expression
+        if isinstance(bare, Of) and bare._is_row:
+            found.append(evaluate(bare, frame))
+            continue
         if not isinstance(bare, Item):
             vector = evaluate(bare, frame)
             if isinstance(batch, Groups) or _has_slot(bare) or not _may_change(vector):

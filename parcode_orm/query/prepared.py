@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..codec.base import Column
@@ -13,8 +14,10 @@ from .distances import Distance
 from .expressions import Expression
 from .functions import has_aggregate
 from .given import Asked, Entities, First, Narrowed
+from .joining import alone, joined
 from .negation import without_not
-from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
+from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Of, Operation, Ordering, Quantified, Slot
+from .occurrences import occurrences_of
 from .places import is_number_or_text, is_scalar
 from .sorting import is_nan
 from .sources import MemorySource, Source, source_of
@@ -59,7 +62,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     Raises:
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
-    source = _source(statement, Asked(statement._where, _alone(statement, counted), _first(statement)))
+    statement, source = _located(statement, counted)
     first = statement._offset
     stop = None if statement._limit is None else first + statement._limit
     outputs = statement._outputs
@@ -152,6 +155,18 @@ def _first(statement: Select[Any]) -> tuple[First, ...]:
     return (First(statement._order, statement._offset + statement._limit, statement._after),)
 
 
+def _located(statement: Select[Any], counted: bool) -> tuple[Select[Any], Source]:
+    """A statement as it is asked of its rows, and these."""
+    sources = occurrences_of(statement)
+    if len(sources) > 1:
+        return joined(statement, sources, _source)
+    if sources and sources[0].alias is not None:
+        statement = alone(statement, sources[0])
+    elif sources and statement._source is None:
+        statement = replace(statement, _source=sources[0].rows)
+    return statement, _source(statement, Asked(statement._where, _alone(statement, counted), _first(statement)))
+
+
 def _source(statement: Select[Any], asked: Asked) -> Source:
     if statement._source is None:
         named = statement._outputs[0]
@@ -160,6 +175,8 @@ def _source(statement: Select[Any], asked: Asked) -> Source:
             f"or .select_from(collection)"
         )
     given = statement._source
+    if isinstance(given, type) and statement._home is not None:
+        given = statement._home(given)
     if isinstance(given, type):
         raise QueryError(f"the objects of {given.__qualname__} are in a session's file: session.scalars(statement)")
     source = source_of(given)
@@ -215,7 +232,7 @@ def _of_group(expression: Expression[Any], slots: dict[Any, int]) -> Expression[
     place = slots.get(expression._identity())
     if place is not None:
         return Slot(place, expression)
-    if isinstance(expression, Field | Item | Key):
+    if isinstance(expression, Field | Item | Key | Of):
         raise QueryError(
             f"{expression} is of each row, and the result has groups: group_by({expression}), or aggregate it"
         )

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, overload
+
+from typing_extensions import TypeVar
 
 from ..errors import QueryError, called, told
 from ..model.kinds import fields_of
-from .building import check_scope, condition
+from .aliases import Aliased
+from .building import condition
 from .expressions import Expression
 from .functions import check_aggregates, has_aggregate, row_condition
-from .given import Selected, is_collection, model_of
+from .given import Entities, Selected, is_collection, is_entity_class, model_of
 from .lookups import conditions_of
-from .nodes import Field, Item, Label, Ordering
+from .nodes import Field, Item, Key, Label, Ordering
+from .occurrences import Join, leaves_of, not_found, occurrences_of, place_of
 from .windows import without_window
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 T_co = TypeVar("T_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Select(Generic[T_co]):
+class Select(Generic[T_co, R_co]):
     """A statement, built by `select`. Each method gives a new one.
 
-    `session.scalars(statement)`, `scalar` and `execute` run it.
+    `session.scalars(statement)`, `scalar` and `execute` run it. The first value of a row has the type `T_co`, and the
+    row the type `R_co`.
     """
 
     _source: Any
@@ -37,8 +47,11 @@ class Select(Generic[T_co]):
     _offset: int = 0
     _distinct: bool = False
     _after: tuple[Any, ...] | None = None
+    _joins: tuple[Join, ...] = ()
+    _home: Callable[[type[Any]], Entities] | None = None
+    """What gives the entities of a class, once a session runs the statement."""
 
-    def where(self, *conditions: Any) -> Select[T_co]:
+    def where(self, *conditions: Any) -> Select[T_co, R_co]:
         """Only rows that fulfil all `conditions`, and those of earlier calls.
 
         Raises:
@@ -46,7 +59,7 @@ class Select(Generic[T_co]):
         """
         return self._with(_where=(*self._where, *map(row_condition, conditions)))
 
-    def filter_by(self, **conditions: Any) -> Select[T_co]:
+    def filter_by(self, **conditions: Any) -> Select[T_co, R_co]:
         """`where` as Django spells it: `level=3`, `level__gt=3`, `settings__difficulty__in=[1, 2]`.
 
         The words after the last `__` of one of `conditions` are `exact`, `iexact`, `ne`, `gt`, `gte`, `lt`, `lte`,
@@ -64,7 +77,7 @@ class Select(Generic[T_co]):
             )
         return self.where(*conditions_of(model, conditions))
 
-    def order_by(self, *keys: Any) -> Select[T_co]:
+    def order_by(self, *keys: Any) -> Select[T_co, R_co]:
         """In the order of `keys`, after those of earlier calls.
 
         Each may be `.desc()`, `.nulls_first()` or `.nulls_last()`. None comes before all values, and
@@ -75,7 +88,7 @@ class Select(Generic[T_co]):
         """
         return self._with(_order=(*self._order, *map(self._ordering, keys)))
 
-    def limit(self, count: int, *, after: Any = None) -> Select[T_co]:
+    def limit(self, count: int, *, after: Any = None) -> Select[T_co, R_co]:
         """At most `count` rows, the first ones.
 
         Args:
@@ -97,7 +110,7 @@ class Select(Generic[T_co]):
             )
         return self._with(_limit=count, _after=tuple(values))
 
-    def offset(self, count: int) -> Select[T_co]:
+    def offset(self, count: int) -> Select[T_co, R_co]:
         """Without the first `count` rows.
 
         Raises:
@@ -107,11 +120,11 @@ class Select(Generic[T_co]):
             raise QueryError(f"offset(count): count is 0 or more, not {told(count)}")
         return self._with(_offset=count)
 
-    def distinct(self) -> Select[T_co]:
+    def distinct(self) -> Select[T_co, R_co]:
         """Each row of the result once."""
         return self._with(_distinct=True)
 
-    def group_by(self, *keys: Any) -> Select[T_co]:
+    def group_by(self, *keys: Any) -> Select[T_co, R_co]:
         """One row for each combination of values of `keys`.
 
         Raises:
@@ -123,26 +136,49 @@ class Select(Generic[T_co]):
             without_window("group_by", key)
         return self._with(_groups=(*self._groups, *(_bare(key) for key in keys)))
 
-    def having(self, *conditions: Any) -> Select[T_co]:
+    def having(self, *conditions: Any) -> Select[T_co, R_co]:
         """Only groups that fulfil all `conditions`."""
         return self._with(_having=(*self._having, *map(self._condition, conditions)))
 
-    def select_from(self, collection: Any) -> Select[T_co]:
+    def select_from(self, collection: Any) -> Select[T_co, R_co]:
         """The rows of `collection`: a lazy or a plain list or dictionary, or a class with a `Key`.
 
         Raises:
             QueryError: it is not one of these, or of another class than the fields of the statement.
         """
-        if not is_collection(collection):
-            raise QueryError(
-                f"select_from() takes a list, a dictionary, or a class with a Key(), not {called(collection)}"
-            )
+        _check_rows("select_from", collection)
         if isinstance(collection, Selected):
             given = collection.statement
             return self._with(_source=given._source, _where=(*given._where, *self._where))
         return self._with(_source=collection)
 
-    def _with(self, **changes: Any) -> Select[T_co]:
+    def join(self, target: Any, /, *on: Any) -> Select[T_co, R_co]:
+        """Each row with each row of `target` that fits it.
+
+        `select(Flight, Plane).join(Plane, Flight.tail == Plane.tail)` gives pairs.
+
+        Args:
+            target: a class with a `Key`, what `aliased` gives, or a lazy or plain list or dictionary.
+            on: conditions that all hold of a row and the rows that fit it. An equality of values of both is fast, other
+                conditions alone compare each row with each. Without `on`, `where` has the conditions.
+
+        Raises:
+            QueryError: `target` is not one of these, or one of `on` is no condition.
+        """
+        return self._joined("join", target, on, outer=False)
+
+    def outerjoin(self, target: Any, /, *on: Any) -> Select[T_co, R_co]:
+        """As `join(target, *on)`; a row that nothing fits stays, with None for the row of `target` and its fields."""
+        return self._joined("outerjoin", target, on, outer=True)
+
+    def _joined(self, name: str, target: Any, on: tuple[Any, ...], *, outer: bool) -> Select[T_co, R_co]:
+        _check_rows(name, target)
+        if outer and not on:
+            raise QueryError(f"outerjoin({called(target)}) needs the conditions that rows fit by, after its target")
+        others = [each for each in self._joins if each.on or each.target is not target]
+        return self._with(_joins=(*others, _join(target, tuple(map(row_condition, on)), outer)))
+
+    def _with(self, **changes: Any) -> Select[T_co, R_co]:
         found = replace(self, **changes)
         found._check()
         return found
@@ -163,15 +199,24 @@ class Select(Generic[T_co]):
         yield from self._having
         for ordering in self._order:
             yield ordering._of
+        for join in self._joins:
+            yield from join.on
 
     def _check(self) -> None:
-        """Refuse aggregates of aggregates, and fields of other classes than that of the rows."""
+        """Refuse aggregates of aggregates, and fields of other classes than the rows have.
+
+        What is selected, and entities, may be joined later.
+        """
         for each in self._expressions():
             check_aggregates(each)
-        model = self._model()
-        if model is not None:
-            for each in self._expressions():
-                check_scope(each, [model], f"select({self._outputs[0]})")
+        sources = occurrences_of(self)
+        selected = [leaf._cls for each in self._outputs for leaf in leaves_of(each) if not isinstance(leaf, Key)]
+        for each in self._expressions() if sources else ():
+            for leaf in leaves_of(each):
+                if place_of(leaf, sources) is None and not (
+                    leaf._source is not None or leaf._cls in selected or is_entity_class(leaf._cls)
+                ):
+                    raise not_found(leaf, sources)
 
     def _condition(self, given: Any) -> Expression[bool]:
         found = condition(given)
@@ -222,6 +267,17 @@ def checked(statement: Any, name: str) -> Select[Any]:
     return statement
 
 
+def _check_rows(name: str, given: Any) -> None:
+    if not is_collection(given) and not isinstance(given, Aliased):
+        raise QueryError(f"{name}() takes a list, a dictionary, or a class with a Key(), not {called(given)}")
+
+
+def _join(target: Any, on: tuple[Expression[bool], ...] = (), outer: bool = False) -> Join:
+    if isinstance(target, Selected):
+        return Join(target.statement._source, (*on, *target.statement._where), outer)
+    return Join(target, on, outer)
+
+
 def _bare(value: Any) -> Any:
     return value._of if isinstance(value, Label) else value
 
@@ -245,6 +301,12 @@ def select(rows: Sequence[T], /) -> Select[T]: ...
 @overload
 def select(rows: T, /) -> Select[T]: ...
 @overload
+def select(a: type[A], b: type[B], /) -> Select[A, tuple[A, B]]: ...
+@overload
+def select(a: type[A], b: type[B], c: type[C], /) -> Select[A, tuple[A, B, C]]: ...
+@overload
+def select(a: type[A], b: type[B], c: type[C], d: type[D], /) -> Select[A, tuple[A, B, C, D]]: ...
+@overload
 def select(a: Any, b: Any, /, *more: Any) -> Select[Any]: ...
 def select(*rows: Any) -> Select[Any]:
     """A statement that gives rows of a collection, or values of them.
@@ -264,12 +326,11 @@ def select(*rows: Any) -> Select[Any]:
         raise QueryError("select() takes a collection, a class, or fields such as Player.level")
     if isinstance(rows[0], Selected):
         return select(Item(model_of(rows[0])), *rows[1:]).select_from(rows[0])
-    source = None
-    outputs = list(rows)
-    if is_collection(rows[0]):
-        source = rows[0]
-        outputs[0] = Item(model_of(source) or Any)
-    found: Select[Any] = Select(source, tuple(map(_output, outputs)))
+    given = [each for each in rows if is_collection(each) and not isinstance(each, type)]
+    if is_entity_class(rows[0]):
+        given.insert(0, rows[0])
+    source, *more = given or [None]
+    found: Select[Any] = Select(source, tuple(map(_output, rows)), _joins=tuple(map(_join, more)))
     found._check()
     return found
 
@@ -279,6 +340,10 @@ def _output(given: Any) -> Expression[Any]:
         return Item(getattr(given, "_p_model_", given))
     if isinstance(given, Expression):
         return given
+    if isinstance(given, Aliased):
+        return given._item
+    if is_collection(given):
+        return Item(model_of(given) or Any)
     if isinstance(given, int | float | str | bool | None):
         raise QueryError(f"select() takes fields such as Player.level, not {told(given)}")
     raise QueryError(f"select() takes a collection, a class with fields, or fields, not {called(given)}")

@@ -23,9 +23,9 @@ from ..table.nodes import Piece
 from ..table.replacing import DENSE, Parts, Rewritten, replace_pieces, without_rows
 from ..table.row_group import Group
 from ..table.table import Table
-from .engine import found
 from .evaluate import Frame, evaluate
 from .expressions import Expression
+from .filtering import found
 from .nodes import Key
 from .prepared import Query, are_arrays
 from .sources import Batch, StoredBatch, TableSource

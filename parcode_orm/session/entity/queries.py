@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from ...lazy.map import LazyMap
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec, indexes_of
-from ...query.expressions import Expression
 from ...query.given import Asked, Entities, Narrowed, is_entity_class
-from ...query.nodes import Field, Item
+from ...query.occurrences import occurrences_of
 from ...query.prepared import is_quick
+from ...query.statement import Select
 from ...storage.spill import is_spilled
 from ...table.row_group import Group
 from ..roots import Unread, unbuilt
@@ -33,23 +34,16 @@ S = TypeVar("S")
 
 
 def bound(work: UnitOfWork, statement: S) -> S:
-    """A statement over a class of entities, given the entities of a session."""
+    """A statement over entities, given those of a session."""
     given: Any = statement
-    cls = given._source
-    if cls is None:
-        cls = next((found for each in given._expressions() for found in _classes(each)), None)
-    if is_entity_class(cls):
-        found: S = replace(given, _source=StoredEntities(work, cls))
-        return found
-    return statement
-
-
-def _classes(expression: Expression[object]) -> Iterator[object]:
-    """The classes whose fields stand in an expression."""
-    if isinstance(expression, Field | Item):
-        yield expression._cls
-    for part in expression._parts():
-        yield from _classes(part)
+    given = replace(given, _home=partial(StoredEntities, work))
+    source = given._source
+    if isinstance(given, Select) and source is None:
+        source = next((each.rows for each in occurrences_of(given) if each.alias is None), None)
+    if is_entity_class(source):
+        given = replace(given, _source=StoredEntities(work, source))
+    found: S = given
+    return found
 
 
 class StoredEntities(Entities):

@@ -1,0 +1,185 @@
+"""The keys of a join: numbers for values that are equal, and which rows have each of them.
+
+Values are equal as Python says: `1 == 1.0`, None is equal to None, and NaN to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import QueryError
+from .expressions import Expression
+from .vectors import Coded, Constant, Numbers, Vector, nulls_of
+
+SPARSE = 4  # times as many numbers as there are values may lie between the smallest and the largest, in a table
+_EXACT = 1 << 62  # ints below it are compared as int64
+
+
+class Distinct:
+    """Different ints or floats in order, and the place of each: by a table if they lie close together."""
+
+    __slots__ = ("low", "table", "values")
+
+    def __init__(self, values: Any) -> None:
+        self.values, self.table, self.low = np.unique(values), None, 0
+        if len(self.values) and self.values.dtype.kind in "iu":
+            self.low, high = int(self.values[0]), int(self.values[-1])
+            if high - self.low < SPARSE * len(values) + 1024:
+                self.table = np.full(high - self.low + 3, -1, np.int64)  # with a place for what lies on either side
+                self.table[self.values.astype(np.int64) - (self.low - 1)] = np.arange(len(self.values))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def find(self, values: Any) -> Any:
+        """The place of each of some values; -1 for one that is not there."""
+        if not len(self.values):
+            return np.full(len(values), -1)
+        if self.table is not None:
+            return self.table.take(values.astype(np.int64) - (self.low - 1), mode="clip")
+        at = np.searchsorted(self.values, values)
+        at[at == len(self.values)] = 0
+        return np.where(self.values[at] == values, at, -1)
+
+
+class Codes:
+    """Numbers for the different values of one key of the rows that others are joined to."""
+
+    def __init__(self, vector: Vector, of: Expression[Any]) -> None:
+        self._of = of
+        self._numbers: Distinct | None = None
+        self._kind: Any = None
+        self._none = -1  # the number of None
+        self._words: dict[Any, int] | None = None
+        self._maps: dict[int, tuple[list[Any], Any]] = {}  # from codes of words to numbers, by the list of words
+        if isinstance(vector, Numbers) and _fits(vector.values):
+            self._kind = vector.kind
+            there = ~nulls_of(vector)
+            values = vector.values
+            if values.dtype.kind == "f":
+                there &= values == values
+            self._numbers = Distinct(_plain(values[there]))
+            self.count = len(self._numbers)
+            if vector.nulls is not None and vector.nulls.any():
+                self._none, self.count = self.count, self.count + 1
+            self.codes = self.find(vector)
+            return
+        self._words = {}
+        words = vector.words if isinstance(vector, Coded) else vector.tolist()
+        self._number(words)
+        self.count = len(self._words)
+        self.codes = self.find(vector)
+
+    def _number(self, words: Sequence[Any]) -> None:
+        assert self._words is not None
+        try:
+            for word in words:
+                if word == word:  # NaN is equal to nothing
+                    self._words.setdefault(word, len(self._words))
+        except (TypeError, ArithmeticError) as problem:
+            raise QueryError(f"{self._of} cannot be joined by its values: {problem}") from None
+
+    def find(self, vector: Vector) -> Any:
+        """The number of each value of a vector; -1 for one that is not there."""
+        if self._numbers is not None and isinstance(vector, Numbers) and _fits(vector.values):
+            return self._of_numbers(vector)
+        if isinstance(vector, Coded):
+            known = self._maps.get(id(vector.words))
+            if known is None:
+                known = self._maps[id(vector.words)] = vector.words, self._found(vector.words)
+            return known[1][vector.codes]
+        if isinstance(vector, Constant):
+            return np.full(len(vector), self._found([vector.value])[0])
+        return self._found(vector.tolist())
+
+    def _of_numbers(self, vector: Numbers) -> Any:
+        assert self._numbers is not None
+        if vector.kind is not self._kind:
+            found = np.full(len(vector), -1)
+        else:
+            values, mine = _plain(vector.values), self._numbers.values
+            if values.dtype.kind == mine.dtype.kind:
+                found = self._numbers.find(values)
+            elif mine.dtype.kind == "f":
+                floats = values.astype(np.float64)
+                found = np.where(floats.astype(np.int64) == values, self._numbers.find(floats), -1)
+            else:
+                whole = (values == np.floor(values)) & (np.abs(values) < _EXACT)
+                found = np.where(whole, self._numbers.find(np.where(whole, values, 0).astype(np.int64)), -1)
+        return found if vector.nulls is None else np.where(vector.nulls, self._none, found)
+
+    def _found(self, values: list[Any]) -> Any:
+        if self._words is None:
+            assert self._numbers is not None
+            listed = self._numbers.values.tolist()
+            words = listed if self._kind is None else self._kind.values(listed)
+            self._words = dict(zip(words, range(len(words)), strict=True))
+            if self._none >= 0:
+                self._words[None] = self._none
+        known = self._words
+        try:
+            return np.fromiter((known.get(value, -1) for value in values), np.int64, len(values))
+        except (TypeError, ArithmeticError) as problem:
+            raise QueryError(f"{self._of} cannot be joined by its values: {problem}") from None
+
+
+def _fits(values: Any) -> bool:
+    """Whether numbers are floats, or ints that int64 has with room to spare."""
+    if values.dtype.kind in "bf" or values.dtype.itemsize < 8 or not len(values):
+        return True
+    return -_EXACT < int(values.min()) and int(values.max()) < _EXACT
+
+
+def _plain(values: Any) -> Any:
+    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64, copy=False)
+
+
+class Matches(NamedTuple):
+    """For each row that is looked up: row `rows[i]` alone fits it (-1: none), or `counts[i]` rows `order[starts[i]:]`.
+
+    Without an `order`, the rows are those from `starts[i]` on.
+    """
+
+    rows: Any = None
+    counts: Any = None
+    starts: Any = None
+    order: Any = None
+
+
+class KeyIndex:
+    """Which rows have which values of one or several keys."""
+
+    def __init__(self, vectors: Sequence[Vector], of: Sequence[Expression[Any]]) -> None:
+        self._parts = [Codes(vector, each) for vector, each in zip(vectors, of, strict=True)]
+        self._pairs: list[Distinct] = []
+        codes, count = self._parts[0].codes, self._parts[0].count
+        for part in self._parts[1:]:
+            both = np.where((codes < 0) | (part.codes < 0), -1, codes * part.count + part.codes)
+            pairs = Distinct(both[both >= 0])
+            self._pairs.append(pairs)
+            codes, count = pairs.find(both), len(pairs)
+        there = codes >= 0
+        counts = np.bincount(codes[there], minlength=count)
+        self._order = self._starts = self._rows = None
+        if not len(counts) or int(counts.max()) <= 1:
+            self._rows = np.full(count + 1, -1)  # the last place is that of what is not there, -1
+            self._rows[codes[there]] = np.flatnonzero(there)
+            return
+        order = np.argsort(codes, kind="stable")
+        self._order = order[len(codes) - int(there.sum()) :]
+        self._counts = np.append(counts, 0)
+        self._starts = np.append(np.cumsum(counts) - counts, 0)
+
+    def find(self, vectors: Sequence[Vector]) -> Matches:
+        """The rows that fit rows with these values of the keys."""
+        codes = self._parts[0].find(vectors[0])
+        for pairs, part, vector in zip(self._pairs, self._parts[1:], vectors[1:], strict=True):
+            more = part.find(vector)
+            codes = pairs.find(np.where((codes < 0) | (more < 0), -1, codes * part.count + more))
+        if self._rows is not None:
+            return Matches(self._rows[codes])
+        assert self._starts is not None
+        return Matches(None, self._counts[codes], self._starts[codes], self._order)

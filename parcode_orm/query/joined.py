@@ -1,0 +1,267 @@
+"""Rows of several sources that belong together, as batches of a query.
+
+The rows of all sources but the first are taken whole, and each batch of the first finds those that fit it. What is kept
+of a pair are the numbers of its rows: values are read where an expression asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..codec.base import Column
+from .evaluate import Frame, Unparted, evaluate, matching
+from .expressions import Expression
+from .filtering import found
+from .join_keys import KeyIndex, Matches
+from .merging import merged
+from .sources import Batch, Source
+from .vectors import Constant, Objects, Rows, Vector, spread
+
+PAIRS = 1 << 20  # at most in a batch
+DENSE = 4  # times as many rows of a source as are asked: its column is read whole
+KEY = ("",)  # in the place of a path: the keys of the rows
+
+
+class Side:
+    """The rows of one source that fulfil its own conditions, numbered through the `frames` of its batches."""
+
+    __slots__ = ("_columns", "_ends", "_frames", "count")
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self._frames = frames
+        self._ends = np.cumsum([len(frame) for frame in frames], dtype=np.int64)
+        self.count = int(self._ends[-1]) if frames else 0
+        self._columns: dict[tuple[str, ...], Vector] = {}
+
+    def whole(self, path: tuple[str, ...]) -> Vector:
+        """The field at `path` of all rows."""
+        known = self._columns.get(path)
+        if known is None:
+            parts = [_read(frame, path, range(len(frame))) for frame in self._frames]
+            known = self._columns[path] = merged(parts)
+        return known
+
+    def column(self, path: tuple[str, ...], rows: Any) -> Vector:
+        """The field at `path` of `rows`, an array; the keys of the rows for `KEY`, and the rows without a path."""
+        if path in self._columns or (path and len(rows) * DENSE >= self.count):
+            return self.whole(path).take(rows)
+        used, places = np.unique(rows, return_inverse=True)
+        return merged([_read(frame, path, here) for frame, here in self._parted(used)]).take(places)
+
+    def objects(self, rows: Any) -> list[Any]:
+        """The rows as their collection gives them."""
+        used, places = np.unique(rows, return_inverse=True)
+        found: list[Any] = []
+        for frame, here in self._parted(used):
+            batch: Any = frame.columns
+            found += batch.objects(here if frame.rows is None else frame.rows[here])
+        return list(map(found.__getitem__, places.tolist()))
+
+    def evaluated(self, expression: Expression[Any]) -> Vector:
+        """The values of an expression of this source for all rows."""
+        return merged([evaluate(expression, frame) for frame in self._frames])
+
+    def _parted(self, rows: Any) -> Iterator[tuple[Frame, Any]]:
+        """The frames with some of `rows`, which rise, and the places of these in each."""
+        cuts = np.searchsorted(rows, self._ends)
+        start = begin = 0
+        for frame, end, stop in zip(self._frames, self._ends.tolist(), cuts.tolist(), strict=True):
+            if stop > start:
+                yield frame, rows[start:stop] - begin
+            start, begin = stop, end
+
+
+def _read(frame: Frame, path: tuple[str, ...], places: Rows) -> Vector:
+    """A field of the rows at some places of a frame."""
+    whole = isinstance(places, range)
+    rows: Rows = places if frame.rows is None else frame.rows if whole else frame.rows[places]
+    return frame.columns.keys(rows) if path == KEY else frame.columns.column(path, rows)
+
+
+class Part(NamedTuple):
+    """What a batch of a join has of a source: row `rows[i]` of `side`, None for -1; without `rows`, all in order."""
+
+    side: Side
+    rows: Any = None
+
+    def at(self, rows: Rows) -> Any:
+        """The rows of the source at `rows` of the join."""
+        if self.rows is None:
+            return np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows
+        return self.rows[rows.start : rows.stop] if isinstance(rows, range) else self.rows[rows]
+
+    def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
+        """A field of the source at `rows` of the join."""
+        if not path:
+            return Objects(self.objects(rows))
+        if self.rows is None and isinstance(rows, range) and len(rows) == self.side.count:
+            return self.side.whole(path)
+        at = self.at(rows)
+        there = at >= 0
+        if there.all():
+            return self.side.column(path, at)
+        if not there.any():
+            return Constant(None, len(at))
+        return spread(self.side.column(path, at[there]), there)
+
+    def objects(self, rows: Rows) -> list[Any]:
+        """The rows of the source at `rows` of the join; None where there is none."""
+        at = self.at(rows)
+        there = at >= 0
+        if there.all():
+            return self.side.objects(at)
+        following = iter(self.side.objects(at[there])).__next__
+        return [following() if each else None for each in there.tolist()]
+
+
+class JoinedBatch(Unparted):
+    """Rows of a join: of each source that was joined so far, by its number."""
+
+    __slots__ = ("count", "parts_of")
+
+    def __init__(self, parts_of: dict[int, Part], count: int) -> None:
+        self.parts_of = parts_of
+        self.count = count
+
+    def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
+        """See `Batch`. The path begins with the number of the source, as `Of` has it."""
+        return self.parts_of[int(path[0][1:])].column(path[1:], rows)
+
+    def keys(self, rows: Rows) -> Vector:
+        """See `Batch`: those of the first source."""
+        return self.parts_of[0].column(KEY, rows)
+
+    def objects(self, rows: Rows) -> list[Any]:
+        """See `Batch`: dictionaries of the rows, by what the paths of their fields begin with."""
+        columns = {f"#{number}": part.objects(rows) for number, part in self.parts_of.items()}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def at(self, rows: Any) -> JoinedBatch:
+        """Some of the rows."""
+        return JoinedBatch(
+            {number: Part(part.side, part.at(rows)) for number, part in self.parts_of.items()}, len(rows)
+        )
+
+    def paired(self, number: int, side: Side, rows: Any, others: Any) -> JoinedBatch:
+        """The rows at `rows`, each with row `others[i]` of another source."""
+        here = self if rows is None else self.at(rows)
+        return JoinedBatch({**here.parts_of, number: Part(side, others)}, len(others))
+
+
+class Given(NamedTuple):
+    """A source of a join: its rows that fulfil `where`, in batches of many rows if what is asked of it is `arrays`."""
+
+    source: Source
+    where: tuple[Expression[bool], ...]
+    arrays: Callable[[Column], bool]
+
+    def frames(self) -> Iterator[Frame]:
+        """Its rows."""
+        for batch in self.source.batches(arrays=self.arrays):
+            frame = found(batch, self.where)
+            if len(frame):
+                yield frame
+
+
+class Step(NamedTuple):
+    """How a join goes on: source `number` is joined to the rows so far.
+
+    Rows fit if values are equal, those of `keys` so far and those of `others` of the source, and `on` holds. `outer`:
+    rows that nothing fits stay. `where` is asked of all rows then.
+    """
+
+    number: int
+    keys: tuple[Expression[Any], ...]
+    others: tuple[Expression[Any], ...]
+    on: tuple[Expression[bool], ...]
+    outer: bool
+    where: tuple[Expression[bool], ...]
+
+    def run(self, batches: Iterator[JoinedBatch], given: Given) -> Iterator[JoinedBatch]:
+        """The rows so far, joined to those of the source."""
+        side: Side | None = None
+        index: KeyIndex | None = None
+        for batch in batches:
+            if side is None:
+                side = Side(list(given.frames()))
+                if self.keys:
+                    index = KeyIndex([side.evaluated(each) for each in self.others], self.others)
+            if index is None:
+                every = np.full(batch.count, side.count)
+                matches = Matches(None, every, np.zeros(batch.count, np.int64))
+            else:
+                frame = Frame(batch)
+                matches = index.find([evaluate(each, frame) for each in self.keys])
+            for pairs in self._pairs(batch, side, matches):
+                places = matching(self.where, Frame(pairs))
+                yield pairs if places is None else pairs.at(places)
+
+    def _pairs(self, batch: JoinedBatch, side: Side, matches: Matches) -> Iterator[JoinedBatch]:
+        if matches.rows is not None:
+            rows, others = None, matches.rows
+            if (others < 0).any() and not self.outer:
+                rows = np.flatnonzero(others >= 0)
+                others = others[rows]
+            yield self._fitting(batch, side, 0, batch.count, rows, others)
+            return
+        ends = np.cumsum(matches.counts)
+        start = done = 0
+        while start < batch.count:
+            stop = max(int(np.searchsorted(ends, done + PAIRS, side="right")), start + 1)
+            counts = matches.counts[start:stop]
+            rows = np.repeat(np.arange(start, stop), counts)
+            firsts = np.cumsum(counts) - counts
+            others = np.arange(len(rows)) + np.repeat(matches.starts[start:stop] - firsts, counts)
+            if matches.order is not None:
+                others = matches.order[others]
+            yield self._fitting(batch, side, start, stop, rows, others)
+            start, done = stop, int(ends[stop - 1])
+
+    def _fitting(self, batch: JoinedBatch, side: Side, start: int, stop: int, rows: Any, others: Any) -> JoinedBatch:
+        """Pairs of the rows from `start` to `stop` for which `on` holds, with the rows that nothing fits if `outer`."""
+        if self.on:
+            there = np.flatnonzero(others >= 0)
+            rows = (np.arange(batch.count) if rows is None else rows)[there]
+            others = others[there]
+            places = matching(self.on, Frame(batch.paired(self.number, side, rows, others)))
+            if places is not None:
+                rows, others = rows[places], others[places]
+        if self.outer and rows is not None:
+            alone = np.ones(stop - start, bool)
+            alone[rows - start] = False
+            left = np.flatnonzero(alone) + start
+            rows, others = np.concatenate([rows, left]), np.concatenate([others, np.full(len(left), -1)])
+            order = np.argsort(rows, kind="stable")
+            rows, others = rows[order], others[order]
+        return batch.paired(self.number, side, rows, others)
+
+
+class JoinedSource:
+    """The rows of several sources that belong together: those of the first of `given`, joined by `steps`."""
+
+    __slots__ = ("given", "how", "model", "steps")
+
+    def __init__(self, given: Sequence[Given], steps: Sequence[Step]) -> None:
+        self.given = given
+        self.steps = steps
+        self.model = None
+        self.how = ""
+
+    def __len__(self) -> int:
+        return len(self.given[0].source)
+
+    def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
+        """See `Source`; each source knows itself how its rows are taken."""
+        rows: Iterator[JoinedBatch] = (
+            JoinedBatch({0: Part(Side([frame]))}, len(frame)) for frame in self.given[0].frames()
+        )
+        for step in self.steps:
+            rows = step.run(rows, self.given[step.number])
+        return (batch for batch in rows if batch.count)
+
+    def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
+        """See `Source`."""
+        return None

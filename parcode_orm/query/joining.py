@@ -1,0 +1,270 @@
+"""How a statement of several sources is run: which conditions each source has, what joins them, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ..codec.base import Column
+from ..errors import ParcodeError, QueryError
+from ..model.annotations import arms
+from ..model.kinds import fields_of
+from .evaluate import Frame, InMemory, holds
+from .expressions import Expression
+from .given import Asked
+from .joined import Given, JoinedSource, Step
+from .nodes import Field, Item, Key, Logical, Of, Operation, Quantified
+from .occurrences import Occurrence, not_found, place_of
+from .places import is_scalar
+from .rewriting import Replace, reordered, rewritten
+from .sources import Source
+from .statement import Select
+
+Conditions = list[Expression[bool]]
+Find = Callable[[Select[Any], Asked], Source]
+
+_SAFE = frozenset(
+    "== != < <= > >= in like ilike startswith endswith contains + - * neg abs len attribute coalesce".split()
+)  # operations that fail for no value of the type that a field has
+
+
+def joined(statement: Select[Any], sources: Sequence[Occurrence], find: Find) -> tuple[Select[Any], JoinedSource]:
+    """A statement of several sources as one of their join, and its rows.
+
+    Args:
+        statement: the statement.
+        sources: what `occurrences_of` finds in it.
+        find: gives the rows of a source that fulfil conditions of its own.
+
+    Raises:
+        QueryError: a field is of none of the sources, or nothing says which rows of a source belong to the others.
+    """
+    found = changed(statement, lambda each: _placed(each, sources))
+    plan = _Plan(sources, found._where)
+    steps = plan.ordered()
+    where = tuple(plan.pool)
+    asked = [*found._outputs, *found._groups, *found._having, *(each._of for each in found._order), *where]
+    for step in steps:
+        asked += [*step.keys, *step.others, *step.on, *step.where]
+    given = [_given(statement, each, place, plan.own[place], asked, find) for place, each in enumerate(sources)]
+    return replace(found, _where=where, _source=None, _joins=()), JoinedSource(given, steps)
+
+
+def changed(statement: Select[Any], change: Replace) -> Select[Any]:
+    """A statement with what `change` gives for its fields, rows and keys."""
+
+    def all_of(expressions: Iterable[Expression[Any]]) -> tuple[Expression[Any], ...]:
+        return tuple([mapped(each, change) for each in expressions])
+
+    return replace(
+        statement,
+        _outputs=all_of(statement._outputs),
+        _where=all_of(statement._where),
+        _groups=all_of(statement._groups),
+        _having=all_of(statement._having),
+        _order=tuple([reordered(each, partial(_outside_items, change)) for each in statement._order]),
+        _joins=tuple([each._replace(on=all_of(each.on)) for each in statement._joins]),
+    )
+
+
+def mapped(expression: Expression[Any], change: Replace) -> Expression[Any]:
+    """An expression with what `change` gives for its fields, rows and keys, but for those of the items of a list."""
+    return rewritten(expression, partial(_outside_items, change))
+
+
+def _outside_items(change: Replace, expression: Expression[Any]) -> Expression[Any] | None:
+    if isinstance(expression, Quantified):
+        return expression._rebuilt((mapped(expression._items, change),))
+    return change(expression)
+
+
+def alone(statement: Select[Any], source: Occurrence) -> Select[Any]:
+    """A statement of one source whose fields are those of its rows, whatever the alias."""
+
+    def change(leaf: Expression[Any]) -> Expression[Any] | None:
+        if isinstance(leaf, Field | Item | Key):
+            if place_of(leaf, [source]) is None:
+                raise not_found(leaf, [source])
+            return _bare(leaf)
+        return None
+
+    return replace(changed(statement, change), _source=source.rows)
+
+
+def _placed(leaf: Expression[Any], sources: Sequence[Occurrence]) -> Expression[Any] | None:
+    if not isinstance(leaf, Field | Item | Key):
+        return None
+    place = place_of(leaf, sources)
+    if place is None:
+        raise not_found(leaf, sources)
+    return Of(place, leaf)
+
+
+def _bare(leaf: Expression[Any]) -> Expression[Any]:
+    """A field, a row or a key without its alias."""
+    if isinstance(leaf, Field):
+        return leaf if leaf._source is None else Field(leaf._cls, leaf._path, leaf._tp)
+    if isinstance(leaf, Item):
+        return leaf if leaf._source is None else Item(leaf._tp)
+    return Key()
+
+
+def _of_source(expression: Expression[Any]) -> Expression[Any]:
+    """An expression of one source of a join as one of the rows of that source."""
+    return mapped(expression, lambda each: _bare(each._of) if isinstance(each, Of) else None)
+
+
+def _used(expression: Expression[Any]) -> set[int]:
+    """The numbers of the sources whose fields stand in an expression."""
+    if isinstance(expression, Of):
+        return {expression._number}
+    return {number for part in expression._parts() for number in _used(part)}
+
+
+def _single(conditions: Iterable[Expression[bool]]) -> Conditions:
+    """Conditions that all hold, each alone."""
+    found: Conditions = []
+    for each in conditions:
+        found += _single(each._args) if isinstance(each, Logical) and each._operator == "and" else [each]
+    return found
+
+
+def _is_safe(expression: Expression[Any]) -> bool:
+    """Whether an expression fails for no row, so that it may be asked of rows that other conditions leave out."""
+    if isinstance(expression, Operation) and expression._operator not in _SAFE:
+        return False
+    return all(map(_is_safe, expression._parts()))
+
+
+def _refuses_none(condition: Expression[bool]) -> bool:
+    """Whether a condition on one source does not hold where there is no row of it."""
+    try:
+        return not holds(_of_source(condition), Frame(InMemory([None], [None])))[0]
+    except ParcodeError:
+        return False
+
+
+def _taken(conditions: Conditions, wanted: Callable[[Expression[bool]], bool]) -> Conditions:
+    """Take the conditions that are `wanted` out of `conditions`."""
+    flags = list(map(wanted, conditions))
+    found = [each for each, flag in zip(conditions, flags, strict=True) if flag]
+    conditions[:] = [each for each, flag in zip(conditions, flags, strict=True) if not flag]
+    return found
+
+
+class _Plan:
+    """What is known of a join while it is put in order.
+
+    `own` are the conditions of each source, asked of its rows before they are joined. `pool` are the conditions that
+    must hold of the rows of the join and that no step asks yet.
+    """
+
+    def __init__(self, sources: Sequence[Occurrence], where: Iterable[Expression[bool]]) -> None:
+        self.sources = sources
+        self.pool = _single(where)
+        self.own: list[Conditions] = [[] for _ in sources]
+        self.on = [
+            [mapped(each, lambda leaf: _placed(leaf, sources)) for each in _single(source.on)] for source in sources
+        ]
+        self.outer = [place > 0 and each.outer for place, each in enumerate(sources)]
+        for place, outer in enumerate(self.outer):
+            if outer and any(_used(each) == {place} and _refuses_none(each) for each in self.pool):
+                self.outer[place] = False
+        for place, conditions in enumerate(self.on):
+            if not self.outer[place]:
+                self.pool += conditions
+                self.on[place] = []
+            else:
+                self._divide(conditions, place)
+        for place in range(len(sources)):
+            if not self.outer[place]:
+                self._divide(self.pool, place)
+
+    def _divide(self, conditions: Conditions, place: int) -> None:
+        """Take the conditions on source `place` alone out of `conditions`."""
+        mine = _taken(conditions, lambda each: _used(each) == {place} and _is_safe(each))
+        self.own[place] += map(_of_source, mine)
+
+    def ordered(self) -> list[Step]:
+        """The steps, each of which joins a source that conditions connect to those before it."""
+        steps: list[Step] = []
+        placed, left = {0}, list(range(1, len(self.sources)))
+        while left:
+            place = self._next(placed, left)
+            left.remove(place)
+            outer = self.outer[place]
+            conditions = self.on[place] if outer else self.pool
+            equal = _taken(conditions, lambda each: _equality(each, placed, place) is not None)  # noqa: B023
+            keys = [pair for each in equal if (pair := _equality(each, placed, place)) is not None]
+            placed.add(place)
+            where = _taken(self.pool, lambda each: _used(each) <= placed) if left else []
+            mine, others = tuple([one for one, _ in keys]), tuple([_of_source(other) for _, other in keys])
+            steps.append(Step(place, mine, others, tuple(conditions) if outer else (), outer, tuple(where)))
+        return steps
+
+    def _next(self, placed: set[int], left: Sequence[int]) -> int:
+        for place in left:
+            if self.outer[place]:
+                if all(_used(each) <= placed | {place} for each in self.on[place]):
+                    return place
+            elif any(_equality(each, placed, place) is not None for each in self.pool):
+                return place
+        for place in left:
+            if any(place in (used := _used(each)) and len(used) > 1 and used <= placed | {place} for each in self.pool):
+                return place
+        names = " and ".join(self.sources[place].name for place in placed)
+        name = self.sources[left[0]].name
+        raise QueryError(
+            f"nothing says which rows of {name} belong to those of {names}: join them on a condition, such as an "
+            "equality of two fields"
+        )
+
+
+def _equality(
+    condition: Expression[bool], placed: set[int], place: int
+) -> tuple[Expression[Any], Expression[Any]] | None:
+    """The values of the sources `placed`, and of source `place`, that a condition says are equal."""
+    if not isinstance(condition, Operation) or condition._operator != "==":
+        return None
+    for one, other in (condition._args, condition._args[::-1]):
+        used = _used(one)
+        if used and used <= placed and _used(other) == {place} and _has_hash(one) and _has_hash(other):
+            return one, other
+    return None
+
+
+def _has_hash(expression: Expression[Any]) -> bool:
+    """Whether values can be looked up; those of a list, a dictionary or a model are compared one by one."""
+    for arm in arms(expression._tp):
+        origin = getattr(arm, "__origin__", arm)
+        if origin in (list, dict, set, bytearray) or fields_of(arm) is not None:
+            return False
+    return True
+
+
+def _given(
+    statement: Select[Any],
+    source: Occurrence,
+    place: int,
+    own: Conditions,
+    asked: Iterable[Expression[Any]],
+    find: Find,
+) -> Given:
+    where = tuple(own)
+    own_statement: Select[Any] = Select(source.rows, (Item(),), where, _home=statement._home)
+    fields = [leaf for each in asked for leaf in _fields(each) if isinstance(leaf, Of) and leaf._number == place]
+    paths = {leaf._path[1:] for leaf in fields if isinstance(leaf._of, Field)}
+    paths |= {leaf._path for each in where for leaf in _fields(each) if isinstance(leaf, Field)}
+
+    def arrays(items: Column) -> bool:
+        return all(is_scalar(items, path) for path in paths)
+
+    return Given(find(own_statement, Asked(where, None, ())), where, arrays)
+
+
+def _fields(expression: Expression[Any]) -> list[Expression[Any]]:
+    if isinstance(expression, Of | Field):
+        return [expression]
+    return [leaf for part in expression._parts() for leaf in _fields(part)]
