@@ -154,6 +154,9 @@ class Ref(Generic[T]):
         return core_schema_of(cls, next(iter(get_args(source)), None))
 
 
+Ref.__module__ = "parcode_orm"  # where users, pickles and migrations import it from
+
+
 def _may_have(cls: Any, name: str) -> bool:
     """Whether objects of a model class may have an attribute, as far as the class tells."""
     if name in cls.__pydantic_fields__ or cls.model_config.get("extra") == "allow":

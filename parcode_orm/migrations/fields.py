@@ -11,7 +11,7 @@ from ..errors import MigrationError
 from ..model.keys import IndexMark, KeyMark
 from .operation import OfModel
 from .row import Row, Step
-from .state import UNSET, Field, Indexed, ProjectState, same_type
+from .state import UNSET, Field, Indexed, ProjectState, same_mark, same_type
 from .types import Named, admits_none, replaced
 
 
@@ -208,11 +208,19 @@ class AlterField(_OfField):
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are: each value is one of the new type, and no index is built of it."""
         old, new = before.field(self.model, self.name), self.field
+        is_keyed = same_type(before.keyed(old.type), before.keyed(new.type))
+        if self.forward is None and is_keyed and same_mark(old.mark, new.mark):
+            return True  # a reference is stored as its key
         if self.forward is not None or not (new.mark is None or isinstance(new.mark, Mark)):
             return False
         if is_looked_up(before, self.model, self.name):
             return False
         return same_type(old.type, new.type) or same_type(replaced(old.type | None, Named), new.type)
+
+    def changes_references(self, before: ProjectState) -> bool:
+        """Whether references to objects of the class are stored as something else from now on."""
+        is_key = [isinstance(each.mark, KeyMark) for each in (before.field(self.model, self.name), self.field)]
+        return any(is_key)
 
     def state_forwards(self, state: ProjectState) -> None:
         """Change the field."""

@@ -50,6 +50,10 @@ class History:
         """The name of the class of an object of this history; None for any other object."""
         return self._names.get(plain_class(type(obj)))
 
+    def called(self, cls: Any) -> str | None:
+        """The name of a class of this history; None for any other class."""
+        return self._names.get(cls)
+
     def annotation(self, field: Field) -> Any:
         """The type of a field, of classes of this history."""
         return replaced(field.type, self.classes.__getitem__)

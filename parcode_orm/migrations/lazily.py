@@ -15,7 +15,7 @@ from ..storage.mapped import Source
 from .fields import RenameField
 from .operation import Operation
 from .state import ProjectState
-from .types import names_in
+from .types import names_held
 
 
 def renames_of(operations: tuple[Operation, ...], states: list[ProjectState]) -> list[tuple[str, str, str]]:
@@ -38,6 +38,8 @@ def is_lazy(name: str, operations: tuple[Operation, ...], states: list[ProjectSt
                 return False
             if not mine.isdisjoint(keys(before, within)):
                 return False
+            if operation.of in before.targets(within) and operation.changes_references(before):
+                return False
         name = operation.renamed(name)
     return True
 
@@ -52,7 +54,7 @@ def keys(state: ProjectState, within: list[str]) -> set[str]:
         indexed = {name for index in model.indexes for name in index.names()}
         for name, field in model.fields.items():
             whole = name in indexed or isinstance(field.mark, KeyMark | IndexMark)
-            for each in names_in(field.type) if whole else names_in_keys(field.type):
+            for each in names_held(field.type) if whole else names_in_keys(field.type):
                 found.update(state.closure(each))
     return found
 
@@ -61,10 +63,10 @@ def names_in_keys(tp: Any) -> Iterator[str]:
     """The classes that stand in keys of dictionaries, and in sets."""
     origin, args = typing.get_origin(tp), typing.get_args(tp)
     if isinstance(origin, type) and issubclass(origin, Mapping) and args:
-        yield from names_in(args[0])
+        yield from names_held(args[0])
         args = args[1:]
     elif isinstance(origin, type) and issubclass(origin, Set):
-        yield from names_in(tp)
+        yield from names_held(tp)
     if origin is not typing.Literal:
         for each in args:
             yield from names_in_keys(each)

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from ..codec.classes.names import name_of
 from ..codec.columns.poly import subclasses
+from ..codec.refs import Ref
 from ..codec.renames import class_names, field_names
 from ..codec.schema import canonical_schema, differences
 from ..codec.types.compile import struct_for
@@ -246,6 +247,8 @@ def _spelled(value: Any) -> Any:
     """A default with `Member` for members of enums, and dictionaries for models."""
     if isinstance(value, enum.Enum):
         return Member(name_of(type(value)), value.name)
+    if type(value) is Ref:
+        return value.key
     if isinstance(value, BaseModel):
         return {name: _spelled(each) for name, each in value}
     if type(value) in (list, tuple, set, frozenset):

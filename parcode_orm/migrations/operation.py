@@ -33,6 +33,10 @@ class Operation:
         """
         return False
 
+    def changes_references(self, before: ProjectState) -> bool:
+        """Whether references to objects of the class are stored as something else from now on."""
+        return False
+
     def state_forwards(self, state: ProjectState) -> None:
         """Change the state of the project.
 

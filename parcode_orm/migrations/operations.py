@@ -131,6 +131,10 @@ class RenameModel(Operation):
             raise MigrationError(f"{self.old} cannot be renamed: there is a class {self.new} already")
         state.rename(self.old, self.new)
 
+    def changes_references(self, before: ProjectState) -> bool:
+        """Whether references to objects of the class are stored as something else from now on: they name it."""
+        return True
+
     def renamed(self, model: str) -> str:
         """What a class is called after the operation."""
         return self.new if model == self.old else model

@@ -11,6 +11,7 @@ from ..codec.base import is_lazy_collection
 from ..codec.types.marks import Mark
 from ..errors import MigrationError, called
 from ..lazy.map import LazyMap
+from ..query.operators import keyed
 from .convert import converter, item_converter
 from .history import History
 from .state import Field, ProjectState, same_type
@@ -95,9 +96,9 @@ class Row:
             items = item_converter(annotation, where, way)
             streamable = isinstance(value, Streamed) or (is_lazy_collection(value) and len(value) > STREAMED)
             if streamable and items is not None and isinstance(new.mark, Mark) and _fits(value, annotation):
-                self.values[name] = Streamed(value, items)
+                self.values[name] = Streamed(value, lambda item: items(keyed(item)))
             else:
-                self.values[name] = converter(annotation, where, way)(plain(value))
+                self.values[name] = converter(annotation, where, way)(keyed(plain(value)))
 
     def run(self, function: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Let code of the project change the values."""

@@ -12,9 +12,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..codec.base import is_lazy_collection
+from ..codec.entity_keys import key_fields
+from ..codec.refs import Ref, make_ref
 from ..codec.stream import Stream
 from ..codec.types.marks import Mark, find_mark, item_spec
-from ..errors import MigrationError
+from ..errors import MigrationError, told
+from .fields import AlterField, RenameField
 from .history import History
 from .operation import Operation
 from .operations import RunPython
@@ -97,6 +100,8 @@ class Rows:
         if name is not None:
             return self.kind(name).convert(value) if name in self.changed else value
         cls = type(value)
+        if cls is Ref:
+            return self._reference(value)
         if cls in (list, tuple, set, frozenset):
             return cls(map(self.convert, value))
         if isinstance(value, deque):
@@ -110,6 +115,26 @@ class Rows:
             found.update(pairs)
             return found
         return value
+
+    def _reference(self, ref: Any) -> Any:
+        """A reference in a row of the source, for a row of the target: what becomes of a key becomes of it, too."""
+        name = self.source.called(ref._cls)
+        cls = None if name is None else self.target.classes.get(self.named(name))
+        if name is None or cls is None or cls is ref._cls or not key_fields(cls):
+            return ref
+        old = key_fields(ref._cls)
+        values = {old[0]: ref.key} if len(old) == 1 else dict(zip(old, ref.key, strict=True))
+        row = Row(self.named(name), values, set(values), None)
+        for operation, step in self.steps(name):
+            if isinstance(operation, AlterField | RenameField):
+                (operation.backwards if self.backwards else operation.forwards)(row, step)
+        new = key_fields(cls)
+        if not row.values.keys() >= set(new):
+            raise MigrationError(
+                f"a reference leads to the {name} with the key {told(ref.key)}, and {cls.__qualname__} has other key "
+                "fields after the migration: set the references to None first, and again after it"
+            )
+        return make_ref(cls, row.values[new[0]] if len(new) == 1 else tuple([row.values[each] for each in new]))
 
     def collection(self, value: Any, streams: bool, where: str) -> Any:
         """A lazy collection for a row of the target."""

@@ -6,15 +6,17 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from types import GenericAlias
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ..codec.refs import Ref
 from ..codec.types.marks import Mark
 from ..errors import MigrationError, told
 from ..model.keys import IndexMark, KeyMark
-from .types import Member, Named, names_in, replaced
+from .types import Member, Named, names_held, names_in, referred_names, replaced, with_args
 
 UNSET: Any = PydanticUndefined  # a field without a default
 EXTRA = "__pydantic_extra__"
@@ -126,6 +128,17 @@ class ModelState:
         for tp in self.privates.values():
             yield from names_in(tp)
 
+    def held(self) -> Iterator[str]:
+        """The names of the classes of which its objects hold objects, and of its bases."""
+        yield from self.bases
+        for tp in (*(each.type for each in self.fields.values()), *self.privates.values()):
+            yield from names_held(tp)
+
+    def referred(self) -> Iterator[str]:
+        """The names of the classes to which references in its objects lead."""
+        for tp in (*(each.type for each in self.fields.values()), *self.privates.values()):
+            yield from referred_names(tp)
+
     def with_field(self, name: str, found: Field, after: str | None = None) -> ModelState:
         """With a field, in its place; a new one stands after the field `after` ("": first), or last."""
         if name in self.fields or after is None:
@@ -204,13 +217,36 @@ class ProjectState:
             each = waiting.pop()
             if each not in found:
                 found[each] = True
-                waiting += self.model(each).names()
+                waiting += self.model(each).held()
                 waiting += [other.name for other in self.models.values() if each in other.bases]
         return list(found)
 
     def deep(self, name: str) -> str:
-        """A text that is equal where the class, and all that its objects may hold, is described alike."""
-        return "\n\n".join(sorted(self.model(each).described() for each in self.closure(name)))
+        """A text that is equal where the class, and all that its objects may hold, is described alike.
+
+        Of the classes to which references lead, their keys count, which stand for them.
+        """
+        closure = self.closure(name)
+        keys = [f"{each} {self.key_types(each)!r}" for each in self.targets(closure)]
+        return "\n\n".join(sorted([*(self.model(each).described() for each in closure), *keys]))
+
+    def targets(self, names: Iterable[str]) -> set[str]:
+        """The classes to which references in objects of the classes `names` lead."""
+        return {target for name in names for target in self.model(name).referred()}
+
+    def key_types(self, name: str) -> list[Any]:
+        """The types of the key fields of a class."""
+        return [each.type for each in self.all_fields(name).values() if isinstance(each.mark, KeyMark)]
+
+    def keyed(self, tp: Any) -> Any:
+        """`tp`, with the types of keys in the place of references to classes that are there."""
+        args = get_args(tp)
+        if get_origin(tp) is Ref:
+            types = self.key_types(args[0].__name__) if args[0].__name__ in self.models else []
+            return tp if not types else types[0] if len(types) == 1 else GenericAlias(tuple, tuple(types))
+        if not args or get_origin(tp) is Literal:
+            return tp
+        return with_args(tp, tuple(each if each is ... else self.keyed(each) for each in args))
 
     def rename(self, old: str, new: str) -> None:
         """Let a class have another name, wherever it is mentioned."""

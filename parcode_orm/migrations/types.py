@@ -14,6 +14,7 @@ from typing_extensions import TypeAliasType
 from typing_inspection.introspection import is_union_origin
 
 from ..codec.classes.names import name_of
+from ..codec.refs import Ref
 
 _known: dict[str, Any] = {}
 
@@ -112,6 +113,25 @@ def names_in(tp: Any) -> Iterator[str]:
     elif typing.get_origin(tp) is not typing.Literal:
         for each in typing.get_args(tp):
             yield from names_in(each)
+
+
+def names_held(tp: Any) -> Iterator[str]:
+    """The names of the project's classes of which objects stand in values of `tp`: not of those that it refers to."""
+    if typing.get_origin(tp) is not Ref:
+        if isinstance(tp, Named):
+            yield tp.__name__
+        elif typing.get_origin(tp) is not typing.Literal:
+            for each in typing.get_args(tp):
+                yield from names_held(each)
+
+
+def referred_names(tp: Any) -> Iterator[str]:
+    """The names of the project's classes to which references in values of `tp` lead."""
+    if typing.get_origin(tp) is Ref:
+        yield from names_in(tp)
+    elif typing.get_origin(tp) is not typing.Literal:
+        for each in typing.get_args(tp):
+            yield from referred_names(each)
 
 
 def admits_none(tp: Any) -> bool:

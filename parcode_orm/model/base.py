@@ -26,6 +26,7 @@ from parcode_orm.model.indexes import indexes_of
 from parcode_orm.model.keys import Index, Key, check_keys
 from parcode_orm.model.plain import LazyModel, deep_plain, shallow_plain
 from parcode_orm.model.references import setter_of
+from parcode_orm.model.waiting import complete_waiting_for, wait
 
 __all__ = ["Model", "ModelMeta", "on_complete"]
 
@@ -53,6 +54,10 @@ class ModelMeta(ModelMetaclass):
             if backrefs:
                 cls.__init__ = refusing(cls.__init__, backrefs)
             return cls
+
+        def __init__(cls, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            wait(cls)
 
         def __getattr__(cls, name: str) -> Any:
             fields = cls.__dict__.get("__pydantic_fields__", ())
@@ -195,3 +200,4 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
             known(struct_for(cls))
             for prepare in on_complete:
                 prepare(cls)
+            complete_waiting_for(cls)

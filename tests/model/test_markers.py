@@ -79,7 +79,7 @@ def test_json_schema_of_a_derived_class_is_the_plain_one():
 @pytest.mark.parametrize("marker", [Chunk, ShardedMap])
 def test_markers_take_what_field_takes(marker):
     own = set(inspect.signature(marker).parameters) - {"options", "compression"}
-    taken = own | set(FieldOptions.__annotations__) - {"renamed_from"}
+    taken = own | set(FieldOptions.__annotations__) - {"renamed_from", "on_delete"}
     # `init_var` is for dataclasses; `extra` collects keywords that Field refuses.
     assert taken == set(inspect.signature(Field).parameters) - {"extra", "init_var"}
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from parcode_orm import Key, Model, Ref
 from parcode_orm.codec.entity_keys import key_of, key_type, numbered_field
 from parcode_orm.errors import DetachedError, UnsupportedTypeError
+from parcode_orm.model import waiting
 from parcode_orm.model.references import converter_of, key_type_of, referred_class
 
 T = TypeVar("T")
@@ -216,3 +217,37 @@ def test_what_annotations_say() -> None:
     assert numbered_field(Node) == "id" and numbered_field(Leg) is None
     assert key_of(Leg(carrier="AA", number=1)) == ("AA", 1) and key_of(Node()) is None
     assert converter_of(list[int]) is None and converter_of(Plane) is None
+
+
+class Early(Model):
+    id: int = Key()
+    late: Ref[Late] | None = None
+    wrong: Ref[Nowhere] | None = None  # type: ignore[name-defined]  # noqa: F821
+
+
+class Soon(Model):
+    id: int = Key()
+    late: list[Ref[Late]] = []
+
+
+class Late(Model):
+    id: int = Key()
+    soon: Ref[Soon] | None = None
+
+
+def test_a_class_is_complete_when_the_targets_of_its_references_are_defined() -> None:
+    assert Soon.__pydantic_complete__ and Late(id=1, soon=Soon(id=2, late=[3])).soon.late == [Ref(Late, 3)]
+    assert not Early.__pydantic_complete__  # it waits for another class, too
+    assert any(each() is Early for each in waiting._waiting) and all(each() is not Soon for each in waiting._waiting)
+
+
+def test_a_class_of_a_function_waits_for_one_that_comes_later() -> None:
+    class Inner(Model):
+        id: int = Key()
+        later: Ref[Outer] | None = None
+
+    class Outer(Model):
+        id: int = Key()
+        inner: Ref[Inner]
+
+    assert Inner(id=1, later=Outer(id=2, inner=1)).later == Ref(Outer, 2)

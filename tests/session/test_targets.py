@@ -49,10 +49,6 @@ class World(Model):
     inside: Inline = Inline()
 
 
-Plane.model_rebuild()
-Flight.model_rebuild()
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "flights.par"

@@ -11,6 +11,7 @@ from ...format.layout import Encoding
 from .. import trail
 from ..asis import AsIs
 from ..base import Column, Space, View
+from ..classes.names import name_of
 from ..entity_keys import key_of
 from ..refs import Ref, make_ref
 from ..views.nodes import open_optional
@@ -76,8 +77,8 @@ class RefColumn(ConvertColumn):
             if type(value) is AsIs:
                 found.append(value.stored)
                 continue
-            if type(value) is Ref and value._cls is self.cls:
-                key = value.key
+            if type(value) is Ref and (value._cls is self.cls or name_of(value._cls) == self.called):
+                key = value.key  # of a class of this name that is defined anew, too
             elif value.__class__ is self.cls:
                 key = key_of(value)
             elif type(value) is Ref:

@@ -1,0 +1,41 @@
+"""Classes whose references lead to classes that are defined later: they are completed when these are.
+
+Pydantic completes such a class when an object of it is made. A program may read and query it before that.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Any
+from weakref import ref
+
+from parcode_orm.errors import UnsupportedTypeError
+
+_waiting: list[ref[Any]] = []
+
+
+def wait(cls: Any) -> None:
+    """Note a class of which a reference leads to a class that is not defined yet."""
+    if not cls.__pydantic_complete__ and _unresolved(cls):
+        _waiting.append(ref(cls))
+
+
+def complete_waiting_for(cls: Any) -> None:
+    """Complete the classes that wait for `cls`, unless they wait for others, too."""
+    if not _waiting:
+        return
+    name = re.compile(rf"\b{re.escape(cls.__name__)}\b")
+    there = [found for each in _waiting if (found := each()) is not None and not found.__pydantic_complete__]
+    _waiting[:] = map(ref, there)
+    for each in there:
+        if any(map(name.search, _unresolved(each))):
+            with suppress(UnsupportedTypeError):  # whoever uses the class is told
+                each.model_rebuild(raise_errors=False, _types_namespace={cls.__name__: cls})
+
+
+def _unresolved(cls: Any) -> list[str]:
+    """The annotations of references that name what is not defined."""
+    infos = getattr(cls, "__pydantic_fields__", {}).values()
+    texts = [str(info.annotation) for info in infos if not getattr(info, "_complete", True)]
+    return [text for text in texts if "Ref[" in text]
