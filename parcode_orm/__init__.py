@@ -19,7 +19,27 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Backref, Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-from .query import aliased, all_, any_, asc, case, cast, col, delete, desc, explain, func, len_, select, update
+from .query import (
+    aliased,
+    all_,
+    any_,
+    asc,
+    case,
+    cast,
+    col,
+    delete,
+    desc,
+    except_,
+    exists,
+    explain,
+    func,
+    intersect,
+    len_,
+    select,
+    union,
+    union_all,
+    update,
+)
 from .session import (
     Change,
     CommitChanges,
@@ -76,9 +96,12 @@ __all__ = [
     "delete",
     "desc",
     "dumps",
+    "except_",
+    "exists",
     "explain",
     "func",
     "inspect",
+    "intersect",
     "lazy",
     "len_",
     "load",
@@ -91,6 +114,8 @@ __all__ = [
     "save",
     "schema",
     "select",
+    "union",
+    "union_all",
     "update",
     "upgrade",
     "verify",

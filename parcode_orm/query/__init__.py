@@ -3,14 +3,16 @@
 from .aliases import aliased
 from .cases import case
 from .changes import Delete, Update, delete, update
+from .compound import except_, intersect, union, union_all
 from .expressions import Expression
 from .functions import all_, any_, asc, cast, col, desc, func, len_
 from .plan import Plan, explain
 from .result import Result, ScalarResult
 from .statement import Select, checked, select
+from .subqueries import exists
 
 __all__ = [
     "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "aliased", "all_", "any_", "asc",
-    "case", "cast",
-    "checked", "col", "delete", "desc", "explain", "func", "len_", "select", "update",
+    "case", "cast", "checked", "col", "delete", "desc", "except_", "exists", "explain", "func", "intersect", "len_",
+    "select", "union", "union_all", "update",
 ]  # fmt: skip

@@ -28,6 +28,11 @@ class Aliased:
     def _item(self) -> Expression[Any]:
         return Item(Any if self._cls is None else self._cls, self)
 
+    @property
+    def _outputs(self) -> tuple[Expression[Any], ...]:
+        """What `select` gives of them."""
+        return (self._item,)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)

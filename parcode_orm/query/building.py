@@ -15,7 +15,8 @@ from ..model.annotations import arms, present
 from ..model.kinds import NONE, PARTS, Kinds, fields_of, item_type, kinds_of, kinds_of_value
 from ..model.references import referred_class, targets_in
 from .distances import distance_method
-from .expressions import Expression, builds
+from .expressions import Expression, builds, built
+from .nesting import Nesting
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
 from .operators import keyed
 
@@ -58,6 +59,8 @@ def _checked_literal(value: Any) -> Expression[Any]:
         raise QueryError(f"{called(value)} is no value to compare with: name a field of it, or an object")
     if type(value) is Ref:
         return Literal(_key(value))
+    if isinstance(value, Nesting):
+        raise QueryError(f"{value} is a statement: write .scalar_subquery() for its value, and in_() for all of them")
     scalar = type(value).__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "ndim", 0)
     return Literal(value.item() if scalar else value)
 
@@ -299,6 +302,9 @@ def element(value: Expression[Any], key: Any) -> Any:
 @builds
 def member(value: Expression[Any], values: Any) -> Expression[bool]:
     """Whether `value` is one of `values`, checked."""
+    if isinstance(values, Nesting):
+        of_statement: Expression[bool] = built["chosen"](value, values)
+        return of_statement
     if isinstance(values, str | bytes | Expression) or not isinstance(values, Iterable):
         raise QueryError(f"{value}.in_(values) takes a list or set of values, not {told(values)}")
     found = [literal(fitting(value, each)) for each in values]

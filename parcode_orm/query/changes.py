@@ -19,6 +19,7 @@ from .given import Entities, Selected, is_collection, is_entity_class, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Key
 from .prepared import prepared
+from .rewriting import ready
 from .sources import Source, TableSource
 from .statement import Select
 from .updating import delete_rows, is_set_plainly, update_rows
@@ -101,7 +102,7 @@ class Update(_Change):
         """Set the fields: how many rows were changed."""
         if not self._values:
             raise QueryError("an update sets nothing: write .values(level=3)")
-        count, rows = self.computed()
+        count, rows = ready(self).computed()
         for obj, *values in rows:
             for (path, _), value in zip(self._values, values, strict=True):
                 holder = obj
@@ -133,10 +134,11 @@ class Delete(_Change):
 
     def run(self) -> int:
         """Take the rows out of their collection: how many there were."""
-        source = _source(self, (Key(),))
+        change = ready(self)
+        source = _source(change, (Key(),))
         if not isinstance(source, TableSource):
-            return self._delete([key for (key,) in _rows(self, Key())])
-        gone, keys = delete_rows(source, self._where)
+            return self._delete([key for (key,) in _rows(change, Key())])
+        gone, keys = delete_rows(source, change._where)
         if isinstance(self._source, Entities):
             self._source.deleted(gone)
         return len(gone) + self._delete(keys)

@@ -16,6 +16,7 @@ from .nodes import Item, Of
 from .ordered import Best, Hits, Part, outputs
 from .prepared import Grouping, Query, are_arrays, prepared
 from .pruning import candidates
+from .rewriting import ready
 from .sources import Batch
 from .statement import Select
 from .vectors import joined
@@ -43,6 +44,7 @@ def run(statement: Select[Any]) -> Iterator[Part]:
 
 def count(statement: Select[Any]) -> int:
     """How many rows the result of a statement has. No row is made."""
+    statement = ready(statement)
     source, query, grouped = prepared(statement, counted=True)
     if query.distinct or query.later or grouped is not None:
         return sum(len(part[0]) for part in run(statement))

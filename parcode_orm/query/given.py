@@ -85,6 +85,17 @@ class Selected(ABC):
         """What selects them: a `Select`."""
 
 
+class Derived(ABC):
+    """Rows that `statements` give; `cls` is their class, None if they are no objects of one class."""
+
+    cls: Any
+    statements: Sequence[Any]
+
+    @abstractmethod
+    def source(self, home: Any) -> Any:
+        """Run the statements: a `Source` of the rows. `home` gives the entities of a class."""
+
+
 def is_collection(value: Any) -> bool:
     """Whether a query can take its rows from `value`."""
     if isinstance(value, LazyList | LazyMap | Mapping | list | tuple | set | frozenset | Entities | Selected):
@@ -101,7 +112,7 @@ def model_of(collection: Any) -> Any:
     """The class of the rows of a collection; None where they have no class, or a plain one is empty."""
     if isinstance(collection, type):
         return collection
-    if isinstance(collection, Entities):
+    if isinstance(collection, Entities | Derived):
         return collection.cls
     if isinstance(collection, Selected):
         return collection.statement._source

@@ -280,6 +280,16 @@ class Computed(Expression[T]):
         raise TypeError(type(self).__name__)
 
 
+class Pending(Computed[T]):
+    """An expression of another statement, which is run before the statement around it is."""
+
+    __slots__ = ()
+
+    def _ready(self, outer: Any) -> Expression[Any]:
+        """The expression that has what the other statement gives; `outer` is the statement around it."""
+        raise TypeError(type(self).__name__)
+
+
 class Slot(Expression[T]):
     """Column `place` of the groups, where a query has them; it stands for the expression `of`."""
 

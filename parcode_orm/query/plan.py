@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QueryError, called
 from .expressions import Expression
-from .given import Entities
+from .given import Derived, Entities
 from .nodes import Field, Item, Key
+from .occurrences import occurrences_of
 from .statement import Select
+from .subresults import Found, Lookup
 
 if TYPE_CHECKING:
     from .prepared import Grouping, Query
@@ -43,6 +45,7 @@ class Plan:
         rows_in_memory: how many rows are not stored as they are now, and are looked at one by one.
         columns: the fields that are read, each with its reason and its bytes in the row groups that are read.
         bytes: what the columns take that must be read of every row; those of rows that are found come on top.
+        inner: the plans of statements inside of the statement, which run first.
     """
 
     statement: str
@@ -55,6 +58,7 @@ class Plan:
     unbuilt: Sequence[str] = ()
     columns: list[Column] = field(default_factory=list)
     bytes: int = 0
+    inner: list[Plan] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [self.statement]
@@ -66,6 +70,8 @@ class Plan:
             last = "└─" if place == len(self.columns) - 1 else "├─"
             size = f", {_size(column.bytes)}" if column.bytes else ""
             lines.append(f"{indent}   {last} {column.name}: {column.why}{size}")
+        for plan in self.inner:
+            lines += [f"   {line}" for line in f"first: {plan}".splitlines()]
         return "\n".join(lines)
 
     def _scanned(self) -> str:
@@ -90,7 +96,9 @@ def _size(count: int) -> str:
 
 
 def explain(statement: Select[Any]) -> Plan:
-    """What `statement` will do: which row groups and columns it reads, how many bytes, and why. No value is read.
+    """What `statement` will do: which row groups and columns it reads, how many bytes, and why.
+
+    No value is read, but for those of statements inside of it: they decide how the rows are found, so these are run.
 
     Returns:
         A `Plan`, whose text is a tree: `print(explain(statement))`.
@@ -112,10 +120,29 @@ def explain(statement: Select[Any]) -> Plan:
         how=source.how,
         unbuilt=given.unbuilt if isinstance(given := statement._source, Entities) else (),
         columns=_columns(query, grouping),
+        inner=[explain(each) for each in _inner(statement, query, grouping)],
     )
     for batch in source.batches(arrays=partial(are_arrays, query, grouping)):
         _count(plan, batch, candidates(where, batch))
     return plan
+
+
+def _inner(statement: Select[Any], query: Query, grouping: Grouping | None) -> list[Select[Any]]:
+    """The statements that run before a statement."""
+    asked = [*query.where, *query.outputs, *(each._of for each in query.order)]
+    if grouping is not None:
+        asked += [*grouping.where, *grouping.by, *grouping.aggregates]
+    found = {id(ran): ran for each in asked for ran in _ran(each)}
+    rows = [each.rows for each in occurrences_of(statement) if isinstance(each.rows, Derived)]
+    derived = [replace(each, _home=statement._home) for of in rows for each in of.statements]
+    return [*derived, *found.values()]
+
+
+def _ran(expression: Expression[Any]) -> Iterable[Select[Any]]:
+    if isinstance(expression, Found | Lookup):
+        yield expression._ran
+    for part in expression._parts():
+        yield from _ran(part)
 
 
 def _count(plan: Plan, batch: Batch, read: Any) -> None:

@@ -13,12 +13,13 @@ from .building import check_scope
 from .distances import Distance
 from .expressions import Expression
 from .functions import has_aggregate
-from .given import Asked, Entities, First, Narrowed
+from .given import Asked, Derived, Entities, First, Narrowed
 from .joining import alone, joined
 from .negation import without_not
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Of, Operation, Ordering, Quantified, Slot
 from .occurrences import occurrences_of
 from .places import is_number_or_text, is_scalar
+from .rewriting import ready
 from .sorting import is_nan
 from .sources import MemorySource, Source, source_of
 from .statement import Select
@@ -62,7 +63,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     Raises:
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
-    statement, source = _located(statement, counted)
+    statement, source = _located(ready(statement), counted)
     first = statement._offset
     stop = None if statement._limit is None else first + statement._limit
     outputs = statement._outputs
@@ -179,7 +180,7 @@ def _source(statement: Select[Any], asked: Asked) -> Source:
         given = statement._home(given)
     if isinstance(given, type):
         raise QueryError(f"the objects of {given.__qualname__} are in a session's file: session.scalars(statement)")
-    source = source_of(given)
+    source: Source = given.source(statement._home) if isinstance(given, Derived) else source_of(given)
     keys = _keys(statement._where)
     narrowed = None if keys is None else Narrowed(keys, "by key")
     if keys is None and isinstance(given, Entities):

@@ -153,7 +153,7 @@ class Result(_Rows[T_co]):
     __slots__ = ()
 
     def _made(self, vectors: list[Vector]) -> Iterator[T_co]:
-        make: Any = _row_class(tuple(self.keys()))._make
+        make: Any = row_class(tuple(self.keys()))._make
         return map(make, zip(*[vector.tolist() for vector in vectors], strict=True))
 
     def keys(self) -> list[str]:
@@ -166,7 +166,8 @@ class Result(_Rows[T_co]):
 
 
 @lru_cache(maxsize=512)
-def _row_class(names: tuple[str, ...]) -> Any:
+def row_class(names: tuple[str, ...]) -> Any:
+    """The class of rows with these names, `_1` for the second one if it is none or stands before."""
     return namedtuple("Row", names, rename=True)  # names that are no identifiers, or come twice, become _0, _1
 
 

@@ -1,14 +1,16 @@
-"""`rewritten`: an expression with others in the place of some that it is computed of."""
+"""Statements and expressions with other expressions in the place of some."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from .expressions import Expression
-from .nodes import Ordering, Quantified
+from .nodes import Ordering, Pending, Quantified
 
 Replace = Callable[[Expression[Any]], Expression[Any] | None]
+S = TypeVar("S")
 
 
 def rewritten(expression: Expression[Any], replace: Replace) -> Expression[Any]:
@@ -36,3 +38,54 @@ def reordered(ordering: Ordering, replace: Replace) -> Ordering:
     """`ordering` by the rewritten expression."""
     of = rewritten(ordering._of, replace)
     return Ordering(of, descending=ordering._descending, first=ordering._first)
+
+
+def ready(statement: S) -> S:
+    """A statement, `Select`, `Update` or `Delete`, with the results of the statements that stand in its expressions.
+
+    Raises:
+        QueryError: such a statement does not fit its rows, or depends on the one around it in a way that is not known.
+    """
+    known: dict[int, Expression[Any]] = {}
+
+    def replace(expression: Expression[Any]) -> Expression[Any] | None:
+        if not isinstance(expression, Pending):
+            return None
+        found = known.get(id(expression))
+        if found is None:  # one that stands in several places is run once
+            found = known[id(expression)] = rewritten(expression._ready(statement), replace)
+        return found
+
+    return restated(statement, replace)
+
+
+def restated(statement: S, replace: Replace) -> S:
+    """A statement whose expressions are rewritten."""
+    given: Any = statement
+    changes = {}
+    for field in dataclasses.fields(given):
+        if field.name not in ("_source", "_after"):
+            before = getattr(given, field.name)
+            after = _rewritten(before, replace)
+            if after is not before:
+                changes[field.name] = after
+    if not changes:
+        return statement
+    found: S = dataclasses.replace(given, **changes)
+    return found
+
+
+def _rewritten(value: Any, replace: Replace) -> Any:
+    """A value of a statement: an expression, or a tuple that has some."""
+    if isinstance(value, Expression):
+        return rewritten(value, replace)
+    if isinstance(value, Ordering):
+        found = reordered(value, replace)
+        return value if found._of is value._of else found
+    if hasattr(value, "on"):  # a join
+        on = _rewritten(value.on, replace)
+        return value if on is value.on else value._replace(on=on)
+    if not isinstance(value, tuple):
+        return value
+    parts = tuple(_rewritten(each, replace) for each in value)
+    return value if all(a is b for a, b in zip(parts, value, strict=True)) else parts

@@ -16,6 +16,7 @@ from .expressions import Expression
 from .functions import check_aggregates, has_aggregate, row_condition
 from .given import Entities, Selected, is_collection, is_entity_class, model_of
 from .lookups import conditions_of
+from .nesting import Nesting
 from .nodes import Field, Item, Key, Label, Ordering
 from .occurrences import Join, leaves_of, not_found, occurrences_of, place_of
 from .windows import without_window
@@ -30,7 +31,7 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Select(Generic[T_co, R_co]):
+class Select(Nesting, Generic[T_co, R_co]):
     """A statement, built by `select`. Each method gives a new one.
 
     `session.scalars(statement)`, `scalar` and `execute` run it. The first value of a row has the type `T_co`, and the
@@ -242,7 +243,7 @@ class Select(Generic[T_co, R_co]):
 
     def __repr__(self) -> str:
         """The statement as it was written, but for its collection."""
-        parts = [f"select({', '.join(map(_labelled, self._outputs))})"]
+        parts = [self._begun()]
         calls: list[tuple[str, Sequence[Any]]] = [
             ("where", self._where), ("group_by", self._groups), ("having", self._having), ("order_by", self._order),
         ]  # fmt: skip
@@ -253,6 +254,9 @@ class Select(Generic[T_co, R_co]):
             parts.append(f"limit({self._limit}{after})")
         parts += [f"offset({self._offset})"] * (self._offset > 0)
         return ".".join(parts)
+
+    def _begun(self) -> str:
+        return f"select({', '.join(map(_labelled, self._outputs))})"
 
 
 def checked(statement: Any, name: str) -> Select[Any]:
@@ -330,9 +334,15 @@ def select(*rows: Any) -> Select[Any]:
     if is_entity_class(rows[0]):
         given.insert(0, rows[0])
     source, *more = given or [None]
-    found: Select[Any] = Select(source, tuple(map(_output, rows)), _joins=tuple(map(_join, more)))
+    found: Select[Any] = Select(
+        source, tuple(each for given in rows for each in _outputs(given)), _joins=tuple(map(_join, more))
+    )
     found._check()
     return found
+
+
+def _outputs(given: Any) -> tuple[Expression[Any], ...]:
+    return given._outputs if isinstance(given, Aliased) else (_output(given),)
 
 
 def _output(given: Any) -> Expression[Any]:
@@ -340,8 +350,6 @@ def _output(given: Any) -> Expression[Any]:
         return Item(getattr(given, "_p_model_", given))
     if isinstance(given, Expression):
         return given
-    if isinstance(given, Aliased):
-        return given._item
     if is_collection(given):
         return Item(model_of(given) or Any)
     if isinstance(given, int | float | str | bool | None):

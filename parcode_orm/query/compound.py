@@ -1,0 +1,201 @@
+"""`union`, `union_all`, `intersect`, `except_`: the rows of several statements as those of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel
+
+from ..errors import QueryError, called
+from .aggregates import NAN
+from .building import type_of_one
+from .derived import Subquery, columnar, columns_of, names_of
+from .expressions import Expression, builds
+from .given import Derived, is_entity_class
+from .merging import merged
+from .nodes import Item, Key, Label, Ordering
+from .rewriting import rewritten
+from .sorting import is_nan
+from .sources import MemorySource, Source
+from .statement import Select
+from .vectors import Vector
+
+T = TypeVar("T")
+
+
+class Combined(Derived):
+    """The rows of `statements`, combined by `operator`. `cls`: their class, if they are all objects of one class."""
+
+    def __init__(self, operator: str, statements: Sequence[Select[Any]]) -> None:
+        self.operator = operator
+        self.statements = statements
+        self.names = names_of(statements[0])
+        classes = {_class_of(each) for each in statements}
+        self.cls = classes.pop() if len(classes) == 1 else None
+
+    def source(self, home: Any) -> Source:
+        """See `Derived`."""
+        statements = [replace(each, _home=home) for each in self.statements]
+        how = f"the rows of {self.operator}(): "
+        if self.cls is None:
+            vectors = self._combined([columns_of(each) for each in statements], len(self.names))
+            return columnar(self.names, vectors, how)
+        keyed = [columns_of(replace(each, _outputs=(*each._outputs, _key_of(each._outputs[0])))) for each in statements]
+        objects, keys = self._combined(keyed, 1)
+        return MemorySource(objects.tolist(), keys.tolist(), self.cls, how)
+
+    def _combined(self, parts: Sequence[Sequence[Vector]], width: int) -> list[Vector]:
+        """The rows that are given; their first `width` values say which rows are the same."""
+        count = len(parts[0])
+        every = [merged([part[place] for part in parts]) for place in range(count)]
+        if self.operator == "union_all":
+            return every
+        marks = [_marks(part[:width]) for part in parts]
+        if self.operator == "union":
+            rows = _first_places([mark for each in marks for mark in each])
+        else:
+            wanted = self.operator == "intersect"
+            others = [set(each) for each in marks[1:]]
+            test: Callable[[Iterable[bool]], bool] = all if wanted else any
+            first = _first_places(marks[0])
+            rows = [place for place in first if test(marks[0][place] in each for each in others) is wanted]
+        return [vector.take(np.array(rows, np.int64)) for vector in every]
+
+    def __repr__(self) -> str:
+        return f"{self.operator}({', '.join(map(repr, self.statements))})"
+
+
+def _class_of(statement: Select[Any]) -> Any:
+    """The class of the objects that a statement gives; None if it gives other values."""
+    outputs = statement._outputs
+    return outputs[0]._cls if len(outputs) == 1 and isinstance(outputs[0], Item) else None
+
+
+def _key_of(item: Expression[Any]) -> Key[Any]:
+    assert isinstance(item, Item)
+    return Key(item._cls if item._source is None and is_entity_class(item._cls) else item._source)
+
+
+def _marks(vectors: Sequence[Vector]) -> list[tuple[Any, ...]]:
+    """What is equal for rows that are the same: values, and of objects which ones they are."""
+    try:
+        found = list(zip(*map(_comparable, vectors), strict=True))
+        set(found)
+    except TypeError as problem:
+        raise QueryError(f"rows of which some values cannot be told apart have no union: {problem}") from None
+    return found
+
+
+def _comparable(vector: Vector) -> list[Any]:
+    values = vector.tolist()
+    types = set(map(type, values))
+    if float in types:
+        values = [NAN if is_nan(value) else value for value in values]
+    if any(issubclass(cls, BaseModel) for cls in types):
+        values = [(BaseModel, id(value)) if isinstance(value, BaseModel) else value for value in values]
+    return values
+
+
+def _first_places(marks: Sequence[Any]) -> list[int]:
+    known: dict[Any, int] = {}
+    for place, mark in enumerate(marks):
+        known.setdefault(mark, place)
+    return list(known.values())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Compound(Select[T]):
+    """A statement whose rows are those of several others."""
+
+    def _with(self, **changes: Any) -> Any:
+        rows = getattr(self._source, "_rows", None)
+        if isinstance(rows, Combined):
+            named = zip(rows.statements[0]._outputs, self._source.c, strict=True)
+            columns = {each._identity(): column for each, column in named}
+            changes = {name: _of_columns(value, columns) for name, value in changes.items()}
+        return super()._with(**changes)
+
+    def _begun(self) -> str:
+        rows = getattr(self._source, "_rows", self._source)
+        if isinstance(rows, Combined) and _identities(self._outputs) == _identities(_outputs(self._source)):
+            return repr(rows)
+        return f"{super()._begun()}.select_from({rows!r})"
+
+
+def _outputs(source: Any) -> tuple[Expression[Any], ...]:
+    """What a compound gives of the rows of its source."""
+    return source._outputs if isinstance(source, Subquery) else (Item(source.cls),)
+
+
+def _identities(expressions: Sequence[Expression[Any]]) -> list[Any]:
+    return [each._identity() for each in expressions]
+
+
+def _of_columns(value: Any, columns: dict[Any, Expression[Any]]) -> Any:
+    """What a statement says of the rows, with the columns in the place of what the first statement gives in them."""
+    if isinstance(value, Expression):
+        if isinstance(value, Label):
+            return Label(_of_columns(value._of, columns), value._called)
+        return rewritten(value, lambda each: columns.get(each._identity()))
+    if isinstance(value, Ordering):
+        of = rewritten(value._of, lambda each: columns.get(each._identity()))
+        return Ordering(of, descending=value._descending, first=value._first)
+    return tuple(_of_columns(each, columns) for each in value) if type(value) is tuple else value
+
+
+def _compound(operator: str, statements: Sequence[Any]) -> Compound[Any]:
+    for each in statements:
+        if not isinstance(each, Select):
+            raise QueryError(f"{operator}() takes what select() gives, not {called(each)}")
+    if len(statements) < 2:
+        raise QueryError(f"{operator}() takes two statements at least")
+    counts = [len(each._outputs) for each in statements]
+    if len(set(counts)) > 1:
+        raise QueryError(
+            f"{operator}() takes statements with one number of values a row, and these have "
+            f"{', '.join(map(str, counts))}: {', '.join(map(repr, statements))}"
+        )
+    rows = Combined(operator, statements)
+    if rows.cls is not None:
+        return Compound(rows, _outputs(rows))
+    types = [type_of_one([each._outputs[place] for each in statements]) for place in range(counts[0])]
+    source = Subquery(rows, rows.names, types, operator)
+    return Compound(source, _outputs(source))
+
+
+@builds
+def union(*statements: Any) -> Any:
+    """The rows that one at least of `statements` gives, each row once: `union(select(A.x), select(B.y)).limit(3)`.
+
+    The rows are those of the first statement, then those of the next. `where`, `order_by`, `limit` and the others are
+    of the whole. In them, what the first statement selects stands for the values of all: `union(...).order_by(A.x)`.
+    Objects are the same if they are one object; None equals None.
+
+    Args:
+        statements: two or more, with one number of values a row.
+
+    Raises:
+        QueryError: they have not; when the statement runs, rows have values without a hash.
+    """
+    return _compound("union", statements)
+
+
+@builds
+def union_all(*statements: Any) -> Any:
+    """All rows of `statements`, as often as they give them; else as `union(*statements)`."""
+    return _compound("union_all", statements)
+
+
+@builds
+def intersect(*statements: Any) -> Any:
+    """The rows that each of `statements` gives, each row once; else as `union(*statements)`."""
+    return _compound("intersect", statements)
+
+
+@builds
+def except_(*statements: Any) -> Any:
+    """The rows of the first of `statements` that no other gives, each row once; else as `union(*statements)`."""
+    return _compound("except_", statements)

@@ -1,0 +1,117 @@
+"""`Subquery`: the rows of a statement as rows that another statement asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..errors import QueryError, told
+from .aliases import Aliased
+from .columnar import Columnar
+from .engine import run
+from .expressions import Expression, builds
+from .given import Derived
+from .merging import merged
+from .nodes import Field
+from .result import row_class
+from .statement import Select
+from .vectors import Objects, Vector
+
+
+class Ran(Derived):
+    """The rows that `statement` gives, with its values as columns called `names`."""
+
+    cls = None
+
+    def __init__(self, statement: Select[Any], names: tuple[str, ...]) -> None:
+        self.statements = (statement,)
+        self.names = names
+
+    def source(self, home: Any) -> Columnar:
+        """See `Derived`."""
+        return columnar(self.names, columns_of(replace(self.statements[0], _home=home)), "the rows of a subquery: ")
+
+    def __repr__(self) -> str:
+        return f"{self.statements[0]}.subquery()"
+
+
+class Subquery(Aliased):
+    """What `subquery()` gives: `c` has the columns of its rows, by name."""
+
+    __slots__ = ("c",)
+
+    def __init__(self, rows: Derived, names: Sequence[str], types: Sequence[Any], called: str) -> None:
+        super().__init__(rows, None, called)
+        self.c = Columns(self, dict(zip(names, types, strict=True)))
+
+    @property
+    def _outputs(self) -> tuple[Expression[Any], ...]:
+        return tuple(self.c)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise QueryError(f"{self._called} has its columns in c: write {self._called}.c.{name}")
+
+
+class Columns:
+    """The columns of a subquery: `best.c.rank`, or `best.c["rank"]`. Iterating gives all of them."""
+
+    __slots__ = ("_columns", "_of")
+
+    def __init__(self, of: Subquery, types: dict[str, Any]) -> None:
+        self._of = of
+        rows = type(of._called, (), {})  # the class of the rows, for messages
+        self._columns = {name: Field[Any](rows, (name,), tp, of) for name, tp in types.items()}
+
+    def __getitem__(self, name: str) -> Field[Any]:
+        found = self._columns.get(name)
+        if found is None:
+            raise QueryError(f"{self._of._called} has no column {told(name)}: it has {', '.join(self._columns)}")
+        return found
+
+    def __getattr__(self, name: str) -> Field[Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._columns.values())
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+@builds
+def subquery(statement: Select[Any], name: Any) -> Subquery:
+    """The rows of a statement as rows that another one asks.
+
+    Raises:
+        QueryError: `name` is no name.
+    """
+    if name is not None and not (isinstance(name, str) and name.isidentifier()):
+        raise QueryError(f"subquery(name): a name is such as 'best', not {told(name)}")
+    names = names_of(statement)
+    types = [each._tp for each in statement._outputs]
+    return Subquery(Ran(statement, names), names, types, name or "subquery")
+
+
+def names_of(statement: Select[Any]) -> tuple[str, ...]:
+    """The names of a statement's values; `_1` for one whose name is none, or stands before."""
+    found: tuple[str, ...] = row_class(tuple([each._name for each in statement._outputs]))._fields
+    return found
+
+
+def columnar(names: Sequence[str], vectors: Sequence[Vector], how: str) -> Columnar:
+    """Rows of the columns `vectors`."""
+    row: Any = row_class(tuple(names))
+    return Columnar(dict(zip(names, vectors, strict=True)), len(vectors[0]), row, how)
+
+
+def columns_of(statement: Select[Any]) -> list[Vector]:
+    """The values of a statement, a vector for each of them."""
+    parts = list(run(statement))
+    if not parts:
+        return [Objects([]) for _ in statement._outputs]
+    return [merged([part[place] for part in parts]) for place in range(len(statement._outputs))]

@@ -1,0 +1,207 @@
+"""Statements inside of others: `in_(select(...))`, `exists`, `scalar_subquery`.
+
+A subquery runs once, before the statement around it, on the same state of the session. One that depends on a row of
+the statement around it, by an equality, is run for all such rows at once, and its rows are looked up by these values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ..errors import MultipleResultsFound, QueryError, called
+from ..model.annotations import arms
+from ..model.references import referred_class
+from .building import check_kinds
+from .correlation import correlated, divided
+from .engine import run
+from .expressions import Expression, builds
+from .functions import has_aggregate
+from .given import is_entity_class
+from .nodes import Item, Key, Label, Literal, Operation, Pending
+from .sorting import is_nan
+from .statement import Select
+from .subresults import MANY, Found, Lookup
+
+T = TypeVar("T")
+
+
+class _Nested(Pending[T]):
+    """What the nodes of this module have: the statement inside."""
+
+    __slots__ = ("_statement", "_tp")
+
+    _statement: Select[Any]
+
+    def _parts(self) -> tuple[Expression[Any], ...]:
+        return ()
+
+    def _identity(self) -> Any:
+        return type(self), id(self._statement), tuple(each._identity() for each in self._parts())
+
+
+@builds
+class Scalar(_Nested[T]):
+    """The value of the one row of a statement."""
+
+    __slots__ = ()
+
+    def __init__(self, statement: Any) -> None:
+        self._statement = statement
+        output = _single(statement, "scalar_subquery()")
+        if isinstance(output, Item) and output._cls is not None:
+            raise QueryError(
+                f"{statement}.scalar_subquery() is a value: select a field, or func.key(), and no whole rows"
+            )
+        self._statement = statement
+        self._tp = output._tp if output._tp is Any else output._tp | None
+
+    def _ready(self, outer: Any) -> Expression[Any]:
+        inner, pairs = divided(self._statement, outer)
+        if pairs:
+            table = correlated(inner, [mine for mine, _ in pairs])
+            found = {key: MANY if len(rows) > 1 else rows[0] if rows else None for key, rows in table.rows.items()}
+            missing = table.missing[0] if table.missing else None
+            return Lookup([other for _, other in pairs], found, missing, str(self), table.ran, tp=self._tp)
+        limited = replace(inner, _limit=min(2, 2 if inner._limit is None else inner._limit))
+        values = _values(limited)
+        if len(values) > 1:
+            raise MultipleResultsFound(f"{self} gives more than one row: add limit(1), or an aggregate")
+        return Found(values[0] if values else None, str(self), limited)
+
+    @property
+    def _name(self) -> str:
+        return self._statement._outputs[0]._name
+
+    def __str__(self) -> str:
+        return f"{self._statement}.scalar_subquery()"
+
+
+class Chosen(_Nested[bool]):
+    """Whether a value is among those that a statement gives."""
+
+    __slots__ = ("_value",)
+    _tp = bool
+
+    def __init__(self, value: Expression[Any], statement: Select[Any]) -> None:
+        self._value = value
+        self._statement = statement
+
+    def _parts(self) -> tuple[Expression[Any], ...]:
+        return (self._value,)
+
+    def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
+        return Chosen(parts[0], self._statement)
+
+    def _ready(self, outer: Any) -> Expression[Any]:
+        inner, pairs = divided(self._statement, outer)
+        if not pairs:
+            values = _values(inner)
+            return Operation("in", (self._value, Found(_members(values), repr(self._statement), inner)), bool)
+        table = correlated(inner, [mine for mine, _ in pairs])
+        found = {key: _members(rows) for key, rows in table.rows.items()}
+        members: Expression[Any] = Lookup(
+            [other for _, other in pairs], found, _members(table.missing), str(self._statement), table.ran
+        )
+        return Operation("contains", (members, self._value), bool)
+
+    def __str__(self) -> str:
+        return f"{self._value}.in_({self._statement})"
+
+
+class Exists(_Nested[bool]):
+    """Whether a statement gives a row."""
+
+    __slots__ = ()
+    _tp = bool
+
+    def __init__(self, statement: Select[Any]) -> None:
+        self._statement = statement
+
+    def _ready(self, outer: Any) -> Expression[Any]:
+        inner, pairs = divided(self._statement, outer)
+        asked = [*inner._outputs, *inner._having, *(each._of for each in inner._order)]
+        if not (inner._distinct or inner._groups or any(map(has_aggregate, asked))):
+            inner = replace(inner, _outputs=(Literal(True),))  # no objects are made
+        if not pairs:
+            limited = replace(inner, _limit=min(1, 1 if inner._limit is None else inner._limit))
+            return Found(any(len(part[0]) for part in run(limited)), str(self), limited)
+        table = correlated(inner, [mine for mine, _ in pairs])
+        keys = {key for key, rows in table.rows.items() if rows}
+        others = [other for _, other in pairs]
+        if not table.missing and len(others) == 1:  # an index serves it, as it does any in_()
+            return Operation("in", (others[0], Found(frozenset(keys), str(self), table.ran)), bool)
+        found = dict.fromkeys(table.rows, False) | dict.fromkeys(keys, True)
+        return Lookup(others, found, bool(table.missing), str(self), table.ran, tp=bool)
+
+    def __str__(self) -> str:
+        return f"exists({self._statement})"
+
+
+def _single(statement: Any, name: str) -> Expression[Any]:
+    """The only value that a statement gives a row.
+
+    Raises:
+        QueryError: there are several.
+    """
+    outputs = statement._outputs
+    if len(outputs) != 1:
+        raise QueryError(f"{name} takes a statement with one value a row, and {statement} has {len(outputs)}")
+    output: Expression[Any] = outputs[0]
+    return output._of if isinstance(output, Label) else output
+
+
+@builds
+def chosen(value: Expression[Any], statement: Select[Any]) -> Expression[bool]:
+    """Whether `value` is one of those that `statement` gives, checked. Entities stand for their keys."""
+    output = _single(statement, f"{value}.in_(select(...))")
+    if isinstance(output, Item) and is_entity_class(output._cls):
+        if output._cls not in [referred_class(arm) for arm in arms(value._tp)]:
+            raise QueryError(f"{value}.in_({statement}): {value} is no reference to {called(output._cls)}")
+        return Chosen(value, replace(statement, _source=_rows_of(statement, output), _outputs=(_key_of(output),)))
+    check_kinds("in_()", value, output)
+    return Chosen(value, statement)
+
+
+def _rows_of(statement: Select[Any], output: Item[Any]) -> Any:
+    """Where the rows of a statement are, once it does not select them any more."""
+    if statement._source is not None or statement._joins:
+        return statement._source
+    return output._cls if output._source is None else output._source
+
+
+def _key_of(output: Item[Any]) -> Key[Any]:
+    return Key(output._cls if output._source is None else output._source)
+
+
+@builds
+def exists(statement: Any) -> Expression[bool]:
+    """Whether `statement` gives a row: `exists(select(Flight).where(Flight.plane == Plane.tail))`.
+
+    A condition of `statement` may be an equality with a field of the statement around it: then each row of that is
+    asked whether there are such rows.
+
+    Args:
+        statement: what `select` gives.
+
+    Raises:
+        QueryError: `statement` is no statement; when the statement around it runs, it depends on its rows by other than
+            equalities.
+    """
+    if not isinstance(statement, Select):
+        raise QueryError(f"exists(statement) takes what select() gives, not {called(statement)}")
+    return Exists(statement)
+
+
+def _values(statement: Select[Any]) -> list[Any]:
+    """The first value of each row."""
+    return [value for part in run(statement) for value in part[0].tolist()]
+
+
+def _members(values: Any) -> Any:
+    """Values to look for one among them; NaN, which equals nothing, is left out."""
+    known = [each for each in values if not is_nan(each)]
+    try:
+        return frozenset(known)
+    except TypeError:  # some have no hash
+        return tuple(known)
