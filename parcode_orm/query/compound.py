@@ -167,35 +167,36 @@ def _compound(operator: str, statements: Sequence[Any]) -> Compound[Any]:
 
 
 @builds
-def union(*statements: Any) -> Any:
-    """The rows that one at least of `statements` gives, each row once: `union(select(A.x), select(B.y)).limit(3)`.
+def union(first: Select[T], *others: Select[Any]) -> Select[T]:
+    """The rows that one at least of the statements gives, each row once: `union(select(A.x), select(B.y)).limit(3)`.
 
     The rows are those of the first statement, then those of the next. `where`, `order_by`, `limit` and the others are
     of the whole. In them, what the first statement selects stands for the values of all: `union(...).order_by(A.x)`.
     Objects are the same if they are one object; None equals None.
 
     Args:
-        statements: two or more, with one number of values a row.
+        first: a statement, as `select` gives it.
+        others: one or more, with as many values a row.
 
     Raises:
-        QueryError: they have not; when the statement runs, rows have values without a hash.
+        QueryError: they have others; when the statement runs, rows have values without a hash.
     """
-    return _compound("union", statements)
+    return _compound("union", (first, *others))
 
 
 @builds
-def union_all(*statements: Any) -> Any:
-    """All rows of `statements`, as often as they give them; else as `union(*statements)`."""
-    return _compound("union_all", statements)
+def union_all(first: Select[T], *others: Select[Any]) -> Select[T]:
+    """All rows of `first` and `others`, as often as they give them; else as `union(first, *others)`."""
+    return _compound("union_all", (first, *others))
 
 
 @builds
-def intersect(*statements: Any) -> Any:
-    """The rows that each of `statements` gives, each row once; else as `union(*statements)`."""
-    return _compound("intersect", statements)
+def intersect(first: Select[T], *others: Select[Any]) -> Select[T]:
+    """The rows of `first` that each of `others` gives too, each row once; else as `union(first, *others)`."""
+    return _compound("intersect", (first, *others))
 
 
 @builds
-def except_(*statements: Any) -> Any:
-    """The rows of the first of `statements` that no other gives, each row once; else as `union(*statements)`."""
-    return _compound("except_", statements)
+def except_(first: Select[T], *others: Select[Any]) -> Select[T]:
+    """The rows of `first` that none of `others` gives, each row once; else as `union(first, *others)`."""
+    return _compound("except_", (first, *others))

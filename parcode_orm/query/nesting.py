@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from .expressions import Expression, built
 
@@ -45,18 +45,22 @@ class Nesting:
         """
         return built["subquery"](self, name)
 
-    def union(self, *others: Any) -> Any:
+    def union(self, *others: Any) -> Self:
         """As `union(statement, *others)`."""
-        return built["union"](self, *others)
+        found: Self = built["union"](self, *others)
+        return found
 
-    def union_all(self, *others: Any) -> Any:
+    def union_all(self, *others: Any) -> Self:
         """As `union_all(statement, *others)`."""
-        return built["union_all"](self, *others)
+        found: Self = built["union_all"](self, *others)
+        return found
 
-    def intersect(self, *others: Any) -> Any:
+    def intersect(self, *others: Any) -> Self:
         """As `intersect(statement, *others)`."""
-        return built["intersect"](self, *others)
+        found: Self = built["intersect"](self, *others)
+        return found
 
-    def except_(self, *others: Any) -> Any:
+    def except_(self, *others: Any) -> Self:
         """As `except_(statement, *others)`."""
-        return built["except_"](self, *others)
+        found: Self = built["except_"](self, *others)
+        return found

@@ -23,12 +23,16 @@ from parcode_orm import (
     Session,
     ShardedMap,
     any_,
+    case,
+    cast,
     col,
     desc,
+    exists,
     func,
     lazy,
     len_,
     select,
+    union,
 )
 from parcode_orm.query import Expression, Select
 from parcode_orm.session import open as open_session
@@ -172,6 +176,24 @@ with Session("world.par") as session:
     # Not seen: the methods of an expression on the field itself, and that a list field is no collection of rows.
     Player.level.desc()  # type: ignore[attr-defined]  # pyright: ignore
     assert_type(select(Player.inventory), Select[int])
+    # Inside of each other, and over windows.
+    best = select(heroes).where(Player.level == select(func.max(Player.level)).scalar_subquery())
+    assert_type(best, Select[Player])
+    assert_type(func.row_number().over(partition_by=Player.title, order_by=desc(Player.level)), Expression[int])
+    assert_type(func.sum(Player.level).over(rows=(-2, 0)), Expression[int])
+    assert_type(func.lag(Player.level).over(), Expression[int | None])
+    assert_type(select(func.rank().over(order_by=Player.level)), Select[int])
+    assert_type(case((Player.level > 3, "high"), else_="low"), Expression[Any])
+    assert_type(cast(Player.level, str), Expression[str])
+    assert_type(func.nullif(Player.level, 0), Expression[int | None])
+    assert_type(exists(statement), Expression[bool])
+    assert_type(union(statement, best), Select[Player])
+    assert_type(statement.except_(best).order_by(Player.level), Select[Player])
+    assert_type(session.scalars(statement.union_all(best)).all(), list[Player])
+    columns = select(Player.level, func.rank().over(order_by=Player.level).label("rank")).subquery("ranked")
+    session.execute(select(columns.c.level).where(columns.c.rank < 3))
+    statement.where(col(Player.title).in_(select(Player.title)), ~statement.exists())
+    func.rank().over(Player.level)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     statement.limit("3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
