@@ -9,7 +9,7 @@ from ..errors import MultipleResultsFound, QueryError
 from .evaluate import Frame, evaluate
 from .expressions import Expression
 from .nodes import Computed, Literal
-from .vectors import Objects, Vector, apply
+from .vectors import Objects, Vector, apply, packed
 
 T = TypeVar("T")
 MANY: Any = object()
@@ -80,9 +80,8 @@ class Lookup(Computed[T]):
 
         vectors = [evaluate(each, frame) for each in self._keys]
         try:
-            if len(vectors) == 1:
-                return apply(one, vectors, len(frame))
-            return apply(lambda *key: one(key), vectors, len(frame))
+            found = apply(one if len(vectors) == 1 else lambda *key: one(key), vectors, len(frame))
+            return packed(found.values) if isinstance(found, Objects) else found
         except TypeError as problem:
             raise QueryError(f"{self}: {', '.join(map(str, self._keys))} cannot be looked up: {problem}") from None
 

@@ -216,6 +216,19 @@ def vector_of(values: Sequence[Any]) -> Vector:
     return Objects(list(values))
 
 
+def packed(values: list[Any]) -> Vector:
+    """Values in the narrowest form: as an array if all are ints of 64 bits or floats, None among them too."""
+    types = set(map(type, values)) - {type(None)}
+    if types not in ({int}, {float}):
+        return vector_of(values)
+    nulls = np.fromiter((value is None for value in values), bool, len(values))
+    try:
+        array = np.array([0 if value is None else value for value in values], np.int64 if types == {int} else float)
+    except OverflowError:
+        return vector_of(values)
+    return Numbers(array, nulls if nulls.any() else None)
+
+
 def apply(function: Callable[..., Any], args: Sequence[Vector], count: int) -> Vector:
     """`function` of each row's values, by Python; of values that repeat, once where that is as good."""
     constants = [each for each in args if isinstance(each, Constant)]

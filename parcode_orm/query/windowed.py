@@ -20,7 +20,7 @@ from .prepared import Query
 from .rewriting import reordered, rewritten
 from .sorting import sortable
 from .sources import Batch
-from .vectors import WIDEST, Coded, Constant, Numbers, Objects, Vector, nulls_of, vector_of
+from .vectors import WIDEST, Constant, Numbers, Objects, Vector, nulls_of, packed
 from .windows import Over
 
 
@@ -164,7 +164,7 @@ def _aggregated(window: Over[Any], layout: Layout, frame: Frame) -> Vector:
             state = State(Aggregate(function, of, window._tp))
             everything = np.arange(layout.partitions)
             state.take(frame, Grouped(layout.codes, layout.partitions, len(frame)), everything, layout.partitions)
-            return Coded(layout.codes, state.finished(layout.partitions))
+            return packed(state.finished(layout.partitions)).take(layout.codes)
         if of is None:
             return Numbers((ends - begins)[layout.places])
         vector = evaluate(of, frame).take(layout.rows)
@@ -172,7 +172,7 @@ def _aggregated(window: Over[Any], layout: Layout, frame: Frame) -> Vector:
         if found is None:
             known = vector.tolist()
             running = bool((begins == layout.begins).all())
-            found = vector_of(
+            found = packed(
                 _running(function, known, layout, begins, ends) if running else _moving(function, known, begins, ends)
             )
         return found.take(layout.places)
