@@ -92,11 +92,13 @@ class _Stored:
         """The objects themselves."""
         return self.view.read(self.start, self.stop) if self.objects is None else self.objects
 
-    def with_more(self) -> list[Any]:
-        """The objects that may have more than fields; the rows have nothing more."""
+    def with_more(self, column: Struct) -> list[Any] | None:
+        """The objects that may have more than fields, with `NOTHING` for the others; the rows have nothing more."""
+        if not self.objects:
+            return None
         found: list[Any] = [NOTHING] * len(self)
         fields = self.view.column.all_names
-        for row, each in enumerate(self.objects or ()):
+        for row, each in enumerate(self.objects):
             names = get_dict(each).keys()
             if not (names <= fields or names <= declared(self.view.cls)):
                 found[row] = each
@@ -106,7 +108,7 @@ class _Stored:
                     found[row] = each
                 except AttributeError:  # never asked for
                     continue
-        return found
+        return found if any(map(is_not, found, repeat(NOTHING))) else None
 
 
 class _Objects:
@@ -131,8 +133,14 @@ class _Objects:
         """The objects themselves."""
         return self.objects
 
-    def with_more(self) -> list[Any]:
-        """The objects that may have more than fields."""
+    def with_more(self, column: Struct) -> list[Any] | None:
+        """The objects, if any may have more than all of its fields."""
+        if column.pydantic and column.plan.others is None and column.exact.issuperset(map(type, self.objects)):
+            fields = column.all_names
+            if all(map(fields.issuperset, self.dicts)):
+                more = [each for slot in _more for each in map(slot, self.objects)]
+                if more.count(None) == len(more):
+                    return None
         return self.objects
 
 
@@ -189,12 +197,13 @@ def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
     if column.pydantic or missing or column.plan.others is not None:
         sets: list[Any] = []
         objects: list[Any] = []
-        for some in rows:
-            if column.pydantic:
+        more = [some.with_more(column) for some in rows]
+        if more.count(None) < len(more):
+            for some, given in zip(rows, more, strict=True):
+                objects += [NOTHING] * len(some) if given is None else given
+        if column.pydantic:
+            for some in rows:
                 sets += some.sets(column.all_names)
-            objects += some.with_more()
-        if not any(map(is_not, objects, repeat(NOTHING))):
-            objects = []
         out.entries[node][5] = column.write_rest(objects, sets, count, missing, out)
     out.close(node)
 

@@ -63,9 +63,9 @@ class Picked:
         """The objects that the rows are stored as."""
         return [obj for start, stop in runs_of(self.rows) for obj in self.view.read(start, stop)]
 
-    def with_more(self) -> list[Any]:
+    def with_more(self, column: Column) -> list[Any] | None:
         """The objects that may have more than fields: none."""
-        return [NOTHING] * len(self)
+        return None
 
 
 def runs_of(rows: list[int]) -> list[tuple[int, int]]:
