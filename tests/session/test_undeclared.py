@@ -176,3 +176,57 @@ def test_notes_that_a_library_makes_in_a_dump_are_not_stored(tmp_path: Path) -> 
     found = load(path, Box)
     assert found.text == "changed" and found.plain is not None
     assert not any("__dumped_without__" in vars(each) for each in (found.plain, found.many[0], found.one))
+
+
+class Wide(Model):
+    model_config = ConfigDict(extra="allow")
+    a: int = 0
+
+
+class Hidden(Model):
+    a: int = 0
+    _seen: int = PrivateAttr(default=0)
+
+
+class Row(Model):
+    a: int = 0
+    text: str = ""
+
+
+class Rows(Model):
+    wide: list[Wide] = Chunk(default=[])
+    hidden: list[Hidden] = Chunk(default=[])
+    rows: list[Row] = Chunk(default=[])
+
+
+def _hidden(seen: int) -> Hidden:
+    found = Hidden(a=seen)
+    found._seen = seen
+    return found
+
+
+def _gappy() -> Row:
+    found = Row.model_construct(a=5)
+    del found.__dict__["text"]
+    object.__setattr__(found, "note", 6)
+    return found
+
+
+def test_new_objects_among_stored_rows_keep_what_they_have_beside_fields(tmp_path: Path) -> None:
+    path = tmp_path / "r.par"
+    plain = Rows(wide=[Wide(a=1)] * 3, hidden=[_hidden(0)] * 3, rows=[Row(a=1)] * 3)
+    save(path, plain)
+    with Session(path) as session:
+        for root in (session.root(Rows), plain):
+            root.wide.append(Wide.model_validate({"a": 2, "more": 7}))
+            root.hidden.insert(1, _hidden(8))
+            root.rows.append(noted(Row(a=3)))
+            root.rows.append(_gappy())
+        session.commit()
+    with Session(path) as session:
+        root = session.root(Rows)
+        assert root.wide[3].model_extra == {"more": 7} and root.hidden[1]._seen == 8
+        assert vars(root.rows[3].model_load())["notes"] == [1, {2}]
+    assert same(load(path, Rows).rows[:4], plain.rows[:4])
+    last = vars(load(path, Rows).rows[4])
+    assert last["note"] == 6 and "text" not in last
