@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from parcode_orm.lazy.state import RowView
@@ -21,6 +22,7 @@ from ..lazy.proxy import decoded
 from .content_hash import UnreadStream, digest_of, digest_of_row
 
 PLAIN = frozenset({int, str, bool, bytes, type(None)})  # their `==` and type tell all
+LEVELS = 3  # of lists and dictionaries inside each other that are compared without encoding them
 
 
 def differs_from_row(column: Column, value: object, view: View, row: int) -> bool:
@@ -49,22 +51,36 @@ def differ(column: Column, value: object, stored: object) -> bool:
 
 
 def plainly_differ(value: Any, stored: Any) -> bool | None:
-    """Whether two lists or dictionaries of plain values differ; None if only encoding tells."""
+    """Whether two lists or dictionaries of plain values, or of lists or dictionaries of these, differ.
+
+    None if only encoding tells.
+    """
     cls = type(value)
     if cls is not type(stored) or cls not in (list, dict):
         return None
-    found = items_differ(list(value), list(stored))
-    if cls is dict and found is False:
-        return items_differ(list(value.values()), list(stored.values()))
-    return found
+    return _differ_inside(cls, [value], [stored], LEVELS)
 
 
-def items_differ(values: list[object], stored: list[object]) -> bool | None:
-    """Whether two lists of plain values differ; None where a value is not plain."""
+def items_differ(values: list[Any], stored: list[Any], levels: int = LEVELS) -> bool | None:
+    """Whether two lists of such values differ; None where a value is of another type, or lies deeper than `levels`."""
     types = list(map(type, values))
-    if not PLAIN.issuperset(types) or not PLAIN.issuperset(map(type, stored)):
-        return None
-    return values != stored or types != list(map(type, stored))
+    if PLAIN.issuperset(types) and PLAIN.issuperset(map(type, stored)):
+        return values != stored or types != list(map(type, stored))
+    kinds = set(types)
+    if len(kinds) == 1 and kinds <= {list, dict} and kinds == set(map(type, stored)) and levels:
+        return _differ_inside(types[0], values, stored, levels - 1)
+    return None
+
+
+def _differ_inside(cls: type, values: list[Any], stored: list[Any], levels: int) -> bool | None:
+    """`items_differ` for the items of all lists in `values`, or for the keys and values of all dictionaries."""
+    if list(map(len, values)) != list(map(len, stored)):
+        return True
+    found = items_differ(list(chain.from_iterable(values)), list(chain.from_iterable(stored)), levels)
+    if cls is list or found is not False:
+        return found
+    mine, theirs = (list(chain.from_iterable(map(dict.values, each))) for each in (values, stored))
+    return items_differ(mine, theirs, levels)
 
 
 def slots_differ(proxy: object, view: RowView, row: int) -> bool:
