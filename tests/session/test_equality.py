@@ -25,12 +25,22 @@ BELOW["dictionaries"] = st.dictionaries(st.sampled_from("abc"), BELOW["lists"], 
 BELOW["rows"] = st.lists(st.dictionaries(st.sampled_from("ab"), PLAIN, max_size=2), max_size=3)
 
 
+def swapped(value: Any) -> Any:
+    """The same with 1 for True and True for 1, which are equal and stored otherwise."""
+    if isinstance(value, list):
+        return list(map(swapped, value))
+    if isinstance(value, dict):
+        return {swapped(key): swapped(each) for key, each in value.items()}
+    return int(value) if isinstance(value, bool) else bool(value) if value in (0, 1) else value
+
+
 @given(st.lists(NESTED, max_size=3) | st.dictionaries(st.integers(0, 2), NESTED, max_size=3), st.data())
 def test_values_of_any_depth(value: Any, data: st.DataObject) -> None:
     """What text tells apart differs; None may come for what has values of several kinds beside each other."""
     other = data.draw(st.just(copy.deepcopy(value)) | NESTED)
-    if type(other) is type(value):
-        assert plainly_differ(value, other) in (None, repr(value) != repr(other))
+    for each in (other, swapped(value)):
+        if type(each) is type(value):
+            assert plainly_differ(value, each) in (None, repr(value) != repr(each))
 
 
 @pytest.mark.parametrize("kind", BELOW)
@@ -39,6 +49,7 @@ def test_values_of_one_kind_a_level(kind: str, data: st.DataObject) -> None:
     value, other = data.draw(BELOW[kind]), data.draw(BELOW[kind])
     assert plainly_differ(value, other) is (repr(value) != repr(other))
     assert plainly_differ(value, copy.deepcopy(value)) is False
+    assert plainly_differ(value, swapped(value)) is (repr(value) != repr(swapped(value)))
 
 
 def test_deep_and_cyclic_values_are_left_to_the_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
