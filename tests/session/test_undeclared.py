@@ -178,7 +178,7 @@ def test_notes_that_a_library_makes_in_a_dump_are_not_stored(tmp_path: Path) -> 
     assert not any("__dumped_without__" in vars(each) for each in (found.plain, found.many[0], found.one))
 
 
-class Wide(Model):
+class Extended(Model):
     model_config = ConfigDict(extra="allow")
     a: int = 0
 
@@ -194,7 +194,7 @@ class Row(Model):
 
 
 class Rows(Model):
-    wide: list[Wide] = Chunk(default=[])
+    wide: list[Extended] = Chunk(default=[])
     hidden: list[Hidden] = Chunk(default=[])
     rows: list[Row] = Chunk(default=[])
 
@@ -214,11 +214,11 @@ def _gappy() -> Row:
 
 def test_new_objects_among_stored_rows_keep_what_they_have_beside_fields(tmp_path: Path) -> None:
     path = tmp_path / "r.par"
-    plain = Rows(wide=[Wide(a=1)] * 3, hidden=[_hidden(0)] * 3, rows=[Row(a=1)] * 3)
+    plain = Rows(wide=[Extended(a=1)] * 3, hidden=[_hidden(0)] * 3, rows=[Row(a=1)] * 3)
     save(path, plain)
     with Session(path) as session:
         for root in (session.root(Rows), plain):
-            root.wide.append(Wide.model_validate({"a": 2, "more": 7}))
+            root.wide.append(Extended.model_validate({"a": 2, "more": 7}))
             root.hidden.insert(1, _hidden(8))
             root.rows.append(noted(Row(a=3)))
             root.rows.append(_gappy())
