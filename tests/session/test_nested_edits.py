@@ -103,7 +103,13 @@ class Inline(Model):
     lists: dict[str, list[int]] = {}
 
 
+class Part(Model):
+    title: str = ""
+    by: dict[str, Branch] = ShardedMap(default={})
+
+
 class World(Model):
+    part: Part = Chunk(default=Part())
     by: dict[str, Branch] = ShardedMap(default={})
     rows: list[Branch] = Chunk(default=[])
     one: Branch = Chunk(default=Branch())
@@ -129,6 +135,7 @@ WORLDS: dict[str, Callable[[], World]] = {
     ),
     "list": lambda: World(rows=branches(1000, 40)),
     "model": lambda: World(one=branches(1, 20_000)[0]),
+    "model with a map": lambda: World(part=Part(by={each.title: each for each in branches(400, 40)})),
     "three levels": lambda: World(levels=[level(1, 10, 30) for _ in range(100)]),
     "four levels": lambda: World(levels=[level(2, 6, 20) for _ in range(60)]),
     "inline": lambda: World(
@@ -170,6 +177,13 @@ EDITS: dict[str, list[tuple[str, Callable[[World], object]]]] = {
         ("append", lambda w: w.one.items.append(Leaf(n=1))),
         ("set the title", lambda w: setattr(w.one, "title", "new")),
         ("put", lambda w: w.one.by.update(new=Leaf(n=1))),
+    ],
+    "model with a map": [
+        ("append", lambda w: w.part.by["t200"].items.append(Leaf(n=1))),
+        ("pop", lambda w: w.part.by["t20"].by.pop("k8")),
+        ("set a field of a row", lambda w: setattr(w.part.by["t20"].by["k9"], "n", 9)),
+        ("set the title", lambda w: setattr(w.part.by["t300"], "title", "new")),
+        ("set the model's title", lambda w: setattr(w.part, "title", "new")),
     ],
     "three levels": [
         ("append a leaf", lambda w: w.levels[50].below[5].leaves.append(Leaf(n=1))),
