@@ -126,7 +126,6 @@ TESTED_BY = {
     "session.entity.planning": "query/test_entity_queries.py",
     "session.entity.undoing": "session/test_entities.py",
     "session.entity.unknown": "session/test_integrity.py",
-    "session.equality": "session/test_more_than_fields.py",
     "session.evict": "session/test_attached.py",
     "session.expire": "session/test_rollback.py",
     "session.flush": "session/test_stream_code.py",
