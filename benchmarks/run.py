@@ -11,6 +11,7 @@
 `many`: a commit of very many changed rows beside a save, and a diff of very many.
 `classes`: defining, dumping and loading classes that hold each other, and classes of many fields.
 `query`: questions on one table of many rows, beside a Python loop and other stores.
+`vectors`: the nearest of a million vectors, beside numpy and LanceDB.
 `bulk`: very many objects stored at once, or changed by statements, beside SQLAlchemy.
 `steady`: very many commits in one session, of entities and of collections: time, bytes and memory of each tenth.
 `evolution`: a file opened with a class that changed, beside the class that wrote it.
@@ -45,6 +46,7 @@ from benchmarks import (
     steady,
     stream,
     update,
+    vectors,
     world,
 )
 from benchmarks.before import checkout
@@ -125,6 +127,8 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--shapes", type=names(shapes, "shape"), default=list(shapes), help=help)
     each = workload(query, lambda o, at: query.query(o.rows, at), query.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="in the table")
+    each = workload(vectors, lambda o, at: vectors.vectors(o.rows, at), vectors.text)
+    each.add_argument("--rows", type=number, default=1_000_000, help="vectors of 384 float32")
     each = workload(bulk, lambda o, at: bulk.bulk(o.rows, at), bulk.text)
     each.add_argument("--rows", type=number, default=200_000, help="in the table")
     each = workload(evolution, lambda o, at: evolution.evolution(o.rows, at), evolution.text)

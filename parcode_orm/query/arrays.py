@@ -10,6 +10,8 @@ import numpy as np
 
 from .vectors import Vector
 
+MATRIX = 1 << 17  # numbers that are taken together to one array
+
 
 class Alike(NamedTuple):
     """Values of some rows as one array, whose first axis is the row. `places`: which rows of a part; None for all."""
@@ -121,22 +123,40 @@ class Vectors(Vector):
     def _chosen(self, index: Any) -> Iterator[Piece]:
         if not len(index):
             return
-        begins = self.stack.begins
+        begins, parts = self.stack.begins, self.stack.parts
         of = np.searchsorted(begins, index, side="right") - 1
         order = np.argsort(of, kind="stable")
         of, sorted_index = of[order], index[order]
-        cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(of)]
-        for a, b in pairwise(cuts):
-            number = int(of[a])
-            within, to = sorted_index[a:b] - begins[number], order[a:b]
-            for places, array in self._alike(number):
-                if places is None:
-                    yield to, array[within]
-                    continue
-                at = np.minimum(np.searchsorted(places, within), len(places) - 1)
-                there = places[at] == within
-                if there.any():
-                    yield to[there], array[at[there]]
+        cuts = np.concatenate([[0], np.flatnonzero(np.diff(of)) + 1, [len(of)]])
+        within = sorted_index - begins[of]
+        together: list[Any] = []  # rows of neighbouring parts of one width, from `start` on
+        start = 0
+        for number, (a, b) in zip(of[cuts[:-1]].tolist(), pairwise(cuts.tolist()), strict=True):
+            matrix = parts[number].matrix
+            if together and (
+                matrix is None or matrix.shape[1] != together[0].shape[1] or a - start > MATRIX // matrix.shape[1]
+            ):
+                yield order[start:a], np.concatenate(together)
+                together = []
+            if matrix is None:
+                yield from self._some(number, within[a:b], order[a:b])
+                continue
+            if not together:
+                start = a
+            together.append(matrix[within[a:b]])
+        if together:
+            yield order[start:], np.concatenate(together)
+
+    def _some(self, number: int, within: Any, to: Any) -> Iterator[Piece]:
+        """The rows `within` of a part, which are at the places `to`."""
+        for places, array in self._alike(number):
+            if places is None:
+                yield to, array[within]
+                continue
+            at = np.minimum(np.searchsorted(places, within), len(places) - 1)
+            there = places[at] == within
+            if there.any():
+                yield to[there], array[at[there]]
 
 
 def alike(values: Sequence[Any]) -> list[Alike]:

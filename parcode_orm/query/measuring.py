@@ -123,6 +123,9 @@ def bounds(vectors: Vectors, to: Target, naming: Naming) -> Bounds:
         QueryError: a vector has another length.
     """
     count, numbers = len(vectors), len(to.vector)
+    if vectors.index is not None and 2 * count > vectors.stack.count:  # so many rows are not copied for that
+        if all(part.matrix is not None and part.matrix.shape[1] == numbers for part in vectors.stack.parts):
+            return bounds(Vectors(vectors.stack), to, naming).take(vectors.index)
     dots, norms, nulls = np.full(count, np.nan, np.float32), vectors.norms, np.ones(count, bool)
     unit, vecdot = to.unit.astype(np.float32), np.vecdot
 

@@ -22,6 +22,7 @@ from benchmarks import (
     run,
     stream,
     update,
+    vectors,
     world,
 )
 from benchmarks.worlds import world_data
@@ -73,6 +74,14 @@ def test_query_asks_every_store_the_same(tmp_path: Path, capsys: pytest.CaptureF
         assert set(figures["warm"]) == set(figures["cold"]) == set(query.QUESTIONS) and figures["size"] > 100_000
     assert 0 < result["bytes"]["sum"] <= result["bytes"]["top"] < 20_000 * 40
     assert "filter" in capsys.readouterr().out
+
+
+def test_vectors_asks_every_store_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "vectors", "--rows", "2000")
+    assert {"Parcode ORM", "numpy", "numpy, lengths kept"} <= set(result["stores"])
+    for figures in result["stores"].values():
+        assert set(figures["warm"]) == set(figures["first"]) == set(vectors.QUESTIONS)
+    assert "times numpy's" in capsys.readouterr().out
 
 
 def test_evolution_reads_the_file_of_another_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
