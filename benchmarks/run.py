@@ -12,6 +12,7 @@
 `classes`: defining, dumping and loading classes that hold each other, and classes of many fields.
 `query`: questions on one table of many rows, beside a Python loop and other stores.
 `vectors`: the nearest of a million vectors, beside numpy and LanceDB.
+`text`: text search of very many short texts, beside SQLite's FTS5.
 `bulk`: very many objects stored at once, or changed by statements, beside SQLAlchemy.
 `steady`: very many commits in one session, of entities and of collections: time, bytes and memory of each tenth.
 `evolution`: a file opened with a class that changed, beside the class that wrote it.
@@ -45,6 +46,7 @@ from benchmarks import (
     scale,
     steady,
     stream,
+    text,
     update,
     vectors,
     world,
@@ -91,12 +93,12 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     def add_peers(added: argparse.ArgumentParser, known: tuple[str, ...]) -> None:
-        text = "modules of benchmarks/peers, by commas"
-        added.add_argument("--peers", type=names(known, "peer"), default=list(known), help=text)
+        help = "modules of benchmarks/peers, by commas"
+        added.add_argument("--peers", type=names(known, "peer"), default=list(known), help=help)
 
     def add_before(added: argparse.ArgumentParser) -> None:
-        text = "a checkout of an earlier version, to measure beside"
-        added.add_argument("--before", type=checkout, metavar="DIR", help=text)
+        help = "a checkout of an earlier version, to measure beside"
+        added.add_argument("--before", type=checkout, metavar="DIR", help=help)
 
     each = workload(world, lambda o, at: world.world(o.peers, o.users, o.repeat, not o.no_memory, at), report.text)
     each.add_argument("--users", type=number, default=100_000, help="players in the world; the blob shrinks with them")
@@ -129,6 +131,8 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--rows", type=number, default=1_000_000, help="in the table")
     each = workload(vectors, lambda o, at: vectors.vectors(o.rows, at), vectors.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="vectors of 384 float32")
+    each = workload(text, lambda o, at: text.run(o.rows, at), text.text)
+    each.add_argument("--rows", type=number, default=1_000_000, help="texts")
     each = workload(bulk, lambda o, at: bulk.bulk(o.rows, at), bulk.text)
     each.add_argument("--rows", type=number, default=200_000, help="in the table")
     each = workload(evolution, lambda o, at: evolution.evolution(o.rows, at), evolution.text)

@@ -124,6 +124,8 @@ TESTED_BY = {
     "session.content_hash": "session/test_unit_of_work.py",
     "session.entity.met": "session/test_integrity.py",
     "session.entity.planning": "query/test_entity_queries.py",
+    "session.entity.text_corpus": "session/test_text_index.py",
+    "session.entity.text_rows": "session/test_text_index.py",
     "session.entity.undoing": "session/test_entities.py",
     "session.entity.unknown": "session/test_integrity.py",
     "session.evict": "session/test_attached.py",

@@ -16,7 +16,7 @@ from ..codec.views.nodes import read_numbers
 from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding
-from ..model.entities import BY, RUNS
+from ..model.entities import BY, RUNS, TEXT
 from .owners import Owner
 from .parts import MARKS, is_leaf, kind_of
 from .schemas import Schemas
@@ -177,8 +177,9 @@ class Guide:
 
     def _part_of_entities(self, at: int, name: str, part: Any, schema: Schema, holder: Owner) -> None:
         """Follow a field of the row that holds all entities of a class."""
-        prefix = next(filter(name.startswith, (BY, RUNS)), "")
-        owner = holder.child("index", name.removeprefix(prefix), holder.path) if prefix else holder
+        prefix = next(filter(name.startswith, (BY, RUNS, TEXT)), "")
+        called = name.removeprefix(prefix) + " (words)" * (prefix == TEXT)
+        owner = holder.child("index", called, holder.path) if prefix else holder
         self._put(at, part, schema, owner, name == "rows" or prefix == BY)
 
     def _marked(self, frame: _Frame, part: Any, encoding: int) -> None:

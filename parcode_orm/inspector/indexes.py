@@ -24,6 +24,7 @@ from ..session.entity.tables import keys_of, table_in
 from ..session.entity.values import index_column, stored_values
 from ..session.roots import read_root, unbuilt
 from ..session.space import FileSpace
+from .text_indexes import check_text
 
 AT_ONCE = 65_536  # entries of an index that are read at once
 SHOWN = 10  # wrong keys, or entries of an index, that are named
@@ -51,6 +52,9 @@ def _check(cls: type[Any], stored: Any) -> Iterator[tuple[str, str]]:
             yield where, missing[field_of(spec)]
             continue
         index = getattr(stored, field_of(spec))
+        if spec.text:
+            yield from ((where, what) for what in check_text(cls, spec, stored, index))
+            continue
         for run in () if spec.unique else index:
             yield from ((where, what) for what in _check_run(spec, run))
         if _sum(pairs_of(stored, spec)) != _sum_of_index(spec, index):

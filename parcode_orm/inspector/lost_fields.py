@@ -18,7 +18,7 @@ from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
-from ..model.entities import BY, RUNS, table_class
+from ..model.entities import BY, RUNS, TEXT, table_class
 from ..model.generated import Generated
 from ..session.roots import read_root, write_schema
 from ..session.space import FileSpace
@@ -52,7 +52,7 @@ class Roots:
             Damage: the table of the entities cannot be saved.
         """
         for name, damage in self._lost(step).items():
-            if not name.startswith((BY, RUNS)):
+            if not name.startswith((BY, RUNS, TEXT)):
                 raise damage
         cls = table_class(Generated(self._schema(step)).entity())
         column = struct_for(cls)
@@ -62,7 +62,7 @@ class Roots:
             if name.startswith(BY):
                 assert isinstance(each, ChunkColumn)
                 setattr(new, name, self._space.lazy_map_table(each, new_table(self._space, each).ref))
-            elif name.startswith(RUNS):
+            elif name.startswith((RUNS, TEXT)):
                 setattr(new, name, [])
         return self._write(step, column, new)
 

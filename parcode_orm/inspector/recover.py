@@ -21,7 +21,9 @@ from ..model.indexes import indexes_of
 from ..session import Session
 from ..session.entity.changed import Entries
 from ..session.entity.indexes import add_run
-from ..session.entity.tables import find_table
+from ..session.entity.tables import find_table, table_in
+from ..session.entity.text_rows import every_text
+from ..session.entity.text_runs import add_text_run
 from ..session.roots import read_root
 from ..session.space import FileSpace
 from ..session.without_classes import short_name
@@ -258,6 +260,11 @@ class _Session(Session):
         # Made of a stored schema, the class reads rows that lack its fields only where it does not write.
         stored = read_root(FileSpace(space.source, writable=False), root.name, root.column)
         for spec in indexes_of(cls):
+            if spec.text:
+                words: list[Any] = []
+                add_text_run(words, space, cls, spec, every_text(table_in(stored.rows), spec))
+                setattr(root.obj, field_of(spec), words)
+                continue
             pairs = list(pairs_of(stored, spec))
             if spec.unique:
                 getattr(root.obj, field_of(spec)).update(pairs)

@@ -184,8 +184,8 @@ class _Detector:
         self._rename_fields(new)
         old_indexes, new_indexes = self._state.models[name].indexes, new.indexes
         for index in old_indexes:
-            if index.fields not in {each.fields for each in new_indexes}:
-                self._do(RemoveIndex(name, index.fields))
+            if (index.fields, index.text) not in {(each.fields, each.text) for each in new_indexes}:
+                self._do(RemoveIndex(name, index.fields, text=index.text))
         for key in [key for key in self._state.models[name].fields if key not in new.fields]:
             self._do(RemoveField(name, key))
         before = ""
@@ -205,11 +205,12 @@ class _Detector:
 
     def _indexes(self, new: ModelState) -> None:
         """The indexes of `__indexes__` that are new, or unique now; removed indexes went before their fields."""
-        known = {each.fields: each for each in self._state.models[new.name].indexes}
+        known = {(each.fields, each.text): each for each in self._state.models[new.name].indexes}
         for index in new.indexes:
-            if index.fields not in known:
-                self._do(AddIndex(new.name, index.fields, index.unique))
-            elif index.unique is not known[index.fields].unique:
+            there = known.get((index.fields, index.text))
+            if there is None:
+                self._do(AddIndex(new.name, index.fields, index.unique, index.text))
+            elif index.unique is not there.unique:
                 self._do(SetUnique(new.name, index.fields, index.unique))
         if self._state.models[new.name].indexes != new.indexes:  # in another order
             self._do(AlterModel(new.name, indexes=_plain(new.indexes)))
@@ -232,9 +233,12 @@ class _Detector:
         if same_type(old.type, new.type) and (old.mark is None or old.index) and (new.mark is None or new.index):
             if old.index is None:
                 assert new.index is not None
-                self._do(AddIndex(model, name, new.index.unique))
+                self._do(AddIndex(model, name, new.index.unique, new.index.text))
             elif new.index is None:
                 self._do(RemoveIndex(model, name))
+            elif new.index.text is not old.index.text:
+                self._do(RemoveIndex(model, name))
+                self._do(AddIndex(model, name, new.index.unique, new.index.text))
             else:
                 self._do(SetUnique(model, name, new.index.unique))
         else:
@@ -290,6 +294,6 @@ def name_for(operations: Iterable[Operation], first: bool) -> str:
     return "".join(each if each.isalnum() else "_" for each in "_".join(parts)) or "empty"
 
 
-def _plain(indexes: Iterable[Indexed]) -> tuple[tuple[tuple[str, ...], bool], ...]:
+def _plain(indexes: Iterable[Indexed]) -> tuple[tuple[Any, ...], ...]:
     """Indexes as an operation spells them."""
-    return tuple((each.fields, each.unique) for each in indexes)
+    return tuple(tuple(each) if each.text else (each.fields, each.unique) for each in indexes)

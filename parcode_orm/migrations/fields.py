@@ -292,27 +292,30 @@ class _OfIndex(OfModel):
 
     name: str | tuple[str, ...]
 
-    def _mark(self, state: ProjectState, unique: bool | None, there: bool) -> None:
+    def _mark(self, state: ProjectState, unique: bool | None, there: bool, *, text: bool = False) -> None:
         """Add, change or (`unique` is None) remove the index. `there`: whether it exists before."""
         model = state.model(self.model)
         if isinstance(self.name, tuple):
-            state.models[self.model] = replace(model, indexes=self._declared(model.indexes, unique, there))
+            state.models[self.model] = replace(model, indexes=self._declared(model.indexes, unique, there, text))
             return
         field = state.field(self.model, self.name)
         if (field.index is not None) is not there or (field.mark is not None and field.index is None):
             raise MigrationError(f"{self.model}.{self.name} has {field.mark or 'no index'}: {self.told()} does not fit")
-        changed = replace(field, mark=None if unique is None else IndexMark((), unique))
+        changed = replace(field, mark=None if unique is None else IndexMark((), unique, text))
         state.models[self.model] = model.with_field(self.name, changed)
 
-    def _declared(self, known: tuple[Indexed, ...], unique: bool | None, there: bool) -> tuple[Indexed, ...]:
-        found = [each for each in known if each.fields == self.name]
+    def _declared(
+        self, known: tuple[Indexed, ...], unique: bool | None, there: bool, text: bool
+    ) -> tuple[Indexed, ...]:
+        found = [each for each in known if each.fields == self.name and each.text is text]
         if bool(found) is not there:
             raise MigrationError(f"{self.model} has {'an' if found else 'no'} index of {self.where}: {self.told()}")
         if not there:
             assert isinstance(self.name, tuple)
-            return (*known, Indexed(self.name, bool(unique)))
-        changed = [each if each.fields != self.name else each._replace(unique=bool(unique)) for each in known]
-        return tuple(each for each in changed if unique is not None or each.fields != self.name)
+            return (*known, Indexed(self.name, bool(unique), text))
+        if unique is None:
+            return tuple(each for each in known if each not in found)
+        return tuple(each._replace(unique=unique) if each in found else each for each in known)
 
     @property
     def where(self) -> str:
@@ -326,36 +329,44 @@ class _OfIndex(OfModel):
 
 @dataclass(frozen=True)
 class AddIndex(_OfIndex):
-    """A field of an entity has an index: an ordered one, or a unique one.
+    """A field of an entity has an index: an ordered one, a unique one, or one of words.
 
     Args:
         model: the class.
         name: the field; a tuple of paths for an index in `__indexes__`, `("country", "rating")`, `("address.city",)`.
         unique: whether no two entities may have the same value.
+        text: whether it is an index of words.
     """
 
     unique: bool = False
+    text: bool = False
 
     def state_forwards(self, state: ProjectState) -> None:
         """Add the index."""
-        self._mark(state, self.unique, there=False)
+        self._mark(state, self.unique, there=False, text=self.text)
 
     def told(self) -> str:
         """What the operation does, for people."""
-        return f"Add {'a unique' if self.unique else 'an'} index of {self.model}.{self.where}"
+        kind = "a unique" if self.unique else "a text" if self.text else "an"
+        return f"Add {kind} index of {self.model}.{self.where}"
 
 
 @dataclass(frozen=True)
 class RemoveIndex(_OfIndex):
-    """The index of a field of an entity, or of paths, is removed. `model` and `name` are as for `AddIndex`."""
+    """The index of a field of an entity, or of paths, is removed.
+
+    `model`, `name` and `text` are as for `AddIndex`; the field says whether its index is one of words.
+    """
+
+    text: bool = False
 
     def state_forwards(self, state: ProjectState) -> None:
         """Take the index away."""
-        self._mark(state, None, there=True)
+        self._mark(state, None, there=True, text=self.text)
 
     def told(self) -> str:
         """What the operation does, for people."""
-        return f"Remove the index of {self.model}.{self.where}"
+        return f"Remove the {'text ' * self.text}index of {self.model}.{self.where}"
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,9 @@ class History:
             if name != EXTRA:
                 body[name] = PrivateAttr()
         if model.kind == "model":
-            body["__indexes__"] = tuple(Index(*each.fields, unique=each.unique) for each in model.indexes)
+            body["__indexes__"] = tuple(
+                Index(*each.fields, unique=each.unique, text=each.text) for each in model.indexes
+            )
         bases = [self.classes[name] for name in model.bases]
         base: Any = {"model": Model, "root": RootModel}.get(model.kind, BaseModel)
         if not any(issubclass(each, base) for each in bases):

@@ -22,12 +22,12 @@ from ..codec.types.compile import struct_for
 from ..codec.upgrades import version_of
 from ..errors import MigrationError
 from ..model.base import Model
-from ..model.entities import EntityTable, Run, is_entity, table_class
+from ..model.entities import EntityTable, Run, TextRun, is_entity, table_class
 from ..model.keys import IndexMark, KeyMark
 from .state import EXTRA, UNSET, Field, Indexed, Marker, ModelState, ProjectState
 from .types import Member, normal
 
-NOT_DESCRIBED = (BaseModel, RootModel, Model, EntityTable, Run)
+NOT_DESCRIBED = (BaseModel, RootModel, Model, EntityTable, Run, TextRun)
 OPTIONS = ("extra", "frozen", "use_enum_values")
 
 
@@ -159,7 +159,7 @@ def _described(cls: Any, meet: Any) -> ModelState:
 
 def _indexes(cls: Any) -> tuple[Indexed, ...]:
     marks = [mark for each in cls.__indexes__ for mark in each.metadata if isinstance(mark, IndexMark)]
-    return tuple(Indexed(mark.fields, mark.unique) for mark in marks)
+    return tuple(Indexed(mark.fields, mark.unique, mark.text) for mark in marks)
 
 
 def _described_record(cls: type[Any], name: str, path: str, meet: Any) -> ModelState:

@@ -40,7 +40,7 @@ class CreateModel(_OfClass):
         privates: the types of its private attributes.
         options: of Pydantic's configuration, or of the dataclass, or the base of an enum.
         members: the members of an enum with their values.
-        indexes: those of `__indexes__`: the paths of each, and whether it is unique.
+        indexes: those of `__indexes__`: the paths of each, whether it is unique, and True if it is one of words.
     """
 
     path: str
@@ -50,7 +50,7 @@ class CreateModel(_OfClass):
     privates: dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     members: dict[str, Any] | None = None
-    indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
+    indexes: tuple[tuple[Any, ...], ...] | None = None
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are."""
@@ -169,7 +169,7 @@ class AlterModel(_OfClass):
     privates: dict[str, Any] | None = None
     options: dict[str, Any] | None = None
     members: dict[str, Any] | None = None
-    indexes: tuple[tuple[tuple[str, ...], bool], ...] | None = None
+    indexes: tuple[tuple[Any, ...], ...] | None = None
 
     def is_lazy(self, before: ProjectState, stored: Container[str]) -> bool:
         """Whether rows can be read as they are: where the class moves, is a Model now, or has more members."""

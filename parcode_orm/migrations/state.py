@@ -45,7 +45,8 @@ class Field:
             marks = [each for each in self.mark.metadata if isinstance(each, Marker)]
             object.__setattr__(self, "mark", marks[-1] if marks else None)
         if isinstance(self.mark, IndexMark):
-            object.__setattr__(self, "mark", IndexMark((), self.mark.unique))  # without the default of the field
+            mark = IndexMark((), self.mark.unique, self.mark.text)  # without the default of the field
+            object.__setattr__(self, "mark", mark)
         if self.mark is not None and not isinstance(self.mark, Marker):
             raise TypeError(f"the mark of a field is Chunk(), ShardedMap(), Key() or Index(), not {told(self.mark)}")
 
@@ -80,10 +81,11 @@ def first_field(path: str) -> str:
 
 
 class Indexed(NamedTuple):
-    """An index in `__indexes__` of a class: the paths of its parts, as they are written there."""
+    """An index in `__indexes__` of a class: the paths of its parts, as they are written there, and its options."""
 
     fields: tuple[str, ...]
     unique: bool = False
+    text: bool = False
 
     def names(self) -> set[str]:
         """The fields of the class that the paths begin with."""
@@ -96,7 +98,7 @@ class Indexed(NamedTuple):
             name = first_field(each)
             return new + each[len(name) :] if name == old else each
 
-        return Indexed(tuple(map(path, self.fields)), self.unique)
+        return Indexed(tuple(map(path, self.fields)), self.unique, self.text)
 
 
 @dataclass(frozen=True)

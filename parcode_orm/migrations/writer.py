@@ -176,8 +176,8 @@ class Writer:
             options = f"compression={_text(mark.compression)}"
         elif isinstance(mark, KeyMark) and mark.auto:
             options = "auto=True"
-        elif isinstance(mark, IndexMark) and mark.unique:
-            options = "unique=True"
+        elif isinstance(mark, IndexMark) and (mark.unique or mark.text):
+            options = "unique=True" if mark.unique else "text=True"
         return f"{self.imported('parcode_orm', name)}({options})"
 
     # -- calls --------------------------------------------------------------------------------------------------------

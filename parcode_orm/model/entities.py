@@ -20,7 +20,8 @@ from .keys import key_fields, key_type
 from .kinds import fields_of, item_type
 
 SUFFIX = "[]"  # of the names of the roots that hold entities
-BY, RUNS = "by_", "index_"  # prefixes of the fields for unique indexes, and for ordered ones
+BY, RUNS, TEXT = "by_", "index_", "text_"  # prefixes of the fields for unique, ordered and text indexes
+TEXT_END = "[text]"  # of the names of the classes of runs of text indexes
 _TABLE_CLASS = "_p_table_class_"  # in the model's own `__dict__`, so that it lives as long as the model
 _RUN_CLASSES = "_p_run_classes_"
 
@@ -34,7 +35,8 @@ class EntityTable(Model):
     """The stored entities of one class; `table_class` derives the class for it.
 
     `rows` are the entities by key, `last` is the number that was given last. A field `by_NAME` maps each value of the
-    unique index NAME to the key of the entity that has it. A field `index_NAME` has the runs of the ordered index NAME.
+    unique index NAME to the key of the entity that has it. A field `index_NAME` has the runs of the ordered index NAME,
+    a field `text_NAME` those of the text index NAME.
     """
 
     last: int = 0
@@ -54,7 +56,7 @@ def _derived_table(cls: type[Any]) -> type[EntityTable]:
     annotations: dict[str, Any] = {"rows": _dict_of(key, cls)}
     fields: dict[str, Any] = {"rows": ShardedMap(default_factory=dict)}
     for spec in sorted(indexes_of(cls), key=lambda spec: not spec.unique):
-        older = tuple(f"{BY if spec.unique else RUNS}{name}" for name in _earlier(cls, spec)) or None
+        older = tuple(f"{_prefix(spec)}{name}" for name in _earlier(cls, spec)) or None
         if spec.unique:
             annotations[field_of(spec)] = _dict_of(spec.value, key)
             fields[field_of(spec)] = ShardedMap(default_factory=dict, renamed_from=older)
@@ -121,20 +123,51 @@ def table_name(cls: type[Any]) -> str:
 
 def field_of(spec: IndexSpec) -> str:
     """The name of the table's field for an index."""
-    return f"{BY if spec.unique else RUNS}{spec.name}"
+    return f"{_prefix(spec)}{spec.name}"
+
+
+def _prefix(spec: IndexSpec) -> str:
+    return TEXT if spec.text else BY if spec.unique else RUNS
 
 
 class Run(Model):
     """A run of an index: its `entries`, sorted by value, and `fences`, the value of every 256th of them."""
 
 
-def run_class(cls: Any, spec: IndexSpec) -> type[Run]:
-    """The class of the runs of an ordered index of `cls`, made once."""
-    known: dict[str, type[Run]] = cls.__dict__.get(_RUN_CLASSES, {})
-    if spec.name not in known:
-        known = {**known, spec.name: _derived_run(cls, spec)}
+class TextRun(Model):
+    """A run of a text index: which words the texts of some rows have.
+
+    `version` is that of the rules for words. `texts` and `words` are how many rows with a text, and how many words, the
+    run adds to those of older runs. `weight` is the number of postings and rows that it has. `entries` are words in
+    order, each with its postings, and `fences` every 256th word. `spans` and `lengths` tell the rows, and the number of
+    words of each.
+    """
+
+    version: int
+    texts: int
+    words: int
+    weight: int
+    entries: list[tuple[str, bytes]] = Chunk()
+    fences: list[str] = Chunk()
+    spans: bytes = Chunk()
+    lengths: bytes = Chunk()
+
+
+def run_class(cls: Any, spec: IndexSpec) -> type[Any]:
+    """The class of the runs of an ordered index or a text index of `cls`, made once."""
+    known: dict[str, type[Any]] = cls.__dict__.get(_RUN_CLASSES, {})
+    field = field_of(spec)
+    if field not in known:
+        known = {**known, field: (_derived_text_run if spec.text else _derived_run)(cls, spec)}
         setattr(cls, _RUN_CLASSES, known)
-    return known[spec.name]
+    return known[field]
+
+
+def _derived_text_run(cls: type[Any], spec: IndexSpec) -> type[TextRun]:
+    end = f".{spec.name}{TEXT_END}"
+    body = _about(cls, f"{cls.__qualname__}{end}")
+    made: type[TextRun] = ModelMeta(f"{cls.__name__}{end}", (TextRun,), body)
+    return derived(made, cls, end, *(f".{name}{TEXT_END}" for name in _earlier(cls, spec)))
 
 
 def _derived_run(cls: Any, spec: IndexSpec) -> type[Run]:
@@ -152,3 +185,4 @@ def _derived_run(cls: Any, spec: IndexSpec) -> type[Run]:
 
 setattr(EntityTable, EXACT, True)
 setattr(Run, EXACT, True)
+setattr(TextRun, EXACT, True)

@@ -26,7 +26,7 @@ from ..codec.evolution.defaults import GENERATED
 from ..codec.stored import LISTS, MAPS, Schema
 from ..codec.upgrades import VERSION, without_code
 from .base import Model
-from .entities import BY, RUNS
+from .entities import BY, RUNS, TEXT
 from .fields import Chunk, ShardedMap
 from .indexes import ITEMS
 from .keys import Index, Key
@@ -102,12 +102,12 @@ class Generated:
         names = {name for name, _ in self._bodies[key]["fields"]}
         marks: dict[str, Any] = {}
         declared = []
-        for name, unique in indexes_in(fields):
+        for name, unique, text in indexes_in(fields):
             field = name.removesuffix(ITEMS)
-            if field in names and not is_path(field):
-                marks[field] = Index(unique=unique)
+            if field in names and field not in marks and not is_path(field):
+                marks[field] = Index(unique=unique, text=text)
             else:
-                declared.append(Index(*name.split(", "), unique=unique))
+                declared.append(Index(*name.split(", "), unique=unique, text=text))
         self._indexes = {key: {**marks, "__indexes__": tuple(declared)}}
         return self._complete(key)
 
@@ -271,12 +271,12 @@ class _Unknown:
         return f"<unknown value of {self.name}>"
 
 
-def indexes_in(fields: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """The indexes of a table of entities, as its fields have them: the name of each, and whether it is unique."""
+def indexes_in(fields: Iterable[str]) -> Iterator[tuple[str, bool, bool]]:
+    """The indexes of a table of entities, as its fields have them: name, whether it is unique, whether of words."""
     for name in fields:
-        for start, unique in ((BY, True), (RUNS, False)):
+        for start in (BY, RUNS, TEXT):
             if name.startswith(start):
-                yield name.removeprefix(start), unique
+                yield name.removeprefix(start), start == BY, start == TEXT
 
 
 def is_path(name: str) -> bool:

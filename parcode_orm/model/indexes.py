@@ -32,13 +32,14 @@ class IndexSpec(NamedTuple):
     """An index: the paths and the types of its parts. `unique`: no two entities have the same values.
 
     The values of a part that is a reference are the keys of its `targets`, the classes of which stand there; of any
-    other part it is None.
+    other part it is None. `text`: the index has the words of its one part.
     """
 
     parts: tuple[Path, ...]
     types: tuple[Any, ...]
     unique: bool
     targets: tuple[type[Any] | None, ...] = ()
+    text: bool = False
 
     @property
     def name(self) -> str:
@@ -105,6 +106,11 @@ def _of_field(cls: Any, name: str, mark: IndexMark) -> IndexSpec:
             f"{place}: {mark} cannot stand beside {apart.spelling}: what is looked up lies in its row"
         )
     tp = info.annotation
+    if mark.text:
+        problem = _no_text(mark, tp)
+        if problem:
+            raise UnsupportedTypeError(f"{place}: {mark} {problem}")
+        return IndexSpec(((name,),), (tp,), unique=False, text=True)
     if mark.unique:
         tp, target = _keys_for(tp)
         _check_hashable(f"{place}: {mark}", tp)
@@ -132,6 +138,17 @@ _ORDERED = (
     "is for numbers, text, bytes, dates, times, UUIDs and enums, which have an order, for references to entities with "
     "such keys, and for lists of them"
 )
+
+
+def _no_text(mark: IndexMark, tp: Any) -> str:
+    """Why an index of words does not fit a type; "" if it does."""
+    if mark.unique:
+        return "is of words, and no value of it is unique: it cannot be unique too"
+    items = _items(tp)
+    kind = _class_of(tp if items is None else items)
+    if not issubclass(kind, str) or issubclass(kind, Enum):
+        return f"is for text, and for lists of text, not for {spelled(tp)}"
+    return ""
 
 
 def _check_hashable(place: str, tp: Any) -> None:
@@ -180,6 +197,13 @@ def _of_paths(cls: Any, mark: IndexMark) -> IndexSpec:
         tp, target = _keys_for(tp)
         if path in paths:
             _refuse(cls, mark, f"{given} stands there twice")
+        if mark.text:
+            problem = _no_text(mark, tp)
+            if len(mark.fields) > 1 or ITEMS in path:
+                problem = "an index of words is of one field, which holds a text or a list of texts"
+            if problem:
+                _refuse(cls, mark, problem)
+            return IndexSpec((path,), (tp,), unique=False, text=True)
         if ITEMS in path and (mark.unique or len(mark.fields) > 1):
             _refuse(cls, mark, "an index of a list's items has no other fields, and is not unique")
         if mark.unique:

@@ -33,19 +33,20 @@ class KeyMark(FieldMark):
 class IndexMark(FieldMark):
     """A secondary index of its own field. In `__indexes__` of a class it covers `fields`.
 
-    `unique`: no two entities have the same value.
+    `unique`: no two entities have the same value. `text`: it is an index of the words of texts.
     """
 
-    __slots__ = ("fields", "unique")
+    __slots__ = ("fields", "text", "unique")
     spelling = "Index()"
 
-    def __init__(self, fields: tuple[Any, ...], unique: bool) -> None:
+    def __init__(self, fields: tuple[Any, ...], unique: bool, text: bool = False) -> None:
         self.fields = fields
         self.unique = unique
+        self.text = text
 
     def __repr__(self) -> str:
         fields = [repr(each) for each in self.fields if isinstance(each, str)]
-        return f"Index({', '.join([*fields, *['unique=True'] * self.unique])})"
+        return f"Index({', '.join([*fields, *['unique=True'] * self.unique, *['text=True'] * self.text])})"
 
 
 def Key(
@@ -94,6 +95,7 @@ def Index(
     default: Any = PydanticUndefined,
     *fields: str,
     unique: bool = False,
+    text: bool = False,
     default_factory: Callable[[], Any] | Callable[[dict[str, Any]], Any] | None = None,
     alias: str | None = None,
     init: bool | None = None,
@@ -111,6 +113,8 @@ def Index(
         fields: in `__indexes__`, the other fields.
         unique: whether no two entities of the class may have the same value, None excepted: a commit that would store
             one twice raises `IntegrityError`.
+        text: whether it is an index of the words of a text, or of a list of texts, for `Player.story.matches("words")`
+            and `Player.story.bm25("words")`.
         default_factory: makes the default.
         alias: the name in data that is validated and dumped.
         init: what type checkers make of the field, as of `pydantic.Field`.
@@ -119,11 +123,11 @@ def Index(
 
     Raises:
         UnsupportedTypeError: when the class is defined: the class has no `Key()`, or not these fields; values of a
-            field's type have no order or, where they are `unique`, cannot be keys.
+            field's type have no order, cannot be keys if they are `unique`, or are no text with `text`.
         TypeError: an option is not known.
     """
     return marked_field(
-        IndexMark((() if default is PydanticUndefined else (default,)) + fields, unique),
+        IndexMark((() if default is PydanticUndefined else (default,)) + fields, unique, text),
         default,
         default_factory=default_factory,
         alias=alias,

@@ -55,8 +55,8 @@ class Block:
     """
 
     __slots__ = (
-        "__weakref__", "_asked", "_begins", "_bounds", "_index", "_kept", "_lengths", "_starts", "count", "ends",
-        "numbers", "parts", "pieces", "_piece_ends",
+        "__weakref__", "_asked", "_begins", "_bounds", "_firsts", "_index", "_kept", "_lengths", "_starts", "count",
+        "ends", "numbers", "parts", "pieces", "_piece_ends",
     )  # fmt: skip
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
@@ -77,6 +77,7 @@ class Block:
         self.count = int(self._piece_ends[-1])
         self.numbers = numbers
         self._index: Any = None
+        self._firsts: Any = None  # ids of the first rows of the pieces
         if len(refs) < len(pieces):
             low, high = np.full(len(refs), 1 << 62), np.zeros(len(refs), np.int64)
             np.minimum.at(low, of, starts)
@@ -106,6 +107,30 @@ class Block:
         found = within.tolist()
         for a, b in pairwise(cuts):
             yield int(of[a]), a, found[a:b]
+
+    def ids(self, rows: Any) -> Any:
+        """The ids of rows, in a keyed table."""
+        of = np.searchsorted(self._piece_ends, rows, side="right")
+        return self._shifts()[of] + rows
+
+    def _shifts(self) -> Any:
+        """What to add to the rows of each piece for their ids."""
+        if self._firsts is None:
+            firsts = np.array([piece.first for piece in self.pieces], np.int64)
+            self._firsts = firsts - self._piece_ends + np.diff(self._piece_ends, prepend=0)
+        return self._firsts
+
+    def with_ids(self, ids: Any) -> tuple[Any, Any]:
+        """The rows with some of `ids`, which rise as those of a keyed table do, and the places in `ids`."""
+        shifts, ends = self._shifts(), self._piece_ends
+        low, high = np.searchsorted(ids, (shifts[0], shifts[-1] + ends[-1])).tolist()
+        ids = ids[low:high]
+        if len(shifts) == 1:
+            return ids - shifts[0], np.arange(low, high)
+        of = np.searchsorted(shifts + ends, ids, side="right")
+        rows = ids - shifts[of]
+        there = np.flatnonzero(rows >= np.concatenate([[0], ends[:-1]])[of])
+        return rows[there], there + low
 
     def rows(self, table: Table, part: int, held: Sequence[int]) -> Any:
         """The rows of the block for the rows `held` of a part's row group; -1 for a row that the block lacks."""

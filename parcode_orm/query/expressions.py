@@ -200,6 +200,33 @@ class Expression(Generic[T]):
         """Whether `part` is in the text, or among the items of the list, set or dictionary."""
         return built["containing"](self, part)
 
+    def matches(self, words: str) -> Any:
+        """Whether the text, or the texts of the list together, have all `words`, whatever their case and accents.
+
+        `red wine OR ros* -sweet` looks for `red` and `wine`, or for a word that begins with `ros`, without `sweet`.
+
+        Raises:
+            QueryError: the value is no text, or `words` is none, or asks for words next to each other by quotes.
+        """
+        return built["matching_words"](self, words)
+
+    def bm25(self, words: str, *, k1: float = 1.2, b: float = 0.75) -> Any:
+        """How well the text fits `words`, a float: 0.0 without any of them, larger for the better rows.
+
+        It counts the words that `matches(words)` looks for: rare words weigh more, and so does a word that stands often
+        in a short text. This is BM25 (Robertson and Spärck Jones) as SQLite's FTS5 computes it, which gives its
+        negative. The rows of the whole collection tell how rare a word is, whatever the conditions are.
+
+        Args:
+            words: as for `matches`.
+            k1: how much more a word counts that stands more often, 0 or more.
+            b: how much less it counts in a longer text, from 0 to 1.
+
+        Raises:
+            QueryError: as for `matches`; `k1` or `b` is out of range.
+        """
+        return built["score"](self, words, k1, b)
+
     def any(self, condition: Any) -> Any:
         """As `any_(self, condition)`."""
         return built["quantified"]("any", self, condition)

@@ -11,6 +11,7 @@ from ..lazy.map import LazyMap
 from ..model.annotations import bare
 from ..model.keys import key_fields
 from ..model.kinds import fields_of
+from .corpus import Indexed
 from .expressions import Expression
 from .nodes import Ordering
 
@@ -64,6 +65,10 @@ class Entities(ABC):
     @abstractmethod
     def narrowed(self, asked: Asked) -> Narrowed | None:
         """Keys among which are those of all rows that are asked; None where a scan is as fast."""
+
+    def corpus(self, path: tuple[str, ...]) -> Indexed | None:
+        """The text index of a field; None where there is none that knows all rows."""
+        return None
 
     @abstractmethod
     def __delitem__(self, key: Any) -> None:

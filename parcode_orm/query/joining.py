@@ -13,7 +13,6 @@ from ..model.annotations import arms
 from ..model.kinds import fields_of
 from .evaluate import Frame, InMemory, holds
 from .expressions import Expression
-from .given import Asked
 from .joined import Given, JoinedSource, Step
 from .nodes import Field, Item, Key, Logical, Of, Operation, Quantified
 from .occurrences import Occurrence, not_found, place_of
@@ -23,7 +22,7 @@ from .sources import Source
 from .statement import Select
 
 Conditions = list[Expression[bool]]
-Find = Callable[[Select[Any], Asked], Source]
+Find = Callable[[Select[Any]], tuple[tuple[Expression[bool], ...], Source]]
 
 _SAFE = frozenset(
     "== != < <= > >= in like ilike startswith endswith contains + - * neg abs len attribute coalesce".split()
@@ -36,7 +35,7 @@ def joined(statement: Select[Any], sources: Sequence[Occurrence], find: Find) ->
     Args:
         statement: the statement.
         sources: what `occurrences_of` finds in it.
-        find: gives the rows of a source that fulfil conditions of its own.
+        find: gives the conditions and the rows of a statement of one source.
 
     Raises:
         QueryError: a field is of none of the sources, or nothing says which rows of a source belong to the others.
@@ -252,8 +251,7 @@ def _given(
     asked: Iterable[Expression[Any]],
     find: Find,
 ) -> Given:
-    where = tuple(own)
-    own_statement: Select[Any] = Select(source.rows, (Item(),), where, _home=statement._home)
+    where, rows = find(Select(source.rows, (Item(),), tuple(own), _home=statement._home))
     fields = [leaf for each in asked for leaf in _fields(each) if isinstance(leaf, Of) and leaf._number == place]
     paths = {leaf._path[1:] for leaf in fields if isinstance(leaf._of, Field)}
     paths |= {leaf._path for each in where for leaf in _fields(each) if isinstance(leaf, Field)}
@@ -261,7 +259,7 @@ def _given(
     def arrays(items: Column) -> bool:
         return all(is_scalar(items, path) for path in paths)
 
-    return Given(find(own_statement, Asked(where, None, ())), where, arrays)
+    return Given(rows, where, arrays)
 
 
 def _fields(expression: Expression[Any]) -> list[Expression[Any]]:

@@ -290,6 +290,20 @@ class Pending(Computed[T]):
         raise TypeError(type(self).__name__)
 
 
+class Searched(Computed[T]):
+    """What a text search finds of the value of `_of`."""
+
+    __slots__ = ("_of",)
+    _of: Expression[Any]
+
+    def _parts(self) -> tuple[Expression[Any], ...]:
+        return (self._of,)
+
+    def _reads(self) -> bool:
+        """Whether the texts of stored rows are read: no index knows them."""
+        raise TypeError(type(self).__name__)
+
+
 class Slot(Expression[T]):
     """Column `place` of the groups, where a query has them; it stands for the expression `of`."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import QueryError, called
 from .expressions import Expression
 from .given import Derived, Entities
-from .nodes import Field, Item, Key
+from .nodes import Field, Item, Key, Searched
 from .occurrences import occurrences_of
 from .statement import Select
 from .subresults import Found, Lookup
@@ -190,8 +190,9 @@ def _columns(query: Query, grouping: Grouping | None) -> list[Column]:
 def _leaves(expression: Expression[Any]) -> Iterable[Expression[Any]]:
     if isinstance(expression, Field | Item | Key):
         yield expression
-    for part in expression._parts():
-        yield from _leaves(part)
+    if not isinstance(expression, Searched) or expression._reads():
+        for part in expression._parts():
+            yield from _leaves(part)
 
 
 def _steps(query: Query, grouping: Grouping | None) -> list[str]:

@@ -20,10 +20,14 @@ from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Of, Ope
 from .occurrences import occurrences_of
 from .places import is_number_or_text, is_scalar
 from .rewriting import ready
+from .searched import Selection, bound, given_of, weighted
+from .selected import SelectedSource
 from .sorting import is_nan
-from .sources import MemorySource, Source, source_of
+from .sources import MemorySource, Source, TableSource, source_of
 from .statement import Select
 from .windows import Over, has_window, windows_in
+
+FEW = 1000  # rows that a text search found: no other index is asked
 
 
 class Query(NamedTuple):
@@ -160,31 +164,38 @@ def _located(statement: Select[Any], counted: bool) -> tuple[Select[Any], Source
     """A statement as it is asked of its rows, and these."""
     sources = occurrences_of(statement)
     if len(sources) > 1:
-        return joined(statement, sources, _source)
+        return joined(weighted(statement, sources), sources, _filtered)
     if sources and sources[0].alias is not None:
         statement = alone(statement, sources[0])
     elif sources and statement._source is None:
         statement = replace(statement, _source=sources[0].rows)
-    return statement, _source(statement, Asked(statement._where, _alone(statement, counted), _first(statement)))
+    statement, found = bound(statement)
+    return statement, _source(statement, found, Asked(statement._where, _alone(statement, counted), _first(statement)))
 
 
-def _source(statement: Select[Any], asked: Asked) -> Source:
+def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Source]:
+    """The conditions of a source of a join, and its rows."""
+    statement, found = bound(statement)
+    return statement._where, _source(statement, found, Asked(statement._where, None, ()))
+
+
+def _source(statement: Select[Any], found: Selection | None, asked: Asked) -> Source:
     if statement._source is None:
         named = statement._outputs[0]
         raise QueryError(
             f"select({named}) does not say where its rows are: write select(collection), as in select(world.players), "
             f"or .select_from(collection)"
         )
-    given = statement._source
-    if isinstance(given, type) and statement._home is not None:
-        given = statement._home(given)
+    given = given_of(statement)
     if isinstance(given, type):
         raise QueryError(f"the objects of {given.__qualname__} are in a session's file: session.scalars(statement)")
     source: Source = given.source(statement._home) if isinstance(given, Derived) else source_of(given)
     keys = _keys(statement._where)
     narrowed = None if keys is None else Narrowed(keys, "by key")
-    if keys is None and isinstance(given, Entities):
+    if keys is None and isinstance(given, Entities) and (found is None or len(found.ids) > FEW):
         narrowed = given.narrowed(asked)
+    if narrowed is None and found is not None and isinstance(source, TableSource):
+        source = SelectedSource(source, found.ids, found.parts, f"by the text index of {found.name}: ")
     if narrowed is not None:
         keys, how, rows = narrowed
         looked_up = MemorySource(rows, list(keys), source.model, how) if rows is not None else source.at_keys(keys, how)

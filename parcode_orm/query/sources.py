@@ -123,7 +123,7 @@ class StoredBatch:
         if not path:
             return Objects(self.objects(rows))
         found = self._stored(path, rows)
-        places, values = self._held(rows)
+        places, values = self.held_among(rows)
         return patched(found, places, [dig(value, path) for value in values]) if values else found
 
     def vectors(self, path: tuple[str, ...], rows: Rows) -> Vectors:
@@ -133,7 +133,7 @@ class StoredBatch:
             found = found.take(rows)
         elif len(rows) < self.count:
             found = found.take(np.arange(rows.start, rows.stop))
-        places, values = self._held(rows)
+        places, values = self.held_among(rows)
         return found.patched(places, [dig(value, path) for value in values]) if values else found
 
     def _stored(self, path: tuple[str, ...], rows: Rows) -> Vector:
@@ -143,7 +143,7 @@ class StoredBatch:
             rows = np.arange(rows.start, rows.stop)
         return self.block.some(self.table, path, rows)
 
-    def _held(self, rows: Rows) -> tuple[Any, list[Any]]:
+    def held_among(self, rows: Rows) -> tuple[Any, list[Any]]:
         """The places among `rows` of those that are held, and these."""
         known, values = self._all_held()
         if not values:
@@ -170,6 +170,18 @@ class StoredBatch:
         rows = np.concatenate(found)
         there = np.flatnonzero(rows >= 0)
         return rows[there], [values[i] for i in there.tolist()]
+
+    def all_held(self) -> Any:
+        """The rows that are held, in order."""
+        return np.sort(self._all_held()[0])
+
+    def ids(self, rows: Rows) -> Any:
+        """The ids of rows of a keyed table."""
+        return self.block.ids(np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows)
+
+    def with_ids(self, ids: Any) -> tuple[Any, Any]:
+        """The rows with some of `ids`, which rise, and which of these they have."""
+        return self.block.with_ids(ids)
 
     def keys(self, rows: Rows) -> Vector:
         """See `Batch`."""

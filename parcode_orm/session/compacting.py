@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..codec.columns.boundary import ChunkColumn
-from ..codec.columns.struct import outermost
+from ..codec.columns.struct import StructColumn, outermost
 from ..codec.columns.weights import ROW, weigh_items
 from ..codec.types.compile import struct_for
 from ..codec.views.boundary import ExternalView, Unread
@@ -17,7 +19,8 @@ from ..format.layout import Kind, Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
-from ..model.entities import EntityTable
+from ..model.entities import EntityTable, field_of
+from ..model.indexes import indexes_of
 from ..storage.compaction import Rewrite
 from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
@@ -25,7 +28,10 @@ from ..table.copying import write_anew
 from ..table.row_groups import TableSink
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
-from .roots import class_of_root
+from .entity.postings import EMPTY
+from .entity.tables import entity_class, table_in
+from .entity.text_runs import renumbered
+from .roots import class_of_root, read_root
 from .space import FileSpace
 
 Copy = Callable[[Reference], Reference]
@@ -55,11 +61,35 @@ def rewriting(compression: str | None, tuning: Tuning = TUNING) -> Rewrite:
                         id(each) for _, each in column.fields if isinstance(each, ChunkColumn) and each.is_map
                     }
                 with outermost():
-                    catalog.roots[name] = write_anew(sink, Table(space, ref, column), None)
+                    table = with_new_ids(space, name, column) if issubclass(cls, EntityTable) else None
+                    if table is not None:
+                        catalog.roots[name] = sink.list_table(column, [table], None)
+                    else:
+                        catalog.roots[name] = write_anew(sink, Table(space, ref, column), None)
         catalog.schemas = _copied(old.schemas, copy)  # in their order, which tells older ones from newer
         return catalog
 
     return rewrite
+
+
+def with_new_ids(space: FileSpace, name: str, column: StructColumn) -> EntityTable | None:
+    """A table of entities whose text indexes know its rows by the ids that they get; None where nothing is to be done.
+
+    Rows that are written anew have their places for ids.
+    """
+    specs = [spec for spec in indexes_of(entity_class(column.plan.cls)) if spec.text]
+    stored = read_root(space, name, column) if specs else None
+    if stored is None or _has_older(table_in(stored.rows)):
+        return None
+    pieces = [piece for piece, _, _ in table_in(stored.rows).tree.pieces()]
+    ids = np.concatenate([EMPTY.rows, *[np.arange(piece.first, piece.first + piece.length) for piece in pieces]])
+    values = {each: getattr(stored, each) for each, _ in column.fields}
+    for spec in specs:
+        field = field_of(spec)
+        values[field] = renumbered(space, entity_class(column.plan.cls), spec, list(values[field]), ids)
+    cls: Any = column.plan.cls
+    found: EntityTable = cls.model_construct(None, **values)
+    return found
 
 
 def _copied(targets: Mapping[str, Target], copy: Copy) -> dict[str, Target]:

@@ -33,7 +33,7 @@ from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..model.base import Model
-from ..model.entities import RUNS, SUFFIX, is_entity, table_class
+from ..model.entities import RUNS, SUFFIX, TEXT, is_entity, table_class
 from ..model.keys import key_fields
 from ..model.plain import LazyModel
 from ..storage.mapped import Source
@@ -112,7 +112,7 @@ class Root:
         self.gone, self.numbered = {}, []
         if self.name.endswith(SUFFIX):
             values = decoded(self.obj)
-            for name in [name for name in values if name.startswith(RUNS)]:
+            for name in [name for name in values if name.startswith((RUNS, TEXT))]:
                 del values[name]
 
 

@@ -13,7 +13,7 @@ import pydantic
 from ..codec.classes.named import PYDANTIC
 from ..codec.stored import LISTS, MAPS, Schema
 from ..codec.upgrades import VERSION
-from ..model.entities import RUNS, SUFFIX
+from ..model.entities import RUNS, SUFFIX, TEXT
 from ..model.generated import FALLBACK, indexes_in, is_path, literal_values, type_of_items, used_as_keys
 from ..model.indexes import ITEMS
 
@@ -122,9 +122,14 @@ def _of_table(root: str, schema: Schema) -> tuple[str | None, set[str], tuple[st
     if not root.endswith(SUFFIX):
         return None, set(), ()
     fields = dict(schema.struct()["fields"])
-    runs = [node["chunk"]["list"]["struct"] for name, node in fields.items() if name.startswith(RUNS)]
+    runs = [node["chunk"]["list"]["struct"] for name, node in fields.items() if name.startswith((RUNS, TEXT))]
     skipped = {schema.root["struct"], *runs}
     return fields["rows"]["map"]["dict"][1]["struct"], skipped, tuple(fields)
+
+
+def _options(unique: bool, text: bool) -> str:
+    """The options of an index."""
+    return "unique=True" if unique else "text=True" if text else ""
 
 
 def identifier(name: str, taken: frozenset[str] | set[str] = frozenset(keyword.kwlist)) -> str:
@@ -241,19 +246,23 @@ class Writer:
         found = {name: mark for name, node in each.fields if (mark := mark_of(node))}
         found |= dict.fromkeys(each.body.get("key", ()), key)
         indexes = list(indexes_in(each.table))
-        at_fields = [(name, unique) for name, unique in indexes if name.removesuffix(ITEMS) in names]
+        at_fields = [index for index in indexes if index[0].removesuffix(ITEMS) in names]
         in_order = sorted(at_fields, key=lambda index: (not index[1], names.index(index[0].removesuffix(ITEMS))))
         others = [index for index in indexes if index not in at_fields]
-        if indexes != sorted([*in_order, *others], key=lambda index: not index[1]) or any(
-            name.removesuffix(ITEMS) in found for name, _ in at_fields
+        fields = [name.removesuffix(ITEMS) for name, _, _ in at_fields]
+        if indexes != sorted([*in_order, *others], key=lambda index: not index[1]) or (
+            len(set(fields)) < len(fields) or any(field in found for field in fields)
         ):
             weird = {index for index in at_fields if not is_path(index[0].removesuffix(ITEMS))}
             at_fields, others = [index for index in indexes if index in weird], [x for x in indexes if x not in weird]
-        found |= {name.removesuffix(ITEMS): f"Index({'unique=True' * unique})" for name, unique in at_fields}
+        found |= {name.removesuffix(ITEMS): f"Index({_options(*kinds)})" for name, *kinds in at_fields}
         for mark in found.values():
             self.imported("parcode_orm", mark.partition("(")[0])
-        ends = {True: ", unique=True)", False: ")"}
-        return found, [f"Index({', '.join(map(repr, name.split(', ')))}{ends[unique]}" for name, unique in others]
+        declared = []
+        for name, *kinds in others:
+            options = _options(*kinds)
+            declared.append(f"Index({', '.join([*map(repr, name.split(', ')), *[options] * bool(options)])})")
+        return found, declared
 
     # -- types ------------------------------------------------------------------------------------------------------
 

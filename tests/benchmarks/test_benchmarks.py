@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,17 @@ def test_vectors_asks_every_store_the_same(tmp_path: Path, capsys: pytest.Captur
     for figures in result["stores"].values():
         assert set(figures["warm"]) == set(figures["first"]) == set(vectors.QUESTIONS)
     assert "times numpy's" in capsys.readouterr().out
+
+
+def test_text_finds_what_fts5_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        sqlite3.connect(":memory:").execute("create virtual table t using fts5(x)")
+    except sqlite3.OperationalError:
+        pytest.skip("SQLite has no FTS5")
+    result = result_of(tmp_path, "text", "--rows", "2000")
+    assert set(result["stores"]) == {"Parcode ORM", "SQLite FTS5"}
+    assert result["found"]["frequent"] > result["found"]["medium"] > 0
+    assert "the 10 best texts by BM25" in capsys.readouterr().out
 
 
 def test_evolution_reads_the_file_of_another_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,17 +172,18 @@ def _source(name: str, old: dict[str, Any], today: Struct, earlier: tuple[str, .
 def _unindexed(where: str, gone: Set[str]) -> str:
     """What to do about an index that the file does not have, or that is unique in one of the two alone."""
     owner, paths, told, argument = index_at(where)
-    unique = where.partition("[].")[2].startswith("by_")
-    if any(name.partition("_")[2] == paths for name in gone):
+    field = where.partition("[].")[2]
+    unique, text = field.startswith("by_"), field.startswith("text_")
+    if not text and any(name.partition("_")[2] == paths for name in gone if not name.startswith("text_")):
         change, more = ("is unique now", "") if unique else ("is not unique any more", ", unique=False")
         return (
             f"the index of {told} {change}: build it anew by a migration with the operation "
             f"SetUnique({owner!r}, {argument}{more})"
         )
-    more = ", unique=True" if unique else ""
+    more = ", unique=True" if unique else ", text=True" if text else ""
     return (
-        f"{told} has an index now, which the file has not: build it by a migration with the operation "
-        f"AddIndex({owner!r}, {argument}{more})"
+        f"{told} has {'a text' if text else 'an'} index now, which the file has not: build it by a migration with the "
+        f"operation AddIndex({owner!r}, {argument}{more})"
     )
 
 

@@ -53,19 +53,26 @@ class Changed:
 
     def of(self, spec: IndexSpec) -> Iterator[tuple[Entries, Entries]]:
         """The values of an index that entities lost, and those that they got, some thousand at a time."""
+        yield self._held(spec)
+        for each in self._apart():
+            yield each.of(spec, each.keys)
+
+    def by_rows(self, spec: IndexSpec) -> Iterator[tuple[Entries, Entries]]:
+        """As `of`, with the ids of the rows in the place of keys: those as stored, and those of today."""
+        lost, got = self._held(spec)
+        before = _row_ids(table_in(self._stored), lost.keys) if lost.keys else []
+        yield Entries(lost.values, before), Entries(got.values, _row_ids(table_in(self._rows), got.keys))
+        for each in self._apart():
+            ids = each.ids
+            yield each.of(spec, _row_ids(table_in(self._stored), each.keys) if ids is None else ids)
+
+    def _held(self, spec: IndexSpec) -> tuple[Entries, Entries]:
+        """The values that entities in memory lost, and those that they got."""
         before = self._find_before()
         column = index_column(spec, partial(field_values, self.objs))
         if before:
-            yield self._differing(spec, before, dict(zip(self.keys, column, strict=True)))
-        else:
-            yield _entries(spec, (), ()), _entries(spec, column, self.keys)
-        for keys, read_now, read_before in self._apart():
-            column = [] if read_now is None else index_column(spec, read_now)
-            lost = [] if read_before is None else as_stored(index_column, spec, read_before)
-            if column and lost:
-                places = [at for at, (a, b) in enumerate(zip(lost, column, strict=True)) if a is not b and a != b]
-                lost, column, keys = ([some[at] for at in places] for some in (lost, column, keys))
-            yield _entries(spec, lost, keys if lost else []), _entries(spec, column, keys if column else [])
+            return self._differing(spec, before, dict(zip(self.keys, column, strict=True)))
+        return _entries(spec, (), ()), _entries(spec, column, self.keys)
 
     def _differing(
         self, spec: IndexSpec, before: dict[object, object], now: dict[object, object]
@@ -101,12 +108,23 @@ class Changed:
 class Apart(NamedTuple):
     """Rows of one row group that are no objects: keys, and what gives the values of a field, now and before.
 
-    `now` is None for rows that are deleted, `before` for rows that are new.
+    `now` is None for rows that are deleted, `before` for rows that are new. `ids` are those of the rows, where they are
+    known.
     """
 
     keys: list[object]
     now: Callable[[str], list[object]] | None
     before: Callable[[str], list[object]] | None
+    ids: Sequence[int] | None = None
+
+    def of(self, spec: IndexSpec, keys: Sequence[object]) -> tuple[Entries, Entries]:
+        """The values of an index that the rows lost, and those that they got; `keys` stand for the rows."""
+        column = [] if self.now is None else index_column(spec, self.now)
+        lost = [] if self.before is None else as_stored(index_column, spec, self.before)
+        if column and lost:
+            places = [at for at, (a, b) in enumerate(zip(lost, column, strict=True)) if a is not b and a != b]
+            lost, column, keys = ([some[at] for at in places] for some in (lost, column, keys))
+        return _entries(spec, lost, keys if lost else []), _entries(spec, column, keys if column else [])
 
 
 def _spilled(table: Table, known: Set[object], stored: Table | None) -> Iterator[Apart]:
@@ -136,7 +154,7 @@ def _spilled(table: Table, known: Set[object], stored: Table | None) -> Iterator
                 here, these, some = rows, ids, keys
             if some:
                 before = None if stored is None or not old else partial(_stored_column, stored, these)
-                yield Apart(some, partial(stored_values, group.items, here), before)
+                yield Apart(some, partial(stored_values, group.items, here), before, these)
 
 
 def _numbers(spans: list[tuple[int, int]]) -> Sequence[int]:
@@ -171,6 +189,17 @@ def _stored_column(stored: Table, ids: Sequence[int], name: str) -> list[object]
         for each, value in zip(order[at:end], stored_values(stored.group(piece).items, rows, name), strict=True):
             found[each] = value
         at = end
+    return found
+
+
+def _row_ids(table: Table, keys: Sequence[object]) -> list[object]:
+    """The ids of the rows with these keys, which a table has."""
+    added = table.added
+    found: list[object] = [added.get(key) for key in keys]
+    for at in [at for at, known in enumerate(found) if known is None]:
+        place = table.find(keys[at])
+        assert place is not None
+        found[at] = place[0].first + place[1]
     return found
 
 

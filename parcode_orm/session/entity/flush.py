@@ -24,6 +24,7 @@ from .changes import taken
 from .indexes import add_run
 from .integrity import follow_deletes
 from .tables import entities, entity_class, keys_of, paths_of, tables, told_by_key
+from .text_rows import flush_text
 from .undoing import as_before, taken_back
 from .unique import claim
 
@@ -62,7 +63,11 @@ def _flush(work: UnitOfWork, undo: ExitStack) -> None:
             claim(work, root, spec, index, changed)
     for root, changed in every:
         for spec, runs in _indexes(work, root, undo, unique=False):
-            add_run(runs, entities(root).rows.space, entity_class(root.obj.__class__), spec, changed.of(spec))
+            cls, rows = entity_class(root.obj.__class__), entities(root)
+            if spec.text:
+                flush_text(runs, rows, cls, spec, changed)
+            else:
+                add_run(runs, rows.rows.space, cls, spec, changed.of(spec))
 
 
 def _indexes(work: UnitOfWork, root: Root, undo: ExitStack, *, unique: bool) -> Iterator[tuple[IndexSpec, Any]]:

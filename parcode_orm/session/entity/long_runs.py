@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from ...codec.asis import as_stored
 from ...codec.base import Space
@@ -19,7 +19,8 @@ from ...table.streaming import Spilled, gather, new_table, put_rows
 AT_ONCE = 16_384  # entries of a run that are read at once
 LONG = 65_536  # entries of a run that is not put together in memory
 Entry = tuple[Any, Any, bool]
-_value: Callable[[Entry], Any] = itemgetter(0)
+E = TypeVar("E", bound=tuple[Any, ...])
+_value: Callable[[tuple[Any, ...]], Any] = itemgetter(0)
 _has: Callable[[Entry], object] = itemgetter(2)
 
 
@@ -81,10 +82,10 @@ class _Head:
         return taken
 
 
-def part(entries: Any, start: int, stop: int) -> list[Entry]:
+def part(entries: Any, start: int, stop: int) -> list[Any]:
     """Entries of a run, stored or in memory."""
     if not isinstance(entries, LazyList):
-        found: list[Entry] = entries[start:stop]
+        found: list[Any] = entries[start:stop]
         return found
     return as_stored(entries.rows.read, start, stop)
 
@@ -97,11 +98,14 @@ def netted(entries: Iterable[Entry]) -> list[Entry]:
     return [(value, key, count > 0) for (value, key), count in counts.items() if count]
 
 
-def long_run(space: Space, column: ChunkColumn, parts: Iterable[list[Entry]], step: int) -> tuple[object, list[object]]:
-    """A list of entries that leave memory as they come, and the value of every `step`th of them."""
+def long_run(space: Space, column: ChunkColumn, parts: Iterable[list[E]], step: int) -> tuple[object, list[object]]:
+    """A list of entries that leave memory as they come, and the value of every `step`th of them.
+
+    An entry begins with its value.
+    """
     fences: list[object] = []
 
-    def noted() -> Iterator[list[Entry]]:
+    def noted() -> Iterator[list[E]]:
         done = 0
         for each in parts:
             fences.extend(map(_value, each[-done % step :: step]))

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from ...lazy.map import LazyMap
 from ...model.entities import field_of
-from ...model.indexes import IndexSpec, indexes_of
+from ...model.indexes import IndexSpec, Path, indexes_of
+from ...query.corpus import Indexed
 from ...query.given import Asked, Entities, Narrowed, is_entity_class
 from ...query.occurrences import occurrences_of
 from ...query.prepared import is_quick
@@ -23,6 +24,7 @@ from .changes import delete, expunge
 from .covering import covers, row_of
 from .in_order import find, match
 from .tables import entities, find_table, in_memory, paths_of, stored_rows, table_in
+from .text_corpus import StoredCorpus, stack_of
 from .ways import Limits, best_way
 
 FEW = 1000  # rows that are looked up one by one,
@@ -68,13 +70,32 @@ class StoredEntities(Entities):
         assert self.root is not None
         self.root.gone.update({key: Unread(*place) for key, place in rows.items()})
 
+    def corpus(self, path: Path) -> Indexed | None:
+        """See `Entities`."""
+        root, rows = self.root, self.rows
+        spec = next((each for each in indexes_of(self.cls) if each.text and each.parts == (path,)), None)
+        if root is None or spec is None or not isinstance(rows, LazyMap) or field_of(spec) in unbuilt(root.obj):
+            return None
+        if self._has_spilled(rows):
+            return None
+        stack = stack_of(root, spec)
+        return None if stack is None else StoredCorpus(self._work, root, spec, stack)
+
+    @staticmethod
+    def _has_spilled(rows: LazyMap[object, object]) -> bool:
+        """Whether rows were written aside, which no index has yet."""
+        tree = table_in(rows).tree
+        if tree.root.ref is not None:
+            return False  # it is as it is stored
+        return any(piece.ref is not None and is_spilled(piece.ref) for piece in tree.loaded())
+
     def narrowed(self, asked: Asked) -> Narrowed | None:
         """See `Entities`."""
         rows = self.rows
         if not (asked.where or asked.first) or self.root is None or not isinstance(rows, LazyMap):
             return None
-        if any(piece.ref is not None and is_spilled(piece.ref) for piece in table_in(rows).tree.loaded()):
-            return None  # no index has them yet
+        if self._has_spilled(rows):
+            return None
         is_fast = all(is_quick(each, table_in(rows).items) for each in asked.where)
         return self._first(asked, is_fast) or self._by_way(asked, is_fast)
 

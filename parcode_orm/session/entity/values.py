@@ -24,6 +24,7 @@ from ...lazy.state import MISSING, RowView, WithoutFields, field_value
 from ...model.annotations import present
 from ...model.indexes import ITEMS, IndexSpec, Path
 from ...model.plain import LazyModel
+from ...model.words import as_text
 
 EQUAL = frozenset({int, str, bytes, bool, type(None), UUID, date, datetime, time, timedelta})
 """Types of which each value is hashable and equal to itself."""
@@ -35,10 +36,15 @@ _KNOWN: dict[object, set[type]] = {int: {int, bool}, bool: {bool}}
 def index_column(spec: IndexSpec, read: Callable[[str], list[object]]) -> list[Any]:
     """The values of entities in an index, None for an entity without one; of an index of items a collection of each.
 
+    Those of a text index are texts.
+
     `read` gives the values of a field. None and what is not equal to itself are no values. In an index of several
     fields they stand as None, but an entity has no value there if they are the first field's or, where the values are
     unique, any field's.
     """
+    if spec.text:
+        (path,) = spec.parts
+        return [as_text(_below(value, path[1:])) for value in read(path[0])]
     if spec.of_items:
         ((path,), (target,)) = spec.parts, spec.targets
         found = [_items(value, path[1:]) for value in read(path[0])]
@@ -89,6 +95,12 @@ def _column(values: list[object], path: Path, target: type | None) -> list[objec
     if types <= EQUAL | {float}:
         return [value if value == value else None for value in values]
     return list(map(_indexed, values))
+
+
+def _below(value: object, path: Path) -> object:
+    for name in path:
+        value = _step(value, name)
+    return value
 
 
 def _or_none(value: object) -> object:

@@ -99,9 +99,9 @@ def _together(parts: Iterable[Callable[[], Pairs]]) -> Pairs:
 
 
 def built_indexes(table: object, cls: type) -> list[IndexSpec]:
-    """The indexes of a class that the file has."""
+    """The indexes of a class that the file has, but for those of words."""
     missing = unbuilt(table)
-    return [spec for spec in indexes_of(cls) if field_of(spec) not in missing]
+    return [spec for spec in indexes_of(cls) if not spec.text and field_of(spec) not in missing]
 
 
 def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Way]:

@@ -1,0 +1,88 @@
+"""Rows of a table that an index found by their ids: no others are looked at, but for those in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..codec.base import Column
+from .arrays import Vectors
+from .evaluate import Unparted
+from .sources import Batch, Source, StoredBatch, TableSource
+from .vectors import Rows, Vector
+
+FEW = 16_384  # rows that are taken at once, whatever fields are asked for
+
+
+class SelectedBatch(Unparted):
+    """Some rows of a batch: those at `rows`, which rise. All of them are among `found`, each an array of ids."""
+
+    __slots__ = ("count", "found", "inner", "rows")
+
+    def __init__(self, inner: StoredBatch, rows: Any, found: Sequence[Any]) -> None:
+        self.inner = inner
+        self.rows = rows
+        self.found = found
+        self.count = len(rows)
+
+    def at(self, rows: Rows) -> Any:
+        """The rows of the batch for `rows` of these."""
+        return self.rows[rows.start : rows.stop] if isinstance(rows, range) else self.rows[rows]
+
+    def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
+        """See `Batch`."""
+        return self.inner.column(path, self.at(rows))
+
+    def vectors(self, path: tuple[str, ...], rows: Rows) -> Vectors:
+        """See `HasVectors`."""
+        return self.inner.vectors(path, self.at(rows))
+
+    def keys(self, rows: Rows) -> Vector:
+        """See `Batch`."""
+        return self.inner.keys(self.at(rows))
+
+    def objects(self, rows: Rows) -> list[Any]:
+        """See `Batch`."""
+        return self.inner.objects(self.at(rows))
+
+    def held(self) -> int:
+        """See `Batch`."""
+        return len(self.inner.held_among(self.rows)[1])
+
+
+class SelectedSource:
+    """The rows of a table with some of `ids`, which rise, and all rows that are in memory.
+
+    All of `ids` are among each of `found`.
+    """
+
+    __slots__ = ("_found", "_ids", "_of", "how", "model")
+
+    def __init__(self, of: TableSource, ids: Any, found: Sequence[Any], how: str) -> None:
+        self._of = of
+        self._ids = ids
+        self._found = found
+        self.how = how
+        self.model: Any = of.model
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
+        """See `Source`."""
+        many = arrays(self._of.table.items) or len(self._ids) <= FEW
+        for batch in self._of.batches(arrays=lambda items: many):
+            if not isinstance(batch, StoredBatch):
+                yield batch
+                continue
+            rows, _ = batch.with_ids(self._ids)
+            held = batch.all_held()
+            rows = np.union1d(rows, held) if len(held) else rows
+            if len(rows):
+                yield SelectedBatch(batch, rows, () if len(held) else self._found)
+
+    def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
+        """See `Source`."""
+        return self._of.at_keys(keys, how)

@@ -1,0 +1,84 @@
+"""The texts of a class of entities as a session has them: what its text index knows, and what changed in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ...lazy.map import LazyMap
+from ...model.entities import field_of
+from ...model.indexes import IndexSpec
+from ...model.words import words_of
+from ...query.corpus import NONE, Array, Indexed, among
+from ...query.searching import Term
+from ..roots import Root
+from ..unit_of_work import UnitOfWork
+from .tables import entities, in_memory, stored_rows, table_in
+from .text_reader import Stack, StackKey
+from .text_runs import GONE, is_of_this_version
+from .values import field_values, index_column
+
+
+def stack_of(root: Root, spec: IndexSpec) -> Stack | None:
+    """The runs of a text index as they are stored; None where they have words by other rules than today's."""
+    space: Any = entities(root).rows.space
+    stored = space.source.catalog.roots.get(root.name)
+    key = None if stored is None else StackKey(space.source.uuid, stored.offset, field_of(spec))
+    found = None if key is None else space.cache.get(key)
+    if isinstance(found, Stack):
+        return found
+    runs = list(getattr(root.obj, field_of(spec)))
+    if not is_of_this_version(runs):
+        return None
+    stack = Stack(runs)
+    if key is not None:
+        space.cache.put(key, stack)
+    return stack
+
+
+class StoredCorpus(Indexed):
+    """The texts of a field, as a text index and the entities in memory have them."""
+
+    def __init__(self, work: UnitOfWork, root: Root, spec: IndexSpec, stack: Stack) -> None:
+        self.name = spec.name
+        self._stack = stack
+        self._known: dict[Term, tuple[Array, Array]] = {}
+        changed = list(in_memory(entities(root), spec.parts))
+        self._left_out = _stored_ids(work, root, [*(key for key, _ in changed), *root.gone])
+        texts = index_column(spec, lambda name: field_values([obj for _, obj in changed], name))
+        self._memory = [Counter(words_of(text)) for text in texts if text is not None]
+        lengths = stack.lengths(self._left_out)
+        lengths = lengths[lengths != GONE]
+        self.rows = stack.rows - len(lengths) + len(self._memory)
+        self.words = stack.words - int(lengths.sum()) + sum(each.total() for each in self._memory)
+
+    def postings(self, term: Term) -> tuple[Array, Array]:
+        """See `Indexed`."""
+        known = self._known.get(term)
+        if known is None:
+            rows, times = self._stack.postings(term.word, prefix=term.prefix)
+            if len(self._left_out):
+                keep = ~among(rows, self._left_out)
+                rows, times = rows[keep], times[keep]
+            known = self._known[term] = rows, times
+        return known
+
+    def lengths(self, ids: Array) -> Array:
+        """See `Indexed`."""
+        return self._stack.lengths(ids)
+
+    def count(self, term: Term) -> int:
+        """See `Corpus`."""
+        return len(self.postings(term)[0]) + sum(1 for each in self._memory if term.times(each))
+
+
+def _stored_ids(work: UnitOfWork, root: Root, keys: list[object]) -> Array:
+    """The ids of the stored rows with some of these keys, each once, in order."""
+    stored: Any = stored_rows(work, root) if keys else {}
+    if not isinstance(stored, LazyMap):
+        return NONE
+    table = table_in(stored)
+    found = [place[0].first + place[1] for key in keys if (place := table.find(key)) is not None]
+    return np.unique(np.array(found, np.int64))

@@ -1,0 +1,173 @@
+"""Reading a text index: the postings of words in all of its runs, and the rows that it knows."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...codec.views.tuples import TupleView
+from ...errors import CorruptionError
+from ...lazy.list import LazyList
+from .indexes import STEP
+from .long_runs import part
+from .postings import EMPTY, Array, decoded
+from .text_runs import GONE, Entry, Lengths, Rows, newest
+
+EMPTY_ROWS = Rows(EMPTY.rows, EMPTY.rows)
+
+
+class OpenRun:
+    """A run that is read."""
+
+    __slots__ = ("_entries", "_fences", "_size", "lengths")
+
+    def __init__(self, run: Any) -> None:
+        self._entries = run.entries
+        self._fences: list[str] = list(run.fences)
+        self._size = len(self._entries)
+        self.lengths = Lengths(run)
+        if len(self._fences) != -(-self._size // STEP):
+            raise CorruptionError(f"a text index run of {self._size} words has {len(self._fences)} fences")
+
+    @property
+    def size(self) -> int:
+        """About the bytes that it takes in memory."""
+        return self.lengths.nbytes + 128 * len(self._fences)
+
+    def find(self, word: str) -> list[bytes]:
+        """The postings of a word, if it is there."""
+        at = bisect_right(self._fences, word) - 1
+        if at < 0:
+            return []
+        start, stop = at * STEP, min((at + 1) * STEP, self._size)
+        words = self._words(start, stop)
+        place = bisect_left(words, word)
+        return [self._block(start + place)] if place < len(words) and words[place] == word else []
+
+    def beginning(self, prefix: str) -> list[bytes]:
+        """The postings of the words that begin with `prefix`."""
+        start = max(bisect_left(self._fences, prefix) - 1, 0) * STEP
+        found: list[bytes] = []
+        for first in range(start, self._size, STEP):
+            entries: list[Entry] = part(self._entries, first, min(first + STEP, self._size))
+            found += [block for word, block in entries if word.startswith(prefix)]
+            if entries[-1][0] > prefix and not entries[-1][0].startswith(prefix):
+                break
+        return found
+
+    def every(self) -> Iterator[list[Entry]]:
+        """All entries, some hundred at a time."""
+        for first in range(0, self._size, STEP):
+            yield part(self._entries, first, min(first + STEP, self._size))
+
+    def _words(self, start: int, stop: int) -> list[str]:
+        """The words of the entries `start` to `stop`. Their postings are not read, if they are many."""
+        found: list[str] = []
+        while start < stop:
+            place = self._entries.rows.stretch(start) if isinstance(self._entries, LazyList) else None
+            if place is None or not isinstance(place.view, TupleView):
+                return found + [word for word, _ in part(self._entries, start, stop)]
+            count = min(stop - start, place.after + 1)
+            found += place.view.items[0].read(place.row, place.row + count)
+            start += count
+        return found
+
+    def _block(self, at: int) -> bytes:
+        place = self._entries.rows.stretch(at) if isinstance(self._entries, LazyList) else None
+        if place is None or not isinstance(place.view, TupleView):
+            ((_, block),) = part(self._entries, at, at + 1)
+        else:
+            block = place.view.items[1].get(place.row)
+        found: bytes = block
+        return found
+
+
+class Stack:
+    """The runs of a text index, the older ones first. `rows` and `words` are the numbers of all."""
+
+    used = True  # of what a cache keeps
+
+    def __init__(self, runs: Sequence[Any]) -> None:
+        self._runs = [OpenRun(run) for run in runs]
+        self.rows = sum(run.texts for run in runs)
+        self.words = sum(run.words for run in runs)
+        self._void = [self._covered(at) for at in range(len(self._runs))]
+
+    @property
+    def size(self) -> int:
+        """About the bytes that it takes."""
+        return sum(run.size for run in self._runs) + sum(int(each.nbytes) for each in self._void)
+
+    def close(self) -> bool:
+        """It may go."""
+        return True
+
+    def _covered(self, at: int) -> Array:
+        """The rows of a run that newer runs cover."""
+        newer = [run.lengths.every().ids for run in self._runs[at + 1 :]]
+        if not newer:
+            return EMPTY.rows
+        ids = np.unique(np.concatenate(newer))
+        return ids[self._runs[at].lengths.places(ids)[1]]
+
+    def postings(self, word: str, *, prefix: bool) -> tuple[Array, Array]:
+        """The ids of the rows with a word, rising, and how often each has it; or with words that begin with it."""
+        rows, times = [], []
+        for run, void in zip(self._runs, self._void, strict=True):
+            found = decoded(run.beginning(word) if prefix else run.find(word))
+            keep = np.isin(found.rows, void, invert=True) if len(void) and len(found.rows) else slice(None)
+            rows.append(found.rows[keep])
+            times.append(found.times[keep])
+        several = [each for each in rows if len(each)]
+        if not prefix and len(several) <= 1:
+            return (several[0], next(each for each in times if len(each))) if several else (EMPTY.rows, EMPTY.times)
+        return summed(np.concatenate([EMPTY.rows, *rows]), np.concatenate([EMPTY.times, *times]))
+
+    def live(self) -> int:
+        """How many rows have a text."""
+        rows, _ = newest([EMPTY_ROWS, *[run.lengths.every() for run in self._runs]])
+        return int((rows.lengths != GONE).sum())
+
+    def pairs(self) -> Iterator[tuple[str, int, int]]:
+        """Each word with the id of a row that has it, and how often, in no order."""
+        for run, void in zip(self._runs, self._void, strict=True):
+            for entries in run.every():
+                found = decoded([block for _, block in entries])
+                keep = np.isin(found.rows, void, invert=True)
+                of = np.repeat(np.arange(len(entries)), found.counts)[keep].tolist()
+                yield from zip(
+                    [entries[at][0] for at in of], found.rows[keep].tolist(), found.times[keep].tolist(), strict=True
+                )
+
+    def lengths(self, ids: Array) -> Array:
+        """The number of words of rows; GONE where one has no text."""
+        found = np.full(len(ids), GONE)
+        for run in self._runs:
+            found = run.lengths.of(ids, found)
+        return found
+
+
+def summed(rows: Array, times: Array) -> tuple[Array, Array]:
+    """Each row once, in order, with the sum of its times."""
+    order = np.argsort(rows, kind="stable")
+    rows, times = rows[order], times[order]
+    firsts = np.flatnonzero(np.diff(rows, prepend=-1))
+    return (rows[firsts], np.add.reduceat(times, firsts)) if len(firsts) else (rows, times)
+
+
+class StackKey:
+    """What a cache knows a stack by: where the table of its entities lies, and the field."""
+
+    __slots__ = ("_what",)
+
+    def __init__(self, *what: Hashable) -> None:
+        self._what = what
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StackKey) and self._what == other._what
+
+    def __hash__(self) -> int:
+        return hash(self._what)
