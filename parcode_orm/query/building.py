@@ -17,7 +17,7 @@ from ..model.references import referred_class, targets_in
 from .distances import distance_method
 from .expressions import Expression, builds, built
 from .nesting import Nesting
-from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot
+from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot, Through
 from .operators import keyed
 
 _METHODS: dict[str, dict[str, Any]] = {
@@ -231,8 +231,14 @@ def attribute(value: Expression[Any], name: str) -> Any:
     known: list[str] = []
     for arm in arms(value._tp):
         cls = referred_class(arm)
-        if cls is not None and name == "key":
-            return value
+        if cls is not None:
+            below = fields_of(cls) or {}
+            if name == "key":
+                return value
+            if name in below:
+                return Through(value, cls, (name,), _or_none(below[name]))
+            known += ["key", *below]
+            continue
         fields = fields_of(arm)
         if fields is not None:
             if name in fields:
@@ -257,12 +263,18 @@ def attribute(value: Expression[Any], name: str) -> Any:
     raise QueryError(f"{value}{what} has no field {name!r}{has}")
 
 
+def _or_none(tp: Any) -> Any:
+    return Any if tp is Any else Union.__getitem__((tp, None))
+
+
 def field_below(value: Expression[Any], name: str, tp: Any) -> Expression[Any]:
     """The field `name` of a value that has fields."""
     if isinstance(value, Field):
         return Field(value._cls, (*value._path, name), tp, value._source)
     if isinstance(value, Item) and value._cls is not None:
         return Field(value._cls, (name,), tp, value._source)
+    if isinstance(value, Through):
+        return Through(value._of, value._cls, (*value._path, name), _or_none(tp))
     return Operation("attribute", (value, Literal(name)), tp)
 
 
@@ -344,7 +356,7 @@ def quantified(operator: str, items: Any, given: Any) -> Expression[bool]:
     if kinds is not None or fields_of(present(items._tp)) is not None:
         raise QueryError(f"{items} holds no list, so it has no items that {operator}_() could look at")
     targets = targets_in(items._tp)
-    given = _with_keys(condition(given), targets) if targets else given
+    given = _through(_with_keys(condition(given), targets), item_type(items._tp), targets) if targets else given
     check_scope(condition(given), [arm for arm in arms(item_type(items._tp)) if fields_of(arm) is not None], str(items))
     return Quantified(operator, items, given)
 
@@ -357,6 +369,14 @@ def _with_keys(given: Expression[Any], targets: Collection[type]) -> Expression[
         return given if found is value else Literal(found)
     parts = given._parts()
     return given._rebuilt(tuple([_with_keys(part, targets) for part in parts])) if parts else given
+
+
+def _through(given: Expression[Any], tp: Any, targets: Collection[type]) -> Expression[Any]:
+    """A condition on the objects that items of the type `tp` refer to as one on the items."""
+    if isinstance(given, Field) and given._cls in targets and given._source is None:
+        return Through(Item(tp), given._cls, given._path, _or_none(given._tp))
+    parts = given._parts()
+    return given._rebuilt(tuple([_through(part, tp, targets) for part in parts])) if parts else given
 
 
 def check_scope(expression: Expression[Any], classes: list[Any], where: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
+from collections.abc import Mapping, MutableMapping, MutableSequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,10 +15,11 @@ from .building import SETTING, attribute, check_kinds, check_scope, fitting, lit
 from .engine import run
 from .expressions import Expression
 from .functions import has_aggregate, row_condition
-from .given import Entities, Selected, is_collection, is_entity_class, model_of
+from .given import Entities, Home, Selected, is_collection, is_entity_class, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Key
 from .prepared import prepared
+from .reaching import Reaching
 from .rewriting import ready
 from .sources import Source, TableSource
 from .statement import Select
@@ -34,8 +35,8 @@ class _Change:
 
     _source: Any
     _where: tuple[Expression[bool], ...] = ()
-    _home: Callable[[type[Any]], Entities] | None = dataclasses.field(default=None, kw_only=True)
-    """What gives the entities of a class, once a session runs the statement."""
+    _home: Home | None = dataclasses.field(default=None, kw_only=True)
+    """What has the entities of each class, once a session runs the statement."""
 
     def where(self, *conditions: Any) -> Any:
         """Only rows that fulfil all `conditions`, and those of earlier calls.
@@ -55,6 +56,11 @@ class _Change:
         if model is None:
             raise QueryError("filter_by() needs the class of the rows, which is not known here: use where()")
         return self.where(*conditions_of(model, conditions))
+
+    def _ready(self) -> Any:
+        """The statement with the results of other statements in it, and with fields through references found."""
+        found = ready(self)
+        return replace(found, _where=tuple(map(Reaching(self._home).condition, found._where)))
 
     def run(self) -> int:
         """Change the rows: how many were changed. `session.execute` calls it."""
@@ -98,11 +104,16 @@ class Update(_Change):
             found[field._path] = new
         return replace(self, _values=tuple(found.items()))
 
+    def _ready(self) -> Update:
+        found: Update = super()._ready()
+        values = [(path, Reaching(self._home).value(each)) for path, each in found._values]
+        return replace(found, _values=tuple(values))
+
     def run(self) -> int:
         """Set the fields: how many rows were changed."""
         if not self._values:
             raise QueryError("an update sets nothing: write .values(level=3)")
-        count, rows = ready(self).computed()
+        count, rows = self._ready().computed()
         for obj, *values in rows:
             for (path, _), value in zip(self._values, values, strict=True):
                 holder = obj
@@ -134,7 +145,7 @@ class Delete(_Change):
 
     def run(self) -> int:
         """Take the rows out of their collection: how many there were."""
-        change = ready(self)
+        change = self._ready()
         source = _source(change, (Key(),))
         if not isinstance(source, TableSource):
             return self._delete([key for (key,) in _rows(change, Key())])

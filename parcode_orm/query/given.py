@@ -52,6 +52,18 @@ class Asked(NamedTuple):
     first: tuple[First, ...]
 
 
+class Home(ABC):
+    """What runs a statement: it has the entities of each class."""
+
+    @abstractmethod
+    def entities(self, cls: type[Any]) -> Entities:
+        """The entities of a class."""
+
+    @abstractmethod
+    def keys(self, cls: type[Any], where: Expression[bool], most: int) -> list[Any] | None:
+        """The keys of the entities of a class that fulfil a condition; None where they are more than `most`."""
+
+
 class Entities(ABC):
     """The entities of a class, as a session has them: `rows` by key, of the class `cls`.
 

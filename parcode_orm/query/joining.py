@@ -14,10 +14,11 @@ from ..model.kinds import fields_of
 from .evaluate import Frame, InMemory, holds
 from .expressions import Expression
 from .joined import Given, JoinedSource, Step
-from .nodes import Field, Item, Key, Logical, Of, Operation, Quantified
+from .nodes import Computed, Field, Item, Key, Logical, Of, Operation, Ordering, Quantified
 from .occurrences import Occurrence, not_found, place_of
 from .places import is_scalar
-from .rewriting import Replace, reordered, rewritten
+from .reaching import Reached, Reaching, reaches
+from .rewriting import Replace, rewritten
 from .sources import Source
 from .statement import Select
 
@@ -27,6 +28,15 @@ Find = Callable[[Select[Any]], tuple[tuple[Expression[bool], ...], Source]]
 _SAFE = frozenset(
     "== != < <= > >= in like ilike startswith endswith contains + - * neg abs len attribute coalesce".split()
 )  # operations that fail for no value of the type that a field has
+
+
+def reached(statement: Select[Any]) -> Select[Any]:
+    """A statement whose fields through references can be evaluated."""
+    if not reaches(statement._expressions()):
+        return statement
+    reaching = Reaching(statement._home)
+    found = _with_values(statement, reaching.value)
+    return replace(found, _where=tuple(map(reaching.condition, statement._where)))
 
 
 def joined(statement: Select[Any], sources: Sequence[Occurrence], find: Find) -> tuple[Select[Any], JoinedSource]:
@@ -53,18 +63,21 @@ def joined(statement: Select[Any], sources: Sequence[Occurrence], find: Find) ->
 
 def changed(statement: Select[Any], change: Replace) -> Select[Any]:
     """A statement with what `change` gives for its fields, rows and keys."""
+    return _with_values(statement, lambda each: mapped(each, change))
 
-    def all_of(expressions: Iterable[Expression[Any]]) -> tuple[Expression[Any], ...]:
-        return tuple([mapped(each, change) for each in expressions])
 
+def _with_values(statement: Select[Any], make: Callable[[Expression[Any]], Expression[Any]]) -> Select[Any]:
+    """A statement with what `make` gives for each of its expressions."""
     return replace(
         statement,
-        _outputs=all_of(statement._outputs),
-        _where=all_of(statement._where),
-        _groups=all_of(statement._groups),
-        _having=all_of(statement._having),
-        _order=tuple([reordered(each, partial(_outside_items, change)) for each in statement._order]),
-        _joins=tuple([each._replace(on=all_of(each.on)) for each in statement._joins]),
+        _outputs=tuple(map(make, statement._outputs)),
+        _where=tuple(map(make, statement._where)),
+        _groups=tuple(map(make, statement._groups)),
+        _having=tuple(map(make, statement._having)),
+        _order=tuple(
+            [Ordering(make(each._of), descending=each._descending, first=each._first) for each in statement._order]
+        ),
+        _joins=tuple([each._replace(on=tuple(map(make, each.on))) for each in statement._joins]),
     )
 
 
@@ -133,6 +146,8 @@ def _single(conditions: Iterable[Expression[bool]]) -> Conditions:
 def _is_safe(expression: Expression[Any]) -> bool:
     """Whether an expression fails for no row, so that it may be asked of rows that other conditions leave out."""
     if isinstance(expression, Operation) and expression._operator not in _SAFE:
+        return False
+    if isinstance(expression, Computed) and not isinstance(expression, Reached):
         return False
     return all(map(_is_safe, expression._parts()))
 

@@ -33,6 +33,34 @@ class Field(Expression[T]):
         return ".".join((self._cls.__qualname__ if self._source is None else self._source._called, *self._path))
 
 
+class Through(Expression[T]):
+    """The field at `path` of the object of the class `cls` that the reference `of` leads to; None without such."""
+
+    __slots__ = ("_cls", "_of", "_path", "_tp")
+
+    def __init__(self, of: Expression[Any], cls: type[Any], path: tuple[str, ...], tp: Any) -> None:
+        self._of = of
+        self._cls = cls
+        self._path = path
+        self._tp = tp
+
+    def _parts(self) -> tuple[Expression[Any], ...]:
+        return (self._of,)
+
+    def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
+        return Through(parts[0], self._cls, self._path, self._tp)
+
+    def _identity(self) -> Any:
+        return Through, self._of._identity(), self._cls, self._path
+
+    @property
+    def _name(self) -> str:
+        return self._path[-1]
+
+    def __str__(self) -> str:
+        return ".".join((str(self._of), *self._path))
+
+
 class Item(Expression[T]):
     """The row itself: the object of a list or dictionary; `cls` is its class, None where it is not known."""
 

@@ -36,7 +36,7 @@ def outputs(expressions: Sequence[Expression[Any]], batch: Batch, frame: Frame) 
             continue
         if not isinstance(bare, Item):
             vector = evaluate(bare, frame)
-            if isinstance(batch, Groups) or _has_slot(bare) or not _may_change(vector):
+            if isinstance(batch, Groups) or _has_slot(bare) or not may_change(vector):
                 found.append(vector)
                 continue
         if objects is None:
@@ -53,7 +53,7 @@ def _has_slot(expression: Expression[Any]) -> bool:
     return isinstance(expression, Slot) or any(map(_has_slot, expression._parts()))
 
 
-def _may_change(vector: Vector) -> bool:
+def may_change(vector: Vector) -> bool:
     """Whether values of a vector can change in place."""
     if isinstance(vector, Numbers):
         return False

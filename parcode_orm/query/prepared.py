@@ -14,7 +14,7 @@ from .distances import Distance
 from .expressions import Expression
 from .functions import has_aggregate
 from .given import Asked, Derived, Entities, First, Narrowed
-from .joining import alone, joined
+from .joining import alone, joined, reached
 from .negation import without_not
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Of, Operation, Ordering, Quantified, Slot
 from .occurrences import occurrences_of
@@ -67,7 +67,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     Raises:
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
-    statement, source = _located(ready(statement), counted)
+    statement, source = _located(reached(ready(statement)), counted)
     first = statement._offset
     stop = None if statement._limit is None else first + statement._limit
     outputs = statement._outputs

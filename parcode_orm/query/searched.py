@@ -210,7 +210,7 @@ class Selection(NamedTuple):
 def given_of(statement: Select[Any]) -> Any:
     """What a statement takes its rows from; of a class, its entities in the session that runs the statement."""
     given = statement._source
-    return statement._home(given) if isinstance(given, type) and statement._home is not None else given
+    return statement._home.entities(given) if isinstance(given, type) and statement._home is not None else given
 
 
 def bound(statement: Select[Any]) -> tuple[Select[Any], Selection | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, overload
 
@@ -11,14 +11,15 @@ from typing_extensions import TypeVar
 from ..errors import QueryError, called, told
 from ..model.kinds import fields_of
 from .aliases import Aliased
+from .along import condition_along, only_reference, target_of
 from .building import condition
 from .expressions import Expression
 from .functions import check_aggregates, has_aggregate, row_condition
-from .given import Entities, Selected, is_collection, is_entity_class, model_of
+from .given import Home, Selected, is_collection, is_entity_class, model_of
 from .lookups import conditions_of
 from .nesting import Nesting
 from .nodes import Field, Item, Key, Label, Ordering
-from .occurrences import Join, leaves_of, not_found, occurrences_of, place_of
+from .occurrences import Join, Occurrence, leaves_of, not_found, occurrences_of, place_of
 from .windows import without_window
 
 T = TypeVar("T")
@@ -49,8 +50,8 @@ class Select(Nesting, Generic[T_co, R_co]):
     _distinct: bool = False
     _after: tuple[Any, ...] | None = None
     _joins: tuple[Join, ...] = ()
-    _home: Callable[[type[Any]], Entities] | None = None
-    """What gives the entities of a class, once a session runs the statement."""
+    _home: Home | None = None
+    """What has the entities of each class, once a session runs the statement."""
 
     def where(self, *conditions: Any) -> Select[T_co, R_co]:
         """Only rows that fulfil all `conditions`, and those of earlier calls.
@@ -159,12 +160,14 @@ class Select(Nesting, Generic[T_co, R_co]):
         `select(Flight, Plane).join(Plane, Flight.tail == Plane.tail)` gives pairs.
 
         Args:
-            target: a class with a `Key`, what `aliased` gives, or a lazy or plain list or dictionary.
-            on: conditions that all hold of a row and the rows that fit it. An equality of values of both is fast, other
-                conditions alone compare each row with each. Without `on`, `where` has the conditions.
+            target: a class with a `Key`, what `aliased` gives, a lazy or plain list or dictionary, or a field with
+                references: `join(Flight.plane)` joins the planes of flights, or the flights of planes.
+            on: conditions that all hold of a row and the rows that fit it, and fields with references that lead from
+                one to the other. An equality of values of both is fast, other conditions alone compare each row with
+                each. Without `on`, rows fit by the only reference between the classes, or `where` has the conditions.
 
         Raises:
-            QueryError: `target` is not one of these, or one of `on` is no condition.
+            QueryError: `target` is not one of these, or one of `on` is no condition and no such reference.
         """
         return self._joined("join", target, on, outer=False)
 
@@ -173,11 +176,24 @@ class Select(Nesting, Generic[T_co, R_co]):
         return self._joined("outerjoin", target, on, outer=True)
 
     def _joined(self, name: str, target: Any, on: tuple[Any, ...], *, outer: bool) -> Select[T_co, R_co]:
+        sources = occurrences_of(self)
+        before = sources[: 1 + len(self._joins)]  # others are selected, and joined later
+        if isinstance(target, Expression):
+            on, target = (target, *on), target_of(target, before)
         _check_rows(name, target)
-        if outer and not on:
-            raise QueryError(f"outerjoin({called(target)}) needs the conditions that rows fit by, after its target")
+        conditions = tuple([self._on(each, target, sources) for each in on])
         others = [each for each in self._joins if each.on or each.target is not target]
-        return self._with(_joins=(*others, _join(target, tuple(map(row_condition, on)), outer)))
+        if not on and not isinstance(target, Selected):
+            known = [each for each in before if (each.alias or each.rows) is not target]
+            reference = only_reference(target, known)
+            conditions = () if reference is None else (reference,)
+        if outer and not conditions:
+            raise QueryError(f"outerjoin({called(target)}) needs the conditions that rows fit by, after its target")
+        return self._with(_joins=(*others, _join(target, conditions, outer)))
+
+    def _on(self, given: Any, target: Any, sources: Sequence[Occurrence]) -> Expression[bool]:
+        along = condition_along(given, target, sources) if isinstance(given, Expression) else None
+        return row_condition(given) if along is None else along
 
     def _with(self, **changes: Any) -> Select[T_co, R_co]:
         found = replace(self, **changes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -12,7 +11,10 @@ from ...lazy.map import LazyMap
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec, Path, indexes_of
 from ...query.corpus import Indexed
-from ...query.given import Asked, Entities, Narrowed, is_entity_class
+from ...query.engine import run
+from ...query.expressions import Expression
+from ...query.given import Asked, Entities, Home, Narrowed, is_entity_class
+from ...query.nodes import Key
 from ...query.occurrences import occurrences_of
 from ...query.prepared import is_quick
 from ...query.statement import Select
@@ -38,7 +40,7 @@ S = TypeVar("S")
 def bound(work: UnitOfWork, statement: S) -> S:
     """A statement over entities, given those of a session."""
     given: Any = statement
-    given = replace(given, _home=partial(StoredEntities, work))
+    given = replace(given, _home=SessionHome(work))
     source = given._source
     if isinstance(given, Select) and source is None:
         source = next((each.rows for each in occurrences_of(given) if each.alias is None), None)
@@ -46,6 +48,23 @@ def bound(work: UnitOfWork, statement: S) -> S:
         given = replace(given, _source=StoredEntities(work, source))
     found: S = given
     return found
+
+
+class SessionHome(Home):
+    """What a session has for the statements that it runs."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
+
+    def entities(self, cls: type[Any]) -> StoredEntities:
+        """See `Home`."""
+        return StoredEntities(self._work, cls)
+
+    def keys(self, cls: type[Any], where: Expression[bool], most: int) -> list[Any] | None:
+        """See `Home`."""
+        statement = Select[object](self.entities(cls), (Key(),), (where,), _limit=most + 1, _home=self)
+        found = [key for part in run(statement) for key in part[0].tolist()]
+        return found if len(found) <= most else None
 
 
 class StoredEntities(Entities):

@@ -1,0 +1,98 @@
+"""Joins along references: `join(Flight.plane)`, `join(Manager, Employee.manager)` and `join(Plane)` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..codec.entity_keys import key_fields
+from ..errors import QueryError, called
+from ..model.annotations import arms
+from ..model.kinds import fields_of
+from ..model.references import referred_class
+from .aliases import Aliased
+from .expressions import Expression
+from .nodes import Field, Item, Key, Operation
+from .occurrences import Occurrence, place_of
+
+
+def target_of(reference: Expression[Any], sources: Sequence[Occurrence]) -> Any:
+    """What `join(reference)` joins: the class that it leads to, or its own class where the other one is there.
+
+    Raises:
+        QueryError: it is no field with references.
+    """
+    cls = _referred(reference)
+    if cls is None:
+        raise QueryError(f"join({reference}) takes a class, a collection, or a field Ref[...], and this is neither")
+    if isinstance(reference, Field) and place_of(reference, sources) is None and _there(cls, sources):
+        return reference._cls if reference._source is None else reference._source
+    return cls
+
+
+def condition_along(reference: Expression[Any], target: Any, sources: Sequence[Occurrence]) -> Expression[bool] | None:
+    """That `reference` leads to a row of `target`, or from one to a source. None where it is no reference at all.
+
+    Raises:
+        QueryError: it leads neither to `target` nor from it.
+    """
+    cls = _referred(reference)
+    if cls is None:
+        return None
+    owner = reference._source if isinstance(reference, Field) and reference._source is not None else None
+    own = reference._cls if isinstance(reference, Field) and owner is None else owner
+    if own is not target and _class(target) is cls:
+        return _leads(reference, target)
+    others = [each for each in sources if each.cls is cls and each.alias is not target]
+    if own is target and len(others) == 1:
+        return _leads(reference, others[0].alias or cls)
+    raise QueryError(f"{reference} leads to {cls.__qualname__}, and not from or to {called(_class(target) or target)}")
+
+
+def only_reference(target: Any, sources: Sequence[Occurrence]) -> Expression[bool] | None:
+    """That the only reference between `target` and the sources leads from one to the other; None without such."""
+    cls = _class(target)
+    if not (isinstance(cls, type) and key_fields(cls)):
+        return None
+    found = [
+        _leads(_field(each.alias or each.cls, name), target)
+        for each in sources
+        for name, tp in (fields_of(each.cls) or {}).items()
+        if _leads_to(tp) is cls
+    ]
+    found += [
+        _leads(_field(target, name), each.alias or each.cls)
+        for each in sources
+        for name, tp in (fields_of(cls) or {}).items()
+        if each.cls is not None and _leads_to(tp) is each.cls
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _leads(reference: Expression[Any], to: Any) -> Expression[bool]:
+    names = key_fields(_class(to))
+    key: Expression[Any] = _field(to, names[0]) if len(names) == 1 else Key(to)
+    return Operation("==", (reference, key), bool)
+
+
+def _field(of: Any, name: str) -> Field[Any]:
+    cls = _class(of)
+    return Field(cls, (name,), (fields_of(cls) or {})[name], of if isinstance(of, Aliased) else None)
+
+
+def _class(target: Any) -> Any:
+    return target._cls if isinstance(target, Aliased) else target
+
+
+def _there(cls: type[Any], sources: Sequence[Occurrence]) -> bool:
+    return place_of(Item(cls), sources) is not None
+
+
+def _referred(expression: Expression[Any]) -> type[Any] | None:
+    return _leads_to(expression._tp)
+
+
+def _leads_to(tp: Any) -> type[Any] | None:
+    """The class that references of a type lead to; None for any other type."""
+    found = [cls for arm in arms(tp) if (cls := referred_class(arm)) is not None]
+    return found[0] if len(found) == 1 else None
