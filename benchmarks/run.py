@@ -17,6 +17,7 @@
 `steady`: very many commits in one session, of entities and of collections: time, bytes and memory of each tenth.
 `evolution`: a file opened with a class that changed, beside the class that wrote it.
 `inspecting`: a large file inspected in a process of its own: time, memory, bytes read.
+`backup`: a large file copied whole, and after one commit: bytes that are copied, and time.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
 
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    backup,
     bulk,
     calls,
     churn,
@@ -138,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     each = workload(evolution, lambda o, at: evolution.evolution(o.rows, at), evolution.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="in the map")
     each = workload(inspecting, lambda o, at: inspecting.inspecting(o.megabytes, at), inspecting.text)
+    each.add_argument("--megabytes", type=number, default=1_000, help="of the file")
+    each = workload(backup, lambda o, at: backup.backups(o.megabytes, at), backup.text)
     each.add_argument("--megabytes", type=number, default=1_000, help="of the file")
     workload(calls, lambda o, at: calls.calls(at), calls.text)
     return top

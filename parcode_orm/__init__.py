@@ -41,6 +41,7 @@ from .query import (
     update,
 )
 from .session import (
+    BackupReport,
     Change,
     CommitChanges,
     Diff,
@@ -48,6 +49,7 @@ from .session import (
     RowChange,
     Session,
     Snapshot,
+    backup,
     compact,
     dumps,
     load,
@@ -62,6 +64,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Backref",
+    "BackupReport",
     "Change",
     "Chunk",
     "CommitChanges",
@@ -89,6 +92,7 @@ __all__ = [
     "all_",
     "any_",
     "asc",
+    "backup",
     "case",
     "cast",
     "col",

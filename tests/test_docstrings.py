@@ -65,6 +65,7 @@ def examples(path: Path) -> Iterator[Any]:
     yield from (parcode_orm.update(found.by), parcode_orm.delete(found.by), Row.n > 3)  # type: ignore[operator]
     yield parcode_orm.recover(path, path.with_name("saved.par"))
     yield from (parcode_orm.Ref(Keyed(id=1)), parcode_orm.Vector(3))
+    yield parcode_orm.backup(path.with_name("saved.par"), path.with_name("copy.par"))
     yield parcode_orm.func()  # nobody makes one, as its methods are static
     for name in parcode_orm.errors.__all__:
         yield getattr(parcode_orm, name)()

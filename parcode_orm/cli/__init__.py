@@ -13,6 +13,7 @@ MODULES = (  # in the order of `parcode --help`
     "telling",
     "serve",
     "moving",
+    "following",
     "shell",
     "migrations",
 )

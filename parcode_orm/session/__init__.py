@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .files import compact, dumps, load, loads, save, write
+from ..storage.backup import BackupReport
+from .files import backup, compact, dumps, load, loads, save, write
 from .history.diff import Change, Diff
 from .history.feed import CommitChanges
 from .history.row_change import FieldChange, RowChange
@@ -13,6 +14,7 @@ from .without_classes import schema
 open = Session.open
 
 __all__ = [
+    "BackupReport",
     "Change",
     "CommitChanges",
     "Diff",
@@ -20,6 +22,7 @@ __all__ = [
     "RowChange",
     "Session",
     "Snapshot",
+    "backup",
     "compact",
     "dumps",
     "load",

@@ -276,7 +276,8 @@ class Appender:
         if not self._ends_with(source):
             found, size, read = newest_locked(self.lock, self._files)
             check_stands_on(source, self.lock, found)
-            self._cut_torn_tail(found.record, found.superblock.uuid, size, read)
+            if cut_torn_tail(self.lock, self._files, found, size, read):
+                self._sync()
         return source.superblock, source.record
 
     def _ends_with(self, source: Source) -> bool:
@@ -289,24 +290,6 @@ class Appender:
             return self._files.read(lock.fd, len(end), record.offset) == end
         except OSError as problem:
             raise storage_error(problem, "read", self.path) from problem
-
-    def _cut_torn_tail(self, record: Record, uuid: bytes, size: int, read: Read) -> None:
-        """Cut off the tail of a commit that did not end, and write a damaged copy of the record again.
-
-        The good copy is not written: a crash could damage it then.
-        """
-        fd, files = self.lock.fd, self._files
-        doubled = record.flags & RecordFlag.DOUBLED
-        with storing("repair", self.path):
-            good = copies(read, record, uuid) if doubled else (True, True)
-            if size == record.file_length and all(good):
-                return
-            if size > record.file_length:
-                files.truncate(fd, record.file_length)
-            for whole, offset in zip(good, (record.offset, record.offset + RECORD_COPY), strict=True):
-                if not whole:
-                    files.write(fd, commit.pack(record, uuid), offset)
-        self._sync()
 
     def _needs_settling(self) -> bool:
         last = self.record
@@ -342,6 +325,26 @@ def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int, Read]:
         both = RECORD_COPY + RECORD.size  # copies of a record
         _, _, read = with_tail(lambda count, offset: files.read(lock.fd, count, offset), size, both)
         return newest(read, size, lock.path), size, read
+
+
+def cut_torn_tail(lock: WriterLock, files: Files, found: Found, size: int, read: Read) -> bool:
+    """Cut off the tail of a commit that did not end, and write a damaged copy of the newest record again.
+
+    The good copy is not written: a crash could damage it then. Return whether anything was done, which is to be waited
+    for.
+    """
+    record, uuid = found.record, found.superblock.uuid
+    doubled = record.flags & RecordFlag.DOUBLED
+    with storing("repair", lock.path):
+        good = copies(read, record, uuid) if doubled else (True, True)
+        if size == record.file_length and all(good):
+            return False
+        if size > record.file_length:
+            files.truncate(lock.fd, record.file_length)
+        for whole, offset in zip(good, (record.offset, record.offset + RECORD_COPY), strict=True):
+            if not whole:
+                files.write(lock.fd, commit.pack(record, uuid), offset)
+    return True
 
 
 def check_stands_on(source: Source, lock: WriterLock, found: Found) -> None:

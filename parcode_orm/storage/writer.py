@@ -142,6 +142,8 @@ def replace_file(
     *,
     durability: str = "full",
     exclusive: bool = False,
+    check: Callable[[int], object] | None = None,
+    new_mode: int | None = None,
     files: Files = FILES,
 ) -> Record:
     """Replace the file at the real path `target` by the one that `produce` writes. Readers keep the old file.
@@ -169,9 +171,10 @@ def replace_file(
         mode = _mode(target)
         temporary = _beside(target)  # named before it is made, so that no interrupt leaves it behind
         with storing("create a file beside it", target):
-            fd = files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-            if mode is not None:
-                files.chmod(fd, mode)
+            fd = files.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            bits = new_mode if mode is None else mode
+            if bits is not None:
+                files.chmod(fd, bits)
 
         position = 0
 
@@ -182,6 +185,8 @@ def replace_file(
             position += memoryview(data).nbytes
 
         record = produce(write)
+        if check is not None:
+            check(fd)
         if durability == "full" or mode is not None:
             with syncing(target):
                 files.sync(fd)

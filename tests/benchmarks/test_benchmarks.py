@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import (
+    backup,
     bulk,
     calls,
     classes,
@@ -110,6 +111,13 @@ def test_inspecting_reads_little(
     assert 1_500_000 < result["size"] < 2_500_000 and 0 < result["bytes_read"] < result["size"] / 20
     assert result["anonymous"] <= inspecting.BYTES and result["rows"] > 4 * 4_000
     assert "kB read" in capsys.readouterr().out
+
+
+def test_backup_copies_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(tmp_path, "backup", "--megabytes", "2")
+    assert result["steps"]["whole"]["copied"] > 2e6 and result["steps"]["after none"]["copied"] == 0
+    assert 0 < result["steps"]["after one commit"]["copied"] < backup.BYTES
+    assert "pass  bytes copied after one commit" in capsys.readouterr().out
 
 
 def test_bulk_stores_and_changes_the_same_in_every_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
