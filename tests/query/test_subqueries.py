@@ -235,6 +235,51 @@ def test_updates_and_deletes_ask_other_rows(tmp_path: Path, data: st.DataObject)
         )
 
 
+@tries
+@given(st.data())
+def test_joins_have_statements_inside_and_are_inside_of_others(tmp_path: Path, data: st.DataObject) -> None:
+    draw = data.draw
+    with families(draw, tmp_path / "f.par") as session:
+        owners, pets = everything(session)
+        P, Q = aliased(Pet, "other_pet"), aliased(Owner, "other_owner")
+        meet, plain = draw(equalities(Owner, Pet))
+        there = exists(select(P).where(P.name == Owner.name, Pet.born == P.born))
+        lonely = P.number.not_in(select(Q.number).where(Q.born == Owner.born))
+        joined = select(Owner.id, Pet.id).join(Pet, meet).where(there).order_by(Owner.id, Pet.id)
+        expected = [
+            (owner.id, pet.id)
+            for owner in owners
+            for pet in pets
+            if plain(owner, pet) and any(p.name == owner.name and pet.born == p.born for p in pets)
+        ]
+        assert [tuple(row) for row in session.execute(joined)] == expected, session.explain(joined)
+        assert session.execute(joined).count() == len(expected)
+        on = select(Owner.id, P.id).outerjoin(P, P.name == Owner.name, lonely).order_by(Owner.id, P.id)
+        fitting = {
+            owner.id: [
+                p.id
+                for p in pets
+                if p.name == owner.name and all(o.number != p.number for o in owners if o.born == owner.born)
+            ]
+            for owner in owners
+        }
+        assert [tuple(row) for row in session.execute(on)] == [
+            (owner.id, found) for owner in owners for found in fitting[owner.id] or [None]
+        ]
+        couples = select(func.count()).select_from(P).join(Q, Q.number == P.number).where(Q.name == Owner.name)
+        found = session.execute(select(Owner.id, couples.scalar_subquery()).order_by(Owner.id)).all()
+        assert [tuple(row) for row in found] == [
+            (owner.id, sum(o.name == owner.name and o.number == p.number for o in owners for p in pets))
+            for owner in owners
+        ]
+        place = func.row_number().over(partition_by=Owner.id, order_by=P.id.desc())
+        places = select(Owner.id, P.id, place).join(P, P.name == Owner.name).order_by(Owner.id, P.id)
+        names = [(o.id, p.id, o.name) for o in owners for p in pets if p.name == o.name]
+        assert [tuple(row) for row in session.execute(places)] == [
+            (o, p, sum(other == o and later >= p for other, later, _ in names)) for o, p, _ in names
+        ]
+
+
 class Plane(Model):
     tail: str = Key()
     year: int = 0
@@ -277,6 +322,20 @@ def test_the_rows_of_a_class_are_compared_with_others_of_it(session: Any) -> Non
     latest = {flight.plane: flight.id for flight in flights}
     found = ids(session.scalars(select(Flight).where(Flight.delay == worst)))
     assert found == sorted(latest.values()) and len(found) == 5
+
+
+def test_one_nan_is_not_among_others_nor_looked_up() -> None:
+    nan = float("nan")
+    owners, pets = [Owner(score=nan), Owner(score=1.0), Owner()], [Pet(score=nan), Pet(score=1.0), Pet()]
+    Q, P = aliased(owners), aliased(pets)
+    with Session(":memory:") as session:
+        for said in [
+            Q.score.in_(select(P.score)),
+            Q.score.in_(select(P.score).where(P.name == Q.name)),
+            exists(select(P).where(P.score == Q.score)),
+            select(func.count()).where(P.score == Q.score).scalar_subquery() > 0,
+        ]:
+            assert session.scalars(select(Q.score).where(said)).all() == [1.0, None], said
 
 
 def test_conditions_on_items_ask_statements(session: Any) -> None:
