@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -15,7 +15,8 @@ from ..errors import QueryError
 from .engine import run
 from .expressions import Expression
 from .functions import has_aggregate
-from .nodes import Literal, Logical, Operation
+from .joining import single
+from .nodes import Field, Item, Key, Literal, Operation
 from .occurrences import Join, Occurrence, leaves_of, not_found, occurrences_of, place_of
 from .rewriting import restated
 from .sorting import is_nan
@@ -24,6 +25,7 @@ from .windows import Over
 
 Pair = tuple[Expression[Any], Expression[Any]]
 """Two values that are equal: of the inner statement, and of the one around it."""
+Leaf = Field[Any] | Item[Any] | Key[Any]
 
 
 def divided(inner: Select[Any], outer: Any) -> tuple[Select[Any], list[Pair]]:
@@ -44,7 +46,7 @@ def divided(inner: Select[Any], outer: Any) -> tuple[Select[Any], list[Pair]]:
         inner = replace(inner, _source=own[0].alias or own[0].rows, _joins=joins)
     where: list[Expression[bool]] = []
     pairs: list[Pair] = []
-    for condition in _single(inner._where):
+    for condition in single(inner._where):
         if not _others(condition, own):
             where.append(condition)
             continue
@@ -65,17 +67,9 @@ def _placed(inner: Select[Any], around: Sequence[Occurrence]) -> Select[Any]:
     return replace(inner, _outputs=(*mine[:1], *inner._outputs))
 
 
-def _others(expression: Expression[Any], own: Sequence[Occurrence]) -> list[Expression[Any]]:
+def _others(expression: Expression[Any], own: Sequence[Occurrence]) -> list[Leaf]:
     """The fields in an expression that are of none of the statement's own rows."""
     return [leaf for leaf in leaves_of(expression) if place_of(leaf, own) is None]
-
-
-def _single(conditions: Iterable[Expression[bool]]) -> list[Expression[bool]]:
-    """Conditions that all hold, each alone."""
-    found: list[Expression[bool]] = []
-    for each in conditions:
-        found += _single(each._args) if isinstance(each, Logical) and each._operator == "and" else [each]
-    return found
 
 
 def _pair(
@@ -90,13 +84,13 @@ def _pair(
 
 
 def _refused(
-    leaf: Expression[Any],
+    leaf: Leaf,
     whole: Expression[Any],
     own: Sequence[Occurrence],
     around: Sequence[Occurrence],
     inner: Select[Any],
 ) -> QueryError:
-    if place_of(leaf, around) is None:  # type: ignore[arg-type]
+    if place_of(leaf, around) is None:
         return not_found(leaf, own)
     return QueryError(
         f"{whole} in {inner}: {leaf} is of the statement around it. Such a field stands in where() alone, as one side "

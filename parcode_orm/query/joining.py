@@ -135,11 +135,11 @@ def _used(expression: Expression[Any]) -> set[int]:
     return {number for part in expression._parts() for number in _used(part)}
 
 
-def _single(conditions: Iterable[Expression[bool]]) -> Conditions:
+def single(conditions: Iterable[Expression[bool]]) -> Conditions:
     """Conditions that all hold, each alone."""
     found: Conditions = []
     for each in conditions:
-        found += _single(each._args) if isinstance(each, Logical) and each._operator == "and" else [each]
+        found += single(each._args) if isinstance(each, Logical) and each._operator == "and" else [each]
     return found
 
 
@@ -177,10 +177,10 @@ class _Plan:
 
     def __init__(self, sources: Sequence[Occurrence], where: Iterable[Expression[bool]]) -> None:
         self.sources = sources
-        self.pool = _single(where)
+        self.pool = single(where)
         self.own: list[Conditions] = [[] for _ in sources]
         self.on = [
-            [mapped(each, lambda leaf: _placed(leaf, sources)) for each in _single(source.on)] for source in sources
+            [mapped(each, lambda leaf: _placed(leaf, sources)) for each in single(source.on)] for source in sources
         ]
         self.outer = [place > 0 and each.outer for place, each in enumerate(sources)]
         for place, outer in enumerate(self.outer):

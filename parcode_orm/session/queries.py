@@ -54,7 +54,9 @@ class Queries(Connection):
         return Result(bound(self._work, checked(statement, "execute")), self._check_open)
 
     def explain(self, statement: Select[Any]) -> Plan:
-        """What `statement` will do: which row groups, columns and indexes it reads, and why. No value is read.
+        """What `statement` will do: which row groups, columns and indexes it reads, and why.
+
+        No value is read, but for those of statements inside of it: they decide how the rows are found.
 
         Returns:
             A `Plan`, whose text is a tree: `print(session.explain(statement))`.
