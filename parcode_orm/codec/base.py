@@ -108,7 +108,14 @@ class Sink(Protocol):
     def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
         """Note keys of entities of `cls` to which values that are written refer.
 
-        `fresh` are the references among these values that no space has given.
+        `fresh` are the references among these values that are not bound to the session that writes.
+        """
+
+    def is_fresh(self, space: Any) -> bool:
+        """Whether references that `space` gave, or none if it is None, are not bound to the session that writes.
+
+        Raises:
+            DanglingError: they lead to objects of another file.
         """
 
 
@@ -147,6 +154,9 @@ class Space(Protocol):
 
     def living(self, group: Any) -> Any:
         """The view of an opened row group whose proxies may be in use, else the group's own."""
+
+    def is_of_file(self, other: Any) -> bool:
+        """Whether this space and `other` read one file, be it at other commits."""
 
     def count_rows(self, count: int) -> None:
         """Count rows that were read."""
@@ -244,6 +254,9 @@ class _Scratch:
 
     def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
         return None
+
+    def is_fresh(self, space: Any) -> bool:
+        return False
 
 
 SCRATCH = _Scratch()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import GenericAlias
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from .per_class import per_class
 
@@ -42,14 +42,35 @@ def key_type(cls: Any) -> Any:
     fields = cls.__pydantic_fields__
     if numbered_field(cls) is not None:
         return int
-    parts = tuple([fields[name].annotation for name in key_fields(cls)])
+    parts = tuple([_key_part(fields[name].annotation) for name in key_fields(cls)])
     return parts[0] if len(parts) == 1 else GenericAlias(tuple, parts)
+
+
+def _key_part(annotation: Any) -> Any:
+    """The type of a part of a key. A reference is there the key of its target."""
+    target = target_of(annotation)
+    return annotation if target is None else key_type(target)
+
+
+def target_of(annotation: Any) -> Any:
+    """The entity class to which references of this type lead; None for any other type."""
+    if not getattr(get_origin(annotation), "_p_reference_", False):
+        return None
+    (cls,) = get_args(annotation)
+    return cls if isinstance(cls, type) and key_fields(cls) else None
+
+
+def key_value(part: Any) -> Any:
+    """A part of a key: of a reference, and of an entity in its place, the key."""
+    if getattr(type(part), "_p_reference_", False):
+        return part.key
+    return key_of(part) if key_fields(part.__class__) else part
 
 
 def key_of(obj: Any) -> Any:
     """The primary key of an object; None where it has none yet, or a part of it is None."""
     names = key_fields(obj.__class__)
     if len(names) == 1:
-        return getattr(obj, names[0], None)
-    parts = tuple([getattr(obj, name, None) for name in names])
+        return key_value(getattr(obj, names[0], None))
+    parts = tuple([key_value(getattr(obj, name, None)) for name in names])
     return None if None in parts else parts

@@ -38,6 +38,7 @@ class Ref(Generic[T]):
     """
 
     __slots__ = ("_cls", "_key", "_space", "_target")
+    _p_reference_ = True
 
     _cls: type[Any]
     _key: Any

@@ -66,8 +66,7 @@ def _check_keys(cls: type[Any], stored: Any) -> Iterator[str]:
     keys, table, wrong = keys_of(cls), table_in(stored.rows), 0
     for piece, _, _ in table.tree.pieces():
         group, rows = table.group(piece), range(piece.start, piece.start + piece.length)
-        columns = [stored_values(group.items, rows, name) for name in keys.fields]
-        said = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        said = keys.of_columns([stored_values(group.items, rows, name) for name in keys.fields])
         for key, value in zip(group.keys_at(rows), said, strict=True):
             if key != value:
                 wrong += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Union, get_args, get_origin
 
-from parcode_orm.codec.entity_keys import key_fields, key_type
+from parcode_orm.codec.entity_keys import key_fields, key_type, target_of
 from parcode_orm.codec.refs import Ref, make_ref
 from parcode_orm.model.annotations import arms
 
@@ -32,19 +32,19 @@ _COPIED = (*_PLAIN, dict)
 
 def referred_class(tp: Any) -> type[Any] | None:
     """The class to which references of the type `tp` lead, where that is `Ref[cls]`; None for any other type."""
-    if get_origin(tp) is not Ref:
-        return None
-    (cls,) = get_args(tp)
-    return cls if isinstance(cls, type) and key_fields(cls) else None
+    found: type[Any] | None = target_of(tp)
+    return found
 
 
 def targets_in(tp: Any) -> set[type[Any]]:
-    """The classes to which references in collections of the type `tp` lead."""
+    """The classes to which references in values of the type `tp`, and in its collections, lead."""
     found = set()
     for arm in arms(tp):
-        for arg in filter(_is_type, get_args(arm) if get_origin(arm) is not Ref else ()):
-            found |= targets_in(arg)
-            found |= {cls for each in arms(arg) if (cls := referred_class(each)) is not None}
+        cls = referred_class(arm)
+        if cls is not None:
+            found.add(cls)
+        elif get_origin(arm) is not Ref:
+            found.update(each for arg in filter(_is_type, get_args(arm)) for each in targets_in(arg))
     return found
 
 
@@ -104,10 +104,9 @@ def setter_of(cls: type[Any], name: str, plain: Setter) -> Setter:
 def _to_ref(cls: type[Any], *, keys: bool) -> Converter:
     def convert(value: Any, space: Any) -> Any:
         if type(value) is Ref:
-            unbound = value._space is None and value._target is None and space is not None
-            return make_ref(value._cls, value._key, space) if unbound else value
+            return _bound(value, space)
         if value.__class__ is cls:
-            return Ref(value)
+            return _bound(Ref(value), space)
         if value is None or not keys or isinstance(value, list | dict) or key_fields(value.__class__):
             return value
         return make_ref(cls, value, space)
@@ -115,9 +114,19 @@ def _to_ref(cls: type[Any], *, keys: bool) -> Converter:
     return convert
 
 
+def _bound(ref: Ref[Any], space: Any) -> Ref[Any]:
+    """The reference for an object that `space` has given: one of another session of the file finds its own target."""
+    there = ref._space
+    if space is None or there is space or ref._target is not None or not (there is None or space.is_of_file(there)):
+        return ref
+    return make_ref(ref._cls, ref._key, space)
+
+
 def _of_several(classes: list[type[Any]]) -> Converter:
     def convert(value: Any, space: Any) -> Any:
-        return Ref(value) if value.__class__ in classes else value
+        if value.__class__ in classes:
+            value = Ref(value)
+        return _bound(value, space) if type(value) is Ref else value
 
     return convert
 

@@ -365,7 +365,7 @@ def _with_keys(given: Expression[Any], targets: Collection[type]) -> Expression[
     """An expression about items that are references, with keys in the place of objects of `targets`."""
     if isinstance(given, Literal):
         value = given._value
-        found = _key(value) if value.__class__ in targets else keyed(value, targets)
+        found = _key(value) if value.__class__ in targets else keyed(value, targets, deep=True)
         return given if found is value else Literal(found)
     parts = given._parts()
     return given._rebuilt(tuple([_with_keys(part, targets) for part in parts])) if parts else given

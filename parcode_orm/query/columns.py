@@ -71,10 +71,18 @@ class Lists(Vector):
         return len(self.begins)
 
     def tolist(self) -> list[Any]:
-        return [keyed(self.view.get(row)) for row in self.rows.tolist()]
+        deep = _leads_to_refs(self.view)
+        return [keyed(self.view.get(row), deep=deep) for row in self.rows.tolist()]
 
     def take(self, rows: Any) -> Lists:
         return Lists(self.view, self.rows[rows], self.begins[rows], self.ends[rows])
+
+
+def _leads_to_refs(view: View) -> bool:
+    """Whether a view of lists leads to references, through lists alone."""
+    while isinstance(view, ListView):
+        view = view.items
+    return isinstance(view, RefView)
 
 
 def read(view: View, path: tuple[str, ...], rows: Rows) -> Vector:

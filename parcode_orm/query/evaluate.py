@@ -23,7 +23,7 @@ from .kernels import KERNELS
 from .measuring import Bounds, bounds, decided, distances, distances_between, target
 from .nodes import Computed, Field, Item, Key, Label, Literal, Logical, Of, Operation, Quantified, Slot
 from .operators import FUNCTIONS, dig, keyed
-from .vectors import Constant, Numbers, Objects, Rows, Vector, apply, truths
+from .vectors import Coded, Constant, Numbers, Objects, Rows, Vector, apply, truths
 
 
 class Columns(Protocol):
@@ -85,7 +85,7 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
     if isinstance(expression, Field | Of):
         path = expression._path
         column = frame.get(path, lambda rows: frame.columns.column(path, rows))
-        return _keyed(column, expression._tp) if isinstance(column, Objects) else column
+        return _keyed(column, expression._tp) if isinstance(column, Objects | Coded) else column
     if isinstance(expression, Literal):
         return Constant(expression._value, len(frame))
     if isinstance(expression, Label):
@@ -173,10 +173,13 @@ def _of_distance(distance: Distance, operator: str, value: float, frame: Frame) 
     return true
 
 
-def _keyed(found: Objects, tp: Any) -> Vector:
-    """Values in memory of a field that holds collections of references, with keys in the place of objects."""
+def _keyed(found: Vector, tp: Any) -> Vector:
+    """Values in memory of a field that holds references, with keys in their place, and in that of objects."""
     targets = targets_in(tp)
-    return Objects([keyed(value, targets) for value in found.tolist()]) if targets else found
+    values = found.words if isinstance(found, Coded) else found.values if isinstance(found, Objects) else []
+    if not targets or _PLAIN.issuperset(map(type, values)):
+        return found
+    return Objects([keyed(value, targets, deep=True) for value in found.tolist()])
 
 
 def holds(condition: Expression[bool], frame: Frame) -> Any:

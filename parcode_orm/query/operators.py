@@ -33,22 +33,23 @@ def dig(value: Any, path: tuple[str, ...]) -> Any:
     return keyed(value)
 
 
-def keyed(value: Any, targets: Collection[type] = ()) -> Any:
-    """`value`, with keys in the place of references, and of objects of the classes `targets`."""
+def keyed(value: Any, targets: Collection[type] = (), *, deep: bool = False) -> Any:
+    """`value`, with keys in the place of references, and of objects of the classes `targets`.
+
+    Without `deep`, references are looked for in the value and one step below it.
+    """
     cls = type(value)
     if cls is Ref:
         return value.key
-    if cls in _HOLDERS and any(type(each) is Ref or each.__class__ in targets for each in value):
-        return cls([_key(each, targets) for each in value])
-    if cls is dict and any(type(each) is Ref or each.__class__ in targets for each in value.values()):
-        return {key: _key(each, targets) for key, each in value.items()}
+    if value.__class__ in targets:
+        return key_of(value)
+    if cls in _HOLDERS and (deep or any(type(each) is Ref for each in value)):
+        return cls([keyed(each, targets, deep=deep) for each in value])
+    if cls is dict and (deep or any(type(each) is Ref for each in value.values())):
+        return {keyed(key, targets): keyed(each, targets, deep=deep) for key, each in value.items()}
     if getattr(cls, "_p_lazy_", False) and _holds_refs(value):
         return {key: keyed(each) for key, each in value.items()} if hasattr(value, "items") else list(map(keyed, value))
     return value
-
-
-def _key(value: Any, targets: Collection[type]) -> Any:
-    return key_of(value) if value.__class__ in targets else keyed(value, targets)
 
 
 def _holds_refs(collection: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from ..codec.entity_keys import key_value
 from ..errors import MultipleResultsFound, NoResultFound, QueryError, called, told
 from ..lazy.proxy import plain_class
 from ..model.base import Model
@@ -14,7 +15,7 @@ from ..query.functions import field_of
 from .connection import Connection
 from .entity.changes import insert
 from .entity.queries import bound
-from .entity.tables import names, rows_of
+from .entity.tables import keys_of, names, rows_of
 
 M = TypeVar("M", bound=Model)
 
@@ -36,6 +37,8 @@ class ByKey(Connection):
         """
         self._check_open()
         cls = _entity_class(cls)
+        if keys_of(cls).refer:
+            key = tuple(map(key_value, key)) if isinstance(key, tuple) else key_value(key)
         hash(key)
         found: M | None = rows_of(self._work, cls).get(key)
         if found is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SessionError
+from ..errors import DanglingError, SessionError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import decoded
 from ..model.base import Model
@@ -65,6 +65,7 @@ class Flush:
         work, source = self._work, self._work.source
         reuse = reuse_from(source, work.owner, self._comparison)
         sink = TableSink(pipeline, self._compression, reuse, work.consumed, work.tuning)
+        sink.is_fresh = self._is_fresh
         self.read, self.stored = sink.read, sink.stored
         base = None if source is None else source.catalog
         older = judge(source, downgrade=work.downgrade)
@@ -74,6 +75,25 @@ class Flush:
         self.fresh = sink.fresh
         self._check(sink.referred)
         return catalog
+
+    def _is_fresh(self, space: Any) -> bool:
+        """Whether references that `space` gave are not bound to this session.
+
+        Raises:
+            DanglingError: they lead to objects of another file.
+        """
+        work = self._work
+        if space is None:
+            return True
+        if space.owner is work.owner:
+            return not work.reads_through(space)
+        if work.space is None or not work.space.is_of_file(space):
+            where = f", {space.source.path}" if space.source.path else ""
+            raise DanglingError(
+                f"refers to an object of another file{where}: add a copy of that object to this one, and refer to it "
+                "by Ref(cls, key); or merge both objects"
+            )
+        return True
 
 
 def seen(work: UnitOfWork) -> Seen:

@@ -28,7 +28,7 @@ from .entity.flush import flushed
 from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
 from .hooks import Hooks
-from .merge import overwrite
+from .merge import copied, overwrite
 from .queries import Queries
 from .roots import Root, root_name
 from .savepoint import Savepoint
@@ -136,7 +136,8 @@ class Session(ByKey, Queries, Versions, Changes):
         Without one, a copy of `obj` is added.
 
         `obj` itself stays untracked. Lazy objects in it, of any session, are copied whole, and so are private
-        attributes and `model_fields_set`. Nothing is validated.
+        attributes and `model_fields_set`. References in it lead to the objects with their keys here. Nothing is
+        validated.
 
         Raises:
             ReadOnlyError, TypeError: as `add`.
@@ -147,11 +148,11 @@ class Session(ByKey, Queries, Versions, Changes):
         try:
             root = self.get_one(cls, key_of(obj)) if is_entity(cls) else self.root(cls)
         except NoResultFound:
-            new = obj.model_load()
+            new: M = copied(obj, self._work.space)
             self.add(new)
             return new
         if root is not obj:
-            overwrite(root, obj.model_load())
+            overwrite(root, copied(obj, self._work.space))
         return root
 
     def delete(self, obj: Model) -> None:

@@ -195,6 +195,11 @@ class FileSpace:
             raise NoResultFound(f"a reference leads to the {cls.__qualname__} with the key {told(key)}: there is none")
         return found
 
+    def is_of_file(self, other: Any) -> bool:
+        """Whether this space and `other` read one file, be it at other commits."""
+        found: bool = self.source.uuid == other.source.uuid
+        return found
+
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""
         self.source.stats.count_rows_read(count)

@@ -60,6 +60,11 @@ def never_reuse(sink: TableSink, value: Any, column: Column) -> None:
     """Nothing is there yet."""
 
 
+def never_fresh(space: Any) -> bool:
+    """No session writes."""
+    return False
+
+
 class TableSink:
     """The codec's sink: gives encoders, passes finished chunks on, writes tables of their own.
 
@@ -88,7 +93,8 @@ class TableSink:
         self.read: list[Any] = []
         self.learned: dict[str, bytes] = {}  # schemas by their fingerprints
         self.referred: dict[type[Any], set[Any]] = {}  # keys to which what is written refers, by the targets' class
-        self.fresh: list[Any] = []  # references in what is written that no space has given
+        self.fresh: list[Any] = []  # references in what is written that are not bound to the session that writes
+        self.is_fresh: Callable[[Any], bool] = never_fresh
         self.newest: Newest | None = None  # where stored rows may not lose what the class does not know
         self._largest = 0
 
@@ -102,7 +108,7 @@ class TableSink:
         self.learned[schema.long] = schema.schema
 
     def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
-        """Note keys of entities of `cls` to which values that are written refer, and references that have no space."""
+        """Note keys of entities of `cls` to which values that are written refer, and references to be bound."""
         self.referred.setdefault(cls, set()).update(keys)
         self.fresh += fresh
 

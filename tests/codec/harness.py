@@ -70,6 +70,9 @@ class MemorySink:
         out.close(node)
         return self.submit(out)
 
+    def is_fresh(self, space: Any) -> bool:
+        return False
+
     def refer(self, cls: type[Any], keys: Sequence[Any], fresh: Sequence[Any]) -> None:
         """References are not kept."""
 

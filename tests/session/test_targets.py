@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from typing_extensions import TypedDict
 
-from parcode_orm import Chunk, Key, Model, Ref, Session, ShardedMap, func, load, save, select, update
-from parcode_orm.errors import DanglingError, DetachedError, NoResultFound, QueryError
+from parcode_orm import Chunk, Key, Model, Ref, Session, ShardedMap, func, load, save, select, update, verify
+from parcode_orm.errors import (
+    DanglingError,
+    DetachedError,
+    EncodeError,
+    IntegrityError,
+    NoResultFound,
+    QueryError,
+    UnsupportedTypeError,
+)
 from parcode_orm.session.entity import targets
 from tests.small import tuned
 
@@ -275,3 +286,179 @@ def test_small_tables_are_rewritten_with_their_references(tmp_path: Path) -> Non
             assert [each.key for each in flight.via] == expected
             assert (flight.before.key if flight.before else None) == (n - 1 or None)
             assert flight.via[0].target is targets.target(flight.via[0]._space, Airport, flight.via[0].key)
+
+
+@dataclasses.dataclass
+class Spot:
+    port: Ref[Airport]
+
+
+class Corner(NamedTuple):
+    port: Ref[Airport]
+    n: int = 0
+
+
+class Marks(TypedDict):
+    port: Ref[Airport]
+
+
+class Everywhere(Model):
+    id: int = Key()
+    spot: Spot | None = None
+    corner: Corner | None = None
+    marks: Marks | None = None
+    either: Ref[Airport] | Ref[Plane] | None = None
+    keys: dict[Ref[Airport], int] = {}
+    tree: list[list[Ref[Airport]]] = []
+    below: list[Everywhere] = []
+    _hidden: Ref[Airport] | None = None
+
+
+def everywhere(path: Path) -> None:
+    with Session(path) as session:
+        airport, plane = session.get_one(Airport, "A1"), session.get_one(Plane, "N1")
+        obj = Everywhere(
+            id=1,
+            spot=Spot(port=airport),  # type: ignore[arg-type]
+            corner=Corner(port=airport),  # type: ignore[arg-type]
+            marks={"port": airport},  # type: ignore[typeddict-item]
+            either=plane,
+            keys={Ref(airport): 1},
+            tree=[[airport], ["A2", Ref(Airport, "A1")]],
+            below=[Everywhere(id=2, tree=[["A3"]])],
+        )
+        obj._hidden = Ref(airport)
+        session.add(obj)
+        session.commit()
+        assert not session.dirty
+
+
+def test_references_stand_in_records_unions_keys_and_private_attributes(path: Path) -> None:
+    everywhere(path)
+    with Session(path) as session:
+        obj, airport = session.get_one(Everywhere, 1), session.get_one(Airport, "A1")
+        assert obj.spot.port.target is airport and obj.corner.port.target is airport  # type: ignore[union-attr]
+        assert obj.marks["port"].target is airport and obj._hidden.target is airport  # type: ignore[index, union-attr]
+        assert obj.either.year == 2001 and obj.keys[Ref(airport)] == 1  # type: ignore[union-attr]
+        assert [[each.key for each in row] for row in obj.tree] == [["A1"], ["A2", "A1"]]
+        assert obj.below[0].tree[0][0].name == "airport 3"
+        assert not session.dirty
+        obj.either = airport  # type: ignore[assignment]
+        session.commit()
+        assert obj.either.name == "airport 1" and obj.either == airport  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_queries_find_references_in_records(path: Path, held: bool) -> None:
+    everywhere(path)
+    with Session(path) as session:
+        obj = session.get_one(Everywhere, 1) if held else None
+        if obj is not None:
+            obj.spot = Spot(port=session.get_one(Airport, "A1"))  # type: ignore[arg-type]
+        for condition in (
+            Everywhere.spot.port == session.get(Airport, "A1"),  # type: ignore[union-attr]
+            Everywhere.corner.port == "A1",  # type: ignore[union-attr]
+            Everywhere.marks.port == Ref(Airport, "A1"),  # type: ignore[union-attr]
+            Everywhere.either == session.get(Plane, "N1"),
+        ):
+            assert len(session.scalars(select(Everywhere).where(condition)).all()) == 1
+        found = session.execute(select(Everywhere.tree, Everywhere.keys)).one()
+        assert tuple(found) == ([["A1"], ["A2", "A1"]], {"A1": 1})
+
+
+class Weather(Model):
+    origin: Ref[Airport] = Key()
+    hour: int = Key()
+    temp: float = 0.0
+
+
+def test_a_reference_is_a_part_of_a_key(path: Path) -> None:
+    with Session(path) as session:
+        airport = session.get_one(Airport, "A1")
+        session.add_all([Weather(origin=each, hour=n, temp=n) for n in range(300) for each in (airport, "A2")])
+        session.commit()
+    with Session(path) as session:
+        airport = session.get_one(Airport, "A1")
+        found = session.get_one(Weather, ("A1", 2))
+        assert found.temp == 2.0 and found.origin.target is airport
+        assert session.get(Weather, (airport, 2)) is found and session.get(Weather, (Ref(airport), 2)) is found
+        statement = select(Weather).where((Weather.origin == airport) & (Weather.hour == 2))
+        assert session.scalars(statement).all() == [found] and "by key" in str(session.explain(statement))
+        assert session.merge(Weather(origin=airport, hour=2, temp=9.0)) is found and found.temp == 9.0
+        with pytest.raises(IntegrityError, match="origin='A1', hour=2"):
+            session.add(Weather(origin="A1", hour=2))
+        found.origin = "A3"  # type: ignore[assignment]
+        session.commit()
+        assert session.get(Weather, ("A1", 2)) is None and session.get(Weather, ("A3", 2)) is found
+        session.delete(found)
+        session.commit()
+    assert verify(path, models=[Weather]).ok
+    with pytest.raises(UnsupportedTypeError, match=r"Wrong\.at: .*cannot be a key"):
+
+        class Wrong(Model):
+            at: dict[Ref[Airport], int] = ShardedMap(default={})
+
+
+def test_references_of_another_session_of_the_file_are_bound_to_this_one(path: Path) -> None:
+    with Session(path) as session, Session.open(path) as other:
+        flight = session.get_one(Flight, 8)
+        flight.plane = other.get_one(Plane, "N1")  # type: ignore[assignment]
+        assert flight.plane.target is session.get(Plane, "N1")  # type: ignore[union-attr]
+        flight.via.append(other.get_one(Flight, 7).via[0])
+        session.commit()
+        assert flight.via[-1].target is session.get(Airport, flight.via[-1].key)
+        merged = session.merge(other.get_one(Flight, 9))
+        assert merged.plane.target is session.get(Plane, "N0")  # type: ignore[union-attr]
+
+
+def test_references_to_another_file_are_refused_and_merged(path: Path, tmp_path: Path) -> None:
+    with Session(path) as session, Session(tmp_path / "other.par") as other:
+        other.add_all([Plane(tail="X1", year=7), Flight(plane="X1", some={"X9"}, via=["X9"]), Airport(faa="X9")])
+        other.commit()
+        flight = session.get_one(Flight, 8)
+        flight.plane = other.get_one(Plane, "X1")  # type: ignore[assignment]
+        with pytest.raises(DanglingError, match=r"Flight\[8\]\.plane: refers to .* another file, .*other\.par"):
+            session.commit()
+        session.rollback()
+        for each in (Plane, "X1"), (Airport, "X9"):
+            session.merge(other.get_one(*each))  # type: ignore[call-overload]
+        foreign = other.get_one(Flight, 1)
+        foreign.id = 100
+        merged = session.merge(foreign)
+        session.commit()
+        assert merged.plane.target is session.get(Plane, "X1") and merged.plane.year == 7  # type: ignore[union-attr]
+        assert merged.via[0].target is session.get(Airport, "X9")
+        other.rollback()
+
+
+def test_savepoints_and_expiry_take_references_back(session: Session) -> None:
+    flight = session.get_one(Flight, 8)
+    with pytest.raises(ZeroDivisionError), session.begin_nested():
+        flight.plane = "N0"  # type: ignore[assignment]
+        flight.via.append(session.get_one(Airport, "A5"))  # type: ignore[arg-type]
+        raise ZeroDivisionError
+    assert flight.plane == Ref(Plane, "N3") and len(flight.via) == 2
+    flight.plane = "N0"  # type: ignore[assignment]
+    session.expire(flight)
+    assert flight.plane.year == 2003 and not session.dirty  # type: ignore[union-attr]
+    flight.plane.year = 1  # type: ignore[union-attr]
+    session.rollback()
+    assert flight.plane.year == 2003  # type: ignore[union-attr]
+    session.expunge(flight)
+    assert flight.plane.target is session.get(Plane, "N3")  # type: ignore[union-attr]
+
+
+def test_threads_of_a_read_only_session_see_one_target(path: Path) -> None:
+    with Session.open(path) as session, ThreadPoolExecutor(4) as pool:
+        flights = session.scalars(select(Flight).where(Flight.plane == "N1")).all()
+        found = list(pool.map(lambda flight: flight.plane.target, flights * 5))  # type: ignore[union-attr]
+        assert all(each is found[0] for each in found)
+
+
+def test_a_reference_in_a_field_of_any_type_is_refused(session: Session) -> None:
+    class Loose(Model):
+        what: Any = None
+
+    session.add(Loose(what=Ref(Plane, "N1")))
+    with pytest.raises(EncodeError, match=r"Loose\.what: .*declare the field as Ref\[Plane\]"):
+        session.commit()

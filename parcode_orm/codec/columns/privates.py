@@ -28,6 +28,7 @@ from ..views.struct import StructView
 from .containers import MapColumn
 from .lenient import is_atomic
 from .packed import PackedColumn
+from .refs import RefColumn
 from .struct import StructColumn, being_encoded
 from .text import TextColumn
 from .undeclared import storable
@@ -120,9 +121,14 @@ def privates_changed(plan: StructPlan, current: dict[str, Any] | None, stored: d
     """Whether the private attributes of an object would not be stored as they are in its row."""
     stored = stored or {}
     defaults = plan.declared_privates
-    for name, _ in plan.privates:
-        mine = storable(current[name]) if current and name in current else _UNSET
+    for name, column in plan.privates:
+        mine = current[name] if current and name in current else _UNSET
         theirs = stored.get(name, _UNSET)
+        if _holds_refs(column) and theirs is not LEFT_OUT:  # which are not packed
+            if mine != theirs:
+                return True
+            continue
+        mine = mine if mine is _UNSET else storable(mine)
         if mine is theirs:
             continue
         if theirs is LEFT_OUT:  # it was read as the default
@@ -136,6 +142,12 @@ def privates_changed(plan: StructPlan, current: dict[str, Any] | None, stored: d
         ):
             return True
     return False
+
+
+def _holds_refs(column: Column) -> bool:
+    if isinstance(column, StructColumn):
+        return False
+    return isinstance(column, RefColumn) or any(map(_holds_refs, column.parts()))
 
 
 def _misfits(column: Column, values: list[Any], rows: list[int]) -> list[int]:

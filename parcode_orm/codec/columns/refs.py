@@ -62,7 +62,15 @@ class RefColumn(ConvertColumn):
     def _told(self, values: Sequence[Any], out: Encoder) -> list[Any]:
         """The keys of references that are to be written, of which the sink is told."""
         keys = self.keys(list(values))
-        out.sink.refer(self.cls, keys, [value for value in values if type(value) is Ref and value._space is None])
+        fresh = []
+        for space in {value._space for value in values if type(value) is Ref}:
+            here = [row for row, value in enumerate(values) if type(value) is Ref and value._space is space]
+            try:
+                if out.sink.is_fresh(space):
+                    fresh += [values[row] for row in here]
+            except DanglingError as problem:
+                raise trail.at(problem, here[0]) from None
+        out.sink.refer(self.cls, keys, fresh)
         return keys
 
     def keys(self, values: list[Any]) -> list[Any]:

@@ -16,6 +16,7 @@ import msgspec
 from ...errors import CorruptionError, EncodeError
 from ...stack import room_for
 from ..classes import convert
+from ..refs import Ref
 
 MAX_LEVELS = 620
 Ext = msgspec.msgpack.Ext
@@ -67,6 +68,11 @@ def lower_other(packer: Any, value: Any) -> Any:
     for takes, lower in _families.values():
         if takes(cls):
             return lower(packer, value)
+    if type(value) is Ref:
+        raise EncodeError(
+            f"a reference cannot be stored in a field of type Any: declare the field as Ref[{value._cls.__qualname__}]",
+            value_type=Ref,
+        )
     raise EncodeError(
         "a value of this class cannot be stored in a field of type Any; use a Model, a dataclass or builtin types, or "
         "call parcode_orm.register_type(cls, encode=..., decode=...)",

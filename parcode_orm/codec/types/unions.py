@@ -23,9 +23,10 @@ from typing_extensions import NoExtraItems
 from ..base import Column, is_lazy_collection
 from ..classes.convert import BY_TYPE
 from ..classes.named import ANY, STANDS_FOR
+from ..refs import Ref
 from .records import hints
 from .typeddicts import extra_type
-from .typeforms import NONE, Scope, is_recursive, is_union, strip, variables_of
+from .typeforms import NONE, Scope, is_recursive, is_union, strip, substitute, variables_of
 
 Fits = Callable[[Any, bool], bool]
 
@@ -91,6 +92,8 @@ def shape_of(tp: Any, scope: Scope) -> Shape:
         return _collection(LISTS[origin], typing.get_args(tp), scope)
     if origin in MAPS:
         return _mapping(MAPS[origin], typing.get_args(tp), scope)
+    if origin is Ref:
+        return _reference(substitute(tp, scope))
     if origin is tuple:
         return _tuple(typing.get_args(tp), scope)
     if typing_extensions.is_typeddict(origin):
@@ -109,6 +112,15 @@ def shape_of(tp: Any, scope: Scope) -> Shape:
             return Shape(classes, lambda v, exact: isinstance(v, classes), True)
         return by_class(*BY_TYPE[origin].types) if origin in BY_TYPE else by_class(origin)
     return Shape((), lambda value, exact: True)
+
+
+def _reference(tp: Any) -> Shape:
+    cls = next(iter(typing.get_args(tp)), None)
+
+    def fits(value: Any, exact: bool) -> bool:
+        return bool(value._cls is cls if type(value) is Ref else value.__class__ is cls)
+
+    return Shape((Ref,) if cls is None else (Ref, cls), fits, True)
 
 
 def _any_of(shapes: list[Shape]) -> Shape:

@@ -99,7 +99,8 @@ def met(column: Column, value: Any, called: str, here: Here) -> Iterator[Met]:
 def _in_struct(column: Struct, value: Any, called: str, here: Here) -> Iterator[Met]:
     cls = value.__class__
     compile_class = column.plan.struct_for
-    if cls is not column.plan.cls and compile_class is not None and issubclass(cls, column.plan.cls):
+    others = cls is not column.plan.cls and cls is not dict  # of a TypedDict there are no objects
+    if others and compile_class is not None and issubclass(cls, column.plan.cls):
         column = compile_class(cls)
     for name, part in column.plan.fields:
         if holds_refs(part, called):

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
+from ...codec.entity_keys import key_value, target_of
 from ...codec.per_class import per_class
 from ...codec.types.compile import struct_for
 from ...errors import CorruptionError, EncodeError, IntegrityError, NoResultFound, SchemaMismatchError, told
@@ -34,20 +35,33 @@ KEYS = frozenset({int, str, bytes, bool, UUID, date, datetime})  # types of whic
 
 
 class Keys(NamedTuple):
-    """What a class says of the keys of its entities: their fields, and the one that the file numbers."""
+    """What a class says of the keys of its entities: their fields, the one that the file numbers, whether some `refer`.
+
+    A field that is a reference is, in the key, the key of its target.
+    """
 
     fields: tuple[str, ...]
     numbered: str | None
+    refer: bool
+
+    def value(self, part: object) -> object:
+        """The value of a key field as it stands in a key."""
+        return key_value(part) if self.refer else part
 
     def of(self, obj: object) -> object:
         """The primary key of an entity."""
         if len(self.fields) == 1:
-            return field_value(obj, self.fields[0])
-        return tuple([field_value(obj, name) for name in self.fields])
+            return self.value(field_value(obj, self.fields[0]))
+        return tuple([self.value(field_value(obj, name)) for name in self.fields])
 
     def of_all(self, objs: Sequence[object]) -> list[Any]:
         """The primary keys of entities."""
-        columns = [field_values(objs, name) for name in self.fields]
+        return self.of_columns([field_values(objs, name) for name in self.fields])
+
+    def of_columns(self, columns: list[list[Any]]) -> list[Any]:
+        """The primary keys of entities whose key fields have these values, a list a field."""
+        if self.refer:
+            columns = [list(map(key_value, column)) for column in columns]
         return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
     def check_all(self, cls: type, keys: Sequence[object]) -> None:
@@ -76,9 +90,11 @@ class Keys(NamedTuple):
 
 
 @per_class
-def keys_of(cls: type) -> Keys:
+def keys_of(cls: Any) -> Keys:
     """What `cls` says of the keys of its entities."""
-    return Keys(key_fields(cls), numbered_field(cls))
+    fields = key_fields(cls)
+    refer = any(target_of(cls.__pydantic_fields__[name].annotation) is not None for name in fields)
+    return Keys(fields, numbered_field(cls), refer)
 
 
 def paths_of(cls: type) -> tuple[Path, ...]:
