@@ -18,9 +18,10 @@ from .functions import has_aggregate, row_condition
 from .given import Entities, Home, Selected, is_collection, is_entity_class, model_of
 from .lookups import conditions_of
 from .nodes import Field, Item, Key
-from .prepared import prepared
+from .prepared import FEW, Query, prepared
 from .reaching import Reaching
 from .rewriting import ready
+from .selected import SelectedSource
 from .sources import Source, TableSource
 from .statement import Select
 from .updating import delete_rows, is_set_plainly, update_rows
@@ -130,12 +131,13 @@ class Update(_Change):
         Each object comes with its new values, in the order of the fields.
         """
         asked = tuple(value for _, value in self._values)
-        source = _source(self, asked)
+        source, query = _source(self, asked)
         keys = key_fields(source.model) if isinstance(self._source, Entities) else ()  # a commit moves objects alone
         if isinstance(source, TableSource) and all(
             len(path) == 1 and path[0] not in keys and is_set_plainly(source.model, path[0]) for path, _ in self._values
         ):
-            return update_rows(source, self._where, {path[0]: value for path, value in self._values})
+            names = [path[0] for path, _ in self._values]
+            return update_rows(source, query.where, dict(zip(names, query.outputs, strict=True)))
         return 0, _rows(self, Item(), *asked)
 
 
@@ -146,10 +148,10 @@ class Delete(_Change):
     def run(self) -> int:
         """Take the rows out of their collection: how many there were."""
         change = self._ready()
-        source = _source(change, (Key(),))
+        source, query = _source(change, (Key(),))
         if not isinstance(source, TableSource):
             return self._delete([key for (key,) in _rows(change, Key())])
-        gone, keys = delete_rows(source, change._where)
+        gone, keys = delete_rows(source, query.where)
         if isinstance(self._source, Entities):
             self._source.deleted(gone)
         return len(gone) + self._delete(keys)
@@ -160,10 +162,12 @@ class Delete(_Change):
         return len(keys)
 
 
-def _source(change: _Change, asked: tuple[Expression[Any], ...]) -> Source:
-    """Where the rows of a change are."""
-    source, _, _ = prepared(Select(change._source, asked, change._where, _home=change._home))
-    return source
+def _source(change: _Change, asked: tuple[Expression[Any], ...]) -> tuple[Source, Query]:
+    """Where the rows of a change are, and what is asked of them."""
+    source, query, _ = prepared(Select(change._source, asked, change._where, _home=change._home))
+    if isinstance(source, SelectedSource) and len(source) > FEW:
+        source = source.of  # too many to be changed as objects
+    return source, query
 
 
 def _rows(change: _Change, *outputs: Expression[Any]) -> list[tuple[Any, ...]]:

@@ -54,6 +54,7 @@ LOOKUPS: dict[str, Callable[[Expression[Any], Any], Any]] = {
     "endswith": lambda field, part: field.endswith(part),
     "iendswith": _any_case("%", ""),
     "regex": lambda field, pattern: field.regexp(pattern),
+    "search": lambda field, words: field.matches(words),
     "iregex": lambda field, pattern: field.regexp(f"(?i:{pattern})"),
 }
 

@@ -58,10 +58,10 @@ class SelectedSource:
     All of `ids` are among each of `found`.
     """
 
-    __slots__ = ("_found", "_ids", "_of", "how", "model")
+    __slots__ = ("_found", "_ids", "how", "model", "of")
 
     def __init__(self, of: TableSource, ids: Any, found: Sequence[Any], how: str) -> None:
-        self._of = of
+        self.of = of
         self._ids = ids
         self._found = found
         self.how = how
@@ -72,8 +72,8 @@ class SelectedSource:
 
     def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
         """See `Source`."""
-        many = arrays(self._of.table.items) or len(self._ids) <= FEW
-        for batch in self._of.batches(arrays=lambda items: many):
+        many = arrays(self.of.table.items) or len(self._ids) <= FEW
+        for batch in self.of.batches(arrays=lambda items: many):
             if not isinstance(batch, StoredBatch):
                 yield batch
                 continue
@@ -85,4 +85,4 @@ class SelectedSource:
 
     def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """See `Source`."""
-        return self._of.at_keys(keys, how)
+        return self.of.at_keys(keys, how)

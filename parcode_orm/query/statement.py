@@ -66,7 +66,7 @@ class Select(Nesting, Generic[T_co, R_co]):
 
         The words after the last `__` of one of `conditions` are `exact`, `iexact`, `ne`, `gt`, `gte`, `lt`, `lte`,
         `in`, `range`, `isnull`, `contains`, `icontains`, `startswith`, `istartswith`, `endswith`, `iendswith`,
-        `regex`, `iregex`, `len`, and the parts of dates.
+        `regex`, `iregex`, `search` (as `matches`), `len`, and the parts of dates.
 
         Raises:
             QueryError: the class has no such field, there is no such word, or the value does not fit.

@@ -117,6 +117,8 @@ FUNCTIONS: dict[str, Function] = {
     "contains": Function("contains(value, part)", lambda value, part: value.contains(part), 2, 2),
     "like": Function("like(value, pattern)", lambda value, pattern: value.like(pattern), 2, 2),
     "ilike": Function("ilike(value, pattern)", lambda value, pattern: value.ilike(pattern), 2, 2),
+    "matches": Function("matches(value, words)", lambda value, words: value.matches(words), 2, 2),
+    "bm25": Function("bm25(value, words)", lambda value, words: value.bm25(words), 2, 2),
     "abs": Function("abs(value)", abs),
     "round": Function("round(value, digits)", func.round, 1, 2),
     "coalesce": Function("coalesce(value, ...)", func.coalesce, 1, 20),

@@ -20,13 +20,17 @@ from parcode_orm import (
     aliased,
     any_,
     col,
+    delete,
     explain,
     func,
     save,
     select,
+    update,
+    verify,
 )
 from parcode_orm.query import corpus, searched, selected
 from parcode_orm.query.searching import Term, Words, parsed
+from parcode_orm.query.text import condition, order
 
 
 class Line(Model):
@@ -220,3 +224,39 @@ def test_the_order_is_that_of_fts5(tmp_path: Path) -> None:
 
 def test_modules() -> None:
     assert selected.FEW and corpus.NONE.size == 0 and searched.K1 == 1.2
+
+
+def test_statements_that_change_rows_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ranked(Model):
+        id: int = Key()
+        title: str = Index(text=True)
+        rank: float = 0.0
+
+    for few in (1000, 5):
+        monkeypatch.setattr("parcode_orm.query.changes.FEW", few)
+        path = tmp_path / f"{few}.par"
+        with Session(path) as session:
+            session.add_all(Ranked(id=n, title=f"{'red ' * (1 + n % 3)}wine{n % 2}") for n in range(200))
+            session.commit()
+            score = col(Ranked.title).bm25("red wine1")
+            scores = {row.id: row.bm25 for row in session.execute(select(Ranked.id, score))}
+            change = update(Ranked).where(Ranked.title.matches("wine1"))
+            assert session.execute(change.values(rank=score, title="white " + Ranked.title)) == 100
+            found = session.execute(select(Ranked.id, Ranked.rank).where(Ranked.title.matches("white"))).all()
+            assert [tuple(row) for row in found] == [(n, scores[n]) for n in range(200) if n % 2]
+            session.commit()
+            assert session.execute(delete(Ranked).where(Ranked.title.matches("red -white"), Ranked.id < 150)) == 75
+            session.commit()
+            assert session.scalars(select(Ranked).where(Ranked.title.matches("red"))).count() == 125
+        assert verify(path, models=[Ranked]).ok
+
+
+def test_other_spellings() -> None:
+    pages = [Page(title="red wine"), Page(title="tea")]
+    with Session(":memory:") as session:
+        assert session.scalars(select(pages).filter_by(title__search="wine")).all() == pages[:1]
+        assert session.scalars(select(pages).where(condition(pages, 'matches(title, "red")'))).all() == pages[:1]
+        (score,) = order(pages, '-bm25(title, "red")')
+        assert session.scalars(select(pages).order_by(score)).first() is pages[0]
+        with pytest.raises(QueryError, match="takes the words to look for"):
+            condition(pages, "matches(title, title)")
