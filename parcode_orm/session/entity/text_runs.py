@@ -167,10 +167,11 @@ def _parts(
     """The rows of one commit, in parts that are sorted in memory, and what they weigh."""
     parts: list[Part] = []
     taken = Texts()
-    lost: list[Array] = []
+    lost = [_NONE]
     weight = 0
     for gone, got in changes:
-        lost.append(np.array(gone.keys, np.int64))
+        if gone.keys:
+            lost.append(np.array(gone.keys, np.int64))
         taken.add(got.keys, got.values)
         if taken.postings >= IN_MEMORY:
             found = taken.part()
@@ -180,7 +181,9 @@ def _parts(
     if taken.rows:
         parts.append(taken.part())
         weight += taken.postings + taken.rows
-    gone_ids = np.setdiff1d(np.concatenate([_NONE, *lost]), np.concatenate([_NONE, *[each.rows.ids for each in parts]]))
+    gone_ids = np.unique(np.concatenate(lost))
+    for each in parts if len(gone_ids) else ():
+        gone_ids = np.setdiff1d(gone_ids, each.rows.ids, assume_unique=True)
     if len(gone_ids):
         parts.insert(0, Part([], Rows(gone_ids, np.full(len(gone_ids), GONE))))
         weight += len(gone_ids)
