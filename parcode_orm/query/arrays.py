@@ -110,10 +110,11 @@ class Vectors(Vector):
     def pieces_of(self, number: int) -> Iterator[Piece]:
         """As `pieces`, of one part of all rows."""
         a, b = self.stack.begins[number : number + 2].tolist()
-        for places, array in self._alike(number):
+        for places, array in self.part(number):
             yield (slice(a, b) if places is None else places + a), array
 
-    def _alike(self, number: int) -> Sequence[Alike]:
+    def part(self, number: int) -> Sequence[Alike]:
+        """The arrays of a part."""
         found = self.stack.parts[number].alike
         if found is None:
             assert self.load is not None
@@ -149,7 +150,7 @@ class Vectors(Vector):
 
     def _some(self, number: int, within: Any, to: Any) -> Iterator[Piece]:
         """The rows `within` of a part, which are at the places `to`."""
-        for places, array in self._alike(number):
+        for places, array in self.part(number):
             if places is None:
                 yield to, array[within]
                 continue
@@ -187,6 +188,25 @@ def _as_array(value: Any) -> Any:
     except (TypeError, ValueError):
         return None
     return found if found.dtype.kind in "biuf" else None
+
+
+def one_after_the_other(given: Sequence[Vectors]) -> Vectors:
+    """The vectors of all, and behind them one row that is None."""
+    parts: list[Part] = []
+    indexes = [np.empty(0, np.int64)]
+    loads: list[tuple[int, Vectors]] = []  # by the number of the first part
+    count = 0
+    for each in given:
+        loads.append((len(parts), each))
+        parts += each.stack.parts
+        indexes.append((np.arange(len(each)) if each.index is None else each.index) + count)
+        count += each.stack.count
+
+    def load(number: int) -> Sequence[Alike]:
+        first, vectors = next(each for each in reversed(loads) if each[0] <= number)
+        return vectors.part(number - first)
+
+    return Vectors(Stack([*parts, Part(1, [])]), np.concatenate([*indexes, [count]]), load)
 
 
 def vectors_in(values: Sequence[Any]) -> Vectors:

@@ -143,13 +143,19 @@ def bounds_of(expression: Distance, frame: Frame) -> Bounds:
 
 def _vectors(expression: Expression[Any], frame: Frame) -> Vectors:
     """The values of `expression`, which are vectors."""
-    columns = frame.columns
-    if isinstance(expression, Field) and isinstance(columns, HasVectors):
-        path = expression._path
-        found = frame.get((Vectors, path), lambda rows: columns.vectors(path, rows))
-        assert isinstance(found, Vectors)
-        return found
+    if isinstance(expression, Field | Of) and isinstance(frame.columns, HasVectors):
+        return vectors_at(frame, expression._path)
     return vectors_in(evaluate(expression, frame).tolist())
+
+
+def vectors_at(frame: Frame, path: tuple[str, ...]) -> Vectors:
+    """The arrays at `path` of the rows of `frame`."""
+    columns = frame.columns
+    if not isinstance(columns, HasVectors):
+        return vectors_in(frame.get(path, lambda rows: columns.column(path, rows)).tolist())
+    found = frame.get((Vectors, path), lambda rows: columns.vectors(path, rows))
+    assert isinstance(found, Vectors)
+    return found
 
 
 def _named(expression: Distance, frame: Frame, place: int) -> str:

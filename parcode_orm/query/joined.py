@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..codec.base import Column
-from .evaluate import Frame, Unparted, evaluate, matching
+from .arrays import Vectors, one_after_the_other
+from .evaluate import Frame, Unparted, evaluate, matching, vectors_at
 from .expressions import Expression
 from .filtering import found
 from .join_keys import KeyIndex, Matches
@@ -28,13 +29,14 @@ KEY = ("",)  # in the place of a path: the keys of the rows
 class Side:
     """The rows of one source that fulfil its own conditions, numbered through the `frames` of its batches."""
 
-    __slots__ = ("_columns", "_ends", "_frames", "count")
+    __slots__ = ("_arrays", "_columns", "_ends", "_frames", "count")
 
     def __init__(self, frames: list[Frame]) -> None:
         self._frames = frames
         self._ends = np.cumsum([len(frame) for frame in frames], dtype=np.int64)
         self.count = int(self._ends[-1]) if frames else 0
         self._columns: dict[tuple[str, ...], Vector] = {}
+        self._arrays: dict[tuple[str, ...], Vectors] = {}
 
     def whole(self, path: tuple[str, ...]) -> Vector:
         """The field at `path` of all rows."""
@@ -50,6 +52,13 @@ class Side:
             return self.whole(path).take(rows)
         used, places = np.unique(rows, return_inverse=True)
         return merged([_read(frame, path, here) for frame, here in self._parted(used)]).take(places)
+
+    def vectors(self, path: tuple[str, ...]) -> Vectors:
+        """The arrays at `path` of all rows, and None behind them."""
+        known = self._arrays.get(path)
+        if known is None:
+            known = self._arrays[path] = one_after_the_other([vectors_at(frame, path) for frame in self._frames])
+        return known
 
     def objects(self, rows: Any) -> list[Any]:
         """The rows as their collection gives them."""
@@ -129,6 +138,12 @@ class JoinedBatch(Unparted):
     def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
         """See `Batch`. The path begins with the number of the source, as `Of` has it."""
         return self.parts_of[int(path[0][1:])].column(path[1:], rows)
+
+    def vectors(self, path: tuple[str, ...], rows: Rows) -> Vectors:
+        """See `HasVectors`."""
+        part = self.parts_of[int(path[0][1:])]
+        at = part.at(rows)
+        return part.side.vectors(path[1:]).take(np.where(at < 0, part.side.count, at))
 
     def keys(self, rows: Rows) -> Vector:
         """See `Batch`: those of the first source."""

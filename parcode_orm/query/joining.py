@@ -11,6 +11,7 @@ from ..codec.base import Column
 from ..errors import ParcodeError, QueryError
 from ..model.annotations import arms
 from ..model.kinds import fields_of
+from .distances import Distance
 from .evaluate import Frame, InMemory, holds
 from .expressions import Expression
 from .joined import Given, JoinedSource, Step
@@ -278,6 +279,9 @@ def _given(
 
 
 def _fields(expression: Expression[Any]) -> list[Expression[Any]]:
+    """The fields that are read as columns; vectors are read in place."""
     if isinstance(expression, Of | Field):
         return [expression]
+    if isinstance(expression, Distance) and all(isinstance(each, Of | Field) for each in expression._parts()):
+        return []
     return [leaf for part in expression._parts() for leaf in _fields(part)]

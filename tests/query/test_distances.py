@@ -279,6 +279,32 @@ def test_vectors_inside_other_values(tmp_path: Path) -> None:
         assert session.scalars(select(rows).order_by(func.item().cosine([0, 2])).limit(1)).all() == [[0.0, 1.0]]
 
 
+class Place(Model):
+    id: int = Key()
+    year: int
+    corner: list[float]
+
+
+def test_distances_in_joins(tmp_path: Path) -> None:
+    """Vectors of a joined source are read in place; where an outer join has no row, there is no distance."""
+    with Session(tmp_path / "j.par", durability="fast") as session:
+        session.add_all([Doc(id=n, year=n % 5, inline=np.array([n, 0], "f4"), numbers=[n, 1.0]) for n in range(300)])
+        session.add_all([Place(id=n, year=n, corner=[n, 2.0]) for n in range(3)])
+        session.commit()
+        both: Any = select(Doc.id, Place.id).join(Place, Doc.year == Place.year)
+        rows = session.execute(both.order_by(Doc.inline.l2([150, 0]), Doc.id).limit(4)).all()
+        assert [tuple(row) for row in rows] == [(150, 0), (151, 1), (152, 2), (147, 2)]
+        rows = session.execute(both.order_by(col(Doc.numbers).l2(Place.corner), Doc.id).limit(3)).all()
+        assert [tuple(row) for row in rows] == [(0, 0), (1, 1), (2, 2)]
+        assert session.execute(both.where(Doc.inline.dot([1, 0]) < 7)).all() == [(0, 0), (1, 1), (2, 2), (5, 0), (6, 1)]
+        left = select(Doc.id, col(Place.corner).l2([0, 2]).label("far")).outerjoin(Place, Doc.year == Place.year)
+        rows = session.execute(left.where(Doc.id < 5).order_by(Doc.id)).all()
+        assert [row.far for row in rows] == [0.0, 1.0, 2.0, None, None]
+        session.get_one(Doc, 151).inline[0] = 1000
+        rows = session.execute(both.order_by(Doc.inline.l2([150, 0]), Doc.id).limit(2)).all()
+        assert [tuple(row) for row in rows] == [(150, 0), (152, 2)]
+
+
 def test_pages_after_a_distance(session: Session) -> None:
     """`after` goes on behind equal distances."""
     of = Doc.inline.dot(np.ones(24))
