@@ -11,6 +11,7 @@ import numpy as np
 from ..codec.base import Space, View
 from ..codec.columns.text import TextColumn
 from ..codec.packed.dtypes import parse_dtype
+from ..codec.structs import MISSING
 from ..codec.views.arrays import ArrayView
 from ..codec.views.boundary import ReferenceView
 from ..codec.views.containers import ListView
@@ -46,10 +47,13 @@ def stack_of(block: Parts, table: Table, path: tuple[str, ...]) -> Stack:
     """The arrays of a field in all rows of a block. What is compressed or not alike stays in the file."""
     found = []
     for number, piece in enumerate(block.parts):
-        place = block.place(table, path, number)
-        here = None
-        if place is not None and place.rows >= piece.start + piece.length:
-            here = _alike(place.chunk, place.at, table.space, range(piece.start, piece.start + piece.length), False)
+        place, rows = block.place(table, path, number), range(piece.start, piece.start + piece.length)
+        if place is None:
+            here = _of_group(block.group(table, number), path, table.space, rows, False)
+        elif place.rows >= rows.stop:
+            here = _alike(place.chunk, place.at, table.space, rows, False)
+        else:
+            here = None
         found.append(Part(piece.length, here))
     return Stack(found)
 
@@ -77,21 +81,21 @@ def _loaded(block: Parts, table: Table, path: tuple[str, ...], number: int) -> S
             return found
         view = place.owner.open_field(place.name, place.chunk, place.at, table.space, place.rows)
         return alike(read(view, (), rows).tolist())
-    items = block.group(table, number).items
-    view = _field(items, path)
-    if isinstance(view, ArrayView | ListView | ReferenceView):  # rows of an older schema, say
-        found = _alike(view.chunk, view.at, table.space, rows, True)
-        if found is not None:
-            return found
-    return alike(read(items, path, rows).tolist())
+    group = block.group(table, number)
+    found = _of_group(group, path, table.space, rows, True)
+    return alike(read(group.items, path, rows).tolist()) if found is None else found
 
 
-def _field(view: View, path: tuple[str, ...]) -> View:
+def _of_group(group: Group, path: tuple[str, ...], space: Space, rows: range, compressed: bool) -> list[Alike] | None:
+    """As `_alike`, of an opened row group, whose rows may be of an older schema."""
+    view: View = group.items
     for name in path:
-        if not isinstance(view, StructView) or view.bits or name not in view.column.places:
-            return view
+        if not isinstance(view, StructView) or view.bits & MISSING or name not in view.column.places:
+            return None
         view = view.field(name)
-    return view
+    if not isinstance(view, ArrayView | ListView | ReferenceView):
+        return None
+    return _alike(view.chunk, view.at, space, rows, compressed)
 
 
 def _alike(chunk: Chunk, at: int, space: Space, rows: range, compressed: bool) -> list[Alike] | None:

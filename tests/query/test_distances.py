@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -13,8 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from parcode_orm import Chunk, Key, Model, QueryError, Session, any_, col, desc, func, len_, select, update
-from parcode_orm.query import arrays, measuring
+from parcode_orm import (
+    Chunk,
+    Key,
+    Model,
+    QueryError,
+    Session,
+    Vector,
+    any_,
+    col,
+    compact,
+    desc,
+    func,
+    len_,
+    select,
+    update,
+    verify,
+)
+from parcode_orm.query import array_parts, arrays, measuring
 from parcode_orm.query.distances import METRICS, Distance, distance_test, holds_vectors
 from parcode_orm.query.nearest import nearest
 from tests.small import small_caches, tuned
@@ -277,6 +293,50 @@ def test_vectors_inside_other_values(tmp_path: Path) -> None:
     rows = [[1.0, 0.0], [0.0, 1.0], [3.0, 3.0]]
     with Session(":memory:") as session:
         assert session.scalars(select(rows).order_by(func.item().cosine([0, 2])).limit(1)).all() == [[0.0, 1.0]]
+
+
+def old_class() -> Any:
+    class Note(Model):
+        model_config = {"arbitrary_types_allowed": True}
+        id: int = Key()
+        inline: NDArray[np.float32]
+        apart: NDArray[np.float32] = Chunk()
+
+    return Note
+
+
+def new_class() -> Any:
+    class Note(Model):
+        id: int = Key()
+        year: int = 7
+        inline: Annotated[NDArray[np.float32], Vector(8)]
+        apart: Annotated[NDArray[np.float32], Vector(8)] = Chunk()
+
+    return Note
+
+
+def test_rows_of_an_older_class_are_read_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class gets a field and lengths of vectors; its older rows are searched as before, beside new ones."""
+    before, after = old_class(), new_class()
+    stored = np.random.default_rng(5).standard_normal((500, 8), np.float32)
+    with Session(tmp_path / "e.par", durability="fast") as session:
+        session.add_all([before(id=n, inline=row.copy(), apart=row.copy()) for n, row in enumerate(stored)])
+        session.commit()
+    to = stored[123] + np.float32(0.001)
+    with Session(tmp_path / "e.par", durability="fast") as session:
+        with monkeypatch.context() as patch:
+            patch.setattr(array_parts, "_loaded", lambda *rest: pytest.fail("a part was not in place"))
+            for field in (after.inline, after.apart):
+                assert session.scalars(select(after.id).order_by(field.l2(to)).limit(1)).one() == 123
+        session.add(after(id=1_000, inline=to, apart=to))
+        session.get_one(after, 7).apart = to + np.float32(0.01)
+        session.commit()
+        assert session.scalars(select(after.id).order_by(after.inline.l2(to)).limit(2)).all() == [1000, 123]
+        assert session.scalars(select(after.id).order_by(after.apart.l2(to)).limit(3)).all() == [1000, 123, 7]
+    assert verify(tmp_path / "e.par").ok
+    compact(tmp_path / "e.par")
+    with Session.open(tmp_path / "e.par") as session:
+        assert session.scalars(select(after.id).order_by(after.apart.l2(to)).limit(3)).all() == [1000, 123, 7]
 
 
 class Place(Model):
