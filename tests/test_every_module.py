@@ -95,7 +95,6 @@ TESTED_BY = {
     "model.kinds": "query/test_classes.py",
     "model.annotations": "query/test_classes.py",
     "query.aggregates": "query/test_random.py",
-    "query.array_parts": "query/test_distances.py",
     "query.along": "query/test_reaching.py",
     "query.aliases": "query/test_joins.py",
     "query.bounds": "query/test_random.py",
