@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel
 
 from ..errors import QueryError, called
+from ..lazy.list import LazyList
+from ..lazy.map import LazyMap
 from .aggregates import NAN
 from .building import type_of_one
 from .derived import Subquery, columnar, columns_of, names_of
+from .engine import hits
 from .expressions import Expression, builds
-from .given import Derived, is_entity_class
+from .functions import has_aggregate
+from .given import Derived, Entities, is_entity_class
 from .merging import merged
 from .nodes import Item, Key, Label, Ordering
+from .occurrences import occurrences_of
+from .ordered import Hits
+from .picked import Picked, PickedSource
 from .rewriting import rewritten
 from .sorting import is_nan
 from .sources import MemorySource, Source
 from .statement import Select
 from .vectors import Vector
+from .windows import has_window
 
 T = TypeVar("T")
 
@@ -40,6 +49,8 @@ class Combined(Derived):
         """See `Derived`."""
         statements = [replace(each, _home=home) for each in self.statements]
         how = f"the rows of {self.operator}(): "
+        if self.cls is not None and _is_of_one_collection(statements):
+            return self._by_key([hits(each) for each in statements], how)
         if self.cls is None:
             vectors = self._combined([columns_of(each) for each in statements], len(self.names))
             return columnar(self.names, vectors, how)
@@ -47,22 +58,37 @@ class Combined(Derived):
         objects, keys = self._combined(keyed, 1)
         return MemorySource(objects.tolist(), keys.tolist(), self.cls, how)
 
+    def _by_key(self, parts: Sequence[Hits], how: str) -> PickedSource:
+        """Rows of one collection, which their keys tell apart: no object is made."""
+        keys = [Picked(each).keys(range(each.count)).tolist() for each in parts]
+        places = self._places(keys)
+        starts = accumulate((len(each.batches) for each in parts), initial=0)
+        which = np.concatenate([each.which + start for each, start in zip(parts, starts, strict=False)])
+        rows = np.concatenate([each.rows for each in parts])
+        batches = [batch for each in parts for batch in each.batches]
+        return PickedSource(Hits(batches, which[places], rows[places]), self.cls, how)
+
     def _combined(self, parts: Sequence[Sequence[Vector]], width: int) -> list[Vector]:
         """The rows that are given; their first `width` values say which rows are the same."""
-        count = len(parts[0])
-        every = [merged([part[place] for part in parts]) for place in range(count)]
+        every = [merged([part[place] for part in parts]) for place in range(len(parts[0]))]
         if self.operator == "union_all":
             return every
-        marks = [_marks(part[:width]) for part in parts]
+        places = self._places([_marks(part[:width]) for part in parts])
+        return [vector.take(places) for vector in every]
+
+    def _places(self, marks: Sequence[list[Any]]) -> Any:
+        """The places of the rows that are given among those of all statements; equal marks are of one row."""
+        every = [mark for each in marks for mark in each]
+        if self.operator == "union_all":
+            return np.arange(len(every))
         if self.operator == "union":
-            rows = _first_places([mark for each in marks for mark in each])
-        else:
-            wanted = self.operator == "intersect"
-            others = [set(each) for each in marks[1:]]
-            test: Callable[[Iterable[bool]], bool] = all if wanted else any
-            first = _first_places(marks[0])
-            rows = [place for place in first if test(marks[0][place] in each for each in others) is wanted]
-        return [vector.take(np.array(rows, np.int64)) for vector in every]
+            return np.array(_first_places(every), np.int64)
+        wanted = self.operator == "intersect"
+        others = [set(each) for each in marks[1:]]
+        test: Callable[[Iterable[bool]], bool] = all if wanted else any
+        first = _first_places(marks[0])
+        rows = [place for place in first if test(every[place] in each for each in others) is wanted]
+        return np.array(rows, np.int64)
 
     def __repr__(self) -> str:
         return f"{self.operator}({', '.join(map(repr, self.statements))})"
@@ -72,6 +98,24 @@ def _class_of(statement: Select[Any]) -> Any:
     """The class of the objects that a statement gives; None if it gives other values."""
     outputs = statement._outputs
     return outputs[0]._cls if len(outputs) == 1 and isinstance(outputs[0], Item) else None
+
+
+def _is_of_one_collection(statements: Sequence[Select[Any]]) -> bool:
+    """Whether statements give rows of one stored collection as they are, so that their keys tell them apart."""
+    found = []
+    for each in statements:
+        sources = occurrences_of(each)
+        asked = [ordering._of for ordering in each._order]
+        if len(sources) != 1 or each._groups or each._having or any(map(_is_of_many, asked)):
+            return False
+        found.append(sources[0].rows)
+    if all(isinstance(each, type | Entities) for each in found):
+        return len({each.cls if isinstance(each, Entities) else each for each in found}) == 1
+    return isinstance(found[0], LazyList | LazyMap) and all(each is found[0] for each in found)
+
+
+def _is_of_many(expression: Expression[Any]) -> bool:
+    return has_aggregate(expression) or has_window(expression)
 
 
 def _key_of(item: Expression[Any]) -> Key[Any]:

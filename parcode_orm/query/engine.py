@@ -42,6 +42,17 @@ def run(statement: Select[Any]) -> Iterator[Part]:
     return _distinct(parts, query) if query.distinct else parts
 
 
+def hits(statement: Select[Any]) -> Hits:
+    """Where the rows that a statement gives are, if it gives rows without groups and window functions, each once."""
+    source, query, grouped = prepared(statement)
+    batches: Iterator[Batch] = source.batches(arrays=partial(are_arrays, query, grouped))
+    if query.order:
+        whole = _ordered(list(batches), query, query.stop)
+    else:
+        whole = Hits.of((batch, found(batch, query.where)) for batch in batches)
+    return Hits(whole.batches, whole.which[query.first : query.stop], whole.rows[query.first : query.stop])
+
+
 def count(statement: Select[Any]) -> int:
     """How many rows the result of a statement has. No row is made."""
     statement = ready(statement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any
 
@@ -77,6 +77,18 @@ class Hits:
         self.batches = batches
         self.which = which
         self.rows = rows
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[Batch, Frame]]) -> Hits:
+        """The rows of frames, one after the other."""
+        every = list(found)
+        which = [np.full(len(frame), place, np.int32) for place, (_, frame) in enumerate(every)]
+        rows = [np.arange(len(frame)) if frame.rows is None else frame.rows for _, frame in every]
+        return cls(
+            [batch for batch, _ in every],
+            np.concatenate([*which, np.empty(0, np.int32)]),
+            np.concatenate([*rows, np.empty(0, np.int64)]),
+        )
 
     @property
     def count(self) -> int:

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from ..codec.base import Column
 from .evaluate import Unparted
 from .merging import merged
 from .ordered import Hits
 from .sources import Batch
 from .vectors import Objects, Rows, Vector
+
+
+class PickedSource:
+    """The rows of `hits`, of the class `model`, as a `Source`; `how` they were found."""
+
+    __slots__ = ("_picked", "how", "model")
+
+    def __init__(self, hits: Hits, model: Any, how: str) -> None:
+        self._picked = Picked(hits)
+        self.model = model
+        self.how = how
+
+    def __len__(self) -> int:
+        return self._picked.count
+
+    def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
+        """See `Source`."""
+        yield self._picked
+
+    def at_keys(self, keys: Collection[Any], how: str) -> None:
+        """There is no index."""
 
 
 class Picked(Unparted):

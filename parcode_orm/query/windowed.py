@@ -30,15 +30,7 @@ def windowed(found: Iterable[tuple[Batch, Frame]], query: Query) -> tuple[Picked
     Raises:
         QueryError: a window function has no `.over()`; values to order or to group by do not fit.
     """
-    every = list(found)
-    which = [np.full(len(frame), place, np.int32) for place, (_, frame) in enumerate(every)]
-    rows = [np.arange(len(frame)) if frame.rows is None else frame.rows for _, frame in every]
-    hits = Hits(
-        [batch for batch, _ in every],
-        np.concatenate([*which, np.empty(0, np.int32)]),
-        np.concatenate([*rows, np.empty(0, np.int64)]),
-    )
-    picked = Picked(hits)
+    picked = Picked(Hits.of(found))
     slots: dict[Any, Slot[Any]] = {}
     layouts: dict[Any, Layout] = {}
     frame = Frame(picked)

@@ -26,8 +26,9 @@ from parcode_orm import (
     update,
 )
 from parcode_orm.query import columnar, compound, derived, nesting
+from tests.query import plainly
 from tests.query.families import VALUES, Owner, Pet, conditions, everything, families, same
-from tests.query.test_random import limits, tries
+from tests.query.test_random import limits, tables, tries
 
 MODULES = [compound, derived, columnar, nesting]
 COMBINED: dict[str, Callable[..., Any]] = {
@@ -127,6 +128,36 @@ def test_objects_are_told_apart_by_identity(tmp_path: Path, data: st.DataObject)
                 session.execute(numbers).all()
             inside = select(Pet.id).where(Pet.id.in_(COMBINED[name](*(select(Pet.id).where(a.said) for a in arms))))
             assert set(session.scalars(inside)) == {pet.id for pet in expected}
+
+
+@tries
+@given(st.data())
+def test_objects_of_collections_are_told_apart(tmp_path: Path, data: st.DataObject) -> None:
+    """Of one stored collection by their keys, of plain lists and of several collections by identity."""
+    draw = data.draw
+    with tables(draw, tmp_path / "world.par") as (session, world):
+        listed = list(world.rows)
+        for _ in range(3):
+            one = draw(st.sampled_from([world.by, world.rows, listed]))
+            other = draw(st.sampled_from([one, one, listed, world.rows]))
+            if not (len(one) and len(other)):
+                continue  # a plain list that is empty has no class
+            conditions = draw(st.lists(plainly.conditions(), min_size=2, max_size=2))
+            statements, parts = [], []
+            for collection, wanted in zip((one, other), conditions, strict=True):
+                pairs = list(collection.items() if hasattr(collection, "items") else enumerate(collection))
+                statements.append(select(collection).where(wanted.said))
+                parts.append([row for key, row in pairs if wanted.plain(key, row)])
+            name = draw(st.sampled_from(list(COMBINED)))
+            whole = COMBINED[name](*statements)
+            expected = combined(name, parts, id)
+            found = session.scalars(whole).all()
+            assert [id(row) for row in found] == [id(row) for row in expected]
+            nested = union(whole, statements[0])
+            assert session.scalars(nested).count() == len({id(row) for row in [*expected, *parts[0]]})
+            order = draw(plainly.orders())
+            ordered = session.scalars(whole.order_by(order.said).limit(4)).all()
+            assert list(map(id, ordered)) == [id(row) for _, row in plainly.in_order(enumerate(expected), [order])][:4]
 
 
 @tries
