@@ -106,6 +106,8 @@ def _json(node: Any, names: dict[str, str]) -> dict[str, object]:
         return {"title": node["convert"].removeprefix("enum "), "enum": [name for name, _ in node["members"]]}
     if "literal" in node and "convert" not in node:
         return {"enum": list(node["literal"])}
+    if "ref" in node:
+        return {**_json(node["stored"], names), "title": f"Ref[{node['ref']}]"}
     if "convert" in node:
         kind = node["convert"]
         return {"type": "string", "format": _FORMATS[kind]} if kind in _FORMATS else {"title": kind}

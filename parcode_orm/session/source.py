@@ -309,6 +309,8 @@ class Writer:
 
     def _converted(self, node: dict[str, Any]) -> str:
         name = node["convert"]
+        if "ref" in node:
+            return self._reference(node)
         if "members" in node or "flags" in node:
             return self._enum(node)
         if name == "deque":
@@ -322,6 +324,15 @@ class Writer:
             found = self.imported("pydantic" if hasattr(pydantic, called) else "pydantic_core", called)
             return f"{found}[{self.type(node['stored'])}]" if called == "Secret" else found
         return self.type(node["stored"])
+
+    def _reference(self, node: dict[str, Any]) -> str:
+        """A reference to a class of the file; the type of its keys, if the file has no entities of the class."""
+        there = [
+            each.name for each in self.classes.every if (each.role, each.body["struct"]) == ("entities", node["ref"])
+        ]
+        if self.classes.every and not there:
+            return self.type(node["stored"])
+        return f"{self.imported('parcode_orm', 'Ref')}[{there[0] if there else node['ref']}]"
 
     def _enum(self, node: dict[str, Any]) -> str:
         kind = "Flag" if "flags" in node else "Enum"

@@ -159,4 +159,10 @@ def test_a_class_made_of_a_schema_has_keys(tmp_path: Path) -> None:
         flight = session.get_one(cls, 1)
         assert flight.plane == "N1" and list(flight.via) == [("AA", 1)]
         assert session.scalars(select(cls).where(cls.plane == "N1")).all() == [flight]
-    assert "plane: str" in schema(path).source()
+    source = schema(path).source()
+    assert "plane: Ref[Plane] = Index()" in source and "via: list[Ref[Leg]] = Chunk()" in source
+    made: dict[str, Any] = {"__name__": "made_of_source"}
+    exec(source, made)
+    with Session(path) as session:
+        assert session.get_one(made["Flight"], 1).plane.target is session.get(made["Plane"], "N1")
+    assert schema(path)["$defs"]["Flight"]["properties"]["plane"] == {"type": "string", "title": "Ref[Plane]"}
