@@ -46,6 +46,8 @@ def table_class(cls: type[Any]) -> type[EntityTable]:
     """The class of the root that holds the entities of `cls`, made once."""
     found: type[EntityTable] | None = cls.__dict__.get(_TABLE_CLASS)
     if found is None:
+        if not cls.__pydantic_complete__:
+            cls.model_rebuild()  # or an error that names what is not defined
         found = _derived_table(cls)
         setattr(cls, _TABLE_CLASS, found)
     return found

@@ -12,13 +12,21 @@ from weakref import ref
 
 from parcode_orm.errors import UnsupportedTypeError
 
-_waiting: list[ref[Any]] = []
+_waiting: list[_Waiting] = []
+
+
+class _Waiting:
+    """A class that waits, and the classes for which it waited and that are there now, by name."""
+
+    def __init__(self, cls: Any) -> None:
+        self.cls = ref(cls)
+        self.there: dict[str, ref[Any]] = {}
 
 
 def wait(cls: Any) -> None:
     """Note a class of which a reference leads to a class that is not defined yet."""
     if not cls.__pydantic_complete__ and _unresolved(cls):
-        _waiting.append(ref(cls))
+        _waiting.append(_Waiting(cls))
 
 
 def complete_waiting_for(cls: Any) -> None:
@@ -26,12 +34,14 @@ def complete_waiting_for(cls: Any) -> None:
     if not _waiting:
         return
     name = re.compile(rf"\b{re.escape(cls.__name__)}\b")
-    there = [found for each in _waiting if (found := each()) is not None and not found.__pydantic_complete__]
-    _waiting[:] = map(ref, there)
-    for each in there:
-        if any(map(name.search, _unresolved(each))):
+    _waiting[:] = [each for each in _waiting if (found := each.cls()) is not None and not found.__pydantic_complete__]
+    for each in list(_waiting):
+        waits = each.cls()
+        if waits is not None and any(map(name.search, _unresolved(waits))):
+            each.there[cls.__name__] = ref(cls)
+            names = {called: found for called, there in each.there.items() if (found := there()) is not None}
             with suppress(UnsupportedTypeError):  # whoever uses the class is told
-                each.model_rebuild(raise_errors=False, _types_namespace={cls.__name__: cls})
+                waits.model_rebuild(raise_errors=False, _types_namespace=names)
 
 
 def _unresolved(cls: Any) -> list[str]:

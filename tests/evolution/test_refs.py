@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -148,7 +150,7 @@ def test_a_renamed_target_is_found(tmp_path: Path) -> None:
         assert session.get_one(now, 1).plane.year == 2
 
 
-def test_a_class_made_of_a_schema_has_keys(tmp_path: Path) -> None:
+def test_a_class_made_of_a_schema_has_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "planes.par"
     was = model("Flight", id=(int, Key()), plane=(Ref[Plane], Index()), via=(list[Ref[Leg]], Chunk()))
     with Session(path) as session:
@@ -161,7 +163,8 @@ def test_a_class_made_of_a_schema_has_keys(tmp_path: Path) -> None:
         assert session.scalars(select(cls).where(cls.plane == "N1")).all() == [flight]
     source = schema(path).source()
     assert "plane: Ref[Plane] = Index()" in source and "via: list[Ref[Leg]] = Chunk()" in source
-    made: dict[str, Any] = {"__name__": "made_of_source"}
+    monkeypatch.setitem(sys.modules, "made_of_source", ModuleType("made_of_source"))
+    made = vars(sys.modules["made_of_source"])
     exec(source, made)
     with Session(path) as session:
         assert session.get_one(made["Flight"], 1).plane.target is session.get(made["Plane"], "N1")
