@@ -7,7 +7,10 @@ target, and the `Space` that finds the target. A `Ref` that was made of an objec
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, get_args, overload
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, overload
+from uuid import UUID
 
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
@@ -17,6 +20,7 @@ from .entity_keys import key_fields, key_of
 from .ref_schema import core_schema_of
 
 T = TypeVar("T")
+_SomeKey = str | int | bytes | float | date | timedelta | UUID | Decimal | tuple[Any, ...]  # for type checkers
 
 _MISSING: Any = object()
 _GETATTR: Any = BaseModel.__dict__["__getattr__"]
@@ -72,6 +76,15 @@ class Ref(Generic[T]):
             _fill(self, cls, None, None, target)
         else:
             _fill(self, cls, key, stored(target)[0].space, None)
+
+    if TYPE_CHECKING:  # of a field: what it gives of an object and of the class, and what it takes
+
+        @overload
+        def __get__(self, obj: None, owner: type, /) -> Any: ...
+        @overload
+        def __get__(self, obj: object, owner: type, /) -> Ref[T]: ...
+        def __get__(self, obj: object, owner: type, /) -> Any: ...
+        def __set__(self, obj: Any, value: T | Ref[T] | _SomeKey, /) -> None: ...
 
     @property
     def key(self) -> Any:

@@ -91,7 +91,19 @@ box = Box[int](items=[1, 2])
 guild = Guild(name="owls")
 Guild(name="owls", members=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 assert_type(guild.members, Sequence[Member])
-assert_type(Member(name="ann", guild=Ref(guild)).guild.target, Guild)
+ann = Member(name="ann", guild=Ref(guild))
+assert_type(ann.guild, Ref[Guild])
+assert_type(ann.guild.target, Guild)
+assert_type(Ref(guild), Ref[Guild])
+assert_type(Ref(Guild, "owls"), Ref[Guild])
+ann.guild.name.upper()  # what is asked of the target has any type; that of the target itself is known
+Member(name="bob", guild=guild)  # a field that is a reference takes the object, too, and a key
+Member(name="bob", guild="owls")
+Member(name="bob", guild=ann)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ann.guild = guild
+ann.guild = "owls"
+ann.guild = ann  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+select(Member).where(Member.guild == guild, Member.guild.in_([guild, "owls"]), col(Member.guild).is_not(None))
 Player()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Player(level="one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 WorldSettings(difficulty=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
