@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import CommitGone
 from ..interop.rows import json_of, plain
+from ..lazy.shown import visible
 from ..session import CommitChanges, RowChange, Session
 from ..session import backup as back_up
-from .app import File, Json, bars, command, say, say_json
+from .app import File, Json, bars, command, err, say, say_json
 from .asking import json_text
 
 
@@ -44,6 +46,30 @@ def changes(
     with Session.open(file) as session:
         for commit in session.changes(since, until, classes=classes or ()):
             tell(commit, json_)
+
+
+@command("parcode watch shop.par --timeout 60")
+def watch(
+    file: File,
+    timeout: Annotated[float | None, typer.Option(min=0, help="End after so many seconds without a commit.")] = None,
+    classes: Annotated[list[str] | None, typer.Option("--class", help="A class; may be given several times.")] = None,
+    json_: Json = False,
+) -> None:
+    """Wait for commits, and list what each changed, until you interrupt it."""
+    with Session.open(file) as session:
+        seen = session.snapshot
+        assert seen is not None  # it is read-only, so there is a file
+        try:
+            for _ in session.watch(timeout=timeout):
+                session.refresh()
+                try:
+                    for commit in session.changes(seen, classes=classes or ()):
+                        tell(commit, json_)
+                except CommitGone as problem:
+                    err.print(visible(str(problem), 10_000), markup=False, soft_wrap=True)
+                seen = session.snapshot or seen
+        except KeyboardInterrupt:
+            return
 
 
 def tell(commit: CommitChanges, json_: bool) -> None:

@@ -91,6 +91,7 @@ class Connection:
         _check_options(read_only, durability, workers, compression, compact_above, lock_timeout)
         if at is not None:
             check_at(at)
+        self._pinned = at is not None  # to that commit, until a refresh
         self.stats = Stats()
         is_path = isinstance(path, str) or hasattr(path, "__fspath__")
         self.read_only = read_only or at is not None or not is_path

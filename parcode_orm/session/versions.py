@@ -23,6 +23,7 @@ from .refresh import expire, go_on, refresh, rollback
 from .shrinking import compact
 from .space import FileSpace, owner_of
 from .unit_of_work import UnitOfWork, storing
+from .watching import POLL, check_seconds, watched
 
 
 class Versions(Hooks):
@@ -108,6 +109,47 @@ class Versions(Hooks):
         in_use = {name: root.obj.__class__ for name, root in self._work.roots.items()}
         readers = Readers({**in_use, **asked}, newest)
         return feed(base, records, newest, self._work.look_at, readers, names, self._check_open)
+
+    def watch(self, *, timeout: float | None = None, poll: float = POLL) -> Iterator[Snapshot]:
+        """Wait for commits of other sessions, in this process or another: the newest one, whenever there is another.
+
+            for snapshot in session.watch():
+                session.refresh()
+
+        This session stays on its commit until `refresh()`: a refresh changes what your objects show, so it is yours to
+        call. If several commits come between two looks, only the newest is given: `changes()` tells all. What this
+        session reads or commits itself is not given, nor is a compaction, which makes no commit. A file that is
+        replaced by `save` is, and so is the first commit of a file that does not exist yet.
+
+        Args:
+            timeout: how many seconds without a commit end the iteration; 0 looks once. None: it does not end.
+            poll: how many seconds at most pass between two looks at the file. Where the system tells of changes
+                (inotify), a commit is found at once; elsewhere, and on network file systems, after so long.
+
+        Returns:
+            An iterator of `Snapshot`, which waits. `next(session.watch(timeout=5), None)` is one of them, or None.
+
+        Raises:
+            SessionError: the session was opened `at` an earlier commit, or reads bytes or `":memory:"`: nobody commits
+                to these.
+            ClosedError: while waiting: the session was closed.
+            NotAParcodeFile, UnsupportedVersion, CorruptionError, StorageError: while waiting: what is there now cannot
+                be read.
+            ValueError: an argument is no number of seconds.
+        """
+        self._check_open()
+        if timeout is not None:
+            check_seconds("timeout", timeout, at_least=0)
+        check_seconds("poll", poll, at_least=0.001)
+        backend = self._backend
+        if backend is None or backend.memory is not None:
+            raise SessionError(f"nobody else commits to {self._called}: only a file can be watched")
+        if self._pinned:
+            raise SessionError(
+                f"this session of {self._called} was opened at a commit, which does not change: refresh() goes on to "
+                "the newest, or open the file without at="
+            )
+        return watched(backend.path, lambda: self.snapshot, timeout, poll)
 
     def _looked_at(self, given: At | Versions) -> FileSpace:
         """A space that reads a commit, or what a session reads."""
@@ -233,6 +275,7 @@ class Versions(Hooks):
         self._check_leaving("refresh()")
         if self._backend is not None:
             refresh(self._work, self._backend)
+            self._pinned = False
 
 
 def _revert(work: UnitOfWork, backend: Backend, record: Record, message: str) -> None:

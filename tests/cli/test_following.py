@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import select
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, Key, Model, Session
+from parcode_orm import Chunk, Key, Model, Session, save
 
 from .shell import parcode
 
 pytestmark = pytest.mark.once
+
+
+class Shop(Model):
+    name: str = ""
 
 
 class Order(Model):
@@ -72,3 +81,24 @@ def test_changes(file: Path) -> None:
     assert (lines[4]["class"], lines[4]["key"], lines[4]["message"]) == ("Order", 2, "second")
     assert parcode("changes", file, "--since", 0, "--class", "None", "--json").stdout == ""
     assert "no commit 9 here" in parcode("changes", file, "--since", 9, code=2).stderr.replace("\n", " ")
+
+
+def test_watch(file: Path) -> None:
+    assert parcode("watch", file, "--timeout", 0).stdout == ""
+    code = "from parcode_orm.cli import main; main()"
+    command = [sys.executable, "-c", code, "watch", str(file), "--json", "--timeout", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        lines: list[dict[str, Any]] = []
+        with Session(file) as session:
+            while not lines:  # it may have to start yet
+                session.get_one(Order, 1).status += "!"
+                session.commit()
+                if select.select([process.stdout], [], [], 0.2)[0]:
+                    lines.append(json.loads(process.stdout.readline()))
+        assert lines[0]["where"] == "Order[1]" and lines[0]["fields"]["status"]["new"].endswith("!")
+        save(file, Shop())  # another file: nothing tells what changed
+        assert "CommitGone" not in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(60) == 0
