@@ -13,6 +13,7 @@
 `query`: questions on one table of many rows, beside a Python loop and other stores.
 `vectors`: the nearest of a million vectors, beside numpy and LanceDB.
 `text`: text search of very many short texts, beside SQLite's FTS5.
+`prefetch`: objects selected together with the targets of their references, beside SQLAlchemy.
 `bulk`: very many objects stored at once, or changed by statements, beside SQLAlchemy.
 `steady`: very many commits in one session, of entities and of collections: time, bytes and memory of each tenth.
 `evolution`: a file opened with a class that changed, beside the class that wrote it.
@@ -43,6 +44,7 @@ from benchmarks import (
     inspecting,
     many,
     peers,
+    prefetch,
     query,
     report,
     scale,
@@ -137,6 +139,9 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--rows", type=number, default=1_000_000, help="texts")
     each = workload(bulk, lambda o, at: bulk.bulk(o.rows, at), bulk.text)
     each.add_argument("--rows", type=number, default=200_000, help="in the table")
+    each = workload(prefetch, lambda o, at: prefetch.run(o.rows, o.repeat, at), prefetch.text)
+    each.add_argument("--rows", type=number, default=100_000, help="that refer to others")
+    each.add_argument("--repeat", type=number, default=5, help="rounds")
     each = workload(evolution, lambda o, at: evolution.evolution(o.rows, at), evolution.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="in the map")
     each = workload(inspecting, lambda o, at: inspecting.inspecting(o.megabytes, at), inspecting.text)

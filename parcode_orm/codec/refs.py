@@ -136,6 +136,8 @@ class Ref(Generic[T]):
                 return False
             key = self.key
             return self._target is other._target if key is None else bool(key == other.key)
+        if other is None:
+            return False
         if other is self._target:
             return True
         if other.__class__ is self._cls:

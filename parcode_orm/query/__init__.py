@@ -6,6 +6,7 @@ from .changes import Delete, Update, delete, update
 from .compound import except_, intersect, union, union_all
 from .expressions import Expression
 from .functions import all_, any_, asc, cast, col, desc, func, len_
+from .options import prefetch, raise_lazy
 from .plan import Plan, explain
 from .result import Result, ScalarResult
 from .statement import Select, checked, select
@@ -14,5 +15,5 @@ from .subqueries import exists
 __all__ = [
     "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "aliased", "all_", "any_", "asc",
     "case", "cast", "checked", "col", "delete", "desc", "except_", "exists", "explain", "func", "intersect", "len_",
-    "select", "union", "union_all", "update",
+    "prefetch", "raise_lazy", "select", "union", "union_all", "update",
 ]  # fmt: skip

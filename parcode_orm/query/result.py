@@ -35,15 +35,19 @@ class _Rows(Generic[T_co]):
     def _made(self, vectors: list[Vector]) -> Iterator[T_co]:
         raise TypeError(type(self).__name__)
 
-    def _run(self, statement: Select[Any]) -> Iterator[list[Vector]]:
+    def _run(self, statement: Select[Any], *, whole: bool = False) -> Iterator[list[Vector]]:
         from .engine import run
+        from .loading import run_loading
 
         self._check()
-        return run(statement)
+        return run_loading(statement, whole=whole) if statement._options else run(statement)
+
+    def _rows(self, *, whole: bool) -> Iterator[T_co]:
+        rows = (row for vectors in self._run(self._statement, whole=whole) for row in self._made(vectors))
+        return _once(rows) if self._unique else rows
 
     def __iter__(self) -> Iterator[T_co]:
-        rows = (row for vectors in self._run(self._statement) for row in self._made(vectors))
-        return _once(rows) if self._unique else rows
+        return self._rows(whole=False)
 
     def all(self) -> list[T_co]:
         """All rows.
@@ -52,7 +56,7 @@ class _Rows(Generic[T_co]):
             QueryError: a value does not fit an expression. ClosedError: the session was closed.
         """
         with gc_paused():
-            return list(self)
+            return list(self._rows(whole=True))
 
     def first(self) -> T_co | None:
         """The first row; None where there is none."""
@@ -131,7 +135,7 @@ class _Rows(Generic[T_co]):
         for each in of:
             if not isinstance(each, Expression):
                 raise QueryError(f"columns() takes fields such as Player.level, not {told(each)}")
-        parts = list(self._run(self._statement._with(_outputs=of)))
+        parts = list(self._run(self._statement._with(_outputs=of, _options=())))
         return tuple(to_numpy(joined([part[place] for part in parts])) for place in range(len(of)))
 
     def __repr__(self) -> str:

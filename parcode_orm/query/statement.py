@@ -20,6 +20,7 @@ from .lookups import conditions_of
 from .nesting import Nesting
 from .nodes import Field, Item, Key, Label, Ordering
 from .occurrences import Join, Occurrence, leaves_of, not_found, occurrences_of, place_of
+from .options import Loading, checked_options
 from .windows import without_window
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Select(Nesting, Generic[T_co, R_co]):
     _joins: tuple[Join, ...] = ()
     _home: Home | None = None
     """What has the entities of each class, once a session runs the statement."""
+    _options: tuple[Loading, ...] = ()
 
     def where(self, *conditions: Any) -> Select[T_co, R_co]:
         """Only rows that fulfil all `conditions`, and those of earlier calls.
@@ -194,6 +196,14 @@ class Select(Nesting, Generic[T_co, R_co]):
     def _on(self, given: Any, target: Any, sources: Sequence[Occurrence]) -> Expression[bool]:
         along = condition_along(given, target, sources) if isinstance(given, Expression) else None
         return row_condition(given) if along is None else along
+
+    def options(self, *options: Any) -> Select[T_co, R_co]:
+        """Say how references in the selected objects are loaded: `prefetch(Flight.plane)`, `raise_lazy()`.
+
+        Raises:
+            QueryError: one of `options` is none.
+        """
+        return self._with(_options=(*self._options, *checked_options(options)))
 
     def _with(self, **changes: Any) -> Select[T_co, R_co]:
         found = replace(self, **changes)

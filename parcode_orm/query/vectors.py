@@ -8,6 +8,7 @@ on every vector, and gives what Python gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -174,9 +175,21 @@ class Texts(Vector):
     def tolist(self) -> list[Any]:
         if self.whole is not None:
             return self.whole()
+        count = len(self)
+        apart = (self.begins[1:] - self.ends[:-1] != 1).nonzero()[0] if count else ()
+        if len(apart) * 8 > count:
+            return self._one_by_one(0, count)
+        found: list[Any] = []
+        for first, last in pairwise([0, *(place + 1 for place in apart), count] if count else []):
+            # One byte lies between neighbours. Where it is a NUL that no value has, all are decoded together.
+            values = self.decode(self.data[int(self.begins[first]) : int(self.ends[last - 1])]).split("\0")
+            found += values if len(values) == last - first else self._one_by_one(first, last)
+        return found
+
+    def _one_by_one(self, first: int, last: int) -> list[Any]:
         data, decode = self.data, self.decode
-        ends = self.ends.tolist()
-        return [decode(data[a:b]) for a, b in zip(self.begins.tolist(), ends, strict=True)]
+        begins, ends = self.begins[first:last].tolist(), self.ends[first:last].tolist()
+        return [decode(data[a:b]) for a, b in zip(begins, ends, strict=True)]
 
     def take(self, rows: Any) -> Texts:
         return Texts(self.data, self.begins[rows], self.ends[rows], self.decode, None, self.lenient)

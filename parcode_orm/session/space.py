@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from sys import modules
 from typing import Any
@@ -42,6 +42,7 @@ CHANGED_MEANWHILE = (
 )
 
 targets: list[Callable[[FileSpace, type[Any], Any], object]] = []  # the first finds targets of references, or None
+fetchers: list[Callable[[FileSpace, type[Any], Collection[Any]], Mapping[Any, Any]]] = []  # the first finds many
 
 
 class FileSpace:
@@ -199,6 +200,10 @@ class FileSpace:
         """Whether this space and `other` read one file, be it at other commits."""
         found: bool = self.source.uuid == other.source.uuid
         return found
+
+    def fetched(self, cls: type[Any], keys: Collection[Any]) -> Mapping[Any, Any]:
+        """References to those of `keys` that entities of `cls` have, by key. They know their targets."""
+        return fetchers[0](self, cls, keys)
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

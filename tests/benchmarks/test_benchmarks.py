@@ -19,6 +19,7 @@ from benchmarks import (
     inspecting,
     memory,
     peers,
+    prefetch,
     query,
     report,
     run,
@@ -118,6 +119,12 @@ def test_backup_copies_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert result["steps"]["whole"]["copied"] > 2e6 and result["steps"]["after none"]["copied"] == 0
     assert 0 < result["steps"]["after one commit"]["copied"] < backup.BYTES
     assert "pass  bytes copied after one commit" in capsys.readouterr().out
+
+
+def test_prefetch_gives_the_same_sums(tmp_path: Path) -> None:
+    result = result_of(tmp_path, "prefetch", "--rows", "300", "--repeat", "1")
+    assert set(result["seconds"]) == set(prefetch.PER_TARGET)
+    assert "SQLAlchemy selectinload" in prefetch.text(result)
 
 
 def test_bulk_stores_and_changes_the_same_in_every_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

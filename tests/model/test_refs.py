@@ -106,6 +106,11 @@ def test_the_json_schema_is_that_of_the_key() -> None:
     assert properties["near"]["additionalProperties"] == {"maxLength": 3, "type": "string"}
 
 
+def test_a_reference_is_not_none() -> None:
+    ref: Any = Ref(Airport, "JFK")
+    assert not (ref == None) and ref != None and None not in [ref]  # noqa: E711
+
+
 def test_references_are_equal_by_class_and_key() -> None:
     assert Ref(Plane, "N1") == Plane(tail="N1") and Plane(tail="N1") == Ref(Plane, "N1")
     assert Ref(Plane, "JFK") != Ref(Airport, "JFK") and Ref(Plane, "N1") != "N1"

@@ -1,0 +1,185 @@
+"""Statements with options: the references in the objects that they give know their targets, or refuse to load them.
+
+The keys in a field are a column of the result. All targets are looked up together, and each object is given references
+that know their target already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress, islice, repeat
+from operator import setitem
+from types import NoneType
+from typing import Any, NamedTuple
+
+from ..codec.kernels import drain
+from ..codec.refs import Ref, make_ref
+from ..errors import QueryError, told
+from ..lazy.proxy import is_proxy, proxy_state
+from ..lazy.state import field_value, get_dict
+from ..model.annotations import arms
+from ..model.references import referred_class
+from .building import attribute
+from .engine import run
+from .expressions import Expression
+from .given import Entities
+from .nodes import Item, Label
+from .options import classes_in
+from .ordered import Part
+from .statement import Select
+
+AHEAD = 32  # parts of a result whose targets are looked up together
+
+
+class Refused:
+    """Stands where the space of a reference would: the statement does not allow to load its target."""
+
+    __slots__ = ("_place", "_space")
+
+    def __init__(self, place: str, space: Any) -> None:
+        self._place = place
+        self._space = space
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._space, name)
+
+    def entity(self, cls: type[Any], key: Any) -> Any:
+        """Refuse to find the entity of `cls` with this key."""
+        raise QueryError(
+            f"{self._place} refers to {cls.__qualname__}[{told(key)}], and was read by a statement with raise_lazy(): "
+            f"add prefetch({self._place}) to its options, or ask for the object, session.get({cls.__name__}, key)"
+        )
+
+
+# -- running -----------------------------------------------------------------------------------------------------------
+
+Refs = dict[type[Any], dict[Any, Ref[Any]]]
+"""References that are put into objects, by class and key."""
+
+
+class _Load(NamedTuple):
+    """A field of the objects that an output gives. `fetch`: its targets are looked up; else they are refused.
+
+    `column`: the keys in the field, if all its values are references to the class `cls`, or None.
+    """
+
+    output: int
+    name: str
+    fetch: bool
+    column: Expression[Any] | None
+    cls: type[Any]
+
+
+def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
+    """The result of a statement, whose options are followed. `whole`: all of it is wanted.
+
+    Raises:
+        QueryError: an option does not fit the statement; as `run`.
+    """
+    loads = list(_loads(statement))
+    count = len(statement._outputs)
+    columns = [each.column for each in loads if each.column is not None]
+    parts = run(statement._with(_outputs=(*statement._outputs, *columns), _options=()))
+    fetched: Refs = {}
+    refused: list[Refs] = [{} for _ in loads]
+    ahead = 1
+    while some := list(islice(parts, None if whole else ahead)):
+        ahead = min(2 * ahead, AHEAD)
+        at = count
+        for load, mine in zip(loads, refused, strict=True):
+            objects = [obj for part in some for obj in part[load.output].tolist()]
+            refs = fetched if load.fetch else mine
+            if load.column is None:
+                _load_holders(statement, load, objects, refs)
+            else:
+                keys = [key for part in some for key in part[at].tolist()]
+                at += 1
+                _fill(statement, load, objects, {load.cls: set(keys) - {None}}, refs)
+                found = list(map(refs.get(load.cls, {}).get, keys))
+                if not all(found):
+                    objects, found = list(compress(objects, found)), list(filter(None, found))
+                drain(map(setitem, map(get_dict, objects), repeat(load.name), found))
+        yield from (part[:count] for part in some)
+
+
+def _loads(statement: Select[Any]) -> Iterator[_Load]:
+    wanted = [field for option in statement._options for field in option.fields]
+    strict = any(option.strict for option in statement._options)
+    used: set[int] = set()
+    for place, output in enumerate(statement._outputs):
+        item: Any = output._of if isinstance(output, Label) else output
+        cls = getattr(item, "_cls", None)
+        if not isinstance(item, Item) or not isinstance(cls, type):
+            continue
+        for name, info in getattr(cls, "__pydantic_fields__", {}).items():
+            mine = [at for at, each in enumerate(wanted) if each._path == (name,) and issubclass(cls, each._cls)]
+            used.update(mine)
+            found = classes_in(info.annotation)
+            if found and (mine or strict):
+                alone = len(found) == 1 and all(referred_class(arm) or arm is NoneType for arm in arms(info.annotation))
+                yield _Load(place, name, bool(mine), attribute(item, name) if alone else None, found[0])
+    for at, each in enumerate(wanted):
+        if at not in used:
+            raise QueryError(f"prefetch({each}): the statement gives no objects of {each._cls.__qualname__}")
+
+
+def _fill(
+    statement: Select[Any], load: _Load, objects: Sequence[Any], keys: Mapping[type[Any], set[Any]], refs: Refs
+) -> None:
+    """Make the references to these keys that `refs` lacks."""
+    for cls, wanted in keys.items():
+        known = refs.setdefault(cls, {})
+        missing = wanted - known.keys()
+        space = _space(statement._source, objects) if missing else None
+        if space is None:  # nothing is missing, or no session knows the objects
+            continue
+        if load.fetch:
+            known.update(space.fetched(cls, missing))
+        else:
+            refused = Refused(f"{statement._outputs[load.output]._tp.__qualname__}.{load.name}", space)
+            known.update((key, make_ref(cls, key, refused)) for key in missing)
+
+
+def _space(source: Any, objects: Sequence[Any]) -> Any:
+    """What finds the targets of the objects of a statement; None for plain objects of no session."""
+    rows = getattr(source.rows if isinstance(source, Entities) else source, "rows", None)
+    found = getattr(rows, "space", None)
+    return found or next((proxy_state(obj)[0].space for obj in objects if is_proxy(obj)), None)
+
+
+def _load_holders(statement: Select[Any], load: _Load, objects: Sequence[Any], refs: Refs) -> None:
+    """Replace references in collections, and those of which a field has several classes."""
+    values = [(obj, field_value(obj, load.name)) for obj in objects if obj is not None]  # None: of an outer join
+    keys: dict[type[Any], set[Any]] = {}
+    for _, value in values:
+        for ref in _refs_in(value):
+            keys.setdefault(ref._cls, set()).add(ref.key)
+    _fill(statement, load, objects, keys, refs)
+
+    def known(ref: Any) -> Any:
+        return refs.get(ref._cls, {}).get(ref.key, ref) if type(ref) is Ref else ref
+
+    for obj, value in values:
+        if type(value) is list:
+            value[:] = map(known, value)
+        elif type(value) is dict:
+            value.update({key: known(each) for key, each in value.items()})
+        elif type(value) is set:
+            found = list(map(known, value))
+            value.clear()
+            value.update(found)
+        elif type(value) is Ref:
+            get_dict(obj)[load.name] = known(value)
+        elif type(value) in (tuple, frozenset):
+            get_dict(obj)[load.name] = type(value)(map(known, value))
+
+
+def _refs_in(value: Any) -> list[Any]:
+    """The references in the value of a field. Lazy collections are not read for this."""
+    if type(value) is Ref:
+        return [value]
+    items = value.values() if type(value) is dict else value if type(value) in _HOLDERS else ()
+    return [each for each in items if type(each) is Ref and each.key is not None]
+
+
+_HOLDERS = frozenset({list, set, tuple, frozenset})

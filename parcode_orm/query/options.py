@@ -1,0 +1,65 @@
+"""`prefetch` and `raise_lazy`: options of statements that say how references in the selected objects are loaded."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..errors import QueryError, told
+from ..model.annotations import arms
+from ..model.kinds import item_type
+from ..model.references import referred_class
+from .nodes import Field
+
+
+class Loading(NamedTuple):
+    """An option: the targets of references in `fields` are looked up; `strict`: no others are loaded."""
+
+    fields: tuple[Field[Any], ...] = ()
+    strict: bool = False
+
+
+def prefetch(*fields: Any) -> Loading:
+    """An option of statements: the targets of references in these fields are read together with the objects.
+
+        session.scalars(select(Flight).options(prefetch(Flight.plane)))
+
+    Without it, each reference looks up its target when it is touched. Targets stay in memory as long as the references
+    that know them.
+
+    Args:
+        fields: fields of the selected objects, of type `Ref[T]` or a list, set, tuple or dictionary of such.
+
+    Raises:
+        QueryError: one is no such field.
+    """
+    for each in fields or (None,):
+        if not isinstance(each, Field) or len(each._path) != 1 or not classes_in(each._tp):
+            given = each if isinstance(each, Field) else told(each)
+            raise QueryError(f"prefetch() takes fields that hold references, such as Flight.plane, and not {given}")
+    return Loading(fields)
+
+
+def raise_lazy() -> Loading:
+    """An option of statements: references in fields of the selected objects load nothing that was not prefetched.
+
+    Touching such a reference raises `QueryError`, so a loop cannot read target after target unseen. Its key is known.
+    """
+    return Loading(strict=True)
+
+
+def checked_options(options: tuple[Any, ...]) -> tuple[Loading, ...]:
+    """`options`, given to the method of a statement.
+
+    Raises:
+        QueryError: one is no option.
+    """
+    for each in options:
+        if not isinstance(each, Loading):
+            raise QueryError(f"options() takes prefetch(Flight.plane) and raise_lazy(), and not {told(each)}")
+    return options
+
+
+def classes_in(tp: Any) -> list[type[Any]]:
+    """The classes to which references in a field of a type lead: the field's own, or those of its items."""
+    found = [cls for arm in arms(tp) if (cls := referred_class(arm)) is not None]
+    return found or [cls for arm in arms(item_type(tp)) if (cls := referred_class(arm)) is not None]

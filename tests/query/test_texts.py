@@ -1,0 +1,26 @@
+"""Columns of text become lists: neighbours are decoded together, whatever stands in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parcode_orm.query.vectors import Texts
+
+pytestmark = pytest.mark.once
+
+TEXTS = st.lists(st.text(alphabet=st.sampled_from("aé\0€"), max_size=4), max_size=20)
+
+
+@given(TEXTS, st.sampled_from([b"\0", b"", b"x"]), st.sets(st.integers(0, 19)))
+def test_texts_are_those_that_were_written(texts: list[str], gap: bytes, left_out: set[int]) -> None:
+    encoded = [text.encode() for text in texts]
+    data = gap.join(encoded)
+    begins = np.cumsum([0, *(len(each) + len(gap) for each in encoded)])[: len(texts)].astype(np.uint32)
+    ends = (begins + np.array(list(map(len, encoded)), np.int64)).astype(np.uint32)
+    vector = Texts(memoryview(data), begins, ends, lambda part: str(part, "utf-8"))
+    assert vector.tolist() == texts
+    kept = [place for place in range(len(texts)) if place not in left_out]
+    assert vector.take(np.array(kept, np.int64)).tolist() == [texts[place] for place in kept]
