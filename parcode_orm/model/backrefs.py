@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ForwardRef, Literal, NoReturn, get_args
 
 from parcode_orm.errors import UnsupportedTypeError, told
 
-__all__ = ["Backref", "BackrefProperty", "refusing", "take_backrefs"]
+__all__ = ["Backref", "BackrefProperty"]
 
+_NAMES = "_p_backrefs_"  # in a class's own `__dict__`: the names of its Backrefs
 related: list[Callable[[BackrefProperty, Any], Any]] = []  # the first gives what refers to an object
 
 
@@ -26,8 +27,15 @@ class BackrefProperty(property):
         self.annotation: Any = None
 
     def __set_name__(self, owner: Any, name: str) -> None:
-        if self.owner is None:
-            self.owner, self.name = owner, name
+        """Be the property `name` of a class. Pydantic looks for its fields later, and finds no annotation."""
+        self.owner, self.name = owner, name
+        self.annotation = _take_annotation(owner, name)
+        names = owner.__dict__.get(_NAMES)
+        if names is None:
+            names = set()
+            setattr(owner, _NAMES, names)
+            owner.__init__ = _refusing(owner.__init__, names)
+        names.add(name)
 
     def _find(self, obj: Any) -> Any:
         return related[0](self, obj)
@@ -97,47 +105,31 @@ else:
         return BackrefProperty(field)
 
 
-def take_backrefs(namespace: dict[str, Any]) -> frozenset[str]:
-    """Take the annotations of Backrefs out of the namespace of a class, so that Pydantic makes no fields of them.
-
-    Returns their names.
-    """
-    found = {name: value for name, value in namespace.items() if isinstance(value, BackrefProperty)}
-    if found:
-        annotations = _taken(namespace, frozenset(found))
-        for name, value in found.items():
-            value.annotation = annotations.get(name)
-    return frozenset(found)
-
-
 if sys.version_info >= (3, 14):
     import annotationlib
 
-    def _taken(namespace: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
-        """Take the annotations `names` out of the namespace of a class, and return them."""
-        if "__annotations__" in namespace:
-            return {name: namespace["__annotations__"].pop(name, None) for name in names}
-        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
+    def _take_annotation(cls: Any, name: str) -> Any:
+        """Take the annotation of `name` from a class, and return it."""
+        annotate = cls.__annotate__
         if annotate is None:
-            return {}
+            return None
 
         def others(format: annotationlib.Format) -> dict[str, Any]:
-            every = annotationlib.call_annotate_function(annotate, format)
-            return {name: each for name, each in every.items() if name not in names}
+            found = annotationlib.call_annotate_function(annotate, format, owner=cls)
+            return {each: tp for each, tp in found.items() if each != name}
 
-        found = annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
-        key = next(key for key in ("__annotate_func__", "__annotate__") if key in namespace)
-        namespace[key] = others
-        return {name: each for name, each in found.items() if name in names}
+        found = annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF, owner=cls)
+        cls.__annotate__ = others
+        return found.get(name)
 
 else:
 
-    def _taken(namespace: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
-        """Take the annotations `names` out of the namespace of a class, and return them."""
-        return {name: namespace.get("__annotations__", {}).pop(name, None) for name in names}
+    def _take_annotation(cls: Any, name: str) -> Any:
+        """Take the annotation of `name` from a class, and return it."""
+        return vars(cls).get("__annotations__", {}).pop(name, None)
 
 
-def refusing(init: Callable[..., None], backrefs: frozenset[str]) -> Callable[..., None]:
+def _refusing(init: Callable[..., None], backrefs: set[str]) -> Callable[..., None]:
     """The constructor `init` of a class, which takes no argument for its `backrefs`."""
 
     @wraps(init)

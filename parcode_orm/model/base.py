@@ -18,7 +18,7 @@ from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.codec.types.marks import as_returned, building, marks_last
 from parcode_orm.codec.views.build import FullSet
 from parcode_orm.errors import ParcodeError, UnsupportedTypeError
-from parcode_orm.model.backrefs import Backref, refusing, take_backrefs
+from parcode_orm.model.backrefs import Backref
 from parcode_orm.model.fields import Chunk, ShardedMap
 from parcode_orm.model.fields import Field as NamedField
 from parcode_orm.model.handles import HasHandles
@@ -47,13 +47,6 @@ class ModelMeta(ModelMetaclass):
     """
 
     if not TYPE_CHECKING:
-
-        def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
-            backrefs = take_backrefs(namespace)
-            cls = super().__new__(mcs, name, bases, namespace, **options)
-            if backrefs:
-                cls.__init__ = refusing(cls.__init__, backrefs)
-            return cls
 
         def __init__(cls, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)

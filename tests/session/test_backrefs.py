@@ -160,6 +160,30 @@ def test_it_is_no_field(tmp_path: Path) -> None:
     assert Plane.model_validate({"tail": 3}).tail == 3 and Plane.__doc__ == "A plane."
 
 
+def test_classes_of_a_function_find_each_other() -> None:
+    class Stop(Model):
+        name: str
+
+    class Hub(Model):
+        id: int = Key()
+        routes: Sequence[Route] = Backref("hub")
+        others: Sequence[Route] = Backref("over")
+
+    class Route(Model):
+        id: int = Key()
+        hub: Ref[Hub]
+        over: list[Ref[Hub]] = []
+        next: list[Stop] = []
+
+    assert list(Hub.model_fields) == ["id"] and Route.model_fields["next"].annotation == list[Stop]
+    with pytest.raises(TypeError, match=r"Hub\(others=\.\.\.\)"):
+        Hub(id=1, others=[])  # type: ignore[call-arg]
+    with Small(":memory:") as session:
+        session.add_all([Hub(id=1), Route(id=2, hub=1, next=[Stop(name="a")])])
+        session.commit()
+        assert ids(session.get_one(Hub, 1).routes) == [2]
+
+
 def test_what_no_session_knows_is_detached(tmp_path: Path) -> None:
     with Small(tmp_path / "a.par") as session:
         plane = Plane(tail=5)
