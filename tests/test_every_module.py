@@ -30,7 +30,6 @@ TESTED_BY = {
     "codec.columns.physical": "codec/test_columns.py",
     "codec.columns.row_values": "codec/test_rows.py",
     "codec.columns.subclasses": "codec/test_subclasses_of_types.py",
-    "codec.columns.weights": "codec/test_boundary.py",
     "codec.evolution.coded": "evolution/test_upgrade.py",
     "codec.evolution.defaults": "evolution/test_opening.py",
     "codec.evolution.enums": "evolution/test_changes.py",

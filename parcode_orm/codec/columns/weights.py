@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 from ...errors import CorruptionError, EncodeError
@@ -27,6 +27,7 @@ from .mixed import Mixed, MixedPairs, Part
 
 ROW = 16
 FEW, MOST = 8, 2048  # objects, and bytes, that need not be encoded to be weighed
+LONG = 1 << 63  # from which on an int takes more than eight bytes
 LEVELS = 3  # collections inside each other that are weighed without encoding what changed in them
 SAMPLE = 64  # items that the weight of a long collection is estimated from
 _BLOCKS = frozenset({Encoding.TEXT, Encoding.BYTES, Encoding.BIGINT, Encoding.PACKED})
@@ -127,8 +128,35 @@ def _at_most(column: Column, values: list[Any], levels: int) -> float | None:
                     return None
                 below += _weigh_lazy(field, each, levels - 1)
             else:
-                return None
+                size = _plain_at_most([each], LEVELS)
+                if size is None:
+                    return None
+                found += size
     return found + below if found < MOST else None
+
+
+def _plain_at_most(values: list[Any], levels: int) -> int | None:
+    """An upper bound of what atoms take, or lists and dictionaries of atoms, at most `levels` inside each other."""
+    types = set(map(type, values))
+    if types == {int}:
+        low, high = min(values), max(values)
+        return len(values) * kernels.width_of(low, high)[0] if -LONG <= low and high < LONG else None
+    if types <= ATOMS:
+        if int in types and not all(-LONG <= value < LONG for value in values if type(value) is int):
+            return None
+        return 9 * len(values) + 4 * sum([len(value) for value in values if type(value) in (str, bytes)])
+    if len(types) > 1 or not types <= {list, dict} or not levels:
+        return None
+    inside = [list(chain.from_iterable(values))]
+    if dict in types:
+        inside.append(list(chain.from_iterable(map(dict.values, values))))
+    found = 8 * len(values)
+    for each in inside:
+        size = _plain_at_most(each, levels - 1)
+        if size is None:
+            return None
+        found += size
+    return found
 
 
 def _weigh_row(view: StructView, known: Collection[str]) -> float:
