@@ -25,6 +25,7 @@ from .selected import SelectedSource
 from .sorting import is_nan
 from .sources import MemorySource, Source, TableSource, source_of
 from .statement import Select
+from .subresults import Found
 from .windows import Over, has_window, windows_in
 
 FEW = 1000  # rows that a text search found: no other index is asked
@@ -173,6 +174,11 @@ def _located(statement: Select[Any], counted: bool) -> tuple[Select[Any], Source
     return statement, _source(statement, found, Asked(statement._where, _alone(statement, counted), _first(statement)))
 
 
+def _has_found(expression: Expression[Any]) -> bool:
+    """Whether the result of another statement stands in `expression`."""
+    return isinstance(expression, Found) or any(map(_has_found, expression._parts()))
+
+
 def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Source]:
     """The conditions of a source of a join, and its rows."""
     statement, found = bound(statement)
@@ -181,6 +187,8 @@ def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Sou
 
 def _source(statement: Select[Any], found: Selection | None, asked: Asked) -> Source:
     if statement._source is None:
+        if any(map(_has_found, statement._outputs)):  # select(exists(...)): values of no rows, once
+            return MemorySource([None], None, None, "no collection: ")
         named = statement._outputs[0]
         raise QueryError(
             f"select({named}) does not say where its rows are: write select(collection), as in select(world.players), "

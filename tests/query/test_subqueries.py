@@ -387,6 +387,16 @@ def test_a_statement_inside_runs_once_and_sees_the_same_state(session: Any) -> N
     assert len(session.explain(statement).inner) == 1
 
 
+def test_results_of_statements_need_no_rows(session: Any) -> None:
+    late = select(Flight).where(Flight.delay > 18)
+    longest = select(func.max(Flight.delay)).scalar_subquery()
+    assert session.scalar(select(exists(late))) is True
+    assert session.scalar(select(~exists(late.where(Flight.delay > 30)))) is True
+    assert session.execute(select(late.exists().label("late"), longest + 1)).all() == [(True, 20)]
+    assert session.execute(select(longest)).count() == 1
+    assert "no collection: 1 rows" in str(session.explain(select(longest)))
+
+
 COUNT = select(func.count()).select_from(Flight)
 MISTAKES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "two values": (lambda: select(Plane.tail, Plane.year).scalar_subquery(), ["one value a row", "has 2"]),
