@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .expressions import Expression, mapped
+from .expressions import Expression
 from .nodes import Ordering, Pending, Quantified
 
 Replace = Callable[[Expression[Any]], Expression[Any] | None]
@@ -19,16 +19,19 @@ def rewritten(expression: Expression[Any], replace: Replace) -> Expression[Any]:
     The condition on items of `any_` and `all_` is looked into as well. An expression without changes stays the same
     object.
     """
-
-    def change(each: Expression[Any]) -> Expression[Any] | None:
-        found = replace(each)
-        if found is not None or not isinstance(each, Quantified):
-            return found
-        items, condition = rewritten(each._items, replace), rewritten(each._condition, replace)
-        same = items is each._items and condition is each._condition
-        return each if same else Quantified(each._operator, items, condition)
-
-    return mapped(expression, change)
+    found = replace(expression)
+    if found is not None:
+        return found
+    parts = expression._parts()
+    new = tuple(rewritten(each, replace) for each in parts)
+    if isinstance(expression, Quantified):
+        condition = rewritten(expression._condition, replace)
+        if new[0] is parts[0] and condition is expression._condition:
+            return expression
+        return Quantified(expression._operator, new[0], condition)
+    if all(a is b for a, b in zip(parts, new, strict=True)):
+        return expression
+    return expression._rebuilt(new)
 
 
 def reordered(ordering: Ordering, replace: Replace) -> Ordering:
