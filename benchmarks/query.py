@@ -16,6 +16,7 @@ from benchmarks.measure import clock, machine, number, say, sweep, table
 from parcode_orm import Chunk, Index, Key, Model, Session, desc, explain, func, save, select
 
 GUILDS = 200
+REALMS = 20
 LEVELS = 1000
 WANTED = 417
 ROUNDS = 5
@@ -29,6 +30,7 @@ QUESTIONS = {
     "top": "the 10 objects with the highest score of one guild",
     "average": "the average score of each guild",
     "sum": "the sum of all levels",
+    "join": "the average score of each realm of 20, which another table has for each guild",
 }
 
 
@@ -40,8 +42,14 @@ class Hero(Model):
     guild: str
 
 
+class Guild(Model):
+    name: str
+    realm: str
+
+
 class Heroes(Model):
     rows: list[Hero] = Chunk()
+    guilds: list[Guild] = Chunk()
 
 
 class Stored(Model):
@@ -50,6 +58,11 @@ class Stored(Model):
     level: int
     score: float = Index()
     guild: str
+
+
+class StoredGuild(Model):
+    name: str = Key()
+    realm: str
 
 
 def data(count: int) -> Iterator[dict[str, Any]]:
@@ -65,6 +78,11 @@ def data(count: int) -> Iterator[dict[str, Any]]:
             "score": (random % 1_000_003) / 8,
             "guild": f"guild {random // LEVELS % GUILDS}",
         }
+
+
+def guilds() -> list[dict[str, str]]:
+    """The guilds, each of one realm."""
+    return [{"name": f"guild {number}", "realm": f"realm {number % REALMS}"} for number in range(GUILDS)]
 
 
 GUILD, ID = "guild 17", 777
@@ -94,13 +112,15 @@ class Ours(Store):
     name = "Parcode ORM"
 
     def write(self, count: int) -> None:
-        save(self.path, Heroes(rows=(Hero(**row) for row in data(count))))
+        save(self.path, Heroes(rows=(Hero(**row) for row in data(count)), guilds=[Guild(**row) for row in guilds()]))
 
     def open(self) -> Mapping[str, Answer]:
         self.session = session = Session.open(self.path)
-        rows = session.root(Heroes).rows
+        rows, realms = session.root(Heroes).rows, session.root(Heroes).guilds
         top = select(rows).where(Hero.guild == GUILD).order_by(desc(Hero.score)).limit(10)
         means = select(Hero.guild, func.avg(Hero.score)).select_from(rows).group_by(Hero.guild)
+        joined = select(Guild.realm, func.avg(Hero.score)).select_from(rows).join(realms, Hero.guild == Guild.name)
+        joined = joined.group_by(Guild.realm)
         self.statements = {
             "filter": select(rows).where(Hero.level == WANTED),
             "text": select(rows).where(Hero.guild == GUILD),
@@ -117,6 +137,7 @@ class Ours(Store):
             },
             "average": lambda: dict(session.execute(means).all()),
             "sum": lambda: session.scalar(self.statements["sum"]),
+            "join": lambda: dict(session.execute(joined).all()),
         }
 
     def close(self) -> None:
@@ -132,6 +153,7 @@ class Entities(Store):
     def write(self, count: int) -> None:
         with Session(self.path) as session:
             session.add_all(Stored(**row) for row in data(count))
+            session.add_all(StoredGuild(**row) for row in guilds())
             session.commit()
 
     def open(self) -> Mapping[str, Answer]:
@@ -144,11 +166,14 @@ class Entities(Store):
             "top": by_guild.order_by(desc(Stored.score)).limit(10),
         }
         means = select(Stored.guild, func.avg(Stored.score)).group_by(Stored.guild)
+        joined = select(StoredGuild.realm, func.avg(Stored.score)).join(Stored, Stored.guild == StoredGuild.name)
+        joined = joined.group_by(StoredGuild.realm)
         return {
             "get": lambda: [session.get_one(Stored, ID)],
             **{name: lambda each=each: session.scalars(each).all() for name, each in statements.items()},
             "average": lambda: dict(session.execute(means).all()),
             "sum": lambda: session.scalar(select(func.sum(Stored.level))),
+            "join": lambda: dict(session.execute(joined).all()),
         }
 
     def close(self) -> None:
@@ -163,6 +188,7 @@ class Loop(Ours):
     def open(self) -> Mapping[str, Answer]:
         super().open()
         rows = self.session.root(Heroes).rows
+        realms = {guild["name"]: guild["realm"] for guild in guilds()}
         return {
             "get": lambda: [row for row in rows if row.id == ID],
             "range": lambda: [row for row in rows if row.score < SCORE],
@@ -171,6 +197,7 @@ class Loop(Ours):
             "top": lambda: sorted((row for row in rows if row.guild == GUILD), key=lambda row: -row.score)[:10],
             "average": lambda: means((row.guild, row.score) for row in rows),
             "sum": lambda: sum(row.level for row in rows),
+            "join": lambda: means((realms[row.guild], row.score) for row in rows),
         }
 
 
@@ -205,6 +232,9 @@ class Alchemy(Store):
         columns["id"] = mapped_column(primary_key=True)
         columns["score"] = mapped_column(index=True)
         self.row: Any = type("HeroRow", (Base,), {"__tablename__": "heroes", "__annotations__": types, **columns})
+        keys = {"name": mapped_column(primary_key=True), "realm": mapped_column()}
+        kinds = {"name": Mapped[str], "realm": Mapped[str]}
+        self.guild: Any = type("GuildRow", (Base,), {"__tablename__": "guilds", "__annotations__": kinds, **keys})
         self.create = lambda: create_engine(f"sqlite:///{self.path}")
 
     def write(self, count: int) -> None:
@@ -214,6 +244,7 @@ class Alchemy(Store):
         self.row.metadata.create_all(engine)
         batch = []
         with engine.begin() as connection:
+            connection.execute(insert(self.guild), guilds())
             for row in data(count):
                 batch.append(row)
                 if len(batch) == BATCH:
@@ -228,7 +259,7 @@ class Alchemy(Store):
         from sqlalchemy import select as sql_select
         from sqlalchemy.orm import Session as SqlSession
 
-        row = self.row
+        row, guild = self.row, self.guild
         self.engine = self.create()
         self.session = session = SqlSession(self.engine)
 
@@ -240,6 +271,7 @@ class Alchemy(Store):
             return ask
 
         by_guild = sql_select(row).where(row.guild == GUILD)
+        joined = sql_select(guild.realm, sql.avg(row.score)).join(guild, row.guild == guild.name).group_by(guild.realm)
         return {
             "get": objects(sql_select(row).where(row.id == ID)),
             "range": objects(sql_select(row).where(row.score < SCORE)),
@@ -250,6 +282,7 @@ class Alchemy(Store):
                 session.execute(sql_select(row.guild, sql.avg(row.score)).group_by(row.guild)).tuples().all()
             ),
             "sum": lambda: session.scalar(sql_select(sql.sum(row.level))),
+            "join": lambda: dict(session.execute(joined).tuples().all()),
         }
 
     def close(self) -> None:
@@ -277,8 +310,9 @@ class Duck(Store):
         connection = self.connect()
         connection.execute(
             "create table heroes (id bigint, name varchar, level bigint, score double, guild varchar);"
-            f"copy heroes from '{rows}' (header)"
+            f"copy heroes from '{rows}' (header); create table guilds (name varchar, realm varchar)"
         )
+        connection.executemany("insert into guilds values (?, ?)", [list(row.values()) for row in guilds()])
         connection.close()
         rows.unlink()
 
@@ -303,6 +337,11 @@ class Duck(Store):
                 connection.execute("select guild, avg(score) from heroes group by guild").fetchall()
             ),
             "sum": lambda: connection.execute("select sum(level) from heroes").fetchone()[0],
+            "join": lambda: dict(
+                connection.execute(
+                    "select realm, avg(score) from heroes join guilds on guild = guilds.name group by realm"
+                ).fetchall()
+            ),
         }
 
     def close(self) -> None:
@@ -320,12 +359,15 @@ class Polars(Store):
 
     def write(self, count: int) -> None:
         self.polars.DataFrame(data(count)).write_parquet(self.path)
+        self.polars.DataFrame(guilds()).write_parquet(self.path.with_suffix(".guilds"))
 
     def open(self) -> Mapping[str, Answer]:
         column = self.polars.col
         rows = self.polars.scan_parquet(self.path)
         of_guild = rows.filter(column("guild") == GUILD)
         grouped = rows.group_by("guild").agg(column("score").mean())
+        realms = self.polars.scan_parquet(self.path.with_suffix(".guilds"))
+        joined = rows.join(realms, left_on="guild", right_on="name").group_by("realm").agg(column("score").mean())
         return {
             "get": lambda: rows.filter(column("id") == ID).collect().to_dicts(),
             "range": lambda: rows.filter(column("score") < SCORE).collect().to_dicts(),
@@ -334,6 +376,7 @@ class Polars(Store):
             "top": lambda: of_guild.top_k(10, by="score").collect().to_dicts(),
             "average": lambda: dict(grouped.collect().iter_rows()),
             "sum": lambda: rows.select(column("level").sum()).collect().item(),
+            "join": lambda: dict(joined.collect().iter_rows()),
         }
 
 

@@ -89,8 +89,8 @@ class State:
                 self._sums = self._sums.astype(object)
             if more := known - len(self._sums):
                 self._sums = np.concatenate([self._sums, np.zeros(more, self._sums.dtype)])
-            self._sums[numbers] += sums if self._sums.dtype == sums.dtype else np.array(sums.tolist(), object)
-        self._counts[numbers] += counts
+            np.add.at(self._sums, numbers, sums if self._sums.dtype == sums.dtype else np.array(sums.tolist(), object))
+        np.add.at(self._counts, numbers, counts)  # groups here may have one number
 
     def _merge(self, found: list[Any], numbers: list[int], known: int) -> None:
         if self._counts is not None:

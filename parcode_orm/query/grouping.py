@@ -72,11 +72,9 @@ def numbered(vectors: list[Vector], by: Sequence[Expression[Any]]) -> tuple[Grou
     if len(vectors) == 1 and isinstance(vectors[0], Coded) and vectors[0].counts.all():
         only = vectors[0]
         if only.groups is None:
-            words = _hashable(only.words, by[0])
-            if len(set(words)) == len(words):
-                only.groups = [(word,) for word in words], np.argsort(only.first).tolist()
-        if only.groups is not None:
-            return Grouped(only.codes, len(only.words), len(only), only.counts), *only.groups
+            words = _hashable(only.words, by[0])  # equal ones are of one group, whose parts are put together later
+            only.groups = [(word,) for word in words], np.argsort(only.first).tolist()
+        return Grouped(only.codes, len(only.words), len(only), only.counts), *only.groups
     parts = [_coded(vector, each) for vector, each in zip(vectors, by, strict=True)]
     codes, words = parts[0]
     keys: list[tuple[Any, ...]] = [(word,) for word in words]
@@ -94,7 +92,8 @@ def _coded(vector: Vector, of: Expression[Any]) -> tuple[Any, list[Any]]:
     if isinstance(vector, Coded):
         there = vector.counts > 0
         used = np.flatnonzero(there)
-        return _merged((np.cumsum(there) - 1)[vector.codes], [vector.words[code] for code in used.tolist()], of)
+        codes, words = _merged(np.cumsum(there) - 1, [vector.words[code] for code in used.tolist()], of)
+        return codes[vector.codes], words
     if isinstance(vector, Numbers) and vector.nulls is None:
         values, codes = factorized(vector.values)
         words = values.tolist() if vector.kind is None else vector.kind.values(values.tolist())

@@ -24,12 +24,16 @@ class Distinct:
     __slots__ = ("low", "table", "values")
 
     def __init__(self, values: Any) -> None:
-        self.values, self.table, self.low = np.unique(values), None, 0
-        if len(self.values) and self.values.dtype.kind in "iu":
-            self.low, high = int(self.values[0]), int(self.values[-1])
-            if high - self.low < SPARSE * len(values) + 1024:
-                self.table = np.full(high - self.low + 3, -1, np.int64)  # with a place for what lies on either side
-                self.table[self.values.astype(np.int64) - (self.low - 1)] = np.arange(len(self.values))
+        self.table, self.low = None, 0
+        if len(values) and values.dtype.kind == "i":
+            low, high = int(values.min()), int(values.max())
+            if high - low < SPARSE * len(values) + 1024:
+                there = np.zeros(high - low + 3, bool)  # with a place for what lies on either side
+                there[values - (low - 1)] = True
+                self.low, self.values = low, np.flatnonzero(there) + (low - 1)
+                self.table = np.where(there, np.cumsum(there) - 1, -1)
+                return
+        self.values = np.unique(values)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -39,10 +43,14 @@ class Distinct:
         if not len(self.values):
             return np.full(len(values), -1)
         if self.table is not None:
-            return self.table.take(values.astype(np.int64) - (self.low - 1), mode="clip")
+            return self.looked_up(self.table, values)
         at = np.searchsorted(self.values, values)
         at[at == len(self.values)] = 0
         return np.where(self.values[at] == values, at, -1)
+
+    def looked_up(self, table: Any, values: Any) -> Any:
+        """What `table` has for each of some values, in the place of the table of this."""
+        return table.take(np.subtract(values, self.low - 1, dtype=np.int64), mode="clip")
 
 
 class Codes:
@@ -87,13 +95,26 @@ class Codes:
         if self._numbers is not None and isinstance(vector, Numbers) and _fits(vector.values):
             return self._of_numbers(vector)
         if isinstance(vector, Coded):
-            known = self._maps.get(id(vector.words))
-            if known is None:
-                known = self._maps[id(vector.words)] = vector.words, self._found(vector.words)
-            return known[1][vector.codes]
+            return self.of_words(vector)[vector.codes]
         if isinstance(vector, Constant):
             return np.full(len(vector), self._found([vector.value])[0])
         return self._found(vector.tolist())
+
+    def of_words(self, vector: Coded) -> Any:
+        """The number of each word of a vector."""
+        known = self._maps.get(id(vector.words))
+        if known is None:
+            known = self._maps[id(vector.words)] = vector.words, self._found(vector.words)
+        return known[1]
+
+    def in_table(self, vector: Vector) -> Distinct | None:
+        """The table by which the numbers of a vector are found, if nothing else is."""
+        numbers = self._numbers
+        plain = isinstance(vector, Numbers) and vector.nulls is None and vector.values.dtype.kind in "iub"
+        if numbers is None or numbers.table is None or not plain:
+            return None
+        assert isinstance(vector, Numbers)
+        return numbers if vector.kind is self._kind and _fits(vector.values) else None
 
     def _of_numbers(self, vector: Numbers) -> Any:
         assert self._numbers is not None
@@ -140,13 +161,15 @@ def _plain(values: Any) -> Any:
 class Matches(NamedTuple):
     """For each row that is looked up: row `rows[i]` alone fits it (-1: none), or `counts[i]` rows `order[starts[i]:]`.
 
-    Without an `order`, the rows are those from `starts[i]` on.
+    Without an `order`, the rows are those from `starts[i]` on. With `coded`, row `rows[i]` fits all rows that have word
+    `i` of this vector.
     """
 
     rows: Any = None
     counts: Any = None
     starts: Any = None
     order: Any = None
+    coded: Coded | None = None
 
 
 class KeyIndex:
@@ -164,6 +187,7 @@ class KeyIndex:
         there = codes >= 0
         counts = np.bincount(codes[there], minlength=count)
         self._order = self._starts = self._rows = None
+        self._table: Any = None  # from ints to rows
         if not len(counts) or int(counts.max()) <= 1:
             self._rows = np.full(count + 1, -1)  # the last place is that of what is not there, -1
             self._rows[codes[there]] = np.flatnonzero(there)
@@ -175,7 +199,16 @@ class KeyIndex:
 
     def find(self, vectors: Sequence[Vector]) -> Matches:
         """The rows that fit rows with these values of the keys."""
-        codes = self._parts[0].find(vectors[0])
+        first, vector = self._parts[0], vectors[0]
+        if self._rows is not None and not self._pairs:
+            if isinstance(vector, Coded) and 2 * len(vector.words) <= len(vector):
+                return Matches(self._rows[first.of_words(vector)], coded=vector)
+            numbers = first.in_table(vector)
+            if numbers is not None and isinstance(vector, Numbers):
+                if self._table is None:
+                    self._table = self._rows[numbers.table]
+                return Matches(numbers.looked_up(self._table, vector.values))
+        codes = first.find(vector)
         for pairs, part, vector in zip(self._pairs, self._parts[1:], vectors[1:], strict=True):
             more = part.find(vector)
             codes = pairs.find(np.where((codes < 0) | (more < 0), -1, codes * part.count + more))

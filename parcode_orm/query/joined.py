@@ -7,6 +7,7 @@ of a pair are the numbers of its rows: values are read where an expression asks 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,18 @@ from ..codec.base import Column
 from .arrays import Vectors, one_after_the_other
 from .evaluate import Frame, Unparted, evaluate, matching, vectors_at
 from .expressions import Expression
-from .filtering import found
+from .filtering import matched
 from .join_keys import KeyIndex, Matches
 from .merging import merged
+from .nodes import Field, Key, Literal, Of, Operation
+from .occurrences import bare
+from .pruning import candidates
 from .sources import Batch, Source
-from .vectors import Constant, Objects, Rows, Vector, spread
+from .vectors import Coded, Constant, Objects, Rows, Vector, spread
 
 PAIRS = 1 << 20  # at most in a batch
+FEW = 1000  # different keys, by which the rows of another source are chosen
+LARGE = 4096  # rows of a source, at most, are read whole without another thought
 DENSE = 4  # times as many rows of a source as are asked: its column is read whole
 KEY = ("",)  # in the place of a path: the keys of the rows
 
@@ -91,22 +97,32 @@ def _read(frame: Frame, path: tuple[str, ...], places: Rows) -> Vector:
 
 
 class Part(NamedTuple):
-    """What a batch of a join has of a source: row `rows[i]` of `side`, None for -1; without `rows`, all in order."""
+    """What a batch of a join has of a source: row `rows[i]` of `side`, None for -1; without `rows`, all in order.
+
+    With `coded`, all rows of the join with word `i` of this vector have row `rows[i]` of the source.
+    """
 
     side: Side
     rows: Any = None
+    coded: Coded | None = None
 
     def at(self, rows: Rows) -> Any:
         """The rows of the source at `rows` of the join."""
-        if self.rows is None:
+        every = self.rows if self.coded is None else self.coded.codes
+        if every is None:
             return np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows
-        return self.rows[rows.start : rows.stop] if isinstance(rows, range) else self.rows[rows]
+        found = every[rows.start : rows.stop] if isinstance(rows, range) else every[rows]
+        return found if self.coded is None else self.rows[found]
 
     def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
         """A field of the source at `rows` of the join."""
         if not path:
             return Objects(self.objects(rows))
-        if self.rows is None and isinstance(rows, range) and len(rows) == self.side.count:
+        whole = isinstance(rows, range) and len(rows) == (self.side.count if self.coded is None else len(self.coded))
+        if whole and self.coded is not None:
+            words = Part(self.side, self.rows).column(path, range(len(self.rows)))
+            return self.coded.renamed(words.tolist())
+        if whole and self.rows is None:
             return self.side.whole(path)
         at = self.at(rows)
         there = at >= 0
@@ -146,8 +162,8 @@ class JoinedBatch(Unparted):
         return part.side.vectors(path[1:]).take(np.where(at < 0, part.side.count, at))
 
     def keys(self, rows: Rows) -> Vector:
-        """See `Batch`: those of the first source."""
-        return self.parts_of[0].column(KEY, rows)
+        """See `Batch`: those of the first source that a statement names."""
+        return self.parts_of[min(self.parts_of)].column(KEY, rows)
 
     def objects(self, rows: Rows) -> list[Any]:
         """See `Batch`: dictionaries of the rows, by what the paths of their fields begin with."""
@@ -160,6 +176,10 @@ class JoinedBatch(Unparted):
             {number: Part(part.side, part.at(rows)) for number, part in self.parts_of.items()}, len(rows)
         )
 
+    def with_part(self, number: int, part: Part) -> JoinedBatch:
+        """The rows, each with one of another source."""
+        return JoinedBatch({**self.parts_of, number: part}, self.count)
+
     def paired(self, number: int, side: Side, rows: Any, others: Any) -> JoinedBatch:
         """The rows at `rows`, each with row `others[i]` of another source."""
         here = self if rows is None else self.at(rows)
@@ -167,18 +187,58 @@ class JoinedBatch(Unparted):
 
 
 class Given(NamedTuple):
-    """A source of a join: its rows that fulfil `where`, in batches of many rows if what is asked of it is `arrays`."""
+    """A source of a join: its rows that fulfil `where`, in batches of many rows if what is asked of it is `arrays`.
 
+    `find` gives the conditions and the rows if there are more conditions. `name` is what plans call the source. Row
+    groups in which no row can fulfil `likely` are left out.
+    """
+
+    name: str
     source: Source
     where: tuple[Expression[bool], ...]
     arrays: Callable[[Column], bool]
+    find: Callable[[tuple[Expression[bool], ...]], tuple[tuple[Expression[bool], ...], Source]]
+    likely: tuple[Expression[bool], ...] = ()
 
     def frames(self) -> Iterator[Frame]:
         """Its rows."""
         for batch in self.source.batches(arrays=self.arrays):
-            frame = found(batch, self.where)
+            frame = matched(self.where, batch, candidates((*self.where, *self.likely), batch))
             if len(frame):
                 yield frame
+
+    def with_values(
+        self, keys: Sequence[Expression[Any]], values: Sequence[Sequence[Any] | None], *, first: bool
+    ) -> Given:
+        """The source, of which only rows count whose `keys` have some of `values`; None stands for any value.
+
+        An index or the bounds of row groups may find these rows. Else they are filtered, but those of the `first`
+        source, which are looked up anyway.
+        """
+        if len(self.source) <= LARGE:
+            return self
+        more: list[Expression[bool]] = [
+            Operation("in", (key, Literal(frozenset(each))), bool)
+            for key, each in zip(keys, values, strict=True)
+            if each is not None and isinstance(key, Field | Key)
+        ]
+        if not more:
+            return self
+        where, source = self.find(tuple(more))
+        if first and not source.how:
+            return self._replace(likely=(*self.likely, *more))
+        return self._replace(where=where, source=source)
+
+
+def _few(vector: Vector) -> list[Any] | None:
+    """The different values of a vector, but for NaN; None where they are many, or cannot be told apart."""
+    if len(vector) > FEW and not isinstance(vector, Coded):
+        return None
+    try:
+        values = {value for value in (vector.words if isinstance(vector, Coded) else vector.tolist()) if value == value}
+    except (TypeError, ArithmeticError):
+        return None
+    return list(values) if len(values) <= FEW else None
 
 
 class Step(NamedTuple):
@@ -195,15 +255,16 @@ class Step(NamedTuple):
     outer: bool
     where: tuple[Expression[bool], ...]
 
-    def run(self, batches: Iterator[JoinedBatch], given: Given) -> Iterator[JoinedBatch]:
-        """The rows so far, joined to those of the source."""
-        side: Side | None = None
+    def run(self, batches: Iterator[JoinedBatch], given: Given, side: Side | None) -> Iterator[JoinedBatch]:
+        """The rows so far, joined to those of the source: of `side`, if they were read before."""
         index: KeyIndex | None = None
+        if side is None and self.keys and len(given.source) > LARGE:
+            batches, given = self._narrowed(batches, given)
         for batch in batches:
             if side is None:
                 side = Side(list(given.frames()))
-                if self.keys:
-                    index = KeyIndex([side.evaluated(each) for each in self.others], self.others)
+            if index is None and self.keys:
+                index = KeyIndex([side.evaluated(each) for each in self.others], self.others)
             if index is None:
                 every = np.full(batch.count, side.count)
                 matches = Matches(None, every, np.zeros(batch.count, np.int64))
@@ -214,9 +275,24 @@ class Step(NamedTuple):
                 places = matching(self.where, Frame(pairs))
                 yield pairs if places is None else pairs.at(places)
 
+    def _narrowed(self, batches: Iterator[JoinedBatch], given: Given) -> tuple[Iterator[JoinedBatch], Given]:
+        """The rows so far; and if they are few, the rows of the source with their keys."""
+        first: list[JoinedBatch] = []
+        count = 0
+        for batch in batches:
+            first.append(batch)
+            count += batch.count
+            if count > FEW:
+                return chain(first, batches), given
+        keys = [merged([evaluate(key, Frame(batch)) for batch in first]) for key in self.keys]
+        return iter(first), given.with_values(self.others, list(map(_few, keys)), first=False)
+
     def _pairs(self, batch: JoinedBatch, side: Side, matches: Matches) -> Iterator[JoinedBatch]:
+        if matches.coded is not None and not self.on and (self.outer or int(matches.rows.min(initial=0)) >= 0):
+            yield batch.with_part(self.number, Part(side, matches.rows, matches.coded))
+            return
         if matches.rows is not None:
-            rows, others = None, matches.rows
+            rows, others = None, matches.rows if matches.coded is None else matches.rows[matches.coded.codes]
             if (others < 0).any() and not self.outer:
                 rows = np.flatnonzero(others >= 0)
                 others = others[rows]
@@ -255,27 +331,49 @@ class Step(NamedTuple):
 
 
 class JoinedSource:
-    """The rows of several sources that belong together: those of the first of `given`, joined by `steps`."""
+    """The rows of several sources that belong together: those of source `first` of `given`, joined by `steps`."""
 
-    __slots__ = ("given", "how", "model", "steps")
+    __slots__ = ("first", "given", "how", "model", "steps")
 
-    def __init__(self, given: Sequence[Given], steps: Sequence[Step]) -> None:
+    def __init__(self, first: int, given: Sequence[Given], steps: Sequence[Step]) -> None:
+        self.first = first
         self.given = given
         self.steps = steps
         self.model = None
         self.how = ""
 
     def __len__(self) -> int:
-        return len(self.given[0].source)
+        return len(self.given[self.first].source)
 
     def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
         """See `Source`; each source knows itself how its rows are taken."""
+        given, sides = self._chosen()
         rows: Iterator[JoinedBatch] = (
-            JoinedBatch({0: Part(Side([frame]))}, len(frame)) for frame in self.given[0].frames()
+            JoinedBatch({self.first: Part(Side([frame]))}, len(frame)) for frame in given[self.first].frames()
         )
         for step in self.steps:
-            rows = step.run(rows, self.given[step.number])
+            rows = step.run(rows, given[step.number], sides.get(step.number))
         return (batch for batch in rows if batch.count)
+
+    def _chosen(self) -> tuple[list[Given], dict[int, Side]]:
+        """The sources, and the rows of those that are few, or that conditions choose.
+
+        Where these have few keys, other sources are asked for the rows with these keys alone. The last source is looked
+        at first: a few makers choose planes, and these choose flights.
+        """
+        given, sides = list(self.given), {}
+        outer = {step.number for step in self.steps if step.outer}
+        for step in reversed(self.steps):
+            here = given[step.number]
+            if step.outer or not step.keys or not (here.where or len(here.source) <= FEW):
+                continue
+            side = sides[step.number] = Side(list(here.frames()))
+            for key, other in zip(step.keys, step.others, strict=True):
+                if isinstance(key, Of) and key._number not in outer and len(given[key._number].source) > LARGE:
+                    values = _few(side.evaluated(other))
+                    first = key._number == self.first
+                    given[key._number] = given[key._number].with_values([bare(key._of)], [values], first=first)
+        return given, sides
 
     def at_keys(self, keys: Collection[Any], how: str) -> Source | None:
         """See `Source`."""

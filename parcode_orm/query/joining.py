@@ -14,9 +14,10 @@ from ..model.kinds import fields_of
 from .distances import Distance
 from .evaluate import Frame, InMemory, holds
 from .expressions import Expression
+from .functions import has_aggregate
 from .joined import Given, JoinedSource, Step
 from .nodes import Computed, Field, Item, Key, Logical, Of, Operation, Ordering, Quantified
-from .occurrences import Occurrence, not_found, place_of
+from .occurrences import Occurrence, bare, not_found, place_of
 from .places import is_scalar
 from .reaching import Reached, Reaching, reaches
 from .rewriting import Replace, rewritten
@@ -53,13 +54,17 @@ def joined(statement: Select[Any], sources: Sequence[Occurrence], find: Find) ->
     """
     found = changed(statement, lambda each: _placed(each, sources))
     plan = _Plan(sources, found._where)
-    steps = plan.ordered()
+    asked = [*found._outputs, *found._groups, *found._having, *(each._of for each in found._order)]
+    given = [_given(statement, each, place, plan.own[place], asked, find) for place, each in enumerate(sources)]
+    first = 0
+    if found._groups or any(map(has_aggregate, asked)):  # groups have no order, so the largest source may come first
+        first = max(plan.inner(), key=lambda place: (len(given[place].source), -place))
+    steps = plan.ordered(first)
     where = tuple(plan.pool)
-    asked = [*found._outputs, *found._groups, *found._having, *(each._of for each in found._order), *where]
+    asked += where
     for step in steps:
         asked += [*step.keys, *step.others, *step.on, *step.where]
-    given = [_given(statement, each, place, plan.own[place], asked, find) for place, each in enumerate(sources)]
-    return replace(found, _where=where, _source=None, _joins=()), JoinedSource(given, steps)
+    return replace(found, _where=where, _source=None, _joins=()), JoinedSource(first, given, steps)
 
 
 def changed(statement: Select[Any], change: Replace) -> Select[Any]:
@@ -100,7 +105,7 @@ def alone(statement: Select[Any], source: Occurrence) -> Select[Any]:
         if isinstance(leaf, Field | Item | Key):
             if place_of(leaf, [source]) is None:
                 raise not_found(leaf, [source])
-            return _bare(leaf)
+            return bare(leaf)
         return None
 
     return replace(changed(statement, change), _source=source.rows)
@@ -115,18 +120,9 @@ def _placed(leaf: Expression[Any], sources: Sequence[Occurrence]) -> Expression[
     return Of(place, leaf)
 
 
-def _bare(leaf: Expression[Any]) -> Expression[Any]:
-    """A field, a row or a key without its alias."""
-    if isinstance(leaf, Field):
-        return leaf if leaf._source is None else Field(leaf._cls, leaf._path, leaf._tp)
-    if isinstance(leaf, Item):
-        return leaf if leaf._source is None else Item(leaf._tp)
-    return Key()
-
-
 def _of_source(expression: Expression[Any]) -> Expression[Any]:
     """An expression of one source of a join as one of the rows of that source."""
-    return mapped(expression, lambda each: _bare(each._of) if isinstance(each, Of) else None)
+    return mapped(expression, lambda each: bare(each._of) if isinstance(each, Of) else None)
 
 
 def _used(expression: Expression[Any]) -> set[int]:
@@ -202,10 +198,15 @@ class _Plan:
         mine = _taken(conditions, lambda each: _used(each) == {place} and _is_safe(each))
         self.own[place] += map(_of_source, mine)
 
-    def ordered(self) -> list[Step]:
-        """The steps, each of which joins a source that conditions connect to those before it."""
+    def inner(self) -> list[int]:
+        """The sources whose rows are never None."""
+        return [place for place, outer in enumerate(self.outer) if not outer]
+
+    def ordered(self, first: int) -> list[Step]:
+        """The steps after source `first`, each of which joins a source that conditions connect to those before it."""
         steps: list[Step] = []
-        placed, left = {0}, list(range(1, len(self.sources)))
+        placed = {first}
+        left = [place for place in range(len(self.sources)) if place != first]
         while left:
             place = self._next(placed, left)
             left.remove(place)
@@ -267,15 +268,18 @@ def _given(
     asked: Iterable[Expression[Any]],
     find: Find,
 ) -> Given:
-    where, rows = find(Select(source.rows, (Item(),), tuple(own), _home=statement._home))
-    fields = [leaf for each in asked for leaf in _fields(each) if isinstance(leaf, Of) and leaf._number == place]
-    paths = {leaf._path[1:] for leaf in fields if isinstance(leaf._of, Field)}
-    paths |= {leaf._path for each in where for leaf in _fields(each) if isinstance(leaf, Field)}
+    def rows(more: tuple[Expression[bool], ...]) -> tuple[tuple[Expression[bool], ...], Source]:
+        return find(Select(source.rows, (Item(),), (*own, *more), _home=statement._home))
 
-    def arrays(items: Column) -> bool:
+    where, here = rows(())
+
+    def arrays(items: Column) -> bool:  # called when the join runs, and all that is asked is known
+        fields = [leaf for each in asked for leaf in _fields(each) if isinstance(leaf, Of) and leaf._number == place]
+        paths = {leaf._path[1:] for leaf in fields if isinstance(leaf._of, Field)}
+        paths |= {leaf._path for each in where for leaf in _fields(each) if isinstance(leaf, Field)}
         return all(is_scalar(items, path) for path in paths)
 
-    return Given(rows, where, arrays)
+    return Given(source.name, here, where, arrays, rows)
 
 
 def _fields(expression: Expression[Any]) -> list[Expression[Any]]:

@@ -123,6 +123,15 @@ def place_of(leaf: Field[Any] | Item[Any] | Key[Any], sources: Sequence[Occurren
     return unknown[0] if len(unknown) == 1 else None
 
 
+def bare(leaf: Expression[Any]) -> Expression[Any]:
+    """A field, a row or a key without its alias."""
+    if isinstance(leaf, Field):
+        return leaf if leaf._source is None else Field(leaf._cls, leaf._path, leaf._tp)
+    if isinstance(leaf, Item):
+        return leaf if leaf._source is None else Item(leaf._tp)
+    return Key()
+
+
 def not_found(leaf: Expression[Any], sources: Sequence[Occurrence]) -> QueryError:
     """The error that a leaf is of none of the sources."""
     what = f"a field of {leaf._cls.__qualname__}" if isinstance(leaf, Field) else "of other rows"

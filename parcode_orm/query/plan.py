@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import QueryError, called
 from .expressions import Expression
 from .given import Derived, Entities
-from .nodes import Field, Item, Key, Searched
+from .joined import JoinedSource, Step
+from .nodes import Field, Item, Key, Of, Searched
 from .occurrences import occurrences_of
 from .statement import Select
 from .subresults import Found, Lookup
@@ -46,6 +47,7 @@ class Plan:
         columns: the fields that are read, each with its reason and its bytes in the row groups that are read.
         bytes: what the columns take that must be read of every row; those of rows that are found come on top.
         inner: the plans of statements inside of the statement, which run first.
+        sources: the plans of the sources of a join, each for its own conditions; the first gives the order.
     """
 
     statement: str
@@ -59,13 +61,19 @@ class Plan:
     columns: list[Column] = field(default_factory=list)
     bytes: int = 0
     inner: list[Plan] = field(default_factory=list)
+    sources: list[Plan] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [self.statement]
         for depth, step in enumerate(self.steps):
             lines.append(f"{'   ' * depth}└─ {step}")
         indent = "   " * len(self.steps)
-        lines.append(f"{indent}└─ {self._scanned()}")
+        lines.append(f"{indent}└─ {f'join {len(self.sources)} sources' if self.sources else self._scanned()}")
+        for source in self.sources:
+            first, *others = str(source).splitlines()
+            branch, below = ("└─", "   ") if source is self.sources[-1] else ("├─", "│  ")
+            lines.append(f"{indent}   {branch} {first}")
+            lines += [f"{indent}   {below}{line}" for line in others]
         for place, column in enumerate(self.columns):
             last = "└─" if place == len(self.columns) - 1 else "├─"
             size = f", {_size(column.bytes)}" if column.bytes else ""
@@ -119,12 +127,55 @@ def explain(statement: Select[Any]) -> Plan:
         len(source),
         how=source.how,
         unbuilt=given.unbuilt if isinstance(given := statement._source, Entities) else (),
-        columns=_columns(query, grouping),
+        columns=_columns_of(_asked(query, grouping)),
         inner=[explain(each) for each in _inner(statement, query, grouping)],
     )
+    if isinstance(source, JoinedSource):
+        plan.columns = []
+        plan.sources = list(_sources(source, query, grouping))
+        return plan
     for batch in source.batches(arrays=partial(are_arrays, query, grouping)):
         _count(plan, batch, candidates(where, batch))
     return plan
+
+
+def _sources(joined: JoinedSource, query: Query, grouping: Grouping | None) -> Iterator[Plan]:
+    from .pruning import candidates
+
+    steps = {step.number: step for step in joined.steps}
+    asked = [(each, JOIN) for step in joined.steps for each in (*step.keys, *step.on, *step.where)]
+    asked += [(each, why) for expressions, why in _asked(query, grouping) for each in expressions]
+    for number in [joined.first, *steps]:
+        given, step = joined.given[number], steps.get(number)
+        own = [(each, FILTER) for each in given.where]
+        own += [] if step is None else [(each, JOIN) for each in step.others]
+        own += [(leaf._of, why) for each, why in asked for leaf in _places(each) if leaf._number == number]
+        plan = Plan(
+            given.name if step is None else _joined_by(given.name, step),
+            [f"filter: {' and then '.join(map(str, given.where))}"] if given.where else [],
+            len(given.source),
+            how=given.source.how,
+            columns=_columns_of([([each], why) for each, why in own]),
+        )
+        for batch in given.source.batches(arrays=given.arrays):
+            _count(plan, batch, candidates(given.where, batch))
+        yield plan
+
+
+def _joined_by(name: str, step: Step) -> str:
+    """How a source is joined, as text."""
+    found = f"{name}, or None," if step.outer else name
+    equal = [f"{key} == {other}" for key, other in zip(step.keys, step.others, strict=True)]
+    by = f" by {' and '.join(equal)}" if equal else ", each with each"
+    on = f" and where {' and then '.join(map(str, step.on))}" if step.on else ""
+    return found + by + on
+
+
+def _places(expression: Expression[Any]) -> Iterator[Of[Any]]:
+    if isinstance(expression, Of):
+        yield expression
+    for part in expression._parts():
+        yield from _places(part)
 
 
 def _inner(statement: Select[Any], query: Query, grouping: Grouping | None) -> list[Select[Any]]:
@@ -158,22 +209,25 @@ def _count(plan: Plan, batch: Batch, read: Any) -> None:
             plan.bytes += size
 
 
+JOIN = "to join"
 FILTER, SORT, GROUP, GIVEN = "to filter", "to sort", "to group and add up", "to give, of the rows found alone"
 WINDOWS = "for window functions"
 LAZY = "lazy objects of the rows found, nothing of them is read"
 
 
-def _columns(query: Query, grouping: Grouping | None) -> list[Column]:
-    asked: list[tuple[Iterable[Expression[Any]], str]]
-    if grouping is None:
-        asked = [
-            (query.where, FILTER),
-            (query.windows, WINDOWS),
-            ([each._of for each in query.order], SORT),
-            (query.outputs, GIVEN),
-        ]
-    else:
-        asked = [(grouping.where, FILTER), ((*grouping.by, *grouping.aggregates), GROUP)]
+def _asked(query: Query, grouping: Grouping | None) -> list[tuple[Sequence[Expression[Any]], str]]:
+    """What is asked of rows, and why."""
+    if grouping is not None:
+        return [(grouping.where, FILTER), ((*grouping.by, *grouping.aggregates), GROUP)]
+    return [
+        (query.where, FILTER),
+        (query.windows, WINDOWS),
+        ([each._of for each in query.order], SORT),
+        (query.outputs, GIVEN),
+    ]
+
+
+def _columns_of(asked: Iterable[tuple[Iterable[Expression[Any]], str]]) -> list[Column]:
     found: dict[tuple[str, ...] | str, Column] = {}
     for expressions, why in asked:
         for expression in expressions:

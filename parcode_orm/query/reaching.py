@@ -48,7 +48,8 @@ class Targets:
             known = {key: rows.get(key) for key in set(keys.tolist())}
             return vector_of([dig(known[key], path) for key in keys.tolist()])
         side, index = self._opened()
-        part = Part(side, index.find([keys]).rows)
+        matches = index.find([keys])
+        part = Part(side, matches.rows, matches.coded)
         every = range(len(keys))
         found = part.column(path, every)
         return Objects([dig(obj, path) for obj in part.objects(every)]) if may_change(found) else found

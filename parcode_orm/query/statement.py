@@ -269,7 +269,7 @@ class Select(Nesting, Generic[T_co, R_co]):
 
     def __repr__(self) -> str:
         """The statement as it was written, but for its collection."""
-        parts = [self._begun()]
+        parts = [self._begun(), *map(_join_told, self._joins)]
         calls: list[tuple[str, Sequence[Any]]] = [
             ("where", self._where), ("group_by", self._groups), ("having", self._having), ("order_by", self._order),
         ]  # fmt: skip
@@ -283,6 +283,11 @@ class Select(Nesting, Generic[T_co, R_co]):
 
     def _begun(self) -> str:
         return f"select({', '.join(map(_labelled, self._outputs))})"
+
+
+def _join_told(join: Join) -> str:
+    target = join.target._called if isinstance(join.target, Aliased) else getattr(join.target, "__qualname__", "...")
+    return f"{'outer' * join.outer}join({', '.join([target, *map(str, join.on)])})"
 
 
 def checked(statement: Any, name: str) -> Select[Any]:

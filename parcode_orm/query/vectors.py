@@ -98,6 +98,12 @@ class Coded(Vector):
             self._first = first_places(self.codes, len(self.words))
         return self._first
 
+    def renamed(self, words: list[Any]) -> Coded:
+        """The same codes with other words, which may be equal. What is known of the codes stays known."""
+        found = Coded(self.codes, words)
+        found._counts, found._first = self.counts, self.first
+        return found
+
     def __len__(self) -> int:
         return len(self.codes)
 

@@ -43,7 +43,8 @@ def found(index: KeyIndex, vectors: list[Vector]) -> list[list[int]]:
     """The rows that fit each row."""
     matches = index.find(vectors)
     if matches.rows is not None:
-        return [[row] if row >= 0 else [] for row in matches.rows.tolist()]
+        rows = matches.rows if matches.coded is None else matches.rows[matches.coded.codes]
+        return [[row] if row >= 0 else [] for row in rows.tolist()]
     return [
         matches.order[start : start + count].tolist()
         for start, count in zip(matches.starts.tolist(), matches.counts.tolist(), strict=True)

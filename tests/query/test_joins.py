@@ -10,6 +10,7 @@ import pytest
 
 from parcode_orm import Index, Key, Model, Session, ShardedMap, aliased, col, func, select
 from parcode_orm.errors import QueryError
+from parcode_orm.query import joined
 
 
 class Plane(Model):
@@ -119,3 +120,48 @@ def test_what_cannot_be_joined_is_refused_where_it_is_written(session: Session) 
         with pytest.raises(QueryError, match=message):
             wrong()
     assert repr(aliased(Plane, "a")) == "<a: alias of Plane>" and str(col(aliased(Plane, "a"), "year")) == "a.year"
+
+
+def test_few_rows_of_one_side_are_looked_up_in_the_index_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Session(tmp_path / "large.par", durability="fast") as session:
+        session.add_all(Plane(tail=f"N{n}", year=n % 50) for n in range(6_000))
+        session.add_all(Flight(tail=f"N{n % 6_000}", dest="XYZ"[n % 3]) for n in range(18_000))
+        session.commit()
+    found: list[str] = []
+    frames = joined.Given.frames
+
+    def noted(given: Any) -> Any:
+        found.append(f"{given.name}: {given.source.how}")
+        return frames(given)
+
+    monkeypatch.setattr(joined.Given, "frames", noted)
+    pairs = select(Flight.id, Plane.tail).join(Plane, Flight.tail == Plane.tail)
+    grouped = select(Plane.year, func.count()).join(Flight, Flight.tail == Plane.tail).group_by(Plane.year)
+    by_index, by_key = "by the index of tail (tail == 'N7')", "Plane: look up 2 rows by key"
+    with Session.open(tmp_path / "large.par") as session:
+        for statement, wanted, way in [
+            (pairs.where(Plane.tail == "N7"), [(8, "N7"), (6_008, "N7"), (12_008, "N7")], by_index),
+            (pairs.where(Flight.id.in_([5, 6])), [(5, "N4"), (6, "N5")], by_key),
+            (grouped.where(Plane.tail == "N7"), [(7, 3)], by_index),
+        ]:
+            found.clear()
+            assert session.execute(statement).all() == wanted
+            assert any(way in how for how in found), found
+
+
+def test_the_plan_says_what_each_source_is_asked(session: Session) -> None:
+    statement = select(Plane.maker, func.count()).outerjoin(Flight, Flight.tail == Plane.tail, Flight.id > 3)
+    statement = statement.where(Plane.year > 1990).group_by(Plane.maker)
+    plan = session.explain(statement)
+    first, second = plan.sources
+    assert (first.statement, first.rows, second.rows) == ("Plane", 6, 20)
+    assert second.statement == "Flight, or None, by Plane.tail == Flight.tail"
+    assert [column.name for column in first.columns] == ["Plane.year", "Plane.tail", "Plane.maker"]
+    assert second.steps == ["filter: Flight.id > 3"]
+    assert str(plan).startswith(
+        "select(Plane.maker, func.count()).outerjoin(Flight, Flight.tail == Plane.tail, Flight.id > 3)"
+        ".where(Plane.year > 1990).group_by(Plane.maker)\n└─ group by Plane.maker: func.count()\n   └─ join 2 sources\n"
+        "      ├─ Plane\n      │  └─ filter: Plane.year > 1990\n"
+    )

@@ -25,6 +25,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "SHARE", 1)
     monkeypatch.setattr(indexes, "STEP", 3)
     monkeypatch.setattr(joined, "PAIRS", 7)
+    monkeypatch.setattr(joined, "FEW", 4)
+    monkeypatch.setattr(joined, "LARGE", 0)
 
 
 def given_of(join: Joined, *outputs: Any) -> Any:
