@@ -9,7 +9,6 @@ words take, and its words before are not asked for.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -23,11 +22,12 @@ from ...errors import CorruptionError
 from ...lazy.list import LazyList
 from ...model.entities import run_class
 from ...model.indexes import IndexSpec
-from ...model.words import VERSION, words_of
+from ...model.words import VERSION
 from .changed import Entries
 from .indexes import GROWTH, MAX_RUNS, STEP
 from .long_runs import LONG, long_run, part
 from .postings import EMPTY, Array, Postings, decoded, encoded
+from .word_codes import WordCodes
 
 IN_MEMORY = 1 << 22  # postings of one commit that are sorted together
 AT_ONCE = 1 << 20  # bytes of postings of a run that are read at once
@@ -200,25 +200,21 @@ class Texts:
 
     def __init__(self) -> None:
         self.rows = 0
-        self.postings = 0  # at most: a word that stands twice in a text counts twice
-        self._words: defaultdict[str, int] = defaultdict()
-        self._words.default_factory = self._words.__len__
-        self._codes: list[Array] = []
+        self._words = WordCodes()
         self._ids: list[Array] = []
         self._lengths: list[Array] = []
 
+    @property
+    def postings(self) -> int:
+        """How many there are at most: a word that stands twice in a text counts twice."""
+        return self._words.count
+
     def add(self, ids: Sequence[Any], texts: Sequence[Any]) -> None:
         """Take texts, each with the id of its row."""
-        if not len(ids):
-            return
-        words = list(map(words_of, texts))
-        lengths = np.fromiter(map(len, words), np.int64, len(words))
-        count = int(lengths.sum())
-        self._codes.append(np.fromiter(map(self._words.__getitem__, chain.from_iterable(words)), np.int64, count))
-        self._ids.append(np.array(ids, np.int64))
-        self._lengths.append(lengths)
-        self.rows += len(ids)
-        self.postings += count
+        if len(ids):
+            self._lengths.append(self._words.take(texts))
+            self._ids.append(np.array(ids, np.int64))
+            self.rows += len(ids)
 
     def part(self) -> Part:
         """All that was taken."""
@@ -226,10 +222,8 @@ class Texts:
         order = np.argsort(ids, kind="stable")
         place = np.empty(len(ids), np.int64)  # of a row in the order of the ids
         place[order] = np.arange(len(ids))
-        words = sorted(self._words)
-        rank = np.empty(len(words), np.int64)
-        rank[np.fromiter(map(self._words.__getitem__, words), np.int64, len(words))] = np.arange(len(words))
-        pairs = rank[np.concatenate(self._codes)] * len(ids) + np.repeat(place, lengths)
+        words, codes = self._words.finish()
+        pairs = codes * len(ids) + np.repeat(place, lengths)
         pairs.sort()
         firsts = np.flatnonzero(np.diff(pairs, prepend=-1))
         times = np.diff(firsts, append=len(pairs))
