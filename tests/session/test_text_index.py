@@ -31,7 +31,7 @@ from parcode_orm import (
 )
 from parcode_orm.inspector import text_indexes
 from parcode_orm.model.words import words_of
-from parcode_orm.session.entity import text_reader, text_runs
+from parcode_orm.session.entity import text_merging, text_reader, text_runs
 from parcode_orm.session.entity.tables import find_table
 from parcode_orm.tuning import TUNING
 from tests.effort import half
@@ -204,8 +204,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "STEP", 3)
     monkeypatch.setattr(text_runs, "LONG", 12)
     monkeypatch.setattr(text_runs, "IN_MEMORY", 20)
-    monkeypatch.setattr(text_runs, "AT_ONCE", 40)
-    monkeypatch.setattr(text_runs, "FEW", 3)
+    monkeypatch.setattr(text_merging, "AT_ONCE", 40)
+    monkeypatch.setattr(text_merging, "FEW", 3)
 
 
 @half(60)

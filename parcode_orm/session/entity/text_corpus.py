@@ -16,8 +16,9 @@ from ...query.searching import Term
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
 from .tables import entities, in_memory, stored_rows, table_in
+from .text_lengths import GONE
 from .text_reader import Stack, StackKey
-from .text_runs import GONE, is_of_this_version
+from .text_runs import is_of_this_version
 from .values import field_values, index_column
 
 

@@ -14,9 +14,8 @@ from ...lazy.list import LazyList
 from .indexes import STEP
 from .long_runs import part
 from .postings import EMPTY, Array, decoded
-from .text_runs import GONE, Entry, Lengths, Rows, newest
-
-EMPTY_ROWS = Rows(EMPTY.rows, EMPTY.rows)
+from .text_lengths import GONE, NO_ROWS, Lengths, newest
+from .text_merging import Entry
 
 
 class OpenRun:
@@ -128,7 +127,7 @@ class Stack:
 
     def live(self) -> int:
         """How many rows have a text."""
-        rows, _ = newest([EMPTY_ROWS, *[run.lengths.every() for run in self._runs]])
+        rows, _ = newest([NO_ROWS, *[run.lengths.every() for run in self._runs]])
         return int((rows.lengths != GONE).sum())
 
     def pairs(self) -> Iterator[tuple[str, int, int]]:

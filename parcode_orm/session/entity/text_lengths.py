@@ -1,0 +1,119 @@
+"""The rows that runs of a text index cover, and the number of words of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import CorruptionError
+from .postings import Array
+
+GONE = -1  # in the place of the number of words: the row has no text any more
+
+
+class Rows(NamedTuple):
+    """Row ids that rise, and the number of words of each, or GONE."""
+
+    ids: Array
+    lengths: Array
+
+
+NONE = np.empty(0, np.int64)
+NO_ROWS = Rows(NONE, NONE)
+
+
+def spans_of(ids: Array) -> Array:
+    """Ids that rise as pairs: the first of neighbours, and how many they are."""
+    cuts = np.flatnonzero(np.diff(ids, prepend=-2) != 1)
+    return np.stack([ids[cuts], np.diff(cuts, append=len(ids))], 1).astype("<u8")
+
+
+def packed(lengths: Array) -> bytes:
+    """Numbers of words, one more each so that GONE is 0, behind a byte that says how wide they are."""
+    most = int(lengths.max(initial=0)) + 1
+    width = next(width for width in (1, 2, 4, 8) if most < 1 << 8 * width)
+    data: bytes = (lengths + 1).astype(f"<u{width}").tobytes()
+    return bytes([width]) + data
+
+
+class Lengths:
+    """The rows that a stored run covers: the number of words of each, by ids."""
+
+    __slots__ = ("_before", "_counts", "_firsts", "_lengths", "count")
+
+    def __init__(self, run: Any) -> None:
+        spans, packed = run.spans, run.lengths
+        width = packed[0] if packed else 0
+        if width not in (1, 2, 4, 8) or len(spans) % 16 or (len(packed) - 1) % width:
+            raise CorruptionError("the rows of a text index are damaged")
+        pairs = np.frombuffer(spans, "<u8").astype(np.int64).reshape(-1, 2)
+        self._firsts, self._counts = pairs[:, 0].copy(), pairs[:, 1]
+        ends = np.cumsum(self._counts)
+        self._before = ends - self._counts
+        self._lengths = np.frombuffer(packed, f"<u{width}", offset=1)
+        self.count = len(self._lengths)
+        wrong = (self._firsts < 0).any() or (self._counts <= 0).any() or int(ends[-1] if len(ends) else 0) != self.count
+        if wrong or (self._firsts[1:] <= (self._firsts + self._counts)[:-1]).any():
+            raise CorruptionError("the rows of a text index are damaged")
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that they take in memory."""
+        return int(self._firsts.nbytes * 3 + self._lengths.nbytes)
+
+    def places(self, ids: Array) -> tuple[Array, Array]:
+        """Where rows are among those covered, and which are: the other places say nothing."""
+        if not len(self._firsts):
+            return np.zeros(len(ids), np.int64), np.zeros(len(ids), bool)
+        if len(self._firsts) == 1:
+            places = ids - self._firsts[0]
+            there = (places >= 0) & (places < self._counts[0])
+        else:
+            at = np.maximum(np.searchsorted(self._firsts, ids, side="right") - 1, 0)
+            within = ids - self._firsts[at]
+            there = (within >= 0) & (within < self._counts[at])
+            places = within + self._before[at]
+        return places, there
+
+    def of(self, ids: Array, unknown: Array) -> Array:
+        """The number of words of rows, or GONE; those that are not covered are as in `unknown`."""
+        places, there = self.places(ids)
+        if there.all():
+            return self._lengths[places].astype(np.int64) - 1
+        found = unknown.copy()
+        found[there] = self._lengths[places[there]].astype(np.int64) - 1
+        return found
+
+    def every(self) -> Rows:
+        """All rows."""
+        ids = np.arange(self.count) + np.repeat(self._firsts - self._before, self._counts)
+        return Rows(ids, self._lengths.astype(np.int64) - 1)
+
+
+def rows_in(run: Any) -> Rows:
+    """The rows that a run covers."""
+    return Lengths(run).every()
+
+
+def known_length(runs: Iterable[Any], ids: Array) -> Array:
+    """The number of words of rows, as the newest run that covers them has it; GONE if none does."""
+    found = np.full(len(ids), GONE)
+    for run in runs:
+        found = Lengths(run).of(ids, found)
+    return found
+
+
+def newest(parts: Sequence[Rows]) -> tuple[Rows, list[Array]]:
+    """The rows of parts, the newest part deciding; and for each part the ids that newer ones cover."""
+    if len(parts) == 1:
+        return parts[0], [NONE]
+    ids = np.concatenate([each.ids for each in parts])
+    lengths = np.concatenate([each.lengths for each in parts])
+    ages = np.repeat(np.arange(len(parts)), [len(each.ids) for each in parts])
+    order = np.lexsort((ages, ids))
+    ids, lengths, ages = ids[order], lengths[order], ages[order]
+    last = np.diff(ids, append=-1) != 0
+    void = [ids[~last & (ages == age)] for age in range(len(parts))]
+    return Rows(ids[last], lengths[last]), void
