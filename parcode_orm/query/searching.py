@@ -129,6 +129,6 @@ def weights(terms: Sequence[Term], found: Iterable[int], rows: int, words: int, 
 
     A term that more than half of the rows have weighs 1e-6: more rows with it count, but hardly.
     """
-    pairs = [(term, log((rows - count + 0.5) / (count + 0.5))) for term, count in zip(terms, found, strict=True)]
-    positive = [(term, weight if weight > 0 else 1e-6) for term, weight in pairs]
-    return Weights(tuple(positive), words / max(rows, 1) or 1.0, k1, b)
+    pairs = [(term, (rows - count + 0.5) / (count + 0.5)) for term, count in zip(terms, found, strict=True)]
+    weighed = tuple([(term, log(ratio) if ratio > 1 else 1e-6) for term, ratio in pairs])
+    return Weights(weighed, words / max(rows, 1) or 1.0, k1, b)
