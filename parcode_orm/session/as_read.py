@@ -20,13 +20,14 @@ from uuid import UUID
 from ..codec.asis import UNREADABLE
 from ..codec.base import is_lazy
 from ..codec.columns.boundary import ChunkColumn
+from ..codec.refs import Ref
 from ..codec.structs import MISSING
 from ..codec.views.nodes import values_at
 from ..errors import FieldNotStored
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..table.table import EXACT
-from .equality import PLAIN, plainly_differ, slots_differ
+from .equality import PLAIN, items_differ, plainly_differ, slots_differ
 
 SAME = PLAIN | {date, timedelta, UUID}  # types whose `==` tells all
 
@@ -103,11 +104,17 @@ def _are_same(values: list[Any], stored: list[Any]) -> bool:
         return others[0] == others[1] and struct.pack(f"{len(floats[0])}d", *floats[0]) == struct.pack(
             f"{len(floats[1])}d", *floats[1]
         )
+    if types <= SAME | {Ref}:
+        mine, theirs = ([each for each in column if type(each) is Ref] for column in (values, stored))
+        others = [[each for each in column if type(each) is not Ref] for column in (values, stored)]
+        return others[0] == others[1] and items_differ(mine, theirs) is False
     if types == {list}:
         if list(map(len, values)) != list(map(len, stored)):
             return False
         items = list(chain.from_iterable(values))
-        return (SAME | {float}).issuperset(map(type, items)) and _are_same(items, list(chain.from_iterable(stored)))
+        return (SAME | {float, Ref}).issuperset(map(type, items)) and _are_same(
+            items, list(chain.from_iterable(stored))
+        )
     return False
 
 

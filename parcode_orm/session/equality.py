@@ -16,6 +16,7 @@ from ..codec.columns.undeclared import storable, undeclared
 from ..codec.packed.dumped import sets_of
 from ..codec.packed.extensions import LEFT_OUT
 from ..codec.packed.values import pack
+from ..codec.refs import Ref
 from ..codec.slots import SLOTS
 from ..errors import EncodeError
 from ..lazy.proxy import decoded
@@ -51,11 +52,13 @@ def differ(column: Column, value: object, stored: object) -> bool:
 
 
 def plainly_differ(value: Any, stored: Any) -> bool | None:
-    """Whether two lists or dictionaries of plain values, or of lists or dictionaries of these, differ.
+    """Whether two references, or lists or dictionaries of plain values, or of lists or dictionaries of these, differ.
 
     None if only encoding tells.
     """
     cls = type(value)
+    if cls is Ref and type(stored) is Ref:
+        return _references_differ([value], [stored])
     if cls is not type(stored) or cls not in (list, dict):
         return None
     return _differ_inside(cls, [value], [stored], LEVELS)
@@ -67,9 +70,21 @@ def items_differ(values: list[Any], stored: list[Any], levels: int = LEVELS) -> 
     if PLAIN.issuperset(types) and PLAIN.issuperset(map(type, stored)):
         return values != stored or types != list(map(type, stored))
     kinds = set(types)
+    if kinds == {Ref} == set(map(type, stored)):
+        return _references_differ(values, stored)
     if len(kinds) == 1 and kinds <= {list, dict} and kinds == set(map(type, stored)) and levels:
         return _differ_inside(types[0], values, stored, levels - 1)
     return None
+
+
+def _references_differ(values: list[Any], stored: list[Any]) -> bool | None:
+    """Whether two lists of references differ: those to one class do if their keys do."""
+    if len({each._cls for each in chain(values, stored)}) > 1:
+        return None
+    mine, theirs = ([each.key for each in refs] for refs in (values, stored))
+    if {tuple} == set(map(type, mine)) == set(map(type, theirs)):  # composite keys, all with as many parts
+        mine, theirs = (list(chain.from_iterable(keys)) for keys in (mine, theirs))
+    return items_differ(mine, theirs)
 
 
 def _differ_inside(cls: type, values: list[Any], stored: list[Any], levels: int) -> bool | None:

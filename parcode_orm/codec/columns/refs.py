@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 from ...errors import DanglingError
@@ -54,7 +55,7 @@ class RefColumn(ConvertColumn):
             values = values.plain(self)
         if not values:
             out.leaf(Encoding.EMPTY, 0)
-        elif None in set(map(type, values)) or any(value is None for value in values):
+        elif NoneType in set(map(type, values)):
             write_gaps(self, values, out)
         else:
             self.inner.encode(self._told(values, out), out)
@@ -80,6 +81,11 @@ class RefColumn(ConvertColumn):
             DanglingError: an object has no key yet.
             EncodeError: a value refers to something else.
         """
+        if set(map(type, values)) == {Ref} and {value._cls for value in values} == {self.cls}:
+            found = [value._key if value._target is None else key_of(value._target) for value in values]
+            if None in found:
+                raise trail.at(_without_key(self.cls), found.index(None))
+            return found
         found = []
         for row, value in enumerate(values):
             if type(value) is AsIs:
