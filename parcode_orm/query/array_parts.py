@@ -65,7 +65,7 @@ def size_of(stack: Stack) -> int:
 
 def vectors_of(block: Parts, table: Table, path: tuple[str, ...], stack: Stack) -> Vectors:
     """The arrays of a field, of which `stack` is known."""
-    return Vectors(stack, None, partial(_loaded, block, table, path))
+    return Vectors(stack, None, partial(_loaded, block, table, path), table.space.workers)
 
 
 def _loaded(block: Parts, table: Table, path: tuple[str, ...], number: int) -> Sequence[Alike]:

@@ -56,21 +56,31 @@ Piece = tuple[Any, Any]
 
 
 class Vectors(Vector):
-    """Arrays, each row's own; row i is row `index[i]` of a stack. `load` gives what a part does not keep."""
+    """Arrays, each row's own; row i is row `index[i]` of a stack. `load` gives what a part does not keep.
 
-    __slots__ = ("index", "load", "stack")
+    `workers`: threads for passes over all rows; 0 none, None as many as pay.
+    """
 
-    def __init__(self, stack: Stack, index: Any = None, load: Callable[[int], Sequence[Alike]] | None = None) -> None:
+    __slots__ = ("index", "load", "stack", "workers")
+
+    def __init__(
+        self,
+        stack: Stack,
+        index: Any = None,
+        load: Callable[[int], Sequence[Alike]] | None = None,
+        workers: int | None = 0,
+    ) -> None:
         self.stack = stack
         self.index = index
         self.load = load
+        self.workers = workers
 
     def __len__(self) -> int:
         return self.stack.count if self.index is None else len(self.index)
 
     def take(self, rows: Any) -> Vectors:
         """The values at `rows`; nothing is copied."""
-        return Vectors(self.stack, rows if self.index is None else self.index[rows], self.load)
+        return Vectors(self.stack, rows if self.index is None else self.index[rows], self.load, self.workers)
 
     def tolist(self) -> list[Any]:
         """A one-dimensional array for each row, None for None."""
@@ -89,7 +99,7 @@ class Vectors(Vector):
         norms = stack.norms
         if norms is not None:
             norms = np.concatenate([norms, np.full(len(values), np.nan, np.float32)])
-        return Vectors(Stack([*stack.parts, Part(len(values), alike(values))], norms), index, self.load)
+        return Vectors(Stack([*stack.parts, Part(len(values), alike(values))], norms), index, self.load, self.workers)
 
     @property
     def norms(self) -> Any:
@@ -206,7 +216,8 @@ def one_after_the_other(given: Sequence[Vectors]) -> Vectors:
         first, vectors = next(each for each in reversed(loads) if each[0] <= number)
         return vectors.part(number - first)
 
-    return Vectors(Stack([*parts, Part(1, [])]), np.concatenate([*indexes, [count]]), load)
+    workers = given[0].workers if given else 0
+    return Vectors(Stack([*parts, Part(1, [])]), np.concatenate([*indexes, [count]]), load, workers)
 
 
 def vectors_in(values: Sequence[Any]) -> Vectors:

@@ -8,17 +8,22 @@ Numerical Algorithms", 3.1). Rows that the bounds do not decide are measured exa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import QueryError
+from ..storage.parallel import in_order, worker_count
 from .arrays import Vectors
 from .vectors import Numbers, Vector
 
 _AT_ONCE = 1 << 16  # numbers that are converted to float64 at once: they stay in the processor's cache
 _ROWS_AT_ONCE = 1 << 14  # whose bounds are computed at once, for the same reason
+_MANY = 1 << 22  # numbers of a pass that several threads share
+_SHARES = 4  # of a pass for each of them
 _UNIT = 2.0**-24  # of float32
 _SLACK = 16  # roundings besides those of the additions
 _SMALLEST = 2.0**-40  # length of a vector whose direction float32 tells
@@ -125,7 +130,7 @@ def bounds(vectors: Vectors, to: Target, naming: Naming) -> Bounds:
     count, numbers = len(vectors), len(to.vector)
     if vectors.index is not None and 2 * count > vectors.stack.count:  # so many rows are not copied for that
         if all(part.matrix is not None and part.matrix.shape[1] == numbers for part in vectors.stack.parts):
-            return bounds(Vectors(vectors.stack), to, naming).take(vectors.index)
+            return bounds(Vectors(vectors.stack, workers=vectors.workers), to, naming).take(vectors.index)
     dots, norms, nulls = np.full(count, np.nan, np.float32), vectors.norms, np.ones(count, bool)
     unit, vecdot = to.unit.astype(np.float32), np.vecdot
 
@@ -144,25 +149,45 @@ def bounds(vectors: Vectors, to: Target, naming: Naming) -> Bounds:
             for piece in vectors.pieces():
                 measure(*piece)
         else:
-            stack, b = vectors.stack, 0
-            new = stack.norms is None
-            for number, part in enumerate(stack.parts):
-                a, b, array = b, b + part.count, part.matrix
-                if array is None or array.shape[1] != numbers:
-                    for piece in vectors.pieces_of(number):
-                        measure(*piece)
-                    continue
-                nulls[a:b] = False
-                vecdot(array, unit, out=dots[a:b])
-                if new:
-                    vecdot(array, array, out=norms[a:b])
-                    np.sqrt(norms[a:b], out=norms[a:b])
-            stack.norms = norms
+            for number in _multiplied(vectors, unit, dots, norms, nulls):
+                for piece in vectors.pieces_of(number):
+                    measure(*piece)
+            vectors.stack.norms = norms
         low, high = np.empty(count, np.float32), np.empty(count, np.float32)
         for at in range(0, count, _ROWS_AT_ONCE):
             here = slice(at, at + _ROWS_AT_ONCE)
             low[here], high[here] = _around(to, dots[here], norms[here])
     return Bounds(low, high, nulls)
+
+
+def _multiplied(vectors: Vectors, unit: Any, dots: Any, norms: Any, nulls: Any) -> list[int]:
+    """Fill in the inner products with `unit` and the lengths of all vectors that lie in place as float32.
+
+    Returns the numbers of the other parts.
+    """
+    stack, vecdot = vectors.stack, np.vecdot
+    new = stack.norms is None
+
+    def multiply(numbers: range) -> list[int]:
+        left = []
+        b = int(stack.begins[numbers.start])
+        for number in numbers:
+            part = stack.parts[number]
+            a, b, matrix = b, b + part.count, part.matrix
+            if matrix is None or matrix.shape[1] != len(unit):
+                left.append(number)
+                continue
+            nulls[a:b] = False
+            vecdot(matrix, unit, out=dots[a:b])
+            if new:
+                vecdot(matrix, matrix, out=norms[a:b])
+                np.sqrt(norms[a:b], out=norms[a:b])
+        return left
+
+    workers = worker_count(vectors.workers) if stack.count * len(unit) >= _MANY else 0
+    cuts = np.linspace(0, len(stack.parts), max(_SHARES * workers, 1) + 1).astype(int).tolist()
+    with closing(in_order(multiply, itertools.starmap(range, itertools.pairwise(cuts)), workers)) as done:
+        return [number for _, left in done for number in left]
 
 
 def decided(operator: str, low: Any, high: Any, value: float) -> tuple[Any, Any]:

@@ -217,6 +217,28 @@ def test_bounds_decide_nearly_all(session: Session, monkeypatch: pytest.MonkeyPa
     assert sum(measured) < 60
 
 
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_threads_share_a_pass(many: Path, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of threads gives the same, also where some parts are not in place."""
+    monkeypatch.setattr(measuring, "_MANY", 1)
+    to = np.random.default_rng(9).standard_normal(24)
+    with Session(many, workers=workers) as session:
+        stored = matrix(session)
+        session.get_one(Doc, 5).inline = None
+        stored[5] = -to
+        wanted = np.argsort([plain("cosine", vector, to) for vector in stored])[:10].tolist()
+        for _ in range(2):
+            assert session.scalars(select(Doc.id).order_by(Doc.inline.cosine(to)).limit(10)).all() == wanted
+        session.rollback()
+    with Session(many, read_only=True, workers=workers) as session:
+        stored[5] = session.get_one(Doc, 5).inline
+        wanted = np.argsort(-(stored @ to))[:10].tolist()
+        for _ in range(2):
+            assert session.scalars(select(Doc.id).order_by(desc(Doc.inline.dot(to))).limit(10)).all() == wanted
+        with pytest.raises(QueryError, match="of the row 0 has 24 numbers"):
+            session.scalars(select(Doc.id).order_by(Doc.inline.cosine(to[:5])).limit(10)).all()
+
+
 @given(
     st.sampled_from(list(METRICS)),
     st.integers(1, 700),
