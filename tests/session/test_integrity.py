@@ -21,12 +21,14 @@ from parcode_orm import (
     ShardedMap,
     UnsupportedTypeError,
     delete,
+    renamed_from,
     select,
     update,
     verify,
 )
 from parcode_orm.model.on_delete import rule_of
 from parcode_orm.model.referring import places_of
+from parcode_orm.session import roots
 from parcode_orm.session.entity.dangling import check_targets
 from parcode_orm.session.entity.holders import holders
 from parcode_orm.session.entity.integrity import follow_deletes
@@ -302,6 +304,44 @@ def test_references_of_classes_that_the_program_lacks_restrict(path: Path, monke
             session.rollback()
         session.delete(session.get_one(Plane, "N9"))
         session.commit()
+
+
+def test_a_class_that_was_renamed_is_known_by_its_present_rules(tmp_path: Path) -> None:
+    path = tmp_path / "parts.par"
+
+    def write() -> None:
+        class Piece(Model):
+            id: int = Key()
+
+        class Engine(Model):
+            id: int = Key()
+            piece: Ref[Piece]
+
+        with Small(path) as session:
+            session.add_all([Piece(id=1), Piece(id=2), Engine(id=7, piece=1)])
+            session.commit()
+
+    write()
+
+    @renamed_from("Piece")
+    class Part(Model):
+        id: int = Key()
+
+    @renamed_from("Engine")
+    class Motor(Model):
+        id: int = Key()
+        piece: Ref[Part] = Field(on_delete="cascade")
+
+    with Small(path) as session:
+        session.delete(session.get_one(Part, 1))
+        with pytest.MonkeyPatch.context() as patch:  # the classes of `write` are defined still
+            known = roots.classes_named
+            patch.setattr(
+                "parcode_orm.session.entity.holders.classes_named",
+                lambda name: known(name) if "Engine" not in name else [],
+            )
+            session.commit()
+        assert session.get(Motor, 7) is None and session.get(Part, 2) is not None
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ...codec.classes.names import name_of
 from ...codec.columns.boundary import ChunkColumn
+from ...codec.columns.poly import subclasses
 from ...codec.columns.struct import StructColumn
+from ...codec.renames import class_names
 from ...codec.types.compile import struct_for
 from ...errors import told
 from ...lazy.proxy import plain_class
 from ...lazy.state import field_value
-from ...model.entities import SUFFIX
+from ...model.base import Model
+from ...model.entities import SUFFIX, is_entity
 from ...model.referring import Place, places_of
 from ...query.engine import run
 from ...query.expressions import Expression
@@ -53,7 +57,7 @@ def holders(work: UnitOfWork) -> tuple[list[Holder], list[Unknown]]:
         if cls is None:
             names.append(name)
         elif places := places_of(cls):
-            found.append(Holder(name, cls, places))
+            found.append(Holder(name_of(cls) + (SUFFIX if name.endswith(SUFFIX) else ""), cls, places))
     return found, unknown(work, names)
 
 
@@ -63,9 +67,12 @@ def _class_of(work: UnitOfWork, name: str) -> Any:
     if attached is not None:
         return _entities_of(plain_class(attached.obj.__class__), name)
     defined = classes_named(name)
-    if not defined or work.space is None:
-        return None
-    return _entities_of(class_of_root(work.space, name) or defined[-1], name)
+    if defined and work.space is not None:
+        return _entities_of(class_of_root(work.space, name) or defined[-1], name)
+    bare = name.removesuffix(SUFFIX)  # of a class that was renamed
+    return next(
+        (cls for cls in subclasses(Model) if bare in class_names(cls) and is_entity(cls) is (bare != name)), None
+    )
 
 
 def _entities_of(cls: type, name: str) -> type:

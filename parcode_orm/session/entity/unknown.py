@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from ...codec.renames import class_names
 from ...codec.stored import LISTS, MAPS, Schema
 from ...codec.types.compile import struct_for
 from ...errors import told
@@ -18,6 +19,7 @@ from ..roots import read_root
 from ..unit_of_work import UnitOfWork
 from ..without_classes import models_of, schemas_in
 from .met import Here, Met
+from .tables import entity_class
 
 RESTRICT: Rule = "restrict"
 
@@ -34,7 +36,8 @@ class Unknown(NamedTuple):
         Raises:
             SchemaError: no class can be made of the schema.
         """
-        if not _mentions(self.schema, self.schema.root, called, set()):
+        names = _names(work, called)
+        if not _mentions(self.schema, self.schema.root, names, set()):
             return None
         bare, rule = self.name.removesuffix(SUFFIX), RESTRICT
         assert work.source is not None
@@ -47,7 +50,7 @@ class Unknown(NamedTuple):
             rows = read_root(space, self.name, struct_for(table_class(cls))).rows
             objects = ((Here(f"{bare}[{told(key)}]", rule, None, None), obj) for key, obj in rows.items())
             node = _entity(dict(self.schema.struct()["fields"])["rows"])
-        found = (met for here, obj in objects for met in _met(self.schema, node, obj, called, here))
+        found = (met for here, obj in objects for met in _met(self.schema, node, obj, names, here))
         return next((met for met in found if met.key in keys), None)
 
 
@@ -67,48 +70,53 @@ def _entity(node: Any) -> Any:
     return node
 
 
-def _mentions(schema: Schema, node: Any, called: str, seen: set[str]) -> bool:
-    """Whether a description names references to the class `called`."""
+def _names(work: UnitOfWork, called: str) -> frozenset[str]:
+    """The name of a class of entities that are in use, and its earlier names."""
+    return frozenset({called, *class_names(entity_class(work.roots[called + SUFFIX].obj.__class__))})
+
+
+def _mentions(schema: Schema, node: Any, names: frozenset[str], seen: set[str]) -> bool:
+    """Whether a description names references to a class that has one of `names`."""
     if isinstance(node, list):
-        return any(_mentions(schema, each, called, seen) for each in node)
+        return any(_mentions(schema, each, names, seen) for each in node)
     if not isinstance(node, dict):
         return False
-    if node.get("ref") == called:
+    if node.get("ref") in names:
         return True
     name = node.get("struct")
     if isinstance(name, str) and "fields" not in node:
         if name in seen:
             return False
         seen.add(name)
-        return _mentions(schema, schema.structs[name].get("fields", []), called, seen)
-    return any(_mentions(schema, each, called, seen) for each in node.values())
+        return _mentions(schema, schema.structs[name].get("fields", []), names, seen)
+    return any(_mentions(schema, each, names, seen) for each in node.values())
 
 
-def _met(schema: Schema, node: Any, value: Any, called: str, here: Here) -> Iterator[Met]:
-    """The references to the class `called` in a value that `node` describes."""
+def _met(schema: Schema, node: Any, value: Any, names: frozenset[str], here: Here) -> Iterator[Met]:
+    """The references to a class that has one of `names` in a value that `node` describes."""
     if value is None or not isinstance(node, dict):
         return
     if "ref" in node:
-        if node["ref"] == called:
-            yield Met(called, value, here.where, here.rule, None, None)
+        if node["ref"] in names:
+            yield Met(node["ref"], value, here.where, here.rule, None, None)
     elif "struct" in node:
         for name, below in schema.structs[node["struct"]].get("fields", ()):
-            if _mentions(schema, below, called, set()):
+            if _mentions(schema, below, names, set()):
                 with suppress(AttributeError):
-                    yield from _met(schema, below, getattr(value, name), called, here.below(f".{name}", None, None))
+                    yield from _met(schema, below, getattr(value, name), names, here.below(f".{name}", None, None))
     elif "union" in node:
         for arm in node["union"]:  # which of them it was is not known: a key counts for each
-            yield from _met(schema, arm, value, called, here)
+            yield from _met(schema, arm, value, names, here)
     elif "fixed" in node:
         for at, (below, item) in enumerate(zip(node["tuple"], value, strict=False)):
-            yield from _met(schema, below, item, called, here.below(f"[{at}]", None, None))
+            yield from _met(schema, below, item, names, here.below(f"[{at}]", None, None))
     elif len(node) == 1:
         ((kind, below),) = node.items()
         if kind in MAPS and isinstance(below, list):
             for key, item in value.items():
-                yield from _met(schema, below[1], item, called, here.below(f"[{key!r:.40}]", None, None))
+                yield from _met(schema, below[1], item, names, here.below(f"[{key!r:.40}]", None, None))
         elif kind in LISTS:
             for at, item in enumerate(value):
-                yield from _met(schema, below, item, called, here.below(f"[{at}]", None, None))
+                yield from _met(schema, below, item, names, here.below(f"[{at}]", None, None))
         else:
-            yield from _met(schema, below, value, called, here)
+            yield from _met(schema, below, value, names, here)
