@@ -25,14 +25,14 @@ from ...lazy.protocols import PairRows
 from ...lazy.rows import TablePairs
 from ...lazy.state import MISSING
 from ...stack import is_deep, on_fresh_stack, roomy
-from .columnwise import Exact, Fields, Read
+from .columnwise import Exact, Fields, Part, Read, Split
 from .compare import STEP, is_same, list_rows, map_rows
 from .difference import Place
 from .fields import besides, field_of, names_of, read_now
 from .row_change import FieldChange, Row, RowChange, spelled
 from .stretches import Pairs, Side
 
-Known = dict[str, tuple[object, object]]  # fields of which both values were read already
+Values = Callable[[], tuple[object, object]]
 
 
 def compare_roots(old: object, new: object, row: Row) -> Iterator[RowChange]:
@@ -70,7 +70,7 @@ def _rows(old: object, new: object, row: Row) -> Iterator[RowChange]:
             yield from _collections(old, new, row)
             return
         if _by_field(old, new):
-            yield from _fields(old, new, row, dict.fromkeys((*names_of(old), *names_of(new))), {})
+            yield from _fields(old, new, row)
             return
     if not _is_same(old, new):
         yield RowChange("changed", row, partial(read_now, old), partial(read_now, new))
@@ -130,29 +130,56 @@ class _Found:
                 self.collections.append((path, old, new))
                 return
             if _by_field(old, new):
-                for name in dict.fromkeys((*names_of(old), *names_of(new))):
-                    self.compare(field_of(old, name), field_of(new, name), (*path, name))
+                self.compare_fields(old, new, path)
                 return
         if not _is_same(old, new):
             self.differ(path, old, new)
+
+    def compare_fields(self, old: object, new: object, path: tuple[str, ...]) -> None:
+        """Compare the fields of two objects."""
+        self._named(old, new, (*names_of(old), *names_of(new)), path)
+
+    def _named(self, old: object, new: object, names: Iterable[str], path: tuple[str, ...]) -> None:
+        for name in dict.fromkeys(names):
+            self.compare(field_of(old, name), field_of(new, name), (*path, name))
+
+    @roomy
+    def take(self, part: Part, i: int, path: tuple[str, ...], values: Values) -> None:
+        """Take what columns tell of row `i` of a stretch; `values` gives both values, if they do not tell all."""
+        if isinstance(part, Read):
+            self.compare(part.old[i], part.new[i], path)
+        elif isinstance(part, Exact):
+            self.differ(path, part.old[i], part.new[i])
+        elif isinstance(part, Split):
+            below, j = part.index[i]
+            self.take(below, j, path, values)
+        elif isinstance(part, Fields):
+            for name, below in part.parts:
+                if i in below.where:
+                    self.take(below, i, (*path, name), partial(_field_values, part, i, name))
+            if i in part.rest.where:
+                old, new = part.objects(i)
+                self._named(old, new, (*besides(old), *besides(new)), path)
+        else:
+            self.compare(*values(), path)
+
+    def changes(self, row: Row, old: Callable[[], object], new: Callable[[], object]) -> Iterator[RowChange]:
+        """The change of a row, if there is one, and those in its collections."""
+        if self.fields:
+            yield RowChange("changed", row, old, new, self.fields)
+        for path, mine, theirs in self.collections:
+            yield from _collections(mine, theirs, row.field(path))
 
     def differ(self, path: tuple[str, ...], old: object, new: object) -> None:
         """The values of a field differ."""
         self.fields[spelled(path).removeprefix(".")] = FieldChange(path, old, new)
 
 
-def _fields(old: object, new: object, row: Row, names: Iterable[str], known: Known) -> Iterator[RowChange]:
-    """The changes of a row and in its collections, if no other fields than `names` differ."""
+def _fields(old: object, new: object, row: Row) -> Iterator[RowChange]:
+    """The changes of a row, and in its collections."""
     found = _Found()
-    for name in names:
-        if name in known:
-            found.differ((name,), *known[name])
-        else:
-            found.compare(field_of(old, name), field_of(new, name), (name,))
-    if found.fields:
-        yield RowChange("changed", row, lambda: old, lambda: new, found.fields)
-    for path, mine, theirs in found.collections:
-        yield from _collections(mine, theirs, row.field(path))
+    found.compare_fields(old, new, ())
+    return found.changes(row, lambda: old, lambda: new)
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -202,28 +229,27 @@ def _maps(mine: PairRows, theirs: PairRows, row: Row, *, is_key: bool = False) -
 
 def _pairs(found: Pairs, mine: Side, theirs: Side, item: Callable[[Any], Row]) -> Iterator[RowChange]:
     """The changes of rows that stand beside each other: where columns tell which differ, and how, no object is made."""
-    part, names = found.batch.part, found.names
-    for i in part.rows:
-        row, a, b = item(names[i]), found.batch.old[i], found.batch.new[i]
+    names, old, new = found.names, found.batch.old, found.batch.new
+    for i in found.batch.part.rows:
+        row, before, after = item(names[i]), partial(mine.get, old[i]), partial(theirs.get, new[i])
+        part, j = found.batch.part, i
+        while isinstance(part, Split):
+            part, j = part.index[j]
         if isinstance(part, Fields):
-            candidates, known = _differing(part, i)
-            old, new = part.objects(i)
-            if i in part.rest.where:
-                candidates += [*besides(old), *besides(new)]
-            yield from _fields(old, new, row, dict.fromkeys(candidates), known)
+            fields = _Found()
+            fields.take(part, j, (), _nothing)
+            yield from fields.changes(row, before, after)
         elif isinstance(part, Exact) and not isinstance(part, Read):
-            yield RowChange("changed", row, partial(mine.get, a), partial(theirs.get, b))
+            yield RowChange("changed", row, before, after)
         else:
-            yield from _compare(mine.get(a), theirs.get(b), row)
+            yield from _compare(before(), after(), row)
 
 
-def _differing(part: Fields, i: int) -> tuple[list[str], Known]:
-    """The fields of a row that may differ, and both values of each that does."""
-    names: list[str] = []
-    known: Known = {}
-    for name, below in part.parts:
-        if i in below.where:
-            names.append(name)
-            if isinstance(below, Exact) and not isinstance(below, Read):
-                known[name] = below.old[i], below.new[i]
-    return names, known
+def _field_values(part: Fields, i: int, name: str) -> tuple[object, object]:
+    old, new = part.objects(i)
+    return field_of(old, name), field_of(new, name)
+
+
+def _nothing() -> tuple[object, object]:
+    """The values of a row whose fields tell all."""
+    return MISSING, MISSING
