@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
+from ..codec.refs import Ref
 from ..codec.schema import describe
 from ..codec.types.compile import struct_for
 from ..errors import EncodeError, told
@@ -72,11 +73,13 @@ def blocks(result: Any) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def plain(value: Any) -> Any:
-    """A value without models and lazy collections: a model is the dictionary of its fields."""
+    """A value without models, lazy collections and references: a model is the dictionary of its fields."""
     if isinstance(value, LazyList | LazyMap):
         value = value.load()
     if isinstance(value, BaseModel):
         return value.model_dump()
+    if isinstance(value, Ref):
+        return value.key
     if type(value) is list:
         return [plain(each) for each in value] if value and _has_parts(value[0]) else value
     if type(value) is dict:
@@ -85,7 +88,7 @@ def plain(value: Any) -> Any:
 
 
 def _has_parts(value: Any) -> bool:
-    return isinstance(value, BaseModel | list | dict | LazyList | LazyMap)
+    return isinstance(value, BaseModel | Ref | list | dict | LazyList | LazyMap)
 
 
 def json_of(value: Any) -> bytes:

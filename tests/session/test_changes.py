@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap, save, update
+from parcode_orm import Chunk, Index, Key, Model, Ref, Session, ShardedMap, save, update
 from parcode_orm.errors import ClosedError, CommitGone, NoResultFound
+from parcode_orm.interop.rows import plain
 from parcode_orm.session.history import feed
 from parcode_orm.session.history.fields import names_of
 from parcode_orm.session.history.row_change import spelled
@@ -49,6 +50,18 @@ class World(Model):
     blob: bytes = Chunk(default=b"")
     homes: dict[str, Home] = ShardedMap(default={})
     numbers: list[int] = Chunk(default=[])
+
+
+class Plane(Model):
+    tail: str = Key()
+    year: int = 0
+
+
+class Flight(Model):
+    id: int = Key()
+    plane: Ref[Plane] | None = None
+    via: list[Ref[Plane]] = []
+    rest: list[Ref[Plane]] = Chunk(default=[])
 
 
 def told(session: Session, since: Any, **options: Any) -> list[list[str]]:
@@ -296,6 +309,26 @@ def test_classes_choose_what_is_told() -> None:
         assert names(Player) == names("Player") == names([Player]) == [[], ["Player"]]
         assert names([World, "Other"]) == [["World"], ["Other"]]
         assert names("Nothing") == [[], []]
+
+
+def test_a_reference_shows_its_key_and_leads_to_the_commit() -> None:
+    with Session(":memory:") as session:
+        session.add_all([Plane(tail="A"), Plane(tail="B", year=1), Flight(id=1, plane="A")])
+        session.commit()
+        flight = session.get_one(Flight, 1)
+        flight.plane, flight.via = session.get_one(Plane, "B"), [flight.plane]
+        flight.rest.append(session.get_one(Plane, "B"))
+        session.commit()
+        session.get_one(Plane, "B").year = 2
+        session.commit()
+        [changed, inserted], [plane] = (list(commit) for commit in session.changes(1, classes=[Flight, Plane]))
+        field = changed.fields["plane"]
+        assert (field.old.key, field.new.key, field.new.target.year) == ("A", "B", 1)  # type: ignore[attr-defined]
+        assert str(changed) == "~ Flight[1] plane: Ref[Plane]('A') -> Ref[Plane]('B'), via: [] -> [Ref[Plane]('A')]"
+        assert inserted.new.key == "B" and plain([inserted.new, changed.new]) == [
+            "B", {"id": 1, "plane": "B", "via": ["A"], "rest": ["B"]},
+        ]  # fmt: skip
+        assert str(plane) == "~ Plane['B'] year: 1 -> 2"
 
 
 def test_a_bulk_update_tells_each_row() -> None:

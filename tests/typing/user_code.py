@@ -6,7 +6,7 @@ It is checked, not run: "type: ignore" speaks to mypy and "pyright: ignore" to p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, TypeVar, assert_type
+from typing import Annotated, Any, Generic, Literal, TypeVar, assert_type
 
 from pydantic import Field
 
@@ -14,15 +14,19 @@ import parcode_orm
 from parcode_orm import (
     Backref,
     Chunk,
+    CommitChanges,
     Key,
     LazyBytes,
     LazyList,
     LazyMap,
     Model,
     Ref,
+    RowChange,
     Session,
     ShardedMap,
+    Snapshot,
     any_,
+    backup,
     case,
     cast,
     col,
@@ -241,3 +245,14 @@ class Knight(Model):
 assert_type(Knight.split_name({}), dict[str, Any])
 assert_type(Knight.with_defaults({}), dict[str, Any])
 parcode_orm.upgrade(from_version="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def follow(session: Session) -> None:
+    for commit in session.changes(since=3, classes=[GameWorld, "Player"]):
+        assert_type(commit, CommitChanges)
+        for row in commit:
+            assert_type(row, RowChange)
+            assert_type(row.kind, Literal["inserted", "changed", "deleted"])
+            assert_type(row.fields["level"].new, object)
+    assert_type(next(session.watch(timeout=1.0)), Snapshot)
+    assert_type(backup("world.par", "copy.par", since=3).copied, int)
