@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parcode_orm import Chunk, Model
 from parcode_orm.session.entity.postings import Postings, decoded, encoded
 from parcode_orm.session.entity.text_lengths import GONE, Lengths, Rows, known_length, newest, packed, rows_in, spans_of
 from parcode_orm.session.entity.text_merging import merged
@@ -15,6 +14,11 @@ from parcode_orm.session.entity.text_merging import merged
 ids = st.integers(0, 30) | st.integers(0, 1 << 47)
 lengths = st.integers(GONE, 3) | st.sampled_from([254, 255, 65_534, 65_535, 1 << 33])
 runs = st.lists(st.dictionaries(ids, lengths, max_size=20), max_size=4)
+
+
+class Run(Model):
+    spans: bytes = Chunk()
+    lengths: bytes = Chunk()
 
 
 def rows(run: dict[int, int]) -> Rows:
@@ -25,9 +29,7 @@ def rows(run: dict[int, int]) -> Rows:
 @given(runs, st.lists(ids, max_size=20))
 def test_the_newest_run_decides(given: list[dict[int, int]], asked: list[int]) -> None:
     known = {row: length for run in given for row, length in run.items()}
-    stored = [
-        SimpleNamespace(spans=spans_of(rows(run).ids).tobytes(), lengths=packed(rows(run).lengths)) for run in given
-    ]
+    stored = [Run(spans=spans_of(run.ids).tobytes(), lengths=packed(run.lengths)) for run in map(rows, given)]
     assert [dict(zip(*map(list, rows_in(run)), strict=True)) for run in stored] == given
     found = known_length(stored, np.array(asked, np.int64))
     assert found.tolist() == [known.get(row, GONE) for row in asked]

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import CorruptionError
 from .postings import Array
 
+FEW = 16  # rows whose numbers of words are read one by one
 GONE = -1  # in the place of the number of words: the row has no text any more
 
 
@@ -31,37 +32,41 @@ def spans_of(ids: Array) -> Array:
 
 
 def packed(lengths: Array) -> bytes:
-    """Numbers of words, one more each so that GONE is 0, behind a byte that says how wide they are."""
+    """Numbers of words, one more each so that GONE is 0, all in the width that the largest one needs."""
     most = int(lengths.max(initial=0)) + 1
     width = next(width for width in (1, 2, 4, 8) if most < 1 << 8 * width)
     data: bytes = (lengths + 1).astype(f"<u{width}").tobytes()
-    return bytes([width]) + data
+    return data
+
+
+_WRONG = "the rows of a text index are damaged"
 
 
 class Lengths:
     """The rows that a stored run covers: the number of words of each, by ids."""
 
-    __slots__ = ("_before", "_counts", "_firsts", "_lengths", "count")
+    __slots__ = ("_all", "_before", "_counts", "_firsts", "_packed", "_width", "count")
 
     def __init__(self, run: Any) -> None:
-        spans, packed = run.spans, run.lengths
-        width = packed[0] if packed else 0
-        if width not in (1, 2, 4, 8) or len(spans) % 16 or (len(packed) - 1) % width:
-            raise CorruptionError("the rows of a text index are damaged")
+        spans, self._packed = run.spans, run.lazy("lengths")
+        if len(spans) % 16:
+            raise CorruptionError(_WRONG)
         pairs = np.frombuffer(spans, "<u8").astype(np.int64).reshape(-1, 2)
         self._firsts, self._counts = pairs[:, 0].copy(), pairs[:, 1]
         ends = np.cumsum(self._counts)
         self._before = ends - self._counts
-        self._lengths = np.frombuffer(packed, f"<u{width}", offset=1)
-        self.count = len(self._lengths)
-        wrong = (self._firsts < 0).any() or (self._counts <= 0).any() or int(ends[-1] if len(ends) else 0) != self.count
+        self._all: Array = None
+        self.count = int(ends[-1]) if len(ends) else 0
+        self._width = len(self._packed) // self.count if self.count > 0 else 1
+        wrong = (self._firsts < 0).any() or (self._counts <= 0).any() or self._width not in (1, 2, 4, 8)
+        wrong = wrong or self.count * self._width != len(self._packed)
         if wrong or (self._firsts[1:] <= (self._firsts + self._counts)[:-1]).any():
-            raise CorruptionError("the rows of a text index are damaged")
+            raise CorruptionError(_WRONG)
 
     @property
     def nbytes(self) -> int:
         """The bytes that they take in memory."""
-        return int(self._firsts.nbytes * 3 + self._lengths.nbytes)
+        return int(self._firsts.nbytes * 3) + self.count * self._width
 
     def places(self, ids: Array) -> tuple[Array, Array]:
         """Where rows are among those covered, and which are: the other places say nothing."""
@@ -81,15 +86,33 @@ class Lengths:
         """The number of words of rows, or GONE; those that are not covered are as in `unknown`."""
         places, there = self.places(ids)
         if there.all():
-            return self._lengths[places].astype(np.int64) - 1
+            return self._at(places)
         found = unknown.copy()
-        found[there] = self._lengths[places[there]].astype(np.int64) - 1
+        found[there] = self._at(places[there])
         return found
+
+    def _at(self, places: Array) -> Array:
+        """The numbers of words at some places. If they are few, only the pieces of the value around them are read."""
+        if len(places) > FEW or self._all is not None:
+            found = self._whole()[places]
+        else:
+            spots = [self._width * place for place in places.tolist()]
+            found = np.frombuffer(b"".join([self._packed[at : at + self._width] for at in spots]), self._type)
+        return found.astype(np.int64) - 1
+
+    @property
+    def _type(self) -> str:
+        return f"<u{self._width}"
+
+    def _whole(self) -> Array:
+        if self._all is None:
+            self._all = np.frombuffer(self._packed.view(), self._type)
+        return self._all
 
     def every(self) -> Rows:
         """All rows."""
         ids = np.arange(self.count) + np.repeat(self._firsts - self._before, self._counts)
-        return Rows(ids, self._lengths.astype(np.int64) - 1)
+        return Rows(ids, self._whole().astype(np.int64) - 1)
 
 
 def rows_in(run: Any) -> Rows:
