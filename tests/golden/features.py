@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 from typing_extensions import TypedDict
 
-from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap, load, save, select
+from parcode_orm import Chunk, Index, Key, Model, Ref, Session, ShardedMap, load, save, select
 from tests.equality import same
 from tests.small import tuned
 
@@ -449,6 +449,56 @@ def rows_of_several_schemas(path: Path) -> Iterator[tuple[Any, Any]]:
     yield [heroes[name].name for name in ("h3", "h4", "new")], ["ann", "nobody", "nobody"]
     yield [heroes[name].level for name in ("h3", "h7", "new")], [3.0, 7.0, 1.5]
     yield len(heroes), 9
+
+
+# -- references --------------------------------------------------------------------------------------------------------
+
+
+class Port(Model):
+    name: str = Key()
+    near: Ref[Port] | None = None
+
+
+class Leg(Model):
+    start: Ref[Port] = Key()
+    number: int = Key()
+
+
+class Trip(Model):
+    id: int = Key(auto=True)
+    port: Ref[Port] | None = Index(None)
+    legs: list[Ref[Leg]] = Index(default=[])
+    either: Ref[Port] | Ref[Leg] | None = None
+    apart: list[Ref[Port]] = Chunk(default_factory=list)
+    places: dict[str, Ref[Port]] = ShardedMap(default_factory=dict)
+
+
+def _references(path: Path) -> None:
+    with Session(path, workers=0) as session:
+        ports = [Port(name=f"p{n}") for n in range(4)]
+        legs = [Leg.model_validate({"start": ports[n % 4], "number": n}) for n in range(6)]
+        session.add_all([*ports, *legs])
+        for n in range(10):
+            row = {"port": ports[n % 4] if n % 3 else None, "legs": [legs[n % 6], legs[(n + 1) % 6]]}
+            more = {"either": ports[0] if n % 2 else legs[0], "apart": ports[: n % 4], "places": {"a": ports[n % 4]}}
+            session.add(Trip.model_validate({**row, **more}))
+        session.commit()
+        ports[0].near = ports[1]  # type: ignore[assignment]
+        session.commit()
+        session.compact()
+
+
+@feature(_references)
+def references(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Entities that refer to each other: by plain and composite keys, in indexes, unions and tables of their own."""
+    with Session.open(path) as session:
+        trip = session.get_one(Trip, 6)
+        row = {"id": 6, "port": "p1", "legs": [("p1", 5), ("p0", 0)], "either": "p0"}
+        yield trip.model_dump(), {**row, "apart": ["p0"], "places": {"a": "p1"}}
+        yield trip.port is not None and trip.port.target is session.get(Port, "p1"), True
+        yield trip.legs[1].start.near.key, "p1"
+        yield len(session.scalars(select(Trip).where(Trip.port == session.get(Port, "p1"))).all()), 2
+        yield session.get_one(Leg, ("p1", 5)).start.key, "p1"
 
 
 def check(name: str, path: Path) -> None:
