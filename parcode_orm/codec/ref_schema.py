@@ -38,7 +38,10 @@ def _validate(ref: Any, cls: Any, value: Any) -> Any:
     Raises:
         ValidationError, PydanticCustomError: it is none of these.
     """
-    if isinstance(value, ref):
+    kind = type(value)
+    if kind is cls:
+        return ref(value)
+    if kind is ref:
         if value._cls is cls:
             return value
         raise _wrong(cls, f"a reference to {value._cls.__qualname__}")

@@ -65,6 +65,9 @@ class Ref(Generic[T]):
 
     def _refer(self, target: Any) -> None:
         cls = target.__class__
+        if cls is type(target) and key_fields(cls):  # a plain object
+            _fill(self, cls, None, None, target)
+            return
         if isinstance(target, type) or not key_fields(cls):
             raise TypeError(
                 f"Ref(obj): obj is an object of a Model class with a Key(), not {told(target)}: Ref(cls, key) takes "
@@ -97,7 +100,7 @@ class Ref(Generic[T]):
 
         Raises:
             NoResultFound: there is no object with this key.
-            DetachedError: the reference was made of a key, and has not been in a session.
+            DetachedError: the reference was made of a key, and no session knows the object that holds it.
             SchemaMismatchError, CorruptionError: the target cannot be read.
         """
         target = self._target
@@ -106,7 +109,7 @@ class Ref(Generic[T]):
             if space is None:
                 raise DetachedError(
                     f"{self!r} was made of a key, and no session knows it yet: ask the session, "
-                    f"session.get({self._cls.__name__}, {told(self._key)}), or commit the object that holds it"
+                    f"session.get({self._cls.__name__}, {told(self._key)}), or add the object that holds it"
                 )
             target = space.entity(self._cls, self._key)
         found: T = target
@@ -200,6 +203,19 @@ def make_ref(cls: type[Any], key: Any, space: Any = None) -> Ref[Any]:
     return ref
 
 
+_shared: dict[int, Any] = {}
+
+
+def share(default: Any) -> None:
+    """Know the references in a default of a field, which objects of several sessions may share."""
+    if type(default) is Ref:
+        _shared[id(default)] = default
+    elif type(default) in (list, tuple, set, frozenset, dict):
+        for each in default.values() if type(default) is dict else default:
+            share(each)
+
+
 def bind(ref: Ref[Any], space: Any) -> None:
     """Let a reference that no space has given find its target through `space`: it is stored by now."""
-    _fill(ref, ref._cls, ref.key, space, None)
+    if id(ref) not in _shared:
+        _fill(ref, ref._cls, ref.key, space, None)

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema, PydanticSerializationError
 from pydantic_core import core_schema as cs
 from typing_extensions import dataclass_transform
 
+from parcode_orm.codec.refs import share
 from parcode_orm.codec.schema import known
 from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.codec.types.marks import as_returned, building, marks_last
@@ -191,6 +192,8 @@ class Model(BaseModel, HasHandles, metaclass=ModelMeta):
             check_keys(cls)
             indexes_of(cls)
             known(struct_for(cls))
+            for info in cls.__pydantic_fields__.values():
+                share(info.default)
             for prepare in on_complete:
                 prepare(cls)
             complete_waiting_for(cls)

@@ -86,7 +86,7 @@ class Flush:
         if space is None:
             return True
         if space.owner is work.owner:
-            return not work.reads_through(space)
+            return space.source is not work.source  # left behind by a refresh, or of before the first commit
         if work.space is None or not work.space.is_of_file(space):
             where = f", {space.source.path}" if space.source.path else ""
             raise DanglingError(

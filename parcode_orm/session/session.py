@@ -29,7 +29,7 @@ from .entity.flush import flushed
 from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
 from .hooks import Hooks
-from .merge import copied, overwrite
+from .merge import copied, overwrite, own_references
 from .queries import Queries
 from .roots import Root, root_name
 from .savepoint import Savepoint
@@ -129,6 +129,8 @@ class Session(ByKey, Queries, Versions, Changes):
                 raise is_taken(obj, other)
         some = [obj for obj in every if type(obj) in entities] if kinds - entities else every
         insert(self._work, some, replace=replace)
+        for obj in added.values() if self._work.space is not None else ():
+            own_references(type(obj), [obj], self._work.space)
         self._work.attach([Root(name, obj, struct_for(obj.__class__)) for name, obj in added.items()])
 
     def merge(self, obj: M) -> M:

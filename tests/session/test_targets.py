@@ -157,13 +157,51 @@ def test_pending_and_deleted_targets_are_those_of_the_session(session: Session) 
 
 def test_what_was_added_finds_its_targets_after_the_commit(session: Session) -> None:
     flight = Flight(plane="N1", via=["A1"])
-    session.add(flight)
     with pytest.raises(DetachedError):
         flight.plane.year  # type: ignore[union-attr]  # noqa: B018
+    session.add(flight)
+    assert flight.plane.year == 2001 and flight.via[0].name == "airport 1"  # type: ignore[union-attr]
     session.commit()
     assert flight.plane.target is session.get(Plane, "N1")  # type: ignore[union-attr]
     assert flight.via[0].name == "airport 1"
     assert not session.dirty
+
+
+class Based(Model):
+    id: int = Key()
+    home: Ref[Airport] = Ref(Airport, "A1")
+    more: list[Ref[Airport]] = [Ref(Airport, "A1")]
+
+
+def test_a_default_that_is_a_reference_leads_each_session_to_its_own_objects() -> None:
+    found = []
+    with Session(":memory:") as one, Session(":memory:") as two:
+        for name, session in (("one", one), ("two", two)):
+            session.add_all([Airport(faa="A1", name=name), Based(id=1)])
+            assert session.get_one(Based, 1).home.name == name
+            session.commit()
+            found.append(session.get_one(Based, 1))
+        for based, name in zip(found, ("one", "two"), strict=True):
+            assert based.home.name == based.more[0].name == name
+    with pytest.raises(DetachedError):
+        Based(id=2).home.name  # noqa: B018
+
+
+def test_what_was_added_before_the_first_commit_finds_what_is_pending(tmp_path: Path) -> None:
+    with Session(tmp_path / "a.par") as session:
+        session.add(flight := Flight(plane="N1"))
+        with pytest.raises(NoResultFound):
+            flight.plane.year  # type: ignore[union-attr]  # noqa: B018
+        session.add(plane := Plane(tail="N1", year=1))
+        ref = flight.plane
+        assert ref is not None and ref.target is plane
+        session.commit()
+        assert ref.target is plane and flight.plane.target is plane
+        with Session(tmp_path / "a.par") as other:
+            other.get_one(Plane, "N1").year = 2
+            other.commit()
+        session.refresh()
+        assert flight.plane.year == 2 and ref.key == "N1"
 
 
 def test_a_reference_stays_equal_when_its_target_is_stored(session: Session) -> None:

@@ -21,9 +21,10 @@ from ...storage.writer import whole_bytes
 from ...table.pairs import known_keys, put_new
 from ...table.streaming import Spilled, gather, new_table, put_pairs
 from ..expire import Reset
+from ..merge import own_references
 from ..owner import Family
 from ..roots import Root, set_key
-from ..space import FileSpace, owner_of
+from ..space import FileSpace, owner_of, space_of
 from ..unit_of_work import UnitOfWork
 from .tables import Keys, entities, find_table, keys_of, known_key, stored_rows, table_in, told_by_key
 
@@ -59,6 +60,7 @@ def _insert(work: UnitOfWork, objs: Iterable[object], *, replace: bool) -> None:
         root.number(here.keys.numbered, here.numbered)
         put(root, here.pairs, here.known)
         root.obj.last = max(root.obj.last, here.last)
+        own_references(here.cls, list(here.pairs.values()), work.space or space_of(entities(root)))
 
 
 class _Added:
