@@ -18,6 +18,8 @@ from tests.query.models import TEXTS, Row
 from tests.query.plainly import NUMERIC, OTHERS, TEXTUAL, Both, alike
 from tests.query.test_random import picked, tables, tries
 
+pytestmark = pytest.mark.once
+
 SCALARS = [*NUMERIC, *TEXTUAL, *OTHERS]
 
 
@@ -50,7 +52,7 @@ def cases(draw: Any) -> Both:
 def test_a_case_gives_what_if_and_elif_choose(tmp_path: Path, data: st.DataObject) -> None:
     draw = data.draw
     with tables(draw, tmp_path / "world.par") as (session, world):
-        for _ in range(3):
+        for _ in range(2):
             collection, pairs = picked(draw, world)
             asked = draw(cases())
             where = draw(st.lists(plainly.conditions(), max_size=1))

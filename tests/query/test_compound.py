@@ -30,6 +30,8 @@ from tests.query import plainly
 from tests.query.families import VALUES, Owner, Pet, conditions, everything, families, same
 from tests.query.test_random import limits, tables, tries
 
+pytestmark = pytest.mark.once
+
 MODULES = [compound, derived, columnar, nesting]
 COMBINED: dict[str, Callable[..., Any]] = {
     "union": union,
@@ -63,7 +65,7 @@ def test_rows_of_values_are_those_that_loops_combine(tmp_path: Path, data: st.Da
     draw = data.draw
     with families(draw, tmp_path / "f.par") as session:
         owners, pets = everything(session)
-        for _ in range(3):
+        for _ in range(2):
             names = draw(st.lists(st.sampled_from(list(VALUES)), min_size=1, max_size=2, unique=True))
             statements, parts = [], []
             for _ in range(draw(st.integers(2, 3))):
@@ -108,7 +110,7 @@ def test_objects_are_told_apart_by_identity(tmp_path: Path, data: st.DataObject)
     draw = data.draw
     with families(draw, tmp_path / "f.par") as session:
         _, pets = everything(session)
-        for _ in range(3):
+        for _ in range(2):
             arms = draw(st.lists(conditions(Pet), min_size=2, max_size=3))
             name = draw(st.sampled_from(list(COMBINED)))
             whole = COMBINED[name](*(select(Pet).where(arm.said) for arm in arms))
@@ -137,7 +139,7 @@ def test_objects_of_collections_are_told_apart(tmp_path: Path, data: st.DataObje
     draw = data.draw
     with tables(draw, tmp_path / "world.par") as (session, world):
         listed = list(world.rows)
-        for _ in range(3):
+        for _ in range(2):
             one = draw(st.sampled_from([world.by, world.rows, listed]))
             other = draw(st.sampled_from([one, one, listed, world.rows]))
             if not (len(one) and len(other)):

@@ -43,6 +43,8 @@ from tests.query.families import (
 )
 from tests.query.test_random import tries
 
+pytestmark = pytest.mark.once
+
 MODULES = [subqueries, correlation, subresults, rewriting]
 
 
@@ -88,7 +90,7 @@ def test_exists_and_in_are_what_nested_loops_find(tmp_path: Path, data: st.DataO
     draw = data.draw
     with families(draw, tmp_path / "f.par") as session:
         owners, pets = everything(session)
-        for _ in range(3):
+        for _ in range(2):
             inner, other = Inner(draw), Inner(draw)
             name = draw(st.sampled_from(list(VALUES)))
             there = exists(inner.restrict(select(Pet)))
@@ -126,7 +128,7 @@ def test_scalars_are_what_nested_loops_find(tmp_path: Path, data: st.DataObject)
     draw = data.draw
     with families(draw, tmp_path / "f.par") as session:
         owners, pets = everything(session)
-        for _ in range(3):
+        for _ in range(2):
             inner = Inner(draw)
             said, plain = draw(st.sampled_from(AGGREGATES))
             least = draw(st.sampled_from([None, None, 0, 1, 2]))
@@ -156,7 +158,7 @@ def test_the_value_of_the_one_row_is_looked_up(tmp_path: Path, data: st.DataObje
     draw = data.draw
     with families(draw, tmp_path / "f.par") as session:
         owners, pets = everything(session)
-        for _ in range(3):
+        for _ in range(2):
             inner = Inner(draw)
             name = draw(st.sampled_from(list(VALUES)))
             said, plain = field(Pet, name)

@@ -20,6 +20,8 @@ from tests.query.models import Row
 from tests.query.plainly import AGGREGATES, NUMERIC, OTHERS, TEXTUAL, Both, Order, Pair, alike, compared, in_order
 from tests.query.test_random import limits, picked, tables, tries
 
+pytestmark = pytest.mark.once
+
 SCALARS = [*NUMERIC, *TEXTUAL, *OTHERS]
 MODULES = [windows, windowed, picked_rows, rewriting]
 
@@ -149,7 +151,7 @@ def _dense(spec: Spec, pairs: list[Pair], places: list[int], at: int) -> int:
 def test_values_are_those_that_python_computes_of_partitions(tmp_path: Path, data: st.DataObject) -> None:
     draw = data.draw
     with tables(draw, tmp_path / "world.par") as (session, world):
-        for _ in range(3):
+        for _ in range(2):
             collection, all_pairs = picked(draw, world)
             asked: list[Window] = draw(st.lists(functions(), min_size=1, max_size=3))
             wanted = draw(st.lists(plainly.conditions(), max_size=1))
