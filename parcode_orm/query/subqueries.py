@@ -156,7 +156,7 @@ def chosen(value: Expression[Any], statement: Select[Any]) -> Expression[bool]:
     """Whether `value` is one of those that `statement` gives, checked. Entities stand for their keys."""
     output = _single(statement, f"{value}.in_(select(...))")
     if isinstance(output, Item) and is_entity_class(output._cls):
-        if output._cls not in [referred_class(arm) for arm in arms(value._tp)]:
+        if value._tp is not Any and output._cls not in [referred_class(arm) for arm in arms(value._tp)]:
             raise QueryError(f"{value}.in_({statement}): {value} is no reference to {called(output._cls)}")
         return Chosen(value, replace(statement, _source=_rows_of(statement, output), _outputs=(_key_of(output),)))
     check_kinds("in_()", value, output)

@@ -292,6 +292,7 @@ class Flight(Model):
     plane: Ref[Plane] | None = None
     delay: int = 0
     stops: list[str] = []
+    via: list[Ref[Plane]] = []
 
 
 @pytest.fixture
@@ -299,7 +300,10 @@ def session(tmp_path: Path) -> Any:
     with Session(tmp_path / "p.par") as session:
         planes = [Plane(tail=f"N{n}", year=2000 + n) for n in range(6)]
         session.add_all(planes)
-        session.add_all(Flight(plane=planes[n % 4] if n % 5 else None, delay=n, stops=[f"N{n % 7}"]) for n in range(20))
+        session.add_all(
+            Flight(plane=planes[n % 4] if n % 5 else None, delay=n, stops=[f"N{n % 7}"], via=planes[n - 2 : 2])
+            for n in range(20)
+        )
         session.commit()
         yield session
 
@@ -344,6 +348,8 @@ def test_conditions_on_items_ask_statements(session: Any) -> None:
     tails = select(Plane.tail).where(Plane.year > 2004)
     found = session.scalars(select(Flight).where(any_(Flight.stops, func.item().in_(tails)))).all()
     assert [flight.delay for flight in found] == [5, 12, 19]
+    one = select(Plane).where(Plane.tail == "N1")
+    assert ids(session.scalars(select(Flight).where(any_(Flight.via, func.item().in_(one))))) == [3, 4]
 
 
 def test_plain_and_stored_collections_are_asked_by_an_alias() -> None:
