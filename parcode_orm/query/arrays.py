@@ -36,19 +36,29 @@ class Part:
 
 
 class Stack:
-    """Parts one after the other. `norms` are the lengths of the vectors of all rows, float32, where they are known."""
+    """Parts one after the other. `norms` are the lengths of the vectors of the first rows, float32.
 
-    __slots__ = ("begins", "norms", "parts")
+    `base`: the stack that this one has at its beginning.
+    """
 
-    def __init__(self, parts: Sequence[Part], norms: Any = None) -> None:
+    __slots__ = ("base", "begins", "norms", "parts")
+
+    def __init__(self, parts: Sequence[Part], base: Stack | None = None) -> None:
         self.parts = parts
-        self.norms = norms
+        self.base = base
+        self.norms: Any = np.empty(0, np.float32) if base is None else base.norms
         self.begins = np.cumsum([0, *(part.count for part in parts)])
 
     @property
     def count(self) -> int:
         """The number of rows."""
         return int(self.begins[-1])
+
+    def keep(self, norms: Any) -> None:
+        """Keep the lengths of the vectors of all rows."""
+        self.norms = norms
+        if self.base is not None:
+            self.base.keep(norms[: self.base.count])
 
 
 Piece = tuple[Any, Any]
@@ -96,18 +106,16 @@ class Vectors(Vector):
         stack = self.stack
         index = np.arange(len(self)) if self.index is None else self.index.astype(np.int64)
         index[places] = np.arange(len(values)) + stack.count
-        norms = stack.norms
-        if norms is not None:
-            norms = np.concatenate([norms, np.full(len(values), np.nan, np.float32)])
-        return Vectors(Stack([*stack.parts, Part(len(values), alike(values))], norms), index, self.load, self.workers)
+        new = Part(len(values), alike(values))
+        return Vectors(Stack([*stack.parts, new], stack), index, self.load, self.workers)
 
     @property
     def norms(self) -> Any:
         """The lengths of the vectors as far as they are known, NaN elsewhere: a new array of float32."""
         known = self.stack.norms
-        if known is None:
-            return np.full(len(self), np.nan, np.float32)
-        return known.copy() if self.index is None else known[self.index]
+        found = np.full(self.stack.count, np.nan, np.float32)
+        found[: len(known)] = known
+        return found if self.index is None else found[self.index]
 
     def pieces(self) -> Iterator[Piece]:
         """The rows that are not None, as arrays of values that are alike."""

@@ -152,7 +152,7 @@ def bounds(vectors: Vectors, to: Target, naming: Naming) -> Bounds:
             for number in _multiplied(vectors, unit, dots, norms, nulls):
                 for piece in vectors.pieces_of(number):
                     measure(*piece)
-            vectors.stack.norms = norms
+            vectors.stack.keep(norms)
         low, high = np.empty(count, np.float32), np.empty(count, np.float32)
         for at in range(0, count, _ROWS_AT_ONCE):
             here = slice(at, at + _ROWS_AT_ONCE)
@@ -166,7 +166,7 @@ def _multiplied(vectors: Vectors, unit: Any, dots: Any, norms: Any, nulls: Any) 
     Returns the numbers of the other parts.
     """
     stack, vecdot = vectors.stack, np.vecdot
-    new = stack.norms is None
+    known = len(stack.norms)
 
     def multiply(numbers: range) -> list[int]:
         left = []
@@ -179,7 +179,7 @@ def _multiplied(vectors: Vectors, unit: Any, dots: Any, norms: Any, nulls: Any) 
                 continue
             nulls[a:b] = False
             vecdot(matrix, unit, out=dots[a:b])
-            if new:
+            if a >= known:
                 vecdot(matrix, matrix, out=norms[a:b])
                 np.sqrt(norms[a:b], out=norms[a:b])
         return left

@@ -423,6 +423,23 @@ def test_snapshots_and_explain(tmp_path: Path) -> None:
         assert session.scalars(nearest_first).all() == [7, 6]
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_row_that_changes_after_a_search(tmp_path: Path, metric: str) -> None:
+    """The lengths that a search has kept are those of stored vectors, and not of the ones in memory."""
+    stored = np.random.default_rng(2).standard_normal((300, 8))
+    with Session(tmp_path / "k.par", durability="fast") as session:
+        session.add_all([Doc(id=n, inline=row.copy()) for n, row in enumerate(stored.astype(np.float32))])
+        session.commit()
+        stored, to = stored.astype(np.float32).astype(np.float64), np.arange(1.0, 9)
+        for n, change in enumerate([stored[9], 0 * to, 5 * to, -to, 0.01 * to], 9):
+            if n > 9:
+                session.get_one(Doc, n).inline = change
+            stored[n] = change
+            of = getattr(Doc.inline, metric)(to)
+            wanted = {at: plain(metric, row, to) for at, row in enumerate(stored)}
+            check(session, wanted, of, 5, metric == "dot")
+
+
 def test_compressed_vectors(tmp_path: Path) -> None:
     """Compressed arrays are decompressed for each use, and not kept."""
     rng = np.random.default_rng(1)
