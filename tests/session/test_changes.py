@@ -415,6 +415,28 @@ def test_a_migration_lies_in_between(tmp_path: Path) -> None:
             assert isinstance(row.new, new.Hero)
 
 
+def test_a_migration_renames_a_class(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    old = project.define("class Town(Model):\n    n: int\nclass Trade(Model):\n    id: int = Key()\n    price: int = 0")
+    project.make()
+    project.store(old.Town(n=1), old.Trade(id=1))
+    project.migrate()
+    new = project.define(
+        "@renamed_from('Town')\nclass City(Model):\n    n: int\n"
+        "@renamed_from('Trade')\nclass Deal(Model):\n    id: int = Key()\n    price: int = 0"
+    )
+    project.make()
+    project.migrate()
+    with Session(project.path) as session:
+        session.get_one(new.Deal, 1).price = 2
+        session.root(new.City).n = 3
+        session.commit()
+        for classes in ((), (new.City, new.Deal), ("City", "Deal")):
+            found = [texts for texts in told(session, 1, classes=classes) if texts]
+            assert found == [["~ City n: 1 -> 3", "~ Deal[1] price: 0 -> 2"]]
+        assert told(session, 0, until=1) == [["+ Town: Town(n=1)", "+ Trade[1]: Trade(id=1, price=0)"]]
+
+
 def test_a_class_with_another_field_reads_older_commits(tmp_path: Path) -> None:
     def define(**fields: Any) -> Any:
         return type("Growing", (Model,), {"__annotations__": dict.fromkeys(("a", *fields), int), "a": 0, **fields})

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
 
+from ...codec.renames import class_names
 from ...codec.types.compile import struct_for
 from ...errors import CommitGone, told
 from ...format.commit import Record
@@ -77,7 +78,7 @@ class CommitChanges:
     def __iter__(self) -> Iterator[RowChange]:
         before = {} if self._old is None else self._old.source.catalog.roots
         after = self._new.source.catalog.roots
-        renamed = {} if self._old is None else _renamed(self._old.source, self._new.source)
+        renamed = {} if self._old is None else self._readers.renamed(before, after)
         for name in sorted({*after, *(renamed.get(each, each) for each in before)}):
             earlier = next((each for each in before if renamed.get(each, each) == name), name)
             if before.get(earlier) == after.get(name) or not (self._names is None or {name, earlier} & self._names):
@@ -92,20 +93,6 @@ class CommitChanges:
 
     def __repr__(self) -> str:
         return f"<CommitChanges of commit {self.sequence}>"
-
-
-def _renamed(old: Source, new: Source) -> dict[str, str]:
-    """The present names of the roots whose classes migrations renamed between two commits."""
-    found: dict[str, str] = {}
-    renames = [(before, after) for owner, before, after in new.catalog.renames if not owner]
-    for name in old.catalog.roots:
-        bare = name.removesuffix(SUFFIX)
-        end = name[len(bare) :]
-        for before, after in renames:
-            bare = after if bare == before else bare
-        if bare + end != name and name not in new.catalog.roots and bare + end in new.catalog.roots:
-            found[name] = bare + end
-    return found
 
 
 class Readers:
@@ -124,6 +111,15 @@ class Readers:
                 return _read(old, earlier, cls), _read(new, name, cls)
         mine, theirs = (_read(*side, _made(*side)) if side in stored else MISSING for side in sides)
         return mine, theirs
+
+    def renamed(self, before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, str]:
+        """The present names of earlier roots, by their names then, as the classes of this program say."""
+        found: dict[str, str] = {}
+        for name in after:
+            cls = None if name in before else self._defined(name)
+            names = () if cls is None else class_names(cls)
+            found.update((each, name) for each in names if each in before and each not in after)
+        return found
 
     def _defined(self, name: str) -> type | None:
         """The class of this program for a root: one that is known, or one that wrote the newest commit."""
