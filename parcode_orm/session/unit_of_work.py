@@ -107,8 +107,13 @@ class UnitOfWork:
         return found or self._current.setdefault(family, self._reading(self.source, family))
 
     def reads_through(self, space: FileSpace) -> bool:
-        """Whether objects that `space` gives go on with this session: no refresh left it behind."""
-        return space.family is not None and self._current.get(space.family, space) is space
+        """Whether objects that `space` gives go on with this session: no refresh left it behind.
+
+        A refresh abandons the spaces of a session that writes. A compaction leaves them to the objects that it moves.
+        """
+        if space.family is None:
+            return False
+        return space.writable or self._current.get(space.family, space) is space
 
     def space_for(self, root: Root) -> FileSpace:
         """What reads the snapshot for the objects of a root."""

@@ -233,6 +233,32 @@ def test_after_a_refresh_a_reference_leads_to_the_newest(path: Path) -> None:
         assert ref == flight.plane and ref.year == 2003  # type: ignore[union-attr]  # of the commit before
 
 
+def test_after_a_compaction_a_reference_leads_to_the_same_object(path: Path) -> None:
+    with Session(path) as session:
+        flight = session.get_one(Flight, 8)
+        ref, plane = flight.plane, session.get_one(Plane, "N3")
+        assert ref is not None
+        plane.year = 1
+        session.commit()
+        session.compact()
+        assert ref.target is plane and flight.plane.target is plane and flight.via[0].target  # type: ignore[union-attr]
+        ref.year = 2
+        session.commit()
+        assert plane.year == 2 and not session.dirty
+    with Session.open(path) as session:
+        assert session.get_one(Flight, 8).plane.year == 2  # type: ignore[union-attr]
+
+
+def test_a_read_only_session_goes_on_by_a_refresh(path: Path) -> None:
+    with Session(path) as session, Session.open(path) as reader:
+        flight = reader.get_one(Flight, 8)
+        assert flight.plane.year == 2003  # type: ignore[union-attr]
+        session.get_one(Plane, "N3").year = 1
+        session.commit()
+        reader.refresh()
+        assert flight.plane.year == 1 and flight.plane.target is reader.get(Plane, "N3")  # type: ignore[union-attr]
+
+
 def test_a_closed_session_leaves_references_that_read_on(path: Path) -> None:
     with Session(path) as session:
         flight = session.get_one(Flight, 8)
