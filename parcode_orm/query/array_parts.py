@@ -100,11 +100,18 @@ def _of_group(group: Group, path: tuple[str, ...], space: Space, rows: range, co
 
 def _alike(chunk: Chunk, at: int, space: Space, rows: range, compressed: bool) -> list[Alike] | None:
     """The values `rows` of a node as one array; None where they are not stored so, or only `compressed`."""
+    try:
+        return _of_node(chunk, at, space, rows, compressed)
+    except (ValueError, IndexError):  # the nodes do not fit each other: who reads them otherwise says what is wrong
+        return None
+
+
+def _of_node(chunk: Chunk, at: int, space: Space, rows: range, compressed: bool) -> list[Alike] | None:
     node = chunk.nodes[at]
     if node.encoding == Encoding.REFERENCE and node.param < len(chunk.refs):
         ref = chunk.refs[node.param]
         (other,) = space.heads([ref]) if ref.kind == Kind.COLUMN else (None,)
-        return None if other is None else _alike(other, 0, space, rows, compressed)
+        return None if other is None else _of_node(other, 0, space, rows, compressed)
     if node.encoding != Encoding.OPTIONAL:
         found = _array(chunk, at, node, space, compressed)
         return None if found is None or len(found) < rows.stop else [Alike(None, found[rows.start : rows.stop])]
@@ -147,10 +154,7 @@ def _dtype(chunk: Chunk, at: int, space: Space) -> Any:
     node = chunk.nodes[at]
     if node.encoding != Encoding.TEXT or node.count != 1:
         return None
-    try:
-        return parse_dtype(_TEXT.open(chunk, at, space, node).get(0))
-    except ValueError:  # for who reads it otherwise, and says what is wrong
-        return None
+    return parse_dtype(_TEXT.open(chunk, at, space, node).get(0))
 
 
 def _lists(chunk: Chunk, at: int, node: Node, compressed: bool) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from parcode_orm import (
     Chunk,
+    CorruptionError,
     Key,
     Model,
     QueryError,
@@ -452,6 +453,27 @@ def test_compressed_vectors(tmp_path: Path) -> None:
         for of in (Doc.inline, Doc.listed):
             for _ in range(2):
                 assert session.scalars(select(Doc.id).order_by(col(of).l2(np.ones(64))).limit(9)).all() == wanted
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    """A damaged number, and forged nodes, are errors of the file, whichever part of a search meets them."""
+    path = tmp_path / "x.par"
+    with Session(path, durability="fast") as session:
+        session.add_all([Doc(id=n, inline=np.full(64, n, np.float32)) for n in range(500)])
+        session.commit()
+    data = path.read_bytes()
+    at = data.index(np.full(64, 321, np.float32).tobytes())
+    path.write_bytes(data[:at] + b"\x01" + data[at + 1 :])
+    with Session.open(path) as session, pytest.raises(CorruptionError):
+        session.scalars(select(Doc.id).order_by(Doc.inline.l2(np.ones(64))).limit(1)).all()
+
+
+def test_nodes_that_do_not_fit_are_left_to_others(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_parts, "_lengths", lambda *rest: 7)  # a length that the bytes do not have
+    of = Doc.inline.l2(np.ones(24))
+    assert session.scalars(select(Doc.id).order_by(of).limit(1)).one() == int(
+        np.argmin([plain("l2", each, np.ones(24)) for each in matrix(session)])
+    )
 
 
 def test_vectors_of_several_lengths(tmp_path: Path) -> None:
