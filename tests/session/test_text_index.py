@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import nullcontext
 from math import log
 from pathlib import Path
@@ -133,12 +134,12 @@ def plain_scores(query: str, every: list[str | None]) -> list[float]:
     return scores
 
 
-def check(session: Session, queries: list[str], cls: Any = Note) -> None:
+def check(session: Session, queries: list[str], names: Iterable[str] = FIELDS, cls: Any = Note) -> None:
     """Queries over every field give what plain Python gives over the objects."""
     every = session.scalars(select(cls).order_by(cls.id)).all()
     plain = [(each.id, each.level, {name: read(each) for name, read in FIELDS.items()}) for each in every]
     del every
-    for name in FIELDS:
+    for name in names:
         of = field(cls, name)
         for query in queries:
             wanted = [key for key, _, texts in plain if matched(query, texts[name])]
@@ -208,7 +209,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_merging, "FEW", 3)
 
 
-@half(60)
+@half(40)
 @given(st.data())
 def test_any_entities_after_any_changes(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "any.par"
@@ -260,15 +261,15 @@ def test_a_stream_of_more_texts_than_are_sorted_together(tmp_path: Path, monkeyp
             Note(body=" ".join(random.choices(WORDS, k=4)), tags=random.choices(WORDS, k=n % 3)) for n in range(4200)
         )
         assert "scan" in str(session.explain(select(Note).where(Note.body.matches("red"))))  # no index has them yet
-        check(session, ["red wine"])
+        check(session, ["red wine"], ["body"])
         session.commit()
         assert "by the text index of body" in str(session.explain(select(Note).where(Note.body.matches("red"))))
-        check(session, ["red wine", "fo* -foxes"])
+        check(session, ["fo* -foxes"], ["body", "tags"])
         session.execute(update(Note).where(Note.id > 2000).values(body="wine and cheese"))
-        check(session, ["red wine", "cheese"])
+        check(session, ["cheese"], ["body"])
         session.execute(delete(Note).where(Note.body.matches("cheese -red"), Note.id > 3000))
         session.commit()
-        check(session, ["red wine", "cheese"])
+        check(session, ["cheese"], ["body"])
     assert verify(path, models=[Note]).ok
 
 
@@ -277,17 +278,17 @@ def test_one_changed_text_of_many_costs_little(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "a.par"
     random = Random(6)
     with Session(path) as session:
-        session.add_all(Note(body=f"word{random.randrange(5000)} other{n} and red", level=n) for n in range(20_000))
+        session.add_all(Note(body=f"word{random.randrange(5000)} other{n} and red", level=n) for n in range(12_000))
         session.commit()
-        for n in range(40):
+        for n in range(30):
             size = path.stat().st_size
-            session.get_one(Note, random.randrange(1, 20_000)).body = f"changed {n}"
+            session.get_one(Note, random.randrange(1, 12_000)).body = f"changed {n}"
             session.commit()
             assert path.stat().st_size - size <= 64_000
         runs = find_table(session._work, Note).obj.text_body  # type: ignore[union-attr]
         assert 1 < len(runs) <= 8
-        assert len(session.scalars(select(Note).where(Note.body.matches("changed"))).all()) == 40
-        assert session.scalars(select(Note).where(Note.body.matches("red"))).count() == 19_960
+        assert len(session.scalars(select(Note).where(Note.body.matches("changed"))).all()) == 30
+        assert session.scalars(select(Note).where(Note.body.matches("red"))).count() == 11_970
     assert verify(path, models=[Note]).ok
 
 
