@@ -85,6 +85,7 @@ FOREIGN = {
     "toxfile.py",
     "examples/flights.py",
     "examples/flights_queries.py",
+    "examples/flights_references.py",
     "examples/game_world.py",
     "fastapi/encoders.py",
 }
