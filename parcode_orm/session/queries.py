@@ -10,6 +10,7 @@ from .entity.queries import bound
 from .entity.tables import told_by_key
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Queries(Connection):
@@ -34,7 +35,7 @@ class Queries(Connection):
         return self.scalars(statement).first()
 
     @overload
-    def execute(self, statement: Select[T]) -> Result[Any]: ...
+    def execute(self, statement: Select[Any, R]) -> Result[R]: ...
     @overload
     def execute(self, statement: Update | Delete) -> int: ...
     def execute(self, statement: Any) -> Any:
