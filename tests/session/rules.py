@@ -6,19 +6,19 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from parcode_orm import Chunk, Field, Key, Model, Ref, ShardedMap
+from parcode_orm import Chunk, Field, Index, Key, Model, Ref, ShardedMap
 
 
 class Port(Model):
     id: int = Key()
-    near: Ref[Port] | None = Field(None, on_delete="null")
+    near: Ref[Port] | None = Index(None, on_delete="null")
 
 
 class Plane(Model):
     id: int = Key()
     home: Ref[Port] | None = None
     pair: Ref[Plane] | None = Field(None, on_delete="cascade")
-    seen: list[Ref[Port]] = Field([], on_delete="null")
+    seen: list[Ref[Port]] = Index([], on_delete="null")
 
 
 class Note(Model):
@@ -28,7 +28,7 @@ class Note(Model):
 
 class Flight(Model):
     id: int = Key()
-    plane: Ref[Plane] | None = Field(None, on_delete="cascade")
+    plane: Ref[Plane] | None = Index(None, on_delete="cascade")
     note: Note | None = None
     also: dict[str, Ref[Port]] = Field({}, on_delete="null")
 
