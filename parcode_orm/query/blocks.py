@@ -25,7 +25,7 @@ from .array_parts import size_of, stack_of, vectors_of
 from .arrays import Vectors
 from .bounds import Bounds, bounds_of
 from .columns import read
-from .heads import NOWHERE, Heads
+from .heads import Heads, dictionaries
 from .merging import kept_bytes, merged
 from .places import Place, bare, column_of, is_scalar, place_in, place_of
 from .vectors import Coded, Numbers, Vector
@@ -252,7 +252,7 @@ class Block:
             found = heads.filled(table, at, self._lengths, _NUMBERS)
             return None if found is None else Numbers(found)
         if isinstance(column, TextColumn) and len(heads.nodes):
-            codes, values, marks = _dictionaries(heads, at, range(len(self.parts)))
+            codes, values, marks = dictionaries(heads, at, range(len(self.parts)))
             if len(set(marks)) == 1 and (codes >= 0).all():
                 found = heads.filled(table, codes, self._lengths, _CODES)
                 words = self._words(heads, values, 0, 0, table, column)
@@ -334,7 +334,7 @@ class Block:
         if not len(heads.nodes):
             return
         words: dict[Any, list[Any]] = {}
-        codes, values, marks = _dictionaries(heads, at, parts)
+        codes, values, marks = dictionaries(heads, at, parts)
         self._put_numbers(heads, codes, parts, (Encoding.INT,), found)
         for place, mark in enumerate(marks):
             if found[place] is None:
@@ -392,19 +392,3 @@ class Kept:
         if block is not None:
             block.forget(self._path)
         return True
-
-
-def _dictionaries(heads: Heads, at: Any, parts: Sequence[int]) -> tuple[Any, Any, list[Any]]:
-    """The nodes of the codes and of the words of the dictionaries `at`, and marks, equal for the same words."""
-    nodes = heads.nodes
-    coded = np.where(nodes["encoding"][at] == Encoding.DICTIONARY, at, NOWHERE)
-    codes, values = (heads.child(coded, place, parts) for place in (0, 1))
-    ends = heads.child(values, 0, parts)
-    values = np.where(nodes["encoding"][values] == Encoding.TEXT, values, NOWHERE)
-    codes = np.where((ends >= 0) & (values >= 0) & (nodes["flags"][codes] & NodeFlag.SIGNED == 0), codes, NOWHERE)
-    marked = [
-        nodes[name][node].tolist()
-        for node in (values, ends)
-        for name in ("encoding", "width", "flags", "count", "stored", "checksum")  # which tell the bytes
-    ]
-    return codes, values, list(zip(*marked, strict=True))

@@ -133,3 +133,19 @@ class Heads:
 
 
 NOWHERE = -1
+
+
+def dictionaries(heads: Heads, at: Any, parts: Sequence[int]) -> tuple[Any, Any, list[Any]]:
+    """The nodes of the codes and of the words of the dictionaries `at`, and marks, equal for the same words."""
+    nodes = heads.nodes
+    coded = np.where(nodes["encoding"][at] == Encoding.DICTIONARY, at, NOWHERE)
+    codes, values = (heads.child(coded, place, parts) for place in (0, 1))
+    ends = heads.child(values, 0, parts)
+    values = np.where(nodes["encoding"][values] == Encoding.TEXT, values, NOWHERE)
+    codes = np.where((ends >= 0) & (values >= 0) & (nodes["flags"][codes] & NodeFlag.SIGNED == 0), codes, NOWHERE)
+    marked = [
+        nodes[name][node].tolist()
+        for node in (values, ends)
+        for name in ("encoding", "width", "flags", "count", "stored", "checksum")  # which tell the bytes
+    ]
+    return codes, values, list(zip(*marked, strict=True))
