@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..codec.refs import Ref
 from ..errors import ParcodeError, QueryError, told
 from ..model.references import targets_in
 from .arrays import Vectors, vectors_in
@@ -91,7 +92,8 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
     if isinstance(expression, Label):
         return evaluate(expression._of, frame)
     if isinstance(expression, Item):
-        return frame.get((), lambda rows: frame.columns.column((), rows))
+        items = frame.get((), lambda rows: frame.columns.column((), rows))
+        return _without_references(items) if isinstance(items, Objects) else items
     if isinstance(expression, Key):
         return frame.get(Key, frame.columns.keys)
     if isinstance(expression, Slot):
@@ -177,6 +179,11 @@ def _of_distance(distance: Distance, operator: str, value: float, frame: Frame) 
         exact = [measured(distance, frame.at(rows)), Constant(value, len(rows))]
         true[rows] = truths(_operation(Operation(operator, (distance, Literal(value)), bool), exact, len(rows)))
     return true
+
+
+def _without_references(found: Objects) -> Objects:
+    """The rows of a collection, with keys in the place of references."""
+    return Objects(list(map(keyed, found.values))) if Ref in set(map(type, found.values)) else found
 
 
 def _keyed(found: Vector, tp: Any) -> Vector:

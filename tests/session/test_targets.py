@@ -321,6 +321,21 @@ def test_in_a_query_a_reference_is_its_key(session: Session, held: bool) -> None
     assert found[12][0] == (["A0", "A1"], None, {"a": "A3"})
 
 
+def test_items_of_lazy_collections_are_references(session: Session) -> None:
+    world, airport = session.root(World), session.get_one(Airport, "A1")
+    world.places.update({f"k{n}": airport if n % 2 else "A2" for n in range(300)})  # type: ignore[misc]
+    world.rows.append(Inline(gate="A1"))
+    for _ in range(2):
+        found = session.scalars(select(world.places).where(func.item() == Ref(airport))).all()
+        assert len(found) == 151 and {type(each) for each in found} == {Ref} and airport in found
+        assert len(session.scalars(select(world.places).where(func.item().in_(["A2"]))).all()) == 150
+        counted = session.execute(select(func.item(), func.count()).select_from(world.places).group_by(func.item()))
+        assert dict(map(tuple, counted.all())) == {"A1": 151, "A2": 150}
+        assert len(session.scalars(select(world.rows).where(Inline.gate == airport)).all()) == 1
+        session.commit()
+    assert world.places["k1"].target is airport and world.rows[2].gate.target is airport  # type: ignore[union-attr]
+
+
 def test_an_update_takes_an_object(session: Session) -> None:
     assert session.execute(update(Flight).where(Flight.plane == "N1").values(plane=session.get(Plane, "N2"))) == 8
     assert session.get_one(Flight, 2).plane.target is session.get(Plane, "N2")  # type: ignore[union-attr]
