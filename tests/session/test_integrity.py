@@ -64,13 +64,19 @@ class Pilot(Model):
     boss: Ref[Pilot] | None = Field(None, on_delete="cascade")
 
 
+class Wing(Model):
+    id: int = Key(default=None, auto=True)
+    plane: Ref[Plane] | None = Index(None, on_delete="cascade")
+    number: int | None = Index(None, unique=True)
+
+
 class Hangar(Model):
     place: Ref[Plane] | None = None
     planes: list[Ref[Plane]] = Chunk([], on_delete="null")
     by_name: dict[str, Ref[Plane]] = ShardedMap({}, on_delete="null")
 
 
-MODELS = [Plane, Flight, Seat, Ticket, Pilot, Hangar]
+MODELS = [Plane, Flight, Seat, Ticket, Pilot, Wing, Hangar]
 
 
 @pytest.fixture
@@ -224,6 +230,19 @@ def test_new_objects_cascade_too(path: Path) -> None:
         session.commit()
         assert ticket.seat is None and session.get(Seat, seat.id) is None and seat not in session
         assert refs(session, Ticket, "seat")[-1] is None
+
+
+def test_an_object_that_changed_and_is_deleted_leaves_the_indexes(path: Path) -> None:
+    """Which entities changed is found before the cascades, and has to be found again after them."""
+    with Small(path) as session:
+        session.add_all([Wing(plane="N1", number=1), Wing(plane="N2", number=2)])
+        session.commit()
+        session.get_one(Wing, 1).number = 77
+        session.delete(session.get_one(Plane, "N1"))
+        session.commit()
+        session.add(Wing(plane="N2", number=77))
+        session.commit()
+        assert [wing.id for wing in session.scalars(select(Wing).where(Wing.plane == "N2"))] == [2, 3]
 
 
 def test_a_failed_commit_takes_all_of_it_back(path: Path) -> None:
