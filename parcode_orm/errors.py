@@ -45,6 +45,8 @@ error for "no such field", and the damage would go unnoticed.
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "AccessDeniedError",
     "ChecksumError",
@@ -93,8 +95,18 @@ def called(value: object) -> str:
         return "None"
     if isinstance(value, type):
         return f"the class {value.__qualname__}"
-    name = type(value).__qualname__
-    return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
+    return with_article(type(value).__qualname__)
+
+
+_SPOKEN_AS_A_CONSONANT = re.compile(
+    "eu|one(?![a-z])|uni(?!n|m)|us[aeu]|uti|ur[aio]", re.IGNORECASE
+)  # "a User", "a Unit"
+
+
+def with_article(name: str) -> str:
+    """The name of a class behind `a` or `an`, as it is spoken."""
+    vowel = name[0] in "aeiouAEIOU" and not _SPOKEN_AS_A_CONSONANT.match(name)
+    return f"an {name}" if vowel else f"a {name}"
 
 
 def told(value: object) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ..codec.base import is_lazy_collection
 from ..codec.kernels import loaded_numpy
-from ..errors import PathError, called
+from ..errors import PathError, called, with_article
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.state import MISSING, field_value
@@ -303,7 +303,7 @@ _STEPS = {"name": _field, "key": _key, "slice": _slice}
 def _what(value: Any) -> str:
     """What a value is, for messages."""
     if isinstance(value, BaseModel):
-        return f"a {_short(value.__class__.__name__)}"
+        return with_article(_short(value.__class__.__name__))
     if isinstance(value, LazyMap):
         return "a dictionary"
     return "a list" if isinstance(value, LazyList) else called(value)

@@ -19,6 +19,7 @@ from parcode_orm.codec.base import is_lazy_collection
 from parcode_orm.codec.kernels import drain
 from parcode_orm.codec.slots import SLOTS, from_slots, hidden, to_slots
 from parcode_orm.codec.types.marks import find_mark
+from parcode_orm.errors import with_article
 from parcode_orm.lazy.base import UNLESS_OVERRIDDEN, LazyBase, getattr_for, to_plain
 from parcode_orm.lazy.serialize import proxy_serializer
 from parcode_orm.lazy.state import (
@@ -102,7 +103,7 @@ def become_lazy(obj: Any, view: RowView, row: int) -> None:
     """
     lazy = lazy_class(view.cls)
     if obj.__class__ is not view.cls:
-        raise TypeError(f"a {obj.__class__.__qualname__} cannot stand for a row of {view.cls.__qualname__}")
+        raise TypeError(f"{with_article(obj.__class__.__qualname__)} cannot stand for a row of {view.cls.__qualname__}")
     if is_proxy(obj):
         before, at = get_state(obj)
         if before is not view or at != row:

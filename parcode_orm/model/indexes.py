@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from parcode_orm.codec.types.marks import find_mark
 from parcode_orm.codec.types.typeforms import spelled
-from parcode_orm.errors import UnsupportedTypeError, told
+from parcode_orm.errors import UnsupportedTypeError, told, with_article
 from parcode_orm.model.annotations import present
 from parcode_orm.model.keys import IndexMark, classes_in, key_fields, marked_fields
 from parcode_orm.model.kinds import fields_of, item_type
@@ -156,7 +156,7 @@ def _check_hashable(place: str, tp: Any) -> None:
     if bad is not None:
         named = getattr(bad, "__qualname__", bad)
         raise UnsupportedTypeError(
-            f"{place} is for values that can be the keys of a dictionary, and a {named} is not hashable"
+            f"{place} is for values that can be the keys of a dictionary, and {with_article(named)} is not hashable"
         )
 
 

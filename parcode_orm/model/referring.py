@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from parcode_orm.codec.base import Column
 from parcode_orm.codec.columns.boundary import ChunkColumn
@@ -114,10 +115,10 @@ def check_rules(cls: Any) -> None:
         for name, info in getattr(owner, "__pydantic_fields__", {}).items():
             rule = declared(info)
             if rule is not None and name in struct.places:
-                _check(owner, name, rule, struct.places[name][1], info.annotation)
+                _check(owner, name, rule, struct.places[name][1], info)
 
 
-def _check(owner: Any, name: str, rule: Rule, column: Column, annotation: Any) -> None:
+def _check(owner: Any, name: str, rule: Rule, column: Column, info: FieldInfo) -> None:
     place = f"{owner.__qualname__}.{name}: on_delete={rule!r}"
     if not _own(column):
         raise UnsupportedTypeError(f"{place} is for fields that hold references, of type Ref[T] or a collection of it")
@@ -126,11 +127,31 @@ def _check(owner: Any, name: str, rule: Rule, column: Column, annotation: Any) -
             f"{place} deletes the entity that refers, and {owner.__qualname__} has no Key(): write "
             "on_delete='null' or 'restrict'"
         )
-    if rule == "null" and not (_may_be_none(column) or type(None) in arms(annotation)):
+    if rule == "null" and not (_may_be_none(column) or type(None) in arms(info.annotation)):
         raise UnsupportedTypeError(
             f"{place} sets the field to None, or takes the reference out of a list, set or dictionary, and neither is "
             f"possible here: write {name}: Ref[T] | None"
         )
+    if rule == "null" and (_least(info.metadata) or _wants_items(info.annotation)):
+        raise UnsupportedTypeError(
+            f"{place} takes references out, and min_length does not let go of all of them: write on_delete='restrict', "
+            "or no min_length"
+        )
+
+
+def _wants_items(annotation: Any) -> bool:
+    """Whether an annotation names a collection that must not be empty."""
+    if hasattr(annotation, "__metadata__"):  # Annotated[collection, Field(min_length=1)]
+        inner = annotation.__origin__
+        return (bool(get_args(inner)) and _least(annotation.__metadata__)) or _wants_items(inner)
+    return any(map(_wants_items, get_args(annotation)))
+
+
+def _least(metadata: Iterable[Any]) -> bool:
+    return any(
+        getattr(each, "min_length", None) or (isinstance(each, FieldInfo) and _least(each.metadata))
+        for each in metadata
+    )
 
 
 def _may_be_none(column: Column) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 import parcode_orm
 from parcode_orm import errors
-from parcode_orm.errors import CorruptionError, EncodeError, LockedError, ParcodeError
+from parcode_orm.errors import CorruptionError, EncodeError, LockedError, ParcodeError, with_article
 
 ALL = [getattr(errors, name) for name in errors.__all__]
 
@@ -47,6 +47,14 @@ def test_encode_error_says_which_value():
     error = EncodeError("does not fit 64 bits", model="World", path="players.Hero.level", value_type=int)
     assert str(error) == "World.players.Hero.level: does not fit 64 bits (a value of type int)"
     assert isinstance(error, ValueError)
+
+
+def test_names_of_classes_have_their_articles():
+    an = ["Author", "Item", "Order", "Umpire", "Uncle", "Unimportant", "airport"]
+    a = ["Book", "User", "Unit", "Union", "University", "European", "One", "UTILITY", "Usage", "_Own"]
+    assert [with_article(name) for name in an] == [f"an {name}" for name in an]
+    assert [with_article(name) for name in a] == [f"a {name}" for name in a]
+    assert errors.called(OSError()) == "an OSError"
 
 
 def test_locked_error_names_the_holder():

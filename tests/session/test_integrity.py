@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from annotated_types import Len
 
 from parcode_orm import (
     Chunk,
@@ -369,6 +370,8 @@ def test_a_class_that_was_renamed_is_known_by_its_present_rules(tmp_path: Path) 
         (int, "null", r"Bad\.x: on_delete='null' is for fields that hold references"),
         (Ref[Plane], "null", r"Bad\.x: on_delete='null' sets the field to None"),
         (tuple[Ref[Plane], int], "null", r"Bad\.x: on_delete='null' sets the field to None"),
+        (Annotated[list[Ref[Plane]], Field(min_length=1)], "null", r"Bad\.x: .* min_length does not let go"),
+        (dict[str, Annotated[set[Ref[Plane]], Len(1)]], "null", r"Bad\.x: .* min_length does not let go"),
         (Ref[Plane], "cascade", r"Bad\.x: on_delete='cascade' deletes the entity .* Bad has no Key\(\)"),
     ],
 )
@@ -377,6 +380,13 @@ def test_rules_that_do_not_fit_are_refused(annotation: Any, rule: Any, problem: 
         type(
             "Bad", (Model,), {"__annotations__": {"x": annotation}, "x": Field(on_delete=rule), "__module__": __name__}
         )
+
+
+def test_a_least_length_of_keys_is_no_length_of_a_collection() -> None:
+    class Fine(Model):
+        names: dict[Annotated[str, Field(min_length=1)], Ref[Plane]] = Field({}, on_delete="null", max_length=9)
+
+    assert rule_of(Fine, "names") == "null"
 
 
 def test_an_unknown_rule_is_refused() -> None:

@@ -288,6 +288,22 @@ def test_an_object_that_was_never_added_is_named(session: Session) -> None:
         session.flush()
 
 
+@pytest.mark.parametrize("wrong", [[1], {"tail": "N1"}, {1}])
+def test_a_value_that_can_be_no_key_is_named(session: Session, wrong: object) -> None:
+    """A list in the place of a key raised a TypeError of sets, without class and field."""
+    flight = Flight()
+    session.add(flight)
+    session.commit()
+    for values in (wrong, Ref(Flight, wrong)):
+        flight.before = values  # type: ignore[assignment]
+        with pytest.raises(
+            EncodeError, match=r"Flight\[41\]\.before: expected a Flight, a reference to one, or its key"
+        ):
+            session.commit()
+    flight.before = None
+    session.commit()
+
+
 def counts(session: Session) -> list[Any]:
     def count(condition: Any) -> Any:
         return session.scalar(select(func.count()).select_from(Flight).where(condition))

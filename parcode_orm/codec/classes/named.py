@@ -29,7 +29,7 @@ from pydantic import networks
 from pydantic import types as pydantic_types
 from pydantic_core import MultiHostUrl, Url
 
-from ...errors import CorruptionError, EncodeError, SchemaMismatchError
+from ...errors import CorruptionError, EncodeError, SchemaMismatchError, with_article
 from ..attributes import check_rebuilt
 from .convert import Bulk, each, rebuilt
 from .urls import URLS, conversion_of
@@ -246,7 +246,8 @@ def builtin_subclass(cls: type) -> Parts | None:
         for value, bare in zip(values, stored, strict=True):
             check_rebuilt(value, partial(build, bare), base, always=own)
             if base not in NUMBERS_AND_TEXT and build(bare) != value:
-                message = f"a {cls.__qualname__} that is not all that its {base.__qualname__} says cannot be rebuilt"
+                mine = with_article(cls.__qualname__)
+                message = f"{mine} that is not all that its {base.__qualname__} says cannot be rebuilt"
                 raise EncodeError(message, value_type=cls)
         return stored
 

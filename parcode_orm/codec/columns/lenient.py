@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from ...errors import CyclicGraphError, EncodeError
+from ...errors import CyclicGraphError, EncodeError, with_article
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import trail
@@ -96,8 +96,8 @@ def _misfit(values: Sequence[Any], row: int, expected: str) -> EncodeError:
     if not issubclass(cls, int | float | str | bytes) or cls.__module__ == "builtins":
         return trail.misfit(values, row, expected)
     message = (
-        f"a {cls.__qualname__} would come back as what it derives from; call parcode_orm.register({cls.__name__}), so "
-        "that the file can name it"
+        f"{with_article(cls.__qualname__)} would come back as what it derives from; call "
+        f"parcode_orm.register({cls.__name__}), so that the file can name it"
     )
     return trail.at(EncodeError(message, value_type=cls), row)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ...errors import EncodeError, ParcodeError, SchemaMismatchError, UnsupportedTypeError
+from ...errors import EncodeError, ParcodeError, SchemaMismatchError, UnsupportedTypeError, with_article
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
 from .. import trail
@@ -187,7 +187,7 @@ def resolve(column: Struct, name: str, fingerprint: str, space: Space | None = N
         return unknown, _column_for(column, unknown)
     if not candidates:
         raise SchemaMismatchError(
-            f"a {base.__qualname__} is stored as {name}, a subclass that this process does not know; "
+            f"{with_article(base.__qualname__)} is stored as {name}, a subclass that this process does not know; "
             "import the module that defines it before reading"
         )
     fitting = {cls: one for cls in candidates if (one := _fitting(column, cls, fingerprint)) is not None}
@@ -199,8 +199,8 @@ def resolve(column: Struct, name: str, fingerprint: str, space: Space | None = N
     if len(set(map(tag_of, fitting))) > 1:
         modules = sorted({cls.__module__ for cls in fitting})
         raise SchemaMismatchError(
-            f"a {base.__qualname__} is stored as {name}, and of that name and shape there are several: in the "
-            f"modules {', '.join(modules)}"
+            f"{with_article(base.__qualname__)} is stored as {name}, and of that name and shape there are several: in "
+            f"the modules {', '.join(modules)}"
         )
     cls = newest(fitting)
     return cls, fitting[cls]

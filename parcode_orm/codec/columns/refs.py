@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from types import NoneType
 from typing import Any
 
-from ...errors import DanglingError
+from ...errors import DanglingError, with_article
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import trail
@@ -37,7 +37,7 @@ class RefColumn(ConvertColumn):
         self.cls = cls
         self.called = called
         self.mixes = inner.mixes
-        self.expected = f"a {cls.__qualname__}, a reference to one, or its key"
+        self.expected = f"{with_article(cls.__qualname__)}, a reference to one, or its key"
 
     def encode(self, values: Any, out: Encoder) -> None:
         if type(values) is Mixed:
@@ -63,6 +63,9 @@ class RefColumn(ConvertColumn):
     def _told(self, values: Sequence[Any], out: Encoder) -> list[Any]:
         """The keys of references that are to be written, of which the sink is told."""
         keys = self.keys(list(values))
+        if not all(issubclass(cls, Hashable) for cls in set(map(type, keys))):
+            row = next(row for row, key in enumerate(keys) if not isinstance(key, Hashable))
+            raise trail.misfit(values, row, self.expected)
         fresh = []
         for space in {value._space for value in values if type(value) is Ref}:
             here = [row for row, value in enumerate(values) if type(value) is Ref and value._space is space]
@@ -122,5 +125,5 @@ class RefColumn(ConvertColumn):
 
 def _without_key(cls: type[Any]) -> DanglingError:
     return DanglingError(
-        f"refers to a {cls.__qualname__} that has no key, as it was not added: session.add(obj) adds it"
+        f"refers to {with_article(cls.__qualname__)} that has no key, as it was not added: session.add(obj) adds it"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import CorruptionError, EncodeError
+from ...errors import CorruptionError, EncodeError, with_article
 from ..asis import AsIs, gives_stand_ins
 from ..packed.values import Ready, pack, unpack
 from .containers import ListColumn, MapColumn, SetColumn, ordered
@@ -149,7 +149,7 @@ def _put_packed(column: Any) -> Put:
 def only(stored: Any, *types: type) -> Any:
     """`stored`, which must be of one of `types`: what is not is no row of ours."""
     if type(stored) not in types:
-        raise CorruptionError(f"a {type(stored).__name__} where {types[0].__name__} belongs")
+        raise CorruptionError(f"{with_article(type(stored).__name__)} where {types[0].__name__} belongs")
     return stored
 
 

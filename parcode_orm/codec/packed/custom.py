@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from ...errors import DecodeError, EncodeError, ParcodeError, UnsupportedTypeError, told
+from ...errors import DecodeError, EncodeError, ParcodeError, UnsupportedTypeError, told, with_article
 from ..classes.alike import alike, has_no_equality
 from ..classes.convert import BY_TYPE, each
 from ..classes.named import ANY, SUBCLASSED, Parts
@@ -193,7 +193,9 @@ def _hook_parts(cls: Any, encode: Callable[[Any], Any], decode: Callable[[Any], 
                 f"the functions registered for {cls.__qualname__} failed: {problem}", value_type=cls
             ) from problem
         if isinstance(stored, cls):
-            raise EncodeError(f"its encode() gives a {cls.__qualname__} again, not what it is made of", value_type=cls)
+            raise EncodeError(
+                f"its encode() gives {with_article(cls.__qualname__)} again, not what it is made of", value_type=cls
+            )
         same = alike(back, value) or (type(back) is cls and isinstance(back, BaseModel) and back == value)
         if not same and type(back) is cls and has_no_equality(cls):
             same = alike(encode(back), stored)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import accumulate, groupby
 from typing import Any
 
-from ...errors import CorruptionError
+from ...errors import CorruptionError, with_article
 from ...format.chunk import Chunk
 from ...format.layout import SPAN, Kind, Node, Reference
 from ..base import BlobContent, Column, Space, View, is_lazy
@@ -357,7 +357,9 @@ class ExternalView(MarkedView):
             return space.lazy_map_table(column, ref) if lazy else space.read_map_table(ref, shape.key, shape.value)
         if ref.kind == Kind.BLOB:
             return self._blob(ref, writable=not lazy or self.space.writable)
-        raise self.chunk.error(self.at, f"a chunk of kind {ref.kind} as the value of a {type(shape).__name__}")
+        raise self.chunk.error(
+            self.at, f"a chunk of kind {ref.kind} as the value of {with_article(type(shape).__name__)}"
+        )
 
     def _blob(self, ref: Reference, *, writable: bool) -> Any:
         blob = self.open_blob(ref)
@@ -371,7 +373,9 @@ class ExternalView(MarkedView):
         blob = self.space.blob(ref)
         kind, shape = blob.meta[:1], self.column.shape
         if kind not in shape.blob_kinds:
-            raise self.chunk.error(self.at, f"a blob of kind {kind!r} as the value of a {type(shape).__name__}")
+            raise self.chunk.error(
+                self.at, f"a blob of kind {kind!r} as the value of {with_article(type(shape).__name__)}"
+            )
         return blob
 
     def meta_of(self, blob: BlobContent) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from ...codec.bulk import gc_paused
 from ...codec.columns.boundary import ChunkColumn
 from ...codec.types.compile import struct_for
-from ...errors import IntegrityError, SessionError, called, told
+from ...errors import IntegrityError, SessionError, called, told, with_article
 from ...format.catalog import CatalogData
 from ...lazy.proxy import is_proxy, plain_again, plain_class, proxy_state
 from ...lazy.rows import Whole
@@ -231,7 +231,7 @@ def _pairs(
             if plain_class(obj.__class__) is not added.cls:
                 raise TypeError(
                     f"add_all(objs): an iterator of more than {AT_ONCE} objects gives objects of one class, and this "
-                    f"one gave a {added.cls.__qualname__} and {called(obj)}"
+                    f"one gave {with_article(added.cls.__qualname__)} and {called(obj)}"
                 )
         keys = added.keys_for(part, in_turn=True)
         for obj, number in added.numbered:
