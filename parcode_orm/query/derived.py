@@ -39,11 +39,17 @@ class Ran(Derived):
 class Subquery(Aliased):
     """What `subquery()` gives: `c` has the columns of its rows, by name."""
 
-    __slots__ = ("c",)
+    __slots__ = ("_row", "_types")
 
     def __init__(self, rows: Derived, names: Sequence[str], types: Sequence[Any], called: str) -> None:
         super().__init__(rows, None, called)
-        self.c = Columns(self, dict(zip(names, types, strict=True)))
+        self._types = dict(zip(names, types, strict=True))
+        self._row = type(called, (), {})  # the class of the rows, for messages
+
+    @property
+    def c(self) -> Columns:
+        """The columns, made anew: if they were kept, they and the subquery would be a cycle."""
+        return Columns(self)
 
     @property
     def _outputs(self) -> tuple[Expression[Any], ...]:
@@ -58,18 +64,16 @@ class Subquery(Aliased):
 class Columns:
     """The columns of a subquery: `best.c.rank`, or `best.c["rank"]`. Iterating gives all of them."""
 
-    __slots__ = ("_columns", "_of")
+    __slots__ = ("_of",)
 
-    def __init__(self, of: Subquery, types: dict[str, Any]) -> None:
+    def __init__(self, of: Subquery) -> None:
         self._of = of
-        rows = type(of._called, (), {})  # the class of the rows, for messages
-        self._columns = {name: Field[Any](rows, (name,), tp, of) for name, tp in types.items()}
 
     def __getitem__(self, name: str) -> Field[Any]:
-        found = self._columns.get(name)
-        if found is None:
-            raise QueryError(f"{self._of._called} has no column {told(name)}: it has {', '.join(self._columns)}")
-        return found
+        of = self._of
+        if name not in of._types:
+            raise QueryError(f"{of._called} has no column {told(name)}: it has {', '.join(of._types)}")
+        return Field[Any](of._row, (name,), of._types[name], of)
 
     def __getattr__(self, name: str) -> Field[Any]:
         if name.startswith("__"):
@@ -77,10 +81,10 @@ class Columns:
         return self[name]
 
     def __iter__(self) -> Any:
-        return iter(self._columns.values())
+        return map(self.__getitem__, self._of._types)
 
     def __len__(self) -> int:
-        return len(self._columns)
+        return len(self._of._types)
 
 
 @builds

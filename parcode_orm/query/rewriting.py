@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from .expressions import Expression
@@ -46,17 +47,20 @@ def ready(statement: S) -> S:
     Raises:
         QueryError: such a statement does not fit its rows, or depends on the one around it in a way that is not known.
     """
-    known: dict[int, Expression[Any]] = {}
+    return restated(statement, partial(_run, statement, {}))
 
-    def replace(expression: Expression[Any]) -> Expression[Any] | None:
-        if not isinstance(expression, Pending):
-            return None
-        found = known.get(id(expression))
-        if found is None:  # one that stands in several places is run once
-            found = known[id(expression)] = rewritten(expression._ready(statement), replace)
-        return found
 
-    return restated(statement, replace)
+def _run(statement: Any, known: dict[int, Expression[Any]], expression: Expression[Any]) -> Expression[Any] | None:
+    """The result of a statement inside of `statement`; one that stands in several places is run once.
+
+    No closure: one that calls itself is a cycle, which would keep the rows of the statement until the collector runs.
+    """
+    if not isinstance(expression, Pending):
+        return None
+    found = known.get(id(expression))
+    if found is None:
+        found = known[id(expression)] = rewritten(expression._ready(statement), partial(_run, statement, known))
+    return found
 
 
 def restated(statement: S, replace: Replace) -> S:
