@@ -7,7 +7,7 @@ that know their target already.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress, islice, repeat
+from itertools import chain, compress, islice, repeat
 from operator import setitem
 from types import NoneType
 from typing import Any, NamedTuple
@@ -87,12 +87,12 @@ def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
         ahead = min(2 * ahead, AHEAD)
         at = count
         for load, mine in zip(loads, refused, strict=True):
-            objects = [obj for part in some for obj in part[load.output].tolist()]
+            objects = list(chain.from_iterable([part[load.output].tolist() for part in some]))
             refs = fetched if load.fetch else mine
             if load.column is None:
                 _load_holders(statement, load, objects, refs)
             else:
-                keys = [key for part in some for key in part[at].tolist()]
+                keys = list(chain.from_iterable([part[at].tolist() for part in some]))
                 at += 1
                 _fill(statement, load, objects, {load.cls: set(keys) - {None}}, refs)
                 found = list(map(refs.get(load.cls, {}).get, keys))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..codec.bulk import gc_paused
@@ -43,7 +43,7 @@ class _Rows(Generic[T_co]):
         return run_loading(statement, whole=whole) if statement._options else run(statement)
 
     def _rows(self, *, whole: bool) -> Iterator[T_co]:
-        rows = (row for vectors in self._run(self._statement, whole=whole) for row in self._made(vectors))
+        rows = chain.from_iterable(map(self._made, self._run(self._statement, whole=whole)))
         return _once(rows) if self._unique else rows
 
     def __iter__(self) -> Iterator[T_co]:
