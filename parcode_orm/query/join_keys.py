@@ -12,16 +12,17 @@ import numpy as np
 
 from ..errors import QueryError
 from .expressions import Expression
-from .vectors import Coded, Constant, Numbers, Vector, nulls_of
+from .hashed import Hashed, TextBits, TextTable, encoded, exactly, text_bits
+from .vectors import Coded, Constant, Numbers, Texts, Vector, nulls_of
 
 SPARSE = 4  # times as many numbers as there are values may lie between the smallest and the largest, in a table
 _EXACT = 1 << 62  # ints below it are compared as int64
 
 
 class Distinct:
-    """Different ints or floats in order, and the place of each: by a table if they lie close together."""
+    """Different ints or floats, and the place of each: by a table if they lie close together, else by their hashes."""
 
-    __slots__ = ("low", "table", "values")
+    __slots__ = ("_hashed", "low", "table", "values")
 
     def __init__(self, values: Any) -> None:
         self.table, self.low = None, 0
@@ -33,7 +34,8 @@ class Distinct:
                 self.low, self.values = low, np.flatnonzero(there) + (low - 1)
                 self.table = np.where(there, np.cumsum(there) - 1, -1)
                 return
-        self.values = np.unique(values)
+        self._hashed = Hashed(_bits(values), exactly)
+        self.values = values[self._hashed.first]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -44,9 +46,7 @@ class Distinct:
             return np.full(len(values), -1)
         if self.table is not None:
             return self.looked_up(self.table, values)
-        at = np.searchsorted(self.values, values)
-        at[at == len(self.values)] = 0
-        return np.where(self.values[at] == values, at, -1)
+        return self._hashed.find(_bits(values), exactly)
 
     def looked_up(self, table: Any, values: Any) -> Any:
         """What `table` has for each of some values, in the place of the table of this."""
@@ -62,6 +62,9 @@ class Codes:
         self._kind: Any = None
         self._none = -1  # the number of None
         self._words: dict[Any, int] | None = None
+        self._texts: TextTable | None = None  # by which stored texts are found,
+        self._numbers_of_texts: Any = None  # and their numbers here
+        self._stored: Texts | None = None  # the texts by their numbers
         self._maps: dict[int, tuple[list[Any], Any]] = {}  # from codes of words to numbers, by the list of words
         if isinstance(vector, Numbers) and _fits(vector.values):
             self._kind = vector.kind
@@ -74,6 +77,12 @@ class Codes:
             if vector.nulls is not None and vector.nulls.any():
                 self._none, self.count = self.count, self.count + 1
             self.codes = self.find(vector)
+            return
+        bits = text_bits(vector) if isinstance(vector, Texts) and len(vector) else None
+        if bits is not None and isinstance(vector, Texts):
+            self._texts = TextTable(bits)
+            self.codes, self.count = self._texts.codes, len(self._texts.first)
+            self._stored = vector.take(self._texts.first)
             return
         self._words = {}
         words = vector.words if isinstance(vector, Coded) else vector.tolist()
@@ -96,6 +105,8 @@ class Codes:
             return self._of_numbers(vector)
         if isinstance(vector, Coded):
             return self.of_words(vector)[vector.codes]
+        if isinstance(vector, Texts) and self._numbers is None and (bits := text_bits(vector)) is not None:
+            return self._of_texts(bits)
         if isinstance(vector, Constant):
             return np.full(len(vector), self._found([vector.value])[0])
         return self._found(vector.tolist())
@@ -132,7 +143,19 @@ class Codes:
                 found = np.where(whole, self._numbers.find(np.where(whole, values, 0).astype(np.int64)), -1)
         return found if vector.nulls is None else np.where(vector.nulls, self._none, found)
 
+    def _of_texts(self, bits: TextBits) -> Any:
+        if self._texts is None:
+            assert self._words is not None
+            known = {word: number for word, number in self._words.items() if type(word) is str}
+            self._texts = TextTable(encoded(list(known)))
+            self._numbers_of_texts = np.array([*known.values(), -1], np.int64)
+        found = self._texts.find(bits)
+        return found if self._numbers_of_texts is None else self._numbers_of_texts[found]
+
     def _found(self, values: list[Any]) -> Any:
+        if self._words is None and self._stored is not None:
+            words = self._stored.tolist()
+            self._words = dict(zip(words, range(len(words)), strict=True))
         if self._words is None:
             assert self._numbers is not None
             listed = self._numbers.values.tolist()
@@ -152,6 +175,11 @@ def _fits(values: Any) -> bool:
     if values.dtype.kind in "bf" or values.dtype.itemsize < 8 or not len(values):
         return True
     return -_EXACT < int(values.min()) and int(values.max()) < _EXACT
+
+
+def _bits(values: Any) -> Any:
+    """64 bits of each int or float, the same for equal ones; NaN is looked up in no table that has it."""
+    return (values + 0.0 if values.dtype.kind == "f" else values).view(np.uint64)  # 0.0 for -0.0
 
 
 def _plain(values: Any) -> Any:

@@ -57,8 +57,10 @@ def joined(statement: Select[Any], sources: Sequence[Occurrence], find: Find) ->
     asked = [*found._outputs, *found._groups, *found._having, *(each._of for each in found._order)]
     given = [_given(statement, each, place, plan.own[place], asked, find) for place, each in enumerate(sources)]
     first = 0
-    if found._groups or any(map(has_aggregate, asked)):  # groups have no order, so the largest source may come first
-        first = max(plan.inner(), key=lambda place: (len(given[place].source), -place))
+    if not any(plan.outer) and (found._groups or any(map(has_aggregate, asked))):
+        # Groups have no order, so the largest source may come first. It may not be what connects the others if one of
+        # them is None where nothing fits.
+        first = max(range(len(sources)), key=lambda place: (len(given[place].source), -place))
     steps = plan.ordered(first)
     where = tuple(plan.pool)
     asked += where
@@ -198,10 +200,6 @@ class _Plan:
         mine = _taken(conditions, lambda each: _used(each) == {place} and _is_safe(each))
         self.own[place] += map(_of_source, mine)
 
-    def inner(self) -> list[int]:
-        """The sources whose rows are never None."""
-        return [place for place, outer in enumerate(self.outer) if not outer]
-
     def ordered(self, first: int) -> list[Step]:
         """The steps after source `first`, each of which joins a source that conditions connect to those before it."""
         steps: list[Step] = []
@@ -228,7 +226,8 @@ class _Plan:
             elif any(_equality(each, placed, place) is not None for each in self.pool):
                 return place
         for place in left:
-            if any(place in (used := _used(each)) and len(used) > 1 and used <= placed | {place} for each in self.pool):
+            near = [used for each in self.pool if place in (used := _used(each)) and used <= placed | {place}]
+            if not self.outer[place] and any(len(used) > 1 for used in near):
                 return place
         names = " and ".join(self.sources[place].name for place in placed)
         name = self.sources[left[0]].name

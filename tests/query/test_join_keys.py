@@ -10,19 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm.errors import QueryError
+from parcode_orm.query import hashed
 from parcode_orm.query.join_keys import KeyIndex
 from parcode_orm.query.nodes import Literal
-from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Vector
+from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
 
 pytestmark = pytest.mark.once
 INTS = [0, 1, 2, -1, 300, 1 << 40, (1 << 53) + 1, (1 << 62) + 1, (1 << 63) - 1, -(1 << 63)]
 FLOATS = [0.0, -0.0, 1.0, 1.5, 300.0, float(1 << 53), float(1 << 62), 1e300, float("inf"), float("nan")]
-ANY = [*INTS, *FLOATS, 1 << 63, "a", "b", None, True, (1,)]
+TEXTS = ["", "a", "b", "\0", "a\0", "abcdefgh", "abcdefghi", "abcdefgh\0", "ä" * 9, "a longer text, and some more"]
+ANY = [*INTS, *FLOATS, 1 << 63, *TEXTS[:6], None, True, (1,)]
+
+
+def texts(words: list[str]) -> Texts:
+    parts = [word.encode() for word in words]
+    ends = np.cumsum([0, *map(len, parts)])
+    return Texts(memoryview(b"".join(parts)), ends[:-1], ends[1:], lambda part: bytes(part).decode())
 
 
 @st.composite
 def vectors(draw: Any) -> Vector:
-    kind = draw(st.integers(0, 6))
+    kind = draw(st.integers(0, 7))
+    if kind == 7:
+        return texts(draw(st.lists(st.sampled_from(TEXTS), max_size=12)))
     if kind < 2:
         values = draw(st.lists(st.sampled_from(INTS if kind else INTS[:5]), max_size=12))
         nulls = np.array(draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))), bool)
@@ -73,3 +83,9 @@ def test_values_without_a_hash_are_named() -> None:
         KeyIndex([Objects([[1]])], [Literal("x")])
     with pytest.raises(QueryError, match="'x' cannot be joined by its values: unhashable"):
         KeyIndex([Objects([1])], [Literal("x")]).find([Objects([[1]])])
+
+
+def test_texts_with_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashed, "_STEP", np.uint64(0))  # then all texts have the bits 0
+    index = KeyIndex([texts(["a", "b", "a", "abcdefghi"])], [Literal("x")])
+    assert found(index, [texts(["abcdefghi", "c", "a", ""])]) == [[3], [], [0, 2], []]
