@@ -15,6 +15,7 @@ __all__ = [
     "key_type_of",
     "reference_converter",
     "referred_class",
+    "referred_classes",
     "setter_of",
     "stored_type",
     "targets_in",
@@ -36,6 +37,11 @@ def referred_class(tp: Any) -> type[Any] | None:
     return found
 
 
+def referred_classes(tp: Any) -> list[type[Any]]:
+    """The classes to which references of the type `tp`, or of the parts of a union, lead."""
+    return [cls for arm in arms(tp) if (cls := referred_class(arm)) is not None]
+
+
 def targets_in(tp: Any) -> set[type[Any]]:
     """The classes to which references in values of the type `tp`, and in its collections, lead."""
     found = set()
@@ -54,10 +60,7 @@ def _is_type(arg: Any) -> bool:
 
 def stored_type(tp: Any) -> Any:
     """`tp`, with the type of keys in the place of that of references, where it is one or may be one."""
-    found = arms(tp)
-    if not any(referred_class(arm) is not None for arm in found):
-        return tp
-    return Union.__getitem__(tuple(map(key_type_of, found)))
+    return Union.__getitem__(tuple(map(key_type_of, arms(tp)))) if referred_classes(tp) else tp
 
 
 def key_type_of(tp: Any) -> Any:
@@ -72,7 +75,7 @@ def converter_of(tp: Any) -> Converter | None:
     Nothing is validated. A value that cannot be a reference stays as it is.
     """
     found = [arm for arm in arms(tp) if arm is not type(None)]
-    classes = [cls for arm in found if (cls := referred_class(arm)) is not None]
+    classes = referred_classes(tp)
     if classes:
         return _to_ref(classes[0], keys=len(found) == 1) if len(classes) == 1 else _of_several(classes)
     for arm in found:

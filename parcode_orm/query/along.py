@@ -7,9 +7,8 @@ from typing import Any
 
 from ..codec.entity_keys import key_fields
 from ..errors import QueryError, called
-from ..model.annotations import arms
 from ..model.kinds import fields_of
-from ..model.references import referred_class
+from ..model.references import referred_classes
 from .aliases import Aliased
 from .expressions import Expression
 from .nodes import Field, Item, Key, Operation
@@ -94,5 +93,5 @@ def _referred(expression: Expression[Any]) -> type[Any] | None:
 
 def _leads_to(tp: Any) -> type[Any] | None:
     """The class that references of a type lead to; None for any other type."""
-    found = [cls for arm in arms(tp) if (cls := referred_class(arm)) is not None]
+    found = referred_classes(tp)
     return found[0] if len(found) == 1 else None

@@ -13,7 +13,7 @@ from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
 from ..model.annotations import arms, present
 from ..model.kinds import NONE, PARTS, Kinds, fields_of, item_type, kinds_of, kinds_of_value
-from ..model.references import referred_class, targets_in
+from ..model.references import referred_class, referred_classes, targets_in
 from .distances import distance_method
 from .expressions import Expression, builds, built
 from .nesting import Nesting
@@ -82,7 +82,7 @@ def fitting(of: Expression[Any], value: Any, tp: Any = None) -> Any:
     """
     if isinstance(value, Expression) or not (type(value) is Ref or key_fields(value.__class__)):
         return value
-    classes = [cls for arm in arms(of._tp if tp is None else tp) if (cls := referred_class(arm)) is not None]
+    classes = referred_classes(of._tp if tp is None else tp)
     found = value._cls if type(value) is Ref else value.__class__
     if not classes or found in classes:
         return _key(value) if classes else value

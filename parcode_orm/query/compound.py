@@ -19,13 +19,13 @@ from .derived import Subquery, columnar, columns_of, names_of
 from .engine import hits
 from .expressions import Expression, builds
 from .functions import has_aggregate
-from .given import Derived, Entities, is_entity_class
+from .given import Derived, Entities
 from .merging import merged
-from .nodes import Item, Key, Label, Ordering
-from .occurrences import occurrences_of
+from .nodes import Item, Label, Ordering
+from .occurrences import key_of, occurrences_of
 from .ordered import Hits
 from .picked import Picked, PickedSource
-from .rewriting import rewritten
+from .rewriting import reordered, rewritten
 from .sorting import is_nan
 from .sources import MemorySource, Source
 from .statement import Select
@@ -54,7 +54,7 @@ class Combined(Derived):
         if self.cls is None:
             vectors = self._combined([columns_of(each) for each in statements], len(self.names))
             return columnar(self.names, vectors, how)
-        keyed = [columns_of(replace(each, _outputs=(*each._outputs, _key_of(each._outputs[0])))) for each in statements]
+        keyed = [columns_of(replace(each, _outputs=(*each._outputs, key_of(each._outputs[0])))) for each in statements]
         objects, keys = self._combined(keyed, 1)
         return MemorySource(objects.tolist(), keys.tolist(), self.cls, how)
 
@@ -116,11 +116,6 @@ def _is_of_one_collection(statements: Sequence[Select[Any]]) -> bool:
 
 def _is_of_many(expression: Expression[Any]) -> bool:
     return has_aggregate(expression) or has_window(expression)
-
-
-def _key_of(item: Expression[Any]) -> Key[Any]:
-    assert isinstance(item, Item)
-    return Key(item._cls if item._source is None and is_entity_class(item._cls) else item._source)
 
 
 def _marks(vectors: Sequence[Vector]) -> list[tuple[Any, ...]]:
@@ -185,8 +180,7 @@ def _of_columns(value: Any, columns: dict[Any, Expression[Any]]) -> Any:
             return Label(_of_columns(value._of, columns), value._called)
         return rewritten(value, lambda each: columns.get(each._identity()))
     if isinstance(value, Ordering):
-        of = rewritten(value._of, lambda each: columns.get(each._identity()))
-        return Ordering(of, descending=value._descending, first=value._first)
+        return reordered(value, lambda each: columns.get(each._identity()))
     return tuple(_of_columns(each, columns) for each in value) if type(value) is tuple else value
 
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from ..codec.base import Column
-from ..errors import ParcodeError, QueryError
+from ..errors import QueryError
 from ..model.annotations import arms
 from ..model.kinds import fields_of
 from .distances import Distance
-from .evaluate import Frame, InMemory, holds
 from .expressions import Expression
 from .functions import has_aggregate
 from .joined import Given, JoinedSource, Step
-from .nodes import Computed, Field, Item, Key, Logical, Of, Operation, Ordering, Quantified
+from .nodes import Computed, Field, Item, Key, Logical, Of, Operation
 from .occurrences import Occurrence, bare, not_found, place_of
 from .places import is_scalar
-from .reaching import Reached, Reaching, reaches
-from .rewriting import Replace, rewritten
+from .reaching import Reached, Reaching, holds_of_none, reaches
+from .rewriting import changed, mapped, remade
 from .sources import Source
 from .statement import Select
 
@@ -37,7 +35,7 @@ def reached(statement: Select[Any]) -> Select[Any]:
     if not reaches(statement._expressions()):
         return statement
     reaching = Reaching(statement._home)
-    found = _with_values(statement, reaching.value)
+    found = remade(statement, reaching.value)
     return replace(found, _where=tuple(map(reaching.condition, statement._where)))
 
 
@@ -67,37 +65,6 @@ def joined(statement: Select[Any], sources: Sequence[Occurrence], find: Find) ->
     for step in steps:
         asked += [*step.keys, *step.others, *step.on, *step.where]
     return replace(found, _where=where, _source=None, _joins=()), JoinedSource(first, given, steps)
-
-
-def changed(statement: Select[Any], change: Replace) -> Select[Any]:
-    """A statement with what `change` gives for its fields, rows and keys."""
-    return _with_values(statement, lambda each: mapped(each, change))
-
-
-def _with_values(statement: Select[Any], make: Callable[[Expression[Any]], Expression[Any]]) -> Select[Any]:
-    """A statement with what `make` gives for each of its expressions."""
-    return replace(
-        statement,
-        _outputs=tuple(map(make, statement._outputs)),
-        _where=tuple(map(make, statement._where)),
-        _groups=tuple(map(make, statement._groups)),
-        _having=tuple(map(make, statement._having)),
-        _order=tuple(
-            [Ordering(make(each._of), descending=each._descending, first=each._first) for each in statement._order]
-        ),
-        _joins=tuple([each._replace(on=tuple(map(make, each.on))) for each in statement._joins]),
-    )
-
-
-def mapped(expression: Expression[Any], change: Replace) -> Expression[Any]:
-    """An expression with what `change` gives for its fields, rows and keys, but for those of the items of a list."""
-    return rewritten(expression, partial(_outside_items, change))
-
-
-def _outside_items(change: Replace, expression: Expression[Any]) -> Expression[Any] | None:
-    if isinstance(expression, Quantified):
-        return expression._rebuilt((mapped(expression._items, change),))
-    return change(expression)
 
 
 def alone(statement: Select[Any], source: Occurrence) -> Select[Any]:
@@ -151,14 +118,6 @@ def _is_safe(expression: Expression[Any]) -> bool:
     return all(map(_is_safe, expression._parts()))
 
 
-def _refuses_none(condition: Expression[bool]) -> bool:
-    """Whether a condition on one source does not hold where there is no row of it."""
-    try:
-        return not holds(_of_source(condition), Frame(InMemory([None], [None])))[0]
-    except ParcodeError:
-        return False
-
-
 def _taken(conditions: Conditions, wanted: Callable[[Expression[bool]], bool]) -> Conditions:
     """Take the conditions that are `wanted` out of `conditions`."""
     flags = list(map(wanted, conditions))
@@ -183,7 +142,7 @@ class _Plan:
         ]
         self.outer = [place > 0 and each.outer for place, each in enumerate(sources)]
         for place, outer in enumerate(self.outer):
-            if outer and any(_used(each) == {place} and _refuses_none(each) for each in self.pool):
+            if outer and any(_used(each) == {place} and holds_of_none(_of_source(each)) is False for each in self.pool):
                 self.outer[place] = False
         for place, conditions in enumerate(self.on):
             if not self.outer[place]:

@@ -132,6 +132,12 @@ def bare(leaf: Expression[Any]) -> Expression[Any]:
     return Key()
 
 
+def key_of(row: Expression[Any]) -> Key[Any]:
+    """The key of a row."""
+    assert isinstance(row, Item)
+    return Key(row._cls if row._source is None and is_entity_class(row._cls) else row._source)
+
+
 def not_found(leaf: Expression[Any], sources: Sequence[Occurrence]) -> QueryError:
     """The error that a leaf is of none of the sources."""
     what = f"a field of {leaf._cls.__qualname__}" if isinstance(leaf, Field) else "of other rows"

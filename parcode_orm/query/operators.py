@@ -14,8 +14,7 @@ from typing import Any
 
 from ..codec.entity_keys import key_of
 from ..codec.refs import Ref
-from ..model.annotations import arms
-from ..model.references import referred_class
+from ..model.references import referred_classes
 
 Function = Callable[..., Any]
 MISSING = (AttributeError, KeyError, IndexError, TypeError)
@@ -54,7 +53,7 @@ def keyed(value: Any, targets: Collection[type] = (), *, deep: bool = False) -> 
 
 def _holds_refs(collection: Any) -> bool:
     spec = collection._p_items_
-    return spec is not None and any(referred_class(arm) is not None for arm in arms(spec.args[-1]))
+    return spec is not None and bool(referred_classes(spec.args[-1]))
 
 
 _HOLDERS = frozenset({list, tuple, set, frozenset})

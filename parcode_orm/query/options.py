@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..errors import QueryError, told
-from ..model.annotations import arms
 from ..model.kinds import item_type
-from ..model.references import referred_class
+from ..model.references import referred_classes
 from .nodes import Field
 
 
@@ -61,5 +60,4 @@ def checked_options(options: tuple[Any, ...]) -> tuple[Loading, ...]:
 
 def classes_in(tp: Any) -> list[type[Any]]:
     """The classes to which references in a field of a type lead: the field's own, or those of its items."""
-    found = [cls for arm in arms(tp) if (cls := referred_class(arm)) is not None]
-    return found or [cls for arm in arms(item_type(tp)) if (cls := referred_class(arm)) is not None]
+    return referred_classes(tp) or referred_classes(item_type(tp))

@@ -142,15 +142,15 @@ class Reaching:
         if through is None or self._home is None:
             return None
         asked = _of_target(expression, through)
-        holds_of_none = _holds_of_none(asked)
-        if holds_of_none is None:
+        of_none = holds_of_none(asked)
+        if of_none is None:
             return None
-        wanted = Logical("not", (asked,)) if holds_of_none else asked
+        wanted = Logical("not", (asked,)) if of_none else asked
         keys = self._home.keys(through._cls, wanted, FEW)
         if keys is None:
             return None
         found: Expression[bool] = Operation("in", (through._of, Literal(frozenset(keys))), bool)
-        return rewritten(Logical("not", (found,)) if holds_of_none else found, self._by_key)
+        return rewritten(Logical("not", (found,)) if of_none else found, self._by_key)
 
 
 def _is_condition(expression: Expression[Any]) -> bool:
@@ -185,10 +185,10 @@ def _of_target(expression: Expression[Any], through: Through[Any]) -> Expression
     return rewritten(expression, own)
 
 
-def _holds_of_none(condition: Expression[bool]) -> bool | None:
-    """Whether a condition holds where there is no target; None where it cannot be asked then."""
+def holds_of_none(condition: Expression[bool]) -> bool | None:
+    """Whether a condition holds where there is no row; None where it cannot be asked then."""
     try:
-        return bool(holds(condition, Frame(InMemory([None])))[0])
+        return bool(holds(condition, Frame(InMemory([None], [None])))[0])
     except ParcodeError:
         return None
 

@@ -11,6 +11,7 @@ from .expressions import Expression
 from .nodes import Ordering, Pending, Quantified
 
 Replace = Callable[[Expression[Any]], Expression[Any] | None]
+Make = Callable[[Expression[Any]], Expression[Any]]
 S = TypeVar("S")
 
 
@@ -41,6 +42,22 @@ def reordered(ordering: Ordering, replace: Replace) -> Ordering:
     return Ordering(of, descending=ordering._descending, first=ordering._first)
 
 
+def changed(statement: S, change: Replace) -> S:
+    """A statement with what `change` gives for its fields, rows and keys."""
+    return remade(statement, lambda each: mapped(each, change))
+
+
+def mapped(expression: Expression[Any], change: Replace) -> Expression[Any]:
+    """An expression with what `change` gives for its fields, rows and keys, but for those of the items of a list."""
+    return rewritten(expression, partial(_outside_items, change))
+
+
+def _outside_items(change: Replace, expression: Expression[Any]) -> Expression[Any] | None:
+    if isinstance(expression, Quantified):
+        return expression._rebuilt((mapped(expression._items, change),))
+    return change(expression)
+
+
 def ready(statement: S) -> S:
     """A statement, `Select`, `Update` or `Delete`, with the results of the statements that stand in its expressions.
 
@@ -65,12 +82,17 @@ def _run(statement: Any, known: dict[int, Expression[Any]], expression: Expressi
 
 def restated(statement: S, replace: Replace) -> S:
     """A statement whose expressions are rewritten."""
+    return remade(statement, lambda each: rewritten(each, replace))
+
+
+def remade(statement: S, make: Make) -> S:
+    """A statement, `Select`, `Update` or `Delete`, with what `make` gives for each of its expressions."""
     given: Any = statement
     changes = {}
     for field in dataclasses.fields(given):
-        if field.name not in ("_source", "_after"):
+        if field.name not in _WITHOUT:
             before = getattr(given, field.name)
-            after = _rewritten(before, replace)
+            after = _remade(before, make)
             if after is not before:
                 changes[field.name] = after
     if not changes:
@@ -79,17 +101,20 @@ def restated(statement: S, replace: Replace) -> S:
     return found
 
 
-def _rewritten(value: Any, replace: Replace) -> Any:
+_WITHOUT = frozenset({"_source", "_after", "_home", "_options"})  # what a statement has without expressions of its rows
+
+
+def _remade(value: Any, make: Make) -> Any:
     """A value of a statement: an expression, or a tuple that has some."""
     if isinstance(value, Expression):
-        return rewritten(value, replace)
+        return make(value)
     if isinstance(value, Ordering):
-        found = reordered(value, replace)
-        return value if found._of is value._of else found
+        of = make(value._of)
+        return value if of is value._of else Ordering(of, descending=value._descending, first=value._first)
     if hasattr(value, "on"):  # a join
-        on = _rewritten(value.on, replace)
+        on = _remade(value.on, make)
         return value if on is value.on else value._replace(on=on)
     if not isinstance(value, tuple):
         return value
-    parts = tuple(_rewritten(each, replace) for each in value)
+    parts = tuple(_remade(each, make) for each in value)
     return value if all(a is b for a, b in zip(parts, value, strict=True)) else parts

@@ -20,11 +20,12 @@ from .corpus import Array, Corpus, Indexed, among
 from .evaluate import Frame, evaluate
 from .expressions import Expression, builds
 from .given import Derived, Entities
-from .joining import alone, changed
+from .joining import alone
 from .nodes import Field, Logical, Searched
 from .occurrences import Occurrence, leaves_of, place_of
 from .operators import dig
 from .places import is_scalar
+from .rewriting import changed
 from .searching import K1, B, Term, Weights, Words, parsed
 from .selected import SelectedBatch
 from .sources import Source, StoredBatch, source_of

@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..errors import MultipleResultsFound, QueryError, called
-from ..model.annotations import arms
-from ..model.references import referred_class
+from ..model.references import referred_classes
 from .building import check_kinds
 from .correlation import correlated, divided
 from .engine import run
 from .expressions import Expression, builds
 from .functions import has_aggregate
 from .given import is_entity_class
-from .nodes import Item, Key, Label, Literal, Operation, Pending
+from .nodes import Item, Label, Literal, Operation, Pending
+from .occurrences import key_of
 from .sorting import is_nan
 from .statement import Select
 from .subresults import MANY, Found, Lookup
@@ -156,9 +156,9 @@ def chosen(value: Expression[Any], statement: Select[Any]) -> Expression[bool]:
     """Whether `value` is one of those that `statement` gives, checked. Entities stand for their keys."""
     output = _single(statement, f"{value}.in_(select(...))")
     if isinstance(output, Item) and is_entity_class(output._cls):
-        if value._tp is not Any and output._cls not in [referred_class(arm) for arm in arms(value._tp)]:
+        if value._tp is not Any and output._cls not in referred_classes(value._tp):
             raise QueryError(f"{value}.in_({statement}): {value} is no reference to {called(output._cls)}")
-        return Chosen(value, replace(statement, _source=_rows_of(statement, output), _outputs=(_key_of(output),)))
+        return Chosen(value, replace(statement, _source=_rows_of(statement, output), _outputs=(key_of(output),)))
     check_kinds("in_()", value, output)
     return Chosen(value, statement)
 
@@ -168,10 +168,6 @@ def _rows_of(statement: Select[Any], output: Item[Any]) -> Any:
     if statement._source is not None or statement._joins:
         return statement._source
     return output._cls if output._source is None else output._source
-
-
-def _key_of(output: Item[Any]) -> Key[Any]:
-    return Key(output._cls if output._source is None else output._source)
 
 
 @builds
