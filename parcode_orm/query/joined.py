@@ -245,7 +245,7 @@ class Step(NamedTuple):
     """How a join goes on: source `number` is joined to the rows so far.
 
     Rows fit if values are equal, those of `keys` so far and those of `others` of the source, and `on` holds. `outer`:
-    rows that nothing fits stay. `where` is asked of all rows then.
+    rows that nothing fits stay. `where` is asked of all rows then. `said` are the equalities as text.
     """
 
     number: int
@@ -254,6 +254,7 @@ class Step(NamedTuple):
     on: tuple[Expression[bool], ...]
     outer: bool
     where: tuple[Expression[bool], ...]
+    said: tuple[str, ...]
 
     def run(self, batches: Iterator[JoinedBatch], given: Given, side: Side | None) -> Iterator[JoinedBatch]:
         """The rows so far, joined to those of the source: of `side`, if they were read before."""

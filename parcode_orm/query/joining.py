@@ -174,7 +174,8 @@ class _Plan:
             placed.add(place)
             where = _taken(self.pool, lambda each: _used(each) <= placed) if left else []
             mine, others = tuple([one for one, _ in keys]), tuple([_of_source(other) for _, other in keys])
-            steps.append(Step(place, mine, others, tuple(conditions) if outer else (), outer, tuple(where)))
+            on = tuple(conditions) if outer else ()
+            steps.append(Step(place, mine, others, on, outer, tuple(where), tuple(map(str, equal))))
         return steps
 
     def _next(self, placed: set[int], left: Sequence[int]) -> int:

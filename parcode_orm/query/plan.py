@@ -165,8 +165,7 @@ def _sources(joined: JoinedSource, query: Query, grouping: Grouping | None) -> I
 def _joined_by(name: str, step: Step) -> str:
     """How a source is joined, as text."""
     found = f"{name}, or None," if step.outer else name
-    equal = [f"{key} == {other}" for key, other in zip(step.keys, step.others, strict=True)]
-    by = f" by {' and '.join(equal)}" if equal else ", each with each"
+    by = f" by {' and '.join(step.said)}" if step.said else ", each with each"
     on = f" and where {' and then '.join(map(str, step.on))}" if step.on else ""
     return found + by + on
 

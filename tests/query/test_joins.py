@@ -157,7 +157,7 @@ def test_the_plan_says_what_each_source_is_asked(session: Session) -> None:
     plan = session.explain(statement)
     first, second = plan.sources
     assert (first.statement, first.rows, second.rows) == ("Plane", 6, 20)
-    assert second.statement == "Flight, or None, by Plane.tail == Flight.tail"
+    assert second.statement == "Flight, or None, by Flight.tail == Plane.tail"
     assert [column.name for column in first.columns] == ["Plane.year", "Plane.tail", "Plane.maker"]
     assert second.steps == ["filter: Flight.id > 3"]
     assert str(plan).startswith(

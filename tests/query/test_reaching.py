@@ -304,3 +304,20 @@ def test_what_leads_nowhere_is_named(session: Session) -> None:
             wrong()
     with pytest.raises(QueryError, match="a field of other objects, which a session finds"):
         list(run(select([Flight(id=1)]).where(Flight.plane.year > 3)))
+
+
+def test_joins_go_along_references_to_composite_keys_and_to_the_same_class(tmp_path: Path) -> None:
+    with Session(tmp_path / "b.par", durability="fast") as session:
+        session.add_all([Spot(code=code, zone=zone, height=zone * 10) for code in "xy" for zone in (1, 2)])
+        first, second = Plane(year=1), Plane(year=2)
+        session.add_all([first, second, Flight(spot=("x", 1)), Flight(spot=("y", 2)), Flight()])
+        second.twin = first
+        session.commit()
+        wanted = [(1, 10), (2, 20)]
+        assert session.execute(select(Flight.id, Spot.height).join(Flight.spot)).all() == wanted
+        assert session.execute(select(Flight.id, Spot.height).outerjoin(Spot)).all() == [*wanted, (3, None)]
+        spot, twin = aliased(Spot, "spot"), aliased(Plane, "twin")
+        assert session.execute(select(Flight.id, spot.height).join(spot, Flight.spot)).all() == wanted
+        pairs = select(Plane.tail, twin.tail).outerjoin(twin, Plane.twin)
+        assert session.execute(pairs).all() == [(1, None), (2, 1)]
+        assert "twin, or None, by Plane.twin == twin.tail" in str(session.explain(pairs))
