@@ -15,7 +15,7 @@ from typing import Any
 from parcode_orm.codec.types.core_schemas import schemas_in
 from parcode_orm.lazy.state import check_change, get_dict, get_state, load_all, set_dict, touch
 from parcode_orm.model.plain import LazyModel
-from parcode_orm.model.references import Converter, reference_converter
+from parcode_orm.model.references import Converter, converter_of
 
 __all__ = ["lazy_handler", "read_dict", "write_dict"]
 
@@ -64,12 +64,12 @@ def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
         return plain
     if name.startswith("_"):
         return _set_private(plain)
-    if cls.model_config.get("validate_assignment"):
-        partial = name in cls.__pydantic_fields__ and not _validators_see_others(cls)
-        return _set_validated if partial else _set_plainly(plain)
     if name not in cls.__pydantic_fields__:
         return _set_plainly(plain)
-    convert = reference_converter(cls, name)
+    convert = converter_of(cls.__pydantic_fields__[name].annotation)
+    if cls.model_config.get("validate_assignment"):
+        assign = _set_plainly(plain) if _validators_see_others(cls) else _set_validated
+        return assign if convert is None else _then_bound(assign, convert)
     return _set_field if convert is None else _set_references(convert)
 
 
@@ -83,6 +83,17 @@ def _set_field(proxy: Any, name: str, value: object) -> None:
 def _set_references(convert: Converter) -> Handler:
     def handler(proxy: LazyModel, name: str, value: object) -> None:
         _set_field(proxy, name, convert(value, get_state(proxy)[0].space))
+
+    return handler
+
+
+def _then_bound(assign: Handler, convert: Converter) -> Handler:
+    """References that Pydantic makes of keys know no session, so they are bound after validation."""
+
+    def handler(proxy: LazyModel, name: str, value: object) -> None:
+        assign(proxy, name, value)
+        fields = get_dict(proxy)
+        fields[name] = convert(fields[name], get_state(proxy)[0].space)
 
     return handler
 

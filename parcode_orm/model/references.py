@@ -13,7 +13,6 @@ __all__ = [
     "Converter",
     "converter_of",
     "key_type_of",
-    "reference_converter",
     "referred_class",
     "referred_classes",
     "setter_of",
@@ -28,6 +27,7 @@ targets, or None."""
 Setter = Callable[[Any, str, Any], None]
 
 _PLAIN = (list, tuple, set, frozenset)
+_CHANGED = (list, set, dict)
 _COPIED = (*_PLAIN, dict)
 
 
@@ -88,17 +88,12 @@ def converter_of(tp: Any) -> Converter | None:
     return None
 
 
-def reference_converter(cls: type[Any], name: str) -> Converter | None:
-    """What makes references of a value that is assigned to the field `name`; None where Pydantic validates it, too."""
-    info = cls.__pydantic_fields__.get(name)
-    if info is None or cls.model_config.get("validate_assignment"):
-        return None
-    return converter_of(info.annotation)
-
-
 def setter_of(cls: type[Any], name: str, plain: Setter) -> Setter:
     """What assigns the field `name` of plain objects, where `plain` is what Pydantic has for it."""
-    convert = reference_converter(cls, name)
+    info = cls.__pydantic_fields__.get(name)
+    if info is None or cls.model_config.get("validate_assignment"):
+        return plain  # Pydantic makes the references
+    convert = converter_of(info.annotation)
     if convert is None:
         return plain
     return lambda obj, name, value: plain(obj, name, convert(value, None))
@@ -146,5 +141,14 @@ def _to_items(item: Converter) -> Converter:
 
 
 def _kept(value: Any, new: Any, items: Any) -> Any:
-    """`value` itself where all its `items` are references, else `new`: what is assigned stays the list that it is."""
-    return value if all(type(each) is Ref for each in items) else new
+    """`value` itself with what is `new` where all its `items` are references: what is assigned stays the list that it
+    is. Else `new`.
+    """
+    if type(value) not in _CHANGED or not all(type(each) is Ref for each in items):
+        return new
+    if type(value) is list:
+        value[:] = new
+    else:
+        value.clear()
+        value.update(new)
+    return value

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic import ConfigDict, ValidationError, model_validator
 from typing_extensions import TypedDict
 
 from parcode_orm import Chunk, Key, Model, Ref, Session, ShardedMap, func, load, save, select, update, verify
@@ -286,6 +287,43 @@ def test_an_object_that_was_never_added_is_named(session: Session) -> None:
     assert session.root(World) in session.dirty
     with pytest.raises(DanglingError, match=r"World\.best"):
         session.flush()
+
+
+class Validated(Model):
+    model_config = ConfigDict(validate_assignment=True)
+    id: int = Key()
+    plane: Ref[Plane] | None = None
+    via: list[Ref[Airport]] = []
+
+
+class Seen(Validated):
+    """A validator that sees other values."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _look(cls, values: Any) -> Any:
+        return values
+
+
+@pytest.mark.parametrize("cls", [Validated, Seen])
+def test_references_made_by_validated_assignments_find_their_targets(session: Session, cls: type[Validated]) -> None:
+    """They raised DetachedError until the commit, unlike those of other classes."""
+    session.add(cls(id=1))
+    session.commit()
+    obj = session.get_one(cls, 1)
+    obj.plane, obj.via = "N1", ["A5"]  # type: ignore[assignment, list-item]
+    assert obj.plane.year == 2001 and obj.via[0].target is session.get(Airport, "A5")  # type: ignore[union-attr]
+    with pytest.raises(ValidationError):
+        obj.plane = session.get_one(Airport, "A5")  # type: ignore[assignment]
+    assert obj.plane == Ref(Plane, "N1")
+
+
+def test_references_in_an_assigned_collection_find_their_targets(session: Session) -> None:
+    """Those of keys in a list of references alone raised DetachedError until the commit."""
+    flight = session.get_one(Flight, 8)
+    assigned = [Ref(Airport, "A5"), Ref(session.get_one(Airport, "A6"))]
+    flight.via = assigned
+    assert flight.via is assigned and flight.via[0].target is session.get(Airport, "A5")
 
 
 @pytest.mark.parametrize("wrong", [[1], {"tail": "N1"}, {1}])
