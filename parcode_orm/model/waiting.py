@@ -5,7 +5,9 @@ Pydantic completes such a class when an object of it is made. A program may read
 
 from __future__ import annotations
 
+import builtins
 import re
+import sys
 from contextlib import suppress
 from typing import Any
 from weakref import ref
@@ -37,11 +39,21 @@ def complete_waiting_for(cls: Any) -> None:
     _waiting[:] = [each for each in _waiting if (found := each.cls()) is not None and not found.__pydantic_complete__]
     for each in list(_waiting):
         waits = each.cls()
-        if waits is not None and any(map(name.search, _unresolved(waits))):
+        if waits is not None and any(map(name.search, _unresolved(waits))) and not _known(waits, cls.__name__):
             each.there[cls.__name__] = ref(cls)
             names = {called: found for called, there in each.there.items() if (found := there()) is not None}
             with suppress(UnsupportedTypeError):  # whoever uses the class is told
                 waits.model_rebuild(raise_errors=False, _types_namespace=names)
+
+
+def _known(cls: Any, name: str) -> bool:
+    """Whether annotations of `cls` mean something else by `name`, of its module or its function: `Ref` itself, say."""
+    spaces = (
+        vars(builtins),
+        getattr(sys.modules.get(cls.__module__), "__dict__", {}),
+        cls.__pydantic_parent_namespace__,
+    )
+    return any(name in space for space in spaces if space)
 
 
 def _unresolved(cls: Any) -> list[str]:

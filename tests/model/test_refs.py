@@ -262,3 +262,22 @@ def test_a_class_of_a_function_waits_for_one_that_comes_later() -> None:
         id: int = Key()
 
     assert Inner(id=1, later=Outer(id=2, inner=1), last=3).later == Ref(Outer, 2)
+
+
+def test_a_class_waits_for_names_that_mean_nothing_else() -> None:
+    """Another class named `Ref`, or as a class that the annotations mean already, broke or changed them."""
+
+    class Waits(Model):
+        id: int = Key()
+        known: Ref[Airport] | None = None
+        late: Ref[Unborn] | None = None
+
+    fields = {"__annotations__": {"code": int}, "code": Key(), "__module__": "another"}
+    for name in ("Ref", "Airport", "int"):
+        assert type(name, (Model,), dict(fields)).__name__ == name
+
+    class Unborn(Model):
+        id: int = Key()
+
+    made = Waits(id=1, known="JFK", late=2)
+    assert made.known == Ref(Airport, "JFK") and made.late == Ref(Unborn, 2)
