@@ -109,7 +109,7 @@ class Ref(Generic[T]):
             if space is None:
                 raise DetachedError(
                     f"{self!r} was made of a key, and no session knows it yet: ask the session, "
-                    f"session.get({self._cls.__name__}, {told(self._key)}), or add the object that holds it"
+                    f"session.get({self._cls.__name__}, {told(self._key)}), or add or commit the object that holds it"
                 )
             target = space.entity(self._cls, self._key)
         found: T = target

@@ -321,7 +321,7 @@ def test_references_made_by_validated_assignments_find_their_targets(session: Se
 def test_references_in_an_assigned_collection_find_their_targets(session: Session) -> None:
     """Those of keys in a list of references alone raised DetachedError until the commit."""
     flight = session.get_one(Flight, 8)
-    assigned = [Ref(Airport, "A5"), Ref(session.get_one(Airport, "A6"))]
+    assigned = [Ref(Airport, "A5"), Ref(session.get_one(Airport, "A0"))]
     flight.via = assigned
     assert flight.via is assigned and flight.via[0].target is session.get(Airport, "A5")
 
