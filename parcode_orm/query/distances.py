@@ -12,6 +12,7 @@ from ..model.annotations import arms
 from ..model.kinds import kinds_of
 from .expressions import Expression
 from .nodes import Field, Literal, Operation, Ordering
+from .operators import TURNED
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -22,7 +23,6 @@ METRICS = {
     "l2": "the Euclidean distance",
     "dot": "the inner product",
 }
-_TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _EXACT = 1 << 53  # ints below are floats of the same value
 _SHOWN = 3  # numbers of a vector in the text of a statement
 _NUMBERS = "biuf"  # kinds of numpy's dtypes
@@ -138,12 +138,12 @@ def _vector(place: str, given: Any) -> NDArray[float64]:
 
 def distance_test(operation: Operation[Any]) -> tuple[Distance, str, float] | None:
     """The distance, the operator and the number of a comparison of a distance to a vector with a number."""
-    if operation._operator not in _TURNED:
+    if operation._operator not in TURNED:
         return None
     one, other = operation._args
     operator = operation._operator
     if isinstance(one, Literal):
-        one, other, operator = other, one, _TURNED[operator]
+        one, other, operator = other, one, TURNED[operator]
     if not isinstance(one, Distance) or one._vector is None or not isinstance(other, Literal):
         return None
     value = other._value

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import NoneType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..codec.base import EXACT_ATOMS
 from ..codec.refs import Ref
 from ..errors import ParcodeError, QueryError, told
 from ..model.references import targets_in
@@ -190,7 +190,7 @@ def _keyed(found: Vector, tp: Any) -> Vector:
     """Values in memory of a field that holds references, with keys in their place, and in that of objects."""
     targets = targets_in(tp)
     values = found.words if isinstance(found, Coded) else found.values if isinstance(found, Objects) else []
-    if not targets or _PLAIN.issuperset(map(type, values)):
+    if not targets or EXACT_ATOMS.issuperset(map(type, values)):
         return found
     return Objects([keyed(value, targets, deep=True) for value in found.tolist()])
 
@@ -251,10 +251,7 @@ def _quantified(expression: Quantified, frame: Frame) -> Any:
 
 def _is_looked_for(part: Vector) -> bool:
     """Whether `part` is a constant that a list or set contains if an item is equal to it."""
-    return isinstance(part, Constant) and type(part.value) in _PLAIN
-
-
-_PLAIN = frozenset({int, str, bytes, bool, NoneType})
+    return isinstance(part, Constant) and type(part.value) in EXACT_ATOMS
 
 
 def _of_stored(condition: Expression[bool], lists: Lists, wanted: bool) -> Any:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from .columns import DATE, DURATION, MOMENT, Lists
-from .operators import FUNCTIONS
+from .operators import FUNCTIONS, TURNED
 from .vectors import EXACT_FLOAT, WIDEST, Coded, Constant, Numbers, Texts, Vector, nulls_of
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
-_TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _COMPUTE: dict[str, Callable[[Any, Any], Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply}
 _TEXT = frozenset({str, type(None)})
 _FEW = 8  # texts that are compared as bytes one by one
@@ -42,7 +41,7 @@ def _compare(operator: str, left: Vector, right: Vector) -> Vector | None:
     if isinstance(left, Texts) and isinstance(right, Constant):
         return _compare_text(operator, left, right.value)
     if isinstance(right, Texts) and isinstance(left, Constant):
-        return _compare_text(_TURNED[operator], right, left.value)
+        return _compare_text(TURNED[operator], right, left.value)
     for one, other in ((left, right), (right, left)):
         if isinstance(one, Coded) and isinstance(other, Constant) and operator in ("==", "!="):
             return _compare_coded(operator, one, other.value)

@@ -18,6 +18,8 @@ from ..model.references import referred_classes
 
 Function = Callable[..., Any]
 MISSING = (AttributeError, KeyError, IndexError, TypeError)
+TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+"""The comparison that says the same with its sides exchanged."""
 
 
 def dig(value: Any, path: tuple[str, ...]) -> Any:

@@ -11,10 +11,10 @@ from .bounds import Bounds
 from .expressions import Expression
 from .negation import without_not
 from .nodes import Field, Literal, Logical, Operation
+from .operators import TURNED
 from .sources import Batch
 from .vectors import Kind
 
-_TURNED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _MANY = 64  # values of which one is wanted; of more, the smallest and the largest are looked at
 
@@ -47,8 +47,8 @@ def _compared(condition: Expression[Any]) -> tuple[tuple[str, ...], str, Any] | 
         return None
     one, other = condition._args
     operator = condition._operator
-    if isinstance(one, Literal) and operator in _TURNED:
-        one, other, operator = other, one, _TURNED[operator]
+    if isinstance(one, Literal) and operator in TURNED:
+        one, other, operator = other, one, TURNED[operator]
     if not isinstance(one, Field) or not isinstance(other, Literal):
         return None
     return one._path, operator, other._value
@@ -61,7 +61,7 @@ def _may_be(condition: Expression[Any], batch: Batch) -> Any:
     if compared is None:
         return None
     path, operator, value = compared
-    if operator not in (*_TURNED, "in", "startswith"):
+    if operator not in (*TURNED, "in", "startswith"):
         return None
     found = batch.bounds(path)
     if found is None:

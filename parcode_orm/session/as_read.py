@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from ..codec.asis import UNREADABLE
-from ..codec.base import is_lazy
+from ..codec.base import EXACT_ATOMS, is_lazy
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.refs import Ref
 from ..codec.structs import MISSING
@@ -27,9 +27,9 @@ from ..errors import FieldNotStored
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..table.table import EXACT
-from .equality import PLAIN, items_differ, plainly_differ, slots_differ
+from .equality import items_differ, plainly_differ, slots_differ
 
-SAME = PLAIN | {date, timedelta, UUID}  # types whose `==` tells all
+SAME = EXACT_ATOMS | {date, timedelta, UUID}  # types whose `==` tells all
 
 
 def elsewhere(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:

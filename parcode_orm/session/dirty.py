@@ -15,7 +15,7 @@ from parcode_orm.lazy.state import RowView
 from parcode_orm.model.plain import LazyModel
 
 from ..codec.asis import UNREADABLE, to_write
-from ..codec.base import Column, View, is_lazy
+from ..codec.base import EXACT_ATOMS, Column, View, is_lazy
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.views.boundary import ExternalView
 from ..codec.views.stretch import InMemory
@@ -34,7 +34,7 @@ from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
 from .as_read import changed, elsewhere, unlike
 from .content_hash import UnreadStream, digest_of, is_stored_apart
-from .equality import PLAIN, differ, differs_from_row, items_differ, plainly_differ, rest_differs
+from .equality import differ, differs_from_row, items_differ, plainly_differ, rest_differs
 from .space import file_of, owner_of
 
 Look = Callable[[Any, list[int], list[Any]], list[int]]
@@ -144,7 +144,7 @@ class Comparison:
 
     def _field(self, column: Column, value: Any, view: RowView, name: str, row: int) -> Change:
         try:
-            if type(value) in PLAIN:
+            if type(value) in EXACT_ATOMS:
                 stored = (view.getters.get(name) or view.getter(name))(row)
                 if type(stored) not in ATOMIC:  # `!=` of an array says nothing
                     return Change.PERHAPS
@@ -349,7 +349,9 @@ def _plainly_changed(view: Any, values: dict[int, Any]) -> dict[int, Change]:
             continue
         for row, value in known:
             old = stored[row - first]
-            if type(value) is type(old) and (value != old if type(value) in PLAIN else plainly_differ(value, old)):
+            if type(value) is type(old) and (
+                value != old if type(value) in EXACT_ATOMS else plainly_differ(value, old)
+            ):
                 found[row] = Change.YES
     return found
 

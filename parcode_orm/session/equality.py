@@ -8,7 +8,7 @@ from typing import Any
 from parcode_orm.lazy.state import RowView
 
 from ..codec.asis import to_write
-from ..codec.base import Column, View, is_lazy
+from ..codec.base import EXACT_ATOMS, Column, View, is_lazy
 from ..codec.classes.alike import alike, details
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.privates import privates_changed
@@ -22,7 +22,6 @@ from ..errors import EncodeError
 from ..lazy.proxy import decoded
 from .content_hash import UnreadStream, digest_of, digest_of_row
 
-PLAIN = frozenset({int, str, bool, bytes, type(None)})  # their `==` and type tell all
 LEVELS = 3  # of lists and dictionaries inside each other that are compared without encoding them
 
 
@@ -67,7 +66,7 @@ def plainly_differ(value: Any, stored: Any) -> bool | None:
 def items_differ(values: list[Any], stored: list[Any], levels: int = LEVELS) -> bool | None:
     """Whether two lists of such values differ; None where a value is of another type, or lies deeper than `levels`."""
     types = list(map(type, values))
-    if PLAIN.issuperset(types) and PLAIN.issuperset(map(type, stored)):
+    if EXACT_ATOMS.issuperset(types) and EXACT_ATOMS.issuperset(map(type, stored)):
         return values != stored or types != list(map(type, stored))
     kinds = set(types)
     if kinds == {Ref} == set(map(type, stored)):

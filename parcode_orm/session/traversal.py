@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..codec.base import ATOMS
 from ..codec.refs import Ref
 from ..codec.stream import is_stream
 from ..format.layout import Reference
@@ -25,7 +26,7 @@ from ..model.plain import LazyModel
 from ..table.nodes import Piece
 from ..table.table import Table
 
-ATOMIC = frozenset({int, str, float, bool, bytes, type(None), complex, Ref})
+ATOMIC = ATOMS | {complex, Ref}
 Step = Callable[[Any], Any]
 
 

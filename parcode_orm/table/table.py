@@ -13,7 +13,7 @@ from uuid import UUID
 
 from xxhash import xxh3_64_intdigest
 
-from ..codec.base import Column, Getter, Space
+from ..codec.base import ATOMS, Column, Getter, Space
 from ..codec.bulk import gc_paused
 from ..codec.keys.canonical import EqualityUnknown, key_hash
 from ..codec.refs import Ref
@@ -30,7 +30,7 @@ from .tree import MAX_HEIGHT, Tree
 
 MAX_ROWS = 1 << 48
 EXACT = frozenset({date, datetime, time, timedelta, Decimal, Fraction, UUID})  # their repr tells all
-ATOMIC = EXACT | {int, str, float, bool, bytes, type(None), complex, Ref}
+ATOMIC = EXACT | ATOMS | {complex, Ref}
 """Types of values that cannot change in place: handing one out does not oblige a session to keep its row."""
 MISSING: Any = object()
 

@@ -16,8 +16,8 @@ from ...query.nodes import Item, Key, Literal, Operation
 from ...query.statement import Select
 from ...table.table import Table
 from ..space import FileSpace, fetchers
-from .tables import rows_of, table_in
-from .targets import stored_entities
+from .tables import table_in
+from .targets import entities_seen
 
 LOOKED_UP, SHARE = 64, 16  # keys, and one of so many entities: fewer targets are found by their keys
 
@@ -55,9 +55,7 @@ class Fetched:
 
 def fetched(space: FileSpace, cls: type[Any], keys: Collection[Any]) -> dict[Any, Ref[Any]]:
     """References to those of `keys` that entities of `cls` have, and to others. They know their targets."""
-    owner = space.owner
-    work = None if owner is None else owner.work
-    rows = rows_of(work, cls) if work is not None and work.reads_through(space) else stored_entities(space, cls)
+    rows = entities_seen(space, cls)
     if not isinstance(rows, LazyMap):
         return {}
     statement: Select[Any] = Select(rows, (Key(), Item(cls)))

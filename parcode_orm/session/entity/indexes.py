@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from ...codec.asis import as_stored
 from ...codec.base import Column, Space
-from ...codec.columns.boundary import ChunkColumn
 from ...codec.kernels import picked, sorted_places
 from ...codec.types.compile import struct_for
 from ...errors import CorruptionError, EncodeError
@@ -55,7 +54,7 @@ def add_run(runs: Any, space: Space, cls: type, spec: IndexSpec, changes: Iterab
             entries.keys.extend(each.keys)
             entries.has.extend(repeat(has, len(each.keys)))
         if len(entries.keys) >= IN_MEMORY:
-            parts.append(long_run(space, _column(cls, spec), [_in_order(cls, spec, entries)], STEP)[0])
+            parts.append(long_run(space, cls, spec, [_in_order(cls, spec, entries)], STEP)[0])
             entries = _Columns([], [], [])
     if entries.keys:
         parts.append(_in_order(cls, spec, entries))
@@ -81,14 +80,8 @@ def _run(cls: type, spec: IndexSpec, space: Space, parts: Iterable[list[Entry]],
         entries: Any = list(chain.from_iterable(parts))
         fences = [entry[0] for entry in entries[::STEP]]
     else:
-        entries, fences = long_run(space, _column(cls, spec), parts, STEP)
+        entries, fences = long_run(space, cls, spec, parts, STEP)
     return [run_class(cls, spec).model_construct(entries=entries, fences=fences)] if entries else []
-
-
-def _column(cls: type, spec: IndexSpec) -> ChunkColumn:
-    column = struct_for(run_class(cls, spec)).places["entries"][1]
-    assert isinstance(column, ChunkColumn)
-    return column
 
 
 class _Columns(NamedTuple):

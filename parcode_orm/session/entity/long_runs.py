@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 from ...codec.asis import as_stored
 from ...codec.base import Space
 from ...codec.columns.boundary import ChunkColumn
+from ...codec.types.compile import struct_for
 from ...lazy.list import LazyList
+from ...model.entities import run_class
+from ...model.indexes import IndexSpec
 from ...model.ordering import Order, itself
 from ...table.streaming import Spilled, gather, new_table, put_rows
 
@@ -98,11 +101,15 @@ def netted(entries: Iterable[Entry]) -> list[Entry]:
     return [(value, key, count > 0) for (value, key), count in counts.items() if count]
 
 
-def long_run(space: Space, column: ChunkColumn, parts: Iterable[list[E]], step: int) -> tuple[object, list[object]]:
-    """A list of entries that leave memory as they come, and the value of every `step`th of them.
+def long_run(
+    space: Space, cls: type, spec: IndexSpec, parts: Iterable[list[E]], step: int
+) -> tuple[object, list[object]]:
+    """A list of entries of an index that leave memory as they come, and the value of every `step`th of them.
 
     An entry begins with its value.
     """
+    column = struct_for(run_class(cls, spec)).places["entries"][1]
+    assert isinstance(column, ChunkColumn)
     fences: list[object] = []
 
     def noted() -> Iterator[list[E]]:

@@ -20,10 +20,14 @@ def target(space: FileSpace, cls: type[Any], key: Any) -> object:
     In a session that goes on, it is the session's, with all pending changes. Objects that stand on another commit, or
     whose session was closed, see that of their commit.
     """
+    return entities_seen(space, cls).get(key)
+
+
+def entities_seen(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:
+    """The entities of `cls` by key, as the objects that `space` gives see them: see `target`."""
     owner = space.owner
     work = None if owner is None else owner.work
-    rows = rows_of(work, cls) if work is not None and work.reads_through(space) else stored_entities(space, cls)
-    return rows.get(key)
+    return rows_of(work, cls) if work is not None and work.reads_through(space) else stored_entities(space, cls)
 
 
 def stored_entities(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:

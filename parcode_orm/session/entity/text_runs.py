@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...codec.base import Space
-from ...codec.columns.boundary import ChunkColumn
-from ...codec.types.compile import struct_for
 from ...lazy.list import LazyList
 from ...model.entities import run_class
 from ...model.indexes import IndexSpec
@@ -124,7 +122,7 @@ def _made(
         entries: Any = list(chain.from_iterable(blocks))
         fences = [word for word, _ in entries[::STEP]]
     else:
-        entries, fences = long_run(space, _column(cls, spec), blocks, STEP)
+        entries, fences = long_run(space, cls, spec, blocks, STEP)
     return run_class(cls, spec).model_construct(
         version=version,
         texts=0,
@@ -135,12 +133,6 @@ def _made(
         spans=spans_of(rows.ids).tobytes(),
         lengths=packed(rows.lengths),
     )
-
-
-def _column(cls: type, spec: IndexSpec) -> ChunkColumn:
-    column = struct_for(run_class(cls, spec)).places["entries"][1]
-    assert isinstance(column, ChunkColumn)
-    return column
 
 
 # -- words of texts ----------------------------------------------------------------------------------------------------
@@ -177,7 +169,7 @@ def _parts(
 
 def _aside(space: Space, cls: type, spec: IndexSpec, entries: Sequence[Entry]) -> Any:
     """Entries that leave memory."""
-    return long_run(space, _column(cls, spec), [list(entries)], STEP)[0]
+    return long_run(space, cls, spec, [list(entries)], STEP)[0]
 
 
 class Texts:

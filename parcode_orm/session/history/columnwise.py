@@ -40,6 +40,7 @@ from ...codec.views.tokens import (
 )
 from ...codec.views.tuples import ArmsView
 from ...stack import roomy
+from .fields import field_of
 
 
 class Part:
@@ -93,6 +94,11 @@ class Fields(Part):
         """Both objects of a row, lazy where they are Models."""
         old, a, new, b = self._sides
         return old.get(a[i]), new.get(b[i])
+
+    def field(self, i: int, name: str) -> tuple[object, object]:
+        """Both values of a field of a row."""
+        old, new = self.objects(i)
+        return field_of(old, name), field_of(new, name)
 
 
 class Split(Part):

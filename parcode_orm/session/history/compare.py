@@ -287,15 +287,10 @@ def _fields_at(part: Fields, rows: Iterable[tuple[int, Place]]) -> Iterator[Diff
             if type(below) is Exact:  # as in `_at`, without a call: it is most of the time that a long diff takes
                 yield Difference((*path, name), f"{text}.{name}", below.old[i], below.new[i])
             else:
-                yield from _at(below, i, place.field(name), partial(_field_values, part, i, name))
+                yield from _at(below, i, place.field(name), partial(part.field, i, name))
         if i in rest:
             mine, theirs = part.objects(i)
             yield from _named(mine, theirs, (*besides(mine), *besides(theirs)), place)
-
-
-def _field_values(part: Fields, i: int, name: str) -> tuple[object, object]:
-    old, new = part.objects(i)
-    return field_of(old, name), field_of(new, name)
 
 
 def _tokens(rows: Side, start: int, stop: int) -> list[object]:

@@ -156,7 +156,7 @@ class _Found:
         elif isinstance(part, Fields):
             for name, below in part.parts:
                 if i in below.where:
-                    self.take(below, i, (*path, name), partial(_field_values, part, i, name))
+                    self.take(below, i, (*path, name), partial(part.field, i, name))
             if i in part.rest.where:
                 old, new = part.objects(i)
                 self._named(old, new, (*besides(old), *besides(new)), path)
@@ -243,11 +243,6 @@ def _pairs(found: Pairs, mine: Side, theirs: Side, item: Callable[[Any], Row]) -
             yield RowChange("changed", row, before, after)
         else:
             yield from _compare(before(), after(), row)
-
-
-def _field_values(part: Fields, i: int, name: str) -> tuple[object, object]:
-    old, new = part.objects(i)
-    return field_of(old, name), field_of(new, name)
 
 
 def _nothing() -> tuple[object, object]:
