@@ -102,6 +102,7 @@ def condition(value: Any) -> Expression[bool]:
         raise QueryError(
             f"a condition is an expression such as Player.level > 3, not {told(value)}"
             + (": compare a field of the class, not of an object" if isinstance(value, bool) else "")
+            + (": put each comparison beside & and | in parentheses" if type(value) in (int, float, str) else "")
         )
     if present(value._tp) not in (bool, Any):
         raise QueryError(f"{value} is {_what(value)}, and no condition: compare it with something")
@@ -147,13 +148,15 @@ def check_kinds(operator: str, left: Expression[Any], right: Expression[Any]) ->
         _check_structure(operator, left, right)
         return
     if one - {NONE} and other - {NONE} and (one & other) <= {NONE}:
-        days = " Its day is .date()." if {"date", "datetime"} <= one | other else ""
+        hint = ": its day is .date()" if {"date", "datetime"} <= one | other else ""
+        if any(isinstance(kind, type) for kind in one | other):  # an enum
+            hint = ": give a member, or compare its .value or .name"
         if isinstance(right, Literal):
             shown = f"{called(right._value)} ({told(right._value)})"
         else:
             shown = f"{right}, which is {_what(right)}"
         cannot = f"set to {shown}" if operator == SETTING else f"compared with {shown} by {operator}"
-        raise QueryError(f"{left} is {_what(left)}, and cannot be {cannot}.{days}")
+        raise QueryError(f"{left} is {_what(left)}, and cannot be {cannot}{hint}")
 
 
 def _check_structure(operator: str, left: Expression[Any], right: Expression[Any]) -> None:
@@ -165,7 +168,9 @@ def _check_structure(operator: str, left: Expression[Any], right: Expression[Any
         found = [arm for arm in arms(one._tp) if arm is not type(None)]
         origins = [getattr(arm, "__origin__", arm) for arm in found]
         if found and all(isinstance(arm, type) and issubclass(arm, _STRUCTURES) for arm in origins):
-            raise QueryError(f"{one} is {_what(one)}, and cannot be compared with {other} by {operator}")
+            raise QueryError(
+                f"{one} is {_what(one)}, and cannot be compared with {other} by {operator}: contains() finds an item"
+            )
         if found and all(fields_of(arm) is not None for arm in found):
             raise QueryError(f"{one} is {_what(one)}, and cannot be compared with {other} by {operator}: name a field")
 

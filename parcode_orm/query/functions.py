@@ -52,13 +52,19 @@ def col(of: Any, name: str | None = None, /) -> Any:
 
 def desc(of: Any) -> Ordering:
     """`of` as a key to order by, the largest first: `col(of).desc()`."""
-    found: Ordering = col(of).desc()
-    return found
+    return _ordering("desc", of)
 
 
 def asc(of: Any) -> Ordering:
     """`of` as a key to order by, the smallest first: `col(of).asc()`."""
-    found: Ordering = col(of).asc()
+    return _ordering("asc", of)
+
+
+def _ordering(direction: str, of: Any) -> Ordering:
+    if not isinstance(of, Expression):
+        hint = ": write the expression again, or keep what label() gives" if isinstance(of, str) else ""
+        raise QueryError(f"{direction}() takes a field such as Player.level, not {told(of)}{hint}")
+    found: Ordering = of.desc() if direction == "desc" else of.asc()
     return found
 
 
@@ -294,7 +300,10 @@ def _text(name: str, of: Any) -> Expression[Any]:
 
 def _of(name: str, of: Any) -> Expression[Any]:
     if not isinstance(of, Expression):
-        raise QueryError(f"func.{name}(expression) takes a field of a class, such as Player.level, not {told(of)}")
+        hint = ": func.count() without an argument counts rows" if name == "count" else ""
+        raise QueryError(
+            f"func.{name}(expression) takes a field of a class, such as Player.level, not {told(of)}{hint}"
+        )
     without_window(f"func.{name}", of)
     return of
 

@@ -116,7 +116,7 @@ def place_of(leaf: Field[Any] | Item[Any] | Key[Any], sources: Sequence[Occurren
     same = [place for place, each in plain if each.cls is cls]
     found = same or [place for place, each in plain if each.cls is not None and is_related(cls, each.cls)]
     if len(found) > 1:
-        raise QueryError(f"{leaf} may be of two sources of the statement: use aliased({called(cls)})")
+        raise QueryError(f"{leaf} may be of two sources of the statement: use aliased({cls.__qualname__})")
     if found:
         return found[0]
     unknown = [place for place, each in plain if each.cls is None]

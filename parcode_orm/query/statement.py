@@ -252,7 +252,8 @@ class Select(Nesting, Generic[T_co, R_co]):
 
     def _expression(self, where: str, given: Any) -> Expression[Any]:
         if not isinstance(given, Expression):
-            raise QueryError(f"{where}() takes fields such as Player.level, not {told(given)}")
+            hint = ": write the expression again, or keep what label() gives" if isinstance(given, str) else ""
+            raise QueryError(f"{where}() takes fields such as Player.level, not {told(given)}{hint}")
         return given
 
     def _ordering(self, given: Any) -> Ordering:
@@ -298,7 +299,8 @@ def checked(statement: Any, name: str) -> Select[Any]:
     """
     if not isinstance(statement, Select):
         also = ", update() or delete()" if name == "execute" else ""
-        raise TypeError(f"{name}(statement) takes what select(){also} gives, not {told(statement)}")
+        hint = "" if also else ": execute() runs an update() and a delete()"
+        raise TypeError(f"{name}(statement) takes what select(){also} gives, not {called(statement)}{hint}")
     return statement
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,8 +21,10 @@ from .unit_of_work import UnitOfWork
 def check_model(obj: object, call: str) -> None:
     """Raise TypeError for what is no model; `call` spells the public function that it was given to."""
     if not isinstance(obj, Model):
-        derive = ": derive the class from parcode_orm.Model" if isinstance(obj, BaseModel) else ""
-        raise TypeError(f"{call}: obj is an instance of a parcode_orm.Model, not {called(obj)}{derive}")
+        hint = ": derive the class from parcode_orm.Model" if isinstance(obj, BaseModel) else ""
+        if isinstance(obj, list | tuple | set | Iterator):
+            hint = ": add_all(objs) adds several"
+        raise TypeError(f"{call}: obj is an instance of a parcode_orm.Model, not {called(obj)}{hint}")
 
 
 def check_several(objs: object) -> None:

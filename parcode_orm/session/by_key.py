@@ -39,7 +39,12 @@ class ByKey(Connection):
         cls = _entity_class(cls)
         if keys_of(cls).refer:
             key = tuple(map(key_value, key)) if isinstance(key, tuple) else key_value(key)
-        hash(key)
+        try:
+            hash(key)
+        except TypeError:
+            raise TypeError(
+                f"no key of {cls.__qualname__} is {called(key)}: it is a value or a tuple of values"
+            ) from None
         found: M | None = rows_of(self._work, cls).get(key)
         if found is None:
             _check_key(cls, key)
