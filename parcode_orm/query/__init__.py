@@ -5,7 +5,7 @@ from .cases import case
 from .changes import Delete, Update, delete, update
 from .compound import except_, intersect, union, union_all
 from .expressions import Expression
-from .functions import all_, any_, asc, cast, col, desc, func, len_
+from .functions import all_, and_, any_, asc, cast, col, desc, func, len_, not_, or_
 from .options import prefetch, raise_lazy
 from .plan import Plan, explain
 from .result import Result, ScalarResult
@@ -13,7 +13,7 @@ from .statement import Select, checked, select
 from .subqueries import exists
 
 __all__ = [
-    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "aliased", "all_", "any_", "asc",
-    "case", "cast", "checked", "col", "delete", "desc", "except_", "exists", "explain", "func", "intersect", "len_",
-    "prefetch", "raise_lazy", "select", "union", "union_all", "update",
+    "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "aliased", "all_", "and_", "any_",
+    "asc", "case", "cast", "checked", "col", "delete", "desc", "except_", "exists", "explain", "func", "intersect",
+    "len_", "not_", "or_", "prefetch", "raise_lazy", "select", "union", "union_all", "update",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`col`, `func`, `len_`, `cast`, `any_` and `all_`: expressions that no operator builds."""
+"""`col`, `func`, `len_`, `cast`, `any_`, `and_` and others: expressions that no operator builds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import QueryError, called, told
 from ..model.base import fields_of_queries
 from ..model.kinds import fields_of, kinds_of, kinds_of_value
 from .aliases import Aliased
-from .building import attribute, check_kinds, condition, literal, quantified
+from .building import attribute, check_kinds, condition, joined, literal, quantified
 from .expressions import Expression
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
 from .windows import Over, of_one, shifted, without_window
@@ -97,6 +97,36 @@ def any_(items: Any, condition: Any) -> Expression[bool]:
 def all_(items: Any, condition: Any) -> Expression[bool]:
     """Whether `condition` holds for each of a list's items, or of a dictionary's values; arguments as of `any_`."""
     return quantified("all", items, condition)
+
+
+def and_(*conditions: Any) -> Expression[bool]:
+    """Whether all `conditions` hold: `a & b & c`, also of a list of conditions: `and_(*found)`.
+
+    Raises:
+        QueryError: there are none, or one is no condition.
+    """
+    return _all_of("and", conditions)
+
+
+def or_(*conditions: Any) -> Expression[bool]:
+    """Whether one at least of `conditions` holds: `a | b | c`; see `and_`."""
+    return _all_of("or", conditions)
+
+
+def not_(of: Any) -> Expression[bool]:
+    """Whether a condition does not hold: `~of`.
+
+    Raises:
+        QueryError: `of` is no condition.
+    """
+    found: Expression[bool] = ~condition(of)
+    return found
+
+
+def _all_of(operator: str, conditions: tuple[Any, ...]) -> Expression[bool]:
+    if not conditions:
+        raise QueryError(f"{operator}_() takes conditions such as Player.level > 3, and none is given")
+    return condition(conditions[0]) if len(conditions) == 1 else joined(operator, *conditions)
 
 
 class func:

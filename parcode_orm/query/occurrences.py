@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from ..errors import QueryError, called
+from ..errors import QueryError
 from .aliases import Aliased
 from .building import is_related
 from .expressions import Expression

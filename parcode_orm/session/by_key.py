@@ -42,9 +42,7 @@ class ByKey(Connection):
         try:
             hash(key)
         except TypeError:
-            raise TypeError(
-                f"no key of {cls.__qualname__} is {called(key)}: it is a value or a tuple of values"
-            ) from None
+            raise TypeError(f"no key of {cls.__qualname__} is {called(key)}: it is a value or a tuple") from None
         found: M | None = rows_of(self._work, cls).get(key)
         if found is None:
             _check_key(cls, key)

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, computed_field, create_model, field_validator
 
-from parcode_orm import Chunk, Model, QueryError, Session, col, select
+from parcode_orm import Chunk, Model, QueryError, Session, and_, col, not_, or_, select
 from parcode_orm.query import Expression
 
 T = TypeVar("T")
@@ -143,6 +143,16 @@ def test_expressions_can_be_copied_and_pickled() -> None:
     for each in (Base.level > 3, Base.name.like("a%") & ~(Base.level == 1), Base.level.desc):  # type: ignore[attr-defined]
         if isinstance(each, Expression):
             assert str(pickle.loads(pickle.dumps(each))) == str(copy.deepcopy(each)) == str(each)
+
+
+def test_conditions_are_joined_by_functions_as_by_operators() -> None:
+    a, b, c = col(Base.level) > 1, col(Base.level) < 5, col(Base.name) == "a"
+    assert str(and_(a, b, c)) == str(a & b & c) and str(or_(a, b, c)) == str(a | b | c)
+    assert str(not_(or_(a, b))) == str(~(a | b)) and and_(a) is a and or_(a) is a
+    rows = [Base(level=level) for level in range(8)]
+    with Session(":memory:") as session:
+        found = session.scalars(select(rows).where(or_(*(Base.level == level for level in (1, 7)), not_(b)))).all()
+    assert [each.level for each in found] == [1, 5, 6, 7]
 
 
 def test_a_plain_model_and_a_field_that_hides_behind_a_method_are_named_in_words() -> None:
