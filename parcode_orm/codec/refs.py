@@ -215,6 +215,18 @@ def share(default: Any) -> None:
             share(each)
 
 
+def bound(default: Any, space: Any) -> Any:
+    """The default of a field of a stored object: references that were made of keys find their targets by `space`."""
+    if type(default) is Ref:
+        known = default._space is not None or default._target is not None
+        return default if known else make_ref(default._cls, default._key, space)
+    if type(default) is dict:
+        return {key: bound(each, space) for key, each in default.items()}
+    if type(default) in (list, tuple, set, frozenset):
+        return type(default)([bound(each, space) for each in default])
+    return default
+
+
 def bind(ref: Ref[Any], space: Any) -> None:
     """Let a reference that no space has given find its target through `space`: it is stored by now."""
     if id(ref) not in _shared:

@@ -169,3 +169,21 @@ def test_a_class_made_of_a_schema_has_keys(tmp_path: Path, monkeypatch: pytest.M
     with Session(path) as session:
         assert session.get_one(made["Flight"], 1).plane.target is session.get(made["Plane"], "N1")
     assert schema(path)["$defs"]["Flight"]["properties"]["plane"] == {"type": "string", "title": "Ref[Plane]"}
+
+
+def test_a_reference_that_older_rows_lack_finds_its_target(tmp_path: Path) -> None:
+    """The default of a new field raised DetachedError on stored objects."""
+    path = tmp_path / "f.par"
+    old = model("Trip", id=(int, Key()))
+    with Session(path) as session:
+        session.add_all([Plane(tail="N1", year=1998), *(old(id=n) for n in range(3))])
+        session.commit()
+    new = model(
+        "Trip", id=(int, Key()), plane=(Ref[Plane], Ref(Plane, "N1")), before=(list[Ref[Plane]], [Ref(Plane, "N1")])
+    )
+    with Session(path) as session:
+        trips = [session.get_one(new, 0), *session.scalars(select(new).where(new.id > 0))]
+        assert [trip.plane.year for trip in trips] == [1998] * 3
+        assert all(trip.before[0].target is session.get(Plane, "N1") for trip in trips)
+    with Session(path) as session:
+        assert session.get_one(new, 1).plane.target is session.get(Plane, "N1")  # each session finds its own

@@ -10,6 +10,7 @@ from ...format.chunk import Chunk
 from ...format.layout import Node
 from ..base import ATOMS, Column, Space, View
 from ..packed.extensions import LEFT_OUT
+from ..refs import bound
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, Struct
 from ..views.struct import StructView
 from .unknown import EXTRAS, is_noting, note
@@ -101,7 +102,7 @@ class UpgradedView(StructView):
                 view = self.reading.open_stored(name, self.chunk, child, self.space, self.count)
             else:
                 column = self.column.places[name][1]
-                view = AddedView(field, name, self._stored_part(EXTRA), self.chunk, self.count)
+                view = AddedView(field, name, self._stored_part(EXTRA), self.chunk, self.count, self.space)
                 if getattr(column, "is_list", False) or getattr(column, "is_map", False):
                     view = AddedCollections(view, column, self.space)
             view = self._views.setdefault(name, view)
@@ -163,28 +164,31 @@ class UpgradedView(StructView):
 class AddedView(View):
     """A field that older rows do not have: its default, or what was stored as an extra value of its name."""
 
-    __slots__ = ("_chunk", "_extras", "_field", "_name")
+    __slots__ = ("_chunk", "_extras", "_field", "_name", "_space")
 
-    def __init__(self, field: Added, name: str, extras: View | None, chunk: Chunk, count: int) -> None:
+    def __init__(self, field: Added, name: str, extras: View | None, chunk: Chunk, count: int, space: Space) -> None:
         self.count = count
         self._field = field
         self._name = name
         self._extras = extras
         self._chunk = chunk
+        self._space = space
 
     def get(self, i: int) -> Any:
         if self._extras is not None:
             extra = self._extras.get(i)
             if extra and self._name in extra:
                 return self._field.change(extra[self._name], self._chunk, i)
-        return self._field.make()
+        return bound(self._field.make(), self._space)
 
     def read(self, start: int, stop: int) -> list[Any]:
         if self._extras is not None:
             return list(map(self.get, range(start, stop)))
         count = stop - start
         value = self._field.make() if count else None
-        return [value] * count if type(value) in ATOMS else [value, *(self._field.make() for _ in range(count - 1))]
+        if type(value) in ATOMS:
+            return [value] * count
+        return [bound(each, self._space) for each in (value, *(self._field.make() for _ in range(count - 1)))]
 
 
 class AddedCollections(View):
