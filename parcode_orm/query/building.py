@@ -19,6 +19,7 @@ from .expressions import Expression, builds, built
 from .nesting import Nesting
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot, Through
 from .operators import keyed
+from .scope import check_scope
 
 _METHODS: dict[str, dict[str, Any]] = {
     "text": dict.fromkeys(("lower", "upper", "strip", "casefold"), str),
@@ -382,28 +383,3 @@ def _through(given: Expression[Any], tp: Any, targets: Collection[type]) -> Expr
         return Through(Item(tp), given._cls, given._path, _or_none(given._tp))
     parts = given._parts()
     return given._rebuilt(tuple([_through(part, tp, targets) for part in parts])) if parts else given
-
-
-def check_scope(expression: Expression[Any], classes: list[Any], where: str) -> None:
-    """Refuse fields of classes other than `classes` and what derives from them; nothing where none are known.
-
-    Raises:
-        QueryError: such a field stands in `expression`.
-    """
-    cls = getattr(expression, "_cls", None)
-    if cls is not None and isinstance(expression, Field | Item):
-        if classes and not any(is_related(cls, each) for each in classes):
-            known = " or ".join(each.__qualname__ for each in classes)
-            raise QueryError(f"{expression} is a field of {cls.__qualname__}, and the rows of {where} are {known}")
-    for part in expression._parts():
-        check_scope(part, classes, where)
-
-
-def is_related(one: type[Any], other: type[Any]) -> bool:
-    """Whether one of two classes derives from the other."""
-    if one is other:
-        return True
-    try:
-        return issubclass(one, other) or issubclass(other, one)
-    except TypeError:  # a TypedDict
-        return False

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..errors import QueryError, told
 from .building import compared, condition, literal, type_of_one
+from .computed import Computed
 from .evaluate import Frame, evaluate, holds
 from .expressions import Expression
 from .merging import merged
-from .nodes import Computed
 from .vectors import Objects, Vector
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import QueryError, called, told
 from ..model.keys import key_fields
 from ..table.table import ATOMIC
-from .building import SETTING, attribute, check_kinds, check_scope, fitting, literal
+from .building import SETTING, attribute, check_kinds, fitting, literal
 from .engine import run
 from .expressions import Expression
 from .functions import has_aggregate, row_condition
@@ -21,6 +21,7 @@ from .nodes import Field, Item, Key
 from .prepared import FEW, Query, prepared
 from .reaching import Reaching
 from .rewriting import ready
+from .scope import check_scope
 from .selected import SelectedSource
 from .sources import Source, TableSource
 from .statement import Select

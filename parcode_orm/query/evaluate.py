@@ -18,11 +18,12 @@ from ..errors import ParcodeError, QueryError, told
 from ..model.references import targets_in
 from .arrays import Vectors, vectors_in
 from .columns import Lists, read
+from .computed import Computed
 from .distances import Distance, distance_test
 from .expressions import Expression
 from .kernels import KERNELS
 from .measuring import Bounds, bounds, decided, distances, distances_between, target
-from .nodes import Computed, Field, Item, Key, Label, Literal, Logical, Of, Operation, Quantified, Slot
+from .nodes import Field, Item, Key, Label, Literal, Logical, Of, Operation, Quantified, Slot
 from .operators import FUNCTIONS, dig, keyed
 from .vectors import Coded, Constant, Numbers, Objects, Rows, Vector, apply, truths
 

@@ -10,11 +10,12 @@ from ..codec.base import Column
 from ..errors import QueryError
 from ..model.annotations import arms
 from ..model.kinds import fields_of
+from .computed import Computed
 from .distances import Distance
 from .expressions import Expression
 from .functions import has_aggregate
 from .joined import Given, JoinedSource, Step
-from .nodes import Computed, Field, Item, Key, Logical, Of, Operation
+from .nodes import Field, Item, Key, Logical, Of, Operation
 from .occurrences import Occurrence, bare, not_found, place_of
 from .places import is_scalar
 from .reaching import Reached, Reaching, holds_of_none, reaches

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 from ..errors import QueryError
 from .aliases import Aliased
-from .building import is_related
 from .expressions import Expression
 from .given import Entities, is_entity_class, model_of
 from .nodes import Field, Item, Key
+from .scope import is_related
 
 
 class Join(NamedTuple):

@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QueryError, called
+from .computed import Searched
 from .expressions import Expression
 from .given import Derived, Entities
 from .joined import JoinedSource, Step
-from .nodes import Field, Item, Key, Of, Searched
+from .nodes import Field, Item, Key, Of
 from .occurrences import occurrences_of
 from .statement import Select
 from .subresults import Found, Lookup

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from ..codec.base import Column
 from ..errors import QueryError
 from ..model.kinds import kinds_of
-from .building import check_scope
 from .distances import Distance
 from .expressions import Expression
 from .functions import has_aggregate
@@ -20,6 +19,7 @@ from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Of, Ope
 from .occurrences import occurrences_of
 from .places import is_number_or_text, is_scalar
 from .rewriting import ready
+from .scope import check_scope
 from .searched import Selection, bound, given_of, weighted
 from .selected import SelectedSource
 from .sorting import is_nan

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 from ..errors import ParcodeError, QueryError
 from ..model.keys import key_fields
+from .computed import Computed
 from .evaluate import Frame, InMemory, evaluate, holds
 from .expressions import Expression
 from .given import Entities, Home
 from .join_keys import KeyIndex
 from .joined import Part, Side
 from .merging import merged
-from .nodes import Computed, Field, Item, Key, Literal, Logical, Operation, Quantified, Through
+from .nodes import Field, Item, Key, Literal, Logical, Operation, Quantified, Through
 from .operators import dig
 from .ordered import may_change
 from .rewriting import rewritten

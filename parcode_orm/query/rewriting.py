@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from .computed import Pending
 from .expressions import Expression
-from .nodes import Ordering, Pending, Quantified
+from .nodes import Ordering, Quantified
 
 Replace = Callable[[Expression[Any]], Expression[Any] | None]
 Make = Callable[[Expression[Any]], Expression[Any]]

@@ -16,12 +16,13 @@ import numpy as np
 from ..errors import QueryError, told
 from ..model.kinds import item_type, kinds_of
 from ..model.words import as_text, words_of
+from .computed import Searched
 from .corpus import Array, Corpus, Indexed, among
 from .evaluate import Frame, evaluate
 from .expressions import Expression, builds
 from .given import Derived, Entities
 from .joining import alone
-from .nodes import Field, Logical, Searched
+from .nodes import Field, Logical
 from .occurrences import Occurrence, leaves_of, place_of
 from .operators import dig
 from .places import is_scalar

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 from ..errors import MultipleResultsFound, QueryError, called
 from ..model.references import referred_classes
 from .building import check_kinds
+from .computed import Pending
 from .correlation import correlated, divided
 from .engine import run
 from .expressions import Expression, builds
 from .functions import has_aggregate
 from .given import is_entity_class
-from .nodes import Item, Label, Literal, Operation, Pending
+from .nodes import Item, Label, Literal, Operation
 from .occurrences import key_of
 from .sorting import is_nan
 from .statement import Select

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import MultipleResultsFound, QueryError
+from .computed import Computed
 from .evaluate import Frame, evaluate
 from .expressions import Expression
-from .nodes import Computed, Literal
+from .nodes import Literal
 from .vectors import Objects, Vector, apply, packed
 
 T = TypeVar("T")

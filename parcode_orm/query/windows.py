@@ -7,8 +7,9 @@ from typing import Any, NoReturn, TypeVar
 
 from ..errors import QueryError, told
 from .building import literal, type_of_one
+from .computed import Computed
 from .expressions import Expression, builds
-from .nodes import Computed, Label, Ordering
+from .nodes import Label, Ordering
 
 T = TypeVar("T")
 Bounds = tuple[int | None, int | None]

@@ -8,9 +8,8 @@ from typing import Any, Literal, NoReturn
 
 from ...codec.schema import differences
 from ...codec.types.compile import struct_for
-from ...codec.views.boundary import Unread
-from ...errors import ParcodeError, SchemaMismatchError
-from ...lazy.shown import cut, text_of, why
+from ...errors import SchemaMismatchError
+from ...lazy.shown import cut
 from ...lazy.state import MISSING
 from ...model.base import Model
 from ...model.entities import SUFFIX, is_entity, table_class, table_name
@@ -18,10 +17,10 @@ from ..roots import class_of_root, classes_named, read_root, root_name, settle_n
 from ..space import FileSpace
 from .compare import compare
 from .difference import Difference, Place
+from .fields import shown, value_now
 from .snapshot import Snapshot, snapshot_of
 
 SHOWN = 50  # changes that a diff's text lists
-WIDTH = 60  # characters of a value in it
 Kind = Literal["added", "removed", "changed"]
 
 
@@ -62,19 +61,19 @@ class Change:
         Raises:
             CorruptionError, DecodeError: it cannot be read.
         """
-        return _value(self._difference.old)
+        return value_now(self._difference.old)
 
     @property
     def new(self) -> object:
         """The value after, in the same way; None for what was removed. Raises as `old`."""
-        return _value(self._difference.new)
+        return value_now(self._difference.new)
 
     def __str__(self) -> str:
         _, path, old, new = self._difference
         where = cut(path)
         if old is MISSING:
-            return f"+ {where}: {_shown(new)}"
-        return f"- {where}: {_shown(old)}" if new is MISSING else f"~ {where}: {_shown(old)} -> {_shown(new)}"
+            return f"+ {where}: {shown(new)}"
+        return f"- {where}: {shown(old)}" if new is MISSING else f"~ {where}: {shown(old)} -> {shown(new)}"
 
     def __repr__(self) -> str:
         return f"<Change {self}>"
@@ -195,22 +194,3 @@ def _class_of(space: FileSpace, name: str) -> type:
         f"no class named {bare} is defined in this program, so what is stored of it cannot be compared: import the "
         "module that defines it, or name the classes of the roots to compare, session.diff(a, b, World)"
     )
-
-
-def _value(value: object) -> object:
-    if value is MISSING:
-        return None
-    return value.read() if isinstance(value, Unread) else value
-
-
-def _shown(value: object) -> str:
-    """A value's text, cut short; large values are not read for it."""
-    try:
-        blob = value.blob() if isinstance(value, Unread) else None
-        if blob is not None:
-            return f"<{len(blob[0])} bytes>"
-        value = _value(value)
-    except ParcodeError as problem:
-        return f"<{why(problem)}>"
-    text = text_of(value)
-    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."

@@ -9,8 +9,12 @@ from pydantic import BaseModel
 
 from ...codec.attributes import attributes
 from ...codec.views.boundary import Unread
+from ...errors import ParcodeError
 from ...lazy.proxy import is_proxy
+from ...lazy.shown import text_of, why
 from ...lazy.state import MISSING, field_value
+
+WIDTH = 60  # characters of a value in a text
 
 
 def names_of(obj: Any) -> list[str]:
@@ -42,3 +46,22 @@ def field_of(obj: object, name: str) -> object:
 def read_now(value: object) -> object:
     """A value, which may be unread yet."""
     return value.read() if isinstance(value, Unread) else value
+
+
+def value_now(value: object) -> Any:
+    """A value, which may be unread yet; None for MISSING."""
+    return None if value is MISSING else read_now(value)
+
+
+def shown(value: object) -> str:
+    """A value's text, cut short; large values are not read for it."""
+    if value is MISSING:
+        return "(none)"
+    try:
+        blob = value.blob() if isinstance(value, Unread) else None
+        if blob is not None:
+            return f"<{len(blob[0])} bytes>"
+        text = text_of(value_now(value))
+    except ParcodeError as problem:
+        return f"<{why(problem)}>"
+    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."

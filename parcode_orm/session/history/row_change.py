@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, NoReturn
 
-from ...codec.views.boundary import Unread
 from ...errors import ParcodeError
-from ...lazy.shown import text_of, why
+from ...lazy.shown import why
 from ...lazy.state import MISSING
-from .fields import read_now
+from .fields import shown, value_now
 
 Kind = Literal["inserted", "changed", "deleted"]
-WIDTH = 60  # characters of a value in a text
 
 
 class Row(NamedTuple):
@@ -63,18 +61,18 @@ class FieldChange:
         Raises:
             CorruptionError, DecodeError: the value cannot be read.
         """
-        return _value(self._old)
+        return value_now(self._old)
 
     @property
     def new(self) -> object:
         """The value after, in the same way. Raises as `old`."""
-        return _value(self._new)
+        return value_now(self._new)
 
     def __repr__(self) -> str:
         return f"<FieldChange {self}>"
 
     def __str__(self) -> str:
-        return f"{spelled(self.path).removeprefix('.')}: {_shown(self._old)} -> {_shown(self._new)}"
+        return f"{spelled(self.path).removeprefix('.')}: {shown(self._old)} -> {shown(self._new)}"
 
 
 class RowChange:
@@ -134,12 +132,12 @@ class RowChange:
         Raises:
             CorruptionError, DecodeError: it cannot be read.
         """
-        return None if self._old is None else _value(self._old())
+        return None if self._old is None else value_now(self._old())
 
     @property
     def new(self) -> Any:
         """The row after, in the same way; None for one that was deleted. Raises as `old`."""
-        return None if self._new is None else _value(self._new())
+        return None if self._new is None else value_now(self._new())
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a change cannot be copied or pickled: it reads the file; str(change) can be kept")
@@ -157,26 +155,8 @@ class RowChange:
         return f"~ {self.where} {', '.join(map(str, self.fields.values()))}"
 
 
-def _value(value: object) -> Any:
-    return None if value is MISSING else read_now(value)
-
-
 def _shown_of(read: Callable[[], object] | None) -> str:
     try:
-        return _shown(MISSING if read is None else read())
+        return shown(MISSING if read is None else read())
     except ParcodeError as problem:
         return f"<{why(problem)}>"
-
-
-def _shown(value: object) -> str:
-    """A value's text, cut short; large values are not read for it."""
-    if value is MISSING:
-        return "(none)"
-    try:
-        blob = value.blob() if isinstance(value, Unread) else None
-        if blob is not None:
-            return f"<{len(blob[0])} bytes>"
-        text = text_of(_value(value))
-    except ParcodeError as problem:
-        return f"<{why(problem)}>"
-    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
