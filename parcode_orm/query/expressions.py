@@ -6,7 +6,7 @@ their values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ..errors import QueryError, told
@@ -24,6 +24,9 @@ def builds(maker: B) -> B:
     """Enter a function or class in `built`."""
     built[maker.__name__] = maker
     return maker
+
+
+E = TypeVar("E")
 
 
 class Expression(Generic[T]):
@@ -274,3 +277,16 @@ class Expression(Generic[T]):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def found_in(expression: Expression[Any], kind: type[E]) -> Iterator[E]:
+    """The expressions of a kind that stand in an expression, itself included."""
+    if isinstance(expression, kind):
+        yield expression
+    for part in expression._parts():
+        yield from found_in(part, kind)
+
+
+def has(expression: Expression[Any], kind: type[Any]) -> bool:
+    """Whether an expression of a kind stands in an expression, or is it."""
+    return next(found_in(expression, kind), None) is not None

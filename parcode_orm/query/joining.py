@@ -12,7 +12,7 @@ from ..model.annotations import arms
 from ..model.kinds import fields_of
 from .computed import Computed
 from .distances import Distance
-from .expressions import Expression
+from .expressions import Expression, found_in
 from .functions import has_aggregate
 from .joined import Given, JoinedSource, Step
 from .nodes import Field, Item, Key, Logical, Of, Operation
@@ -97,9 +97,7 @@ def _of_source(expression: Expression[Any]) -> Expression[Any]:
 
 def _used(expression: Expression[Any]) -> set[int]:
     """The numbers of the sources whose fields stand in an expression."""
-    if isinstance(expression, Of):
-        return {expression._number}
-    return {number for part in expression._parts() for number in _used(part)}
+    return {each._number for each in found_in(expression, Of)}
 
 
 def single(conditions: Iterable[Expression[bool]]) -> Conditions:

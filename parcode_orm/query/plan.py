@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import QueryError, called
 from .computed import Searched
-from .expressions import Expression
+from .expressions import Expression, found_in
 from .given import Derived, Entities
 from .joined import JoinedSource, Step
 from .nodes import Field, Item, Key, Of
 from .occurrences import occurrences_of
+from .prepared import Grouping, Query, are_arrays, prepared
+from .pruning import candidates
+from .sources import Batch
 from .statement import Select
 from .subresults import Found, Lookup
-
-if TYPE_CHECKING:
-    from .prepared import Grouping, Query
-    from .sources import Batch
 
 
 @dataclass
@@ -115,9 +114,6 @@ def explain(statement: Select[Any]) -> Plan:
     Raises:
         QueryError: `statement` is no statement, or does not fit its rows.
     """
-    from .prepared import are_arrays, prepared
-    from .pruning import candidates
-
     if not isinstance(statement, Select):
         raise QueryError(f"explain(statement) takes what select() gives, not {called(statement)}")
     source, query, grouping = prepared(statement)
@@ -141,8 +137,6 @@ def explain(statement: Select[Any]) -> Plan:
 
 
 def _sources(joined: JoinedSource, query: Query, grouping: Grouping | None) -> Iterator[Plan]:
-    from .pruning import candidates
-
     steps = {step.number: step for step in joined.steps}
     asked = [(each, JOIN) for step in joined.steps for each in (*step.keys, *step.on, *step.where)]
     asked += [(each, why) for expressions, why in _asked(query, grouping) for each in expressions]
@@ -150,7 +144,7 @@ def _sources(joined: JoinedSource, query: Query, grouping: Grouping | None) -> I
         given, step = joined.given[number], steps.get(number)
         own = [(each, FILTER) for each in given.where]
         own += [] if step is None else [(each, JOIN) for each in step.others]
-        own += [(leaf._of, why) for each, why in asked for leaf in _places(each) if leaf._number == number]
+        own += [(leaf._of, why) for each, why in asked for leaf in found_in(each, Of) if leaf._number == number]
         plan = Plan(
             given.name if step is None else _joined_by(given.name, step),
             [f"filter: {' and then '.join(map(str, given.where))}"] if given.where else [],
@@ -171,29 +165,16 @@ def _joined_by(name: str, step: Step) -> str:
     return found + by + on
 
 
-def _places(expression: Expression[Any]) -> Iterator[Of[Any]]:
-    if isinstance(expression, Of):
-        yield expression
-    for part in expression._parts():
-        yield from _places(part)
-
-
 def _inner(statement: Select[Any], query: Query, grouping: Grouping | None) -> list[Select[Any]]:
     """The statements that run before a statement."""
     asked = [*query.where, *query.outputs, *(each._of for each in query.order)]
     if grouping is not None:
         asked += [*grouping.where, *grouping.by, *grouping.aggregates]
-    found = {id(ran): ran for each in asked for ran in _ran(each)}
+    ran = [found._ran for each in asked for kind in (Found, Lookup) for found in found_in(each, kind)]
+    found = {id(each): each for each in ran}
     rows = [each.rows for each in occurrences_of(statement) if isinstance(each.rows, Derived)]
     derived = [replace(each, _home=statement._home) for of in rows for each in of.statements]
     return [*derived, *found.values()]
-
-
-def _ran(expression: Expression[Any]) -> Iterable[Select[Any]]:
-    if isinstance(expression, Found | Lookup):
-        yield expression._ran
-    for part in expression._parts():
-        yield from _ran(part)
 
 
 def _count(plan: Plan, batch: Batch, read: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from ..codec.base import Column
 from ..errors import QueryError
 from ..model.kinds import kinds_of
 from .distances import Distance
-from .expressions import Expression
+from .expressions import Expression, found_in
 from .functions import has_aggregate
 from .given import Asked, Derived, Entities, First, Narrowed
 from .joining import alone, joined, reached
@@ -26,7 +26,7 @@ from .sorting import is_nan
 from .sources import MemorySource, Source, TableSource, source_of
 from .statement import Select
 from .subresults import Found
-from .windows import Over, has_window, windows_in
+from .windows import Over, has_window
 
 FEW = 1000  # rows that a text search found: no other index is asked
 
@@ -47,7 +47,7 @@ class Query(NamedTuple):
     def windows(self) -> list[Over[Any]]:
         """The window functions that are asked of the rows."""
         asked = [*self.outputs, *(each._of for each in self.order)]
-        return list({each._identity(): each for whole in asked for each in windows_in(whole)}.values())
+        return list({each._identity(): each for whole in asked for each in found_in(whole, Over)}.values())
 
 
 class Grouping(NamedTuple):
@@ -80,7 +80,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
         return source, _after(query, statement), None
     by = statement._groups
     asked = [*outputs, *statement._having, *(each._of for each in ordering)]
-    aggregates = list({each._identity(): each for whole in asked for each in _aggregates(whole)}.values())
+    aggregates = list({each._identity(): each for whole in asked for each in found_in(whole, Aggregate)}.values())
     slots = {each._identity(): place for place, each in enumerate([*by, *aggregates])}
     having = tuple(_of_group(each, slots) for each in statement._having)
     ordering = tuple(
@@ -140,7 +140,7 @@ def _alone(statement: Select[Any], counted: bool) -> list[Expression[Any]] | Non
     if statement._groups or statement._after is not None:
         return None
     if any(map(has_aggregate, asked)):
-        return [*statement._where, *(each for whole in asked for each in _aggregates(whole))]
+        return [*statement._where, *(each for whole in asked for each in found_in(whole, Aggregate))]
     return None if statement._distinct or not counted else [*statement._where]
 
 
@@ -151,7 +151,7 @@ def _first(statement: Select[Any]) -> tuple[First, ...]:
     asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
     if any(map(has_window, asked)):  # of all rows
         return ()
-    aggregates = [each for whole in asked for each in _aggregates(whole)]
+    aggregates = [each for whole in asked for each in found_in(whole, Aggregate)]
     if aggregates:
         ends = [(each._of, each._function == "max") for each in aggregates if each._function in ("min", "max")]
         orders = [Ordering(of, descending=last, first=False) for of, last in ends if isinstance(of, Field)]
@@ -174,11 +174,6 @@ def _located(statement: Select[Any], counted: bool) -> tuple[Select[Any], Source
     return statement, _source(statement, found, Asked(statement._where, _alone(statement, counted), _first(statement)))
 
 
-def _has_found(expression: Expression[Any]) -> bool:
-    """Whether the result of another statement stands in `expression`."""
-    return isinstance(expression, Found) or any(map(_has_found, expression._parts()))
-
-
 def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Source]:
     """The conditions of a source of a join, and its rows."""
     statement, found = bound(statement)
@@ -187,7 +182,9 @@ def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Sou
 
 def _source(statement: Select[Any], found: Selection | None, asked: Asked) -> Source:
     if statement._source is None:
-        if any(map(_has_found, statement._outputs)):  # select(exists(...)): values of no rows, once
+        if any(
+            True for each in statement._outputs for _ in found_in(each, Found)
+        ):  # select(exists(...)): values of no rows, once
             return MemorySource([None], None, None, "no collection: ")
         named = statement._outputs[0]
         raise QueryError(
@@ -235,14 +232,6 @@ def _keys_of(condition: Expression[bool]) -> Collection[Any] | None:
         found: Collection[Any] = other._value if condition._operator == "in" else [other._value]
         return found
     return None
-
-
-def _aggregates(expression: Expression[Any]) -> Iterator[Aggregate[Any]]:
-    if isinstance(expression, Aggregate):
-        yield expression
-        return
-    for part in expression._parts():
-        yield from _aggregates(part)
 
 
 def _of_group(expression: Expression[Any], slots: dict[Any, int]) -> Expression[Any]:

@@ -19,7 +19,7 @@ from ..model.words import as_text, words_of
 from .computed import Searched
 from .corpus import Array, Corpus, Indexed, among
 from .evaluate import Frame, evaluate
-from .expressions import Expression, builds
+from .expressions import Expression, builds, found_in
 from .given import Derived, Entities
 from .joining import alone
 from .nodes import Field, Logical
@@ -218,7 +218,7 @@ def given_of(statement: Select[Any]) -> Any:
 def bound(statement: Select[Any]) -> tuple[Select[Any], Selection | None]:
     """A statement whose searches know what indexes found, and the rows that its conditions leave, if these say so."""
     given = given_of(statement)
-    if given is None or isinstance(given, type) or not any(map(_has_search, statement._expressions())):
+    if given is None or isinstance(given, type) or not _has_search(statement):
         return statement, None
     search = Search(statement, given)
     found = replace(changed(statement, search.bound), _source=given)
@@ -227,7 +227,7 @@ def bound(statement: Select[Any]) -> tuple[Select[Any], Selection | None]:
 
 def weighted(statement: Select[Any], sources: Sequence[Occurrence]) -> Select[Any]:
     """A statement of several sources whose scores know how rare words are among the rows of their source."""
-    if not any(map(_has_search, statement._expressions())):
+    if not _has_search(statement):
         return statement
 
     def change(each: Expression[Any]) -> Expression[Any] | None:
@@ -243,8 +243,8 @@ def weighted(statement: Select[Any], sources: Sequence[Occurrence]) -> Select[An
     return changed(statement, change)
 
 
-def _has_search(expression: Expression[Any]) -> bool:
-    return isinstance(expression, Searched) or any(map(_has_search, expression._parts()))
+def _has_search(statement: Select[Any]) -> bool:
+    return any(True for each in statement._expressions() for _ in found_in(each, Searched))
 
 
 class Search:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from ..errors import QueryError, told
 from .building import literal, type_of_one
 from .computed import Computed
-from .expressions import Expression, builds
+from .expressions import Expression, builds, found_in
 from .nodes import Label, Ordering
 
 T = TypeVar("T")
@@ -133,16 +133,9 @@ def _checked_rows(rows: Any) -> Bounds:
     return first, last
 
 
-def windows_in(expression: Expression[Any]) -> list[Over[Any]]:
-    """The window functions in an expression."""
-    if isinstance(expression, Over):
-        return [expression]
-    return [found for each in expression._parts() for found in windows_in(each)]
-
-
 def has_window(expression: Expression[Any]) -> bool:
     """Whether a window function stands in `expression`."""
-    return isinstance(expression, Over) or any(map(has_window, expression._parts()))
+    return any(True for _ in found_in(expression, Over))
 
 
 def without_window(name: str, expression: Expression[Any]) -> None:

@@ -190,8 +190,7 @@ class FileSpace:
         Raises:
             NoResultFound: there is none.
         """
-        find = targets[0]
-        found = find(self, cls, key)
+        found = targets[0](self, cls, key)
         if found is None:
             raise NoResultFound(f"a reference leads to the {cls.__qualname__} with the key {told(key)}: there is none")
         return found
@@ -399,11 +398,5 @@ def space_of(value: object) -> Any:
 
 def owner_of(value: object) -> Any:
     """The `Owner` of a lazy value, None without one."""
-    if isinstance(value, LazyModel):
-        space = proxy_state(value)[0].space
-    elif isinstance(value, LazyList | LazyMap):
-        space = value.rows.space
-    else:
-        return None
-    family = getattr(space, "family", None)
+    family = getattr(space_of(value), "family", None)
     return None if family is None else family.owner
