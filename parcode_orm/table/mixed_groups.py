@@ -36,7 +36,7 @@ def write_mixed(
     if keys is not None:
         size += weigh_keys(keys[0], list(keys[1]))
     schema = short_fingerprint(*((items,) if keys is None else (keys[0], items)))
-    count = max(1, round(size / TARGET_BYTES), -(-len(rows) // sink.tuning.group_rows))
+    count = max(1, min(round(size / TARGET_BYTES), len(rows)), -(-len(rows) // sink.tuning.group_rows))  # none empty
     for start, stop in pairwise([len(rows) * i // count for i in range(count + 1)]):
         some = None if keys is None else (keys[0], keys[1][start:stop])
         try:

@@ -52,6 +52,32 @@ def test_appends_write_little(tmp_path: Path) -> None:
     assert [item.level for item in load(path, World).items[10_000:]] == list(range(300))
 
 
+class Page(Model):
+    texts: list[str] = Chunk(default=[])
+    named: dict[str, str] = ShardedMap(default={})
+
+
+class Book(Model):
+    pages: list[Page] = Chunk(default=[])
+
+
+def test_few_stored_rows_and_a_large_one_make_no_empty_row_groups(tmp_path: Path) -> None:
+    """There were more row groups than rows, so some were empty, and the committed file was damaged."""
+    path = tmp_path / "b.par"
+    save(path, Book(pages=[Page()]))
+    for large in range(1, 4):
+        with Session(path) as session:
+            page = session.root(Book).pages[0]
+            page.texts, page.named = ["a"], {"a": "b"}
+            session.commit()
+            page.texts += ["x" * 600_000] * large
+            page.named |= {str(n): "x" * 600_000 for n in range(large)}
+            session.commit()
+        page = load(path, Book).pages[0]
+        assert list(map(len, page.texts)) == [1, *[600_000] * large] == list(map(len, page.named.values()))
+    assert verify(path).ok
+
+
 def test_scattered_changes_do_not_write_their_neighbours_again_and_again(tmp_path: Path) -> None:
     """Changed rows cut a row group into slices. Joining these at almost each commit wrote 203 rows for a change."""
     path = tmp_path / "w.par"
