@@ -16,6 +16,7 @@ PACKAGE = TESTS.parent / "parcode_orm"
 # What is reached through the public names alone, and the tests whose subject it is.
 TESTED_BY = {
     "cli.values": "cli/test_asking.py",
+    "codec.aliases": "codec/test_vectors.py",
     "codec.asis": "session/test_mending.py",
     "codec.attributes": "session/test_undeclared.py",
     "codec.classes.contents": "codec/test_packed.py",

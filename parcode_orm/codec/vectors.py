@@ -12,6 +12,7 @@ from pydantic_core import core_schema as cs
 from typing_inspection.introspection import AnnotationSource, inspect_annotation, is_union_origin
 
 from ..errors import UnsupportedTypeError, told
+from .aliases import unaliased
 
 if TYPE_CHECKING:
     from numpy import dtype
@@ -73,9 +74,10 @@ def dtype_of(vector: Vector, source: Any) -> dtype[Any]:
     """
     import numpy as np
 
-    origin = typing.get_origin(source) or source
+    array = unaliased(source)
+    origin = typing.get_origin(array) or array
     if isinstance(origin, type) and issubclass(origin, np.ndarray):
-        scalars = [typing.get_args(arg) for arg in typing.get_args(source) if typing.get_origin(arg) is np.dtype]
+        scalars = [typing.get_args(arg) for arg in typing.get_args(array) if typing.get_origin(arg) is np.dtype]
         scalar = scalars[0][0] if scalars else np.float32
         found: dtype[Any] = np.dtype(np.float32 if scalar is Any else scalar)
         if found.kind in _NUMBERS:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, NewType, NotRequired, Required, TypeVar, Unio
 
 from typing_extensions import ReadOnly
 
+from parcode_orm.codec.aliases import unaliased
+
 _WRAPPERS = (Annotated, Required, NotRequired, ReadOnly)
 
 
@@ -17,8 +19,8 @@ def bare(tp: Any) -> Any:
             tp = tp.__supertype__
         elif get_origin(tp) in _WRAPPERS:
             tp = get_args(tp)[0]
-        elif type(tp).__name__ == "TypeAliasType":
-            tp = tp.__value__
+        elif (plain := unaliased(tp)) is not tp:
+            tp = plain
         elif isinstance(tp, TypeVar):
             tp = tp.__bound__ or Any
         else:

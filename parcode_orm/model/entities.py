@@ -10,8 +10,11 @@ from itertools import product
 from types import GenericAlias
 from typing import Any
 
+from pydantic.errors import PydanticUndefinedAnnotation
+
 from ..codec.classes.names import name_of
 from ..codec.renames import EXACT, FOUND_BY, derived, field_names
+from ..errors import UnsupportedTypeError
 from .annotations import present
 from .base import Model, ModelMeta, on_complete
 from .fields import Chunk, ShardedMap
@@ -47,10 +50,25 @@ def table_class(cls: type[Any]) -> type[EntityTable]:
     found: type[EntityTable] | None = cls.__dict__.get(_TABLE_CLASS)
     if found is None:
         if not cls.__pydantic_complete__:
-            cls.model_rebuild()  # or an error that names what is not defined
+            _complete(cls)
         found = _derived_table(cls)
         setattr(cls, _TABLE_CLASS, found)
     return found
+
+
+def _complete(cls: type[Any]) -> None:
+    """Complete a class that waits for names.
+
+    Raises:
+        UnsupportedTypeError: one is not defined yet.
+    """
+    try:
+        cls.model_rebuild()
+    except PydanticUndefinedAnnotation as problem:
+        raise UnsupportedTypeError(
+            f"the class {cls.__qualname__} is not complete: the name {problem.name!r} in an annotation is not defined; "
+            f"define it, and call {cls.__qualname__}.model_rebuild()"
+        ) from None
 
 
 def _derived_table(cls: type[Any]) -> type[EntityTable]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from typing_extensions import TypeAliasType
 
 from parcode_orm import (
     Chunk,
@@ -189,3 +190,19 @@ def test_encoder_is_left_as_it_was() -> None:
     with pytest.raises(EncodeError):
         ArrayColumn("<f4", Vector(2)).encode([np.ones(2), np.ones(3)], out)
     assert out.mark() == mark
+
+
+T = TypeVar("T", bound=np.generic)
+Numbers = TypeAliasType("Numbers", np.ndarray[tuple[Any, ...], np.dtype[T]], type_params=(T,))
+Doubles = TypeAliasType("Doubles", np.ndarray[tuple[Any, ...], np.dtype[np.float64]])
+
+
+def test_an_alias_says_the_dtype() -> None:
+    """numpy 2.5 made `NDArray` such an alias on Python 3.12 and later: classes with vectors were refused."""
+
+    class Aliased(Model):
+        a: Annotated[Numbers[np.int16], Vector(2)]
+        b: Annotated[Doubles, Vector(2)]
+
+    found = Aliased(a=[1, 2], b=[1, 2])
+    assert (found.a.dtype, found.b.dtype) == (np.int16, np.float64)

@@ -261,6 +261,10 @@ USES: dict[str, Callable[[Session], Any]] = {
     "get_or_create": lambda session: session.get_or_create(Guest, id=1),
     "update_or_create": lambda session: session.update_or_create(Guest, id=1),
     "entities": lambda session: session.entities(),
+    "on": lambda session: session.on("before_commit", print),
+    "off": lambda session: session.off("before_commit", print),
+    "changes": lambda session: list(session.changes(since=0)),
+    "watch": lambda session: session.watch(timeout=0),
 }
 NO_USES = {"open", "close", "recovered"}  # what makes and ends a session, and what was found when it was made
 
