@@ -1,4 +1,8 @@
-"""`Backref`: the other side of references. It is a property of the class, and no field: nothing of it is stored."""
+"""`Backref`: the other side of references. It is a property of the class, and no field: nothing of it is stored.
+
+Of the class itself it is an expression of a query, `Plane.flights`. Pydantic, which asks before it assigns, finds the
+property.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ __all__ = ["Backref", "BackrefProperty"]
 
 _NAMES = "_p_backrefs_"  # in a class's own `__dict__`: the names of its Backrefs
 related: list[Callable[[BackrefProperty, Any], Any]] = []  # the first gives what refers to an object
+in_queries: list[Callable[[BackrefProperty, type[Any]], Any]] = []  # the first gives the expression `Plane.flights`
 
 
 class BackrefProperty(property):
@@ -39,6 +44,12 @@ class BackrefProperty(property):
 
     def _find(self, obj: Any) -> Any:
         return related[0](self, obj)
+
+    def __get__(self, obj: Any, owner: type[Any] | None = None) -> Any:
+        if obj is not None:
+            return super().__get__(obj, owner)
+        asking = sys._getframe(1).f_globals.get("__name__", "")
+        return self if owner is None or asking.startswith("pydantic.") else in_queries[0](self, owner)
 
     def __set__(self, obj: Any, value: Any) -> NoReturn:
         raise AttributeError(f"{self} is what refers to the object: assign the object to their field {self.field!r}")

@@ -11,16 +11,19 @@ from ..model.kinds import fields_of
 from ..model.references import referred_classes
 from .aliases import Aliased
 from .expressions import Expression
-from .nodes import Field, Item, Key, Operation
-from .occurrences import Occurrence, place_of
+from .nodes import Field, Item, Operation
+from .occurrences import Occurrence, leaves_of, place_of
+from .other_side import OtherSide, key_of_rows
 
 
 def target_of(reference: Expression[Any], sources: Sequence[Occurrence]) -> Any:
     """What `join(reference)` joins: the class that it leads to, or its own class where the other one is there.
 
     Raises:
-        QueryError: it is no field with references.
+        QueryError: it is no field with references, and no `Backref`.
     """
+    if isinstance(reference, OtherSide):
+        return reference._place()[0]
     cls = _referred(reference)
     if cls is None:
         raise QueryError(f"join({reference}) takes a class, a collection, or a field Ref[...], and this is neither")
@@ -35,6 +38,8 @@ def condition_along(reference: Expression[Any], target: Any, sources: Sequence[O
     Raises:
         QueryError: it leads neither to `target` nor from it.
     """
+    if isinstance(reference, OtherSide):
+        return _refers(reference, target)
     cls = _referred(reference)
     if cls is None:
         return None
@@ -46,6 +51,19 @@ def condition_along(reference: Expression[Any], target: Any, sources: Sequence[O
     if own is target and len(others) == 1:
         return _leads(reference, others[0].alias or cls)
     raise QueryError(f"{reference} leads to {cls.__qualname__}, and not from or to {called(_class(target) or target)}")
+
+
+def _refers(side: OtherSide, target: Any) -> Expression[bool]:
+    """That a row of `target` refers to the object whose other side is `side`."""
+    cls, place = side._place()
+    if _class(target) is not cls:
+        raise QueryError(f"{side} are objects of {cls.__qualname__}, and not of {called(_class(target) or target)}")
+    if any(leaf._source in (None, cls) and getattr(leaf, "_cls", cls) is target for leaf in leaves_of(side._key)):
+        raise QueryError(f"{side} are of the same class: Other = aliased({cls.__name__}), and join(Other, {side})")
+    if place.shape == "below":
+        raise QueryError(f"join({side}): {cls.__qualname__}.{place.field} is no reference and no list of references")
+    field = _field(target, place.field)
+    return side._known(Operation("==" if place.shape == "one" else "contains", (field, side._key), bool))
 
 
 def only_reference(target: Any, sources: Sequence[Occurrence]) -> Expression[bool] | None:
@@ -69,8 +87,7 @@ def only_reference(target: Any, sources: Sequence[Occurrence]) -> Expression[boo
 
 
 def _leads(reference: Expression[Any], to: Any) -> Expression[bool]:
-    names = key_fields(_class(to))
-    key: Expression[Any] = _field(to, names[0]) if len(names) == 1 else Key(to)
+    key = key_of_rows(_class(to), to if isinstance(to, Aliased) else None)
     return Operation("==", (reference, key), bool)
 
 

@@ -19,6 +19,7 @@ from .expressions import Expression, builds, built
 from .nesting import Nesting
 from .nodes import Field, Item, Key, Label, Literal, Logical, Operation, Ordering, Quantified, Slot, Through
 from .operators import keyed
+from .other_side import OtherSide, key_of_rows, other_side
 from .scope import check_scope
 
 _METHODS: dict[str, dict[str, Any]] = {
@@ -243,12 +244,18 @@ def attribute(value: Expression[Any], name: str) -> Any:
                 return value
             if name in below:
                 return Through(value, cls, (name,), _or_none(below[name]))
+            side = other_side(cls, name, value)
+            if side is not None:
+                return side
             known += ["key", *below]
             continue
         fields = fields_of(arm)
         if fields is not None:
             if name in fields:
                 return field_below(value, name, fields[name])
+            side = other_side(arm, name, key_of_rows(arm, value._source)) if isinstance(value, Item) else None
+            if side is not None:
+                return side
             known += fields
             continue
         for kind in kinds_of(arm) or ():
@@ -356,11 +363,16 @@ def containing(value: Expression[Any], part: Any) -> Expression[bool]:
 @builds
 def quantified(operator: str, items: Any, given: Any) -> Expression[bool]:
     """Whether `given` holds for any or all of `items`, checked."""
+    if isinstance(items, OtherSide):
+        refer: Expression[bool] = items.any(given) if operator == "any" else items.all(given)
+        return refer
     if not isinstance(items, Expression):
         raise QueryError(f"{operator}_(items, condition) takes a field that holds a list, not {told(items)}")
     kinds = kinds_of(items._tp)
     if kinds is not None or fields_of(present(items._tp)) is not None:
         raise QueryError(f"{items} holds no list, so it has no items that {operator}_() could look at")
+    if given is None:
+        return Operation(">", (Operation("len", (items,), int), Literal(0)), bool)
     targets = targets_in(items._tp)
     given = _through(_with_keys(condition(given), targets), item_type(items._tp), targets) if targets else given
     check_scope(condition(given), [arm for arm in arms(item_type(items._tp)) if fields_of(arm) is not None], str(items))

@@ -230,8 +230,8 @@ class Expression(Generic[T]):
         """
         return built["score"](self, words, k1, b)
 
-    def any(self, condition: Any) -> Any:
-        """As `any_(self, condition)`."""
+    def any(self, condition: Any = None) -> Any:
+        """As `any_(self, condition)`. Without a condition: whether there is any item."""
         return built["quantified"]("any", self, condition)
 
     def all(self, condition: Any) -> Any:

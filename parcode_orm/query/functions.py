@@ -10,8 +10,9 @@ from ..model.base import fields_of_queries
 from ..model.kinds import fields_of, kinds_of, kinds_of_value
 from .aliases import Aliased
 from .building import attribute, check_kinds, condition, joined, literal, quantified
-from .expressions import Expression, found_in
+from .expressions import Expression, built, found_in
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
+from .other_side import OtherSide
 from .windows import Over, of_one, shifted, without_window
 
 T = TypeVar("T")
@@ -71,10 +72,15 @@ def _ordering(direction: str, of: Any) -> Ordering:
 def len_(of: Any) -> Expression[int]:
     """How many items each list, set or dictionary that `of` gives has, or characters a text; None for None.
 
+    Of a `Backref` it is how many objects refer: `len_(Plane.flights)`.
+
     Raises:
         QueryError: the values have no length.
     """
     value = literal(of)
+    if isinstance(value, OtherSide):
+        number: Expression[int] = built["number_of"](value)
+        return number
     kinds = kinds_of(value._tp)
     if kinds is not None and not kinds & {"text", "bytes"}:
         raise QueryError(f"{value} has no length: its values are neither text nor collections")

@@ -103,7 +103,9 @@ class Key(Expression[T]):
         return "key"
 
     def __str__(self) -> str:
-        return f"func.key({'' if self._source is None else getattr(self._source, '_called', self._source)})"
+        of = self._source
+        name = of.__qualname__ if isinstance(of, type) else getattr(of, "_called", of)
+        return f"func.key({'' if of is None else name})"
 
 
 class Of(Expression[T]):

@@ -6,7 +6,10 @@ the statement around it, by an equality, is run for all such rows at once, and i
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeVar
 
 from ..errors import MultipleResultsFound, QueryError, called
@@ -16,10 +19,11 @@ from .computed import Pending
 from .correlation import correlated, divided
 from .engine import run
 from .expressions import Expression, builds
-from .functions import has_aggregate
+from .functions import field_of, has_aggregate, row_condition
 from .given import is_entity_class
-from .nodes import Item, Label, Literal, Operation
+from .nodes import Aggregate, Item, Label, Literal, Operation
 from .occurrences import key_of
+from .other_side import OtherSide
 from .sorting import is_nan
 from .statement import Select
 from .subresults import MANY, Found, Lookup
@@ -92,22 +96,68 @@ class Chosen(_Nested[bool]):
         return (self._value,)
 
     def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
-        return Chosen(parts[0], self._statement)
+        return type(self)(parts[0], self._statement)
+
+    def _among(self, values: list[Any]) -> Any:
+        """What the value may be, where the statement gives `values`."""
+        return _members(values)
 
     def _ready(self, outer: Any) -> Expression[Any]:
         inner, pairs = divided(self._statement, outer)
         if not pairs:
-            values = _values(inner)
-            return Operation("in", (self._value, Found(_members(values), repr(self._statement), inner)), bool)
+            values = self._among(_values(inner))
+            return Operation("in", (self._value, Found(values, repr(self._statement), inner)), bool)
         table = correlated(inner, [mine for mine, _ in pairs])
-        found = {key: _members(rows) for key, rows in table.rows.items()}
+        found = {key: self._among(rows) for key, rows in table.rows.items()}
         members: Expression[Any] = Lookup(
-            [other for _, other in pairs], found, _members(table.missing), str(self._statement), table.ran
+            [other for _, other in pairs], found, self._among(table.missing), str(self._statement), table.ran
         )
         return Operation("contains", (members, self._value), bool)
 
     def __str__(self) -> str:
         return f"{self._value}.in_({self._statement})"
+
+
+class Held(Chosen):
+    """Whether a value is among the items of the collections that a statement gives."""
+
+    __slots__ = ()
+
+    def _among(self, values: list[Any]) -> Any:
+        return frozenset(chain.from_iterable(map(_items, values)))
+
+    def __str__(self) -> str:
+        return f"{self._value}.in_(items of {self._statement})"
+
+
+class Number(_Nested[int]):
+    """How many of the values that a statement gives are the value of a row, or hold it as an item."""
+
+    __slots__ = ("_value",)
+    _tp = int
+
+    def __init__(self, value: Expression[Any], statement: Select[Any]) -> None:
+        self._value = value
+        self._statement = statement
+
+    def _parts(self) -> tuple[Expression[Any], ...]:
+        return (self._value,)
+
+    def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
+        return Number(parts[0], self._statement)
+
+    def _ready(self, outer: Any) -> Expression[Any]:
+        inner, _ = divided(self._statement, outer)
+        if inner._groups:
+            key, count = ([value for part in run(inner) for value in part[at].tolist()] for at in (0, 1))
+            found: dict[Any, int] = dict(zip(key, count, strict=True))
+        else:
+            found = Counter(chain.from_iterable(map(set, map(_items, _values(inner)))))
+        found.pop(None, None)  # of references that are None
+        return Lookup([self._value], found, 0, str(self), inner, tp=int)
+
+    def __str__(self) -> str:
+        return f"len_({self._value} in {self._statement})"
 
 
 class Exists(_Nested[bool]):
@@ -162,6 +212,31 @@ def chosen(value: Expression[Any], statement: Select[Any]) -> Expression[bool]:
         return Chosen(value, replace(statement, _source=_rows_of(statement, output), _outputs=(key_of(output),)))
     check_kinds("in_()", value, output)
     return Chosen(value, statement)
+
+
+@builds
+def referred_to(side: OtherSide, given: Any) -> Expression[bool]:
+    """Whether an object refers for which the condition `given` holds; None: whether any does."""
+    cls, place = side._place()
+    where = () if given is None else (row_condition(given),)
+    statement: Select[Any] = Select(cls, (field_of(cls, place.field),), where)
+    statement._check()
+    return side._known((Chosen if place.shape == "one" else Held)(side._key, statement))
+
+
+@builds
+def number_of(side: OtherSide) -> Expression[int]:
+    """How many objects refer."""
+    cls, place = side._place()
+    field = field_of(cls, place.field)
+    if place.shape == "one":
+        return Number(side._key, Select(cls, (field, Aggregate("count", None, int)), _groups=(field,)))
+    return Number(side._key, Select(cls, (field,)))
+
+
+def _items(value: Any) -> Iterable[Any]:
+    """The keys in a collection of references."""
+    return value.values() if isinstance(value, dict) else value or ()
 
 
 def _rows_of(statement: Select[Any], output: Item[Any]) -> Any:

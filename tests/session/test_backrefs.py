@@ -28,6 +28,7 @@ from parcode_orm import (
     update,
 )
 from parcode_orm.model.backrefs import BackrefProperty
+from parcode_orm.query.other_side import OtherSide
 from parcode_orm.session.entity.related import Related
 from tests.effort import half
 from tests.small import tuned
@@ -144,7 +145,7 @@ def test_it_works_on_snapshots(tmp_path: Path) -> None:
 
 
 def test_it_is_no_field(tmp_path: Path) -> None:
-    assert isinstance(Plane.__dict__["flights"], BackrefProperty) and Plane.flights is Plane.__dict__["flights"]
+    assert isinstance(Plane.__dict__["flights"], BackrefProperty) and isinstance(Plane.flights, OtherSide)
     assert list(Plane.model_fields) == ["tail", "year"] and "flights" not in Plane(tail=1).model_dump()
     assert list(Plane.model_json_schema()["properties"]) == ["tail", "year"]
     with pytest.raises(TypeError, match=r"Plane\(flights=\.\.\.\): flights is a Backref"):

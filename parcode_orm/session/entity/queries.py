@@ -43,7 +43,8 @@ def bound(work: UnitOfWork, statement: S) -> S:
     given = replace(given, _home=SessionHome(work))
     source = given._source
     if isinstance(given, Select) and source is None:
-        source = next((each.rows for each in occurrences_of(given) if each.alias is None), None)
+        first = next(iter(occurrences_of(given)), None)
+        source = None if first is None or first.alias is not None else first.rows
     if is_entity_class(source):
         given = replace(given, _source=StoredEntities(work, source))
     found: S = given

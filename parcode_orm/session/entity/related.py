@@ -6,15 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, overload
 
-from ...codec.classes.names import name_of
-from ...codec.columns.poly import subclasses
-from ...codec.per_class import per_class
-from ...errors import DetachedError, UnsupportedTypeError, told
+from ...errors import DetachedError, told
 from ...lazy.proxy import is_proxy, plain_class
 from ...model.backrefs import BackrefProperty, related
-from ...model.base import Model
-from ...model.entities import is_entity
-from ...model.referring import Place, places_of
+from ...model.other_side import referring
 from ...query.expressions import Expression
 from ...query.functions import field_of
 from ...query.given import Selected
@@ -48,7 +43,7 @@ class Related(Selected, Sequence[T]):
             )
         self._backref = backref
         self._obj = obj
-        self._cls, self._place = _referring(backref, plain_class(obj.__class__))
+        self._cls, self._place = referring(backref, plain_class(obj.__class__))
 
     @property
     def statement(self) -> Select[T]:
@@ -111,41 +106,6 @@ class Related(Selected, Sequence[T]):
 
     def __repr__(self) -> str:
         return f"<Related {self._cls.__qualname__}.{self._backref.field} == {told(key_of(self._obj))}>"
-
-
-def _referring(backref: BackrefProperty, cls: type[Any]) -> tuple[type[Any], Place | None]:
-    """The class that refers by a `Backref`, and where it does; None where it refers to a base of `cls` alone.
-
-    Raises:
-        UnsupportedTypeError: no class is what the `Backref` says.
-    """
-    item = backref.item()
-    known = [item] if isinstance(item, type) else _named(item, backref.owner.__module__)
-    for each in known:
-        places = [place for place in _places(each) if place.field == backref.field]
-        found = next((place for place in places if place.called == name_of(cls)), None)
-        if found is not None or any(place.called == name_of(backref.owner) for place in places):
-            return each, found
-    named = item.__qualname__ if isinstance(item, type) else item
-    problem = (
-        f"has no field {backref.field!r} that refers to {cls.__qualname__}" if known else "is no class of entities"
-    )
-    raise UnsupportedTypeError(
-        f"{backref} = Backref({backref.field!r}): {named} {problem}: declare {backref.field}: Ref[{cls.__name__}] there"
-    )
-
-
-def _named(name: str, module: str) -> list[type[Any]]:
-    """The entity classes of a name, those of a module first, newer ones first."""
-    bare = name.rpartition(".")[2]
-    found = [each for each in subclasses(Model) if each.__name__ == bare and is_entity(each)]
-    here = [each for each in found if each.__module__ == module]
-    return [*reversed(here), *(each for each in reversed(found) if each not in here)]
-
-
-@per_class
-def _places(cls: type) -> list[Place]:
-    return places_of(cls) if is_entity(cls) else []
 
 
 related.append(Related)
