@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import GenericAlias
 from typing import Any, get_args, get_origin
 
+from ..errors import UnsupportedTypeError
 from .per_class import per_class
 
 
@@ -37,19 +38,31 @@ def numbered_field(cls: Any) -> str | None:
     return None
 
 
-def key_type(cls: Any) -> Any:
-    """The type of the keys of an entity: that of its key field, or a tuple of several."""
+def key_type(cls: Any, above: tuple[Any, ...] = ()) -> Any:
+    """The type of the keys of an entity: that of its key field, or a tuple of several.
+
+    `above` are the classes whose keys are made of this one.
+
+    Raises:
+        UnsupportedTypeError: a reference in the key leads back to the class.
+    """
     fields = cls.__pydantic_fields__
     if numbered_field(cls) is not None:
         return int
-    parts = tuple([_key_part(fields[name].annotation) for name in key_fields(cls)])
+    parts = tuple([_key_part(fields[name].annotation, (*above, cls)) for name in key_fields(cls)])
     return parts[0] if len(parts) == 1 else GenericAlias(tuple, parts)
 
 
-def _key_part(annotation: Any) -> Any:
+def _key_part(annotation: Any, above: tuple[Any, ...]) -> Any:
     """The type of a part of a key. A reference is there the key of its target."""
     target = target_of(annotation)
-    return annotation if target is None else key_type(target)
+    if target in above:
+        way = " -> ".join(cls.__qualname__ for cls in (*above[above.index(target) :], target))
+        raise UnsupportedTypeError(
+            f"the key of {target.__qualname__} is made of itself ({way}): make one of these references a field beside "
+            "the key, id: int = Key(auto=True)"
+        )
+    return annotation if target is None else key_type(target, above)
 
 
 def target_of(annotation: Any) -> Any:

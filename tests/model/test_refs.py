@@ -281,3 +281,19 @@ def test_a_class_waits_for_names_that_mean_nothing_else() -> None:
 
     made = Waits(id=1, known="JFK", late=2)
     assert made.known == Ref(Airport, "JFK") and made.late == Ref(Unborn, 2)
+
+
+def test_a_key_that_is_made_of_itself_is_refused() -> None:
+    """It ended in a RecursionError."""
+    with pytest.raises(UnsupportedTypeError, match=r"the key of Own is made of itself \(Own -> Own\)"):
+        type("Own", (Model,), {"__annotations__": {"id": "Ref[Own]"}, "id": Key(), "__module__": __name__})
+
+    class One(Model):
+        other: Ref[Other] = Key()
+
+    class Other(Model):
+        one: Ref[One] = Key()
+        number: int = Key()
+
+    with pytest.raises(UnsupportedTypeError, match=r"is made of itself \(\S*One -> \S*Other -> \S*One\)"):
+        key_type(One)
