@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_origin
 
 from ..codec.entity_keys import key_fields
 from ..errors import QueryError, called
-from ..model.kinds import fields_of
+from ..model.annotations import present
+from ..model.kinds import fields_of, item_type
 from ..model.references import referred_classes
 from .aliases import Aliased
 from .expressions import Expression
@@ -26,7 +27,7 @@ def target_of(reference: Expression[Any], sources: Sequence[Occurrence]) -> Any:
         return reference._place()[0]
     cls = _referred(reference)
     if cls is None:
-        raise QueryError(f"join({reference}) takes a class, a collection, or a field Ref[...], and this is neither")
+        raise QueryError(f"join({reference}) takes a class, a collection, or a field Ref[...] or list[Ref[...]]")
     if isinstance(reference, Field) and place_of(reference, sources) is None and _there(cls, sources):
         return reference._cls if reference._source is None else reference._source
     return cls
@@ -88,7 +89,7 @@ def only_reference(target: Any, sources: Sequence[Occurrence]) -> Expression[boo
 
 def _leads(reference: Expression[Any], to: Any) -> Expression[bool]:
     key = key_of_rows(_class(to), to if isinstance(to, Aliased) else None)
-    return Operation("==", (reference, key), bool)
+    return Operation("==" if _leads_to(reference._tp) else "contains", (reference, key), bool)
 
 
 def _field(of: Any, name: str) -> Field[Any]:
@@ -105,7 +106,9 @@ def _there(cls: type[Any], sources: Sequence[Occurrence]) -> bool:
 
 
 def _referred(expression: Expression[Any]) -> type[Any] | None:
-    return _leads_to(expression._tp)
+    """The class that a reference leads to, or those in a list, a set or a tuple."""
+    holds = get_origin(present(expression._tp)) in (list, tuple, set, frozenset)
+    return _leads_to(item_type(expression._tp) if holds else expression._tp)
 
 
 def _leads_to(tp: Any) -> type[Any] | None:

@@ -18,6 +18,7 @@ from .evaluate import Frame, Unparted, evaluate, matching, vectors_at
 from .expressions import Expression
 from .filtering import matched
 from .join_keys import KeyIndex, Matches
+from .members import Inside, Members
 from .merging import merged
 from .nodes import Field, Key, Literal, Of, Operation
 from .occurrences import bare
@@ -245,7 +246,8 @@ class Step(NamedTuple):
     """How a join goes on: source `number` is joined to the rows so far.
 
     Rows fit if values are equal, those of `keys` so far and those of `others` of the source, and `on` holds. `outer`:
-    rows that nothing fits stay. `where` is asked of all rows then. `said` are the equalities as text.
+    rows that nothing fits stay. `where` is asked of all rows then. `said` are the equalities as text. Without keys,
+    `inside` may choose the rows that can fit.
     """
 
     number: int
@@ -255,10 +257,12 @@ class Step(NamedTuple):
     outer: bool
     where: tuple[Expression[bool], ...]
     said: tuple[str, ...]
+    inside: Inside | None = None
 
     def run(self, batches: Iterator[JoinedBatch], given: Given, side: Side | None) -> Iterator[JoinedBatch]:
         """The rows so far, joined to those of the source: of `side`, if they were read before."""
         index: KeyIndex | None = None
+        members: Members | None = None
         if side is None and self.keys and len(given.source) > LARGE:
             batches, given = self._narrowed(batches, given)
         for batch in batches:
@@ -266,12 +270,16 @@ class Step(NamedTuple):
                 side = Side(list(given.frames()))
             if index is None and self.keys:
                 index = KeyIndex([side.evaluated(each) for each in self.others], self.others)
-            if index is None:
+            if members is None and self.inside is not None:
+                members = Members(self.inside, side.evaluated(self.inside.other))
+            frame = Frame(batch)
+            if index is not None:
+                matches = index.find([evaluate(each, frame) for each in self.keys])
+            elif members is not None and self.inside is not None:
+                matches = members.find(evaluate(self.inside.key, frame))
+            else:
                 every = np.full(batch.count, side.count)
                 matches = Matches(None, every, np.zeros(batch.count, np.int64))
-            else:
-                frame = Frame(batch)
-                matches = index.find([evaluate(each, frame) for each in self.keys])
             for pairs in self._pairs(batch, side, matches):
                 places = matching(self.where, Frame(pairs))
                 yield pairs if places is None else pairs.at(places)

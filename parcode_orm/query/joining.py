@@ -15,6 +15,7 @@ from .distances import Distance
 from .expressions import Expression, found_in
 from .functions import has_aggregate
 from .joined import Given, JoinedSource, Step
+from .members import inside
 from .nodes import Field, Item, Key, Logical, Of, Operation
 from .occurrences import Occurrence, bare, not_found, place_of
 from .places import is_scalar
@@ -170,11 +171,14 @@ class _Plan:
             conditions = self.on[place] if outer else self.pool
             equal = _taken(conditions, lambda each: _equality(each, placed, place) is not None)  # noqa: B023
             keys = [pair for each in equal if (pair := _equality(each, placed, place)) is not None]
+            found = [each for condition in conditions if (each := inside(condition, placed, place)) is not None]
             placed.add(place)
             where = _taken(self.pool, lambda each: _used(each) <= placed) if left else []
             mine, others = tuple([one for one, _ in keys]), tuple([_of_source(other) for _, other in keys])
             on = tuple(conditions) if outer else ()
-            steps.append(Step(place, mine, others, on, outer, tuple(where), tuple(map(str, equal))))
+            said = tuple(map(str, equal))
+            items = found[0]._replace(other=_of_source(found[0].other)) if found and not keys else None
+            steps.append(Step(place, mine, others, on, outer, tuple(where), said, items))
         return steps
 
     def _next(self, placed: set[int], left: Sequence[int]) -> int:

@@ -161,6 +161,8 @@ def _joined_by(name: str, step: Step) -> str:
     """How a source is joined, as text."""
     found = f"{name}, or None," if step.outer else name
     by = f" by {' and '.join(step.said)}" if step.said else ", each with each"
+    if step.inside is not None:
+        by = f" by the items of {step.inside.key if step.inside.lists else step.inside.other}"
     on = f" and where {' and then '.join(map(str, step.on))}" if step.on else ""
     return found + by + on
 
