@@ -10,7 +10,7 @@ from ..model.base import fields_of_queries
 from ..model.kinds import fields_of, kinds_of, kinds_of_value
 from .aliases import Aliased
 from .building import attribute, check_kinds, condition, joined, literal, quantified
-from .expressions import Expression, built, found_in
+from .expressions import Expression, built, has
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
 from .other_side import OtherSide
 from .windows import Over, of_one, shifted, without_window
@@ -384,4 +384,4 @@ def check_aggregates(expression: Expression[Any]) -> None:
 
 def has_aggregate(expression: Expression[Any]) -> bool:
     """Whether a value of a whole group stands in `expression`."""
-    return any(True for _ in found_in(expression, Aggregate))
+    return has(expression, Aggregate)

@@ -10,7 +10,7 @@ from ..codec.base import Column
 from ..errors import QueryError
 from ..model.kinds import kinds_of
 from .distances import Distance
-from .expressions import Expression, found_in
+from .expressions import Expression, found_in, has
 from .functions import has_aggregate
 from .given import Asked, Derived, Entities, First, Narrowed
 from .joining import alone, joined, reached
@@ -182,9 +182,7 @@ def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Sou
 
 def _source(statement: Select[Any], found: Selection | None, asked: Asked) -> Source:
     if statement._source is None:
-        if any(
-            True for each in statement._outputs for _ in found_in(each, Found)
-        ):  # select(exists(...)): values of no rows, once
+        if any(has(each, Found) for each in statement._outputs):  # select(exists(...)): values of no rows, once
             return MemorySource([None], None, None, "no collection: ")
         named = statement._outputs[0]
         raise QueryError(

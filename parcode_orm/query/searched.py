@@ -19,7 +19,7 @@ from ..model.words import as_text, words_of
 from .computed import Searched
 from .corpus import Array, Corpus, Indexed, among
 from .evaluate import Frame, evaluate
-from .expressions import Expression, builds, found_in
+from .expressions import Expression, builds, has
 from .given import Derived, Entities
 from .joining import alone
 from .nodes import Field, Logical
@@ -244,7 +244,7 @@ def weighted(statement: Select[Any], sources: Sequence[Occurrence]) -> Select[An
 
 
 def _has_search(statement: Select[Any]) -> bool:
-    return any(True for each in statement._expressions() for _ in found_in(each, Searched))
+    return any(has(each, Searched) for each in statement._expressions())
 
 
 class Search:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from ..errors import QueryError, told
 from .building import literal, type_of_one
 from .computed import Computed
-from .expressions import Expression, builds, found_in
+from .expressions import Expression, builds, has
 from .nodes import Label, Ordering
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ def _checked_rows(rows: Any) -> Bounds:
 
 def has_window(expression: Expression[Any]) -> bool:
     """Whether a window function stands in `expression`."""
-    return any(True for _ in found_in(expression, Over))
+    return has(expression, Over)
 
 
 def without_window(name: str, expression: Expression[Any]) -> None:

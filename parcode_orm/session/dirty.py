@@ -349,9 +349,8 @@ def _plainly_changed(view: Any, values: dict[int, Any]) -> dict[int, Change]:
             continue
         for row, value in known:
             old = stored[row - first]
-            if type(value) is type(old) and (
-                value != old if type(value) in EXACT_ATOMS else plainly_differ(value, old)
-            ):
+            cls = type(value)
+            if cls is type(old) and (value != old if cls in EXACT_ATOMS else plainly_differ(value, old)):
                 found[row] = Change.YES
     return found
 
