@@ -156,7 +156,7 @@ class Space(Protocol):
         """The view of an opened row group whose proxies may be in use, else the group's own."""
 
     def is_of_file(self, other: Any) -> bool:
-        """Whether this space and `other` read one file, be it at other commits."""
+        """Whether this space and `other` read one file, perhaps at different commits."""
 
     def count_rows(self, count: int) -> None:
         """Count rows that were read."""

@@ -38,7 +38,7 @@ class Ref(Generic[T]):
         key: its key, if `target` is the class.
 
     Raises:
-        TypeError: the class has no `Key()`, or `target` is no object of such a class.
+        TypeError: the class has no `Key()`, or `target` is not an object of such a class.
     """
 
     __slots__ = ("_cls", "_key", "_space", "_target")

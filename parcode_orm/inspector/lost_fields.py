@@ -1,4 +1,4 @@
-"""Saving a root of which fields are damaged: it is written without them, under a schema that does not have them."""
+"""Saving a root with damaged fields: it is written without them, under a schema that does not have them."""
 
 from __future__ import annotations
 

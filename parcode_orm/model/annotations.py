@@ -37,6 +37,6 @@ def arms(tp: Any) -> list[Any]:
 
 
 def present(tp: Any) -> Any:
-    """The one type that `tp` is, besides None; `Any` where there are several."""
+    """The only type in `tp` apart from None; `Any` if there are several."""
     found = [arm for arm in arms(tp) if arm is not type(None)]
     return found[0] if len(found) == 1 else Any

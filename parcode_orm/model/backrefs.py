@@ -103,7 +103,7 @@ else:
         object. It counts changes that are not committed. An index of the field makes it fast.
 
         Args:
-            field: the name of a field of the other class, of type `Ref[T]` or a collection of such.
+            field: the name of a field of the other class, of type `Ref[T]` or a collection of references.
 
         Raises:
             TypeError: `field` is no name.

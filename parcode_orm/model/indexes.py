@@ -31,8 +31,8 @@ _COLLECTIONS = (list, set, frozenset, tuple)
 class IndexSpec(NamedTuple):
     """An index: the paths and the types of its parts. `unique`: no two entities have the same values.
 
-    The values of a part that is a reference are the keys of its `targets`, the classes of which stand there; of any
-    other part it is None. `text`: the index has the words of its one part.
+    The values of a part that is a reference are keys of the class that `targets` has for it; `targets` has None for any
+    other part. `text`: the index has the words of its one part.
     """
 
     parts: tuple[Path, ...]

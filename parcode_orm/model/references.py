@@ -59,7 +59,7 @@ def _is_type(arg: Any) -> bool:
 
 
 def stored_type(tp: Any) -> Any:
-    """`tp`, with the type of keys in the place of that of references, where it is one or may be one."""
+    """`tp`, with the type of the keys instead of `Ref[...]`, if it is a reference or may be one."""
     return Union.__getitem__(tuple(map(key_type_of, arms(tp)))) if referred_classes(tp) else tp
 
 

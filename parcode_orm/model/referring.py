@@ -26,7 +26,7 @@ from parcode_orm.model.base import on_complete
 from parcode_orm.model.keys import key_fields
 from parcode_orm.model.on_delete import Rule, declared, rule_of
 
-SHRINKING = frozenset({"list", "set", "dict"})  # collections out of which items are taken
+SHRINKING = frozenset({"list", "set", "dict"})  # collections whose items can be taken out
 
 
 class Place(NamedTuple):

@@ -26,7 +26,7 @@ class _Waiting:
 
 
 def wait(cls: Any) -> None:
-    """Note a class of which a reference leads to a class that is not defined yet."""
+    """Note a class with a reference to a class that is not defined yet."""
     if not cls.__pydantic_complete__ and _unresolved(cls):
         _waiting.append(_Waiting(cls))
 

@@ -64,12 +64,12 @@ def size_of(stack: Stack) -> int:
 
 
 def vectors_of(block: Parts, table: Table, path: tuple[str, ...], stack: Stack) -> Vectors:
-    """The arrays of a field, of which `stack` is known."""
+    """The arrays of a field whose `stack` is known."""
     return Vectors(stack, None, partial(_loaded, block, table, path), table.space.workers)
 
 
 def _loaded(block: Parts, table: Table, path: tuple[str, ...], number: int) -> Sequence[Alike]:
-    """The arrays of a part, of which nothing is kept."""
+    """The arrays of a part that keeps none in memory."""
     piece = block.parts[number]
     rows = range(piece.start, piece.start + piece.length)
     assert isinstance(piece.ref, Reference)

@@ -380,7 +380,7 @@ def quantified(operator: str, items: Any, given: Any) -> Expression[bool]:
 
 
 def _with_keys(given: Expression[Any], targets: Collection[type]) -> Expression[Any]:
-    """An expression about items that are references, with keys in the place of objects of `targets`."""
+    """An expression about items that are references, with keys instead of objects of `targets`."""
     if isinstance(given, Literal):
         value = given._value
         found = _key(value) if value.__class__ in targets else keyed(value, targets, deep=True)

@@ -1,4 +1,4 @@
-"""`Columnar`: rows that were computed, as columns in memory, in the place of a collection."""
+"""`Columnar`: computed rows as columns in memory. A statement asks them as it asks a collection."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def _marks(vectors: Sequence[Vector]) -> list[tuple[Any, ...]]:
         found = list(zip(*map(_comparable, vectors), strict=True))
         set(found)
     except TypeError as problem:
-        raise QueryError(f"rows of which some values cannot be told apart have no union: {problem}") from None
+        raise QueryError(f"a union compares the values of rows, and some have no hash: {problem}") from None
     return found
 
 
@@ -174,7 +174,7 @@ def _identities(expressions: Sequence[Expression[Any]]) -> list[Any]:
 
 
 def _of_columns(value: Any, columns: dict[Any, Expression[Any]]) -> Any:
-    """What a statement says of the rows, with the columns in the place of what the first statement gives in them."""
+    """A clause of a statement, with columns instead of the values that the first statement gives in them."""
     if isinstance(value, Expression):
         if isinstance(value, Label):
             return Label(_of_columns(value._of, columns), value._called)

@@ -24,7 +24,7 @@ from .statement import Select
 from .windows import Over
 
 Pair = tuple[Expression[Any], Expression[Any]]
-"""Two values that are equal: of the inner statement, and of the one around it."""
+"""Two equal values: the first of the inner statement, the second of the statement around it."""
 Leaf = Field[Any] | Item[Any] | Key[Any]
 
 
@@ -41,7 +41,7 @@ def divided(inner: Select[Any], outer: Any) -> tuple[Select[Any], list[Pair]]:
     around = occurrences_of(outer if isinstance(outer, Select) else Select(outer._source, (), outer._where))
     inner = replace(inner, _home=outer._home)
     own = occurrences_of(_placed(inner, around))
-    if own:  # named, whatever becomes of what is selected
+    if own:  # named, so that another selection keeps them
         joins = tuple(Join(each.alias or each.rows, each.on, each.outer) for each in own[1:])
         inner = replace(inner, _source=own[0].alias or own[0].rows, _joins=joins)
     where: list[Expression[bool]] = []
@@ -59,7 +59,7 @@ def divided(inner: Select[Any], outer: Any) -> tuple[Select[Any], list[Pair]]:
 
 
 def _placed(inner: Select[Any], around: Sequence[Occurrence]) -> Select[Any]:
-    """A statement that names its rows in its conditions alone, without conditions that name those around it first."""
+    """A statement whose first named rows are its own, if only its conditions name rows."""
     if inner._source is not None or inner._joins or any(True for each in inner._outputs for _ in leaves_of(each)):
         return inner
     leaves = [leaf for each in inner._expressions() for leaf in leaves_of(each)]

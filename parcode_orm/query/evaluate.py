@@ -183,7 +183,7 @@ def _of_distance(distance: Distance, operator: str, value: float, frame: Frame) 
 
 
 def _without_references(found: Objects) -> Objects:
-    """The rows of a collection, with keys in the place of references."""
+    """The rows of a collection, with keys instead of references."""
     return Objects(list(map(keyed, found.values))) if Ref in set(map(type, found.values)) else found
 
 

@@ -49,7 +49,7 @@ class Distinct:
         return self._hashed.find(_bits(values), exactly)
 
     def looked_up(self, table: Any, values: Any) -> Any:
-        """What `table` has for each of some values, in the place of the table of this."""
+        """What `table` has for each of some values, looked up as in the own table."""
         return table.take(np.subtract(values, self.low - 1, dtype=np.int64), mode="clip")
 
 

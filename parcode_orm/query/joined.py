@@ -1,7 +1,7 @@
 """Rows of several sources that belong together, as batches of a query.
 
-The rows of all sources but the first are taken whole, and each batch of the first finds those that fit it. What is kept
-of a pair are the numbers of its rows: values are read where an expression asks for them.
+All sources but the first are read whole, and each batch of the first finds the rows that fit it. A pair is kept as the
+numbers of its rows. Values are read when an expression asks for them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PAIRS = 1 << 20  # at most in a batch
 FEW = 1000  # different keys, by which the rows of another source are chosen
 LARGE = 4096  # rows of a source, at most, are read whole without another thought
 DENSE = 4  # times as many rows of a source as are asked: its column is read whole
-KEY = ("",)  # in the place of a path: the keys of the rows
+KEY = ("",)  # stands for a path: the keys of the rows
 
 
 class Side:
@@ -98,7 +98,7 @@ def _read(frame: Frame, path: tuple[str, ...], places: Rows) -> Vector:
 
 
 class Part(NamedTuple):
-    """What a batch of a join has of a source: row `rows[i]` of `side`, None for -1; without `rows`, all in order.
+    """The rows of one source in a batch of a join: row `rows[i]` of `side`, None for -1; without `rows`, all in order.
 
     With `coded`, all rows of the join with word `i` of this vector have row `rows[i]` of the source.
     """
@@ -163,7 +163,7 @@ class JoinedBatch(Unparted):
         return part.side.vectors(path[1:]).take(np.where(at < 0, part.side.count, at))
 
     def keys(self, rows: Rows) -> Vector:
-        """See `Batch`: those of the first source that a statement names."""
+        """See `Batch`: the keys of the first source that a statement names."""
         return self.parts_of[min(self.parts_of)].column(KEY, rows)
 
     def objects(self, rows: Rows) -> list[Any]:
@@ -211,7 +211,7 @@ class Given(NamedTuple):
     def with_values(
         self, keys: Sequence[Expression[Any]], values: Sequence[Sequence[Any] | None], *, first: bool
     ) -> Given:
-        """The source, of which only rows count whose `keys` have some of `values`; None stands for any value.
+        """The source with only the rows whose `keys` have some of `values`; None stands for any value.
 
         An index or the bounds of row groups may find these rows. Else they are filtered, but those of the `first`
         source, which are looked up anyway.
@@ -365,10 +365,10 @@ class JoinedSource:
         return (batch for batch in rows if batch.count)
 
     def _chosen(self) -> tuple[list[Given], dict[int, Side]]:
-        """The sources, and the rows of those that are few, or that conditions choose.
+        """The sources, and the rows of each source that is small or has conditions.
 
-        Where these have few keys, other sources are asked for the rows with these keys alone. The last source is looked
-        at first: a few makers choose planes, and these choose flights.
+        If these rows have few keys, other sources are asked only for rows with these keys. The last source comes first:
+        a few makers choose planes, and these choose flights.
         """
         given, sides = list(self.given), {}
         outer = {step.number for step in self.steps if step.outer}

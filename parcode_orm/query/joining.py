@@ -70,7 +70,7 @@ def joined(statement: Select[Any], sources: Sequence[Occurrence], find: Find) ->
 
 
 def alone(statement: Select[Any], source: Occurrence) -> Select[Any]:
-    """A statement of one source whose fields are those of its rows, whatever the alias."""
+    """A statement of one source, with its fields free of the alias."""
 
     def change(leaf: Expression[Any]) -> Expression[Any] | None:
         if isinstance(leaf, Field | Item | Key):
@@ -160,7 +160,7 @@ class _Plan:
         self.own[place] += map(_of_source, mine)
 
     def ordered(self, first: int) -> list[Step]:
-        """The steps after source `first`, each of which joins a source that conditions connect to those before it."""
+        """The steps after source `first`. Each joins a source that conditions connect to the sources before it."""
         steps: list[Step] = []
         placed = {first}
         left = [place for place in range(len(self.sources)) if place != first]

@@ -148,7 +148,7 @@ def _space(source: Any, objects: Sequence[Any]) -> Any:
 
 
 def _load_holders(statement: Select[Any], load: _Load, objects: Sequence[Any], refs: Refs) -> None:
-    """Replace references in collections, and those of which a field has several classes."""
+    """Replace references in collections, and in fields that refer to several classes."""
     values = [(obj, field_value(obj, load.name)) for obj in objects if obj is not None]  # None: of an outer join
     keys: dict[type[Any], set[Any]] = {}
     for _, value in values:

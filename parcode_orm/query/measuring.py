@@ -25,9 +25,9 @@ _ROWS_AT_ONCE = 1 << 14  # whose bounds are computed at once, for the same reaso
 _MANY = 1 << 22  # numbers of a pass that several threads share
 _SHARES = 4  # of a pass for each of them
 _UNIT = 2.0**-24  # of float32
-_SLACK = 16  # roundings besides those of the additions
+_SLACK = 16  # roundings beyond the additions
 _SMALLEST = 2.0**-40  # length of a vector whose direction float32 tells
-_TINY = 2.0**-100  # what products that are too small for float32 add up to is less
+_TINY = 2.0**-100  # products that are too small for float32 add up to less
 _SAFE = 1e18  # a longer query, or one shorter than the inverse, is measured exactly
 _NARROW = frozenset(map(np.dtype, ("f4", "f2", "i1", "u1", "i2", "u2", "bool")))  # float32 has their values
 
@@ -191,7 +191,7 @@ def _multiplied(vectors: Vectors, unit: Any, dots: Any, norms: Any, nulls: Any) 
 
 
 def decided(operator: str, low: Any, high: Any, value: float) -> tuple[Any, Any]:
-    """For which rows a distance within bounds surely compares with `value` so, and for which it surely does not."""
+    """The rows whose comparison with `value` surely holds by the bounds, and the rows where it surely does not."""
     below, above = high < np.float64(value), low > np.float64(value)
     if operator in ("==", "!="):
         apart, nowhere = below | above, np.zeros(len(low), bool)

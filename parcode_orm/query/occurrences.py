@@ -1,4 +1,4 @@
-"""The sources of a statement: which rows it asks, and of which of them a field is."""
+"""The sources of a statement: the rows that it asks. Each of its fields belongs to one of them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def leaves_of(expression: Expression[Any]) -> Iterator[Field[Any] | Item[Any] | 
 
 
 def place_of(leaf: Field[Any] | Item[Any] | Key[Any], sources: Sequence[Occurrence]) -> int | None:
-    """Of which of `sources` a leaf is; None where it is of none of them.
+    """The place in `sources` of the source that a leaf belongs to; None if it belongs to none.
 
     Raises:
         QueryError: it may be of several.

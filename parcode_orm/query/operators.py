@@ -35,7 +35,7 @@ def dig(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def keyed(value: Any, targets: Collection[type] = (), *, deep: bool = False) -> Any:
-    """`value`, with keys in the place of references, and of objects of the classes `targets`.
+    """`value`, with keys instead of references, and instead of objects of the classes `targets`.
 
     Without `deep`, references are looked for in the value and one step below it.
     """

@@ -26,7 +26,7 @@ def prefetch(*fields: Any) -> Loading:
     that know them.
 
     Args:
-        fields: fields of the selected objects, of type `Ref[T]` or a list, set, tuple or dictionary of such.
+        fields: fields of the selected objects, of type `Ref[T]` or a list, set, tuple or dictionary of references.
 
     Raises:
         QueryError: one is no such field.

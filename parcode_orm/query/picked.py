@@ -16,7 +16,7 @@ from .vectors import Objects, Rows, Vector
 
 
 class PickedSource:
-    """The rows of `hits`, of the class `model`, as a `Source`; `how` they were found."""
+    """The rows of `hits`, objects of `model`, as a `Source`; `how` says how they were found."""
 
     __slots__ = ("_picked", "how", "model")
 

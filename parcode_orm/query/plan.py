@@ -106,7 +106,7 @@ def _size(count: int) -> str:
 def explain(statement: Select[Any]) -> Plan:
     """What `statement` will do: which row groups and columns it reads, how many bytes, and why.
 
-    No value is read, but for those of statements inside of it: they decide how the rows are found, so these are run.
+    No value is read, except by statements inside of it: their results decide how the rows are found, so they run.
 
     Returns:
         A `Plan`, whose text is a tree: `print(explain(statement))`.

@@ -25,7 +25,7 @@ from .sources import source_of
 from .vectors import Coded, Constant, Objects, Vector, vector_of
 
 T = TypeVar("T")
-FEW = 1000  # targets whose keys stand in the place of a condition on them
+FEW = 1000  # targets whose keys can replace a condition on them
 SHARE = 64  # one of so many targets is looked up by its key, while more are found in the column of keys
 
 

@@ -1,4 +1,4 @@
-"""Statements and expressions with other expressions in the place of some."""
+"""Replacing expressions in statements and in other expressions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ S = TypeVar("S")
 
 
 def rewritten(expression: Expression[Any], replace: Replace) -> Expression[Any]:
-    """`expression` with what `replace` gives in the place of each expression in it; None keeps one and looks into it.
+    """`expression`, with each expression in it replaced by what `replace` gives; None keeps one and looks into it.
 
     The condition on items of `any_` and `all_` is looked into as well. An expression without changes stays the same
     object.
@@ -49,7 +49,7 @@ def changed(statement: S, change: Replace) -> S:
 
 
 def mapped(expression: Expression[Any], change: Replace) -> Expression[Any]:
-    """An expression with what `change` gives for its fields, rows and keys, but for those of the items of a list."""
+    """An expression with what `change` gives for its fields, rows and keys, except for the items of lists."""
     return rewritten(expression, partial(_outside_items, change))
 
 

@@ -49,7 +49,7 @@ class Matches(Searched[bool]):
         return Matches(parts[0], self._words, self._found)
 
     def with_found(self, found: Array) -> Matches:
-        """The same search, of which an index found these ids."""
+        """The same search, with the ids that an index found."""
         return Matches(self._of, self._words, found)
 
     def _identity(self) -> Any:
@@ -109,7 +109,7 @@ class Score(Searched[float]):
         return Score(parts[0], self._words, self._k1, self._b, self._weights, self._corpus)
 
     def with_weights(self, weights: Weights, corpus: Indexed | None = None) -> Score:
-        """The same score, of which it is known what it depends on."""
+        """The same score, with the weights that it depends on."""
         return Score(self._of, self._words, self._k1, self._b, weights, corpus)
 
     def _identity(self) -> Any:
@@ -157,7 +157,7 @@ def _stored(frame: Frame, of: Expression[Any]) -> tuple[StoredBatch, Any] | None
 def _with_held(
     batch: StoredBatch, rows: Any, found: Array, of: Expression[Any], compute: Callable[[object], Any]
 ) -> Vector:
-    """What was `found` of rows, but for those in memory: theirs is computed."""
+    """What was `found` of stored rows; it is computed for rows in memory."""
     places, objects = batch.held_among(rows)
     if objects:
         assert isinstance(of, Field)
@@ -199,9 +199,9 @@ def _check_text(value: Expression[Any], name: str) -> None:
 
 
 class Selection(NamedTuple):
-    """The ids of stored rows among which are all that fulfil the conditions, but for rows in memory.
+    """Ids of stored rows: all rows that fulfil the conditions are among them, except for rows in memory.
 
-    They are among each of `parts`, what single searches found. `name` is that of the index.
+    The ids are in each of `parts`, the results of single searches. `name` is the name of the index.
     """
 
     ids: Array

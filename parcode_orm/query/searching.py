@@ -23,14 +23,14 @@ class Term(NamedTuple):
     prefix: bool = False
 
     def times(self, words: Mapping[str, int]) -> int:
-        """How often it stands in a text, of which `words` are counted."""
+        """How often it stands in a text; `words` are the counted words of the text."""
         if not self.prefix:
             return words.get(self.word, 0)
         return sum(count for word, count in words.items() if word.startswith(self.word))
 
 
 class Alternative(NamedTuple):
-    """Terms all of which a text has. It has not all of any of the groups in `without`."""
+    """A text has all terms in `every`, and of each group in `without` at least one is missing."""
 
     every: tuple[Term, ...]
     without: tuple[tuple[Term, ...], ...]
@@ -125,7 +125,7 @@ class Weights(NamedTuple):
 
 
 def weights(terms: Sequence[Term], found: Iterable[int], rows: int, words: int, k1: float, b: float) -> Weights:
-    """The weights of terms, of which `found` says how many of `rows` rows have each; the rows have `words` words.
+    """The weights of terms: `found` says how many of `rows` rows have each term; the rows have `words` words.
 
     A term that more than half of the rows have weighs 1e-6: more rows with it count, but hardly.
     """

@@ -1,4 +1,4 @@
-"""Rows of a table that an index found by their ids: no others are looked at, but for those in memory."""
+"""Rows of a table that an index found by their ids. Apart from rows in memory, no others are looked at."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .evaluate import Unparted
 from .sources import Batch, Source, StoredBatch, TableSource
 from .vectors import Rows, Vector
 
-FEW = 16_384  # rows that are taken at once, whatever fields are asked for
+FEW = 16_384  # rows that are taken at once, even if fields are no arrays
 
 
 class SelectedBatch(Unparted):

@@ -83,7 +83,7 @@ class Scalar(_Nested[T]):
 
 
 class Chosen(_Nested[bool]):
-    """Whether a value is among those that a statement gives."""
+    """Whether a value is among the values that a statement gives."""
 
     __slots__ = ("_value",)
     _tp = bool
@@ -204,7 +204,7 @@ def _single(statement: Any, name: str) -> Expression[Any]:
 
 @builds
 def chosen(value: Expression[Any], statement: Select[Any]) -> Expression[bool]:
-    """Whether `value` is one of those that `statement` gives, checked. Entities stand for their keys."""
+    """Whether `statement` gives `value`, checked. Entities stand for their keys."""
     output = _single(statement, f"{value}.in_(select(...))")
     if isinstance(output, Item) and is_entity_class(output._cls):
         if value._tp is not Any and output._cls not in referred_classes(value._tp):

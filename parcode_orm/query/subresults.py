@@ -14,7 +14,7 @@ from .vectors import Objects, Vector, apply, packed
 
 T = TypeVar("T")
 MANY: Any = object()
-"""In the place of a value of which there are several."""
+"""Marks a value that should be one and is several."""
 
 
 class Found(Literal[T]):

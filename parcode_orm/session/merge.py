@@ -51,7 +51,7 @@ def _fields_with_references(cls: type) -> tuple[str, ...]:
 def _bound(value: Any, space: Any, *, anew: bool) -> Any:
     """A plain value, with references that are bound to `space`; containers are changed in place.
 
-    `anew`: also those that are bound, or hold an object.
+    `anew`: references that are bound or hold an object are bound, too.
     """
     if type(value) is Ref:
         return _bound_reference(value, space, anew=anew)

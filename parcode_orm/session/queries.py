@@ -57,7 +57,7 @@ class Queries(Connection):
     def explain(self, statement: Select[Any]) -> Plan:
         """What `statement` will do: which row groups, columns and indexes it reads, and why.
 
-        No value is read, but for those of statements inside of it: they decide how the rows are found.
+        No value is read, except by statements inside of it: their results decide how the rows are found.
 
         Returns:
             A `Plan`, whose text is a tree: `print(session.explain(statement))`.

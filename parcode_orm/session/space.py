@@ -196,7 +196,7 @@ class FileSpace:
         return found
 
     def is_of_file(self, other: Any) -> bool:
-        """Whether this space and `other` read one file, be it at other commits."""
+        """Whether this space and `other` read one file, perhaps at different commits."""
         found: bool = self.source.uuid == other.source.uuid
         return found
 

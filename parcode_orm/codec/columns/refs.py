@@ -61,7 +61,7 @@ class RefColumn(ConvertColumn):
             self.inner.encode(self._told(values, out), out)
 
     def _told(self, values: Sequence[Any], out: Encoder) -> list[Any]:
-        """The keys of references that are to be written, of which the sink is told."""
+        """The keys of references that are to be written. The sink is told which they are."""
         keys = self.keys(list(values))
         if not all(issubclass(cls, Hashable) for cls in set(map(type, keys))):
             row = next(row for row, key in enumerate(keys) if not isinstance(key, Hashable))

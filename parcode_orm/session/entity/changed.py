@@ -58,7 +58,7 @@ class Changed:
             yield each.of(spec, each.keys)
 
     def by_rows(self, spec: IndexSpec) -> Iterator[tuple[Entries, Entries]]:
-        """As `of`, with the ids of the rows in the place of keys: those as stored, and those of today."""
+        """As `of`, with ids of rows instead of keys: first as they are stored, then as they are today."""
         lost, got = self._held(spec)
         before = _row_ids(table_in(self._stored), lost.keys) if lost.keys else []
         yield Entries(lost.values, before), Entries(got.values, _row_ids(table_in(self._rows), got.keys))
@@ -67,7 +67,7 @@ class Changed:
             yield each.of(spec, _row_ids(table_in(self._stored), each.keys) if ids is None else ids)
 
     def _held(self, spec: IndexSpec) -> tuple[Entries, Entries]:
-        """The values that entities in memory lost, and those that they got."""
+        """The values that entities in memory lost, and the values that they got."""
         before = self._find_before()
         column = index_column(spec, partial(field_values, self.objs))
         if before:
@@ -118,7 +118,7 @@ class Apart(NamedTuple):
     ids: Sequence[int] | None = None
 
     def of(self, spec: IndexSpec, keys: Sequence[object]) -> tuple[Entries, Entries]:
-        """The values of an index that the rows lost, and those that they got; `keys` stand for the rows."""
+        """The values of an index that the rows lost, and the values that they got; `keys` stand for the rows."""
         column = [] if self.now is None else index_column(spec, self.now)
         lost = [] if self.before is None else as_stored(index_column, spec, self.before)
         if column and lost:

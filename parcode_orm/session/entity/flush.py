@@ -81,7 +81,7 @@ def _indexes(work: UnitOfWork, root: Root, undo: ExitStack, *, unique: bool) -> 
 
 
 def _moved(work: UnitOfWork, root: Root, undo: ExitStack) -> tuple[Changed, set[object]]:
-    """Move entities to their current keys. Return those that changed, as they are known then, and the keys before."""
+    """Move entities to their current keys. Return the changed entities, as they are then known, and the former keys."""
     paths = paths_of(entity_class(root.obj.__class__))
     changed = Changed(work, root, paths)
     moved = _move(work, root, changed, undo)

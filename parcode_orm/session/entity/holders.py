@@ -47,9 +47,9 @@ class Holder(NamedTuple):
 
 
 def holders(work: UnitOfWork) -> tuple[list[Holder], list[Unknown]]:
-    """All roots and classes of entities, stored or added, in which references stand.
+    """All roots and classes of entities, stored or added, that hold references.
 
-    Those that are stored and have no class in the program come apart.
+    Stored ones without a class in the program come apart.
     """
     found, names = [], []
     for name in work.names():
@@ -110,7 +110,7 @@ def referring(work: UnitOfWork, holder: Holder, place: Place, keys: Collection[o
 
 
 class _Row:
-    """Stands for an entity of which one field is known."""
+    """Stands for an entity with one known field."""
 
 
 def _values(of: StoredEntities, name: str) -> Iterator[tuple[Any, Any]]:

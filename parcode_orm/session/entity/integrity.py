@@ -140,7 +140,7 @@ class _Flow:
 
 
 class _Cascading(StoredEntities):
-    """Entities of which some are deleted because others are. `dropped` are the keys of those that were never stored."""
+    """Entities, some deleted because others are. `dropped` has the keys of deleted entities that were never stored."""
 
     def __init__(self, work: UnitOfWork, cls: type) -> None:
         super().__init__(work, cls)

@@ -30,9 +30,9 @@ from .undoing import taken_back, unless_stored
 class Met(NamedTuple):
     """A reference in an object: the name of the class and the key that it leads to, and the place where it stands.
 
-    `where` is the place as a message names it, below the root or entity. `rule` is what the innermost field says.
-    `holder` has the reference at `step`: a model at a field, a list at a position, a dictionary at a key; a set has it
-    as `step` itself.
+    `where` is the place as a message names it, below the root or entity. `rule` is the rule of the innermost field.
+    `holder` has the reference at `step`: a model at a field, a list at a position, a dictionary at a key. In a set,
+    `step` is the reference.
     """
 
     called: str

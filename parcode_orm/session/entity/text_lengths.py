@@ -11,7 +11,7 @@ from ...errors import CorruptionError
 from .postings import Array
 
 FEW = 16  # rows whose numbers of words are read one by one
-GONE = -1  # in the place of the number of words: the row has no text any more
+GONE = -1  # stands for the number of words: the row has no text any more
 
 
 class Rows(NamedTuple):
@@ -26,7 +26,7 @@ NO_ROWS = Rows(NONE, NONE)
 
 
 def spans_of(ids: Array) -> Array:
-    """Ids that rise as pairs: the first of neighbours, and how many they are."""
+    """Rising ids as pairs: the first id of each run of neighbours, and their number."""
     cuts = np.flatnonzero(np.diff(ids, prepend=-2) != 1)
     return np.stack([ids[cuts], np.diff(cuts, append=len(ids))], 1).astype("<u8")
 
@@ -83,7 +83,7 @@ class Lengths:
         return places, there
 
     def of(self, ids: Array, unknown: Array) -> Array:
-        """The number of words of rows, or GONE; those that are not covered are as in `unknown`."""
+        """The number of words of rows, or GONE; for rows that are not covered, what `unknown` has."""
         places, there = self.places(ids)
         if there.all():
             return self._at(places)

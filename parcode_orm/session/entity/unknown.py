@@ -1,4 +1,4 @@
-"""References in the file to which the program has no class: they are found by the stored schema.
+"""References in the file whose class the program does not define: they are found by the stored schema.
 
 Such objects are read as classes made of the schema, in which the key stands where the reference was.
 """

@@ -99,7 +99,7 @@ def _together(parts: Iterable[Callable[[], Pairs]]) -> Pairs:
 
 
 def built_indexes(table: object, cls: type) -> list[IndexSpec]:
-    """The indexes of a class that the file has, but for those of words."""
+    """The indexes of a class that the file has, except for text indexes."""
     missing = unbuilt(table)
     return [spec for spec in indexes_of(cls) if not spec.text and field_of(spec) not in missing]
 

@@ -158,13 +158,13 @@ class _Plain:
 
 
 def list_rows(mine: Rows, theirs: Rows, place: Place) -> Iterator[Pairs | Alone]:
-    """The rows of two stored lists beside each other, in order, but for those that they share."""
+    """The rows of two stored lists beside each other, in order, without the rows that they share."""
     for gap in _gaps(mine, theirs):
         yield from _rows(mine, theirs, gap, place)
 
 
 def map_rows(mine: TablePairs, theirs: TablePairs) -> Iterator[Pairs | Alone]:
-    """The pairs of two stored dictionaries beside each other, by key, but for those that they share."""
+    """The pairs of two stored dictionaries beside each other, by key, without the pairs that they share."""
     for gap in gaps(mine.table.tree, theirs.table.tree):
         yield from _keyed(mine, theirs, gap)
 

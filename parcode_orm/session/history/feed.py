@@ -96,7 +96,7 @@ class CommitChanges:
 
 
 class Readers:
-    """Knows by which classes the roots of commits are read. `known` are those that the session or the caller names."""
+    """Knows which classes read the roots of commits. `known` are the classes that the session or the caller names."""
 
     def __init__(self, known: Mapping[str, type], newest: FileSpace) -> None:
         self._known: dict[str, type | None] = dict(known)

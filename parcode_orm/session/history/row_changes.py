@@ -246,5 +246,5 @@ def _pairs(found: Pairs, mine: Side, theirs: Side, item: Callable[[Any], Row]) -
 
 
 def _nothing() -> tuple[object, object]:
-    """The values of a row whose fields tell all."""
+    """The values of a row whose fields say everything."""
     return MISSING, MISSING
