@@ -124,7 +124,7 @@ def _marks(vectors: Sequence[Vector]) -> list[tuple[Any, ...]]:
         found = list(zip(*map(_comparable, vectors), strict=True))
         set(found)
     except TypeError as problem:
-        raise QueryError(f"a union compares the values of rows, and some have no hash: {problem}") from None
+        raise QueryError(f"the rows have no union, because some values cannot be told apart: {problem}") from None
     return found
 
 
