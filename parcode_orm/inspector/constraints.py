@@ -1,4 +1,5 @@
-"""Whether stored objects still pass the validation of today's classes, whose constraints may be tighter.
+"""Whether stored objects still pass the validation of today's classes, whose constraints may be tighter, and whether
+their references lead to stored entities.
 
 Objects are read one after another as a session reads them, so memory holds one row group and no collection of many
 rows. A collection that is larger than `WHOLE` is validated item by item.
@@ -16,6 +17,7 @@ import pydantic
 from pydantic import BaseModel
 
 from ..codec.base import is_lazy_collection
+from ..codec.refs import Ref
 from ..codec.types.compile import struct_for
 from ..errors import DecodeError, SchemaMismatchError, told
 from ..lazy.list import LazyList
@@ -24,12 +26,14 @@ from ..lazy.proxy import is_proxy, plain_class, proxy_state
 from ..lazy.state import MISSING, field_value
 from ..model.entities import is_entity, table_class, table_name
 from ..session.entity.tables import keys_of
+from ..session.entity.targets import stored_entities
 from ..session.roots import read_root, root_name, settle_name
 from ..session.space import FileSpace
 from ..session.traversal import ATOMIC, kind_of
 
 WHOLE = 4096  # items that are validated together, with the constraints of the collection
 SHOWN = 10  # objects of a class that are named
+PASSED = ATOMIC - {Ref}  # values in which nothing stands
 UNREADABLE = (DecodeError, SchemaMismatchError)
 
 
@@ -81,7 +85,7 @@ def _objects(space: FileSpace, cls: type[Any], name: str) -> Iterator[Found]:
 
 def _walk(value: Any, place: str, offset: int) -> Iterator[Found]:
     """What does not pass in a value that stands at `place`, in the row group at `offset`."""
-    if type(value) in ATOMIC:
+    if type(value) in PASSED:
         return
     if isinstance(value, LazyList):
         for at, item in enumerate(value):
@@ -91,13 +95,27 @@ def _walk(value: Any, place: str, offset: int) -> Iterator[Found]:
             yield from _walk(item, f"{place}[{told(key)}]", offset)
     elif isinstance(value, BaseModel):
         yield from _model(value, place, offset)
+    elif type(value) is Ref:
+        yield from _reference(value, place, offset)
+    elif isinstance(value, set | frozenset):
+        for item in value:
+            yield from _walk(item, place, offset)
     elif kind_of(value) in ("list", "tuple", "dict"):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in pairs:
-            if type(item) not in ATOMIC:
+            if type(key) is Ref:
+                yield from _reference(key, f"{place}[{told(key)}]", offset)
+            if type(item) not in PASSED:
                 yield from _walk(item, f"{place}[{told(key)}]", offset)
     elif kind_of(value) == "dataclass":
         yield from _dataclass(value, place, offset)
+
+
+def _reference(ref: Ref[Any], place: str, offset: int) -> Iterator[Found]:
+    """A reference to an entity that the file does not have: damage took it, and `recover` saved what refers."""
+    if ref._space is not None and ref.key not in stored_entities(ref._space, ref._cls):
+        name = ref._cls.__qualname__
+        yield Found(offset, f"Ref[{name}]", place, f"refers to {name}[{told(ref.key)}], which is not stored")
 
 
 def _dataclass(value: Any, place: str, offset: int) -> Iterator[Found]:

@@ -11,7 +11,7 @@ from annotated_types import Gt
 from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from parcode_orm import Chunk, Key, ShardedMap, renamed_from, upgrade, verify
+from parcode_orm import Chunk, Key, Model, Ref, ShardedMap, renamed_from, upgrade, verify
 from parcode_orm.inspector import constraints
 from tests.evolution.versions import model
 from tests.small import tuned
@@ -156,3 +156,36 @@ def test_one_row_group_is_in_memory(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Table, "parts", None)
     monkeypatch.setattr(constraints, "WHOLE", 20)
     assert problems(path, world_of()) == []
+
+
+class Plane(Model):
+    tail: str = Key()
+
+
+class Stop(Model):
+    plane: Ref[Plane] | None = None
+
+
+class Flight(Model):
+    id: int = Key()
+    plane: Ref[Plane] | None = None
+    seen: set[Ref[Plane]] = set()
+    by_plane: dict[Ref[Plane], Ref[Plane]] = {}
+    stops: list[Stop] = Chunk(default=[])
+
+
+def test_references_must_lead_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recovered file may lack entities to which others refer, and verified as whole."""
+    path = tmp_path / "f.par"
+    with Session(path) as session:
+        session.add_all([Plane(tail="N1"), Flight(id=1, plane="N1", seen=["N1"], stops=[Stop(plane="N1")])])
+        session.commit()
+        assert verify(path, models=[Plane, Flight]).ok
+        monkeypatch.setattr("parcode_orm.session.session.check_targets", lambda work, referred: None)
+        lost = Ref(Plane, "N2")
+        session.add(Flight(id=2, plane=lost, seen=[lost], by_plane={lost: lost}, stops=[Stop(), Stop(plane=lost)]))
+        session.commit()
+    report = verify(path, models=[Flight])
+    assert {problem.what for problem in report.problems} == {"refers to Plane['N2'], which is not stored"}
+    places = [".by_plane[Ref[Plane]('N2')]"] * 2 + [".plane", ".seen", ".stops[1].plane"]
+    assert sorted(problem.where for problem in report.problems) == [f"the Flight id=2{place}" for place in places]
