@@ -22,6 +22,7 @@ from ..model.references import referred_class
 from .building import attribute
 from .engine import run
 from .expressions import Expression
+from .fetching import fetched
 from .given import Entities
 from .nodes import Item, Label
 from .options import classes_in
@@ -80,7 +81,7 @@ def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
     count = len(statement._outputs)
     columns = [each.column for each in loads if each.column is not None]
     parts = run(statement._with(_outputs=(*statement._outputs, *columns), _options=()))
-    fetched: Refs = {}
+    loaded: Refs = {}
     refused: list[Refs] = [{} for _ in loads]
     ahead = 1
     while some := list(islice(parts, None if whole else ahead)):
@@ -88,7 +89,7 @@ def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
         at = count
         for load, mine in zip(loads, refused, strict=True):
             objects = list(chain.from_iterable([part[load.output].tolist() for part in some]))
-            refs = fetched if load.fetch else mine
+            refs = loaded if load.fetch else mine
             if load.column is None:
                 _load_holders(statement, load, objects, refs)
             else:
@@ -134,7 +135,7 @@ def _fill(
         if space is None:  # nothing is missing, or no session knows the objects
             continue
         if load.fetch:
-            known.update(space.fetched(cls, missing))
+            known.update(fetched(space, cls, missing))
         else:
             refused = Refused(f"{statement._outputs[load.output]._tp.__qualname__}.{load.name}", space)
             known.update((key, make_ref(cls, key, refused)) for key in missing)

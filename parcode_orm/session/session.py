@@ -20,7 +20,6 @@ from .attempts import Attempt, attempts
 from .by_key import ByKey
 from .changes import Changes
 from .connection import Connection
-from .entity import fetching as fetching
 from .entity import related as related
 from .entity import targets as targets
 from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream

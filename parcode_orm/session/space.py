@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from sys import modules
 from typing import Any
@@ -41,8 +41,9 @@ CHANGED_MEANWHILE = (
     "the commit or after, under a lock for both"
 )
 
-targets: list[Callable[[FileSpace, type[Any], Any], object]] = []  # the first finds targets of references, or None
-fetchers: list[Callable[[FileSpace, type[Any], Collection[Any]], Mapping[Any, Any]]] = []  # the first finds many
+entities_seen: list[
+    Callable[[FileSpace, type[Any]], Mapping[Any, object]]
+] = []  # the first gives the entities of a class
 
 
 class FileSpace:
@@ -190,7 +191,7 @@ class FileSpace:
         Raises:
             NoResultFound: there is none.
         """
-        found = targets[0](self, cls, key)
+        found = self.entities(cls).get(key)
         if found is None:
             raise NoResultFound(f"a reference leads to the {cls.__qualname__} with the key {told(key)}: there is none")
         return found
@@ -200,9 +201,9 @@ class FileSpace:
         found: bool = self.source.uuid == other.source.uuid
         return found
 
-    def fetched(self, cls: type[Any], keys: Collection[Any]) -> Mapping[Any, Any]:
-        """References to those of `keys` that entities of `cls` have, by key. They know their targets."""
-        return fetchers[0](self, cls, keys)
+    def entities(self, cls: type[Any]) -> Mapping[Any, object]:
+        """The entities of `cls` by key, as the objects that are read here see them."""
+        return entities_seen[0](self, cls)
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

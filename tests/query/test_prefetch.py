@@ -25,9 +25,9 @@ from parcode_orm import (
     raise_lazy,
     select,
 )
+from parcode_orm.query.fetching import Fetched
 from parcode_orm.query.loading import Refused
 from parcode_orm.query.options import Loading
-from parcode_orm.session.entity.fetching import Fetched
 from tests.effort import half
 from tests.small import tuned
 

@@ -418,7 +418,7 @@ def test_small_tables_are_rewritten_with_their_references(tmp_path: Path) -> Non
             expected = [f"A{(n - 1) % 30}", f"A{(n - 1) % 7}", *["A5"] * (n % 9 == 1)]
             assert [each.key for each in flight.via] == expected
             assert (flight.before.key if flight.before else None) == (n - 1 or None)
-            assert flight.via[0].target is targets.target(flight.via[0]._space, Airport, flight.via[0].key)
+            assert flight.via[0].target is targets.entities_of(flight.via[0]._space, Airport)[flight.via[0].key]
 
 
 @dataclasses.dataclass

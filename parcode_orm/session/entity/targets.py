@@ -10,21 +10,16 @@ from ...errors import NoResultFound
 from ...model.entities import table_class, table_name
 from ..owner import Family, Owner
 from ..roots import read_root
-from ..space import FileSpace, targets
+from ..space import FileSpace, entities_seen
 from .tables import rows_of
 
 
-def target(space: FileSpace, cls: type[Any], key: Any) -> object:
-    """The entity of `cls` with this key, as the objects that `space` gives see it; None where there is none.
+def entities_of(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:
+    """The entities of `cls` by key, as the objects that `space` gives see them.
 
-    In a session that goes on, it is the session's, with all pending changes. Objects that stand on another commit, or
-    whose session was closed, see that of their commit.
+    In a session that goes on, they are the session's, with all pending changes. Objects that stand on another commit,
+    or whose session was closed, see the entities of their commit.
     """
-    return entities_seen(space, cls).get(key)
-
-
-def entities_seen(space: FileSpace, cls: type[Any]) -> Mapping[Any, object]:
-    """The entities of `cls` by key, as the objects that `space` gives see them: see `target`."""
     owner = space.owner
     work = None if owner is None else owner.work
     return rows_of(work, cls) if work is not None and work.reads_through(space) else stored_entities(space, cls)
@@ -52,4 +47,4 @@ def _detached(space: FileSpace) -> FileSpace:
     return FileSpace(space.source, writable=False, workers=0)
 
 
-targets.append(target)
+entities_seen.append(entities_of)

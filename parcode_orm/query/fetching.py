@@ -6,18 +6,16 @@ from collections.abc import Collection
 from itertools import repeat
 from typing import Any
 
-from ...codec.entity_keys import key_fields
-from ...codec.refs import Ref, make_ref
-from ...lazy.map import LazyMap
-from ...query.engine import run
-from ...query.expressions import Expression
-from ...query.functions import field_of
-from ...query.nodes import Item, Key, Literal, Operation
-from ...query.statement import Select
-from ...table.table import Table
-from ..space import FileSpace, fetchers
-from .tables import table_in
-from .targets import entities_seen
+from ..codec.entity_keys import key_fields
+from ..codec.refs import Ref, make_ref
+from ..lazy.map import LazyMap
+from ..lazy.rows import TablePairs
+from ..table.table import Table
+from .engine import run
+from .expressions import Expression
+from .functions import field_of
+from .nodes import Item, Key, Literal, Operation
+from .statement import Select
 
 LOOKED_UP, SHARE = 64, 16  # keys, and one of so many entities: fewer targets are found by their keys
 
@@ -27,7 +25,7 @@ class Fetched:
 
     __slots__ = ("_source", "_space", "_table", "_targets", "_version")
 
-    def __init__(self, space: FileSpace, table: Table) -> None:
+    def __init__(self, space: Any, table: Table) -> None:
         self._space = space
         self._source = space.source
         self._table = table
@@ -53,10 +51,10 @@ class Fetched:
         return self._space.entity(cls, key)
 
 
-def fetched(space: FileSpace, cls: type[Any], keys: Collection[Any]) -> dict[Any, Ref[Any]]:
+def fetched(space: Any, cls: type[Any], keys: Collection[Any]) -> dict[Any, Ref[Any]]:
     """References to those of `keys` that entities of `cls` have, and to others. They know their targets."""
-    rows = entities_seen(space, cls)
-    if not isinstance(rows, LazyMap):
+    rows = space.entities(cls)
+    if not isinstance(rows, LazyMap) or not isinstance(rows.rows, TablePairs):
         return {}
     statement: Select[Any] = Select(rows, (Key(), Item(cls)))
     if 2 * len(keys) <= len(rows):
@@ -64,11 +62,8 @@ def fetched(space: FileSpace, cls: type[Any], keys: Collection[Any]) -> dict[Any
         few = len(keys) <= max(LOOKED_UP, len(rows) // SHARE)
         field: Expression[Any] = Key() if few or len(names) > 1 else field_of(cls, names[0])
         statement = statement.where(Operation("in", (field, wanted), bool))
-    knowing = Fetched(space, table_in(rows))
+    knowing = Fetched(space, rows.rows.table)
     found: dict[Any, Ref[Any]] = {}
     for part in run(statement):
         found.update(knowing.references(cls, part[0].tolist(), part[1].tolist()))
     return found
-
-
-fetchers.append(fetched)
