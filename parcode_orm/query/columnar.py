@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..codec.base import Column
 from .evaluate import Unparted
 from .operators import dig
 from .sources import Batch
-from .vectors import Objects, Rows, Vector, apply
+from .vectors import Objects, Rows, Vector, apply, indices
 
 
 class Columnar(Unparted):
@@ -42,7 +40,7 @@ class Columnar(Unparted):
             return Objects(self.objects(rows))
         found = self._vectors[path[0]]
         if not isinstance(rows, range) or len(rows) < self.count:
-            found = found.take(np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows)
+            found = found.take(indices(rows))
         if len(path) == 1 or not len(found):
             return found
         return apply(lambda value: dig(value, path[1:]), [found], len(found))

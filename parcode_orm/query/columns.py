@@ -30,7 +30,7 @@ from ..codec.views.tuples import TupleView
 from ..codec.views.wrappers import ConvertView
 from ..codec.zones import MICROSECOND, microseconds
 from .operators import dig, keyed
-from .vectors import Coded, Constant, Kind, Numbers, Objects, Rows, Texts, Vector, spread, vector_of
+from .vectors import Coded, Constant, Kind, Numbers, Objects, Rows, Texts, Vector, indices, pick, spread, vector_of
 
 
 def _days(values: list[int]) -> list[Any]:
@@ -108,10 +108,6 @@ def numbers(rows: Rows) -> Any:
     return rows if isinstance(rows, range) else rows.tolist()
 
 
-def _pick(values: Any, rows: Rows) -> Any:
-    return values[rows.start : rows.stop] if isinstance(rows, range) else values[rows]
-
-
 def _array(buffer: memoryview) -> Any:
     return np.frombuffer(buffer, np.dtype(buffer.format))
 
@@ -139,7 +135,7 @@ def _present(view: OptionalView, rows: Rows) -> tuple[Any, Rows]:
 def _values(view: View, rows: Rows) -> Vector:
     """The values of a leaf; what has no form as an array comes as Python's objects."""
     if isinstance(view, NumbersView):
-        return Numbers(_pick(_array(view.values), rows))
+        return Numbers(pick(_array(view.values), rows))
     if isinstance(view, BitsView):
         return Numbers(_bits(view.bits, rows))
     if isinstance(view, DictionaryView):
@@ -158,7 +154,7 @@ def _values(view: View, rows: Rows) -> Vector:
 
 
 def _coded(view: DictionaryView, rows: Rows) -> Coded:
-    codes = _pick(_array(view.codes), rows)
+    codes = pick(_array(view.codes), rows)
     words = view.words()
     if len(codes) and int(codes.max()) >= len(words):
         raise view.chunk.error(view.at, f"a code beyond {len(words)} distinct values")
@@ -172,7 +168,7 @@ def _rising(view: Any, begins: Any, ends: Any, size: int) -> None:
 
 def _texts(view: TextView, rows: Rows) -> Texts:
     offsets = _array(view.offsets).astype(np.int64)
-    at = np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows
+    at = indices(rows)
     skip = at * view.gap
     begins, ends = offsets[at] + skip, offsets[at + 1] + skip
     _rising(view, begins, ends, len(view.data))
@@ -182,7 +178,7 @@ def _texts(view: TextView, rows: Rows) -> Texts:
 
 def _lists(view: ListView, rows: Rows) -> Lists:
     offsets = _array(view.offsets).astype(np.int64)
-    at = np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows
+    at = indices(rows)
     begins, ends = offsets[at], offsets[at + 1]
     _rising(view, begins, ends, view.items.count)
     return Lists(view, at, begins, ends)
@@ -192,7 +188,7 @@ def _converted(view: ConvertView, rows: Rows) -> Vector:
     name, inner = view.column.name, view.inner
     kind = KINDS.get(name)
     if kind is not None and isinstance(inner, NumbersView):
-        return Numbers(_pick(_array(inner.values), rows), None, kind)
+        return Numbers(pick(_array(inner.values), rows), None, kind)
     if isinstance(inner, DictionaryView):
         coded = _coded(inner, rows)
         return Coded(coded.codes, view.convert(coded.words))
@@ -200,7 +196,7 @@ def _converted(view: ConvertView, rows: Rows) -> Vector:
         return Constant(view.convert([inner.get(0)])[0], len(rows)) if len(rows) else Objects([])
     instants = _naive(inner) if name == "datetime" else None
     if instants is not None:
-        return Numbers(_pick(_array(instants.values), rows), None, MOMENT)
+        return Numbers(pick(_array(instants.values), rows), None, MOMENT)
     if isinstance(rows, range):
         return vector_of(view.read(rows.start, rows.stop))
     return vector_of(list(map(view.get, rows.tolist())))

@@ -25,7 +25,7 @@ from .kernels import KERNELS
 from .measuring import Bounds, bounds, decided, distances, distances_between, target
 from .nodes import Field, Item, Key, Label, Literal, Logical, Of, Operation, Quantified, Slot
 from .operators import FUNCTIONS, dig, keyed
-from .vectors import Coded, Constant, Numbers, Objects, Rows, Vector, apply, truths
+from .vectors import Coded, Constant, Numbers, Objects, Rows, Vector, apply, pick, truths
 
 
 class Columns(Protocol):
@@ -338,8 +338,7 @@ class Stored:
 
     def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
         """See `Columns`."""
-        whole = isinstance(rows, range)
-        return read(self.view, path, self.rows[rows.start : rows.stop] if whole else self.rows[rows])
+        return read(self.view, path, pick(self.rows, rows))
 
     def keys(self, rows: Rows) -> Vector:
         """See `Columns`."""

@@ -24,7 +24,7 @@ from .nodes import Field, Key, Literal, Of, Operation
 from .occurrences import bare
 from .pruning import candidates
 from .sources import Batch, Source
-from .vectors import Coded, Constant, Objects, Rows, Vector, spread
+from .vectors import Coded, Constant, Objects, Rows, Vector, indices, pick, spread
 
 PAIRS = 1 << 20  # at most in a batch
 FEW = 1000  # different keys, by which the rows of another source are chosen
@@ -111,8 +111,8 @@ class Part(NamedTuple):
         """The rows of the source at `rows` of the join."""
         every = self.rows if self.coded is None else self.coded.codes
         if every is None:
-            return np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows
-        found = every[rows.start : rows.stop] if isinstance(rows, range) else every[rows]
+            return indices(rows)
+        found = pick(every, rows)
         return found if self.coded is None else self.rows[found]
 
     def column(self, path: tuple[str, ...], rows: Rows) -> Vector:

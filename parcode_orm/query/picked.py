@@ -12,7 +12,7 @@ from .evaluate import Unparted
 from .merging import merged
 from .ordered import Hits
 from .sources import Batch
-from .vectors import Objects, Rows, Vector
+from .vectors import Objects, Rows, Vector, indices
 
 
 class PickedSource:
@@ -50,7 +50,7 @@ class Picked(Unparted):
         """See `Batch`."""
         known = self.more.get(path)
         if known is not None:
-            return known.take(np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows)
+            return known.take(indices(rows))
         return self._gathered(rows, lambda batch, here: batch.column(path, here))
 
     def keys(self, rows: Rows) -> Vector:

@@ -31,7 +31,7 @@ from .searching import K1, B, Term, Weights, Words, parsed
 from .selected import SelectedBatch
 from .sources import Source, StoredBatch, source_of
 from .statement import Select
-from .vectors import Numbers, Vector, apply
+from .vectors import Numbers, Vector, apply, pick
 
 
 class Matches(Searched[bool]):
@@ -65,7 +65,7 @@ class Matches(Searched[bool]):
             there, _ = batch.with_ids(self._found)
             found = np.zeros(batch.count, bool)
             found[there] = True
-            found = found[rows.start : rows.stop] if isinstance(rows, range) else found[rows]
+            found = pick(found, rows)
             return _with_held(batch, rows, found, self._of, self._fits)
         return apply(self._fits, [evaluate(self._of, frame)], len(frame))
 

@@ -11,7 +11,7 @@ from ..codec.base import Column
 from .arrays import Vectors
 from .evaluate import Unparted
 from .sources import Batch, Source, StoredBatch, TableSource
-from .vectors import Rows, Vector
+from .vectors import Rows, Vector, pick
 
 FEW = 16_384  # rows that are taken at once, even if fields are no arrays
 
@@ -29,7 +29,7 @@ class SelectedBatch(Unparted):
 
     def at(self, rows: Rows) -> Any:
         """The rows of the batch for `rows` of these."""
-        return self.rows[rows.start : rows.stop] if isinstance(rows, range) else self.rows[rows]
+        return pick(self.rows, rows)
 
     def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
         """See `Batch`."""

@@ -30,7 +30,7 @@ from .evaluate import InMemory, Unparted
 from .given import Entities, is_collection, model_of
 from .merging import patched
 from .operators import dig
-from .vectors import Objects, Rows, Vector
+from .vectors import Objects, Rows, Vector, indices
 
 IN_MEMORY = 4096  # rows in memory, taken at once
 CHANGED = "the collection was changed while the result of a query was read: take .all() first"
@@ -177,7 +177,7 @@ class StoredBatch:
 
     def ids(self, rows: Rows) -> Any:
         """The ids of rows of a keyed table."""
-        return self.block.ids(np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows)
+        return self.block.ids(indices(rows))
 
     def with_ids(self, ids: Any) -> tuple[Any, Any]:
         """The rows with some of `ids`, which rise, and which of these they have."""

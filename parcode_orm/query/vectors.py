@@ -20,6 +20,16 @@ EXACT_FLOAT = 1 << 53  # ints up to here are floats of the same value
 WIDEST = 1 << 63  # the first int beyond int64
 
 
+def indices(rows: Rows) -> Any:
+    """Numbers of rows as an array."""
+    return np.arange(rows.start, rows.stop) if isinstance(rows, range) else rows
+
+
+def pick(values: Any, rows: Rows) -> Any:
+    """The items of an array at `rows`."""
+    return values[rows.start : rows.stop] if isinstance(rows, range) else values[rows]
+
+
 class Vector:
     """Values in order; `len` is their number."""
 

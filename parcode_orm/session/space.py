@@ -41,9 +41,7 @@ CHANGED_MEANWHILE = (
     "the commit or after, under a lock for both"
 )
 
-entities_seen: list[
-    Callable[[FileSpace, type[Any]], Mapping[Any, object]]
-] = []  # the first gives the entities of a class
+entities_seen: list[Callable[[FileSpace, type[Any]], Mapping[Any, object]]] = []  # the first gives those of a class
 
 
 class FileSpace:
