@@ -1,14 +1,16 @@
 """`Ref`: a reference to an entity, which is stored as the key of its target.
 
 A `Ref` is a leaf: it never changes, and nothing looks through it for changes. It knows the class and the key of its
-target, and the `Space` that finds the target. A `Ref` that was made of an object without a key holds that object.
+target, and the `Space` that finds the target. A `Ref` that was made of an object without a key holds that object, and
+has no `_key`. One that was prefetched holds the target that was found, which is the target while its `_space` says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, overload
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from pydantic_core import CoreSchema
 
 from ..errors import DetachedError, called, told
 from .entity_keys import key_fields, key_of
+from .kernels import drain
 from .ref_schema import core_schema_of
 
 T = TypeVar("T")
@@ -92,7 +95,8 @@ class Ref(Generic[T]):
     @property
     def key(self) -> Any:
         """The key of the target, which is not loaded. None while an object that is numbered was not added."""
-        return self._key if self._target is None else key_of(self._target)
+        key = self._key
+        return key_of(self._target) if key is None else key
 
     @property
     def target(self) -> T:
@@ -141,7 +145,7 @@ class Ref(Generic[T]):
             return self._target is other._target if key is None else bool(key == other.key)
         if other is None:
             return False
-        if other is self._target:
+        if other is self._target and self._key is None:
             return True
         if other.__class__ is self._cls:
             key = key_of(other)
@@ -201,6 +205,14 @@ def make_ref(cls: type[Any], key: Any, space: Any = None) -> Ref[Any]:
     ref: Ref[Any] = object.__new__(Ref)
     _fill(ref, cls, key, space, None)
     return ref
+
+
+def make_refs(cls: type[Any], keys: Sequence[Any], targets: Sequence[Any], space: Any) -> list[Ref[Any]]:
+    """References to entities of `cls` with these keys, which are `targets` as long as `space` says so."""
+    refs: list[Ref[Any]] = list(map(object.__new__, repeat(Ref, len(keys))))
+    for put, values in zip(_set, (repeat(cls), keys, repeat(space), targets), strict=True):
+        drain(map(put, refs, values))
+    return refs
 
 
 _shared: dict[int, Any] = {}

@@ -115,7 +115,7 @@ def _to_ref(cls: type[Any], *, keys: bool) -> Converter:
 def _bound(ref: Ref[Any], space: Any) -> Ref[Any]:
     """The reference for an object that `space` has given: one of another session of the file finds its own target."""
     there = ref._space
-    if space is None or there is space or ref._target is not None or not (there is None or space.is_of_file(there)):
+    if space is None or there is space or ref._key is None or not (there is None or space.is_of_file(there)):
         return ref
     return make_ref(ref._cls, ref._key, space)
 

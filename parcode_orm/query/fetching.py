@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from itertools import repeat
 from typing import Any
 
 from ..codec.entity_keys import key_fields
-from ..codec.refs import Ref, make_ref
+from ..codec.refs import Ref, make_refs
 from ..lazy.map import LazyMap
 from ..lazy.rows import TablePairs
 from ..table.table import Table
@@ -21,34 +20,22 @@ LOOKED_UP, SHARE = 64, 16  # keys, and one of so many entities: fewer targets ar
 
 
 class Fetched:
-    """Stands where the space of references would, and knows their targets while no entity of a class comes or goes."""
+    """Stands where the space of prefetched references would: they know their targets while no entity comes or goes."""
 
-    __slots__ = ("_source", "_space", "_table", "_targets", "_version")
+    __slots__ = ("_source", "_space", "_table", "_version")
 
     def __init__(self, space: Any, table: Table) -> None:
         self._space = space
         self._source = space.source
         self._table = table
         self._version = table.version
-        self._targets: dict[Any, object] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._space, name)
 
-    def references(self, cls: type[Any], keys: list[Any], targets: list[object]) -> dict[Any, Ref[Any]]:
-        """References to entities of `cls` with these keys, which are `targets`."""
-        self._targets.update(zip(keys, targets, strict=True))
-        return dict(zip(keys, map(make_ref, repeat(cls), keys, repeat(self)), strict=True))
-
-    def entity(self, cls: type[Any], key: Any) -> object:
-        """The entity of `cls` with this key: the one that was found or, if that may be another by now, as `space` does.
-
-        Raises:
-            NoResultFound: there is none any more.
-        """
-        if self._table.version == self._version and self._space.source is self._source:
-            return self._targets[key]
-        return self._space.entity(cls, key)
+    def keeps_targets(self) -> bool:
+        """Whether the targets that were found still are those of the references."""
+        return self._table.version == self._version and self._space.source is self._source
 
 
 def fetched(space: Any, cls: type[Any], keys: Collection[Any]) -> dict[Any, Ref[Any]]:
@@ -65,5 +52,6 @@ def fetched(space: Any, cls: type[Any], keys: Collection[Any]) -> dict[Any, Ref[
     knowing = Fetched(space, rows.rows.table)
     found: dict[Any, Ref[Any]] = {}
     for part in run(statement):
-        found.update(knowing.references(cls, part[0].tolist(), part[1].tolist()))
+        some = part[0].tolist()
+        found.update(zip(some, make_refs(cls, some, part[1].tolist(), knowing), strict=True))
     return found

@@ -78,7 +78,7 @@ def _bound_reference(ref: Ref[Any], space: Any, *, anew: bool) -> Ref[Any]:
     key = ref.key
     if anew and key is not None:
         return make_ref(ref._cls, key, space)
-    if ref._target is not None:
+    if ref._key is None:
         return Ref(ref._target)
     return ref if ref._space is not None else make_ref(ref._cls, key, space)
 

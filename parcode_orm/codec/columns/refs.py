@@ -85,7 +85,7 @@ class RefColumn(ConvertColumn):
             EncodeError: a value refers to something else.
         """
         if set(map(type, values)) == {Ref} and {value._cls for value in values} == {self.cls}:
-            found = [value._key if value._target is None else key_of(value._target) for value in values]
+            found = [key_of(value._target) if value._key is None else value._key for value in values]
             if None in found:
                 raise trail.at(_without_key(self.cls), found.index(None))
             return found
