@@ -107,9 +107,8 @@ class Ref(Generic[T]):
             DetachedError: the reference was made of a key, and no session knows the object that holds it.
             SchemaMismatchError, CorruptionError: the target cannot be read.
         """
-        target = self._target
-        if target is None:
-            space = self._space
+        target, space = self._target, self._space
+        if target is None or (space is not None and not space.keeps_targets()):
             if space is None:
                 raise DetachedError(
                     f"{self!r} was made of a key, and no session knows it yet: ask the session, "
@@ -120,9 +119,13 @@ class Ref(Generic[T]):
         return found
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name in self._cls.__pydantic_fields__:
+            found = self._target
+            if found is not None and self._key is not None and self._space.keeps_targets():  # it was prefetched
+                return getattr(found, name)
+        elif name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if not _may_have(self._cls, name):  # whoever only asks what a value is like reads nothing
+        elif not _may_have(self._cls, name):  # whoever only asks what a value is like reads nothing
             raise AttributeError(f"{self._cls.__name__!r} object has no attribute {name!r}")
         return getattr(self.target, name)
 
@@ -181,8 +184,8 @@ Ref.__module__ = "parcode_orm"  # where users, pickles and migrations import it 
 
 
 def _may_have(cls: Any, name: str) -> bool:
-    """Whether objects of a model class may have an attribute, as far as the class tells."""
-    if name in cls.__pydantic_fields__ or cls.model_config.get("extra") == "allow":
+    """Whether objects of a model class may have an attribute that is no field, as far as the class tells."""
+    if cls.model_config.get("extra") == "allow":
         return True
     return cls.__getattr__ is not _GETATTR or hasattr(cls, name)
 
