@@ -119,13 +119,12 @@ class Ref(Generic[T]):
         return found
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._cls.__pydantic_fields__:
-            found = self._target
-            if found is not None and self._key is not None and self._space.keeps_targets():  # it was prefetched
-                return getattr(found, name)
-        elif name.startswith("_"):
+        known = self._target
+        if known is not None and name[:1] != "_" and (self._key is None or self._space.keeps_targets()):
+            return getattr(known, name)
+        if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        elif not _may_have(self._cls, name):  # whoever only asks what a value is like reads nothing
+        if not _may_have(self._cls, name):  # whoever only asks what a value is like reads nothing
             raise AttributeError(f"{self._cls.__name__!r} object has no attribute {name!r}")
         return getattr(self.target, name)
 
@@ -184,8 +183,8 @@ Ref.__module__ = "parcode_orm"  # where users, pickles and migrations import it 
 
 
 def _may_have(cls: Any, name: str) -> bool:
-    """Whether objects of a model class may have an attribute that is no field, as far as the class tells."""
-    if cls.model_config.get("extra") == "allow":
+    """Whether objects of a model class may have an attribute, as far as the class tells."""
+    if name in cls.__pydantic_fields__ or cls.model_config.get("extra") == "allow":
         return True
     return cls.__getattr__ is not _GETATTR or hasattr(cls, name)
 
