@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,19 @@ def test_a_backref_is_a_sequence_of_what_refers(tmp_path: Path) -> None:
         with pytest.raises(IndexError):
             flights[4]
         assert not session.get_one(Plane, 2).flights and next(reversed(flights)).id == 8
+
+
+def test_it_has_no_copy_and_takes_positions_alone(tmp_path: Path) -> None:
+    """A pickle failed for a private class, and a text as a position was compared with 0."""
+    with Session(tmp_path / "f.par") as session:
+        session.add(Plane(tail=1))
+        session.commit()
+        flights: Any = session.get_one(Plane, 1).flights
+        for way in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(TypeError, match=r"Related Flight\.plane == 1> is asked anew .* list\(\.\.\.\) gives"):
+                way(flights)
+        with pytest.raises(TypeError, match="interpreted as an integer"):
+            flights["x"]
 
 
 def test_it_sees_changes_and_follows_rollbacks(tmp_path: Path) -> None:

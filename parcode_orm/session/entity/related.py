@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, overload
+from operator import index
+from typing import Any, NoReturn, TypeVar, overload
 
 from ...errors import DetachedError, told
 from ...lazy.proxy import is_proxy, plain_class
@@ -83,7 +84,7 @@ class Related(Selected, Sequence[T]):
     @overload
     def __getitem__(self, at: slice) -> list[T]: ...
     def __getitem__(self, at: int | slice) -> T | list[T]:
-        if isinstance(at, slice) or at < 0:
+        if isinstance(at, slice) or index(at) < 0:
             return self._found(self.statement).all()[at]
         found = list(self._found(self.statement.offset(at).limit(1)))
         if not found:
@@ -103,6 +104,11 @@ class Related(Selected, Sequence[T]):
         return list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is asked anew each time, so it has no copy and no pickle: list(...) gives the objects"
+        )
 
     def __repr__(self) -> str:
         return f"<Related {self._cls.__qualname__}.{self._backref.field} == {told(key_of(self._obj))}>"
