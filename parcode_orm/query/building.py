@@ -104,7 +104,6 @@ def condition(value: Any) -> Expression[bool]:
         raise QueryError(
             f"a condition is an expression such as Player.level > 3, not {told(value)}"
             + (": compare a field of the class, not of an object" if isinstance(value, bool) else "")
-            + (": put each comparison beside & and | in parentheses" if type(value) in (int, float, str) else "")
         )
     if present(value._tp) not in (bool, Any):
         raise QueryError(f"{value} is {_what(value)}, and no condition: compare it with something")
@@ -115,6 +114,11 @@ def condition(value: Any) -> Expression[bool]:
 def joined(operator: str, *given: Any) -> Expression[bool]:
     """Conditions joined by `operator`; what is joined by it already goes in one chain, however long."""
     args: list[Expression[bool]] = []
+    for each in given:
+        if not isinstance(each, Expression | bool):
+            raise QueryError(
+                f"{told(each)} is no condition such as Player.level > 3: put comparisons beside & and | in parentheses"
+            )
     for each in map(condition, given):
         args += each._args if isinstance(each, Logical) and each._operator == operator else [each]
     return Logical(operator, tuple(args))

@@ -7,6 +7,7 @@ that know their target already.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, compress, islice, repeat
 from operator import setitem
 from types import NoneType
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..codec.kernels import drain
 from ..codec.refs import Ref, make_ref
-from ..errors import QueryError, told
+from ..errors import NoResultFound, QueryError, told
 from ..lazy.proxy import is_proxy, proxy_state
 from ..lazy.state import field_value, get_dict
 from ..model.annotations import arms
@@ -25,7 +26,7 @@ from .expressions import Expression
 from .fetching import fetched
 from .given import Entities
 from .nodes import Item, Label
-from .options import classes_in
+from .options import classes_in, way_of
 from .ordered import Part
 from .statement import Select
 
@@ -61,7 +62,8 @@ Refs = dict[type[Any], dict[Any, Ref[Any]]]
 class _Load(NamedTuple):
     """A field of the objects that an output gives. `fetch`: its targets are looked up; else they are refused.
 
-    `column`: the keys in the field, if all its values are references to the class `cls`, or None.
+    `column`: the keys in the field, if all its values are references to the class `cls`, or None. `then`: the names of
+    fields that lead on from the targets, whose targets are looked up as well.
     """
 
     output: int
@@ -69,6 +71,7 @@ class _Load(NamedTuple):
     fetch: bool
     column: Expression[Any] | None
     cls: type[Any]
+    then: tuple[tuple[str, ...], ...]
 
 
 def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
@@ -77,7 +80,7 @@ def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
     Raises:
         QueryError: an option does not fit the statement; as `run`.
     """
-    loads = list(_loads(statement))
+    loads = sorted(_loads(statement), key=lambda load: load.fetch)  # an object may be selected and a target, too
     count = len(statement._outputs)
     columns = [each.column for each in loads if each.column is not None]
     parts = run(statement._with(_outputs=(*statement._outputs, *columns), _options=()))
@@ -100,11 +103,13 @@ def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
                 if not all(found):
                     objects, found = list(compress(objects, found)), list(filter(None, found))
                 drain(map(setitem, map(get_dict, objects), repeat(load.name), found))
+            _lead_on(statement, load, objects, refs)
         yield from (part[:count] for part in some)
 
 
 def _loads(statement: Select[Any]) -> Iterator[_Load]:
-    wanted = [field for option in statement._options for field in option.fields]
+    ways = [way_of(field) for option in statement._options for field in option.fields]
+    wanted = [field for field, _ in ways]
     strict = any(option.strict for option in statement._options)
     used: set[int] = set()
     for place, output in enumerate(statement._outputs):
@@ -118,7 +123,8 @@ def _loads(statement: Select[Any]) -> Iterator[_Load]:
             found = classes_in(info.annotation)
             if found and (mine or strict):
                 alone = len(found) == 1 and all(referred_class(arm) or arm is NoneType for arm in arms(info.annotation))
-                yield _Load(place, name, bool(mine), attribute(item, name) if alone else None, found[0])
+                then = tuple([ways[at][1] for at in mine if ways[at][1]])
+                yield _Load(place, name, bool(mine), attribute(item, name) if alone else None, found[0], then)
     for at, each in enumerate(wanted):
         if at not in used:
             raise QueryError(f"prefetch({each}): the statement gives no objects of {each._cls.__qualname__}")
@@ -173,6 +179,23 @@ def _load_holders(statement: Select[Any], load: _Load, objects: Sequence[Any], r
             get_dict(obj)[load.name] = known(value)
         elif type(value) in (tuple, frozenset):
             get_dict(obj)[load.name] = type(value)(map(known, value))
+
+
+def _lead_on(statement: Select[Any], load: _Load, objects: Sequence[Any], refs: Refs) -> None:
+    """Look up what references in the targets of a field lead to, as its `then` says."""
+    if not load.then:
+        return
+    targets: dict[int, Any] = {}
+    for obj in objects:
+        for ref in () if obj is None else _refs_in(field_value(obj, load.name)):
+            with suppress(NoResultFound):
+                targets.setdefault(id(ref.target), ref.target)
+    for name in dict.fromkeys(names[0] for names in load.then):
+        then = tuple([names[1:] for names in load.then if names[0] == name and names[1:]])
+        following = load._replace(name=name, column=None, then=then)
+        mine = [obj for obj in targets.values() if name in obj.__class__.__pydantic_fields__]
+        _load_holders(statement, following, mine, refs)
+        _lead_on(statement, following, mine, refs)
 
 
 def _refs_in(value: Any) -> list[Any]:

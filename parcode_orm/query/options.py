@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 from ..errors import QueryError, told
 from ..model.kinds import item_type
 from ..model.references import referred_classes
-from .nodes import Field
+from .expressions import Expression
+from .nodes import Field, Through
 
 
 class Loading(NamedTuple):
     """An option: the targets of references in `fields` are looked up; `strict`: no others are loaded."""
 
-    fields: tuple[Field[Any], ...] = ()
+    fields: tuple[Field[Any] | Through[Any], ...] = ()
     strict: bool = False
 
 
@@ -26,16 +27,33 @@ def prefetch(*fields: Any) -> Loading:
     that know them.
 
     Args:
-        fields: fields of the selected objects, of type `Ref[T]` or a list, set, tuple or dictionary of references.
+        fields: fields of the selected objects, of type `Ref[T]` or a list, set, tuple or dictionary of references; and
+            fields of their targets: `prefetch(Flight.plane.maker)` reads planes and their makers.
 
     Raises:
         QueryError: one is no such field.
     """
     for each in fields or (None,):
-        if not isinstance(each, Field) or len(each._path) != 1 or not classes_in(each._tp):
+        if not _refers(each):
             given = each if isinstance(each, Field) else told(each)
             raise QueryError(f"prefetch() takes fields that hold references, such as Flight.plane, and not {given}")
     return Loading(fields)
+
+
+def _refers(field: Any) -> bool:
+    """Whether it is a field of an object, or of the target of one, that holds references."""
+    if not isinstance(field, Field | Through) or len(field._path) != 1 or not classes_in(field._tp):
+        return False
+    return isinstance(field, Field) or _refers(field._of)
+
+
+def way_of(field: Expression[Any]) -> tuple[Field[Any], tuple[str, ...]]:
+    """The field of the selected objects with which a field given to `prefetch` begins, and the names after it."""
+    if isinstance(field, Through):
+        first, names = way_of(field._of)
+        return first, (*names, *field._path)
+    assert isinstance(field, Field)
+    return field, ()
 
 
 def raise_lazy() -> Loading:

@@ -239,7 +239,9 @@ def _of_group(expression: Expression[Any], slots: dict[Any, int]) -> Expression[
     place = slots.get(expression._identity())
     if place is not None:
         return Slot(place, expression)
-    if isinstance(expression, Field | Item | Key | Of):
+    if isinstance(expression, Item) or (isinstance(expression, Of) and isinstance(expression._of, Item)):
+        raise QueryError(f"{expression} is a whole row, and the result has groups: select the fields of group_by()")
+    if isinstance(expression, Field | Key | Of):
         raise QueryError(
             f"{expression} is of each row, and the result has groups: group_by({expression}), or aggregate it"
         )

@@ -105,6 +105,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "an order of a text": (lambda: select_all.order_by("level"), ["order_by", "'level'", "what label() gives"]),
     "a label to order by": (lambda: desc("n"), ["desc()", "'n'", "what label() gives"]),
     "comparisons without parentheses": (lambda: select_all.where(P.level == 1 | P.level), ["1", "in parentheses"]),
+    "SQL for a condition": (lambda: select_all.where("level > 3"), ["'level > 3'", "Player.level > 3"]),
     "a class to count": (lambda: func.count(Player), ["class", "func.count() without an argument counts rows"]),
     "an item for a list": (lambda: P.tags == "a", ["Player.tags", "'a'", "contains() finds an item"]),
     "a limit that is none": (lambda: select_all.limit(-1), ["limit", "-1"]),

@@ -220,6 +220,7 @@ def test_new_objects_take_part(path: Path) -> None:
     [
         (lambda: prefetch(), "prefetch() takes fields that hold references, such as Flight.plane, and not None"),
         (lambda: prefetch(Plane.year), "and not Plane.year"),
+        (lambda: prefetch(Flight.plane.year), "and not Flight.plane.year"),  # type: ignore[union-attr]
         (lambda: prefetch("plane"), "and not 'plane'"),
         (lambda: select(Flight).options("plane"), "options() takes prefetch(Flight.plane) and raise_lazy(), and not"),
     ],
@@ -259,3 +260,34 @@ def test_prefetched_targets_are_those_found_one_by_one(
         assert {id(each) for each in kept} <= {id(each) for each in found}
         session.commit()
         assert all(each.plane is None or each.plane.year == int(each.plane.key) for each in found)
+
+
+class Person(Model):
+    id: int = Key()
+    boss: Ref[Person] | None = None
+    friends: list[Ref[Person]] = []
+
+
+@given(
+    st.lists(st.tuples(st.none() | st.integers(0, 7), st.lists(st.integers(0, 7), max_size=3)), min_size=8, max_size=8)
+)
+def test_targets_of_targets_are_prefetched(rows: list[tuple[int | None, list[int]]]) -> None:
+    with Small(":memory:") as session:
+        session.add_all(Person(id=n, boss=boss, friends=friends) for n, (boss, friends) in enumerate(rows))
+        session.commit()
+        session.expire_all()
+        boss: Any = Person.boss
+        statement = select(Person).options(prefetch(boss.boss.friends, boss.friends), raise_lazy()).where(Person.id < 4)
+        found = session.scalars(statement).all()
+        before = session.stats.rows_read, session.stats.chunks_read
+        for each in found:
+            number = rows[each.id][0]
+            if number is None or each.boss is None:
+                assert number is None and each.boss is None
+                continue
+            chief = each.boss.target
+            assert [friend.target.id for friend in chief.friends] == rows[number][1]
+            if chief.boss is not None:
+                assert [friend.target.id for friend in chief.boss.target.friends] == rows[chief.boss.target.id][1]
+        assert before == (session.stats.rows_read, session.stats.chunks_read)
+        assert not session.dirty
