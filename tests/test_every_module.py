@@ -148,6 +148,7 @@ TESTED_BY = {
     "session.reuse": "session/test_nothing_lost.py",
     "session.schemas": "evolution/test_opening.py",
     "session.savepoint": "session/test_nested.py",
+    "session.storing": "session/test_unit_of_work.py",
     "session.versions": "session/test_history.py",
     "storage.progress": "inspector/test_recover.py",
     "storage.backend": "session/test_lifecycle.py",

@@ -131,10 +131,8 @@ class Comparison:
                 change = max(change, self._field(places[name][1], value, view, name, row))
                 if change is Change.YES:
                     return change
-        if change:
-            return change
         # Private attributes that could not be stored may only seem to have changed.
-        return Change.PERHAPS if rest_differs(proxy, view, row) else Change.NO
+        return change or (Change.PERHAPS if rest_differs(proxy, view, row) else Change.NO)
 
     _nested = roomy(object)
 

@@ -9,7 +9,8 @@ from ..format.commit import Record
 from ..storage.backend import NOT_READ, Backend
 from .compacting import rewriting
 from .refresh import go_on, move_on
-from .unit_of_work import UnitOfWork, storing
+from .storing import storing
+from .unit_of_work import UnitOfWork
 
 
 def compact(work: UnitOfWork, backend: Backend, keep: int) -> None:

@@ -196,8 +196,7 @@ class FileSpace:
 
     def is_of_file(self, other: Any) -> bool:
         """Whether this space and `other` read one file, perhaps at different commits."""
-        found: bool = self.source.uuid == other.source.uuid
-        return found
+        return bool(self.source.uuid == other.source.uuid)
 
     def entities(self, cls: type[Any]) -> Mapping[Any, object]:
         """The entities of `cls` by key, as the objects that are read here see them."""

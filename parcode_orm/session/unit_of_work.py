@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cache, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -27,13 +26,11 @@ from .rebind import moved, rebase, settle, settle_tables
 from .refresh import take_on
 from .roots import Again, Compared, Root, State, compared, read_root, root_group
 from .space import FileSpace, is_detached, owner_of, space_of
+from .storing import storing
 from .threads import OneThread, runs_within
 
 if TYPE_CHECKING:
     from .savepoint import Savepoint
-
-INTERRUPTED = "an interrupt came while the session went on to what a commit had stored"
-
 
 MANY = 100  # rows: to make so many objects anew without the cycle collector pays
 state_of = attrgetter("state")
@@ -379,27 +376,3 @@ class UnitOfWork:
             roots.clear()
         self.space, self.source, self._current = None, None, {}
         self.owner.end()
-
-
-def storing(work: UnitOfWork, backend: Backend, store: Callable[[], None], go_on: Callable[[Source], None]) -> None:
-    """Run `store`, which commits; where an exception comes after the commit is stored, `go_on` to that.
-
-    If a second one comes meanwhile, the backend is `broken`: what the objects in memory show is not known.
-    """
-    try:
-        store()
-        backend.let_go()
-    except BaseException as problem:
-        if not backend.broken:
-            backend.broken = INTERRUPTED
-            with suppress(SessionError):  # it says why the backend is broken
-                source = backend.stored()
-                if source is None and work.source is not None and work.released and not isinstance(problem, Exception):
-                    source = work.source  # a commit of nothing had begun to let go of rows
-                if source is not None:
-                    go_on(source)
-            if backend.broken == INTERRUPTED:
-                backend.broken = ""
-        raise
-    finally:
-        work.released = False

@@ -22,7 +22,8 @@ from .hooks import Hooks
 from .refresh import expire, go_on, refresh, rollback
 from .shrinking import compact
 from .space import FileSpace, owner_of
-from .unit_of_work import UnitOfWork, storing
+from .storing import storing
+from .unit_of_work import UnitOfWork
 from .watching import POLL, check_seconds, watched
 
 

@@ -296,11 +296,7 @@ class Table:
 
     def rows_held(self) -> dict[int, Held]:
         """What is held, by the offsets of the row groups; none that is empty."""
-        found: dict[int, Held] = {}
-        for offset in self.holding:
-            rows = self.held.get(offset)
-            if rows:
-                found[offset] = rows
+        found = {offset: rows for offset in self.holding if (rows := self.held.get(offset))}
         self.holding.intersection_update(found)
         return found
 
