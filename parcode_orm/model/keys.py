@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from parcode_orm.codec.entity_keys import key_fields, key_type, numbered_field
 from parcode_orm.codec.types.marks import FieldMark, find_mark
-from parcode_orm.errors import UnsupportedTypeError
+from parcode_orm.errors import UnsupportedTypeError, with_article
 from parcode_orm.model.fields import FieldOptions, marked_field
 
 __all__ = ["Index", "IndexMark", "Key", "KeyMark", "key_fields", "key_type", "numbered_field"]
@@ -166,8 +166,8 @@ def check_keys(cls: Any) -> None:
         bad = next((each for each in classes_in(info.annotation) if each.__hash__ is None), None)
         if bad is not None:
             raise UnsupportedTypeError(
-                f"{place}: {mark} is for values that can be the keys of a dictionary, and a "
-                f"{getattr(bad, '__qualname__', bad)} is not hashable"
+                f"{place}: {mark} is for values that can be the keys of a dictionary, and "
+                f"{with_article(getattr(bad, '__qualname__', str(bad)))} is not hashable"
             )
 
 

@@ -134,7 +134,7 @@ def _check(owner: Any, name: str, rule: Rule, column: Column, info: FieldInfo) -
         )
     if rule == "null" and (_least(info.metadata) or _wants_items(info.annotation)):
         raise UnsupportedTypeError(
-            f"{place} takes references out, and min_length does not let go of all of them: write on_delete='restrict', "
+            f"{place} takes references out, and min_length keeps some of them: write on_delete='restrict', "
             "or no min_length"
         )
 
