@@ -80,6 +80,11 @@ def key_value(part: Any) -> Any:
     return key_of(part) if key_fields(part.__class__) else part
 
 
+def plain_key(key: Any) -> Any:
+    """A key as it is stored: a reference, or an entity, in its parts stands for the key of that entity."""
+    return tuple(map(plain_key, key)) if type(key) is tuple else key_value(key)
+
+
 def key_of(obj: Any) -> Any:
     """The primary key of an object; None where it has none yet, or a part of it is None."""
     names = key_fields(obj.__class__)

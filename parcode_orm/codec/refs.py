@@ -18,7 +18,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from ..errors import DetachedError, called, told
-from .entity_keys import key_fields, key_of
+from .entity_keys import key_fields, key_of, plain_key
 from .kernels import drain
 from .ref_schema import core_schema_of
 
@@ -62,6 +62,7 @@ class Ref(Generic[T]):
             return
         if not isinstance(target, type) or not key_fields(target):
             raise TypeError(f"Ref(cls, key): cls is a Model class with a Key(), not {called(target)}")
+        key = plain_key(key)
         if key is None:
             raise TypeError(f"Ref({target.__name__}, key): None is no key")
         _fill(self, target, key, None, None)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn, get_origin
 
 from pydantic.fields import FieldInfo
 
+from parcode_orm.codec.evolution.defaults import GENERATED
 from parcode_orm.codec.types.marks import find_mark
 from parcode_orm.codec.types.typeforms import spelled
 from parcode_orm.errors import UnsupportedTypeError, told, with_article
@@ -193,7 +194,7 @@ def _of_paths(cls: Any, mark: IndexMark) -> IndexSpec:
     paths, types, targets = [], [], []
     for given in mark.fields:
         path, tp = _followed(cls, mark, given)
-        listed = _items(tp) is not None
+        listed = _items(tp) is not None and cls.__module__ != GENERATED  # a tuple there is a composite key of a target
         tp, target = _keys_for(tp)
         if path in paths:
             _refuse(cls, mark, f"{given} stands there twice")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Union, get_args, get_origin
 
-from parcode_orm.codec.entity_keys import key_fields, key_type, target_of
+from parcode_orm.codec.entity_keys import key_fields, key_type, plain_key, target_of
 from parcode_orm.codec.refs import Ref, make_ref
 from parcode_orm.model.annotations import arms
 
@@ -107,7 +107,7 @@ def _to_ref(cls: type[Any], *, keys: bool) -> Converter:
             return _bound(Ref(value), space)
         if value is None or not keys or isinstance(value, list | dict) or key_fields(value.__class__):
             return value
-        return make_ref(cls, value, space)
+        return make_ref(cls, plain_key(value), space)
 
     return convert
 

@@ -187,3 +187,28 @@ def test_a_reference_that_older_rows_lack_finds_its_target(tmp_path: Path) -> No
         assert all(trip.before[0].target is session.get(Plane, "N1") for trip in trips)
     with Session(path) as session:
         assert session.get_one(new, 1).plane.target is session.get(Plane, "N1")  # each session finds its own
+
+
+def test_indexes_of_composite_keys_are_read_without_classes(tmp_path: Path) -> None:
+    """The class that is made of the schema has tuples there, which its indexes refused."""
+    path = tmp_path / "f.par"
+    trip = model(
+        "Trip",
+        id=(int, Key()),
+        leg=(Ref[Leg] | None, Index(default=None)),
+        legs=(list[Ref[Leg]], Index(default=[])),
+        last=(Ref[Leg] | None, None),
+        __indexes__=(tuple, (Index("last", "id"),)),
+    )
+    with Session(path) as session:
+        session.add_all([Leg(carrier="AA", number=1), trip(id=1, leg=("AA", 1), legs=[("AA", 1)], last=("AA", 1))])
+        session.add_all([trip(id=n) for n in range(2, 300)])
+        session.commit()
+    with Session(path) as session:
+        made = session.models()["Trip"]
+        for condition in (made.leg == ("AA", 1), made.legs.contains(("AA", 1)), made.last == ("AA", 1)):  # type: ignore[attr-defined]
+            assert [each.id for each in session.scalars(select(made).where(condition))] == [1]  # type: ignore[attr-defined]
+            assert "by the index" in str(session.explain(select(made).where(condition)))
+        session.get_one(made, 2).legs = [("AA", 1)]  # type: ignore[attr-defined]
+        session.commit()
+    assert verify(path, models=[trip, Leg]).ok

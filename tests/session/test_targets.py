@@ -595,3 +595,32 @@ def test_a_reference_in_a_field_of_any_type_is_refused(session: Session) -> None
     session.add(Loose(what=Ref(Plane, "N1")))
     with pytest.raises(EncodeError, match=r"Loose\.what: .*declare the field as Ref\[Plane\]"):
         session.commit()
+
+
+class Sector(Model):
+    first: Ref[Airport] = Key()
+    number: int = Key()
+    before: Ref[Sector] | None = None
+    by_airport: Ref[Home] | None = None
+
+
+class Home(Model):
+    airport: Ref[Airport] = Key()
+
+
+def test_keys_with_references_in_their_parts(tmp_path: Path) -> None:
+    """A reference by such a key kept a reference in the key, which no commit stored."""
+    with Session(tmp_path / "f.par") as session:
+        airport = Airport(faa="JFK", name="Kennedy")
+        session.add_all([airport, Home(airport="JFK"), Sector(first="JFK", number=1)])
+        session.add(Sector(first="JFK", number=2, before=("JFK", 1), by_airport="JFK"))
+        session.add(Sector(first="JFK", number=3, before=(airport, 2), by_airport=airport.faa))
+        session.add(Sector(first="JFK", number=4, before=Ref(Sector, (Ref(Airport, "JFK"), 3))))
+        session.commit()
+        last = session.get_one(Sector, ("JFK", 4))
+        assert last.before == Ref(Sector, ("JFK", 3)) and last.before.key == ("JFK", 3)
+        assert last.before.before.before.first.name == "Kennedy"
+        last.before, last.by_airport = (airport, 1), Ref(Home, airport)  # type: ignore[assignment]
+        assert last.before.number == 1 and last.by_airport.airport.name == "Kennedy"
+        session.commit()
+        assert session.scalars(select(Sector.number).where(Sector.before == ("JFK", 1))).all() == [2, 4]
