@@ -283,20 +283,21 @@ def _renamed(default: Any, old: str, new: str) -> Any:
 
 
 def in_order(models: Iterable[ModelState]) -> list[ModelState]:
-    """Classes in their order, but where possible each after the ones that it mentions."""
+    """Classes in their order, but where possible each after the classes that it mentions."""
     known = {model.name: model for model in models}
     found: dict[str, ModelState] = {}
     entered: set[str] = set()
-
-    def enter(model: ModelState) -> None:
-        if model.name in entered:
-            return
-        entered.add(model.name)
-        for name in model.names():
-            if name in known:
-                enter(known[name])
-        found[model.name] = model
-
     for model in known.values():
-        enter(model)
+        _enter(model, known, found, entered)
     return list(found.values())
+
+
+def _enter(model: ModelState, known: dict[str, ModelState], found: dict[str, ModelState], entered: set[str]) -> None:
+    """Add a class to `found`, after the classes that it mentions."""
+    if model.name in entered:
+        return
+    entered.add(model.name)
+    for name in model.names():
+        if name in known:
+            _enter(known[name], known, found, entered)
+    found[model.name] = model

@@ -313,27 +313,28 @@ def type_of_items(dtype: str | None) -> Any:
 
 def used_as_keys(schema: Schema) -> set[str]:
     """The structs whose objects are keys, or items of sets."""
-    found: set[str] = set()
+    parts = [
+        below for body in schema.structs.values() for part in ("fields", "privates") for _, below in body.get(part, ())
+    ]
+    return set(_keys_in(parts, False))
 
-    def walk(node: Any, inside: bool) -> None:
-        if isinstance(node, list):
-            for each in node:
-                walk(each, inside)
-        elif isinstance(node, dict):
-            if "struct" in node and len(node) == 1:
-                if inside:
-                    found.add(node["struct"])
-                return
-            for name, below in node.items():
-                if name in MAPS and isinstance(below, list):
-                    walk(below[0], True)
-                    walk(below[1:], inside)
-                else:
-                    walk(below, inside or name in ("set", "frozenset"))
 
-    for body in schema.structs.values():
-        walk([below for part in ("fields", "privates") for _, below in body.get(part, ())], False)
-    return found
+def _keys_in(node: Any, inside: bool) -> Iterator[str]:
+    """The structs that stand for keys in a part of a schema; `inside`: the part is one of a key."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _keys_in(each, inside)
+    elif isinstance(node, dict):
+        if "struct" in node and len(node) == 1:
+            if inside:
+                yield node["struct"]
+            return
+        for name, below in node.items():
+            if name in MAPS and isinstance(below, list):
+                yield from _keys_in(below[0], True)
+                yield from _keys_in(below[1:], inside)
+            else:
+                yield from _keys_in(below, inside or name in ("set", "frozenset"))
 
 
 def _dataclass(made: Generated, key: str, fields: dict[str, Any], privates: Any, extra: Any) -> Any:
