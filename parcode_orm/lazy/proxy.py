@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Any, NoReturn
+from typing import Any
 
 from parcode_orm.codec.base import is_lazy_collection
 from parcode_orm.codec.kernels import drain
@@ -240,8 +240,8 @@ class _DeprecatedField:
         value = get_dict(proxy).get(self.name, MISSING)
         return first_read(proxy, self.name) if value is MISSING else value
 
-    def __set__(self, proxy: LazyModel, value: object) -> NoReturn:
-        raise AttributeError(self.name)  # a data descriptor comes before the dictionary; models assign past it
+    def __set__(self, proxy: LazyModel, value: object) -> None:
+        get_dict(proxy)[self.name] = value  # a data descriptor comes before the dictionary
 
 
 class _LazyCached:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, compress, islice, repeat
-from operator import setitem
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -102,7 +101,8 @@ def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
                 found = list(map(refs.get(load.cls, {}).get, keys))
                 if not all(found):
                     objects, found = list(compress(objects, found)), list(filter(None, found))
-                drain(map(setitem, map(get_dict, objects), repeat(load.name), found))
+                # As an attribute: `__dict__` would make a dictionary for each object, which the cycle collector walks.
+                drain(map(object.__setattr__, objects, repeat(load.name), found))
             _lead_on(statement, load, objects, refs)
         yield from (part[:count] for part in some)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field as PlainField
 
 from parcode_orm import (
     Chunk,
@@ -291,3 +292,17 @@ def test_targets_of_targets_are_prefetched(rows: list[tuple[int | None, list[int
                 assert [friend.target.id for friend in chief.boss.target.friends] == rows[chief.boss.target.id][1]
         assert before == (session.stats.rows_read, session.stats.chunks_read)
         assert not session.dirty
+
+
+class Old(Model):
+    id: int = Key()
+    plane: Ref[Plane] = PlainField(deprecated="ask for the flight")
+
+
+@pytest.mark.filterwarnings("ignore:ask for the flight")
+def test_fields_that_are_deprecated() -> None:
+    with Small(":memory:") as session:
+        session.add_all([Plane(tail="x", year=3), Old(id=1, plane="x")])
+        session.commit()
+        (old,) = session.scalars(select(Old).options(prefetch(Old.plane))).all()
+        assert isinstance(space_of(old.plane), Fetched) and old.plane.year == 3
