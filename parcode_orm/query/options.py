@@ -9,6 +9,7 @@ from ..model.kinds import item_type
 from ..model.references import referred_classes
 from .expressions import Expression
 from .nodes import Field, Through
+from .other_side import OtherSide
 
 
 class Loading(NamedTuple):
@@ -34,6 +35,11 @@ def prefetch(*fields: Any) -> Loading:
         QueryError: one is no such field.
     """
     for each in fields or (None,):
+        if isinstance(each, OtherSide):
+            raise QueryError(
+                f"prefetch({each}): it is asked anew each time, so that changes count. join({each}) gives all that "
+                "refers together with the objects"
+            )
         if not _refers(each):
             given = each if isinstance(each, Field) else told(each)
             raise QueryError(f"prefetch() takes fields that hold references, such as Flight.plane, and not {given}")

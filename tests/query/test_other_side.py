@@ -26,6 +26,7 @@ from parcode_orm import (
     exists,
     func,
     len_,
+    prefetch,
     select,
     update,
 )
@@ -245,6 +246,7 @@ def test_any_of_a_list(session: Session) -> None:
             "Plane.flights are the objects that refer to one, and no value: write",
         ),
         (lambda: select(func.count(Plane.flights)), "len_(Plane.flights) for their number"),
+        (lambda: select(Plane).options(prefetch(Plane.flights)), "prefetch(Plane.flights): it is asked anew"),
         (lambda: select(Plane).where(Plane.flights), "no condition"),
         (lambda: select(Plane).where(col(Plane.flights).delay > 1), "has no field 'delay'"),
         (lambda: select(Plane).where(col(Plane.flights).any(Meal.id > 1)), "Meal.id is a field of Meal"),
