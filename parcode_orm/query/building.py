@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Union
 
-from ..codec.entity_keys import key_fields, key_of
+from ..codec.entity_keys import key_fields, key_of, plain_key
 from ..codec.refs import Ref
 from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
@@ -82,6 +82,8 @@ def fitting(of: Expression[Any], value: Any, tp: Any = None) -> Any:
     Raises:
         QueryError: it is an object of another class than the reference leads to, or has no key.
     """
+    if type(value) is tuple:  # a composite key, whose parts may be references and objects
+        return plain_key(value) if referred_classes(of._tp if tp is None else tp) else value
     if isinstance(value, Expression) or not (type(value) is Ref or key_fields(value.__class__)):
         return value
     classes = referred_classes(of._tp if tp is None else tp)

@@ -623,4 +623,5 @@ def test_keys_with_references_in_their_parts(tmp_path: Path) -> None:
         last.before, last.by_airport = (airport, 1), Ref(Home, airport)  # type: ignore[assignment]
         assert last.before.number == 1 and last.by_airport.airport.name == "Kennedy"
         session.commit()
-        assert session.scalars(select(Sector.number).where(Sector.before == ("JFK", 1))).all() == [2, 4]
+        for key in (("JFK", 1), (airport, 1), (Ref(Airport, "JFK"), 1)):
+            assert session.scalars(select(Sector.number).where(Sector.before == key)).all() == [2, 4]
