@@ -39,21 +39,25 @@ def complete_waiting_for(cls: Any) -> None:
     _waiting[:] = [each for each in _waiting if (found := each.cls()) is not None and not found.__pydantic_complete__]
     for each in list(_waiting):
         waits = each.cls()
-        if waits is not None and any(map(name.search, _unresolved(waits))) and not _known(waits, cls.__name__):
+        if waits is not None and any(map(name.search, _unresolved(waits))) and _is_meant(waits, cls):
             each.there[cls.__name__] = ref(cls)
             names = {called: found for called, there in each.there.items() if (found := there()) is not None}
             with suppress(UnsupportedTypeError):  # whoever uses the class is told
                 waits.model_rebuild(raise_errors=False, _types_namespace=names)
 
 
-def _known(cls: Any, name: str) -> bool:
-    """Whether annotations of `cls` mean something else by `name`, of its module or its function: `Ref` itself, say."""
-    spaces = (
-        vars(builtins),
-        getattr(sys.modules.get(cls.__module__), "__dict__", {}),
-        cls.__pydantic_parent_namespace__,
-    )
-    return any(name in space for space in spaces if space)
+def _is_meant(waits: Any, cls: Any) -> bool:
+    """Whether the name of `cls` may mean this class in `waits`.
+
+    It may not where annotations of `waits` mean something else by it, of its module or its function: `Ref` itself, say.
+    While the module of `waits` is being loaded, it may yet define a class of the name, so no other module's is taken.
+    """
+    module = sys.modules.get(waits.__module__)
+    spaces = (vars(builtins), getattr(module, "__dict__", {}), waits.__pydantic_parent_namespace__)
+    if any(cls.__name__ in space for space in spaces if space):
+        return False
+    is_loading = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return cls.__module__ == waits.__module__ or not is_loading
 
 
 def _unresolved(cls: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -297,3 +298,22 @@ def test_a_key_that_is_made_of_itself_is_refused() -> None:
 
     with pytest.raises(UnsupportedTypeError, match=r"is made of itself \(\S*One -> \S*Other -> \S*One\)"):
         key_type(One)
+
+
+def test_a_module_that_is_loading_takes_no_class_of_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reference to a class that came below was bound to one of the same name that an import in between defined."""
+    head = "from parcode_orm import Key, Model, Ref\n\n\n"
+    trip = "class Trip(Model):\n    id: int = Key()\n    vessel: Ref['Vessel']\n\n\n"
+    vessel = "class Vessel(Model):\n    id: {} = Key()\n"
+    (tmp_path / "harbour.py").write_text(head + vessel.format("str"))
+    (tmp_path / "trips.py").write_text(head + trip + "import harbour\n\n\n" + vessel.format("int"))
+    (tmp_path / "lone_trips.py").write_text(head + trip)
+    (tmp_path / "wharf.py").write_text("import lone_trips\n" + head + vessel.format("str"))
+    monkeypatch.syspath_prepend(tmp_path)
+    import trips  # type: ignore[import-not-found]
+    import wharf  # type: ignore[import-not-found]
+
+    assert trips.Trip(id=1, vessel=trips.Vessel(id=2)).vessel.key == 2
+    assert wharf.lone_trips.Trip(id=1, vessel=wharf.Vessel(id="x")).vessel.key == "x"  # it was loaded
