@@ -122,6 +122,7 @@ def test_backup_copies_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_prefetch_gives_the_same_sums(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
     result = result_of(tmp_path, "prefetch", "--rows", "300", "--repeat", "1")
     assert set(result["seconds"]) == set(prefetch.PER_TARGET)
     assert "SQLAlchemy selectinload" in prefetch.text(result)

@@ -10,6 +10,8 @@ import pytest
 from parcode_orm import DowngradeError, MigrationRequired, Session, col, schema, select, verify
 from tests.migrations.project import Project
 
+pytestmark = pytest.mark.once
+
 NOTE = """
 class Note(Model):
     id: int = Key(default=None, auto=True)

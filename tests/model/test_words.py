@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from parcode_orm.model.words import as_text, words_of
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("text", "words"),

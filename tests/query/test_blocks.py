@@ -42,6 +42,8 @@ from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, 
 from parcode_orm.storage import cache
 from tests.small import small_caches, tuned
 
+pytestmark = pytest.mark.once
+
 ROWS = 2_000
 
 

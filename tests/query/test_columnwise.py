@@ -27,6 +27,8 @@ from parcode_orm import (
 from tests.effort import half
 from tests.small import SMALL, tuned
 
+pytestmark = pytest.mark.once
+
 COUNT = 60
 
 

@@ -15,6 +15,8 @@ from parcode_orm import Index, IntegrityError, Key, Model, QueryError, Session, 
 from parcode_orm.session.entity import indexes, queries
 from tests.effort import half
 
+pytestmark = pytest.mark.once
+
 COUNT = 600  # rows that are stored first
 
 

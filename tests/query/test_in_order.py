@@ -18,6 +18,8 @@ from parcode_orm.session.entity import in_order
 from tests.query.plainly import Order
 from tests.query.plainly import in_order as sorted_plainly
 
+pytestmark = pytest.mark.once
+
 COUNT = 6_000
 NAN = float("nan")
 

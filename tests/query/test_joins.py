@@ -12,6 +12,8 @@ from parcode_orm import Index, Key, Model, Session, ShardedMap, aliased, col, fu
 from parcode_orm.errors import QueryError
 from parcode_orm.query import joined
 
+pytestmark = pytest.mark.once
+
 
 class Plane(Model):
     tail: str = Key()

@@ -23,6 +23,8 @@ from parcode_orm import (
 from parcode_orm.query import joined
 from tests.query.test_random import tries
 
+pytestmark = pytest.mark.once
+
 
 class Tag(Model):
     name: str = Key()

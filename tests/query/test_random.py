@@ -19,6 +19,8 @@ from tests.query.models import NUMBERS, TEXTS, Row, World, places, rows
 from tests.query.plainly import NUMERIC, OTHERS, TEXTUAL, Both, Pair, alike, grouped, in_order
 from tests.small import SMALL, small_caches, tuned
 
+pytestmark = pytest.mark.once
+
 STATES = ["plain", "added", "stored", "read-only", "changed", "committed", "past", "compacted"]
 COLUMNS = [*NUMERIC, *TEXTUAL, *OTHERS]
 tries = settings(

@@ -23,6 +23,8 @@ from tests.query.plainly import COMPARE, ITEMS, NUMERIC, OTHERS, TEXTUAL, Both, 
 from tests.query.test_random import in_place, limits, tries
 from tests.small import SMALL, small_caches, tuned
 
+pytestmark = pytest.mark.once
+
 
 class Bare(Row):
     id: int = Key(auto=True)

@@ -18,6 +18,8 @@ from tests.query.plainly import Order, alike, compared
 from tests.query.related import KEYS, Joined, Row, Said
 from tests.query.test_random import limits, tries
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:

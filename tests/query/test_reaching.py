@@ -22,6 +22,8 @@ from tests.query.plainly import COMPARE, alike
 from tests.query.test_random import tries
 from tests.small import SMALL, small_caches, tuned
 
+pytestmark = pytest.mark.once
+
 YEARS = [1, 2, 3, 300, None]
 NAMES = ["a", "b", "a longer name than others", None]
 

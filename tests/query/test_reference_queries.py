@@ -23,6 +23,8 @@ from parcode_orm.session.entity import indexes, queries
 from tests.effort import half
 from tests.small import small_caches, tuned
 
+pytestmark = pytest.mark.once
+
 
 class Port(Model):
     name: str = Key()

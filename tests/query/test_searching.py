@@ -32,6 +32,8 @@ from parcode_orm.query import corpus, searched, selected
 from parcode_orm.query.searching import Term, Words, parsed
 from parcode_orm.query.text import condition, order
 
+pytestmark = pytest.mark.once
+
 
 class Line(Model):
     text: str | None = None

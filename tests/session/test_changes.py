@@ -23,6 +23,8 @@ from tests.migrations.test_migrate import AFTER, BEFORE, RENAMES
 from tests.session.changing import alike
 from tests.session.following import Copy, content, follow
 
+pytestmark = pytest.mark.once
+
 
 @dataclass
 class Point:

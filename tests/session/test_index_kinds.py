@@ -33,6 +33,8 @@ from parcode_orm.session.entity.tables import find_table
 from parcode_orm.session.entity.values import field_values, index_column
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
+
 
 class Tint(Enum):
     RED = "red"

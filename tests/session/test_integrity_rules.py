@@ -15,6 +15,8 @@ from tests.effort import half
 from tests.session.rules import CLASSES, Desk, Flight, Note, Plane, Port, Refused, State, committed, links_of
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
+
 Small = tuned().Session
 STORED = st.integers(0, 3)  # at first
 KEYS = STORED | STORED | STORED | st.integers(4, 5)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from parcode_orm.errors import CorruptionError
 from parcode_orm.session.entity.postings import EMPTY, Postings, decoded, encoded
 
+pytestmark = pytest.mark.once
+
 WIDE = [1, 255, 256, 65_535, 65_536, (1 << 32) - 1, 1 << 32, 1 << 47]
 numbers = st.integers(0, 300) | st.sampled_from(WIDE) | st.integers(0, 1 << 48)
 word = st.dictionaries(numbers, st.integers(1, 3) | st.sampled_from(WIDE), min_size=1, max_size=40)

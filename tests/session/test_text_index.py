@@ -38,6 +38,8 @@ from parcode_orm.tuning import TUNING
 from tests.effort import half
 from tests.small import SMALL, small_caches, tuned
 
+pytestmark = pytest.mark.once
+
 WORDS = ["red", "Red", "wine", "WINES", "café", "cafe", "fox", "foxes", "über", "x", "naïve-ly", "Straße", "don't", ""]
 texts = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
 QUERIES = [

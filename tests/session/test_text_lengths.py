@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from parcode_orm import Chunk, Model
 from parcode_orm.session.entity.postings import Postings, decoded, encoded
 from parcode_orm.session.entity.text_lengths import GONE, Lengths, Rows, known_length, newest, packed, rows_in, spans_of
 from parcode_orm.session.entity.text_merging import merged
+
+pytestmark = pytest.mark.once
 
 ids = st.integers(0, 30) | st.integers(0, 1 << 47)
 lengths = st.integers(GONE, 3) | st.sampled_from([254, 255, 65_534, 65_535, 1 << 33])

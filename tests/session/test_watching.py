@@ -20,6 +20,8 @@ from parcode_orm.session import watching
 from parcode_orm.storage.mapped import Source
 from parcode_orm.storage.notify import Notifier
 
+pytestmark = pytest.mark.once
+
 LONG = 30.0  # seconds that no test waits
 
 

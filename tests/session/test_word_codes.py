@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm.model.words import words_of
 from parcode_orm.session.entity.word_codes import WordCodes
+
+pytestmark = pytest.mark.once
 
 ascii_texts = st.text(st.sampled_from("abAZ09_- \n\0\t\x7fxyz."), max_size=30)
 other_texts = st.text(st.sampled_from("abAé Zß_日\ud800a"), max_size=30) | st.text(max_size=20)

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from tests.effort import THOROUGH
 from tests.session.changing import alike
 from tests.session.following import Copy, content, follow
 from tests.small import small_caches, tuned
+
+pytestmark = pytest.mark.once
 
 COMMITS = 1000 if THOROUGH else 40
 

@@ -11,12 +11,15 @@ import gc
 import pickle
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from parcode_orm import Chunk, Index, Key, Model, Ref, Session, ShardedMap, select
 from tests.effort import half
 from tests.small import SMALL, tuned
+
+pytestmark = pytest.mark.once
 
 
 class Port(Model):
