@@ -302,10 +302,13 @@ class CollectionsMachine(RuleBasedStateMachine):
         return Target(getattr(mine, name), getattr(plain, name), kinds)
 
     def value(self, kind: str, n: int, how: int) -> tuple[Any, Any]:
-        """A value of this kind, twice: a new one, or one that is somewhere already."""
-        self.shared |= kind in ("item", "player", "list")
-        if how and kind in ("item", "player", "list"):
-            cls = {"item": Item, "player": Player, "list": list}[kind]
+        """A value of this kind, twice: a new one, or one that is somewhere already.
+
+        A plain list is always a new one that nobody holds, as Pydantic's validation copies it.
+        """
+        self.shared |= kind in ("item", "player")
+        if how and kind in ("item", "player"):
+            cls = {"item": Item, "player": Player}[kind]
             held = [pair for pair in self.held if type(pair[1]) is cls]
             if how == 1 and held:
                 return held[n % len(held)]
@@ -317,7 +320,7 @@ class CollectionsMachine(RuleBasedStateMachine):
                 key = place if isinstance(plain, list) else list(plain)[place]
                 return mine[key], plain[key]
         pair = VALUES[kind](n), VALUES[kind](n)
-        if how == 3:
+        if how == 3 and kind != "list":
             self.hold(*pair)
         return pair
 
