@@ -126,6 +126,7 @@ LIST_CHANGES: dict[str, Callable[[Any, int, slice, list[Any], str], Any]] = {
     "sort plainly": lambda x, i, s, v, k: x.sort(reverse=i < 0) if k in ("int", "list") else None,
     "clear": lambda x, i, s, v, k: x.clear() if i == 3 else None,
 }
+STREAMS = {"set whole slice", "extend", "update by pairs"}  # what a stream gave may have left memory: nobody holds it
 LIST_READS: dict[str, Callable[[Any, int, slice, list[Any], str], Any]] = {
     "get": lambda x, i, s, v, k: x[i],
     "get slice": lambda x, i, s, v, k: x[s],
@@ -348,6 +349,8 @@ class CollectionsMachine(RuleBasedStateMachine):
     def change_list(self, where: int, what: str, index: int, part: slice, given: list[tuple[int, int]]) -> None:
         target = self.target(where, 1)
         kind = target.kinds[0]
+        if what in STREAMS:
+            given = [(n, 0) for n, _ in given]
         mine, plain = self.values(kind, given)
         size = len(target.plain)
         found = target.both(LIST_CHANGES[what], (index, part, mine, kind), (index, part, plain, kind))
@@ -376,7 +379,8 @@ class CollectionsMachine(RuleBasedStateMachine):
     def change_map(self, where: int, what: str, n: int, given: list[tuple[int, tuple[int, int]]]) -> None:
         target = self.target(where, 2)
         key = self.key(target, n)
-        mine, plain = self.values(target.kinds[1], [each for _, each in given])
+        values = [(each[0], 0) if what in STREAMS else each for _, each in given]
+        mine, plain = self.values(target.kinds[1], values)
         keys = [self.key(target, each) for each, _ in given]
         size = len(target.plain)
         found = target.both(
