@@ -82,11 +82,10 @@ class Scalar(_Nested[T]):
         return f"{self._statement}.scalar_subquery()"
 
 
-class Chosen(_Nested[bool]):
-    """Whether a value is among the values that a statement gives."""
+class _OfValue(_Nested[T]):
+    """What a statement says of a value of each row."""
 
     __slots__ = ("_value",)
-    _tp = bool
 
     def __init__(self, value: Expression[Any], statement: Select[Any]) -> None:
         self._value = value
@@ -97,6 +96,13 @@ class Chosen(_Nested[bool]):
 
     def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
         return type(self)(parts[0], self._statement)
+
+
+class Chosen(_OfValue[bool]):
+    """Whether a value is among the values that a statement gives."""
+
+    __slots__ = ()
+    _tp = bool
 
     def _among(self, values: list[Any]) -> Any:
         """What the value may be, where the statement gives `values`."""
@@ -130,21 +136,11 @@ class Held(Chosen):
         return f"{self._value}.in_(items of {self._statement})"
 
 
-class Number(_Nested[int]):
+class Number(_OfValue[int]):
     """How many of the values that a statement gives are the value of a row, or hold it as an item."""
 
-    __slots__ = ("_value",)
+    __slots__ = ()
     _tp = int
-
-    def __init__(self, value: Expression[Any], statement: Select[Any]) -> None:
-        self._value = value
-        self._statement = statement
-
-    def _parts(self) -> tuple[Expression[Any], ...]:
-        return (self._value,)
-
-    def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
-        return Number(parts[0], self._statement)
 
     def _ready(self, outer: Any) -> Expression[Any]:
         inner, _ = divided(self._statement, outer)
