@@ -19,6 +19,7 @@ from .lazy.handles import lazy
 from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Backref, Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .native import accelerated as accelerated  # a bool, no name of `import *`
 from .query import (
     aliased,
     all_,

@@ -16,6 +16,8 @@ from itertools import accumulate, chain
 from operator import itemgetter, ne
 from typing import Any
 
+from parcode_orm.native import compiled
+
 LITTLE = sys.byteorder == "little"
 UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
 SIGNED = {1: "b", 2: "h", 4: "i", 8: "q"}
@@ -124,6 +126,7 @@ def _shrink(array: Any) -> Packed:
     return array.astype(f"<{'i' if signed else 'u'}{width}").tobytes(), width, signed, low, high
 
 
+@compiled
 def pack_floats(values: Sequence[Any]) -> bytes | None:
     """Floats as they stand in memory; None when one is not exactly a float."""
     data = marshalled(values, b"g", 9)

@@ -1,0 +1,52 @@
+"""The functions in C give what their specifications in Python give, or raise the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import parcode_orm
+from parcode_orm import native
+from tests.native.cases import CASES
+
+if not parcode_orm.accelerated:
+    pytest.skip("the native core is not compiled, or switched off", allow_module_level=True)
+
+from parcode_orm.native import _core
+
+
+def typed(value: Any) -> Any:
+    """A value in which equal numbers of different types differ, and NaN equals itself."""
+    if isinstance(value, list | tuple):
+        return type(value), [typed(item) for item in value]
+    if isinstance(value, dict):
+        return type(value), [(typed(key), typed(item)) for key, item in value.items()]
+    if isinstance(value, float):
+        return float, value.hex()
+    if isinstance(value, np.ndarray):
+        return value.dtype, value.tobytes()
+    return type(value), value
+
+
+def outcome(function: Any, arguments: tuple[Any, ...]) -> Any:
+    """What a call gives, with the types of all values, or the type of the error that it raises."""
+    try:
+        return typed(function(*arguments))
+    except Exception as error:
+        return type(error)
+
+
+def test_each_function_has_a_specification_and_cases() -> None:
+    compiled = {name for name in dir(_core) if not name.startswith("_")}
+    assert compiled == set(native.specifications) == set(CASES)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+@given(data=st.data())
+def test_results_are_equal(name: str, data: st.DataObject) -> None:
+    arguments = data.draw(CASES[name])
+    assert outcome(getattr(_core, name), arguments) == outcome(native.specifications[name], arguments)
