@@ -19,6 +19,7 @@
 `evolution`: a file opened with a class that changed, beside the class that wrote it.
 `inspecting`: a large file inspected in a process of its own: time, memory, bytes read.
 `backup`: a large file copied whole, and after one commit: bytes that are copied, and time.
+`rust`: the world and a list of a million players, beside the Rust crate `parcode`, which cargo builds.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
 
@@ -47,6 +48,7 @@ from benchmarks import (
     prefetch,
     query,
     report,
+    rust,
     scale,
     steady,
     stream,
@@ -148,6 +150,10 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--megabytes", type=number, default=1_000, help="of the file")
     each = workload(backup, lambda o, at: backup.backups(o.megabytes, at), backup.text)
     each.add_argument("--megabytes", type=number, default=1_000, help="of the file")
+    each = workload(rust, lambda o, at: rust.rust(o.users, o.rows, o.repeat, at), rust.text)
+    each.add_argument("--users", type=number, default=100_000, help="players in the world")
+    each.add_argument("--rows", type=number, default=1_000_000, help="players in the list")
+    each.add_argument("--repeat", type=number, default=5, help="rounds")
     workload(calls, lambda o, at: calls.calls(at), calls.text)
     return top
 
