@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import repeat
 from typing import Any
 
-from parcode_orm.codec.base import is_lazy_collection
+from parcode_orm.codec.base import ATOMS, is_lazy_collection
 from parcode_orm.codec.kernels import drain
 from parcode_orm.codec.slots import SLOTS, from_slots, hidden, to_slots
 from parcode_orm.codec.types.marks import find_mark
@@ -30,6 +30,7 @@ from parcode_orm.lazy.state import (
     forget,
     get_dict,
     get_state,
+    keep_read,
     set_dict,
     set_state,
 )
@@ -69,17 +70,23 @@ def is_lazy(obj: object) -> bool:
 
 def make_proxy(view: Any, row: int) -> object:
     """A new lazy object of `view.cls` over the row `row` of the struct view; nothing is read."""
-    proxy = _new(view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls))
+    proxy = _new(view.made or _made(view))
     set_state(proxy, (view, row))
     if not _DESCRIPTORS:
         set_dict(proxy, {})
     return proxy
 
 
+def _made(view: RowView) -> type:
+    """The class of the lazy objects of a view, which the view keeps from now on."""
+    view.made = lazy_class(view.cls)
+    return view.made
+
+
 def make_proxies(wanted: Sequence[tuple[RowView, list[int]]]) -> list[object]:
     """As `make_proxy`, of rows of several views of one class: each view with its rows."""
     view = wanted[0][0]
-    cls = view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls)
+    cls: type[object] = view.made or _made(view)
     states = [(view, row) for view, rows in wanted for row in rows]
     found = [_new(cls) for _ in states]
     drain(map(set_state, found, states))
@@ -221,7 +228,18 @@ class _LazyField:
     def __get__(self, proxy: Any, owner: type[Any]) -> object:
         if proxy is None:
             return getattr(owner._p_model_, self.name)
-        return first_read(proxy, self.name)
+        name = self.name
+        view, row = get_state(proxy)
+        getter = view.getters.get(name)
+        if getter is not None:
+            try:
+                value = getter(row)
+            except Exception:
+                return first_read(proxy, name)  # which says what is wrong
+            if type(value) in ATOMS:  # so it obliges nobody to keep the object
+                return get_dict(proxy).setdefault(name, value)
+            return keep_read(proxy, view, name, value)
+        return first_read(proxy, name)
 
 
 class _DeprecatedField:

@@ -28,8 +28,8 @@ from parcode_orm.model.plain import LazyModel
 from parcode_orm.table.table import ATOMIC, MISSING
 
 __all__ = [
-    "MISSING", "RowView", "WithoutFields", "changing_in_place", "check_change", "field_value",
-    "fill_slot", "first_read", "forget", "get_dict", "get_state", "load_all", "may_change_in_place", "pin_held",
+    "MISSING", "RowView", "WithoutFields", "changing_in_place", "check_change", "field_value", "fill_slot",
+    "first_read", "forget", "get_dict", "get_state", "keep_read", "load_all", "may_change_in_place", "pin_held",
     "set_dict", "set_state", "stored_attributes", "touch",
 ]  # fmt: skip
 
@@ -38,11 +38,13 @@ class RowView(Protocol):
     """Rows of a model: what lazy models read from. A getter raises `FieldNotStored` where a row
     lacks its field.
 
-    `live` has the lazy objects of the rows that the program may hold, and `strays` says whether one of them may stand
-    for another row by now. `chunk` and `at` say where the rows lie.
+    `made` is the class of the lazy objects, once there was one. `live` has the lazy objects of the rows that the
+    program may hold, and `strays` says whether one of them may stand for another row by now. `chunk` and `at` say where
+    the rows lie.
     """
 
     getters: dict[str, Getter]
+    made: type | None
     live: dict[int, ref[object]]
     lively: set[int] | None
     strays: bool
@@ -105,7 +107,14 @@ def first_read(proxy: LazyModel, name: str) -> Any:
         raise _decode_error(view, name) from error
     except (DecodeError, SchemaMismatchError) as problem:
         raise _placed(problem, f"{view.cls.__name__}.{name}") from problem.__cause__
-    # Two threads may decode at once; the first to get here decides which object both see, now and later.
+    return keep_read(proxy, view, name, value)
+
+
+def keep_read(proxy: LazyModel, view: RowView, name: str, value: object) -> Any:
+    """Remember the value of a field that was decoded, and return it.
+
+    Two threads may decode at once; the first to get here decides which object both see, now and later.
+    """
     value = get_dict(proxy).setdefault(name, value)
     if type(value) not in ATOMIC and not isinstance(value, Enum) and view.space.writable:
         view.space.pin(proxy)

@@ -208,20 +208,27 @@ class FileSpace:
 
     def proxy(self, view: Any, row: int) -> object:
         """The proxy of a row: the same object while anyone holds it, whichever thread asks."""
-        known = view.live.get(row)
-        found = None if known is None else known()
-        if found is None:
-            found = make_proxy(view, row)
-            ref = weak(found)  # before the lock is taken, as making it may run the cycle collector, and that any code
-            with self._meeting:
-                live = view.live or self._first(view)
-                known = live.setdefault(row, ref)
-                if known is not ref:
-                    other = known()
-                    if other is not None:  # another thread was first
-                        return other
-                    live[row] = ref
-                self._count(1)
+        live = view.live
+        known = live.get(row)
+        if known is not None:
+            found = known()
+            if found is not None:
+                return found
+        found = make_proxy(view, row)
+        ref = weak(found)  # before the lock is taken, as making it may run the cycle collector, and that any code
+        with self._meeting:
+            if not live:
+                live = self._first(view)
+            known = live.setdefault(row, ref)
+            if known is not ref:
+                other = known()
+                if other is not None:  # another thread was first
+                    return other
+                live[row] = ref
+            self._stats.rows_read += 1
+            self._until_sweep -= 1
+            if self._until_sweep <= 0:
+                self._sweep()
         return found
 
     def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[object]:
@@ -241,15 +248,11 @@ class FileSpace:
                             fresh -= 1
                 live.update(zip(rows, refs[done : done + len(rows)], strict=True))
                 done += len(rows)
-            self._count(fresh)
+            self._stats.rows_read += fresh
+            self._until_sweep -= fresh
+            if self._until_sweep <= 0:
+                self._sweep()
         return found
-
-    def _count(self, fresh: int) -> None:
-        """Count new proxies; now and then, those that are gone are forgotten."""
-        self._stats.rows_read += fresh
-        self._until_sweep -= fresh
-        if self._until_sweep <= 0:
-            self._sweep()
 
     def know(self, view: RowView, row: int, proxy: LazyModel) -> None:
         """From now on `proxy` is the proxy of this row."""

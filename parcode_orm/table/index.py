@@ -7,6 +7,7 @@ shard is that shard alone; over more there are directories, and over many of tho
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from operator import attrgetter
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .table import Table
 
 MAX_BITS = 24
+NEAR = 64  # entries of a shard: how far from its guessed place a hash is looked for first
 LOW = (1 << 32) - 1
 _offset_of = attrgetter("offset")
 
@@ -141,6 +143,27 @@ def shards_of(chunk: Callable[[Reference], Chunk], run: Reference) -> Iterator[R
         if len(seen) != known + len(refs):
             raise opened.error(0, "an index run that names a chunk twice")
         waiting += [(each, below) for each in reversed(refs)]
+
+
+def find_row(hashed: int, low_shift: int, lows: memoryview, rows: memoryview, before: int) -> int:
+    """The id of a row of a shard that a hash may stand for; -1 where there are no more.
+
+    Args:
+        hashed: the hash, 64 bits.
+        low_shift: how many bits of it lie below the 32 that the shard compares.
+        lows: these 32 bits of all hashes in the shard, unsigned numbers that rise.
+        rows: the ids of the rows beside them, unsigned numbers.
+        before: how many rows of this hash were found before.
+    """
+    low = hashed >> low_shift & LOW
+    count = len(lows)
+    guess = low * count >> 32  # hashes are spread evenly, so the place is near
+    first = guess - NEAR if guess > NEAR else 0
+    at = bisect_left(lows, low, first, guess + NEAR if guess + NEAR < count else count)
+    if at == first or at == count or lows[at] != low:
+        at = bisect_left(lows, low)
+    at += before
+    return rows[at] if at < count and lows[at] == low else -1
 
 
 class Shard:

@@ -28,7 +28,7 @@ def put_array(out: Encoder, values: Any) -> None:
     out.leaf(Encoding.INT, len(values), values.astype(f"<u{width}").tobytes(), width=width)
 
 
-def get_ints(chunk: Chunk, at: int, count: int) -> Sequence[int]:
+def get_ints(chunk: Chunk, at: int, count: int) -> memoryview:
     """The `count` numbers of the INT node `at`, as a view of the chunk.
 
     Raises:

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, pairwise, repeat
-from operator import attrgetter
+from operator import add, attrgetter, gt
 from typing import Any, NamedTuple, TypeVar
 
 from ..codec.base import Sink
@@ -253,12 +253,12 @@ def read_node(chunk: Chunk, height: int, rows: int, keyed: bool) -> list[Any]:
     columns = chunk.children(0)
     if len(columns) != 3:
         raise chunk.error(0, "a tree node has three columns")
-    counts, firsts, starts = (get_ints(chunk, column, entries) for column in columns)
+    counts, firsts, starts = [get_ints(chunk, column, entries).tolist() for column in columns]
     if not keyed:
         firsts = [NO_ID] * entries
     if sum(counts) != rows or 0 in counts:
         raise chunk.error(columns[0], f"expected {rows} rows, found {sum(counts)}")
-    if keyed and any(b < a + count for a, count, b in zip(firsts, counts, firsts[1:], strict=False)):
+    if keyed and any(map(gt, map(add, firsts, counts), firsts[1:])):
         raise chunk.error(columns[1], "row ids do not rise")
     if height == 1:
         return list(map(Piece, chunk.refs, starts, counts, firsts))

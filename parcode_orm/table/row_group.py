@@ -10,6 +10,7 @@ from weakref import ref as weak
 from ..codec.base import Column, Getter, Space, View, is_lazy
 from ..codec.views.nodes import accessor, open_child, values_at
 from ..codec.views.struct import StructView
+from ..codec.views.text import TextView
 from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding, Kind, Reference
@@ -87,7 +88,7 @@ class Group:
     """
 
     __slots__ = (
-        "count", "get", "held", "items", "key", "keys", "mapped", "older", "proxies", "ref", "used", "whole",
+        "count", "get", "held", "items", "key", "keys", "mapped", "older", "proxies", "ref", "texts", "used", "whole",
         "__weakref__", "_apart", "_chunk", "_columns", "_space",
     )  # fmt: skip
 
@@ -123,6 +124,7 @@ class Group:
         self._space = space
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
+        self.texts: tuple[memoryview, memoryview, int] | None = None  # keys that are read: bytes, offsets, gap
         self.held = held
         self.proxies = _gives_proxies(self.items)
         if self.proxies is not None:
@@ -141,6 +143,8 @@ class Group:
             column, chunk = self._columns[0], self._chunk
             keys = open_child(column, chunk, chunk.children(0)[0], self._space, self.count)
             key = _plain_key(keys) if is_lazy(column) else accessor(keys)
+        if isinstance(keys, TextView):
+            self.texts = keys.data, keys.offsets, keys.gap
         self.key, self.keys = key, keys
         return key if name == "key" else keys
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from struct import error as PackError
 from typing import Any
 from uuid import UUID
 
@@ -16,13 +17,14 @@ from xxhash import xxh3_64_intdigest
 from ..codec.base import ATOMS, Column, Getter, Space
 from ..codec.bulk import gc_paused
 from ..codec.keys.canonical import EqualityUnknown, key_hash
+from ..codec.keys.numbers import INT, INT64
 from ..codec.refs import Ref
 from ..codec.schema import short_fingerprint
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
-from .index import LOW, Run, open_runs
+from .index import Run, find_row, open_runs
 from .nodes import Piece
 from .row_group import Group, Held, HeldRows, KeptGroup
 from .scan import Part, Trail, read_parts, walk
@@ -184,7 +186,45 @@ class Table:
         return None if found is None else found[:2]
 
     def lookup(self, key: Any, default: Any) -> Any:
-        """The value of a key, lazy, or `default`."""
+        """The value of a key, lazy, or `default`.
+
+        This is the short way of a text or an int whose row lies in a row group that is open, behind the first hash that
+        agrees with its own. `_lookup` finds any key, and damage.
+        """
+        cls = type(key)
+        if (cls is not str and cls is not int) or self.added or not self.runs or self.space.writable:
+            return self._lookup(key, default)
+        try:
+            data = key.encode() if cls is str else INT64(INT, key)
+        except (UnicodeEncodeError, PackError):
+            return self._lookup(key, default)
+        hashed = xxh3_64_intdigest(data)
+        run, node = self.runs[0], self.tree.root
+        shard = run.shards.get(hashed >> run.shift)
+        row = -1 if shard is None else find_row(hashed, run.low_shift, shard.lows, shard.rows, 0)
+        while node.ends and (at := bisect_right(node.firsts, row)):
+            child = node.children[at - 1]  # type: ignore[index]
+            if node.height > 1:
+                node = child
+                continue
+            group = self.groups.get(child.ref.offset)
+            place = row - child.first
+            row = child.start + place
+            if group is None or place >= child.length or row >= group.count:
+                break
+            group.used = True
+            if group.texts is None:
+                same = group.key(row) == key
+            else:
+                texts, offsets, gap = group.texts
+                start, stop = offsets[row], offsets[row + 1]
+                same = start <= stop and texts[start + gap * row : stop + gap * row] == data
+            if same:
+                return group.get(row)
+            break
+        return self._lookup(key, default)
+
+    def _lookup(self, key: Any, default: Any) -> Any:
         if self.added or self.space.writable:
             place = self.find(key)
             return default if place is None else self.value(*place)
@@ -206,12 +246,10 @@ class Table:
             return None  # equal to no key that can be stored
         for run in self.runs:
             shard = run.shards.get(hashed >> run.shift) or run.shard(hashed >> run.shift)
-            low = hashed >> run.low_shift & LOW
-            lows = shard.lows
-            i = bisect_left(lows, low)
-            while i < shard.count and lows[i] == low:
-                found = self.tree.row(shard.rows[i])
-                i += 1
+            tried = 0
+            while (row_id := find_row(hashed, run.low_shift, shard.lows, shard.rows, tried)) >= 0:
+                tried += 1
+                found = self.tree.row(row_id)
                 if found is None:
                     continue
                 piece, place = found

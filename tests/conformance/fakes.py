@@ -119,6 +119,7 @@ class FakeView:
         self.space = space
         self.getters: dict[str, Callable[[int], Any]] = {}
         self.log: list[str] = []
+        self.made: type | None = None
         self.live: dict[int, Any] = {}
         self.broken: dict[str, Exception] = {}
 

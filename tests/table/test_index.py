@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import random
+from array import array
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from parcode_orm import Model, Session, ShardedMap, compact, verify
+from parcode_orm import Model, Session, ShardedMap, compact, save, verify
 from parcode_orm.codec.base import Column
 from parcode_orm.codec.columns.scalars import IntColumn
 from parcode_orm.codec.columns.text import TextColumn
 from parcode_orm.errors import CorruptionError
 from parcode_orm.format.layout import Encoding, Kind, Reference
-from parcode_orm.table.index import Run, shards_of
+from parcode_orm.table.index import Run, find_row, shards_of
 from parcode_orm.table.table import Table
 from parcode_orm.tuning import TUNING, Tuning
 from tests.small import tuned
@@ -29,6 +33,10 @@ class World(Model):
     items: dict[str, int] = ShardedMap()
 
 
+class Numbers(Model):
+    items: dict[int, int] = ShardedMap()
+
+
 def key(number: int) -> str:
     return f"key {number}"
 
@@ -42,6 +50,59 @@ def widths(disk: Disk, ref: Reference) -> list[list[int]]:
         level = [ref for chunk in opened for ref in chunk.refs]
     assert {ref.kind for ref in level} == {Kind.INDEX_SHARD}
     return found
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 2**20), st.sampled_from([2**63, 2**64 - 1]))),
+    st.integers(0, 12),
+    st.data(),
+)
+def test_a_hash_is_found_wherever_it_lies_in_its_shard(hashes: list[int], bits: int, data: st.DataObject) -> None:
+    """Also where the hashes are not spread evenly, so that the place that is looked at first is far off."""
+    shift = 32 - bits
+    hashes = sorted(each & (1 << 64 - bits) - 1 for each in hashes)
+    lows = memoryview(array("I", [each >> shift & 0xFFFFFFFF for each in hashes]))
+    rows = memoryview(array("Q", [row << 33 for row in range(len(hashes))]))
+    for sought in {*hashes[:5], data.draw(st.integers(0, (1 << 64 - bits) - 1))}:
+        expected = [row << 33 for row, low in enumerate(lows) if low == sought >> shift & 0xFFFFFFFF]
+        found = [find_row(sought, shift, lows, rows, before) for before in range(len(expected) + 1)]
+        assert found == [*expected, -1]
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 1000, 4096])
+def test_each_hash_of_an_even_shard_is_found(count: int) -> None:
+    rng = random.Random(count)
+    lows = memoryview(array("I", sorted(rng.sample(range(2**32), count))))
+    rows = memoryview(array("H", range(count)))
+    assert [find_row(low << 32, 32, lows, rows, 0) for low in lows] == list(range(count))
+
+
+def test_of_many_equal_hashes_the_first_comes_first() -> None:
+    lows, rows = memoryview(array("I", [1 << 31] * 300)), memoryview(array("H", range(300)))
+    assert [find_row(1 << 63, 32, lows, rows, before) for before in range(301)] == [*range(300), -1]
+
+
+@pytest.mark.parametrize("keys", [["plain", "", "k"], ["with\0nul", "", "k"], ["\ud800", "é", "k"]])
+def test_text_keys_are_found_however_they_are_stored(keys: list[str], tmp_path: Path) -> None:
+    save(tmp_path / "file", World(items={each: number for number, each in enumerate(keys)}))
+    with Session.open(tmp_path / "file") as session:
+        items = session.root(World).items
+        for _ in range(2):  # the first time opens what the second finds open
+            assert [items[each] for each in keys] == list(range(len(keys)))
+            for absent in ("plai", "plainer", "with", "\ud801", "\0"):
+                assert items.get(absent) is None
+            assert items.get(7) is None  # type: ignore[call-overload]
+
+
+def test_int_keys_and_what_is_equal_to_them(tmp_path: Path) -> None:
+    keys = [0, -1, 2**63 - 1, -(2**63), 2**63, 10**30]
+    save(tmp_path / "file", Numbers(items={each: place for place, each in enumerate(keys)}))
+    with Session.open(tmp_path / "file") as session:
+        items = session.root(Numbers).items
+        for _ in range(2):
+            assert [items[each] for each in keys] == list(range(len(keys)))
+            assert items[False] == items[0.0] == 0  # type: ignore[index]
+            assert items.get(1) is items.get(2**64) is None
 
 
 @pytest.mark.parametrize(

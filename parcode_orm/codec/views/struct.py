@@ -33,6 +33,7 @@ class StructView(View):
         "held",
         "live",
         "lively",
+        "made",
         "strays",
         "_children",
         "_rest",
@@ -60,6 +61,7 @@ class StructView(View):
         self.getters: dict[str, Getter] = {}
         # Where a writable session keeps those that must not be forgotten.
         self.held: dict[int, Any] | None = None
+        self.made: type | None = None  # the class of the proxies, once there was one
         self.live: dict[int, ref[Any]] = {}  # proxies of these rows that the program may hold
         # The offset of the chunk goes here before `live` gets its first.
         self.lively: set[int] | None = None
