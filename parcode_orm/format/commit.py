@@ -19,6 +19,7 @@ from .layout import (
     RECORD_ALIGN,
     RECORD_COPY,
     RECORD_MAGIC,
+    RECORD_SEAL,
     REFERENCE,
     SUPERBLOCK,
     Kind,
@@ -83,10 +84,16 @@ def pack(record: Record, uuid: bytes) -> bytes:
     return body + checksum(body, checksum(uuid + record.offset.to_bytes(8, "little"))).to_bytes(8, "little")
 
 
-def pack_twice(record: Record, uuid: bytes) -> bytes:
-    """Both copies of the record, with zeros between: the last bytes of an appended commit."""
+def pack_twice(record: Record, uuid: bytes, *, sealed: bool = False) -> bytes:
+    """Both copies of the record, with zeros between, or the seal: the last bytes of an appended commit."""
     copy = pack(record, uuid)
-    return copy + bytes(RECORD_COPY - len(copy)) + copy
+    between = bytes(RECORD_SEAL - len(copy)) + seal(copy) if sealed else b""
+    return copy + between.ljust(RECORD_COPY - len(copy), b"\0") + copy
+
+
+def seal(packed: bytes) -> bytes:
+    """What stands `RECORD_SEAL` bytes behind a record if the disk has all of its commit; `packed` begins with it."""
+    return checksum(packed[: RECORD.size]).to_bytes(8, "little")
 
 
 def unpack(data: bytes | memoryview, uuid: bytes, position: int, size: int) -> Record | None:

@@ -17,6 +17,7 @@ SUPERBLOCK = Struct("<8sHHIQQQ16sQ")
 RECORD_MAGIC = b"PARCMIT\n"
 RECORD_ALIGN = 4096  # of an appended record; the record of a whole-file write has CHUNK_ALIGN
 RECORD_COPY = 512  # from the first copy of an appended record to the second
+RECORD_SEAL = 256  # from the first copy of an appended record to its seal
 
 CHUNK_MAGIC = 0x314B4843  # "CHK1"
 CHUNK_ALIGN = 64
@@ -101,9 +102,10 @@ class RecordFlag(IntEnum):
 
     WHOLE_FILE = 1  # the one record of a file written in one go; no padding, no copy
     DOUBLED = 2  # a copy follows RECORD_COPY bytes behind
-    FAST = 4  # written without waiting for the disk: range and hash of the commit's bytes are given
+    FAST = 4  # written without waiting for its chunks: range and hash of the commit's bytes are given
     SETTLED = 8  # everything before `range_start` was on the disk when this was written
     COPIED = 16  # written by a compaction: the file's name may be as new as this record
+    WAITED = 32  # with FAST: the commit ended when the disk had all of it
 
 
 class Reference(NamedTuple):

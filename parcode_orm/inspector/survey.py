@@ -273,7 +273,8 @@ def _of_bytes(kind: str, name: str, size: int) -> Owner:
 
 def _commit(record: Record, before: int) -> CommitInfo:
     flags = record.flags
-    kinds = {RecordFlag.WHOLE_FILE: "whole", RecordFlag.FAST: "fast", RecordFlag.COPIED: "compacted"}
+    kinds = {RecordFlag.WHOLE_FILE: "whole", RecordFlag.WAITED: "appended", RecordFlag.FAST: "fast"}
+    kinds[RecordFlag.COPIED] = "compacted"
     kind = next((name for flag, name in kinds.items() if flags & flag), "appended")
     try:
         time = EPOCH + timedelta(microseconds=record.time // 1_000)

@@ -2,12 +2,20 @@
 
 Crash safety rests on this order:
 
+1. Write the chunks, and the record behind them, twice. The record has the hash of all bytes of the commit.
+2. Wait for the disk.
+3. Write the seal of the record, and wait for nothing.
+
+After a power loss before 2 ends, the record may be there without its chunks: the hash tells. After 2 the hash fits, and
+the seal spares readers to compute it. A large commit, which takes long to hash, and the first one to a file that was
+written whole go other ways:
+
 1. Write the chunks, and zeros in the place of the record.
 2. Wait for the disk.
 3. Write the record, twice.
 4. Wait for the disk.
 
-If anything fails before the second wait ends, the file is cut back to its previous record. The
+If anything fails before the last wait ends, the file is cut back to its previous record. The
 appender waits for the cut, too. Otherwise a record could come back after the next commit has begun
 to write over its chunks, and would be taken for a commit.
 """
@@ -27,7 +35,7 @@ from ..format import commit
 from ..format.catalog import CatalogData
 from ..format.chunk import Buffer
 from ..format.commit import Record
-from ..format.layout import RECORD, RECORD_ALIGN, RECORD_COPY, RecordFlag
+from ..format.layout import RECORD, RECORD_ALIGN, RECORD_COPY, RECORD_SEAL, RecordFlag
 from ..format.superblock import Superblock
 from .files import FILES, Descriptor, Files, storage_error, storing, syncing
 from .lock import WriterLock
@@ -40,7 +48,9 @@ from .usage import record_bytes, released
 from .writer import Clock
 
 REMEMBERED = 1024  # chunks: what they refer to
-DOUBLED, FAST, SETTLED = int(RecordFlag.DOUBLED), int(RecordFlag.FAST), int(RecordFlag.SETTLED)
+DOUBLED, FAST, SETTLED, WAITED = map(int, (RecordFlag.DOUBLED, RecordFlag.FAST, RecordFlag.SETTLED, RecordFlag.WAITED))
+FRESH = int(RecordFlag.WHOLE_FILE | RecordFlag.COPIED)  # the file's name may be as new as such a record
+AT_ONCE = 64 * 1024  # bytes of a commit whose record is written with its chunks
 SETTLE_EVERY = 64  # one fast commit in so many waits for the disk: this bounds what recovery verifies
 
 
@@ -116,7 +126,7 @@ class Appender:
             self._settle = self._fast and self._needs_settling()
             if self._settle:
                 self._sync()
-            if self.record.flags & (RecordFlag.WHOLE_FILE | RecordFlag.COPIED):  # its name may be as new as its content
+            if self.record.flags & FRESH:
                 with self._poisoning(), syncing(self.path):
                     self._files.sync_directory(os.path.dirname(os.path.realpath(self.path)))
             self._pipeline = Pipeline(
@@ -125,7 +135,7 @@ class Appender:
                 self._workers,
                 self._compression,
                 stats=self.stats,
-                hashed=self._fast,
+                hashed=self._fast or not self.record.flags & FRESH,
             )
             self._position = self.record.file_length
         return self._pipeline
@@ -148,7 +158,8 @@ class Appender:
             output, last = pipeline.output, self.record
             chunks_end = output.position
             offset = output.put(align=RECORD_ALIGN)
-            if not self._fast:
+            at_once = self._fast or (not last.flags & FRESH and offset - last.file_length <= AT_ONCE)
+            if not at_once:
                 output.put(bytes(RECORD_COPY + RECORD.size))  # the record overwrites these: the file gets no longer
                 output.flush()
                 self._sync()
@@ -157,7 +168,8 @@ class Appender:
             earlier = self._source or self.source(Stats())  # the commit before this one
             gone = record_bytes(last) + released(earlier, last.catalog, pipeline.referred)
             dead = min(last.dead + gone, last.file_length)
-            flags = DOUBLED | (FAST if self._fast else 0) | (SETTLED if self._settle else 0)
+            flags = DOUBLED | (FAST if at_once else 0) | (SETTLED if self._settle else 0)
+            flags |= WAITED if at_once and not self._fast else 0
             record = Record(
                 sequence=last.sequence + 1,
                 previous=last.offset,
@@ -168,9 +180,9 @@ class Appender:
                 live=end - dead,
                 dead=dead,
                 catalog=ticket.reference,
-                range_start=last.file_length if self._fast else 0,
-                range_hash=output.digest() if self._fast else commit.NO_HASH,
-                boot=boot() if self._fast else 0,
+                range_start=last.file_length if at_once else 0,
+                range_hash=output.digest() if at_once else commit.NO_HASH,
+                boot=boot() if at_once else 0,
             )
             if not commit.is_consistent(record, offset, end):
                 raise CorruptionError(
@@ -178,12 +190,13 @@ class Appender:
                 )
             twice = commit.pack_twice(record, self.superblock.uuid)
             catalog.place()
-            if self._fast:
+            if at_once:
                 output.put(twice)
                 output.flush()
             else:
                 self._position = offset
                 self._write(twice)
+            if not self._fast:
                 self._sync()
             # One assignment: an interrupt after it finds the commit stored, one before it cuts it off.
             self.record, self._source, self._catalog, self._pipeline, self._written = record, None, catalog, None, False
@@ -191,6 +204,9 @@ class Appender:
         except BaseException:
             self.abort()
             raise
+        if flags & WAITED:
+            with suppress(OSError):  # the commit is stored: without a seal, readers compute its hash
+                self._files.write(self.lock.fd, commit.seal(twice), offset + RECORD_SEAL)
         self.stats.bytes_written += end - chunks_end
         below = self._earlier.below
         below.update(pipeline.below)
@@ -286,8 +302,10 @@ class Appender:
         if lock.identity != source.identity or lock.size != record.file_length or not record.flags & DOUBLED:
             return False
         end = source.ending or commit.pack_twice(record, source.uuid)
+        first, second = slice(0, RECORD.size), slice(RECORD_COPY, None)
         try:
-            return self._files.read(lock.fd, len(end), record.offset) == end
+            found = self._files.read(lock.fd, len(end), record.offset)
+            return found[first] == end[first] and found[second] == end[second]
         except OSError as problem:
             raise storage_error(problem, "read", self.path) from problem
 

@@ -234,8 +234,10 @@ class _Original:
 
 
 def ending(record: Record, uuid: bytes) -> bytes:
-    """What a commit ends with: its record, and the copy of that."""
-    return (commit.pack_twice if record.flags & DOUBLED else commit.pack)(record, uuid)
+    """What a commit ends with: its record, and the copy of that, sealed if the commit waited for the disk."""
+    if not record.flags & DOUBLED:
+        return commit.pack(record, uuid)
+    return commit.pack_twice(record, uuid, sealed=bool(record.flags & RecordFlag.WAITED))
 
 
 class _Tail:

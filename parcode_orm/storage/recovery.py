@@ -11,7 +11,7 @@ from ..errors import ChecksumError, CorruptionError, NoResultFound, TruncatedErr
 from ..format import commit, superblock
 from ..format.checksum import WideChecksum, checksum
 from ..format.commit import Record
-from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_COPY, RECORD_MAGIC, SUPERBLOCK, RecordFlag
+from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_COPY, RECORD_MAGIC, RECORD_SEAL, SUPERBLOCK, RecordFlag
 from ..format.superblock import Superblock
 
 BLOCK = 1 << 20
@@ -150,9 +150,10 @@ def copies(read: Read, record: Record, uuid: bytes) -> tuple[bool, bool]:
 class Trust:
     """Decides for the records of one file whether the content of their commits is there.
 
-    A record written without barriers can reach the disk before its chunks. Within one run of the
-    system no reader can see that. After another start the hash of the commit's bytes decides, and so
-    for each earlier commit back to one that waited for the disk. Each record is judged once. The
+    A record that is written with its chunks can reach the disk before them. Its seal, written when the
+    disk had both, tells that it did not. Without a seal, and within one run of the system, no reader
+    can see it. After another start the hash of the commit's bytes decides, and so for each earlier
+    commit back to one that is known to be on the disk. Each record is judged once. The
     commits of a writer do not overlap, so no more than the file is hashed. Forged ones may overlap.
     """
 
@@ -172,7 +173,7 @@ class Trust:
         """
         relying = []
         verdict = True
-        while record.flags & RecordFlag.FAST and (record.boot == 0 or record.boot != boot()):
+        while record.flags & FAST and not self._is_sealed(record) and (record.boot == 0 or record.boot != boot()):
             known = self._known.get(record)
             if known is not None:
                 verdict = known
@@ -188,6 +189,9 @@ class Trust:
             record = earlier
         self._known.update(dict.fromkeys(relying, verdict))
         return verdict
+
+    def _is_sealed(self, record: Record) -> bool:
+        return self._read(8, record.offset + RECORD_SEAL) == commit.seal(commit.pack(record, self._uuid))
 
     def _earlier(self, record: Record) -> Record | None:
         """The record before `record`; None if `record` was not written behind it."""

@@ -356,7 +356,10 @@ def full_history(path: Path, deaf: Deaf | None = None) -> Story:
         with story.open() as session:
             story.append(session, 9)
             story.append(session, 11)
-            story.append(session, 10, failing("sync", 1))  # after the record
+            story.append(session, 10, failing("sync", 0))  # after the record
+        with story.open() as session:
+            story.append(session, 13)
+            story.append(session, 15, failing("sync", 1))  # after the record of a large commit
         with story.open() as session:
             story.append(session, 12)
             story.append(session, 14)

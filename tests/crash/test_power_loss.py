@@ -235,8 +235,11 @@ def test_what_is_left_out_of_fast_commits_is_noticed(what: str, tmp_path: Path) 
         Survey(story, random.Random(1), 0).run(-1)
 
 
-def test_fast_commits_that_are_not_verified_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    story = fast_history(tmp_path / "a.par")
+@pytest.mark.parametrize("durability", HISTORIES)
+def test_commits_that_are_not_verified_are_noticed(
+    durability: Durability, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = HISTORIES[durability](tmp_path / "a.par")
     monkeypatch.setattr(recovery.Trust, "_fits", lambda self, record: True)
     with pytest.raises(AssertionError, match=r"not one of|mixture"):
         Survey(story, random.Random(1), 0).run()

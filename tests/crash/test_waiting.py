@@ -17,8 +17,9 @@ pytestmark = pytest.mark.once
 
 
 def kinds(disk: Recorder) -> list[str]:
-    """What was done, in short: the two copies of a commit's record are one write, and its chunks another."""
-    done = ["record" if op.kind == "write" and len(op.data) == 672 else op.kind for op in disk.log]
+    """What was done, in short: the two copies of a commit's record are one write, its chunks and its seal others."""
+    names = {672: "record", 8: "seal"}
+    done = [names.get(len(op.data), op.kind) if op.kind == "write" else op.kind for op in disk.log]
     return [kind for kind, _ in groupby(done)]
 
 
@@ -55,7 +56,16 @@ def test_what_a_crash_left_is_cut_off_before_it_is_written_over(path: Path) -> N
     with installed(disk), Session(path, workers=0) as session:
         session.root(World).n = 3
         session.commit()
-    assert kinds(disk) == ["truncate", "sync", "write", "sync", "record", "sync"]
+    assert kinds(disk) == ["truncate", "sync", "write", "record", "sync", "seal"]
+
+
+def test_a_large_commit_waits_twice(path: Path) -> None:
+    """Its hash would take long to compute where the seal is lost."""
+    disk = Recorder(str(path))
+    with installed(disk), Session(path, workers=0) as session:
+        session.root(World).blob = bytes(70_000)
+        session.commit()
+    assert kinds(disk) == ["write", "sync", "record", "sync"]
 
 
 def test_a_file_that_is_replaced_without_waiting_is_not_lost_with_the_new_one(path: Path) -> None:
@@ -80,7 +90,7 @@ def test_a_full_commit_waits_for_the_name_of_a_new_file(tmp_path: Path) -> None:
             session.root(World).n = 3
             session.commit()
     assert kinds(disk)[created:first] == ["names", "write", "sync", "record", "sync"]
-    assert kinds(disk)[first:] == ["write", "sync", "record", "sync"]
+    assert kinds(disk)[first:] == ["write", "record", "sync", "seal"]
 
 
 def test_the_first_fast_commit_settles_the_file(tmp_path: Path) -> None:

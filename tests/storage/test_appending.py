@@ -245,7 +245,7 @@ def test_fast_writes_no_barrier_but_settles_now_and_then(path: Path) -> None:
     assert syncs == 3  # the first, as the file may have been written without waiting, and two of 64
     with Appender(path, Source.open(path), files=Counting()) as appender:
         appender.commit(CatalogData())
-    assert syncs == 5
+    assert syncs == 4
 
 
 def test_lock_names_its_holder(path: Path) -> None:

@@ -19,7 +19,7 @@ from parcode_orm.format import commit, superblock
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.checksum import wide_checksum
 from parcode_orm.format.commit import Record
-from parcode_orm.format.layout import RECORD, Kind, RecordFlag, Reference
+from parcode_orm.format.layout import RECORD, RECORD_SEAL, Kind, RecordFlag, Reference
 from parcode_orm.storage import recovery
 from parcode_orm.storage.append import Appender
 from parcode_orm.storage.mapped import Source
@@ -167,6 +167,29 @@ def test_fast_commit_is_verified_after_another_boot(tmp_path: Path, monkeypatch:
     older = len(small())
     torn = data[: older + 10] + bytes(100) + data[older + 110 :]
     assert Source.open(torn).record.sequence == 1
+
+
+def test_a_seal_tells_damage_from_a_commit_that_never_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "full.par"
+    path.write_bytes(small())
+    appended(path)
+    before = path.stat().st_size
+    data = appended(path)
+    record = Source.open(data).record
+    assert record.flags == RecordFlag.DOUBLED | RecordFlag.FAST | RecordFlag.WAITED
+    damaged = bytearray(data)
+    damaged[record.catalog.offset + 10] ^= 1
+    unsealed = bytearray(data)
+    unsealed[record.offset + RECORD_SEAL] ^= 1
+    both = bytearray(damaged)
+    both[record.offset + RECORD_SEAL] ^= 1
+    monkeypatch.setattr(recovery, "boot", lambda: 1)
+    assert Source.open(bytes(unsealed)).record == record  # the hash fits
+    assert Source.open(bytes(both)).length == before  # as where power failed before the commit ended
+    monkeypatch.setattr(recovery, "_hash", None)
+    assert Source.open(data).record == record
+    with pytest.raises(CorruptionError):
+        Source.open(bytes(damaged)).catalog.roots  # noqa: B018
 
 
 def test_a_fast_record_of_wrong_hash_spoils_those_after_it_and_each_is_hashed_once(
