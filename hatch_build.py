@@ -26,7 +26,10 @@ def compile_core(root: Path, scratch: Path) -> Path:
     options = (
         ["/O2"]
         if sys.platform == "win32"
-        else ["-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+        else [
+            *("-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"),
+            *("-Wall", "-Wextra", "-Wno-unused-parameter"),
+        ]
     )
     extension = Extension(
         "_core", sources, extra_compile_args=options, depends=[str(path) for path in (root / NATIVE).glob("*.h")]

@@ -11,6 +11,7 @@
 #endif
 
 extern PyMethodDef numbers_methods[];
+extern PyMethodDef vectors_methods[];
 
 /* Smallest width in bytes of unsigned numbers up to `high`. */
 static inline int

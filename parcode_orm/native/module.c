@@ -5,7 +5,7 @@
 static int
 execute(PyObject *module)
 {
-    PyMethodDef *topics[] = {numbers_methods};
+    PyMethodDef *topics[] = {numbers_methods, vectors_methods};
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
         if (PyModule_AddFunctions(module, topics[i]) < 0)
             return -1;

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import QueryError
+from ..native import compiled
 from ..storage.parallel import in_order, worker_count
 from .arrays import Vectors
 from .vectors import Numbers, Vector
@@ -154,9 +155,11 @@ def bounds(vectors: Vectors, to: Target, naming: Naming) -> Bounds:
                     measure(*piece)
             vectors.stack.keep(norms)
         low, high = np.empty(count, np.float32), np.empty(count, np.float32)
-        for at in range(0, count, _ROWS_AT_ONCE):
-            here = slice(at, at + _ROWS_AT_ONCE)
-            low[here], high[here] = _around(to, dots[here], norms[here])
+        error = (numbers + _SLACK) * _UNIT * 1.1
+        if (1 / _SAFE < to.length < _SAFE or not to.length) and error <= 0.1:
+            bounds_around(to.metric, dots, norms, to.length, error, low, high)
+        else:
+            low[:] = high[:] = np.nan
     return Bounds(low, high, nulls)
 
 
@@ -165,29 +168,49 @@ def _multiplied(vectors: Vectors, unit: Any, dots: Any, norms: Any, nulls: Any) 
 
     Returns the numbers of the other parts.
     """
-    stack, vecdot = vectors.stack, np.vecdot
-    known = len(stack.norms)
-
-    def multiply(numbers: range) -> list[int]:
-        left = []
-        b = int(stack.begins[numbers.start])
-        for number in numbers:
-            part = stack.parts[number]
-            a, b, matrix = b, b + part.count, part.matrix
-            if matrix is None or matrix.shape[1] != len(unit):
-                left.append(number)
-                continue
-            nulls[a:b] = False
-            vecdot(matrix, unit, out=dots[a:b])
-            if a >= known:
-                vecdot(matrix, matrix, out=norms[a:b])
-                np.sqrt(norms[a:b], out=norms[a:b])
-        return left
-
+    stack, known, left = vectors.stack, len(vectors.stack.norms), []
     workers = worker_count(vectors.workers) if stack.count * len(unit) >= _MANY else 0
-    cuts = np.linspace(0, len(stack.parts), max(_SHARES * workers, 1) + 1).astype(int).tolist()
+
+    def in_place(number: int) -> bool:
+        found = stack.parts[number].matrix
+        return found is not None and found.shape[1] == len(unit) and found.flags.c_contiguous and found.flags.aligned
+
+    for here, together in itertools.groupby(range(len(stack.parts)), in_place):
+        run = list(together)
+        if not here:
+            left += run
+            continue
+        a, b = stack.begins[[run[0], run[-1] + 1]].tolist()
+        nulls[a:b] = False
+        matrices = tuple(stack.parts[number].matrix for number in run)
+        inner_products(matrices, unit, dots[a:b], norms[a:b] if b > known else None, workers)
+    return left
+
+
+@compiled
+def inner_products(matrices: tuple[Any, ...], unit: Any, dots: Any, norms: Any, workers: int) -> None:
+    """Fill `dots` with the inner products of the rows of all `matrices` with `unit`, one matrix after the other.
+
+    `norms` are filled with the lengths of the rows, unless that is None. All are aligned arrays of float32 in C order.
+    The order of the additions is not fixed. As many as `workers` threads share the work.
+
+    Raises:
+        ValueError: the arrays do not fit each other.
+    """
+    ends = np.cumsum([0, *map(len, matrices)]).tolist()
+
+    def multiply(numbers: range) -> None:
+        for number in numbers:
+            a, b = ends[number : number + 2]
+            np.vecdot(matrices[number], unit, out=dots[a:b])
+            if norms is not None:
+                np.vecdot(matrices[number], matrices[number], out=norms[a:b])
+                np.sqrt(norms[a:b], out=norms[a:b])
+
+    cuts = np.linspace(0, len(matrices), max(_SHARES * workers, 1) + 1).astype(int).tolist()
     with closing(in_order(multiply, itertools.starmap(range, itertools.pairwise(cuts)), workers)) as done:
-        return [number for _, left in done for number in left]
+        for _ in done:
+            pass
 
 
 def decided(operator: str, low: Any, high: Any, value: float) -> tuple[Any, Any]:
@@ -199,17 +222,26 @@ def decided(operator: str, low: Any, high: Any, value: float) -> tuple[Any, Any]
     return (below, above) if operator[0] == "<" else (above, below)
 
 
-def _around(to: Target, dots: Any, norms: Any) -> tuple[Any, Any]:
-    """Bounds of the distances, by inner products with the unit vector and the lengths of vectors."""
-    error, length = np.float32((len(to.vector) + _SLACK) * _UNIT * 1.1), np.float32(to.length)
-    if (not 1 / _SAFE < to.length < _SAFE and to.length) or error > 0.1:
-        return np.nan, np.nan
-    if to.metric == "cosine":
+@compiled
+def bounds_around(metric: str, dots: Any, norms: Any, length: float, error: float, low: Any, high: Any) -> None:
+    """Fill `low` and `high` with bounds of the distances to a vector.
+
+    `dots` are the inner products with the unit vector, `norms` the lengths of the vectors, `error` that of a product.
+    """
+    for at in range(0, len(dots), _ROWS_AT_ONCE):
+        here = slice(at, at + _ROWS_AT_ONCE)
+        with np.errstate(all="ignore"):
+            low[here], high[here] = _around(metric, dots[here], norms[here], np.float32(length), np.float32(error))
+
+
+def _around(metric: str, dots: Any, norms: Any, length: Any, error: Any) -> tuple[Any, Any]:
+    """Bounds of some distances; all is float32."""
+    if metric == "cosine":
         found = dots / norms
         np.subtract(1, found, out=found)
         found[~(norms > _SMALLEST)] = np.nan
         low, high = found - 2 * error, found + 2 * error
-    elif to.metric == "dot":
+    elif metric == "dot":
         found, margin = dots * length, norms * (error * length)
         margin += np.float32(_TINY)
         low, high = found - margin, found + margin
