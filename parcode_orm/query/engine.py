@@ -17,6 +17,7 @@ from .ordered import Best, Hits, Part, outputs
 from .prepared import Grouping, Query, are_arrays, prepared
 from .pruning import candidates
 from .rewriting import ready
+from .simple import is_simple
 from .sources import Batch
 from .statement import Select
 from .vectors import joined
@@ -55,7 +56,8 @@ def hits(statement: Select[Any]) -> Hits:
 
 def count(statement: Select[Any]) -> int:
     """How many rows the result of a statement has. No row is made."""
-    statement = ready(statement)
+    if not is_simple(statement):
+        statement = ready(statement)  # once, if it runs below
     source, query, grouped = prepared(statement, counted=True)
     if query.distinct or query.later or grouped is not None:
         return sum(len(part[0]) for part in run(statement))

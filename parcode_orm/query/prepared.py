@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..codec.base import Column
 from ..errors import QueryError
 from ..model.kinds import kinds_of
+from .computed import Searched
 from .distances import Distance
 from .expressions import Expression, found_in, has
 from .functions import has_aggregate
@@ -22,6 +22,7 @@ from .rewriting import ready
 from .scope import check_scope
 from .searched import Selection, bound, given_of, weighted
 from .selected import SelectedSource
+from .simple import is_simple, varied
 from .sorting import is_nan
 from .sources import MemorySource, Source, TableSource, source_of
 from .statement import Select
@@ -40,14 +41,13 @@ class Query(NamedTuple):
     first: int
     stop: int | None
     distinct: bool
+    windows: tuple[Over[Any], ...] = ()
+    """The window functions that are asked of the rows."""
     later: tuple[Expression[bool], ...] = ()
     """Conditions on rows that have their window functions."""
 
-    @property
-    def windows(self) -> list[Over[Any]]:
-        """The window functions that are asked of the rows."""
-        asked = [*self.outputs, *(each._of for each in self.order)]
-        return list({each._identity(): each for whole in asked for each in found_in(whole, Over)}.values())
+
+_OF_ROWS = (Aggregate, Searched)  # what simple statements may have besides
 
 
 class Grouping(NamedTuple):
@@ -68,7 +68,12 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     Raises:
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
-    statement, source = _located(reached(ready(statement)), counted)
+    simple = is_simple(statement, _OF_ROWS)
+    if simple:  # no others to run first, to reach, or to join
+        statement, found = bound(statement)
+        source = _source(statement, found, _asked(statement, counted), simple=True)
+    else:
+        statement, source = _located(reached(ready(statement)), counted)
     first = statement._offset
     stop = None if statement._limit is None else first + statement._limit
     outputs = statement._outputs
@@ -76,7 +81,8 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     if not statement._groups and not any(map(has_aggregate, [*outputs, *(each._of for each in ordering)])):
         if statement._having:
             raise QueryError("having() chooses groups, and the statement makes none: use where(), or group_by()")
-        query = Query(where, outputs, ordering, first, stop, statement._distinct)
+        windows = () if simple else _windows(outputs, ordering)
+        query = Query(where, outputs, ordering, first, stop, statement._distinct, windows)
         return source, _after(query, statement), None
     by = statement._groups
     asked = [*outputs, *statement._having, *(each._of for each in ordering)]
@@ -86,8 +92,16 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     ordering = tuple(
         Ordering(_of_group(each._of, slots), descending=each._descending, first=each._first) for each in ordering
     )
-    query = Query(having, tuple(_of_group(each, slots) for each in outputs), ordering, first, stop, statement._distinct)
+    outputs = tuple(_of_group(each, slots) for each in outputs)
+    windows = () if simple else _windows(outputs, ordering)
+    query = Query(having, outputs, ordering, first, stop, statement._distinct, windows)
     return source, _after(query, statement), Grouping(where, by, tuple(aggregates))
+
+
+def _windows(outputs: Sequence[Expression[Any]], ordering: Sequence[Ordering]) -> tuple[Over[Any], ...]:
+    """The window functions in expressions, each once."""
+    asked = [*outputs, *(each._of for each in ordering)]
+    return tuple({each._identity(): each for whole in asked for each in found_in(whole, Over)}.values())
 
 
 def _after(query: Query, statement: Select[Any]) -> Query:
@@ -136,9 +150,9 @@ _COMPARED = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "startswith"})
 
 def _alone(statement: Select[Any], counted: bool) -> list[Expression[Any]] | None:
     """What a statement asks of rows, if neither the rows themselves nor their order are asked; else None."""
-    asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
     if statement._groups or statement._after is not None:
         return None
+    asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
     if any(map(has_aggregate, asked)):
         return [*statement._where, *(each for whole in asked for each in found_in(whole, Aggregate))]
     return None if statement._distinct or not counted else [*statement._where]
@@ -169,9 +183,13 @@ def _located(statement: Select[Any], counted: bool) -> tuple[Select[Any], Source
     if sources and sources[0].alias is not None:
         statement = alone(statement, sources[0])
     elif sources and statement._source is None:
-        statement = replace(statement, _source=sources[0].rows)
+        statement = varied(statement, _source=sources[0].rows)
     statement, found = bound(statement)
-    return statement, _source(statement, found, Asked(statement._where, _alone(statement, counted), _first(statement)))
+    return statement, _source(statement, found, _asked(statement, counted))
+
+
+def _asked(statement: Select[Any], counted: bool) -> Asked:
+    return Asked(statement._where, _alone(statement, counted), _first(statement))
 
 
 def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Source]:
@@ -180,7 +198,8 @@ def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Sou
     return statement._where, _source(statement, found, Asked(statement._where, None, ()))
 
 
-def _source(statement: Select[Any], found: Selection | None, asked: Asked) -> Source:
+def _source(statement: Select[Any], found: Selection | None, asked: Asked, *, simple: bool = False) -> Source:
+    """The rows of a statement. A `simple` one names no keys, and has fields of its rows alone."""
     if statement._source is None:
         if any(has(each, Found) for each in statement._outputs):  # select(exists(...)): values of no rows, once
             return MemorySource([None], None, None, "no collection: ")
@@ -193,21 +212,25 @@ def _source(statement: Select[Any], found: Selection | None, asked: Asked) -> So
     if isinstance(given, type):
         raise QueryError(f"the objects of {given.__qualname__} are in a session's file: session.scalars(statement)")
     source: Source = given.source(statement._home) if isinstance(given, Derived) else source_of(given)
-    keys = _keys(statement._where)
+    keys = None if simple else _keys(statement._where)
     narrowed = None if keys is None else Narrowed(keys, "by key")
     if keys is None and isinstance(given, Entities) and (found is None or len(found.ids) > FEW):
         narrowed = given.narrowed(asked)
     if narrowed is None and found is not None and isinstance(source, TableSource):
         source = SelectedSource(source, found.ids, found.parts, f"by the text index of {found.name}: ")
     if narrowed is not None:
-        keys, how, rows = narrowed
-        looked_up = MemorySource(rows, list(keys), source.model, how) if rows is not None else source.at_keys(keys, how)
-        if looked_up is not None:  # an empty one is false
-            source = looked_up
-    if source.model is not None:
+        source = _narrowed(source, narrowed)
+    if source.model is not None and not simple:
         for each in statement._expressions():
             check_scope(each, [source.model], "the collection")
     return source
+
+
+def _narrowed(source: Source, narrowed: Narrowed) -> Source:
+    """Those rows of a source that were found by keys or indexes."""
+    keys, how, rows = narrowed
+    found = MemorySource(rows, list(keys), source.model, how) if rows is not None else source.at_keys(keys, how)
+    return source if found is None else found  # an empty one is false
 
 
 def _keys(where: Iterable[Expression[bool]]) -> Collection[Any] | None:

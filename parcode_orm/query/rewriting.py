@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 from .computed import Pending
 from .expressions import Expression
 from .nodes import Ordering, Quantified
+from .simple import varied
 
 Replace = Callable[[Expression[Any]], Expression[Any] | None]
 Make = Callable[[Expression[Any]], Expression[Any]]
@@ -88,18 +88,13 @@ def restated(statement: S, replace: Replace) -> S:
 
 def remade(statement: S, make: Make) -> S:
     """A statement, `Select`, `Update` or `Delete`, with what `make` gives for each of its expressions."""
-    given: Any = statement
     changes = {}
-    for field in dataclasses.fields(given):
-        if field.name not in _WITHOUT:
-            before = getattr(given, field.name)
+    for name, before in statement.__dict__.items():
+        if before and name not in _WITHOUT:
             after = _remade(before, make)
             if after is not before:
-                changes[field.name] = after
-    if not changes:
-        return statement
-    found: S = dataclasses.replace(given, **changes)
-    return found
+                changes[name] = after
+    return varied(statement, **changes) if changes else statement
 
 
 _WITHOUT = frozenset({"_source", "_after", "_home", "_options"})  # what a statement has without expressions of its rows
@@ -109,6 +104,8 @@ def _remade(value: Any, make: Make) -> Any:
     """A value of a statement: an expression, or a tuple that has some."""
     if isinstance(value, Expression):
         return make(value)
+    if isinstance(value, int):
+        return value
     if isinstance(value, Ordering):
         of = make(value._of)
         return value if of is value._of else Ordering(of, descending=value._descending, first=value._first)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +27,8 @@ from .operators import dig
 from .places import is_scalar
 from .rewriting import changed
 from .searching import K1, B, Term, Weights, Words, parsed
-from .selected import SelectedBatch
+from .selected import LookedUpBatch, SelectedBatch
+from .simple import varied
 from .sources import Source, StoredBatch, source_of
 from .statement import Select
 from .vectors import Numbers, Vector, apply, pick
@@ -57,7 +57,7 @@ class Matches(Searched[bool]):
 
     def _values(self, frame: Any) -> Vector:
         columns = frame.columns
-        if isinstance(columns, SelectedBatch) and any(each is self._found for each in columns.found):
+        if isinstance(columns, SelectedBatch | LookedUpBatch) and any(each is self._found for each in columns.found):
             return Numbers(np.ones(len(frame), bool))
         stored = None if self._found is None else _stored(frame, self._of)
         if stored is not None:
@@ -127,6 +127,10 @@ class Score(Searched[float]):
         def score(value: object) -> float:
             return weights.score(as_text(value))
 
+        columns = frame.columns
+        if isinstance(columns, LookedUpBatch) and self._corpus is not None and isinstance(self._of, Field):
+            rows = range(len(columns.ids)) if frame.rows is None else frame.rows
+            return Numbers(self._corpus.scores(weights, pick(columns.ids, rows)))
         stored = None if self._corpus is None else _stored(frame, self._of)
         if stored is not None and self._corpus is not None:
             batch, rows = stored
@@ -221,7 +225,7 @@ def bound(statement: Select[Any]) -> tuple[Select[Any], Selection | None]:
     if given is None or isinstance(given, type) or not _has_search(statement):
         return statement, None
     search = Search(statement, given)
-    found = replace(changed(statement, search.bound), _source=given)
+    found = varied(changed(statement, search.bound), _source=given)
     return found, search.selection(found._where)
 
 

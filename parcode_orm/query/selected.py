@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..codec.base import Column
+from ..table.table import Table
 from .arrays import Vectors
 from .evaluate import Unparted
-from .sources import Batch, Source, StoredBatch, TableSource
+from .sources import Batch, InMemoryBatch, Source, StoredBatch, TableSource
 from .vectors import Rows, Vector, pick
 
 FEW = 16_384  # rows that are taken at once, even if fields are no arrays
+LOOKED_UP = 64  # rows that are looked up one by one: blocks are slower for these
 
 
 class SelectedBatch(Unparted):
@@ -52,6 +54,22 @@ class SelectedBatch(Unparted):
         return len(self.inner.held_among(self.rows)[1])
 
 
+class LookedUpBatch(InMemoryBatch):
+    """Rows with `ids`, which are as they are stored. All of them are among each of `found`."""
+
+    __slots__ = ("found", "ids")
+
+    def __init__(self, table: Table, ids: Any, found: Sequence[Any]) -> None:
+        places = [place for each in ids.tolist() if (place := table.tree.row(each)) is not None]
+        super().__init__([table.value(*place) for place in places], [table.key(*place) for place in places])
+        self.ids = ids
+        self.found = found
+
+    def held(self) -> int:
+        """See `Batch`."""
+        return 0
+
+
 class SelectedSource:
     """The rows of a table with some of `ids`, which rise, and all rows that are in memory.
 
@@ -72,7 +90,11 @@ class SelectedSource:
 
     def batches(self, *, arrays: Callable[[Column], bool]) -> Iterator[Batch]:
         """See `Source`."""
-        many = arrays(self.of.table.items) or len(self._ids) <= FEW
+        table = self.of.table
+        if len(self._ids) <= LOOKED_UP and table.tree.root.ref is not None and not table.rows_held():
+            yield LookedUpBatch(table, self._ids, self._found)
+            return
+        many = arrays(table.items) or len(self._ids) <= FEW
         for batch in self.of.batches(arrays=lambda items: many):
             if not isinstance(batch, StoredBatch):
                 yield batch

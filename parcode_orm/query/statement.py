@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, overload
 
 from typing_extensions import TypeVar
@@ -21,6 +21,7 @@ from .nesting import Nesting
 from .nodes import Field, Item, Key, Label, Ordering
 from .occurrences import Join, Occurrence, leaves_of, not_found, occurrences_of, place_of
 from .options import Loading, checked_options
+from .simple import is_simple, varied
 from .windows import without_window
 
 T = TypeVar("T")
@@ -206,7 +207,7 @@ class Select(Nesting, Generic[T_co, R_co]):
         return self._with(_options=(*self._options, *checked_options(options)))
 
     def _with(self, **changes: Any) -> Select[T_co, R_co]:
-        found = replace(self, **changes)
+        found = varied(self, **changes)
         found._check()
         return found
 
@@ -234,6 +235,8 @@ class Select(Nesting, Generic[T_co, R_co]):
 
         What is selected, and entities, may be joined later.
         """
+        if is_simple(self):
+            return
         for each in self._expressions():
             check_aggregates(each)
         sources = occurrences_of(self)

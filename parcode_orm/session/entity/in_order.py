@@ -21,7 +21,6 @@ from uuid import UUID
 from ...codec.zones import FIXED
 from ...lazy.map import LazyMap
 from ...model.annotations import arms, present
-from ...model.entities import field_of
 from ...model.indexes import IndexSpec, Path
 from ...model.ordering import UNORDERED, Order, order_of_parts
 from ...query.engine import run
@@ -33,6 +32,7 @@ from ...query.statement import Select
 from .covering import is_same
 from .indexes import Range, entries_in, entries_of, spans_of
 from .long_runs import Entry
+from .opened_runs import runs_of
 from .planning import Scope, Wanted, both, exactly, is_one, of_zones, spelled, within
 from .ways import Pairs, built_indexes
 
@@ -122,7 +122,7 @@ def find(
         left_out: the keys of entities that changed in memory, or are gone.
     """
     with suppress(*UNORDERED):
-        runs, order = getattr(table, field_of(found.spec)), order_of_parts(found.spec.types)
+        runs, order = runs_of(table, found.spec), order_of_parts(found.spec.types)
         if found.first.rows > most or not _is_in_order(runs, found, order):
             return None
         complete = len(runs) == 1 and len(runs[0].entries) == len(rows) and not left_out

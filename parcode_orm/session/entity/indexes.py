@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from ...model.ordering import UNORDERED, Order, itself, order_of_parts
 from ..content_hash import digest_of
 from .changed import Entries
 from .long_runs import LONG, Entry, long_run, merged, part
+from .opened_runs import entries_between
 
 STEP = 256  # entries between two fences
 MAX_RUNS = 8
@@ -159,11 +161,14 @@ def entries_in(spans: Iterable[Span], order: Order) -> list[tuple[object, object
     """The values in the ranges of `spans`, each with the key of an entity that has it."""
     counts: Counter[tuple[object, object]] = Counter()
     for run, start, stop, ranges in spans:
-        found = part(run.entries, start, stop)
-        for each in ranges:  # where ranges overlap, entries count twice, in all runs
-            first, last = _within(found, each, order)
-            for value, key, has in found[first:last]:
-                counts[value, key] += 1 if has else -1
+        if len(ranges) == 1:
+            some = [entries_between(run.entries, start, stop, partial(_within, ranges[0], order))]
+        else:
+            found = part(run.entries, start, stop)
+            values = [entry[0] for entry in found]
+            some = [found[slice(*_within(each, order, values))] for each in ranges]
+        for value, key, has in chain.from_iterable(some):  # where ranges overlap, entries count twice, in all runs
+            counts[value, key] += 1 if has else -1
     return [pair for pair, count in counts.items() if count > 0]
 
 
@@ -173,42 +178,39 @@ def entries_of(run: Any, asked: Range, order: Order, descending: bool) -> Iterat
     firsts = range(start, stop, STEP)
     for at in reversed(firsts) if descending else firsts:
         found = part(run.entries, at, min(at + STEP, stop))
-        first, last = _within(found, asked, order)
+        first, last = _within(asked, order, [entry[0] for entry in found])
         yield from reversed(found[first:last]) if descending else found[first:last]
 
 
 def _fenced(run: Any, asked: Range, order: Order) -> tuple[int, int]:
     """Entries of a run between which all of a range lie."""
     fences = run.fences
-    if len(fences) != -(-len(run.entries) // STEP):
-        raise CorruptionError(f"an index run of {len(run.entries)} entries has {len(fences)} fences")
-    start, stop = 0, len(run.entries)
+    size = len(run.entries)
+    if len(fences) != -(-size // STEP):
+        raise CorruptionError(f"an index run of {size} entries has {len(fences)} fences")
+    start, stop = 0, size
     if asked.low is not None:
         start = (bisect_left(fences, order(asked.low), key=_as_long(order, asked.low)) - 1) * STEP
     if asked.high is not None:
         stop = bisect_right(fences, order(asked.high), key=_as_long(order, asked.high)) * STEP
-    return max(start, 0), min(stop, len(run.entries))
+    return max(start, 0), min(stop, size)
 
 
-def _as_long(order: Order, bound: object) -> Order:
-    """What values are ordered by, as far as a bound of several fields goes."""
+def _as_long(order: Order, bound: object) -> Order | None:
+    """What values are ordered by, as far as a bound of several fields goes; None for the values themselves."""
     if not isinstance(bound, tuple):
-        return order
+        return None if order is itself else order
     length = len(bound)
     return lambda value: order(value)[:length]
 
 
-def _within(entries: list[Entry], asked: Range, order: Order) -> tuple[int, int]:
-    """The places of the entries that lie in a range, the first one and the one after the last."""
-    first, last = 0, len(entries)
+def _within(asked: Range, order: Order, values: Sequence[Any]) -> tuple[int, int]:
+    """The places of the values that lie in a range, the first one and the one after the last."""
+    first, last = 0, len(values)
     if asked.low is not None:
-        low = _as_long(order, asked.low)
-        first = (bisect_right if asked.low_open else bisect_left)(
-            entries, order(asked.low), key=lambda each: low(each[0])
-        )
+        find = bisect_right if asked.low_open else bisect_left
+        first = find(values, order(asked.low), key=_as_long(order, asked.low))
     if asked.high is not None:
-        high = _as_long(order, asked.high)
-        last = (bisect_left if asked.high_open else bisect_right)(
-            entries, order(asked.high), key=lambda each: high(each[0])
-        )
+        find = bisect_left if asked.high_open else bisect_right
+        last = find(values, order(asked.high), key=_as_long(order, asked.high))
     return first, last

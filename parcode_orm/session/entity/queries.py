@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from ...query.given import Asked, Entities, Home, Narrowed, is_entity_class
 from ...query.nodes import Key
 from ...query.occurrences import occurrences_of
 from ...query.prepared import is_quick
+from ...query.simple import varied
 from ...query.statement import Select
 from ...storage.spill import is_spilled
 from ...table.row_group import Group
@@ -40,14 +40,12 @@ S = TypeVar("S")
 def bound(work: UnitOfWork, statement: S) -> S:
     """A statement over entities, given those of a session."""
     given: Any = statement
-    given = replace(given, _home=SessionHome(work))
-    source = given._source
+    source, home = given._source, SessionHome(work)
     if isinstance(given, Select) and source is None:
         first = next(iter(occurrences_of(given)), None)
         source = None if first is None or first.alias is not None else first.rows
-    if is_entity_class(source):
-        given = replace(given, _source=StoredEntities(work, source))
-    found: S = given
+    entities = is_entity_class(source)
+    found: S = varied(given, _home=home, _source=StoredEntities(work, source) if entities else given._source)
     return found
 
 

@@ -42,11 +42,21 @@ def stack_of(root: Root, spec: IndexSpec) -> Stack | None:
 class StoredCorpus(Indexed):
     """The texts of a field, as a text index and the entities in memory have them."""
 
+    _memory: list[Counter[str]]
+
     def __init__(self, work: UnitOfWork, root: Root, spec: IndexSpec, stack: Stack) -> None:
         self.name = spec.name
         self._stack = stack
         self._known: dict[Term, tuple[Array, Array]] = {}
+        self.rows, self.words = stack.rows, stack.words
+        self._left_out, self._memory = NONE, []
         changed = list(in_memory(entities(root), spec.parts))
+        if changed or root.gone:
+            self._look_at(work, root, spec, changed)
+
+    def _look_at(self, work: UnitOfWork, root: Root, spec: IndexSpec, changed: list[tuple[object, object]]) -> None:
+        """Take the texts in memory for those that are stored."""
+        stack = self._stack
         self._left_out = _stored_ids(work, root, [*(key for key, _ in changed), *root.gone])
         texts = index_column(spec, lambda name: field_values([obj for _, obj in changed], name))
         self._memory = [Counter(words_of(text)) for text in texts if text is not None]

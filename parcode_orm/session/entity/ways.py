@@ -15,6 +15,7 @@ from ...model.ordering import UNORDERED, order_of_parts
 from ...query.expressions import Expression
 from ..roots import unbuilt
 from .indexes import entries_in, spans_of
+from .opened_runs import runs_of
 from .planning import Scope, exact, parted, ranges_of, scopes_of
 from .tables import keys_of
 from .values import is_hashable
@@ -125,7 +126,7 @@ def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Wa
             asked = ranges_of(spec, scope, limits.rows)
             if asked is not None:
                 ranges, bounds = asked
-                runs, order = getattr(table, field_of(spec)), order_of_parts(spec.types)
+                runs, order = runs_of(table, spec), order_of_parts(spec.types)
                 name = f"the index of {spec.name} ({' and '.join(bounds)})"
                 spans = spans_of(runs, ranges, order)
                 most = sum(span.stop - span.start for span in spans)

@@ -1,0 +1,105 @@
+"""Statements of fields of one class take a short way. They give what the long one gives."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from parcode_orm import Index, Key, Model, QueryError, Ref, Session, aliased, desc, exists, func, select
+from parcode_orm.query import prepared, selected
+from parcode_orm.query.computed import Searched
+from parcode_orm.query.nodes import Aggregate
+from parcode_orm.query.simple import is_simple, varied
+
+pytestmark = pytest.mark.once
+
+
+class Owner(Model):
+    id: int = Key()
+    name: str = ""
+
+
+class Boat(Model):
+    id: int = Key()
+    feet: int = Index(0)
+    name: str = Index("", text=True)
+    owner: Ref[Owner] | None = None
+
+
+class Yacht(Boat):
+    cabins: int = 0
+
+
+def test_what_is_simple() -> None:
+    simple = select(Boat).where(Boat.feet > 3, (Boat.name == "Ann") | ~(Boat.feet + 1 == 4)).order_by(desc(Boat.id))
+    assert (
+        is_simple(simple)
+        and is_simple(select(Boat.id, Boat.feet).select_from(Boat))
+        and is_simple(select(Boat).where(Boat.owner == 3))
+    )
+    others: list[Any] = [
+        select(Boat).where(Boat.owner.name == "Ann"),
+        select(Boat).where(func.key() == 3),
+        select(Boat).join(Owner, Boat.owner == Owner.id),
+        select(Boat).where(exists(select(Owner).where(Owner.id == Boat.id))),
+        select(aliased(Boat)),
+        select(Boat, func.rank().over(order_by=Boat.feet)),
+        select(Yacht).where(Boat.feet > 3),
+        select(Boat.feet).select_from([Boat(id=1)]),
+    ]
+    assert not any(map(is_simple, others))
+    assert not is_simple(select(func.max(Boat.feet)).select_from(Boat))
+    assert is_simple(select(func.max(Boat.feet)).select_from(Boat), Aggregate)
+    assert not is_simple(select(Boat).where(Boat.name.matches("a")))
+    assert is_simple(select(Boat).where(Boat.name.matches("a")), (Aggregate, Searched))
+    assert varied(simple, _limit=3)._limit == 3 and simple._limit is None
+
+
+@pytest.mark.parametrize("looked_up", [64, 2])
+def test_both_ways_give_the_same(monkeypatch: pytest.MonkeyPatch, looked_up: int) -> None:
+    monkeypatch.setattr(selected, "LOOKED_UP", looked_up)
+    random, session = Random(3), Session(":memory:")
+    words = ["red", "blue", "sea", "gull", "wind", "rare"]
+    session.add_all(
+        Boat(id=n, feet=random.randrange(50), name=" ".join(random.choices(words, (9, 9, 9, 9, 9, 1), k=2)))
+        for n in range(400)
+    )
+    session.commit()
+    Boats: Any = Boat
+    search = Boats.name.matches("rare -sea")
+    statements: list[Any] = [
+        select(Boat).where(Boat.feet == 7),
+        select(Boat.id).where(Boat.feet == 7, Boat.id > 20).order_by(desc(Boat.id)).limit(3),
+        select(func.count(), func.max(Boat.id)).select_from(Boat).where(Boat.feet.in_([3, 4])),  # type: ignore[attr-defined]
+        select(Boat.feet, func.count()).group_by(Boat.feet).having(func.count() > 8).order_by(Boat.feet),
+        select(Boat).where(search),
+        select(Boat.id, Boats.name.bm25("rare gull"))
+        .where(search)
+        .order_by(desc(Boats.name.bm25("rare gull")), Boat.id),
+        select(func.count()).select_from(Boat).where(search),
+        select(Boat).order_by(Boat.feet, Boat.id).limit(4),
+        select(Boat.feet).distinct().order_by(Boat.feet).limit(5),
+    ]
+    for turn in range(4):
+        for statement in statements:
+            found = session.execute(statement).all()
+            count = session.execute(statement).count()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(prepared, "is_simple", lambda *_: False)
+                assert session.execute(statement).all() == found and len(found) == count > 0
+        for boat in session.scalars(select(Boat).where(Boat.id < 40).limit(5 * turn)):
+            boat.name = random.choice(words)
+            boat.feet = random.randrange(50)
+        session.add(Boat(id=1000 + turn, feet=7, name="rare gull"))
+        (session.commit, session.flush)[turn % 2]()
+
+
+def test_errors_are_those_of_the_long_way() -> None:
+    session = Session(":memory:")
+    with pytest.raises(QueryError, match=r"having\(\) chooses groups"):
+        session.execute(select(Boat).having(Boat.feet > 3)).all()
+    with pytest.raises(QueryError, match="is of each row, and the result has groups"):
+        session.execute(select(Boat.id, func.count())).all()
+    assert session.scalars(select(Boat).where(Boat.feet == 3)).all() == []
