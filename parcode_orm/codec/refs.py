@@ -120,8 +120,8 @@ class Ref(Generic[T]):
         return found
 
     def __getattr__(self, name: str) -> Any:
-        known = self._target
-        if known is not None and name[:1] != "_" and (self._key is None or self._space.keeps_targets()):
+        known, space = self._target, self._space
+        if known is not None and name[:1] != "_" and (space is None or space.keeps_targets()):
             return getattr(known, name)
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

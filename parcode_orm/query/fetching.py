@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import compress
 from typing import Any
 
-from ..codec.entity_keys import key_fields
+import numpy as np
+
 from ..codec.refs import Ref, make_refs
 from ..lazy.map import LazyMap
 from ..lazy.rows import TablePairs
 from ..table.table import Table
-from .engine import run
-from .expressions import Expression
-from .functions import field_of
-from .nodes import Item, Key, Literal, Operation
-from .statement import Select
+from .sources import source_of
 
 LOOKED_UP, SHARE = 64, 16  # keys, and one of so many entities: fewer targets are found by their keys
 
@@ -39,19 +37,19 @@ class Fetched:
 
 
 def fetched(space: Any, cls: type[Any], keys: Collection[Any]) -> dict[Any, Ref[Any]]:
-    """References to those of `keys` that entities of `cls` have, and to others. They know their targets."""
+    """References to those of `keys` that entities of `cls` have. They know their targets."""
     rows = space.entities(cls)
     if not isinstance(rows, LazyMap) or not isinstance(rows.rows, TablePairs):
         return {}
-    statement: Select[Any] = Select(rows, (Key(), Item(cls)))
-    if 2 * len(keys) <= len(rows):
-        names, wanted = key_fields(cls), Literal[Any](frozenset(keys))
-        few = len(keys) <= max(LOOKED_UP, len(rows) // SHARE)
-        field: Expression[Any] = Key() if few or len(names) > 1 else field_of(cls, names[0])
-        statement = statement.where(Operation("in", (field, wanted), bool))
+    source, wanted = source_of(rows), frozenset(keys)
+    if len(keys) <= max(LOOKED_UP, len(rows) // SHARE):
+        source = source.at_keys(wanted, "by key") or source
     knowing = Fetched(space, rows.rows.table)
     found: dict[Any, Ref[Any]] = {}
-    for part in run(statement):
-        some = part[0].tolist()
-        found.update(zip(some, make_refs(cls, some, part[1].tolist(), knowing), strict=True))
+    for batch in source.batches(arrays=lambda items: True):
+        known = batch.keys(range(batch.count)).tolist()
+        there = list(map(wanted.__contains__, known))
+        some = list(compress(known, there))
+        objects = batch.objects(np.flatnonzero(there))
+        found.update(zip(some, make_refs(cls, some, objects, knowing), strict=True))
     return found
