@@ -17,6 +17,7 @@ PACKAGE = TESTS.parent / "parcode_orm"
 TESTED_BY = {
     "cli.values": "cli/test_asking.py",
     "codec.aliases": "codec/test_vectors.py",
+    "codec.apart": "native/test_compiled.py",
     "codec.asis": "session/test_mending.py",
     "codec.attributes": "session/test_undeclared.py",
     "codec.classes.contents": "codec/test_packed.py",

@@ -13,7 +13,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
-from operator import itemgetter, ne
+from operator import ne
 from typing import Any
 
 from parcode_orm.native import compiled
@@ -89,8 +89,17 @@ def marshalled(values: Any, kind: bytes, size: int) -> bytes | None:
 Packed = tuple[bytes, int, bool, int, int]  # buffer, width, signed, lowest, highest
 
 
-def pack_small_ints(values: Sequence[Any]) -> Packed | None:
-    """As `pack_ints` when all values are exactly ints and fit in 32 bits; None for any others."""
+@compiled
+def pack_exact_ints(values: Sequence[Any]) -> Packed | None:
+    """As `pack_ints`; None also when a value is not exactly an int, or there is none."""
+    packed = _pack_small_ints(values) if values else None
+    if packed is None and set(map(type, values)) == {int}:
+        return pack_ints(values)
+    return packed
+
+
+def _pack_small_ints(values: Sequence[Any]) -> Packed | None:
+    """As `pack_exact_ints` for ints that fit in 32 bits; None for any others."""
     if len(values) == 1:
         if type(value := values[0]) is not int or not -1 << 31 <= value < 1 << 31:
             return None
@@ -148,6 +157,7 @@ def cast(buffer: memoryview, code: str) -> memoryview:
     return buffer.cast("B").cast(code)  # type: ignore[call-overload,no-any-return]
 
 
+@compiled
 def float_range(values: Sequence[float], data: bytes) -> tuple[float, float, bool] | None:
     """Lowest and highest of exact floats (packed: `data`) without NaN, zeros as 0.0; whether there is NaN.
 
@@ -193,6 +203,12 @@ def pack_offsets(lengths: list[int]) -> tuple[bytes, int, int]:
     total = offsets[-1]
     width = WIDTHS[total.bit_length()]
     return struct.pack(f"<{len(offsets)}{UNSIGNED[width]}", *offsets), width, total
+
+
+@compiled
+def offsets_of(sized: Sequence[Any]) -> tuple[bytes, int, int]:
+    """`pack_offsets` of the lengths of what is in `sized`."""
+    return pack_offsets(list(map(len, sized)))
 
 
 _NUMBERS = {float: "f8", int: "i8", bool: "?"}
@@ -241,11 +257,6 @@ def slices(items: Any, offsets: list[int]) -> list[Any]:
     return [items[a:b] for a, b in zip(offsets, ends)]  # noqa: B905  (one shorter on purpose)
 
 
-def flatten(values: Iterable[Iterable[Any]]) -> list[Any]:
-    """The items of all values in order."""
-    return list(chain.from_iterable(values))
-
-
 # -- bits -----------------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +268,12 @@ def pack_bits(flags: Sequence[Any]) -> bytes:
         return int(digits, 2).to_bytes(size, "little")
     step = 1 << 15
     return b"".join(pack_bits(flags[at : at + step]) for at in range(0, len(flags), step))
+
+
+@compiled
+def pack_bools(values: Sequence[Any]) -> bytes | None:
+    """`pack_bits` of values that are all exactly bools; None for others."""
+    return pack_bits(values) if set(map(type, values)) <= {bool} else None
 
 
 def unpack_bits(bits: memoryview, start: int, stop: int) -> list[bool]:
@@ -301,21 +318,35 @@ def spread(present: list[Any], flags: list[bool]) -> list[Any]:
 # -- text -----------------------------------------------------------------------------------------------------------
 
 
-def pack_text(values: Sequence[str]) -> tuple[bytes, list[int], bool, bool]:
-    """Exact strings as UTF-8: buffer, lengths, whether a NUL follows each, whether surrogates."""
+PackedText = tuple[bytes, bytes, int, bool, bool]
+
+
+@compiled
+def pack_text(values: Sequence[Any]) -> PackedText | None:
+    """Exact strings as UTF-8: buffer, offsets, their width, whether a NUL follows each, whether surrogates.
+
+    None when one is not exactly a str, or there is none.
+    """
+    if set(map(type, values)) != {str}:
+        return None
     joined = "\0".join(values)
     surrogates = False
     try:
         data = joined.encode()
     except UnicodeEncodeError:
         data, surrogates = joined.encode("utf-8", "surrogatepass"), True
-    if data.count(0) != len(values) - 1:
+    separated = data.count(0) == len(values) - 1
+    if separated:
+        lengths = list(map(len, values if joined.isascii() else data.split(b"\0")))
+        data += b"\0"
+    else:
         parts = [value.encode("utf-8", "surrogatepass") for value in values]
-        return b"".join(parts), list(map(len, parts)), False, surrogates
-    lengths = list(map(len, values if joined.isascii() else data.split(b"\0")))
-    return data + b"\0", lengths, True, surrogates
+        data, lengths = b"".join(parts), list(map(len, parts))
+    offsets, width, _ = pack_offsets(lengths)
+    return data, offsets, width, separated, surrogates
 
 
+@compiled
 def is_varied(values: Sequence[Any]) -> bool:
     """Whether `values` are neither one text again and again nor, by a sample, texts of few kinds.
 
@@ -343,23 +374,6 @@ def codes(values: Iterable[Any], of: Sequence[Any]) -> bytes:
 
 
 # -- builders -------------------------------------------------------------------------------------------------------
-
-
-ROWS = 4096  # rows taken apart at once: what they point to stays in the cache
-
-
-def columns_of(dicts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Sequence[Any]]:
-    """One sequence of values a name; `KeyError` when a dictionary lacks one."""
-    if len(names) < 2 or len(dicts) < 2:
-        return [[row[name] for row in dicts] for name in names]
-    take = itemgetter(*names)
-    if len(dicts) <= ROWS:
-        return list(zip(*map(take, dicts), strict=True))
-    found: list[list[Any]] = [[] for _ in names]
-    for at in range(0, len(dicts), ROWS):
-        for column, part in zip(found, zip(*map(take, dicts[at : at + ROWS]), strict=True), strict=True):
-            column += part
-    return list(found)
 
 
 def dict_builder(names: Sequence[str]) -> Callable[..., list[dict[str, Any]]]:

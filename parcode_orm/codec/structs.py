@@ -63,7 +63,7 @@ class StructPlan:
 class Struct(Column, ABC):
     """The column of a class. Its fields may be set after it was built."""
 
-    __slots__ = ("plan", "exact", "expected", "pydantic", "places", "all_names")
+    __slots__ = ("plan", "exact", "expected", "pydantic", "places", "all_names", "names")
 
     def __init__(self, plan: StructPlan) -> None:
         self.plan = plan
@@ -77,6 +77,7 @@ class Struct(Column, ABC):
         # For each field: which child of a node it is, and its column.
         self.places = {name: (i, column) for i, (name, column) in enumerate(self.plan.fields)}
         self.all_names = set(self.places)
+        self.names = tuple(self.places)
 
     @property
     def fields(self) -> Fields:
@@ -129,12 +130,12 @@ class Struct(Column, ABC):
         count: int,
         missing: dict[str, set[int]],
         out: Encoder,
-        dicts: Sequence[dict[str, Any]] | None = None,
+        most: int | None = None,
     ) -> int:
         """Append what follows the fields of `count` rows; return which parts there are.
 
-        `sets` are the names of the fields that were set, for Pydantic's models only. `dicts` are
-        the dictionaries of `values`, where these are plain objects.
+        `sets` are the names of the fields that were set, for Pydantic's models only. `most` is
+        how many items the longest dictionary of `values` has, where these are plain objects.
         """
 
     @abstractmethod

@@ -10,8 +10,71 @@
 #error "stored numbers are little-endian: the pure Python package serves other machines"
 #endif
 
+extern PyMethodDef keys_methods[];
 extern PyMethodDef numbers_methods[];
 extern PyMethodDef vectors_methods[];
+extern PyMethodDef take_methods[];
+extern PyMethodDef texts_methods[];
+
+/* Without the GIL another thread could change a list or dictionary while it is walked. */
+#ifdef Py_GIL_DISABLED
+#define BEGIN_LOCKED(object) Py_BEGIN_CRITICAL_SECTION(object)
+#define END_LOCKED Py_END_CRITICAL_SECTION()
+#else
+#define BEGIN_LOCKED(object) {
+#define END_LOCKED }
+#endif
+
+/* A method of one sequence: `NAME_locked` gets it locked, as an exact list or tuple. */
+#define SEQUENCE_METHOD(name)                                                                      \
+    static PyObject *name(PyObject *module, PyObject *given)                                       \
+    {                                                                                              \
+        PyObject *result, *values = as_sequence(given);                                            \
+        if (values == NULL)                                                                        \
+            return NULL;                                                                           \
+        BEGIN_LOCKED(values);                                                                      \
+        result = name##_locked(values);                                                            \
+        END_LOCKED;                                                                                \
+        Py_DECREF(values);                                                                         \
+        return result;                                                                             \
+    }
+
+#ifdef __GNUC__
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
+/* Whether `values` is exactly a list or a tuple, so that the PySequence_Fast macros apply. */
+static inline int
+is_sequence(PyObject *values)
+{
+    return PyList_CheckExact(values) || PyTuple_CheckExact(values);
+}
+
+/* `values` itself if it is exactly a list or a tuple, else a list of its items; a strong reference. */
+static inline PyObject *
+as_sequence(PyObject *values)
+{
+    return is_sequence(values) ? Py_NewRef(values) : PySequence_List(values);
+}
+
+/* The value of an exact int that has one digit at most: 1, and `*value`; 0 for longer ones. */
+static inline int
+small_int(PyObject *number, long long *value)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)number))
+        return 0;
+    *value = PyUnstable_Long_CompactValue((PyLongObject *)number);
+#else
+    Py_ssize_t size = Py_SIZE(number);
+    if (size > 1 || size < -1)
+        return 0;
+    *value = size ? (long long)size * ((PyLongObject *)number)->ob_digit[0] : 0;
+#endif
+    return 1;
+}
 
 /* Smallest width in bytes of unsigned numbers up to `high`. */
 static inline int
@@ -19,5 +82,19 @@ unsigned_width(unsigned long long high)
 {
     return high < 1ULL << 8 ? 1 : high < 1ULL << 16 ? 2 : high < 1ULL << 32 ? 4 : 8;
 }
+
+/* `count` offsets, at least one, at the smallest `width` that holds the last and highest: a bytes object, or NULL. */
+PyObject *packed_offsets(const uint64_t *offsets, Py_ssize_t count, int *width);
+
+/* The bytes of a string's UTF-8, lone surrogates included. `*surrogates` becomes 1 if there are any. */
+Py_ssize_t utf8_size(PyObject *text, int *surrogates);
+
+/* Write a string's UTF-8, which has `utf8_size` bytes; its end. */
+char *put_utf8(PyObject *text, char *out);
+
+enum { SHORT = 240 }; /* bytes that `short_hash` takes at most */
+
+/* XXH3-64. */
+uint64_t short_hash(const unsigned char *data, size_t size, uint64_t seed);
 
 #endif

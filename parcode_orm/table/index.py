@@ -13,9 +13,11 @@ from itertools import islice, pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from parcode_orm.native import compiled
+
 from ..codec.base import Sink
 from ..codec.keys.canonical import hash_keys
-from ..format.chunk import Chunk, Encoder, Ticket
+from ..format.chunk import Buffer, Chunk, Encoder, Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..storage.spill import SPILLED, is_spilled
 from .ints import get_ints, put_array, put_ints
@@ -42,10 +44,28 @@ def write_run(sink: Sink, hashes: Sequence[int], rows: Sequence[int]) -> Ticket:
     return write_sorted_run(sink, *sorted_run(np.array(hashes, np.uint64), np.array(rows, np.uint64)))
 
 
+@compiled
+def sort_hashes(hashes: Buffer) -> tuple[bytes, bytes]:
+    """Hashes of 8 bytes in order, and the places where they stood, as 8 bytes. Equal hashes keep their order."""
+    import numpy as np
+
+    keys = np.frombuffer(hashes, np.uint64)
+    order = keys.argsort(kind="stable")
+    return keys[order].tobytes(), order.astype(np.uint64).tobytes()
+
+
+def sorted_hashes(hashes: Any) -> tuple[Any, Any]:
+    """As `sort_hashes`, as arrays of uint64."""
+    import numpy as np
+
+    keys, places = sort_hashes(hashes)
+    return np.frombuffer(keys, np.uint64), np.frombuffer(places, np.uint64)
+
+
 def sorted_run(keys: Any, rows: Any) -> tuple[Any, Any]:
     """Arrays of hashes and row ids, ordered by hash; equal hashes keep their order."""
-    order = keys.argsort(kind="stable")
-    return keys[order], rows[order]
+    hashes, places = sorted_hashes(keys)
+    return hashes, rows[places]
 
 
 def write_sorted_run(sink: Sink, keys: Any, rows: Any) -> Ticket:

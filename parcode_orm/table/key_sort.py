@@ -8,23 +8,21 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import repeat
 from os import urandom
 from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
-
-from xxhash import xxh3_64_intdigest
 
 from ..codec.base import Sink
 from ..codec.keys.canonical import canonical_keys, hash_keys, holds_nan
 from ..codec.keys.numbers import NAN
 from ..format.chunk import Ticket
 from ..storage.files import storing
-from .index import write_run, write_run_of
+from .index import sorted_hashes, write_run, write_run_of
 
 SPILL_KEYS = 1 << 19
 SMALL = 512  # keys: below, numpy is not worth its import
+_NEVER_NAN = frozenset({str, int})
 FINE_BITS = 12  # a stretch is told by so many bits of the hash, at most
 
 Columns = list[Any]  # arrays of uint64: hashes, row ids and, where keys may repeat, the second hashes
@@ -77,10 +75,11 @@ class KeyHashes:
         start = len(self)
         self._hashes.extend(hash_keys(keys))
         if self._repeated:
-            found = canonical_keys(keys)
-            checks = list(map(xxh3_64_intdigest, found, repeat(self._seed)))
-            for i in [i for i, data in enumerate(found) if NAN in data and holds_nan(keys[i])]:  # it equals nothing
-                checks[i] = (checks[i] + start + i) & (1 << 64) - 1
+            checks = hash_keys(keys, self._seed)
+            if not _NEVER_NAN.issuperset(map(type, keys)):
+                found = canonical_keys(keys)
+                for i in [i for i, data in enumerate(found) if NAN in data and holds_nan(keys[i])]:  # it equals nothing
+                    checks[i] = (checks[i] + start + i) & (1 << 64) - 1
             self._checks.extend(checks)
         if len(self._hashes) >= SPILL_KEYS:
             self._spill()
@@ -141,9 +140,8 @@ class KeyHashes:
         """What is in memory, ordered by hash."""
         import numpy as np
 
-        keys = np.array(self._hashes, np.uint64)
-        order = keys.argsort(kind="stable")
-        columns = [keys[order], order.astype(np.uint64) + np.uint64(self._spilled)]
+        keys, order = sorted_hashes(self._hashes)
+        columns = [keys, order + np.uint64(self._spilled)]
         return [*columns, np.array(self._checks, np.uint64)[order]] if self._repeated else columns
 
     def _spill(self) -> None:

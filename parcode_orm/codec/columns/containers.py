@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 from ...errors import EncodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
-from .. import kernels, trail
+from .. import trail
+from ..apart import flatten
 from ..asis import to_write
 from ..base import Column, Space, View, is_lazy, scratch
 from ..views.containers import CollectionView, Factory, ListView, MapView
 from ..views.nodes import child_nodes, open_child, read_offsets
 from ..views.stretch import Stretch
 from .mixed import Mixed, MixedPairs, Part, encode_parts, joined, unlazy
-from .physical import Physical, write_offsets, write_packed
+from .physical import Physical, write_lengths, write_packed
 
 Taken = tuple[list[Any], list[Part]]  # keys, of dictionaries only, and items
 
@@ -57,26 +58,26 @@ class Collections(Physical, ABC):
             values = values.plain(self)
         super().encode(values, out)
 
-    def _parts(self, mixed: Mixed) -> tuple[list[int], Taken] | None:
-        """Lengths and contents of mixed collections; None if a part is stored otherwise."""
-        lengths: list[int] = []
+    def _parts(self, mixed: Mixed) -> tuple[list[Any], Taken] | None:
+        """What is as long as mixed collections are, and their contents; None if a part is stored otherwise."""
+        sized: list[Any] = []
         keys: list[Any] = []
         items: list[Part] = []
         for part in mixed.parts:
             if not isinstance(part, Stretch):
                 if not self.takes(set(map(type, part))):
                     return None
-                lengths += map(len, part)
+                sized += part
                 found = self._taken(part)
             elif type(part.view) is self.view_class:
                 ends = part.view.ends(part.start, part.stop)
-                lengths += map(sub, ends[1:], ends)
+                sized += map(range, map(sub, ends[1:], ends))
                 found = self._stored(part.view, ends[0], ends[-1], part.apart)
             else:
                 return None
             keys += found[0]
             items += found[1]
-        return lengths, (keys, items)
+        return sized, (keys, items)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if not self.exact.isdisjoint((list, dict)):
@@ -87,7 +88,7 @@ class Collections(Physical, ABC):
             if types.isdisjoint(self.partly):
                 self.write(values, out)
             else:
-                self._write(list(map(len, values)), self._taken(values), out)
+                self._write(values, self._taken(values), out)
         elif all(t in self.partly or issubclass(t, kinds) for t in types):
             write_packed([self.whole(value) for value in values], out)
         else:
@@ -106,8 +107,8 @@ class Collections(Physical, ABC):
         """The contents `start` to `stop` of a view of this column's own."""
 
     @abstractmethod
-    def _write(self, lengths: list[int], taken: Taken, out: Encoder) -> None:
-        """Append collections of these lengths, with these contents."""
+    def _write(self, sized: Sequence[Any], taken: Taken, out: Encoder) -> None:
+        """Append collections that are as long as those in `sized`, with these contents."""
 
 
 class ListColumn(Collections):
@@ -130,15 +131,15 @@ class ListColumn(Collections):
         return value.plain(self.item) if type(value) is Mixed else value
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
-        self._write(list(map(len, values)), ([], [self.flat(values)]), out)
+        self._write(values, ([], [self.flat(values)]), out)
 
-    def _write(self, lengths: list[int], taken: Taken, out: Encoder) -> None:
-        node = out.open(Encoding.LIST, len(lengths))
-        write_offsets(lengths, out)
+    def _write(self, sized: Sequence[Any], taken: Taken, out: Encoder) -> None:
+        node = out.open(Encoding.LIST, len(sized))
+        write_lengths(sized, out)
         try:
             encode_parts(self.item, joined(taken[1]), out)
         except EncodeError as problem:
-            row, position = trail.owner(problem, lengths)
+            row, position = trail.owner(problem, list(map(len, sized)))
             raise trail.below(problem, f"[{position}]", row) from None
         out.close(node)
 
@@ -153,7 +154,7 @@ class ListColumn(Collections):
 
     def flat(self, values: Sequence[Any]) -> list[Any]:
         """The items of all values in the order they are written."""
-        return kernels.flatten(values)
+        return flatten(values)
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
         offsets, items = child_nodes(chunk, at, 2)
@@ -175,7 +176,7 @@ class SetColumn(ListColumn):
     __slots__ = ()
 
     def flat(self, values: Sequence[Any]) -> list[Any]:
-        return kernels.flatten([ordered(value, self.item) for value in values])
+        return flatten([ordered(value, self.item) for value in values])
 
 
 def ordered(values: Iterable[Any], column: Column) -> list[Any]:
@@ -218,18 +219,18 @@ class MapColumn(Collections):
         return value.plain(self.value) if type(value) is MixedPairs else value
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
-        found = kernels.flatten([value.values() for value in values])
-        self._write(list(map(len, values)), (kernels.flatten(values), [found]), out)
+        found = flatten([value.values() for value in values])
+        self._write(values, (flatten(values), [found]), out)
 
-    def _write(self, lengths: list[int], taken: Taken, out: Encoder) -> None:
+    def _write(self, sized: Sequence[Any], taken: Taken, out: Encoder) -> None:
         keys, values = taken
-        node = out.open(Encoding.MAP, len(lengths))
-        write_offsets(lengths, out)
+        node = out.open(Encoding.MAP, len(sized))
+        write_lengths(sized, out)
         try:
             self.key.encode(keys, out)
             encode_parts(self.value, joined(values), out)
         except EncodeError as problem:
-            row, _ = trail.owner(problem, lengths)
+            row, _ = trail.owner(problem, list(map(len, sized)))
             raise trail.below(problem, f"[{keys[trail.row_of(problem)]!r}]", row) from None
         out.close(node)
 
@@ -237,7 +238,7 @@ class MapColumn(Collections):
         found: list[Part] = []
         for value in values:
             found += value.mixed.parts if type(value) is MixedPairs else [list(value.values())]
-        return kernels.flatten(values), found
+        return flatten(values), found
 
     def _stored(self, view: Any, start: int, stop: int, apart: bool) -> Taken:
         return to_write(view.keys.read, start, stop), [Stretch(view.items, start, stop, apart)]

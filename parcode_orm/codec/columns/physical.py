@@ -15,6 +15,7 @@ from ...errors import EncodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
 from .. import kernels, trail
+from ..apart import present
 from ..base import Column, Space, View
 from ..packed.values import pack
 from ..views.nodes import wrapped
@@ -111,23 +112,27 @@ def gaps_of(values: Any) -> Collection[int]:
     return values.gaps if type(values) is Gappy else ()
 
 
-def write_optional(column: Column, values: Sequence[Any], out: Encoder, present: list[Any] | None = None) -> None:
-    """Append `values`, some of them None, as OPTIONAL."""
-    if present is None:
-        present = [value for value in values if value is not None]
-    write_present(column, [value is not None for value in values], [present], out)
+def write_optional(
+    column: Column, values: Sequence[Any], out: Encoder, found: tuple[list[Any], bytes] | None = None
+) -> None:
+    """Append `values`, some of them None, as OPTIONAL. `found` is what `present` says of them."""
+    there, bits = found or present(values) or (list(values), kernels.pack_bits([True] * len(values)))
+    _write_there(column, len(values), len(there), bits, [there], out)
 
 
 def write_present(column: Column, flags: list[bool], parts: list[Part], out: Encoder) -> None:
-    """Append values as OPTIONAL: `flags` say which are there, `parts` are these. Without any, there is no bitmap."""
-    present = sum(flags)
-    bits = kernels.pack_bits(flags) if present else b""
-    node = out.open(Encoding.OPTIONAL, len(flags), bits, param=len(flags) - present)
+    """Append values as OPTIONAL: `flags` say which are there, `parts` are these."""
+    _write_there(column, len(flags), sum(flags), kernels.pack_bits(flags), parts, out)
+
+
+def _write_there(column: Column, count: int, there: int, bits: bytes, parts: list[Part], out: Encoder) -> None:
+    """Append `count` values as OPTIONAL, of which `there` are in `parts`. Without any, there is no bitmap."""
+    node = out.open(Encoding.OPTIONAL, count, bits if there else b"", param=count - there)
     try:
-        encode_parts(column, parts if present else [[]], out)
+        encode_parts(column, parts if there else [[]], out)
     except EncodeError as problem:
         wanted = trail.row_of(problem)
-        rows = [row for row, there in enumerate(flags) if there]
+        rows = [row for row, flag in enumerate(kernels.unpack_bits(memoryview(bits), 0, count)) if flag]
         raise trail.at(problem, rows[wanted] if wanted < len(rows) else 0) from None
     out.close(node)
 
@@ -146,6 +151,12 @@ def write_offsets(lengths: list[int], out: Encoder) -> int:
     return total
 
 
+def write_lengths(sized: Sequence[Any], out: Encoder) -> None:
+    """Append offsets from the lengths of what is in `sized` as an INT node."""
+    data, width, _ = kernels.offsets_of(sized)
+    out.leaf(Encoding.INT, len(sized) + 1, data, width=width)
+
+
 def write_codes(codes: list[int], out: Encoder) -> None:
     """Append small unsigned ints as an INT node."""
     width, _ = kernels.width_of(0, max(codes, default=0))
@@ -155,7 +166,7 @@ def write_codes(codes: list[int], out: Encoder) -> None:
 def write_blocks(encoding: Encoding, parts: Sequence[bytes], out: Encoder, **options: Any) -> None:
     """Append `parts` end to end, with their offsets."""
     node = out.open(encoding, len(parts), b"".join(parts), **options)
-    write_offsets(list(map(len, parts)), out)
+    write_lengths(parts, out)
     out.close(node)
 
 

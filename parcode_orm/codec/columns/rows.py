@@ -155,7 +155,7 @@ class Ways:
         column = self.column
         bits = found[0]
         if column.pydantic:
-            if value.__pydantic_private__ or undeclared_of([value], [get_dict(value)], bool(missing)):
+            if value.__pydantic_private__ or undeclared_of([value], len(get_dict(value)), bool(missing)):
                 raise Unfit
             sets = value.__pydantic_fields_set__
             if sets != column.all_names:

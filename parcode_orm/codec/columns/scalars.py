@@ -64,7 +64,7 @@ class IntColumn(NumberColumn):
     expected = "int"
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
-        packed = kernels.pack_small_ints(values) if values else None
+        packed = kernels.pack_exact_ints(values)
         if packed is None:
             super().encode(values, out)
         else:
@@ -140,13 +140,23 @@ class BoolColumn(NumberColumn):
     numbers = (bool,)
     expected = "bool"
 
+    def encode(self, values: Sequence[Any], out: Encoder) -> None:
+        data = kernels.pack_bools(values) if values else None
+        if data is None:
+            super().encode(values, out)
+        else:
+            self._write(data, values, out)
+
     def write(self, values: Sequence[Any], out: Encoder) -> None:
+        self._write(kernels.pack_bits(values), values, out)
+
+    def _write(self, data: bytes, values: Sequence[Any], out: Encoder) -> None:
         count = len(values)
         first = values[0]
         if count > 1 and first is values[-1] and values.count(first) == count:
             write_constant(self, first, count, out)
         else:
-            out.leaf(Encoding.BOOL, count, kernels.pack_bits(values))
+            out.leaf(Encoding.BOOL, count, data)
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
         bits = chunk.buffer(at)

@@ -21,6 +21,7 @@ from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
 from ...stack import carried, is_deep, on_fresh_stack
 from .. import kernels, trail
+from ..apart import all_set, columns_of, models_apart
 from ..base import Space, View, is_lazy
 from ..cycles import MAX_NESTED, deep_error
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, UNDECLARED, Struct, StructPlan
@@ -167,8 +168,10 @@ class StructColumn(Struct, Physical):
             del levels[depth:]
 
     def encode_here(self, values: Sequence[Any], out: Encoder) -> None:
+        few = len(values) <= FEW_RECURSIVE and len(values) <= self.few
+        if not few and self._write_models(values, out):
+            return
         if (types := set(map(type, values))) == self.exact:
-            few = len(values) <= FEW_RECURSIVE and len(values) <= self.few
             if not (few and write_rows(self, values, out, len(_path.levels) - 1)):
                 self.write_rows(values, self.dicts(values), out)
         elif NoneType in types:
@@ -180,10 +183,11 @@ class StructColumn(Struct, Physical):
         """Append `values` of exactly this class, on the level of their base class's column."""
         if not values:
             out.leaf(Encoding.EMPTY, 0)
-        elif set(map(type, values)) == self.exact:
-            self.write_rows(values, self.dicts(values), out)
-        else:
-            self.odd(values, set(map(type, values)), out)
+        elif not self._write_models(values, out):
+            if (types := set(map(type, values))) == self.exact:
+                self.write_rows(values, self.dicts(values), out)
+            else:
+                self.odd(values, types, out)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         (exact,) = self.exact
@@ -201,20 +205,54 @@ class StructColumn(Struct, Physical):
     def write(self, values: Sequence[Any], out: Encoder) -> None:
         self.write_rows(values, self.dicts(values), out)
 
+    def _write_models(self, values: Sequence[Any], out: Encoder) -> bool:
+        """Append a STRUCT of models that are all exactly of this class and have all its fields; False for others."""
+        plan = self.plan
+        if not self.pydantic or plan.extract is not None or len(self.exact) != 1:
+            return False
+        cls: Any
+        (cls,) = self.exact
+        taken = models_apart(values, cls, self.names)
+        if taken is None:
+            return False
+        columns, most = taken
+        plain = plan.others is None and plan.private is None and most <= len(cls.__pydantic_fields__)
+        node = out.open(Encoding.STRUCT, len(values))
+        self._write_fields(values, None, columns, {}, out)
+        if not (plain and all_set(values, self.all_names)):
+            out.entries[node][5] = self.write_rest(values, list(map(_sets, values)), len(values), {}, out, most)
+        out.close(node)
+        return True
+
     def write_rows(self, values: Sequence[Any], dicts: Sequence[dict[str, Any]], out: Encoder) -> None:
         """Append a STRUCT of `values` whose fields stand in `dicts`."""
-        fields = self.plan.fields
-        names = list(self.places)
+        names = self.names
         missing: dict[str, set[int]] = {}
         try:
-            columns = kernels.columns_of(dicts, names)
+            columns = columns_of(dicts, names)
         except KeyError:
             columns = [[row.get(name) for row in dicts] for name in names]
             gaps = ((name, {i for i, row in enumerate(dicts) if name not in row}) for name in names)
             missing = {name: rows for name, rows in gaps if rows}
         node = out.open(Encoding.STRUCT, len(dicts))
+        self._write_fields(values, dicts, columns, missing, out)
+        if self.pydantic or missing or self.plan.others is not None:
+            sets = list(map(_sets, values)) if self.pydantic else []
+            most = max(map(len, dicts))
+            out.entries[node][5] = self.write_rest(values, sets, len(dicts), missing, out, most)
+        out.close(node)
+
+    def _write_fields(
+        self,
+        values: Sequence[Any],
+        dicts: Sequence[dict[str, Any]] | None,
+        columns: list[Sequence[Any]],
+        missing: dict[str, set[int]],
+        out: Encoder,
+    ) -> None:
+        """Append the fields of `values`, a child each; `columns` are taken from, so that they end with their use."""
         columns.reverse()
-        for name, column in fields:
+        for name, column in self.plan.fields:
             mark = out.mark()
             found = columns.pop()
             try:
@@ -226,10 +264,6 @@ class StructColumn(Struct, Physical):
                     raise trail.below(problem, name, trail.row_of(problem)) from None
                 out.back(mark)
                 self.plan.ways.write(name, column, values or dicts, found, out, problem)
-        sets = list(map(_sets, values)) if self.pydantic else []
-        rest = self.pydantic or missing or self.plan.others is not None
-        out.entries[node][5] = self.write_rest(values, sets, len(dicts), missing, out, dicts) if rest else 0
-        out.close(node)
 
     def write_rest(
         self,
@@ -238,7 +272,7 @@ class StructColumn(Struct, Physical):
         count: int,
         missing: dict[str, set[int]],
         out: Encoder,
-        dicts: Sequence[dict[str, Any]] | None = None,
+        most: int | None = None,
     ) -> int:
         bits = 0
         if sets and sets.count(self.all_names) < len(sets):
@@ -263,7 +297,7 @@ class StructColumn(Struct, Physical):
                 bits |= PRIVATE
                 write_named(self.plan.private, [private or {} for private in privates], out)
         if self.pydantic:
-            if attributes := undeclared_of(values, dicts, bool(missing)):
+            if attributes := undeclared_of(values, most, bool(missing)):
                 bits |= UNDECLARED
                 write_named(OTHERS, gappy(attributes), out)
         return bits

@@ -12,7 +12,7 @@ from ..base import Space, View
 from ..packed import blobs
 from ..views.nodes import child_nodes, read_blocks, read_offsets
 from ..views.text import BytesView, TextView
-from .physical import Physical, described, write_blocks, write_constant, write_offsets, write_packed
+from .physical import Physical, described, write_blocks, write_constant, write_packed
 from .subclasses import write_subclasses
 
 CUT = 16  # bytes of text kept as statistics
@@ -34,16 +34,14 @@ class TextColumn(Physical):
         self.literal: tuple[str, ...] = ()
 
     def encode(self, values: Sequence[Any], out: Encoder) -> None:
-        if len(values) == 1 and type(values[0]) is str:
-            write_text(kernels.pack_text(values), 1, out, values)
-            return
-        # Text of equal values is looked at closely in `write`; all other text is joined, whatever
-        # subclasses it is of.
-        varied = len(values) > 1 and values[0] is not values[-1] and kernels.is_varied(values)
-        if varied and set(map(type, values)) == self.exact:
-            write_text(kernels.pack_text(values), len(values), out)
-        else:
-            super().encode(values, out)
+        # Text of equal values is looked at closely in `write`; all other text is joined.
+        count = len(values)
+        if count == 1 or (count and values[0] is not values[-1] and kernels.is_varied(values)):
+            packed = kernels.pack_text(values)
+            if packed is not None:
+                write_text(packed, count, out, values if count == 1 else ())
+                return
+        super().encode(values, out)
 
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if not all(issubclass(t, str) for t in types):
@@ -81,11 +79,10 @@ class TextColumn(Physical):
         return described("text", self.literal)
 
 
-def write_text(
-    packed: tuple[bytes, list[int], bool, bool], count: int, out: Encoder, bounded: Sequence[str] = ()
-) -> None:
+def write_text(packed: kernels.PackedText | None, count: int, out: Encoder, bounded: Sequence[str] = ()) -> None:
     """Append a TEXT node with the bounds of `bounded`, given for few values: bounds take time."""
-    data, lengths, separated, surrogates = packed
+    assert packed is not None  # the values are exact strings
+    data, offsets, width, separated, surrogates = packed
     flags = NodeFlag.SEPARATED * separated | NodeFlag.SURROGATES * surrogates
     low, high = text_range(bounded) if bounded else (b"", None)
     if high is None:
@@ -93,7 +90,7 @@ def write_text(
     else:
         flags |= NodeFlag.STATISTICS
     out.open(Encoding.TEXT, count, data, flags=flags, low=low, high=high, span=2)
-    write_offsets(lengths, out)
+    out.leaf(Encoding.INT, count + 1, offsets, width=width)
 
 
 def text_range(values: Sequence[str]) -> tuple[bytes, bytes | None]:

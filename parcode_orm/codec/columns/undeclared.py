@@ -38,12 +38,12 @@ def undeclared(value: Any) -> dict[str, Any]:
     return {name: item for name, item in get_dict(value).items() if name not in known and not is_note(name)}
 
 
-def undeclared_of(values: Sequence[Any], dicts: Sequence[dict[str, Any]] | None, gaps: bool) -> list[Any]:
+def undeclared_of(values: Sequence[Any], most: int | None, gaps: bool) -> list[Any]:
     """Storable undeclared attributes of models of one class; an empty list if none has any.
 
-    `dicts`: their dictionaries, where all are plain; `gaps`: some have not all fields.
+    `most`: the most items that one of their dictionaries has, where all are plain; `gaps`: some have not all fields.
     """
-    if dicts is not None and not gaps and max(map(len, dicts)) <= len(values[0].__class__.__pydantic_fields__):
+    if most is not None and not gaps and most <= len(values[0].__class__.__pydantic_fields__):
         return []
     if not any(issubclass(cls, BaseModel) for cls in set(map(type, values))):  # stored rows that have none
         return []

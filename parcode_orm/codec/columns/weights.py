@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Sequence
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from typing import Any
 
 from ...errors import CorruptionError, EncodeError
@@ -66,7 +66,7 @@ def weigh_items(column: Marked, values: Any, levels: int = LEVELS) -> float:
         sample = [rows.read(at, at + 1)[0] for at in places]
         sample = dict(zip(map(rows.key_at, places), sample, strict=True)) if hasattr(values, "items") else sample
     elif hasattr(values, "items"):
-        sample = dict(pair for at, pair in enumerate(values.items()) if at % step == 0 and at < step * SAMPLE)
+        sample = dict(islice(values.items(), 0, step * SAMPLE, step))
     else:
         sample = list(values[: step * SAMPLE : step])
     return weigh(column.inner, [sample])[0] * count / len(sample)

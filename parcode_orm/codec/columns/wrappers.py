@@ -10,6 +10,7 @@ from ...errors import EncodeError, ParcodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import trail
+from ..apart import present
 from ..asis import AsIs
 from ..base import Column, Space, View, is_lazy
 from ..packed.blobs import ANY_KIND
@@ -59,11 +60,11 @@ class OptionalColumn(Around):
                     write_present(self.inner, flags, parts, out)
                 return
             values = values.plain(self)
-        present = [value for value in values if value is not None]
-        if len(present) < len(values):
-            write_optional(self.inner, values, out, present)
-        else:
+        there = present(values)
+        if there is None:
             self.inner.encode(values, out)
+        else:
+            write_optional(self.inner, values, out, there)
 
     def view(self, chunk: Chunk, at: int, space: Space) -> View:
         node = chunk.nodes[at]

@@ -12,18 +12,22 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
+from array import array
 from collections.abc import Callable, Hashable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from itertools import repeat
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, RootModel, Secret, SecretBytes, SecretStr
 from xxhash import xxh3_64_intdigest
+
+from parcode_orm.native import compiled
 
 from ...errors import EncodeError
 from ..classes.named import flag_name
@@ -54,23 +58,37 @@ def key_hash(key: Any) -> int:
     return xxh3_64_intdigest(canonical(key))
 
 
-def hash_keys(keys: Sequence[Any]) -> list[int]:
-    """`key_hash` of each of `keys`."""
-    return list(map(xxh3_64_intdigest, canonical_keys(keys)))
+def hash_keys(keys: Sequence[Any], seed: int = 0) -> array[int]:
+    """XXH3-64 of `canonical` of each of `keys`, as an array of 64 bits."""
+    plain = hash_plain(keys, seed)
+    if plain is None:
+        return array("Q", map(xxh3_64_intdigest, canonical_keys(keys), repeat(seed)))
+    return array("Q", plain)
+
+
+@compiled
+def hash_plain(keys: Sequence[Any], seed: int) -> bytes | None:
+    """`hash_keys` of keys that are all exactly texts, or all ints of 64 bits, as bytes; None for others."""
+    found = _plain_keys(keys, set(map(type, keys)))
+    return None if found is None else array("Q", map(xxh3_64_intdigest, found, repeat(seed))).tobytes()
 
 
 def canonical_keys(keys: Sequence[Any]) -> list[bytes]:
     """`canonical` of each of `keys`; fast where all are text, or all ints of 64 bits."""
-    types = set(map(type, keys))
-    if types == {str}:
+    found = _plain_keys(keys, set(map(type, keys)))
+    return list(map(canonical, keys)) if found is None else found
+
+
+def _plain_keys(keys: Sequence[Any], types: set[type]) -> list[bytes] | None:
+    if types <= {str}:
         try:
             return list(map(str.encode, keys))
         except UnicodeEncodeError:
-            pass
-    elif types == {int} and MIN <= min(keys) and max(keys) <= MAX:
+            return list(map(_text, keys))
+    if types == {int} and MIN <= min(keys) and max(keys) <= MAX:
         packed = INT64
         return [packed(INT, key) for key in keys]
-    return list(map(canonical, keys))
+    return None
 
 
 def canonical(key: Any) -> bytes:

@@ -1,0 +1,414 @@
+/* Taking apart: the fields of many objects, the items of many lists, what is there of what may be None. */
+
+#include "core.h"
+
+#include <structmember.h>
+
+enum { AHEAD = 64 }; /* objects whose memory is asked for at once: it arrives while others are looked at */
+
+/* Give up the first `count` of some references. */
+static void
+release(PyObject **held, Py_ssize_t count)
+{
+    while (count > 0)
+        Py_DECREF(held[--count]);
+}
+
+/* A strong reference to `row[name]`; NULL with an error if there is none. */
+static PyObject *
+lookup(PyObject *row, PyObject *name)
+{
+    PyObject *value = PyDict_CheckExact(row) ? PyDict_GetItemWithError(row, name) : NULL;
+    if (value != NULL)
+        return Py_NewRef(value);
+    return PyErr_Occurred() ? NULL : PyObject_GetItem(row, name);
+}
+
+/* Take the values of `names` from a row, as a rule the first items of a dictionary in this order, to the place `at` of
+   `columns`. 0 with an error if one is missing. */
+static int
+take_row(PyObject *row, PyObject *names, PyObject **columns, Py_ssize_t at)
+{
+    Py_ssize_t place = 0;
+    int in_order = PyDict_CheckExact(row);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i), *key, *value;
+        in_order = in_order && PyDict_Next(row, &place, &key, &value) && key == name;
+        value = in_order ? Py_NewRef(value) : lookup(row, name);
+        if (value == NULL)
+            return 0;
+        PyTuple_SET_ITEM(columns[i], at, value);
+    }
+    return 1;
+}
+
+/* Take some rows. Returns whether all had all `names`, else there is an error; the longest dictionary's length counts
+   in `*most`. */
+static int
+take_rows(PyObject **rows, Py_ssize_t count, PyObject *names, PyObject **columns, Py_ssize_t at, Py_ssize_t *most)
+{
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (PyDict_CheckExact(rows[i])) {
+            PREFETCH(((PyDictObject *)rows[i])->ma_keys);
+            PREFETCH((char *)((PyDictObject *)rows[i])->ma_keys + 64);
+            PREFETCH((char *)((PyDictObject *)rows[i])->ma_keys + 128);
+        }
+    int taken = 1;
+    for (Py_ssize_t i = 0; taken && i < count; i++) {
+        BEGIN_LOCKED(rows[i]);
+        taken = take_row(rows[i], names, columns, at + i);
+        if (taken && PyDict_CheckExact(rows[i]) && PyDict_GET_SIZE(rows[i]) > *most)
+            *most = PyDict_GET_SIZE(rows[i]);
+        END_LOCKED;
+    }
+    return taken;
+}
+
+/* Strong references to up to AHEAD rows from `start` on; how many. Rows are the dictionaries of objects exactly of
+   `cls`, or with `cls` NULL the values themselves. Fewer than there are, maybe with an error, where one is of another
+   class. */
+static Py_ssize_t
+hold_rows(PyObject *values, Py_ssize_t start, PyTypeObject *cls, PyObject **rows)
+{
+    Py_ssize_t found = 0;
+    while (found < AHEAD && start + found < PySequence_Fast_GET_SIZE(values)) {
+        PyObject *value = PySequence_Fast_GET_ITEM(values, start + found);
+        if (cls != NULL && Py_TYPE(value) != cls)
+            break;
+        PyObject *row = cls == NULL ? Py_NewRef(value) : PyObject_GenericGetDict(value, NULL);
+        if (row == NULL)
+            break;
+        rows[found++] = row;
+        if (start + found + 16 < PySequence_Fast_GET_SIZE(values))
+            PREFETCH(PySequence_Fast_GET_ITEM(values, start + found + 16));
+    }
+    return found;
+}
+
+/* The values of `names` of all rows (see `hold_rows`): a list of tuples, untracked while they have gaps. NULL without
+   an error if a value is of another class. */
+static PyObject *
+take_columns(PyObject *values, PyTypeObject *cls, PyObject *names, Py_ssize_t *most)
+{
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(values), width = PyTuple_GET_SIZE(names), at = 0;
+    PyObject *rows[AHEAD], *result = PyList_New(0);
+    PyObject **columns = PyMem_New(PyObject *, width + 1);
+    int fine = result != NULL && columns != NULL;
+    Py_ssize_t made = 0;
+    for (; fine && made < width; made += fine) {
+        columns[made] = PyTuple_New(count);
+        fine = columns[made] != NULL;
+        if (fine && count)
+            PyObject_GC_UnTrack(columns[made]);
+    }
+    if (!fine && !PyErr_Occurred())
+        PyErr_NoMemory();
+    while (fine && at < count) {
+        Py_ssize_t held = hold_rows(values, at, cls, rows);
+        fine = held > 0 && take_rows(rows, held, names, columns, at, most);
+        at += held;
+        release(rows, held);
+    }
+    for (Py_ssize_t i = 0; i < made; i++) {
+        if (fine && count)
+            PyObject_GC_Track(columns[i]);
+        fine = fine && PyList_Append(result, columns[i]) == 0;
+        Py_DECREF(columns[i]);
+    }
+    PyMem_Free(columns);
+    if (!fine)
+        Py_CLEAR(result);
+    return result;
+}
+
+/* columns_of(dicts, names): a list with a tuple of values for each name. KeyError when a dictionary lacks one. */
+static PyObject *
+columns_of(PyObject *module, PyObject *args)
+{
+    PyObject *dicts, *names, *result = NULL;
+    Py_ssize_t most = 0;
+    if (!PyArg_ParseTuple(args, "OO:columns_of", &dicts, &names))
+        return NULL;
+    dicts = as_sequence(dicts);
+    names = PySequence_Tuple(names);
+    if (dicts != NULL && names != NULL) {
+        BEGIN_LOCKED(dicts);
+        result = take_columns(dicts, NULL, names, &most);
+        END_LOCKED;
+        if (result == NULL && !PyErr_Occurred())
+            PyErr_SetString(PyExc_RuntimeError, "the list of dictionaries changed");
+    }
+    Py_XDECREF(dicts);
+    Py_XDECREF(names);
+    return result;
+}
+
+/* models_apart(values, cls, names): (a list with a tuple of values for each name, the number of items in the longest
+   dictionary) of objects exactly of `cls`. None if one is of another class or lacks a name, or there is none. */
+static PyObject *
+models_apart(PyObject *module, PyObject *args)
+{
+    PyObject *values, *cls, *names, *columns;
+    Py_ssize_t most = 0;
+    if (!PyArg_ParseTuple(args, "OO!O!:models_apart", &values, &PyType_Type, &cls, &PyTuple_Type, &names))
+        return NULL;
+    values = as_sequence(values);
+    if (values == NULL)
+        return NULL;
+    int some = PySequence_Fast_GET_SIZE(values) > 0;
+    BEGIN_LOCKED(values);
+    columns = some ? take_columns(values, (PyTypeObject *)cls, names, &most) : NULL;
+    END_LOCKED;
+    Py_DECREF(values);
+    if (columns != NULL)
+        return Py_BuildValue("(Nn)", columns, most);
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_KeyError))
+        return NULL;
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
+/* The place of the slot `name` in objects of `cls`; 0 if `name` is no slot of theirs. */
+static Py_ssize_t
+slot_of(PyTypeObject *cls, const char *name)
+{
+    PyObject *found = PyObject_GetAttrString((PyObject *)cls, name);
+    Py_ssize_t place = 0;
+    if (found == NULL)
+        PyErr_Clear();
+    else if (Py_IS_TYPE(found, &PyMemberDescr_Type) && PyType_IsSubtype(cls, PyDescr_TYPE(found)))
+        place = ((PyMemberDescrObject *)found)->d_member->offset;
+    Py_XDECREF(found);
+    return place;
+}
+
+/* Whether an exact set has as many names as the tuple `full`, and all of them; -1 on an error. */
+static int
+is_full(PyObject *set, PyObject *full)
+{
+    if (PySet_GET_SIZE(set) != PyTuple_GET_SIZE(full))
+        return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(full); i++) {
+        PyObject *name = PyTuple_GET_ITEM(full, i);
+#ifndef Py_GIL_DISABLED
+        PySetObject *table = (PySetObject *)set;
+        if (table->table[((PyASCIIObject *)name)->hash & table->mask].key == name)
+            continue;
+#endif
+        int found = PySet_Contains(set, name);
+        if (found <= 0)
+            return found;
+    }
+    return 1;
+}
+
+/* The attribute `name` of `value`, which stands in its slot at `place` if that is not 0: a strong reference. NULL with
+   an error if it is not set. */
+static PyObject *
+in_slot(PyObject *value, Py_ssize_t place, const char *name)
+{
+    PyObject *found = NULL;
+    if (place) {
+        BEGIN_LOCKED(value);
+        found = Py_XNewRef(*(PyObject **)((char *)value + place));
+        END_LOCKED;
+    }
+    return found != NULL ? found : PyObject_GetAttrString(value, name);
+}
+
+/* Whether a model's set of names equals `full`, whose items are `names`; -1 on an error. */
+static int
+equals_full(PyObject *set, PyObject *full, PyObject *names)
+{
+    return PySet_CheckExact(set) ? is_full(set, names) : PyObject_RichCompareBool(set, full, Py_EQ);
+}
+
+/* Whether `count` values from `start` on have full sets and no extras; -1 on an error. `slots`: where both stand.
+   Full sets that several values share are compared once. */
+static int
+are_full(PyObject *values, Py_ssize_t start, Py_ssize_t count, PyObject *full, PyObject *names, const Py_ssize_t *slots)
+{
+    PyObject *sets[AHEAD], *last = NULL;
+    Py_ssize_t held = 0;
+    int fine = 1;
+    for (; fine > 0 && held < count && start + held < PySequence_Fast_GET_SIZE(values); held++) {
+        PyObject *value = Py_NewRef(PySequence_Fast_GET_ITEM(values, start + held));
+        sets[held] = in_slot(value, slots[0], "__pydantic_fields_set__");
+        PyObject *extras = sets[held] == NULL ? NULL : in_slot(value, slots[1], "__pydantic_extra__");
+        Py_DECREF(value);
+        if (extras == NULL) {
+            Py_XDECREF(sets[held]);
+            fine = -1;
+            break;
+        }
+        int some = extras == Py_None ? 0 : PyObject_IsTrue(extras);
+        Py_DECREF(extras);
+        fine = some < 0 ? -1 : !some;
+        if (PySet_Check(sets[held]))
+            PREFETCH(((PySetObject *)sets[held])->table);
+    }
+    for (Py_ssize_t i = 0; fine > 0 && i < held; i++)
+        if (sets[i] != last) {
+            fine = equals_full(sets[i], full, names);
+            last = sets[i];
+        }
+    release(sets, held);
+    return fine;
+}
+
+/* all_set(values, full): whether in each of some models, all of one class, the names that were set are `full`, and
+   there are no extra values. */
+static PyObject *
+all_set(PyObject *module, PyObject *args)
+{
+    PyObject *values, *full;
+    if (!PyArg_ParseTuple(args, "OO!:all_set", &values, &PySet_Type, &full))
+        return NULL;
+    values = as_sequence(values);
+    if (values == NULL)
+        return NULL;
+    if (!PySequence_Fast_GET_SIZE(values)) {
+        Py_DECREF(values);
+        Py_RETURN_TRUE;
+    }
+    PyTypeObject *cls = Py_TYPE(PySequence_Fast_GET_ITEM(values, 0));
+    Py_ssize_t slots[] = {slot_of(cls, "__pydantic_fields_set__"), slot_of(cls, "__pydantic_extra__")};
+    PyObject *names = PySequence_Tuple(full);
+    int fine = names == NULL ? -1 : 1;
+    BEGIN_LOCKED(values);
+    for (Py_ssize_t at = 0; fine > 0 && at < PySequence_Fast_GET_SIZE(values); at += AHEAD)
+        fine = are_full(values, at, AHEAD, full, names, slots);
+    END_LOCKED;
+    Py_XDECREF(names);
+    Py_DECREF(values);
+    return fine < 0 ? NULL : PyBool_FromLong(fine);
+}
+
+/* Append the items of any iterable to a list; -1 on an error. */
+static int
+append_all(PyObject *list, PyObject *items)
+{
+    PyObject *iterator = PyObject_GetIter(items), *item;
+    if (iterator == NULL)
+        return -1;
+    while ((item = PyIter_Next(iterator)) != NULL) {
+        int failed = PyList_Append(list, item);
+        Py_DECREF(item);
+        if (failed)
+            break;
+    }
+    Py_DECREF(iterator);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* The number of items of exact lists and tuples together; -1 if one is of another type. */
+static Py_ssize_t
+total_of(PyObject *values)
+{
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(values), total = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *value = PySequence_Fast_GET_ITEM(values, i);
+        if (!is_sequence(value))
+            return -1;
+        total += PySequence_Fast_GET_SIZE(value);
+        if (PySequence_Fast_GET_SIZE(value))
+            PREFETCH(PySequence_Fast_ITEMS(value));
+    }
+    return total;
+}
+
+/* Append the items of exact lists and tuples to `found`, which has room for `total`: how many; all of them as a rule. */
+static Py_ssize_t
+put_items(PyObject *values, PyObject *found, Py_ssize_t total)
+{
+    Py_ssize_t at = 0;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(values); i++) {
+        PyObject *value = PySequence_Fast_GET_ITEM(values, i);
+        BEGIN_LOCKED(value);
+        Py_ssize_t count = is_sequence(value) ? PySequence_Fast_GET_SIZE(value) : 0;
+        PyObject **items = count ? PySequence_Fast_ITEMS(value) : NULL;
+        for (Py_ssize_t k = 0; k < count && at < total; k++)
+            PyList_SET_ITEM(found, at++, Py_NewRef(items[k]));
+        END_LOCKED;
+    }
+    return at;
+}
+
+/* The items of exact lists and tuples as one list; NULL without an error if `values` are others. */
+static PyObject *
+flat(PyObject *values)
+{
+    Py_ssize_t total = total_of(values);
+    PyObject *found = total < 0 ? NULL : PyList_New(total);
+    if (found == NULL)
+        return NULL;
+    Py_ssize_t at = put_items(values, found, total);
+    if (at < total) /* the allocation ran code that changed a list */
+        Py_SET_SIZE(found, at);
+    return found;
+}
+
+/* flatten(values): a list of the items of all values in order. */
+static PyObject *
+flatten(PyObject *module, PyObject *values)
+{
+    PyObject *found = NULL;
+    if (is_sequence(values)) {
+        BEGIN_LOCKED(values);
+        found = flat(values);
+        END_LOCKED;
+    }
+    if (found != NULL || PyErr_Occurred())
+        return found;
+    PyObject *outer = PyObject_GetIter(values), *value;
+    found = outer == NULL ? NULL : PyList_New(0);
+    while (found != NULL && (value = PyIter_Next(outer)) != NULL) {
+        if (append_all(found, value) < 0)
+            Py_CLEAR(found);
+        Py_DECREF(value);
+    }
+    Py_XDECREF(outer);
+    if (found != NULL && PyErr_Occurred())
+        Py_CLEAR(found);
+    return found;
+}
+
+/* What is there of values that may be None: (a list of these, a bit for each value); None if all are there. */
+static PyObject *
+present_locked(PyObject *values)
+{
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(values), there = 0, at = 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        there += PySequence_Fast_GET_ITEM(values, i) != Py_None;
+    if (there == count)
+        Py_RETURN_NONE;
+    PyObject *found = PyList_New(there);
+    PyObject *bits = PyBytes_FromStringAndSize(NULL, count / 8 + (count % 8 != 0));
+    if (found == NULL || bits == NULL) {
+        Py_XDECREF(found);
+        Py_XDECREF(bits);
+        return NULL;
+    }
+    char *out = PyBytes_AS_STRING(bits);
+    memset(out, 0, PyBytes_GET_SIZE(bits));
+    for (Py_ssize_t i = 0; i < count && i < PySequence_Fast_GET_SIZE(values); i++) {
+        PyObject *value = PySequence_Fast_GET_ITEM(values, i);
+        if (value != Py_None && at < there) {
+            out[i >> 3] |= (char)(1 << (i & 7));
+            PyList_SET_ITEM(found, at++, Py_NewRef(value));
+        }
+    }
+    Py_SET_SIZE(found, at);
+    return Py_BuildValue("(NN)", found, bits);
+}
+
+SEQUENCE_METHOD(present)
+
+PyMethodDef take_methods[] = {
+    {"all_set", all_set, METH_VARARGS, NULL},
+    {"columns_of", columns_of, METH_VARARGS, NULL},
+    {"flatten", flatten, METH_O, NULL},
+    {"models_apart", models_apart, METH_VARARGS, NULL},
+    {"present", present, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};

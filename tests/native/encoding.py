@@ -1,0 +1,91 @@
+"""Arguments for the functions that take values apart and pack them."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, RootModel
+
+from parcode_orm.codec.kernels import pack
+from parcode_orm.codec.views.build import FullSet
+from tests.native.strategies import FLOATS, SCALARS, sequences
+
+WIDE = st.one_of(*(st.integers(-(1 << bits), 1 << bits) for bits in (3, 8, 16, 32, 63, 66)), st.integers())
+TEXTS = st.one_of(st.text(), st.text(st.characters(codec=None)), st.text("a\0\u00e9\u20ac\U0001f600\ud800", max_size=4))
+KEYS = st.one_of(TEXTS, st.integers(0, 600).map(lambda size: "key-" * size))
+
+
+class Thing(BaseModel):
+    a: int = 0
+    b: str = ""
+    c: list[int] = []
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    a: int = 0
+
+
+class Sub(Thing):
+    pass
+
+
+class Root(RootModel[int]):
+    pass
+
+
+def _lacking(thing: Thing) -> Thing:
+    del thing.__dict__["b"]
+    return thing
+
+
+def _with_note(thing: Thing) -> Thing:
+    thing.__dict__["note"] = 1
+    return thing
+
+
+def _reordered(thing: Thing) -> Thing:
+    thing.__dict__["a"] = thing.__dict__.pop("a")
+    return thing
+
+
+FULL = {"a", "b", "c"}
+WHOLE = st.builds(Thing, a=st.integers(), b=st.text(max_size=3), c=st.lists(st.integers(), max_size=3))
+SHARED = WHOLE.map(lambda thing: Thing.model_construct(FullSet(FULL), **thing.__dict__))
+ODD = st.one_of(
+    st.builds(Thing),
+    st.builds(lambda names: Thing.model_construct(names, a=1, b="b", c=[]), st.sets(st.sampled_from("abcdef"))),
+    *(WHOLE.map(change) for change in (_lacking, _with_note, _reordered)),
+    st.builds(Sub),
+    st.builds(Open, a=st.just(1), more=st.integers()),
+    st.builds(Open),
+    st.builds(Root, st.just(1)),
+)
+MODELS = sequences(WHOLE) | sequences(SHARED | WHOLE) | st.lists(WHOLE | ODD, max_size=5) | sequences(SCALARS)
+ROWS = st.fixed_dictionaries({"a": st.integers(), "b": st.text(max_size=3), "c": st.none()}, optional={"d": st.none()})
+NAMES = st.lists(st.sampled_from("abcd"), unique=True).map(tuple)
+LISTS = st.lists(SCALARS, max_size=4) | st.lists(SCALARS, max_size=4).map(tuple)
+NESTED = sequences(LISTS) | sequences(LISTS | st.dictionaries(st.integers(), st.integers(), max_size=3) | st.text())
+HASHES = st.lists(st.integers(0, 9) | st.integers(0, (1 << 64) - 1), max_size=300)
+MANY_HASHES = st.builds(lambda seed, few: Random(seed).choices(few, k=5000), st.integers(0, 9), HASHES.filter(len))
+
+ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "all_set": st.tuples(MODELS, st.just(FULL) | st.sets(st.sampled_from("abc"))),
+    "columns_of": st.tuples(sequences(ROWS) | MODELS.filter(lambda rows: not rows), NAMES),
+    "flatten": st.tuples(NESTED | st.lists(SCALARS, max_size=3)),
+    "float_range": sequences(FLOATS).map(lambda values: (values, pack("d", values))),
+    "hash_plain": st.tuples(
+        sequences(KEYS) | sequences(WIDE) | sequences(SCALARS) | st.just([]), st.just(0) | st.integers(0, (1 << 64) - 1)
+    ),
+    "is_varied": st.tuples(sequences(TEXTS) | sequences(SCALARS) | sequences(st.sampled_from("abc")) | st.just([])),
+    "models_apart": st.tuples(MODELS, st.sampled_from([Thing, Open]), NAMES),
+    "offsets_of": st.tuples(NESTED | sequences(SCALARS) | st.just([])),
+    "pack_bools": st.tuples(sequences(st.booleans()) | sequences(SCALARS)),
+    "pack_exact_ints": st.tuples(sequences(WIDE) | sequences(SCALARS) | st.just([])),
+    "pack_floats": st.tuples(sequences(FLOATS) | sequences(SCALARS)),
+    "pack_text": st.tuples(sequences(TEXTS) | sequences(SCALARS) | st.just([])),
+    "present": st.tuples(sequences(st.none() | SCALARS) | sequences(FLOATS)),
+    "sort_hashes": st.tuples((HASHES | MANY_HASHES).map(lambda hashes: pack("Q", hashes))),
+}
