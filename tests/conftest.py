@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,6 +32,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if length:
         settings.register_profile("torture", _common, max_examples=60 + round(940 * length))
         settings.load_profile("torture")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file of which `-m once` or `-m "not once"` leaves out every test: importing takes long."""
+    wanted: str = config.option.markexpr
+    if wanted not in ("once", "not once") or not collection_path.match("test_*.py"):
+        return None
+    text = collection_path.read_text()
+    left_out = "mark.once" not in text if wanted == "once" else "\npytestmark = pytest.mark.once\n" in text
+    return left_out or None
 
 
 @pytest.fixture(scope="module", autouse=True)

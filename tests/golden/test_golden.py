@@ -58,6 +58,7 @@ def newest() -> dict[str, Any]:
     return {"GameWorld": GameWorld, "Flight": Flight}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("state", STATES)
 def test_a_file_of_each_point_of_the_history_goes_to_the_newest_and_back(state: int, tmp_path: Path) -> None:
     path = tmp_path / "a.par"
