@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from parcode_orm.codec.classes.names import name_of
@@ -26,8 +28,9 @@ def referring(backref: BackrefProperty, cls: type[Any]) -> tuple[type[Any], Plac
         UnsupportedTypeError: no class is what the `Backref` says.
     """
     item = backref.item()
-    known = [item] if isinstance(item, type) else _named(item, backref.owner.__module__)
-    for each in known:
+    known = False
+    for each in [item] if isinstance(item, type) else _named(item, backref.owner):
+        known = True
         places = [place for place in _places(each) if place.field == backref.field]
         found = next((place for place in places if place.called == name_of(cls)), None)
         if found is not None and found.shape == "below" and not _holds_one_class(each, found.field):
@@ -52,12 +55,20 @@ def _holds_one_class(cls: Any, field: str) -> bool:
     return sum(referred_class(arm) is not None for arm in found) == 1
 
 
-def _named(name: str, module: str) -> list[type[Any]]:
-    """The entity classes of a name, those of a module first, newer ones first."""
+def _named(name: str, owner: type[Any]) -> Iterator[type[Any]]:
+    """The entity classes of a name: those of the module of `owner` first, newer ones first.
+
+    The name of a global class in a module is that of the global one there. It is given before the others are looked
+    for, which takes long where a program has many classes.
+    """
     bare = name.rpartition(".")[2]
+    names = vars(sys.modules.get(owner.__module__, sys))
+    near = names.get(bare) if names.get(owner.__name__) is owner else None
+    if isinstance(near, type) and is_entity(near):
+        yield near
     found = [each for each in subclasses(Model) if each.__name__ == bare and is_entity(each)]
-    here = [each for each in found if each.__module__ == module]
-    return [*reversed(here), *(each for each in reversed(found) if each not in here)]
+    here = [each for each in found if each.__module__ == owner.__module__]
+    yield from (*reversed(here), *(each for each in reversed(found) if each not in here))
 
 
 @per_class

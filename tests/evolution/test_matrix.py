@@ -25,6 +25,8 @@ from parcode_orm import Chunk, Model, Session, ShardedMap
 from parcode_orm.errors import SchemaMismatchError
 from tests.equality import same
 
+pytestmark = pytest.mark.once
+
 
 class Hue(enum.Enum):
     RED = "red"

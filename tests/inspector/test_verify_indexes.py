@@ -13,6 +13,8 @@ from parcode_orm.errors import CorruptionError, SchemaMismatchError
 from parcode_orm.session.entity import flush, indexes, queries
 from parcode_orm.session.entity.changed import Changed, Entries
 
+pytestmark = pytest.mark.once
+
 
 class Home(Model):
     city: str | None = None

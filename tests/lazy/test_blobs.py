@@ -40,6 +40,8 @@ from parcode_orm.model.handles import _of_blob
 from parcode_orm.storage.blob import Blob
 from tests.storage.test_pipeline import source_of
 
+pytestmark = pytest.mark.once
+
 COMPRESSIONS = ["none", "lz4", "zstd"]
 
 

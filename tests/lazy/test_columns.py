@@ -11,6 +11,8 @@ import pytest
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, lazy, save
 
+pytestmark = pytest.mark.once
+
 
 class Position(Model):
     x: float

@@ -12,6 +12,8 @@ from parcode_orm.migrations import Named, showmigrations
 
 from .project import Project
 
+pytestmark = pytest.mark.once
+
 BEFORE = """
 class Role(str, Enum):
     MAGE = "mage"

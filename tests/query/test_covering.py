@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
@@ -12,6 +13,8 @@ import pytest
 
 from parcode_orm import Index, Key, Model, Session, any_, func, select, update
 from parcode_orm.session.entity.tables import entities, find_table, table_in
+
+pytestmark = pytest.mark.once
 
 
 class Tint(Enum):
@@ -36,9 +39,10 @@ class Member(Model):
     __indexes__ = (Index("guild", "level", "tint"), Index("home.city"))
 
 
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    with Session(tmp_path / "m.par", durability="fast") as session:
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("covering") / "m.par"
+    with Session(path, durability="fast") as session:
         session.add_all([
             Member(
                 guild=f"g{at % 40}", level=at % 9 or None, tint=Tint.BLUE if at % 2 else Tint.RED, price=-0.0,
@@ -47,7 +51,12 @@ def session(tmp_path: Path) -> Iterator[Session]:
             for at in range(12_000)
         ])  # fmt: skip
         session.commit()
-    with Session(tmp_path / "m.par", durability="fast") as session:
+    return path
+
+
+@pytest.fixture
+def session(stored: Path, tmp_path: Path) -> Iterator[Session]:
+    with Session(shutil.copy(stored, tmp_path), durability="fast") as session:
         yield session
 
 

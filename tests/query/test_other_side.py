@@ -35,6 +35,7 @@ from parcode_orm.query.other_side import OtherSide
 from tests.effort import half
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
 Small = tuned().Session
 
 
@@ -187,6 +188,13 @@ def test_it_is_an_expression_of_the_class(session: Session) -> None:
     assert referring(Plane.__dict__["flights"], Plane)[0] is Flight
     plan = str(session.explain(select(Plane).where(side.any(col(Flight.delay) > 30))))
     assert "Plane.tail.in_(select(Flight.plane).where(Flight.delay > 30))" in plan and "first: " in plan
+
+
+def test_a_class_of_the_same_module_is_found_by_its_name(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every statement walked over all classes of the program."""
+    monkeypatch.delattr("parcode_orm.model.other_side.subclasses")
+    assert session.scalars(select(Plane.tail).where(col(Plane.flights).any())).all() == ["a", "b", "c"]
+    assert len(session.get_one(Plane, "b").flights) == 2
 
 
 def test_a_class_that_refers_to_itself(session: Session) -> None:

@@ -32,6 +32,7 @@ from parcode_orm.query.options import Loading
 from tests.effort import half
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
 Small = tuned().Session
 
 

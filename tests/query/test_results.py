@@ -20,6 +20,8 @@ from parcode_orm.codec.views.scalars import NumbersView
 from parcode_orm.codec.views.text import TextView
 from parcode_orm.codec.views.wrappers import ConvertView
 
+pytestmark = pytest.mark.once
+
 ROWS = 10_000
 
 

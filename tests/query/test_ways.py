@@ -12,6 +12,8 @@ from parcode_orm import Index, Key, Model, Session, ShardedMap, any_, col, expla
 from parcode_orm.query.negation import without_not
 from parcode_orm.session.entity import ways
 
+pytestmark = pytest.mark.once
+
 COUNT = 12_000
 KEY: Any = func.key()
 

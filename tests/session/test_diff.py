@@ -25,6 +25,8 @@ from tests.session.rowwise import differences
 from tests.small import small_caches, tuned
 from tests.strategies import classes, values_of
 
+pytestmark = pytest.mark.once
+
 
 @dataclass
 class Point:

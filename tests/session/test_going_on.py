@@ -17,6 +17,8 @@ from parcode_orm import Chunk, EncodeError, Model, Session, ShardedMap, StreamCo
 from parcode_orm.lazy.proxy import proxy_state
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
+
 
 class Row(Model):
     n: int

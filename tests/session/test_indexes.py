@@ -17,6 +17,8 @@ from parcode_orm import EncodeError, Index, Key, Model, QueryError, Session, sel
 from parcode_orm.session.entity import indexes, queries
 from parcode_orm.session.unit_of_work import UnitOfWork
 
+pytestmark = pytest.mark.once
+
 
 class Mixed(Enum):
     NOTHING = None

@@ -35,6 +35,7 @@ from parcode_orm.session.entity.holders import holders
 from parcode_orm.session.entity.integrity import follow_deletes
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
 Small = tuned().Session
 
 

@@ -19,6 +19,8 @@ from parcode_orm.session.entity.tables import find_table
 from tests.effort import half
 from tests.small import small_caches, tuned
 
+pytestmark = pytest.mark.once
+
 ENTRIES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3), st.booleans()), max_size=20)
 
 

@@ -14,6 +14,7 @@ from parcode_orm.session.entity import changes, indexes, unique
 from tests.effort import half
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
 Small = tuned().Session
 
 

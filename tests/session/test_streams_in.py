@@ -29,6 +29,8 @@ from parcode_orm.lazy.rows import TableRows
 from parcode_orm.tuning import TUNING
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
+
 
 class Row(Model):
     n: int

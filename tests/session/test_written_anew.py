@@ -25,6 +25,8 @@ from tests.small import Tuned, small_caches, tuned
 from tests.storage.sample import below
 from tests.strategies import same
 
+pytestmark = pytest.mark.once
+
 SIZES = {"small": (6, 3, 64), "within": (12, 4, 400), "apart": (12, 12, 400), "as it is": (16, 20, 0)}
 
 

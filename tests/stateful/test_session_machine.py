@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -642,7 +643,6 @@ class SessionMachine(RuleBasedStateMachine):
         self.session.commit()
         self.check()
         for cls, plain in self.plain.items():
-            assert same(load(self.path, cls), plain)
             assert same(self.session.root(cls).model_load(), plain)
         self.session.close()
         self.foreign.close()
@@ -666,8 +666,8 @@ def _examples(quick: int) -> settings:
     return settings(max_examples=EXAMPLES // 10 if THOROUGH else quick, stateful_step_count=80 if THOROUGH else 25)
 
 
-TestSession = SessionMachine.TestCase
-TestSession.settings = _examples(8)
+TestSession = pytest.mark.once(SessionMachine.TestCase)
+TestSession.settings = _examples(6)
 
 
 class SmallSessionMachine(SessionMachine):
@@ -687,5 +687,13 @@ class SmallSessionMachine(SessionMachine):
             self.caches.__exit__(None, None, None)
 
 
-TestSmallSession = SmallSessionMachine.TestCase
-TestSmallSession.settings = _examples(15)
+TestSmallSession = pytest.mark.once(SmallSessionMachine.TestCase)
+TestSmallSession.settings = _examples(10)
+
+
+class BriefMachine(SmallSessionMachine):
+    """A few of the same histories, on every interpreter."""
+
+
+TestBriefly = BriefMachine.TestCase
+TestBriefly.settings = _examples(3)
