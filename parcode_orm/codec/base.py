@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from ..errors import CorruptionError
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
-from ..format.layout import Kind, Reference
+from ..format.layout import Kind, Node, Reference
 from ..storage.cache import Cache
 from ..tuning import TUNING, Tuning
 
@@ -43,10 +43,11 @@ class Column:
     """A compiled type.
 
     `mixes`: its `encode` takes `Mixed` values, too. `blob_kinds`: which kinds of blobs may be
-    values of it.
+    values of it. `opens`: the encodings that `view` reads by `open`, and no more.
     """
 
     __slots__ = ()
+    opens: ClassVar[frozenset[int]] = frozenset()
     mixes = False
     blob_kinds: ClassVar[tuple[bytes, ...]] = ()
 
@@ -62,6 +63,10 @@ class Column:
     def view(self, chunk: Chunk, at: int, space: Space) -> View:
         """Read the node `at`; bad structure is a `CorruptionError`."""
         raise TypeError(f"{type(self).__name__} has no view")
+
+    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        """View the node `at`, which is `node`, of an encoding that the column has for its own."""
+        raise TypeError(f"{type(self).__name__} has no open")
 
     def parts(self) -> Sequence[Column]:
         """The columns directly inside this one."""

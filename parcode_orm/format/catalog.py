@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..errors import EncodeError
-from ..stack import with_room
+from ..stack import room_for
 from .chunk import Chunk, Encoder, Ticket
 from .layout import Encoding, Kind, Reference
 
@@ -106,16 +106,26 @@ def decode(chunk: Chunk) -> CatalogData:
         raise chunk.error(0, "this chunk is no catalog")
     if chunk.nodes[0].raw > MAX_PAYLOAD:
         raise chunk.error(0, f"a catalog of {chunk.nodes[0].raw} bytes")
+    data = chunk.buffer(0)
     try:
-        payload = with_room(lambda: _decode(chunk.buffer(0)))
+        try:
+            payload = _decode(data)
+        except RecursionError as problem:
+            payload = room_for(problem, lambda: _decode(data))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         raise chunk.error(0, f"the catalog cannot be decoded: {problem}") from problem
 
+    ref, roots, entities, schemas = chunk.refs.__getitem__, payload.roots, payload.entities, payload.schemas
+    most = len(chunk.refs) - 1
+    if roots and (min(roots.values()) < 0 or max(roots.values()) > most):
+        _targets(roots, chunk)  # which says what is wrong
+    if schemas and (min(schemas.values()) < 0 or max(schemas.values()) > most):
+        _targets(schemas, chunk)
     return CatalogData(
-        _targets(payload.roots, chunk),
-        {name: _targets(parts, chunk) for name, parts in payload.entities.items()},
-        _targets(payload.schemas, chunk),
-        _writers(payload, chunk),
+        dict(zip(roots, map(ref, roots.values()))),  # noqa: B905  # of one dictionary
+        {name: _targets(parts, chunk) for name, parts in entities.items()} if entities else {},
+        dict(zip(schemas, map(ref, schemas.values()))),  # noqa: B905
+        _writers(payload, chunk) if payload.writers else {},
         payload.renames,
         payload.migrations,
         payload.message,
@@ -125,10 +135,12 @@ def decode(chunk: Chunk) -> CatalogData:
 
 def _writers(payload: _Payload, chunk: Chunk) -> dict[str, str]:
     schemas = list(payload.schemas)
+    found: dict[str, str] = {}
     for name, place in payload.writers.items():
         if not 0 <= place < len(schemas):
             raise chunk.error(0, f"the catalog's root {name!r} was written by schema {place} of {len(schemas)}")
-    return {name: schemas[place] for name, place in payload.writers.items()}
+        found[name] = schemas[place]
+    return found
 
 
 def _targets(ordinals: dict[str, int], chunk: Chunk) -> dict[str, Target]:

@@ -181,12 +181,13 @@ class Encoder:
 class Chunk:
     """A chunk read from `data`, the bytes of exactly this chunk. It verifies its head now, buffers at first touch.
 
-    It calls `observe(stored_bytes)` for every buffer that is read. `held` is the size in bytes of the
-    buffers that `buffer` keeps, `node_count` the number of nodes. The first bytes of it may be given apart as `head`.
+    It calls `observe(stored_bytes)` for every buffer that is read. `head_size` is the size in bytes of its head, `held`
+    that of the buffers that `buffer` keeps, `node_count` the number of nodes. The first bytes of it may be given apart
+    as `head`. Of a `whole` chunk all nodes are read at once, and the caller counts the head.
     """
 
     __slots__ = (
-        "where", "kind", "fingerprint", "held", "refs", "nodes", "node_count",
+        "where", "kind", "fingerprint", "head_size", "held", "refs", "nodes", "node_count",
         "_buffers", "_data", "_head", "_nodes_at", "_observe",
     )  # fmt: skip
 
@@ -197,6 +198,7 @@ class Chunk:
         path: str,
         observe: Callable[[int], object],
         head: memoryview | None = None,
+        whole: bool = False,
     ) -> None:
         self.where = (path, reference.offset)
         if len(data) < CHUNK_HEADER.size or len(data) != reference.length:
@@ -222,6 +224,7 @@ class Chunk:
                 found=found,
             )
         self.kind = kind
+        self.head_size = size
         self.held = 0
         self.refs: list[Reference] = []
         if n_refs:
@@ -237,7 +240,10 @@ class Chunk:
         self._observe = observe
         if n_nodes > MAX_DEPTH:
             self._check_depth()
-        observe(size)
+        if whole:
+            self.nodes = list(map(_node, NODE.iter_unpack(head[nodes_at:size])))
+        else:
+            observe(size)
 
     node_count: int
     nodes: list[Node]
@@ -275,6 +281,7 @@ class Chunk:
         found.where = (self.where[0], reference.offset)
         found.kind, found.fingerprint, found.held = self.kind, self.fingerprint, self.held
         found.refs, found.nodes, found.node_count = refs, self.nodes, self.node_count
+        found.head_size = self.head_size
         found._data, found._head, found._nodes_at = self._data, self._head, self._nodes_at
         found._buffers, found._observe = self._buffers, self._observe
         return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 from ..errors import ChecksumError, NotAParcodeFile, ReadOnlyError, TruncatedError, UnsupportedVersion
 from .checksum import checksum
@@ -34,6 +36,10 @@ class Superblock(NamedTuple):
                 f"{path or 'the file'} uses features this version cannot write "
                 f"(read-compatible bits {_bits(unknown)}): open it read-only, or with a newer version"
             )
+
+
+# `_make` without its Python frame
+_superblock: Callable[[Any], Superblock] = partial(tuple.__new__, Superblock)
 
 
 def pack(uuid: bytes, *, incompatible: int = 0, read_compatible: int = 0, compatible: int = 0) -> bytes:
@@ -74,7 +80,7 @@ def unpack(data: bytes, path: str) -> Superblock:
             f"{name} uses features this version does not know (incompatible bits {_bits(unknown)}): "
             "open it with a newer version of parcode-orm"
         )
-    return Superblock(major, minor, incompatible, read_compatible, compatible, uuid)
+    return _superblock((major, minor, incompatible, read_compatible, compatible, uuid))
 
 
 def _bits(value: int) -> str:

@@ -70,23 +70,20 @@ def is_lazy(obj: object) -> bool:
 
 def make_proxy(view: Any, row: int) -> object:
     """A new lazy object of `view.cls` over the row `row` of the struct view; nothing is read."""
-    proxy = _new(view.made or _made(view))
+    cls = view.made
+    if cls is None:
+        view.made = cls = view.cls.__dict__.get(_LAZY_CLASS) or lazy_class(view.cls)
+    proxy = _new(cls)
     set_state(proxy, (view, row))
     if not _DESCRIPTORS:
         set_dict(proxy, {})
     return proxy
 
 
-def _made(view: RowView) -> type:
-    """The class of the lazy objects of a view, which the view keeps from now on."""
-    view.made = lazy_class(view.cls)
-    return view.made
-
-
 def make_proxies(wanted: Sequence[tuple[RowView, list[int]]]) -> list[object]:
     """As `make_proxy`, of rows of several views of one class: each view with its rows."""
     view = wanted[0][0]
-    cls: type[object] = view.made or _made(view)
+    cls: type[object] = view.made or lazy_class(view.cls)
     states = [(view, row) for view, rows in wanted for row in rows]
     found = [_new(cls) for _ in states]
     drain(map(set_state, found, states))
@@ -230,16 +227,13 @@ class _LazyField:
             return getattr(owner._p_model_, self.name)
         name = self.name
         view, row = get_state(proxy)
-        getter = view.getters.get(name)
-        if getter is not None:
-            try:
-                value = getter(row)
-            except Exception:
-                return first_read(proxy, name)  # which says what is wrong
-            if type(value) in ATOMS:  # so it obliges nobody to keep the object
-                return get_dict(proxy).setdefault(name, value)
-            return keep_read(proxy, view, name, value)
-        return first_read(proxy, name)
+        try:
+            value = (view.getters.get(name) or view.getter(name))(row)
+        except Exception:
+            return first_read(proxy, name)  # which says what is wrong
+        if type(value) in ATOMS:  # so it obliges nobody to keep the object
+            return get_dict(proxy).setdefault(name, value)
+        return keep_read(proxy, view, name, value)
 
 
 class _DeprecatedField:

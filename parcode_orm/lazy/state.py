@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
+from enum import Enum, EnumType
 from itertools import chain
 from typing import Any, Protocol
 from weakref import ref
@@ -116,7 +116,8 @@ def keep_read(proxy: LazyModel, view: RowView, name: str, value: object) -> Any:
     Two threads may decode at once; the first to get here decides which object both see, now and later.
     """
     value = get_dict(proxy).setdefault(name, value)
-    if type(value) not in ATOMIC and not isinstance(value, Enum) and view.space.writable:
+    cls = type(value)
+    if cls not in ATOMIC and not isinstance(cls, EnumType) and view.space.writable:
         view.space.pin(proxy)
     return value
 

@@ -36,8 +36,16 @@ def _is_number(value: object) -> bool:
 
 
 def _check_options(
-    read_only: object, durability: object, workers: object, compression: Any, compact_above: Any, lock_timeout: Any
+    read_only: object,
+    durability: object,
+    workers: object,
+    compression: Any,
+    compact_above: Any,
+    lock_timeout: Any,
+    downgrade: object,
 ) -> None:
+    if not isinstance(downgrade, bool):
+        raise TypeError(f"downgrade is True or False, not {told(downgrade)}")
     if not isinstance(read_only, bool):
         raise TypeError(f"read_only is True or False, not {told(read_only)}")
     if compression is not None:
@@ -58,7 +66,7 @@ def _full_path(path: object, read_only: bool) -> str:
         if read_only:
             raise ReadOnlyError('":memory:" is empty at first, so there is nothing to read: use Session(":memory:")')
         return NAME
-    name = file_name(path, "Session(path)")
+    name = path if type(path) is str and path and "\0" not in path else file_name(path, "Session(path)")
     return name if name[0] == os.sep else os.path.abspath(name)  # the working directory may change
 
 
@@ -86,9 +94,11 @@ class Connection:
         self._closed = self._ended = True  # until it is open
         self._hooks: dict[str, list[Callable[[Any], object]]] = {}  # functions by event
         self._calling = ""  # the event whose functions are being called
-        if not isinstance(downgrade, bool):
-            raise TypeError(f"downgrade is True or False, not {told(downgrade)}")
-        _check_options(read_only, durability, workers, compression, compact_above, lock_timeout)
+        usual = read_only is True and durability == "full" and workers is None and compression is None
+        if not (
+            usual and compact_above is None and lock_timeout is LOCK_TIMEOUT and downgrade is False
+        ):  # those of `open` need no check
+            _check_options(read_only, durability, workers, compression, compact_above, lock_timeout, downgrade)
         if at is not None:
             check_at(at)
         self._pinned = at is not None  # to that commit, until a refresh
@@ -117,25 +127,25 @@ class Connection:
                 stats=self.stats,
                 lock_timeout=lock_timeout,
             )
-            self._begin(backend, at)
+            self._backend = backend
+            self._work.new_spill = backend.spill
+            source = self._newest(backend) if not self.read_only else Source.of_path(backend.path, self.stats)
         else:
-            self._stand_on(Source.open(path, self.stats), at)
+            source = Source.open(path, self.stats)
+        if source is not None:
+            self._recovery = source.recovery
+            self._work.stand_on(source if at is None else earlier(source, at))
         self._closed = self._ended = False
 
-    def _begin(self, backend: Backend, at: At | None) -> None:
-        self._backend = backend
-        self._work.new_spill = backend.spill
+    def _newest(self, backend: Backend) -> Source | None:
+        """The newest commit of a file that may have none yet."""
+        if backend.memory is not None:
+            return None
         try:
-            if backend.memory is None:
-                self._stand_on(backend.newest(), at)
+            return backend.newest()
         except FileMissingError:
-            if self.read_only:
-                raise
             check_directory(backend.path)
-
-    def _stand_on(self, source: Source, at: At | None) -> None:
-        self._recovery = source.recovery
-        self._work.stand_on(source if at is None else earlier(source, at))
+            return None
 
     @classmethod
     def open(
@@ -230,7 +240,8 @@ class Connection:
         """
         if self._ended:
             return
-        self._check_idle("close()")
+        if self._calling or self._work.owner.committing is not None:
+            self._check_idle("close()")
         try:
             self._close()
         except BaseException:

@@ -28,8 +28,7 @@ class Owner:
         self.edits = 0  # changes that were begun
         self.committing: int | None = None  # the thread that does
         self._families: list[weak[Family]] = []
-        self._views: WeakValueDictionary[object, Any] = WeakValueDictionary()
-        self._groups: WeakValueDictionary[object, object] = WeakValueDictionary()
+        self._shown: tuple[WeakValueDictionary[object, Any], WeakValueDictionary[object, object]] | None = None
 
     @property
     def work(self) -> Any:
@@ -43,18 +42,20 @@ class Owner:
 
     def living(self, group: Any) -> Any:
         """The view of the rows of a row group: that of lazy objects in use whose collection is not, or its own."""
+        if self._shown is None:  # only a session that writes asks
+            self._shown = WeakValueDictionary(), WeakValueDictionary()
+        views, groups = self._shown
         view = group.items
         key = view.space.source.uuid, view.chunk.where[1], view.at, id(view.column)
-        known = self._views.get(key)
-        if known is not None and (key in self._groups or known.space.family is not view.space.family):
+        known = views.get(key)
+        if known is not None and (key in groups or known.space.family is not view.space.family):
             return view
-        self._groups[key] = group
-        return self._views.setdefault(key, view)
+        groups[key] = group
+        return views.setdefault(key, view)
 
     def forget_views(self) -> None:
         """The session goes on to another commit: what is read from now on shares no view with what was read before."""
-        self._views.clear()
-        self._groups.clear()
+        self._shown = None
 
     def families(self) -> list[Family]:
         """Those that something still belongs to."""
@@ -81,7 +82,10 @@ class Owner:
     def end(self) -> None:
         """The session ends: each family is detached. What is kept takes no descriptor but one a file."""
         self._session = None
-        for family in self.families():
+        for each in self._families.copy():
+            family = each()
+            if family is None or family.owner is not self:
+                continue
             family.detach()
             for space in family.spaces():
                 with suppress(StorageError, CorruptionError):  # a file that was cut: reading says so
@@ -102,7 +106,9 @@ class Family:
         self._until_spaces = 16
         self._collections: list[weak[object]] = []
         self._until_sweep = SWEEP_EVERY
-        owner.take(self)
+        self.owner = owner
+        with _watching:
+            owner._families.append(weak(self))
 
     owner: Owner
 

@@ -12,7 +12,7 @@ from ..codec.classes.names import name_of
 from ..codec.types.compile import struct_for
 from ..errors import NoResultFound, SessionError, told
 from ..lazy.proxy import is_lazy, plain_class
-from ..model.base import Model
+from ..model.base import Model, ModelMeta
 from ..model.entities import SUFFIX, is_entity
 from . import pending
 from .adding import check_addable, check_model, check_several, is_taken, this
@@ -37,6 +37,7 @@ from .versions import Versions
 from .without_classes import model_named, models_of, root_named
 
 M = TypeVar("M", bound=Model)
+ROOT_NAME = "_p_root_name_"  # in the dictionary of a class that was asked for: the name of its root
 
 
 class Session(ByKey, Queries, Versions, Changes):
@@ -218,7 +219,11 @@ class Session(ByKey, Queries, Versions, Changes):
             CorruptionError: the file is damaged there.
             TypeError: `cls` is not a `Model` class.
         """
-        self._check_open()
+        if self._closed or not self.read_only:
+            self._check_open()
+        named = cls.__dict__.get(ROOT_NAME) if isinstance(cls, ModelMeta) else None
+        if named is not None:
+            return self._work.find(named, cls, struct_for(cls)).obj
         if cls is None or isinstance(cls, str):
             name = root_named(self._work.names(), cls)
             known = self._work.roots.get(name)
@@ -227,7 +232,11 @@ class Session(ByKey, Queries, Versions, Changes):
             assert self._work.source is not None  # a root of which no object is attached is stored
             cls = model_named(self._work.source, name)
         cls = plain_class(cls)
-        return self._work.find(root_name(cls), cls, struct_for(cls)).obj
+        name = root_name(cls)
+        found = self._work.find(name, cls, struct_for(cls)).obj
+        if cls.__pydantic_complete__:  # else it may yet get a key
+            setattr(cls, ROOT_NAME, name)
+        return found
 
     def models(self) -> Mapping[str, type[Any]]:
         """Classes made of the stored schemas, by name, for the roots and the entities of the file.

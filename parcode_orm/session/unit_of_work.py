@@ -51,10 +51,9 @@ class UnitOfWork:
         self.roots: dict[str, Root] = {}  # attached, by name
         self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
-        self.space: FileSpace | None = None  # None: nothing is stored yet
-        self.source: Source | None = None  # the snapshot that `space` reads
+        self.source: Source | None = None  # the snapshot that is read; None: nothing is stored yet
         self.owner = Owner(self)
-        self._own = Family(self.owner)  # what belongs to no root
+        self._own: Family | None = None  # what belongs to no root
         self._current: dict[Family, FileSpace] = {}  # what reads the snapshot, by what it reads
         self.consumed: list[object] = []  # iterators read by a commit that failed
         self.savepoints: list[Savepoint] = []  # those that are active, each begun within the one before
@@ -73,18 +72,26 @@ class UnitOfWork:
         """Read from `source` from now on, through other spaces than before."""
         if self.source is not None and self.source.cache is not source.cache:
             self.source.retire()
-        self.space = self._reading(source, self._own)
-        self.source, self._current = source, {self._own: self.space}
+        self.source, self._current = source, {}
+
+    @property
+    def space(self) -> FileSpace | None:
+        """What reads the snapshot for what belongs to no root; None where nothing is stored yet."""
+        if self.source is None:
+            return None
+        if self._own is None:
+            self._own = Family(self.owner)
+        return self.space_of(self._own)
 
     def _go_on(self, source: Source) -> None:
         """Read from `source`, which this session committed, from now on."""
-        if self.space is None:
+        if self.source is None:
             self.stand_on(source)
             return
         for family, space in self._current.items():
             if not space.go_on(source):
                 self._current[family] = self._reading(source, family)
-        self.space, self.source = self._current[self._own], source
+        self.source = source
 
     def _reading(self, source: Source, family: Family) -> FileSpace:
         return FileSpace(
@@ -146,15 +153,17 @@ class UnitOfWork:
         """The root of that name, read where it is only stored."""
         known = self.roots.get(name)
         if known is None:
-            if self.space is None:
+            if self.source is None:
                 raise NoResultFound(f"no root of type {name}: nothing is stored yet; add(obj) and commit() store one")
             if name in self.deleted:
                 raise NoResultFound(
                     f"no root of type {name}: it was deleted in this session; rollback() or add() of it brings it back"
                 )
-            self._check_kind(name)
+            if name not in self.source.catalog.roots:
+                self._check_kind(name)
             family = Family(self.owner)
-            found = Root(name, read_root(self.space_of(family), name, column), column, read=True, family=family)
+            space = self._current[family] = self._reading(self.source, family)
+            found = Root(name, read_root(space, name, column), column, read=True, family=family)
             # Of two threads, the first decides.
             known = self.roots.setdefault(name, self.settled.setdefault(name, found))
         elif known.obj.__class__ is not cls:
@@ -307,7 +316,11 @@ class UnitOfWork:
     def _like(self, space: Any) -> FileSpace:
         """What reads the snapshot for the objects that stand on `space`."""
         family = getattr(space, "family", None)
-        return self.space_of(self._own if family is None or family.owner is not self.owner else family)
+        if family is not None and family.owner is self.owner:
+            return self.space_of(family)
+        found = self.space
+        assert found is not None
+        return found
 
     def _release(self, roots: list[Compared], again: dict[str, Again]) -> None:
         """Let each root stand for what is stored of it, and go of what need not stay in memory."""
@@ -371,8 +384,9 @@ class UnitOfWork:
 
     def close(self) -> None:
         """Let go of everything."""
-        self.end_savepoints()
+        if self.savepoints:
+            self.end_savepoints()
         for roots in (self.roots, self.settled, self.deleted):
             roots.clear()
-        self.space, self.source, self._current = None, None, {}
+        self.source, self._current = None, {}
         self.owner.end()

@@ -341,7 +341,9 @@ def newest_locked(lock: WriterLock, files: Files) -> tuple[Found, int, Read]:
     with storing("read", lock.path):
         size = files.stat(lock.fd).st_size
         both = RECORD_COPY + RECORD.size  # copies of a record
-        _, _, read = with_tail(lambda count, offset: files.read(lock.fd, count, offset), size, both)
+        tail_at = max(0, size - both)
+        tail = files.read(lock.fd, size - tail_at, tail_at)
+        read = with_tail(lambda count, offset: files.read(lock.fd, count, offset), tail, tail_at)
         return newest(read, size, lock.path), size, read
 
 

@@ -65,7 +65,7 @@ class Backend:
         """
         if self.memory is not None:
             return self.memory.source(self.stats)
-        return Source.open(self.path, self.stats)
+        return Source.of_path(self.path, self.stats)
 
     def write(self, build: Build, base: Source | None) -> Source:
         """Commit the chunks that `build` submits after `base`, and return the new snapshot.
@@ -218,7 +218,8 @@ class Backend:
 
     def discard(self) -> None:
         """End with the session: drop a file in memory, and a lock that an interrupt left."""
-        self.let_go()
+        if self._lock is not None:
+            self.let_go()
         if self.memory is not None:
             self.memory.discard()
 

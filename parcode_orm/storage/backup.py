@@ -151,7 +151,8 @@ class _Original:
         self._mode = S_IMODE(status.st_mode)
         self._files = files
         self._size = status.st_size
-        _, _, self._known = with_tail(self.read, self._size, TAIL)
+        tail_at = max(0, self._size - TAIL)
+        self._known = with_tail(self.read, self.read(self._size - tail_at, tail_at), tail_at)
         self.found = newest(self._known, self._size, path)
 
     def read(self, size: int, offset: int) -> bytes:

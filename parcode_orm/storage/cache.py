@@ -30,27 +30,30 @@ class Kept(Protocol):
 
 
 class Cache:
-    """One for a file in a session, whichever commits of it are read. Threads may share it."""
+    """One for a file in a session, whichever commits of it are read. Threads may share it.
 
-    __slots__ = ("_kept", "_until_sum")
+    `kept` has what is there, for a quick look; whoever takes something of it sets its mark.
+    """
+
+    __slots__ = ("_until_sum", "kept")
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, Kept] = {}
+        self.kept: dict[Hashable, Kept] = {}
         self._until_sum = SUM_EVERY
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self.kept)
 
     def get(self, key: Hashable) -> Kept | None:
         """What was put under `key`, if it is still there: it is used now."""
-        found = self._kept.get(key)
+        found = self.kept.get(key)
         if found is not None:
             found.used = True
         return found
 
     def put(self, key: Hashable, kept: Kept) -> Kept:
         """Keep this under `key`. Return what stands there: another thread may have been first."""
-        kept = self._kept.setdefault(key, kept)
+        kept = self.kept.setdefault(key, kept)
         self._until_sum -= 1
         if self._until_sum <= 0:
             self._shed(kept)
@@ -58,17 +61,17 @@ class Cache:
 
     def drop(self, key: Hashable) -> bool:
         """Forget what stands under `key`, without closing it. Return whether there was anything."""
-        return self._kept.pop(key, None) is not None
+        return self.kept.pop(key, None) is not None
 
     def clear(self, kind: type[Hashable] = object) -> None:
         """Forget what stands under keys of this kind."""
-        for key in list(self._kept.copy()):
+        for key in list(self.kept.copy()):
             if isinstance(key, kind):
-                self._kept.pop(key, None)
+                self.kept.pop(key, None)
 
     def size(self) -> int:
         """About the bytes that all take."""
-        return sum([each.size for each in self._kept.copy().values()])
+        return sum([each.size for each in self.kept.copy().values()])
 
     def _shed(self, newest: Kept) -> None:
         """Close the least recently used ones while all take more than `LIMIT` bytes.
@@ -77,18 +80,18 @@ class Cache:
         """
         size = self.size()
         for _ in range(2):  # the first time all may have been used
-            for key, each in self._kept.copy().items():
+            for key, each in self.kept.copy().items():
                 taken = each.size
                 if taken and (size <= LIMIT or each is newest):
                     continue
-                self._kept.pop(key, None)
+                self.kept.pop(key, None)
                 if taken and (each.used or not each.close()):
                     each.used = False
-                    self._kept[key] = each
+                    self.kept[key] = each
                 else:
                     size -= taken
             if size <= LIMIT:
                 break
-        count = len(self._kept)
+        count = len(self.kept)
         room = (LIMIT - size) * count // (2 * max(size, 1))  # so many more would take half of what is left
         self._until_sum = max(SUM_EVERY, count // 16, min(room, count))

@@ -8,9 +8,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from operator import index
+from stat import S_ISREG
 from typing import Any, BinaryIO
 
-from ..errors import CorruptionError, DetachedError, TruncatedError, called
+from ..errors import CorruptionError, DetachedError, StorageError, TruncatedError, called
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum
@@ -18,9 +19,9 @@ from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .cache import NODE_BYTES, Cache
-from .files import CLOEXEC, FILES, Descriptor, check_regular, file_name, storing
+from .files import CLOEXEC, FILES, Descriptor, check_regular, file_name, storage_error, storing
 from .maps import OpenFile, known_map, map_file, mapping, open_file
-from .recovery import Found, Read, commit_at, newest, records_from, with_tail
+from .recovery import Found, Read, at_end, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
 TAIL = 16 << 10  # bytes
@@ -91,7 +92,7 @@ class Source:
         self.superblock, self.record, self.recovery = found
         self.uuid = found.superblock.uuid  # the file's own 16 bytes
         self.length = length
-        self.stats = stats if stats is not None else Stats()
+        self.stats = Stats() if stats is None else stats
         self.cache: Cache = Cache() if earlier is None else earlier.cache
         if catalog is not None:
             self.catalog = catalog
@@ -121,14 +122,23 @@ class Source:
             TypeError: `path` is none of these.
         """
         if isinstance(path, str | os.PathLike):
-            name = file_name(path, "the file to read")
-            with storing("open", name):
-                descriptor = Descriptor(os.open(name, FLAGS))
-            with storing("read", name):
-                return _of_file(descriptor, name, stats, at)
+            return cls.of_path(file_name(path, "the file to read"), stats, at)
         if isinstance(path, bytes | bytearray | memoryview):
             return _from_bytes(memoryview(path).cast("B").toreadonly(), "", stats, at)
         return _from_object(path, stats, at)
+
+    @classmethod
+    def of_path(cls, path: str, stats: Stats | None = None, at: int | None = None) -> Source:
+        """As `open`, for a path that is known to be one."""
+        doing = "open"
+        try:
+            descriptor = Descriptor(os.open(path, FLAGS))
+            doing = "read"
+            return _of_file(descriptor, path, stats, at)
+        except StorageError:
+            raise
+        except OSError as problem:
+            raise storage_error(problem, doing, path) from problem
 
     catalog: CatalogData
 
@@ -146,31 +156,38 @@ class Source:
             CorruptionError: `ref` leaves the file, or the chunk is damaged.
             DetachedError: the source is closed.
         """
-        kept: Any = self.cache.get(ref)
-        if kept is None:
+        kept: Any = self.cache.kept.get(ref)
+        if kept is not None:
+            kept.used = True
+        else:
             stats = self.stats
-            chunk = self.read(ref, stats.count_bytes_read)
-            stats.count_chunk_read()
-            kept = self.cache.put(ref, KeptChunk(chunk, ref, self._map))
-        found: Chunk = kept.chunk
+            kept = KeptChunk(ref, self._bytes_at(ref), self.path, stats.count_bytes_read, None, whole=True)
+            kept.reference, kept.map, kept.used = ref, self._map, False
+            with stats.lock:
+                stats.chunks_read += 1
+                stats.bytes_read += kept.head_size
+            kept = self.cache.put(ref, kept)
+        found: Chunk = kept
         return found
 
     def read(self, ref: Reference, observe: Callable[[int], object]) -> Chunk:
         """As `chunk`, but do not keep the chunk, and report the bytes read to `observe` alone."""
+        return Chunk(ref, self._bytes_at(ref), self.path, observe)
+
+    def _bytes_at(self, ref: Reference) -> memoryview:
+        """The bytes of the chunk at `ref`, not verified; raises as `chunk` where it leaves the file."""
         offset, length, _, _ = ref
         if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
             raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
         at = offset - self._tail_at
-        mapped = self._data
         if at >= 0:
-            data = self._tail[at : at + length]
-        elif mapped is not None and offset + length <= len(mapped):
-            data = mapped[offset : offset + length]
-        elif mapped is not None and length <= APART and self.length - len(mapped) <= BEHIND:
-            data = self._apart(length, offset)
-        else:
-            data = self._bytes()[offset : offset + length]
-        return Chunk(ref, data, self.path, observe)
+            return self._tail[at : at + length]
+        mapped = self._data
+        if mapped is not None and offset + length <= len(mapped):
+            return mapped[offset : offset + length]
+        if mapped is not None and length <= APART and self.length - len(mapped) <= BEHIND:
+            return self._apart(length, offset)
+        return self._bytes()[offset : offset + length]
 
     def head(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
         """As `read`, for one of many chunks: the head is read apart, as a page of the map that is new costs more."""
@@ -213,7 +230,7 @@ class Source:
         """As `chunk`, for walks over the graph: a chunk that is not kept already is neither kept nor counted."""
         kept: Any = self.cache.get(ref)
         # `index` of a size does nothing, in no time.
-        return self.read(ref, index) if kept is None else kept.chunk
+        return self.read(ref, index) if kept is None else kept
 
     def release(self, ref: Reference, refs: Iterable[Reference] = ()) -> None:
         """Drop the pages of the closed chunk at `ref` and of its columns, which are among `refs`.
@@ -302,26 +319,22 @@ class Source:
         return map_file(file.fd, self.length, self.identity, self.path)
 
 
-class KeptChunk:
-    """A chunk in a cache."""
+class KeptChunk(Chunk):
+    """A chunk in a cache. `Source.chunk` says where it lies: its `reference`, in which `map`."""
 
-    __slots__ = ("_map", "_ref", "chunk", "used")
-
-    def __init__(self, chunk: Chunk, ref: Reference, map: mmap.mmap | None) -> None:
-        self.chunk = chunk
-        self.used = False
-        self._ref = ref
-        self._map = map
+    __slots__ = ("map", "reference", "used")
+    map: mmap.mmap | None
+    reference: Reference
+    used: bool
 
     @property
     def size(self) -> int:
         """Its buffers that were read, and its nodes."""
-        chunk: Chunk = self.chunk
-        return chunk.held + NODE_BYTES * chunk.node_count
+        return self.held + NODE_BYTES * self.node_count
 
     def close(self) -> bool:
         """Let its pages go."""
-        _drop(self._map, self._ref)
+        _drop(self.map, self.reference)
         return True
 
 
@@ -345,15 +358,21 @@ def _reader(data: memoryview) -> Read:
 
 
 def _of_file(descriptor: Descriptor, path: str, stats: Stats | None, at: int | None) -> Source:
-    fd = descriptor.fd
+    fd: int = descriptor
     status = os.fstat(fd)
-    check_regular(status, path)
+    if not S_ISREG(status.st_mode):
+        check_regular(status, path)
     size = status.st_size
-    tail, tail_at, read = with_tail(lambda count, offset: os.pread(fd, count, offset), size, TAIL)
-    found = newest(read, size, path) if at is None else commit_at(read, size, path, at)
-    length = min(found.record.file_length, size)
+    tail_at = size - TAIL if size > TAIL else 0
+    tail = os.pread(fd, size - tail_at, tail_at)
+    found = at_end(os.pread(fd, SUPERBLOCK.size, 0), tail, size, path)
+    if found is None or (at is not None and found.record.sequence != at):
+        read = with_tail(lambda count, offset: os.pread(fd, count, offset), tail, tail_at)
+        found = newest(read, size, path) if at is None else commit_at(read, size, path, at)
+    length = found.record.file_length
     identity = status.st_dev, status.st_ino
-    return Source(descriptor, length, found, path, stats, identity, tail, tail_at, map=known_map(identity))
+    map = known_map(identity)
+    return Source(descriptor, length if length < size else size, found, path, stats, identity, tail, tail_at, map=map)
 
 
 def _from_bytes(data: memoryview, path: str, stats: Stats | None, at: int | None) -> Source:

@@ -24,22 +24,21 @@ Identity = tuple[int, int]  # device and inode: no other file gets them while th
 
 
 class OpenFile:
-    """A file that snapshots read. The last of them closes it."""
+    """A file that snapshots read, by its `descriptor`. The last of them closes it."""
 
-    __slots__ = ("__weakref__", "_descriptor")
-
-    def __init__(self, descriptor: Descriptor) -> None:
-        self._descriptor = descriptor
+    __slots__ = ("__weakref__", "descriptor")
+    descriptor: Descriptor
 
     @property
     def fd(self) -> int:
         """The number of its descriptor."""
-        return self._descriptor.fd
+        return int(self.descriptor)
 
 
 _OPTIONS: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 _known: dict[Identity, weak[mmap.mmap]] = {}  # the longest map of each file
-_open: dict[Identity, weak[OpenFile]] = {}
+_open: dict[Identity, weak[OpenFile]] = {}  # some of files that are closed again
+MANY = 64  # files that are open, or were: from here on the closed ones are forgotten
 mapping = threading.RLock()  # reentrant: the cycle collector may run any code in the thread that maps
 
 
@@ -55,9 +54,15 @@ def open_file(file: Descriptor | OpenFile, identity: Identity) -> OpenFile:
         return file
     known = _open.get(identity)
     found = None if known is None else known()
-    if found is None:
-        found = OpenFile(file)
-        _open[identity] = weak(found, partial(_forget, _open, identity))
+    if found is not None:
+        return found
+    if len(_open) >= MANY:
+        for each, ref in list(_open.items()):
+            if ref() is None:
+                _forget(_open, each, ref)
+    found = OpenFile()
+    found.descriptor = file
+    _open[identity] = weak(found)
     return found
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from functools import cache
-from typing import NamedTuple
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 from ..errors import ChecksumError, CorruptionError, NoResultFound, TruncatedError
 from ..format import commit, superblock
@@ -21,16 +21,14 @@ Read = Callable[[int, int], bytes]
 """`read(size, offset)`: that many bytes, fewer only at the file's end."""
 
 
-def with_tail(read: Read, size: int, count: int) -> tuple[bytes, int, Read]:
-    """The last `count` bytes of a file of `size` bytes, their place, and a `read` that need not read them again."""
-    tail_at = max(0, size - count)
-    tail = read(size - tail_at, tail_at)
+def with_tail(read: Read, tail: bytes, tail_at: int) -> Read:
+    """A `read` of a file that need not read its last bytes again, `tail`, which begin at `tail_at`."""
 
     def knowing(count: int, offset: int) -> bytes:
         at = offset - tail_at
         return tail[at : at + count] if at >= 0 else read(count, offset)
 
-    return tail, tail_at, knowing
+    return knowing
 
 
 class Recovered(NamedTuple):
@@ -60,6 +58,25 @@ class Found(NamedTuple):
     recovered: Recovered | None
 
 
+# `_make` without its Python frame
+_found: Callable[[Any], Found] = partial(tuple.__new__, Found)
+
+
+def at_end(head: bytes, tail: bytes, size: int, path: str) -> Found | None:
+    """The commit whose record ends a file of `size` bytes, if nothing else need be known of it; else None.
+
+    `head` are the first bytes of the file, and `tail` the last ones.
+
+    Raises:
+        NotAParcodeFile, UnsupportedVersion, TruncatedError, ChecksumError: from the superblock.
+    """
+    block = superblock.unpack(head, path)
+    record = commit.unpack(tail[-RECORD.size :], block.uuid, size - RECORD.size, size)
+    if record is None or record.file_length != size or record.flags & FAST:
+        return None
+    return _found((block, record, None))
+
+
 def newest(read: Read, size: int, path: str) -> Found:
     """Find the newest commit of a file of `size` bytes.
 
@@ -68,11 +85,13 @@ def newest(read: Read, size: int, path: str) -> Found:
         TruncatedError: the file holds no whole commit.
         ChecksumError: its one commit record is damaged.
     """
-    block = superblock.unpack(read(SUPERBLOCK.size, 0), path)
-    last = size - RECORD.size
-    record = commit.unpack(read(RECORD.size, last), block.uuid, last, size) if last > 0 else None
-    if record is not None and record.file_length == size and not record.flags & FAST:
-        return Found(block, record, None)
+    head, last = read(SUPERBLOCK.size, 0), size - RECORD.size
+    tail = read(RECORD.size, last) if last > 0 else b""
+    found = at_end(head, tail, size, path)
+    if found is not None:
+        return found
+    block = superblock.unpack(head, path)
+    record = commit.unpack(tail, block.uuid, last, size) if tail else None
     trusted = Trust(read, block.uuid, size, path)
     if record is not None and trusted(record):
         whole = record.file_length == size  # otherwise the file ends with the first copy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock
 from dataclasses import dataclass, field, fields
 
 
@@ -28,7 +28,7 @@ class Stats:
     rows_written: int = 0
     # Threads that read ahead share the session's counters. Reentrant: the cycle collector may run any
     # code in the thread that has the lock.
-    lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
+    lock: RLock = field(default_factory=RLock, init=False, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, int]:
         """The counters by name, as a plain dictionary of ints."""

@@ -291,7 +291,7 @@ def test_row_groups_of_all_tables_share_one_limit_and_the_least_used_go_first(mo
     assert often.tree.at(7)[0].ref.offset in often.groups and len(often.groups) < 20
     del table, tables, often
     gc.collect()
-    disk.cache._shed(disk.cache._kept)  # type: ignore[arg-type]
+    disk.cache._shed(disk.cache.kept)  # type: ignore[arg-type]
     assert not len(disk.cache)  # a table that is gone takes nothing
 
 

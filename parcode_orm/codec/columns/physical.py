@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from ...errors import EncodeError
 from ...format.chunk import Chunk, Encoder
-from ...format.layout import Encoding, Node
+from ...format.layout import Encoding
 from .. import kernels, trail
 from ..apart import present
 from ..base import Column, Space, View
@@ -61,9 +61,8 @@ class Physical(Column):
             return open_mixed(self, chunk, at, space, node)
         return wrapped(self, chunk, at, space, node)
 
-    def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
-        """View a node of one of this column's own encodings."""
-        raise TypeError(f"{type(self).__name__} has no open")
+    def __init_subclass__(cls) -> None:
+        cls.opens = cls.encodings if cls.view is Physical.view else frozenset()
 
 
 def described(stored: Any, literal: tuple[Any, ...]) -> Any:

@@ -15,14 +15,16 @@ from pydantic import BaseModel
 
 from ...errors import EncodeError, UnsupportedTypeError
 from ...format.chunk import Chunk, Encoder
-from ...format.layout import Node
+from ...format.layout import Encoding, Node
 from .. import schema, trail
 from ..base import Column, Space, View
 from ..columns.struct import StructColumn
 from ..structs import StructPlan
 from ..undo import note
+from ..views.struct import StructView
 from .typeforms import Compiler
 
+STRUCT = int(Encoding.STRUCT)
 CACHE = "_p_columns_"
 BARE = (
     "Pydantic makes an object of BaseModel itself of a dictionary, and drops what is in it, where a field declares no "
@@ -86,6 +88,8 @@ class CompiledStruct(StructColumn):
         super().odd(values, types, out)
 
     def open(self, chunk: Chunk, at: int, space: Space, node: Node) -> View:
+        if self.complete and node.encoding == STRUCT:
+            return StructView(self, chunk, at, space, node)
         if not self.complete and (problem := self.unusable()) is not None:
             raise UnsupportedTypeError(problem)
         return super().open(chunk, at, space, node)

@@ -17,6 +17,8 @@ from .containers import ListView, MapView
 from .nodes import child_nodes, locate, open_child, read_numbers
 from .stretch import InMemory, Stretch
 
+COLUMN = int(Kind.COLUMN)
+
 
 class Marked(Column):
     """The column of a marked field.
@@ -158,10 +160,11 @@ class ReferenceView(TogetherView):
     __slots__ = ("ref", "_count", "_inner")
 
     def __init__(self, column: Marked, chunk: Chunk, at: int, space: Space, ordinal: int, count: int | None) -> None:
-        super().__init__(column, chunk, at, space)
-        self.ref = self._reference(ordinal)
-        if self.ref.kind != Kind.COLUMN:
-            raise chunk.error(at, f"a reference to a chunk of kind {self.ref.kind}")
+        self.column, self.chunk, self.at, self.space = column, chunk, at, space
+        refs = chunk.refs
+        self.ref = ref = refs[ordinal] if 0 <= ordinal < len(refs) else self._reference(ordinal)
+        if ref.kind != COLUMN:
+            raise chunk.error(at, f"a reference to a chunk of kind {ref.kind}")
         self._count = count
         self._inner: View | None = None
 
@@ -194,13 +197,15 @@ class ReferenceView(TogetherView):
         """The view of the values in their chunk."""
         if self._inner is None:
             chunk = self.space.chunk(self.ref)
-            self._inner = open_child(self.column.inner, chunk, 0, self.space, self.count)
+            if self._count is None:
+                self._count = chunk.nodes[0].count
+            self._inner = open_child(self.column.inner, chunk, 0, self.space, self._count)
         return self._inner
 
     def get(self, i: int) -> Any:
         column = self.column
         if not (column.is_list or column.is_map):
-            return self.inner.get(i)
+            return (self._inner or self.inner).get(i)
         place = locate(self.inner, i)
         if place is None:
             return None

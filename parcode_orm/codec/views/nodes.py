@@ -19,6 +19,7 @@ from ..asis import gives_stand_ins
 from ..base import Column, Getter, Space, View
 from ..packed.values import unpack
 
+INT, SIGNED = int(Encoding.INT), int(NodeFlag.SIGNED)
 CODES = {(w, s): (kernels.SIGNED if s else kernels.UNSIGNED)[w] for w in (1, 2, 4, 8) for s in (False, True)}
 
 
@@ -32,9 +33,12 @@ def child_nodes(chunk: Chunk, at: int, count: int) -> list[int]:
 
 def open_child(column: Column, chunk: Chunk, at: int, space: Space, count: int) -> View:
     """View the node `at`, which must hold `count` values."""
-    if chunk.nodes[at].count != count:
-        raise chunk.error(at, f"holds {chunk.nodes[at].count} values where {count} belong")
+    node = chunk.nodes[at]
+    if node.count != count:
+        raise chunk.error(at, f"holds {node.count} values where {count} belong")
     try:
+        if node.encoding in column.opens:
+            return column.open(chunk, at, space, node)
         return column.view(chunk, at, space)
     except RecursionError as problem:
         return room_for(problem, lambda: column.view(chunk, at, space))
@@ -43,20 +47,20 @@ def open_child(column: Column, chunk: Chunk, at: int, space: Space, count: int) 
 def read_numbers(chunk: Chunk, at: int, count: int) -> memoryview:
     """The values of an unsigned INT node of `count` values: offsets, codes, tags, positions."""
     node = chunk.nodes[at]
-    if node.encoding != Encoding.INT or node.count != count or node.flags & NodeFlag.SIGNED:
+    if node.encoding != INT or node.count != count or node.flags & SIGNED:
         raise chunk.error(at, f"not {count} unsigned integers")
     return read_fixed(chunk, at, node)
 
 
 def read_fixed(chunk: Chunk, at: int, node: Node) -> memoryview:
     """The typed buffer of an INT node."""
-    code = CODES.get((node.width, bool(node.flags & NodeFlag.SIGNED)))
+    code = CODES.get((node.width, bool(node.flags & SIGNED)))
     if code is None:
         raise chunk.error(at, f"integers of width {node.width}")
     buffer = chunk.buffer(at)
     if buffer.nbytes != node.count * node.width:
         raise chunk.error(at, f"{buffer.nbytes} bytes for {node.count} integers of width {node.width}")
-    return kernels.cast(buffer, code)
+    return buffer.cast(code) if kernels.LITTLE else kernels.cast(buffer, code)  # type: ignore[call-overload]
 
 
 def read_offsets(chunk: Chunk, at: int, count: int, total: int) -> memoryview:

@@ -9,14 +9,16 @@ from weakref import ref
 
 from ...errors import FieldNotStored
 from ...format.chunk import Chunk
-from ...format.layout import Node
+from ...format.layout import Encoding, Node
 from ...stack import room_for
 from .. import kernels
 from ..attributes import put_others
 from ..base import Getter, Space, View
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, UNDECLARED, Struct
-from .nodes import accessor
+from .nodes import open_child
 from .stretch import InMemory
+
+MIXED = int(Encoding.MIXED)
 
 
 class StructView(View):
@@ -80,8 +82,12 @@ class StructView(View):
         """The view of the field's column."""
         view = self._views.get(name)
         if view is None:
-            child = self._children[self.column.places[name][0]]
-            view = self.column.open_field(name, self.chunk, child, self.space, self.count)
+            place, column = self.column.places[name]
+            child = self._children[place]
+            if self.column.plan.ways is None or self.chunk.nodes[child].encoding != MIXED:
+                view = open_child(column, self.chunk, child, self.space, self.count)
+            else:
+                view = self.column.open_field(name, self.chunk, child, self.space, self.count)
             # One for all threads, as it knows the proxies of its rows.
             view = self._views.setdefault(name, view)
         return view
@@ -94,7 +100,8 @@ class StructView(View):
 
     def getter(self, name: str) -> Getter:
         """A function from row to lazy value; raises `FieldNotStored` if the row lacks it."""
-        get = accessor(self.field(name))
+        view = self.field(name)
+        get: Getter = getattr(view, "direct", None) or view.get
         if self.bits & MISSING:
             get = self._careful(name, get)
         self.getters[name] = get
