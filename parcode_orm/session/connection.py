@@ -95,9 +95,8 @@ class Connection:
         self._hooks: dict[str, list[Callable[[Any], object]]] = {}  # functions by event
         self._calling = ""  # the event whose functions are being called
         usual = read_only is True and durability == "full" and workers is None and compression is None
-        if not (
-            usual and compact_above is None and lock_timeout is LOCK_TIMEOUT and downgrade is False
-        ):  # those of `open` need no check
+        usual = usual and compact_above is None and lock_timeout is LOCK_TIMEOUT and downgrade is False
+        if not usual:  # those of `open` need no check
             _check_options(read_only, durability, workers, compression, compact_above, lock_timeout, downgrade)
         if at is not None:
             check_at(at)
