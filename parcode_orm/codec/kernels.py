@@ -12,7 +12,8 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, chain
+from functools import lru_cache
+from itertools import accumulate
 from operator import ne
 from typing import Any
 
@@ -26,7 +27,6 @@ NUMPY_PAYS = 2_000_000  # values packed before a process imports numpy for this 
 WIDTHS = (1,) * 9 + (2,) * 8 + (4,) * 16 + (8,) * 32  # of an unsigned number, by its bits
 HEAD = 5  # bytes that `marshal` writes before the items of a list or tuple
 _ONES = bytes.maketrans(b"\0\1", b"01")
-_BITS = [tuple(bool(byte >> bit & 1) for bit in range(8)) for byte in range(256)]
 _packed = 0
 
 
@@ -247,16 +247,6 @@ def rising(offsets: list[int]) -> bool:
     return sorted(offsets) == offsets  # linear on what is sorted already
 
 
-def slices(items: Any, offsets: list[int]) -> list[Any]:
-    """`items` cut at `offsets`, which rise from that of item 0 to the end of the last item."""
-    base = offsets[0]
-    if base:
-        offsets = [offset - base for offset in offsets]
-    ends = iter(offsets)
-    next(ends)
-    return [items[a:b] for a, b in zip(offsets, ends)]  # noqa: B905  (one shorter on purpose)
-
-
 # -- bits -----------------------------------------------------------------------------------------------------------
 
 
@@ -274,14 +264,6 @@ def pack_bits(flags: Sequence[Any]) -> bytes:
 def pack_bools(values: Sequence[Any]) -> bytes | None:
     """`pack_bits` of values that are all exactly bools; None for others."""
     return pack_bits(values) if set(map(type, values)) <= {bool} else None
-
-
-def unpack_bits(bits: memoryview, start: int, stop: int) -> list[bool]:
-    """Bits `start` to `stop` as bools."""
-    first = start >> 3
-    flags = list(chain.from_iterable(map(_BITS.__getitem__, bits[first : (stop + 7) >> 3])))
-    skip = start - (first << 3)
-    return flags[skip : skip + stop - start]
 
 
 def count_bits(bits: memoryview, stop: int) -> int:
@@ -307,12 +289,6 @@ def rank(bits: memoryview, marks: list[int], i: int) -> int:
     byte = i >> 3
     part = int.from_bytes(bits[run * RANK_BYTES : byte], "little").bit_count()
     return marks[run] + part + (bits[byte] & ((1 << (i & 7)) - 1)).bit_count()
-
-
-def spread(present: list[Any], flags: list[bool]) -> list[Any]:
-    """`present` in the places where `flags` is true, None elsewhere."""
-    following = iter(present).__next__
-    return [following() if flag else None for flag in flags]
 
 
 # -- text -----------------------------------------------------------------------------------------------------------
@@ -376,7 +352,8 @@ def codes(values: Iterable[Any], of: Sequence[Any]) -> bytes:
 # -- builders -------------------------------------------------------------------------------------------------------
 
 
-def dict_builder(names: Sequence[str]) -> Callable[..., list[dict[str, Any]]]:
+@lru_cache(maxsize=1024)
+def dict_builder(names: tuple[str, ...]) -> Callable[..., list[dict[str, Any]]]:
     """A function from one list a name, all of one length, to a list of dicts."""
     if not names:
         raise ValueError("no names")

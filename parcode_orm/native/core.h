@@ -11,7 +11,9 @@
 #endif
 
 extern PyMethodDef keys_methods[];
+extern PyMethodDef build_methods[];
 extern PyMethodDef numbers_methods[];
+extern PyMethodDef unpack_methods[];
 extern PyMethodDef vectors_methods[];
 extern PyMethodDef take_methods[];
 extern PyMethodDef texts_methods[];
@@ -74,6 +76,17 @@ small_int(PyObject *number, long long *value)
     *value = size ? (long long)size * ((PyLongObject *)number)->ob_digit[0] : 0;
 #endif
     return 1;
+}
+
+/* A strong reference to item `i` of a list; NULL with an error if the list has become shorter. */
+static inline PyObject *
+list_item(PyObject *list, Py_ssize_t i)
+{
+#ifdef Py_GIL_DISABLED
+    return PyList_GetItemRef(list, i);
+#else
+    return i < PyList_GET_SIZE(list) ? Py_NewRef(PyList_GET_ITEM(list, i)) : Py_XNewRef(PyList_GetItem(list, i));
+#endif
 }
 
 /* Smallest width in bytes of unsigned numbers up to `high`. */

@@ -20,6 +20,7 @@ from ..codec.keys.canonical import EqualityUnknown, key_hash
 from ..codec.keys.numbers import INT, INT64
 from ..codec.refs import Ref
 from ..codec.schema import short_fingerprint
+from ..codec.unpack import fill_map
 from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
@@ -317,7 +318,7 @@ class Table:
         """Every pair, whole, in the order of the rows; values as `read` gives them."""
         found: dict[Any, Any] = {}
         for keys, rows in read_parts(self, plain=plain, keys=True):
-            found.update(zip(keys, rows, strict=True))
+            fill_map(found, keys, rows)
         if len(found) != self.rows:
             raise CorruptionError(f"{self.rows} rows have {len(found)} keys", offset=self.ref.offset)
         return found

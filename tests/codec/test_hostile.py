@@ -43,6 +43,7 @@ CASES: list[tuple[Column, list[Any]]] = [
     (BytesColumn(), [b"abc", b""]),
     (OptionalColumn(INT), [1, None, 3]),
     (ListColumn(TEXT), [["a", "b"], [], ["c"]]),
+    (ListColumn(INT), [[1, 2], [], [300]]),
     (SetColumn(OptionalColumn(INT), set), [{1, None}, set()]),
     (MapColumn(TEXT, ListColumn(INT)), [{"a": [1], "b": []}, {}]),
     (TupleColumn([INT, TEXT]), [(1, "a"), (2, "b")]),

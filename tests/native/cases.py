@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tests.native.decoding import DECODING
 from tests.native.encoding import ENCODING
 
 
@@ -48,5 +49,6 @@ CASES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "bounds_around": measured(),
     "inner_products": products(),
     "nearest_rows": candidates(),
+    **DECODING,
     **ENCODING,
 }

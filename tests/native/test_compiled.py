@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 import parcode_orm
 from parcode_orm import native
 from tests.native.cases import CASES
+from tests.native.decoding import SLOTS
+from tests.native.strategies import SCALARS
 
 if not parcode_orm.accelerated:
     pytest.skip("the native core is not compiled, or switched off", allow_module_level=True)
@@ -29,6 +32,8 @@ def typed(value: Any) -> Any:
         return float, value.hex()
     if isinstance(value, np.ndarray):
         return value.dtype, value.tobytes()
+    if isinstance(value, BaseModel):
+        return type(value), typed(vars(value)), [typed(slot.__get__(value)) for slot in SLOTS]
     return type(value), value
 
 
@@ -55,3 +60,13 @@ def test_each_function_has_a_specification_and_cases() -> None:
 def test_results_are_equal(name: str, data: st.DataObject) -> None:
     arguments = data.draw(CASES[name])
     assert outcome(getattr(_core, name), arguments) == outcome(native.specifications[name], arguments)
+
+
+@given(st.lists(st.tuples(SCALARS, SCALARS)), st.lists(SCALARS, max_size=3))
+def test_maps_are_filled_alike(pairs: list[tuple[Any, Any]], more: list[Any]) -> None:
+    keys, values = [key for key, _ in pairs], [value for _, value in pairs] + more
+    found: list[Any] = []
+    for fill in (_core.fill_map, native.specifications["fill_map"]):
+        target: dict[Any, Any] = {1: 2}
+        found.append((outcome(fill, (target, keys, values)), typed(target)))
+    assert found[0] == found[1]

@@ -18,6 +18,7 @@ from .. import kernels, trail
 from ..apart import present
 from ..base import Column, Space, View
 from ..packed.values import pack
+from ..unpack import unpack_bits
 from ..views.nodes import wrapped
 from ..views.tuples import open_mixed
 from .mixed import Part, encode_parts
@@ -131,7 +132,7 @@ def _write_there(column: Column, count: int, there: int, bits: bytes, parts: lis
         encode_parts(column, parts if there else [[]], out)
     except EncodeError as problem:
         wanted = trail.row_of(problem)
-        rows = [row for row, flag in enumerate(kernels.unpack_bits(memoryview(bits), 0, count)) if flag]
+        rows = [row for row, flag in enumerate(unpack_bits(memoryview(bits), 0, count)) if flag]
         raise trail.at(problem, rows[wanted] if wanted < len(rows) else 0) from None
     out.close(node)
 

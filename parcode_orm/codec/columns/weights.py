@@ -20,6 +20,7 @@ from ..base import ATOMS, Column, scratch
 from ..cycles import get_dict
 from ..stream import is_stream
 from ..structs import Struct
+from ..unpack import unpack_bits
 from ..views.boundary import Kept, Marked
 from ..views.stretch import Stretch
 from ..views.struct import StructView
@@ -243,7 +244,7 @@ def _sums(out: Encoder, at: int, bounds: Sequence[int]) -> list[float]:
         return list(map(sum, zip([float(width * b) for b in bounds], *parts, strict=True)))
     if encoding == Encoding.OPTIONAL:
         (child,) = _children(out, at)
-        flags = kernels.unpack_bits(memoryview(data), 0, count) if data else [False] * count
+        flags = unpack_bits(memoryview(data), 0, count) if data else [False] * count
         ranks = list(accumulate(flags, initial=0))
         return _sums(out, child, [ranks[b] for b in bounds])
     if encoding == Encoding.DICTIONARY:

@@ -1,4 +1,4 @@
-"""Plain objects in bulk, without validation: first dictionaries, then slots."""
+"""Plain objects in bulk, without validation: their dictionaries, then their slots."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from parcode_orm.native import compiled
+
 from .. import kernels
 from ..attributes import put_others
 from ..packed.extensions import LEFT_OUT
@@ -17,6 +19,30 @@ from ..slots import SLOTS, hidden, put_slot
 from ..structs import Struct
 
 _set_dict: Callable[[Any, Any], None] = BaseModel.__dict__["__dict__"].__set__
+
+
+@compiled
+def build_models(
+    cls: type,
+    names: tuple[str, ...],
+    columns: tuple[list[Any], ...],
+    slots: tuple[tuple[Any, Any], ...],
+    count: int,
+) -> list[Any]:
+    """`count` objects of a class of models.
+
+    Their dictionaries have the values of `columns`, a list for each of `names`. `slots` are pairs of
+    a slot's descriptor and a list of values, or one value for all.
+    """
+    for column in columns:
+        if len(column) != count:
+            raise ValueError(f"{len(column)} values of a field where {count} belong")
+    objects: list[Any] = list(map(object.__new__, repeat(cls, count)))
+    dicts = kernels.dict_builder(names)(*columns) if names else [{} for _ in objects]
+    kernels.drain(map(_set_dict, objects, dicts))
+    for slot, value in slots:
+        kernels.drain(map(slot.__set__, objects, value if isinstance(value, list) else repeat(value)))
+    return objects
 
 
 class FullSet(set[str]):
@@ -46,7 +72,7 @@ class Builder:
         "shares",
         "others",
         "_setters",
-        "_dicts",
+        "_hides",
         "_build",
     )
 
@@ -54,7 +80,7 @@ class Builder:
         plan = column.plan
         cls: Any = plan.cls
         self.cls = cls
-        self.names = [name for name, _ in plan.fields]
+        self.names = tuple(name for name, _ in plan.fields)
         self.full = FullSet(self.names)
         self.shares = column.plan.kind == "model"
         self.pydantic = column.pydantic and plan.build is None
@@ -68,12 +94,46 @@ class Builder:
             and not any(getattr(column, "leaves_out", False) for _, column in plan.privates)
         )
         self._setters = _setters(cls) if self.pydantic else []
-        self._dicts = kernels.dict_builder(self.names) if self.names else None
+        self._hides = self.pydantic and bool(hidden(cls))
         self._build = plan.build
 
     def dicts(self, columns: Sequence[list[Any]], count: int) -> list[dict[str, Any]]:
         """One dictionary a row from one list a field."""
-        return self._dicts(*columns) if self._dicts is not None else [{} for _ in range(count)]
+        return kernels.dict_builder(self.names)(*columns) if self.names else [{} for _ in range(count)]
+
+    def rows(
+        self,
+        columns: Sequence[list[Any]],
+        count: int,
+        sets: list[set[str]] | None,
+        extras: list[dict[str, Any] | None] | None,
+        privates: list[dict[str, Any]] | None,
+        left_out: bool,
+    ) -> list[Any]:
+        """The objects of `count` rows that lack no field, from one list a field; else as `objects`."""
+        stored = not self.privates or (self.all_storable and privates is not None and not left_out)
+        if not self.pydantic or self._hides or not stored:
+            return self.objects(self.dicts(columns, count), sets, extras, privates, left_out)
+        slots = (
+            (SLOTS["__pydantic_fields_set__"], self._sets(sets, count)),
+            (SLOTS["__pydantic_extra__"], self._extras(extras, count)),
+            (SLOTS["__pydantic_private__"], privates if self.privates else None),
+        )
+        return build_models(self.cls, self.names, tuple(columns), slots, count)
+
+    def _sets(self, sets: list[set[str]] | None, count: int) -> list[set[str]] | FullSet:
+        """The names of the fields that were set, for each object or for all."""
+        if sets is not None:
+            return sets
+        if self.shares and not self.extras:
+            return self.full
+        return list(map(set, repeat(self.full, count)))
+
+    def _extras(self, extras: list[dict[str, Any] | None] | None, count: int) -> list[dict[str, Any] | None] | None:
+        """What the objects hold beyond their fields, for each or for all."""
+        if not self.extras:
+            return extras or None
+        return [extra or {} for extra in extras] if extras else [{} for _ in range(count)]
 
     def objects(
         self,
@@ -99,14 +159,8 @@ class Builder:
         run = kernels.drain
         run(map(_set_dict, objects, dicts))
         _set_set, _set_extra, _set_private = self._setters
-        if sets is None and self.shares and not self.extras:
-            run(map(_set_set, objects, repeat(self.full)))
-        else:
-            run(map(_set_set, objects, sets if sets is not None else map(set, repeat(self.full, len(dicts)))))
-        if self.extras:
-            run(map(_set_extra, objects, [extra or {} for extra in extras] if extras else ({} for _ in dicts)))
-        else:
-            run(map(_set_extra, objects, extras or repeat(None)))
+        run(map(_set_set, objects, _each(self._sets(sets, len(dicts)))))
+        run(map(_set_extra, objects, _each(self._extras(extras, len(dicts)))))
         if not self.privates:
             run(map(_set_private, objects, repeat(None)))
         elif self.all_storable and privates is not None and not left_out:
@@ -133,6 +187,10 @@ class Builder:
         made = object.__new__(self.cls)
         made.__dict__.update(values)
         return made
+
+
+def _each(values: Any) -> Iterable[Any]:
+    return values if isinstance(values, list) else repeat(values)
 
 
 def _put_items(value: dict[str, Any], others: dict[str, Any] | None) -> None:

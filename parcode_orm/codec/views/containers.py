@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ...format.chunk import Chunk
-from .. import kernels
 from ..base import View
+from ..unpack import slices, unpack_lists
 from .nodes import rising
+from .scalars import NumbersView
 
 Factory = Callable[[Any], Any]
 
@@ -57,9 +58,18 @@ class ListView(CollectionView):
         return found if self.factory is list else self._build(found)
 
     def read(self, start: int, stop: int) -> list[Any]:
-        ends = self.ends(start, stop)
-        found = kernels.slices(self.items.read(ends[0], ends[-1]), ends)
+        found = self._lists(start, stop)
         return found if self.factory is list else list(map(self._build, found))
+
+    def _lists(self, start: int, stop: int) -> list[list[Any]]:
+        items = self.items
+        if isinstance(items, NumbersView):
+            found = unpack_lists(items.values, self.offsets, start, stop)
+            if found is None:
+                raise self.chunk.error(self.at, f"offsets fall or lead beyond {items.count} items")
+            return found
+        ends = self.ends(start, stop)
+        return slices(items.read(ends[0], ends[-1]), ends)
 
     def _build(self, items: list[Any]) -> Any:
         try:
@@ -86,8 +96,8 @@ class MapView(CollectionView):
 
     def read(self, start: int, stop: int) -> list[Any]:
         ends = self.ends(start, stop)
-        keys = kernels.slices(self.keys.read(ends[0], ends[-1]), ends)
-        return list(map(self._build, keys, kernels.slices(self.items.read(ends[0], ends[-1]), ends)))
+        keys = slices(self.keys.read(ends[0], ends[-1]), ends)
+        return list(map(self._build, keys, slices(self.items.read(ends[0], ends[-1]), ends)))
 
     def _build(self, keys: list[Any], values: list[Any]) -> Any:
         try:

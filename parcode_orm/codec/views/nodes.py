@@ -18,6 +18,7 @@ from .. import kernels
 from ..asis import gives_stand_ins
 from ..base import Column, Getter, Space, View
 from ..packed.values import unpack
+from ..unpack import slices, unpack_bits, unpack_codes, unpack_optional
 
 INT, SIGNED = int(Encoding.INT), int(NodeFlag.SIGNED)
 CODES = {(w, s): (kernels.SIGNED if s else kernels.UNSIGNED)[w] for w in (1, 2, 4, 8) for s in (False, True)}
@@ -216,10 +217,10 @@ class DictionaryView(View):
 
     def read(self, start: int, stop: int) -> list[Any]:
         values = self.words()
-        try:
-            return list(map(values.__getitem__, self.codes[start:stop]))
-        except IndexError:
-            raise self.chunk.error(self.at, f"a code beyond {len(values)} distinct values") from None
+        found = unpack_codes(values, self.codes, start, stop)
+        if found is None:
+            raise self.chunk.error(self.at, f"a code beyond {len(values)} distinct values")
+        return found
 
 
 class OptionalView(View):
@@ -249,11 +250,11 @@ class OptionalView(View):
 
     def present_in(self, start: int, stop: int) -> tuple[list[bool], int]:
         """Which of the values `start` to `stop` are not None, and where the first of these stands in `present`."""
-        return kernels.unpack_bits(self.bits, start, stop), kernels.count_bits(self.bits, start)
+        return unpack_bits(self.bits, start, stop), kernels.count_bits(self.bits, start)
 
     def read(self, start: int, stop: int) -> list[Any]:
-        flags, first = self.present_in(start, stop)
-        return kernels.spread(self.present.read(first, first + sum(flags)), flags)
+        first, last = kernels.count_bits(self.bits, start), kernels.count_bits(self.bits, stop)
+        return unpack_optional(self.present.read(first, last), self.bits, start, stop)
 
 
 class BlocksView(View):
@@ -281,7 +282,7 @@ class BlocksView(View):
         data = self.data
         if ends[-1] - ends[0] > 256 * (stop - start):
             return [bytes(data[a:b]) for a, b in pairwise(ends)]
-        return kernels.slices(bytes(data[ends[0] : ends[-1]]), ends)
+        return slices(bytes(data[ends[0] : ends[-1]]), ends)
 
 
 class PackedView(BlocksView):

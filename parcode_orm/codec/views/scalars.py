@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import kernels
 from ..base import View
+from ..unpack import unpack_bits, unpack_numbers
 from .nodes import BlocksView
 
 
@@ -23,7 +23,7 @@ class NumbersView(View):
         return self.values[i]
 
     def read(self, start: int, stop: int) -> list[Any]:
-        return self.values[start:stop].tolist()
+        return unpack_numbers(self.values, start, stop)
 
 
 class BitsView(View):
@@ -39,7 +39,7 @@ class BitsView(View):
         return self.bits[i >> 3] >> (i & 7) & 1 == 1
 
     def read(self, start: int, stop: int) -> list[Any]:
-        return kernels.unpack_bits(self.bits, start, stop)
+        return unpack_bits(self.bits, start, stop)
 
 
 class BigIntView(BlocksView):

@@ -178,11 +178,14 @@ class StructView(View):
         except RecursionError as problem:
             places = self.column.places
             columns = room_for(problem, lambda: [self.field(name).read(start, stop) for name in places])
+        if not self.bits & MISSING:
+            return self._finish(
+                self.column.builder.rows(columns, stop - start, *self._beside(start, stop)), start, stop
+            )
         dicts = self.column.builder.dicts(columns, stop - start)
-        if self.bits & MISSING:
-            for row, names in zip(dicts, self.part(MISSING).read(start, stop), strict=True):
-                for name in names:
-                    row.pop(name, None)
+        for row, names in zip(dicts, self.part(MISSING).read(start, stop), strict=True):
+            for name in names:
+                row.pop(name, None)
         return self._build(dicts, start, stop)
 
     def read_sets(self, start: int, stop: int) -> list[set[str]]:
@@ -190,6 +193,10 @@ class StructView(View):
         return list(map(set, self.part(SETS).read(start, stop)))
 
     def _build(self, dicts: list[dict[str, Any]], start: int, stop: int) -> list[Any]:
+        return self._finish(self.column.builder.objects(dicts, *self._beside(start, stop)), start, stop)
+
+    def _beside(self, start: int, stop: int) -> tuple[Any, Any, Any, bool]:
+        """What a `Builder` takes besides fields: fields that were set, extras, private attributes, what they lack."""
         plan = self.column.plan
         sets: Any = None
         extras: Any = None
@@ -204,7 +211,9 @@ class StructView(View):
                 part = self.part(PRIVATE)
                 privates = part.read(start, stop)
                 left_out = bool(getattr(part, "bits", EXTRA) & EXTRA)
-        built: Sequence[Any] = self.column.builder.objects(dicts, sets, extras, privates, left_out)
+        return sets, extras, privates, left_out
+
+    def _finish(self, built: Sequence[Any], start: int, stop: int) -> list[Any]:
         if self.bits & UNDECLARED:
             kernels.drain(map(put_others, built, self.part(UNDECLARED).read(start, stop)))
         return list(built) if not isinstance(built, list) else built

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...format.chunk import Chunk
 from ..base import Getter
+from ..unpack import unpack_texts
 from .nodes import BlocksView
 
 
@@ -49,9 +50,10 @@ class TextView(BlocksView):
         if not self.gap:
             return [self.decode(block) for block in self.blocks(start, stop)]
         a, b = self.offsets[start] + start, self.offsets[stop] + stop - 1
-        values = self.decode(self.data[a:b]).split("\0")
-        if len(values) != stop - start:
-            raise self.chunk.error(self.at, f"{len(values)} texts where {stop - start} belong")
+        values = unpack_texts(self.data[a:b], stop - start, self.errors)
+        if values is None:
+            found = self.decode(self.data[a:b]).count("\0") + 1
+            raise self.chunk.error(self.at, f"{found} texts where {stop - start} belong")
         return values
 
     def decode(self, data: memoryview | bytes) -> str:

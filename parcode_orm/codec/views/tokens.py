@@ -20,6 +20,7 @@ from .. import kernels
 from ..base import View
 from ..classes.convert import BY_TYPE
 from ..structs import SETS
+from ..unpack import slices, unpack_bits
 from .containers import ListView, MapView
 from .nodes import ConstantView, DictionaryView, EmptyView, NullView, OptionalView, PackedView, accessor
 from .scalars import BigIntView, BitsView, NumbersView
@@ -126,7 +127,7 @@ def places(view: View, rows: Rows) -> Rows:
         return rows
     if type(rows) is not range:
         return list(map(view.place, rows))
-    flags = kernels.unpack_bits(view.bits, rows.start, rows.stop)
+    flags = unpack_bits(view.bits, rows.start, rows.stop)
     before = accumulate(flags, initial=kernels.count_bits(view.bits, rows.start))
     return [place if flag else -1 for flag, place in zip(flags, before, strict=False)]
 
@@ -219,7 +220,7 @@ def _cut(view: ListView | MapView, rows: Rows, of: Callable[[Rows], Tokens | Non
     items = of(range(ends[0], ends[-1]))
     if items is None:
         return None
-    found: list[Any] = kernels.slices(tuple(items), ends)
+    found: list[Any] = slices(tuple(items), ends)
     return found if type(rows) is range else [found[row - low] for row in rows]
 
 

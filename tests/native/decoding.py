@@ -1,0 +1,93 @@
+"""Arguments for the compiled functions that read columns (`CASES` has those of all)."""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from typing import Any
+
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from tests.native.strategies import SCALARS
+
+
+def buffers(codes: str = "BHIQbhiqd") -> st.SearchStrategy[memoryview]:
+    """Typed buffers, as the nodes of a file are seen."""
+    return st.sampled_from(codes).flatmap(
+        lambda code: st.binary(max_size=256).map(
+            lambda data: memoryview(data[: len(data) // struct.calcsize(code) * struct.calcsize(code)]).cast(code)
+        )
+    )
+
+
+def rising(count: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, count), min_size=1, max_size=12).map(sorted)
+
+
+PLACES = st.integers(0, 40)
+OFFSETS = st.builds(
+    lambda code, found: memoryview(struct.pack(f"{len(found)}{code}", *found)).cast(code),
+    st.sampled_from("BHIQ"),
+    st.one_of(rising(40), st.lists(st.integers(0, 255), min_size=1, max_size=12)),
+)
+WORDS = st.one_of(
+    st.lists(st.text(max_size=9), max_size=20).map(lambda words: "\0".join(words).encode("utf-8", "surrogatepass")),
+    st.binary(max_size=40),
+)
+
+
+class Built(BaseModel):
+    """What `build_models` makes in the tests."""
+
+    a: Any = None
+    b: Any = None
+
+
+class Abstract(BaseModel, ABC):
+    @abstractmethod
+    def use(self) -> None: ...
+
+
+SLOTS = tuple(
+    BaseModel.__dict__[name] for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+
+
+def columns(count: int) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Arguments of `build_models`; some columns have another length."""
+    column = st.lists(SCALARS, min_size=count, max_size=count) | st.lists(SCALARS, max_size=3)
+    value = st.none() | st.builds(set) | st.lists(SCALARS, min_size=count, max_size=count)
+    slots = st.tuples(*(st.tuples(st.just(slot), value) for slot in SLOTS))
+    return st.integers(0, 3).flatmap(
+        lambda width: st.tuples(
+            st.sampled_from([Built, Built, Abstract]),
+            st.just(("a", "b", "c")[:width]),
+            st.tuples(*[column] * width),
+            slots,
+            st.just(count),
+        )
+    )
+
+
+DECODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "build_models": st.integers(0, 8).flatmap(columns),
+    "fill_map": st.tuples(st.builds(dict), st.lists(SCALARS, max_size=4), st.lists(SCALARS, max_size=4)),
+    "slices": st.tuples(
+        st.lists(SCALARS, max_size=40) | st.binary(max_size=40) | st.lists(SCALARS, max_size=40).map(tuple), rising(40)
+    ),
+    "unpack_bits": st.tuples(st.binary(max_size=8), st.integers(0, 70), st.integers(0, 70)),
+    "unpack_codes": st.tuples(st.lists(SCALARS, max_size=300), buffers("BHIQ"), PLACES, PLACES),
+    "unpack_lists": st.tuples(buffers(), OFFSETS, PLACES | st.integers(0, 4), PLACES | st.integers(0, 12)),
+    "unpack_numbers": st.tuples(buffers(), PLACES, PLACES),
+    "unpack_optional": st.binary(max_size=8).flatmap(
+        lambda bits: st.tuples(
+            st.just(list(range(int.from_bytes(bits).bit_count()))) | st.lists(SCALARS, max_size=9),
+            st.just(bits),
+            st.just(0) | st.integers(0, 70),
+            st.just(len(bits) * 8) | st.integers(0, 70),
+        )
+    ),
+    "unpack_texts": st.tuples(WORDS, st.integers(0, 21), st.sampled_from(["strict", "surrogatepass"]))
+    | WORDS.map(lambda data: (data, data.count(0) + 1, "surrogatepass")),
+}
