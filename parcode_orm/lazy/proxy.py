@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import repeat
 from typing import Any
+from weakref import ref as weak
+
+from pydantic import BaseModel
 
 from parcode_orm.codec.base import ATOMS, is_lazy_collection
 from parcode_orm.codec.kernels import drain
@@ -36,6 +39,7 @@ from parcode_orm.lazy.state import (
 )
 from parcode_orm.model.base import Model, on_complete
 from parcode_orm.model.plain import LazyModel
+from parcode_orm.native import compiled
 
 __all__ = [
     "become_lazy", "become_lazy_all", "decoded", "forget", "is_lazy", "is_proxy", "lazy_class", "make_proxies",
@@ -80,17 +84,49 @@ def make_proxy(view: Any, row: int) -> object:
     return proxy
 
 
-def make_proxies(wanted: Sequence[tuple[RowView, list[int]]]) -> list[object]:
-    """As `make_proxy`, of rows of several views of one class: each view with its rows."""
+def make_proxies(wanted: Sequence[tuple[RowView, list[int]]]) -> tuple[list[object], list[weak[object]]]:
+    """As `make_proxy`, of rows of several views of one class: each view with its rows. A weak reference to each."""
     view = wanted[0][0]
-    cls: type[object] = view.made or lazy_class(view.cls)
+    return new_proxies(view.made or lazy_class(view.cls), _STATE, _VALUES, tuple(wanted))
+
+
+_STATE = Model.__dict__["_p_state"]
+_VALUES = None if _DESCRIPTORS else BaseModel.__dict__["__dict__"]
+
+
+@compiled
+def new_proxies(
+    cls: type[object], state: Any, fields: Any, wanted: tuple[tuple[object, list[int]], ...]
+) -> tuple[list[object], list[weak[object]]]:
+    """Objects of `cls`, one for each row of `wanted`, and a weak reference to each.
+
+    `wanted` has pairs of a view and rows. The descriptor `state` of a slot gets (view, row), and `fields` a new
+    dictionary unless it is None.
+    """
     states = [(view, row) for view, rows in wanted for row in rows]
     found = [_new(cls) for _ in states]
-    drain(map(set_state, found, states))
-    if not _DESCRIPTORS:
+    drain(map(state.__set__, found, states))
+    if fields is not None:
         for proxy in found:
-            set_dict(proxy, {})
-    return found
+            fields.__set__(proxy, {})
+    return found, list(map(weak, found))
+
+
+@compiled
+def meet(live: dict[int, weak[object]], rows: list[int], found: list[object], refs: list[weak[object]], at: int) -> int:
+    """Enter the objects for `rows` to `live`: those from the place `at` on. How many are new.
+
+    Where `live` knows an object of a row, that one and its reference take the place of the other. `rows` differ.
+    """
+    fresh = len(rows)
+    known = list(map(live.get, rows))
+    if any(known):
+        for place, ref in enumerate(known, at):
+            if ref is not None and (other := ref()) is not None:
+                found[place], refs[place] = other, ref
+                fresh -= 1
+    live.update(zip(rows, refs[at : at + len(rows)], strict=True))
+    return fresh
 
 
 def plain_class(cls: object) -> Any:

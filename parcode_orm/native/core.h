@@ -14,6 +14,8 @@ extern PyMethodDef keys_methods[];
 extern PyMethodDef build_methods[];
 extern PyMethodDef numbers_methods[];
 extern PyMethodDef unpack_methods[];
+extern PyMethodDef proxies_methods[];
+extern PyMethodDef scan_methods[];
 extern PyMethodDef vectors_methods[];
 extern PyMethodDef take_methods[];
 extern PyMethodDef texts_methods[];

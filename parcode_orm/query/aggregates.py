@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import QueryError
+from ..native import compiled
 from .evaluate import Frame, evaluate
 from .nodes import Aggregate
 from .sorting import is_nan
@@ -187,21 +188,41 @@ def _sums(values: Any, grouped: Grouped) -> Any:
     codes, count = grouped.codes, grouped.count
     if not len(values):
         return np.zeros(count, np.float64 if values.dtype.kind == "f" else np.int64)
-    if values.dtype.kind == "f":
-        return np.array([values.sum()]) if codes is None else np.bincount(codes, values, count)
-    if codes is None and values.dtype.kind != "b" and values.dtype.itemsize < 4:
+    kind, width = values.dtype.kind, values.dtype.itemsize
+    if kind == "f":
+        return np.array([values.sum()]) if codes is None else _by_code(codes, values.astype(float, copy=False), count)
+    if codes is None and kind != "b" and width < 4:
         small = int(values.max()) * len(values) < 1 << 32 and int(values.min()) >= 0
         return np.array([values.sum(dtype=np.uint32 if small else np.int64)], np.int64)
-    largest = max(-int(values.min()), int(values.max())) * len(values)
+    largest = len(values) << 16 if width < 4 else max(-int(values.min()), int(values.max())) * len(values)
     if largest >= 1 << 62:
         return None
     if codes is None:
         return np.array([values.sum(dtype=np.int64)])
-    if largest < 1 << 53:
-        return np.bincount(codes, values, count).astype(np.int64)
+    return _by_code(codes, values, count, largest < 1 << 53)
+
+
+def _by_code(codes: Any, values: Any, count: int, small: bool = True) -> Any:
+    sums = np.zeros(count, np.float64 if values.dtype.kind == "f" else np.int64)
+    group_sums(codes, values, sums, small)
+    return sums
+
+
+@compiled
+def group_sums(codes: Any, values: Any, sums: Any, small: bool) -> None:
+    """Fill `sums` with the sum of the values of each code, added in order.
+
+    Arrays of ints, of float64 or ints (with sums of int64), and of zeros. `small`: floats hold all sums of the ints.
+
+    Raises:
+        ValueError: a code is beyond the sums.
+    """
+    if small:
+        sums[:] = np.bincount(codes, values, len(sums))
+        return
     wide = values.astype(np.int64)  # as two halves, whose sums floats hold exactly
-    high = np.bincount(codes, wide >> 32, count).astype(np.int64)
-    return (high << 32) + np.bincount(codes, wide & 0xFFFFFFFF, count).astype(np.int64)
+    high = np.bincount(codes, wide >> 32, len(sums)).astype(np.int64)
+    sums[:] = (high << 32) + np.bincount(codes, wide & 0xFFFFFFFF, len(sums)).astype(np.int64)
 
 
 def _extremes(function: str, vector: Numbers, grouped: Grouped) -> list[Any] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
-from weakref import ref as weak
 
 import numpy as np
 
@@ -26,7 +25,8 @@ from .arrays import Vectors
 from .bounds import Bounds, bounds_of
 from .columns import read
 from .heads import Heads, dictionaries
-from .merging import kept_bytes, merged
+from .merging import Kept, kept_bytes, merged
+from .parts import by_part
 from .places import Place, bare, column_of, is_scalar, place_in, place_of
 from .vectors import Coded, Numbers, Vector
 
@@ -55,8 +55,8 @@ class Block:
     """
 
     __slots__ = (
-        "__weakref__", "_asked", "_begins", "_bounds", "_firsts", "_index", "_kept", "_lengths", "_starts", "count",
-        "ends", "numbers", "parts", "pieces", "_piece_ends",
+        "__weakref__", "_asked", "_before", "_begins", "_bounds", "_firsts", "_index", "_kept", "_lengths", "_starts",
+        "count", "ends", "numbers", "parts", "pieces", "_piece_ends",
     )  # fmt: skip
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
@@ -88,6 +88,7 @@ class Block:
             lengths, starts = high - low, low
         self.ends = np.cumsum(lengths)
         self._begins, self._starts, self._lengths = self.ends - lengths, starts, lengths
+        self._before = self._begins - starts  # what to take from a position for the row of the row group
         every = zip(refs, starts.tolist(), lengths.tolist(), strict=True)
         self.parts = [Piece(ref, start, length, NO_ID) for ref, start, length in every]
         self._asked: set[Path] = set()
@@ -96,9 +97,19 @@ class Block:
 
     def places(self, rows: Any) -> tuple[Any, Any]:
         """In which part each of `rows` is, and which row of its row group it is."""
-        positions = rows if self._index is None else self._index[rows].astype(np.int64)
+        positions = self._positions(rows)
         of = np.searchsorted(self.ends, positions, side="right")
-        return of, positions - (self._begins - self._starts)[of]
+        return of, positions - self._before[of]
+
+    def by_part(self, rows: Any) -> tuple[list[tuple[int, list[int]]], Any]:
+        """Parts with the rows of their row groups that are some of `rows`; where each has its place in `rows`.
+
+        The latter is None where they come in the order of `rows`.
+        """
+        return by_part(self._positions(rows), self.ends, self._before)
+
+    def _positions(self, rows: Any) -> Any:
+        return rows if self._index is None else self._index[rows].astype(np.int64)
 
     def by_piece(self, rows: Any) -> Iterator[tuple[int, int, list[int]]]:
         """The pieces with some of `rows`, which rise: number, place of the first of them, rows of the row group."""
@@ -368,27 +379,3 @@ class Block:
     def forget(self, path: Path) -> None:
         """Forget a column."""
         self._kept.pop(path, None)
-
-
-class Kept:
-    """A column of a block in the cache of its file."""
-
-    __slots__ = ("_block", "_path", "_size", "used")
-
-    def __init__(self, block: Block, path: Path, size: int) -> None:
-        self._block = weak(block)
-        self._path = path
-        self._size = size
-        self.used = False
-
-    @property
-    def size(self) -> int:
-        """What it takes; 0 once its block is gone."""
-        return 0 if self._block() is None else self._size
-
-    def close(self) -> bool:
-        """Let the block forget it."""
-        block = self._block()
-        if block is not None:
-            block.forget(self._path)
-        return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from weakref import ref as weak
 
 import numpy as np
 
@@ -173,3 +174,27 @@ def _texts(parts: Sequence[Any]) -> Texts | None:
 
 def _all(wholes: Sequence[Callable[[], list[Any]]]) -> list[Any]:
     return [value for whole in wholes for value in whole()]
+
+
+class Kept:
+    """A column of a block in the cache of its file."""
+
+    __slots__ = ("_block", "_path", "_size", "used")
+
+    def __init__(self, block: Any, path: tuple[str, ...], size: int) -> None:
+        self._block = weak(block)
+        self._path = path
+        self._size = size
+        self.used = False
+
+    @property
+    def size(self) -> int:
+        """What it takes; 0 once its block is gone."""
+        return 0 if self._block() is None else self._size
+
+    def close(self) -> bool:
+        """Let the block forget it."""
+        block = self._block()
+        if block is not None:
+            block.forget(self._path)
+        return True

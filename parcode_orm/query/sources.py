@@ -7,7 +7,7 @@ for the rows that a query asks for. Rows that are held in memory, and so may hav
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
@@ -193,11 +193,8 @@ class StoredBatch:
         """See `Batch`."""
         if getattr(self._of.rows, "table", None) is not self.table:  # such objects would be part of nothing
             raise QueryError(CHANGED)
-        of, within = self.block.places(np.asarray(rows, np.int64))
-        order = np.argsort(of, kind="stable")
-        of, within = of[order], within[order].tolist()
-        cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(within)] if len(within) else [0]
-        opened = [(self._opened(int(of[a])), int(of[a]), within[a:b]) for a, b in pairwise(cuts)]
+        parts, order = self.block.by_part(np.asarray(indices(rows), np.int64))
+        opened = [(self._opened(part), part, within) for part, within in parts]
         found: list[Any] = []
         with gc_paused():
             for space, together in groupby(opened, self._space):
@@ -206,7 +203,7 @@ class StoredBatch:
                         found += self._values(group, part, places)
                 else:
                     found += space.proxies([(group.items, places) for group, _, places in together])
-        if (np.diff(order) == 1).all():
+        if order is None:
             return found
         placed: list[Any] = [None] * len(found)
         for place, value in zip(order.tolist(), found, strict=True):

@@ -19,7 +19,7 @@ from ..format.layout import Reference
 from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
-from ..lazy.proxy import is_proxy, make_proxies, make_proxy, proxy_state
+from ..lazy.proxy import is_proxy, make_proxies, make_proxy, meet, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
@@ -233,20 +233,11 @@ class FileSpace:
 
     def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[object]:
         """As `proxy`, of rows of several views of one class: each view with its rows."""
-        found = make_proxies(wanted)
-        refs = list(map(weak, found))  # before the lock is taken, as `proxy` says
-        done, fresh = 0, len(found)
+        found, refs = make_proxies(wanted)  # before the lock is taken, as `proxy` says
+        done = fresh = 0
         with self._meeting:
             for view, rows in wanted:
-                live = view.live or self._first(view)
-                known = list(map(live.get, rows))
-                if any(known):
-                    for place, ref in enumerate(known, done):
-                        other = None if ref is None else ref()
-                        if other is not None:
-                            found[place], refs[place] = other, ref
-                            fresh -= 1
-                live.update(zip(rows, refs[done : done + len(rows)], strict=True))
+                fresh += meet(view.live or self._first(view), rows, found, refs, done)
                 done += len(rows)
             self._stats.rows_read += fresh
             self._until_sweep -= fresh

@@ -37,17 +37,20 @@ def typed(value: Any) -> Any:
     return type(value), value
 
 
+FILLED = np.ndarray | list | dict
+
+
 def outcome(function: Any, arguments: tuple[Any, ...]) -> Any:
     """What a call gives, with the types of all values, or the type of the error that it raises.
 
-    Arrays among the arguments are copied first, and compared afterwards: functions may fill them.
+    Arrays, lists and dictionaries among the arguments are copied first, and compared afterwards: functions fill them.
     """
-    given = [each.copy() if isinstance(each, np.ndarray) else each for each in arguments]
+    given = [each.copy() if isinstance(each, FILLED) else each for each in arguments]
     try:
         found = typed(function(*given))
     except Exception as error:
         return type(error)
-    return found, [typed(each) for each in given if isinstance(each, np.ndarray)]
+    return found, [typed(each) for each in given if isinstance(each, FILLED)]
 
 
 def test_each_function_has_a_specification_and_cases() -> None:

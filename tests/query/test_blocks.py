@@ -37,6 +37,7 @@ from parcode_orm.query.cutting import leaves
 from parcode_orm.query.merging import kept_bytes, merged, patched
 from parcode_orm.query.nodes import Ordering
 from parcode_orm.query.operators import FUNCTIONS
+from parcode_orm.query.parts import by_part
 from parcode_orm.query.sorting import first_places_of, order
 from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
 from parcode_orm.storage import cache
@@ -561,3 +562,21 @@ def test_first_places_are_those_of_a_sort(values: list[Any], data: st.DataObject
             repr(values[each]) == repr(values[whole[count - 1]]) for each in range(len(values))
         )
     assert first_places_of(Objects(values), ordering, count) is None
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.data())
+def test_rows_are_given_by_part_in_any_order(lengths: list[int], data: st.DataObject) -> None:
+    every = [(part, 100 * part + row) for part, length in enumerate(lengths) for row in range(length)]
+    rows = data.draw(st.lists(st.integers(0, len(every) - 1)))
+    ends = np.cumsum(lengths)
+    before = ends - lengths - 100 * np.arange(len(lengths))
+    found, order = by_part(np.array(rows, np.int64), ends, before)
+    flat = [(part, row) for part, within in found for row in within]
+    places = range(len(rows)) if order is None else order.tolist()
+    assert dict(zip(places, flat, strict=True)) == dict(enumerate(every[row] for row in rows))
+    assert len({part for part, _ in found}) == len(found)
+
+
+def test_a_row_beyond_a_block_is_an_error() -> None:
+    with pytest.raises(IndexError, match="beyond the 5"):
+        by_part(np.array([5]), np.array([2, 5]), np.array([0, 0]))

@@ -1,0 +1,179 @@
+/* Proxies: lazy objects of many rows, and those that the program holds already. */
+
+#include "core.h"
+
+#include <structmember.h>
+
+/* What a weak reference leads to, owned; NULL without an error if that is gone. */
+static PyObject *
+referent(PyObject *ref)
+{
+    PyObject *found = NULL;
+    if (!PyWeakref_Check(ref)) {
+        PyErr_SetString(PyExc_TypeError, "objects are known by weak references");
+        return NULL;
+    }
+#if PY_VERSION_HEX >= 0x030D0000
+    PyWeakref_GetRef(ref, &found);
+#else
+    found = PyWeakref_GetObject(ref);
+    found = found == Py_None ? NULL : Py_XNewRef(found);
+#endif
+    return found;
+}
+
+/* One object of `cls` whose state is (view, row), with a dictionary of its own if `fields` is a descriptor. */
+static PyObject *
+new_proxy(PyTypeObject *cls, PyObject *nothing, PyMemberDef *state, PyObject *fields, PyObject *view, PyObject *row)
+{
+    PyObject *proxy = PyBaseObject_Type.tp_new(cls, nothing, NULL);
+    if (proxy == NULL)
+        return NULL;
+    PyObject *pair = PyTuple_Pack(2, view, row);
+    int failed = pair == NULL || PyMember_SetOne((char *)proxy, state, pair) < 0;
+    Py_XDECREF(pair);
+    if (!failed && fields != Py_None) {
+        PyObject *values = PyDict_New();
+        failed = values == NULL || Py_TYPE(fields)->tp_descr_set(fields, proxy, values) < 0;
+        Py_XDECREF(values);
+    }
+    if (failed)
+        Py_CLEAR(proxy);
+    return proxy;
+}
+
+/* How many rows a list of pairs (view, list of rows) has; -1 with an error if it is something else. */
+static Py_ssize_t
+rows_of(PyObject *wanted)
+{
+    Py_ssize_t count = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(wanted); i++) {
+        PyObject *pair = PyTuple_GET_ITEM(wanted, i);
+        if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2 || !PyList_CheckExact(PyTuple_GET_ITEM(pair, 1))) {
+            PyErr_SetString(PyExc_TypeError, "new_proxies takes pairs of a view and a list of rows");
+            return -1;
+        }
+        count += PyList_GET_SIZE(PyTuple_GET_ITEM(pair, 1));
+    }
+    return count;
+}
+
+/* Fill `found` and `refs`, both of `count` places. -1 with an error. */
+static int
+fill_proxies(
+    PyTypeObject *cls, PyMemberDef *state, PyObject *fields, PyObject *wanted, PyObject *found, PyObject *refs,
+    Py_ssize_t count
+)
+{
+    PyObject *nothing = PyTuple_New(0);
+    Py_ssize_t at = 0;
+    for (Py_ssize_t i = 0; nothing != NULL && i < PyTuple_GET_SIZE(wanted); i++) {
+        PyObject *view = PyTuple_GET_ITEM(PyTuple_GET_ITEM(wanted, i), 0);
+        PyObject *rows = PyTuple_GET_ITEM(PyTuple_GET_ITEM(wanted, i), 1);
+        for (Py_ssize_t place = 0; place < PyList_GET_SIZE(rows) && at < count; place++, at++) {
+            PyObject *row = Py_NewRef(PyList_GET_ITEM(rows, place));
+            PyObject *proxy = new_proxy(cls, nothing, state, fields, view, row);
+            PyObject *ref = proxy == NULL ? NULL : PyWeakref_NewRef(proxy, NULL);
+            if (ref != NULL) /* it refers to nothing that the cycle collector counts: it has no callback */
+                PyObject_GC_UnTrack(ref);
+            Py_DECREF(row);
+            PyList_SET_ITEM(found, at, proxy);
+            PyList_SET_ITEM(refs, at, ref);
+            if (ref == NULL) {
+                Py_DECREF(nothing);
+                return -1;
+            }
+        }
+    }
+    Py_XDECREF(nothing);
+    if (nothing != NULL && at < count)
+        PyErr_SetString(PyExc_RuntimeError, "rows changed meanwhile");
+    return nothing == NULL || at < count ? -1 : 0;
+}
+
+/* new_proxies(cls, state, fields, wanted): see parcode_orm.lazy.proxy. */
+static PyObject *
+new_proxies(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !PyType_Check(args[0]) || !Py_IS_TYPE(args[1], &PyMemberDescr_Type) || !PyTuple_CheckExact(args[3])
+        || (args[2] != Py_None && Py_TYPE(args[2])->tp_descr_set == NULL)) {
+        PyErr_SetString(PyExc_TypeError, "new_proxies takes a class, two descriptors and pairs of a view and rows");
+        return NULL;
+    }
+    PyTypeObject *cls = (PyTypeObject *)args[0];
+    if (!PyType_IsSubtype(cls, PyDescr_TYPE(args[1])))
+        return PyErr_Format(PyExc_TypeError, "%s has no such slot", cls->tp_name);
+    Py_ssize_t rows = rows_of(args[3]);
+    if (rows < 0)
+        return NULL;
+    PyObject *found = PyList_New(rows), *refs = PyList_New(rows), *both = NULL;
+    PyMemberDef *state = ((PyMemberDescrObject *)args[1])->d_member;
+    if (found != NULL && refs != NULL && fill_proxies(cls, state, args[2], args[3], found, refs, rows) == 0)
+        both = PyTuple_Pack(2, found, refs);
+    Py_XDECREF(found);
+    Py_XDECREF(refs);
+    return both;
+}
+
+/* Enter one object for `row`, or take the one that is known; 1 if it is new, -1 with an error. */
+static int
+meet_one(PyObject *live, PyObject *row, PyObject *found, PyObject *refs, Py_ssize_t at)
+{
+    PyObject *ref = PyList_GET_ITEM(refs, at);
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *known = NULL;
+    if (PyDict_GetItemRef(live, row, &known) < 0)
+        return -1;
+#else
+    PyObject *known = Py_XNewRef(PyDict_GetItemWithError(live, row));
+    if (known == NULL && PyErr_Occurred())
+        return -1;
+#endif
+    if (known != NULL) {
+        PyObject *other = referent(known);
+        if (other != NULL) {
+            if (PyList_SetItem(found, at, other) < 0) {
+                Py_DECREF(known);
+                return -1;
+            }
+            return PyList_SetItem(refs, at, known) < 0 ? -1 : 0;
+        }
+        Py_DECREF(known);
+        if (PyErr_Occurred())
+            return -1;
+    }
+    return PyDict_SetItem(live, row, ref) < 0 ? -1 : 1;
+}
+
+/* meet(live, rows, found, refs, start): see parcode_orm.lazy.proxy. */
+static PyObject *
+meet(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 5 || !PyDict_CheckExact(args[0]) || !PyList_CheckExact(args[1]) || !PyList_CheckExact(args[2])
+        || !PyList_CheckExact(args[3])) {
+        PyErr_SetString(PyExc_TypeError, "meet takes a dictionary, three lists and a number");
+        return NULL;
+    }
+    Py_ssize_t start = PyLong_AsSsize_t(args[4]), fresh = 0;
+    if (start == -1 && PyErr_Occurred())
+        return NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[1]); i++) {
+        if (start < 0 || start >= PyList_GET_SIZE(args[2]) - i || start >= PyList_GET_SIZE(args[3]) - i) {
+            PyErr_SetString(PyExc_IndexError, "meet takes an object for each row");
+            return NULL;
+        }
+        PyObject *row = Py_NewRef(PyList_GET_ITEM(args[1], i));
+        int new = meet_one(args[0], row, args[2], args[3], start + i);
+        Py_DECREF(row);
+        if (new < 0)
+            return NULL;
+        fresh += new;
+    }
+    return PyLong_FromSsize_t(fresh);
+}
+
+PyMethodDef proxies_methods[] = {
+    {"new_proxies", (PyCFunction)(void (*)(void))new_proxies, METH_FASTCALL, NULL},
+    {"meet", (PyCFunction)(void (*)(void))meet, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,235 @@
+/* Scans: numbers of columns, added up by group, and rows by the part that they are in. */
+
+#include "core.h"
+
+/* Numbers of one axis in order. `kind` is 'u', 'i' or 'f', and `width` the bytes of one. */
+typedef struct {
+    Py_buffer view;
+    const char *at;
+    Py_ssize_t count;
+    int kind, width;
+} Numbers;
+
+/* Open an array. -1 with an error where it is none of numbers. Bools count as unsigned. */
+static int
+open_numbers(PyObject *from, Numbers *to, int writable)
+{
+    if (PyObject_GetBuffer(from, &to->view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0)) < 0)
+        return -1;
+    const char *format = to->view.format == NULL ? "B" : to->view.format;
+    format += *format == '<' || *format == '=' || *format == '@';
+    to->kind = 0;
+    if (*format != '\0' && format[1] == '\0')
+        to->kind = strchr("?BHILQ", *format) ? 'u' : strchr("bhilq", *format) ? 'i' : strchr("fd", *format) ? 'f' : 0;
+    to->at = to->view.buf;
+    to->count = to->view.ndim == 1 ? to->view.shape[0] : 0;
+    to->width = (int)to->view.itemsize;
+    if (to->view.ndim == 1 && to->kind)
+        return 0;
+    PyBuffer_Release(&to->view);
+    PyErr_SetString(PyExc_ValueError, "an array of numbers, of one axis and in order, is wanted");
+    return -1;
+}
+
+static inline uint64_t
+code_at(const char *codes, int width, Py_ssize_t row)
+{
+    if (width == 1)
+        return (uint8_t)codes[row];
+    if (width == 2) {
+        uint16_t code;
+        memcpy(&code, codes + row * 2, 2);
+        return code;
+    }
+    if (width == 4) {
+        uint32_t code;
+        memcpy(&code, codes + row * 4, 4);
+        return code;
+    }
+    uint64_t code;
+    memcpy(&code, codes + row * 8, 8);
+    return code;
+}
+
+static inline int64_t
+int_at(const char *values, int width, int is_signed, Py_ssize_t row)
+{
+    uint64_t value = code_at(values, width, row);
+    if (is_signed && width < 8) {
+        uint64_t sign = 1ULL << (8 * width - 1);
+        value = (value ^ sign) - sign;
+    }
+    return (int64_t)value;
+}
+
+/* The loops below are inlined for each width, so that a row costs no branch on it. They return the rows that are done. */
+static inline Py_ssize_t
+add_floats(const char *codes, int width, const char *values, Py_ssize_t rows, char *sums, uint64_t groups)
+{
+    for (Py_ssize_t row = 0; row < rows; row++) {
+        uint64_t code = code_at(codes, width, row);
+        if (code >= groups)
+            return row;
+        double sum, value;
+        memcpy(&value, values + row * 8, 8);
+        memcpy(&sum, sums + code * 8, 8);
+        sum += value;
+        memcpy(sums + code * 8, &sum, 8);
+    }
+    return rows;
+}
+
+static inline Py_ssize_t
+add_ints(
+    const char *codes, int width, const char *values, int value_width, int is_signed, Py_ssize_t rows, char *sums,
+    uint64_t groups
+)
+{
+    for (Py_ssize_t row = 0; row < rows; row++) {
+        uint64_t code = code_at(codes, width, row), sum;
+        if (code >= groups)
+            return row;
+        memcpy(&sum, sums + code * 8, 8);
+        sum += (uint64_t)int_at(values, value_width, is_signed, row);
+        memcpy(sums + code * 8, &sum, 8);
+    }
+    return rows;
+}
+
+static Py_ssize_t
+add_values(const Numbers *codes, const Numbers *values, Numbers *sums)
+{
+    const char *at = codes->at, *from = values->at;
+    char *to = sums->view.buf;
+    Py_ssize_t rows = codes->count;
+    uint64_t groups = (uint64_t)sums->count;
+    int is_signed = values->kind == 'i', width = codes->width;
+#define BY_VALUE(CODE) \
+    return values->kind == 'f' ? add_floats(at, CODE, from, rows, to, groups) \
+        : values->width == 1   ? add_ints(at, CODE, from, 1, is_signed, rows, to, groups) \
+        : values->width == 2   ? add_ints(at, CODE, from, 2, is_signed, rows, to, groups) \
+        : values->width == 4   ? add_ints(at, CODE, from, 4, is_signed, rows, to, groups) \
+                               : add_ints(at, CODE, from, 8, is_signed, rows, to, groups)
+    switch (width) {
+    case 1:
+        BY_VALUE(1);
+    case 2:
+        BY_VALUE(2);
+    case 4:
+        BY_VALUE(4);
+    default:
+        BY_VALUE(8);
+    }
+#undef BY_VALUE
+}
+
+/* group_sums(codes, values, sums, small): see parcode_orm.query.aggregates. */
+static PyObject *
+group_sums(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, "group_sums takes three arrays and a bool");
+        return NULL;
+    }
+    Numbers codes, values, sums;
+    PyObject *result = NULL;
+    if (open_numbers(args[0], &codes, 0) < 0)
+        return NULL;
+    if (open_numbers(args[1], &values, 0) < 0)
+        goto no_values;
+    if (open_numbers(args[2], &sums, 1) < 0)
+        goto no_sums;
+    int floats = values.kind == 'f';
+    if (codes.kind == 'f' || codes.count != values.count || sums.width != 8 || sums.kind != (floats ? 'f' : 'i')
+        || (floats && values.width != 8)) {
+        PyErr_SetString(PyExc_ValueError, "group_sums takes codes, as many values, and sums of their kind");
+        goto done;
+    }
+    Py_ssize_t added;
+    Py_BEGIN_ALLOW_THREADS
+    added = add_values(&codes, &values, &sums);
+    Py_END_ALLOW_THREADS
+    if (added < codes.count)
+        PyErr_SetString(PyExc_ValueError, "a code is beyond the groups");
+    else
+        result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&sums.view);
+no_sums:
+    PyBuffer_Release(&values.view);
+no_values:
+    PyBuffer_Release(&codes.view);
+    return result;
+}
+
+/* Append (part, list of rows) to `found`. -1 with an error. */
+static int
+append_part(PyObject *found, Py_ssize_t part, const char *rows, Py_ssize_t count, int64_t shift)
+{
+    PyObject *list = PyList_New(count), *number = PyLong_FromSsize_t(part), *pair = NULL;
+    int failed = list == NULL || number == NULL;
+    for (Py_ssize_t i = 0; i < count && !failed; i++) {
+        PyObject *row = PyLong_FromLongLong(int_at(rows, 8, 1, i) - shift);
+        failed = row == NULL;
+        PyList_SET_ITEM(list, i, row);
+    }
+    if (!failed)
+        pair = PyTuple_Pack(2, number, list);
+    failed = pair == NULL || PyList_Append(found, pair) < 0;
+    Py_XDECREF(pair);
+    Py_XDECREF(number);
+    Py_XDECREF(list);
+    return failed ? -1 : 0;
+}
+
+/* The pairs of rows_by_part; NULL without an error if the rows do not ascend, or lie beyond the parts. */
+static PyObject *
+pairs_of(const Numbers *rows, const Numbers *ends, const Numbers *shifts)
+{
+    PyObject *found = PyList_New(0);
+    Py_ssize_t part = 0;
+    int64_t before = 0;
+    for (Py_ssize_t first = 0, at; found != NULL && first < rows->count; first = at) {
+        int64_t row = int_at(rows->at, 8, 1, first), end = 0;
+        for (; part < ends->count && (end = int_at(ends->at, 8, 1, part)) <= row; part++)
+            ;
+        for (at = first; part < ends->count && at < rows->count; at++, before = row) {
+            row = int_at(rows->at, 8, 1, at);
+            if (row < before || row >= end)
+                break;
+        }
+        if (at == first || append_part(found, part, rows->at + first * 8, at - first, int_at(shifts->at, 8, 1, part)) < 0)
+            Py_CLEAR(found);
+    }
+    return found;
+}
+
+/* rows_by_part(rows, ends, shifts): see parcode_orm.query.blocks. */
+static PyObject *
+rows_by_part(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "rows_by_part takes three arrays");
+        return NULL;
+    }
+    Numbers arrays[3];
+    int opened = 0, fits = 1;
+    for (; opened < 3 && open_numbers(args[opened], arrays + opened, 0) == 0; opened++)
+        fits &= arrays[opened].width == 8 && arrays[opened].kind == 'i';
+    PyObject *found = NULL;
+    if (opened == 3 && fits && arrays[1].count == arrays[2].count)
+        found = pairs_of(arrays, arrays + 1, arrays + 2);
+    else if (opened == 3)
+        PyErr_SetString(PyExc_ValueError, "rows_by_part takes arrays of int64, the last two of one length");
+    while (opened)
+        PyBuffer_Release(&arrays[--opened].view);
+    if (found == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return found;
+}
+
+PyMethodDef scan_methods[] = {
+    {"group_sums", (PyCFunction)(void (*)(void))group_sums, METH_FASTCALL, NULL},
+    {"rows_by_part", (PyCFunction)(void (*)(void))rows_by_part, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};

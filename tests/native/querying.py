@@ -1,0 +1,117 @@
+"""Arguments for the functions that find, measure and add up rows, and that make objects of them."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from hypothesis import strategies as st
+
+
+def float32s(of: st.SearchStrategy[float], count: int) -> st.SearchStrategy[Any]:
+    """Arrays of `count` numbers, many of them equal."""
+    few = st.lists(of, min_size=1, max_size=12)
+    return st.builds(lambda values, seed: np.random.default_rng(seed).choice(np.array(values, "f4"), count), few, SEEDS)
+
+
+@st.composite
+def products(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Matrices of small ints, whose sums are exact in any order."""
+    width, heights = draw(st.integers(1, 200)), draw(st.lists(st.integers(0, 5), max_size=4))
+    ints = np.random.default_rng(draw(SEEDS)).integers(-9, 9, (sum(heights), width)).astype("f4")
+    room = np.zeros(len(ints), "f4")
+    cuts = np.cumsum(heights)[:-1] if heights else 0
+    matrices = tuple(np.split(ints, cuts)) if heights else ()
+    unit = draw(float32s(st.integers(-9, 9).map(float), width))
+    return matrices, unit, room, draw(st.sampled_from([None, room])), draw(st.integers(0, 3))
+
+
+@st.composite
+def measured(draw: st.DrawFn) -> tuple[Any, ...]:
+    count = draw(st.integers(0, 70))
+    one, other = (draw(float32s(st.floats(width=32), count)) for _ in range(2))
+    metric, length = draw(st.sampled_from(["cosine", "dot", "l2"])), draw(st.sampled_from([0.0, 1.5, 1e17]))
+    return metric, one, other, length, draw(st.sampled_from([1e-6, 0.05])), np.zeros(count, "f4"), np.zeros(count, "f4")
+
+
+@st.composite
+def candidates(draw: st.DrawFn) -> tuple[Any, ...]:
+    count, values = draw(st.integers(0, 70)), st.floats(width=32) | st.sampled_from([1.0, 2.0, 3.0, np.nan])
+    low, high = (draw(float32s(values, count)) for _ in range(2))
+    return low, high, draw(st.integers(0, 75)), draw(st.floats() | st.just(np.inf)), draw(st.booleans())
+
+
+class Lazy:
+    """What stands for a row; two of one state are equal."""
+
+    __slots__ = ("__dict__", "__weakref__", "state")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lazy) and (self.state, self.__dict__) == (other.state, other.__dict__)
+
+    def __hash__(self) -> int:
+        return hash(self.state)
+
+
+def lazy(row: int) -> Lazy:
+    made = Lazy()
+    made.state = row
+    return made
+
+
+@st.composite
+def lazies(draw: st.DrawFn) -> tuple[Any, ...]:
+    views = draw(st.lists(st.tuples(st.text(), st.lists(st.integers() | st.none(), max_size=9)), max_size=3))
+    wanted = draw(st.sampled_from([tuple(views), (("view", None),), (1,)]))
+    return Lazy, Lazy.__dict__["state"], draw(st.sampled_from([None, Lazy.__dict__["__dict__"]])), wanted
+
+
+@st.composite
+def meetings(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Some rows are known and held, some known and gone."""
+    rows = draw(st.lists(st.integers(0, 300), unique=True, max_size=40))
+    before = draw(st.integers(0, 3))
+    made = [lazy(row) for row in [*range(before), *rows]]
+    there = draw(st.dictionaries(st.integers(0, 300), st.booleans()))
+    known = {row: ref(KNOWN[row] if held else lazy(row)) for row, held in there.items()}
+    return known, rows, made, list(map(ref, made)), before
+
+
+KNOWN = list(map(lazy, range(301)))
+_INTS = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "?")
+
+
+@st.composite
+def sums(draw: st.DrawFn) -> tuple[Any, ...]:
+    generator, rows, groups = np.random.default_rng(draw(SEEDS)), draw(st.integers(0, 50)), draw(st.integers(1, 70))
+    codes = generator.integers(0, groups, rows).astype(draw(st.sampled_from(("u1", "u2", "u4", "i8"))))
+    if draw(st.booleans()):
+        floats = draw(st.lists(st.floats(), min_size=1, max_size=5))
+        return codes, generator.choice(np.array(floats), rows), np.zeros(groups), True
+    dtype = np.dtype(draw(st.sampled_from(_INTS)))
+    ends = (0, 2) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    values = generator.integers(ends[0] >> 8, ends[1] >> 8, rows, dtype=np.int64, endpoint=True).astype(dtype)
+    return codes, values, np.zeros(groups, np.int64), dtype.itemsize <= 4
+
+
+@st.composite
+def positions(draw: st.DrawFn) -> tuple[Any, ...]:
+    lengths = draw(st.lists(st.integers(1, 9), min_size=1, max_size=6))
+    total = sum(lengths)
+    rows = draw(st.lists(st.integers(-1, total) | st.integers(0, total - 1), max_size=20))
+    before = draw(st.lists(st.integers(-5, 1 << 40), min_size=len(lengths), max_size=len(lengths)))
+    rows = sorted(rows) if draw(st.booleans()) else rows
+    return np.array(rows, np.int64), np.cumsum(lengths), np.array(before, np.int64)
+
+
+SEEDS = st.integers(0, 1 << 30)
+QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "bounds_around": measured(),
+    "group_sums": sums(),
+    "inner_products": products(),
+    "meet": meetings(),
+    "nearest_rows": candidates(),
+    "new_proxies": lazies(),
+    "rows_by_part": positions(),
+}
