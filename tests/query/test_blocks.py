@@ -356,7 +356,7 @@ def test_what_is_kept_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) ->
         for name in NAMES * 3:
             assert len(session.scalars(select(getattr(Row, name)).select_from(rows)).all()) == ROWS
         kept = table_of(session).space.cache
-        largest = max(each.size for each in kept._kept.values())
+        largest = max(each.size for each in kept.kept.values())
         assert kept.size() <= 100_000 + largest
         before = session.stats.bytes_read
         assert len(session.scalars(select(Row.name).select_from(rows)).all()) == ROWS
