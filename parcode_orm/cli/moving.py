@@ -18,6 +18,7 @@ from ..interop.exporting import replacing
 from ..interop.formats import format_of
 from ..interop.importing import import_rows
 from ..interop.rows import statement_of
+from ..interop.rust.reading import streamed
 from ..query.statement import select
 from ..query.text import columns as columns_of
 from ..query.text import condition, labelled
@@ -82,13 +83,23 @@ def import_(
     model: Annotated[
         str | None, typer.Option(help="module:Class, which is imported from here: a class of yours.")
     ] = None,
-    merge: Annotated[bool, typer.Option("--merge", help="Rows replace the entities that have their keys.")] = False,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Rows replace the entities that have their keys; a root replaces the root.")
+    ] = False,
     format: Format = None,
+    rust: Annotated[
+        bool, typer.Option("--rust", help="The source is a file of the Rust crate parcode, --model its root.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Add rows as entities: of a class of yours, of the file, or one that is inferred from the rows."""
-    kind = format_of(str(source), format)
     cls = None if model is None else model_named(model)
+    if rust:
+        if cls is None or name or key or format:
+            raise ValueError("with --rust there is --model, the class of the root, and no --name, --key and --format")
+        import_rust(file, source, cls, merge, json_)
+        return
+    kind = format_of(str(source), format)
     called = name or _class_name(source.stem)
     with Session(file) as session, bars() as progress:
         try:
@@ -102,6 +113,23 @@ def import_(
         say_json({"class": found.__qualname__, "rows": count})
     else:
         say(f"{count:,} row{'s' * (count != 1)} as {found.__qualname__}")
+
+
+def import_rust(file: Path, source: Path, model: Any, merge: bool, as_json: bool) -> None:
+    """Add the root of a file of the Rust crate as a root, in a commit.
+
+    Raises:
+        IntegrityError: the file has such a root, and `merge` is False.
+    """
+    with streamed(source, model, "import --rust") as found, Session(file) as session:
+        if not merge and model in session:
+            raise IntegrityError(f"{file} has a root {model.__qualname__} already. With --merge, it is replaced")
+        session.add(found, replace=merge)
+        session.commit(f"import of {source.name}")
+    if as_json:
+        say_json({"class": model.__qualname__, "bytes": os.path.getsize(file)})
+    else:
+        say(f"{model.__qualname__} from {source} ({os.path.getsize(file):,} bytes)")
 
 
 def model_named(text: str) -> Any:

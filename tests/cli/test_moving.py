@@ -12,6 +12,8 @@ from parcode_orm import Chunk, Index, Key, Model, Session, ShardedMap, select
 
 from .shell import parcode
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "rust"
+
 pytestmark = pytest.mark.once
 
 
@@ -92,3 +94,21 @@ def test_a_file_gets_smaller(file: Path) -> None:
     assert found["before"] == before and found["after"] == file.stat().st_size < before
     assert " bytes before, " in parcode("compact", file, "--keep", 2).stdout
     assert "FileMissingError" in parcode("compact", file.with_name("no.par"), code=2).stderr
+
+
+def test_a_file_of_the_rust_crate_becomes_a_root(tmp_path: Path) -> None:
+    source = GOLDEN / "world-0.6.1.par"
+    file, models = tmp_path / "own.par", f"{GOLDEN / 'models.py'}:World"
+    given = ("import", file, source, "--rust", "--model", models)
+    assert parcode(*given).stdout.startswith(f"World from {source} (")
+    assert "With --merge, it is replaced" in parcode(*given, code=2).stderr
+    assert json.loads(parcode(*given, "--merge", "--json").stdout)["class"] == "World"
+    with Session.open(file) as session:
+        assert session.roots() == ["World"]
+        assert next(iter(session.history())).message == "import of world-0.6.1.par"
+    assert "no --name, --key and --format" in parcode(*given, "--key", "id", code=2).stderr
+    assert "there is --model" in parcode("import", file, source, "--rust", code=2).stderr
+    assert "NotAParcodeFile" in parcode("import", file, file, *given[3:], code=3).stderr
+    (tmp_path / "cut.par").write_bytes(source.read_bytes()[1:])
+    damaged = parcode("import", tmp_path / "new.par", tmp_path / "cut.par", *given[3:], code=4)
+    assert "TruncatedError" in damaged.stderr and not (tmp_path / "new.par").exists()
