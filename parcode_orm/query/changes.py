@@ -158,6 +158,9 @@ class Delete(_Change):
         return len(gone) + self._delete(keys)
 
     def _delete(self, keys: list[Any]) -> int:
+        if isinstance(self._source, Entities):
+            self._source.delete_all(keys)
+            return len(keys)
         for key in reversed(keys):  # of a list, the last one first: positions do not shift
             del self._source[key]
         return len(keys)

@@ -83,8 +83,8 @@ class Entities(ABC):
         return None
 
     @abstractmethod
-    def __delitem__(self, key: Any) -> None:
-        """Delete the entity of a key."""
+    def delete_all(self, keys: Sequence[Any]) -> None:
+        """Delete the entities with these keys."""
 
     @abstractmethod
     def deleted(self, rows: Mapping[Any, tuple[Any, int]]) -> None:

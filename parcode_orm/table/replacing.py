@@ -7,6 +7,8 @@ groups as they are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -125,7 +127,7 @@ class Rewritten:
 
 
 def without_rows(piece: Piece, rows: list[int]) -> list[Piece]:
-    """What is left of a stored piece without the rows `rows` of its row group, which rise."""
+    """What is left of a piece without the rows `rows` of its row group, which rise; of one in memory, from 0 on."""
     found: list[Piece] = []
     done = 0
     for start, stop in runs_of(rows):
@@ -135,6 +137,26 @@ def without_rows(piece: Piece, rows: list[int]) -> list[Piece]:
     if done < piece.length:
         found.append(piece.part(done, piece.length))
     return found
+
+
+def remove_keys(table: Table, keys: Iterable[Any]) -> None:
+    """Take the rows with these keys out of a keyed table, in one change of the tree. Some may not be there."""
+    places: dict[int, tuple[Piece, list[int]]] = {}
+    known = []
+    for key in keys:
+        found = table.find(key)
+        if found is not None:
+            piece, place = found
+            places.setdefault(id(piece), (piece, []))[1].append(piece.start + place)
+            known.append(key)
+    for key in known if table.added else ():
+        if key in table.added:
+            if table.tree.undo is not None:
+                table.tree.undo.append(partial(table.added.__setitem__, key, table.added[key]))
+            del table.added[key]
+    if places:
+        replace_pieces(table, {at: without_rows(piece, sorted(set(rows))) for at, (piece, rows) in places.items()})
+        table.version += 1
 
 
 def replace_pieces(table: Table, parts: Parts) -> None:

@@ -33,6 +33,7 @@ from parcode_orm.session import roots
 from parcode_orm.session.entity.dangling import check_targets
 from parcode_orm.session.entity.holders import holders
 from parcode_orm.session.entity.integrity import follow_deletes
+from parcode_orm.table.table import Table
 from tests.small import tuned
 
 pytestmark = pytest.mark.once
@@ -232,6 +233,24 @@ def test_new_objects_cascade_too(path: Path) -> None:
         session.commit()
         assert ticket.seat is None and session.get(Seat, seat.id) is None and seat not in session
         assert refs(session, Ticket, "seat")[-1] is None
+
+
+def test_a_cascade_through_rows_in_memory_changes_the_tree_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that a program held were removed one by one, which took minutes for some ten thousand."""
+    calls: list[int] = []
+    monkeypatch.setattr(Table, "remove", lambda *_: calls.append(1))
+    with Small(path) as session:
+        held = session.scalars(select(Seat)).all()
+        new = Seat(flight=1)
+        session.add(new)
+        assert session.execute(delete(Flight).where(Flight.number < 4)) == 4
+        session.commit()
+        assert not calls and [seat.id for seat in session.scalars(select(Seat))] == list(range(9, 17))
+        assert held[0] not in session and new not in session and held[8] in session
+        held = session.scalars(select(Seat)).all()
+        assert session.execute(delete(Seat).where(Seat.id < 12)) == 3
+        session.rollback()
+        assert len(session.scalars(select(Seat)).all()) == 8 and held[0] in session and not calls
 
 
 def test_an_object_that_changed_and_is_deleted_leaves_the_indexes(path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from parcode_orm.codec.columns.scalars import IntColumn
 from parcode_orm.table.nodes import Piece
-from parcode_orm.table.replacing import replace_pieces, without_rows
+from parcode_orm.table.replacing import remove_keys, replace_pieces, without_rows
 from parcode_orm.table.state import begin, end, undo
 from parcode_orm.table.table import Table
 from parcode_orm.tuning import Tuning
@@ -86,6 +86,31 @@ def test_rows_are_replaced_and_taken_out(steps: list[tuple[bool, set[int], bool]
     again = Table(disk, table.ref, INT, INT)
     again._check()
     assert rows_of(again) == expected
+
+
+@half()
+@given(st.sets(st.integers(COUNT, COUNT + 20)), st.lists(st.tuples(st.sets(st.integers(0, COUNT + 20)), st.booleans())))
+def test_keys_are_removed_at_once(added: set[int], steps: list[tuple[set[int], bool]]) -> None:
+    disk = Disk(SMALL)
+    table = disk.map_table(INT, INT, {key: key for key in range(COUNT)})
+    for key in added:
+        table.put(key, key)
+    expected = {key: key for key in (*range(COUNT), *added)}
+    for keys, whole in steps:
+        state, version = begin(table), table.version
+        remove_keys(table, keys)
+        left = {key: key for key in expected if key not in keys}
+        assert rows_of(table) == left and (table.version > version) is (len(left) < len(expected))
+        assert all(table.find(key) is None for key in keys)
+        table._check()
+        if whole:
+            expected = left
+            end(table, state)
+        else:
+            undo(table, state)
+            assert rows_of(table) == expected and all(table.find(key) is not None for key in expected)
+    disk.commit(table)
+    assert rows_of(Table(disk, table.ref, INT, INT)) == expected
 
 
 class Rows(dict[int, str]):

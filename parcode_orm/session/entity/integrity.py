@@ -7,18 +7,20 @@ changes is refused while a reference leads to it, whatever the field says.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from ...codec.types.compile import struct_for
 from ...errors import IntegrityError
+from ...lazy.map import LazyMap
 from ...model.entities import SUFFIX
 from ...model.on_delete import RULES, Rule
 from ...model.referring import Place
 from ...query.changes import Delete, Update
 from ...query.nodes import Key, Literal, Operation
 from ...table.pairs import known_keys
+from ...table.replacing import remove_keys
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
 from .holders import Holder, condition, first_met, holders, matching, object_at, of_keys, referring
@@ -147,14 +149,14 @@ class _Cascading(StoredEntities):
         self.dropped: set[object] = set()
         self._stored = {} if self.root is None else stored_rows(work, self.root)
 
-    def __delitem__(self, key: object) -> None:
-        assert self.root is not None
-        obj = self.rows[key]
-        entities(self.root).rows.remove(key)
-        if key in self._stored:
-            self.root.gone[key] = obj
-        else:
-            self.dropped.add(key)
+    def delete_all(self, keys: Sequence[object]) -> None:
+        """See `Entities`."""
+        root = self.root
+        assert root is not None
+        known = set(known_keys(table_in(self._stored), keys)) if isinstance(self._stored, LazyMap) else set()
+        root.gone.update({key: self.rows[key] for key in keys if key in known})
+        self.dropped.update(key for key in keys if key not in known)
+        remove_keys(table_in(entities(root)), keys)
 
 
 def _vanished(root: Root, moved: Collection[object]) -> list[object]:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from ...lazy.map import LazyMap
+from ...lazy.rows import Whole
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec, Path, indexes_of
 from ...query.corpus import Indexed
@@ -19,10 +20,12 @@ from ...query.prepared import is_quick
 from ...query.simple import varied
 from ...query.statement import Select
 from ...storage.spill import is_spilled
+from ...table.pairs import known_keys
+from ...table.replacing import remove_keys
 from ...table.row_group import Group
 from ..roots import Unread, unbuilt
 from ..unit_of_work import UnitOfWork
-from .changes import delete, expunge
+from .changes import expunge
 from .covering import covers, row_of
 from .in_order import find, match
 from .tables import entities, find_table, in_memory, paths_of, stored_rows, table_in
@@ -77,11 +80,20 @@ class StoredEntities(Entities):
         missing = {} if self.root is None else unbuilt(self.root.obj)
         self.unbuilt = tuple(spec.name for spec in indexes_of(cls) if field_of(spec) in missing)
 
-    def __delitem__(self, key: object) -> None:
-        obj = self.rows[key]
+    def delete_all(self, keys: Sequence[object]) -> None:
+        """See `Entities`."""
         root = self.root
-        assert root is not None
-        (delete if key in stored_rows(self._work, root) else expunge)(self._work, obj)
+        if root is None or not keys:
+            return
+        stored, rows = stored_rows(self._work, root), entities(root)
+        known = set(known_keys(table_in(stored), keys)) if isinstance(stored, LazyMap) else set()
+        gone = {key: rows[key] for key in keys if key in known}
+        with Whole(rows._changing()):
+            remove_keys(table_in(rows), gone)
+        root.gone.update(gone)
+        for key in keys:
+            if key not in known:
+                expunge(self._work, rows[key])
 
     def deleted(self, rows: Mapping[object, tuple[Group, int]]) -> None:
         """See `Entities`."""

@@ -12,6 +12,7 @@ from ...lazy.map import LazyMap
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec
 from ...table.pairs import known_keys, put_new
+from ...table.replacing import remove_keys
 from ...table.streaming import Spilled, gather, put_pairs
 from ...table.table import MISSING, Table
 from ..roots import Root
@@ -55,8 +56,7 @@ def _claims(
 ) -> Iterator[Iterable[tuple[object, object]]]:
     """Values with the keys that claim them. Those that are lost leave the index meanwhile."""
     for lost, got in changed.of(spec):
-        for value in lost.values:
-            as_stored(index.rows.remove, value)
+        as_stored(remove_keys, table_in(index), lost.values)
         yield zip(got.values, got.keys, strict=True)
 
 
