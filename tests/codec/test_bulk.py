@@ -6,9 +6,12 @@ import gc
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from parcode_orm.codec import bulk
 from parcode_orm.codec.bulk import gc_paused
 
 
@@ -50,6 +53,57 @@ def test_an_error_ends_the_pause() -> None:
     with pytest.raises(KeyError), gc_paused():
         raise KeyError
     assert gc.isenabled()
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is frozen, and pauses begin anew."""
+    monkeypatch.setattr(bulk, "_pauses", bulk._Pauses())
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+def generation(value: Any) -> int:
+    return next(age for age in range(3) if any(value is each for each in gc.get_objects(age)))
+
+
+def many() -> list[Any]:
+    with gc_paused():
+        return [[] for _ in range(bulk.MANY + 1000)]
+
+
+@pytest.mark.skipif(not bulk._BY_AGE, reason="this collector has no generations to move objects between")
+@pytest.mark.usefixtures("collector")
+def test_many_objects_are_old_at_once_but_once_between_full_collections() -> None:
+    assert generation(many()) == 2
+    assert gc.get_count()[0] < 1000
+    assert generation(many()) < 2
+    gc.collect()
+    assert generation(many()) == 2
+
+
+@pytest.mark.usefixtures("collector")
+def test_what_is_frozen_stays_frozen() -> None:
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    assert generation(many()) < 2
+    assert gc.get_freeze_count() == frozen
+    gc.unfreeze()
+    gc.collect()
+    assert generation(many()) < 2
+
+
+@pytest.mark.skipif(not bulk._BY_AGE, reason="this collector has no generations to move objects between")
+@pytest.mark.usefixtures("collector")
+def test_few_objects_and_those_of_a_failure_stay_young() -> None:
+    with gc_paused():
+        few = [[] for _ in range(100)]
+    assert generation(few) < 2
+    with pytest.raises(KeyError), gc_paused():
+        kept = [[] for _ in range(bulk.MANY + 1000)]
+        raise KeyError
+    assert generation(kept) < 2
 
 
 def test_numpy_is_taken_whole_while_another_thread_imports_it() -> None:
