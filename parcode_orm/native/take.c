@@ -42,6 +42,40 @@ take_row(PyObject *row, PyObject *names, PyObject **columns, Py_ssize_t at)
     return 1;
 }
 
+#ifndef Py_GIL_DISABLED
+/* As `take_rows` where all rows are dictionaries whose first items are `names` in order; 0 without effect if one is
+   not. The values are read first and counted then, a column at a time, so that their memory arrives meanwhile. */
+static int
+take_alike(PyObject **rows, Py_ssize_t count, PyObject *names, PyObject **columns, Py_ssize_t at, Py_ssize_t *most)
+{
+    Py_ssize_t width = PyTuple_GET_SIZE(names), longest = *most;
+    for (Py_ssize_t k = 0; k < count; k++) {
+        PyObject *row = rows[k], *key, *value;
+        Py_ssize_t place = 0;
+        int alike = PyDict_CheckExact(row);
+        for (Py_ssize_t i = 0; alike && i < width; i++) {
+            alike = PyDict_Next(row, &place, &key, &value) && key == PyTuple_GET_ITEM(names, i);
+            if (alike) {
+                PREFETCH(value);
+                PyTuple_SET_ITEM(columns[i], at + k, value); /* borrowed: nothing runs until it is counted */
+            }
+        }
+        if (!alike) {
+            for (Py_ssize_t i = 0; i < width; i++)
+                for (Py_ssize_t j = 0; j <= k; j++)
+                    PyTuple_SET_ITEM(columns[i], at + j, NULL);
+            return 0;
+        }
+        longest = PyDict_GET_SIZE(row) > longest ? PyDict_GET_SIZE(row) : longest;
+    }
+    for (Py_ssize_t i = 0; i < width; i++)
+        for (Py_ssize_t k = 0; k < count; k++)
+            Py_INCREF(PyTuple_GET_ITEM(columns[i], at + k));
+    *most = longest;
+    return 1;
+}
+#endif
+
 /* Take some rows. Returns whether all had all `names`, else there is an error; the longest dictionary's length counts
    in `*most`. */
 static int
@@ -52,7 +86,12 @@ take_rows(PyObject **rows, Py_ssize_t count, PyObject *names, PyObject **columns
             PREFETCH(((PyDictObject *)rows[i])->ma_keys);
             PREFETCH((char *)((PyDictObject *)rows[i])->ma_keys + 64);
             PREFETCH((char *)((PyDictObject *)rows[i])->ma_keys + 128);
+            PREFETCH((char *)((PyDictObject *)rows[i])->ma_keys + 192);
         }
+#ifndef Py_GIL_DISABLED
+    if (take_alike(rows, count, names, columns, at, most))
+        return 1;
+#endif
     int taken = 1;
     for (Py_ssize_t i = 0; taken && i < count; i++) {
         BEGIN_LOCKED(rows[i]);
@@ -182,6 +221,18 @@ slot_of(PyTypeObject *cls, const char *name)
     return place;
 }
 
+/* Ask for the memory in which an exact set keeps some names. */
+static void
+prefetch_names(PyObject *set, PyObject *names)
+{
+#ifndef Py_GIL_DISABLED
+    PySetObject *table = (PySetObject *)set;
+    for (Py_ssize_t i = 0; PySet_CheckExact(set) && i < PyTuple_GET_SIZE(names); i++)
+        if (PyUnicode_CheckExact(PyTuple_GET_ITEM(names, i)))
+            PREFETCH(&table->table[((PyASCIIObject *)PyTuple_GET_ITEM(names, i))->hash & table->mask]);
+#endif
+}
+
 /* Whether an exact set has as many names as the tuple `full`, and all of them; -1 on an error. */
 static int
 is_full(PyObject *set, PyObject *full)
@@ -192,7 +243,7 @@ is_full(PyObject *set, PyObject *full)
         PyObject *name = PyTuple_GET_ITEM(full, i);
 #ifndef Py_GIL_DISABLED
         PySetObject *table = (PySetObject *)set;
-        if (table->table[((PyASCIIObject *)name)->hash & table->mask].key == name)
+        if (PyUnicode_CheckExact(name) && table->table[((PyASCIIObject *)name)->hash & table->mask].key == name)
             continue;
 #endif
         int found = PySet_Contains(set, name);
@@ -244,9 +295,9 @@ are_full(PyObject *values, Py_ssize_t start, Py_ssize_t count, PyObject *full, P
         int some = extras == Py_None ? 0 : PyObject_IsTrue(extras);
         Py_DECREF(extras);
         fine = some < 0 ? -1 : !some;
-        if (PySet_Check(sets[held]))
-            PREFETCH(((PySetObject *)sets[held])->table);
     }
+    for (Py_ssize_t i = 0; fine > 0 && i < held; i++)
+        prefetch_names(sets[i], names);
     for (Py_ssize_t i = 0; fine > 0 && i < held; i++)
         if (sets[i] != last) {
             fine = equals_full(sets[i], full, names);

@@ -17,11 +17,11 @@ class Output:
     A waiting part must not change before `flush`.
     """
 
-    __slots__ = ("position", "_hash", "_waiting", "_waiting_size", "_write")
+    __slots__ = ("position", "write", "_hash", "_waiting", "_waiting_size")
 
     def __init__(self, write: Callable[[Buffer], None], position: int = 0, *, hashed: bool = False) -> None:
         self.position = position
-        self._write = write
+        self.write = write
         self._hash = WideChecksum() if hashed else None
         self._waiting: list[Buffer] = []
         self._waiting_size = 0
@@ -40,7 +40,7 @@ class Output:
                 self._hash.update(part)
             if size >= DIRECT:
                 self.flush()
-                self._write(part)
+                self.write(part)
             elif size:
                 self._waiting.append(part)
                 self._waiting_size += size
@@ -52,7 +52,7 @@ class Output:
         """Write the waiting parts."""
         if self._waiting:
             parts, self._waiting, self._waiting_size = self._waiting, [], 0
-            self._write(b"".join(parts) if len(parts) > 1 else parts[0])
+            self.write(b"".join(parts) if len(parts) > 1 else parts[0])
 
     def digest(self) -> bytes:
         """XXH3-128 of all parts so far, written or waiting, if `hashed` was given."""

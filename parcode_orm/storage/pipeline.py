@@ -17,11 +17,13 @@ from ..format.blob import BlobEncoder
 from ..format.checksum import checksum
 from ..format.chunk import Buffer, Encoder, Ticket
 from ..format.layout import CHUNK_ALIGN, Kind, Reference
+from .behind import Behind, immutable
 from .output import DIRECT, Output
 from .parallel import MAX_WORKERS, check_workers, cpus
 from .stats import Stats
 
 INFLIGHT = 32 << 20
+BEHIND = 1 << 20  # bytes from which on a thread writes them, where none finishes chunks
 LEADING = 16  # chunks whose references are remembered
 
 Finished = tuple[bytes, list[Buffer]]
@@ -45,7 +47,8 @@ class Pipeline:
         write: writes all bytes it gets; one thread at a time calls it.
         start_offset: the place of the first byte in the file.
         workers: threads that finish chunks, beside one that writes. 0: no thread at all. None: no thread
-            until a chunk is compressed, then one a CPU up to 4.
+            until a chunk is compressed, then one a CPU up to 4; without compression only one that writes,
+            once there is more than `BEHIND`.
         compression: for chunks and blobs that name none; an encoder names that of its chunk.
         inflight_bytes: bytes, before compression, that wait at most; then `submit` blocks. One
             chunk may be larger.
@@ -85,6 +88,7 @@ class Pipeline:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
         self._writer: threading.Thread | None = None
+        self._behind: Behind | None = None
         self._closed = False
 
     def encoder(self, kind: Kind, compression: str | None = None, fingerprint: int = 0) -> Encoder:
@@ -109,6 +113,8 @@ class Pipeline:
                 raise self._error
             try:
                 self._place(chunk, ticket, None)
+                if self._behind is None and self.output.position - self._start_offset > BEHIND:
+                    self._write_behind()
             except BaseException as problem:
                 self._error = problem
                 raise
@@ -144,6 +150,13 @@ class Pipeline:
             self._join()
         if self._error is not None:
             raise self._error
+        if self._behind is not None:
+            try:
+                self._behind.end()
+            except BaseException as problem:
+                self._error = problem
+                raise
+            self.output.write, self._behind = self._behind.write, None
 
     def close(self) -> None:
         """`end`, and write what waits in `output`."""
@@ -160,6 +173,13 @@ class Pipeline:
             self._error = self._error or Aborted(0, "writing was stopped")
             self._changed.notify_all()
         self._join()
+        if self._behind is not None:
+            self._behind.abort()
+
+    def _write_behind(self) -> None:
+        if self._workers is None and cpus() > 1:
+            self._behind = Behind(self.output.write)
+            self.output.write = self._behind
 
     def _wants_threads(self, name: str | None) -> bool:
         if self._workers is None:
@@ -227,8 +247,3 @@ class Pipeline:
             self.below[offset] = references
         self.stats.chunks_written += 1
         self.stats.bytes_written += output.position - start
-
-
-def immutable(data: Buffer) -> bool:
-    """Whether no code can change `data`."""
-    return type(data) is bytes or (type(data) is memoryview and type(data.obj) is bytes)

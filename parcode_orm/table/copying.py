@@ -17,10 +17,11 @@ from ..errors import EncodeError
 from ..format import compression as compressions
 from ..format.chunk import Ticket
 from ..format.layout import Kind
+from .cuts import Cut, keys_of
 from .key_sort import KeyHashes
 from .nodes import NO_ID, Piece, build
 from .row_group import Group
-from .row_groups import Cut, Nowhere, Placed, RowGroups, Sampler, TableSink
+from .row_groups import Nowhere, Placed, RowGroups, Sampler, TableSink
 from .table import Table
 
 
@@ -148,7 +149,7 @@ def write_anew(sink: TableSink, table: Table, compression: str | None) -> Ticket
         for ticket, rows in _StoredGroups(sink, table, compression).write(_StoredCut(table), placed):
             pieces.append(Piece(ticket, 0, len(rows), len(hashes) if keyed else NO_ID))
             if keyed:
-                hashes.add(rows.keys())  # type: ignore[attr-defined]
+                hashes.add(keys_of(rows))
         if len(pieces) == 1 and not keyed:
             return ticket
         _, run = hashes.finish(sink)

@@ -17,10 +17,11 @@ from ..errors import EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
+from .cuts import Cut
 from .merging import Merger
 from .nodes import Known, Node, Piece
 from .row_group import Group
-from .row_groups import TARGET_BYTES, Cut, TableSink
+from .row_groups import TARGET_BYTES, TableSink
 from .table import ATOMIC, Table
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from itertools import count, islice
+from collections.abc import Callable, Generator, Sequence
+from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 from ..codec import trail
@@ -19,6 +19,7 @@ from ..format.chunk_copy import Copy
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from ..tuning import TUNING, Tuning
+from .cuts import Batch, Cut, DictCut, Pairs, keys_of
 from .key_sort import KeyHashes
 from .mixed_groups import write_mixed
 from .nodes import NO_ID, Node, Piece, Target, build, stored_height, without
@@ -183,20 +184,21 @@ class TableSink:
             return trail.below(problem, f"[{pair[0]!r}]", 0)
 
         self._note(pairs)
-        if isinstance(pairs, dict):
-            pairs = pairs.items()
         pieces: list[Piece] = []
-        # A stream may hold a key twice, a dict never.
         mixed = type(pairs) is MixedPairs
-        with KeyHashes(repeated=not mixed and not hasattr(type(pairs), "mapping")) as hashes:
+        # A stream may hold a key twice, a dict never.
+        with KeyHashes(repeated=not (mixed or isinstance(pairs, dict) or hasattr(type(pairs), "mapping"))) as hashes:
             if mixed:
                 for ticket, start, stop in write_mixed(self, values, pairs.mixed, (keys, pairs.keys), compression):
                     pieces.append(Piece(ticket, 0, stop - start, start))
                 hashes.add(pairs.keys)
             else:
-                for ticket, batch in self.groups(values, keys, compression).write(Cut(pairs), placed):
+                cut = (
+                    DictCut(pairs) if type(pairs) is dict else Cut(pairs.items() if isinstance(pairs, dict) else pairs)
+                )
+                for ticket, batch in self.groups(values, keys, compression).write(cut, placed):
                     pieces.append(Piece(ticket, 0, len(batch), len(hashes)))
-                    hashes.add([key for key, _ in batch])
+                    hashes.add(keys_of(batch))
             gone, run = hashes.finish(self)
         if gone:
             pieces = [part for piece in pieces for part in without(piece, gone)]
@@ -275,30 +277,10 @@ class Written(NamedTuple):
     """A row group that is on its way, and its rows, or pairs of key and row."""
 
     ticket: Ticket
-    batch: list[Any]
+    batch: Batch
 
 
 Placed = Callable[[EncodeError, int, Any], EncodeError]  # told which row, and its value, the error is about
-
-
-class Cut:
-    """Takes the rows of an iterable, some at a time, and none before they are asked for."""
-
-    def __init__(self, source: Iterable[Any]) -> None:
-        self._source = iter(source)
-        self._rows: list[Any] = []
-
-    def peek(self, count: int) -> list[Any]:
-        """The next `count` rows at least, fewer at the end; they stay."""
-        if len(self._rows) < count:
-            self._rows += islice(self._source, count - len(self._rows))
-        return self._rows
-
-    def take(self, count: int) -> list[Any]:
-        """The next `count` rows, fewer at the end."""
-        rows = self.peek(count)
-        taken, self._rows = rows[:count], rows[count:]
-        return taken
 
 
 class RowGroups:
@@ -346,14 +328,14 @@ class RowGroups:
             size = self._sample(sample[:few], placed) if len(sample) > self._tuning.few_rows else 0.0
         return min(most, max(1, int(TARGET_BYTES / max(size, 1.0))))
 
-    def _sample(self, rows: list[Any], placed: Placed) -> float:
+    def _sample(self, rows: Batch, placed: Placed) -> float:
         try:
             return self._write(Sampler(Nowhere(), None, tuning=self._tuning), rows, None)[1] / len(rows)
         except EncodeError as problem:
             row = trail.row_of(problem)
             raise placed(problem, row, rows[row]) from None
 
-    def _write_batch(self, batch: list[Any], placed: Placed) -> Written:
+    def _write_batch(self, batch: Batch, placed: Placed) -> Written:
         try:
             with gc_paused():
                 ticket, size = self._write(self._sink, batch, self._compression)
@@ -365,10 +347,10 @@ class RowGroups:
         self._rows += len(batch)
         return Written(ticket, batch)
 
-    def _write(self, sink: TableSink, batch: list[Any], compression: str | None) -> tuple[Ticket, int]:
+    def _write(self, sink: TableSink, batch: Batch, compression: str | None) -> tuple[Ticket, int]:
         if self._keys is None:
             return sink.write_group(self._items, batch, None, compression, self._schema)
-        keys, values = zip(*batch, strict=True)
+        keys, values = (batch.left, batch.right) if isinstance(batch, Pairs) else zip(*batch, strict=True)
         return sink.write_group(self._items, values, (self._keys, keys), compression, self._schema)
 
 

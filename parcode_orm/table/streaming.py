@@ -19,10 +19,10 @@ from ..codec.keys.canonical import hash_keys
 from ..errors import EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
+from .cuts import Cut, keys_of
 from .index import Run
 from .key_sort import KeyHashes
 from .nodes import NO_ID, Node, Piece, without
-from .row_groups import Cut
 from .table import MISSING, Table
 
 
@@ -63,11 +63,12 @@ def gather(space: Space, column: ChunkColumn, source: Iterator[Any]) -> list[Any
         groups = sink.groups(items, keys, column.compression)
         room = groups.room(cut, placed)
         if len(cut.peek(room + 1)) <= room:
-            return cut.take(room)
+            whole: list[Any] = cut.take(room)
+            return whole
         for ticket, batch in groups.write(cut, placed):
             pieces.append(Piece(ticket, 0, len(batch), done))
             if keys is not None:
-                hashes.add([key for key, _ in batch])
+                hashes.add(keys_of(batch))
             done += len(batch)
     for piece in pieces:
         piece.ref = reference(piece.ref)

@@ -105,7 +105,8 @@ class ChunkColumn(Marked, Physical):
             if isinstance(shape, ListColumn):
                 ticket: Ticket = sink.list_table(shape.item, value, self.compression)
             elif isinstance(shape, MapColumn):
-                pairs = value if type(value) is MixedPairs or is_stream(type(value)) else value.items()
+                whole = type(value) in (dict, MixedPairs) or is_stream(type(value))
+                pairs = value if whole else value.items()
                 ticket = sink.map_table(shape.key, shape.value, pairs, self.compression)
             else:
                 data, meta = blobs.to_blob(value)
