@@ -20,6 +20,7 @@
 `inspecting`: a large file inspected in a process of its own: time, memory, bytes read.
 `backup`: a large file copied whole, and after one commit: bytes that are copied, and time.
 `rust`: the world and a list of a million players, beside the Rust crate `parcode`, which cargo builds.
+`fresh`: whole processes that import the package, open a file and read a field, beside imports of Pydantic.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
 """
 
@@ -41,6 +42,7 @@ from benchmarks import (
     conversations,
     edits,
     evolution,
+    fresh,
     growth,
     inspecting,
     many,
@@ -154,6 +156,8 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--users", type=number, default=100_000, help="players in the world")
     each.add_argument("--rows", type=number, default=1_000_000, help="players in the list")
     each.add_argument("--repeat", type=number, default=5, help="rounds")
+    each = workload(fresh, lambda o, at: fresh.fresh(o.rounds, at), fresh.text)
+    each.add_argument("--rounds", type=number, default=15, help="how often each program runs")
     workload(calls, lambda o, at: calls.calls(at), calls.text)
     return top
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from itertools import islice
 from typing import Any
 
@@ -28,6 +27,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -
 
 
 def _cell(text: str) -> str:
+    from html import escape
+
     return escape(visible(text, CELL))
 
 

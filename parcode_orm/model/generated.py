@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
-import json
 import pathlib
 import typing
 import warnings
@@ -303,6 +302,8 @@ def array_of(dtype: str | None) -> Any:
 
 def type_of_items(dtype: str | None) -> Any:
     """The class of numpy's that items of a dtype are of; None where no annotation names it."""
+    import json
+
     import numpy as np
 
     try:

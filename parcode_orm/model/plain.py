@@ -7,7 +7,6 @@ This module does not know how lazy objects work. `obj.__dict__` of a lazy model 
 from __future__ import annotations
 
 import copy
-import pickle
 import threading
 from typing import Any, ClassVar, TypeVar, cast
 from weakref import ref
@@ -170,11 +169,13 @@ def _copy_model(obj: Any, memo: dict[int, Any]) -> Any:
 
 def _copy_privates(new: Any, private: dict[str, Any], memo: dict[int, Any]) -> dict[str, Any]:
     """Copies of private attributes. A value that cannot be copied (a lock) has its default, as after reading."""
+    from pickle import PicklingError
+
     found = {}
     for name, value in private.items():
         try:
             found[name] = _copy(value, memo)
-        except (TypeError, copy.Error, pickle.PicklingError):
+        except (TypeError, copy.Error, PicklingError):
             found[name] = LEFT_OUT
     if not any(value is LEFT_OUT for value in found.values()):
         return found

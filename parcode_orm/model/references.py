@@ -12,6 +12,7 @@ from parcode_orm.model.annotations import arms
 __all__ = [
     "Converter",
     "converter_of",
+    "entities_seen",
     "key_type_of",
     "referred_class",
     "referred_classes",
@@ -25,6 +26,9 @@ Converter = Callable[[Any, Any], Any]
 targets, or None."""
 
 Setter = Callable[[Any, str, Any], None]
+
+entities_seen: list[Callable[[Any, type[Any]], Mapping[Any, Any]]] = []
+"""The first gives the entities of a class by key, as what a space reads sees them."""
 
 _PLAIN = (list, tuple, set, frozenset)
 _CHANGED = (list, set, dict)

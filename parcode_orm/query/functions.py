@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, TypeVar, overload
 
 from ..errors import QueryError, called, told
-from ..model.base import fields_of_queries
 from ..model.kinds import fields_of, kinds_of, kinds_of_value
 from .aliases import Aliased
 from .building import attribute, check_kinds, condition, joined, literal, quantified
@@ -21,9 +20,6 @@ T = TypeVar("T")
 def field_of(cls: type[Any], name: str) -> Field[Any]:
     """The expression of a model's own field."""
     return Field(cls, (name,), cls.__pydantic_fields__[name].annotation)
-
-
-fields_of_queries.append(field_of)
 
 
 @overload

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from ..codec.entity_keys import key_fields
 from ..errors import QueryError
 from ..model.annotations import arms
-from ..model.backrefs import BackrefProperty, in_queries
+from ..model.backrefs import BackrefProperty
 from ..model.kinds import fields_of
 from ..model.other_side import referring
 from ..model.referring import Place
@@ -100,9 +100,7 @@ def key_of_rows(cls: type[Any], source: Any = None) -> Expression[Any]:
     return Key(cls if source is None else source)
 
 
-def _of_class(backref: BackrefProperty, owner: type[Any]) -> OtherSide:
+def of_class(backref: BackrefProperty, owner: type[Any]) -> OtherSide:
+    """The expression `Plane.flights`."""
     cls = getattr(owner, "_p_model_", owner)
     return OtherSide(backref, cls, key_of_rows(cls))
-
-
-in_queries.append(_of_class)

@@ -1,4 +1,7 @@
-"""`ByKey`: the methods of a session for entities, the objects of classes with a `Key`."""
+"""`ByKey`: the methods of a session for entities, the objects of classes with a `Key`.
+
+Methods import what only they need, so that a program that reads one field does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,7 @@ from ..lazy.proxy import plain_class
 from ..model.base import Model
 from ..model.entities import is_entity
 from ..model.keys import key_fields
-from ..query import Result, select
-from ..query.functions import field_of
 from .connection import Connection
-from .entity.changes import insert
-from .entity.queries import bound
 from .entity.tables import keys_of, names, rows_of
 
 M = TypeVar("M", bound=Model)
@@ -82,6 +81,8 @@ class ByKey(Connection):
         found = self._having(cls, values)
         if found is not None:
             return found, False
+        from .entity.changes import insert
+
         made = cls(**{**values, **(defaults or {})})
         insert(self._work, [made], replace=False)
         return made, True
@@ -108,6 +109,9 @@ class ByKey(Connection):
 
     def _having(self, cls: type[M], values: dict[str, object]) -> M | None:
         """The one entity that has `values`; None without one."""
+        from ..query import Result, select
+        from .entity.queries import bound
+
         statement = bound(self._work, select(cls).filter_by(**values).limit(2))
         found: list[M] = Result(statement, self._check_open).scalars().all()
         if len(found) > 1:
@@ -123,6 +127,8 @@ class ByKey(Connection):
 
 def _check_key(cls: Any, key: Any) -> None:
     """Raise TypeError for what no entity of `cls` can have as its key: a str where keys are ints."""
+    from ..query.functions import field_of
+
     names = key_fields(cls)
     if len(names) > 1 and not (isinstance(key, tuple) and len(key) == len(names)):
         raise TypeError(f"the key of {cls.__qualname__} is a tuple ({', '.join(names)}), and not {told(key)}")

@@ -1,9 +1,8 @@
-"""`Changes`: the methods of a session that tell what the next commit would store."""
+"""`Changes`: the methods of a session that tell what the next commit would store. They import what finds it."""
 
 from __future__ import annotations
 
 from ..errors import SessionError
-from . import pending
 from .adding import this
 from .connection import Connection
 from .identity_set import IdentitySet
@@ -15,6 +14,8 @@ class Changes(Connection):
     @property
     def new(self) -> IdentitySet:
         """The roots and entities that were added since the last commit: a set by identity, which does not change."""
+        from . import pending
+
         self._check_open()
         return IdentitySet(pending.new(self._work))
 
@@ -25,12 +26,16 @@ class Changes(Connection):
         An object counts as changed if something inside it did. Plain objects inside others are not told apart: ask
         `is_modified`. What is held in memory is compared with the file, so this costs as much as a commit's search.
         """
+        from . import pending
+
         self._check_open()
         return IdentitySet(pending.dirty(self._work, self._compression))
 
     @property
     def deleted(self) -> IdentitySet:
         """The roots and entities that the next commit deletes: a set by identity."""
+        from . import pending
+
         self._check_open()
         return IdentitySet(pending.deleted(self._work))
 
@@ -43,6 +48,8 @@ class Changes(Connection):
         Raises:
             SessionError: `obj` is not of this session.
         """
+        from . import pending
+
         self._check_open()
         found = pending.is_modified(self._work, obj, self._compression)
         if found is None:

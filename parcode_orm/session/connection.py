@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from threading import get_ident
 from types import TracebackType
-from typing import Any, BinaryIO, NoReturn, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self
 
 from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError, told
 from ..format import compression as compressions
@@ -21,11 +21,12 @@ from ..storage.parallel import check_workers
 from ..storage.recovery import Recovered
 from ..storage.stats import Stats
 from ..tuning import TUNING
-from .compacting import rewriting
 from .history.commits import At, check_at, earlier
 from .history.snapshot import Snapshot, snapshot_of
-from .shrinking import Shrinking
 from .unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from .shrinking import Shrinking
 
 SHOWN, MANY = 5, 50  # names of roots and entities in a line, and in a table
 LOCK_TIMEOUT = 5.0  # seconds; what sqlite3 waits
@@ -106,7 +107,11 @@ class Connection:
         self.read_only = read_only or at is not None or not is_path
         self._compression = compression
         self._compact_above = None if self.read_only else compact_above
-        self._shrinking = None if self._compact_above is None else Shrinking(self._compact_above)
+        self._shrinking: Shrinking | None = None
+        if self._compact_above is not None:
+            from .shrinking import Shrinking
+
+            self._shrinking = Shrinking(self._compact_above)
         self._process = os.getpid()
         self._work = UnitOfWork(
             writable=not self.read_only,
@@ -247,6 +252,8 @@ class Connection:
             self._close()  # after an interrupt, as nobody would call it again
             raise
         if self._backend is not None and self._compact_above is not None and self._process == os.getpid():
+            from .compacting import rewriting
+
             self._backend.compact_if_dead(self._compact_above, rewriting(self._compression, self._tuning))
 
     def _close(self) -> None:

@@ -13,7 +13,6 @@ from ..storage.pipeline import Pipeline
 from ..table.persister import Stored
 from ..table.row_groups import TableSink
 from .dirty import Comparison
-from .older import judge
 from .reuse import reuse_from
 from .roots import Again, Compared, write_roots
 
@@ -68,6 +67,8 @@ class Flush:
         sink.is_fresh = self._is_fresh
         self.read, self.stored = sink.read, sink.stored
         base = None if source is None else source.catalog
+        from .older import judge
+
         older = judge(source, downgrade=work.downgrade)
         catalog, self.again = write_roots(sink, self._roots, work.deleted, base, self.message, older=older)
         check_unchanged(work, self._before)

@@ -1,13 +1,14 @@
-"""`Queries`: the methods of a session that run statements."""
+"""`Queries`: the methods of a session that run statements. They import the engine when the first one is run."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..query import Delete, Plan, Result, ScalarResult, Select, Update, checked, explain
 from .connection import Connection
-from .entity.queries import bound
 from .entity.tables import told_by_key
+
+if TYPE_CHECKING:
+    from ..query import Delete, Plan, Result, ScalarResult, Select, Update
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,6 +24,9 @@ class Queries(Connection):
             TypeError: `statement` is not a statement.
             QueryError, ClosedError: by the methods of the result.
         """
+        from ..query import ScalarResult, checked
+        from .entity.queries import bound
+
         self._check_open()
         return ScalarResult(bound(self._work, checked(statement, "scalars")), self._check_open)
 
@@ -47,6 +51,9 @@ class Queries(Connection):
             EncodeError: a value of an update does not fit its field; a row that is in memory raises it at the commit.
             ReadOnlyError: it changes rows, and the session was opened read-only.
         """
+        from ..query import Delete, Result, Update, checked
+        from .entity.queries import bound
+
         self._check_open()
         if isinstance(statement, Update | Delete):
             self._check_writable()
@@ -66,5 +73,8 @@ class Queries(Connection):
             TypeError: `statement` is not a statement.
             QueryError: it does not fit its rows.
         """
+        from ..query import checked, explain
+        from .entity.queries import bound
+
         self._check_open()
         return explain(bound(self._work, checked(statement, "explain")))

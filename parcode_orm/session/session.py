@@ -1,4 +1,7 @@
-"""`Session`: one snapshot to read, one unit of work to commit."""
+"""`Session`: one snapshot to read, one unit of work to commit.
+
+Methods import what only they need, so that a program that reads one field does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from types import FunctionType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..codec.classes.names import name_of
 from ..codec.types.compile import struct_for
@@ -14,27 +17,21 @@ from ..errors import NoResultFound, SessionError, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model, ModelMeta
 from ..model.entities import SUFFIX, is_entity
-from . import pending
 from .adding import check_addable, check_model, check_several, is_taken, this
-from .attempts import Attempt, attempts
 from .by_key import ByKey
 from .changes import Changes
 from .connection import Connection
-from .entity import related as related
-from .entity import targets as targets
-from .entity.changes import AT_ONCE, delete, expunge, insert, insert_stream
-from .entity.dangling import check_targets
-from .entity.flush import flushed
 from .entity.tables import holds, key_of, rows_of
 from .history.snapshot import check_message
 from .hooks import Hooks
-from .merge import copied, overwrite, own_references
 from .queries import Queries
 from .roots import Root, root_name
-from .savepoint import Savepoint
 from .space import owner_of
 from .versions import Versions
-from .without_classes import model_named, models_of, root_named
+
+if TYPE_CHECKING:
+    from .attempts import Attempt
+    from .savepoint import Savepoint
 
 M = TypeVar("M", bound=Model)
 ROOT_NAME = "_p_root_name_"  # in the dictionary of a class that was asked for: the name of its root
@@ -109,6 +106,9 @@ class Session(ByKey, Queries, Versions, Changes):
             ReadOnlyError, TypeError, IntegrityError: as `add`.
             SessionError: as `add`; or two of `objs` have classes of one name, which `replace` does not allow.
         """
+        from .entity.changes import AT_ONCE, insert, insert_stream
+        from .merge import own_references
+
         self._check_writable()
         check_several(objs)
         if isinstance(objs, Iterator):
@@ -145,6 +145,8 @@ class Session(ByKey, Queries, Versions, Changes):
         Raises:
             ReadOnlyError, TypeError: as `add`.
         """
+        from .merge import copied, overwrite
+
         self._check_writable()
         check_model(obj, "merge(obj)")
         cls: type[M] = obj.__class__
@@ -169,6 +171,8 @@ class Session(ByKey, Queries, Versions, Changes):
         """
         self._check_writable()
         if is_entity(obj.__class__):
+            from .entity.changes import delete
+
             delete(self._work, obj)
             return
         root = self._root_of(obj, "deleted")
@@ -187,6 +191,8 @@ class Session(ByKey, Queries, Versions, Changes):
         """
         self._check_open()
         if is_entity(obj.__class__):
+            from .entity.changes import expunge
+
             expunge(self._work, obj)
             return
         self._work.expunge(self._root_of(obj, "expunged"))
@@ -225,6 +231,8 @@ class Session(ByKey, Queries, Versions, Changes):
         if named is not None:
             return self._work.find(named, cls, struct_for(cls)).obj
         if cls is None or isinstance(cls, str):
+            from .without_classes import model_named, root_named
+
             name = root_named(self._work.names(), cls)
             known = self._work.roots.get(name)
             if known is not None:
@@ -249,6 +257,8 @@ class Session(ByKey, Queries, Versions, Changes):
             A mapping that makes each class when it is asked for: a stored schema that is damaged, or that gives no
             class, raises `CorruptionError` or `SchemaError` then.
         """
+        from .without_classes import models_of
+
         self._check_open()
         return models_of(self._work.source)
 
@@ -282,6 +292,9 @@ class Session(ByKey, Queries, Versions, Changes):
             EncodeError: a value does not fit its field; the message names the path to it.
             IntegrityError: as `commit`.
         """
+        from . import pending
+        from .entity.flush import flushed
+
         self._check_writable()
         with flushed(self._work):
             pending.check(self._work, self._compression)
@@ -311,6 +324,9 @@ class Session(ByKey, Queries, Versions, Changes):
         After a `KeyboardInterrupt` in it, either nothing is stored, and the next commit stores it, or everything is
         stored, and the session goes on as after a `refresh()`.
         """
+        from .entity.dangling import check_targets
+        from .entity.flush import flushed
+
         self._check_idle("commit()")
         backend = self._check_writable()
         if message != "":
@@ -344,6 +360,8 @@ class Session(ByKey, Queries, Versions, Changes):
             SessionError: there are unsaved changes, which a repetition would not make again.
             ValueError: `count` is not a number from 1 on.
         """
+        from .attempts import attempts
+
         self._check_writable()
         if type(count) is not int or count < 1:
             raise ValueError(f"attempts(count): count is how many there are, 1 or more, not {told(count)}")
@@ -366,6 +384,8 @@ class Session(ByKey, Queries, Versions, Changes):
             SessionError: a declared field holds an object that can change and that a savepoint does not restore: it
                 restores models and dataclasses, lists, dictionaries, sets, lazy collections and arrays.
         """
+        from .savepoint import Savepoint
+
         self._check_idle("begin_nested()")
         self._check_writable()
         self._work.take_roots()

@@ -23,8 +23,8 @@ from ..lazy.proxy import is_proxy, make_proxies, make_proxy, meet, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
-from ..model.generated import derived_class
 from ..model.plain import LazyModel
+from ..model.references import entities_seen
 from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
@@ -34,14 +34,11 @@ from ..table.row_groups import TableSink
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
 from .owner import SWEEP_EVERY, Family, Owner
-from .schemas import schemas_of, subclasses_known
 
 CHANGED_MEANWHILE = (
     "{} was to be changed in one thread while another one commits it, so the change might be lost: change it before "
     "the commit or after, under a lock for both"
 )
-
-entities_seen: list[Callable[[FileSpace, type[Any]], Mapping[Any, object]]] = []  # the first gives those of a class
 
 
 class FileSpace:
@@ -92,6 +89,8 @@ class FileSpace:
     @contextmanager
     def spill(self) -> Iterator[TableSink]:
         """A sink for rows that a commit will take: what is written can be read when the block ends."""
+        from .schemas import subclasses_known
+
         spill = next((each for each in self._spills.values() if not each.busy), None)
         if spill is None:
             spill = self._new_spill()
@@ -129,12 +128,17 @@ class FileSpace:
         Raises:
             SchemaMismatchError: the file does not have the schema, or a migration must say how.
         """
+        from .schemas import schemas_of
+
         return schemas_of(self.source).upgraded(schema, columns)
 
     def made(self, fingerprint: str, base: type) -> type | None:
         """A class made of the stored schema with this fingerprint, where `base` was made of one, too; else None."""
         if base.__module__ != GENERATED:
             return None
+        from ..model.generated import derived_class
+        from .schemas import schemas_of
+
         stored = schemas_of(self.source).stored(fingerprint)
         return None if stored is None else derived_class(stored[0], base)
 
@@ -200,7 +204,8 @@ class FileSpace:
 
     def entities(self, cls: type[Any]) -> Mapping[Any, object]:
         """The entities of `cls` by key, as the objects that are read here see them."""
-        return entities_seen[0](self, cls)
+        found: Mapping[Any, object] = entities_seen[0](self, cls)
+        return found
 
     def count_rows(self, count: int) -> None:
         """Told of rows that are read."""

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..errors import NoResultFound, SessionError
 from ..format.commit import Record
 from ..model.base import Model
 from ..model.entities import SUFFIX
 from ..storage.backend import Backend
-from ..storage.compaction import check_keep
 from ..storage.mapped import Source
-from . import pending
 from .adding import this
 from .history.commits import At, content_of, find, snapshots
-from .history.diff import Diff
-from .history.feed import Asked, CommitChanges, Readers, commits_after, feed, names_of_asked
 from .history.snapshot import Snapshot, check_message
 from .hooks import Hooks
 from .refresh import expire, go_on, refresh, rollback
-from .shrinking import compact
 from .space import FileSpace, owner_of
 from .storing import storing
 from .unit_of_work import UnitOfWork
-from .watching import POLL, check_seconds, watched
+
+if TYPE_CHECKING:
+    from .history.diff import Diff
+    from .history.feed import Asked, CommitChanges
+
+
+POLL = 0.5  # seconds from one look at the file to the next, where nothing tells of a change
 
 
 class Versions(Hooks):
@@ -49,6 +51,8 @@ class Versions(Hooks):
 
     def _check_leaving(self, what: str) -> None:
         """Refuse to go on to another commit where that would lose something."""
+        from . import pending
+
         self._check_idle(what)
         if not self.read_only and pending.has_changes(self._work, self._compression):
             raise SessionError(f"there are unsaved changes, which a {what} would lose: commit() or rollback() first")
@@ -74,6 +78,8 @@ class Versions(Hooks):
                 has its name.
             TypeError, ValueError: `a` or `b` is none of these; a datetime without a time zone.
         """
+        from .history.diff import Diff
+
         in_use = {name: root.obj.__class__ for name, root in self._work.roots.items()}
         return Diff(self._looked_at(a), self._looked_at(self if b is None else b), classes, in_use)
 
@@ -103,6 +109,8 @@ class Versions(Hooks):
             CorruptionError: damage on the way there.
             TypeError, ValueError: an argument is none of these; a datetime without a time zone.
         """
+        from .history.feed import Readers, commits_after, feed, names_of_asked
+
         source = self._stored()
         names, asked = names_of_asked(classes)
         base, records = commits_after(source, since, source.record if until is None else find(source, until))
@@ -138,6 +146,8 @@ class Versions(Hooks):
                 be read.
             ValueError: an argument is no number of seconds.
         """
+        from .watching import check_seconds, watched
+
         self._check_open()
         if timeout is not None:
             check_seconds("timeout", timeout, at_least=0)
@@ -204,6 +214,9 @@ class Versions(Hooks):
             StorageError: the disk is full or fails; the file is as it was.
             SyncError: waiting for the disk failed; this session takes nothing more.
         """
+        from ..storage.compaction import check_keep
+        from .shrinking import compact
+
         backend = self._check_writable()
         check_keep(keep)
         self._check_leaving("compact()")

@@ -13,7 +13,6 @@ from ..storage.mapped import Source
 from ..storage.notify import Notifier
 from .history.snapshot import Snapshot, snapshot_of
 
-POLL = 0.5  # seconds from one look at the file to the next, where nothing tells of a change
 REST = 9  # times as long as it took, nobody looks again at a file that a writer is writing to
 Commit = tuple[int, datetime]  # what a compaction keeps of a commit: number and time
 

@@ -1,4 +1,4 @@
-"""`Backend`: the file, or the memory, to which a session commits."""
+"""`Backend`: the file, or the memory, to which a session commits. What writes is imported at the first commit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConflictError, FileMissingError, LockedError, ParcodeError, SessionError, SyncError
 from ..format.catalog import CatalogData
 from ..format.commit import Record
-from .append import Appender
-from .compaction import Rewrite, anew_or_copied, compact_file, write_compacted
 from .files import FILES
 from .lock import WriterLock
 from .mapped import Source
@@ -20,7 +18,9 @@ from .memory import NAME, MemoryFile
 from .pipeline import Pipeline
 from .spill import Spill
 from .stats import Stats
-from .writer import save_path
+
+if TYPE_CHECKING:
+    from .compaction import Rewrite
 
 Durability = Literal["full", "fast"]
 Build = Callable[[Pipeline], CatalogData]
@@ -115,6 +115,8 @@ class Backend:
         `base` must be the newest commit; `rewrite` is as for `storage.compaction.write_compacted`.
         Raises the errors of `compact_file`. After a `SyncError` the backend is `broken`.
         """
+        from .compaction import anew_or_copied, compact_file
+
         self.let_go()
         if self.memory is not None:
             compacted = anew_or_copied(lambda rewrite: _compacted(base, keep, rewrite), rewrite)
@@ -135,6 +137,8 @@ class Backend:
 
     def _create(self, build: Build) -> Source:
         """Write the first commit. The commit of another session right after it must not pass for it."""
+        from .writer import save_path
+
         uuid = os.urandom(16)
         self._stored = partial(self._newest_of, uuid)
         record = save_path(self.path, build, exclusive=True, uuid=uuid, durability=self._durability, **self._options)
@@ -159,6 +163,8 @@ class Backend:
         return None
 
     def _append(self, build: Build, base: Source) -> Source:
+        from .append import Appender
+
         files = FILES if self.memory is None else self.memory
         self._lock = lock = WriterLock(self.path, files=files)
         options = {**self._options, "durability": self._durability, "files": files, "timeout": self._timeout}
@@ -188,6 +194,8 @@ class Backend:
 
         The session has ended.
         """
+        from .compaction import compact_file
+
         if self.memory is not None or self.broken:
             return
         with suppress(FileMissingError):
@@ -225,6 +233,8 @@ class Backend:
 
 
 def _compacted(base: Source, keep: int, rewrite: Rewrite | None) -> MemoryFile:
+    from .compaction import write_compacted
+
     compacted = MemoryFile()
     compacted.fill(lambda write: write_compacted(write, base, keep, rewrite=rewrite))
     return compacted

@@ -6,14 +6,16 @@ import io
 import os
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 from ..format.chunk import Buffer
 from .files import Files, storing
 from .mapped import Source
 from .stats import Stats
-from .writer import Build, Write, write_whole
+
+if TYPE_CHECKING:
+    from .writer import Build, Write
 
 NAME = ":memory:"
 
@@ -49,6 +51,8 @@ class MemoryFile(Files):
     def create(self, build: Build, stats: Stats, **options: Any) -> Source:
         """Write the first commit and return it, mapped. If this fails, the file is empty again."""
         try:
+            from .writer import write_whole
+
             self.fill(lambda write: write_whole(write, build, stats=stats, **options))
             return self.source(stats)
         except BaseException:

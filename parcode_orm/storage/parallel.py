@@ -7,12 +7,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import told
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 MAX_WORKERS = 4
 
@@ -67,6 +69,8 @@ def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Genera
         for item in items:
             yield item, work(item)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(workers, thread_name_prefix="parcode-reader", initializer=enter_worker)
     waiting: deque[tuple[T, Callable[[], R]]] = deque()
     try:

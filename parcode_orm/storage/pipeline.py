@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import StorageError
 from ..format import compression as compressions
@@ -21,6 +20,9 @@ from .behind import Behind, immutable
 from .output import DIRECT, Output
 from .parallel import MAX_WORKERS, check_workers, cpus
 from .stats import Stats
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 INFLIGHT = 32 << 20
 BEHIND = 1 << 20  # bytes from which on a thread writes them, where none finishes chunks
@@ -188,6 +190,8 @@ class Pipeline:
 
     def _start(self) -> None:
         workers = min(MAX_WORKERS, cpus()) if self._workers is None else self._workers
+        from concurrent.futures import ThreadPoolExecutor
+
         pool = ThreadPoolExecutor(workers, thread_name_prefix="parcode-worker")  # no thread of it runs yet
         writer = threading.Thread(target=self._run, name="parcode-writer", daemon=True)
         try:

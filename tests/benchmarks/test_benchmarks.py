@@ -222,6 +222,11 @@ def test_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     assert "nine classes that hold each other" in capsys.readouterr().out
 
 
+def test_fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = result_of(tmp_path, "fresh", "--rounds", "1")["seconds"]
+    assert len(seconds) == 5 and seconds["nothing"] < seconds["and open, and one field"]
+
+
 def test_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     steps = result_of(tmp_path, "calls")["steps"]
     assert all(each["modules"] <= each["calls"] and each["changes"] < each["calls"] for each in steps.values())

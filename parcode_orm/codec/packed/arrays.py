@@ -4,7 +4,6 @@ length packed."""
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -69,11 +68,15 @@ def storable_array(value: Any) -> tuple[str, Any]:
 
 def array_meta(value: Any) -> bytes:
     """dtype and shape of an array, for a blob."""
+    import json
+
     return json.dumps([dtype_text(value.dtype), value.shape], separators=(",", ":")).encode()
 
 
 def parse_meta(meta: bytes) -> tuple[Any, tuple[int, ...]]:
     """dtype and shape from `array_meta`; ValueError for anything else."""
+    import json
+
     found = json.loads(meta)
     if not (isinstance(found, list) and len(found) == 2 and isinstance(found[0], str) and isinstance(found[1], list)):
         raise ValueError("not the meta of an array")

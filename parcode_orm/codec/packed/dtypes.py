@@ -7,7 +7,6 @@ says what stands for a missing one.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ...errors import EncodeError
@@ -23,6 +22,8 @@ def dtype_text(dtype: Any) -> str:
     Raises:
         EncodeError: reading would not give it back.
     """
+    import json
+
     text = json.dumps(_spelled(dtype, 0), separators=(",", ":"))
     if len(text) > MAX_DTYPE:
         raise EncodeError(
@@ -98,6 +99,8 @@ def _missing(dtype: Any) -> list[Any]:
 
 def parse_dtype(text: str) -> Any:
     """The dtype of `dtype_text`; ValueError for anything else, and for objects."""
+    import json
+
     if len(text) > MAX_DTYPE:
         raise ValueError("a dtype of excessive length")
     try:

@@ -14,7 +14,7 @@ from ...query import Delete, Plan, Select, Update
 from ...session import CommitChanges, Diff, Session, Snapshot
 from ...session.hooks import Event
 from ...session.identity_set import IdentitySet
-from ...session.watching import POLL
+from ...session.versions import POLL
 from ...storage.stats import Stats
 from .blocks import AsyncAttempt, AsyncSavepoint
 from .results import AsyncResult, AsyncScalarResult

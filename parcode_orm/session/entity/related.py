@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from ...errors import DetachedError, told
 from ...lazy.proxy import is_proxy, plain_class
-from ...model.backrefs import BackrefProperty, related
+from ...model.backrefs import BackrefProperty
 from ...model.other_side import referring
 from ...query.expressions import Expression
 from ...query.functions import field_of
@@ -112,6 +112,3 @@ class Related(Selected, Sequence[T]):
 
     def __repr__(self) -> str:
         return f"<Related {self._cls.__qualname__}.{self._backref.field} == {told(key_of(self._obj))}>"
-
-
-related.append(Related)

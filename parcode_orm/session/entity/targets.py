@@ -10,7 +10,7 @@ from ...errors import NoResultFound
 from ...model.entities import table_class, table_name
 from ..owner import Family, Owner
 from ..roots import read_root
-from ..space import FileSpace, entities_seen
+from ..space import FileSpace
 from .tables import rows_of
 
 
@@ -45,6 +45,3 @@ def _detached(space: FileSpace) -> FileSpace:
     if owner is not None and owner.ended and space.writable:
         return FileSpace(space.source, writable=True, family=Family(Owner()), workers=0)
     return FileSpace(space.source, writable=False, workers=0)
-
-
-entities_seen.append(entities_of)
