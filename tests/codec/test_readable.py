@@ -391,6 +391,7 @@ def test_numpy_times_as_keys() -> None:
             assert stored.get(key) == plain.get(key), key
 
 
+@pytest.mark.once
 def test_a_file_does_not_depend_on_the_order_of_imports(tmp_path: Path) -> None:
     """`typing` caches `List[Union[...]]`: which order of arms a class sees is that of the spelling evaluated first."""
     mine = """

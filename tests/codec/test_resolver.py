@@ -193,6 +193,7 @@ OTHER = """
 """
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("first", ["mine", "other"])
 def test_names_do_not_depend_on_the_order_of_imports(tmp_path: Path, first: str) -> None:
     """`typing` gives for a type the first equal one that was evaluated, with another order of arms."""

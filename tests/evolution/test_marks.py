@@ -22,6 +22,8 @@ from tests.strategies import objects
 
 from .versions import model
 
+pytestmark = pytest.mark.once
+
 Session, save, _ = tuned(large=600, group_rows=64)
 
 

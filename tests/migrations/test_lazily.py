@@ -13,6 +13,8 @@ from parcode_orm.migrations.types import Named
 
 from .project import Project
 
+pytestmark = pytest.mark.once
+
 OLD = """
 class Player(Model):
     level: int

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from tests.effort import half
 from tests.equality import same
 
 from .project import Project
+
+pytestmark = pytest.mark.once
 
 ROOT, ENTITY, PART, ENUM = "World", "Unit", "Part", "Role"
 TEXT = st.text(max_size=6)

@@ -19,6 +19,8 @@ from parcode_orm.session import as_read, dirty
 from tests.effort import half
 from tests.small import tuned
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -123,6 +123,7 @@ def ask(session: Session) -> None:
         session.roots()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("change", CHANGES)
 def test_asking_leaves_what_is_in_memory_and_what_is_written(
     change: str, tmp_path: Path, fixed: Callable[[], None]

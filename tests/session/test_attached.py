@@ -110,6 +110,7 @@ class Users(Model):
     blob: bytes = Chunk(default=b"")
 
 
+@pytest.mark.once
 def test_later_commits_of_an_added_world_of_100_000_users(path: Path) -> None:
     users = {f"u{i}": User(id=i, name=f"user {i}", score=i / 3, tags=[i, 7]) for i in range(100_000)}
     added = Users(users=users, blob=os.urandom(1 << 20))

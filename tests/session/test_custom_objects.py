@@ -137,6 +137,7 @@ def test_a_change_of_a_hashable_object_that_holds_others(
     assert PLACES[place](row(load(path, Board))).words == ["first", "second"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [600, 9000], ids=["in the row", "in a table"])
 def test_an_object_that_occurs_many_times_is_compared_once(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -796,6 +796,7 @@ class Both:
         self.session.close()
 
 
+@pytest.mark.once
 @half()
 @given(plain=st.booleans(), before=STEPS, block=BLOCKS)
 def test_savepoints_against_copies(

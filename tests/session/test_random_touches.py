@@ -18,6 +18,8 @@ from parcode_orm import Chunk, Model, ShardedMap, load
 from tests.small import Tuned, small_caches, tuned
 from tests.strategies import same
 
+pytestmark = pytest.mark.once
+
 
 class Fixed(Model):
     n: int = 0

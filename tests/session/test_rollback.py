@@ -645,6 +645,7 @@ BACK: dict[str, Callable[[Session], None]] = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", GOING_ON)
 @pytest.mark.parametrize("back", BACK)
 @pytest.mark.parametrize("name", ["rows", "big"])

@@ -365,6 +365,7 @@ def test_an_exception_in_the_block_stores_nothing(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.once
 def test_an_error_names_the_row_of_a_large_collection(tmp_path: Path) -> None:
     class Big(Model):
         rows: list[Player] = Chunk()
