@@ -362,7 +362,8 @@ def rows_to_compare(table: Table) -> dict[int, dict[int, object]]:
     """
     found: dict[int, dict[int, object]] = dict(table.rows_held()) if table.holding else {}
     for group in table.live_groups() if table.lively else ():
-        more = _unlike(group.items, *group.alive(), unlike)
+        rows, proxies = group.alive()
+        more = _unlike(group.items, rows, proxies, unlike) if rows else {}
         if more:
             found[group.ref.offset] = {**group.held, **more}
     return found

@@ -31,10 +31,16 @@ class Merger:
         self._near: tuple[list[Piece], list[bool], list[bool]] | None = None  # of the pieces looked at last
 
     def merge(self, pieces: list[Piece], join: Join) -> list[Piece]:
-        """The pieces of neighbouring leaves, small neighbours merged; `join` makes one piece of them."""
-        tuning = self._tuning
-        if len(pieces) < tuning.merged:
+        """The pieces of neighbouring leaves, small neighbours merged; `join` makes one piece of them.
+
+        It looks at all of them only if `merged` are new, or if as many neighbours have few rows: else what an earlier
+        commit decided stands, and a commit of one row among thousands takes no time for it.
+        """
+        if not self._may_merge(pieces):
             return pieces
+        tuning = self._tuning
+        for piece in pieces:
+            piece.judged = True
         fresh = 0
         for piece in pieces:
             if piece.rows is not None:
@@ -44,6 +50,16 @@ class Merger:
                 pieces = self._merged(pieces, largest, tuning.small_bytes, join)
         largest = min(tuning.merged * fresh, tuning.largest)  # so what is written again is bounded by what came
         return self._merged(pieces, largest, LARGEST_BYTES, join) if largest > tuning.classes[-1] else pieces
+
+    def _may_merge(self, pieces: list[Piece]) -> bool:
+        merged = few = self._tuning.merged
+        new = run = 0
+        for piece in pieces:
+            new += not piece.judged
+            run = run + 1 if piece.length <= few else 0
+            if run == merged or new == merged:
+                return True
+        return False
 
     def _has_small_neighbours(self, pieces: list[Piece]) -> bool:
         """Whether there are `merged` neighbours at all that are small enough for the largest of the size classes."""
@@ -116,11 +132,17 @@ class Merger:
         """`small` without the places of full row groups. The longest of them tell from how many rows on one is full."""
         whole = sorted([i for i in small if not changed[i]], key=lambda i: -pieces[i].length)
         for i in whole[:LOOKED_AT]:
-            with suppress(CorruptionError):  # it stays where it is
-                group = self._table.group(pieces[i])
-                if group.count == pieces[i].length and group.packed >= FULL:
-                    return [j for j in small if changed[j] or 2 * pieces[j].length < group.count]
+            if self._is_full(pieces[i]):
+                return [j for j in small if changed[j] or 2 * pieces[j].length < pieces[i].length]
         return small
+
+    def _is_full(self, piece: Piece) -> bool:
+        if piece.full is None:
+            piece.full = False
+            with suppress(CorruptionError):  # it stays where it is
+                group = self._table.group(piece)
+                piece.full = group.count == piece.length and group.packed >= FULL
+        return piece.full
 
     def bytes_of(self, piece: Piece) -> float:
         """About how many bytes of its row group the piece takes; none, where it is not written yet."""

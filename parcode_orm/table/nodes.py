@@ -36,10 +36,11 @@ class Piece:
     """Rows `start` to `start + length` of the row group `ref`; or, where `ref` is None, `rows` not yet written.
 
     The first row has the id `first` (`NO_ID` in lists). `keys` go with `rows` in keyed tables. While a table is
-    written, `size` is about what the piece takes in bytes.
+    written, `size` is about what the piece takes in bytes. `judged`: a commit looked whether it merges with neighbours.
+    `full`: whether its row group is, if a commit looked.
     """
 
-    __slots__ = ("first", "keys", "length", "ref", "rows", "size", "start")
+    __slots__ = ("first", "full", "judged", "keys", "length", "ref", "rows", "size", "start")
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class Piece:
         self.rows = rows
         self.keys = keys
         self.size: float | None = None
+        self.judged = False
+        self.full: bool | None = None
 
     @property
     def offset(self) -> int:
@@ -91,10 +94,10 @@ class Node:
     """A node of height `height` with `length` rows below it; `children` are pieces (height 1) or nodes, None unloaded.
 
     `ref` is where the node lies in the file as it is; None once it changed. `blocks` is what queries keep of the
-    children of a leaf.
+    children of a leaf, and `groups` has these by the offsets of their row groups, once that was asked for.
     """
 
-    __slots__ = ("_groups", "blocks", "children", "ends", "first", "firsts", "height", "length", "ref")
+    __slots__ = ("blocks", "children", "ends", "first", "firsts", "groups", "height", "length", "ref")
 
     def __init__(self, height: int, length: int, first: int, ref: Target | None, children: list[Any] | None) -> None:
         self.height = height
@@ -104,7 +107,7 @@ class Node:
         self.children = children
         self.ends: list[int] | None = None
         self.firsts: list[int] = []
-        self._groups: frozenset[int] | None = None
+        self.groups: dict[int, list[Piece]] | None = None
         self.blocks: dict[int, Any] = {}
 
     def sum_up(self) -> list[int]:
@@ -118,16 +121,16 @@ class Node:
 
     def meets(self, offsets: Collection[int]) -> bool:
         """Whether pieces of this leaf, as far as it is loaded, are rows of the row groups at some of these offsets."""
-        if self.children is None or not offsets:
-            return False
-        groups = self._groups
+        groups = self.groups
         if groups is None:
-            found = set()
+            if self.children is None or not offsets:
+                return False
+            groups = {}
             for piece in self.children:
                 if type(piece.ref) is Reference:
-                    found.add(piece.ref.offset)
-            groups = self._groups = frozenset(found)
-        return not groups.isdisjoint(offsets)
+                    groups.setdefault(piece.ref[0], []).append(piece)
+            self.groups = groups
+        return not groups.keys().isdisjoint(offsets)
 
     def change(self, rows: int) -> None:
         """Say that the node has other children, and `rows` more rows than before."""
@@ -138,7 +141,7 @@ class Node:
     def _forget(self) -> None:
         """Forget what follows from the children."""
         self.ends = None
-        self._groups = None
+        self.groups = None
         self.blocks = {}
 
     def put_back(self, children: list[Any], length: int, first: int, ref: Target | None) -> None:
@@ -185,7 +188,8 @@ def insert_piece(pieces: list[Piece], i: int, offset: int, fresh: Piece, undo: l
             piece.keys[offset:offset] = keys
         piece.length += len(rows)
         return
-    parts = (piece.part(0, offset), fresh, piece.part(offset, piece.length))
+    before = piece if offset == piece.length else piece.part(0, offset)
+    parts = (before, fresh, piece.part(offset, piece.length))
     pieces[i : i + 1] = [part for part in parts if part.length]
 
 

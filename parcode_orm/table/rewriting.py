@@ -182,6 +182,7 @@ class Rewriter:
         joined = _Joined(None, 0, 0, pieces[0].first, [], None if self._table.keys is None else [])
         joined.parts = []
         joined.bytes = 0.0
+        joined.judged = True
         for piece in pieces:
             joined.parts.append((joined.length, piece))
             joined.length += piece.length
@@ -243,7 +244,9 @@ class Rewriter:
                 at = first + start - done
                 self.moved.append(Moved(ticket, piece, start, stop, at))
                 row_id = piece.first + start if piece.first >= 0 else piece.first
-                found[id(piece)].append(Piece(ticket, at, stop - start, row_id))
+                part = Piece(ticket, at, stop - start, row_id)
+                part.judged = piece.judged
+                found[id(piece)].append(part)
             done = end
         return found
 
@@ -290,7 +293,10 @@ class Rewriter:
     def _moved(self, ticket: Ticket, piece: Piece, start: int, stop: int) -> Piece:
         """The rows `start` to `stop` of a piece are those of the row group of `ticket` now: that slice."""
         self.moved.append(Moved(ticket, piece, start, stop))
-        return Piece(ticket, 0, stop - start, piece.first + start if piece.first >= 0 else piece.first)
+        found = Piece(ticket, 0, stop - start, piece.first + start if piece.first >= 0 else piece.first)
+        found.judged = piece.judged
+        found.full = False if found.length <= self._tuning.short else None  # it came by a few changes
+        return found
 
     def _copied(self, piece: Piece) -> Piece:
         """A piece of a spilled row group, which comes along as it is."""

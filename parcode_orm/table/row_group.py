@@ -167,13 +167,19 @@ class Group:
         return {} if self.proxies is None else self.proxies.live
 
     def alive(self) -> tuple[list[int], list[Any]]:
-        """The rows whose lazy objects the program holds, but for those that are `held`, and these objects."""
-        live = self.live.copy()
-        rows, proxies = list(live), [known() for known in live.values()]
-        held = self.held
+        """The rows whose lazy objects the program holds, but for those that are `held`, and these objects.
+
+        The view forgets those that are gone: else each commit would look at all that the session ever read.
+        """
+        live, held = self.live, self.held
+        known = live.copy()
+        rows, proxies = list(known), [each() for each in known.values()]
         there = [at for at, proxy in enumerate(proxies) if proxy is not None and rows[at] not in held]
         if len(there) == len(rows):
             return rows, proxies
+        for row, proxy in zip(rows, proxies, strict=True):
+            if proxy is None and live.get(row) is known[row]:
+                del live[row]
         return [rows[at] for at in there], [proxies[at] for at in there]
 
     @property

@@ -288,15 +288,18 @@ class Tree:
             self.children(node)  # a spilled one will be written from them
         if node.height > 1:
             for child in node.children or ():
-                if known or child.height > 1 or child.meets(held):
+                groups = child.groups
+                if known or groups is None or not groups.keys().isdisjoint(held):
                     changed |= self._add_changed(child, held, differ, found)
         elif node.meets(held):
-            for child in node.children or ():
-                rows = None if child.ref is None else held.get(child.ref.offset)
-                if rows:
-                    first, end = bisect_left(rows, child.start), bisect_left(rows, child.start + child.length)
-                    if first < end:
-                        changed |= differ(child, rows[first:end])
+            groups = node.groups or {}
+            for offset in held.keys() & groups.keys():
+                rows = held[offset]
+                for piece in groups[offset]:
+                    if piece.start <= rows[-1] and rows[0] < piece.start + piece.length:
+                        first, end = bisect_left(rows, piece.start), bisect_left(rows, piece.start + piece.length)
+                        if first < end:
+                            changed |= differ(piece, rows[first:end])
         if changed:
             found.add(node)
         return changed
