@@ -80,6 +80,11 @@ class Side:
         """The values of an expression of this source for all rows."""
         return merged([evaluate(expression, frame) for frame in self._frames])
 
+    def evaluated_at(self, expression: Expression[Any], rows: Any) -> Vector:
+        """The values of an expression of this source for `rows`, an array of at least one."""
+        used, places = np.unique(rows, return_inverse=True)
+        return merged([evaluate(expression, frame.at(here)) for frame, here in self._parted(used)]).take(places)
+
     def _parted(self, rows: Any) -> Iterator[tuple[Frame, Any]]:
         """The frames with some of `rows`, which rise, and the places of these in each."""
         cuts = np.searchsorted(rows, self._ends)

@@ -10,7 +10,7 @@ from ..codec.base import Column
 from ..errors import QueryError
 from ..model.annotations import arms
 from ..model.kinds import fields_of
-from .computed import Computed
+from .computed import Computed, Searched
 from .distances import Distance
 from .expressions import Expression, found_in
 from .functions import has_aggregate
@@ -113,7 +113,7 @@ def _is_safe(expression: Expression[Any]) -> bool:
     """Whether an expression fails for no row, so that it may be asked of rows that other conditions leave out."""
     if isinstance(expression, Operation) and expression._operator not in _SAFE:
         return False
-    if isinstance(expression, Computed) and not isinstance(expression, Reached):
+    if isinstance(expression, Computed) and not isinstance(expression, Reached | Searched):
         return False
     return all(map(_is_safe, expression._parts()))
 

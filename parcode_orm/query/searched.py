@@ -20,9 +20,10 @@ from .corpus import Array, Corpus, Indexed, among
 from .evaluate import Frame, evaluate
 from .expressions import Expression, builds, has
 from .given import Derived, Entities
+from .joined import JoinedBatch, Part
 from .joining import alone
-from .nodes import Field, Logical
-from .occurrences import Occurrence, leaves_of, place_of
+from .nodes import Field, Logical, Of
+from .occurrences import Occurrence, bare, leaves_of, place_of
 from .operators import dig
 from .places import is_scalar
 from .rewriting import changed
@@ -31,7 +32,7 @@ from .selected import LookedUpBatch, SelectedBatch
 from .simple import varied
 from .sources import Source, StoredBatch, source_of
 from .statement import Select
-from .vectors import Numbers, Vector, apply, pick
+from .vectors import Numbers, Rows, Vector, apply, pick
 
 
 class Matches(Searched[bool]):
@@ -127,16 +128,27 @@ class Score(Searched[float]):
         def score(value: object) -> float:
             return weights.score(as_text(value))
 
-        columns = frame.columns
+        columns, rows = frame.columns, range(frame.columns.count) if frame.rows is None else frame.rows
         if isinstance(columns, LookedUpBatch) and self._corpus is not None and isinstance(self._of, Field):
-            rows = range(len(columns.ids)) if frame.rows is None else frame.rows
             return Numbers(self._corpus.scores(weights, pick(columns.ids, rows)))
+        if isinstance(columns, JoinedBatch) and self._corpus is not None and isinstance(self._of, Of):
+            return self._joined(columns.parts_of[self._of._number], rows, weights.score(None))
         stored = None if self._corpus is None else _stored(frame, self._of)
         if stored is not None and self._corpus is not None:
             batch, rows = stored
             return _with_held(batch, rows, self._corpus.scores(weights, batch.ids(rows)), self._of, score)
         found = apply(score, [evaluate(self._of, frame)], len(frame)).tolist()
         return Numbers(np.array(found, np.float64))
+
+    def _joined(self, part: Part, rows: Rows, missing: float) -> Numbers:
+        """The scores of rows of a join, from those of the source with the text; `missing` where it has no row."""
+        assert isinstance(self._of, Of)
+        at = part.at(rows)
+        there = at >= 0
+        found = np.full(len(at), missing)
+        if there.any():
+            found[there] = part.side.evaluated_at(self._rebuilt((bare(self._of._of),)), at[there]).tolist()
+        return Numbers(found)
 
     def _reads(self) -> bool:
         return self._corpus is None
@@ -242,7 +254,8 @@ def weighted(statement: Select[Any], sources: Sequence[Occurrence]) -> Select[An
         mine = alone(Select(sources[place].rows, (each,), _home=statement._home), sources[place])
         (score,) = mine._outputs
         assert isinstance(score, Score)
-        return each.with_weights(Search(mine, given_of(mine)).weights(score))
+        search = Search(mine, given_of(mine))
+        return each.with_weights(search.weights(score), search.corpus(score._of))
 
     return changed(statement, change)
 
@@ -262,22 +275,23 @@ class Search:
     def bound(self, expression: Expression[Any]) -> Expression[Any] | None:
         """A search that knows what an index found; None for any other expression."""
         if isinstance(expression, Matches):
-            corpus = self._corpus(expression._of)
+            corpus = self.corpus(expression._of)
             return expression.with_found(corpus.found(expression._words)) if corpus is not None else expression
         if isinstance(expression, Score):
-            return expression.with_weights(self.weights(expression), self._corpus(expression._of))
+            return expression.with_weights(self.weights(expression), self.corpus(expression._of))
         return None
 
     def weights(self, score: Score) -> Weights:
         """What the scores of rows depend on."""
-        corpus: Corpus | None = self._corpus(score._of)
+        corpus: Corpus | None = self.corpus(score._of)
         if corpus is None:
             given = self._given
             source = given.source(self._home) if isinstance(given, Derived) else source_of(given)
             corpus = Scanned(source, score._of, score._words.terms)
         return corpus.weights(score._words, score._k1, score._b)
 
-    def _corpus(self, of: Expression[Any]) -> Indexed | None:
+    def corpus(self, of: Expression[Any]) -> Indexed | None:
+        """What the text index of a field knows; None if there is none."""
         if not isinstance(of, Field) or not isinstance(self._given, Entities):
             return None
         if of._path not in self._corpora:
@@ -290,7 +304,7 @@ class Search:
         for condition in where:
             here: Selection | None = None
             if isinstance(condition, Matches) and condition._found is not None:
-                corpus = self._corpus(condition._of)
+                corpus = self.corpus(condition._of)
                 assert corpus is not None
                 here = Selection(condition._found, corpus.name, (condition._found,))
             elif isinstance(condition, Logical) and condition._operator == "and":

@@ -15,12 +15,14 @@ from parcode_orm import (
     Key,
     Model,
     QueryError,
+    Ref,
     Session,
     ShardedMap,
     aliased,
     any_,
     col,
     delete,
+    desc,
     explain,
     func,
     save,
@@ -29,7 +31,7 @@ from parcode_orm import (
     verify,
 )
 from parcode_orm.query import corpus, searched, selected
-from parcode_orm.query.searching import Term, Words, parsed
+from parcode_orm.query.searching import Term, Weights, Words, parsed
 from parcode_orm.query.text import condition, order
 
 pytestmark = pytest.mark.once
@@ -262,3 +264,58 @@ def test_other_spellings() -> None:
         assert session.scalars(select(pages).order_by(score)).first() is pages[0]
         with pytest.raises(QueryError, match="takes the words to look for"):
             condition(pages, "matches(title, title)")
+
+
+class Shelf(Model):
+    id: int = Key()
+    name: str = ""
+
+
+class Indexed(Model):
+    id: int = Key()
+    body: str | None = Index(None, text=True)
+    shelf: Ref[Shelf] | None = None
+
+
+class Scanned(Model):
+    id: int = Key()
+    body: str | None = None
+    shelf: Ref[Shelf] | None = None
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_join_asks_the_index(monkeypatch: pytest.MonkeyPatch, held: bool) -> None:
+    """A join took each text apart again."""
+    chance, session = random.Random(7), Session(":memory:")
+    texts = [
+        None if n % 17 == 0 else " ".join(chance.choices(["red", "wine", "fox", "sea", *map(str, range(6))], k=3))
+        for n in range(300)
+    ]
+    session.add_all(Shelf(id=n, name=f"s{n % 3}") for n in range(12))
+    for cls in (Indexed, Scanned):
+        session.add_all([cls(id=n, body=text, shelf=n % 9 if n % 5 else None) for n, text in enumerate(texts)])
+    session.commit()
+    if held:
+        for cls in (Indexed, Scanned):
+            session.get_one(cls, 5).body = "wine wine fox"
+            session.add(cls(id=1000, body="wine", shelf=2))
+    scored: list[str | None] = []
+    before = Weights.score
+    monkeypatch.setattr(Weights, "score", lambda self, text: scored.append(text) or before(self, text))  # type: ignore[func-returns-value]
+    found = []
+    for cls in (Indexed, Scanned):
+        scored.clear()
+        body: Any = cls.body
+        score, matches = body.bm25("wine fox"), body.matches("wine -sea")
+        pairs = select(cls.id, Shelf.name, score).join(cls.shelf)
+        outer = select(Shelf.id, cls.id, score).outerjoin(cls, cls.shelf == Shelf.id)
+        statements: list[Any] = [
+            pairs.where(matches).order_by(desc(score), cls.id),
+            pairs.where((Shelf.name == "s1") | matches).order_by(cls.id),
+            pairs.where(score > 0.5, Shelf.name != "s0").order_by(cls.id),
+            outer.order_by(Shelf.id, cls.id),
+        ]
+        found.append([session.execute(each).all() for each in statements])
+        few = {None, "wine wine fox", "wine"} if held else {None}
+        assert (set(scored) <= few) is (cls is Indexed)
+    assert found[0] == found[1] and all(found[0])
