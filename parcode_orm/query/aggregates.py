@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import QueryError
+from ..errors import QueryError, told
 from ..native import compiled
+from .concat import Concat
 from .evaluate import Frame, evaluate
 from .nodes import Aggregate
 from .sorting import is_nan
@@ -120,7 +121,8 @@ class State:
         """The value of each of the `known` groups."""
         values = self._values if self._counts is None else self._summed(known)
         values += [None] * (known - len(values))
-        return list(map(FINISH[self._aggregate._function], values))
+        aggregate = self._aggregate
+        return list(map(aggregate.finished if isinstance(aggregate, Concat) else FINISH[aggregate._function], values))
 
 
 _SUMMED = frozenset({"count", "sum", "avg"})
@@ -287,6 +289,18 @@ def _distinct(values: list[Any]) -> set[Any]:
     return {NAN if is_nan(value) else value for value in values}
 
 
+def _texts(values: list[Any]) -> list[str]:
+    for each in values:
+        if not isinstance(each, str):
+            raise TypeError(f"{told(each)} is no text: cast(..., str) makes texts")
+    return values
+
+
+def _more(a: list[str], b: list[str]) -> list[str]:
+    a += b
+    return a
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -294,6 +308,7 @@ def _same(value: Any) -> Any:
 OF_LIST: dict[str, Callable[[list[Any]], Any]] = {
     "count": len,
     "count_distinct": _distinct,
+    "group_concat": _texts,
     "sum": _fold(_plus),
     "min": _fold(_smaller),
     "max": _fold(_larger),
@@ -303,6 +318,7 @@ OF_LIST: dict[str, Callable[[list[Any]], Any]] = {
 MERGE: dict[str, Callable[[Any, Any], Any]] = {
     "count": _plus,
     "count_distinct": set.union,
+    "group_concat": _more,
     "sum": _plus,
     "min": _smaller,
     "max": _larger,

@@ -7,13 +7,13 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Union
 
-from ..codec.entity_keys import key_fields, key_of, plain_key
 from ..codec.refs import Ref
 from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
 from ..model.annotations import arms, present
 from ..model.kinds import NONE, PARTS, Kinds, fields_of, item_type, kinds_of, kinds_of_value
-from ..model.references import referred_class, referred_classes, targets_in
+from ..model.references import referred_class, targets_in
+from .as_keys import check_key, fitting, key_for
 from .distances import distance_method
 from .expressions import Expression, builds, built
 from .nesting import Nesting
@@ -60,37 +60,11 @@ def _checked_literal(value: Any) -> Expression[Any]:
     if isinstance(value, type):
         raise QueryError(f"{called(value)} is no value to compare with: name a field of it, or an object")
     if type(value) is Ref:
-        return Literal(_key(value))
+        return Literal(key_for(value))
     if isinstance(value, Nesting):
         raise QueryError(f"{value} is a statement: write .scalar_subquery() for its value, and in_() for all of them")
     scalar = type(value).__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "ndim", 0)
     return Literal(value.item() if scalar else value)
-
-
-def _key(value: Any) -> Any:
-    """The key of a reference or of an entity, which stands for it in a query."""
-    key = value.key if type(value) is Ref else key_of(value)
-    if key is None:
-        raise QueryError(f"{told(value)} has no key yet, so nothing that is stored refers to it: add it first")
-    return key
-
-
-def fitting(of: Expression[Any], value: Any, tp: Any = None) -> Any:
-    """`value` for a comparison with `of`: where that is a reference (or has references for items, of the type `tp`),
-    a reference and an object are their keys.
-
-    Raises:
-        QueryError: it is an object of another class than the reference leads to, or has no key.
-    """
-    if type(value) is tuple:  # a composite key, whose parts may be references and objects
-        return plain_key(value) if referred_classes(of._tp if tp is None else tp) else value
-    if isinstance(value, Expression) or not (type(value) is Ref or key_fields(value.__class__)):
-        return value
-    classes = referred_classes(of._tp if tp is None else tp)
-    found = value._cls if type(value) is Ref else value.__class__
-    if not classes or found in classes:
-        return _key(value) if classes else value
-    raise QueryError(f"{of} refers to {classes[0].__qualname__}, and {told(value)} is no reference to one, nor one")
 
 
 def type_of_one(values: Sequence[Expression[Any]]) -> Any:
@@ -153,6 +127,7 @@ def check_kinds(operator: str, left: Expression[Any], right: Expression[Any]) ->
     """Refuse to compare, or to set, what never fits by the kinds of its values."""
     one, other = _kinds(left), _kinds(right)
     if one is None or other is None:
+        check_key(operator, left, right)
         _check_structure(operator, left, right)
         return
     if one - {NONE} and other - {NONE} and (one & other) <= {NONE}:
@@ -389,7 +364,7 @@ def _with_keys(given: Expression[Any], targets: Collection[type]) -> Expression[
     """An expression about items that are references, with keys instead of objects of `targets`."""
     if isinstance(given, Literal):
         value = given._value
-        found = _key(value) if value.__class__ in targets else keyed(value, targets, deep=True)
+        found = key_for(value) if value.__class__ in targets else keyed(value, targets, deep=True)
         return given if found is value else Literal(found)
     parts = given._parts()
     return given._rebuilt(tuple([_with_keys(part, targets) for part in parts])) if parts else given

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import QueryError, called, told
+from ..model.annotations import present
 from ..model.keys import key_fields
+from ..model.kinds import fields_of
 from ..table.table import ATOMIC
-from .building import SETTING, attribute, check_kinds, fitting, literal
+from .as_keys import fitting
+from .building import SETTING, attribute, check_kinds, literal
 from .engine import run
 from .expressions import Expression
 from .functions import has_aggregate, row_condition
@@ -83,7 +86,8 @@ class Update(_Change):
             fields: by name: `level=Player.level + 1`.
 
         Raises:
-            QueryError: the class has no such field, or the value does not fit it; `given` is no dictionary.
+            QueryError: the class has no such field, the value does not fit it, or it is frozen; `given` is no
+                dictionary.
         """
         if given is not None and not isinstance(given, Mapping):
             raise QueryError(f"values() takes fields by name, level=3, or a dictionary by field, not {told(given)}")
@@ -96,6 +100,7 @@ class Update(_Change):
                 field = attribute(Item(model), field)
             if not isinstance(field, Field):
                 raise QueryError(f"values() takes fields such as Player.level, not {told(field)}")
+            _refuse_frozen(field)
             new = literal(fitting(field, value))
             if has_aggregate(new):
                 raise QueryError(f"values({field}={new}): an aggregate is a value of a group, not of a row")
@@ -140,6 +145,25 @@ class Update(_Change):
             names = [path[0] for path, _ in self._values]
             return update_rows(source, query.where, dict(zip(names, query.outputs, strict=True)))
         return 0, _rows(self, Item(), *asked)
+
+
+def _refuse_frozen(field: Field[Any]) -> None:
+    """Refuse a field that cannot be assigned to.
+
+    Raises:
+        QueryError: it is frozen, or a class on the way to it is.
+    """
+    cls: Any = field._cls
+    for name in field._path:
+        if not isinstance(cls, type):  # one of several
+            return
+        info = getattr(cls, "__pydantic_fields__", {}).get(name)
+        config, params = getattr(cls, "model_config", {}), getattr(cls, "__dataclass_params__", None)
+        whole = config.get("frozen") or getattr(params, "frozen", False) or issubclass(cls, tuple)
+        if name == field._path[-1] and (whole or getattr(info, "frozen", False)):
+            what = f"the class {cls.__qualname__} is frozen" if whole else f"{cls.__qualname__}.{name} is frozen"
+            raise QueryError(f"values({field}=...): {what}, so it cannot be set: add an object in the place of each")
+        cls = present((fields_of(cls) or {}).get(name, Any))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

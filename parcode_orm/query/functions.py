@@ -9,6 +9,7 @@ from ..errors import QueryError, called, told
 from ..model.kinds import fields_of, kinds_of, kinds_of_value
 from .aliases import Aliased
 from .building import attribute, check_kinds, condition, joined, literal, quantified
+from .concat import concat
 from .expressions import Expression, built, has
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
 from .other_side import OtherSide
@@ -258,6 +259,13 @@ class func:
     def stddev(of: Any) -> Aggregate[float | None]:
         """The standard deviation of a sample; None for fewer than two values."""
         return _numeric("stddev", of)
+
+    @staticmethod
+    def group_concat(of: Any, separator: str = ",") -> Aggregate[str | None]:
+        """The texts of `of` that are not None, joined by `separator` in the order of the rows; None without any."""
+        return concat(_of("group_concat", of), separator)
+
+    string_agg = group_concat
 
     @staticmethod
     def min(of: T) -> Aggregate[T]:

@@ -101,6 +101,12 @@ class CheckSink(DigestSink):
 
     refer = TableSink.refer
 
+    def copy(self, ref: Reference, space: Space) -> Ticket:
+        """As a file would be written: rows that left memory refer to keys, too."""
+        for cls, keys in space.referred().items():
+            self.refer(cls, list(keys), [])
+        return super().copy(ref, space)
+
 
 def digest_of(column: Column, *values: object) -> bytes:
     """The digest of the encoding of values; raises `UnreadStream` where they hold a stream."""

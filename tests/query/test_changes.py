@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, Model, QueryError, ReadOnlyError, Session, ShardedMap, delete, func, select, update
+from parcode_orm import (
+    Chunk,
+    Field,
+    Model,
+    QueryError,
+    ReadOnlyError,
+    Session,
+    ShardedMap,
+    delete,
+    func,
+    select,
+    update,
+)
 
 
 class Home(Model):
@@ -19,6 +32,22 @@ class Player(Model):
     level: int
     name: str
     home: Home | None = None
+
+
+class Medal(Model, frozen=True):
+    year: int
+
+
+@dataclass(frozen=True)
+class Badge:
+    year: int
+
+
+class Officer(Model):
+    medal: Medal
+    badge: Badge
+    rank: int = Field(0, frozen=True)
+    name: str = ""
 
 
 class World(Model):
@@ -75,6 +104,7 @@ def test_plain_collections_change_as_well() -> None:
 
 
 PLAYERS = world().players
+OFFICER = Officer(medal=Medal(year=1), badge=Badge(1))
 MISTAKES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "no collection": (lambda: update(3), ["update", "int"]),
     "nothing to delete from": (lambda: delete(Player), ["delete", "Player"]),
@@ -87,6 +117,10 @@ MISTAKES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "values by no field": (lambda: update(PLAYERS).values(3), ["values()", "level=3", "not 3"]),  # type: ignore[arg-type]
     "a field of another class": (lambda: update(PLAYERS).values({Home.rooms: 3}), ["Home.rooms", "Player"]),
     "a condition of another class": (lambda: delete(PLAYERS).where(Home.rooms == 3), ["Home.rooms", "Player"]),
+    "a frozen class": (lambda: update([Medal(year=1)]).values(year=3), ["Medal.year", "the class Medal is frozen"]),
+    "a frozen field": (lambda: update([OFFICER]).values(rank=3), ["Officer.rank", "is frozen"]),
+    "a frozen model inside": (lambda: update([OFFICER]).values({Officer.medal.year: 3}), ["Medal is frozen"]),
+    "a frozen dataclass inside": (lambda: update([OFFICER]).values({Officer.badge.year: 3}), ["Badge is frozen"]),
     "no field": (lambda: update(PLAYERS).values({3: 3}), ["3"]),
     "no values": (lambda: update(PLAYERS).run(), ["values"]),
     "a field of None": (lambda: update(PLAYERS).values({Player.home.rooms: 3}).run(), ["home.rooms", "None"]),  # type: ignore[union-attr]

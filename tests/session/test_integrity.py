@@ -152,12 +152,14 @@ def test_streams_and_statements_do_not_dangle(path: Path) -> None:
         session.add_all(Flight(plane=f"N{n % 4}") for n in range(5000))
         session.commit()
         session.add_all(Flight(plane="N9" if n == 4999 else "N1") for n in range(5000))
-        with pytest.raises(DanglingError, match=r"Flight\[10008\]\.plane refers to Plane\['N9'\]"):
-            session.commit()
+        for attempt in (session.flush, session.commit):
+            with pytest.raises(DanglingError, match=r"Flight\[10008\]\.plane refers to Plane\['N9'\]"):
+                attempt()
         session.rollback()
         session.execute(update(Flight).where(Flight.id > 4000).values(plane="N9"))
-        with pytest.raises(DanglingError, match=r"Flight\[4001\]\.plane refers to Plane\['N9'\]"):
-            session.commit()
+        for attempt in (session.flush, session.commit):
+            with pytest.raises(DanglingError, match=r"Flight\[4001\]\.plane refers to Plane\['N9'\]"):
+                attempt()
         session.rollback()
         session.add_all(Flight(plane="N1") for n in range(5000))
         session.commit()  # what was taken back no longer counts
