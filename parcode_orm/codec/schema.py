@@ -83,7 +83,7 @@ def _keeps(column: object) -> TypeGuard[_Keeping]:
 
 
 def known(column: Column) -> Known:
-    """The column's schema. Struct columns keep it in `schema_known`."""
+    """The column's schema. Columns of classes, texts and numbers keep it in `schema_known`."""
     found: Known | None = getattr(column, "schema_known", None)
     if found is not None:
         return found

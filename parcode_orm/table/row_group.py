@@ -88,8 +88,8 @@ class Group:
     """
 
     __slots__ = (
-        "count", "get", "held", "items", "key", "keys", "mapped", "older", "proxies", "ref", "texts", "used", "whole",
-        "__weakref__", "_apart", "_chunk", "_columns", "_space",
+        "count", "get", "held", "items", "key", "keys", "older", "proxies", "ref", "texts", "used", "whole",
+        "__weakref__", "_chunk", "_columns", "_mapped", "_space",
     )  # fmt: skip
 
     def __init__(
@@ -115,12 +115,11 @@ class Group:
         self.ref = ref
         self.used = False  # since the cache looked at it last
         self._chunk = chunk
-        self._apart = sum(target.length for target in set(chunk.refs) if target.kind == Kind.COLUMN)
         self.whole = not chunk.refs  # reading its rows reads nothing else
-        # Whether all that it keeps, but for nodes and views, are pages of the file.
-        self.mapped = self.whole and not is_spilled(ref) and not any(node.compression for node in chunk.nodes)
         self.count = count = root.count
         self._columns = columns
+        # Whether all that it keeps, but for nodes and views, are pages of the file; found when it is first asked.
+        self._mapped: bool | None = None
         self._space = space
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
@@ -195,8 +194,18 @@ class Group:
     @property
     def size(self) -> int:
         """About the bytes that it keeps: buffers that were read, nodes, and columns stored apart, read or not."""
-        held = self._chunk.held // MAPPED if self.mapped else self._chunk.held
-        return held + self._apart + NODE_BYTES * self._chunk.node_count
+        chunk = self._chunk
+        if self._mapped is None:
+            compressed = any(node.compression for node in chunk.nodes)
+            self._mapped = self.whole and not is_spilled(self.ref) and not compressed
+        held = chunk.held // MAPPED if self._mapped else chunk.held
+        return held + self._apart + NODE_BYTES * chunk.node_count
+
+    @property
+    def _apart(self) -> int:
+        """Bytes of columns stored apart."""
+        refs = self._chunk.refs
+        return sum([ref.length for ref in set(refs) if ref.kind == Kind.COLUMN]) if refs else 0
 
     @property
     def chunk(self) -> Chunk:

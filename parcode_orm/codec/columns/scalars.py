@@ -27,7 +27,7 @@ class NumberColumn(Physical):
     values that a `Literal` names, for the schema alone.
     """
 
-    __slots__ = ("literal",)
+    __slots__ = ("literal", "schema_known")
     numbers: tuple[type, ...] = (int,)
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ class TextColumn(Physical):
     `literal` are the values that a `Literal` names, for the schema alone.
     """
 
-    __slots__ = ("literal",)
+    __slots__ = ("literal", "schema_known")
     encodings = frozenset({Encoding.TEXT})
     blob_kinds = (blobs.TEXT,)
     exact = frozenset({str})

@@ -295,7 +295,7 @@ class ExternalView(MarkedView):
 
     def __init__(self, column: Marked, chunk: Chunk, at: int, space: Space, node: Node) -> None:
         numbers, inside = child_nodes(chunk, at, 2)
-        super().__init__(column, chunk, at, space)
+        self.column, self.chunk, self.at, self.space = column, chunk, at, space
         self.count = node.count
         self.ordinals = read_numbers(chunk, numbers, node.count)
         count = self.ordinals.tolist().count(0)
