@@ -6,25 +6,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors
-from .codec.bulk import gc_paused
+from .codec.classes.registry import register
+from .codec.packed.custom import register_type
+from .codec.refs import Ref
+from .codec.renames import renamed_from
+from .codec.upgrades import upgrade
+from .codec.vectors import Vector
 from .errors import *  # noqa: F403
+from .format.compression import register as register_compression
+from .lazy.handles import lazy
+from .lazy.list import LazyList
+from .lazy.map import LazyMap
+from .model import Backref, Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
+from .model.backrefs import in_queries, related
+from .model.base import fields_of_queries
+from .model.references import entities_seen
 from .native import accelerated as accelerated  # a bool, no name of `import *`
-
-with gc_paused():  # each collection would walk all that Pydantic has made
-    from .codec.classes.registry import register
-    from .codec.packed.custom import register_type
-    from .codec.refs import Ref
-    from .codec.renames import renamed_from
-    from .codec.upgrades import upgrade
-    from .codec.vectors import Vector
-    from .format.compression import register as register_compression
-    from .lazy.handles import lazy
-    from .lazy.list import LazyList
-    from .lazy.map import LazyMap
-    from .model import Backref, Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
-    from .model.backrefs import in_queries, related
-    from .model.base import fields_of_queries
-    from .model.references import entities_seen
 
 # The rest is imported when it is first asked for: a program that reads one field does not wait for queries and numpy.
 if TYPE_CHECKING:
@@ -172,8 +169,7 @@ if not TYPE_CHECKING:  # else every name would pass for one of the package
         home = _home_of.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        with gc_paused():
-            found = globals()[name] = getattr(import_module(home, __name__), name)
+        found = globals()[name] = getattr(import_module(home, __name__), name)
         return found
 
 
