@@ -226,7 +226,7 @@ class Backend:
 
     def discard(self) -> None:
         """End with the session: drop a file in memory, and a lock that an interrupt left."""
-        if self._lock is not None:
+        if self._lock is not None or self._stored is not _nothing:
             self.let_go()
         if self.memory is not None:
             self.memory.discard()
