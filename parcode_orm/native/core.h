@@ -91,6 +91,13 @@ list_item(PyObject *list, Py_ssize_t i)
 #endif
 }
 
+/* Before a loop that the compiler vectorises: it is compiled for several processors, and the right one is chosen. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
+#define WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define WIDEST
+#endif
+
 /* Smallest width in bytes of unsigned numbers up to `high`. */
 static inline int
 unsigned_width(unsigned long long high)

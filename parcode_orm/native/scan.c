@@ -2,6 +2,10 @@
 
 #include "core.h"
 
+#include <math.h>
+
+#define ROWS_AT_ONCE 4096
+
 /* Numbers of one axis in order. `kind` is 'u', 'i' or 'f', and `width` the bytes of one. */
 typedef struct {
     Py_buffer view;
@@ -228,8 +232,189 @@ rows_by_part(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return found;
 }
 
+/* Whether each value is from `low` to `high`, or is not if `inverted`. */
+#define FLAG(NAME, TYPE) \
+    WIDEST static void NAME( \
+        const char *restrict values, Py_ssize_t count, TYPE low, TYPE high, int inverted, uint8_t *restrict flags \
+    ) \
+    { \
+        for (Py_ssize_t i = 0; i < count; i++) { \
+            TYPE value; \
+            memcpy(&value, values + i * (Py_ssize_t)sizeof value, sizeof value); \
+            flags[i] = (uint8_t)(((value >= low) & (value <= high)) ^ inverted); \
+        } \
+    }
+FLAG(flag_u1, uint8_t)
+FLAG(flag_u2, uint16_t)
+FLAG(flag_u4, uint32_t)
+FLAG(flag_i1, int8_t)
+FLAG(flag_i2, int16_t)
+FLAG(flag_i4, int32_t)
+FLAG(flag_i8, int64_t)
+FLAG(flag_f8, double)
+#undef FLAG
+
+/* The values that a comparison is true of: from `low` to `high` (ints or floats), or all others if `inverted`. */
+typedef struct {
+    int64_t low, high;
+    double float_low, float_high;
+    int inverted, none;
+} Range;
+
+static int
+read_operator(PyObject *operator, char *first, int *equal)
+{
+    const char *text = PyUnicode_Check(operator) ? PyUnicode_AsUTF8(operator) : NULL;
+    if (text == NULL && PyErr_Occurred())
+        return -1;
+    static const char *const known[] = {"==", "!=", "<", "<=", ">", ">="};
+    for (size_t i = 0; text != NULL && i < sizeof known / sizeof *known; i++)
+        if (strcmp(text, known[i]) == 0) {
+            *first = *text;
+            *equal = text[1] == '=';
+            return 0;
+        }
+    PyErr_SetString(PyExc_ValueError, "rows_where takes an operator of a comparison");
+    return -1;
+}
+
+/* Read a comparison with an int for values of `width` bytes. -1 with an error. */
+static int
+read_ints(PyObject *number, char first, int equal, const Numbers *values, Range *range)
+{
+    long long given = PyLong_AsLongLong(number);
+    if (given == -1 && PyErr_Occurred())
+        return -1;
+    int bits = 8 * values->width, is_signed = values->kind == 'i' || bits == 64;
+    int64_t smallest = is_signed ? (int64_t)(~0ULL << (bits - 1)) : 0;
+    int64_t largest = is_signed ? (int64_t)((1ULL << (bits - 1)) - 1) : (int64_t)((1ULL << bits) - 1);
+    range->none = !equal && given == (first == '<' ? INT64_MIN : INT64_MAX);
+    if (range->none)
+        return 0;
+    range->low = first == '<' ? smallest : first == '>' && !equal ? given + 1 : given;
+    range->high = first == '>' ? largest : first == '<' && !equal ? given - 1 : given;
+    range->low = range->low < smallest ? smallest : range->low;
+    range->high = range->high > largest ? largest : range->high;
+    range->none = range->low > range->high;
+    return 0;
+}
+
+static int
+read_floats(PyObject *number, char first, int equal, Range *range)
+{
+    double given = PyFloat_AsDouble(number);
+    if (given == -1 && PyErr_Occurred())
+        return -1;
+    range->none = isnan(given) || (!equal && given == (first == '<' ? -INFINITY : INFINITY));
+    range->float_low = first == '<' ? -INFINITY : first == '>' && !equal ? nextafter(given, INFINITY) : given;
+    range->float_high = first == '>' ? INFINITY : first == '<' && !equal ? nextafter(given, -INFINITY) : given;
+    return 0;
+}
+
+static void
+flag_values(const Numbers *values, Py_ssize_t first, Py_ssize_t count, const Range *range, uint8_t *flags)
+{
+    const char *at = values->at + first * values->width;
+    int is_signed = values->kind == 'i', inverted = range->inverted;
+#define FLAGS(NAME, TYPE) NAME(at, count, (TYPE)range->low, (TYPE)range->high, inverted, flags)
+    if (range->none)
+        memset(flags, inverted, (size_t)count);
+    else if (values->kind == 'f')
+        flag_f8(at, count, range->float_low, range->float_high, inverted, flags);
+    else if (values->width == 1)
+        is_signed ? FLAGS(flag_i1, int8_t) : FLAGS(flag_u1, uint8_t);
+    else if (values->width == 2)
+        is_signed ? FLAGS(flag_i2, int16_t) : FLAGS(flag_u2, uint16_t);
+    else if (values->width == 4)
+        is_signed ? FLAGS(flag_i4, int32_t) : FLAGS(flag_u4, uint32_t);
+    else
+        FLAGS(flag_i8, int64_t);
+#undef FLAGS
+}
+
+/* Put the numbers of the rows that `flags` mark, from `first` on, into `out`, which has room for all. How many. */
+static Py_ssize_t
+put_rows(const uint8_t *flags, Py_ssize_t count, int64_t first, int64_t *out)
+{
+    Py_ssize_t found = 0, i = 0;
+    for (; i + 8 <= count; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, flags + i, 8);
+        if (!eight)
+            continue;
+        for (int k = 0; k < 8; k++) {
+            out[found] = first + i + k;
+            found += flags[i + k];
+        }
+    }
+    for (; i < count; i++) {
+        out[found] = first + i;
+        found += flags[i];
+    }
+    return found;
+}
+
+/* All rows of a range, in memory of its own. How many; -1 where there is no memory. */
+static Py_ssize_t
+find_rows(const Numbers *values, const Range *range, int64_t **out)
+{
+    uint8_t flags[ROWS_AT_ONCE];
+    Py_ssize_t found = 0, room = 0;
+    for (Py_ssize_t first = 0; first < values->count; first += ROWS_AT_ONCE) {
+        Py_ssize_t count = values->count - first < ROWS_AT_ONCE ? values->count - first : ROWS_AT_ONCE;
+        flag_values(values, first, count, range, flags);
+        if (memchr(flags, 1, (size_t)count) == NULL)
+            continue;
+        if (room < found + count) { /* `room` is at most twice what the rows of the array take */
+            room = 2 * found + ROWS_AT_ONCE;
+            int64_t *more = PyMem_RawRealloc(*out, (size_t)room * 8);
+            if (more == NULL)
+                return -1;
+            *out = more;
+        }
+        found += put_rows(flags, count, first, *out + found);
+    }
+    return found;
+}
+
+/* rows_where(values, operator, number): see parcode_orm.query.filtering. */
+static PyObject *
+rows_where(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    char first;
+    int equal;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "rows_where takes an array, an operator and a number");
+        return NULL;
+    }
+    if (read_operator(args[1], &first, &equal) < 0)
+        return NULL;
+    Numbers values;
+    if (open_numbers(args[0], &values, 0) < 0)
+        return NULL;
+    Range range = {.inverted = first == '!'};
+    int64_t *rows = NULL;
+    PyObject *result = NULL;
+    int floats = values.kind == 'f', failed = floats && values.width != 8;
+    if (failed)
+        PyErr_SetString(PyExc_ValueError, "rows_where takes ints or float64");
+    else
+        failed = floats ? read_floats(args[2], first, equal, &range) : read_ints(args[2], first, equal, &values, &range);
+    if (!failed) {
+        Py_ssize_t found;
+        Py_BEGIN_ALLOW_THREADS
+        found = find_rows(&values, &range, &rows);
+        Py_END_ALLOW_THREADS
+        result = found < 0 ? PyErr_NoMemory() : PyBytes_FromStringAndSize((const char *)rows, found * 8);
+        PyMem_RawFree(rows);
+    }
+    PyBuffer_Release(&values.view);
+    return result;
+}
+
 PyMethodDef scan_methods[] = {
     {"group_sums", (PyCFunction)(void (*)(void))group_sums, METH_FASTCALL, NULL},
+    {"rows_where", (PyCFunction)(void (*)(void))rows_where, METH_FASTCALL, NULL},
     {"rows_by_part", (PyCFunction)(void (*)(void))rows_by_part, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -8,12 +8,6 @@
 #define TINY 0x1p-100f
 #define LANES 64 /* sums that run beside each other: they hide the latency of additions, and fill vector registers */
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
-#define WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define WIDEST
-#endif
-
 /* A buffer of float32 of `axes` axes, in C order and aligned. -1 and an error where it is not one. */
 static int
 open_floats(PyObject *from, Py_buffer *to, int axes, int writable)

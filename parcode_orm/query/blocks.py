@@ -157,10 +157,10 @@ class Block:
             found = back[found]
         return np.where(inside, found, -1)
 
-    def chosen(self, parts: Any) -> Any:
-        """The rows that are in parts for which `parts`, an array of bools, is true."""
+    def inside(self, parts: Any) -> Any:
+        """Which rows are in parts for which `parts`, an array of bools, is true: a new array of bools."""
         positions = np.repeat(parts, self._lengths)
-        return np.flatnonzero(positions if self._index is None else positions[self._index])
+        return positions if self._index is None else positions[self._index]
 
     def group(self, table: Table, part: int) -> Group:
         """The row group of a part, opened."""

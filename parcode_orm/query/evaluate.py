@@ -284,9 +284,9 @@ class Unparted:
     def bounds(self, path: tuple[str, ...]) -> None:
         """Nothing is known."""
 
-    def chosen(self, parts: Any) -> Any:
+    def inside(self, parts: Any) -> Any:
         """All of them."""
-        return np.arange(self.count)
+        return np.ones(self.count, bool)
 
     def size(self, path: tuple[str, ...], parts: Any) -> int:
         """Nothing is read."""

@@ -14,7 +14,7 @@ from .columns import DATE, DURATION, MOMENT, Lists
 from .operators import FUNCTIONS, TURNED
 from .vectors import EXACT_FLOAT, WIDEST, Coded, Constant, Numbers, Texts, Vector, nulls_of
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
 _COMPUTE: dict[str, Callable[[Any, Any], Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply}
@@ -58,7 +58,7 @@ def _compare(operator: str, left: Vector, right: Vector) -> Vector | None:
     (a, a_nulls), (b, b_nulls) = first, second
     if not _are_exact(a, b):
         return None
-    found = _COMPARE[operator](a, b)
+    found = COMPARE[operator](a, b)
     if a_nulls is None and b_nulls is None:
         return Numbers(found)
     nulls = [each for each in (a_nulls, b_nulls) if each is not None]
@@ -105,11 +105,18 @@ def _compare_text(operator: str, texts: Texts, wanted: Any) -> Vector | None:
 
 def _compare_coded(operator: str, coded: Coded, wanted: Any) -> Vector | None:
     """Words of exact text or None are equal to one text at most."""
-    if type(wanted) is not str or not _TEXT.issuperset(map(type, coded.words)):
+    code = code_of(coded, wanted)
+    if code is None:
         return None
-    code = coded.words.index(wanted) if wanted in coded.words else -1
     found = coded.codes == code if code >= 0 else np.zeros(len(coded), bool)
     return Numbers(found if operator == "==" else ~found)
+
+
+def code_of(coded: Coded, wanted: Any) -> int | None:
+    """The only code of a text, -1 if it has none; None where words may be equal to it that are no texts."""
+    if type(wanted) is not str or not _TEXT.issuperset(map(type, coded.words)):
+        return None
+    return coded.words.index(wanted) if wanted in coded.words else -1
 
 
 def _startswith(operator: str, value: Vector, part: Vector) -> Vector | None:
@@ -221,7 +228,7 @@ def _negative(operator: str, value: Vector) -> Vector | None:
 
 
 KERNELS: dict[str, Callable[..., Vector | None]] = {
-    **dict.fromkeys(_COMPARE, _compare),
+    **dict.fromkeys(COMPARE, _compare),
     **dict.fromkeys(_COMPUTE, _compute),
     "/": _divide,
     "in": _in,

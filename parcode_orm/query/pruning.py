@@ -41,7 +41,7 @@ def _may(condition: Expression[Any], batch: Batch) -> Any:
     return np.logical_and.reduce(parts) if parts else None
 
 
-def _compared(condition: Expression[Any]) -> tuple[tuple[str, ...], str, Any] | None:
+def compared(condition: Expression[Any]) -> tuple[Field[Any], str, Any] | None:
     """The field, the operator and the value of a condition on the value of a field."""
     if not isinstance(condition, Operation) or len(condition._args) != 2:
         return None
@@ -51,19 +51,19 @@ def _compared(condition: Expression[Any]) -> tuple[tuple[str, ...], str, Any] | 
         one, other, operator = other, one, TURNED[operator]
     if not isinstance(one, Field) or not isinstance(other, Literal):
         return None
-    return one._path, operator, other._value
+    return one, operator, other._value
 
 
 def _may_be(condition: Expression[Any], batch: Batch) -> Any:
     if isinstance(condition, Operation) and condition._operator == "!=":
         return _may_be_nan(condition, batch)
-    compared = _compared(condition)
-    if compared is None:
+    test = compared(condition)
+    if test is None:
         return None
-    path, operator, value = compared
+    field, operator, value = test
     if operator not in (*TURNED, "in", "startswith"):
         return None
-    found = batch.bounds(path)
+    found = batch.bounds(field._path)
     if found is None:
         return None
     if operator == "in":
@@ -84,11 +84,11 @@ def _may_be_nan(condition: Operation[Any], batch: Batch) -> Any:
 
 def _may_not_be(condition: Expression[Any], batch: Batch) -> Any:
     """`~(a < 3)` is true where `a >= 3`, and of None and NaN."""
-    compared = _compared(condition)
-    if compared is None or compared[1] not in _OPPOSITE:
+    test = compared(condition)
+    if test is None or test[1] not in _OPPOSITE:
         return None
-    path, operator, value = compared
-    found = batch.bounds(path)
+    field, operator, value = test
+    found = batch.bounds(field._path)
     return None if found is None else found.may(_OPPOSITE[operator], value) | found.nulls | found.nans
 
 

@@ -59,8 +59,8 @@ class Batch(Protocol):
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:
         """The smallest and the largest value of a field in each part, but for rows held, where that is known unread."""
 
-    def chosen(self, parts: Any) -> Any:
-        """The rows of the parts for which `parts`, an array of bools, is true, and all that are held."""
+    def inside(self, parts: Any) -> Any:
+        """Which rows are of the parts for which `parts`, an array of bools, is true, or are held: an array of bools."""
 
     def size(self, path: tuple[str, ...], parts: Any) -> int:
         """About the bytes that reading a field of these parts takes."""
@@ -241,11 +241,11 @@ class StoredBatch:
         """See `Batch`."""
         return self.block.bounds(self.table, path)
 
-    def chosen(self, parts: Any) -> Any:
+    def inside(self, parts: Any) -> Any:
         """See `Batch`."""
-        rows = self.block.chosen(parts)
-        held, _ = self._all_held()
-        return np.union1d(rows, held) if len(held) else rows
+        found = self.block.inside(parts)
+        found[self._all_held()[0]] = True
+        return found
 
     def size(self, path: tuple[str, ...], parts: Any) -> int:
         """See `Batch`."""

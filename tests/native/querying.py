@@ -105,6 +105,25 @@ def positions(draw: st.DrawFn) -> tuple[Any, ...]:
     return np.array(rows, np.int64), np.cumsum(lengths), np.array(before, np.int64)
 
 
+@st.composite
+def comparisons(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Few values, more of them than are looked at once; the number is one of them, or beside one, or at an end."""
+    operator, seed = draw(st.sampled_from(["==", "!=", "<", "<=", ">", ">="])), draw(SEEDS)
+    count = draw(st.sampled_from([0, 1, 7, 13, 4099]))
+    if draw(st.booleans()):
+        floats = draw(st.lists(st.floats() | st.sampled_from([0.0, -0.0, np.inf, -np.inf]), min_size=1, max_size=5))
+        number: float = draw(st.sampled_from(floats) | st.floats())
+        return np.random.default_rng(seed).choice(np.array(floats), count), operator, number
+    dtype = np.dtype(draw(st.sampled_from([each for each in _INTS if each != "u8"])))
+    low, high = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    ints = draw(st.lists(st.integers(low, high) | st.sampled_from([low, high]), min_size=1, max_size=5))
+    near = draw(st.sampled_from([*ints, low, high])) + draw(st.integers(-1, 1))
+    number = min(
+        max(near if draw(st.booleans()) else draw(st.integers(-(1 << 63), (1 << 63) - 1)), -(1 << 63)), (1 << 63) - 1
+    )
+    return np.random.default_rng(seed).choice(np.array(ints, dtype), count), operator, number
+
+
 SEEDS = st.integers(0, 1 << 30)
 QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "bounds_around": measured(),
@@ -114,4 +133,5 @@ QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "nearest_rows": candidates(),
     "new_proxies": lazies(),
     "rows_by_part": positions(),
+    "rows_where": comparisons(),
 }
