@@ -211,8 +211,7 @@ class Twin:
 @given(st.lists(CHANGE | DELETE | OTHER, max_size=6))
 def test_statements_do_what_assignments_would_do(steps: list[tuple[str, str, str]]) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
-        for module in ("parcode_orm.session.entity.changes", "parcode_orm.session.session"):
-            patch.setattr(f"{module}.AT_ONCE", 4)
+        patch.setattr("parcode_orm.session.entity.changes.AT_ONCE", 4)
         twin = Twin(Path(directory, "rows.par"))
         for step, where, change in steps:
             getattr(twin, step)(where, change)

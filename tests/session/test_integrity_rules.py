@@ -219,7 +219,6 @@ def test_a_commit_stores_what_the_rules_give(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / f"{uuid4()}.par"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("parcode_orm.session.session.AT_ONCE", 3)
         patch.setattr("parcode_orm.session.entity.changes.AT_ONCE", 3)
         run = Run(path)
         run.session.add_all([CLASSES[called](id=key, **values) for called, key, values in first])

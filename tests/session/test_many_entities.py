@@ -77,7 +77,6 @@ def test_what_is_added_by_many_is_what_one_by_one_would_be(steps: Any, in_memory
         for module in (unique, indexes):
             patch.setattr(module, "IN_MEMORY", in_memory)
         patch.setattr(changes, "AT_ONCE", 4)
-        patch.setattr("parcode_orm.session.session.AT_ONCE", 4)
         with Small(":memory:") as session:
             known: Rows = {}
             for way, items, gone in steps:
