@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import starmap
-from struct import Struct
+from itertools import chain
+from struct import Struct, pack
 from typing import Any
 
 from ..errors import ChecksumError, CorruptionError, EncodeError, MissingExtraError, UnsupportedVersion
@@ -164,7 +164,7 @@ class Encoder:
 
     def head(self, directory: bytes, parts: Sequence[Buffer], refs: Sequence[Reference]) -> bytes:
         """Assemble the head. The offsets of the chunks referred to are known now."""
-        table = b"".join(starmap(REFERENCE.pack, refs))
+        table = pack(f"<{4 * len(refs)}Q", *chain.from_iterable(refs))  # a kind and the gap behind it: eight bytes
         size = CHUNK_HEADER.size + len(table) + len(directory)
         length = size
         for part in parts:

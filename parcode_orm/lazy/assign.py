@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from parcode_orm.codec.slots import SLOTS
 from parcode_orm.codec.types.core_schemas import schemas_in
 from parcode_orm.lazy.state import check_change, get_dict, get_state, load_all, set_dict, touch
 from parcode_orm.model.plain import LazyModel
@@ -20,6 +21,7 @@ from parcode_orm.model.references import Converter, converter_of
 __all__ = ["lazy_handler", "read_dict", "write_dict"]
 
 Handler = Callable[[Any, str, Any], None]
+_fields_set = SLOTS["__pydantic_fields_set__"].__get__
 
 
 class _Assignment:
@@ -76,7 +78,12 @@ def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
 def _set_field(proxy: Any, name: str, value: object) -> None:
     check_change(proxy)
     get_dict(proxy)[name] = value
-    proxy.__pydantic_fields_set__.add(name)
+    try:
+        _fields_set(proxy).add(name)
+    except AttributeError:  # never asked for: a row of which all fields were set has this name among them
+        view, row = get_state(proxy)
+        if view.fields_set(row) is not None:
+            proxy.__pydantic_fields_set__.add(name)
     touch(proxy)
 
 

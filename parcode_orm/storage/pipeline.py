@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import StorageError
 from ..format import compression as compressions
@@ -234,14 +234,11 @@ class Pipeline:
                 self._changed.notify_all()
 
     def _place(self, chunk: Encoder, ticket: Ticket, finished: Finished | None) -> None:
-        references: list[Reference] = []
-        for ref in chunk.refs:
-            reference: Reference | None = ref.reference if isinstance(ref, Ticket) else ref
-            if reference is None:
-                raise ValueError("a chunk refers to one that was not submitted before it")
-            references.append(reference)
-            if reference.offset < self._start_offset:
-                self.referred.add(reference.offset)
+        references: list[Any] = [ref.reference if type(ref) is Ticket else ref for ref in chunk.refs]
+        if None in references:
+            raise ValueError("a chunk refers to one that was not submitted before it")
+        first = self._start_offset
+        self.referred.update([ref[0] for ref in references if ref[0] < first])
         parts = chunk.whole(references) if finished is None else [chunk.head(*finished, references), *finished[1]]
         output = self.output
         start = output.position

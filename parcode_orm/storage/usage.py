@@ -37,7 +37,8 @@ def released(source: Source, catalog: Reference, kept: Collection[int]) -> int:
         if ref.kind in LEADING:
             try:
                 known = source.below.get(ref.offset)
-                waiting += source.peek(ref).refs if known is None else known
+                below = source.peek(ref).refs if known is None else known
+                waiting += [each for each in below if each.offset not in seen]
             except CorruptionError:
                 continue
     return size

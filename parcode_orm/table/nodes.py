@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, pairwise
 from operator import add, attrgetter, gt
 from typing import Any, NamedTuple, TypeVar
 
@@ -114,7 +114,7 @@ class Node:
         """`ends[i]`: rows up to the end of child `i`; `firsts[i]`: the id of its first row."""
         children = self.children
         assert children is not None
-        self.firsts = [child.first for child in children]
+        self.firsts = list(map(_first_of, children))
         ends = list(accumulate(map(_length_of, children)))
         self.ends = ends  # last: another thread that sees it finds the rest as well
         return ends
@@ -243,9 +243,11 @@ def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
     out.refs = list(map(_ref_of, entries))
     counts = list(map(_length_of, entries))
     out.open(Encoding.STRUCT, len(entries), param=height, span=4)
-    firsts = list(map(max, map(_first_of, entries), repeat(0)))
-    put_ints(out, counts, firsts, list(map(_start_of, entries)) if height == 1 else [0] * len(entries))
-    return Node(height, sum(counts), entries[0].first, sink.submit(out), entries)
+    none = [0] * len(entries)
+    first = entries[0].first
+    firsts = none if first == NO_ID else list(map(_first_of, entries))
+    put_ints(out, counts, firsts, list(map(_start_of, entries)) if height == 1 else none)
+    return Node(height, sum(counts), first, sink.submit(out), entries)
 
 
 def read_node(chunk: Chunk, height: int, rows: int, keyed: bool) -> list[Any]:

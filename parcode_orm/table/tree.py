@@ -360,12 +360,11 @@ class Tree:
         nodes = [root]
         while nodes:
             node = nodes.pop()
-            for child in node.children or ():
-                if type(child.ref) is Ticket:
-                    if node.height > 1:
-                        nodes.append(child)
-                    else:
-                        child.ref = child.ref.reference
+            for child in [each for each in node.children or () if type(each.ref) is Ticket]:
+                if node.height > 1:
+                    nodes.append(child)
+                else:
+                    child.ref = child.ref.reference
             if isinstance(node.ref, Ticket):
                 node.ref = node.ref.reference
         self.root = self._stored = root
