@@ -73,6 +73,13 @@ def steps(directory: Path) -> dict[str, Callable[[], Step]]:
         counter = Counter(n=1)
         return lambda: save(directory / "saved.par", counter, durability="fast")
 
+    def opened() -> Step:
+        def read() -> None:
+            with Session.open(small) as session:
+                assert session.root(Counter).n
+
+        return read
+
     def field() -> Step:
         root = Session.open(small).root(Counter)
         return lambda: root.n
@@ -81,6 +88,11 @@ def steps(directory: Path) -> dict[str, Callable[[], Step]]:
         rows = Session.open(large).root(Book).rows
         assert rows["k5"].n == 5
         return lambda: rows["k777"]
+
+    def lookup_open() -> Step:
+        rows = Session.open(large).root(Book).rows
+        assert rows["k777"].n == 777
+        return lambda: rows["k777"].n
 
     def commit_field() -> Step:
         session = Session(small, durability="fast")
@@ -100,8 +112,10 @@ def steps(directory: Path) -> dict[str, Callable[[], Step]]:
 
     return {
         "save a root with one int": whole,
+        "open, one field, close": opened,
         "first read of a field": field,
         "lookup in a map": lookup,
+        "lookup and field, all open": lookup_open,
         "commit of one int": commit_field,
         "commit of one row": commit_row,
     }
