@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import IntegrityError, MigrationError
+from ..errors import DanglingError, IntegrityError, MigrationError
 from ..inspector import paths
 from ..inspector.recover import recover as save_what_verifies
 from ..interop.exporting import export as write
@@ -108,7 +108,8 @@ def import_(
                 progress=lambda done: progress(source.name, done, done),
             )  # fmt: skip
         except IntegrityError as problem:
-            raise problem if merge else IntegrityError(f"{problem}. {MERGING}") from problem
+            again = merge or isinstance(problem, DanglingError)
+            raise problem if again else IntegrityError(f"{problem}. {MERGING}") from problem
     if json_:
         say_json({"class": found.__qualname__, "rows": count})
     else:

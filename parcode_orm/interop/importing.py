@@ -21,6 +21,7 @@ from ..model.entities import is_entity
 from ..model.keys import key_fields
 from .formats import pyarrow
 from .infer import inferred, typed
+from .targets import Targets
 
 Row = tuple[str, dict[str, Any]]  # where it stands, and its values
 Progress = Callable[[int], None]
@@ -57,7 +58,7 @@ def import_rows(
 
     Raises:
         InputError: a row cannot be read, or does not fit the class.
-        IntegrityError: a key, or a unique value, occurs twice.
+        IntegrityError: a key, or a unique value, occurs twice, or a reference leads to nothing.
         SchemaError: no class can be inferred.
         MissingExtraError: Parquet needs pyarrow.
     """
@@ -77,12 +78,16 @@ def import_rows(
     else:
         cells = None
     fit = _Fit(model, is_csv, cells, fills=stored is not None)
+    targets = None if stored is None else Targets(session, name)
     count = 0
 
     def objects() -> Iterator[Any]:
         nonlocal count
         for where, row in read(path):
-            yield fit(where, row)
+            obj = fit(where, row)
+            if targets is not None:
+                targets.note(where, obj)
+            yield obj
             count += 1
             if count % BATCH == 0:
                 progress(count)
@@ -92,6 +97,8 @@ def import_rows(
             session.merge(each)
     else:
         session.add_all(objects())
+    if targets is not None:
+        targets.check()
     session.commit(f"import of {path.name}")
     progress(count)
     return model, count

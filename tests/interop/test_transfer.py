@@ -22,12 +22,14 @@ from pydantic import BaseModel
 
 from parcode_orm import (
     Chunk,
+    DanglingError,
     EncodeError,
     Index,
     InputError,
     IntegrityError,
     Key,
     Model,
+    Ref,
     SchemaError,
     Session,
     ShardedMap,
@@ -39,6 +41,7 @@ from parcode_orm.interop.exporting import export, replacing
 from parcode_orm.interop.formats import format_of
 from parcode_orm.interop.importing import import_rows
 from parcode_orm.interop.infer import typed
+from parcode_orm.interop.targets import Targets
 
 pytestmark = pytest.mark.once
 
@@ -428,3 +431,43 @@ def test_formats_have_names() -> None:
         format_of("a.txt", None)
     with pytest.raises(ValueError, match="no format is called 'xml'"):
         format_of("a.csv", "xml")
+
+
+def test_references_must_lead_to_entities(tmp_path: Path) -> None:
+    """A class that is made of the stored schema has keys in the place of references, which no commit checks."""
+
+    class Plane(Model):
+        tail: str = Key()
+
+    class Leg(Model):
+        id: int = Key()
+        plane: Ref[Plane] | None = None
+        others: list[Ref[Plane]] = []
+        before: Ref[Leg] | None = None
+
+    path = tmp_path / "legs.par"
+    with Session(path) as session:
+        session.add_all([Plane(tail="a"), Plane(tail="b"), Leg(id=1, plane="a")])
+        session.commit()
+    good = [{"id": 2, "plane": "b", "others": ["a", "b"], "before": 3}, {"id": 3, "plane": None, "others": []}]
+    bad = {
+        "plane refers to Plane['c']": {"id": 4, "plane": "c", "others": []},
+        "others[1] refers to Plane['c']": {"id": 4, "others": ["a", "c"]},
+        "before refers to Leg[9]": {"id": 4, "others": [], "before": 9},
+    }
+    source = tmp_path / "rows.jsonl"
+    for message, row in bad.items():
+        source.write_text("\n".join(map(json.dumps, [*good, row])))
+        with Session(path) as session, pytest.raises(DanglingError) as problem:
+            import_rows(session, source, "jsonl", name="Leg", progress=lambda done: None)
+        assert str(problem.value).startswith(f"{source}, line 3: {message}, which is not stored")
+    source.write_text("\n".join(map(json.dumps, good)))
+    with Session(path) as session:
+        import_rows(session, source, "jsonl", name="Leg", progress=lambda done: None)
+    with Session(path) as session:
+        targets = Targets(session, "Leg")
+        targets.note("here", session.get_one(session.models()["Leg"], 2))
+        targets.check()
+    with Session(path) as session:
+        assert [leg.id for leg in session.scalars(select(Leg))] == [1, 2, 3]
+        assert session.get_one(Leg, 2).before.target is session.get_one(Leg, 3)  # type: ignore[union-attr]

@@ -37,7 +37,7 @@ class Unknown(NamedTuple):
             SchemaError: no class can be made of the schema.
         """
         names = _names(work, called)
-        if not _mentions(self.schema, self.schema.root, names, set()):
+        if not mentions(self.schema, self.schema.root, names, set()):
             return None
         bare, rule = self.name.removesuffix(SUFFIX), RESTRICT
         assert work.source is not None
@@ -49,8 +49,8 @@ class Unknown(NamedTuple):
         else:
             rows = read_root(space, self.name, struct_for(table_class(cls))).rows
             objects = ((Here(f"{bare}[{told(key)}]", rule, None, None), obj) for key, obj in rows.items())
-            node = _entity(dict(self.schema.struct()["fields"])["rows"])
-        found = (met for here, obj in objects for met in _met(self.schema, node, obj, names, here))
+            node = entity_node(dict(self.schema.struct()["fields"])["rows"])
+        found = (met for here, obj in objects for met in met_by_schema(self.schema, node, obj, names, here))
         return next((met for met in found if met.key in keys), None)
 
 
@@ -62,7 +62,7 @@ def unknown(work: UnitOfWork, names: Collection[str]) -> list[Unknown]:
     return [Unknown(name, each) for name in names if isinstance(each := found.get(name), Schema)]
 
 
-def _entity(node: Any) -> Any:
+def entity_node(node: Any) -> Any:
     """The description of the entities in that of the rows of their table."""
     while isinstance(node, dict) and "struct" not in node:
         (kind,) = node
@@ -75,10 +75,10 @@ def _names(work: UnitOfWork, called: str) -> frozenset[str]:
     return frozenset({called, *class_names(entity_class(work.roots[called + SUFFIX].obj.__class__))})
 
 
-def _mentions(schema: Schema, node: Any, names: frozenset[str], seen: set[str]) -> bool:
+def mentions(schema: Schema, node: Any, names: frozenset[str], seen: set[str]) -> bool:
     """Whether a description names references to a class that has one of `names`."""
     if isinstance(node, list):
-        return any(_mentions(schema, each, names, seen) for each in node)
+        return any(mentions(schema, each, names, seen) for each in node)
     if not isinstance(node, dict):
         return False
     if node.get("ref") in names:
@@ -88,11 +88,11 @@ def _mentions(schema: Schema, node: Any, names: frozenset[str], seen: set[str]) 
         if name in seen:
             return False
         seen.add(name)
-        return _mentions(schema, schema.structs[name].get("fields", []), names, seen)
-    return any(_mentions(schema, each, names, seen) for each in node.values())
+        return mentions(schema, schema.structs[name].get("fields", []), names, seen)
+    return any(mentions(schema, each, names, seen) for each in node.values())
 
 
-def _met(schema: Schema, node: Any, value: Any, names: frozenset[str], here: Here) -> Iterator[Met]:
+def met_by_schema(schema: Schema, node: Any, value: Any, names: frozenset[str], here: Here) -> Iterator[Met]:
     """The references to a class that has one of `names` in a value that `node` describes."""
     if value is None or not isinstance(node, dict):
         return
@@ -101,22 +101,24 @@ def _met(schema: Schema, node: Any, value: Any, names: frozenset[str], here: Her
             yield Met(node["ref"], value, here.where, here.rule, None, None)
     elif "struct" in node:
         for name, below in schema.structs[node["struct"]].get("fields", ()):
-            if _mentions(schema, below, names, set()):
+            if mentions(schema, below, names, set()):
                 with suppress(AttributeError):
-                    yield from _met(schema, below, getattr(value, name), names, here.below(f".{name}", None, None))
+                    yield from met_by_schema(
+                        schema, below, getattr(value, name), names, here.below(f".{name}", None, None)
+                    )
     elif "union" in node:
         for arm in node["union"]:  # which of them it was is not known: a key counts for each
-            yield from _met(schema, arm, value, names, here)
+            yield from met_by_schema(schema, arm, value, names, here)
     elif "fixed" in node:
         for at, (below, item) in enumerate(zip(node["tuple"], value, strict=False)):
-            yield from _met(schema, below, item, names, here.below(f"[{at}]", None, None))
+            yield from met_by_schema(schema, below, item, names, here.below(f"[{at}]", None, None))
     elif len(node) == 1:
         ((kind, below),) = node.items()
         if kind in MAPS and isinstance(below, list):
             for key, item in value.items():
-                yield from _met(schema, below[1], item, names, here.below(f"[{key!r:.40}]", None, None))
+                yield from met_by_schema(schema, below[1], item, names, here.below(f"[{key!r:.40}]", None, None))
         elif kind in LISTS:
             for at, item in enumerate(value):
-                yield from _met(schema, below, item, names, here.below(f"[{at}]", None, None))
+                yield from met_by_schema(schema, below, item, names, here.below(f"[{at}]", None, None))
         else:
-            yield from _met(schema, below, value, names, here)
+            yield from met_by_schema(schema, below, value, names, here)
