@@ -23,10 +23,12 @@ from .building import attribute
 from .engine import run
 from .expressions import Expression
 from .fetching import fetched
+from .fetching_related import fetch_related
 from .given import Entities
 from .nodes import Item, Label
 from .options import classes_in, way_of
 from .ordered import Part
+from .other_side import OtherSide
 from .statement import Select
 
 AHEAD = 32  # parts of a result whose targets are looked up together
@@ -81,6 +83,7 @@ def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
     """
     loads = sorted(_loads(statement), key=lambda load: load.fetch)  # an object may be selected and a target, too
     count = len(statement._outputs)
+    sides = list(_sides(statement))
     columns = [each.column for each in loads if each.column is not None]
     parts = run(statement._with(_outputs=(*statement._outputs, *columns), _options=()))
     loaded: Refs = {}
@@ -104,6 +107,9 @@ def run_loading(statement: Select[Any], *, whole: bool) -> Iterator[Part]:
                 # As an attribute: `__dict__` would make a dictionary for each object, which the cycle collector walks.
                 drain(map(object.__setattr__, objects, repeat(load.name), found))
             _lead_on(statement, load, objects, refs)
+        for output, side in sides:
+            objects = list(chain.from_iterable([part[output].tolist() for part in some]))
+            fetch_related(statement._home, side, objects)
         yield from (part[:count] for part in some)
 
 
@@ -114,8 +120,8 @@ def _loads(statement: Select[Any]) -> Iterator[_Load]:
     used: set[int] = set()
     for place, output in enumerate(statement._outputs):
         item: Any = output._of if isinstance(output, Label) else output
-        cls = getattr(item, "_cls", None)
-        if not isinstance(item, Item) or not isinstance(cls, type):
+        cls = _class_given(output)
+        if not isinstance(cls, type):
             continue
         for name, info in getattr(cls, "__pydantic_fields__", {}).items():
             mine = [at for at, each in enumerate(wanted) if each._path == (name,) and issubclass(cls, each._cls)]
@@ -128,6 +134,21 @@ def _loads(statement: Select[Any]) -> Iterator[_Load]:
     for at, each in enumerate(wanted):
         if at not in used:
             raise QueryError(f"prefetch({each}): the statement gives no objects of {each._cls.__qualname__}")
+
+
+def _sides(statement: Select[Any]) -> Iterator[tuple[int, OtherSide]]:
+    """The outputs with objects to which something refers that is to be found."""
+    for side in dict.fromkeys(side for option in statement._options for side in option.sides):
+        places = [at for at, each in enumerate(statement._outputs) if _class_given(each) is side._cls]
+        if not places:
+            raise QueryError(f"prefetch({side}): the statement gives no objects of {side._cls.__qualname__}")
+        yield from ((at, side) for at in places)
+
+
+def _class_given(output: Any) -> Any:
+    """The class of the objects that an output gives; None if it gives none."""
+    item = output._of if isinstance(output, Label) else output
+    return item._cls if isinstance(item, Item) else None
 
 
 def _fill(

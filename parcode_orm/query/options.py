@@ -9,14 +9,18 @@ from ..model.kinds import item_type
 from ..model.references import referred_classes
 from .expressions import Expression
 from .nodes import Field, Through
-from .other_side import OtherSide
+from .other_side import OtherSide, key_of_rows
 
 
 class Loading(NamedTuple):
-    """An option: the targets of references in `fields` are looked up; `strict`: no others are loaded."""
+    """An option: the targets of references in `fields` are looked up, and what refers by `sides`.
+
+    `strict`: no other references are loaded.
+    """
 
     fields: tuple[Field[Any] | Through[Any], ...] = ()
     strict: bool = False
+    sides: tuple[OtherSide, ...] = ()
 
 
 def prefetch(*fields: Any) -> Loading:
@@ -28,22 +32,32 @@ def prefetch(*fields: Any) -> Loading:
     that know them.
 
     Args:
-        fields: fields of the selected objects, of type `Ref[T]` or a list, set, tuple or dictionary of references; and
-            fields of their targets: `prefetch(Flight.plane.maker)` reads planes and their makers.
+        fields: fields of the selected objects, of type `Ref[T]` or a list, set, tuple or dictionary of references;
+            fields of their targets: `prefetch(Flight.plane.maker)` reads planes and their makers; and a `Backref` of
+            the selected objects: `prefetch(Plane.flights)`.
 
     Raises:
         QueryError: one is no such field.
     """
     for each in fields or (None,):
         if isinstance(each, OtherSide):
-            raise QueryError(
-                f"prefetch({each}): it is asked anew each time, so that changes count. join({each}) gives all that "
-                "refers together with the objects"
-            )
-        if not _refers(each):
+            _check_side(each)
+        elif not _refers(each):
             given = each if isinstance(each, Field) else told(each)
             raise QueryError(f"prefetch() takes fields that hold references, such as Flight.plane, and not {given}")
-    return Loading(fields)
+    sides = tuple([each for each in fields if isinstance(each, OtherSide)])
+    return Loading(tuple([each for each in fields if not isinstance(each, OtherSide)]), sides=sides)
+
+
+def _check_side(side: OtherSide) -> None:
+    """Refuse what refers to other objects than the selected ones, and what refers from within large collections."""
+    if side._key._identity() != key_of_rows(side._cls)._identity():
+        raise QueryError(f"prefetch({side}): it takes a Backref of the class that is selected, such as Plane.flights")
+    if side._place()[1].shape == "below":
+        raise QueryError(
+            f"prefetch({side}): it takes a Backref of a reference, or of a list or set of references in the row. "
+            f"{side}.any(condition) takes others, too"
+        )
 
 
 def _refers(field: Any) -> bool:

@@ -254,7 +254,10 @@ def test_any_of_a_list(session: Session) -> None:
             "Plane.flights are the objects that refer to one, and no value: write",
         ),
         (lambda: select(func.count(Plane.flights)), "len_(Plane.flights) for their number"),
-        (lambda: select(Plane).options(prefetch(Plane.flights)), "prefetch(Plane.flights): it is asked anew"),
+        (
+            lambda: prefetch(Flight.plane.flights),
+            "prefetch(Plane.flights): it takes a Backref of the class that is selected",
+        ),
         (lambda: select(Plane).where(Plane.flights), "no condition"),
         (lambda: select(Plane).where(col(Plane.flights).delay > 1), "has no field 'delay'"),
         (lambda: select(Plane).where(col(Plane.flights).any(Meal.id > 1)), "Meal.id is a field of Meal"),

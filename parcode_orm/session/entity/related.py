@@ -12,6 +12,7 @@ from ...lazy.proxy import is_proxy, plain_class
 from ...model.backrefs import BackrefProperty
 from ...model.other_side import referring
 from ...query.expressions import Expression
+from ...query.fetching_related import known_related
 from ...query.functions import field_of
 from ...query.given import Selected
 from ...query.nodes import Item, Key, Literal, Operation, Quantified
@@ -70,20 +71,30 @@ class Related(Selected, Sequence[T]):
             rows = stored_entities(space, self._cls)
         return ScalarResult(replace(statement, _source=rows), lambda: None)
 
+    def _known(self) -> list[T] | None:
+        """What a statement with `prefetch` has found, if it still holds."""
+        return known_related(self._obj, self._backref.name)
+
     def __len__(self) -> int:
-        return self._found(self.statement).count()
+        known = self._known()
+        return self._found(self.statement).count() if known is None else len(known)
 
     def __bool__(self) -> bool:
-        return self._found(self.statement.limit(1)).first() is not None
+        known = self._known()
+        return self._found(self.statement.limit(1)).first() is not None if known is None else bool(known)
 
     def __iter__(self) -> Iterator[T]:
-        return iter(self._found(self.statement))
+        known = self._known()
+        return iter(self._found(self.statement)) if known is None else iter(known)
 
     @overload
     def __getitem__(self, at: int) -> T: ...
     @overload
     def __getitem__(self, at: slice) -> list[T]: ...
     def __getitem__(self, at: int | slice) -> T | list[T]:
+        known = self._known()
+        if known is not None and (isinstance(at, slice) or -len(known) <= index(at) < len(known)):
+            return known[at]
         if isinstance(at, slice) or index(at) < 0:
             return self._found(self.statement).all()[at]
         found = list(self._found(self.statement.offset(at).limit(1)))
