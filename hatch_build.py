@@ -41,6 +41,13 @@ def compile_core(root: Path, scratch: Path) -> Path:
     return Path(command.get_ext_fullpath("_core"))
 
 
+def put(built: Path, directory: Path) -> Path:
+    """Put a compiled module into a directory, as a new file: writing into the one that is there ends programs that run
+    it with a bus error."""
+    beside = shutil.copy(built, directory / f"{built.name}.new")
+    return Path(shutil.move(beside, directory / built.name))
+
+
 class NativeCore(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel" or os.environ.get("PARCODE_PURE", "") not in ("", "0"):
@@ -54,7 +61,7 @@ class NativeCore(BuildHookInterface[Any]):
             self.app.display_warning(f"Parcode ORM is installed without its native core: {reason[-1][:100]}")
             return
         if version == "editable":
-            built = Path(shutil.copy(built, root / NATIVE))
+            built = put(built, root / NATIVE)
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         build_data["force_include"][str(built)] = str(NATIVE / built.name)
@@ -67,4 +74,4 @@ class NativeCore(BuildHookInterface[Any]):
 if __name__ == "__main__":
     here = Path(__file__).parent
     with tempfile.TemporaryDirectory() as scratch:
-        print(shutil.copy(compile_core(here, Path(scratch)), here / NATIVE))
+        print(put(compile_core(here, Path(scratch)), here / NATIVE))

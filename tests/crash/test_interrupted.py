@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from parcode_orm import ClosedError, Session, SessionError, load
+from parcode_orm.storage import mapped, maps
 from tests.crash.interrupting import Files, Gone, Log, Row, at_every_line, change, change_again, make_log, run
+from tests.locks import renew_locks
 from tests.small import tuned
 
 
@@ -53,6 +55,13 @@ def test_an_interrupted_commit(files: Files, durability: Any, length: float) -> 
         return places
 
     at_every_line(scenario, length)
+
+
+def test_modules_that_share_a_lock_share_the_new_one() -> None:
+    """Each got a lock of its own after an interrupt, also for the tests of threads that the process ran later."""
+    before = maps.mapping
+    renew_locks()
+    assert maps.mapping is mapped.mapping is not before
 
 
 @pytest.mark.once
