@@ -412,8 +412,74 @@ rows_where(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
+/* Mark the texts that are `wanted`, or begin so. False if one of that length lies beyond the data; inlined for widths. */
+static inline int
+mark(
+    const Py_buffer *data, const char *begins, const char *ends, int width, Py_ssize_t rows, const char *wanted,
+    uint64_t length, int whole, uint8_t *found
+)
+{
+    uint64_t size = (uint64_t)data->len, last = 0, here = 0;
+    int tail = length < 8 ? (int)length : 8; /* bytes at the end of `wanted`, which are compared first */
+    memcpy(&last, wanted + length - tail, (size_t)tail);
+    for (Py_ssize_t row = 0; row < rows; row++) {
+        uint64_t begin = code_at(begins, width, row), there = code_at(ends, width, row) - begin;
+        if (whole ? there != length : there < length)
+            continue;
+        if (begin > size || size - begin < length)
+            return 0;
+        const char *at = (const char *)data->buf + begin;
+        if (tail == 8)
+            memcpy(&here, at + length - 8, 8);
+        else
+            memcpy(&here, at, (size_t)tail);
+        if (here == last && memcmp(at, wanted, length - (uint64_t)tail) == 0)
+            found[row] = 1;
+    }
+    return 1;
+}
+
+/* mark_texts(data, begins, ends, wanted, whole, found): see parcode_orm.query.texts. */
+static PyObject *
+mark_texts(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 6 || !PyBytes_CheckExact(args[3])) {
+        PyErr_SetString(PyExc_TypeError, "mark_texts takes data, begins, ends, bytes, a bool and an array of bools");
+        return NULL;
+    }
+    int whole = PyObject_IsTrue(args[4]), opened = 0, inside = 1;
+    Py_buffer data;
+    if (whole < 0 || PyObject_GetBuffer(args[0], &data, PyBUF_SIMPLE) < 0)
+        return NULL;
+    static const int places[] = {1, 2, 5};
+    Numbers arrays[3], *begins = arrays, *ends = arrays + 1, *found = arrays + 2;
+    while (opened < 3 && open_numbers(args[places[opened]], arrays + opened, opened == 2) == 0)
+        opened++;
+    int fits = opened == 3 && begins->kind != 'f' && ends->kind != 'f' && begins->width == ends->width
+        && found->width == 1 && begins->count == ends->count && begins->count == found->count;
+    if (fits) {
+        const char *wanted = PyBytes_AS_STRING(args[3]);
+        uint64_t length = (uint64_t)PyBytes_GET_SIZE(args[3]);
+        uint8_t *to = found->view.buf;
+        Py_BEGIN_ALLOW_THREADS
+#define MARK(WIDTH) mark(&data, begins->at, ends->at, WIDTH, begins->count, wanted, length, whole, to)
+        inside = begins->width == 8 ? MARK(8) : begins->width == 4 ? MARK(4) : begins->width == 2 ? MARK(2) : MARK(1);
+#undef MARK
+        Py_END_ALLOW_THREADS
+    }
+    else if (opened == 3)
+        PyErr_SetString(PyExc_ValueError, "mark_texts takes begins, ends and bools of one length");
+    if (!inside)
+        PyErr_SetString(PyExc_IndexError, "a text lies beyond the data");
+    while (opened)
+        PyBuffer_Release(&arrays[--opened].view);
+    PyBuffer_Release(&data);
+    return fits && inside ? Py_NewRef(Py_None) : NULL;
+}
+
 PyMethodDef scan_methods[] = {
     {"group_sums", (PyCFunction)(void (*)(void))group_sums, METH_FASTCALL, NULL},
+    {"mark_texts", (PyCFunction)(void (*)(void))mark_texts, METH_FASTCALL, NULL},
     {"rows_where", (PyCFunction)(void (*)(void))rows_where, METH_FASTCALL, NULL},
     {"rows_by_part", (PyCFunction)(void (*)(void))rows_by_part, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},

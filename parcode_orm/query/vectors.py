@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..table.columns import as_array
+from .texts import mark_texts
 
 Rows = Any  # numbers of rows: a range, or an array of ints
 EXACT_FLOAT = 1 << 53  # ints up to here are floats of the same value
@@ -211,30 +212,16 @@ class Texts(Vector):
         return Texts(self.data, self.begins[rows], self.ends[rows], self.decode, None, self.lenient)
 
     def equal(self, wanted: bytes) -> Any:
-        """Which values are `wanted`: by length first, then eight bytes at a time from the end."""
+        """Which values are `wanted`."""
         found = np.zeros(len(self), bool)
-        found[self._matching((self.ends - self.begins == len(wanted)).nonzero()[0], wanted)] = True
+        mark_texts(self.data, self.begins, self.ends, wanted, True, found)
         return found
 
     def starting(self, wanted: bytes) -> Any:
         """Which values begin with `wanted`."""
         found = np.zeros(len(self), bool)
-        found[self._matching((self.ends - self.begins >= len(wanted)).nonzero()[0], wanted)] = True
+        mark_texts(self.data, self.begins, self.ends, wanted, False, found)
         return found
-
-    def _matching(self, rows: Any, wanted: bytes) -> Any:
-        """Those of `rows` whose values have `wanted` where they begin; each is as long at least."""
-        at, left = self.begins[rows], len(wanted)
-        words = np.ndarray((max(len(self.data) - 7, 0),), "<u8", self.data, strides=(1,))
-        while left >= 8 and len(rows):
-            word = np.uint64(int.from_bytes(wanted[left - 8 : left], "little"))
-            same = (words[at + (left - 8)] == word).nonzero()[0]
-            rows, at, left = rows[same], at[same], left - 8
-        single = np.frombuffer(self.data, np.uint8)
-        for i in range(left if len(rows) else 0):
-            same = (single[at + i] == wanted[i]).nonzero()[0]
-            rows, at = rows[same], at[same]
-        return rows
 
 
 def vector_of(values: Sequence[Any]) -> Vector:

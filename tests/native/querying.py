@@ -124,11 +124,23 @@ def comparisons(draw: st.DrawFn) -> tuple[Any, ...]:
     return np.random.default_rng(seed).choice(np.array(ints, dtype), count), operator, number
 
 
+@st.composite
+def stored_texts(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Texts behind one another, some of which are equal, begin so, or differ in one byte."""
+    wanted = draw(st.binary(max_size=20))
+    more = st.binary(max_size=3)
+    near = st.builds(lambda at, byte: wanted[:at] + byte + wanted[at + 1 :], st.integers(0, 20), st.binary(max_size=1))
+    texts = draw(st.lists(st.just(wanted) | more | near | more.map(lambda end: wanted + end), max_size=30))
+    ends = np.cumsum([0, *map(len, texts)]).astype(draw(st.sampled_from(["u2", "u4", "i8"])))
+    return memoryview(b"".join(texts)), ends[:-1], ends[1:], wanted, draw(st.booleans()), np.zeros(len(texts), bool)
+
+
 SEEDS = st.integers(0, 1 << 30)
 QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "bounds_around": measured(),
     "group_sums": sums(),
     "inner_products": products(),
+    "mark_texts": stored_texts(),
     "meet": meetings(),
     "nearest_rows": candidates(),
     "new_proxies": lazies(),

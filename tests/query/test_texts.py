@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parcode_orm.query.texts import mark_texts
 from parcode_orm.query.vectors import Texts
 
 pytestmark = pytest.mark.once
@@ -24,3 +25,21 @@ def test_texts_are_those_that_were_written(texts: list[str], gap: bytes, left_ou
     assert vector.tolist() == texts
     kept = [place for place in range(len(texts)) if place not in left_out]
     assert vector.take(np.array(kept, np.int64)).tolist() == [texts[place] for place in kept]
+
+
+@given(TEXTS, st.text(alphabet=st.sampled_from("aé\0€"), max_size=9))
+def test_texts_are_compared_as_bytes(texts: list[str], wanted: str) -> None:
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)]).astype(np.uint32)
+    vector = Texts(memoryview(b"".join(encoded)), ends[:-1], ends[1:], lambda part: str(part, "utf-8"))
+    assert vector.equal(wanted.encode()).tolist() == [text == wanted for text in texts]
+    assert vector.starting(wanted.encode()).tolist() == [text.startswith(wanted) for text in texts]
+
+
+def test_a_text_beyond_the_data_is_not_read() -> None:
+    found = np.zeros(1, bool)
+    for begin, wanted in ((0, b"abc"), (1 << 31, b"abc"), (0, b"abcdefghi")):
+        begins = np.array([begin], np.uint32)
+        with pytest.raises(IndexError):
+            mark_texts(memoryview(b"ab"), begins, begins + np.uint32(len(wanted)), wanted, True, found)
+    assert not found.any()
