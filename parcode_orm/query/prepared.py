@@ -13,6 +13,7 @@ from .distances import Distance
 from .expressions import Expression, found_in, has
 from .functions import has_aggregate
 from .given import Asked, Derived, Entities, First, Narrowed
+from .grouped_entities import GroupedEntities, by_keys
 from .joining import alone, joined, reached
 from .negation import without_not
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Of, Operation, Ordering, Quantified, Slot
@@ -85,17 +86,19 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
         query = Query(where, outputs, ordering, first, stop, statement._distinct, windows)
         return source, _after(query, statement), None
     by = statement._groups
+    entities = GroupedEntities(by, statement._home)
     asked = [*outputs, *statement._having, *(each._of for each in ordering)]
     aggregates = list({each._identity(): each for whole in asked for each in found_in(whole, Aggregate)}.values())
     slots = {each._identity(): place for place, each in enumerate([*by, *aggregates])}
-    having = tuple(_of_group(each, slots) for each in statement._having)
+    having = tuple(_of_group(each, slots, entities) for each in statement._having)
     ordering = tuple(
-        Ordering(_of_group(each._of, slots), descending=each._descending, first=each._first) for each in ordering
+        Ordering(_of_group(each._of, slots, entities), descending=each._descending, first=each._first)
+        for each in ordering
     )
-    outputs = tuple(_of_group(each, slots) for each in outputs)
+    outputs = tuple(_of_group(each, slots, entities) for each in outputs)
     windows = () if simple else _windows(outputs, ordering)
     query = Query(having, outputs, ordering, first, stop, statement._distinct, windows)
-    return source, _after(query, statement), Grouping(where, by, tuple(aggregates))
+    return source, _after(query, statement), Grouping(where, by_keys(by), tuple(aggregates))
 
 
 def _windows(outputs: Sequence[Expression[Any]], ordering: Sequence[Ordering]) -> tuple[Over[Any], ...]:
@@ -255,20 +258,26 @@ def _keys_of(condition: Expression[bool]) -> Collection[Any] | None:
     return None
 
 
-def _of_group(expression: Expression[Any], slots: dict[Any, int]) -> Expression[Any]:
+def _of_group(expression: Expression[Any], slots: dict[Any, int], entities: GroupedEntities) -> Expression[Any]:
     """`expression` with the columns of groups in place of aggregates and of what the rows are grouped by."""
     if isinstance(expression, Label):
-        return Label(_of_group(expression._of, slots), expression._called)
+        return Label(_of_group(expression._of, slots, entities), expression._called)
+    of_entity = entities.of(expression)
+    if of_entity is not None:
+        return of_entity
     place = slots.get(expression._identity())
     if place is not None:
         return Slot(place, expression)
     if isinstance(expression, Item) or (isinstance(expression, Of) and isinstance(expression._of, Item)):
-        raise QueryError(f"{expression} is a whole row, and the result has groups: select the fields of group_by()")
+        raise QueryError(
+            f"{expression} is a whole row, and the result has groups: group_by({expression}) if it has a Key(), or "
+            "select the fields of group_by()"
+        )
     if isinstance(expression, Field | Key | Of):
         raise QueryError(
             f"{expression} is of each row, and the result has groups: group_by({expression}), or aggregate it"
         )
-    return expression._rebuilt(tuple(_of_group(each, slots) for each in expression._parts()))
+    return expression._rebuilt(tuple(_of_group(each, slots, entities) for each in expression._parts()))
 
 
 def beyond(ordering: Sequence[Ordering], values: Sequence[Any]) -> Expression[bool]:

@@ -130,11 +130,12 @@ class Select(Nesting, Generic[T_co, R_co]):
         return self._with(_distinct=True)
 
     def group_by(self, *keys: Any) -> Select[T_co, R_co]:
-        """One row for each combination of values of `keys`.
+        """One row for each combination of values of `keys`: fields, or entity classes, whose objects make groups.
 
         Raises:
             QueryError: a key is no expression, or an aggregate.
         """
+        keys = tuple([each for key in keys for each in (_outputs(key) if _has_rows(key) else (key,))])
         for key in keys:
             if has_aggregate(self._expression("group_by", key)):
                 raise QueryError(f"group_by({key}): an aggregate is a value of a group, and makes none")
@@ -375,6 +376,11 @@ def select(*rows: Any) -> Select[Any]:
     )
     found._check()
     return found
+
+
+def _has_rows(given: Any) -> bool:
+    """Whether it is an entity class, or an alias of one."""
+    return is_entity_class(given) or (isinstance(given, Aliased) and is_entity_class(given._cls))
 
 
 def _outputs(given: Any) -> tuple[Expression[Any], ...]:

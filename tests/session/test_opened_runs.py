@@ -24,7 +24,7 @@ class Lamp(Model):
 
 def opened(session: Session) -> list[Any]:
     cache = session._work.space.cache  # type: ignore[union-attr]
-    return [kept for key, kept in cache._kept.items() if isinstance(key, RunsKey)]
+    return [kept for key, kept in cache.kept.items() if isinstance(key, RunsKey)]
 
 
 def test_a_second_statement_opens_nothing() -> None:
