@@ -275,15 +275,14 @@ class Chunk:
             raise self.error(index, f"no child {place}")
         return found
 
-    def again(self, reference: Reference, refs: list[Reference]) -> Chunk:
-        """This chunk as it was written again at `reference`, with other references: the buffers are the same."""
+    def again(self, ref: Reference, refs: list[Reference], buffers: dict[int, memoryview] | None = None) -> Chunk:
+        """This chunk as it was written again at `ref`, with other references, and the same buffers or others."""
         found: Chunk = object.__new__(Chunk)
-        found.where = (self.where[0], reference.offset)
-        found.kind, found.fingerprint, found.held = self.kind, self.fingerprint, self.held
+        found.where, found.kind, found.fingerprint = (self.where[0], ref.offset), self.kind, self.fingerprint
         found.refs, found.nodes, found.node_count = refs, self.nodes, self.node_count
-        found.head_size = self.head_size
+        found.held, found.head_size = self.held, self.head_size
         found._data, found._head, found._nodes_at = self._data, self._head, self._nodes_at
-        found._buffers, found._observe = self._buffers, self._observe
+        found._buffers, found._observe = self._buffers if buffers is None else buffers, self._observe
         return found
 
     def _check_depth(self) -> None:
@@ -292,8 +291,7 @@ class Chunk:
             raise self.error(index, f"nodes are nested more than {MAX_DEPTH} deep")
 
     def _bad(self, message: str) -> CorruptionError:
-        path, offset = self.where
-        return CorruptionError(message, path=path, offset=offset)
+        return CorruptionError(message, path=self.where[0], offset=self.where[1])
 
     @property
     def directory(self) -> memoryview:

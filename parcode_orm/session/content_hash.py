@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..codec.asis import UNREADABLE, to_write
 from ..codec.base import Column, Space, View
 from ..codec.bulk import gc_paused
 from ..codec.columns.boundary import ChunkColumn
-from ..codec.columns.mixed import encode_parts
+from ..codec.columns.mixed import Mixed, Part, encode_parts
 from ..codec.stream import is_stream
 from ..codec.views.boundary import Unread
 from ..codec.views.stretch import Stretch
@@ -16,14 +17,18 @@ from ..errors import CorruptionError, EncodeError
 from ..format.blob import BlobEncoder
 from ..format.checksum import wide_checksum
 from ..format.chunk import Buffer, Chunk, Encoder, Ticket
+from ..format.chunk_copy import unverified
 from ..format.layout import Kind, Reference
 from ..stack import roomy
 from ..storage.mapped import Source
 from ..table.nodes import Piece
+from ..table.row_group import Group
 from ..table.row_groups import Reuse, TableSink, never_reuse
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
 from .space import FileSpace
+
+MOSTLY = 8  # a row group of which one row in so many was cut out is compared slice by slice
 
 
 class UnreadStream(Exception):
@@ -143,51 +148,90 @@ def is_stored(
 def is_stored_apart(column: ChunkColumn, value: Any, stored: Unread) -> bool:
     """Whether `value`, a plain collection, has the rows of the table that `stored` stands for.
 
-    Row groups as they would be written now are compared by their directories. Where earlier commits have cut a row
-    group or written it in another way, its columns are read.
+    Row groups as they would be written now are compared by their directories. Where earlier commits have cut rows out
+    of a row group, these are taken as they stand there. Only if a row group was written in another way, its columns
+    are read.
     """
     table = getattr(getattr(stored.read(), "rows", None), "table", None)
     if table is None or table.rows != len(value):
         return False
     keys, rows = (None, value) if table.keys is None else (list(value), list(value.values()))
-    same = _SameRows(table, column.compression)
+    slices: dict[int, list[tuple[Piece, int]]] = {}  # of each row group, with their places among the rows
     at = 0
+    for piece, _, _ in table.tree.pieces():
+        slices.setdefault(piece.offset, []).append((piece, at))
+        at += piece.length
     try:
         with gc_paused():
-            for piece, _, _ in table.tree.pieces():
-                stop = at + piece.length
-                if not same(piece, None if keys is None else keys[at:stop], rows[at:stop]):
-                    return False
-                at = stop
+            return all(map(_SameRows(table, column.compression, keys, rows), slices.values()))
     except (UnreadStream, EncodeError):  # what is wrong will be said, with its path, when it is written
         return False
-    return True
 
 
 class _SameRows:
-    """Tells whether plain rows, and their keys in a keyed table, are stored as a piece of the table."""
+    """Tells whether plain rows, and their keys in a keyed table, are stored as the slices of a row group."""
 
-    def __init__(self, table: Table, compression: str | None) -> None:
+    def __init__(self, table: Table, compression: str | None, keys: list[Any] | None, rows: list[Any]) -> None:
         space: Any = table.space
         self._table = table
         self._compression = compression
+        self._keys = keys
+        self._rows = rows
         self._sink = DigestSink(space.compression, tuning=space.tuning)
         self._comparison = _Comparison(space.source)
 
-    def __call__(self, piece: Piece, keys: list[Any] | None, rows: list[Any]) -> bool:
-        table = self._table
-        group = table.group(piece)
-        if piece.length == group.count:
-            pair = None if keys is None or table.keys is None else (table.keys, keys)
-            ticket, _ = self._sink.write_group(table.items, rows, pair, self._compression, table.fingerprint)
-            if self._comparison.equal(ticket, group.ref):
-                return True
-        start, stop = piece.start, piece.start + piece.length
-        for column, view, values in ((table.keys, group.keys, keys), (table.items, group.items, rows)):
-            if column is not None and view is not None and values is not None:
-                if digest_of(column, *values) != _digest_of_rows(column, view, start, stop):
+    def __call__(self, slices: list[tuple[Piece, int]]) -> bool:
+        groups = [self._table.group(piece) for piece, _ in slices]  # which checks their bounds
+        if self._is_written_so(groups[0], slices):
+            return True
+        table, group = self._table, groups[0]
+        for column, view, values in ((table.keys, group.keys, self._keys), (table.items, group.items, self._rows)):
+            if column is None or view is None or values is None:
+                continue
+            for piece, at in slices:
+                stored = _digest_of_rows(column, view, piece.start, piece.start + piece.length)
+                if digest_of(column, *values[at : at + piece.length]) != stored:
                     return False
         return True
+
+    def _is_written_so(self, group: Group, slices: list[tuple[Piece, int]]) -> bool:
+        """Whether the row group with these rows would be written as it is stored, bit by bit.
+
+        Rows that are in no slice come from unverified bytes. The digest fits only if they are right.
+        """
+        table, count = self._table, group.count
+        columns = (table.items,) if table.keys is None else (table.keys, table.items)
+        gone = count - sum([piece.length for piece, _ in slices])
+        if gone > count // MOSTLY:
+            return False
+        keys: list[Any] = []
+        rows: list[Part] = []
+        done = 0
+        try:
+            if gone:
+                group = Group(group.ref, table.space, columns, table.fingerprint, {}, unverified(group.chunk))
+            for piece, at in sorted(slices, key=_start_of):
+                if done < piece.start:
+                    self._add_stored(group, done, piece.start, keys, rows)
+                rows.append(self._rows[at : at + piece.length])
+                keys += self._keys[at : at + piece.length] if self._keys is not None else ()
+                done = piece.start + piece.length
+            if done < count:
+                self._add_stored(group, done, count, keys, rows)
+            pair = None if table.keys is None else (table.keys, keys)
+            ticket, _ = self._sink.write_group(table.items, Mixed(rows), pair, self._compression, table.fingerprint)
+        except UNREADABLE:
+            return False
+        return self._comparison.equal(ticket, group.ref)
+
+    def _add_stored(self, group: Group, start: int, stop: int, keys: list[Any], rows: list[Part]) -> None:
+        rows.append(Stretch(group.items, start, stop, apart=True))
+        if group.keys is not None:
+            keys += to_write(group.keys.read, start, stop)
+
+
+def _start_of(each: tuple[Piece, int]) -> int:
+    return each[0].start
 
 
 class _Comparison:

@@ -272,6 +272,31 @@ def test_an_equal_collection_is_compared_without_objects_of_what_is_stored(
     assert same(load(path, World).rows, changed)
 
 
+def test_an_equal_collection_is_not_read_though_each_row_group_was_cut(tmp_path: Path) -> None:
+    path = tmp_path / "world.par"
+    leaves = [Leaf(n=n, text=f"leaf {n * 7919 % 10_007}") for n in range(12_000)]
+    by = {f"k{leaf.n}": leaf.model_copy() for leaf in leaves}
+    save(path, World(ticks=leaves, one=Branch(by=by)))
+    with Session(path, durability="fast") as session:
+        world = session.root(World)
+        for n in range(0, 12_000, 700):
+            world.ticks[n].text = world.one.by[f"k{n}"].text = "cut"
+            leaves[n].text = by[f"k{n}"].text = "cut"
+            session.commit()
+        opened = {group.ref for each in (world.ticks, world.one.by) for group in each.rows.table.groups.values()}
+    assert len(opened) == 6
+    size = path.stat().st_size
+    with Session(path, durability="fast") as session:
+        world = session.root(World)
+        world.ticks, world.one.by = copy.deepcopy(leaves), copy.deepcopy(by)
+        session.commit()
+        assert path.stat().st_size == size and session.stats.bytes_read < 60_000  # of 500 KB
+        leaves[9_000].text = "other"
+        world.ticks = leaves
+        session.commit()
+    assert load(path, World).ticks == leaves
+
+
 def _cut_list(rows: Any) -> None:
     rows.insert(15_000, Leaf(n=-1))
     rows[30_000].n = -2
