@@ -18,8 +18,9 @@ from ..format.checksum import checksum
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
-from .cache import NODE_BYTES, Cache
+from .cache import Cache
 from .files import CLOEXEC, FILES, Descriptor, check_regular, file_name, storage_error, storing
+from .kept import DONTNEED, KeptChunk, drop_pages
 from .maps import OpenFile, known_map, map_file, mapping, open_file
 from .recovery import Found, Read, at_end, commit_at, newest, records_from, with_tail
 from .stats import Stats
@@ -28,7 +29,6 @@ TAIL = 16 << 10  # bytes
 HEAD = 2 << 10  # bytes that the head of a row group has, mostly
 APART = 32 << 10  # bytes: a smaller chunk behind the map is read by itself
 BEHIND = 16 << 20  # bytes behind a map from which on the file is mapped anew
-DONTNEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -237,15 +237,15 @@ class Source:
 
         Views into them stay readable.
         """
-        _drop(self._map, ref)
+        drop_pages(self._map, ref)
         for target in refs:
             if target.kind == Kind.COLUMN and self.cache.drop(target):
-                _drop(self._map, target)
+                drop_pages(self._map, target)
 
     def drop_pages(self) -> None:
         """Take all pages out of this process's memory. A reader of a whole file does so now and then."""
         if self._map is not None and DONTNEED is not None:
-            with suppress(OSError, ValueError):  # as in `_drop`
+            with suppress(OSError, ValueError):  # as in `kept.drop_pages`
                 self._map.madvise(DONTNEED)
 
     def view(self, offset: int, length: int) -> memoryview:
@@ -317,40 +317,6 @@ class Source:
         assert self.identity is not None
         # Never closed by hand: an array made from a view refers to the map, not to the view.
         return map_file(file.fd, self.length, self.identity, self.path)
-
-
-class KeptChunk(Chunk):
-    """A chunk in a cache. `Source.chunk` says where it lies: its `reference`, in which `map`."""
-
-    __slots__ = ("map", "reference", "used")
-    map: mmap.mmap | None
-    reference: Reference
-    used: bool
-
-    @property
-    def size(self) -> int:
-        """Its buffers that were read, and its nodes."""
-        return self.held + NODE_BYTES * self.node_count
-
-    def close(self) -> bool:
-        """Let its pages go."""
-        _drop(self.map, self.reference)
-        return True
-
-
-def _drop(map: mmap.mmap | None, ref: Reference) -> None:
-    """Take the pages of a chunk out of this process's memory.
-
-    Only pages of our own map are dropped. The map is of a file and never written to, so the next
-    access reads the pages from the file again.
-    """
-    if map is None or DONTNEED is None:
-        return
-    start = ref.offset & -mmap.PAGESIZE
-    try:
-        map.madvise(DONTNEED, start, min(ref.offset + ref.length, len(map)) - start)
-    except (OSError, ValueError):  # pages locked into memory, or a system with other page sizes
-        pass
 
 
 def _reader(data: memoryview) -> Read:

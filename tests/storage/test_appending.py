@@ -31,7 +31,7 @@ from parcode_orm.errors import (
 from parcode_orm.format import commit, superblock
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.layout import Reference
-from parcode_orm.storage import cache, mapped
+from parcode_orm.storage import cache, kept
 from parcode_orm.storage.append import Appender
 from parcode_orm.storage.files import Files
 from parcode_orm.storage.lock import WriterLock
@@ -366,10 +366,10 @@ def test_memory_that_is_not_ours_keeps_what_is_in_it(path: Path) -> None:
 
 
 def test_pages_that_cannot_be_let_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "DONTNEED", 9999)  # the system refuses
+    monkeypatch.setattr(kept, "DONTNEED", 9999)  # the system refuses
     source = Source.open(path)
     source.release(source.catalog.root("World"))
-    monkeypatch.setattr(mapped, "DONTNEED", None)  # it has no such thing
+    monkeypatch.setattr(kept, "DONTNEED", None)  # it has no such thing
     source.release(source.catalog.root("World"))
     assert source.chunk(source.catalog.root("World")).nodes
 
