@@ -129,7 +129,7 @@ class _Fit:
                 row = {name: self._cell(name, cell) for name, cell in row.items() if cell or self._keeps(name)}
             for name in self._restored:
                 if name in row:
-                    row[name] = _restored(self._nodes[name], row[name], self._structs)
+                    row[name] = restored(self._nodes[name], row[name], self._structs)
             row = {**self._filled, **row}
             return self._model.model_validate(row, strict=False, by_alias=True, by_name=True)
         except ValidationError as problem:
@@ -180,7 +180,7 @@ def _is_plain(node: Any) -> bool:
     return node in ("int", "float", "bool", "text", "none") or (isinstance(node, dict) and "convert" in node)
 
 
-def _restored(node: Any, value: Any, structs: dict[str, Any]) -> Any:
+def restored(node: Any, value: Any, structs: dict[str, Any]) -> Any:
     """A value as it was exported: bytes from base64; lists, dictionaries and objects that are JSON in a text."""
     if isinstance(node, str):
         if node in ("bytes", "bytearray"):
@@ -188,7 +188,7 @@ def _restored(node: Any, value: Any, structs: dict[str, Any]) -> Any:
         return _json(value) if node == "any" and isinstance(value, str) and value[:1] in _OPENING else value
     for around in ("optional", "chunk", "map"):
         if around in node:
-            return value if value is None else _restored(node[around], value, structs)
+            return value if value is None else restored(node[around], value, structs)
     if "convert" in node:
         return value
     if isinstance(value, str) and value[:1] in _OPENING:
@@ -196,15 +196,15 @@ def _restored(node: Any, value: Any, structs: dict[str, Any]) -> Any:
     if "struct" in node and isinstance(value, dict):
         fields = dict(structs[node["struct"]]["fields"])
         return structs[node["struct"]]["filled"] | {
-            name: _restored(fields[name], each, structs) if name in fields else each for name, each in value.items()
+            name: restored(fields[name], each, structs) if name in fields else each for name, each in value.items()
         }
     if "fixed" in node and isinstance(value, list) and len(value) == len(node["tuple"]):
-        return [_restored(each, item, structs) for each, item in zip(node["tuple"], value, strict=True)]
+        return [restored(each, item, structs) for each, item in zip(node["tuple"], value, strict=True)]
     for kind in node.keys() & (LISTS | MAPS) if "fixed" not in node else ():
         if kind in MAPS and isinstance(value, dict):
-            return {key: _restored(node[kind][1], each, structs) for key, each in value.items()}
+            return {key: restored(node[kind][1], each, structs) for key, each in value.items()}
         if kind in LISTS and isinstance(value, list):
-            return [_restored(node[kind], each, structs) for each in value]
+            return [restored(node[kind], each, structs) for each in value]
     return value
 
 

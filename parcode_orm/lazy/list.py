@@ -20,6 +20,7 @@ from ..codec.columns.mixed import Mixed
 from ..codec.stream import ItemSpec
 from ..codec.types.marks import enter, item_spec
 from ..table.streaming import gather
+from .arrow import ArrowStream
 from .display import rows_html, some
 from .protocols import Rows
 from .rows import Whole, field_path, named, unchanged, walk
@@ -64,7 +65,7 @@ def lazy_schema(plain: Any, handler: GetCoreSchemaHandler, cls: type) -> CoreSch
     )
 
 
-class LazyList(MutableSequence[T], Generic[T]):
+class LazyList(ArrowStream, MutableSequence[T], Generic[T]):
     """A stored list. Indexing, slicing and iterating read the row groups that they meet, no others.
 
     In a writable session it changes as a list does, and `commit` stores the change. What is put there is validated

@@ -18,6 +18,7 @@ from ..codec.stream import ItemSpec
 from ..errors import told
 from ..table.streaming import gather
 from ..table.table import MISSING
+from .arrow import ArrowStream
 from .display import KEYS, rows_html, some
 from .list import AT_ONCE, HELD, lazy_schema
 from .protocols import PairRows
@@ -88,7 +89,7 @@ def _pair(given: object, place: int) -> tuple[object, object]:
     return pair
 
 
-class LazyMap(MutableMapping[K, V], Generic[K, V]):
+class LazyMap(ArrowStream, MutableMapping[K, V], Generic[K, V]):
     """A stored dictionary. `[key]`, `get` and `in` read one index shard and one row; iterating, a row group at a time.
 
     In a writable session it changes as a dictionary does, and `commit` stores the change. What is put there is

@@ -95,6 +95,11 @@ class Block:
         self._bounds: dict[Path, Bounds | None] = {}
         self._kept: dict[Path, tuple[Kept, Any]] = {}
 
+    @property
+    def is_in_order(self) -> bool:
+        """Whether the rows are those of the parts, one part after the other."""
+        return self._index is None
+
     def places(self, rows: Any) -> tuple[Any, Any]:
         """In which part each of `rows` is, and which row of its row group it is."""
         positions = self._positions(rows)

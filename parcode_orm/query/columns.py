@@ -90,7 +90,7 @@ def read(view: View, path: tuple[str, ...], rows: Rows) -> Vector:
     if isinstance(view, ReferenceView | RefView):
         view = view.inner
     if isinstance(view, OptionalView):
-        there, below = _present(view, rows)
+        there, below = present(view, rows)
         return spread(read(view.present, path, below), there)
     if isinstance(view, NullView):
         return Constant(None, len(rows))
@@ -121,7 +121,7 @@ def _bits(bits: memoryview, rows: Rows) -> Any:
     return (single[rows >> 3] >> (rows & 7) & 1).astype(bool)
 
 
-def _present(view: OptionalView, rows: Rows) -> tuple[Any, Rows]:
+def present(view: OptionalView, rows: Rows) -> tuple[Any, Rows]:
     """Which of the rows are not None, and where those stand among the values present."""
     if isinstance(rows, range):
         there = _bits(view.bits, rows)

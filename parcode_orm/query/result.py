@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..codec.bulk import gc_paused
 from ..errors import MultipleResultsFound, NoResultFound, QueryError, told
+from ..lazy.arrow import ArrowStream
 from .expressions import Expression
 from .statement import Select
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 
-class _Rows(Generic[T_co]):
+class _Rows(ArrowStream, Generic[T_co]):
     """What both kinds of results have. Rows are read as they are asked for."""
 
     __slots__ = ("_check", "_part", "_statement", "_unique")

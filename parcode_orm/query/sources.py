@@ -237,6 +237,16 @@ class StoredBatch:
         piece = self.block.parts[part]
         return [table.value(piece, row - piece.start) for row in rows]
 
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether no row is held, and row groups stand in the order of the rows."""
+        return self.block.is_in_order and not len(self._all_held()[0])
+
+    def groups(self) -> Iterator[tuple[Group, int, int]]:
+        """The row groups of a batch that is as stored: each with its first row and the end of its rows."""
+        for number, part in enumerate(self.block.parts):
+            yield self.block.group(self.table, number), part.start, part.start + part.length
+
     def bounds(self, path: tuple[str, ...]) -> Bounds | None:
         """See `Batch`."""
         return self.block.bounds(self.table, path)

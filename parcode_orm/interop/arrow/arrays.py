@@ -1,0 +1,191 @@
+"""Columns as arrays of Arrow: of the views over a row group, and of the vectors of a query.
+
+Floats, integers that are stored in 64 bits, and bools without None stay where they are: the array's buffer is the
+mapped file. Lists and structs are taken apart, and their parts go the same way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...codec.base import View
+from ...codec.structs import MISSING
+from ...codec.views.boundary import ReferenceView
+from ...codec.views.containers import ListView
+from ...codec.views.nodes import NullView, OptionalView
+from ...codec.views.refs import RefView
+from ...codec.views.scalars import BitsView, NumbersView
+from ...codec.views.struct import StructView
+from ...errors import EncodeError
+from ...query.columns import DATE, DURATION, MOMENT, present, read
+from ...query.vectors import Coded, Constant, Numbers, Texts, Vector
+from ..formats import pyarrow
+from ..rows import plain
+from .types import Mapped
+
+DAY_ONE = 719_163  # the ordinal of 1970-01-01
+_ZERO = np.uint8(0)
+
+
+def array_of(view: View, rows: range, column: Mapped) -> Any:
+    """The values of some rows of a view, as an array of Arrow."""
+    arrow = pyarrow()
+    if isinstance(view, ReferenceView | RefView):
+        view = view.inner
+    if isinstance(view, NullView):
+        return arrow.nulls(len(rows), column.type)
+    if isinstance(view, OptionalView):
+        there, below = present(view, rows)
+        found = array_of(view.present, below, column)
+        if there.all():
+            return found
+        if arrow.types.is_dictionary(column.type):  # None stands in the codes: a word that is null counts as one
+            codes = found.indices.take(_places(there))
+            return arrow.DictionaryArray.from_arrays(codes, found.dictionary)
+        return found.take(_places(there))
+    if isinstance(view, StructView) and arrow.types.is_struct(column.type) and _is_whole(view, column):
+        names = [field.name for field in column.type]
+        parts = [array_of(view.field(name), rows, part) for name, part in zip(names, column.parts, strict=True)]
+        return arrow.StructArray.from_arrays(parts, fields=list(column.type))
+    if isinstance(view, ListView) and arrow.types.is_list(column.type) and column.parts:
+        return _lists(view, rows, column)
+    if isinstance(view, BitsView) and arrow.types.is_boolean(column.type):
+        return arrow.Array.from_buffers(column.type, len(rows), [None, arrow.py_buffer(view.bits)], offset=rows.start)
+    return array_of_vector(read(view, (), rows), column)
+
+
+def is_in_place(view: View, column: Mapped) -> bool:
+    """Whether the array of a view's values needs no copy of them."""
+    arrow = pyarrow()
+    if isinstance(view, NumbersView):
+        wide = {"d": arrow.float64(), "q": arrow.int64(), "Q": arrow.int64()}.get(view.values.format)
+        return wide is not None and wide == column.type
+    return isinstance(view, BitsView) and bool(arrow.types.is_boolean(column.type))
+
+
+def array_of_vector(vector: Vector, column: Mapped) -> Any:
+    """The values of a vector as an array of Arrow.
+
+    Raises:
+        EncodeError: a value does not fit the column's type.
+    """
+    arrow, tp = pyarrow(), column.type
+    if isinstance(vector, Numbers) and (found := _numbers(vector, tp)) is not None:
+        return found
+    if isinstance(vector, Texts) and arrow.types.is_string(tp) and not vector.lenient and column.convert is None:
+        return _texts(vector)
+    if isinstance(vector, Coded) and len(vector.words) <= max(len(vector), 64):
+        return _coded(vector, column)
+    if isinstance(vector, Constant):
+        one = _of_objects([vector.value], column)
+        return (
+            arrow.nulls(len(vector), tp) if one.null_count else one.take(arrow.array(np.zeros(len(vector), np.int32)))
+        )
+    return _of_objects(vector.tolist(), column)
+
+
+def _is_whole(view: StructView, column: Mapped) -> bool:
+    return not view.bits & MISSING and all(field.name in view.column.places for field in column.type)
+
+
+def _places(there: Any) -> Any:
+    """For each row the place of its value among those that are not None."""
+    return pyarrow().array(np.cumsum(there, dtype=np.int64) - 1, mask=~there)
+
+
+def _lists(view: ListView, rows: range, column: Mapped) -> Any:
+    arrow = pyarrow()
+    offsets = np.frombuffer(view.offsets, np.dtype(view.offsets.format))[rows.start : rows.stop + 1].astype(np.int64)
+    if len(offsets) and ((np.diff(offsets) < 0).any() or offsets[-1] > view.items.count):
+        raise view.chunk.error(view.at, "offsets fall")
+    first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+    items = array_of(view.items, range(first, last), column.parts[0])
+    return arrow.ListArray.from_arrays(arrow.array((offsets - first).astype(np.int32)), items, type=column.type)
+
+
+def _numbers(vector: Numbers, tp: Any) -> Any:
+    """An array over the vector's own memory, where its numbers are of the type's width; None where they do not fit."""
+    arrow, values, kind = pyarrow(), vector.values, vector.kind
+    if kind is None:
+        if not (arrow.types.is_integer(tp) or arrow.types.is_floating(tp) or arrow.types.is_boolean(tp)):
+            return None
+        if arrow.types.is_boolean(tp) != (values.dtype == bool):
+            return None
+        if arrow.types.is_integer(tp) and values.dtype.kind not in "iu":
+            return None
+        if arrow.types.is_integer(tp) and values.dtype == np.uint64 and len(values) and values.max() >= 1 << 63:
+            return None
+        if values.dtype == np.uint64 and arrow.types.is_int64(tp):
+            values = values.view(np.int64)  # all of them fit, as was just seen
+        elif values.dtype != bool:
+            values = values.astype(tp.to_pandas_dtype(), copy=False)
+    elif kind is DATE and arrow.types.is_date32(tp):
+        values = (values.astype(np.int64) - DAY_ONE).astype(np.int32)
+    elif (kind is DURATION and arrow.types.is_duration(tp)) or (
+        kind is MOMENT and arrow.types.is_timestamp(tp) and tp.tz is None
+    ):
+        values = values.astype(np.int64, copy=False)
+    else:
+        return None
+    if vector.nulls is not None or values.dtype == bool:
+        return arrow.array(values, mask=vector.nulls).cast(tp) if kind is None else _moments(values, vector.nulls, tp)
+    values = np.ascontiguousarray(values)
+    return arrow.Array.from_buffers(tp, len(values), [None, arrow.py_buffer(values)])
+
+
+def _moments(values: Any, nulls: Any, tp: Any) -> Any:
+    return pyarrow().array(values, mask=nulls).view(tp)
+
+
+def _texts(vector: Texts) -> Any:
+    """Texts side by side, without what stands between them."""
+    arrow, begins, ends = pyarrow(), vector.begins, vector.ends
+    count = len(begins)
+    if not count:
+        return arrow.array([], arrow.string())
+    lengths = ends - begins
+    offsets = np.zeros(count + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    if offsets[-1] >= 1 << 31:
+        raise EncodeError("the texts of a batch have more than 2 GiB: take fewer rows at once")
+    data = np.frombuffer(vector.data, np.uint8)
+    gaps = begins[1:] - ends[:-1]
+    if not gaps.any():
+        data = data[begins[0] : ends[-1]]
+    elif (gaps == 1).all() and not data[ends[:-1]].any():  # a NUL between neighbours, and in none of them
+        whole = data[begins[0] : ends[-1]]
+        data = whole[whole != _ZERO]
+    if len(data) != offsets[-1]:
+        every = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
+        data = np.frombuffer(vector.data, np.uint8)[every]
+    buffers = [None, arrow.py_buffer(offsets.astype(np.int32)), arrow.py_buffer(np.ascontiguousarray(data))]
+    return arrow.Array.from_buffers(arrow.string(), count, buffers)
+
+
+def _coded(vector: Coded, column: Mapped) -> Any:
+    arrow, tp = pyarrow(), column.type
+    is_dictionary = arrow.types.is_dictionary(tp)
+    nones = [place for place, word in enumerate(vector.words) if word is None]
+    known = [word for word in vector.words if word is not None]
+    words = _of_objects(known, column._replace(type=tp.value_type if is_dictionary else tp))
+    codes, mask = vector.codes.astype(np.int32), None
+    if nones:
+        mask = codes == nones[0]
+        codes = codes - (codes > nones[0])
+    found = arrow.DictionaryArray.from_arrays(arrow.array(codes, mask=mask), words)
+    return found if is_dictionary else found.dictionary_decode()
+
+
+def _of_objects(values: list[Any], column: Mapped) -> Any:
+    arrow, convert = pyarrow(), column.convert
+    found = list(map(plain, values))
+    if convert is not None:
+        found = [None if value is None else convert(value) for value in found]
+    try:
+        if arrow.types.is_dictionary(column.type):
+            return arrow.array(found, column.type.value_type).dictionary_encode().cast(column.type)
+        return arrow.array(found, column.type)
+    except (arrow.ArrowException, OverflowError, TypeError, ValueError) as problem:
+        raise EncodeError(f"a value does not fit the type {column.type} of Arrow: {problem}") from problem

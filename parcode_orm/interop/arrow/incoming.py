@@ -1,0 +1,208 @@
+"""Rows of Arrow, of Polars, pandas and Parquet, as objects of a class: a batch at a time."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, TypeVar, overload
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from ...codec import kernels
+from ...codec.schema import describe
+from ...codec.types.compile import struct_for
+from ...errors import InputError, called, told
+from ..formats import pyarrow
+from ..importing import restored
+from .reading import KEY, MODEL
+
+M = TypeVar("M", bound=BaseModel)
+BATCH = 4096  # rows that become objects at once
+
+
+@overload
+def from_arrow(data: Any, model: type[M], *, key: None = None) -> Iterator[M]: ...
+@overload
+def from_arrow(data: Any, model: type[M], *, key: str) -> Iterator[tuple[Any, M]]: ...
+@overload
+def from_arrow(data: Any, model: None = None, *, key: str | None = None) -> Iterator[Any]: ...
+def from_arrow(data: Any, model: Any = None, *, key: str | None = None) -> Iterator[Any]:
+    """Objects of the rows of `data`, made and validated as they are asked for: `session.add_all(from_arrow(data, T))`.
+
+    Args:
+        data: anything with the Arrow PyCapsule interface: a table, a batch or a reader of pyarrow, a DataFrame of
+            Polars or pandas, a relation of DuckDB, rows of this package.
+        model: the class. Without it, the class that wrote the data, if the program has defined it.
+        key: the column that is no field but the key: pairs of key and object come then, for a `ShardedMap()` field.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        InputError: a row does not fit the class; the message names row and field. The data have no class.
+        TypeError: `data` is nothing of Arrow.
+    """
+    arrow = pyarrow()
+    if hasattr(data, "collect") and not hasattr(data, "__arrow_c_stream__"):
+        data = data.collect()  # a LazyFrame
+    if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__arrow_c_array__"):
+        raise TypeError(f"from_arrow() takes what has __arrow_c_stream__, such as a table, not {called(data)}")
+    if not hasattr(data, "__arrow_c_stream__"):
+        data = arrow.Table.from_batches([arrow.record_batch(data)])
+    reader = arrow.RecordBatchReader.from_stream(data)
+    metadata = reader.schema.metadata or {}
+    found = _named(metadata.get(MODEL)) if model is None else model
+    if key is not None and key not in reader.schema.names:
+        raise InputError(f"there is no column {told(key)} for the keys: there are {', '.join(reader.schema.names)}")
+    if key is None and model is None and KEY in metadata:
+        key = metadata[KEY].decode()
+    return _objects(reader, found, key)
+
+
+def from_pandas(frame: Any, model: Any = None, *, key: str | None = None) -> Iterator[Any]:
+    """As `from_arrow`, of a DataFrame of pandas; NaN in columns of objects counts as None, the index does not count."""
+    return from_arrow(pyarrow().Table.from_pandas(frame, preserve_index=False), model, key=key)
+
+
+def from_polars(frame: Any, model: Any = None, *, key: str | None = None) -> Iterator[Any]:
+    """As `from_arrow`, of a DataFrame or a LazyFrame of Polars."""
+    return from_arrow(frame, model, key=key)
+
+
+def from_parquet(path: str | os.PathLike[str], model: Any = None, *, key: str | None = None) -> Iterator[Any]:
+    """As `from_arrow`, of a Parquet file or a folder of such, partitioned or not. It is read as it is asked for.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    arrow = pyarrow()
+    import pyarrow.dataset as datasets
+
+    try:
+        found = datasets.dataset(path, format="parquet", partitioning="hive")
+        schema, batches = found.schema, found.to_batches(batch_size=BATCH)
+        return from_arrow(arrow.RecordBatchReader.from_batches(schema, batches), model, key=key)
+    except (arrow.ArrowException, OSError) as problem:
+        raise InputError(f"{os.fspath(path)} cannot be read as Parquet: {problem}") from problem
+
+
+def _named(name: bytes | None) -> Any:
+    """The class that a schema names, if a module that is imported has it. Nothing is imported for it."""
+    if name is None:
+        raise InputError("the data do not say of which class their rows are: give the class, from_arrow(data, Player)")
+    module, _, path = name.decode().partition(":")
+    found: Any = sys.modules.get(module)
+    for step in path.split("."):
+        found = getattr(found, step, None)
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise InputError(f"the rows are of {module}.{path}, which this program has not imported: give the class")
+    return found
+
+
+def _objects(reader: Any, model: Any, key: str | None) -> Iterator[Any]:
+    fit = _Fit(model, reader.schema, key)
+    passed = 0
+    for whole in reader:
+        for at in range(0, whole.num_rows, BATCH):
+            batch = whole.slice(at, BATCH)
+            keys = None if key is None else _values(batch.column(key))
+            objects = fit(batch, passed)
+            yield from objects if keys is None else zip(keys, objects, strict=True)
+            passed += batch.num_rows
+
+
+class _Fit:
+    """Makes objects of a class from record batches of one schema."""
+
+    def __init__(self, model: Any, schema: Any, key: str | None) -> None:
+        self._names = [name for name in schema.names if name != key]
+        if len(set(self._names)) < len(self._names):
+            raise InputError(f"two columns have the same name in {told(self._names)}")
+        described = describe(struct_for(model))
+        self._structs = {name: {**body, "filled": {}} for name, body in described["structs"].items()}
+        nodes = dict(self._structs[described["root"]["struct"]]["fields"])
+        self._nodes = {name: nodes.get(name) for name in self._names}
+        self._model = model
+        self._adapter = TypeAdapter(list[model])
+        self._dicts = kernels.dict_builder(tuple(self._names)) if self._names else None
+        self._required = _exact(model, [schema.field(name) for name in self._names])
+        self._builder = struct_for(model).builder
+
+    def __call__(self, batch: Any, passed: int) -> list[Any]:
+        columns = [self._column(name, batch.column(name)) for name in self._names]
+        dicts = [{} for _ in range(batch.num_rows)] if self._dicts is None else self._dicts(*columns)
+        if self._required is not None and not any(batch.column(name).null_count for name in self._required):
+            made: list[Any] = self._builder.objects(dicts, None, None, None)
+            return made
+        try:
+            return self._adapter.validate_python(dicts, strict=False, by_alias=True, by_name=True)
+        except ValidationError as problem:
+            first = problem.errors(include_url=False)[0]
+            row, *place = first["loc"]
+            where = ".".join(map(str, place)) or self._model.__qualname__
+            what = "" if first["type"] == "missing" else f", not {told(first['input'])}"
+            raise InputError(f"row {passed + int(row) + 1}: {where}: {first['msg']}{what}") from None
+
+    def _column(self, name: str, array: Any) -> list[Any]:
+        values, node = _values(array), self._nodes[name]
+        if node is None or isinstance(node, str):
+            return values
+        return [None if value is None else restored(node, value, self._structs) for value in values]
+
+
+def _values(array: Any) -> list[Any]:
+    """The values of an array as Python has them."""
+    arrow = pyarrow()
+    tp = array.type
+    if isinstance(tp, arrow.BaseExtensionType):
+        if tp.extension_name == "arrow.uuid":
+            return [None if each is None else UUID(bytes=each) for each in array.storage.to_pylist()]
+        array, tp = array.storage, tp.storage_type
+    if not array.null_count and (arrow.types.is_integer(tp) or arrow.types.is_floating(tp)):
+        found: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
+        return found
+    if tp == arrow.month_day_nano_interval():
+        return list(map(_duration, array.to_pylist()))
+    return list(array.to_pylist(maps_as_pydicts="strict"))
+
+
+def _duration(value: Any) -> timedelta | None:
+    """A duration that went through a program which has intervals of months, days and nanoseconds instead."""
+    if value is None:
+        return None
+    if value.months:
+        raise InputError(f"an interval of {value.months} months is no duration: months differ in length")
+    return timedelta(days=value.days, microseconds=value.nanoseconds // 1000)
+
+
+_CHECKS = {"int": "is_integer", "float": "is_float64", "bool": "is_boolean", "str": "is_string"}
+_HARMLESS = {"title", "frozen", "extra_fields_behavior"}  # configuration that changes no value
+
+
+def _exact(model: Any, columns: list[Any]) -> list[str] | None:
+    """If columns of these types fit the fields of a class in any case, the fields that must not be None; else None."""
+    core = getattr(model, "__pydantic_core_schema__", {})
+    core = core.get("schema", core) if core.get("type") == "definitions" else core
+    fields, config = core.get("schema", {}), core.get("config", {})
+    if core.get("type") != "model" or core.get("post_init") or core.get("custom_init") or core.get("root_model"):
+        return None
+    if fields.get("type") != "model-fields" or not config.keys() <= _HARMLESS or model.__private_attributes__:
+        return None
+    if {column.name for column in columns} != set(fields["fields"]):
+        return None
+    required = []
+    for column in columns:
+        field = fields["fields"][column.name]
+        inner = field["schema"]
+        kinds = []
+        while inner["type"] in ("default", "nullable") and "validate_default" not in inner:
+            kinds.append(inner["type"])
+            inner = inner["schema"]
+        check = _CHECKS.get(inner["type"])
+        is_plain = inner.keys() <= {"type", "ref", "metadata", "serialization"} and "validation_alias" not in field
+        if check is None or not is_plain or not getattr(pyarrow().types, check)(column.type):
+            return None
+        if "nullable" not in kinds:
+            required.append(column.name)
+    return required

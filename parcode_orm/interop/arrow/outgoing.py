@@ -1,0 +1,113 @@
+"""Rows as Parquet, and files as sources that Polars reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...errors import MissingExtraError, StorageError
+from ...query.statement import select
+from ...session import Session
+from ..formats import pyarrow
+from .predicates import condition_of
+
+
+def to_parquet(
+    rows: Any,
+    path: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    partition_by: Sequence[str] = (),
+) -> None:
+    """Write rows as Parquet, a row group at a time.
+
+    Args:
+        rows: a lazy list or map, or the result of a statement.
+        path: a file; with `partition_by` a folder, which has a folder `name=value` for each value of these columns.
+        columns: the names of the columns; all without it.
+        partition_by: the columns that tell the folders.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        QueryError, EncodeError: as `arrow()` of the rows.
+        StorageError: it cannot be written there; or the folder holds Parquet files already.
+    """
+    arrow = pyarrow()
+    import pyarrow.dataset as datasets
+
+    reader = rows.arrow(columns)
+    try:
+        if not partition_by:
+            with arrow.parquet.ParquetWriter(path, reader.schema) as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
+            return
+        if os.path.isdir(path) and any(name.endswith(".parquet") for _, _, names in os.walk(path) for name in names):
+            raise StorageError(f"{os.fspath(path)} holds Parquet files: remove it, or give another folder")
+        datasets.write_dataset(
+            reader, path, format="parquet", partitioning=list(partition_by), partitioning_flavor="hive"
+        )
+    except OSError as problem:
+        if isinstance(problem, StorageError):
+            raise
+        raise StorageError(f"{os.fspath(path)} cannot be written: {problem}") from problem
+
+
+def scan_parcode(path: str | os.PathLike[str], model: type[Any], *, at: Any = None) -> Any:
+    """A `polars.LazyFrame` of the entities of a class. What Polars asks of it, the planner of queries reads.
+
+    Polars hands over the columns that a query names, the number of rows it needs, and its conditions. Comparisons of
+    columns with numbers and texts, joined by `&`, `|` and `~`, choose rows here, by indexes and bounds of row groups;
+    Polars applies all conditions once more.
+
+    Args:
+        path: the file.
+        model: the class of the entities.
+        at: an earlier commit, as in `Session(path, at=...)`. Each scan reads the newest commit without it.
+
+    Raises:
+        MissingExtraError: polars or pyarrow is not installed.
+        FileMissingError, CorruptionError, SchemaMismatchError: the file cannot be read as of the class.
+    """
+    pyarrow()
+    try:
+        import polars
+        from polars.io.plugins import register_io_source
+    except ImportError as problem:
+        raise MissingExtraError(
+            "scan_parcode() needs polars: install it with pip install 'parcode-orm[polars]'"
+        ) from problem
+    file = os.path.abspath(path)
+
+    def read(columns: list[str] | None, predicate: Any, n_rows: int | None, batch_size: int | None) -> Iterator[Any]:
+        with Session.open(file, at=at) as session:
+            statement = select(model)
+            condition = None if predicate is None else condition_of(predicate, model)
+            if condition is not None:
+                statement = statement.where(condition)
+            if n_rows is not None and predicate is None:
+                statement = statement.limit(n_rows)
+            left = n_rows
+            needed = None if columns is None else _with_those_of(columns, predicate)
+            for batch in session.scalars(statement).arrow(needed):
+                frame = polars.DataFrame(batch)
+                if predicate is not None:
+                    frame = frame.filter(predicate)
+                if needed is not None:
+                    frame = frame.select(columns)
+                if left is not None:
+                    frame, left = frame.head(left), left - min(left, len(frame))
+                yield frame
+                if left == 0:
+                    return
+
+    with Session.open(file, at=at) as session:
+        empty = session.scalars(select(model)).arrow().schema.empty_table()
+    return register_io_source(read, schema=polars.DataFrame(empty).schema, validate_schema=False)
+
+
+def _with_those_of(columns: list[str], predicate: Any) -> list[str]:
+    """The columns that are asked for, and those that a condition names."""
+    named = [] if predicate is None else predicate.meta.root_names()
+    return list(dict.fromkeys([*columns, *named]))

@@ -1,0 +1,35 @@
+"""`ArrowStream`: what gives its rows to libraries that read Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+
+class ArrowStream:
+    """Rows that pyarrow, Polars, DuckDB and pandas take as they are: `polars.from_arrow(players)`."""
+
+    __slots__ = ()
+
+    def arrow(self, columns: Sequence[str] | None = None) -> Any:
+        """The rows as a `pyarrow.RecordBatchReader`: a stream, which reads as it goes, and once.
+
+        Args:
+            columns: the names of the columns that are read, in order; all without it.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+            QueryError: there is no such column.
+            EncodeError: while reading: a value does not fit the type of its column.
+        """
+        # By name, since the floor above this one reads it: what does not use Arrow never loads that.
+        return import_module("parcode_orm.interop.arrow.reading").reader_of(self, columns)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The rows as the Arrow PyCapsule interface has them."""
+        return self.arrow().__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> Any:
+        """The types of the columns, as the Arrow PyCapsule interface has them."""
+        return self.arrow().schema.__arrow_c_schema__()
