@@ -32,6 +32,7 @@ from parcode_orm import (
     save,
     select,
 )
+from parcode_orm.codec.views.scalars import BitsView
 from parcode_orm.interop.arrow import from_arrow, from_pandas, from_parquet, from_polars, scan_parcode, to_parquet
 from parcode_orm.interop.arrow.arrays import is_in_place
 from parcode_orm.interop.arrow.predicates import condition_of
@@ -507,6 +508,7 @@ def test_conditions_of_polars_choose_the_same_rows(values: list[Any], predicate:
 
 
 def test_types_of_a_description() -> None:
+    assert is_in_place(BitsView(memoryview(b"\1"), 1), mapped("bool", {}))
     assert mapped("int", {}).type == pa.int64() and mapped({"list": "float"}, {}).type == pa.list_(pa.float64())
     with pytest.raises(TypeError):
         reader_of(3)

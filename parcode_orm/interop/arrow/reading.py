@@ -13,9 +13,7 @@ from ...codec.types.compile import struct_for
 from ...codec.views.boundary import ReferenceView
 from ...codec.views.struct import StructView
 from ...errors import EncodeError, QueryError, told
-from ...lazy.list import LazyList
 from ...lazy.map import LazyMap
-from ...lazy.rows import TableRows
 from ...query.building import attribute
 from ...query.columns import read
 from ...query.engine import run
