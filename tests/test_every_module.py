@@ -79,6 +79,8 @@ TESTED_BY = {
     "inspector.page.opened": "page/test_answers.py",
     "inspector.page.past": "page/test_answers.py",
     "inspector.page.places": "page/test_answers.py",
+    "interop.arrow.incoming": "interop/test_arrow.py",
+    "interop.arrow.outgoing": "interop/test_arrow.py",
     "interop.parquet": "interop/test_transfer.py",
     "lazy.assign": "conformance/test_changing.py",
     "lazy.base": "conformance/test_reading.py",
