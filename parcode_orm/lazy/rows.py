@@ -74,12 +74,16 @@ def walk(lazy: Any, version: int, message: str) -> Iterator[Any]:
         rows = lazy.rows
         if rows.version != version:
             raise RuntimeError(message)
+        changing = rows.space.writable
         for value in rows.scan(position, len(rows)):
             yield value
             position += 1
-            if lazy.rows.version != version:
+            now = lazy.rows
+            if now is rows and not changing:
+                continue
+            if now.version != version:
                 raise RuntimeError(message)
-            if lazy.rows is not rows:
+            if now is not rows:
                 break
 
 

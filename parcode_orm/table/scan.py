@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .table import Table
 
 KEPT = 16  # row groups
+AHEAD = 64  # lazy objects made at once
 FRESH_ROWS = 4096  # of those not yet written, taken at once
 Stretch = tuple[Piece, int, int]
 
@@ -59,6 +60,26 @@ def walk(table: Table, start: int = 0, stop: int | None = None) -> Iterator[Stre
         else:
             for at in range(first, end, FRESH_ROWS):
                 yield piece, at, min(at + FRESH_ROWS, end)
+
+
+def lazy_rows(table: Table, start: int, stop: int | None) -> Iterator[Any]:
+    """The rows `start` to `stop` of a table that does not change, lazy where they are Models.
+
+    Lazy objects are made a few at a time: each time twice as many, so that a program that takes one
+    row has not made many.
+    """
+    ahead = 1
+    for piece, first, end in walk(table, start, stop):
+        group = table.group(piece)
+        at, end = piece.start + first, piece.start + end
+        if group.proxies is None:
+            yield from map(group.get, range(at, end))
+            continue
+        while at < end:
+            rows = list(range(at, min(at + ahead, end)))
+            yield from table.space.proxies([(group.proxies, rows)])
+            at += ahead
+            ahead = min(2 * ahead, AHEAD)
 
 
 def read_parts(

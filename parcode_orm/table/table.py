@@ -28,7 +28,7 @@ from ..storage.spill import is_spilled
 from .index import Run, find_row, open_runs
 from .nodes import Piece
 from .row_group import Group, Held, HeldRows, KeptGroup
-from .scan import Part, Trail, read_parts, walk
+from .scan import Part, Trail, lazy_rows, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
 MAX_ROWS = 1 << 48
@@ -283,8 +283,7 @@ class Table:
         if self.space.writable:
             yield from self._scan_changing(start, self.rows if stop is None else stop)
             return
-        for piece, a, b in walk(self, start, stop):
-            yield from map(self.group(piece).get, range(piece.start + a, piece.start + b))
+        yield from lazy_rows(self, start, stop)
 
     def _scan_changing(self, position: int, stop: int) -> Iterator[Any]:
         tree, trail = self.tree, Trail(self)

@@ -145,3 +145,20 @@ def test_threads_read_one_world(path: Path) -> None:
     finally:
         sys.setswitchinterval(interval)
     assert not problems
+
+
+def test_a_walk_makes_few_rows_ahead(path: Path) -> None:
+    with Session.open(path) as session:
+        rows = session.root(World).rows
+        before = session.stats.rows_read
+        walk = iter(rows)
+        first = next(walk)
+        assert session.stats.rows_read - before == 1
+        assert rows[0] is first
+        kept = rows[150]  # is the object that the walk gives, too
+        taken = [first]
+        for count in range(2, 400):
+            taken.append(next(walk))
+            assert session.stats.rows_read - before <= min(2 * count, count + 64) + 1
+        assert taken[150] is kept
+        assert [row.n for row in [*taken, *walk]] == list(range(3000))
