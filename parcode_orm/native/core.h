@@ -12,6 +12,7 @@
 
 extern PyMethodDef keys_methods[];
 extern PyMethodDef build_methods[];
+extern PyMethodDef lookup_methods[];
 extern PyMethodDef numbers_methods[];
 extern PyMethodDef unpack_methods[];
 extern PyMethodDef proxies_methods[];
@@ -97,6 +98,27 @@ list_item(PyObject *list, Py_ssize_t i)
 #else
 #define WIDEST
 #endif
+
+/* A contiguous buffer of numbers, as `memoryview.cast` gives them: `code` is their struct code. */
+typedef struct {
+    Py_buffer view;
+    const char *data;
+    Py_ssize_t count;
+    int width;
+    char code;
+} Typed;
+
+/* See unpack.c. */
+int open_typed(PyObject *object, Typed *numbers);
+
+/* Number `i` of a buffer of unsigned ones. */
+static inline uint64_t
+unsigned_at(const Typed *numbers, Py_ssize_t i)
+{
+    uint64_t found = 0;
+    memcpy(&found, numbers->data + i * numbers->width, numbers->width);
+    return found;
+}
 
 /* Smallest width in bytes of unsigned numbers up to `high`. */
 static inline int

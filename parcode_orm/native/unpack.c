@@ -2,17 +2,9 @@
 
 #include "core.h"
 
-/* A contiguous buffer of numbers, as `memoryview.cast` gives them: `code` is their struct code. */
-typedef struct {
-    Py_buffer view;
-    const char *data;
-    Py_ssize_t count;
-    int width;
-    char code;
-} Numbers;
-
-static int
-open_numbers(PyObject *object, Numbers *numbers)
+/* Open a buffer, to be released by PyBuffer_Release(&numbers->view); 0 with an error if it is no such buffer. */
+int
+open_typed(PyObject *object, Typed *numbers)
 {
     if (PyObject_GetBuffer(object, &numbers->view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0)
         return 0;
@@ -35,15 +27,6 @@ open_numbers(PyObject *object, Numbers *numbers)
     return 1;
 }
 
-/* Number `i` of a buffer of unsigned ones. */
-static inline uint64_t
-unsigned_at(const Numbers *numbers, Py_ssize_t i)
-{
-    uint64_t found = 0;
-    memcpy(&found, numbers->data + i * numbers->width, numbers->width);
-    return found;
-}
-
 #define FILL(type, make)                                                                           \
     for (Py_ssize_t i = 0; i < count; i++) {                                                       \
         type number;                                                                               \
@@ -57,7 +40,7 @@ unsigned_at(const Numbers *numbers, Py_ssize_t i)
 
 /* A list of `count` numbers from number `start` on, all of which the buffer has. */
 static PyObject *
-list_of(const Numbers *numbers, Py_ssize_t start, Py_ssize_t count)
+list_of(const Typed *numbers, Py_ssize_t start, Py_ssize_t count)
 {
     PyObject *list = PyList_New(count);
     if (list == NULL)
@@ -86,8 +69,8 @@ unpack_numbers(PyObject *module, PyObject *args)
 {
     PyObject *values, *found;
     Py_ssize_t start, stop;
-    Numbers numbers;
-    if (!PyArg_ParseTuple(args, "Onn:unpack_numbers", &values, &start, &stop) || !open_numbers(values, &numbers))
+    Typed numbers;
+    if (!PyArg_ParseTuple(args, "Onn:unpack_numbers", &values, &start, &stop) || !open_typed(values, &numbers))
         return NULL;
     Py_ssize_t count = PySlice_AdjustIndices(numbers.count, &start, &stop, 1);
     found = list_of(&numbers, start, count);
@@ -97,7 +80,7 @@ unpack_numbers(PyObject *module, PyObject *args)
 
 /* Whether `count` offsets from `start` on rise and none is beyond `end`. */
 static int
-are_rising(const Numbers *offsets, Py_ssize_t start, Py_ssize_t count, uint64_t end)
+are_rising(const Typed *offsets, Py_ssize_t start, Py_ssize_t count, uint64_t end)
 {
     uint64_t before = 0;
     for (Py_ssize_t i = start; i < start + count; i++) {
@@ -111,7 +94,7 @@ are_rising(const Numbers *offsets, Py_ssize_t start, Py_ssize_t count, uint64_t 
 
 /* Lists of the numbers between `count` + 1 offsets from `start` on. None where the offsets fall or leave the numbers. */
 static PyObject *
-lists_between(const Numbers *numbers, const Numbers *offsets, Py_ssize_t start, Py_ssize_t count)
+lists_between(const Typed *numbers, const Typed *offsets, Py_ssize_t start, Py_ssize_t count)
 {
     if (!are_rising(offsets, start, count + 1, numbers->count))
         Py_RETURN_NONE;
@@ -139,12 +122,12 @@ unpack_lists(PyObject *module, PyObject *args)
 {
     PyObject *values, *places, *found = NULL;
     Py_ssize_t start, stop;
-    Numbers numbers, offsets;
+    Typed numbers, offsets;
     if (!PyArg_ParseTuple(args, "OOnn:unpack_lists", &values, &places, &start, &stop))
         return NULL;
-    if (!open_numbers(values, &numbers))
+    if (!open_typed(values, &numbers))
         return NULL;
-    if (open_numbers(places, &offsets)) {
+    if (open_typed(places, &offsets)) {
         if (strchr("BHIQ", offsets.code) == NULL)
             PyErr_SetString(PyExc_TypeError, "offsets are unsigned");
         else if (start < 0 || stop < start || stop >= offsets.count)
@@ -164,10 +147,10 @@ unpack_codes(PyObject *module, PyObject *args)
 {
     PyObject *values, *codes;
     Py_ssize_t start, stop;
-    Numbers numbers;
+    Typed numbers;
     if (!PyArg_ParseTuple(args, "O!Onn:unpack_codes", &PyList_Type, &values, &codes, &start, &stop))
         return NULL;
-    if (!open_numbers(codes, &numbers))
+    if (!open_typed(codes, &numbers))
         return NULL;
     Py_ssize_t count = PySlice_AdjustIndices(numbers.count, &start, &stop, 1);
     PyObject *found = PyList_New(count);

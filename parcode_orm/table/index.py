@@ -165,6 +165,7 @@ def shards_of(chunk: Callable[[Reference], Chunk], run: Reference) -> Iterator[R
         waiting += [(each, below) for each in reversed(refs)]
 
 
+@compiled
 def find_row(hashed: int, low_shift: int, lows: memoryview, rows: memoryview, before: int) -> int:
     """The id of a row of a shard that a hash may stand for; -1 where there are no more.
 
@@ -184,6 +185,21 @@ def find_row(hashed: int, low_shift: int, lows: memoryview, rows: memoryview, be
         at = bisect_left(lows, low)
     at += before
     return rows[at] if at < count and lows[at] == low else -1
+
+
+@compiled
+def is_text(data: bytes, texts: memoryview, offsets: memoryview, gap: int, row: int) -> bool:
+    """Whether a text of a column is `data`, in UTF-8.
+
+    Args:
+        data: the text that is sought.
+        texts: the bytes of all texts.
+        offsets: where each begins and the last one ends, unsigned numbers.
+        gap: 1 where a NUL follows each text, which offsets do not count; else 0.
+        row: the number of the text.
+    """
+    start, stop = offsets[row], offsets[row + 1]
+    return stop - start == len(data) and texts[start + gap * row : stop + gap * row] == data
 
 
 class Shard:

@@ -25,7 +25,7 @@ from ..errors import CorruptionError, EncodeError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
-from .index import Run, find_row, open_runs
+from .index import Run, find_row, is_text, open_runs
 from .nodes import Piece
 from .row_group import Group, Held, HeldRows, KeptGroup
 from .scan import Part, Trail, lazy_rows, read_parts, walk
@@ -217,9 +217,7 @@ class Table:
             if group.texts is None:
                 same = group.key(row) == key
             else:
-                texts, offsets, gap = group.texts
-                start, stop = offsets[row], offsets[row + 1]
-                same = start <= stop and texts[start + gap * row : stop + gap * row] == data
+                same = is_text(data, *group.texts, row)
             if same:
                 return group.get(row)
             break

@@ -70,9 +70,37 @@ def columns(count: int) -> st.SearchStrategy[tuple[Any, ...]]:
     )
 
 
+@st.composite
+def shards(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Arguments of `find_row`: as a rule a hash of the shard, whose hashes may also fall."""
+    shift = draw(st.integers(0, 32))
+    many = st.integers(0, 2000).map(lambda count: [i * ((1 << 32) // (count + 1)) for i in range(count)])
+    lows = draw(
+        many | st.lists(st.integers(0, 40), max_size=300).map(sorted) | st.lists(st.integers(0, 9), max_size=200)
+    )
+    low = draw(st.sampled_from(lows) | st.integers(0, (1 << 32) - 1)) if lows else 0
+    hashed = (low << shift | draw(st.integers(0, (1 << 64) - 1)) & (1 << shift) - 1) & (1 << 64) - 1
+    code = draw(st.sampled_from("IQ"))
+    rows = memoryview(struct.pack(f"{len(lows)}I", *range(len(lows)))).cast("I")
+    return hashed, shift, memoryview(struct.pack(f"{len(lows)}{code}", *lows)).cast(code), rows, draw(st.integers(0, 5))
+
+
+@st.composite
+def texts_at(draw: st.DrawFn) -> tuple[Any, ...]:
+    words = draw(st.lists(st.text(max_size=5).map(str.encode), min_size=1, max_size=9))
+    gap, row = draw(st.integers(0, 1)), draw(st.integers(0, len(words) - 1))
+    ends = [sum(map(len, words[:i])) for i in range(len(words) + 1)]
+    ends = draw(st.just(ends) | st.lists(st.integers(0, 99), min_size=len(ends), max_size=len(ends)))
+    joined = (b"\0" * gap).join(words) + b"\0" * gap
+    sought = draw(st.just(words[row]) | st.sampled_from(words) | st.binary(max_size=3))
+    return sought, memoryview(joined), memoryview(struct.pack(f"{len(ends)}H", *ends)).cast("H"), gap, row
+
+
 DECODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "build_models": st.integers(0, 8).flatmap(columns),
     "fill_map": st.tuples(st.builds(dict), st.lists(SCALARS, max_size=4), st.lists(SCALARS, max_size=4)),
+    "find_row": shards(),
+    "is_text": texts_at(),
     "slices": st.tuples(
         st.lists(SCALARS, max_size=40) | st.binary(max_size=40) | st.lists(SCALARS, max_size=40).map(tuple), rising(40)
     ),
