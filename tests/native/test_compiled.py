@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,11 @@ if not parcode_orm.accelerated:
     pytest.skip("the native core is not compiled, or switched off", allow_module_level=True)
 
 from parcode_orm.native import _core
+
+PACKAGE = Path(parcode_orm.__file__).parent
+for path in PACKAGE.rglob("*.py"):  # some are imported when they are needed
+    if "\n@compiled\n" in path.read_text("utf-8"):
+        import_module(".".join((PACKAGE.name, *path.relative_to(PACKAGE).with_suffix("").parts)))
 
 
 def typed(value: Any) -> Any:
