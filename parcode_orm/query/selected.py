@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..codec.base import Column
+from ..model.keys import key_fields
 from ..table.table import Table
 from .arrays import Vectors
+from .columns import numbers
 from .evaluate import Unparted
-from .sources import Batch, InMemoryBatch, Source, StoredBatch, TableSource
-from .vectors import Rows, Vector, pick
+from .operators import dig
+from .sources import Batch, Source, StoredBatch, TableSource
+from .vectors import Objects, Rows, Vector, pick
 
 FEW = 16_384  # rows that are taken at once, even if fields are no arrays
 LOOKED_UP = 64  # rows that are looked up one by one: blocks are slower for these
@@ -54,16 +57,37 @@ class SelectedBatch(Unparted):
         return len(self.inner.held_among(self.rows)[1])
 
 
-class LookedUpBatch(InMemoryBatch):
+class LookedUpBatch(Unparted):
     """Rows with `ids`, which are as they are stored. All of them are among each of `found`."""
 
-    __slots__ = ("found", "ids")
+    __slots__ = ("_key", "_objects", "_places", "count", "found", "ids", "table")
 
-    def __init__(self, table: Table, ids: Any, found: Sequence[Any]) -> None:
-        places = [place for each in ids.tolist() if (place := table.tree.row(each)) is not None]
-        super().__init__([table.value(*place) for place in places], [table.key(*place) for place in places])
-        self.ids = ids
+    def __init__(self, table: Table, model: Any, ids: Any, found: Sequence[Any]) -> None:
+        there = [(each, place) for each in ids.tolist() if (place := table.tree.row(each)) is not None]
+        self.table = table
+        self.ids = np.array([each for each, _ in there], np.int64)
         self.found = found
+        self._places = [place for _, place in there]
+        self._key = key_fields(model)
+        self._objects: list[Any] | None = None
+        self.count = len(self._places)
+
+    def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
+        """See `Batch`. The key of a row is known without its object."""
+        if path == self._key and len(path) == 1:
+            return self.keys(rows)
+        found = self.objects(rows)
+        return Objects([dig(obj, path) for obj in found] if path else found)
+
+    def keys(self, rows: Rows) -> Vector:
+        """See `Batch`."""
+        return Objects([self.table.key(*self._places[row]) for row in numbers(rows)])
+
+    def objects(self, rows: Rows) -> list[Any]:
+        """See `Batch`."""
+        if self._objects is None:
+            self._objects = [self.table.value(*place) for place in self._places]
+        return [self._objects[row] for row in numbers(rows)]
 
     def held(self) -> int:
         """See `Batch`."""
@@ -92,7 +116,7 @@ class SelectedSource:
         """See `Source`."""
         table = self.of.table
         if len(self._ids) <= LOOKED_UP and table.tree.root.ref is not None and not table.rows_held():
-            yield LookedUpBatch(table, self._ids, self._found)
+            yield LookedUpBatch(table, self.model, self._ids, self._found)
             return
         many = arrays(table.items) or len(self._ids) <= FEW
         for batch in self.of.batches(arrays=lambda items: many):
