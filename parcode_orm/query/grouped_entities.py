@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from ..errors import QueryError
 from .computed import Computed
 from .evaluate import evaluate
 from .expressions import Expression
@@ -48,18 +47,21 @@ class OfEntity(Computed[T]):
 
 
 class GroupedEntities:
-    """The entities among what a statement groups by, each with the number of its column of keys."""
+    """What rows are grouped `by`, with the keys of entities in their place. Other rows are values, as numbers are.
 
-    def __init__(self, by: Sequence[Expression[Any]], home: Home | None) -> None:
-        self._columns: dict[Any, tuple[Slot[Any], Entities]] = {}
+    `rows` are those of each source of the statement.
+    """
+
+    def __init__(self, by: Sequence[Expression[Any]], rows: Sequence[Any], home: Home | None) -> None:
+        self._columns: dict[int, tuple[Slot[Any], Entities]] = {}
+        keys = []
         for place, each in enumerate(by):
-            if _is_row(each):
-                cls: Any = getattr(each, "_cls", None)
-                if home is None or not is_entity_class(cls):
-                    raise QueryError(
-                        f"group_by({each}): only objects of a class with a Key() make groups: name a field"
-                    )
-                self._columns[_source(each)] = Slot(place, each), home.entities(cls)
+            number = _source(each)
+            entities = _entities(rows[number], home) if _is_row(each) and number < len(rows) else None
+            if entities is not None:
+                self._columns[number] = Slot(place, each), entities
+            keys.append(each if entities is None else _key(each))
+        self.by = tuple(keys)
 
     def of(self, expression: Expression[Any]) -> Expression[Any] | None:
         """An entity that rows are grouped by, or a field of it, as an expression of groups; None for any other."""
@@ -69,9 +71,11 @@ class GroupedEntities:
         return None if known is None else OfEntity(expression, *known)
 
 
-def by_keys(by: Sequence[Expression[Any]]) -> tuple[Expression[Any], ...]:
-    """What rows are grouped by, with the keys of entities in their place."""
-    return tuple([_key(each) if _is_row(each) else each for each in by])
+def _entities(rows: Any, home: Home | None) -> Entities | None:
+    """The entities that the rows of a source are; None for a collection."""
+    if isinstance(rows, Entities):
+        return rows
+    return home.entities(rows) if home is not None and is_entity_class(rows) else None
 
 
 def _is_row(expression: Expression[Any]) -> bool:

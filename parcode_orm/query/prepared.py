@@ -13,7 +13,7 @@ from .distances import Distance
 from .expressions import Expression, found_in, has
 from .functions import has_aggregate
 from .given import Asked, Derived, Entities, First, Narrowed
-from .grouped_entities import GroupedEntities, by_keys
+from .grouped_entities import GroupedEntities
 from .joining import alone, joined, reached
 from .negation import without_not
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Of, Operation, Ordering, Quantified, Slot
@@ -70,6 +70,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
     simple = is_simple(statement, _OF_ROWS)
+    rows = [each.rows for each in occurrences_of(statement)] if statement._groups else []
     if simple:  # no others to run first, to reach, or to join
         statement, found = bound(statement)
         source = _source(statement, found, _asked(statement, counted), simple=True)
@@ -86,7 +87,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
         query = Query(where, outputs, ordering, first, stop, statement._distinct, windows)
         return source, _after(query, statement), None
     by = statement._groups
-    entities = GroupedEntities(by, statement._home)
+    entities = GroupedEntities(by, rows, statement._home)
     asked = [*outputs, *statement._having, *(each._of for each in ordering)]
     aggregates = list({each._identity(): each for whole in asked for each in found_in(whole, Aggregate)}.values())
     slots = {each._identity(): place for place, each in enumerate([*by, *aggregates])}
@@ -98,7 +99,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     outputs = tuple(_of_group(each, slots, entities) for each in outputs)
     windows = () if simple else _windows(outputs, ordering)
     query = Query(having, outputs, ordering, first, stop, statement._distinct, windows)
-    return source, _after(query, statement), Grouping(where, by_keys(by), tuple(aggregates))
+    return source, _after(query, statement), Grouping(where, entities.by, tuple(aggregates))
 
 
 def _windows(outputs: Sequence[Expression[Any]], ordering: Sequence[Ordering]) -> tuple[Over[Any], ...]:

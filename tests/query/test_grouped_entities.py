@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Key, Model, QueryError, Ref, Session, aliased, desc, func, prefetch, select
+from parcode_orm import Chunk, Key, Model, QueryError, Ref, Session, ShardedMap, aliased, desc, func, prefetch, select
 from parcode_orm.query import nodes
-from parcode_orm.query.grouped_entities import GroupedEntities, by_keys
+from parcode_orm.query.grouped_entities import GroupedEntities
 
 pytestmark = pytest.mark.once
 
@@ -97,6 +97,21 @@ def test_what_makes_no_groups_is_refused(session: Session) -> None:
         session.execute(select(Plane, func.count()).join(Flight, Flight.plane).group_by(Plane.tail)).all()
     with pytest.raises(QueryError, match=r"group_by\(\) takes fields"):
         select(Flight).group_by(Bare)
-    with pytest.raises(QueryError, match=r"only objects of a class with a Key\(\) make groups"):
-        GroupedEntities([nodes.Item(Bare)], None)
-    assert isinstance(by_keys([nodes.Item(Plane)])[0], nodes.Key)
+
+
+class Yard(Model):
+    planes: dict[str, Plane] = ShardedMap()
+    numbers: list[int] = Chunk()
+
+
+def test_rows_of_collections_are_values(session: Session) -> None:
+    session.add(Yard(planes={"x": Plane(row=7, tail="y")}, numbers=[1, 2, 1]))
+    session.commit()
+    yard = session.root(Yard)
+    counted = select(func.item(), func.count()).select_from(yard.numbers).group_by(func.item())
+    assert sorted(map(tuple, session.execute(counted))) == [(1, 2), (2, 1)]
+    with pytest.raises(QueryError, match="cannot be grouped"):  # not the entities that have these keys
+        session.execute(select(Plane, func.count()).select_from(yard.planes).group_by(Plane)).all()
+    row: Any = nodes.Item(Plane)
+    grouped = GroupedEntities([row, F.delay], [yard.planes], None)
+    assert grouped.by[0] is row and grouped.of(row) is None
