@@ -181,7 +181,7 @@ def test_references_must_lead_somewhere(tmp_path: Path, monkeypatch: pytest.Monk
         session.add_all([Plane(tail="N1"), Flight(id=1, plane="N1", seen=["N1"], stops=[Stop(plane="N1")])])
         session.commit()
         assert verify(path, models=[Plane, Flight]).ok
-        monkeypatch.setattr("parcode_orm.session.session.check_targets", lambda work, referred: None)
+        monkeypatch.setattr("parcode_orm.session.entity.dangling.check_targets", lambda work, referred: None)
         lost = Ref(Plane, "N2")
         session.add(Flight(id=2, plane=lost, seen=[lost], by_plane={lost: lost}, stops=[Stop(), Stop(plane=lost)]))
         session.commit()

@@ -17,7 +17,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from parcode_orm import Index, Key, Model, Session, any_, col, func, select, verify
 from parcode_orm.errors import ConflictError, EncodeError, IntegrityError, SessionError
-from parcode_orm.session import session as session_module
 from parcode_orm.session.entity import changes, indexes, queries
 from parcode_orm.session.entity.tables import entities, find_table
 from tests.effort import EXAMPLES, THOROUGH
@@ -67,7 +66,6 @@ def short_streams() -> Iterator[None]:
     """Iterators of more than three objects leave memory as they come, and indexes have fences."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in (
-            (session_module, "AT_ONCE", AT_ONCE),
             (changes, "AT_ONCE", AT_ONCE),
             (queries, "SHARE", 1),
             (indexes, "STEP", 2),
