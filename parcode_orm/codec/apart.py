@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -71,3 +71,15 @@ def present(values: Sequence[Any]) -> tuple[list[Any], bytes] | None:
     """The values that are not None, and a bit for each value; None when all are there."""
     found = [value for value in values if value is not None]
     return (found, pack_bits([value is not None for value in values])) if len(found) < len(values) else None
+
+
+@compiled
+def types_of(values: Sequence[Any]) -> set[type]:
+    """The types of some values."""
+    return set(map(type, values))
+
+
+@compiled
+def spaced(source: dict[Any, Any], step: int, count: int) -> dict[Any, Any]:
+    """`count` pairs of a dictionary at most: the first one, and each `step`th after it. `step` is 1 at least."""
+    return dict(islice(source.items(), 0, step * count, step))

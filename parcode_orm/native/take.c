@@ -335,6 +335,60 @@ all_set(PyObject *module, PyObject *args)
     return fine < 0 ? NULL : PyBool_FromLong(fine);
 }
 
+/* types_of(values): the set of the types of some values. */
+static PyObject *
+types_of_locked(PyObject *values)
+{
+    PyObject *types = PySet_New(NULL);
+    PyTypeObject *last = NULL;
+    for (Py_ssize_t i = 0; types != NULL && i < PySequence_Fast_GET_SIZE(values); i++) {
+        PyTypeObject *cls = Py_TYPE(PySequence_Fast_GET_ITEM(values, i));
+        if (cls == last)
+            continue;
+        Py_INCREF(cls);
+        if (PySet_Add(types, (PyObject *)cls) < 0)
+            Py_CLEAR(types);
+        Py_DECREF(cls);
+        last = cls;
+    }
+    return types;
+}
+
+SEQUENCE_METHOD(types_of)
+
+/* spaced(source, step, count): `count` pairs of a dictionary, the first one and each `step`th after it. */
+static PyObject *
+spaced(PyObject *module, PyObject *args)
+{
+    PyObject *source, *key, *value;
+    Py_ssize_t step, count, place = 0;
+    if (!PyArg_ParseTuple(args, "O!nn:spaced", &PyDict_Type, &source, &step, &count))
+        return NULL;
+    if (step < 1) {
+        PyErr_SetString(PyExc_ValueError, "the step is 1 at least");
+        return NULL;
+    }
+    PyObject *keys = PyList_New(0), *values = PyList_New(0), *found = PyDict_New();
+    int fine = keys != NULL && values != NULL && found != NULL;
+    BEGIN_LOCKED(source);
+    for (Py_ssize_t i = 0; fine && PyList_GET_SIZE(keys) < count && PyDict_Next(source, &place, &key, &value); i++)
+        if (i % step == 0) {
+            Py_INCREF(key);
+            Py_INCREF(value);
+            fine = PyList_Append(keys, key) == 0 && PyList_Append(values, value) == 0;
+            Py_DECREF(key);
+            Py_DECREF(value);
+        }
+    END_LOCKED;
+    for (Py_ssize_t i = 0; fine && i < PyList_GET_SIZE(keys); i++)
+        fine = PyDict_SetItem(found, PyList_GET_ITEM(keys, i), PyList_GET_ITEM(values, i)) == 0;
+    Py_XDECREF(keys);
+    Py_XDECREF(values);
+    if (!fine)
+        Py_CLEAR(found);
+    return found;
+}
+
 /* Append the items of any iterable to a list; -1 on an error. */
 static int
 append_all(PyObject *list, PyObject *items)
@@ -461,5 +515,7 @@ PyMethodDef take_methods[] = {
     {"flatten", flatten, METH_O, NULL},
     {"models_apart", models_apart, METH_VARARGS, NULL},
     {"present", present, METH_O, NULL},
+    {"spaced", spaced, METH_VARARGS, NULL},
+    {"types_of", types_of, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -87,5 +87,7 @@ ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "pack_floats": st.tuples(sequences(FLOATS) | sequences(SCALARS)),
     "pack_text": st.tuples(sequences(TEXTS) | sequences(SCALARS) | st.just([])),
     "present": st.tuples(sequences(st.none() | SCALARS) | sequences(FLOATS)),
+    "spaced": st.tuples(st.dictionaries(SCALARS, SCALARS), st.integers(1, 5), st.integers(0, 6)),
+    "types_of": st.tuples(sequences(SCALARS) | MODELS | st.just([])),
     "sort_hashes": st.tuples((HASHES | MANY_HASHES).map(lambda hashes: pack("Q", hashes))),
 }

@@ -15,6 +15,7 @@ from ...format.chunk import Chunk, Encoder, Ticket
 from ...format.compression import check
 from ...format.layout import SPAN, Encoding, Kind, Node, Reference
 from .. import kernels, trail
+from ..apart import types_of
 from ..asis import to_write
 from ..base import SCRATCH, Column, Space, View
 from ..packed import blobs
@@ -197,7 +198,7 @@ class _SortedOut:
 
     def given(self, values: Sequence[Any]) -> None:
         """Add values. Lazy ones stay where they lie; streams and large ones are stored alone."""
-        special = [t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)]
+        special = [t for t in types_of(values) if is_stream(t) or getattr(t, "_p_lazy_", False)]
         settled = list(values)
         if special:
             self._settle(settled, special)

@@ -13,7 +13,7 @@ from ...errors import EncodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
 from .. import trail
-from ..apart import flatten
+from ..apart import flatten, types_of
 from ..asis import to_write
 from ..base import Column, Space, View, is_lazy, scratch
 from ..views.containers import CollectionView, Factory, ListView, MapView
@@ -65,7 +65,7 @@ class Collections(Physical, ABC):
         items: list[Part] = []
         for part in mixed.parts:
             if not isinstance(part, Stretch):
-                if not self.takes(set(map(type, part))):
+                if not self.takes(types_of(part)):
                     return None
                 sized += part
                 found = self._taken(part)
@@ -82,7 +82,7 @@ class Collections(Physical, ABC):
     def odd(self, values: Sequence[Any], types: set[type], out: Encoder) -> None:
         if not self.exact.isdisjoint((list, dict)):
             values = unlazy(values, types)
-            types = set(map(type, values))
+            types = types_of(values)
         kinds = tuple(self.exact)
         if self.takes(types):
             if types.isdisjoint(self.partly):
@@ -182,7 +182,7 @@ class SetColumn(ListColumn):
 def ordered(values: Iterable[Any], column: Column) -> list[Any]:
     """A set's values in order: texts, ints and bytes by value, others by their encoded bytes."""
     found = list(values)
-    types = set(map(type, found))
+    types = types_of(found)
     if len(types) == 1 and types <= {int, str, bytes}:
         found.sort()
     elif len(found) > 1:

@@ -17,6 +17,7 @@ from ...errors import CorruptionError, EncodeError
 from ...format.chunk import Encoder
 from ...format.layout import Encoding
 from .. import trail
+from ..apart import types_of
 from ..attributes import declared
 from ..base import Column, is_lazy
 from ..cycles import get_dict
@@ -262,7 +263,7 @@ def _objects(column: Struct, values: list[Any]) -> list[_Rows] | None:
     """Objects, lazy ones as stored rows; None unless all are of this class."""
     if not column.exact:  # not all fields of the class are known
         return None
-    types = set(map(type, values))
+    types = types_of(values)
     if types == column.exact:
         return [_Objects(values, column.dicts(values))]
     if not column.exact.issuperset(map(stands_for, types)):

@@ -15,7 +15,7 @@ from ...errors import EncodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import kernels, trail
-from ..apart import present
+from ..apart import present, types_of
 from ..base import Column, Space, View
 from ..packed.values import pack
 from ..unpack import unpack_bits
@@ -38,7 +38,7 @@ class Physical(Column):
         """Append one node subtree that holds `values`."""
         if not values:
             out.leaf(Encoding.EMPTY, 0)
-        elif (types := set(map(type, values))) == self.exact:
+        elif (types := types_of(values)) == self.exact:
             self.write(values, out)
         elif NoneType in types:
             write_gaps(self, values, out)

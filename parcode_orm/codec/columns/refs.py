@@ -10,6 +10,7 @@ from ...errors import DanglingError, with_article
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import trail
+from ..apart import types_of
 from ..asis import AsIs
 from ..base import Column, Space, View
 from ..classes.names import name_of
@@ -55,7 +56,7 @@ class RefColumn(ConvertColumn):
             values = values.plain(self)
         if not values:
             out.leaf(Encoding.EMPTY, 0)
-        elif NoneType in set(map(type, values)):
+        elif NoneType in types_of(values):
             write_gaps(self, values, out)
         else:
             self.inner.encode(self._told(values, out), out)
@@ -63,7 +64,7 @@ class RefColumn(ConvertColumn):
     def _told(self, values: Sequence[Any], out: Encoder) -> list[Any]:
         """The keys of references that are to be written. The sink is told which they are."""
         keys = self.keys(list(values))
-        if not all(issubclass(cls, Hashable) for cls in set(map(type, keys))):
+        if not all(issubclass(cls, Hashable) for cls in types_of(keys)):
             row = next(row for row, key in enumerate(keys) if not isinstance(key, Hashable))
             raise trail.misfit(values, row, self.expected)
         fresh = []
@@ -84,7 +85,7 @@ class RefColumn(ConvertColumn):
             DanglingError: an object has no key yet.
             EncodeError: a value refers to something else.
         """
-        if set(map(type, values)) == {Ref} and {value._cls for value in values} == {self.cls}:
+        if types_of(values) == {Ref} and {value._cls for value in values} == {self.cls}:
             found = [key_of(value._target) if value._key is None else value._key for value in values]
             if None in found:
                 raise trail.at(_without_key(self.cls), found.index(None))

@@ -9,6 +9,7 @@ from typing import Any
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node, NodeFlag
 from .. import kernels, trail
+from ..apart import types_of
 from ..base import Space, View
 from ..views.nodes import NullView, read_blocks, read_fixed
 from ..views.scalars import BigIntView, BitsView, NumbersView
@@ -42,7 +43,7 @@ class NumberColumn(Physical):
         if write_subclasses(values, types, _NUMBERS, out):
             return
         values = [_builtin(value) for value in values]
-        if set(map(type, values)) == self.exact:
+        if types_of(values) == self.exact:
             self.write(values, out)
         else:
             write_packed(values, out)

@@ -21,7 +21,7 @@ from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
 from ...stack import carried, is_deep, on_fresh_stack
 from .. import kernels, trail
-from ..apart import all_set, columns_of, models_apart
+from ..apart import all_set, columns_of, models_apart, types_of
 from ..base import Space, View, is_lazy
 from ..cycles import MAX_NESTED, deep_error
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, UNDECLARED, Struct, StructPlan
@@ -171,7 +171,7 @@ class StructColumn(Struct, Physical):
         few = len(values) <= FEW_RECURSIVE and len(values) <= self.few
         if not few and self._write_models(values, out):
             return
-        if (types := set(map(type, values))) == self.exact:
+        if (types := types_of(values)) == self.exact:
             if not (few and write_rows(self, values, out, len(_path.levels) - 1)):
                 self.write_rows(values, self.dicts(values), out)
         elif NoneType in types:
@@ -184,7 +184,7 @@ class StructColumn(Struct, Physical):
         if not values:
             out.leaf(Encoding.EMPTY, 0)
         elif not self._write_models(values, out):
-            if (types := set(map(type, values))) == self.exact:
+            if (types := types_of(values)) == self.exact:
                 self.write_rows(values, self.dicts(values), out)
             else:
                 self.odd(values, types, out)

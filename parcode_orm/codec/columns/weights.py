@@ -16,6 +16,7 @@ from ...errors import CorruptionError, EncodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import kernels
+from ..apart import spaced, types_of
 from ..base import ATOMS, Column, scratch
 from ..cycles import get_dict
 from ..stream import is_stream
@@ -67,7 +68,8 @@ def weigh_items(column: Marked, values: Any, levels: int = LEVELS) -> float:
         sample = [rows.read(at, at + 1)[0] for at in places]
         sample = dict(zip(map(rows.key_at, places), sample, strict=True)) if hasattr(values, "items") else sample
     elif hasattr(values, "items"):
-        sample = dict(islice(values.items(), 0, step * SAMPLE, step))
+        whole = type(values) is dict
+        sample = spaced(values, step, SAMPLE) if whole else dict(islice(values.items(), 0, step * SAMPLE, step))
     else:
         sample = list(values[: step * SAMPLE : step])
     return weigh(column.inner, [sample])[0] * count / len(sample)
@@ -91,7 +93,7 @@ def _weigh_part(column: Column, part: Part, levels: int) -> float:
 
 def weigh_keys(column: Column, keys: list[Any]) -> float:
     """The weight of the keys of a dictionary, or nearly."""
-    if set(map(type, keys)) == {str}:
+    if types_of(keys) == {str}:
         return float(sum(map(len, keys)) + 4 * len(keys))
     return _weigh_part(column, keys, 0)
 
@@ -138,7 +140,7 @@ def _at_most(column: Column, values: list[Any], levels: int) -> float | None:
 
 def _plain_at_most(values: list[Any], levels: int) -> int | None:
     """An upper bound of what atoms take, or lists and dictionaries of atoms, at most `levels` inside each other."""
-    types = set(map(type, values))
+    types = types_of(values)
     if types == {int}:
         low, high = min(values), max(values)
         return len(values) * kernels.width_of(low, high)[0] if -LONG <= low and high < LONG else None
@@ -202,7 +204,7 @@ def together(column: Marked, values: Any, out: Encoder) -> None:
 
 
 def _weigh_values(column: Marked, values: Sequence[Any]) -> list[float]:
-    special = {t for t in set(map(type, values)) if is_stream(t) or getattr(t, "_p_lazy_", False)}
+    special = {t for t in types_of(values) if is_stream(t) or getattr(t, "_p_lazy_", False)}
     if not special:
         return weigh(column.inner, values)
     plain = iter(weigh(column.inner, [value for value in values if type(value) not in special]))

@@ -10,7 +10,7 @@ from ...errors import EncodeError, ParcodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding
 from .. import trail
-from ..apart import present
+from ..apart import present, types_of
 from ..asis import AsIs
 from ..base import Column, Space, View, is_lazy
 from ..packed.blobs import ANY_KIND
@@ -128,7 +128,7 @@ class ConvertColumn(Physical):
         if not values:
             out.leaf(Encoding.EMPTY, 0)
             return
-        types = set(map(type, values))
+        types = types_of(values)
         if type(None) in types and type(None) not in self.types:
             write = write_optional if object in self.types else write_gaps
             write(self, values, out)
