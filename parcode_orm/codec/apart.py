@@ -50,6 +50,12 @@ def models_apart(values: Sequence[Any], cls: type, names: tuple[str, ...]) -> tu
 
 
 @compiled
+def field_of(values: Sequence[Any], name: str) -> list[Any]:
+    """One field of models, of any classes; `KeyError` when one lacks it."""
+    return list(map(itemgetter(name), map(get_dict, values)))
+
+
+@compiled
 def all_set(values: Sequence[Any], full: set[str]) -> bool:
     """Whether in each of some models of one class the names that were set are `full`, and there are no extra values.
 
@@ -83,3 +89,24 @@ def types_of(values: Sequence[Any]) -> set[type]:
 def spaced(source: dict[Any, Any], step: int, count: int) -> dict[Any, Any]:
     """`count` pairs of a dictionary at most: the first one, and each `step`th after it. `step` is 1 at least."""
     return dict(islice(source.items(), 0, step * count, step))
+
+
+@compiled
+def types_within(values: Sequence[Any]) -> set[type]:
+    """The types of what models have in their dictionaries."""
+    return set(map(type, chain.from_iterable(map(dict.values, map(get_dict, values)))))
+
+
+@compiled
+def tuples_apart(values: Sequence[tuple[Any, ...]], size: int) -> list[tuple[Any, ...]] | None:
+    """A tuple of the items at each place of some tuples.
+
+    None when one does not have `size` items, or there is none.
+    """
+    return list(zip(*values, strict=True)) if set(map(len, values)) == {size} else None
+
+
+@compiled
+def are_distinct(values: Sequence[Any]) -> bool:
+    """Whether no object stands twice among some values."""
+    return len(set(map(id, values))) == len(values)

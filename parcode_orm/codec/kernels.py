@@ -211,18 +211,21 @@ def offsets_of(sized: Sequence[Any]) -> tuple[bytes, int, int]:
     return pack_offsets(list(map(len, sized)))
 
 
-_NUMBERS = {float: "f8", int: "i8", bool: "?"}
-
-
 def _numbers(values: Sequence[Any]) -> Any:
-    """An array of many values that are all floats, ints or bools; None for others."""
+    """An array of many values that are all floats, ints of 63 bits or bools; None for others."""
     numpy = numpy_for(len(values))
-    types = set(map(type, values)) if numpy is not None else set()
-    code = _NUMBERS.get(*types) if len(types) == 1 else None
-    try:
-        return None if code is None else numpy.array(values, code)
-    except OverflowError:
+    if numpy is None:
         return None
+    if type(values[0]) is float:
+        floats = pack_floats(values)
+        return None if floats is None else numpy.frombuffer(floats, "<f8")
+    if type(values[0]) is bool:
+        return numpy.array(values, "?") if set(map(type, values)) == {bool} else None
+    packed = pack_exact_ints(values)
+    if packed is None or packed[4] >> 63:
+        return None
+    data, width, signed, _, _ = packed
+    return numpy.frombuffer(data, f"<{'i' if signed else 'u'}{width}").astype("<i8")
 
 
 def sorted_places(values: Sequence[Any]) -> Any:

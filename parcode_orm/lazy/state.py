@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, EnumType
-from itertools import chain
 from typing import Any, Protocol
 from weakref import ref
 
 from pydantic import BaseModel
 
+from parcode_orm.codec.apart import types_within
 from parcode_orm.codec.base import Getter, View
 from parcode_orm.codec.columns.struct import StructColumn
 from parcode_orm.codec.slots import SLOTS
@@ -201,7 +201,7 @@ def may_change_in_place(proxy: LazyModel) -> bool:
 
 def changing_in_place(proxies: Sequence[Any]) -> list[int]:
     """The places of those `proxies` of which `may_change_in_place` is true."""
-    types = set(map(type, chain.from_iterable(map(dict.values, map(get_dict, proxies)))))
+    types = types_within(proxies)
     fixed = all(cls in ATOMIC or issubclass(cls, Enum) for cls in types)
     try:
         more = any(any(map(slot, proxies)) for slot in _MORE)

@@ -207,6 +207,34 @@ models_apart(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* field_of(values, name): the items `name` of the dictionaries of objects, a list. KeyError when one lacks it. */
+static PyObject *
+field_of(PyObject *module, PyObject *args)
+{
+    PyObject *values, *name, *rows[AHEAD];
+    if (!PyArg_ParseTuple(args, "OU:field_of", &values, &name) || (values = as_sequence(values)) == NULL)
+        return NULL;
+    PyObject *found = PyList_New(0);
+    Py_ssize_t at = 0;
+    while (found != NULL && at < PySequence_Fast_GET_SIZE(values)) {
+        Py_ssize_t held = hold_rows(values, at, Py_TYPE(PySequence_Fast_GET_ITEM(values, at)), rows);
+        for (Py_ssize_t i = 0; i < held; i++)
+            PREFETCH(((PyDictObject *)rows[i])->ma_keys);
+        int fine = held > 0;
+        for (Py_ssize_t i = 0; fine && i < held; i++) {
+            PyObject *value = lookup(rows[i], name);
+            fine = value != NULL && PyList_Append(found, value) == 0;
+            Py_XDECREF(value);
+        }
+        release(rows, held);
+        at += held;
+        if (!fine)
+            Py_CLEAR(found);
+    }
+    Py_DECREF(values);
+    return found;
+}
+
 /* The place of the slot `name` in objects of `cls`; 0 if `name` is no slot of theirs. */
 static Py_ssize_t
 slot_of(PyTypeObject *cls, const char *name)
@@ -355,6 +383,122 @@ types_of_locked(PyObject *values)
 }
 
 SEQUENCE_METHOD(types_of)
+
+/* Add the types of a dictionary's values to a set; `last` was added before. -1 on an error. */
+static int
+add_types(PyObject *types, PyObject *dict, PyTypeObject **last)
+{
+    PyObject *key, *value;
+    Py_ssize_t place = 0;
+    int failed = 0;
+    BEGIN_LOCKED(dict);
+    while (!failed && PyDict_Next(dict, &place, &key, &value)) {
+        PyTypeObject *cls = Py_TYPE(value);
+        if (cls == last[0] || cls == last[1])
+            continue;
+        Py_INCREF(cls);
+        failed = PySet_Add(types, (PyObject *)cls) < 0;
+        Py_DECREF(cls);
+        last[0] = last[1];
+        last[1] = cls;
+    }
+    END_LOCKED;
+    return failed ? -1 : 0;
+}
+
+/* types_within(values): the set of the types of what stands in the dictionaries of some objects. */
+static PyObject *
+types_within_locked(PyObject *values)
+{
+    PyObject *types = PySet_New(NULL), *rows[AHEAD];
+    PyTypeObject *last[2] = {NULL, NULL};
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(values), at = 0;
+    while (types != NULL && at < count && at < PySequence_Fast_GET_SIZE(values)) {
+        PyTypeObject *cls = Py_TYPE(PySequence_Fast_GET_ITEM(values, at));
+        Py_ssize_t held = hold_rows(values, at, cls, rows);
+        int failed = !held;
+        for (Py_ssize_t i = 0; i < held; i++)
+            PREFETCH(((PyDictObject *)rows[i])->ma_keys);
+        for (Py_ssize_t i = 0; !failed && i < held; i++)
+            failed = add_types(types, rows[i], last);
+        release(rows, held);
+        at += held;
+        if (failed)
+            Py_CLEAR(types);
+    }
+    return types;
+}
+
+SEQUENCE_METHOD(types_within)
+
+/* tuples_apart(values, size): a list with a tuple of the items at each place of some sequences; None when one does not
+   have `size` items, or there is none. */
+static PyObject *
+tuples_apart_of(PyObject *values, Py_ssize_t size)
+{
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(values);
+    PyObject *result = PyList_New(0);
+    for (Py_ssize_t i = 0; result != NULL && i < size; i++) {
+        PyObject *column = PyTuple_New(count);
+        if (column == NULL || PyList_Append(result, column) < 0)
+            Py_CLEAR(result);
+        Py_XDECREF(column);
+    }
+    int fits = count > 0;
+    for (Py_ssize_t k = 0; result != NULL && fits && k < count; k++) {
+        PyObject *value = k < PySequence_Fast_GET_SIZE(values) ? PySequence_Fast_GET_ITEM(values, k) : NULL;
+        value = value == NULL ? NULL : PyTuple_CheckExact(value) ? Py_NewRef(value) : PySequence_Tuple(value);
+        if (value == NULL && PyErr_Occurred())
+            Py_CLEAR(result);
+        fits = value != NULL && PyTuple_GET_SIZE(value) == size;
+        for (Py_ssize_t i = 0; fits && i < size; i++)
+            PyTuple_SET_ITEM(PyList_GET_ITEM(result, i), k, Py_NewRef(PyTuple_GET_ITEM(value, i)));
+        Py_XDECREF(value);
+    }
+    if (result == NULL || fits)
+        return result;
+    Py_DECREF(result);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+tuples_apart(PyObject *module, PyObject *args)
+{
+    PyObject *values, *result;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "On:tuples_apart", &values, &size) || (values = as_sequence(values)) == NULL)
+        return NULL;
+    BEGIN_LOCKED(values);
+    result = tuples_apart_of(values, size);
+    END_LOCKED;
+    Py_DECREF(values);
+    return result;
+}
+
+/* are_distinct(values): whether no object stands twice among some values. */
+static PyObject *
+are_distinct_locked(PyObject *values)
+{
+    size_t count = (size_t)PySequence_Fast_GET_SIZE(values), slots = 8;
+    while (slots < 2 * count)
+        slots *= 2;
+    PyObject **met = PyMem_Calloc(slots, sizeof *met);
+    if (met == NULL)
+        return PyErr_NoMemory();
+    int distinct = 1;
+    for (size_t i = 0; distinct && i < count; i++) {
+        PyObject *value = PySequence_Fast_GET_ITEM(values, i);
+        size_t slot = (size_t)(((uint64_t)(uintptr_t)value >> 4) * 0x9E3779B97F4A7C15ULL >> 32) & (slots - 1);
+        while (met[slot] != NULL && met[slot] != value)
+            slot = (slot + 1) & (slots - 1);
+        distinct = met[slot] == NULL;
+        met[slot] = value;
+    }
+    PyMem_Free(met);
+    return PyBool_FromLong(distinct);
+}
+
+SEQUENCE_METHOD(are_distinct)
 
 /* spaced(source, step, count): `count` pairs of a dictionary, the first one and each `step`th after it. */
 static PyObject *
@@ -511,11 +655,15 @@ SEQUENCE_METHOD(present)
 
 PyMethodDef take_methods[] = {
     {"all_set", all_set, METH_VARARGS, NULL},
+    {"are_distinct", are_distinct, METH_O, NULL},
     {"columns_of", columns_of, METH_VARARGS, NULL},
+    {"field_of", field_of, METH_VARARGS, NULL},
     {"flatten", flatten, METH_O, NULL},
     {"models_apart", models_apart, METH_VARARGS, NULL},
     {"present", present, METH_O, NULL},
     {"spaced", spaced, METH_VARARGS, NULL},
+    {"tuples_apart", tuples_apart, METH_VARARGS, NULL},
     {"types_of", types_of, METH_O, NULL},
+    {"types_within", types_within, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

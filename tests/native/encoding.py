@@ -64,6 +64,12 @@ ODD = st.one_of(
     st.builds(Root, st.just(1)),
 )
 MODELS = sequences(WHOLE) | sequences(SHARED | WHOLE) | st.lists(WHOLE | ODD, max_size=5) | sequences(SCALARS)
+
+
+def are_models(values: Any) -> bool:
+    return all(isinstance(value, BaseModel) for value in values)
+
+
 ROWS = st.fixed_dictionaries({"a": st.integers(), "b": st.text(max_size=3), "c": st.none()}, optional={"d": st.none()})
 NAMES = st.lists(st.sampled_from("abcd"), unique=True).map(tuple)
 LISTS = st.lists(SCALARS, max_size=4) | st.lists(SCALARS, max_size=4).map(tuple)
@@ -73,7 +79,9 @@ MANY_HASHES = st.builds(lambda seed, few: Random(seed).choices(few, k=5000), st.
 
 ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "all_set": st.tuples(MODELS, st.just(FULL) | st.sets(st.sampled_from("abc"))),
+    "are_distinct": st.tuples(MODELS | st.lists(st.sampled_from([object() for _ in range(40)]))),
     "columns_of": st.tuples(sequences(ROWS) | MODELS.filter(lambda rows: not rows), NAMES),
+    "field_of": st.tuples(MODELS.filter(are_models), st.sampled_from("abc")),
     "flatten": st.tuples(NESTED | st.lists(SCALARS, max_size=3)),
     "float_range": sequences(FLOATS).map(lambda values: (values, pack("d", values))),
     "hash_plain": st.tuples(
@@ -88,6 +96,8 @@ ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "pack_text": st.tuples(sequences(TEXTS) | sequences(SCALARS) | st.just([])),
     "present": st.tuples(sequences(st.none() | SCALARS) | sequences(FLOATS)),
     "spaced": st.tuples(st.dictionaries(SCALARS, SCALARS), st.integers(1, 5), st.integers(0, 6)),
+    "tuples_apart": st.tuples(NESTED | sequences(st.tuples(SCALARS, SCALARS)) | st.just([]), st.integers(0, 3)),
+    "types_within": st.tuples(MODELS.filter(are_models)),
     "types_of": st.tuples(sequences(SCALARS) | MODELS | st.just([])),
     "sort_hashes": st.tuples((HASHES | MANY_HASHES).map(lambda hashes: pack("Q", hashes))),
 }

@@ -9,6 +9,7 @@ from ...errors import EncodeError
 from ...format.chunk import Chunk, Encoder
 from ...format.layout import Encoding, Node
 from .. import trail
+from ..apart import tuples_apart
 from ..asis import AsIs
 from ..base import Column, Space, View, is_lazy
 from ..packed.blobs import ANY_KIND
@@ -39,11 +40,13 @@ class TupleColumn(Physical):
 
     def write(self, values: Sequence[Any], out: Encoder) -> None:
         size = len(self.items)
-        for row, value in enumerate(values if set(map(len, values)) != {size} else ()):
-            if len(value) != size:
-                raise trail.misfit(values, row, self.expected)
+        parts = tuples_apart(values, size)
+        if parts is None:
+            raise trail.misfit(
+                values, next(row for row, value in enumerate(values) if len(value) != size), self.expected
+            )
         node = out.open(Encoding.STRUCT, len(values))
-        for place, (item, column) in enumerate(zip(self.items, zip(*values, strict=True), strict=True)):
+        for place, (item, column) in enumerate(zip(self.items, parts, strict=True)):
             try:
                 item.encode(column, out)
             except EncodeError as problem:

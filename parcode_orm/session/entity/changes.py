@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
+from ...codec.apart import are_distinct, types_of
 from ...codec.bulk import gc_paused
 from ...codec.columns.boundary import ChunkColumn
 from ...codec.types.compile import struct_for
@@ -44,9 +45,9 @@ def insert(work: UnitOfWork, objs: Iterable[object], *, replace: bool) -> None:
 def _insert(work: UnitOfWork, objs: Iterable[object], *, replace: bool) -> None:
     groups: dict[type, list[object]] = {}
     different = list(objs)
-    if len(set(map(id, different))) < len(different):
+    if not are_distinct(different):
         different = list({id(obj): obj for obj in different}.values())
-    kinds = set(map(type, different))
+    kinds = types_of(different)
     if len(kinds) == 1:
         groups[plain_class(*kinds)] = different
     else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from operator import itemgetter
 from types import NoneType
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from ...codec.apart import field_of, types_of
 from ...codec.asis import UNREADABLE, Gone
 from ...codec.base import View
 from ...codec.entity_keys import key_of
@@ -61,10 +61,10 @@ def index_column(spec: IndexSpec, read: Callable[[str], list[object]]) -> list[A
 
 def field_values(objs: Sequence[object], name: str) -> list[object]:
     """The field `name` of entities; MISSING where one has none."""
-    if any(issubclass(cls, LazyModel) for cls in set(map(type, objs))):
+    if any(issubclass(cls, LazyModel) for cls in types_of(objs)):
         return [field_value(obj, name) for obj in objs]
     try:
-        return list(map(itemgetter(name), map(decoded, objs)))
+        return field_of(objs, name)
     except KeyError:
         return [field_value(obj, name) for obj in objs]
 
