@@ -5,7 +5,19 @@
 static int
 execute(PyObject *module)
 {
-    PyMethodDef *topics[] = {build_methods, keys_methods, lookup_methods, numbers_methods, proxies_methods, scan_methods, take_methods, texts_methods, unpack_methods, vectors_methods};
+    PyMethodDef *topics[] = {
+        build_methods,
+        items_methods,
+        keys_methods,
+        lookup_methods,
+        numbers_methods,
+        proxies_methods,
+        scan_methods,
+        take_methods,
+        texts_methods,
+        unpack_methods,
+        vectors_methods,
+    };
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
         if (PyModule_AddFunctions(module, topics[i]) < 0)
             return -1;
