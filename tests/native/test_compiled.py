@@ -40,7 +40,7 @@ def typed(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.dtype, value.tobytes()
     if isinstance(value, BaseModel):
-        return type(value), typed(vars(value)), [typed(slot.__get__(value)) for slot in SLOTS]
+        return type(value), typed(vars(value)), [typed(getattr(value, slot.__name__, None)) for slot in SLOTS]
     return type(value), value
 
 
