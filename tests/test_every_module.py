@@ -103,7 +103,6 @@ TESTED_BY = {
     "query.bounds": "query/test_random.py",
     "query.building": "query/test_bad_input.py",
     "query.expressions": "query/test_random.py",
-    "query.filtering": "query/test_random.py",
     "query.functions": "query/test_random.py",
     "query.given": "query/test_bad_input.py",
     "query.grouping": "query/test_random.py",
