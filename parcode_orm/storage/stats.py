@@ -13,7 +13,8 @@ class Stats:
     Attributes:
         chunks_read: opened chunks.
         bytes_read: bytes read from the file, in heads and in stored buffers.
-        rows_read: rows read: objects of a collection, and roots.
+        rows_read: rows read: objects of a collection, and roots. A walk over a collection that cannot change makes
+            up to 64 of its objects ahead.
         chunks_written: chunks that commits wrote.
         bytes_written: bytes that commits wrote.
         rows_written: rows that commits wrote.
