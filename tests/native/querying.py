@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 from weakref import ref
 
 import numpy as np
 from hypothesis import strategies as st
-
-for name in ("parcode_orm.lazy.proxy", "parcode_orm.query.engine"):
-    import_module(name)  # with all that they import: the specifications become known
 
 
 def float32s(of: st.SearchStrategy[float], count: int) -> st.SearchStrategy[Any]:
