@@ -107,8 +107,10 @@ spaced(PyObject *module, PyObject *args)
     PyObject *keys = PyList_New(0), *values = PyList_New(0), *found = PyDict_New();
     int fine = keys != NULL && values != NULL && found != NULL;
     BEGIN_LOCKED(source);
-    for (Py_ssize_t i = 0; fine && PyList_GET_SIZE(keys) < count && PyDict_Next(source, &place, &key, &value); i++)
-        if (i % step == 0) {
+    Py_ssize_t left = 0; /* pairs until the next one that counts */
+    while (fine && PyList_GET_SIZE(keys) < count && PyDict_Next(source, &place, &key, &value))
+        if (left-- == 0) {
+            left = step - 1;
             Py_INCREF(key);
             Py_INCREF(value);
             fine = PyList_Append(keys, key) == 0 && PyList_Append(values, value) == 0;
