@@ -7,17 +7,34 @@ the slots again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
+from ..native import compiled
 from .per_class import per_class
 
 NAMES = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 SLOTS: dict[str, Any] = {name: BaseModel.__dict__[name] for name in NAMES}
 
+EVERY = tuple(SLOTS.values())
+FIELDS_SET, MORE = EVERY[:1], EVERY[1:]
+
 _get_dict: Callable[[Any], dict[str, Any]] = BaseModel.__dict__["__dict__"].__get__
+
+
+@compiled
+def none_set(slots: tuple[Any, ...], objects: Sequence[object]) -> bool:
+    """Whether none of the objects has a value in any of the slots, which are descriptors."""
+    for each in objects:
+        for slot in slots:
+            try:
+                slot.__get__(each)
+            except AttributeError:
+                continue
+            return False
+    return True
 
 
 @per_class

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from parcode_orm.codec.apart import types_within
 from parcode_orm.codec.base import Getter, View
 from parcode_orm.codec.columns.struct import StructColumn
-from parcode_orm.codec.slots import SLOTS
+from parcode_orm.codec.slots import MORE, SLOTS, none_set
 from parcode_orm.codec.structs import UNDECLARED
 from parcode_orm.codec.views.build import private_values
 from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
@@ -203,16 +203,9 @@ def changing_in_place(proxies: Sequence[Any]) -> list[int]:
     """The places of those `proxies` of which `may_change_in_place` is true."""
     types = types_within(proxies)
     fixed = all(cls in ATOMIC or issubclass(cls, Enum) for cls in types)
-    try:
-        more = any(any(map(slot, proxies)) for slot in _MORE)
-    except AttributeError:  # never asked for
-        more = True
-    if fixed and not more:
+    if fixed and none_set(MORE, proxies):
         return []
     return [place for place, proxy in enumerate(proxies) if may_change_in_place(proxy)]
-
-
-_MORE = [slot.__get__ for name, slot in SLOTS.items() if name != "__pydantic_fields_set__"]
 
 
 def forget(proxy: LazyModel) -> None:

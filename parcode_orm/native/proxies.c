@@ -172,8 +172,39 @@ meet(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return PyLong_FromSsize_t(fresh);
 }
 
+/* none_set(slots, objects): whether none of the objects has a value in any of the slots, a tuple of descriptors. */
+static PyObject *
+none_set(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyTuple_CheckExact(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "none_set takes a tuple of slots, and objects");
+        return NULL;
+    }
+    PyObject *slots = args[0], *objects = as_sequence(args[1]), *result = Py_True;
+    if (objects == NULL)
+        return NULL;
+    BEGIN_LOCKED(objects);
+    for (Py_ssize_t i = 0; result == Py_True && i < PySequence_Fast_GET_SIZE(objects); i++) {
+        PyObject *object = PySequence_Fast_GET_ITEM(objects, i);
+        for (Py_ssize_t j = 0; result == Py_True && j < PyTuple_GET_SIZE(slots); j++) {
+            PyMemberDescrObject *slot = (PyMemberDescrObject *)PyTuple_GET_ITEM(slots, j);
+            if (!Py_IS_TYPE((PyObject *)slot, &PyMemberDescr_Type)
+                || slot->d_member->type != T_OBJECT_EX || !PyObject_TypeCheck(object, PyDescr_TYPE(slot))) {
+                PyErr_SetString(PyExc_TypeError, "none_set takes slots of the objects' class");
+                result = NULL;
+            }
+            else if (*(PyObject **)((char *)object + slot->d_member->offset) != NULL)
+                result = Py_False;
+        }
+    }
+    END_LOCKED;
+    Py_DECREF(objects);
+    return Py_XNewRef(result);
+}
+
 PyMethodDef proxies_methods[] = {
     {"new_proxies", (PyCFunction)(void (*)(void))new_proxies, METH_FASTCALL, NULL},
+    {"none_set", (PyCFunction)(void (*)(void))none_set, METH_FASTCALL, NULL},
     {"meet", (PyCFunction)(void (*)(void))meet, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -21,6 +21,7 @@ from ..codec.asis import UNREADABLE
 from ..codec.base import EXACT_ATOMS, is_lazy
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.refs import Ref
+from ..codec.slots import EVERY, none_set
 from ..codec.structs import MISSING
 from ..codec.views.nodes import values_at
 from ..errors import FieldNotStored
@@ -69,6 +70,8 @@ def unlike(
 def changed(view: RowView, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
     """As `unlike`, but with what an object has beside fields."""
     found = set(unlike(view, rows, proxies))
+    if none_set(EVERY, proxies):
+        return sorted(found)
     for at, (row, proxy) in enumerate(zip(rows, proxies, strict=True)):
         if slots_differ(proxy, view, row):
             found.add(at)

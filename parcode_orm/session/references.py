@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from ..codec.classes.immutable import has_only_attributes, is_immutable, members
 from ..codec.columns.privates import LooseColumn
+from ..codec.slots import EVERY, none_set
 from ..codec.types.compile import struct_for
 from ..codec.views.build import FullSet
 from ..lazy.handles import LazyCollection
@@ -180,7 +181,8 @@ def _objects(values: list[object]) -> set[int]:
 
 def _models(values: list[Any]) -> set[int]:
     found = _columns(list(map(get_dict, values)))
-    for look, slot in ((_sets, _FIELDS_SET), (_extras, _EXTRA), (_privates, _PRIVATE)):
+    looks = ((_sets, _FIELDS_SET), (_extras, _EXTRA), (_privates, _PRIVATE))
+    for look, slot in () if none_set(EVERY, values) else looks:
         inside: list[object] = []
         try:
             inside += map(slot, values)

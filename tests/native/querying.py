@@ -67,6 +67,22 @@ def lazies(draw: st.DrawFn) -> tuple[Any, ...]:
     return Lazy, Lazy.__dict__["state"], draw(st.sampled_from([None, Lazy.__dict__["__dict__"]])), wanted
 
 
+class Slotted:
+    __slots__ = ("one", "other")
+
+
+@st.composite
+def slotted(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Objects of which some have a value in a slot; sometimes one without slots, and what is no slot."""
+    found: list[Any] = [Slotted() for _ in range(draw(st.integers(0, 5)))]
+    for each in draw(st.lists(st.sampled_from(found), max_size=2)) if found else ():
+        each.other = draw(st.none() | st.integers())
+    found += draw(st.sampled_from([[], [], [], [7]]))
+    slots = [Slotted.__dict__["one"], Slotted.__dict__["other"]]
+    slots += draw(st.sampled_from([[], [], [], [type.__dict__["mro"]]]))
+    return tuple(draw(st.lists(st.sampled_from(slots), max_size=2))), draw(st.sampled_from([list, tuple]))(found)
+
+
 @st.composite
 def meetings(draw: st.DrawFn) -> tuple[Any, ...]:
     """Some rows are known and held, some known and gone."""
@@ -141,6 +157,7 @@ QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "meet": meetings(),
     "nearest_rows": candidates(),
     "new_proxies": lazies(),
+    "none_set": slotted(),
     "rows_by_part": positions(),
     "rows_where": comparisons(),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import repeat
+from itertools import chain, repeat
 from operator import is_not
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..apart import types_of
 from ..attributes import declared
 from ..base import Column, is_lazy
 from ..cycles import get_dict
-from ..slots import SLOTS
+from ..slots import FIELDS_SET, MORE, SLOTS, none_set
 from ..structs import SETS, Struct
 from ..views.boundary import Marked
 from ..views.stretch import Stretch
@@ -82,7 +82,8 @@ class _Stored:
         """The names of the fields that were set, a row each."""
         view, start, stop = self.view, self.start, self.stop
         sets = list(map(set, view.part(SETS).read(start, stop))) if view.bits & SETS else [names] * (stop - start)
-        for row, each in enumerate(self.objects or ()):
+        objects = self.objects or ()
+        for row, each in enumerate(() if none_set(FIELDS_SET, objects) else objects):
             try:
                 sets[row] = _fields_set(each)
             except AttributeError:  # never asked for
@@ -97,8 +98,10 @@ class _Stored:
         """The objects that may have more than fields, with `NOTHING` for the others; the rows have nothing more."""
         if not self.objects:
             return None
-        found: list[Any] = [NOTHING] * len(self)
         fields = self.view.column.all_names
+        if none_set(MORE, self.objects) and fields.issuperset(chain.from_iterable(map(get_dict, self.objects))):
+            return None
+        found: list[Any] = [NOTHING] * len(self)
         for row, each in enumerate(self.objects):
             names = get_dict(each).keys()
             if not (names <= fields or names <= declared(self.view.cls)):
