@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 from ..format.chunk import Buffer
 
-LIMIT = 2 << 20  # bytes that wait at most; one part may be larger
+LIMIT = 1 << 20  # bytes that wait at most; one part may be larger
 
 
 class Behind:
     """Passes what it is called with to `write`, in order, on a thread of its own.
 
     The thread takes all parts that wait at once and writes them as one, because it needs the GIL between two calls of
-    `write`, and gets it only now and then. An error of `write` is raised by the next call, `drain` or `end`. Parts that
-    code could change are written before the call returns.
+    `write`, and gets it only now and then. Large parts go alone. An error of `write` is raised by the next call,
+    `drain` or `end`. Parts that code could change are written before the call returns.
     """
 
     def __init__(self, write: Callable[[Buffer], None]) -> None:
@@ -79,14 +79,22 @@ class Behind:
                 return
             size = sum([memoryview(part).nbytes for part in parts])
             try:
-                if self._error is None:
-                    self.write(b"".join(parts) if len(parts) > 1 else parts[0])
+                while parts and self._error is None:
+                    self.write(_first(parts))
             except BaseException as problem:
                 self._error = problem
             del parts
             with self._changed:
                 self._size -= size
                 self._changed.notify_all()
+
+
+def _first(parts: list[Buffer]) -> Buffer:
+    """Take the first parts, as one. A large one goes alone: it is not copied."""
+    count = next((at for at, part in enumerate(parts) if memoryview(part).nbytes >= LIMIT), len(parts))
+    taken = parts[: max(count, 1)]
+    del parts[: len(taken)]
+    return b"".join(taken) if len(taken) > 1 else taken[0]
 
 
 def immutable(data: Buffer) -> bool:
