@@ -14,7 +14,7 @@ from ..lazy.display import table
 from ..lazy.shown import visible
 from ..model.entities import SUFFIX
 from ..storage.backend import Backend, Durability
-from ..storage.files import check_directory, file_name
+from ..storage.files import check_directory, file_name, is_remote
 from ..storage.mapped import Source
 from ..storage.memory import NAME
 from ..storage.parallel import check_workers
@@ -103,7 +103,8 @@ class Connection:
             check_at(at)
         self._pinned = at is not None  # to that commit, until a refresh
         self.stats = Stats()
-        is_path = isinstance(path, str) or hasattr(path, "__fspath__")
+        elsewhere = is_remote(path)
+        is_path = not elsewhere and (isinstance(path, str) or hasattr(path, "__fspath__"))
         self.read_only = read_only or at is not None or not is_path
         self._compression = compression
         self._compact_above = None if self.read_only else compact_above
@@ -134,6 +135,10 @@ class Connection:
             self._backend = backend
             self._work.new_spill = backend.spill
             source = self._newest(backend) if not self.read_only else Source.of_path(backend.path, self.stats)
+        elif elsewhere:
+            from ..storage.remote import open_remote
+
+            source = open_remote(path, self.stats)
         else:
             source = Source.open(path, self.stats)
         if source is not None:
@@ -194,6 +199,8 @@ class Connection:
         backend = self._backend
         if self.read_only or backend is None:
             where = "write them to a file, and open that" if backend is None else "open the file"
+            if self._work.source is not None and is_remote(self._work.source.path):
+                where = "save(url, obj) replaces the file there; or copy it here, and open the copy"
             raise ReadOnlyError(
                 f"this session of {self._called} is read-only: to store changes, {where} with Session(path)"
             )

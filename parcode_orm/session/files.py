@@ -16,7 +16,7 @@ from ..lazy.proxy import plain_class
 from ..model.base import Model
 from ..storage.backup import BackupReport, backup_file
 from ..storage.compaction import compact_file
-from ..storage.files import file_name, stream_writer
+from ..storage.files import file_name, is_remote, stream_writer
 from ..storage.mapped import Source
 from ..storage.parallel import check_workers
 from ..storage.pipeline import Pipeline
@@ -80,7 +80,8 @@ def save(
     """Write `obj` as the one root of a new file that takes the place of `path` at once; open readers keep the old one.
 
     Args:
-        path: where to; what is there stays as it is if anything fails.
+        path: where to; what is there stays as it is if anything fails. A text such as `s3://bucket/key`, or a
+            `Remote`, is written here first, and then copied there.
         obj: the root; streams in its marked fields are read as they are written.
         compression: `None`, `"lz4"`, `"zstd"`, `"auto"` or a registered name, for fields that do not name their own.
         workers: threads that compress and checksum; 0 starts none, `None` chooses.
@@ -96,6 +97,11 @@ def save(
         CompressionError, MissingExtraError: the compression is not known, or not installed.
     """
     build = build_root(obj, compression, "save(path, obj)")
+    if is_remote(path):
+        from ..storage.remote import save_remote
+
+        save_remote(path, build, workers=workers, compression=compression, **_identity(uuid, time_ns))
+        return
     path = file_name(path, "save(path, obj)")
     save_path(path, build, durability=durability, workers=workers, compression=compression, **_identity(uuid, time_ns))
 
@@ -239,7 +245,12 @@ def load(
     """
     check_workers(workers)
     cls = plain_class(cls)
-    source = Source.open(path)
+    if is_remote(path):
+        from ..storage.remote import open_remote
+
+        source: Source = open_remote(path)
+    else:
+        source = Source.open(path)
     try:
         with gc_paused():
             space = FileSpace(source, writable=False, workers=workers, finds_targets=False)

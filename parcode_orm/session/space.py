@@ -175,6 +175,8 @@ class FileSpace:
     def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
         """The chunks at `refs`, for a caller that keeps them; None for those that were spilled."""
         source, count = self.source, self._stats.count_bytes_read
+        refs = list(refs)
+        source.expect([ref for ref in refs if ref.offset < SPILLED])
         found = [None if ref.offset >= SPILLED else source.read(ref, count) for ref in refs]
         self._stats.count_chunk_read(len(found) - found.count(None))
         return found

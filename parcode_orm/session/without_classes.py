@@ -11,6 +11,7 @@ from ..codec.stored import Schema, believed, parsed
 from ..errors import CorruptionError, NoResultFound, ParcodeError, SchemaError, told
 from ..model.entities import SUFFIX, table_class
 from ..model.generated import Generated
+from ..storage.files import is_remote
 from ..storage.mapped import Source
 from .described import FileSchema
 
@@ -142,7 +143,12 @@ def schema(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
         NotAParcodeFile, UnsupportedVersion, CorruptionError: the file cannot be read.
         StorageError: the path cannot be opened.
     """
-    source = Source.open(os.fspath(path) if hasattr(path, "__fspath__") else path)
+    if is_remote(path):
+        from ..storage.remote import open_remote
+
+        source: Source = open_remote(path)
+    else:
+        source = Source.open(os.fspath(path) if hasattr(path, "__fspath__") else path)
     try:
         found = schemas_in(source)
         damaged = {name: str(each) for name, each in found.items() if isinstance(each, ParcodeError)}

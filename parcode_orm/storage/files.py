@@ -51,6 +51,11 @@ def check_directory(path: str) -> None:
         raise FileMissingError(errno.ENOENT, f"cannot create: {_missing(path)}", path)
 
 
+def is_remote(path: object) -> bool:
+    """Whether `path` says where a file elsewhere is: a text such as `s3://bucket/key`, or a `Remote`."""
+    return ("://" in path and path[0].isalpha()) if isinstance(path, str) else hasattr(path, "_p_remote_")
+
+
 def file_name(path: Any, call: str) -> str:
     """`path` as text. `call` spells the public function whose argument it is.
 

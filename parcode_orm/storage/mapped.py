@@ -199,6 +199,9 @@ class Source:
             head = memoryview(FILES.read(file.fd, min(HEAD, length), offset))
         return Chunk(ref, self._bytes()[offset : offset + length], self.path, observe, head)
 
+    def expect(self, refs: Sequence[Reference]) -> None:
+        """Say that the heads of these chunks are read next: a file elsewhere fetches them together."""
+
     def fill(self, places: Sequence[tuple[int, int, int]], out: memoryview) -> bool:
         """Read into `out`, one after the other, bytes of the file: offset, size and checksum of each.
 

@@ -1,0 +1,7 @@
+"""Files elsewhere: in object stores, behind web servers, and wherever else fsspec reads."""
+
+from __future__ import annotations
+
+from ..storage.remote import Remote
+
+__all__ = ["Remote"]

@@ -1,0 +1,194 @@
+"""`RemoteFile`: a file elsewhere, of which ranges of bytes are fetched when they are needed, and kept in a local one.
+
+The local file is sparse: it has the size of the whole, and blocks where something was fetched. It is mapped, so what
+was fetched is read as any file is. `present` tells which blocks are there.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import mmap
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import AccessDeniedError, FileMissingError, MissingExtraError, StorageError, TruncatedError
+from .files import storing
+
+BLOCK = 16 << 10  # bytes that are there, or not, together
+GAP = 8  # blocks: fetching so many between two that are missing costs less than another request
+AHEAD = 8 << 20  # bytes that are fetched at most beyond what is needed, when a file is read from front to back
+
+
+class RemoteFile:
+    """A file that fsspec reads.
+
+    Args:
+        url: where it is: `s3://bucket/key`, `https://host/path`, and so on.
+        folder: where fetched blocks are kept from one program to the next; None: in a temporary file.
+        options: what fsspec takes for the protocol: credentials, an endpoint.
+
+    Attributes:
+        size: its size in bytes, an int.
+        requests: how many ranges were fetched, an int.
+
+    Raises:
+        MissingExtraError: fsspec, or what it needs for this protocol, is not installed.
+        FileMissingError, AccessDeniedError, StorageError: the file cannot be reached.
+    """
+
+    def __init__(self, url: str, folder: str | None, options: dict[str, Any]) -> None:
+        self.url = url
+        self.requests = 0
+        self._lock = threading.RLock()
+        with _reaching(url, "open"):
+            self._files, self._name = _file_system(url, options)
+            info = self._files.info(self._name)
+        size = info.get("size")
+        if not isinstance(size, int) or info.get("type") == "directory":
+            raise StorageError(f"{url} cannot be read in parts: the server does not tell its size")
+        self.size = size
+        count = -(-size // BLOCK)
+        self._present: bytearray | mmap.mmap = bytearray(count)  # 1 for each block that is there
+        self._local: Any
+        with storing("write", url if folder is None else folder):
+            if folder is None:
+                self._local = tempfile.TemporaryFile()
+            else:
+                path = _kept(folder, f"{url}\0{_version(info)}\0{size}")
+                self._local = _opened(path)
+                if count:
+                    self._present = _marks(path.with_suffix(".blocks"), count)
+            self._local.truncate(size)
+        self._map = mmap.mmap(self._local.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+        self.data = memoryview(self._map)
+        self._last = self._window = 0  # the end of the last fetch, and how much was fetched ahead then
+
+    def need(self, offset: int, size: int) -> memoryview:
+        """Bytes of the file, fetched where they are missing. The caller knows that they lie within the file."""
+        first, stop = offset // BLOCK, -(-(offset + size) // BLOCK)
+        if self._present.find(b"\0", first, stop) >= 0:
+            with self._lock:
+                self._fetch(first, stop)
+        return self.data[offset : offset + size]
+
+    def need_all(self, places: list[tuple[int, int]]) -> None:
+        """Fetch stretches, offset and size of each, where they are missing: neighbours together."""
+        wanted = sorted((offset // BLOCK, -(-(offset + size) // BLOCK)) for offset, size in places if size)
+        joined: list[list[int]] = []
+        for first, stop in wanted:
+            if self._present.find(b"\0", first, stop) < 0:
+                continue
+            if joined and first <= joined[-1][1] + GAP:
+                joined[-1][1] = max(joined[-1][1], stop)
+            else:
+                joined.append([first, stop])
+        with self._lock:
+            self._fetch_all(joined)
+
+    def _fetch(self, first: int, stop: int) -> None:
+        first = self._present.find(b"\0", first, stop)
+        if first < 0:  # another thread was here
+            return
+        stop = self._present.rfind(b"\0", first, stop) + 1
+        follows = self._last - GAP <= first <= self._last + GAP + self._window
+        self._window = min(max(self._window * 2, stop - first), AHEAD // BLOCK) if follows and self._last else 0
+        stop = min(stop + self._window, len(self._present))
+        self._last = stop
+        self._fetch_all([[first, stop]])
+
+    def _fetch_all(self, ranges: list[list[int]]) -> None:
+        if not ranges:
+            return
+        starts = [first * BLOCK for first, _ in ranges]
+        ends = [min(stop * BLOCK, self.size) for _, stop in ranges]
+        with _reaching(self.url, "read"):
+            if len(ranges) == 1:
+                found = [self._files.cat_file(self._name, start=starts[0], end=ends[0])]
+            else:
+                found = self._files.cat_ranges([self._name] * len(ranges), starts, ends, on_error="raise")
+        self.requests += len(ranges)
+        with storing("write", self.url):
+            for (first, stop), start, end, data in zip(ranges, starts, ends, found, strict=True):
+                if len(data) == self.size and start:  # the server does not know ranges, and gave all
+                    data = data[start:end]
+                if len(data) != end - start:
+                    raise TruncatedError("the file shrank since it was opened", path=self.url, offset=start)
+                _write(self._local.fileno(), data, start)
+                self._present[first:stop] = b"\1" * (stop - first)
+
+
+def _version(info: dict[str, Any]) -> str:
+    """What tells a file from one that took its place."""
+    return next((str(info[name]) for name in ("ETag", "etag", "mtime", "LastModified", "created") if name in info), "")
+
+
+def _kept(folder: str, identity: str) -> Path:
+    """The local file that has the blocks of a version of a file."""
+    os.makedirs(folder, exist_ok=True)
+    return Path(folder, f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.par")
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A local file to read and write; programs that make it at once have the same."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+
+
+def _marks(path: Path, count: int) -> mmap.mmap:
+    """The map of the file that says which blocks are there. A program that reads the same file meanwhile shares it."""
+    with _opened(path) as file:
+        if os.fstat(file.fileno()).st_size != count:
+            file.truncate(0)
+            file.truncate(count)
+        return mmap.mmap(file.fileno(), count)
+
+
+def put(url: str, path: str, options: dict[str, Any]) -> None:
+    """Copy the local file at `path` to `url`. Raises as `RemoteFile`."""
+    with _reaching(url, "write"):
+        files, name = _file_system(url, options)
+        files.put_file(path, name)
+
+
+def _file_system(url: str, options: dict[str, Any]) -> tuple[Any, str]:
+    try:
+        import fsspec
+    except ImportError as problem:
+        raise MissingExtraError(
+            f"{url} is read by fsspec: install it with pip install 'parcode-orm[remote]'"
+        ) from problem
+    try:
+        files, name = fsspec.core.url_to_fs(url, **options)
+    except ImportError as problem:
+        raise MissingExtraError(f"{url} needs another package: {problem}") from problem
+    except ValueError as problem:
+        raise StorageError(f"{url}: {problem}") from problem
+    return files, name
+
+
+@contextmanager
+def _reaching(url: str, doing: str) -> Iterator[None]:
+    """Turn what file systems raise into a `StorageError`."""
+    try:
+        with storing(doing, url):
+            yield
+    except (StorageError, MissingExtraError, TruncatedError) as problem:
+        if isinstance(problem.__cause__, FileNotFoundError):
+            raise FileMissingError(errno.ENOENT, f"cannot {doing}: there is no such file", url) from problem.__cause__
+        if isinstance(problem.__cause__, PermissionError):
+            raise AccessDeniedError(errno.EACCES, f"cannot {doing}: {problem.__cause__}", url) from problem.__cause__
+        raise
+    except Exception as problem:
+        raise StorageError(f"cannot {doing} {url}: {str(problem) or type(problem).__name__}") from problem
+
+
+def _write(fd: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
