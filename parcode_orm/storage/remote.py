@@ -14,7 +14,8 @@ from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, NODE, REFERENCE, SUPERBLOCK, Reference
 from .files import is_remote
-from .mapped import TAIL, KeptChunk, Source
+from .kept import KeptChunk
+from .mapped import TAIL, Source
 from .pipeline import Pipeline
 from .ranges import RemoteFile, put
 from .recovery import Found, commit_at, newest, records_from
