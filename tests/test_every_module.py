@@ -81,7 +81,6 @@ TESTED_BY = {
     "inspector.page.places": "page/test_answers.py",
     "interop.arrow.incoming": "interop/test_arrow.py",
     "interop.arrow.outgoing": "interop/test_arrow.py",
-    "interop.remote": "storage/test_remote.py",
     "interop.parquet": "interop/test_transfer.py",
     "lazy.assign": "conformance/test_changing.py",
     "lazy.base": "conformance/test_reading.py",
