@@ -109,6 +109,30 @@ class LazyArray:
 
         return numpy.array(self._whole(), dtype, copy=copy)
 
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0  # kDLCPU
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule of the whole array, read-only and without a copy where `__array__` makes none.
+
+        A consumer of DLPack before 1.0 could write to it, as its capsules have no such flag. It gets a copy.
+
+        Raises:
+            BufferError: the dtype, the device or the byte order is none of DLPack's on a CPU, or `copy` is false where
+                one is needed.
+            ChecksumError: a piece of the value is damaged.
+        """
+        old = max_version is None or max_version < (1, 0)
+        array = self.load() if old and copy is not False else self._whole()
+        return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
     def load(self) -> Any:
         """A copy of the whole array, a `numpy.ndarray` that can be written to.
 

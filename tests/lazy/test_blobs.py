@@ -364,6 +364,38 @@ def test_whole_arrays(arrays: list[tuple[Any, LazyArray]]) -> None:
         np.asarray(forms("array", ARRAYS["line"], "none")[0].lazy("array"), np.float64, copy=False)
 
 
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_arrays_are_given_to_other_libraries_by_dlpack(compression: str, tmp_path: Path) -> None:
+    save(tmp_path / "a.par", World(array=ARRAYS["plane"]), compression=compression)
+    with Session.open(tmp_path / "a.par") as session:
+        handle = session.root(World).lazy("array")
+        assert handle.__dlpack_device__() == np.zeros(1).__dlpack_device__()
+        given = np.from_dlpack(handle)
+        assert np.shares_memory(given, np.asarray(handle)) == (compression == "none")
+    assert np.array_equal(given, ARRAYS["plane"]) and not given.flags.writeable
+
+
+class Before1:
+    """What a library asks that knows no read-only capsules."""
+
+    def __init__(self, array: LazyArray) -> None:
+        self.array = array
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self.array.__dlpack__()
+
+
+def test_a_library_that_could_write_to_the_map_gets_a_copy() -> None:
+    handle = forms("array", ARRAYS["plane"], "none")[0].lazy("array")
+    given = np.from_dlpack(Before1(handle))
+    assert np.array_equal(given, ARRAYS["plane"]) and not np.shares_memory(given, np.asarray(handle))
+    with pytest.raises(BufferError, match="readonly"):
+        handle.__dlpack__(copy=False)
+
+
 def test_views_are_of_the_map(tmp_path: Path) -> None:
     save(tmp_path / "a.par", World(array=ARRAYS["plane"], raw=RAW[SIZES[-1]]))
     session = Session.open(tmp_path / "a.par")
