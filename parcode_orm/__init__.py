@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .inspector.report import Report, VerifyReport
     from .inspector.survey import inspect
     from .inspector.verify import verify
+    from .interop.dataset import Dataset, dataset
     from .query import (
         aliased,
         all_,
@@ -83,6 +84,7 @@ __all__ = [
     "Change",
     "Chunk",
     "CommitChanges",
+    "Dataset",
     "Diff",
     "Field",
     "FieldChange",
@@ -113,6 +115,7 @@ __all__ = [
     "cast",
     "col",
     "compact",
+    "dataset",
     "delete",
     "desc",
     "dumps",
@@ -152,6 +155,7 @@ _HOMES = {
     ".inspector.report": "Report VerifyReport",
     ".inspector.survey": "inspect",
     ".inspector.verify": "verify",
+    ".interop.dataset": "Dataset dataset",
     ".query": (
         "aliased all_ and_ any_ asc case cast col delete desc except_ exists explain func intersect len_ not_ or_ "
         "prefetch raise_lazy select union union_all update"

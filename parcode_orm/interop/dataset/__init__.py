@@ -1,0 +1,27 @@
+"""Datasets: folders of part files with one schema, read as one sequence, on one machine or on a cluster."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+from .dataset import Dataset, DatasetWriter
+
+M = TypeVar("M")
+
+__all__ = ["Dataset", "DatasetWriter", "dataset"]
+
+
+def dataset(path: str | os.PathLike[str], model: type[M] | None = None) -> Dataset[M]:
+    """The dataset in a folder.
+
+    Args:
+        path: the folder.
+        model: the class of the rows; without it, one is made of the stored schema.
+
+    Raises:
+        FileMissingError: the folder has no manifest.
+        UnsupportedVersion, CorruptionError: the manifest is of a newer version, or damaged.
+        TypeError: `model` is no class of rows.
+    """
+    return Dataset(path, model)

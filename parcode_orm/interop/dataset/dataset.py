@@ -1,0 +1,395 @@
+"""`Dataset`: the rows of many part files as one sequence, with lookups by key and statements over all parts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain
+from typing import Any, Generic, TypeVar, overload
+
+from ...codec.entity_keys import key_value
+from ...errors import ClosedError, QueryError, StorageError, called, told
+from ...lazy.arrow import ArrowStream
+from ...lazy.proxy import plain_class
+from ...model.entities import is_entity
+from ...query.given import is_entity_class
+from ...query.nodes import Item
+from ...query.occurrences import occurrences_of
+from ...query.result import Result, ScalarResult
+from ...query.statement import Select, checked
+from ...query.statement import select as selecting
+from ...session import Session
+from ...session.entity.tables import keys_of
+from . import manifest as manifests
+from .layout import checked_model, new_manifest, open_part
+from .manifest import Manifest, Part
+from .rows import Parts, may_have, rows_of
+from .writing import write_parts
+
+M = TypeVar("M")
+ROWS_PER_FILE = 1_000_000
+OPEN = 32  # parts that stay open; more are opened again when they are asked for
+STALE = 3600.0  # seconds after which a file that no manifest names is no part that is being written
+
+
+class Dataset(ArrowStream, Sequence[M], Generic[M]):
+    """A folder of part files, read as one lazy sequence. `parcode_orm.dataset(path, Player)` opens one.
+
+    It sees the parts that the manifest names when it is opened; `refresh` goes on to the newest. Objects are lazy, as
+    those of a read-only session, and read on after `close`. Where the class has a `Key`, `get` finds an object by it.
+    A dataset does not check that keys differ between parts, except within a shard that one call writes.
+
+    Attributes:
+        path: the folder, a str.
+        model: the class of the rows.
+        manifest: what is known of the parts.
+
+    Raises:
+        FileMissingError: there is no dataset; by reads: a part is missing.
+        UnsupportedVersion, CorruptionError: the manifest is of a newer version, or damaged.
+        SchemaMismatchError: by reads: a part has another schema than the dataset; or, as for a single file, a
+            migration must say how rows are read as objects of the class.
+        ClosedError: by reads: the dataset was closed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], model: type[M] | None = None) -> None:
+        self.path = os.path.abspath(os.fspath(path))
+        self.manifest: Manifest = manifests.load(self.path)
+        self.model: Any = self._stored_model() if model is None else checked_model(model)
+        self._sessions: OrderedDict[str, Session] | None = OrderedDict()
+
+    @classmethod
+    def write(
+        cls,
+        path: str | os.PathLike[str],
+        models: Iterable[M],
+        model: type[M] | None = None,
+        *,
+        partition_by: str | Sequence[str] = (),
+        shards: int = 0,
+        rows_per_file: int = ROWS_PER_FILE,
+        replace: bool = False,
+    ) -> Dataset[M]:
+        """Write objects as a new dataset, whose parts become visible together.
+
+        Args:
+            path: the folder; it is made.
+            models: the objects, of one class; a stream is read as it is written, in bounded memory.
+            model: their class; without it, that of the first object.
+            partition_by: a field, or several, of whose values each part has one. Conditions on them choose parts.
+            shards: how many shards keys are divided into by their hashes, so that `get` opens one file. Without
+                shards, parts are written in the order of the objects, and `get` opens those whose keys lie around.
+            rows_per_file: how many rows a part has at most.
+            replace: whether the parts of a dataset that is there leave the manifest. `clean` removes their files.
+
+        Raises:
+            StorageError: there is a dataset, and `replace` is false; the disk is full.
+            InputError: an object is of another class; or there is none, and no `model`.
+            UnsupportedTypeError: the class has no such field to partition by, or no key to shard by.
+            IntegrityError, EncodeError: as a commit of a session.
+            ValueError: a number is out of range.
+        """
+        folder = os.path.abspath(os.fspath(path))
+        if not replace and os.path.exists(os.path.join(folder, manifests.NAME)):
+            raise StorageError(
+                17, "there is a dataset: append() to it, give another folder, or pass replace=True", folder
+            )
+        stream = iter(models)
+        if model is None:
+            first = next(stream, None)
+            if first is None:
+                raise QueryError("there are no rows to tell the class of a dataset: give it, write(path, [], Player)")
+            model, stream = plain_class(first.__class__), chain([first], stream)
+        writer = DatasetWriter(
+            folder, model, partition_by=partition_by, shards=shards, rows_per_file=rows_per_file, replace=replace
+        )
+        writer.commit([writer.write(stream)])
+        return cls(folder, model)
+
+    def append(self, models: Iterable[M]) -> None:
+        """Add rows in parts of their own, all at once.
+
+        Args:
+            models: the objects; a stream is read as it is written.
+
+        Raises:
+            SchemaMismatchError: the class is not as the dataset has it.
+            InputError, IntegrityError, EncodeError, StorageError: as `write`.
+        """
+        writer = self.writer()
+        writer.commit([writer.write(models)])
+        self.refresh()
+
+    def writer(self) -> DatasetWriter:
+        """What other processes append rows with: each writes, and one commits.
+
+        Raises:
+            SchemaMismatchError: the class is not as the dataset has it.
+        """
+        now = self.manifest
+        made = DatasetWriter(
+            self.path,
+            self.model,
+            partition_by=now.partition_by,
+            shards=now.shards,
+            rows_per_file=now.rows_per_file,
+        )
+        now.check_fits(made.manifest)
+        return made
+
+    def refresh(self) -> None:
+        """Go on to the parts that the newest manifest names."""
+        self.manifest = manifests.load(self.path)
+
+    def clean(self, older_than: float = STALE) -> list[str]:
+        """Remove files of parts that no manifest names: what killed writers left, and parts that were replaced.
+
+        Args:
+            older_than: seconds; younger files may be parts that a worker is writing, and stay.
+
+        Returns:
+            The names of the files and folders removed.
+        """
+        removed = []
+        with manifests.locked(self.path):
+            named = {part.file for part in manifests.load(self.path).parts}
+            for entry in list(os.scandir(self.path)):
+                ours = entry.name.startswith(("part-", "manifest-", "spill-")) and entry.name.endswith((".par", ".tmp"))
+                if not ours or entry.name in named or time.time() - entry.stat().st_mtime < older_than:
+                    continue
+                if entry.is_dir():
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+                removed.append(entry.name)
+        return sorted(removed)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self.manifest.rows
+
+    @overload
+    def __getitem__(self, index: int) -> M: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[M]: ...
+    def __getitem__(self, index: int | slice) -> M | list[M]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step == 1:
+                return self._between(start, stop)
+            return [self[place] for place in range(start, stop, step)]
+        place = index + len(self) if index < 0 else index
+        found = self._between(place, place + 1) if 0 <= place < len(self) else []
+        if not found:
+            raise IndexError(f"dataset index out of range: {index} of {len(self)} rows")
+        return found[0]
+
+    def _between(self, start: int, stop: int) -> list[M]:
+        found: list[M] = []
+        ends = accumulate(part.rows for part in self.manifest.parts)
+        for part, end in zip(self.manifest.parts, ends, strict=True):
+            first = end - part.rows
+            low, high = max(start, first), min(stop, end)
+            if low < high:
+                session = self.opened(part)
+                statement = rows_of(session, self.model).offset(low - first).limit(high - low)
+                found += session.scalars(statement).all()
+        return found
+
+    def __iter__(self) -> Iterator[M]:
+        return iter(self._result())
+
+    def get(self, key: Any) -> M | None:
+        """The object with a key, or None. With shards, one file is opened; else those around whose keys it lies.
+
+        Raises:
+            TypeError: the class has no `Key`; no key of it has the type of `key`.
+        """
+        if not is_entity(self.model):
+            raise TypeError(f"{self.model.__qualname__} has no Key(): find rows by a condition, scalars(select(...))")
+        if keys_of(self.model).refer:
+            key = tuple(map(key_value, key)) if isinstance(key, tuple) else key_value(key)
+        for part in self.manifest.parts:
+            if may_have(part, self.manifest, key):
+                found: M | None = self.opened(part).get(self.model, key)
+                if found is not None:
+                    return found
+        return None
+
+    # -- statements ----------------------------------------------------------------------------------------------------
+
+    def select(self, *outputs: Any) -> Select[Any]:
+        """A statement over the rows: the objects, or the expressions `outputs` of them.
+
+        A class with a `Key` needs no such method: `dataset.scalars(select(Player))` takes what a session takes.
+        """
+        if not outputs:
+            return Select(self._parts(), (Item(self.model),))
+        made: Select[Any] = selecting(*outputs)
+        return made._with(_source=self._parts())
+
+    def scalars(self, statement: Select[Any]) -> ScalarResult[Any]:
+        """The rows that a statement selects of all parts, or the first value of each, as `Session.scalars`.
+
+        Conditions on fields of partitions choose parts, and other conditions use the indexes of each part. One engine
+        takes the rows of all parts, so groups, orders and limits are of the whole dataset.
+
+        Raises:
+            TypeError: `statement` is none.
+            QueryError: it asks another class. ClosedError: by the methods of the result.
+        """
+        return ScalarResult(self._bound(checked(statement, "scalars")), self._check)
+
+    def scalar(self, statement: Select[Any]) -> Any:
+        """The first value of the first row of a statement; None where there is no row."""
+        return self.scalars(statement).first()
+
+    def execute(self, statement: Select[Any]) -> Result[Any]:
+        """The rows that a statement selects, as named tuples, as `Session.execute` gives them."""
+        return Result(self._bound(checked(statement, "select")), self._check)
+
+    def parts(self, *where: Any) -> list[Part]:
+        """The parts that can have rows which fulfil conditions, by their keys and the values of their partitions.
+
+        Args:
+            where: the conditions, on fields of the rows.
+        """
+        return self._parts().where(self.select().where(*where)._where).pruned
+
+    def arrow(self, columns: Sequence[str] | None = None) -> Any:
+        """The rows of all parts as one `pyarrow.RecordBatchReader`, as `LazyList.arrow`.
+
+        Args:
+            columns: the names of the columns that are read, in order; all without it.
+        """
+        return self._result().arrow(columns)
+
+    def _result(self) -> ScalarResult[M]:
+        return ScalarResult(self.select(), self._check)
+
+    def _parts(self) -> Parts:
+        return Parts(self.model, self.manifest, self.opened)
+
+    def _bound(self, statement: Select[Any]) -> Select[Any]:
+        given: Any = statement._source
+        if given is None:
+            first = next(iter(occurrences_of(statement)), None)
+            given = None if first is None else first.rows
+        if not isinstance(given, Parts) and not (is_entity_class(given) and plain_class(given) is self.model):
+            what = given.__qualname__ if isinstance(given, type) else called(given)
+            raise QueryError(
+                f"the dataset has rows of {self.model.__qualname__}, and the statement asks {what}: write "
+                f"select({self.model.__name__}), or dataset.select(...)"
+            )
+        parts = given if isinstance(given, Parts) else self._parts()
+        return statement._with(_source=parts if statement._joins else parts.where(statement._where))
+
+    # -- sessions ------------------------------------------------------------------------------------------------------
+
+    def opened(self, part: Part) -> Session:
+        """The session that reads a part."""
+        sessions = self._check()
+        session = sessions.pop(part.file, None)
+        if session is None:
+            session = open_part(self.path, part, self.model, self.manifest)
+        sessions[part.file] = session
+        if len(sessions) > OPEN:
+            sessions.popitem(last=False)  # it is not closed: objects of it may be in use
+        return session
+
+    def _check(self) -> OrderedDict[str, Session]:
+        if self._sessions is None:
+            raise ClosedError(f"the dataset {self.path} was closed: open it again")
+        return self._sessions
+
+    def close(self) -> None:
+        """Close the parts. Objects that the program holds read on."""
+        sessions, self._sessions = self._sessions, None
+        for session in (sessions or {}).values():
+            session.close()
+
+    def __enter__(self) -> Dataset[M]:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _stored_model(self) -> Any:
+        """The class, made of the schema of the first part."""
+        if not self.manifest.parts:
+            raise QueryError(f"{self.path} has no parts to make a class of: give it, dataset(path, Player)")
+        path = manifests.check_there(self.path, self.manifest.parts[0])
+        with Session.open(path) as session:
+            models = session.models()
+            if self.manifest.model in models:
+                return models[self.manifest.model]
+            rows: Any = models[f"{self.manifest.model}Rows"]
+            return rows.model_fields["rows"].annotation.__args__[0]
+
+    def __reduce__(self) -> Any:
+        return Dataset, (self.path, self.model)
+
+    def __repr__(self) -> str:
+        return f"<Dataset of {len(self):,} {self.model.__name__} in {len(self.manifest.parts)} parts, {self.path}>"
+
+
+class DatasetWriter:
+    """Writes rows from several processes: each calls `write`, one collects what these return and calls `commit`.
+
+    It can be pickled. What is written is no part of the dataset before the commit, which makes all of it visible at
+    once. Files of writers that died before are removed by `Dataset.clean`.
+
+    Args:
+        path: the folder; it is made.
+        model: the class of the rows.
+        partition_by, shards, rows_per_file: as for `Dataset.write`.
+        replace: whether the commit replaces the parts that are there, in place of adding to them.
+
+    Raises:
+        UnsupportedTypeError, ValueError: as `Dataset.write`. StorageError: the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        model: type[Any],
+        *,
+        partition_by: str | Sequence[str] = (),
+        shards: int = 0,
+        rows_per_file: int = ROWS_PER_FILE,
+        replace: bool = False,
+    ) -> None:
+        for name, value, least in (("shards", shards, 0), ("rows_per_file", rows_per_file, 1)):
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} is {least} or more, not {told(value)}")
+        self.path = os.path.abspath(os.fspath(path))
+        self.model = checked_model(model)
+        fields = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by)
+        self.manifest = new_manifest(self.model, fields, shards, rows_per_file)
+        self.replace = replace
+        try:
+            os.makedirs(self.path, exist_ok=True)
+        except OSError as problem:
+            raise StorageError(problem.errno, f"cannot make the folder: {problem.strerror}", self.path) from problem
+
+    def write(self, models: Iterable[Any]) -> list[Part]:
+        """Write objects as parts that are not visible yet; raises as `Dataset.write`.
+
+        Returns:
+            What `commit` takes.
+        """
+        return write_parts(self.path, self.model, self.manifest, models)
+
+    def commit(self, written: Iterable[Sequence[Part]]) -> Manifest:
+        """Make all parts of several calls of `write` visible at once.
+
+        Raises:
+            SchemaMismatchError, StorageError: they do not fit the dataset.
+            FileMissingError: a file is missing; nothing is committed.
+        """
+        parts = [part for each in written for part in each]
+        return manifests.commit(self.path, self.manifest, parts, replaces=self.replace)

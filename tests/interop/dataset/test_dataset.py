@@ -1,0 +1,307 @@
+"""Datasets: rows in many parts read as one sequence, however divided. A commit shows all of its parts or none.
+
+The first story that these tests tell: a worker died while it wrote. Nothing of it may be seen, the other rows stay,
+and `clean` removes its files.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import os
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import parcode_orm
+from parcode_orm import (
+    ClosedError,
+    CorruptionError,
+    Dataset,
+    FileMissingError,
+    Index,
+    InputError,
+    IntegrityError,
+    Key,
+    Model,
+    QueryError,
+    SchemaMismatchError,
+    Session,
+    StorageError,
+    UnsupportedTypeError,
+    UnsupportedVersion,
+    func,
+    select,
+)
+from parcode_orm.interop.dataset import DatasetWriter, writing
+from parcode_orm.interop.dataset.layout import list_class
+from parcode_orm.interop.dataset.manifest import load
+from parcode_orm.interop.dataset.rows import may_have
+
+pytestmark = pytest.mark.once
+
+
+class Hue(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Player(Model):
+    id: int = Key()
+    name: str
+    guild: str
+    level: int | None = Index(default=None)
+    hue: Hue = Hue.RED
+    joined: dt.date = dt.date(2024, 1, 1)
+
+
+class Point(Model):
+    x: int
+    label: str = ""
+
+
+def players(count: int, start: int = 0) -> Iterator[Player]:
+    for n in range(start, start + count):
+        level = None if n % 11 == 0 else n % 17
+        yield Player(id=n, name=f"n{n}", guild="abc"[n % 3], level=level, hue=list(Hue)[n % 2])
+
+
+def ids(rows: Any) -> list[int]:
+    return sorted(row.id for row in rows)
+
+
+DIVISIONS: list[dict[str, Any]] = [
+    {},
+    {"partition_by": "guild"},
+    {"partition_by": ["hue", "joined"]},
+    {"shards": 3},
+    {"partition_by": "guild", "shards": 2},
+]
+WHERE = [
+    (lambda: Player.level > 8, lambda p: p.level is not None and p.level > 8),
+    (lambda: Player.guild == "b", lambda p: p.guild == "b"),
+    (lambda: Player.guild.in_(["a", "x"]) & (Player.id < 40), lambda p: p.guild == "a" and p.id < 40),
+    (lambda: (Player.hue == Hue.BLUE) | (Player.id == 7), lambda p: p.hue is Hue.BLUE or p.id == 7),
+    (lambda: Player.id == 21, lambda p: p.id == 21),
+    (lambda: Player.joined < dt.date(2024, 1, 1), lambda p: False),
+]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    count=st.integers(0, 90), division=st.sampled_from(DIVISIONS), size=st.integers(1, 50), where=st.sampled_from(WHERE)
+)
+def test_a_dataset_answers_as_a_list_does(
+    tmp_path: Path, count: int, division: dict[str, Any], size: int, where: Any
+) -> None:
+    plain = list(players(count))
+    data = Dataset.write(tmp_path / "d", iter(plain), Player, rows_per_file=size, replace=True, **division)
+    assert len(data) == count and ids(data) == [p.id for p in plain]
+    assert all(part.rows <= size for part in data.manifest.parts)
+    assert data[:] == list(data) and data[1:-1] == list(data)[1:-1]
+    condition, holds = where
+    kept = [p for p in plain if holds(p)]
+    assert ids(data.scalars(select(Player).where(condition()))) == [p.id for p in kept]
+    best = data.scalars(select(Player.id).where(condition()).order_by(Player.id.desc()).offset(1).limit(3))
+    assert best.all() == [p.id for p in reversed(kept)][1:4]
+    f = func
+    level = Player.level
+    statement = select(Player.guild, f.count(), f.count(level), f.sum(level), f.min(level), f.max(level), f.avg(level))
+    found = data.execute(statement.where(condition()).group_by(Player.guild).order_by(Player.guild)).all()
+    expected = []
+    for guild in sorted({p.guild for p in kept}):
+        levels = [p.level for p in kept if p.guild == guild and p.level is not None]
+        low, high = (min(levels), max(levels)) if levels else (None, None)
+        mean = sum(levels) / len(levels) if levels else None
+        rows = sum(p.guild == guild for p in kept)
+        expected.append((guild, rows, len(levels), sum(levels), low, high, mean))
+    assert [tuple(row) for row in found] == expected
+    assert all(data.get(p.id) == p for p in plain[::7]) and data.get(-1) is None
+    data.close()
+
+
+def opened(data: Any) -> set[str]:
+    return set(data._sessions)
+
+
+def test_a_lookup_opens_the_one_file_of_its_shard(tmp_path: Path) -> None:
+    with Dataset.write(tmp_path / "d", players(200), shards=8) as data:
+        assert len(data.manifest.parts) == 8
+        found = data.get(150)
+        assert found is not None and found.name == "n150"
+        assert len(opened(data)) == 1
+        assert data.scalars(select(Player).where(Player.id == 150)).one() is found
+        assert len(opened(data)) == 1
+
+
+def test_conditions_choose_parts_by_partitions_and_bounds_of_keys(tmp_path: Path) -> None:
+    with Dataset.write(tmp_path / "d", players(90), partition_by="guild", rows_per_file=10) as data:
+        assert data.scalars(select(Player).where(Player.guild == "c", Player.id < 20)).count() == 6
+        assert len(opened(data)) == 1 == len(data.parts(Player.guild == "c", Player.id < 20))
+        assert len(data.parts(Player.guild != "c")) == 6 and len(data.parts(Player.name == "n1")) == 9
+        part = next(each for each in data.manifest.parts if each.low == 0)
+        assert [may_have(part, data.manifest, 27, op) for op in ("==", "<", "<=", ">", ">=")] == [True] * 3 + [
+            False,
+            True,
+        ]
+
+
+def test_rows_without_a_key_are_a_list_with_positions(tmp_path: Path) -> None:
+    with Dataset.write(tmp_path / "d", (Point(x=n, label=str(n % 2)) for n in range(50)), rows_per_file=20) as data:
+        assert [data[0].x, data[-1].x, [p.x for p in data[18:22]], [p.x for p in data[::25]]] == [
+            0, 49, [18, 19, 20, 21], [0, 25],
+        ]  # fmt: skip
+        assert data.execute(data.select(func.key(), Point.x).where(Point.x > 47)).all() == [(48, 48), (49, 49)]
+        assert data.execute(data.select(Point.label, func.count()).group_by(Point.label)).all() == [
+            ("0", 25),
+            ("1", 25),
+        ]
+        with pytest.raises(IndexError, match="50 of 50 rows"):
+            data[50]
+        with pytest.raises(TypeError, match="no Key"):
+            data.get(1)
+    divided = Dataset.write(tmp_path / "e", (Point(x=n, label=str(n % 2)) for n in range(50)), partition_by="label")
+    assert divided.execute(divided.select(func.key()).where(Point.label == "1", Point.x < 4)).all() == [(25,), (26,)]
+
+
+def test_columns_go_as_one_stream_of_arrow(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    data = Dataset.write(tmp_path / "d", players(60), rows_per_file=25)
+    table = data.arrow(["level", "id"]).read_all()
+    assert table.column_names == ["level", "id"] and table["id"].to_pylist() == list(range(60))
+    chosen = data.scalars(select(Player).where(Player.id >= 58)).arrow(["name"])
+    assert chosen.read_all()["name"].to_pylist() == ["n58", "n59"]
+
+
+def test_appended_parts_are_seen_after_a_refresh(tmp_path: Path) -> None:
+    data = Dataset.write(tmp_path / "d", players(10), shards=2)
+    other = parcode_orm.dataset(tmp_path / "d", Player)
+    data.append(players(5, start=10))
+    assert len(data) == 15 and data.get(12) is not None
+    assert len(other) == 10 and other.get(12) is None
+    other.refresh()
+    assert len(other) == 15 and other.get(12) is not None and other.manifest.sequence == 2
+
+
+def test_what_a_killed_writer_left_is_not_seen_and_is_cleaned(tmp_path: Path) -> None:
+    data = Dataset.write(tmp_path / "d", players(10))
+    writer = pickle.loads(pickle.dumps(data.writer()))
+    writer.write(players(10, start=10))  # and then it is killed
+    (tmp_path / "d" / "part-0.par.tmp").write_bytes(b"half a file")
+    second = writer.write(players(10, start=20))
+    data.refresh()
+    assert len(data) == 10
+    writer.commit([second])
+    data.refresh()
+    assert ids(data) == [*range(10), *range(20, 30)]
+    assert data.clean() == []  # they may be parts that a worker is writing
+    assert len(data.clean(older_than=0)) == 2
+    assert ids(parcode_orm.dataset(tmp_path / "d", Player)) == [*range(10), *range(20, 30)]
+
+
+def test_a_write_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    def broken() -> Iterator[Any]:
+        yield from players(5)
+        yield Point(x=1)
+
+    for division in DIVISIONS:
+        with pytest.raises(InputError, match=r"row 6 is .*Point"):
+            Dataset.write(tmp_path / "d", broken(), rows_per_file=2, **division)
+        assert os.listdir(tmp_path / "d") == []
+    with pytest.raises(IntegrityError):
+        Dataset.write(tmp_path / "d", [*players(3), *players(1)])
+    assert os.listdir(tmp_path / "d") == []
+
+
+def test_many_objects_are_spilled_while_they_wait_for_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "IN_MEMORY", 20)
+    data = Dataset.write(tmp_path / "d", players(200), partition_by="guild", shards=2, rows_per_file=15)
+    assert ids(data) == list(range(200))
+    assert [part.rows for part in data.manifest.parts if part.values["guild"] == "a"].count(15) == 4
+    assert not any("spill" in name for name in os.listdir(tmp_path / "d"))
+
+
+def test_objects_stay_those_of_the_caller_and_lazy_ones_are_copied(tmp_path: Path) -> None:
+    mine = list(players(3))
+    Dataset.write(tmp_path / "d", mine)
+    mine[0].name = "changed"
+    assert parcode_orm.dataset(tmp_path / "d", Player)[0].name == "n0"
+    with Session(tmp_path / "s.par") as session:
+        session.add_all(players(5))
+        session.commit()
+        data = Dataset.write(tmp_path / "e", session.scalars(select(Player)))
+        assert ids(data) == list(range(5)) and session.get(Player, 1) is not data.get(1)
+    again = Dataset.write(tmp_path / "f", data, shards=2)
+    assert ids(again) == list(range(5))
+
+
+def test_a_dataset_is_read_without_its_class(tmp_path: Path) -> None:
+    Dataset.write(tmp_path / "d", players(4))
+    Dataset.write(tmp_path / "p", [Point(x=3)])
+    found: Any = parcode_orm.dataset(tmp_path / "d")
+    assert found.model is not Player and found.get(2).name == "n2"
+    assert parcode_orm.dataset(tmp_path / "p")[0].x == 3  # type: ignore[attr-defined]
+    assert pickle.loads(pickle.dumps(Dataset(tmp_path / "d", Player))).get(2).name == "n2"
+
+
+def test_what_is_wrong_with_a_dataset_has_its_error(tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    data = Dataset.write(path, players(30), rows_per_file=10)
+    first, second, _ = [path / part.file for part in data.manifest.parts]
+    first.unlink()
+    with pytest.raises(FileMissingError, match="10 rows is missing"):
+        list(parcode_orm.dataset(path, Player))
+    with Session(first) as session:
+        session.add(list_class(Point)(rows=[Point(x=1)]))
+        session.commit()
+    with pytest.raises(SchemaMismatchError, match="another file took its place"):
+        parcode_orm.dataset(path, Player)[0]
+    assert parcode_orm.dataset(path, Player)[10].id == 10 and second.exists()
+
+    manifest = path / "manifest.json"
+    whole = json.loads(manifest.read_text())
+    for damaged in ("", "[]", '{"parts": 3}', json.dumps(whole)[:-9], json.dumps(whole).replace("part-", "../part-")):
+        manifest.write_text(damaged)
+        with pytest.raises(CorruptionError, match="manifest"):
+            load(str(path))
+    manifest.write_text(json.dumps({**whole, "parcode_dataset": 2}))
+    with pytest.raises(UnsupportedVersion, match="version 2 of the manifest"):
+        load(str(path))
+    with pytest.raises(FileMissingError, match="no dataset"):
+        parcode_orm.dataset(tmp_path, Player)
+
+
+def test_what_cannot_be_asked_or_written_is_refused(tmp_path: Path) -> None:
+    data = Dataset.write(tmp_path / "d", players(3))
+    with pytest.raises(StorageError, match="there is a dataset"):
+        Dataset.write(tmp_path / "d", players(3))
+    with pytest.raises(QueryError, match="rows of Player, and the statement asks"):
+        data.scalars(select([Point(x=1)]))
+    with pytest.raises(UnsupportedTypeError, match="no field 'town'"):
+        Dataset.write(tmp_path / "e", players(3), partition_by="town")
+    with pytest.raises(UnsupportedTypeError, match="no Key"):
+        Dataset.write(tmp_path / "e", [Point(x=1)], shards=2)
+    with pytest.raises(ValueError, match="rows_per_file is 1 or more"):
+        DatasetWriter(tmp_path / "e", Player, rows_per_file=0)
+    with pytest.raises(StorageError, match="same division"):
+        writer = DatasetWriter(tmp_path / "d", Player, shards=3)
+        writer.commit([writer.write(players(2))])
+
+    class Other(Model):
+        id: int = Key()
+        name: bytes
+
+    with pytest.raises(SchemaMismatchError, match="became"):
+        writer = DatasetWriter(tmp_path / "d", Other)
+        writer.commit([writer.write([Other(id=1, name=b"")])])
+    data.close()
+    with pytest.raises(ClosedError, match="was closed"):
+        list(data)
