@@ -282,7 +282,7 @@ def test_a_commit_that_cannot_be_mapped_is_no_conflict(tmp_path: Path, monkeypat
                     raise StorageError(errno.EMFILE, "cannot map: Too many open files", str(path))
 
                 patch.setattr(Appender, "source", fail)
-                patch.setattr(Source, "open", fail)
+                patch.setattr(Source, "of_path", fail)
                 with pytest.raises(SessionError, match="the last commit is stored, but could not be read back"):
                     session.commit()
             with pytest.raises(SessionError, match="open the file again"):
