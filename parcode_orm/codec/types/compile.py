@@ -36,6 +36,7 @@ from ..columns.text import BytesColumn, TextColumn
 from ..columns.tuples import TupleColumn, UnionColumn
 from ..columns.wrappers import ConvertColumn, OptionalColumn
 from ..packed.custom import annotated, custom_parts
+from ..packed.frames import frame_parts
 from ..packed.ways import Way, of_type
 from ..refs import Ref
 from ..schema import fingerprint_of
@@ -171,7 +172,7 @@ def class_column(tp: Any, cls: type, scope: Scope) -> Column:
     simple = SIMPLE.get(cls)
     if simple is not None:
         return simple
-    hook = hook_of(cls)
+    hook = hook_of(cls) or frame_parts(cls)
     if hook is not None:
         return converted(hook, scope)
     stands = named.STANDS_FOR.get(cls)
