@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
-from .dataset import Dataset, DatasetWriter
+from .dataset import Dataset
+from .on_dask import write_bag
+from .on_ray import datasink
+from .writer import DatasetWriter
 
 M = TypeVar("M")
 
-__all__ = ["Dataset", "DatasetWriter", "dataset"]
+__all__ = ["Dataset", "DatasetWriter", "datasink", "dataset", "write_bag"]
 
 
 def dataset(path: str | os.PathLike[str], model: type[M] | None = None) -> Dataset[M]:

@@ -11,7 +11,7 @@ from itertools import accumulate, chain
 from typing import Any, Generic, TypeVar, overload
 
 from ...codec.entity_keys import key_value
-from ...errors import ClosedError, QueryError, StorageError, called, told
+from ...errors import ClosedError, QueryError, StorageError, called
 from ...lazy.arrow import ArrowStream
 from ...lazy.proxy import plain_class
 from ...model.entities import is_entity
@@ -24,13 +24,13 @@ from ...query.statement import select as selecting
 from ...session import Session
 from ...session.entity.tables import keys_of
 from . import manifest as manifests
-from .layout import checked_model, new_manifest, open_part
+from .layout import checked_model, open_part
 from .manifest import Manifest, Part
+from .parts import PartReader
 from .rows import Parts, may_have, rows_of
-from .writing import write_parts
+from .writer import ROWS_PER_FILE, DatasetWriter
 
 M = TypeVar("M")
-ROWS_PER_FILE = 1_000_000
 OPEN = 32  # parts that stay open; more are opened again when they are asked for
 STALE = 3600.0  # seconds after which a file that no manifest names is no part that is being written
 
@@ -268,6 +268,57 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         """
         return self._result().arrow(columns)
 
+    # -- clusters ------------------------------------------------------------------------------------------------------
+
+    def to_dask(self, columns: Sequence[str] | None = None, *where: Any) -> Any:
+        """A `dask.dataframe.DataFrame` with a partition for each part, whose types are those of Arrow.
+
+        A worker reads the columns that a program uses, of rows that fulfil the conditions. Members of enums are texts.
+
+        Args:
+            columns: the names of the columns; all without it.
+            where: conditions on fields of the rows. Parts that cannot have such rows make no partition.
+
+        Raises:
+            MissingExtraError: dask or pyarrow is not installed.
+            QueryError: there is no such column.
+        """
+        from .on_dask import to_frame
+
+        return to_frame(self._reader(where), self.parts(*where), self.arrow(columns).schema)
+
+    def to_dask_bag(self, *where: Any) -> Any:
+        """A `dask.bag.Bag` of the objects, with a partition for each part.
+
+        Args:
+            where: as for `to_dask`.
+
+        Raises:
+            MissingExtraError: dask is not installed.
+        """
+        from .on_dask import to_bag
+
+        return to_bag(self._reader(where), self.parts(*where))
+
+    def to_ray(self, columns: Sequence[str] | None = None, *where: Any) -> Any:
+        """A `ray.data.Dataset` of the rows, with a read task for each part.
+
+        `from_arrow(table, Player)` makes objects of a batch in a worker.
+
+        Args:
+            columns: the names of the columns that are read; all without it.
+            where: as for `to_dask`.
+
+        Raises:
+            MissingExtraError: ray or pyarrow is not installed.
+        """
+        from .on_ray import datasource, read
+
+        return read(datasource(self._reader(where), self.parts(*where), columns))
+
+    def _reader(self, where: Sequence[Any]) -> PartReader:
+        return PartReader.of(self.path, self.model, self.manifest, where)
+
     def _result(self) -> ScalarResult[M]:
         return ScalarResult(self.select(), self._check)
 
@@ -335,61 +386,3 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
 
     def __repr__(self) -> str:
         return f"<Dataset of {len(self):,} {self.model.__name__} in {len(self.manifest.parts)} parts, {self.path}>"
-
-
-class DatasetWriter:
-    """Writes rows from several processes: each calls `write`, one collects what these return and calls `commit`.
-
-    It can be pickled. What is written is no part of the dataset before the commit, which makes all of it visible at
-    once. Files of writers that died before are removed by `Dataset.clean`.
-
-    Args:
-        path: the folder; it is made.
-        model: the class of the rows.
-        partition_by, shards, rows_per_file: as for `Dataset.write`.
-        replace: whether the commit replaces the parts that are there, in place of adding to them.
-
-    Raises:
-        UnsupportedTypeError, ValueError: as `Dataset.write`. StorageError: the folder cannot be made.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        model: type[Any],
-        *,
-        partition_by: str | Sequence[str] = (),
-        shards: int = 0,
-        rows_per_file: int = ROWS_PER_FILE,
-        replace: bool = False,
-    ) -> None:
-        for name, value, least in (("shards", shards, 0), ("rows_per_file", rows_per_file, 1)):
-            if type(value) is not int or value < least:
-                raise ValueError(f"{name} is {least} or more, not {told(value)}")
-        self.path = os.path.abspath(os.fspath(path))
-        self.model = checked_model(model)
-        fields = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by)
-        self.manifest = new_manifest(self.model, fields, shards, rows_per_file)
-        self.replace = replace
-        try:
-            os.makedirs(self.path, exist_ok=True)
-        except OSError as problem:
-            raise StorageError(problem.errno, f"cannot make the folder: {problem.strerror}", self.path) from problem
-
-    def write(self, models: Iterable[Any]) -> list[Part]:
-        """Write objects as parts that are not visible yet; raises as `Dataset.write`.
-
-        Returns:
-            What `commit` takes.
-        """
-        return write_parts(self.path, self.model, self.manifest, models)
-
-    def commit(self, written: Iterable[Sequence[Part]]) -> Manifest:
-        """Make all parts of several calls of `write` visible at once.
-
-        Raises:
-            SchemaMismatchError, StorageError: they do not fit the dataset.
-            FileMissingError: a file is missing; nothing is committed.
-        """
-        parts = [part for each in written for part in each]
-        return manifests.commit(self.path, self.manifest, parts, replaces=self.replace)

@@ -11,6 +11,7 @@ import enum
 import json
 import os
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from parcode_orm import (
     InputError,
     IntegrityError,
     Key,
+    MissingExtraError,
     Model,
     QueryError,
     SchemaMismatchError,
@@ -42,6 +44,7 @@ from parcode_orm import (
 from parcode_orm.interop.dataset import DatasetWriter, writing
 from parcode_orm.interop.dataset.layout import list_class
 from parcode_orm.interop.dataset.manifest import load
+from parcode_orm.interop.dataset.parts import PartReader
 from parcode_orm.interop.dataset.rows import may_have
 
 pytestmark = pytest.mark.once
@@ -250,6 +253,34 @@ def test_a_dataset_is_read_without_its_class(tmp_path: Path) -> None:
     assert found.model is not Player and found.get(2).name == "n2"
     assert parcode_orm.dataset(tmp_path / "p")[0].x == 3  # type: ignore[attr-defined]
     assert pickle.loads(pickle.dumps(Dataset(tmp_path / "d", Player))).get(2).name == "n2"
+
+
+def test_a_worker_reads_a_part_by_what_it_was_sent(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    data = Dataset.write(tmp_path / "d", players(40), rows_per_file=15)
+    sent = PartReader.of(data.path, Player, data.manifest, [Player.level > 8, Player.hue == Hue.BLUE])
+    reader = pickle.loads(pickle.dumps(sent))
+    kept = [p for p in players(40) if p.level is not None and p.level > 8 and p.hue is Hue.BLUE]
+    assert [obj for part in data.manifest.parts for obj in reader.objects(part)] == kept
+    frames = [reader.frame(part, ["hue", "level"]) for part in data.manifest.parts]
+    assert [value for each in frames for value in each["level"]] == [p.level for p in kept]
+    assert {str(each["hue"].dtype) for each in frames} == {"string[pyarrow]"}
+    rows = [each for part in data.manifest.parts for each in reader.tables(part, ["id"])]
+    assert [n for each in rows for n in each["id"].to_pylist()] == [p.id for p in kept]
+    none = PartReader.of(data.path, Player, data.manifest, [Player.level > 99])
+    assert [each.num_rows for each in none.tables(data.manifest.parts[0], ["id"])] == [0]
+
+
+@pytest.mark.parametrize(("extra", "call"), [("dask", "to_dask"), ("dask", "to_dask_bag"), ("ray", "to_ray")])
+def test_a_cluster_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str, call: str
+) -> None:
+    pytest.importorskip("pyarrow")
+    for name in ("dask", "dask.bag", "dask.dataframe", "ray", "ray.data"):
+        monkeypatch.setitem(sys.modules, name, None)
+    data = Dataset.write(tmp_path / "d", players(2))
+    with pytest.raises(MissingExtraError, match=rf"{call}\(\) needs {extra}: .* pip install 'parcode-orm\[{extra}\]'"):
+        getattr(data, call)()
 
 
 def test_what_is_wrong_with_a_dataset_has_its_error(tmp_path: Path) -> None:

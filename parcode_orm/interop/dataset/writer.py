@@ -1,0 +1,73 @@
+"""`DatasetWriter`: rows written by several processes, which one commit makes visible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...errors import StorageError, told
+from . import manifest as manifests
+from .layout import checked_model, new_manifest
+from .manifest import Manifest, Part
+from .writing import write_parts
+
+ROWS_PER_FILE = 1_000_000
+
+
+class DatasetWriter:
+    """Writes rows from several processes: each calls `write`, one collects what these return and calls `commit`.
+
+    It can be pickled. What is written is no part of the dataset before the commit, which makes all of it visible at
+    once. Files of writers that died before are removed by `Dataset.clean`.
+
+    Args:
+        path: the folder; it is made.
+        model: the class of the rows.
+        partition_by, shards, rows_per_file: as for `Dataset.write`.
+        replace: whether the commit replaces the parts that are there, in place of adding to them.
+
+    Raises:
+        UnsupportedTypeError, ValueError: as `Dataset.write`. StorageError: the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        model: type[Any],
+        *,
+        partition_by: str | Sequence[str] = (),
+        shards: int = 0,
+        rows_per_file: int = ROWS_PER_FILE,
+        replace: bool = False,
+    ) -> None:
+        for name, value, least in (("shards", shards, 0), ("rows_per_file", rows_per_file, 1)):
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} is {least} or more, not {told(value)}")
+        self.path = os.path.abspath(os.fspath(path))
+        self.model = checked_model(model)
+        fields = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by)
+        self.manifest = new_manifest(self.model, fields, shards, rows_per_file)
+        self.replace = replace
+        try:
+            os.makedirs(self.path, exist_ok=True)
+        except OSError as problem:
+            raise StorageError(problem.errno, f"cannot make the folder: {problem.strerror}", self.path) from problem
+
+    def write(self, models: Iterable[Any]) -> list[Part]:
+        """Write objects as parts that are not visible yet; raises as `Dataset.write`.
+
+        Returns:
+            What `commit` takes.
+        """
+        return write_parts(self.path, self.model, self.manifest, models)
+
+    def commit(self, written: Iterable[Sequence[Part]]) -> Manifest:
+        """Make all parts of several calls of `write` visible at once.
+
+        Raises:
+            SchemaMismatchError, StorageError: they do not fit the dataset.
+            FileMissingError: a file is missing; nothing is committed.
+        """
+        parts = [part for each in written for part in each]
+        return manifests.commit(self.path, self.manifest, parts, replaces=self.replace)
