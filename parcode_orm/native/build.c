@@ -23,6 +23,10 @@ open_slots(PyObject *pairs, PyTypeObject *cls, Py_ssize_t count, Slot *slots)
     }
     for (Py_ssize_t i = 0; i < found; i++) {
         PyObject *slot;
+        if (!PyTuple_Check(PyTuple_GET_ITEM(pairs, i))) {
+            PyErr_SetString(PyExc_TypeError, "a slot is a descriptor and a value");
+            return -1;
+        }
         if (!PyArg_ParseTuple(PyTuple_GET_ITEM(pairs, i), "O!O", &PyMemberDescr_Type, &slot, &slots[i].value))
             return -1;
         if (!PyType_IsSubtype(cls, PyDescr_TYPE(slot))) {
@@ -116,9 +120,9 @@ build_models(PyObject *module, PyObject *args)
         if (!PyList_Check(column) || PyList_GET_SIZE(column) != count)
             return PyErr_Format(PyExc_ValueError, "column %zd is no list of %zd values", i, count);
     }
-    PyObject *objects = PyList_New(count), *empty = empty_row(names);
+    PyObject *empty = empty_row(names), *objects = empty == NULL ? NULL : PyList_New(count < 0 ? 0 : count);
     for (Py_ssize_t i = 0; objects != NULL && i < count; i++) {
-        PyObject *row = empty == NULL ? NULL : row_of(empty, names, columns, i);
+        PyObject *row = row_of(empty, names, columns, i);
         PyObject *made = row == NULL ? NULL : new_object(cls, i == 0);
         if (made == NULL || fill(made, row, slots, slot_count, i) < 0)
             Py_CLEAR(objects);

@@ -58,6 +58,17 @@ is_sequence(PyObject *values)
     return PyList_CheckExact(values) || PyTuple_CheckExact(values);
 }
 
+/* Whether `value` is exactly a str whose characters can be read. */
+static inline int
+is_plain_text(PyObject *value)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyUnicode_CheckExact(value);
+#else
+    return PyUnicode_CheckExact(value) && PyUnicode_IS_READY(value); /* deprecated functions make others */
+#endif
+}
+
 /* `values` itself if it is exactly a list or a tuple, else a list of its items; a strong reference. */
 static inline PyObject *
 as_sequence(PyObject *values)

@@ -29,6 +29,13 @@ static PyObject *
 tuples_apart_of(PyObject *values, Py_ssize_t size)
 {
     Py_ssize_t count = PySequence_Fast_GET_SIZE(values);
+    PyObject *first = count ? Py_NewRef(PySequence_Fast_GET_ITEM(values, 0)) : NULL;
+    Py_ssize_t found = first == NULL ? -1 : PyObject_Size(first);
+    Py_XDECREF(first);
+    if (found < 0 && PyErr_Occurred())
+        return NULL;
+    if (found < 0 || found != size)
+        Py_RETURN_NONE;
     PyObject *result = PyList_New(0);
     for (Py_ssize_t i = 0; result != NULL && i < size; i++) {
         PyObject *column = PyTuple_New(count);
@@ -39,7 +46,9 @@ tuples_apart_of(PyObject *values, Py_ssize_t size)
     int fits = count > 0;
     for (Py_ssize_t k = 0; result != NULL && fits && k < count; k++) {
         PyObject *value = k < PySequence_Fast_GET_SIZE(values) ? PySequence_Fast_GET_ITEM(values, k) : NULL;
-        value = value == NULL ? NULL : PyTuple_CheckExact(value) ? Py_NewRef(value) : PySequence_Tuple(value);
+        Py_XINCREF(value); /* making a tuple may run code that lets go of it */
+        if (value != NULL && !PyTuple_CheckExact(value))
+            Py_SETREF(value, PySequence_Tuple(value));
         if (value == NULL && PyErr_Occurred())
             Py_CLEAR(result);
         fits = value != NULL && PyTuple_GET_SIZE(value) == size;
@@ -166,13 +175,14 @@ put_items(PyObject *values, PyObject *found, Py_ssize_t total)
 {
     Py_ssize_t at = 0;
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(values); i++) {
-        PyObject *value = PySequence_Fast_GET_ITEM(values, i);
+        PyObject *value = Py_NewRef(PySequence_Fast_GET_ITEM(values, i));
         BEGIN_LOCKED(value);
         Py_ssize_t count = is_sequence(value) ? PySequence_Fast_GET_SIZE(value) : 0;
         PyObject **items = count ? PySequence_Fast_ITEMS(value) : NULL;
         for (Py_ssize_t k = 0; k < count && at < total; k++)
             PyList_SET_ITEM(found, at++, Py_NewRef(items[k]));
         END_LOCKED;
+        Py_DECREF(value);
     }
     return at;
 }

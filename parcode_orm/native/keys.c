@@ -141,8 +141,8 @@ static int
 long_hash(PyObject *text, uint64_t seed, uint64_t *hash)
 {
     PyObject *package = PyImport_ImportModule("xxhash");
-    PyObject *data = PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
-    PyObject *number = package == NULL || data == NULL
+    PyObject *data = package == NULL ? NULL : PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
+    PyObject *number = data == NULL
                            ? NULL
                            : PyObject_CallMethod(package, "xxh3_64_intdigest", "OK", data, (unsigned long long)seed);
     Py_XDECREF(package);
@@ -170,9 +170,9 @@ key_hash(PyObject *key, uint64_t seed, uint64_t *hash)
         *hash = short_hash(bytes, 10, seed);
         return 1;
     }
-    if (!PyUnicode_CheckExact(key))
+    if (!is_plain_text(key))
         return 0;
-    int surrogates;
+    int surrogates = 0;
     Py_ssize_t size = utf8_size(key, &surrogates);
     if (size > SHORT)
         return long_hash(key, seed, hash) < 0 ? -1 : 1;
@@ -260,19 +260,26 @@ insertion_sort(Entry *entries, size_t count)
 static void
 radix_sort(Entry *entries, Entry *spare, size_t count, int bits)
 {
-    if (count <= SIMPLE || bits <= 0) {
-        insertion_sort(entries, bits > 0 ? count : 0);
-        return;
+    size_t ends[BINS + 1], bins, mask;
+    int shift;
+    for (;; bits = shift) { /* past the digits that are equal in all: recursion is deep only where entries part */
+        if (count <= SIMPLE || bits <= 0) {
+            insertion_sort(entries, bits > 0 ? count : 0);
+            return;
+        }
+        int digit = 3;
+        while (digit < DIGIT && count >> (digit + 3))
+            digit++;
+        digit = digit < bits ? digit : bits;
+        shift = bits - digit;
+        bins = (size_t)1 << digit;
+        mask = bins - 1;
+        memset(ends, 0, (bins + 1) * sizeof *ends);
+        for (size_t i = 0; i < count; i++)
+            ends[(entries[i].hash >> shift & mask) + 1]++;
+        if (ends[(entries[0].hash >> shift & mask) + 1] < count)
+            break;
     }
-    int digit = 3;
-    while (digit < DIGIT && count >> (digit + 3))
-        digit++;
-    digit = digit < bits ? digit : bits;
-    int shift = bits - digit;
-    size_t bins = (size_t)1 << digit, mask = bins - 1, ends[BINS + 1];
-    memset(ends, 0, (bins + 1) * sizeof *ends);
-    for (size_t i = 0; i < count; i++)
-        ends[(entries[i].hash >> shift & mask) + 1]++;
     for (size_t bin = 0; bin < bins; bin++)
         ends[bin + 1] += ends[bin];
     for (size_t i = 0; i < count; i++)

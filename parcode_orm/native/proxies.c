@@ -71,12 +71,12 @@ fill_proxies(
         PyObject *view = PyTuple_GET_ITEM(PyTuple_GET_ITEM(wanted, i), 0);
         PyObject *rows = PyTuple_GET_ITEM(PyTuple_GET_ITEM(wanted, i), 1);
         for (Py_ssize_t place = 0; place < PyList_GET_SIZE(rows) && at < count; place++, at++) {
-            PyObject *row = Py_NewRef(PyList_GET_ITEM(rows, place));
-            PyObject *proxy = new_proxy(cls, nothing, state, fields, view, row);
+            PyObject *row = list_item(rows, place);
+            PyObject *proxy = row == NULL ? NULL : new_proxy(cls, nothing, state, fields, view, row);
             PyObject *ref = proxy == NULL ? NULL : PyWeakref_NewRef(proxy, NULL);
             if (ref != NULL) /* it refers to nothing that the cycle collector counts: it has no callback */
                 PyObject_GC_UnTrack(ref);
-            Py_DECREF(row);
+            Py_XDECREF(row);
             PyList_SET_ITEM(found, at, proxy);
             PyList_SET_ITEM(refs, at, ref);
             if (ref == NULL) {
@@ -117,9 +117,8 @@ new_proxies(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 /* Enter one object for `row`, or take the one that is known; 1 if it is new, -1 with an error. */
 static int
-meet_one(PyObject *live, PyObject *row, PyObject *found, PyObject *refs, Py_ssize_t at)
+meet_one(PyObject *live, PyObject *row, PyObject *ref, PyObject *found, PyObject *refs, Py_ssize_t at)
 {
-    PyObject *ref = PyList_GET_ITEM(refs, at);
 #if PY_VERSION_HEX >= 0x030D0000
     PyObject *known = NULL;
     if (PyDict_GetItemRef(live, row, &known) < 0)
@@ -162,9 +161,10 @@ meet(PyObject *module, PyObject *const *args, Py_ssize_t count)
             PyErr_SetString(PyExc_IndexError, "meet takes an object for each row");
             return NULL;
         }
-        PyObject *row = Py_NewRef(PyList_GET_ITEM(args[1], i));
-        int new = meet_one(args[0], row, args[2], args[3], start + i);
-        Py_DECREF(row);
+        PyObject *row = list_item(args[1], i), *ref = row == NULL ? NULL : list_item(args[3], start + i);
+        int new = ref == NULL ? -1 : meet_one(args[0], row, ref, args[2], args[3], start + i);
+        Py_XDECREF(row);
+        Py_XDECREF(ref);
         if (new < 0)
             return NULL;
         fresh += new;

@@ -173,7 +173,7 @@ append_part(PyObject *found, Py_ssize_t part, const char *rows, Py_ssize_t count
     PyObject *list = PyList_New(count), *number = PyLong_FromSsize_t(part), *pair = NULL;
     int failed = list == NULL || number == NULL;
     for (Py_ssize_t i = 0; i < count && !failed; i++) {
-        PyObject *row = PyLong_FromLongLong(int_at(rows, 8, 1, i) - shift);
+        PyObject *row = PyLong_FromLongLong((int64_t)((uint64_t)int_at(rows, 8, 1, i) - (uint64_t)shift));
         failed = row == NULL;
         PyList_SET_ITEM(list, i, row);
     }

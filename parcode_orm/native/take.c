@@ -18,10 +18,16 @@ release(PyObject **held, Py_ssize_t count)
 static PyObject *
 lookup(PyObject *row, PyObject *name)
 {
-    PyObject *value = PyDict_CheckExact(row) ? PyDict_GetItemWithError(row, name) : NULL;
-    if (value != NULL)
-        return Py_NewRef(value);
-    return PyErr_Occurred() ? NULL : PyObject_GetItem(row, name);
+    PyObject *value = NULL;
+#if PY_VERSION_HEX >= 0x030D0000
+    if (PyDict_CheckExact(row) && PyDict_GetItemRef(row, name, &value) < 0)
+        return NULL;
+#else
+    value = PyDict_CheckExact(row) ? Py_XNewRef(PyDict_GetItemWithError(row, name)) : NULL;
+    if (value == NULL && PyErr_Occurred())
+        return NULL;
+#endif
+    return value != NULL ? value : PyObject_GetItem(row, name);
 }
 
 /* Take the values of `names` from a row, as a rule the first items of a dictionary in this order, to the place `at` of
@@ -103,21 +109,26 @@ take_rows(PyObject **rows, Py_ssize_t count, PyObject *names, PyObject **columns
     return taken;
 }
 
-/* Strong references to up to AHEAD rows from `start` on; how many. Rows are the dictionaries of objects exactly of
-   `cls`, or with `cls` NULL the values themselves. Fewer than there are, maybe with an error, where one is of another
-   class. */
+/* Strong references to up to AHEAD rows from `start` to `end`; how many. Rows are the dictionaries of objects exactly of
+   `cls`, or with `cls` NULL the values themselves. Fewer than there are where one is of another class, or the list has
+   become shorter; 0 with an error. */
 static Py_ssize_t
-hold_rows(PyObject *values, Py_ssize_t start, PyTypeObject *cls, PyObject **rows)
+hold_rows(PyObject *values, Py_ssize_t start, Py_ssize_t end, PyTypeObject *cls, PyObject **rows)
 {
     Py_ssize_t found = 0;
-    while (found < AHEAD && start + found < PySequence_Fast_GET_SIZE(values)) {
+    end = end - start < AHEAD ? end : start + AHEAD;
+    while (start + found < end && start + found < PySequence_Fast_GET_SIZE(values)) {
         PyObject *value = PySequence_Fast_GET_ITEM(values, start + found);
         if (cls != NULL && Py_TYPE(value) != cls)
             break;
-        PyObject *row = cls == NULL ? Py_NewRef(value) : PyObject_GenericGetDict(value, NULL);
-        if (row == NULL)
-            break;
-        rows[found++] = row;
+        Py_INCREF(value);
+        if (cls != NULL) /* this may make the dictionary, which may run code */
+            Py_SETREF(value, PyObject_GenericGetDict(value, NULL));
+        if (value == NULL) {
+            release(rows, found);
+            return 0;
+        }
+        rows[found++] = value;
         if (start + found + 16 < PySequence_Fast_GET_SIZE(values))
             PREFETCH(PySequence_Fast_GET_ITEM(values, start + found + 16));
     }
@@ -143,7 +154,7 @@ take_columns(PyObject *values, PyTypeObject *cls, PyObject *names, Py_ssize_t *m
     if (!fine && !PyErr_Occurred())
         PyErr_NoMemory();
     while (fine && at < count) {
-        Py_ssize_t held = hold_rows(values, at, cls, rows);
+        Py_ssize_t held = hold_rows(values, at, count, cls, rows);
         fine = held > 0 && take_rows(rows, held, names, columns, at, most);
         at += held;
         release(rows, held);
@@ -169,7 +180,7 @@ columns_of(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:columns_of", &dicts, &names))
         return NULL;
     dicts = as_sequence(dicts);
-    names = PySequence_Tuple(names);
+    names = dicts == NULL ? NULL : PySequence_Tuple(names);
     if (dicts != NULL && names != NULL) {
         BEGIN_LOCKED(dicts);
         result = take_columns(dicts, NULL, names, &most);
@@ -216,8 +227,10 @@ field_of(PyObject *module, PyObject *args)
         return NULL;
     PyObject *found = PyList_New(0);
     Py_ssize_t at = 0;
+    BEGIN_LOCKED(values);
     while (found != NULL && at < PySequence_Fast_GET_SIZE(values)) {
-        Py_ssize_t held = hold_rows(values, at, Py_TYPE(PySequence_Fast_GET_ITEM(values, at)), rows);
+        PyTypeObject *cls = Py_TYPE(PySequence_Fast_GET_ITEM(values, at));
+        Py_ssize_t held = hold_rows(values, at, PySequence_Fast_GET_SIZE(values), cls, rows);
         for (Py_ssize_t i = 0; i < held; i++)
             PREFETCH(((PyDictObject *)rows[i])->ma_keys);
         int fine = held > 0;
@@ -231,7 +244,18 @@ field_of(PyObject *module, PyObject *args)
         if (!fine)
             Py_CLEAR(found);
     }
+    END_LOCKED;
     Py_DECREF(values);
+    return found;
+}
+
+/* The attribute `name`, as an interned string: types keep the names that they are asked for, each as an object. */
+static PyObject *
+attribute(PyObject *value, const char *name)
+{
+    PyObject *text = PyUnicode_InternFromString(name);
+    PyObject *found = text == NULL ? NULL : PyObject_GetAttr(value, text);
+    Py_XDECREF(text);
     return found;
 }
 
@@ -239,7 +263,7 @@ field_of(PyObject *module, PyObject *args)
 static Py_ssize_t
 slot_of(PyTypeObject *cls, const char *name)
 {
-    PyObject *found = PyObject_GetAttrString((PyObject *)cls, name);
+    PyObject *found = attribute((PyObject *)cls, name);
     Py_ssize_t place = 0;
     if (found == NULL)
         PyErr_Clear();
@@ -292,7 +316,7 @@ in_slot(PyObject *value, Py_ssize_t place, const char *name)
         found = Py_XNewRef(*(PyObject **)((char *)value + place));
         END_LOCKED;
     }
-    return found != NULL ? found : PyObject_GetAttrString(value, name);
+    return found != NULL ? found : attribute(value, name);
 }
 
 /* Whether a model's set of names equals `full`, whose items are `names`; -1 on an error. */
@@ -302,18 +326,22 @@ equals_full(PyObject *set, PyObject *full, PyObject *names)
     return PySet_CheckExact(set) ? is_full(set, names) : PyObject_RichCompareBool(set, full, Py_EQ);
 }
 
-/* Whether `count` values from `start` on have full sets and no extras; -1 on an error. `slots`: where both stand.
-   Full sets that several values share are compared once. */
+/* Whether `count` values from `start` on have full sets and no extras; -1 on an error. `slots`: where both stand in
+   objects of `cls`. Full sets that several values share are compared once. */
 static int
-are_full(PyObject *values, Py_ssize_t start, Py_ssize_t count, PyObject *full, PyObject *names, const Py_ssize_t *slots)
+are_full(
+    PyObject *values, Py_ssize_t start, Py_ssize_t count, PyObject *full, PyObject *names, PyTypeObject *cls,
+    const Py_ssize_t *slots
+)
 {
     PyObject *sets[AHEAD], *last = NULL;
     Py_ssize_t held = 0;
     int fine = 1;
     for (; fine > 0 && held < count && start + held < PySequence_Fast_GET_SIZE(values); held++) {
         PyObject *value = Py_NewRef(PySequence_Fast_GET_ITEM(values, start + held));
-        sets[held] = in_slot(value, slots[0], "__pydantic_fields_set__");
-        PyObject *extras = sets[held] == NULL ? NULL : in_slot(value, slots[1], "__pydantic_extra__");
+        int alike = Py_IS_TYPE(value, cls);
+        sets[held] = in_slot(value, alike ? slots[0] : 0, "__pydantic_fields_set__");
+        PyObject *extras = sets[held] == NULL ? NULL : in_slot(value, alike ? slots[1] : 0, "__pydantic_extra__");
         Py_DECREF(value);
         if (extras == NULL) {
             Py_XDECREF(sets[held]);
@@ -350,16 +378,17 @@ all_set(PyObject *module, PyObject *args)
         Py_DECREF(values);
         Py_RETURN_TRUE;
     }
-    PyTypeObject *cls = Py_TYPE(PySequence_Fast_GET_ITEM(values, 0));
+    PyTypeObject *cls = (PyTypeObject *)Py_NewRef(Py_TYPE(PySequence_Fast_GET_ITEM(values, 0)));
     Py_ssize_t slots[] = {slot_of(cls, "__pydantic_fields_set__"), slot_of(cls, "__pydantic_extra__")};
     PyObject *names = PySequence_Tuple(full);
     int fine = names == NULL ? -1 : 1;
     BEGIN_LOCKED(values);
     for (Py_ssize_t at = 0; fine > 0 && at < PySequence_Fast_GET_SIZE(values); at += AHEAD)
-        fine = are_full(values, at, AHEAD, full, names, slots);
+        fine = are_full(values, at, AHEAD, full, names, cls, slots);
     END_LOCKED;
     Py_XDECREF(names);
     Py_DECREF(values);
+    Py_DECREF(cls);
     return fine < 0 ? NULL : PyBool_FromLong(fine);
 }
 
@@ -394,7 +423,7 @@ types_within_locked(PyObject *values)
     Py_ssize_t count = PySequence_Fast_GET_SIZE(values), at = 0;
     while (types != NULL && at < count && at < PySequence_Fast_GET_SIZE(values)) {
         PyTypeObject *cls = Py_TYPE(PySequence_Fast_GET_ITEM(values, at));
-        Py_ssize_t held = hold_rows(values, at, cls, rows);
+        Py_ssize_t held = hold_rows(values, at, count, cls, rows);
         int failed = !held;
         for (Py_ssize_t i = 0; i < held; i++)
             PREFETCH(((PyDictObject *)rows[i])->ma_keys);

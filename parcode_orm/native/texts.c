@@ -61,7 +61,7 @@ measure(PyObject *values, uint64_t *offsets, int *surrogates)
     for (Py_ssize_t i = 0; i < count; i++) {
         if (i + 16 < count)
             PREFETCH(items[i + 16]);
-        if (!PyUnicode_CheckExact(items[i]))
+        if (!is_plain_text(items[i]))
             return 0;
         offsets[i + 1] = offsets[i] + (uint64_t)utf8_size(items[i], surrogates);
     }
@@ -143,7 +143,7 @@ differing(PyObject **items, Py_ssize_t count, Py_ssize_t step)
     int found = 0;
     for (Py_ssize_t i = 0; i < count; i += step) {
         PyObject *text = items[i];
-        if (!PyUnicode_CheckExact(text))
+        if (!is_plain_text(text))
             return -1;
         Py_hash_t hash = PyObject_Hash(text);
         if (hash == -1)

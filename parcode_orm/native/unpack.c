@@ -17,7 +17,7 @@ open_typed(PyObject *object, Typed *numbers)
     case 'Q': case 'q': case 'd': numbers->width = 8; break;
     default: numbers->width = 0;
     }
-    if (format[1] != '\0' || numbers->view.itemsize != numbers->width) {
+    if (!numbers->width || format[1] != '\0' || numbers->view.itemsize != numbers->width) {
         PyErr_Format(PyExc_NotImplementedError, "numbers of format '%s'", format);
         PyBuffer_Release(&numbers->view);
         return 0;
@@ -307,6 +307,16 @@ unpack_texts(PyObject *module, PyObject *args)
     return texts;
 }
 
+/* items[start:stop], where both may be negative. */
+static PyObject *
+slice_of(PyObject *items, Py_ssize_t start, Py_ssize_t stop)
+{
+    if (!PyList_CheckExact(items))
+        return PySequence_GetSlice(items, start, stop);
+    PySlice_AdjustIndices(PyList_GET_SIZE(items), &start, &stop, 1);
+    return PyList_GetSlice(items, start, stop);
+}
+
 /* slices(items, offsets): a sequence cut at a list of offsets, which rise from that of item 0 to the end of the last. */
 static PyObject *
 slices(PyObject *module, PyObject *args)
@@ -320,15 +330,16 @@ slices(PyObject *module, PyObject *args)
         PyObject *offset = list_item(offsets, i);
         Py_ssize_t to = offset == NULL ? -1 : PyLong_AsSsize_t(offset);
         Py_XDECREF(offset);
-        if (to == -1 && PyErr_Occurred()) {
+        if (to < 0) {
+            if (!PyErr_Occurred())
+                PyErr_SetString(PyExc_OverflowError, "an offset is negative");
             Py_CLEAR(parts);
             break;
         }
         if (i == 0)
             base = to;
         else {
-            PyObject *part = PyList_CheckExact(items) ? PyList_GetSlice(items, from, to - base)
-                                                      : PySequence_GetSlice(items, from, to - base);
+            PyObject *part = slice_of(items, from, to - base);
             if (part == NULL)
                 Py_CLEAR(parts);
             else
