@@ -14,7 +14,8 @@
 `vectors`: the nearest of a million vectors, beside numpy and LanceDB.
 `text`: text search of very many short texts, beside SQLite's FTS5.
 `prefetch`: objects selected together with the targets of their references, beside SQLAlchemy.
-`bulk`: very many objects stored at once, or changed by statements, beside SQLAlchemy.
+`arrow`: DuckDB and Polars over a file of entities, beside their own. `bulk`:
+very many objects stored at once, or changed by statements, beside SQLAlchemy.
 `steady`: very many commits in one session, of entities and of collections: time, bytes and memory of each tenth.
 `evolution`: a file opened with a class that changed, beside the class that wrote it.
 `inspecting`: a large file inspected in a process of its own: time, memory, bytes read.
@@ -34,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    arrow,
     backup,
     bulk,
     calls,
@@ -139,6 +141,8 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--rows", type=number, default=1_000_000, help="in the table")
     each = workload(vectors, lambda o, at: vectors.vectors(o.rows, at), vectors.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="vectors of 384 float32")
+    each = workload(arrow, lambda o, at: arrow.run(o.rows, at), arrow.text)
+    each.add_argument("--rows", type=number, default=1_000_000, help="players")
     each = workload(text, lambda o, at: text.run(o.rows, at), text.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="texts")
     each = workload(bulk, lambda o, at: bulk.bulk(o.rows, at), bulk.text)

@@ -79,6 +79,13 @@ def test_query_asks_every_store_the_same(tmp_path: Path, capsys: pytest.CaptureF
     assert "filter" in capsys.readouterr().out
 
 
+def test_arrow_asks_duckdb_and_polars(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("duckdb"), pytest.importorskip("polars")
+    result = result_of(tmp_path, "arrow", "--rows", "2000")
+    assert result["read"] < result["bytes"] and len(result["times"]) == 7
+    assert "scan_parcode" in capsys.readouterr().out
+
+
 def test_vectors_asks_every_store_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = result_of(tmp_path, "vectors", "--rows", "2000")
     assert {"Parcode ORM", "numpy", "numpy, lengths kept"} <= set(result["stores"])

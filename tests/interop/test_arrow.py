@@ -160,6 +160,15 @@ def test_libraries_read_rows_by_their_protocol(session: Session) -> None:
     )
 
 
+def test_texts_of_few_kinds_may_be_dictionaries(session: Session) -> None:
+    rows = session.scalars(select(Player))
+    found = rows.arrow(["name", "guild"], dictionaries=True).read_all()
+    assert found.schema.types == [pa.string(), pa.dictionary(pa.int32(), pa.string())]
+    assert found["guild"].to_pylist() == rows.arrow(["guild"]).read_all()["guild"].to_pylist()
+    few = session.scalars(select(Player).where(Player.level > 95)).arrow(["guild"], dictionaries=True).read_all()
+    assert few["guild"].to_pylist() == [player(n).guild for n in range(COUNT) if n % 99 > 95]
+
+
 def test_results_have_the_columns_of_their_statements(session: Session) -> None:
     statement = select(Player.guild, func.avg(Player.level).label("level")).group_by(Player.guild)
     found = pa.table(session.execute(statement.order_by(Player.guild)))

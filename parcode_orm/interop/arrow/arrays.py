@@ -74,8 +74,11 @@ def array_of_vector(vector: Vector, column: Mapped) -> Any:
     arrow, tp = pyarrow(), column.type
     if isinstance(vector, Numbers) and (found := _numbers(vector, tp)) is not None:
         return found
-    if isinstance(vector, Texts) and arrow.types.is_string(tp) and not vector.lenient and column.convert is None:
-        return _texts(vector)
+    if isinstance(vector, Texts) and not vector.lenient and column.convert is None:
+        if arrow.types.is_string(tp):
+            return _texts(vector)
+        if arrow.types.is_dictionary(tp):
+            return _texts(vector).dictionary_encode()
     if isinstance(vector, Coded) and len(vector.words) <= max(len(vector), 64):
         return _coded(vector, column)
     if isinstance(vector, Constant):

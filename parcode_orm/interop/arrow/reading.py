@@ -24,13 +24,12 @@ from ...query.prepared import prepared
 from ...query.result import Result, ScalarResult
 from ...query.sources import StoredBatch
 from ...query.statement import Select
-from ...query.vectors import Vector
+from ...query.vectors import Coded, Vector
 from ..formats import pyarrow
 from ..rows import plain, statement_of
 from .arrays import array_of, array_of_vector, is_in_place
 from .types import NAIVE, Mapped, has_moments, mapped
 
-ROWS = 65536  # rows of a batch at most
 LOOKED_AT = 4096  # rows of which the first value says what is not known of a column
 MODEL = b"parcode.model"  # in the metadata of a schema: the class of the rows, module and name,
 KEY = b"parcode.key"  # and the column that is no field of them but their key in a dictionary
@@ -50,12 +49,13 @@ class Asked(NamedTuple):
         return self.node is not None and not has_moments(self.node, self.structs)
 
 
-def reader_of(rows: Any, columns: Sequence[str] | None = None) -> Any:
+def reader_of(rows: Any, columns: Sequence[str] | None = None, *, dictionaries: bool = False) -> Any:
     """A `pyarrow.RecordBatchReader` of a lazy collection, or of the result of a statement.
 
     Args:
         rows: a `LazyList`, a `LazyMap`, a `ScalarResult` or a `Result`.
         columns: the names of the columns, in order; all without it.
+        dictionaries: whether texts of few kinds come as dictionaries, as they are stored.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -78,9 +78,11 @@ def reader_of(rows: Any, columns: Sequence[str] | None = None) -> Any:
     if not whole:
         sample = next(parts, None)
         parts = chain([] if sample is None else [sample], parts)
-    elif not all(each.is_known for each in asked):
+    elif dictionaries or not all(each.is_known for each in asked):
         sample = next(run(statement.limit(LOOKED_AT)), None)
     types = [_type(each, None if sample is None else sample[place]) for place, each in enumerate(asked)]
+    if dictionaries and sample is not None:
+        types = [_coded(tp) if isinstance(of, Coded) else tp for tp, of in zip(types, sample, strict=True)]
     metadata = {} if model is None else {MODEL: f"{model.__module__}:{model.__qualname__}".encode()}
     if key is not None:
         metadata[KEY] = key.encode()
@@ -88,6 +90,14 @@ def reader_of(rows: Any, columns: Sequence[str] | None = None) -> Any:
     arrays = _whole(statement, types) if whole else _found(parts, types)
     batches = (arrow.RecordBatch.from_arrays(each, schema=schema) for each in arrays)
     return arrow.RecordBatchReader.from_batches(schema, batches)
+
+
+def _coded(column: Mapped) -> Mapped:
+    """A column of texts as one of codes into distinct texts."""
+    arrow = pyarrow()
+    if column.type != arrow.string():
+        return column
+    return column._replace(type=arrow.dictionary(arrow.int32(), column.type))
 
 
 def _statement(rows: Any) -> tuple[Select[Any], Any, str | None]:
@@ -201,10 +211,8 @@ def _whole(statement: Select[Any], columns: list[Mapped]) -> Iterator[list[Any]]
                 rows = range(start, stop)
                 yield [_of_group(group, each, rows, column) for each, column in zip(asked, columns, strict=True)]
             continue
-        for at in range(0, batch.count, ROWS):
-            rows = range(at, min(at + ROWS, batch.count))
-            vectors = [_of_batch(batch, each, rows) for each in asked]
-            yield [array_of_vector(vector, column) for vector, column in zip(vectors, columns, strict=True)]
+        vectors = [_of_batch(batch, each, range(batch.count)) for each in asked]
+        yield [array_of_vector(vector, column) for vector, column in zip(vectors, columns, strict=True)]
 
 
 def _is_joined(batch: StoredBatch, asked: list[Any], columns: list[Mapped]) -> bool:
