@@ -260,13 +260,14 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         """
         return self._parts().where(self.select().where(*where)._where).pruned
 
-    def arrow(self, columns: Sequence[str] | None = None) -> Any:
+    def arrow(self, columns: Sequence[str] | None = None, *, dictionaries: bool = False) -> Any:
         """The rows of all parts as one `pyarrow.RecordBatchReader`, as `LazyList.arrow`.
 
         Args:
             columns: the names of the columns that are read, in order; all without it.
+            dictionaries: whether texts of few kinds come as dictionaries, as they are stored.
         """
-        return self._result().arrow(columns)
+        return self._result().arrow(columns, dictionaries=dictionaries)
 
     # -- clusters ------------------------------------------------------------------------------------------------------
 
