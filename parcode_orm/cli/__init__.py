@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -41,9 +42,9 @@ def commands() -> Any:
 
 
 def main() -> None:
-    """Run the command with the arguments of the process.
-
-    Raises:
-        MissingExtraError: typer or rich is not installed.
-    """
-    commands()()
+    """Run the command with the arguments of the process. It exits with 1 if typer or rich is not installed."""
+    try:
+        app = commands()
+    except MissingExtraError as problem:
+        sys.exit(str(problem))
+    app()

@@ -323,4 +323,7 @@ class Connection:
 
     @property
     def _called(self) -> str:
+        source = self._work.source
+        if self._backend is None and source is not None and is_remote(source.path):
+            return source.path
         return "bytes" if self._backend is None else self._backend.path

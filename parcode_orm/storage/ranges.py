@@ -30,7 +30,8 @@ class RemoteFile:
 
     Args:
         url: where it is: `s3://bucket/key`, `https://host/path`, and so on.
-        folder: where fetched blocks are kept from one program to the next; None: in a temporary file.
+        folder: where fetched blocks are kept from one program to the next; None: in a temporary file, as for a file
+            of which the server tells no version.
         options: what fsspec takes for the protocol: credentials, an endpoint.
 
     Attributes:
@@ -39,7 +40,8 @@ class RemoteFile:
 
     Raises:
         MissingExtraError: fsspec, or what it needs for this protocol, is not installed.
-        FileMissingError, AccessDeniedError, StorageError: the file cannot be reached.
+        FileMissingError, AccessDeniedError: there is no such file, or it may not be read.
+        StorageError: the file cannot be reached.
     """
 
     def __init__(self, url: str, folder: str | None, options: dict[str, Any]) -> None:
@@ -53,14 +55,14 @@ class RemoteFile:
         if not isinstance(size, int) or info.get("type") == "directory":
             raise StorageError(f"{url} cannot be read in parts: the server does not tell its size")
         self.size = size
-        count = -(-size // BLOCK)
+        count, version = -(-size // BLOCK), _version(info)
         self._present: bytearray | mmap.mmap = bytearray(count)  # 1 for each block that is there
         self._local: Any
         with storing("write", url if folder is None else folder):
-            if folder is None:
+            if folder is None or not version:  # a file that took its place could not be told from this one
                 self._local = tempfile.TemporaryFile()
             else:
-                path = _kept(folder, f"{url}\0{_version(info)}\0{size}")
+                path = _kept(folder, f"{url}\0{version}\0{size}")
                 self._local = _opened(path)
                 if count:
                     self._present = _marks(path.with_suffix(".blocks"), count)
@@ -115,8 +117,8 @@ class RemoteFile:
         self.requests += len(ranges)
         with storing("write", self.url):
             for (first, stop), start, end, data in zip(ranges, starts, ends, found, strict=True):
-                if len(data) == self.size and start:  # the server does not know ranges, and gave all
-                    data = data[start:end]
+                if len(data) == self.size:  # all of it, maybe from a server that does not know ranges
+                    first, stop, start, end = 0, len(self._present), 0, self.size
                 if len(data) != end - start:
                     raise TruncatedError("the file shrank since it was opened", path=self.url, offset=start)
                 _write(self._local.fileno(), data, start)
@@ -124,8 +126,11 @@ class RemoteFile:
 
 
 def _version(info: dict[str, Any]) -> str:
-    """What tells a file from one that took its place."""
-    return next((str(info[name]) for name in ("ETag", "etag", "mtime", "LastModified", "created") if name in info), "")
+    """What tells a file from one that took its place; nothing if the server does not tell."""
+    return next((str(info[name]) for name in _VERSIONS if info.get(name)), "")
+
+
+_VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified", "created")
 
 
 def _kept(folder: str, identity: str) -> Path:
@@ -178,6 +183,12 @@ def _reaching(url: str, doing: str) -> Iterator[None]:
         with storing(doing, url):
             yield
     except (StorageError, MissingExtraError, TruncatedError) as problem:
+        unreached = _unreached(problem.__cause__)
+        if unreached is not None:
+            reason = str(unreached) or type(unreached).__name__
+            if getattr(unreached, "status", None) in (401, 403):
+                raise AccessDeniedError(errno.EACCES, f"cannot {doing}: {reason}", url) from unreached
+            raise StorageError(f"cannot {doing} {url}: {reason}") from unreached
         if isinstance(problem.__cause__, FileNotFoundError):
             raise FileMissingError(errno.ENOENT, f"cannot {doing}: there is no such file", url) from problem.__cause__
         if isinstance(problem.__cause__, PermissionError):
@@ -185,6 +196,13 @@ def _reaching(url: str, doing: str) -> Iterator[None]:
         raise
     except Exception as problem:
         raise StorageError(f"cannot {doing} {url}: {str(problem) or type(problem).__name__}") from problem
+
+
+def _unreached(problem: BaseException | None) -> BaseException | None:
+    """Why a web server did not answer. fsspec says of every failure there that the file is missing."""
+    cause = problem.__cause__ if isinstance(problem, FileNotFoundError) else None
+    is_web = type(cause).__module__.startswith("aiohttp") or isinstance(cause, TimeoutError | TypeError)
+    return cause if is_web and getattr(cause, "status", None) not in (404, 410) else None
 
 
 def _write(fd: int, data: bytes, offset: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 import parcode_orm
 from parcode_orm import ConflictError, LockedError, Model
+from parcode_orm.cli import main
 from parcode_orm.lazy.shown import visible
 
 from .shell import parcode
@@ -58,3 +60,9 @@ def test_what_a_terminal_obeys_is_shown_as_escapes() -> None:
     assert visible("a\x1b[31m\u202e\ud800\tz\n") == "a\\x1b[31m\\u202e\\ud800\tz\n"
     assert visible("x" * 20, 5) == "xxxx…"
     assert visible("شهر 👩‍👩‍👧 日本") == "شهر 👩‍👩‍👧 日本"
+
+
+def test_without_rich_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    with pytest.raises(SystemExit, match=r"needs rich: install it with pip install 'parcode-orm\[cli\]'"):
+        main()

@@ -289,6 +289,52 @@ def test_pandas_gives_rows_back() -> None:
     assert list(from_pandas(frame, Player)) == rows
 
 
+def test_nanoseconds_of_pandas_are_read_as_microseconds() -> None:
+    pd = pytest.importorskip("pandas")
+    when = pd.Timestamp("2026-11-30 10:00:00.000001").as_unit("ns")
+    frame = pd.DataFrame({"when": [when] * 3, "spans": [[pd.Timedelta(1000, "ns")]] * 3})
+    (first, _, _) = from_pandas(frame, Moments)
+    assert type(first.when) is dt.datetime and first.when == when
+    assert [type(each) for each in first.spans] == [dt.timedelta] and first.spans == [dt.timedelta(microseconds=1)]
+    frame["when"] = [when, when, when + pd.Timedelta(1, "ns")]
+    with pytest.raises(InputError, match=r"row 3: when: the value has nanoseconds.*floor\('us'\)"):
+        list(from_pandas(frame, Moments))
+    mixed = pd.DataFrame({"when": pd.Series([1, "a"], dtype=object)})
+    with pytest.raises(InputError, match="column when with type object"):
+        from_pandas(mixed, Moments)
+    nested = pa.map_(pa.string(), pa.struct([("at", pa.timestamp("ns")), ("of", pa.time64("ns"))]))
+    table = pa.table({"when": [when], "spans": pa.array([[("k", {"at": 1000, "of": 2000})]], nested)})
+    kept = create_model("Kept", __base__=Model, when=(dt.datetime, ...), spans=(dict[str, Any], ...))
+    (row,) = from_arrow(table, kept)
+    assert row.spans == {"k": {"at": dt.datetime(1970, 1, 1, 0, 0, 0, 1), "of": dt.time(0, 0, 0, 2)}}
+    assert type(row.spans["k"]["at"]) is dt.datetime
+
+
+class Placed(Model):
+    id: int = Key()
+    code: str
+    zone: Literal["1", "2"]
+    year: int
+
+
+def test_folders_tell_texts_and_numbers_apart(tmp_path: Path) -> None:
+    rows = [Placed(id=n, code=f"{n % 3:02}", zone=("1", "2")[n % 2], year=2020 + n % 2) for n in range(12)]
+    with Session(":memory:") as session:
+        session.add_all(rows)
+        session.commit()
+        placed = session.scalars(select(Placed))
+        to_parquet(placed, tmp_path / "out", partition_by=["code", "zone", "year"])
+        assert sorted(from_parquet(tmp_path / "out", Placed), key=lambda row: row.id) == rows
+        assert sorted(from_parquet(tmp_path / "out"), key=lambda row: row.id) == rows
+        for wrong in ("code", ["land"]):
+            with pytest.raises(QueryError, match="partition_by is a list of columns of id, code, zone, year"):
+                to_parquet(placed, tmp_path / "wrong", partition_by=wrong)
+        with pytest.raises(TypeError, match=r"such as session.scalars\(select\(T\)\), not"):
+            to_parquet(select(Placed), tmp_path / "wrong")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        from_parquet(tmp_path / "nowhere", Placed)
+
+
 def test_none_of_coded_columns_stands_in_the_codes(tmp_path: Path) -> None:
     """A null in the words of a dictionary counts in one function of pyarrow and not in another."""
     model = create_model("Coded", __base__=Model, hue=(Hue | None, ...), word=(Literal["a", "b"] | None, ...))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from parcode_orm import (
+    AccessDeniedError,
     Chunk,
     CorruptionError,
     Key,
@@ -21,6 +22,7 @@ from parcode_orm import (
     Session,
     ShardedMap,
     StorageError,
+    inspect,
     load,
     save,
     schema,
@@ -61,19 +63,21 @@ class Served(http.server.BaseHTTPRequestHandler):
 
     content: ClassVar[bytes] = b""
     asked: ClassVar[list[str]] = []
+    version: ClassVar[dict[str, str]] = {"ETag": '"one"'}
+    knows_ranges: ClassVar[bool] = True
     protocol_version = "HTTP/1.1"
 
     def answer(self, body: bool) -> None:
         if self.path != "/world.par":
-            self.send_error(404)
+            self.send_error(403 if self.path == "/secret.par" else 404)
             return
         content, wanted = type(self).content, self.headers.get("Range")
         self.asked.append(f"{self.command} {wanted or ''}")
-        found = re.fullmatch(r"bytes=(\d+)-(\d+)", wanted or "")
+        found = re.fullmatch(r"bytes=(\d+)-(\d+)", wanted or "") if self.knows_ranges else None
         part = content[int(found[1]) : int(found[2]) + 1] if found else content
         self.send_response(206 if found else 200)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("ETag", '"one"')
+        for name, value in self.version.items():
+            self.send_header(name, value)
         if found:
             self.send_header("Content-Range", f"bytes {found[1]}-{found[2]}/{len(content)}")
         self.send_header("Content-Length", str(len(part)))
@@ -157,7 +161,8 @@ def test_everything_that_reads_takes_a_url(url: str) -> None:
 def test_a_commit_is_refused_with_what_to_do(url: str) -> None:
     with Session(url) as session:
         assert session.read_only
-        with pytest.raises(ReadOnlyError, match=r"save\(url, obj\) replaces the file there; or copy it here"):
+        assert url in repr(session)
+        with pytest.raises(ReadOnlyError, match=rf"of {url} is read-only: .*save\(url, obj\) replaces the file there; or copy it here"):
             session.commit()
 
 
@@ -184,11 +189,39 @@ def test_blocks_are_kept_for_later_programs(url: str, tmp_path: Path, content: b
     assert read() == first
 
 
+def test_a_file_that_took_the_place_of_another_is_read_anew(
+    url: str, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may tell no ETag, but the time; or neither, and then nothing is kept."""
+    for number, version in enumerate([{"Last-Modified": "Mon, 30 Nov 2026 10:00:00 GMT"}, {}]):
+        monkeypatch.setattr(Served, "content", content)
+        monkeypatch.setattr(Served, "version", version)
+        place = Remote(url, cache=tmp_path / "kept")
+        with Session.open(place) as session:
+            assert session.root(World).name == "far"
+        save(tmp_path / "other.par", World(name="near", players={}, terrain=b"", notes=[]))
+        other = (tmp_path / "other.par").read_bytes()
+        monkeypatch.setattr(Served, "content", other + bytes(len(content) - len(other)))
+        if version:
+            monkeypatch.setattr(Served, "version", {"Last-Modified": "Mon, 30 Nov 2026 10:00:01 GMT"})
+        assert load(place, World).name == "near", number
+    assert len(list((tmp_path / "kept").glob("*.par"))) == 2  # of the server that tells the time
+
+
 def test_what_goes_wrong_there_is_a_typed_error(url: str, content: bytes) -> None:
     with pytest.raises(FileNotFoundError):
         Session.open(url.replace("world", "word"))
     with pytest.raises(FileNotFoundError):
         Session.open("memory://nothing/here.par")
+    with pytest.raises(AccessDeniedError, match="403"):
+        Session.open(url.replace("world", "secret"))
+    with pytest.raises(StorageError, match="connect") as refused:
+        Session.open("http://127.0.0.1:1/world.par")
+    with pytest.raises(StorageError, match="cach'") as misspelled:
+        Session.open(Remote(url, cach="folder"))
+    assert not isinstance(refused.value, FileNotFoundError) and not isinstance(misspelled.value, FileNotFoundError)
+    with pytest.raises(FileNotFoundError, match=r"take a URL: copy the file here"):
+        inspect(url)
     with pytest.raises(StorageError, match="abc"):
         Session.open("abc://x/y")
     with pytest.raises(ValueError, match="Remote"):
@@ -213,6 +246,17 @@ def test_ranges_of_a_file(url: str, content: bytes) -> None:
     assert remote.need(BLOCK * 60, 10) == content[BLOCK * 60 : BLOCK * 60 + 10]
     assert remote.need(0, remote.size) == content
     assert remote_of(url).url == url and repr(Remote(url)) == f"<Remote {url}>"
+
+
+def test_a_server_without_ranges_is_asked_once(url: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `python -m http.server`, which sends the whole file whatever it is asked for."""
+    monkeypatch.setattr(Served, "knows_ranges", False)
+    remote = RemoteFile(url, None, {})
+    assert remote.need(0, 10) == content[:10] and remote.requests == 1
+    assert remote.need(200_000, 10) == content[200_000:200_010]
+    assert remote.need(0, remote.size) == content and remote.requests == 1
+    with Session.open(url) as session:
+        assert session.root(World).players["p777"].level == 777 % 99
 
 
 def test_a_server_without_ranges_gives_all(content: bytes, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ...codec import kernels
 from ...codec.schema import describe
 from ...codec.types.compile import struct_for
-from ...errors import InputError, called, told
+from ...errors import FileMissingError, InputError, called, told
 from ..formats import pyarrow
 from ..importing import restored
 from .reading import KEY, MODEL
+from .types import mapped
 
 M = TypeVar("M", bound=BaseModel)
 BATCH = 4096  # rows that become objects at once
@@ -61,8 +63,17 @@ def from_arrow(data: Any, model: Any = None, *, key: str | None = None) -> Itera
 
 
 def from_pandas(frame: Any, model: Any = None, *, key: str | None = None) -> Iterator[Any]:
-    """As `from_arrow`, of a DataFrame of pandas; NaN in columns of objects counts as None, the index does not count."""
-    return from_arrow(pyarrow().Table.from_pandas(frame, preserve_index=False), model, key=key)
+    """As `from_arrow`, of a DataFrame of pandas; NaN in columns of objects counts as None, the index does not count.
+
+    Raises:
+        InputError: values of several types are in one column.
+    """
+    arrow = pyarrow()
+    try:
+        table = arrow.Table.from_pandas(frame, preserve_index=False)
+    except arrow.ArrowException as problem:
+        raise InputError(f"the DataFrame cannot be read: {' '.join(map(str, problem.args))}") from problem
+    return from_arrow(table, model, key=key)
 
 
 def from_polars(frame: Any, model: Any = None, *, key: str | None = None) -> Iterator[Any]:
@@ -74,6 +85,7 @@ def from_parquet(path: str | os.PathLike[str], model: Any = None, *, key: str | 
     """As `from_arrow`, of a Parquet file or a folder of such, partitioned or not. It is read as it is asked for.
 
     Raises:
+        FileMissingError: there is nothing at `path`.
         InputError: it cannot be read.
     """
     arrow = pyarrow()
@@ -81,10 +93,36 @@ def from_parquet(path: str | os.PathLike[str], model: Any = None, *, key: str | 
 
     try:
         found = datasets.dataset(path, format="parquet", partitioning="hive")
+        cls = _named((found.schema.metadata or {}).get(MODEL)) if model is None else model
+        texts = _texts(cls, found.partitioning.schema)
+        if texts is not None:
+            found = datasets.dataset(path, format="parquet", partitioning=datasets.partitioning(texts, flavor="hive"))
         schema, batches = found.schema, found.to_batches(batch_size=BATCH)
         return from_arrow(arrow.RecordBatchReader.from_batches(schema, batches), model, key=key)
+    except FileNotFoundError as problem:
+        raise FileMissingError(errno.ENOENT, "cannot read: there is no such file or folder", os.fspath(path)) from problem
     except (arrow.ArrowException, OSError) as problem:
         raise InputError(f"{os.fspath(path)} cannot be read as Parquet: {problem}") from problem
+
+
+def _texts(model: Any, folders: Any) -> Any:
+    """The columns that names of folders tell, as texts where the fields are texts; None if they are such already.
+
+    pyarrow takes the name 01 for a number.
+    """
+    arrow = pyarrow()
+    described = describe(struct_for(model))
+    nodes = dict(described["structs"][described["root"]["struct"]]["fields"])
+    are_texts = {
+        field.name
+        for field in folders
+        if arrow.types.is_integer(field.type)
+        and field.name in nodes
+        and mapped(nodes[field.name], described["structs"], coded=False).type == arrow.string()
+    }
+    if not are_texts:
+        return None
+    return arrow.schema([field.with_type(arrow.string()) if field.name in are_texts else field for field in folders])
 
 
 def _named(name: bytes | None) -> Any:
@@ -106,7 +144,7 @@ def _objects(reader: Any, model: Any, key: str | None) -> Iterator[Any]:
     for whole in reader:
         for at in range(0, whole.num_rows, BATCH):
             batch = whole.slice(at, BATCH)
-            keys = None if key is None else _values(batch.column(key))
+            keys = None if key is None else _values(batch.column(key), key, passed)
             objects = fit(batch, passed)
             yield from objects if keys is None else zip(keys, objects, strict=True)
             passed += batch.num_rows
@@ -130,7 +168,7 @@ class _Fit:
         self._builder = struct_for(model).builder
 
     def __call__(self, batch: Any, passed: int) -> list[Any]:
-        columns = [self._column(name, batch.column(name)) for name in self._names]
+        columns = [self._column(name, batch.column(name), passed) for name in self._names]
         dicts = [{} for _ in range(batch.num_rows)] if self._dicts is None else self._dicts(*columns)
         if self._required is not None and not any(batch.column(name).null_count for name in self._required):
             made: list[Any] = self._builder.objects(dicts, None, None, None)
@@ -144,17 +182,25 @@ class _Fit:
             what = "" if first["type"] == "missing" else f", not {told(first['input'])}"
             raise InputError(f"row {passed + int(row) + 1}: {where}: {first['msg']}{what}") from None
 
-    def _column(self, name: str, array: Any) -> list[Any]:
-        values, node = _values(array), self._nodes[name]
+    def _column(self, name: str, array: Any, passed: int) -> list[Any]:
+        values, node = _values(array, name, passed), self._nodes[name]
         if node is None or isinstance(node, str):
             return values
         return [None if value is None else restored(node, value, self._structs) for value in values]
 
 
-def _values(array: Any) -> list[Any]:
-    """The values of an array as Python has them."""
+def _values(array: Any, name: str, passed: int) -> list[Any]:
+    """The values of an array as Python has them. `passed` rows stand before it in its column."""
     arrow = pyarrow()
-    tp = array.type
+    tp = _without_nanoseconds(array.type)
+    if tp != array.type:
+        if (cast := _cast(array, tp)) is None:
+            at = next(at for at in range(len(array)) if _cast(array.slice(at, 1), tp) is None)
+            raise InputError(
+                f"row {passed + at + 1}: {name}: the value has nanoseconds, and Python's types have microseconds: "
+                "round the column first, as frame[name].dt.floor('us') does in pandas"
+            )
+        array = cast
     if isinstance(tp, arrow.BaseExtensionType):
         if tp.extension_name == "arrow.uuid":
             return [None if each is None else UUID(bytes=each) for each in array.storage.to_pylist()]
@@ -165,6 +211,34 @@ def _values(array: Any) -> list[Any]:
     if tp == arrow.month_day_nano_interval():
         return list(map(_duration, array.to_pylist()))
     return list(array.to_pylist(maps_as_pydicts="strict"))
+
+
+def _cast(array: Any, tp: Any) -> Any:
+    """The array with another type; None if a value would change."""
+    try:
+        return array.cast(tp)
+    except pyarrow().ArrowInvalid:
+        return None
+
+
+def _without_nanoseconds(tp: Any) -> Any:
+    """The type with microseconds instead. pyarrow makes objects of pandas of nanoseconds, or drops them."""
+    arrow = pyarrow()
+    types = arrow.types
+    if types.is_timestamp(tp) and tp.unit == "ns":
+        return arrow.timestamp("us", tp.tz)
+    if types.is_duration(tp) and tp.unit == "ns":
+        return arrow.duration("us")
+    if types.is_time64(tp):
+        return arrow.time64("us")
+    if types.is_map(tp):
+        return arrow.map_(_without_nanoseconds(tp.key_type), _without_nanoseconds(tp.item_type))
+    if types.is_list(tp) or types.is_large_list(tp):
+        of = arrow.large_list if types.is_large_list(tp) else arrow.list_
+        return of(tp.value_field.with_type(_without_nanoseconds(tp.value_type)))
+    if types.is_struct(tp):
+        return arrow.struct([field.with_type(_without_nanoseconds(field.type)) for field in tp])
+    return tp
 
 
 def _duration(value: Any) -> timedelta | None:

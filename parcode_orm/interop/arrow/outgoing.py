@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...errors import MissingExtraError, StorageError
+from ...errors import MissingExtraError, QueryError, StorageError, called, told
 from ...query.statement import select
 from ...session import Session
+from ...storage.files import is_remote
+from ...storage.remote import Remote
 from ..formats import pyarrow
 from .predicates import condition_of
 
@@ -30,13 +32,22 @@ def to_parquet(
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        QueryError, EncodeError: as `arrow()` of the rows.
+        QueryError: there is no such column. EncodeError: as `arrow()` of the rows.
+        TypeError: `rows` is no such thing.
         StorageError: it cannot be written there; or the folder holds Parquet files already.
     """
     arrow = pyarrow()
     import pyarrow.dataset as datasets
 
+    if not hasattr(rows, "__arrow_c_stream__") or not hasattr(rows, "arrow"):
+        raise TypeError(
+            f"to_parquet() takes a lazy list or map, or a result such as session.scalars(select(T)), not {called(rows)}"
+        )
     reader = rows.arrow(columns)
+    if isinstance(partition_by, str) or not set(partition_by) <= set(reader.schema.names):
+        raise QueryError(
+            f"partition_by is a list of columns of {', '.join(reader.schema.names)}, not {told(partition_by)}"
+        )
     try:
         if not partition_by:
             with arrow.parquet.ParquetWriter(path, reader.schema) as writer:
@@ -54,7 +65,7 @@ def to_parquet(
         raise StorageError(f"{os.fspath(path)} cannot be written: {problem}") from problem
 
 
-def scan_parcode(path: str | os.PathLike[str], model: type[Any], *, at: Any = None) -> Any:
+def scan_parcode(path: str | os.PathLike[str] | Remote, model: type[Any], *, at: Any = None) -> Any:
     """A `polars.LazyFrame` of the entities of a class. What Polars asks of it, the planner of queries reads.
 
     Polars hands over the columns that a query names, the number of rows it needs, and its conditions. Comparisons of
@@ -62,7 +73,7 @@ def scan_parcode(path: str | os.PathLike[str], model: type[Any], *, at: Any = No
     Polars applies all conditions once more.
 
     Args:
-        path: the file.
+        path: the file; a URL or a `Remote` for one elsewhere.
         model: the class of the entities.
         at: an earlier commit, as in `Session(path, at=...)`. Each scan reads the newest commit without it.
 
@@ -78,7 +89,7 @@ def scan_parcode(path: str | os.PathLike[str], model: type[Any], *, at: Any = No
         raise MissingExtraError(
             "scan_parcode() needs polars: install it with pip install 'parcode-orm[polars]'"
         ) from problem
-    file = os.path.abspath(path)
+    file: Any = path if is_remote(path) else os.path.abspath(path)
 
     def read(columns: list[str] | None, predicate: Any, n_rows: int | None, batch_size: int | None) -> Iterator[Any]:
         with Session.open(file, at=at) as session:
