@@ -40,7 +40,9 @@ def storage_error(problem: OSError, doing: str, path: str = "") -> StorageError:
 
 def _missing(path: str) -> str:
     if is_remote(path):
-        return "only Session.open, AsyncSession.open, load, save, schema and scan_parcode take a URL: copy the file here"
+        return (
+            "only Session.open, AsyncSession.open, load, save, schema and scan_parcode take a URL: copy the file here"
+        )
     directory = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(directory):
         return "there is no such file (Session(path) creates one at its first commit)"

@@ -38,6 +38,7 @@ from parcode_orm.interop.arrow.arrays import is_in_place
 from parcode_orm.interop.arrow.predicates import condition_of
 from parcode_orm.interop.arrow.reading import reader_of
 from parcode_orm.interop.arrow.types import mapped
+from parcode_orm.interop.remote import Remote
 
 polars = pytest.importorskip("polars")
 duckdb = pytest.importorskip("duckdb")
@@ -331,8 +332,6 @@ def test_folders_tell_texts_and_numbers_apart(tmp_path: Path) -> None:
                 to_parquet(placed, tmp_path / "wrong", partition_by=wrong)
         with pytest.raises(TypeError, match=r"such as session.scalars\(select\(T\)\), not"):
             to_parquet(select(Placed), tmp_path / "wrong")
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        from_parquet(tmp_path / "nowhere", Placed)
 
 
 def test_none_of_coded_columns_stands_in_the_codes(tmp_path: Path) -> None:
@@ -491,11 +490,17 @@ def test_partitions_of_parquet(session: Session, tmp_path: Path) -> None:
     assert found == [player(n) for n in range(COUNT)]
     with pytest.raises(OSError, match="holds Parquet files"):
         to_parquet(rows, tmp_path / "parts", partition_by=["guild"])
-    with pytest.raises(InputError, match="missing"):
+    with pytest.raises(InputError, match="missing cannot be read as Parquet: there is no such file or folder"):
         from_parquet(tmp_path / "missing", Player)
 
 
 # -- Polars asks ------------------------------------------------------------------------------------------------------
+
+
+def test_scan_parcode_takes_a_url(path: Path) -> None:
+    pytest.importorskip("fsspec").filesystem("memory").pipe_file("/scanned.par", path.read_bytes())
+    for place in ("memory://scanned.par", Remote("memory://scanned.par")):
+        assert scan_parcode(place, Player).filter(polars.col("id") < 3).collect()["id"].to_list() == [0, 1, 2]
 
 
 def test_scan_parcode_reads_what_is_asked(path: Path) -> None:

@@ -162,7 +162,9 @@ def test_a_commit_is_refused_with_what_to_do(url: str) -> None:
     with Session(url) as session:
         assert session.read_only
         assert url in repr(session)
-        with pytest.raises(ReadOnlyError, match=rf"of {url} is read-only: .*save\(url, obj\) replaces the file there; or copy it here"):
+        with pytest.raises(
+            ReadOnlyError, match=rf"of {url} is read-only: .*save\(url, obj\) replaces the file there; or copy it here"
+        ):
             session.commit()
 
 

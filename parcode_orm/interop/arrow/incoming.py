@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ...codec import kernels
 from ...codec.schema import describe
 from ...codec.types.compile import struct_for
-from ...errors import FileMissingError, InputError, called, told
+from ...errors import InputError, called, told
 from ..formats import pyarrow
 from ..importing import restored
 from .reading import KEY, MODEL
@@ -63,7 +62,7 @@ def from_arrow(data: Any, model: Any = None, *, key: str | None = None) -> Itera
 
 
 def from_pandas(frame: Any, model: Any = None, *, key: str | None = None) -> Iterator[Any]:
-    """As `from_arrow`, of a DataFrame of pandas; NaN in columns of objects counts as None, the index does not count.
+    """As `from_arrow`, of a DataFrame of pandas. NaN and NaT count as None, the index does not count.
 
     Raises:
         InputError: values of several types are in one column.
@@ -85,7 +84,6 @@ def from_parquet(path: str | os.PathLike[str], model: Any = None, *, key: str | 
     """As `from_arrow`, of a Parquet file or a folder of such, partitioned or not. It is read as it is asked for.
 
     Raises:
-        FileMissingError: there is nothing at `path`.
         InputError: it cannot be read.
     """
     arrow = pyarrow()
@@ -99,10 +97,9 @@ def from_parquet(path: str | os.PathLike[str], model: Any = None, *, key: str | 
             found = datasets.dataset(path, format="parquet", partitioning=datasets.partitioning(texts, flavor="hive"))
         schema, batches = found.schema, found.to_batches(batch_size=BATCH)
         return from_arrow(arrow.RecordBatchReader.from_batches(schema, batches), model, key=key)
-    except FileNotFoundError as problem:
-        raise FileMissingError(errno.ENOENT, "cannot read: there is no such file or folder", os.fspath(path)) from problem
     except (arrow.ArrowException, OSError) as problem:
-        raise InputError(f"{os.fspath(path)} cannot be read as Parquet: {problem}") from problem
+        reason = "there is no such file or folder" if isinstance(problem, FileNotFoundError) else problem
+        raise InputError(f"{os.fspath(path)} cannot be read as Parquet: {reason}") from problem
 
 
 def _texts(model: Any, folders: Any) -> Any:

@@ -89,7 +89,7 @@ def scan_parcode(path: str | os.PathLike[str] | Remote, model: type[Any], *, at:
         raise MissingExtraError(
             "scan_parcode() needs polars: install it with pip install 'parcode-orm[polars]'"
         ) from problem
-    file: Any = path if is_remote(path) else os.path.abspath(path)
+    file: Any = path if isinstance(path, Remote) or is_remote(path) else os.path.abspath(path)
 
     def read(columns: list[str] | None, predicate: Any, n_rows: int | None, batch_size: int | None) -> Iterator[Any]:
         with Session.open(file, at=at) as session:
