@@ -15,6 +15,7 @@ from benchmarks import (
     bulk,
     calls,
     classes,
+    dataset,
     evolution,
     inspecting,
     memory,
@@ -29,6 +30,7 @@ from benchmarks import (
     world,
 )
 from benchmarks.worlds import world_data
+from parcode_orm import Dataset
 
 pytestmark = pytest.mark.once
 
@@ -126,6 +128,15 @@ def test_backup_copies_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert result["steps"]["whole"]["copied"] > 2e6 and result["steps"]["after none"]["copied"] == 0
     assert 0 < result["steps"]["after one commit"]["copied"] < backup.BYTES
     assert "pass  bytes copied after one commit" in capsys.readouterr().out
+
+
+def test_a_dataset_is_grouped_by_one_process_as_by_a_loop(tmp_path: Path) -> None:
+    data = Dataset.write(tmp_path / "d", dataset.players(0, 300), rows_per_file=90)
+    guilds = [player.guild for player in dataset.players(0, 300)]
+    found = dataset.one_process(data)
+    assert {guild: count for guild, (count, _) in found.items()} == {guild: guilds.count(guild) for guild in guilds}
+    figures = {"rows": 300, "parts": 4, "bytes": 9, "seconds": {"write": 1.0, "Ray": 0.5}, "peaks": {"Ray": 80.0}}
+    assert "500" in dataset.text(figures) and dataset.peak() > 1
 
 
 def test_prefetch_gives_the_same_sums(tmp_path: Path) -> None:

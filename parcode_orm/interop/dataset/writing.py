@@ -17,11 +17,12 @@ from ...lazy.proxy import is_lazy, plain_class
 from ...model.entities import is_entity
 from ...session import Session
 from ...session.entity.tables import keys_of
+from ...tuning import TUNING
 from .layout import as_json, list_class
 from .manifest import Manifest, Part
 
 IN_MEMORY = 65_536  # objects that wait for their files in memory; more are spilled
-FEW = 4096  # objects that are copied in any case, as a session attaches so few
+FEW = TUNING.group_rows  # a session attaches so many objects at most; it streams more
 
 Place = tuple[int | None, tuple[Any, ...]]
 
@@ -160,8 +161,8 @@ class _Writer:
 
 def _unattached(objs: Iterator[Any]) -> Iterator[Any]:
     """The objects; if they are few, copies, since a session would attach and so change the caller's objects."""
-    head = list(islice(objs, FEW))
-    yield from (obj.model_load() for obj in head) if len(head) < FEW else head
+    head = list(islice(objs, FEW + 1))
+    yield from (obj.model_load() for obj in head) if len(head) <= FEW else head
     yield from objs
 
 

@@ -46,6 +46,8 @@ from parcode_orm.interop.dataset.layout import list_class
 from parcode_orm.interop.dataset.manifest import load
 from parcode_orm.interop.dataset.parts import PartReader
 from parcode_orm.interop.dataset.rows import may_have
+from parcode_orm.lazy.proxy import is_lazy
+from parcode_orm.tuning import TUNING
 
 pytestmark = pytest.mark.once
 
@@ -237,6 +239,9 @@ def test_objects_stay_those_of_the_caller_and_lazy_ones_are_copied(tmp_path: Pat
     Dataset.write(tmp_path / "d", mine)
     mine[0].name = "changed"
     assert parcode_orm.dataset(tmp_path / "d", Player)[0].name == "n0"
+    few = list(players(TUNING.group_rows))  # so many of them fit into one row group
+    Dataset.write(tmp_path / "d", few, replace=True)
+    assert not any(map(is_lazy, few))
     with Session(tmp_path / "s.par") as session:
         session.add_all(players(5))
         session.commit()

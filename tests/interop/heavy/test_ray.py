@@ -35,7 +35,7 @@ def test_rows_group_as_in_one_process(data: Dataset[Visit]) -> None:
     statement = select(Visit.country, func.sum(Visit.seconds)).group_by(Visit.country).order_by(Visit.country)
     rows = data.to_ray(["country", "seconds"])
     assert rows.schema().names == ["country", "seconds"]
-    found = rows.groupby("country").sum("seconds").take_all()
+    found = rows.groupby("country", num_partitions=2).sum("seconds").take_all()
     sums = [tuple(each) for each in data.execute(statement)]
     assert sorted((row["country"], row["sum(seconds)"]) for row in found) == sums
     some = data.to_ray(["id"], Visit.id < 320, Visit.country == "JP").take_all()
