@@ -104,6 +104,16 @@ list_item(PyObject *list, Py_ssize_t i)
 #endif
 }
 
+/* The attribute `name`, as an interned string: types keep the names that they are asked for, each as an object. */
+static inline PyObject *
+attribute(PyObject *value, const char *name)
+{
+    PyObject *text = PyUnicode_InternFromString(name);
+    PyObject *found = text == NULL ? NULL : PyObject_GetAttr(value, text);
+    Py_XDECREF(text);
+    return found;
+}
+
 /* Before a loop that the compiler vectorises: it is compiled for several processors, and the right one is chosen. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
 #define WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))

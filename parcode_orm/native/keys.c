@@ -142,9 +142,9 @@ long_hash(PyObject *text, uint64_t seed, uint64_t *hash)
 {
     PyObject *package = PyImport_ImportModule("xxhash");
     PyObject *data = package == NULL ? NULL : PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
-    PyObject *number = data == NULL
-                           ? NULL
-                           : PyObject_CallMethod(package, "xxh3_64_intdigest", "OK", data, (unsigned long long)seed);
+    PyObject *function = data == NULL ? NULL : attribute(package, "xxh3_64_intdigest");
+    PyObject *number = function == NULL ? NULL : PyObject_CallFunction(function, "OK", data, (unsigned long long)seed);
+    Py_XDECREF(function);
     Py_XDECREF(package);
     Py_XDECREF(data);
     if (number == NULL)

@@ -249,16 +249,6 @@ field_of(PyObject *module, PyObject *args)
     return found;
 }
 
-/* The attribute `name`, as an interned string: types keep the names that they are asked for, each as an object. */
-static PyObject *
-attribute(PyObject *value, const char *name)
-{
-    PyObject *text = PyUnicode_InternFromString(name);
-    PyObject *found = text == NULL ? NULL : PyObject_GetAttr(value, text);
-    Py_XDECREF(text);
-    return found;
-}
-
 /* The place of the slot `name` in objects of `cls`; 0 if `name` is no slot of theirs. */
 static Py_ssize_t
 slot_of(PyTypeObject *cls, const char *name)

@@ -7,6 +7,7 @@ those that belong there. What is wrong ends the process with an error, and the l
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import struct
 import sys
@@ -182,7 +183,7 @@ def hostile(name: str, arguments: Arguments) -> None:
 
 
 def main(what: str) -> None:
-    if "libasan" not in str(sys._xoptions.get("asan", "")):
+    if "asan" not in os.environ.get("LD_PRELOAD", ""):
         resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
     if what == "memory":
         tracemalloc.start()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from weakref import ref
 
@@ -14,11 +11,10 @@ import numpy as np
 import pytest
 
 from parcode_orm import native
+from tests.native.children import run
 from tests.native.encoding import Thing
 from tests.native.querying import lazy
 from tests.native.test_compiled import _core, outcome
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.once
@@ -26,8 +22,7 @@ ROOT = Path(__file__).parents[2]
 def test_nothing_crashes_or_leaks(what: str) -> None:
     if what == "memory":
         pytest.importorskip("_testcapi")
-    command = [sys.executable, "-X", "faulthandler", "-m", "tests.native.hardships", what]
-    child = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    child = run("tests.native.hardships", what)
     assert child.returncode == 0, child.stdout[-100:] + child.stderr[-3000:]
     assert child.stdout.split() == sorted(native.specifications)
 
