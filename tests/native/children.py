@@ -1,4 +1,4 @@
-"""Programs of the tests in processes of their own, with the package that is imported here and not one beside `tests`."""
+"""Programs of the tests in processes, with the package that is imported here and not one beside `tests`."""
 
 from __future__ import annotations
 
