@@ -39,7 +39,7 @@ def storage_error(problem: OSError, doing: str, path: str = "") -> StorageError:
 
 
 def _missing(path: str) -> str:
-    if is_remote(path):
+    if path.partition("/")[0].endswith(":"):  # a URL, of which a `Path` keeps one slash
         return (
             "only Session.open, AsyncSession.open, load, save, schema and scan_parcode take a URL: copy the file here"
         )

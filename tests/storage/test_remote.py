@@ -224,6 +224,8 @@ def test_what_goes_wrong_there_is_a_typed_error(url: str, content: bytes) -> Non
     assert not isinstance(refused.value, FileNotFoundError) and not isinstance(misspelled.value, FileNotFoundError)
     with pytest.raises(FileNotFoundError, match=r"take a URL: copy the file here"):
         inspect(url)
+    with pytest.raises(FileNotFoundError, match=r"take a URL: copy the file here"):
+        inspect(Path(url))
     with pytest.raises(StorageError, match="abc"):
         Session.open("abc://x/y")
     with pytest.raises(ValueError, match="Remote"):
