@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
-from .dataset import Dataset
+from .collection import Dataset
 from .on_dask import write_bag
 from .on_ray import datasink
 from .writer import DatasetWriter

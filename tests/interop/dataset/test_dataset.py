@@ -14,6 +14,7 @@ import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ from parcode_orm import (
     func,
     select,
 )
-from parcode_orm.interop.dataset import DatasetWriter, writing
+from parcode_orm.interop.dataset import DatasetWriter, collection, writing
 from parcode_orm.interop.dataset.layout import list_class
 from parcode_orm.interop.dataset.manifest import load
 from parcode_orm.interop.dataset.parts import PartReader
@@ -145,6 +146,15 @@ def test_a_lookup_opens_the_one_file_of_its_shard(tmp_path: Path) -> None:
         assert len(opened(data)) == 1
 
 
+def test_many_parts_are_read_with_few_of_them_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection, "OPEN", 2)
+    with Dataset.write(tmp_path / "d", players(60), rows_per_file=10) as data:
+        every = list(data)
+        assert [player.name for player in every] == [player.name for player in players(60)]
+        assert len(opened(data)) == 2 and data[0] == every[0]
+    assert every[-1].guild == "c"  # read after the dataset was closed
+
+
 def test_conditions_choose_parts_by_partitions_and_bounds_of_keys(tmp_path: Path) -> None:
     with Dataset.write(tmp_path / "d", players(90), partition_by="guild", rows_per_file=10) as data:
         assert data.scalars(select(Player).where(Player.guild == "c", Player.id < 20)).count() == 6
@@ -192,6 +202,20 @@ def test_appended_parts_are_seen_after_a_refresh(tmp_path: Path) -> None:
     assert len(other) == 10 and other.get(12) is None
     other.refresh()
     assert len(other) == 15 and other.get(12) is not None and other.manifest.sequence == 2
+
+
+def test_rows_that_several_append_at_once_are_all_there(tmp_path: Path) -> None:
+    Dataset.write(tmp_path / "d", [], Player)
+    writers = [
+        Thread(target=lambda start: Dataset(tmp_path / "d", Player).append(players(5, start)), args=(start,))
+        for start in range(0, 40, 5)
+    ]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join()
+    data = parcode_orm.dataset(tmp_path / "d", Player)
+    assert ids(data) == list(range(40)) and data.manifest.sequence == 9
 
 
 def test_what_a_killed_writer_left_is_not_seen_and_is_cleaned(tmp_path: Path) -> None:
