@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pandas.testing import assert_frame_equal
 
 from parcode_orm import Chunk, EncodeError, MissingExtraError, Model, Session, dumps, loads, verify
 from parcode_orm.codec.packed import frames
 
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+assert_frame_equal = pd.testing.assert_frame_equal
 pytestmark = pytest.mark.once
 
 
