@@ -58,14 +58,14 @@ is_sequence(PyObject *values)
     return PyList_CheckExact(values) || PyTuple_CheckExact(values);
 }
 
-/* Whether `value` is exactly a str whose characters can be read. */
+/* Whether `value` is exactly a str, whose characters can be read; 0 with an error if they cannot. */
 static inline int
 is_plain_text(PyObject *value)
 {
 #if PY_VERSION_HEX >= 0x030C0000
     return PyUnicode_CheckExact(value);
 #else
-    return PyUnicode_CheckExact(value) && PyUnicode_IS_READY(value); /* deprecated functions make others */
+    return PyUnicode_CheckExact(value) && PyUnicode_READY(value) == 0; /* deprecated functions make such */
 #endif
 }
 

@@ -171,7 +171,7 @@ key_hash(PyObject *key, uint64_t seed, uint64_t *hash)
         return 1;
     }
     if (!is_plain_text(key))
-        return 0;
+        return PyErr_Occurred() ? -1 : 0;
     int surrogates = 0;
     Py_ssize_t size = utf8_size(key, &surrogates);
     if (size > SHORT)

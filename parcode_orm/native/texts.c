@@ -113,7 +113,7 @@ pack_text_locked(PyObject *values)
     int surrogates = 0, width = 0, separated = 1;
     if (!measure(values, offsets, &surrogates)) {
         PyMem_Free(offsets);
-        Py_RETURN_NONE;
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
     uint64_t size = offsets[count];
     PyObject *packed = packed_offsets(offsets, count + 1, &width);

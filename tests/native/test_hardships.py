@@ -204,3 +204,13 @@ def test_what_no_file_has() -> None:
     ordered, places = _core.sort_hashes(hashes.tobytes())
     assert np.array_equal(np.frombuffer(ordered, "u8"), np.sort(hashes))
     assert np.array_equal(np.frombuffer(places, "u8"), np.argsort(hashes, kind="stable"))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_strings_that_old_functions_of_python_make() -> None:
+    make = getattr(pytest.importorskip("_testcapi"), "unicode_legacy_string", None)
+    if make is None:
+        pytest.skip("there are none since 3.12")
+    assert _core.pack_text([make("abc"), "b"]) == native.specifications["pack_text"]([make("abc"), "b"])
+    assert _core.hash_plain([make("abc")], 0) == _core.hash_plain(["abc"], 0)
+    assert _core.is_varied([make("abc"), make("b")])
