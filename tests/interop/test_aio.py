@@ -241,6 +241,68 @@ async def test_a_worker_passes_what_a_call_raises() -> None:
     worker.end()
 
 
+@asynchronous
+async def test_a_worker_does_not_let_a_task_wait_forever_for_a_stop_iteration() -> None:
+    """`run_sync(lambda session: next(rows))` hung: asyncio does not pass a `StopIteration` on to who waits."""
+    worker = Worker("test")
+    nothing: Iterator[int] = iter(())
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await worker.run(next, nothing)
+    worker.end()
+
+
+@asynchronous
+async def test_a_result_of_a_closed_session_says_so(path: Path) -> None:
+    """It raised the RuntimeError of a pool of threads."""
+    async with AsyncSession(path) as session:
+        rows = aiter(session.scalars(select(Trade)).yield_per(2))
+        await anext(rows)
+    with pytest.raises(ClosedError):
+        _ = [row async for row in rows]
+
+
+@asynchronous
+async def test_a_cancelled_close_closes(path: Path) -> None:
+    """A close that waited for another task's call was dropped with its task: the file stayed open."""
+    session = await AsyncSession(path)
+    inner = await session.run_sync(lambda session: session)
+    goes_on = threading.Event()
+    busy = asyncio.create_task(session.run_sync(lambda _: goes_on.wait()))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(session.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert await busy
+    with pytest.raises(ClosedError):
+        inner.roots()
+
+
+@asynchronous
+async def test_opening_leaves_neither_a_second_session_nor_a_thread(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Session] = []
+
+    def make(*args: Any, **kwargs: Any) -> Session:
+        made.append(Session(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr("parcode_orm.interop.aio.session.Session", make)
+    session = AsyncSession(path)
+    await asyncio.gather(session.__aenter__(), session.__aenter__())
+    await session.close()
+    assert len(made) == 1
+    missing = AsyncSession(tmp_path / "none" / "file")
+    with pytest.raises(FileNotFoundError):
+        await missing.__aenter__()
+    with pytest.raises(ClosedError):
+        await missing
+
+
 def test_a_missing_file_is_made_by_the_first_commit(tmp_path: Path) -> None:
     async def main() -> None:
         session = await AsyncSession(tmp_path / "new.par")

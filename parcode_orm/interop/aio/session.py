@@ -79,15 +79,22 @@ class AsyncSession:
 
     async def _open(self) -> Self:
         if self._session is None:
-            thread = self._working()
-            self._session = await thread.run(lambda: Session(self._path, **self._options))
+            await self._working().run(self._open_file)
         return self
+
+    def _open_file(self) -> None:  # in the thread: of two tasks that open, one opens, and one that closes comes after
+        if self._session is None:
+            self._session = Session(self._path, **self._options)
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self._open().__await__()
 
     async def __aenter__(self) -> Self:
-        return await self._open()
+        try:
+            return await self._open()
+        except BaseException:  # nobody leaves a block that was not entered: the file and the thread would stay
+            await self.close()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -99,14 +106,9 @@ class AsyncSession:
         await self._end(Session.close)
 
     async def _end(self, close: Callable[[Session], None]) -> None:
-        thread, session = self._thread, self._session
-        self._thread = None
+        thread, self._thread = self._thread, None
         if thread is not None:
-            try:
-                if session is not None:
-                    await thread.run(close, session)
-            finally:
-                thread.end()
+            await thread.finish(lambda: None if self._session is None else close(self._session))
 
     def _working(self) -> Worker:
         if self._thread is None:
@@ -312,7 +314,7 @@ class AsyncSession:
         """As `Session.watch`. It waits in a thread of its own, so the session can be used meanwhile."""
         await self.run_sync(lambda session: session.watch(timeout=timeout, poll=poll))  # checks the arguments
         thread = Worker("parcode-watch")
-        looking = await thread.run(Session, self._path)
+        looking = await thread.run(lambda: Session(self._path, read_only=self.read_only))
         try:
             found = await thread.run(lambda: looking.snapshot)
             news = await thread.run(lambda: looking.watch(timeout=timeout, poll=poll))
