@@ -56,6 +56,26 @@ def test_a_cold_read_imports_nothing_heavy(tmp_path: Path) -> None:
     assert not set(HEAVY).intersection(modules)
 
 
+@pytest.mark.parametrize("call", ["load(path, World)", "loads(data, World)", "save(path, world)"])
+def test_whole_files_are_read_and_written_without_what_only_sessions_need(call: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    save(file, World(settings=Settings(difficulty=7)))
+    classes = READ[READ.index("class Settings") : READ.index("with ")]
+    modules = run(
+        f"""
+import sys
+from parcode_orm import Chunk, Model, load, loads, save
+{classes}
+path, data, world = sys.argv[1], open(sys.argv[1], "rb").read(), World(settings=Settings(difficulty=7))
+{call}
+print(*sys.modules)
+""",
+        str(file),
+    )
+    assert "parcode_orm.session.roots" in modules
+    assert not {*HEAVY, "parcode_orm.session.session", "parcode_orm.session.unit_of_work"}.intersection(modules)
+
+
 def typed(module: object) -> dict[str, str]:
     """The names that type checkers see a module import, and where from."""
     tree = ast.parse(Path(module.__file__).read_text())  # type: ignore[attr-defined]

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..storage.backup import BackupReport
-    from .files import backup, compact, dumps, load, loads, save, write
+    from .copies import backup, compact
+    from .files import dumps, save, write
     from .history.diff import Change, Diff
     from .history.feed import CommitChanges
     from .history.row_change import FieldChange, RowChange
     from .history.snapshot import Snapshot
+    from .loading import load, loads
     from .session import Session
     from .without_classes import schema
 
@@ -39,11 +41,13 @@ __all__ = [
 
 _HOMES = {
     "..storage.backup": ["BackupReport"],
-    ".files": ["backup", "compact", "dumps", "load", "loads", "save", "write"],
+    ".copies": ["backup", "compact"],
+    ".files": ["dumps", "save", "write"],
     ".history.diff": ["Change", "Diff"],
     ".history.feed": ["CommitChanges"],
     ".history.row_change": ["FieldChange", "RowChange"],
     ".history.snapshot": ["Snapshot"],
+    ".loading": ["load", "loads"],
     ".session": ["Session"],
     ".without_classes": ["schema"],
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -15,7 +15,9 @@ from ..model.plain import LazyModel
 from ..storage.mapped import Source
 from .roots import ITEMS, Root, root_name
 from .space import FileSpace, is_detached, owner_of
-from .unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from .unit_of_work import UnitOfWork
 
 
 def check_model(obj: object, call: str) -> None:

@@ -16,16 +16,16 @@ from xxhash import xxh3_64_intdigest
 
 from ..codec.base import ATOMS, Column, Getter, Space
 from ..codec.bulk import gc_paused
-from ..codec.keys.canonical import EqualityUnknown, key_hash
 from ..codec.keys.numbers import INT, INT64
 from ..codec.refs import Ref
 from ..codec.schema import short_fingerprint
 from ..codec.unpack import fill_map
-from ..errors import CorruptionError, EncodeError
+from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from .index import Run, find_row, is_text, open_runs
+from .lookup import search
 from .nodes import Piece
 from .row_group import Group, Held, HeldRows, KeptGroup
 from .scan import Part, Trail, lazy_rows, read_parts, walk
@@ -36,11 +36,6 @@ EXACT = frozenset({date, datetime, time, timedelta, Decimal, Fraction, UUID})  #
 ATOMIC = EXACT | ATOMS | {complex, Ref}
 """Types of values that cannot change in place: handing one out does not oblige a session to keep its row."""
 MISSING: Any = object()
-
-
-def _hash(key: Any) -> int:
-    hash(key)  # as a dictionary asks: a TypeError for what cannot be a key
-    return key_hash(key)
 
 
 class Table:
@@ -183,7 +178,7 @@ class Table:
             row_id = self.added.get(key)
             if row_id is not None:
                 return self.tree.row(row_id)
-        found = self._search(key)
+        found = search(self, key)
         return None if found is None else found[:2]
 
     def lookup(self, key: Any, default: Any) -> Any:
@@ -227,44 +222,11 @@ class Table:
         if self.added or self.space.writable:
             place = self.find(key)
             return default if place is None else self.value(*place)
-        found = self._search(key)
+        found = search(self, key)
         if found is None:
             return default
         piece, at, group = found
         return group.get(piece.start + at) if group is not None else self.value(piece, at)
-
-    def _search(self, key: Any) -> tuple[Piece, int, Group | None] | None:
-        """Where the index leads to: piece, place and, where it is one of the file, the row group."""
-        try:
-            hashed = xxh3_64_intdigest(key.encode()) if type(key) is str else _hash(key)
-        except UnicodeEncodeError:
-            hashed = key_hash(key)
-        except EqualityUnknown:
-            raise
-        except EncodeError:
-            return None  # equal to no key that can be stored
-        for run in self.runs:
-            shard = run.shards.get(hashed >> run.shift) or run.shard(hashed >> run.shift)
-            tried = 0
-            while (row_id := find_row(hashed, run.low_shift, shard.lows, shard.rows, tried)) >= 0:
-                tried += 1
-                found = self.tree.row(row_id)
-                if found is None:
-                    continue
-                piece, place = found
-                group = None
-                if piece.keys is not None:
-                    stored = piece.keys[place]
-                else:
-                    group = self.groups.get(piece.ref.offset)  # type: ignore[union-attr]
-                    row = piece.start + place
-                    if group is None or row >= group.count:
-                        group = self.group(piece)
-                    group.used = True
-                    stored = group.key(row)
-                if stored == key or stored is key:
-                    return piece, place, group
-        return None
 
     def key(self, piece: Piece, place: int) -> Any:
         """The key of row `place` of a piece."""

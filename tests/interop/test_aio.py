@@ -286,12 +286,13 @@ async def test_opening_leaves_neither_a_second_session_nor_a_thread(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Session] = []
+    begin = Session.__init__
 
-    def make(*args: Any, **kwargs: Any) -> Session:
-        made.append(Session(*args, **kwargs))
-        return made[-1]
+    def count(session: Session, *args: Any, **kwargs: Any) -> None:
+        made.append(session)
+        begin(session, *args, **kwargs)
 
-    monkeypatch.setattr("parcode_orm.interop.aio.session.Session", make)
+    monkeypatch.setattr(Session, "__init__", count)
     session = AsyncSession(path)
     await asyncio.gather(session.__aenter__(), session.__aenter__())
     await session.close()
