@@ -114,7 +114,7 @@ _WRITERS: dict[str, Any] = {"jsonl": _json_lines, "csv": _csv, "parquet": _parqu
 
 
 @contextmanager
-def replacing(path: Path, force: bool, source: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, force: bool, source: Path | None = None) -> Iterator[BinaryIO]:
     """A file that has its name only when it is whole. A link stays, and leads to it.
 
     Raises:
@@ -126,7 +126,7 @@ def replacing(path: Path, force: bool, source: Path) -> Iterator[BinaryIO]:
     with storing("write", str(path)):
         path = Path(os.path.realpath(path))
         if path.exists():
-            if path.samefile(source):
+            if source is not None and path.samefile(source):
                 raise StorageError(f"{path} is the file itself: give another name")
             check_regular(path.stat(), str(path))
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -27,6 +27,7 @@ from parcode_orm import (
     Ref,
     Session,
     ShardedMap,
+    StorageError,
     func,
     load,
     save,
@@ -381,6 +382,40 @@ def test_ints_beyond_64_bits_and_lone_surrogates_are_errors(tmp_path: Path) -> N
         for rows in (odd.ints, odd.texts):
             with pytest.raises(EncodeError, match="Arrow"):
                 rows.arrow().read_all()
+
+
+class Keyed(Model):
+    numbers: dict[int, str] = ShardedMap(default_factory=dict)
+    days: dict[dt.date, list[float]] = ShardedMap(default_factory=dict)
+    pairs: dict[tuple[int, str], int] = ShardedMap()
+
+
+def test_dictionaries_of_scalars_and_lists_with_keys_of_any_type(tmp_path: Path) -> None:
+    """`.arrow()` of a map whose values are no models raised AttributeError: it asked for the items of a list."""
+    day = dt.date(2026, 1, 2)
+    keyed = Keyed(numbers={2: "a", 1: "b"}, days={day: [0.5, math.inf]}, pairs={(1, "x"): 3})
+    save(tmp_path / "keyed.par", keyed)
+    with Session.open(tmp_path / "keyed.par") as session:
+        root = session.root(Keyed)
+        assert pa.table(root.numbers).to_pylist() == [{"key": 2, "value": "a"}, {"key": 1, "value": "b"}]
+        assert pa.table(root.days).to_pylist() == [{"key": day, "value": [0.5, math.inf]}]
+        assert pa.table(root.pairs).to_pylist() == [{"key": '[1,"x"]', "value": 3}]
+
+
+def test_a_parquet_file_is_replaced_by_a_whole_one_or_not_at_all(tmp_path: Path) -> None:
+    """A value that does not fit Arrow left half a file in the place of the one that was there."""
+    path = tmp_path / "keyed.parquet"
+    save(tmp_path / "keyed.par", Keyed(pairs={(1, "x"): 1}))
+    save(tmp_path / "big.par", Keyed(pairs={(1, "x"): 1 << 70}))
+    with Session.open(tmp_path / "keyed.par") as session:
+        to_parquet(session.root(Keyed).pairs, path)
+        with pytest.raises(StorageError):
+            to_parquet(session.root(Keyed).pairs, tmp_path / "none" / "file")
+    before = path.read_bytes()
+    with Session.open(tmp_path / "big.par") as session, pytest.raises(EncodeError):
+        to_parquet(session.root(Keyed).pairs, path)
+    assert path.read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["big.par", "keyed.par", "keyed.parquet"]
 
 
 def test_unions_come_back_as_text_where_that_fits() -> None:

@@ -72,6 +72,13 @@ def test_results_are_equal(name: str, data: st.DataObject) -> None:
     assert outcome(getattr(_core, name), arguments) == outcome(native.specifications[name], arguments)
 
 
+def test_what_is_no_sequence_is_a_type_error() -> None:
+    """The names were looked at with the error of the rows set: `SystemError`."""
+    for rows, names in [(None, np.arange(3)), (5, ("a",)), ([], 5)]:
+        with pytest.raises(TypeError):
+            _core.columns_of(rows, names)
+
+
 @given(st.lists(st.tuples(SCALARS, SCALARS)), st.lists(SCALARS, max_size=3))
 def test_maps_are_filled_alike(pairs: list[tuple[Any, Any]], more: list[Any]) -> None:
     keys, values = [key for key, _ in pairs], [value for _, value in pairs] + more

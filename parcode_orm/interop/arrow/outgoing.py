@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ...errors import MissingExtraError, QueryError, StorageError, called, told
@@ -11,6 +12,7 @@ from ...query.statement import select
 from ...session import Session
 from ...storage.files import is_remote
 from ...storage.remote import Remote
+from ..exporting import replacing
 from ..formats import pyarrow
 from .predicates import condition_of
 
@@ -26,7 +28,8 @@ def to_parquet(
 
     Args:
         rows: a lazy list or map, or the result of a statement.
-        path: a file; with `partition_by` a folder, which has a folder `name=value` for each value of these columns.
+        path: a file, which stays as it is if anything fails; with `partition_by` a folder, which has a folder
+            `name=value` for each value of these columns.
         columns: the names of the columns; all without it.
         partition_by: the columns that tell the folders.
 
@@ -34,7 +37,8 @@ def to_parquet(
         MissingExtraError: pyarrow is not installed.
         QueryError: there is no such column. EncodeError: as `arrow()` of the rows.
         TypeError: `rows` is no such thing.
-        StorageError: it cannot be written there; or the folder holds Parquet files already.
+        StorageError: it cannot be written there; or the folder holds Parquet files already. A folder keeps what was
+            written before an error.
     """
     arrow = pyarrow()
     import pyarrow.dataset as datasets
@@ -48,12 +52,15 @@ def to_parquet(
         raise QueryError(
             f"partition_by is a list of columns of {', '.join(reader.schema.names)}, not {told(partition_by)}"
         )
+    if not partition_by:
+        with (
+            replacing(Path(path), force=True) as file,
+            arrow.parquet.ParquetWriter(file, reader.schema) as writer,
+        ):
+            for batch in reader:
+                writer.write_batch(batch)
+        return
     try:
-        if not partition_by:
-            with arrow.parquet.ParquetWriter(path, reader.schema) as writer:
-                for batch in reader:
-                    writer.write_batch(batch)
-            return
         if os.path.isdir(path) and any(name.endswith(".parquet") for _, _, names in os.walk(path) for name in names):
             raise StorageError(f"{os.fspath(path)} holds Parquet files: remove it, or give another folder")
         datasets.write_dataset(

@@ -130,7 +130,8 @@ def _asked(statement: Select[Any], rows: Any) -> Iterator[Asked]:
             described = describe(struct_for(bare._cls))
             yield Asked(each._name, each, described["root"], described["structs"])
         elif shape is not None and isinstance(bare, Item | Key):
-            described = describe(shape.key if isinstance(bare, Key) else getattr(shape, "value", shape.item))
+            items = shape.value if isinstance(rows, LazyMap) else shape.item
+            described = describe(shape.key if isinstance(bare, Key) else items)
             yield Asked(each._name, each, described["root"], described["structs"])
         else:
             yield Asked(each._name, each)
