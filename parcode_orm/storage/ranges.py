@@ -147,9 +147,9 @@ def _opened(path: Path) -> BinaryIO:
 def _marks(path: Path, count: int) -> mmap.mmap:
     """The map of the file that says which blocks are there. A program that reads the same file meanwhile shares it."""
     with _opened(path) as file:
-        if os.fstat(file.fileno()).st_size != count:
+        if os.fstat(file.fileno()).st_size not in (0, count):
             file.truncate(0)
-            file.truncate(count)
+        file.truncate(count)  # keeps what another program marked since it had no size
         return mmap.mmap(file.fileno(), count)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.server
+import os
 import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -29,7 +31,7 @@ from parcode_orm import (
     select,
 )
 from parcode_orm.interop.remote import Remote
-from parcode_orm.storage.ranges import BLOCK, RemoteFile, put
+from parcode_orm.storage.ranges import BLOCK, RemoteFile, _marks, put
 from parcode_orm.storage.remote import remote_of
 
 fsspec = pytest.importorskip("fsspec")
@@ -189,6 +191,14 @@ def test_blocks_are_kept_for_later_programs(url: str, tmp_path: Path, content: b
     assert kept.stat().st_size == len(content)
     kept.with_suffix(".blocks").write_bytes(b"\1")  # of another size: it is not believed
     assert read() == first
+
+
+def test_marks_that_another_program_made_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that found no marks emptied the file, which another one had mapped and written to by then."""
+    first = _marks(tmp_path / "file.blocks", 5)
+    first[3] = 1
+    monkeypatch.setattr(os, "fstat", lambda _: SimpleNamespace(st_size=0))  # as it was a moment ago
+    assert bytes(_marks(tmp_path / "file.blocks", 5)) == b"\0\0\0\1\0"
 
 
 def test_a_file_that_took_the_place_of_another_is_read_anew(
