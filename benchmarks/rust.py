@@ -145,7 +145,7 @@ def built() -> Path | str:
     if cargo is None:
         return "cargo is not installed"
     say("parcode_rust: cargo build --release")
-    command = [cargo, "build", "--release", "--locked", "--target-dir", str(PROJECT / "target")]
+    command = [cargo, "build", "--release", "--target-dir", str(PROJECT / "target")]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("error")]

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+with suppress(ImportError):  # the package that is installed, with its compiled core; else that of the checkout
+    import parcode_orm  # noqa: F401
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, benchmarks, examples
 from hypothesis import HealthCheck, settings
 
 # Generated classes and large values are slow to draw, and no example is timed on a shared machine.
@@ -15,6 +21,13 @@ _common = settings(deadline=None, derandomize=False, print_blob=True, suppress_h
 settings.register_profile("quick", _common, max_examples=60, derandomize=True)
 settings.register_profile("thorough", _common, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_report_header() -> str:
+    import parcode_orm
+
+    core = "with its native core" if parcode_orm.accelerated else "in plain Python"
+    return f"parcode_orm: {core}, {Path(parcode_orm.__file__).parent}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

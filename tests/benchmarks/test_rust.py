@@ -82,7 +82,6 @@ def test_sides_that_read_different_things_are_no_result(tmp_path: Path) -> None:
 
 def test_the_crate_is_pinned() -> None:
     manifest = tomllib.loads((rust.PROJECT / "Cargo.toml").read_text())
-    locked = tomllib.loads((rust.PROJECT / "Cargo.lock").read_text())
-    versions = {each["name"]: each["version"] for each in locked["package"]}
+    wanted = manifest["dependencies"].values()
     assert manifest["dependencies"]["parcode"] == "=0.6.1"
-    assert versions["parcode"] == "0.6.1" and versions["parcode-derive"] == "0.4.0"
+    assert all((each if isinstance(each, str) else each["version"]).startswith("=") for each in wanted)

@@ -10,11 +10,17 @@ from weakref import ref
 import numpy as np
 import pytest
 
+import parcode_orm
 from parcode_orm import native
 from tests.native.children import run
 from tests.native.encoding import Thing
 from tests.native.querying import lazy
-from tests.native.test_compiled import _core, outcome
+
+if not parcode_orm.accelerated:
+    pytest.skip("the native core is not compiled, or switched off", allow_module_level=True)
+
+from parcode_orm.native import _core
+from tests.native.test_compiled import outcome
 
 
 @pytest.mark.once
