@@ -12,7 +12,7 @@ import pytest
 from parcode_orm import Chunk, LazyMap, Model, ShardedMap, lazy, load, native, verify
 from parcode_orm.codec.keys import canonical as keys
 from parcode_orm.codec.keys.canonical import key_hash
-from parcode_orm.table import table
+from parcode_orm.table import lookup, table
 from tests.small import small_caches, tuned
 
 pytestmark = pytest.mark.once
@@ -48,7 +48,8 @@ def agreeing(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(keys, "xxh3_64_intdigest", digest)
     monkeypatch.setattr(keys, "hash_plain", native.specifications["hash_plain"])
-    monkeypatch.setattr(table, "xxh3_64_intdigest", digest)
+    for module in (table, lookup):
+        monkeypatch.setattr(module, "xxh3_64_intdigest", digest)
     assert key_hash("a") == change(real(b"a"))
     with small_caches():
         yield

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from parcode_orm.codec.columns.scalars import IntColumn
 from parcode_orm.codec.columns.text import TextColumn
-from parcode_orm.table import index, streaming, table
+from parcode_orm.table import index, lookup, streaming, table
 from parcode_orm.table import key_sort as hashes
 from parcode_orm.table.table import Table
 from tests.small import SMALL, small_caches
@@ -110,9 +110,9 @@ def few_hashes(bits: int) -> Iterator[None]:
         for module in (index, hashes, streaming):
             real = module.hash_keys
             patch.setattr(module, "hash_keys", lambda keys, real=real: [found & mask for found in real(keys)])
-        for name in ("xxh3_64_intdigest", "key_hash"):
-            whole = getattr(table, name)
-            patch.setattr(table, name, lambda key, whole=whole: whole(key) & mask)
+        for module, name in ((table, "xxh3_64_intdigest"), (lookup, "xxh3_64_intdigest"), (lookup, "key_hash")):
+            whole = getattr(module, name)
+            patch.setattr(module, name, lambda key, whole=whole: whole(key) & mask)
         yield
 
 
