@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-
-with suppress(ImportError):  # the package that is installed, with its compiled core; else that of the checkout
-    import parcode_orm  # noqa: F401
-sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, benchmarks, examples
 from hypothesis import HealthCheck, settings
 
 # Generated classes and large values are slow to draw, and no example is timed on a shared machine.
