@@ -62,7 +62,7 @@ class RefColumn(ConvertColumn):
             self.inner.encode(self._told(values, out), out)
 
     def _told(self, values: Sequence[Any], out: Encoder) -> list[Any]:
-        """The keys of references that are to be written. The sink is told which they are."""
+        """The keys of the references, which are written next. Reports them to the sink."""
         keys = self.keys(list(values))
         if not all(issubclass(cls, Hashable) for cls in types_of(keys)):
             row = next(row for row, key in enumerate(keys) if not isinstance(key, Hashable))
