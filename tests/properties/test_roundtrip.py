@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import parcode_orm
-from parcode_orm import Model, Session, dumps, load, loads, save, write
+from parcode_orm import Chunk, Model, Session, ShardedMap, dumps, load, loads, save, write
 from parcode_orm.format.layout import RECORD, SUPERBLOCK
 from tests.effort import half
 from tests.strategies import objects, same, values_of
@@ -83,6 +83,33 @@ def test_a_compaction_writes_what_a_save_does(obj: Model, compression: str | Non
         assert same(load(here / "a.par", type(obj)), obj)
         written = (here / "a.par").read_bytes()
         assert written[SUPERBLOCK.size : -RECORD.size] == data[SUPERBLOCK.size : -RECORD.size]
+
+
+class Cub(Model):
+    names: list[str] = []
+
+
+class Empties(Model):
+    lists: list[list[int]] = Chunk()
+    by_name: dict[str, list[int]] = ShardedMap()
+    maps: dict[str, dict[str, int]] = ShardedMap()
+    sets: dict[str, set[int]] = ShardedMap()
+    cubs: list[Cub] = Chunk()
+
+
+def test_nothing_is_stored_alike_from_lists_and_from_lazy_collections() -> None:
+    """Items of collections without items, of which a proxy has a stretch of no rows."""
+    for cubs in ([], [Cub()], [Cub()] * 5000):
+        obj = Empties(lists=[[]] * len(cubs), by_name={}, maps={}, sets={}, cubs=cubs)
+        data = dumps(obj, **IDENTITY)
+        proxy = parcode_orm.open(data).root(Empties)
+        assert (len(proxy.by_name), len(proxy.maps), len(proxy.sets), len(proxy.cubs)) == (0, 0, 0, len(cubs))
+        assert dumps(proxy, **IDENTITY) == data
+        with directory() as here:
+            save(here / "a.par", obj, durability="fast")
+            with Session(here / "a.par") as session:
+                session.compact()
+            assert (here / "a.par").read_bytes()[SUPERBLOCK.size : -RECORD.size] == data[SUPERBLOCK.size : -RECORD.size]
 
 
 def outcome(action: Callable[[], Any]) -> Any:

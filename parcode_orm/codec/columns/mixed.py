@@ -97,6 +97,8 @@ def encode_parts(column: Column, parts: list[Part], out: Any) -> None:
     """Encode the values of `parts`: mixed where `column` takes that, else read."""
     if len(parts) == 1 and isinstance(parts[0], list):
         column.encode(parts[0], out)
+    elif not any(part.start < part.stop if isinstance(part, Stretch) else part for part in parts):
+        column.encode([], out)  # stretches of nothing are stored as no values are
     elif column.mixes:
         column.encode(Mixed(parts), out)  # type: ignore[arg-type]
     else:
