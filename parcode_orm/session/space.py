@@ -8,8 +8,6 @@ from sys import modules
 from typing import Any
 from weakref import ref as weak
 
-from parcode_orm.lazy.state import RowView
-
 from ..codec.base import BlobContent, Column, Space, View
 from ..codec.columns.boundary import ChunkColumn
 from ..codec.evolution.defaults import GENERATED
@@ -22,6 +20,7 @@ from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, make_proxies, make_proxy, meet, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
+from ..lazy.state import RowView
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
 from ..model.plain import LazyModel
 from ..model.references import entities_seen
