@@ -35,6 +35,6 @@ def pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError as problem:
         raise MissingExtraError(
-            "Parquet needs pyarrow: install it with pip install 'parcode-orm[parquet]'"
+            "Arrow and Parquet need pyarrow: install it with pip install 'parcode-orm[arrow]'"
         ) from problem
     return pyarrow

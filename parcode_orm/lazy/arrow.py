@@ -23,6 +23,7 @@ class ArrowStream:
         Raises:
             MissingExtraError: pyarrow is not installed.
             QueryError: there is no such column.
+            TypeError: `columns` is a text.
             EncodeError: while reading: a value does not fit the type of its column.
         """
         # By name, since the floor above this one reads it: what does not use Arrow never loads that.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import math
+import sys
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
@@ -22,6 +23,7 @@ from parcode_orm import (
     EncodeError,
     InputError,
     Key,
+    MissingExtraError,
     Model,
     QueryError,
     Ref,
@@ -185,6 +187,8 @@ def test_results_have_the_columns_of_their_statements(session: Session) -> None:
     assert rows.arrow(["score", "id"]).schema.names == ["score", "id"]
     with pytest.raises(QueryError, match="no column 'nme': there are"):
         rows.arrow(["nme"])
+    with pytest.raises(TypeError, match=r"a list of names, such as \['id'\]"):
+        rows.arrow("id")
     assert pa.table(session.execute(select(Player.id).where(Player.id < 0))).num_rows == 0
 
 
@@ -488,6 +492,8 @@ def test_what_has_no_class_or_is_no_table_is_refused() -> None:
     stranger = pa.table({"id": [1]}).replace_schema_metadata({"parcode.model": "not_imported:Thing"})
     with pytest.raises(InputError, match="has not imported: give the class"):
         from_arrow(stranger)
+    with pytest.raises(TypeError, match="model is a class of Pydantic"):
+        from_arrow(pa.table({"id": [1]}), int)
     with pytest.raises(TypeError, match="__arrow_c_stream__"):
         from_arrow([{"id": 1}], Narrow)
     with pytest.raises(InputError, match="no column 'name' for the keys"):
@@ -600,6 +606,16 @@ def test_conditions_of_polars_choose_the_same_rows(values: list[Any], predicate:
         session.add_all(rows)
         statement = select(Number.id) if condition is None else select(Number.id).where(condition)
         assert set(wanted) <= set(session.scalars(statement).all())
+
+
+def test_a_missing_library_is_named_with_its_command(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'parcode-orm\[arrow\]'"):
+        session.scalars(select(Player)).arrow()
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'parcode-orm\[polars\]'"):
+        scan_parcode("race.par", Player)
 
 
 def test_types_of_a_description() -> None:

@@ -54,6 +54,8 @@ def from_arrow(data: Any, model: Any = None, *, key: str | None = None) -> Itera
     reader = arrow.RecordBatchReader.from_stream(data)
     metadata = reader.schema.metadata or {}
     found = _named(metadata.get(MODEL)) if model is None else model
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise TypeError(f"from_arrow(data, model): model is a class of Pydantic, not {called(model)}")
     if key is not None and key not in reader.schema.names:
         raise InputError(f"there is no column {told(key)} for the keys: there are {', '.join(reader.schema.names)}")
     if key is None and model is None and KEY in metadata:

@@ -60,11 +60,14 @@ def reader_of(rows: Any, columns: Sequence[str] | None = None, *, dictionaries: 
     Raises:
         MissingExtraError: pyarrow is not installed.
         QueryError: there is no such column; the statement does not fit its rows.
+        TypeError: `columns` is a text.
         EncodeError: while reading: a value does not fit the type of its column.
     """
     arrow = pyarrow()
     statement, model, key = _statement(rows)
     asked = list(_asked(statement, rows))
+    if isinstance(columns, str):
+        raise TypeError(f"columns is a list of names, such as [{columns!r}], not a text")
     if columns is not None:
         known = {each.name: each for each in asked}
         missing = [name for name in columns if name not in known]
