@@ -29,6 +29,7 @@ class View:
     __slots__ = ("count",)
 
     count: int
+    chunk: Chunk  # which most views keep
 
     def get(self, i: int) -> Any:
         """Value `i`, for a proxy: nested models as proxies, marked collections as lazy ones."""

@@ -41,9 +41,10 @@ def compiled(function: F) -> F:
     if _core is None:
         return function
     try:
-        return getattr(_core, name)  # type: ignore[no-any-return]
+        found: F = getattr(_core, name)
     except AttributeError:
         raise ImportError(
             f"the native core of Parcode ORM has no {name}(): it was compiled from other sources. "
             "Install the package again, or run `python hatch_build.py` in a checkout"
         ) from None
+    return found

@@ -95,7 +95,7 @@ def _names_of(body: dict[str, Any]) -> set[str]:
 
 def _place_of(view: View, row: int) -> str:
     inner, at = locate(view, row) or (view, row)
-    path, offset = inner.chunk.where  # type: ignore[attr-defined]
+    path, offset = inner.chunk.where
     name = getattr(getattr(inner, "column", None), "expected", "a value")
     return f"{name}, row {at} of the chunk at byte {offset} of {path or 'the file'},"
 

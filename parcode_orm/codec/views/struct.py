@@ -96,7 +96,7 @@ class StructView(View):
         """Stand for the same row in `chunk`, which has other references for the marked fields `names`, and no more."""
         self.chunk = chunk
         for name in names:
-            self._views[name].chunk = chunk  # type: ignore[attr-defined]
+            self._views[name].chunk = chunk  # type: ignore[misc]
 
     def getter(self, name: str) -> Getter:
         """A function from row to lazy value; raises `FieldNotStored` if the row lacks it."""

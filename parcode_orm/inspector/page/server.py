@@ -53,7 +53,8 @@ class Server(ThreadingMixIn, HTTPServer):
     def server_bind(self) -> None:
         """Bind without the look-up of a name that `HTTPServer` makes: no request leaves the machine."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), int(port)
 
     @property
     def url(self) -> str:

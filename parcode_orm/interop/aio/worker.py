@@ -14,7 +14,7 @@ from ...errors import ClosedError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_END = object()
+_END: Any = object()
 
 
 class Worker:
@@ -53,7 +53,7 @@ class Worker:
         """The items of an iterator that lives in the thread."""
         iterator = await self.run(make)
         while (item := await self.run(next, iterator, _END)) is not _END:
-            yield item  # type: ignore[misc]
+            yield item
 
     async def finish(self, last: Callable[[], None]) -> None:
         """Run `last` after the calls that wait, even if this task is cancelled meanwhile, and let the thread end."""

@@ -251,7 +251,6 @@ def _of_group(group: Any, asked: Any, rows: range, column: Mapped) -> Any:
 
 
 def _of_batch(batch: Any, asked: Any, rows: range) -> Vector:
-    if isinstance(asked, Key):
-        found: Vector = batch.keys(rows)
-        return found
-    return batch.column(getattr(asked, "_path", ()), rows)  # type: ignore[no-any-return]
+    path = getattr(asked, "_path", ())
+    found: Vector = batch.keys(rows) if isinstance(asked, Key) else batch.column(path, rows)
+    return found
