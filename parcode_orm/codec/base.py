@@ -180,7 +180,7 @@ class Space(Protocol):
     def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[Any]:
         """As `proxy`, of rows of several views of one class: each view with its rows."""
 
-    def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
+    def heads(self, refs: Sequence[Reference]) -> list[Chunk | None]:
         """The chunks at `refs`, for a caller that keeps them; None for spilled chunks."""
 
     def fill(self, places: Sequence[tuple[int, int, int]], out: memoryview) -> bool:

@@ -7,15 +7,28 @@ covers the head: header, references and directory. The directory has a checksum 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
-from struct import Struct, pack
+from struct import pack
 from typing import Any
 
 from ..errors import ChecksumError, CorruptionError, EncodeError, MissingExtraError, UnsupportedVersion
 from . import compression
 from .checksum import checksum
+from .heads import (
+    MAX_DEPTH,
+    MAX_NODES,
+    MAX_REFERENCES,
+    SPAN_AT,
+    children_of,
+    chunks_of,
+    deeper,
+    nodes_of,
+    read_head,
+    span_at,
+    whole_head,
+)
 from .layout import (
     BUFFER_ALIGN,
     CHUNK_HEADER,
@@ -33,27 +46,9 @@ from .layout import (
 
 Buffer = bytes | bytearray | memoryview
 PIECES = int(NodeFlag.PIECES)
-MAX_NODES = 1 << 20
-MAX_REFERENCES = 1 << 24
-MAX_DEPTH = 4096  # nodes inside each other: readers recurse
-
 
 # `_make` without its Python frame
-_reference: Callable[[Any], Reference] = partial(tuple.__new__, Reference)
 _node: Callable[[Any], Node] = partial(tuple.__new__, Node)
-_span = Struct("<I").unpack_from
-_SPAN_AT = 4  # bytes into the entry of a node
-
-
-def deeper(spans: Sequence[int]) -> Iterator[int]:
-    """The nodes inside more than `MAX_DEPTH` others, found from the spans of all nodes."""
-    ends: list[int] = []
-    for index, span in enumerate(spans):
-        while ends and ends[-1] <= index:
-            ends.pop()
-        ends.append(index + span)
-        if len(ends) > MAX_DEPTH:
-            yield index
 
 
 class Ticket:
@@ -203,48 +198,29 @@ class Chunk:
         self.where = (path, reference.offset)
         if len(data) < CHUNK_HEADER.size or len(data) != reference.length:
             raise CorruptionError("chunk shorter than its header", path=path, offset=reference.offset)
-        if head is None or len(head) < CHUNK_HEADER.size:
+        if head is None:
             head = data
-        magic, kind, _, _, n_refs, n_nodes, length, self.fingerprint = CHUNK_HEADER.unpack_from(head)
-        nodes_at = CHUNK_HEADER.size + n_refs * REFERENCE.size
-        size = nodes_at + n_nodes * NODE.size
-        if magic != CHUNK_MAGIC or kind != reference.kind or length != reference.length or size > length:
-            raise self._bad("chunk header does not fit its reference")
-        if n_nodes > MAX_NODES or n_refs > MAX_REFERENCES or n_nodes == 0:
-            raise self._bad(f"chunk declares {n_nodes} nodes and {n_refs} references")
-        if size > len(head):
-            head = data
-        found = checksum(head[:size])
-        if found != reference.checksum:
-            raise ChecksumError(
-                "the head of a chunk is damaged",
-                path=path,
-                offset=reference.offset,
-                expected=reference.checksum,
-                found=found,
-            )
-        self.kind = kind
-        self.head_size = size
+        known = read_head(head, reference)
+        if known is None:
+            head = whole_head(reference, data, head, path)
+            known = read_head(head, reference)
+            assert known is not None
+        self.fingerprint, self._nodes_at, self.node_count, self.refs = known
+        self.kind = reference.kind
+        self.head_size = size = self._nodes_at + self.node_count * NODE.size
         self.held = 0
-        self.refs: list[Reference] = []
-        if n_refs:
-            self.refs = list(map(_reference, REFERENCE.iter_unpack(head[CHUNK_HEADER.size : nodes_at])))
-        for target in self.refs:
-            if target.offset + target.length > reference.offset:  # so no cycle can be written
-                raise self._bad("chunk refers to one that does not lie before it")
-        self.node_count = n_nodes
-        self._nodes_at = nodes_at
         self._data = data
         self._head = head
         self._buffers: dict[int, memoryview] = {}
         self._observe = observe
-        if n_nodes > MAX_DEPTH:
+        if self.node_count > MAX_DEPTH:
             self._check_depth()
         if whole:
-            self.nodes = list(map(_node, NODE.iter_unpack(head[nodes_at:size])))
+            self.nodes = nodes_of(Node, head[self._nodes_at : size])
         else:
             observe(size)
 
+    refs: list[Reference]
     node_count: int
     nodes: list[Node]
 
@@ -252,7 +228,7 @@ class Chunk:
         """`nodes` when they are first asked for: who reads one column of many chunks needs few of them."""
         if name != "nodes":
             raise AttributeError(name)
-        self.nodes = found = list(map(_node, NODE.iter_unpack(self.directory)))
+        self.nodes = found = nodes_of(Node, self.directory)
         return found
 
     def node(self, index: int) -> Node:
@@ -261,15 +237,15 @@ class Chunk:
 
     def child(self, index: int, place: int) -> int:
         """The index of child `place` of the node `index`, found without the nodes themselves."""
-        data, at = self._head, self._nodes_at + _SPAN_AT
-        (span,) = _span(data, at + index * NODE.size)
+        data, at = self._head, self._nodes_at + SPAN_AT
+        (span,) = span_at(data, at + index * NODE.size)
         found, end = index + 1, index + span
         if end > self.node_count:
             raise self.error(index, "subtree leaves the directory")
         for _ in range(place):
             if found >= end:
                 break
-            (span,) = _span(data, at + found * NODE.size)
+            (span,) = span_at(data, at + found * NODE.size)
             found += span or end  # none is nothing's
         if found >= end:
             raise self.error(index, f"no child {place}")
@@ -309,17 +285,16 @@ class Chunk:
 
     def children(self, index: int) -> list[int]:
         """Indexes of the node's children, in order."""
-        end = index + self.nodes[index].span
-        if end > self.node_count:
-            raise self.error(index, "subtree leaves the directory")
-        found = []
-        child = index + 1
-        while child < end:
-            found.append(child)
-            span = self.nodes[child].span
-            if span == 0 or child + span > end:
-                raise self.error(child, "subtree leaves its parent")
-            child += span
+        found = children_of(self._head, self._nodes_at, self.node_count, index)
+        if found is None:
+            end, child = index + self.node(index).span, index + 1
+            if end > self.node_count:
+                raise self.error(index, "subtree leaves the directory")
+            while span := self.node(child).span:
+                if child + span > end:
+                    break
+                child += span
+            raise self.error(child, "subtree leaves its parent")
         return found
 
     def buffer(self, index: int) -> memoryview:
@@ -398,3 +373,22 @@ class Chunk:
             raise self.error(
                 index, f"buffer does not decompress: {str(problem) or type(problem).__name__}"
             ) from problem
+
+
+_MADE = tuple(
+    Chunk.__dict__[name]
+    for name in (
+        "where", "kind", "fingerprint", "head_size", "held", "refs", "node_count", "_buffers", "_data", "_head",
+        "_nodes_at", "_observe",
+    )
+)  # fmt: skip
+
+
+def read_chunks(
+    references: list[Reference], data: memoryview, path: str, observe: Callable[[int], object]
+) -> list[Chunk | None]:
+    """The chunks at `references` in the file whose bytes are `data`; None for each that `Chunk` is to look at.
+
+    The caller counts the heads.
+    """
+    return chunks_of(Chunk, _MADE, references, data, path, observe)

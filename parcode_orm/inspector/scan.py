@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..format.chunk import MAX_NODES, MAX_REFERENCES
+from ..format.heads import MAX_NODES, MAX_REFERENCES
 from ..format.layout import CHUNK_HEADER, CHUNK_MAGIC, NODE, REFERENCE
 from ..storage.recovery import BLOCK, Read
 from .owners import Owner

@@ -10,6 +10,7 @@
 #error "stored numbers are little-endian: the pure Python package serves other machines"
 #endif
 
+extern PyMethodDef heads_methods[];
 extern PyMethodDef items_methods[];
 extern PyMethodDef keys_methods[];
 extern PyMethodDef build_methods[];
@@ -50,6 +51,15 @@ extern PyMethodDef texts_methods[];
 #else
 #define PREFETCH(address) ((void)(address))
 #endif
+
+/* Eight bytes of any place as a number. */
+static inline uint64_t
+read64(const unsigned char *at)
+{
+    uint64_t value;
+    memcpy(&value, at, 8);
+    return value;
+}
 
 /* Whether `values` is exactly a list or a tuple, so that the PySequence_Fast macros apply. */
 static inline int
@@ -162,5 +172,8 @@ enum { SHORT = 240 }; /* bytes that `short_hash` takes at most */
 
 /* XXH3-64. */
 uint64_t short_hash(const unsigned char *data, size_t size, uint64_t seed);
+
+/* XXH3-64 of any number of bytes, with the seed 0: the checksum of the format. */
+uint64_t checksum_of(const unsigned char *data, size_t size);
 
 #endif

@@ -7,7 +7,7 @@ of the table's tree keeps its blocks until it changes; the cache of the file bou
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ import numpy as np
 from ..codec.columns.scalars import FloatColumn, IntColumn
 from ..codec.columns.text import TextColumn
 from ..codec.views.nodes import open_child
+from ..codec.views.struct import StructView
 from ..format.layout import Encoding, NodeFlag, Reference
 from ..storage.cache import NODE_BYTES
 from ..table.nodes import NO_ID, Piece
-from ..table.row_group import Group
+from ..table.row_group import MAPPED, Group
 from ..table.table import Table
 from .array_parts import size_of, stack_of, vectors_of
 from .arrays import Vectors
@@ -89,8 +90,7 @@ class Block:
         self.ends = np.cumsum(lengths)
         self._begins, self._starts, self._lengths = self.ends - lengths, starts, lengths
         self._before = self._begins - starts  # what to take from a position for the row of the row group
-        every = zip(refs, starts.tolist(), lengths.tolist(), strict=True)
-        self.parts = [Piece(ref, start, length, NO_ID) for ref, start, length in every]
+        self.parts = list(map(Piece, refs, starts.tolist(), lengths.tolist(), repeat(NO_ID)))
         self._asked: set[Path] = set()
         self._bounds: dict[Path, Bounds | None] = {}
         self._kept: dict[Path, tuple[Kept, Any]] = {}
@@ -174,6 +174,17 @@ class Block:
         if heads is not None and isinstance(ref, Reference) and ref.offset not in table.groups:
             table.open(ref, heads[1].chunks[part])
         return table.group(piece)
+
+    def view(self, table: Table, part: int) -> StructView | None:
+        """The items of a part of a table that is only read, without its row group; None where that is to be opened."""
+        piece, known = self.parts[part], self._kept.get(_HEADS)
+        if known is None or piece.offset in table.groups:
+            return None
+        is_new = part not in known[1].views
+        found: StructView | None = known[1].view(table, part, piece.start + piece.length)
+        if is_new and found is not None:
+            known[0].grow(len(found.chunk.body) // MAPPED)
+        return found
 
     def column(self, table: Table, path: Path) -> Vector:
         """The field at `path` of all rows, as it is stored."""
@@ -382,5 +393,8 @@ class Block:
         table.space.cache.put(kept, kept)
 
     def forget(self, path: Path) -> None:
-        """Forget a column."""
-        self._kept.pop(path, None)
+        """Forget a column, or the heads: the pages of the rows that are read through them leave memory."""
+        _, known = self._kept.pop(path, (None, None))
+        if path == _HEADS and known is not None:
+            for part, view in known.views.items():
+                view.space.release(self.parts[part].ref, view.chunk.refs)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..codec.columns.struct import StructColumn
 from ..codec.structs import MISSING
+from ..codec.views.struct import StructView
 from ..format.chunk import Chunk
 from ..format.layout import NODE, Encoding, NodeFlag
 from ..table.table import Table
@@ -30,7 +31,7 @@ _DEEPEST = 4  # nodes that stand around the values of a column
 class Heads:
     """The heads of row groups. A node is a number: its place among the nodes of all; `NOWHERE` is none."""
 
-    __slots__ = ("_ends", "_found", "begins", "chunks", "nodes")
+    __slots__ = ("_ends", "_found", "_items", "begins", "chunks", "nodes", "views")
 
     def __init__(self, chunks: Sequence[Chunk | None]) -> None:
         self.chunks = chunks
@@ -38,6 +39,40 @@ class Heads:
         self._ends = np.cumsum([0 if chunk is None else chunk.node_count for chunk in chunks])
         self.begins = np.concatenate([[0], self._ends[:-1]])
         self._found: dict[tuple[str, ...], Any] = {}
+        self._items: list[int] | None = None
+        self.views: dict[int, StructView] = {}  # of the items of row groups, which were not opened for them
+
+    def view(self, table: Table, piece: int, stop: int) -> StructView | None:
+        """The items of a row group as opening it gives them: at least `stop` objects. The table is only read.
+
+        None where opening the row group tells more, or its buffers are compressed: the row group counts what these
+        take when they are decompressed.
+        """
+        view = self.views.get(piece)
+        if view is None:
+            if self._items is None:
+                self._items = self._models(table)
+            at, chunk = self._items[piece], self.chunks[piece]
+            if at < 0 or chunk is None:
+                return None
+            opened = table.items.open(chunk, at, table.space, chunk.node(at))
+            if not isinstance(opened, StructView):
+                return None
+            view = self.views.setdefault(piece, opened)
+        return None if view.count < stop else view
+
+    def _models(self, table: Table) -> list[int]:
+        """In each row group, which of its nodes has its items, if these are objects, of a Model; else `NOWHERE`."""
+        column, nodes = table.items, self.nodes
+        is_model = isinstance(column, StructColumn) and column.plan.kind == "model"
+        if not is_model or not len(nodes) or nodes["compression"].any():
+            return [NOWHERE] * len(self.chunks)
+        at, roots = self.find(table, ()), np.minimum(self.begins, len(nodes) - 1)
+        structs = nodes["encoding"] == Encoding.STRUCT
+        whole = structs[roots] & (self.child(roots, 1 if table.keys is None else 2) < 0)
+        fits = (at >= 0) & whole & structs[at] & (nodes["count"][at] == nodes["count"][roots])
+        found: list[int] = np.where(fits, at - self.begins, NOWHERE).tolist()
+        return found
 
     def find(self, table: Table, path: tuple[str, ...]) -> Any:
         """The node of the field at `path` in each row group; `NOWHERE` where opening the row group tells more."""

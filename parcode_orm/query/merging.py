@@ -192,6 +192,10 @@ class Kept:
         """What it takes; 0 once its block is gone."""
         return 0 if self._block() is None else self._size
 
+    def grow(self, size: int) -> None:
+        """It takes `size` bytes more."""
+        self._size += size
+
     def close(self) -> bool:
         """Let the block forget it."""
         block = self._block()

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..codec.base import Column
 from ..codec.bulk import gc_paused
+from ..codec.views.struct import StructView
 from ..errors import ParcodeError, QueryError, called
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
@@ -194,15 +195,15 @@ class StoredBatch:
         if getattr(self._of.rows, "table", None) is not self.table:  # such objects would be part of nothing
             raise QueryError(CHANGED)
         parts, order = self.block.by_part(np.asarray(indices(rows), np.int64))
-        opened = [(self._opened(part), part, within) for part, within in parts]
+        views = [(self._view(part), part, within) for part, within in parts]
         found: list[Any] = []
         with gc_paused():
-            for space, together in groupby(opened, self._space):
+            for space, together in groupby(views, lambda each: None if each[0] is None else each[0].space):
                 if space is None:
-                    for group, part, places in together:
-                        found += self._values(group, part, places)
+                    for _, part, places in together:
+                        found += self._values(part, places)
                 else:
-                    found += space.proxies([(group.items, places) for group, _, places in together])
+                    found += space.proxies([(view, places) for view, _, places in together])
         if order is None:
             return found
         placed: list[Any] = [None] * len(found)
@@ -222,18 +223,20 @@ class StoredBatch:
         group.used = True
         return group
 
-    def _space(self, opened: tuple[Group, int, list[int]]) -> Any:
-        """What makes all objects of a row group together; None where each row is looked at."""
-        view = opened[0].proxies
-        if view is None or (self.table.space.writable and opened[0].held):
-            return None
-        return view.space
+    def _view(self, part: int) -> StructView | None:
+        """What makes all objects of a part together; None where each row is looked at."""
+        if not self.table.space.writable:
+            view = self.block.view(self.table, part)
+            if view is not None:
+                return view
+        group = self._opened(part)
+        return None if self.table.space.writable and group.held else group.proxies
 
-    def _values(self, group: Group, part: int, rows: list[int]) -> list[Any]:
-        """The rows of a row group, one by one."""
+    def _values(self, part: int, rows: list[int]) -> list[Any]:
+        """The rows of a part, one by one."""
         table = self.table
         if not table.space.writable:
-            return list(map(group.get, rows))
+            return list(map(self._opened(part).get, rows))
         piece = self.block.parts[part]
         return [table.value(piece, row - piece.start) for row in rows]
 

@@ -27,7 +27,7 @@ from ..model.references import entities_seen
 from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
-from ..storage.spill import SPILLED, FileOrSpill, Spill
+from ..storage.spill import SPILLED, FileOrSpill, Spill, is_spilled
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from ..table.table import Table
@@ -171,14 +171,14 @@ class FileSpace:
         if ref.offset < SPILLED:  # spilled chunks are no part of the map
             self.source.release(ref, refs)
 
-    def heads(self, refs: Iterable[Reference]) -> list[Chunk | None]:
+    def heads(self, refs: Sequence[Reference]) -> list[Chunk | None]:
         """The chunks at `refs`, for a caller that keeps them; None for those that were spilled."""
-        source, count = self.source, self._stats.count_bytes_read
-        refs = list(refs)
-        source.expect([ref for ref in refs if ref.offset < SPILLED])
-        found = [None if ref.offset >= SPILLED else source.read(ref, count) for ref in refs]
-        self._stats.count_chunk_read(len(found) - found.count(None))
-        return found
+        stored = [ref for ref in refs if not is_spilled(ref)]
+        self.source.expect(stored)
+        chunks: list[Any] = self.source.read_all(stored, self._stats.count_bytes_read)
+        self._stats.count_chunk_read(len(chunks))
+        following = iter(chunks).__next__
+        return chunks if len(chunks) == len(refs) else [None if is_spilled(ref) else following() for ref in refs]
 
     def fill(self, places: Sequence[tuple[int, int, int]], out: memoryview) -> bool:
         """Read stretches of the file into `out`: offset, size, checksum of each. False if one is not as it is to be."""

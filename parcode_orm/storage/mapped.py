@@ -15,7 +15,7 @@ from ..errors import CorruptionError, DetachedError, StorageError, TruncatedErro
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum
-from ..format.chunk import Chunk
+from ..format.chunk import Chunk, read_chunks
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, SUPERBLOCK, Kind, Reference
 from .cache import Cache
@@ -26,8 +26,8 @@ from .recovery import Found, Read, at_end, commit_at, newest, records_from, with
 from .stats import Stats
 
 TAIL = 16 << 10  # bytes
-HEAD = 2 << 10  # bytes that the head of a row group has, mostly
 APART = 32 << 10  # bytes: a smaller chunk behind the map is read by itself
+MANY = 4  # chunks: fewer may lie in what was read of the file when it was opened
 BEHIND = 16 << 20  # bytes behind a map from which on the file is mapped anew
 FLAGS = os.O_RDONLY | CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -174,6 +174,17 @@ class Source:
         """As `chunk`, but do not keep the chunk, and report the bytes read to `observe` alone."""
         return Chunk(ref, self._bytes_at(ref), self.path, observe)
 
+    def read_all(self, refs: list[Reference], observe: Callable[[int], object]) -> list[Chunk]:
+        """As `read`, of many chunks."""
+        data = None
+        if len(refs) >= MANY:
+            data = self._data or self._bytes()
+        if data is None or len(data) < self.length:
+            return [self.read(ref, observe) for ref in refs]
+        chunks = read_chunks(refs, data[: self.length], self.path, observe)
+        observe(sum([chunk.head_size for chunk in chunks if chunk is not None]))
+        return [chunk or self.read(ref, observe) for chunk, ref in zip(chunks, refs, strict=True)]
+
     def _bytes_at(self, ref: Reference) -> memoryview:
         """The bytes of the chunk at `ref`, not verified; raises as `chunk` where it leaves the file."""
         offset, length, _, _ = ref
@@ -188,16 +199,6 @@ class Source:
         if mapped is not None and length <= APART and self.length - len(mapped) <= BEHIND:
             return self._apart(length, offset)
         return self._bytes()[offset : offset + length]
-
-    def head(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
-        """As `read`, for one of many chunks: the head is read apart, as a page of the map that is new costs more."""
-        offset, length, _, _ = ref
-        file = self.file
-        if file is None or offset < SUPERBLOCK.size or offset + length > min(self._tail_at, self.length):
-            return self.read(ref, observe)
-        with storing("read", self.path):
-            head = memoryview(FILES.read(file.fd, min(HEAD, length), offset))
-        return Chunk(ref, self._bytes()[offset : offset + length], self.path, observe, head)
 
     def expect(self, refs: Sequence[Reference]) -> None:
         """Say that the heads of these chunks are read next: a file elsewhere fetches them together."""

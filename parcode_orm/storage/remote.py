@@ -156,9 +156,9 @@ class RemoteSource(Source):
         chunk.reference, chunk.map, chunk.used = ref, None, False
         return chunk
 
-    def head(self, ref: Reference, observe: Callable[[int], None]) -> Chunk:
+    def read_all(self, refs: list[Reference], observe: Callable[[int], object]) -> list[Chunk]:
         """See `Source`."""
-        return self.read(ref, observe)
+        return [self.read(ref, observe) for ref in refs]
 
     def expect(self, refs: Sequence[Reference]) -> None:
         """See `Source`."""

@@ -22,7 +22,7 @@ from parcode_orm.codec.columns.wrappers import OptionalColumn
 from parcode_orm.codec.views.nodes import open_child
 from parcode_orm.codec.views.tokens import tokens
 from parcode_orm.errors import CorruptionError, EncodeError, ParcodeError
-from parcode_orm.format.chunk import MAX_DEPTH
+from parcode_orm.format.heads import MAX_DEPTH
 from parcode_orm.format.layout import Encoding, Kind
 from parcode_orm.session.history.columnwise import differing
 

@@ -161,7 +161,7 @@ def other(value: Any, random: Random) -> Any:
         for _ in range(random.randrange(1, 4)):
             at = random.randrange(len(items) + 1)
             items[at : at + random.randrange(3)] = random.choices([*INTS, *OTHERS, *items], k=random.randrange(3))
-        return type(value)(items)
+        return items if isinstance(value, list) else tuple.__new__(type(value), items)
     return random.choice([*INTS, *OTHERS])
 
 

@@ -385,6 +385,33 @@ def test_objects_that_are_made_together_are_those_that_are_held(path: Path) -> N
             assert session.stats.rows_read == before
 
 
+def test_results_open_no_row_group(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = [i for i in range(ROWS) if i % 3 == 0]
+    with Session.open(path) as session:
+        rows, table = session.root(World).rows, table_of(session)
+        held = rows[9]
+        found = session.scalars(select(rows).where(Row.flag)).all()
+        assert list(table.groups) == [table.tree.at(9)[0].offset] and found[3] is held
+        assert [each.tags for each in found] == [[f"t{i % 3}"] for i in chosen]
+        assert len(table.groups) == 1 and rows[666] is found[222] and len(table.groups) == 2
+        monkeypatch.setattr(cache, "LIMIT", 0)
+        again = session.scalars(select(rows).where(Row.flag)).all()  # the heads were forgotten meanwhile
+        assert all(a is b for a, b in zip(found, again, strict=True))
+        assert [each.name for each in again] == [row(i).name for i in chosen]
+
+
+@pytest.mark.parametrize("compression", ["lz4", None])
+def test_compressed_row_groups_are_opened_for_results(tmp_path: Path, compression: str | None) -> None:
+    path = tmp_path / "world.par"
+    with tuned(group_rows=50).Session(path, compression=compression) as session:
+        session.add(World(rows=[row(i) for i in range(300)], by={}))
+        session.commit()
+    with Session.open(path) as session:
+        found = session.scalars(select(session.root(World).rows).where(Row.flag)).all()
+        assert len(table_of(session).groups) == (0 if compression is None else 6)
+        assert [each.id for each in found] == list(range(0, 300, 3))
+
+
 def test_threads_are_given_the_same_objects(path: Path) -> None:
     with Session.open(path) as session:
         rows = session.root(World).rows
