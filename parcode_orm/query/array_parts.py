@@ -68,6 +68,15 @@ def vectors_of(block: Parts, table: Table, path: tuple[str, ...], stack: Stack) 
     return Vectors(stack, None, partial(_loaded, block, table, path), table.space.workers)
 
 
+def matrix_of(view: ArrayView, rows: range) -> Any:
+    """Arrays of a view as one numpy array of rows, over the file where they are not compressed.
+
+    None where they are not of one dtype and one shape, or not stored end to end.
+    """
+    found = _alike(view.chunk, view.at, view.space, rows, True)
+    return found[0].array if found is not None and len(found) == 1 else None
+
+
 def _loaded(block: Parts, table: Table, path: tuple[str, ...], number: int) -> Sequence[Alike]:
     """The arrays of a part that keeps none in memory."""
     piece = block.parts[number]

@@ -33,6 +33,9 @@ class Remote:
         url: where it is. Where nothing else is needed, the text alone does.
         cache: a folder that keeps what is fetched for later programs; None: until the session ends.
         options: what fsspec takes for the protocol, as keyword arguments.
+
+    Raises:
+        ValueError: `url` says nothing of where the file is. TypeError: `cache` is no folder.
     """
 
     _p_remote_ = True
@@ -40,6 +43,8 @@ class Remote:
     def __init__(self, url: str, *, cache: str | os.PathLike[str] | None = None, **options: Any) -> None:
         if not is_remote(url):
             raise ValueError(f"Remote(url): url says where a file is, as s3://bucket/key does, not {told(url)}")
+        if cache is not None and not isinstance(cache, str | os.PathLike):
+            raise TypeError(f"Remote(url, cache=...): cache is a folder, as a text or a Path, not {told(cache)}")
         self.url = url
         self.cache = None if cache is None else os.fspath(cache)
         self.options = options

@@ -95,6 +95,12 @@ async def test_entities_are_found_changed_and_deleted(path: Path) -> None:
             await session.get_one(Trade, 9999)
         statement = select(Trade).where(Trade.buyer == "b3").order_by(Trade.price)
         found = await session.scalars(statement).all()
+        with pytest.raises(SessionError, match="its methods are: write `async for row"):
+            await session.scalars(statement)  # type: ignore[misc]
+        with pytest.raises(SessionError, match="write `async for row"):
+            list(session.scalars(statement))
+        with pytest.raises(SessionError, match="async with AsyncSession"), session:
+            pass
         assert [trade.price for trade in found] == list(range(3, 2500, 7))
         assert [trade async for trade in session.scalars(statement)] == found
         assert [len(part) async for part in session.scalars(statement).partitions(300)] == [300, 57]

@@ -12,10 +12,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field, create_model
 
 from parcode_orm import (
@@ -25,11 +27,13 @@ from parcode_orm import (
     Key,
     MissingExtraError,
     Model,
+    NoResultFound,
     QueryError,
     Ref,
     Session,
     ShardedMap,
     StorageError,
+    Vector,
     func,
     load,
     save,
@@ -142,6 +146,36 @@ def test_columns_of_fixed_width_are_not_copied(path: Path) -> None:
                 assert any(low <= address and address + size <= high for low, high in ranges), name
     assert found["scores"].to_pylist() == [n / 7 for n in range(COUNT)]  # readable when the session has ended
     assert found["good"].to_pylist() == [n % 2 == 0 for n in range(COUNT)]
+
+
+class Note(Model):
+    id: int = Key()
+    place: Annotated[NDArray[np.float32], Vector(4)]
+    counts: Annotated[NDArray[np.uint16], Vector(2)] | None = None
+    grid: NDArray[np.float64]
+    model_config = {"arbitrary_types_allowed": True}
+
+
+def test_vectors_are_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "notes.par"
+    rng = np.random.default_rng(1)
+    places, grids = rng.random((300, 4), np.float32), [rng.random(n % 3) for n in range(300)]
+    with Session(path) as session:
+        for n in range(300):
+            counts = None if n % 2 else np.array([n, n + 1], np.uint16)
+            session.add(Note(id=n, place=places[n], counts=counts, grid=grids[n]))
+        session.commit()
+    with Session.open(path) as session:
+        table = session.scalars(select(Note)).arrow().read_all()
+        maps = [line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(path))]
+        ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in maps]
+        for chunk in table["place"].chunks:
+            data = chunk.values.buffers()[1]
+            assert any(low <= data.address and data.address + data.size <= high for low, high in ranges)
+        some = session.scalars(select(Note).where(Note.id >= 290)).arrow(["place"]).read_all()
+    assert table["place"].to_pylist() == places.tolist() and some["place"].to_pylist() == places[290:].tolist()
+    assert table["counts"].to_pylist() == [None if n % 2 else [n, n + 1] for n in range(300)]
+    assert table["grid"].to_pylist() == [each.tolist() for each in grids]
 
 
 def test_libraries_read_rows_by_their_protocol(session: Session) -> None:
@@ -492,6 +526,8 @@ def test_what_has_no_class_or_is_no_table_is_refused() -> None:
     stranger = pa.table({"id": [1]}).replace_schema_metadata({"parcode.model": "not_imported:Thing"})
     with pytest.raises(InputError, match="has not imported: give the class"):
         from_arrow(stranger)
+    with pytest.raises(TypeError, match="DataFrame of pandas, not a list"):
+        from_pandas([1, 2])
     with pytest.raises(TypeError, match="model is a class of Pydantic"):
         from_arrow(pa.table({"id": [1]}), int)
     with pytest.raises(TypeError, match="__arrow_c_stream__"):
@@ -557,6 +593,17 @@ def test_scan_parcode_reads_what_is_asked(path: Path) -> None:
         lambda each: each.filter(col("name").str.contains("99")).tail(3),
     ):
         assert asked(frame).collect().equals(asked(whole.lazy()).collect())
+
+
+def test_scan_parcode_names_a_class_that_the_file_lacks(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoResultFound, match="no entities of Guild: it has Player"):
+        scan_parcode(path, Guild)
+    with Session(tmp_path / "emptied.par") as session:
+        session.add(Guild(name="a"))
+        session.commit()
+        session.delete(session.get_one(Guild, "a"))
+        session.commit()
+    assert scan_parcode(tmp_path / "emptied.par", Guild).collect().shape == (0, 1)
 
 
 NUMBERS = st.none() | st.floats(allow_nan=True) | st.sampled_from([0.0, 1.0, 2.5])

@@ -240,6 +240,8 @@ def test_what_goes_wrong_there_is_a_typed_error(url: str, content: bytes) -> Non
         Session.open("abc://x/y")
     with pytest.raises(ValueError, match="Remote"):
         Remote("local.par")
+    with pytest.raises(TypeError, match="cache is a folder"):
+        Remote("memory://a.par", cache=1)  # type: ignore[arg-type]
     fsspec.filesystem("memory").pipe_file("/text.par", b"no file of ours" * 9)
     with pytest.raises(NotAParcodeFile, match="text"):
         Session.open("memory://text.par")

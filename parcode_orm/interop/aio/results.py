@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast
+
+from ...errors import SessionError
 
 if TYPE_CHECKING:
     from .worker import Worker
 
 T_co = TypeVar("T_co", covariant=True)
+_HOW = "write `async for row in session.scalars(statement)`, or `await session.scalars(statement).all()`"
 
 
 class _AsyncRows(Generic[T_co]):
@@ -73,6 +76,12 @@ class _AsyncRows(Generic[T_co]):
         async for part in self.partitions():
             for row in part:
                 yield row
+
+    def __iter__(self) -> NoReturn:
+        raise SessionError(f"the rows come from another thread: {_HOW}")
+
+    def __await__(self) -> NoReturn:
+        raise SessionError(f"a result is not awaited, its methods are: {_HOW}")
 
 
 class AsyncScalarResult(_AsyncRows[T_co]):

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, BinaryIO, Concatenate, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, BinaryIO, Concatenate, Literal, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
 
 from ...errors import ClosedError, SessionError
 from ...model import Model
@@ -100,6 +100,12 @@ class AsyncSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._end(lambda session: session.__exit__(kind, error, trace))
+
+    def __enter__(self) -> NoReturn:
+        raise SessionError("asyncio opens a session by `async with AsyncSession(path) as session:`, not by `with`")
+
+    def __exit__(self, *of: object) -> None:
+        """Nothing: no block is entered."""
 
     async def close(self) -> None:
         """End the session, as `Session.close`; its objects are detached."""

@@ -1,7 +1,8 @@
 """Columns as arrays of Arrow: of the views over a row group, and of the vectors of a query.
 
 Floats, integers that are stored in 64 bits, and bools without None stay where they are: the array's buffer is the
-mapped file. Lists and structs are taken apart, and their parts go the same way.
+mapped file. So do the numbers of numpy arrays of one length. Lists and structs are taken apart, and their parts go the
+same way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from ...codec.base import View
 from ...codec.structs import MISSING
+from ...codec.views.arrays import ArrayView
 from ...codec.views.boundary import ReferenceView
 from ...codec.views.containers import ListView
 from ...codec.views.nodes import NullView, OptionalView
@@ -19,6 +21,7 @@ from ...codec.views.refs import RefView
 from ...codec.views.scalars import BitsView, NumbersView
 from ...codec.views.struct import StructView
 from ...errors import EncodeError
+from ...query.array_parts import matrix_of
 from ...query.columns import DATE, DURATION, MOMENT, present, read
 from ...query.vectors import Coded, Constant, Numbers, Texts, Vector
 from ..formats import pyarrow
@@ -51,6 +54,10 @@ def array_of(view: View, rows: range, column: Mapped) -> Any:
         return arrow.StructArray.from_arrays(parts, fields=list(column.type))
     if isinstance(view, ListView) and arrow.types.is_list(column.type) and column.parts:
         return _lists(view, rows, column)
+    if isinstance(view, ArrayView) and arrow.types.is_list(column.type):
+        found = _vectors(view, rows, column.type)
+        if found is not None:
+            return found
     if isinstance(view, BitsView) and arrow.types.is_boolean(column.type):
         return arrow.Array.from_buffers(column.type, len(rows), [None, arrow.py_buffer(view.bits)], offset=rows.start)
     return array_of_vector(read(view, (), rows), column)
@@ -108,6 +115,18 @@ def _lists(view: ListView, rows: range, column: Mapped) -> Any:
     return arrow.ListArray.from_arrays(arrow.array((offsets - first).astype(np.int32)), items, type=column.type)
 
 
+def _vectors(view: ArrayView, rows: range, tp: Any) -> Any:
+    """Arrays of one length as lists over the memory that has their numbers; None where they are not stored so."""
+    arrow, found = pyarrow(), matrix_of(view, rows)
+    if found is None or found.ndim != 2 or found.size >= 1 << 31:
+        return None
+    if found.dtype != tp.value_type.to_pandas_dtype() or found.dtype == bool:
+        return None
+    items = arrow.Array.from_buffers(tp.value_type, found.size, [None, arrow.py_buffer(found.reshape(-1))])
+    offsets = np.arange(len(found) + 1, dtype=np.int32) * np.int32(found.shape[1])
+    return arrow.ListArray.from_arrays(arrow.array(offsets), items, type=tp)
+
+
 def _numbers(vector: Numbers, tp: Any) -> Any:
     """An array over the vector's own memory, where its numbers are of the type's width; None where they do not fit."""
     arrow, values, kind = pyarrow(), vector.values, vector.kind
@@ -122,6 +141,8 @@ def _numbers(vector: Numbers, tp: Any) -> Any:
             return None
         if values.dtype == np.uint64 and arrow.types.is_int64(tp):
             values = values.view(np.int64)  # all of them fit, as was just seen
+        elif values.dtype != bool and vector.nulls is None:
+            return arrow.Array.from_buffers(tp, len(values), [None, buffer_of(values, tp.to_pandas_dtype())])
         elif values.dtype != bool:
             values = values.astype(tp.to_pandas_dtype(), copy=False)
     elif kind is DATE and arrow.types.is_date32(tp):
@@ -134,8 +155,21 @@ def _numbers(vector: Numbers, tp: Any) -> Any:
         return None
     if vector.nulls is not None or values.dtype == bool:
         return arrow.array(values, mask=vector.nulls).cast(tp) if kind is None else _moments(values, vector.nulls, tp)
-    values = np.ascontiguousarray(values)
-    return arrow.Array.from_buffers(tp, len(values), [None, arrow.py_buffer(values)])
+    return arrow.Array.from_buffers(tp, len(values), [None, buffer_of(values, values.dtype)])
+
+
+def buffer_of(values: Any, dtype: Any) -> Any:
+    """A buffer with numbers of one dimension as a dtype has them: over their own memory where they are such already.
+
+    What must be copied goes to memory of Arrow's pool, which keeps pages that an earlier batch has let go: fresh ones
+    cost several times what the copy costs.
+    """
+    arrow, wanted = pyarrow(), np.dtype(dtype)
+    if values.dtype == wanted and values.flags.c_contiguous:
+        return arrow.py_buffer(values)
+    made = arrow.allocate_buffer(len(values) * wanted.itemsize)
+    np.copyto(np.frombuffer(made, wanted), values, casting="unsafe")
+    return made
 
 
 def _moments(values: Any, nulls: Any, tp: Any) -> Any:
@@ -163,7 +197,7 @@ def _texts(vector: Texts) -> Any:
     if len(data) != offsets[-1]:
         every = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
         data = np.frombuffer(vector.data, np.uint8)[every]
-    buffers = [None, arrow.py_buffer(offsets.astype(np.int32)), arrow.py_buffer(np.ascontiguousarray(data))]
+    buffers = [None, buffer_of(offsets, np.int32), arrow.py_buffer(np.ascontiguousarray(data))]
     return arrow.Array.from_buffers(arrow.string(), count, buffers)
 
 
@@ -173,11 +207,13 @@ def _coded(vector: Coded, column: Mapped) -> Any:
     nones = [place for place, word in enumerate(vector.words) if word is None]
     known = [word for word in vector.words if word is not None]
     words = _of_objects(known, column._replace(type=tp.value_type if is_dictionary else tp))
-    codes, mask = vector.codes.astype(np.int32), None
     if nones:
-        mask = codes == nones[0]
-        codes = codes - (codes > nones[0])
-    found = arrow.DictionaryArray.from_arrays(arrow.array(codes, mask=mask), words)
+        codes = vector.codes.astype(np.int32)
+        places = arrow.array(codes - (codes > nones[0]), mask=codes == nones[0])
+    else:
+        buffers = [None, buffer_of(vector.codes, np.int32)]
+        places = arrow.Array.from_buffers(arrow.int32(), len(vector), buffers)
+    found = arrow.DictionaryArray.from_arrays(places, words)
     return found if is_dictionary else found.dictionary_decode()
 
 

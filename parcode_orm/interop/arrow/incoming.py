@@ -68,8 +68,11 @@ def from_pandas(frame: Any, model: Any = None, *, key: str | None = None) -> Ite
 
     Raises:
         InputError: values of several types are in one column.
+        TypeError: `frame` is no DataFrame of pandas.
     """
     arrow = pyarrow()
+    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
+        raise TypeError(f"from_pandas() takes a DataFrame of pandas, not {called(frame)}")
     try:
         table = arrow.Table.from_pandas(frame, preserve_index=False)
     except arrow.ArrowException as problem:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import MissingExtraError, QueryError, StorageError, called, told
+from ...codec.classes.names import name_of
+from ...errors import MissingExtraError, NoResultFound, QueryError, StorageError, called, told
+from ...lazy.proxy import plain_class
 from ...query.statement import select
 from ...session import Session
 from ...storage.files import is_remote
@@ -15,6 +17,8 @@ from ...storage.remote import Remote
 from ..exporting import replacing
 from ..formats import pyarrow
 from .predicates import condition_of
+
+TOGETHER = 65_536  # rows that Polars is given at once at least, if there are so many
 
 
 def to_parquet(
@@ -87,6 +91,7 @@ def scan_parcode(path: str | os.PathLike[str] | Remote, model: type[Any], *, at:
     Raises:
         MissingExtraError: polars or pyarrow is not installed.
         FileMissingError, CorruptionError, SchemaMismatchError: the file cannot be read as of the class.
+        NoResultFound: the file never had entities of the class.
     """
     pyarrow()
     try:
@@ -108,8 +113,9 @@ def scan_parcode(path: str | os.PathLike[str] | Remote, model: type[Any], *, at:
                 statement = statement.limit(n_rows)
             left = n_rows
             needed = None if columns is None else _with_those_of(columns, predicate)
-            for batch in session.scalars(statement).arrow(needed):
-                frame = polars.DataFrame(batch)
+            least = TOGETHER if n_rows is None else min(TOGETHER, n_rows)
+            for table in _together(session.scalars(statement).arrow(needed), least):
+                frame = polars.DataFrame(table)
                 if predicate is not None:
                     frame = frame.filter(predicate)
                 if needed is not None:
@@ -121,8 +127,27 @@ def scan_parcode(path: str | os.PathLike[str] | Remote, model: type[Any], *, at:
                     return
 
     with Session.open(file, at=at) as session:
-        empty = session.scalars(select(model)).arrow().schema.empty_table()
+        rows = session.scalars(select(model))
+        if name_of(plain_class(model)) not in session.entities() and not rows.count():
+            there = ", ".join(session.entities()) or "none at all"
+            raise NoResultFound(f"{path} has no entities of {model.__qualname__}: it has {there}")
+        empty = rows.arrow().schema.empty_table()
     return register_io_source(read, schema=polars.DataFrame(empty).schema, validate_schema=False)
+
+
+def _together(batches: Iterable[Any], least: int) -> Iterator[Any]:
+    """Batches as tables of `least` rows and more, but for the last: a table costs Polars the same, however small."""
+    arrow = pyarrow()
+    waiting: list[Any] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= least:
+            yield arrow.Table.from_batches(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield arrow.Table.from_batches(waiting)
 
 
 def _with_those_of(columns: list[str], predicate: Any) -> list[str]:
