@@ -21,6 +21,7 @@ very many objects stored at once, or changed by statements, beside SQLAlchemy.
 `inspecting`: a large file inspected in a process of its own: time, memory, bytes read.
 `backup`: a large file copied whole, and after one commit: bytes that are copied, and time.
 `dataset`: a group-by over many part files in one process, on Dask and on Ray.
+`remote`: a file of a million players read from a web server and from S3, beside the whole object.
 `rust`: the world and a list of a million players, beside the Rust crate `parcode`, which cargo builds.
 `fresh`: whole processes that import the package, open a file and read a field, beside imports of Pydantic.
 `calls`: calls, modules and changes of floor of a read, a lookup and a commit.
@@ -53,6 +54,7 @@ from benchmarks import (
     peers,
     prefetch,
     query,
+    remote,
     report,
     rust,
     scale,
@@ -161,6 +163,8 @@ def parser() -> argparse.ArgumentParser:
     each = workload(dataset, lambda o, at: dataset.run(o.rows, o.parts, at), dataset.text)
     each.add_argument("--rows", type=number, default=1_000_000, help="in all parts")
     each.add_argument("--parts", type=number, default=10, help="files")
+    each = workload(remote, lambda o, at: remote.run(o.rows, at), remote.text)
+    each.add_argument("--rows", type=number, default=1_000_000, help="players")
     each = workload(rust, lambda o, at: rust.rust(o.users, o.rows, o.repeat, at), rust.text)
     each.add_argument("--users", type=number, default=100_000, help="players in the world")
     each.add_argument("--rows", type=number, default=1_000_000, help="players in the list")

@@ -26,6 +26,7 @@
     │   ├── FileMissingError         (also FileNotFoundError)
     │   ├── AccessDeniedError        (also PermissionError)
     │   ├── NotAFileError            (also IsADirectoryError) a directory, or no regular file
+    │   ├── FileReplacedError        a file elsewhere was replaced while it was read: open it again
     │   └── SyncError                waiting for the disk failed: its content is unknown
     ├── CompressionError         (also ValueError) a compression is not known, or registered twice
     ├── MissingExtraError        (also ImportError) an optional package is needed
@@ -62,6 +63,7 @@ __all__ = [
     "DowngradeError",
     "EncodeError",
     "FileMissingError",
+    "FileReplacedError",
     "FormatError",
     "InputError",
     "IntegrityError",
@@ -302,6 +304,10 @@ class AccessDeniedError(StorageError, PermissionError):
 
 class NotAFileError(StorageError, IsADirectoryError):
     """The path leads to a directory, or to something else that is no regular file."""
+
+
+class FileReplacedError(StorageError):
+    """Another file took the place of a file elsewhere while it was read, and its bytes do not fit: open it again."""
 
 
 class SyncError(StorageError):

@@ -17,12 +17,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import AccessDeniedError, FileMissingError, MissingExtraError, StorageError, TruncatedError
+from ..errors import (
+    AccessDeniedError,
+    FileMissingError,
+    FileReplacedError,
+    MissingExtraError,
+    ParcodeError,
+    StorageError,
+    TruncatedError,
+)
 from .files import storing
 
 BLOCK = 16 << 10  # bytes that are there, or not, together
 GAP = 8  # blocks: fetching so many between two that are missing costs less than another request
 AHEAD = 8 << 20  # bytes that are fetched at most beyond what is needed, when a file is read from front to back
+GROWTH = 4  # times as much is fetched ahead as before, while a file is read from front to back
+THREADED = 32  # blocks ahead: so many are fetched by a thread meanwhile
 
 
 class RemoteFile:
@@ -41,7 +51,7 @@ class RemoteFile:
     Raises:
         MissingExtraError: fsspec, or what it needs for this protocol, is not installed.
         FileMissingError, AccessDeniedError: there is no such file, or it may not be read.
-        StorageError: the file cannot be reached.
+        StorageError: the file cannot be reached. FileReplacedError: by reads: another file took its place.
     """
 
     def __init__(self, url: str, folder: str | None, options: dict[str, Any]) -> None:
@@ -50,12 +60,14 @@ class RemoteFile:
         self._lock = threading.RLock()
         with _reaching(url, "open"):
             self._files, self._name = _file_system(url, options)
-            info = self._files.info(self._name)
+            info = self._info()
         size = info.get("size")
         if not isinstance(size, int) or info.get("type") == "directory":
             raise StorageError(f"{url} cannot be read in parts: the server does not tell its size")
         self.size = size
         count, version = -(-size // BLOCK), _version(info)
+        self._version = version
+        self._kept: list[Path] = []  # local files that stay
         self._present: bytearray | mmap.mmap = bytearray(count)  # 1 for each block that is there
         self._local: Any
         with storing("write", url if folder is None else folder):
@@ -63,63 +75,136 @@ class RemoteFile:
                 self._local = tempfile.TemporaryFile()
             else:
                 path = _kept(folder, f"{url}\0{version}\0{size}")
+                self._kept = [path, path.with_suffix(".blocks")]
                 self._local = _opened(path)
                 if count:
                     self._present = _marks(path.with_suffix(".blocks"), count)
             self._local.truncate(size)
         self._map = mmap.mmap(self._local.fileno(), size, access=mmap.ACCESS_READ) if size else b""
         self.data = memoryview(self._map)
-        self._last = self._window = 0  # the end of the last fetch, and how much was fetched ahead then
+        self._begin = self._last = 0  # the blocks from the first fetch to the last of those that follow each other
+        self._window = 0  # how many were fetched ahead then
+        self._ahead = (0, 0)  # the blocks that a thread fetches or fetched; touching one, it goes on to the next
+        self._thread: threading.Thread | None = None
 
     def need(self, offset: int, size: int) -> memoryview:
         """Bytes of the file, fetched where they are missing. The caller knows that they lie within the file."""
         first, stop = offset // BLOCK, -(-(offset + size) // BLOCK)
         if self._present.find(b"\0", first, stop) >= 0:
-            with self._lock:
-                self._fetch(first, stop)
+            self._fetch([(first, stop)])
+        elif self._ahead[0] < stop <= self._ahead[1]:
+            self._go_on()
         return self.data[offset : offset + size]
 
     def need_all(self, places: list[tuple[int, int]]) -> None:
         """Fetch stretches, offset and size of each, where they are missing: neighbours together."""
-        wanted = sorted((offset // BLOCK, -(-(offset + size) // BLOCK)) for offset, size in places if size)
+        self._fetch(sorted((offset // BLOCK, -(-(offset + size) // BLOCK)) for offset, size in places if size))
+
+    def check_same(self) -> None:
+        """Raise `FileReplacedError` if the server has another file there than when it was opened.
+
+        Blocks that a folder keeps are removed then, since some may be of the other file.
+        """
+        try:
+            now = self._info()
+        except FileNotFoundError:
+            now = {}
+        except Exception:  # the server does not answer: nothing is known
+            return
+        if (_version(now), now.get("size")) == (self._version, self.size):
+            return
+        for path in self._kept:
+            path.unlink(missing_ok=True)
+        raise FileReplacedError(
+            errno.ESTALE, "the file was replaced since it was opened, and what was read does not fit it: open it again",
+            self.url,
+        )  # fmt: skip
+
+    def _info(self) -> dict[str, Any]:
+        self._files.invalidate_cache(self._name)  # a listing that it keeps may be of an older file
+        found: dict[str, Any] = self._files.info(self._name)
+        return found
+
+    def _fetch(self, wanted: list[tuple[int, int]]) -> None:
+        thread = self._thread
+        if thread is not None and any(first < self._ahead[1] and self._ahead[0] < stop for first, stop in wanted):
+            thread.join()  # what is missing is on its way
+        with self._lock:
+            ranges = self._missing(wanted)
+            if not ranges:  # another thread was here
+                self._go_on()
+                return
+            first, stop = ranges[0][0], ranges[-1][1]
+            if self._begin <= first and stop <= self._last:  # a hole in what was read
+                self._fetch_all(ranges)
+                return
+            follows = len(ranges) == 1 and self._last and -GAP <= first - self._last <= GAP + self._window
+            self._window = min(max(self._window * GROWTH, stop - first), AHEAD // BLOCK) if follows else 0
+            if follows:
+                ranges[0][0] = min(first, self._last)
+            else:
+                self._begin = first
+            if self._window < THREADED:
+                ranges[-1][1] = min(stop + self._window, len(self._present))
+            self._fetch_all(ranges)
+            self._last = ranges[-1][1]
+            if self._window >= THREADED:
+                self._ahead = (self._last, self._last)
+                self._go_on()
+
+    def _missing(self, wanted: list[tuple[int, int]]) -> list[list[int]]:
+        """The blocks of stretches that rise which are missing, as ranges: neighbours together."""
         joined: list[list[int]] = []
         for first, stop in wanted:
-            if self._present.find(b"\0", first, stop) < 0:
+            first = self._present.find(b"\0", first, stop)
+            if first < 0:
                 continue
+            stop = self._present.rfind(b"\0", first, stop) + 1
             if joined and first <= joined[-1][1] + GAP:
                 joined[-1][1] = max(joined[-1][1], stop)
             else:
                 joined.append([first, stop])
-        with self._lock:
-            self._fetch_all(joined)
+        return joined
 
-    def _fetch(self, first: int, stop: int) -> None:
-        first = self._present.find(b"\0", first, stop)
-        if first < 0:  # another thread was here
-            return
-        stop = self._present.rfind(b"\0", first, stop) + 1
-        follows = self._last - GAP <= first <= self._last + GAP + self._window
-        self._window = min(max(self._window * 2, stop - first), AHEAD // BLOCK) if follows and self._last else 0
-        stop = min(stop + self._window, len(self._present))
-        self._last = stop
-        self._fetch_all([[first, stop]])
+    def _go_on(self) -> None:
+        """Let a thread fetch what follows the blocks that were fetched ahead, since these are being read."""
+        with self._lock:
+            start = self._ahead[1]
+            stop = min(start + self._window, len(self._present))
+            if start >= stop or (self._thread is not None and self._thread.is_alive()):
+                return
+            self._ahead, self._last = (start, stop), stop
+            self._window = min(self._window * GROWTH, AHEAD // BLOCK)
+            self._thread = threading.Thread(target=self._fetch_ahead, args=(start, stop), daemon=True)
+            self._thread.start()
+
+    def _fetch_ahead(self, first: int, stop: int) -> None:
+        try:
+            self._fetch_all(self._missing([(first, stop)]))
+        except ParcodeError:  # who needs these blocks fetches them, and is told
+            pass
 
     def _fetch_all(self, ranges: list[list[int]]) -> None:
         if not ranges:
             return
         starts = [first * BLOCK for first, _ in ranges]
         ends = [min(stop * BLOCK, self.size) for _, stop in ranges]
-        with _reaching(self.url, "read"):
-            if len(ranges) == 1:
-                found = [self._files.cat_file(self._name, start=starts[0], end=ends[0])]
-            else:
-                found = self._files.cat_ranges([self._name] * len(ranges), starts, ends, on_error="raise")
         self.requests += len(ranges)
+        try:
+            with _reaching(self.url, "read"):
+                if len(ranges) == 1:
+                    found = [self._files.cat_file(self._name, start=starts[0], end=ends[0])]
+                else:
+                    found = self._files.cat_ranges([self._name] * len(ranges), starts, ends, on_error="raise")
+        except StorageError:
+            self.check_same()
+            raise
         with storing("write", self.url):
             for (first, stop), start, end, data in zip(ranges, starts, ends, found, strict=True):
                 if len(data) == self.size:  # all of it, maybe from a server that does not know ranges
                     first, stop, start, end = 0, len(self._present), 0, self.size
                 if len(data) != end - start:
+                    self.check_same()
                     raise TruncatedError("the file shrank since it was opened", path=self.url, offset=start)
                 _write(self._local.fileno(), data, start)
                 self._present[first:stop] = b"\1" * (stop - first)

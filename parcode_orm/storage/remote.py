@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
-from ..errors import CorruptionError, DetachedError, told
+from ..errors import CorruptionError, DetachedError, FormatError, told
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum
 from ..format.chunk import Chunk
@@ -74,8 +75,19 @@ def open_remote(path: Any, stats: Stats | None = None, at: int | None = None) ->
         size = max(0, min(size, remote.size - offset))
         return bytes(remote.need(offset, size))
 
-    found = newest(read, remote.size, given.url) if at is None else commit_at(read, remote.size, given.url, at)
+    with _same(remote):
+        found = newest(read, remote.size, given.url) if at is None else commit_at(read, remote.size, given.url, at)
     return RemoteSource(remote, min(found.record.file_length, remote.size), found, stats)
+
+
+@contextmanager
+def _same(remote: RemoteFile) -> Iterator[None]:
+    """Say that the file was replaced, if that is why its bytes are damaged."""
+    try:
+        yield
+    except (CorruptionError, FormatError):
+        remote.check_same()
+        raise
 
 
 def save_remote(path: Any, build: Callable[[Pipeline], CatalogData], **options: Any) -> None:
@@ -110,7 +122,13 @@ class Ranges:
 class RemoteChunk(KeptChunk):
     """A chunk whose buffers are fetched one by one, and whose blob is fetched in pieces."""
 
-    __slots__ = ()
+    __slots__ = ("remote",)
+    remote: RemoteFile
+
+    def verify(self, index: int, stored: memoryview, expected: int, at: int = 0) -> None:
+        """See `Chunk`."""
+        with _same(self.remote):
+            super().verify(index, stored, expected, at)
 
     def stored(self, index: int) -> Any:
         """See `Chunk`. The bytes are fetched when they are sliced."""
@@ -148,17 +166,18 @@ class RemoteSource(Source):
         if offset < SUPERBLOCK.size or offset % CHUNK_ALIGN or not CHUNK_HEADER.size <= length <= self.length - offset:
             raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
         remote = self._reached()
-        if length <= WHOLE:
-            chunk = RemoteChunk(ref, remote.need(offset, length), self.path, observe)
-        else:
-            head = remote.need(offset, HEAD)
-            _, _, _, _, refs, nodes, _, _ = CHUNK_HEADER.unpack_from(head)
-            size = CHUNK_HEADER.size + refs * REFERENCE.size + nodes * NODE.size
-            if HEAD < size <= length:
-                head = remote.need(offset, size)
-            data: Any = Ranges(remote, offset, length)
-            chunk = RemoteChunk(ref, data, self.path, observe, head)
-        chunk.reference, chunk.map, chunk.used = ref, None, False
+        with _same(remote):
+            if length <= WHOLE:
+                chunk = RemoteChunk(ref, remote.need(offset, length), self.path, observe)
+            else:
+                head = remote.need(offset, HEAD)
+                _, _, _, _, refs, nodes, _, _ = CHUNK_HEADER.unpack_from(head)
+                size = CHUNK_HEADER.size + refs * REFERENCE.size + nodes * NODE.size
+                if HEAD < size <= length:
+                    head = remote.need(offset, size)
+                data: Any = Ranges(remote, offset, length)
+                chunk = RemoteChunk(ref, data, self.path, observe, head)
+        chunk.reference, chunk.map, chunk.used, chunk.remote = ref, None, False, remote
         return chunk
 
     def read_all(self, refs: list[Reference], observe: Callable[[int], object]) -> list[Chunk]:

@@ -17,6 +17,7 @@ from parcode_orm import (
     AccessDeniedError,
     Chunk,
     CorruptionError,
+    FileReplacedError,
     Key,
     Model,
     NotAParcodeFile,
@@ -218,6 +219,51 @@ def test_a_file_that_took_the_place_of_another_is_read_anew(
             monkeypatch.setattr(Served, "version", {"Last-Modified": "Mon, 30 Nov 2026 10:00:01 GMT"})
         assert load(place, World).name == "near", number
     assert len(list((tmp_path / "kept").glob("*.par"))) == 2  # of the server that tells the time
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_said(
+    url: str, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was fetched and what comes do not fit: it was told as damage."""
+    save(tmp_path / "other.par", World(name="near", players={}, terrain=bytes(1 << 20), notes=["z"] * 9))
+    other = (tmp_path / "other.par").read_bytes()
+    for put_there in (other + bytes(len(content) - len(other)), content[: len(content) // 2]):
+        monkeypatch.setattr(Served, "content", content)
+        monkeypatch.setattr(Served, "version", {"ETag": '"one"'})
+        with Session.open(Remote(url, cache=tmp_path / "kept")) as session:
+            far = session.root(World)
+            assert far.name == "far"
+            monkeypatch.setattr(Served, "content", put_there)
+            with pytest.raises(CorruptionError if len(put_there) == len(content) else FileReplacedError):
+                _all_of(far)  # the version is the same: the bytes are damaged there, unless the size tells
+            monkeypatch.setattr(Served, "version", {"ETag": '"two"'})
+            with pytest.raises(FileReplacedError, match="open it again"):
+                _all_of(far)
+        assert not list((tmp_path / "kept").iterdir())  # blocks of the other file may be among those kept
+    monkeypatch.setattr(Served, "content", other)
+    with Session.open(Remote(url, cache=tmp_path / "kept")) as session:
+        assert session.root(World).name == "near"
+
+
+def _all_of(far: World) -> None:
+    sum(each.level for each in far.players.values())
+    bytes(far.terrain)
+
+
+def test_blocks_ahead_come_by_a_thread_while_others_are_read(content: bytes) -> None:
+    size = 64 << 20
+    whole = bytes(range(256)) * (size // 256)
+    fsspec.filesystem("memory").pipe_file("/long.par", whole)
+    remote = RemoteFile("memory://long.par", None, {})
+    for offset in range(0, size, 50_000):
+        stop = min(offset + 50_000, size)
+        assert remote.need(offset, stop - offset) == whole[offset:stop]
+    assert remote.requests <= 20 and remote._thread is not None
+    scattered = RemoteFile("memory://long.par", None, {})
+    for offset in range(size - 100, 0, -(8 << 20)):
+        assert scattered.need(offset, 100) == whole[offset : offset + 100]
+    assert scattered._thread is None and scattered._present.count(1) <= 16
+    fsspec.filesystem("memory").rm("/long.par")
 
 
 def test_what_goes_wrong_there_is_a_typed_error(url: str, content: bytes) -> None:
