@@ -12,6 +12,7 @@ execute(PyObject *module)
         keys_methods,
         lookup_methods,
         numbers_methods,
+        postings_methods,
         proxies_methods,
         scan_methods,
         take_methods,

@@ -17,7 +17,7 @@ from .ordered import Best, Hits, Part, outputs
 from .prepared import Grouping, Query, are_arrays, prepared
 from .pruning import candidates
 from .rewriting import ready
-from .simple import is_simple
+from .simple import fact, is_simple
 from .sources import Batch
 from .statement import Select
 from .vectors import joined
@@ -56,7 +56,7 @@ def hits(statement: Select[Any]) -> Hits:
 
 def count(statement: Select[Any]) -> int:
     """How many rows the result of a statement has. No row is made."""
-    if not is_simple(statement):
+    if not fact(statement, "simple", is_simple):
         statement = ready(statement)  # once, if it runs below
     source, query, grouped = prepared(statement, counted=True)
     if query.distinct or query.later or grouped is not None:

@@ -189,9 +189,8 @@ def _without_references(found: Objects) -> Objects:
 
 def _keyed(found: Vector, tp: Any) -> Vector:
     """Values in memory of a field that holds references, with keys in their place, and in that of objects."""
-    targets = targets_in(tp)
     values = found.words if isinstance(found, Coded) else found.values if isinstance(found, Objects) else []
-    if not targets or EXACT_ATOMS.issuperset(map(type, values)):
+    if EXACT_ATOMS.issuperset(map(type, values)) or not (targets := targets_in(tp)):
         return found
     return Objects([keyed(value, targets, deep=True) for value in found.tolist()])
 

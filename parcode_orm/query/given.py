@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..model.annotations import bare
@@ -125,6 +127,15 @@ def is_entity_class(value: Any) -> bool:
     return isinstance(value, type) and bool(key_fields(value))
 
 
+def lazy_model(collection: Any) -> Any:
+    """The class of the rows of a lazy collection, if its type names a model; else None."""
+    if type(collection) is not LazyList and type(collection) is not LazyMap:
+        return None
+    items: Any = collection._p_items_
+    cls = None if items is None else items.args[-1]
+    return cls if isinstance(cls, type) and issubclass(cls, BaseModel) else None
+
+
 def model_of(collection: Any) -> Any:
     """The class of the rows of a collection; None where they have no class, or a plain one is empty."""
     if isinstance(collection, type):
@@ -134,6 +145,9 @@ def model_of(collection: Any) -> Any:
     if isinstance(collection, Selected):
         return collection.statement._source
     if isinstance(collection, LazyList | LazyMap):
+        cls = lazy_model(collection)
+        if cls is not None:
+            return cls
         items = collection._p_items_
         tp = None if items is None else bare(items.args[-1])
         return tp if fields_of(tp) is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..codec.base import Column
@@ -19,11 +20,11 @@ from .negation import without_not
 from .nodes import Aggregate, Field, Item, Key, Label, Literal, Logical, Of, Operation, Ordering, Quantified, Slot
 from .occurrences import occurrences_of
 from .places import is_number_or_text, is_scalar
-from .rewriting import ready
+from .rewriting import mapped, ready
 from .scope import check_scope
-from .searched import Selection, bound, given_of, weighted
+from .searched import Search, Selection, bound, given_of, has_search, weighted
 from .selected import SelectedSource
-from .simple import is_simple, varied
+from .simple import fact, is_simple, varied
 from .sorting import is_nan
 from .sources import MemorySource, Source, TableSource, source_of
 from .statement import Select
@@ -69,23 +70,61 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     Raises:
         QueryError: it names no collection, or a field of another class; it mixes rows and groups.
     """
-    simple = is_simple(statement, _OF_ROWS)
+    simple = fact(statement, "quick", _is_quick)
     rows = [each.rows for each in occurrences_of(statement)] if statement._groups else []
-    if simple:  # no others to run first, to reach, or to join
-        statement, found = bound(statement)
-        source = _source(statement, found, _asked(statement, counted), simple=True)
-    else:
+    if not simple:
         statement, source = _located(reached(ready(statement)), counted)
+    if statement._groups:
+        query, grouping = _divided(statement, rows, simple=simple)
+    else:
+        query, grouping = fact(statement, "divided", partial(_divided, rows=(), simple=simple))
+    if simple:  # no others to run first, to reach, or to join
+        found = None
+        if has_search(statement):
+            search = Search(statement, given_of(statement))
+            query, grouping, found = _searched(query, grouping, search)
+        source = _source(statement, found, _asked(statement, counted), simple=True)
     first = statement._offset
     stop = None if statement._limit is None else first + statement._limit
+    return source, query._replace(first=first, stop=stop), grouping
+
+
+def _searched(
+    query: Query, grouping: Grouping | None, search: Search
+) -> tuple[Query, Grouping | None, Selection | None]:
+    """What is asked of rows, with what indexes found for the text searches, and the rows that these leave."""
+
+    def bound_in(values: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple([mapped(each, search.bound) for each in values])
+
+    order = tuple(
+        [
+            Ordering(mapped(each._of, search.bound), descending=each._descending, first=each._first)
+            for each in query.order
+        ]
+    )
+    query = query._replace(where=bound_in(query.where), outputs=bound_in(query.outputs), order=order)
+    if grouping is None:
+        return query, None, search.selection(query.where)
+    grouping = Grouping(*map(bound_in, grouping))
+    return query, grouping, search.selection(grouping.where)
+
+
+def _is_quick(statement: Select[Any]) -> bool:
+    """Whether a statement is simple, but for aggregates and text searches."""
+    return fact(statement, "simple", is_simple) or is_simple(statement, _OF_ROWS)
+
+
+def _divided(statement: Select[Any], rows: Sequence[Any], *, simple: bool) -> tuple[Query, Grouping | None]:
+    """What is asked of the rows of a statement, without its limit; with a grouping, of the groups."""
     outputs = statement._outputs
     where, ordering = statement._where, statement._order
-    if not statement._groups and not any(map(has_aggregate, [*outputs, *(each._of for each in ordering)])):
+    if not statement._groups and not fact(statement, "aggregates", _has_aggregates):
         if statement._having:
             raise QueryError("having() chooses groups, and the statement makes none: use where(), or group_by()")
         windows = () if simple else _windows(outputs, ordering)
-        query = Query(where, outputs, ordering, first, stop, statement._distinct, windows)
-        return source, _after(query, statement), None
+        query = Query(where, outputs, ordering, 0, None, statement._distinct, windows)
+        return _after(query, statement), None
     by = statement._groups
     entities = GroupedEntities(by, rows, statement._home)
     asked = [*outputs, *statement._having, *(each._of for each in ordering)]
@@ -98,8 +137,13 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     )
     outputs = tuple(_of_group(each, slots, entities) for each in outputs)
     windows = () if simple else _windows(outputs, ordering)
-    query = Query(having, outputs, ordering, first, stop, statement._distinct, windows)
-    return source, _after(query, statement), Grouping(where, entities.by, tuple(aggregates))
+    query = Query(having, outputs, ordering, 0, None, statement._distinct, windows)
+    return _after(query, statement), Grouping(where, entities.by, tuple(aggregates))
+
+
+def _has_aggregates(statement: Select[Any]) -> bool:
+    """Whether a value of all rows is given, or orders the result."""
+    return any(map(has_aggregate, [*statement._outputs, *(each._of for each in statement._order)]))
 
 
 def _windows(outputs: Sequence[Expression[Any]], ordering: Sequence[Ordering]) -> tuple[Over[Any], ...]:
@@ -156,20 +200,29 @@ def _alone(statement: Select[Any], counted: bool) -> list[Expression[Any]] | Non
     """What a statement asks of rows, if neither the rows themselves nor their order are asked; else None."""
     if statement._groups or statement._after is not None:
         return None
-    asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
-    if any(map(has_aggregate, asked)):
-        return [*statement._where, *(each for whole in asked for each in found_in(whole, Aggregate))]
+    aggregates = fact(statement, "all aggregates", _aggregates)
+    if aggregates:
+        return [*statement._where, *aggregates]
     return None if statement._distinct or not counted else [*statement._where]
+
+
+def _aggregates(statement: Select[Any]) -> list[Aggregate[Any]]:
+    """The aggregates that a statement has."""
+    return [each for whole in _after_where(statement) for each in found_in(whole, Aggregate)]
+
+
+def _after_where(statement: Select[Any]) -> list[Expression[Any]]:
+    """What a statement asks of the rows or groups that it has chosen."""
+    return [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
 
 
 def _first(statement: Select[Any]) -> tuple[First, ...]:
     """The rows that are first in an order, if no others count: those up to a limit, or with an extreme value."""
-    if statement._groups or statement._distinct:
+    aggregates = fact(statement, "all aggregates", _aggregates)
+    if statement._groups or statement._distinct or not (aggregates or statement._limit is not None):
         return ()
-    asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
-    if any(map(has_window, asked)):  # of all rows
+    if any(map(has_window, _after_where(statement))):  # of all rows
         return ()
-    aggregates = [each for whole in asked for each in found_in(whole, Aggregate)]
     if aggregates:
         ends = [(each._of, each._function == "max") for each in aggregates if each._function in ("min", "max")]
         orders = [Ordering(of, descending=last, first=False) for of, last in ends if isinstance(of, Field)]

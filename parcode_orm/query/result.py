@@ -12,6 +12,7 @@ from ..codec.bulk import gc_paused
 from ..errors import MultipleResultsFound, NoResultFound, QueryError, told
 from ..lazy.arrow import ArrowStream
 from .expressions import Expression
+from .simple import placed
 from .statement import Select
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class _Rows(ArrowStream, Generic[T_co]):
         statement = self._statement
         if self._unique or (statement._limit is not None and statement._limit <= count):
             return islice(iter(self), count)
-        limited = type(self)(statement._with(_limit=count), self._check)
+        limited = type(self)(placed(statement, _limit=count), self._check)
         return iter(limited)
 
     def unique(self) -> Self:

@@ -97,7 +97,8 @@ def remade(statement: S, make: Make) -> S:
     return varied(statement, **changes) if changes else statement
 
 
-_WITHOUT = frozenset({"_source", "_after", "_home", "_options"})  # what a statement has without expressions of its rows
+# What a statement has without expressions of its rows.
+_WITHOUT = frozenset({"_source", "_after", "_home", "_options", "_facts"})
 
 
 def _remade(value: Any, make: Make) -> Any:

@@ -29,7 +29,7 @@ from .places import is_scalar
 from .rewriting import changed
 from .searching import K1, B, Term, Weights, Words, parsed
 from .selected import LookedUpBatch, SelectedBatch
-from .simple import varied
+from .simple import fact, varied
 from .sources import Source, StoredBatch, source_of
 from .statement import Select
 from .vectors import Numbers, Rows, Vector, apply, pick
@@ -234,7 +234,7 @@ def given_of(statement: Select[Any]) -> Any:
 def bound(statement: Select[Any]) -> tuple[Select[Any], Selection | None]:
     """A statement whose searches know what indexes found, and the rows that its conditions leave, if these say so."""
     given = given_of(statement)
-    if given is None or isinstance(given, type) or not _has_search(statement):
+    if given is None or isinstance(given, type) or not has_search(statement):
         return statement, None
     search = Search(statement, given)
     found = varied(changed(statement, search.bound), _source=given)
@@ -243,7 +243,7 @@ def bound(statement: Select[Any]) -> tuple[Select[Any], Selection | None]:
 
 def weighted(statement: Select[Any], sources: Sequence[Occurrence]) -> Select[Any]:
     """A statement of several sources whose scores know how rare words are among the rows of their source."""
-    if not _has_search(statement):
+    if not has_search(statement):
         return statement
 
     def change(each: Expression[Any]) -> Expression[Any] | None:
@@ -260,7 +260,12 @@ def weighted(statement: Select[Any], sources: Sequence[Occurrence]) -> Select[An
     return changed(statement, change)
 
 
-def _has_search(statement: Select[Any]) -> bool:
+def has_search(statement: Select[Any]) -> bool:
+    """Whether a statement looks for words."""
+    return fact(statement, "searches", _searches)
+
+
+def _searches(statement: Select[Any]) -> bool:
     return any(has(each, Searched) for each in statement._expressions())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..codec.base import Column
 from ..model.keys import key_fields
+from ..table.lookup import keys_of, rows_with
 from ..table.table import Table
 from .arrays import Vectors
 from .columns import numbers
@@ -58,19 +59,22 @@ class SelectedBatch(Unparted):
 
 
 class LookedUpBatch(Unparted):
-    """Rows with `ids`, which are as they are stored. All of them are among each of `found`."""
+    """Rows with `ids`, which rise and are as they are stored. All of them are among each of `found`."""
 
-    __slots__ = ("_key", "_objects", "_places", "count", "found", "ids", "table")
+    __slots__ = ("_key", "_keys", "_objects", "_pieces", "_places", "count", "found", "ids", "table")
 
     def __init__(self, table: Table, model: Any, ids: Any, found: Sequence[Any]) -> None:
-        there = [(each, place) for each in ids.tolist() if (place := table.tree.row(each)) is not None]
+        self._pieces, self._places = rows_with(table.tree, ids.tolist())
+        self.count = len(self._pieces)
+        if self.count < len(ids):
+            there = [piece.first + place for piece, place in zip(self._pieces, self._places, strict=True)]
+            ids = np.array(there, np.int64)
         self.table = table
-        self.ids = np.array([each for each, _ in there], np.int64)
+        self.ids = ids
         self.found = found
-        self._places = [place for _, place in there]
         self._key = key_fields(model)
+        self._keys: list[Any] | None = None
         self._objects: list[Any] | None = None
-        self.count = len(self._places)
 
     def column(self, path: tuple[str, ...], rows: Rows) -> Vector:
         """See `Batch`. The key of a row is known without its object."""
@@ -81,13 +85,20 @@ class LookedUpBatch(Unparted):
 
     def keys(self, rows: Rows) -> Vector:
         """See `Batch`."""
-        return Objects([self.table.key(*self._places[row]) for row in numbers(rows)])
+        if self._keys is None:
+            self._keys = keys_of(self.table, self._pieces, self._places)
+        return Objects(self._taken(self._keys, rows))
 
     def objects(self, rows: Rows) -> list[Any]:
         """See `Batch`."""
         if self._objects is None:
-            self._objects = [self.table.value(*place) for place in self._places]
-        return [self._objects[row] for row in numbers(rows)]
+            self._objects = list(map(self.table.value, self._pieces, self._places))
+        return self._taken(self._objects, rows)
+
+    def _taken(self, values: list[Any], rows: Rows) -> list[Any]:
+        if isinstance(rows, range) and len(rows) == self.count:
+            return values
+        return [values[row] for row in numbers(rows)]
 
     def held(self) -> int:
         """See `Batch`."""

@@ -351,17 +351,19 @@ def source_of(collection: Any) -> Source:
         QueryError: `collection` is not one of these.
     """
     if isinstance(collection, Entities):
-        found = source_of(collection.rows)
-        found.model = collection.cls
-        return found
+        return _source_of(collection.rows, collection.cls)
+    if not is_collection(collection):
+        raise QueryError(f"a query takes its rows from a list or a dictionary, not from {called(collection)}")
+    return _source_of(collection, model_of(collection))
+
+
+def _source_of(collection: Any, model: Any) -> Source:
     if isinstance(collection, LazyList | LazyMap):
         rows = collection.rows
         if isinstance(rows, TableRows):
-            return TableSource(collection, rows.table, model_of(collection))
+            return TableSource(collection, rows.table, model)
         keys = list(collection.keys()) if isinstance(collection, LazyMap) else None
-        return MemorySource(list(rows.scan(0, len(rows))), keys, model_of(collection))
+        return MemorySource(list(rows.scan(0, len(rows))), keys, model)
     if isinstance(collection, Mapping):
-        return MemorySource(list(collection.values()), list(collection), model_of(collection))
-    if is_collection(collection):
-        return MemorySource(list(collection), None, model_of(collection))
-    raise QueryError(f"a query takes its rows from a list or a dictionary, not from {called(collection)}")
+        return MemorySource(list(collection.values()), list(collection), model)
+    return MemorySource(list(collection), None, model)

@@ -21,7 +21,7 @@ from .nesting import Nesting
 from .nodes import Field, Item, Key, Label, Ordering
 from .occurrences import Join, Occurrence, leaves_of, not_found, occurrences_of, place_of
 from .options import Loading, checked_options
-from .simple import is_simple, varied
+from .simple import fact, is_simple, varied
 from .windows import without_window
 
 T = TypeVar("T")
@@ -236,7 +236,7 @@ class Select(Nesting, Generic[T_co, R_co]):
 
         What is selected, and entities, may be joined later.
         """
-        if is_simple(self):
+        if fact(self, "simple", is_simple):
             return
         for each in self._expressions():
             check_aggregates(each)

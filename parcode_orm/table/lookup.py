@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_64_intdigest
@@ -9,11 +12,12 @@ from xxhash import xxh3_64_intdigest
 from ..codec.keys.canonical import EqualityUnknown, key_hash
 from ..errors import EncodeError
 from .index import find_row
-from .nodes import Piece
+from .nodes import NO_ID, Node, Piece
 from .row_group import Group
 
 if TYPE_CHECKING:
     from .table import Table
+    from .tree import Tree
 
 
 def search(table: Table, key: Any) -> tuple[Piece, int, Group | None] | None:
@@ -48,6 +52,56 @@ def search(table: Table, key: Any) -> tuple[Piece, int, Group | None] | None:
             if stored == key or stored is key:
                 return piece, place, group
     return None
+
+
+def rows_with(tree: Tree, ids: Iterable[int]) -> tuple[list[Piece], list[int]]:
+    """Where the rows with `ids`, which rise, are: the piece of each, and its place there; without rows that are gone.
+
+    As `Tree.row` says of each; but a leaf is looked for once, for all ids that it may have.
+    """
+    pieces: list[Piece] = []
+    places: list[int] = []
+    firsts: list[int] = []
+    end: float = NO_ID
+    for each in ids:
+        if each >= end:
+            leaf, end = _leaf_with(tree, each)
+            firsts, children = leaf.firsts, leaf.children or []
+        at = bisect_right(firsts, each) - 1
+        if at >= 0 and (place := each - firsts[at]) < children[at].length:
+            pieces.append(children[at])
+            places.append(place)
+    return pieces, places
+
+
+def _leaf_with(tree: Tree, row_id: int) -> tuple[Node, float]:
+    """The leaf that has the row with this id, if any has, and the first id that is beyond it."""
+    node: Any = tree.root
+    end = inf
+    while node.height > 1:
+        children = tree.children(node)
+        if not node.ends:
+            node.sum_up()
+        at = max(bisect_right(node.firsts, row_id), 1)
+        end = node.firsts[at] if at < len(children) else end
+        node = children[at - 1]
+    tree.children(node)
+    if not node.ends:
+        node.sum_up()
+    return node, end
+
+
+def keys_of(table: Table, pieces: list[Piece], places: list[int]) -> list[Any]:
+    """The keys of rows of written pieces."""
+    groups = table.groups
+    found = []
+    for piece, place in zip(pieces, places, strict=True):
+        ref: Any = piece.ref
+        group, row = groups.get(ref.offset), piece.start + place
+        if group is None or row >= group.count:
+            group = table.group(piece)
+        found.append(group.key(row))
+    return found
 
 
 def _hash(key: Any) -> int:

@@ -86,6 +86,18 @@ def shards(draw: st.DrawFn) -> tuple[Any, ...]:
 
 
 @st.composite
+def postings(draw: st.DrawFn) -> tuple[Any, ...]:
+    """The argument of `word_postings`: as a rule what is stored of a word, perhaps damaged."""
+    codes = draw(st.integers(0, 3)), draw(st.integers(0, 3)), draw(st.integers(0, 4))
+    head, wide, times = 1 << codes[0], 1 << codes[1], 1 << codes[2] >> 1
+    count = draw(st.integers(1, 6))
+    room = head + (count - 1) * wide + count * times
+    body = draw(st.just(bytes([1] + [0] * 7) * 3) | st.binary(max_size=60))
+    data = bytes([codes[0] | codes[1] << 2 | codes[2] << 4]) + (body * (room // max(len(body), 1) + 1))[:room]
+    return (draw(st.just(data) | st.just(data[:-1]) | st.binary(max_size=20)),)
+
+
+@st.composite
 def texts_at(draw: st.DrawFn) -> tuple[Any, ...]:
     words = draw(st.lists(st.text(max_size=5).map(str.encode), min_size=1, max_size=9))
     gap, row = draw(st.integers(0, 1)), draw(st.integers(0, len(words) - 1))
@@ -116,6 +128,7 @@ DECODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
             st.just(len(bits) * 8) | st.integers(0, 70),
         )
     ),
+    "word_postings": postings(),
     "unpack_texts": st.tuples(WORDS, st.integers(0, 21), st.sampled_from(["strict", "surrogatepass"]))
     | WORDS.map(lambda data: (data, data.count(0) + 1, "surrogatepass")),
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Index, Key, Model, QueryError, Ref, Session, aliased, desc, exists, func, select
+from parcode_orm import Chunk, Index, Key, Model, QueryError, Ref, Session, aliased, desc, exists, func, select
 from parcode_orm.query import prepared, selected
 from parcode_orm.query.computed import Searched
 from parcode_orm.query.nodes import Aggregate
@@ -103,3 +103,40 @@ def test_errors_are_those_of_the_long_way() -> None:
     with pytest.raises(QueryError, match="is of each row, and the result has groups"):
         session.execute(select(Boat.id, func.count())).all()
     assert session.scalars(select(Boat).where(Boat.feet == 3)).all() == []
+
+
+class Fleet(Model):
+    boats: list[Boat] = Chunk()
+
+
+def test_what_is_known_of_a_statement_goes_with_no_other() -> None:
+    boats = [Boat(id=n, feet=n % 7) for n in range(40)]
+    with Session(":memory:") as one, Session(":memory:") as other:
+        one.add_all(boats[:20])
+        other.add_all(Boat(id=each.id, feet=each.feet) for each in boats)
+        asked = select(Boat.id).where(Boat.feet == 3).order_by(Boat.id)
+        for _ in range(2):
+            assert one.scalars(asked).all() == [3, 10, 17]
+            assert other.scalars(asked).all() == [3, 10, 17, 24, 31, 38]
+            assert one.scalar(asked) == 3
+            assert other.scalars(asked.limit(2).offset(1)).all() == [10, 17]
+            assert other.scalars(asked.where(Boat.id > 20)).all() == [24, 31, 38]
+            assert other.scalars(asked.limit(2, after=10)).all() == [17, 24]
+        one.add(Boat(id=24, feet=3))  # a statement that ran before sees what is pending
+        assert one.scalars(asked).all() == [3, 10, 17, 24]
+        least = select(func.min(Boat.id)).select_from(Boat).where(Boat.feet > 4)
+        assert one.scalar(least) == other.scalar(least) == 5
+
+
+def test_statements_over_lazy_collections_of_models_are_simple() -> None:
+    with Session(":memory:") as session:
+        session.add(Fleet(boats=[Boat(id=n, feet=n % 7) for n in range(3000)]))
+        session.commit()
+        session.expire_all()
+        boats = session.root(Fleet).boats
+        asked = select(boats).where(Boat.id == 777)
+        assert is_simple(asked) and not is_simple(select(boats).where(func.key() == 777))
+        assert [boat.feet for boat in session.scalars(asked)] == [0]
+        boats[777].id = 5
+        assert [boat.feet for boat in session.scalars(select(boats.load()).where(Boat.id == 777))] == []
+        assert session.scalars(asked).all() == []

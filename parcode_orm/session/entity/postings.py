@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import CorruptionError
+from ...native import compiled
 
 Array = Any  # a numpy array
 
@@ -141,21 +142,29 @@ _WRONG = "the postings of a text index are damaged"
 
 def _one(data: bytes) -> Postings:
     """The postings of one word: what a query of it reads."""
+    found = word_postings(data)
+    if found is None:
+        raise CorruptionError(_WRONG)
+    rows, times = (np.frombuffer(each, np.int64) for each in found)
+    return Postings(np.array([len(rows)]), rows, times)
+
+
+@compiled
+def word_postings(data: bytes) -> tuple[bytes, bytes] | None:
+    """The rows that have a word and how often each has it, as int64; None where the bytes are no postings."""
     kind = data[0] if data else 0xFF
     head, wide, times_wide = 1 << (kind & 3), 1 << (kind >> 2 & 3), 1 << (kind >> 4) >> 1
     count = (len(data) - 1 - head + wide) // (wide + times_wide)
     end = 1 + head + (count - 1) * wide
     if kind >> 4 > 4 or count < 1 or end + count * times_wide != len(data):
-        raise CorruptionError(_WRONG)
+        return None
     rows = np.empty(count, np.int64)
     rows[:1] = np.frombuffer(data, f"<u{head}", 1, 1)
     rows[1:] = np.frombuffer(data, f"<u{wide}", count - 1, 1 + head)
     if rows[0] < 0 or (count > 1 and int(rows[1:].min()) <= 0):
-        raise CorruptionError(_WRONG)
+        return None
     np.cumsum(rows, out=rows)
-    times = np.frombuffer(data, f"<u{times_wide}", count, end).astype(np.int64) if times_wide else None
-    if times is None:
-        times = np.ones(count, np.int64)
-    elif int(times.min()) <= 0:
-        raise CorruptionError(_WRONG)
-    return Postings(np.array([count]), rows, times)
+    times = np.ones(count, np.int64)
+    if times_wide:
+        times[:] = np.frombuffer(data, f"<u{times_wide}", count, end)
+    return (rows.tobytes(), times.tobytes()) if int(times.min()) > 0 else None

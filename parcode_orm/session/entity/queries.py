@@ -17,7 +17,7 @@ from ...query.given import Asked, Entities, Home, Narrowed, is_entity_class
 from ...query.nodes import Key
 from ...query.occurrences import occurrences_of
 from ...query.prepared import is_quick
-from ...query.simple import varied
+from ...query.simple import fact, placed
 from ...query.statement import Select
 from ...storage.spill import is_spilled
 from ...table.pairs import known_keys
@@ -45,11 +45,16 @@ def bound(work: UnitOfWork, statement: S) -> S:
     given: Any = statement
     source, home = given._source, SessionHome(work)
     if isinstance(given, Select) and source is None:
-        first = next(iter(occurrences_of(given)), None)
-        source = None if first is None or first.alias is not None else first.rows
+        source = fact(given, "first source", _first_source)
     entities = is_entity_class(source)
-    found: S = varied(given, _home=home, _source=StoredEntities(work, source) if entities else given._source)
+    found: S = placed(given, _home=home, _source=StoredEntities(work, source) if entities else given._source)
     return found
+
+
+def _first_source(statement: Select[Any]) -> Any:
+    """The rows that are first in what a statement names; None for an alias, or if it names none."""
+    first = next(iter(occurrences_of(statement)), None)
+    return None if first is None or first.alias is not None else first.rows
 
 
 class SessionHome(Home):
@@ -78,7 +83,7 @@ class StoredEntities(Entities):
         self.root = find_table(work, cls)
         self.rows: Mapping[object, object] = {} if self.root is None else entities(self.root)
         missing = {} if self.root is None else unbuilt(self.root.obj)
-        self.unbuilt = tuple(spec.name for spec in indexes_of(cls) if field_of(spec) in missing)
+        self.unbuilt = tuple(spec.name for spec in indexes_of(cls) if field_of(spec) in missing) if missing else ()
 
     def delete_all(self, keys: Sequence[object]) -> None:
         """See `Entities`."""

@@ -42,6 +42,12 @@ class OpenRun:
         if at < 0:
             return []
         start, stop = at * STEP, min((at + 1) * STEP, self._size)
+        near = self._entries.rows.stretch(start) if isinstance(self._entries, LazyList) else None
+        if near is not None and isinstance(near.view, TupleView) and near.after >= stop - start - 1:
+            column, blocks = near.view.items
+            words = column.read(near.row, near.row + stop - start)
+            place = bisect_left(words, word)
+            return [blocks.get(near.row + place)] if place < len(words) and words[place] == word else []
         words = self._words(start, stop)
         place = bisect_left(words, word)
         return [self._block(start + place)] if place < len(words) and words[place] == word else []
