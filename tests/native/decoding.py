@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from parcode_orm.codec.views.build import empty_row
 from tests.native.strategies import SCALARS
 
 
@@ -62,7 +63,7 @@ def columns(count: int) -> st.SearchStrategy[tuple[Any, ...]]:
     return st.integers(0, 3).flatmap(
         lambda width: st.tuples(
             st.sampled_from([Built, Built, Abstract]),
-            st.just(("a", "b", "c")[:width]),
+            st.sampled_from([dict.fromkeys, empty_row]).map(lambda made: made(("a", "b", "c")[:width])),
             st.tuples(*[column] * width),
             slots,
             st.just(count),

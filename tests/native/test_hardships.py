@@ -204,7 +204,7 @@ def test_what_no_file_has() -> None:
     with pytest.raises(OverflowError):
         _core.slices([1, 2], [-(1 << 63), (1 << 63) - 1])
     with pytest.raises(TypeError):
-        _core.build_models(Thing, (), (), (1,), 0)
+        _core.build_models(Thing, {}, (), (1,), 0)
     assert _core.tuples_apart([()], 1 << 62) is None
     hashes = np.array([5] * 40 + [1 << bit for bit in range(64)] * 30, "u8")
     ordered, places = _core.sort_hashes(hashes.tobytes())

@@ -18,31 +18,51 @@ from ..packed.extensions import LEFT_OUT
 from ..slots import SLOTS, hidden, put_slot
 from ..structs import Struct
 
+_SHARED = 30  # keys that the objects of a class share at most, in CPython
+_MANY = 64  # rows from which on a shared dictionary pays
 _set_dict: Callable[[Any, Any], None] = BaseModel.__dict__["__dict__"].__set__
 
 
 @compiled
 def build_models(
     cls: type,
-    names: tuple[str, ...],
+    empty: dict[str, None],
     columns: tuple[list[Any], ...],
     slots: tuple[tuple[Any, Any], ...],
     count: int,
 ) -> list[Any]:
     """`count` objects of a class of models.
 
-    Their dictionaries have the values of `columns`, a list for each of `names`. `slots` are pairs of
-    a slot's descriptor and a list of values, or one value for all.
+    Their dictionaries are copies of `empty` with the values of `columns`, a list for each of its
+    keys. `slots` are pairs of a slot's descriptor and a list of values, or one value for all.
     """
     for column in columns:
         if len(column) != count:
             raise ValueError(f"{len(column)} values of a field where {count} belong")
     objects: list[Any] = list(map(object.__new__, repeat(cls, count)))
-    dicts = kernels.dict_builder(names)(*columns) if names else [{} for _ in objects]
+    dicts = kernels.dict_builder(tuple(empty))(*columns) if empty else [{} for _ in objects]
     kernels.drain(map(_set_dict, objects, dicts))
     for slot, value in slots:
         kernels.drain(map(slot.__set__, objects, value if isinstance(value, list) else repeat(value)))
     return objects
+
+
+def empty_row(names: tuple[str, ...]) -> dict[str, None]:
+    """A dictionary of `names`, all None. Copies share its keys and have room for values alone.
+
+    It is the dictionary of an object, since only those share keys, of a class that nobody else has. A class plans for
+    `_SHARED` keys at first, and for one fewer with each object until there is room for those that its objects have.
+    """
+    if len(names) >= _SHARED:
+        return dict.fromkeys(names)
+    cls = type("Row", (), {})
+    row: dict[str, None] = vars(cls())
+    row.update(zip(names, repeat(None)))
+    for _ in range(_SHARED):
+        cls()
+    row = vars(cls())
+    row.update(zip(names, repeat(None)))
+    return row
 
 
 class FullSet(set[str]):
@@ -63,6 +83,7 @@ class Builder:
     __slots__ = (
         "cls",
         "names",
+        "_empty",
         "full",
         "pydantic",
         "extras",
@@ -81,6 +102,7 @@ class Builder:
         cls: Any = plan.cls
         self.cls = cls
         self.names = tuple(name for name, _ in plan.fields)
+        self._empty: dict[str, None] | None = None
         self.full = FullSet(self.names)
         self.shares = column.plan.kind == "model"
         self.pydantic = column.pydantic and plan.build is None
@@ -119,7 +141,12 @@ class Builder:
             (SLOTS["__pydantic_extra__"], self._extras(extras, count)),
             (SLOTS["__pydantic_private__"], privates if self.privates else None),
         )
-        return build_models(self.cls, self.names, tuple(columns), slots, count)
+        empty = self._empty
+        if empty is None:
+            empty = dict.fromkeys(self.names)
+            if count >= _MANY:
+                empty = self._empty = empty_row(self.names)
+        return build_models(self.cls, empty, tuple(columns), slots, count)
 
     def _sets(self, sets: list[set[str]] | None, count: int) -> list[set[str]] | FullSet:
         """The names of the fields that were set, for each object or for all."""
