@@ -1,8 +1,9 @@
-"""Aliases of types: what `type Name = ...` and numpy's `NDArray[...]` stand for."""
+"""Types made and taken apart at run time: aliases (`type Name = ...`, numpy's `NDArray[...]`) and unions."""
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_origin
+from collections.abc import Iterable
+from typing import Any, Union, get_args, get_origin
 
 
 def unaliased(tp: Any) -> Any:
@@ -15,3 +16,9 @@ def unaliased(tp: Any) -> Any:
         if type(alias).__name__ != "TypeAliasType":
             return tp
         tp = alias.__value__[args] if args else alias.__value__
+
+
+def union_of(arms: Iterable[Any]) -> Any:
+    """The union of types that are known at run time: of one type, that type."""
+    combined: Any = Union
+    return combined[tuple(arms)]

@@ -34,6 +34,13 @@ _HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
 
 
 @per_class
+def _has_dict(cls: type) -> bool:
+    """Whether instances show a dictionary. From CPython 3.14 on, a class that `dataclass(slots=True)` replaced by
+    another hides that of its instances."""
+    return cls.__dictoffset__ != 0 and any("__dict__" in vars(base) for base in cls.__mro__)
+
+
+@per_class
 def computed(cls: type) -> frozenset[str]:
     """The names of cached properties, and of what `typing` notes in instances."""
     names = (name for base in cls.__mro__ for name, found in vars(base).items() if isinstance(found, cached_property))
@@ -74,8 +81,8 @@ def others_of(names: Iterable[str]) -> Callable[[Sequence[Any]], list[dict[str, 
     def others(values: Sequence[Any]) -> list[dict[str, Any] | None]:
         classes = set(map(type, values))
         if all(known.issuperset(slots_of(cls)) for cls in classes):
-            open_ones = [value for value in values if type(value).__dictoffset__] if len(classes) > 1 else values
-            if not any(cls.__dictoffset__ for cls in classes) or all(map(known.issuperset, map(_dict, open_ones))):
+            open_ones = [value for value in values if _has_dict(type(value))] if len(classes) > 1 else values
+            if not any(map(_has_dict, classes)) or all(map(known.issuperset, map(_dict, open_ones))):
                 return []
         found = [{name: item for name, item in attributes(value).items() if name not in known} for value in values]
         return [each or None for each in found]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import typing
 import warnings
 from collections.abc import Iterable
 from types import GenericAlias
@@ -13,6 +12,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
+from ..codec.aliases import union_of
 from ..errors import SchemaError, told
 from ..model import Key, Model
 
@@ -81,8 +81,7 @@ class _Guess:
             arms.append(self._of_objects(name))
         if self.nulls or not arms:
             arms.append(None)
-        combined: Any = typing.Union
-        return combined[tuple(arms)]
+        return union_of(arms)
 
     def _of_objects(self, name: str) -> Any:
         if len(self.fields) <= FIELDS and all(map(_is_field, self.fields)):

@@ -7,12 +7,13 @@ import sys
 import typing
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any, Union
+from typing import Any
 
 from pydantic import BaseModel
 from typing_extensions import TypeAliasType
 from typing_inspection.introspection import is_union_origin
 
+from ..codec.aliases import union_of
 from ..codec.classes.names import name_of
 from ..codec.refs import Ref
 
@@ -88,7 +89,7 @@ def with_args(tp: Any, args: tuple[Any, ...]) -> Any:
     """The generic type `tp` with other arguments."""
     origin = typing.get_origin(tp)
     if is_union_origin(origin):
-        return Union[args]  # noqa: UP007
+        return union_of(args)
     if origin is typing.Literal or not args:
         return tp
     return origin[args if len(args) > 1 or origin is tuple else args[0]]

@@ -122,8 +122,8 @@ if sys.version_info >= (3, 14):
     def _take_annotation(cls: Any, name: str) -> Any:
         """Take the annotation of `name` from a class, and return it."""
         annotate = cls.__annotate__
-        if annotate is None:
-            return None
+        if annotate is None:  # from __future__ import annotations
+            return cls.__annotations__.pop(name, None)
 
         def others(format: annotationlib.Format) -> dict[str, Any]:
             found = annotationlib.call_annotate_function(annotate, format, owner=cls)

@@ -19,6 +19,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel
 from typing_extensions import TypedDict
 
+from ..codec.aliases import union_of
 from ..codec.classes import convert
 from ..codec.classes.named import PYDANTIC
 from ..codec.evolution.defaults import GENERATED
@@ -123,7 +124,7 @@ class Generated:
                 return ForwardRef(self._names[name])
             return self._class(name)
         if "optional" in node:
-            return _union([self.annotation(node["optional"]), None])
+            return union_of([self.annotation(node["optional"]), None])
         if "convert" in node:
             return self._converted(node)
         if "literal" in node:
@@ -132,7 +133,7 @@ class Generated:
             places = tuple(map(self.annotation, node["tuple"]))
             return GenericAlias(tuple, places or ((),))
         if "union" in node:
-            return self._union(node["union"])
+            return self.union_of(node["union"])
         if "array" in node:
             return array_of(node["array"])
         for mark in ("chunk", "map"):
@@ -145,10 +146,10 @@ class Generated:
         item = self.annotation(node[kind])
         return GenericAlias(tuple, (item, ...)) if kind == "tuple" else _KINDS[kind][item]
 
-    def _union(self, arms: list[Any]) -> Any:
+    def union_of(self, arms: list[Any]) -> Any:
         if arms[-1] == "any" and len(arms) == 3 and isinstance(arms[0], dict) and arms[0].keys() == {"list"}:
             return GenericAlias(collections.abc.Sequence, (self.annotation(arms[0]["list"]),))
-        return _union([self.annotation(arm) for arm in arms if arm != FALLBACK])
+        return union_of([self.annotation(arm) for arm in arms if arm != FALLBACK])
 
     def _converted(self, node: dict[str, Any]) -> Any:
         name = node["convert"]
@@ -243,11 +244,6 @@ class Generated:
 def _code(body: dict[str, Any]) -> dict[str, Any]:
     """What a class has, so that it is of the version of its schema."""
     return without_code(body[VERSION]) if VERSION in body else {}
-
-
-def _union(arms: list[Any]) -> Any:
-    combined: Any = typing.Union
-    return combined[tuple(arms)]
 
 
 def derived_class(schema: Schema, base: Any) -> Any:

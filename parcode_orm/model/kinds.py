@@ -15,7 +15,6 @@ from fractions import Fraction
 from typing import (
     Any,
     Literal,
-    Union,
     get_args,
     get_origin,
     get_type_hints,
@@ -25,6 +24,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
+from ..codec.aliases import union_of
 from .annotations import arms, present
 from .references import key_type_of, referred_class
 
@@ -119,5 +119,5 @@ def item_type(tp: Any) -> Any:
     if issubclass(origin, Mapping):
         return args[1] if len(args) == 2 else Any
     if issubclass(origin, tuple) and not (len(args) == 2 and args[1] is ...):
-        return Union.__getitem__(args)
+        return union_of(args)
     return args[0]

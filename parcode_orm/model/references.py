@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
+from parcode_orm.codec.aliases import union_of
 from parcode_orm.codec.entity_keys import key_fields, key_type, plain_key, target_of
 from parcode_orm.codec.refs import Ref, make_ref
 from parcode_orm.model.annotations import arms
@@ -64,7 +65,7 @@ def _is_type(arg: Any) -> bool:
 
 def stored_type(tp: Any) -> Any:
     """`tp`, with the type of the keys instead of `Ref[...]`, if it is a reference or may be one."""
-    return Union.__getitem__(tuple(map(key_type_of, arms(tp)))) if referred_classes(tp) else tp
+    return union_of(map(key_type_of, arms(tp))) if referred_classes(tp) else tp
 
 
 def key_type_of(tp: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Union
+from typing import Any
 
+from ..codec.aliases import union_of
 from ..codec.refs import Ref
 from ..codec.types.typeforms import spelled
 from ..errors import QueryError, called, told
@@ -70,7 +71,7 @@ def _checked_literal(value: Any) -> Expression[Any]:
 def type_of_one(values: Sequence[Expression[Any]]) -> Any:
     """The type of a value that is one of several."""
     found = dict.fromkeys(arm for value in values for arm in arms(value._tp))
-    return Any if Any in found else Union.__getitem__(tuple(found))
+    return Any if Any in found else union_of(found)
 
 
 @builds
@@ -258,7 +259,7 @@ def attribute(value: Expression[Any], name: str) -> Any:
 
 
 def _or_none(tp: Any) -> Any:
-    return Any if tp is Any else Union.__getitem__((tp, None))
+    return Any if tp is Any else union_of((tp, None))
 
 
 def field_below(value: Expression[Any], name: str, tp: Any) -> Expression[Any]:

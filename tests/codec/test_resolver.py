@@ -176,7 +176,7 @@ MINE = """
         any: Any = None
 
     pages = [Page[List[Union[int, str]]](one=[1, "a"]), Page[Tuple[List[Union[int, str]], int]](one=([1, "a"], 1)),
-             Page[Union[int, str]](one=1), Page[Union[str, int]](one="a"), Cover(one=[1, "a"])]
+             Page[Union[int, str]](one=1), Page[Union[int, str]](one="a"), Cover(one=[1, "a"])]
     book = Book(
         pages=pages, any=pages[:2], either={"one": [b"x"]}, leaf={"one": {"a": [1, "a"], "b": "b"}},
         pair=Pair([1, "a"]), marked={"one": [1, "a"]},
@@ -221,8 +221,8 @@ def test_a_spelling_is_one_for_what_typing_takes_for_equal() -> None:
     assert spelling(dict[str, Literal["b", "a"] | None]) == "dict[str, Literal['a', 'b'] | None]"
     shop, depot = (create_model("Item", __module__=name, x=(int, ...)) for name in ("shop", "depot"))
     assert spelling(list[shop | depot | int]) == "list[depot:Item | shop:Item | int]"  # type: ignore[valid-type]
-    assert tag_of(Page[Union[str, int]]).endswith(":Page[Union[str, int]]")  # noqa: UP007
-    assert tag_of(Page[Union[int, str]]).endswith(":Page[Union[int, str]]")  # noqa: UP007
+    assert tag_of(Page[Union[str, int]]).endswith(":Page[int | str]")  # noqa: UP007
+    assert tag_of(Page[str | int]).endswith(":Page[int | str]")
 
 
 def cell(text: str, bases: str = "Shape", body: str = "radius: float = 1.0") -> Any:

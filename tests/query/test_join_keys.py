@@ -79,9 +79,9 @@ def same(row: list[Any], other: list[Any]) -> bool:
 
 
 def test_values_without_a_hash_are_named() -> None:
-    with pytest.raises(QueryError, match="'x' cannot be joined by its values: unhashable"):
+    with pytest.raises(QueryError, match=r"'x' cannot be joined by its values: .*unhashable"):
         KeyIndex([Objects([[1]])], [Literal("x")])
-    with pytest.raises(QueryError, match="'x' cannot be joined by its values: unhashable"):
+    with pytest.raises(QueryError, match=r"'x' cannot be joined by its values: .*unhashable"):
         KeyIndex([Objects([1])], [Literal("x")]).find([Objects([[1]])])
 
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import builtins
 import re
-import typing
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
+from ..aliases import union_of
 from .names import bound_class, tag_of
 
 _TOKENS = re.compile(r"[^\[\], |]+|[\[\],|]")
 _FORMS: dict[str, Any] = {
-    "Union": typing.Union,
     "typing.Any": Any,
     "Ellipsis": ...,
     "NoneType": type(None),
@@ -46,7 +45,7 @@ def _parsed(tokens: list[str], find: Callable[[str], type | None]) -> Any:
     while tokens and tokens[-1] == "|":
         tokens.pop()
         arms.append(_arm(tokens, find))
-    return typing.Union[tuple(arms)]  # noqa: UP007  # of one, that
+    return union_of(arms)
 
 
 def _arm(tokens: list[str], find: Callable[[str], type | None]) -> Any:

@@ -27,14 +27,14 @@ def tag_of(cls: type) -> str:
     """
     origin, args = generic_of(cls)
     if args:
-        return f"{tag_of(origin)}[{', '.join(map(_argument, args))}]"
+        return f"{tag_of(origin)}[{', '.join(map(spelling, args))}]"
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def name_of(cls: type, args: tuple[Any, ...] = ()) -> str:
     """The name of a class, or of a generic one with `args`, without modules."""
     origin, own = generic_of(cls)
-    inner = list(map(_argument, own)) if own else list(map(spelling, args))
+    inner = list(map(spelling, own or args))
     return f"{name_of(origin) if own else cls.__name__}[{', '.join(map(bare, inner))}]" if inner else cls.__name__
 
 
@@ -44,18 +44,12 @@ def generic_of(cls: type) -> tuple[Any, tuple[Any, ...]]:
     return (found["origin"], found["args"]) if found and found["args"] else (cls, ())
 
 
-def _argument(tp: Any) -> str:
-    """The spelling of an argument; Pydantic tells classes by the order of an outermost `Union`."""
-    if typing.get_origin(tp) is typing.Union:
-        return f"Union[{', '.join(map(_arm, typing.get_args(tp)))}]"
-    return spelling(tp)
-
-
 def spelling(tp: Any) -> str:
-    """One text for all types that `typing` may give for each other.
+    """One text for all types that `typing` or Pydantic may give for each other.
 
-    It keeps one object for equal types: `List[Union[int, str]]` may give `List[Union[str, int]]`,
-    or `List[int | str]`, if that was evaluated before. So arms and literals are sorted, by their
+    They keep one object for equal types: `List[Union[int, str]]` may give `List[Union[str, int]]`,
+    or `List[int | str]`, if that was evaluated before. `Page[int | str]` and `Page[str | int]` are
+    one class before CPython 3.14 and two from then on. So arms and literals are sorted, by their
     names before their modules.
     """
     origin, args = typing.get_origin(tp), typing.get_args(tp)

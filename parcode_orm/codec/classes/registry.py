@@ -82,8 +82,7 @@ def _is_older(cls: type, other: type) -> bool:
     """Whether `cls` was made before `other`, a class of the same base."""
     for base in cls.__bases__:
         if base in other.__bases__:
-            known: list[type] = type.__subclasses__(base)
-            return known.index(cls) < known.index(other)
+            return next(each for each in type.__subclasses__(base) if each is cls or each is other) is cls
     return False
 
 

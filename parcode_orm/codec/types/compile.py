@@ -20,6 +20,7 @@ from typing import Any, Literal
 from pydantic import MISSING, ConfigDict, ImportString, SkipValidation
 
 from ...errors import UnsupportedTypeError
+from ..aliases import union_of
 from ..base import Column
 from ..classes import convert, named
 from ..classes.alike import has_no_equality
@@ -311,8 +312,7 @@ def literal(values: tuple[Any, ...], scope: Scope) -> Column:
         cls if cls is type(None) else Literal.__getitem__(tuple(value for value in values if value.__class__ is cls))
         for cls in classes
     ]
-    combined: Any = typing.Union.__getitem__(tuple(arms))
-    return union(combined, scope)
+    return union(union_of(arms), scope)
 
 
 def only(column: Column, values: tuple[Any, ...]) -> Column:

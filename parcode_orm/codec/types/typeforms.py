@@ -6,7 +6,7 @@ import dataclasses
 import sys
 import typing
 from collections.abc import Mapping
-from typing import Any, ForwardRef, NoReturn, Protocol, TypeVar, Union
+from typing import Any, ForwardRef, NoReturn, Protocol, TypeVar
 
 import typing_extensions
 from pydantic import BaseModel
@@ -17,6 +17,7 @@ from typing_inspection import typing_objects
 from typing_inspection.introspection import UNKNOWN, AnnotationSource, inspect_annotation, is_union_origin
 
 from ...errors import UnsupportedTypeError
+from ..aliases import union_of
 from ..base import Column
 from ..structs import Struct
 
@@ -163,7 +164,7 @@ def variable(tp: TypeVar, scope: Scope) -> Any:
         return default
     if tp.__bound__ is not None:
         return tp.__bound__
-    return Union.__getitem__(tp.__constraints__) if tp.__constraints__ else Any
+    return union_of(tp.__constraints__) if tp.__constraints__ else Any
 
 
 def substitute(tp: Any, scope: Scope) -> Any:
