@@ -82,7 +82,8 @@ def _is_older(cls: type, other: type) -> bool:
     """Whether `cls` was made before `other`, a class of the same base."""
     for base in cls.__bases__:
         if base in other.__bases__:
-            return next(each for each in type.__subclasses__(base) if each is cls or each is other) is cls
+            known: list[type] = type.__subclasses__(base)
+            return next(each for each in known if each is cls or each is other) is cls
     return False
 
 
