@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..native import compiled
 from ..table.columns import as_array
 from .texts import mark_texts
 
@@ -99,7 +100,8 @@ class Coded(Vector):
     def counts(self) -> Any:
         """How often each word stands."""
         if self._counts is None:
-            self._counts = np.bincount(self.codes, minlength=len(self.words))
+            self._counts = np.zeros(len(self.words), np.int64)
+            count_codes(np.ascontiguousarray(self.codes), self._counts)
         return self._counts
 
     @property
@@ -286,6 +288,19 @@ def factorized(values: Any) -> tuple[Any, Any]:
             return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[shifted]
     used, codes = np.unique(values, return_inverse=True)
     return used, codes
+
+
+@compiled
+def count_codes(codes: Any, counts: Any) -> None:
+    """Add to `counts`, an array of int64, how often each code stands in an array of ints.
+
+    Raises:
+        ValueError: a code is beyond the counts.
+    """
+    found = np.bincount(codes, minlength=len(counts))
+    if len(found) > len(counts):
+        raise ValueError("a code is beyond the counts")
+    counts += found
 
 
 def first_places(codes: Any, count: int) -> Any:

@@ -112,6 +112,17 @@ def sums(draw: st.DrawFn) -> tuple[Any, ...]:
 
 
 @st.composite
+def codes(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Codes, some of them beyond the counts, of few groups or of more than have two tables."""
+    generator, groups = np.random.default_rng(draw(SEEDS)), draw(st.integers(0, 40) | st.just(5000))
+    high = max(1, groups + draw(st.integers(-9, 1)))
+    found = generator.integers(0, high, draw(st.integers(0, 50))).astype(
+        draw(st.sampled_from(("u1", "u2", "u4", "i8")))
+    )
+    return found, np.zeros(groups, np.int64)
+
+
+@st.composite
 def positions(draw: st.DrawFn) -> tuple[Any, ...]:
     lengths = draw(st.lists(st.integers(1, 9), min_size=1, max_size=6))
     total = sum(lengths)
@@ -151,6 +162,7 @@ def stored_texts(draw: st.DrawFn) -> tuple[Any, ...]:
 SEEDS = st.integers(0, 1 << 30)
 QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "bounds_around": measured(),
+    "count_codes": codes(),
     "group_sums": sums(),
     "inner_products": products(),
     "mark_texts": stored_texts(),
