@@ -14,9 +14,10 @@ from ..model.base import Model
 from ..model.entities import is_entity
 from ..model.keys import key_fields
 from .connection import Connection
-from .entity.tables import keys_of, names, rows_of
+from .entity.tables import keys_of, known_rows, names, rows_of
 
 M = TypeVar("M", bound=Model)
+_PLAIN = frozenset({int, str})  # types of keys of which each is hashable
 
 
 class ByKey(Connection):
@@ -35,6 +36,11 @@ class ByKey(Connection):
             TypeError: `cls` is no entity class; `key` is not hashable, or of a type that no key of `cls` has.
         """
         self._check_open()
+        found: M | None
+        if type(key) in _PLAIN and (rows := known_rows(self._work, cls)) is not None:
+            found = rows.get(key)
+            if found is not None:
+                return found
         cls = _entity_class(cls)
         if keys_of(cls).refer:
             key = tuple(map(key_value, key)) if isinstance(key, tuple) else key_value(key)
@@ -42,7 +48,7 @@ class ByKey(Connection):
             hash(key)
         except TypeError:
             raise TypeError(f"no key of {cls.__qualname__} is {called(key)}: it is a value or a tuple") from None
-        found: M | None = rows_of(self._work, cls).get(key)
+        found = rows_of(self._work, cls).get(key)
         if found is None:
             _check_key(cls, key)
         return found

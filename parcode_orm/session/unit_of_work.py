@@ -51,6 +51,7 @@ class UnitOfWork:
         self.roots: dict[str, Root] = {}  # attached, by name
         self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
+        self.met: dict[type, tuple[str, type]] = {}  # by class: name and class of the root of entities asked for by key
         self.source: Source | None = None  # the snapshot that is read; None: nothing is stored yet
         self.owner = Owner(self)
         self._own: Family | None = None  # what belongs to no root

@@ -5,19 +5,80 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from math import inf
+from struct import error as PackError
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_64_intdigest
 
 from ..codec.keys.canonical import EqualityUnknown, key_hash
+from ..codec.keys.numbers import INT, INT64
 from ..errors import EncodeError
-from .index import find_row
+from ..native import compiled
+from .index import Run, Shard, find_row, is_text
 from .nodes import NO_ID, Node, Piece
 from .row_group import Group
 
 if TYPE_CHECKING:
     from .table import Table
     from .tree import Tree
+
+
+WAY: tuple[Any, ...] = tuple(
+    cls.__dict__[name]
+    for cls, names in (
+        (Run, ("shift", "low_shift", "shards")),
+        (Shard, ("lows", "rows")),
+        (Node, ("ends", "firsts", "children", "height")),
+        (Piece, ("ref", "first", "length", "start")),
+        (Group, ("count", "texts", "used")),
+    )
+    for name in names
+)
+"""The slots that `find_open` reads on its way from a key to a row."""
+
+
+@compiled
+def find_open(key: Any, run: Any, node: Any, groups: dict[int, Any], slots: tuple[Any, ...]) -> tuple[Any, int] | None:
+    """The row group and the row with a key, where all that leads there is open; None where `search` is to look.
+
+    This is the short way of a text or an int, to the row behind the first hash that agrees with its own. It says that
+    the row group is used.
+
+    Args:
+        key: what is looked up.
+        run: the first run of the index.
+        node: the root of the table's tree.
+        groups: the opened row groups, by their offsets.
+        slots: `WAY`.
+    """
+    cls = type(key)
+    if cls is not str and cls is not int:
+        return None
+    try:
+        data = key.encode() if cls is str else INT64(INT, key)
+    except (UnicodeEncodeError, PackError):
+        return None
+    hashed = xxh3_64_intdigest(data)
+    shard = run.shards.get(hashed >> run.shift)
+    row = -1 if shard is None else find_row(hashed, run.low_shift, shard.lows, shard.rows, 0)
+    while row >= 0 and node.ends and (at := bisect_right(node.firsts, row)):
+        child = node.children[at - 1]
+        if node.height > 1:
+            node = child
+            continue
+        group = groups.get(child.ref[0])
+        place = row - child.first
+        row = child.start + place
+        if group is None or place >= child.length or row >= group.count:
+            break
+        group.used = True
+        if group.texts is None or cls is int:
+            same = group.key(row) == key
+        else:
+            texts, offsets, gap = group.texts
+            same = is_text(data, texts, offsets, gap, row)
+        return (group, row) if same else None
+    return None
 
 
 def search(table: Table, key: Any) -> tuple[Piece, int, Group | None] | None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
-from struct import error as PackError
 from typing import Any
 from uuid import UUID
 
-from xxhash import xxh3_64_intdigest
-
 from ..codec.base import ATOMS, Column, Getter, Space
 from ..codec.bulk import gc_paused
-from ..codec.keys.numbers import INT, INT64
 from ..codec.refs import Ref
 from ..codec.schema import short_fingerprint
 from ..codec.unpack import fill_map
@@ -24,8 +19,8 @@ from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
-from .index import Run, find_row, is_text, open_runs
-from .lookup import search
+from .index import Run, open_runs
+from .lookup import WAY, find_open, search
 from .nodes import Piece
 from .row_group import Group, Held, HeldRows, KeptGroup
 from .scan import Part, Trail, lazy_rows, read_parts, walk
@@ -182,40 +177,12 @@ class Table:
         return None if found is None else found[:2]
 
     def lookup(self, key: Any, default: Any) -> Any:
-        """The value of a key, lazy, or `default`.
-
-        This is the short way of a text or an int whose row lies in a row group that is open, behind the first hash that
-        agrees with its own. `_lookup` finds any key, and damage.
-        """
-        cls = type(key)
-        if (cls is not str and cls is not int) or self.added or not self.runs or self.space.writable:
-            return self._lookup(key, default)
-        try:
-            data = key.encode() if cls is str else INT64(INT, key)
-        except (UnicodeEncodeError, PackError):
-            return self._lookup(key, default)
-        hashed = xxh3_64_intdigest(data)
-        run, node = self.runs[0], self.tree.root
-        shard = run.shards.get(hashed >> run.shift)
-        row = -1 if shard is None else find_row(hashed, run.low_shift, shard.lows, shard.rows, 0)
-        while node.ends and (at := bisect_right(node.firsts, row)):
-            child = node.children[at - 1]  # type: ignore[index]
-            if node.height > 1:
-                node = child
-                continue
-            group = self.groups.get(child.ref.offset)
-            place = row - child.first
-            row = child.start + place
-            if group is None or place >= child.length or row >= group.count:
-                break
-            group.used = True
-            if group.texts is None:
-                same = group.key(row) == key
-            else:
-                same = is_text(data, *group.texts, row)
-            if same:
+        """The value of a key, lazy, or `default`."""
+        if not self.added and self.runs and not self.space.writable:
+            found = find_open(key, self.runs[0], self.tree.root, self.groups, WAY)
+            if found is not None:
+                group, row = found
                 return group.get(row)
-            break
         return self._lookup(key, default)
 
     def _lookup(self, key: Any, default: Any) -> Any:

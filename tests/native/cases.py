@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.native.chunks import CHUNKS
 from tests.native.decoding import DECODING
 from tests.native.encoding import ENCODING
+from tests.native.lookups import LOOKUPS
 from tests.native.querying import QUERYING
 
-CASES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {**CHUNKS, **DECODING, **ENCODING, **QUERYING}
+CASES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {**CHUNKS, **DECODING, **ENCODING, **LOOKUPS, **QUERYING}

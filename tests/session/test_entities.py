@@ -135,6 +135,26 @@ def test_get_gives_none_and_get_one_raises_where_there_is_none(session: Session)
     assert session.get_one(Player, 1).name == "ann"
 
 
+def test_get_again_is_of_the_session_as_it_is_then(session: Session) -> None:
+    other = type("Player", (Model,), {"__annotations__": {"id": int}, "__module__": __name__, "id": Key()})
+    (ann,) = named(session, "ann")
+    assert session.get(Player, 1) is ann and session.get(Player, 2) is None
+    session.add(Player(id=2, name="bob"))
+    assert session.get_one(Player, 2).name == "bob"
+    for _ in range(2):
+        with pytest.raises(SchemaMismatchError, match="another class of this name"):
+            session.get(other, 1)
+    session.rollback()
+    assert session.get(Player, 2) is None and session.get_one(Player, 1).name == "ann"
+    session.delete(session.get_one(Player, 1))
+    assert session.get(Player, 1) is None
+    session.commit()
+    assert session.get(Player, 1) is None
+    session.close()
+    with pytest.raises(SessionError):
+        session.get(Player, 1)
+
+
 def test_a_key_that_no_entity_can_have_is_an_error_and_not_none(session: Session) -> None:
     for name in ("ann", "bob"):  # before there are entities, and after
         with pytest.raises(

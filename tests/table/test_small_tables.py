@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from parcode_orm.codec.columns.scalars import IntColumn
 from parcode_orm.codec.columns.text import TextColumn
+from parcode_orm.native import specifications
 from parcode_orm.table import index, lookup, streaming, table
 from parcode_orm.table import key_sort as hashes
 from parcode_orm.table.table import Table
@@ -110,7 +111,8 @@ def few_hashes(bits: int) -> Iterator[None]:
         for module in (index, hashes, streaming):
             real = module.hash_keys
             patch.setattr(module, "hash_keys", lambda keys, real=real: [found & mask for found in real(keys)])
-        for module, name in ((table, "xxh3_64_intdigest"), (lookup, "xxh3_64_intdigest"), (lookup, "key_hash")):
+        patch.setattr(table, "find_open", specifications["find_open"])
+        for module, name in ((lookup, "xxh3_64_intdigest"), (lookup, "key_hash")):
             whole = getattr(module, name)
             patch.setattr(module, name, lambda key, whole=whole: whole(key) & mask)
         yield

@@ -115,12 +115,13 @@ def test_all_rows_of_a_tall_tree_go_and_others_come() -> None:
 
 
 def test_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    from parcode_orm.native import specifications
     from parcode_orm.table import index, key_sort, lookup, table
 
     for module in (index, key_sort):
         monkeypatch.setattr(module, "hash_keys", lambda keys: [7 << 32] * len(keys))
-    for module in (table, lookup):
-        monkeypatch.setattr(module, "xxh3_64_intdigest", lambda key: 7 << 32)
+    monkeypatch.setattr(lookup, "xxh3_64_intdigest", lambda key: 7 << 32)
+    monkeypatch.setattr(table, "find_open", specifications["find_open"])
     disk = Disk()
     expected = {f"k{i}": i for i in range(700)}
     made = disk.map_table(TEXT, INT, expected)

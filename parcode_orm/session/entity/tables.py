@@ -138,7 +138,24 @@ def find_table(work: UnitOfWork, cls: type) -> Root | None:
 def rows_of(work: UnitOfWork, cls: type) -> Mapping[object, Any]:
     """The entities of `cls` by key, with all changes of the session."""
     root = find_table(work, cls)
-    return {} if root is None else entities(root)
+    if root is None:
+        return {}
+    if not keys_of(cls).refer:
+        work.met[cls] = table_name(cls), table_class(cls)
+    return entities(root)
+
+
+def known_rows(work: UnitOfWork, cls: Any) -> Any:
+    """What `rows_of` gives for a class whose entities were asked for before; None where it is to be asked.
+
+    Keys of these entities are no references.
+    """
+    met = work.met.get(cls) if isinstance(cls, type) else None
+    if met is None:
+        return None
+    name, table = met
+    root = work.roots.get(name)
+    return None if root is None or root.column.plan.cls is not table else root.obj.rows
 
 
 def entities(root: Root) -> LazyMap[object, object]:
