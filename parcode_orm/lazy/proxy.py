@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import repeat
 from typing import Any
@@ -87,11 +88,11 @@ def make_proxy(view: Any, row: int) -> object:
 def make_proxies(wanted: Sequence[tuple[RowView, list[int]]]) -> tuple[list[object], list[weak[object]]]:
     """As `make_proxy`, of rows of several views of one class: each view with its rows. A weak reference to each."""
     view = wanted[0][0]
-    return new_proxies(view.made or lazy_class(view.cls), _STATE, _VALUES, tuple(wanted))
+    return new_proxies(view.made or lazy_class(view.cls), STATE, VALUES, tuple(wanted))
 
 
-_STATE = Model.__dict__["_p_state"]
-_VALUES = None if _DESCRIPTORS else BaseModel.__dict__["__dict__"]
+STATE = Model.__dict__["_p_state"]
+VALUES = None if _DESCRIPTORS else BaseModel.__dict__["__dict__"]
 
 
 @compiled
@@ -127,6 +128,66 @@ def meet(live: dict[int, weak[object]], rows: list[int], found: list[object], re
                 fresh -= 1
     live.update(zip(rows, refs[at : at + len(rows)], strict=True))
     return fresh
+
+
+@compiled
+def enter_proxy(
+    live: dict[int, weak[object]],
+    view: object,
+    row: int,
+    cls: type[object],
+    state: Any,
+    fields: Any,
+    counted: object,
+    counter: Any,
+    lock: AbstractContextManager[Any],
+) -> object:
+    """The object for a row that `live` knows; else a new one, as of `new_proxies`, which `live` knows from now on.
+
+    None if `live` is empty, so that it may be no longer in use, or if threads run at once: the caller is to hold the
+    lock.
+
+    Args:
+        live: the objects of the rows of the view.
+        view: the view.
+        row: the row.
+        cls: the class of its objects.
+        state: the descriptor of the slot that gets (view, row).
+        fields: the descriptor that gets a new dictionary, or None.
+        counted: what counts new objects,
+        counter: in this slot.
+        lock: is held where `live` is looked at. Compiled, the function runs at once, as `forget_dead` does, and needs
+            none.
+    """
+    proxy = _new(cls)
+    state.__set__(proxy, (view, row))
+    if fields is not None:
+        fields.__set__(proxy, {})
+    ref = weak(proxy)  # before the lock is taken, as making it may run the cycle collector, and that any code
+    with lock:
+        if not live:
+            return None
+        known = live.setdefault(row, ref)
+        if known is not ref:
+            other = known()
+            if other is not None:  # another thread was first
+                return other
+            live[row] = ref
+        counter.__set__(counted, counter.__get__(counted) + 1)
+    return proxy
+
+
+@compiled
+def forget_dead(lives: dict[Any, dict[int, weak[object]]]) -> int:
+    """Forget the objects of each of `lives` that are gone, and each that knows no more. How many are left."""
+    alive = 0
+    for key, live in list(lives.items()):
+        for row in [row for row, ref in live.items() if ref() is None]:
+            del live[row]
+        alive += len(live)
+        if not live:
+            del lives[key]
+    return alive
 
 
 def plain_class(cls: object) -> Any:

@@ -172,6 +172,119 @@ meet(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return PyLong_FromSsize_t(fresh);
 }
 
+/* The object for `row` that `live` knows, or `proxy`, which it knows by `ref` from now on; NULL with an error. No other
+   code runs meanwhile. `*fresh` says which. */
+static PyObject *
+known_or_new(PyObject *live, PyObject *row, PyObject *proxy, PyObject *ref, int *fresh)
+{
+    PyObject *known = PyDict_SetDefault(live, row, ref), *other; /* borrowed */
+    *fresh = known == ref;
+    if (known == NULL || *fresh)
+        return known == NULL ? NULL : Py_NewRef(proxy);
+    other = referent(known);
+    if (other != NULL || PyErr_Occurred())
+        return other;
+    *fresh = 1;
+    return PyDict_SetItem(live, row, ref) < 0 ? NULL : Py_NewRef(proxy);
+}
+
+/* Add one to the number in a slot of `counted`. -1 with an error. */
+static int
+count_one(PyObject *counted, PyObject *slot)
+{
+    PyMemberDef *member = ((PyMemberDescrObject *)slot)->d_member;
+    PyObject *before = PyMember_GetOne((char *)counted, member);
+    long long number = before == NULL ? -1 : PyLong_AsLongLong(before);
+    Py_XDECREF(before);
+    PyObject *after = PyErr_Occurred() ? NULL : PyLong_FromLongLong(number + 1);
+    int failed = after == NULL || PyMember_SetOne((char *)counted, member, after) < 0;
+    Py_XDECREF(after);
+    return failed ? -1 : 0;
+}
+
+/* enter_proxy(live, view, row, cls, state, fields, counted, counter, lock): see parcode_orm.lazy.proxy. The GIL is the
+   lock: without it, the caller does all of this. */
+static PyObject *
+enter_proxy(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 9 || !PyDict_CheckExact(args[0]) || !PyLong_CheckExact(args[2]) || !PyType_Check(args[3])
+        || !Py_IS_TYPE(args[4], &PyMemberDescr_Type) || !Py_IS_TYPE(args[7], &PyMemberDescr_Type)
+        || !PyType_IsSubtype((PyTypeObject *)args[3], PyDescr_TYPE(args[4]))
+        || !PyObject_TypeCheck(args[6], PyDescr_TYPE(args[7]))
+        || (args[5] != Py_None && Py_TYPE(args[5])->tp_descr_set == NULL))
+        return PyErr_Format(PyExc_TypeError, "enter_proxy takes a dictionary, a view and a row, a class and slots");
+#ifdef Py_GIL_DISABLED
+    Py_RETURN_NONE;
+#else
+    PyMemberDef *state = ((PyMemberDescrObject *)args[4])->d_member;
+    PyObject *nothing = PyTuple_New(0), *found = NULL;
+    PyObject *proxy = nothing == NULL
+                          ? NULL : new_proxy((PyTypeObject *)args[3], nothing, state, args[5], args[1], args[2]);
+    PyObject *ref = proxy == NULL ? NULL : PyWeakref_NewRef(proxy, NULL);
+    if (ref != NULL) {
+        int fresh = 0;
+        PyObject_GC_UnTrack(ref); /* as in fill_proxies */
+        if (!PyDict_GET_SIZE(args[0]))
+            found = Py_NewRef(Py_None);
+        else if ((found = known_or_new(args[0], args[2], proxy, ref, &fresh)) != NULL && fresh
+                 && count_one(args[6], args[7]) < 0)
+            Py_CLEAR(found);
+    }
+    Py_XDECREF(ref);
+    Py_XDECREF(proxy);
+    Py_XDECREF(nothing);
+    return found;
+#endif
+}
+
+/* Forget the objects of `live` that are gone; `dead` has room for their rows. -1 with an error. */
+static int
+forget_in(PyObject *live, PyObject *dead)
+{
+    PyObject *row, *ref;
+    for (Py_ssize_t at = 0; PyDict_Next(live, &at, &row, &ref);) {
+        PyObject *found = referent(ref);
+        if (found == NULL && (PyErr_Occurred() || PyList_Append(dead, row) < 0))
+            return -1;
+        Py_XDECREF(found);
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(dead); i++)
+        if (PyDict_DelItem(live, PyList_GET_ITEM(dead, i)) < 0)
+            return -1;
+    return PyList_SetSlice(dead, 0, PyList_GET_SIZE(dead), NULL);
+}
+
+/* forget_dead(lives): see parcode_orm.lazy.proxy. */
+static PyObject *
+forget_dead(PyObject *module, PyObject *lives)
+{
+    if (!PyDict_CheckExact(lives))
+        return PyErr_Format(PyExc_TypeError, "forget_dead takes a dictionary of dictionaries");
+    PyObject *dead = PyList_New(0), *empty = PyList_New(0), *key, *live;
+    Py_ssize_t alive = 0;
+    int failed = dead == NULL || empty == NULL;
+    for (Py_ssize_t at = 0; !failed && PyDict_Next(lives, &at, &key, &live);) {
+        failed = !PyDict_CheckExact(live);
+        if (failed) {
+            PyErr_SetString(PyExc_TypeError, "forget_dead takes a dictionary of dictionaries");
+            break;
+        }
+        Py_INCREF(key);
+        Py_INCREF(live);
+        failed = forget_in(live, dead) < 0;
+        alive += PyDict_GET_SIZE(live);
+        if (!failed && !PyDict_GET_SIZE(live))
+            failed = PyList_Append(empty, key) < 0;
+        Py_DECREF(live);
+        Py_DECREF(key);
+    }
+    for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(empty); i++)
+        failed = PyDict_DelItem(lives, PyList_GET_ITEM(empty, i)) < 0;
+    Py_XDECREF(dead);
+    Py_XDECREF(empty);
+    return failed ? NULL : PyLong_FromSsize_t(alive);
+}
+
 /* none_set(slots, objects): whether none of the objects has a value in any of the slots, a tuple of descriptors. */
 static PyObject *
 none_set(PyObject *module, PyObject *const *args, Py_ssize_t count)
@@ -204,6 +317,8 @@ none_set(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 PyMethodDef proxies_methods[] = {
     {"new_proxies", (PyCFunction)(void (*)(void))new_proxies, METH_FASTCALL, NULL},
+    {"enter_proxy", (PyCFunction)(void (*)(void))enter_proxy, METH_FASTCALL, NULL},
+    {"forget_dead", forget_dead, METH_O, NULL},
     {"none_set", (PyCFunction)(void (*)(void))none_set, METH_FASTCALL, NULL},
     {"meet", (PyCFunction)(void (*)(void))meet, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},

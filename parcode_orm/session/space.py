@@ -17,7 +17,7 @@ from ..format.layout import Reference
 from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
-from ..lazy.proxy import is_proxy, make_proxies, make_proxy, meet, proxy_state
+from ..lazy.proxy import STATE, VALUES, enter_proxy, forget_dead, is_proxy, make_proxies, make_proxy, meet, proxy_state
 from ..lazy.rows import TablePairs, TableRows
 from ..lazy.spans import SpanPairs, SpanRows
 from ..lazy.state import RowView
@@ -28,12 +28,14 @@ from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
 from ..storage.spill import SPILLED, FileOrSpill, Spill, is_spilled
+from ..storage.stats import Stats
 from ..table.row_group import Group
 from ..table.row_groups import TableSink
 from ..table.table import Table
 from ..tuning import TUNING, Tuning
 from .owner import SWEEP_EVERY, Family, Owner
 
+ROWS_READ = Stats.__dict__["rows_read"]
 CHANGED_MEANWHILE = (
     "{} was to be changed in one thread while another one commits it, so the change might be lost: change it before "
     "the commit or after, under a lock for both"
@@ -220,22 +222,19 @@ class FileSpace:
             found = known()
             if found is not None:
                 return found
-        found = make_proxy(view, row)
-        ref = weak(found)  # before the lock is taken, as making it may run the cycle collector, and that any code
-        with self._meeting:
-            if not live:
-                live = self._first(view)
-            known = live.setdefault(row, ref)
-            if known is not ref:
-                other = known()
-                if other is not None:  # another thread was first
-                    return other
-                live[row] = ref
-            self._stats.rows_read += 1
-            self._until_sweep -= 1
-            if self._until_sweep <= 0:
-                self._sweep()
-        return found
+        made = view.made
+        if live and made is not None:
+            found = enter_proxy(live, view, row, made, STATE, VALUES, self._stats, ROWS_READ, self._meeting)
+            if found is not None:
+                self._until_sweep -= 1
+                if self._until_sweep <= 0:
+                    with self._meeting:
+                        self._sweep()
+                return found
+        both = [found := make_proxy(view, row)], [weak(found)]  # before the lock is taken: making a weak reference may
+        with self._meeting:  # run the cycle collector, and that any code
+            self._count(meet(view.live or self._first(view), [row], *both, 0))
+        return both[0][0]
 
     def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[object]:
         """As `proxy`, of rows of several views of one class: each view with its rows."""
@@ -245,11 +244,15 @@ class FileSpace:
             for view, rows in wanted:
                 fresh += meet(view.live or self._first(view), rows, found, refs, done)
                 done += len(rows)
-            self._stats.rows_read += fresh
-            self._until_sweep -= fresh
-            if self._until_sweep <= 0:
-                self._sweep()
+            self._count(fresh)
         return found
+
+    def _count(self, fresh: int) -> None:
+        """There are so many proxies more."""
+        self._stats.rows_read += fresh
+        self._until_sweep -= fresh
+        if self._until_sweep <= 0:
+            self._sweep()
 
     def know(self, view: RowView, row: int, proxy: LazyModel) -> None:
         """From now on `proxy` is the proxy of this row."""
@@ -293,12 +296,7 @@ class FileSpace:
 
     def _sweep(self) -> None:
         """Forget the proxies that are gone: else a scan would leave a dead reference for every row it met."""
-        alive = 0
-        for live in self._lives.values():
-            for row in [row for row, ref in live.items() if ref() is None]:
-                del live[row]
-            alive += len(live)
-        self._lives = {key: live for key, live in self._lives.items() if live}
+        alive = forget_dead(self._lives)
         self._until_sweep = max(SWEEP_EVERY, alive)
 
     def pin(self, proxy: LazyModel) -> None:

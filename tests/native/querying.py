@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any
 from weakref import ref
 
@@ -69,6 +70,40 @@ def lazies(draw: st.DrawFn) -> tuple[Any, ...]:
 
 class Slotted:
     __slots__ = ("one", "other")
+
+
+class Counted:
+    """What counts; two that have counted alike are equal."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 3
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Counted) and self.number == other.number
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@st.composite
+def entered(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Arguments of `enter_proxy`; an object that is known may be gone."""
+    live = {row: ref(KNOWN[row] if row % 2 else lazy(row)) for row in draw(st.lists(st.integers(0, 9), max_size=3))}
+    fields = draw(st.sampled_from([None, Lazy.__dict__["__dict__"]]))
+    counter = Counted.__dict__["number"]
+    row = draw(st.integers(0, 9))
+    return live, "view", row, Lazy, Lazy.__dict__["state"], fields, Counted(), counter, RLock()
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Arguments of `forget_dead`."""
+    found = {}
+    for key in draw(st.lists(st.integers(0, 9) | st.tuples(st.integers(), st.integers()), max_size=4, unique=True)):
+        rows = draw(st.lists(st.integers(0, 300), max_size=5))
+        found[key] = {row: ref(KNOWN[row] if row % 3 else lazy(row)) for row in rows}
+    return (found,)
 
 
 @st.composite
@@ -163,6 +198,8 @@ SEEDS = st.integers(0, 1 << 30)
 QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "bounds_around": measured(),
     "count_codes": codes(),
+    "enter_proxy": entered(),
+    "forget_dead": lives(),
     "group_sums": sums(),
     "inner_products": products(),
     "mark_texts": stored_texts(),
