@@ -109,6 +109,7 @@ TESTED_BY = {
     "query.kernels": "query/test_random.py",
     "query.lookups": "query/test_entity_queries.py",
     "query.occurrences": "query/test_joins.py",
+    "query.packed_nodes": "query/test_blocks.py",
     "query.places": "query/test_blocks.py",
     "query.plan": "query/test_entity_queries.py",
     "query.pruning": "query/test_random.py",

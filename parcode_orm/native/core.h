@@ -19,6 +19,7 @@ extern PyMethodDef lookup_methods[];
 extern PyMethodDef numbers_methods[];
 extern PyMethodDef unpack_methods[];
 extern PyMethodDef postings_methods[];
+extern PyMethodDef places_methods[];
 extern PyMethodDef proxies_methods[];
 extern PyMethodDef scan_methods[];
 extern PyMethodDef vectors_methods[];

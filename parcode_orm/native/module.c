@@ -14,6 +14,7 @@ execute(PyObject *module)
         lookup_methods,
         numbers_methods,
         postings_methods,
+        places_methods,
         proxies_methods,
         scan_methods,
         take_methods,

@@ -16,7 +16,7 @@ from ..codec.columns.scalars import FloatColumn, IntColumn
 from ..codec.columns.text import TextColumn
 from ..codec.views.nodes import open_child
 from ..codec.views.struct import StructView
-from ..format.layout import Encoding, NodeFlag, Reference
+from ..format.layout import Encoding, Reference
 from ..storage.cache import NODE_BYTES
 from ..table.nodes import NO_ID, Piece
 from ..table.row_group import MAPPED, Group
@@ -25,7 +25,7 @@ from .array_parts import size_of, stack_of, vectors_of
 from .arrays import Vectors
 from .bounds import Bounds, bounds_of
 from .columns import read
-from .heads import Heads, dictionaries
+from .heads import SIGNED, Heads, dictionaries
 from .merging import Kept, kept_bytes, merged
 from .parts import by_part
 from .places import Place, bare, column_of, is_scalar, place_in, place_of
@@ -339,7 +339,7 @@ class Block:
         fits |= (at >= 0) & (encodings == Encoding.INT) & _IS_WIDTH[width]
         fits &= (nodes["raw"] == count.astype(np.uint64) * width) & (count >= (self._starts + self._lengths)[parts])
         places = range(len(at)) if fits.all() else np.flatnonzero(fits).tolist()
-        kinds = np.where(floats, 2, nodes["flags"] & NodeFlag.SIGNED)[places].tolist()
+        kinds = np.where(floats, 2, nodes["flags"] & SIGNED)[places].tolist()
         buffers = heads.buffers(at[places], [parts[place] for place in places])
         for place, kind, size, buffer in zip(places, kinds, width[places].tolist(), buffers, strict=True):
             part = self.parts[parts[place]]

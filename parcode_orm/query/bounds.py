@@ -11,10 +11,11 @@ from ..codec.base import Column
 from ..codec.columns.wrappers import ConvertColumn
 from ..format.layout import Encoding, NodeFlag
 from .columns import KINDS
-from .heads import Heads
+from .heads import SIGNED, Heads
 from .places import bare
 from .vectors import EXACT_FLOAT, WIDEST, Kind
 
+_NANS = int(NodeFlag.NANS)
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "<": np.less,
     "<=": np.less_equal,
@@ -90,10 +91,10 @@ def bounds_of(heads: Heads, at: Any, column: Column | None) -> Bounds | None:
     known = at >= 0
     if column is None or not known.any():
         return None
-    encodings = np.unique(heads.nodes["encoding"][at[known]])
-    if len(encodings) != 1:
-        return None
+    encodings = heads.nodes["encoding"][at[known]]
     encoding = int(encodings[0])
+    if (encodings != encoding).any():
+        return None
     column = bare(column)
     kind: Kind | type[str] | None = None
     if isinstance(column, ConvertColumn):
@@ -101,16 +102,16 @@ def bounds_of(heads: Heads, at: Any, column: Column | None) -> Bounds | None:
         if kind is None or encoding != Encoding.INT:
             return None
     nodes = heads.nodes[at]
-    ends = [np.where(known, nodes[name].view("S16"), b"") for name in ("low", "high")]
     if encoding == Encoding.TEXT:
         kind = str
+        ends = [np.where(known, nodes[name].view("S16"), b"") for name in ("low", "high")]
     elif encoding in (Encoding.INT, Encoding.FLOAT):
         code = "<f8" if encoding == Encoding.FLOAT else "<i8"
         ends = [np.where(known, np.ascontiguousarray(nodes[name]).view(code)[::2], 0) for name in ("low", "high")]
-        unsigned = nodes["flags"] & NodeFlag.SIGNED == 0
+        unsigned = nodes["flags"] & SIGNED == 0
         if encoding == Encoding.INT and any((end[unsigned] < 0).any() for end in ends):
             return None  # beyond 63 bits
     else:
         return None
-    nans = known & (nodes["flags"] & NodeFlag.NANS != 0)
+    nans = known & (nodes["flags"] & _NANS != 0)
     return Bounds(ends[0], ends[1], nulls, nans, known, kind)

@@ -8,34 +8,25 @@ from typing import Any
 import numpy as np
 
 from ..codec.columns.struct import StructColumn
-from ..codec.structs import MISSING
 from ..codec.views.struct import StructView
 from ..format.chunk import Chunk
-from ..format.layout import NODE, Encoding, NodeFlag
+from ..format.layout import Encoding, NodeFlag
 from ..table.table import Table
+from .packed_nodes import NODES, NOWHERE, find_nodes, find_statistics
 from .places import bare
 
-_NODES = np.dtype(
-    [
-        *((name, "u1") for name in ("encoding", "compression", "width", "flags")),
-        *((name, "<u4") for name in ("span", "count", "param")),
-        *((name, "<u8") for name in ("place", "stored", "raw", "checksum")),
-        ("low", "V16"),
-        ("high", "V16"),
-    ]
-)
-assert _NODES.itemsize == NODE.size
-_DEEPEST = 4  # nodes that stand around the values of a column
+SIGNED = int(NodeFlag.SIGNED)
 
 
 class Heads:
     """The heads of row groups. A node is a number: its place among the nodes of all; `NOWHERE` is none."""
 
-    __slots__ = ("_ends", "_found", "_items", "begins", "chunks", "nodes", "views")
+    __slots__ = ("_ends", "_found", "_items", "_packed", "begins", "chunks", "nodes", "views")
 
     def __init__(self, chunks: Sequence[Chunk | None]) -> None:
         self.chunks = chunks
-        self.nodes: Any = np.frombuffer(b"".join([chunk.directory for chunk in chunks if chunk is not None]), _NODES)
+        self._packed = b"".join([chunk.directory for chunk in chunks if chunk is not None])
+        self.nodes: Any = np.frombuffer(self._packed, NODES)
         self._ends = np.cumsum([0 if chunk is None else chunk.node_count for chunk in chunks])
         self.begins = np.concatenate([[0], self._ends[:-1]])
         self._found: dict[tuple[str, ...], Any] = {}
@@ -86,46 +77,32 @@ class Heads:
             return np.full(len(self.chunks), NOWHERE)
         known = [chunk is not None and chunk.fingerprint == table.fingerprint for chunk in self.chunks]
         at = np.where(known, self.begins, NOWHERE)
-        at = self.child(at, 0 if table.keys is None else 1)
+        places = [0 if table.keys is None else 1]
         column: Any = table.items
         for name in path:
             column = bare(column)
             if not isinstance(column, StructColumn) or name not in column.places:
                 return np.full(len(self.chunks), NOWHERE)
             place, column = column.places[name]
-            whole = (self.nodes["encoding"][at] == Encoding.STRUCT) & (self.nodes["param"][at] & MISSING == 0)
-            at = self.child(np.where(whole, at, NOWHERE), place)
-        return at
+            places.append(place)
+        found = np.empty(len(at), np.int64)
+        find_nodes(self._packed, self._ends, at, tuple(places), found)
+        return found
 
     def child(self, at: Any, place: int, pieces: Any = slice(None)) -> Any:
         """Child `place` of each of the nodes `at`, of all row groups or of `pieces`; `NOWHERE` where there is none."""
-        spans = self.nodes["span"]
-        last = len(spans) - 1
-        ends = np.where(at < 0, 0, at + spans[at])
-        found = at + 1
-        for _ in range(place):
-            found = found + spans[np.minimum(found, last)]
-        return np.where((found < ends) & (ends <= self._ends[pieces]), found, NOWHERE)
+        found = np.empty(len(at), np.int64)
+        find_nodes(self._packed, self._ends[pieces], at, (place,), found)
+        return found
 
     def statistics(self, at: Any) -> tuple[Any, Any]:
         """The nodes with the statistics of the columns `at`, below what stands around them; and where Nones are."""
-        nodes = self.nodes
         nulls = np.zeros(len(at), bool)
-        if not len(nodes):
+        if not len(self.nodes):
             return at, nulls
-        for _ in range(_DEEPEST):
-            encodings = nodes["encoding"][at]
-            there = (at >= 0) & (nodes["flags"][at] & NodeFlag.STATISTICS != 0)
-            optional, coded = ((encodings == each) & ~there for each in (Encoding.OPTIONAL, Encoding.DICTIONARY))
-            nulls |= optional & (at >= 0) & (nodes["param"][at] > 0)
-            around = optional | (encodings == Encoding.CONSTANT) & ~there
-            below = np.where(around, self.child(at, 0), NOWHERE)
-            if coded.any():
-                below = np.where(coded, self.child(at, 1), below)
-            at = np.where(there, at, below)
-            if there.all():
-                break
-        return np.where((at >= 0) & (nodes["flags"][at] & NodeFlag.STATISTICS != 0), at, NOWHERE), nulls
+        found = np.empty(len(at), np.int64)
+        find_statistics(self._packed, self._ends, at, found, nulls)
+        return found, nulls
 
     def filled(self, table: Table, at: Any, rows: Any, dtypes: dict[tuple[int, int, int], Any]) -> Any:
         """The numbers of the nodes `at`, one of each row group and `rows` in each, as one array that was read for that.
@@ -136,13 +113,11 @@ class Heads:
             return None
         nodes = self.nodes[at]
         first = nodes[0]
-        dtype = dtypes.get((int(first["encoding"]), int(first["flags"] & NodeFlag.SIGNED), int(first["width"])))
+        dtype = dtypes.get((int(first["encoding"]), int(first["flags"] & SIGNED), int(first["width"])))
         same = all((nodes[name] == first[name]).all() for name in ("encoding", "width", "compression"))
         if dtype is None or not same or first["compression"] or (nodes["count"] != rows).any():
             return None
-        if ((nodes["flags"] ^ first["flags"]) & NodeFlag.SIGNED).any() or (
-            nodes["stored"] != rows * dtype.itemsize
-        ).any():
+        if ((nodes["flags"] ^ first["flags"]) & SIGNED).any() or (nodes["stored"] != rows * dtype.itemsize).any():
             return None
         found = np.empty(int(rows.sum()), dtype)
         offsets = [chunk.where[1] for chunk in self.chunks if chunk is not None]
@@ -167,9 +142,6 @@ class Heads:
         return found
 
 
-NOWHERE = -1
-
-
 def dictionaries(heads: Heads, at: Any, parts: Sequence[int]) -> tuple[Any, Any, list[Any]]:
     """The nodes of the codes and of the words of the dictionaries `at`, and marks, equal for the same words."""
     nodes = heads.nodes
@@ -177,7 +149,7 @@ def dictionaries(heads: Heads, at: Any, parts: Sequence[int]) -> tuple[Any, Any,
     codes, values = (heads.child(coded, place, parts) for place in (0, 1))
     ends = heads.child(values, 0, parts)
     values = np.where(nodes["encoding"][values] == Encoding.TEXT, values, NOWHERE)
-    codes = np.where((ends >= 0) & (values >= 0) & (nodes["flags"][codes] & NodeFlag.SIGNED == 0), codes, NOWHERE)
+    codes = np.where((ends >= 0) & (values >= 0) & (nodes["flags"][codes] & SIGNED == 0), codes, NOWHERE)
     marked = [
         nodes[name][node].tolist()
         for node in (values, ends)

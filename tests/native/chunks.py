@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from hypothesis import strategies as st
 
 from parcode_orm.format.checksum import checksum
@@ -84,6 +85,22 @@ def files(draw: st.DrawFn) -> tuple[Any, ...]:
     return Filled, slots, refs, memoryview(data), "x.par", len
 
 
+@st.composite
+def packed(draw: st.DrawFn) -> tuple[Any, ...]:
+    """The nodes of a few row groups, most of which lead on, and where to begin in some of them."""
+    kinds = st.sampled_from([7, 8, 9, 12, 12, 12]) | st.integers(0, 22)
+    data, ends, at = b"", [], []
+    for _ in range(draw(st.integers(1, 4))):
+        first = len(data) // NODE.size
+        for _ in range(draw(st.integers(1, 6))):
+            flags, span, param = draw(st.sampled_from([0, 8, 1])), draw(st.integers(0, 6)), draw(st.integers(0, 3))
+            data += NODE.pack(draw(kinds), 0, 0, flags, span, 0, param, 0, 0, 0, 0, b"", b"")
+        last = len(data) // NODE.size
+        ends.append(draw(st.just(last) | st.integers(0, 30)))
+        at.append(draw(st.just(first) | st.integers(-1, last - 1)))
+    return data, np.array(ends, np.int64), np.array(at, np.int64), np.zeros(len(at), np.int64)
+
+
 def places() -> st.SearchStrategy[tuple[Any, ...]]:
     """Arguments of `children_of`."""
     return DIRECTORIES.flatmap(
@@ -99,6 +116,10 @@ def places() -> st.SearchStrategy[tuple[Any, ...]]:
 CHUNKS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "children_of": places(),
     "chunks_of": files(),
+    "find_nodes": packed().flatmap(
+        lambda given: st.lists(st.integers(0, 4), max_size=4).map(lambda steps: (*given[:3], tuple(steps), given[3]))
+    ),
+    "find_statistics": packed().map(lambda given: (*given, np.zeros(len(given[1]), bool))),
     "nodes_of": st.tuples(st.sampled_from([Node, tuple]), DIRECTORIES | st.binary(max_size=200)),
     "read_head": chunks(),
 }
