@@ -189,11 +189,11 @@ class Space(Protocol):
     def check_change(self, what: str) -> None:
         """Raise an error where `what` ("this list") may not be changed."""
 
-    def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
-        """A lazy list, value of the marked field `column`, over the items `start` to `stop`."""
+    def lazy_list(self, column: Any, items: View, start: int, stop: int, row: int) -> Any:
+        """A lazy list, value of the marked field `column` in its row `row`, over the items `start` to `stop`."""
 
-    def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int) -> Any:
-        """A lazy map over the keys and values `start` to `stop`."""
+    def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int, row: int) -> Any:
+        """A lazy map, value of `column` in its row `row`, over the keys and values `start` to `stop`."""
 
     def lazy_list_table(self, column: Any, ref: Reference) -> Any:
         """A lazy list over a table."""

@@ -26,13 +26,14 @@ class SpanRows:
     rows that nobody asked for are not read when others change. `handed` are rows in memory, by their place as stored.
     """
 
-    __slots__ = ("_items", "_start", "_stop", "fresh", "handed", "order", "space", "version")
+    __slots__ = ("_items", "_row", "_start", "_stop", "fresh", "handed", "order", "space", "version")
 
-    def __init__(self, space: Space, items: View, start: int, stop: int) -> None:
+    def __init__(self, space: Space, items: View, start: int, stop: int, row: int) -> None:
         self.space = space
         self._items = items
         self._start = start
         self._stop = stop
+        self._row = row
         self.handed: dict[int, object] = {}
         self.order: list[int] | None = None
         self.fresh: list[object] = []
@@ -40,8 +41,8 @@ class SpanRows:
 
     @property
     def location(self) -> tuple[int, ...]:
-        """The column (by the identity of its view) and the span."""
-        return id(self._items), self._start, self._stop
+        """The column (by the identity of its view) and the owner's row: spans of no items are equal in many rows."""
+        return id(self._items), self._row
 
     @property
     def size(self) -> int:
@@ -280,8 +281,8 @@ class SpanPairs(SpanRows):
 
     __slots__ = ("_keys", "_places")
 
-    def __init__(self, space: Space, keys: View, values: View, start: int, stop: int) -> None:
-        super().__init__(space, values, start, stop)
+    def __init__(self, space: Space, keys: View, values: View, start: int, stop: int, row: int) -> None:
+        super().__init__(space, values, start, stop, row)
         self._keys = keys
         self._places: dict[object, int] | None = None  # the position of each key
 

@@ -108,7 +108,7 @@ class Comparison:
         for name, value in decoded(proxy).items():
             if name not in places:
                 continue
-            ordinal = _ordinal_of(value, view, name, row)
+            ordinal = ordinal_of(value, view, name, row)
             change = self.collection(value) if ordinal else self._field(places[name][1], value, view, name, row)
             if change is Change.YES:
                 if not ordinal:
@@ -169,7 +169,7 @@ class Comparison:
             if type(stored) is type(value) and repr(stored) == repr(value):
                 return Change.NO
         if isinstance(value, LazyList | LazyMap) and isinstance(column, ChunkColumn):
-            if _ordinal_of(value, view, name, row):
+            if ordinal_of(value, view, name, row):
                 return self.collection(value)
             stored = view.getter(name)(row)
             if _same_rows(value, stored):
@@ -273,7 +273,7 @@ class Comparison:
         return _most(map(self._nested, once(value for _, value in here if is_proxy(value))))
 
 
-def _ordinal_of(value: Any, view: RowView, name: str, row: int) -> int:
+def ordinal_of(value: Any, view: RowView, name: str, row: int) -> int:
     """Where `value` is the table that is stored as the field `name`: the ordinal of its reference; else 0."""
     if not isinstance(value, LazyList | LazyMap) or not isinstance(value.rows, TableRows):
         return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +13,14 @@ from ..codec.base import Getter
 from ..errors import FieldNotStored
 from ..lazy.handles import LazyCollection
 from ..lazy.proxy import decoded, forget, is_proxy, proxy_state
+from ..lazy.rows import TableRows
+from ..lazy.spans import SpanRows
 from ..lazy.state import WithoutFields, touch
 from ..stack import roomy
+from .dirty import ordinal_of
 from .owner import Owner
 from .rebind import attach, is_plain_model, lazy_fields, take_rows
-from .space import FileSpace, disown, owner_of
+from .space import FileSpace, owner_of
 from .traversal import ATOMIC, children, kind_of
 
 READ_ANEW = ("collection", "proxy", "stream")
@@ -44,6 +47,21 @@ class Reset:
                 found.setdefault(_place(each), []).append(each)
         return found
 
+    @cached_property
+    def _standing(self) -> set[int]:
+        """Collections that are the field of an object where they are stored, by id: two objects may refer to one table.
+
+        Without this, the reset of one object could take the collection of another one, and rows put into it would be
+        stored under both.
+        """
+        alive = [proxy for space in self._owner.spaces() for proxy in space.alive()]
+        return {
+            id(value)
+            for proxy in alive
+            for name, value in decoded(proxy).items()
+            if ordinal_of(value, proxy_state(proxy)[0], name, proxy_state(proxy)[1])
+        }
+
     def everything(self, roots: Iterable[object], spaces: Iterable[FileSpace], lost: FileSpace) -> None:
         """Reset `roots` and what was read through `spaces`; collections that are part of nothing get `lost`."""
         collections = [each for found in self._collections.values() for each in found]
@@ -54,7 +72,7 @@ class Reset:
             self.object(proxy)
         for collection in collections:
             if id(collection) not in self._done:
-                disown(collection, lost)
+                _disown(collection, lost)
 
     @roomy
     def object(self, proxy: Any) -> None:
@@ -65,16 +83,19 @@ class Reset:
         before = dict(decoded(proxy))  # collections among them must outlive this: they hold rows that changed
         names = names_met(proxy)
         forget(proxy)
-        self.fields(proxy, names)
+        self.fields(proxy, names, before)
         del before
 
-    def fields(self, proxy: LazyModel, names: Container[str]) -> None:
-        """Read anew those of the fields `names` of a lazy object that hold lazy ones, and reset these."""
+    def fields(self, proxy: LazyModel, names: Container[str], before: Mapping[str, object]) -> None:
+        """Read anew those of the fields `names` of a lazy object that hold lazy ones, and reset these.
+
+        `before` are values that the fields had: where one of them is the stored collection, it stays.
+        """
         view, row = proxy_state(proxy)
         values = decoded(proxy)
         for name in lazy_fields(view, names):
             try:
-                values[name] = self._stored(view.getter(name)(row))
+                values[name] = self._stored(view.getter(name)(row), before.get(name))
             except (FieldNotStored, *UNREADABLE):  # who asks for it will hear
                 continue
         if values:
@@ -88,20 +109,30 @@ class Reset:
             rows.reset(self.keep)
 
     @roomy
-    def _stored(self, value: Any) -> Any:
-        """A value that was just read: reset what of it was known; of a collection, the one that is known."""
+    def _stored(self, value: Any, before: object = None) -> Any:
+        """A value that was just read: reset what of it was known; of a collection, the one that is known.
+
+        `before` is what stood in its place.
+        """
         kind = kind_of(value)
         if kind == "proxy":
             self.object(value)
         elif kind == "collection":
-            known = self._collections.get(_place(value))
-            value = known.pop(0) if known else value
+            value = self._known(value, before)
             self.collection(value)
         else:
             for child, _ in children(value):
                 if type(child) not in ATOMIC:
                     self._stored(child)
         return value
+
+    def _known(self, value: Any, before: object) -> Any:
+        known = self._collections.get(_place(value), [])
+        free = [each for each in known if each is before] or [each for each in known if id(each) not in self._standing]
+        if not free:
+            return value
+        known[:] = [each for each in known if each is not free[0]]
+        return free[0]
 
     def keep(self, stored: Getter, row: int, value: Any) -> bool:
         """Reset a value held for a row; whether it stays held: a lazy object does, as the program may change it."""
@@ -177,3 +208,12 @@ class Follow:
 
 def _place(collection: LazyCollection) -> tuple[object, ...]:
     return type(collection), *collection.location
+
+
+def _disown(collection: LazyCollection, lost: FileSpace) -> None:
+    """Let a lazy collection that is part of nothing any more read through `lost`, which refuses changes."""
+    rows = collection.rows
+    if isinstance(rows, TableRows):
+        rows.table.space = lost
+    elif isinstance(rows, SpanRows):
+        rows.space = lost

@@ -36,6 +36,8 @@ def rollback(work: UnitOfWork, backend: Backend | None) -> None:
     elif work.space is not None:
         for root in work.roots.values():
             _make_lazy(work, root)
+        for space in work.own():
+            space.end_spills()
         Reset(work.owner).everything([root.obj for root in work.roots.values()], work.own(), work.lost())
     else:  # nothing is stored, so what was read of streams belongs to nothing
         for space in work.own():

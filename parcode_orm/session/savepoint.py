@@ -117,7 +117,7 @@ class _State:
                 collection.rows = rows
                 rows.go_back(state, reset.keep)
             for proxy, names in unread:
-                reset.fields(proxy, names)
+                reset.fields(proxy, names, {})
             reset.everything((), work.own(), work.lost())
         del since
         return problems

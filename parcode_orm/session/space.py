@@ -14,7 +14,6 @@ from ..codec.evolution.defaults import GENERATED
 from ..errors import DetachedError, NoResultFound, ReadOnlyError, SessionError, told
 from ..format.chunk import Chunk
 from ..format.layout import Reference
-from ..lazy.handles import LazyCollection
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import STATE, VALUES, enter_proxy, forget_dead, is_proxy, make_proxies, make_proxy, meet, proxy_state
@@ -107,6 +106,11 @@ class FileSpace:
     def _take(self, spills: Iterable[Spill]) -> None:
         self._spills.update((spill.number, spill) for spill in spills)
         self.chunk = FileOrSpill(self.source, self._spills)
+
+    def end_spills(self) -> None:
+        """Let the temporary files end after a rollback, unless the program holds an object that lies in one."""
+        if self._spills and not any(proxy_state(each)[0].chunk.where[1] >= SPILLED for each in self.alive()):
+            self._spills, self.chunk = {}, self.source.chunk
 
     def go_on(self, source: Source) -> bool:
         """Read `source` from now on, a later commit of the same file. Return whether it does.
@@ -309,13 +313,13 @@ class FileSpace:
         if held is not None:
             held[row] = proxy
 
-    def lazy_list(self, column: ChunkColumn, items: View, start: int, stop: int) -> object:
-        """A lazy list over the items `start` to `stop`."""
-        return self._handed(LazyList(SpanRows(self, items, start, stop), column))
+    def lazy_list(self, column: ChunkColumn, items: View, start: int, stop: int, row: int) -> object:
+        """A lazy list, value of `column` in its row `row`, over the items `start` to `stop`."""
+        return self._handed(LazyList(SpanRows(self, items, start, stop, row), column))
 
-    def lazy_map(self, column: ChunkColumn, keys: View, values: View, start: int, stop: int) -> object:
-        """A lazy map over the keys and values `start` to `stop`."""
-        return self._handed(LazyMap(SpanPairs(self, keys, values, start, stop), column))
+    def lazy_map(self, column: ChunkColumn, keys: View, values: View, start: int, stop: int, row: int) -> object:
+        """A lazy map, value of `column` in its row `row`, over the keys and values `start` to `stop`."""
+        return self._handed(LazyMap(SpanPairs(self, keys, values, start, stop, row), column))
 
     def lazy_list_table(self, column: ChunkColumn, ref: Reference) -> object:
         """A lazy list over a table."""
@@ -359,15 +363,6 @@ class _Abandoned(FileSpace):
             "the session has let go of this object in a rollback() or refresh(), so a change to it would not be "
             "stored: take it from session.root(...) again"
         )
-
-
-def disown(collection: LazyCollection, lost: FileSpace) -> None:
-    """Let a lazy collection that is part of nothing any more read through `lost`, which refuses changes."""
-    rows = collection.rows
-    if isinstance(rows, TableRows):
-        rows.table.space = lost
-    elif isinstance(rows, SpanRows):
-        rows.space = lost
 
 
 def is_detached(value: object) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
 from weakref import finalize
@@ -77,9 +77,16 @@ class Spill:
             self._end = pipeline.output.position - base
         except BaseException:
             pipeline.abort()
+            self._cut()
             raise
         finally:
             self.busy = False
+
+    def _cut(self) -> None:
+        """Give back the disk space of a stream that failed: it may be what filled the disk."""
+        if self._fd >= 0:
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._end)
 
     def chunk(self, ref: Reference) -> Chunk:
         """The chunk at `ref`, read into memory: mapped pages would count as memory, too."""

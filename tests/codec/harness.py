@@ -116,15 +116,15 @@ class MemorySpace:
         sets = [builder.full if names is None else names]
         return builder.objects([found], sets, [view.extra(row)], [view.private(row)])[0]
 
-    def lazy_list(self, column: Any, items: View, start: int, stop: int) -> Any:
+    def lazy_list(self, column: Any, items: View, start: int, stop: int, row: int) -> Any:
         return [items.get(i) for i in range(start, stop)]
 
-    def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int) -> Any:
+    def lazy_map(self, column: Any, keys: View, values: View, start: int, stop: int, row: int) -> Any:
         return {keys.get(i): values.get(i) for i in range(start, stop)}
 
     def lazy_list_table(self, column: Any, ref: Reference) -> Any:
         view = column.shape.item.view(self.chunk(ref), 0, self)
-        return self.lazy_list(column, view, 0, view.count)
+        return self.lazy_list(column, view, 0, view.count, 0)
 
     def _maps(self, ref: Reference, keys: Column, values: Column) -> tuple[View, View]:
         chunk = self.chunk(ref)
@@ -133,7 +133,7 @@ class MemorySpace:
 
     def lazy_map_table(self, column: Any, ref: Reference) -> Any:
         views = self._maps(ref, column.shape.key, column.shape.value)
-        return self.lazy_map(column, *views, 0, views[0].count)
+        return self.lazy_map(column, *views, 0, views[0].count, 0)
 
     def read_list_table(self, ref: Reference, items: Column) -> list[Any]:
         view = items.view(self.chunk(ref), 0, self)

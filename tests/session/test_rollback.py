@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from parcode_orm import Chunk, LazyMap, Model, Session, ShardedMap, compact, dumps, load, save
+from parcode_orm import Chunk, Key, LazyMap, Model, Session, ShardedMap, compact, dumps, load, save
 from parcode_orm.errors import ConflictError, DetachedError, NoResultFound, SessionError
+from tests.small import tuned
 from tests.strategies import same
 
 LARGE = 150  # rows: a table of its own; a small collection lies in its owner's row group
@@ -678,3 +679,47 @@ def test_a_collection_that_was_let_go_of_does_not_take_the_place_of_another(
         session.commit()
     found = getattr(load(path, World), name)
     assert (found[3] if name == "rows" else found["k3"]).level == 71
+
+
+class Row(Model):
+    id: int = Key()
+    items: list[int] = Chunk(default=[])
+    named: dict[str, int] = ShardedMap(default={})
+
+
+@pytest.mark.parametrize("count", [0, 2, 40])
+@pytest.mark.parametrize("back", ["expire", "rollback", "expire_all", "begin_nested"])
+def test_no_object_takes_the_collection_of_another_one(tmp_path: Path, back: str, count: int) -> None:
+    """Empty lists of two rows lay at one place, as did a table to which both refer.
+
+    `session.expire(two)` gave it the list of `one`, and what was then appended to it was stored under both.
+    """
+    small = tuned().Session
+    with small(tmp_path / "rows.par") as session:
+        numbers = list(range(1 << 40, (1 << 40) + count))
+        named = {str(n): n for n in numbers}
+        session.add_all([Row(id=1, items=numbers, named=named), Row(id=2), Row(id=3)])
+        session.commit()
+        one, two = session.get_one(Row, 1), session.get_one(Row, 2)
+        if count:
+            two.items, two.named = one.items, one.named  # a table is stored once, for both
+            session.commit()
+    for replaced in (False, True):
+        with small(tmp_path / "rows.par") as session:
+            one, two = session.get_one(Row, 1), session.get_one(Row, 2)
+            mine = one.items, one.named
+            assert len(two.items) == len(two.named) == count
+            savepoint = session.begin_nested() if back == "begin_nested" else None
+            if replaced:
+                two.items, two.named = [7], {"7": 7}
+            if savepoint is not None:
+                savepoint.rollback()
+            elif back == "expire":
+                session.expire(two)
+            else:
+                getattr(session, back)()
+            assert one.items is mine[0] and one.named is mine[1]
+            two.items.append(8)
+            two.named["8"] = 8
+            assert len(one.items) == len(one.named) == count
+            assert len(two.items) == len(two.named) == count + 1

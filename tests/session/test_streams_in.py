@@ -315,6 +315,42 @@ def test_nothing_is_left_behind(path: Path) -> None:
         assert len(list(descriptors.iterdir())) <= before
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux how large nameless files are")
+def test_streams_that_come_to_nothing_give_their_disk_space_back(path: Path) -> None:
+    """The temporary file grew with each stream that failed, and with each one before a rollback, until a commit.
+
+    A bulk load that filled the disk so kept it full: not even a small commit of the session fitted any more.
+    """
+
+    def waiting() -> int:
+        links = Path("/proc/self/fd").iterdir()
+        return sum(os.stat(link).st_size for link in links if link.exists() and "(deleted)" in os.readlink(link))
+
+    def failing() -> Iterator[int]:
+        yield from range(BIG)
+        raise OSError("the source broke")
+
+    gc.collect()
+    before = waiting()
+    with Session(path) as session:
+        world: Any = session.root(World)
+        with pytest.raises(OSError, match="the source broke"):
+            world.numbers.extend(failing())
+        assert waiting() == before
+        for _ in range(3):
+            world.rows.extend(map(row, range(BIG)))
+            assert waiting() > before
+            session.rollback()
+            assert waiting() == before
+        world.rows.extend(map(row, range(BIG)))
+        held = world.rows[-1]
+        session.rollback()
+        assert held == row(BIG - 1)  # it is no part of what is stored, and the program has it
+        world.rows.extend(map(row, range(5)))
+        session.commit()
+    assert load(path, World).rows[-5:] == list(map(row, range(5)))
+
+
 def test_in_memory_and_after_add(tmp_path: Path) -> None:
     with Session(":memory:", compression="lz4") as session:
         world: Any = World(numbers=iter(range(5)))

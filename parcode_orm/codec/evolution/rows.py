@@ -215,8 +215,8 @@ class AddedCollections(View):
                 return value
             made = self._made.setdefault(i, made)  # where they lie tells lazy collections apart
         if column.is_list:
-            return self._space.lazy_list(column, made[0], 0, made[0].count)
-        return self._space.lazy_map(column, made[0], made[1], 0, made[0].count)
+            return self._space.lazy_list(column, made[0], 0, made[0].count, i)
+        return self._space.lazy_map(column, made[0], made[1], 0, made[0].count, i)
 
     def _given(self, i: int, part: Callable[[Any], list[Any]], value: Any) -> GivenView:
         again = (lambda: part(self._values.get(i))) if self._space.writable else None

@@ -169,9 +169,9 @@ class AsMarkedView(View):
         if found is not None:
             view, at = found
             if isinstance(view, ListView) and view.factory is list:
-                return self.space.lazy_list(column, view.items, *view.bounds(at))
+                return self.space.lazy_list(column, view.items, *view.bounds(at), i)
             if isinstance(view, MapView):
-                return self.space.lazy_map(column, view.keys, view.items, *view.bounds(at))
+                return self.space.lazy_map(column, view.keys, view.items, *view.bounds(at), i)
         return self.inner.get(i)
 
     def read(self, start: int, stop: int) -> list[Any]:

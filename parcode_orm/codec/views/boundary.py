@@ -212,9 +212,9 @@ class ReferenceView(TogetherView):
         view, at = place
         # Not a tuple in the place of a Sequence.
         if isinstance(view, ListView) and view.factory is list:
-            return self.space.lazy_list(column, view.items, *view.bounds(at))
+            return self.space.lazy_list(column, view.items, *view.bounds(at), i)
         if isinstance(view, MapView):
-            return self.space.lazy_map(column, view.keys, view.items, *view.bounds(at))
+            return self.space.lazy_map(column, view.keys, view.items, *view.bounds(at), i)
         return view.get(at)
 
     def read(self, start: int, stop: int) -> list[Any]:
