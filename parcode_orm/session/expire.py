@@ -86,7 +86,7 @@ class Reset:
         self.fields(proxy, names, before)
         del before
 
-    def fields(self, proxy: LazyModel, names: Container[str], before: Mapping[str, object]) -> None:
+    def fields(self, proxy: LazyModel, names: Container[str], before: Mapping[str, Any]) -> None:
         """Read anew those of the fields `names` of a lazy object that hold lazy ones, and reset these.
 
         `before` are values that the fields had: where one of them is the stored collection, it stays.
@@ -109,7 +109,7 @@ class Reset:
             rows.reset(self.keep)
 
     @roomy
-    def _stored(self, value: Any, before: object = None) -> Any:
+    def _stored(self, value: Any, before: Any = None) -> Any:
         """A value that was just read: reset what of it was known; of a collection, the one that is known.
 
         `before` is what stood in its place.
@@ -126,7 +126,7 @@ class Reset:
                     self._stored(child)
         return value
 
-    def _known(self, value: Any, before: object) -> Any:
+    def _known(self, value: Any, before: Any) -> Any:
         known = self._collections.get(_place(value), [])
         free = [each for each in known if each is before] or [each for each in known if id(each) not in self._standing]
         if not free:
