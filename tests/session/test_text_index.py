@@ -388,3 +388,26 @@ def test_what_is_refused(fields: dict[str, Any], message: str) -> None:
     body = {"__module__": __name__, "__annotations__": {"id": int, **annotations}, "id": Key(), **defaults, **more}
     with pytest.raises(UnsupportedTypeError, match=re.escape(message)):
         type(Model)("Refused", (Model,), body)
+
+
+@pytest.mark.parametrize("way", ["same", "equal", "statement", "swapped", "stream"])
+def test_a_deleted_entity_that_is_added_again_is_found(tmp_path: Path, way: str) -> None:
+    """It gets another row, and its text is the same: the index kept to the row that is gone."""
+    with Session(tmp_path / "notes.par") as session:
+        session.add_all([Note(body="red wine", tags=["red", "fox"], level=n) for n in range(4)])
+        session.commit()
+        first, second = session.get_one(Note, 1), session.get_one(Note, 2)
+        again = [Note(id=n, body="red wine", tags=["red", "fox"], level=n) for n in (1, 2)]
+        if way == "swapped":
+            first.id, second.id = 2, 1
+        elif way == "statement":
+            session.execute(delete(Note).where(Note.id < 3))
+            session.add_all(again)
+        else:
+            session.delete(first)
+            session.delete(second)
+            session.add_all([first, second] if way == "same" else again if way == "equal" else iter(again))
+        check(session, QUERIES)
+        session.commit()
+        check(session, QUERIES)
+    assert verify(tmp_path / "notes.par", models=[Note]).ok

@@ -59,30 +59,35 @@ class Changed:
 
     def by_rows(self, spec: IndexSpec) -> Iterator[tuple[Entries, Entries]]:
         """As `of`, with ids of rows instead of keys: first as they are stored, then as they are today."""
-        lost, got = self._held(spec)
+        lost, got = self._held(spec, moved=self._find_before().keys() & table_in(self._rows).added.keys())
         before = _row_ids(table_in(self._stored), lost.keys) if lost.keys else []
         yield Entries(lost.values, before), Entries(got.values, _row_ids(table_in(self._rows), got.keys))
         for each in self._apart():
             ids = each.ids
             yield each.of(spec, _row_ids(table_in(self._stored), each.keys) if ids is None else ids)
 
-    def _held(self, spec: IndexSpec) -> tuple[Entries, Entries]:
-        """The values that entities in memory lost, and the values that they got."""
+    def _held(self, spec: IndexSpec, moved: Set[object] = frozenset()) -> tuple[Entries, Entries]:
+        """The values that entities in memory lost, and the values that they got.
+
+        A stored key that was deleted and added again, or changed and given to another entity, has a new row: `moved`
+        entities lose what they had and get what they have, even if both are equal.
+        """
         before = self._find_before()
         column = index_column(spec, partial(field_values, self.objs))
         if before:
-            return self._differing(spec, before, dict(zip(self.keys, column, strict=True)))
+            return self._differing(spec, before, dict(zip(self.keys, column, strict=True)), moved)
         return _entries(spec, (), ()), _entries(spec, column, self.keys)
 
     def _differing(
-        self, spec: IndexSpec, before: dict[object, object], now: dict[object, object]
+        self, spec: IndexSpec, before: dict[object, object], now: dict[object, object], moved: Set[object]
     ) -> tuple[Entries, Entries]:
         """The values that entities lost, and those of `now` that they got."""
         old = as_stored(index_column, spec, partial(field_values, list(before.values())))
         was = dict(zip(before, old, strict=True))
         if was and spec.of_items:
             now, was = _without(now, was), _without(was, now)
-        for key in [key for key, value in was.items() if (other := now.get(key)) is value or other == value]:
+        equal = [key for key, value in was.items() if (other := now.get(key)) is value or other == value]
+        for key in [key for key in equal if key not in moved] if moved else equal:
             del was[key]
             now.pop(key, None)
         return _entries(spec, was.values(), was), _entries(spec, now.values(), now)
