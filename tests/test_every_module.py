@@ -99,6 +99,7 @@ TESTED_BY = {
     "query.aggregates": "query/test_random.py",
     "query.along": "query/test_reaching.py",
     "query.aliases": "query/test_joins.py",
+    "query.assigning": "query/test_columnwise.py",
     "query.bounds": "query/test_random.py",
     "query.building": "query/test_bad_input.py",
     "query.expressions": "query/test_random.py",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, MutableMapping, MutableSequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +11,8 @@ from ..errors import QueryError, called, told
 from ..model.annotations import present
 from ..model.keys import key_fields
 from ..model.kinds import fields_of
-from ..table.table import ATOMIC
 from .as_keys import fitting
+from .assigning import assign
 from .building import SETTING, attribute, check_kinds, literal
 from .engine import run
 from .expressions import Expression
@@ -117,18 +116,11 @@ class Update(_Change):
         return replace(found, _values=tuple(values))
 
     def run(self) -> int:
-        """Set the fields: how many rows were changed."""
+        """Set the fields of all rows, or of none if one of them refuses its value: how many rows were changed."""
         if not self._values:
             raise QueryError("an update sets nothing: write .values(level=3)")
         count, rows = self._ready().computed()
-        for obj, *values in rows:
-            for (path, _), value in zip(self._values, values, strict=True):
-                holder = obj
-                for name in path[:-1]:
-                    holder = getattr(holder, name)
-                if holder is None:
-                    raise QueryError(f"{'.'.join(path)} cannot be set where {'.'.join(path[:-1])} is None: use where()")
-                setattr(holder, path[-1], value if type(value) in ATOMIC else deepcopy(value))
+        assign(rows, [path for path, _ in self._values])
         return count + len(rows)
 
     def computed(self) -> tuple[int, list[tuple[Any, ...]]]:

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from parcode_orm import (
     Chunk,
     EncodeError,
+    Field,
     Index,
     IntegrityError,
     Key,
     Model,
+    QueryError,
     Session,
     ShardedMap,
     delete,
@@ -343,3 +345,29 @@ def test_what_a_class_does_at_an_assignment_is_done(path: Path, cls: Any, expect
         session.execute(update(cls).values(level=7.0 if cls is Careful else 7))
         session.commit()
         assert {repr(each.level) for each in session.scalars(select(cls))} == {repr(expected)}
+
+
+class Limited(Model):
+    model_config = {"validate_assignment": True}
+
+    id: int = Key()
+    level: int = Field(0, le=6)
+    home: Home | None = None
+
+
+def test_an_update_changes_all_rows_or_none(path: Path) -> None:
+    """A row that refuses its value left those before it changed: the next commit stored them."""
+    with Session(path) as session:
+        session.add_all([Limited(id=n, level=n, home=Home(rooms=1) if n else None) for n in (3, 1, 4, 0, 5)])
+        session.commit()
+        held = session.get_one(Limited, 3)
+        held.level = 2
+        before = [each.model_dump() for each in session.scalars(select(Limited))]
+        for values, error in (({Limited.level: Limited.level + 2}, ValueError), ({Limited.home.rooms: 2}, QueryError)):
+            with pytest.raises(error):
+                session.execute(update(Limited).values(values))
+            assert [each.model_dump() for each in session.scalars(select(Limited))] == before
+            assert list(session.dirty) == [held] and held.model_fields_set == {"id", "level", "home"}
+        assert session.execute(update(Limited).where(Limited.level < 5).values(level=Limited.level + 2)) == 4
+        session.commit()
+        assert [each.level for each in session.scalars(select(Limited))] == [4, 3, 6, 2, 5]

@@ -33,7 +33,12 @@ class Unit(Model):
     level: int = 0
     tags: list[str] = Index(default=[])
     home: Home = Home()
-    __indexes__ = (Index("level", "name"), Index("home.city"), Index("home.city", "level", "id", unique=True))
+    __indexes__ = (
+        Index("level", "name"),
+        Index("home.city"),
+        Index("home.city", "level", "id", unique=True),
+        Index("tags", text=True),
+    )
 
 
 AT_ONCE = 3  # objects of an iterator that stay in memory
@@ -450,6 +455,7 @@ class EntityMachine(RuleBasedStateMachine):
             (Unit.home.city == name, lambda row: row["home"]["city"] == name),
             (any_(Unit.tags, func.item() <= str(level)), lambda row: any(tag <= str(level) for tag in row["tags"])),
             (col(Unit.tags).contains(str(level)), lambda row: str(level) in row["tags"]),
+            (col(Unit.tags).matches(str(level)), lambda row: str(level) in row["tags"]),
         ):
             found = self.session.execute(select(func.key()).select_from(Unit).where(condition))
             assert {row.key for row in found} == {key for key, each in self.rows.items() if plain(each.values)}
