@@ -18,7 +18,7 @@ from .engine import hits
 from .evaluate import Frame, evaluate
 from .expressions import Expression
 from .functions import field_of
-from .given import Home
+from .given import Entities, Home
 from .nodes import Item, Literal, Operation, Quantified
 from .other_side import OtherSide
 from .statement import Select
@@ -64,7 +64,7 @@ def fetch_related(home: Home | None, side: OtherSide, objects: Sequence[Any]) ->
     cls, place = side._place()
     wanted = {key_of(obj): obj for obj in objects if is_proxy(obj)}
     entities = None if home is None else home.entities(cls)
-    rows = None if entities is None else entities.rows
+    rows = entities.rows if isinstance(entities, Entities) else None
     if not wanted or not isinstance(rows, LazyMap) or not isinstance(rows.rows, TablePairs):
         return
     field, keys = field_of(cls, place.field), Literal[Any](frozenset(wanted))

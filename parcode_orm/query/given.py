@@ -58,8 +58,8 @@ class Home(ABC):
     """What runs a statement: it has the entities of each class."""
 
     @abstractmethod
-    def entities(self, cls: type[Any]) -> Entities:
-        """The entities of a class."""
+    def entities(self, cls: type[Any]) -> Entities | Derived:
+        """The entities of a class. `Derived` are given to statements alone: no key finds them."""
 
     @abstractmethod
     def keys(self, cls: type[Any], where: Expression[bool], most: int) -> list[Any] | None:

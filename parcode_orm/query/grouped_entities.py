@@ -75,7 +75,8 @@ def _entities(rows: Any, home: Home | None) -> Entities | None:
     """The entities that the rows of a source are; None for a collection."""
     if isinstance(rows, Entities):
         return rows
-    return home.entities(rows) if home is not None and is_entity_class(rows) else None
+    found = home.entities(rows) if home is not None and is_entity_class(rows) else None
+    return found if isinstance(found, Entities) else None
 
 
 def _is_row(expression: Expression[Any]) -> bool:

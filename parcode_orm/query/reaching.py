@@ -135,7 +135,10 @@ class Reaching:
             raise QueryError(
                 f"{through} is a field of other objects, which a session finds: session.scalars(statement)"
             )
-        return self._home.entities(through._cls)
+        found = self._home.entities(through._cls)
+        if not isinstance(found, Entities):
+            raise QueryError(f"{through} is a field of other objects, and here no key finds them: join them")
+        return found
 
     def _by_key(self, expression: Expression[Any]) -> Expression[Any] | None:
         """A condition on the target of one reference as one on its key."""

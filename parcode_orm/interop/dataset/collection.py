@@ -11,13 +11,13 @@ from itertools import accumulate, chain
 from typing import Any, Generic, TypeVar, overload
 
 from ...codec.entity_keys import key_value
-from ...errors import ClosedError, QueryError, StorageError, called
+from ...errors import ClosedError, QueryError, StorageError
 from ...lazy.arrow import ArrowStream
 from ...lazy.proxy import plain_class
 from ...model.entities import is_entity
-from ...query.given import is_entity_class
+from ...query.changes import Delete, Update
 from ...query.nodes import Item
-from ...query.occurrences import occurrences_of
+from ...query.plan import Plan, explain
 from ...query.result import Result, ScalarResult
 from ...query.statement import Select, checked
 from ...query.statement import select as selecting
@@ -27,7 +27,7 @@ from . import manifest as manifests
 from .layout import checked_model, open_part
 from .manifest import Manifest, Part
 from .parts import PartReader
-from .rows import Parts, may_have, rows_of
+from .rows import Parts, may_have, over, rows_of
 from .writer import ROWS_PER_FILE, DatasetWriter
 
 M = TypeVar("M")
@@ -39,8 +39,8 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
     """A folder of part files, read as one lazy sequence. `parcode_orm.dataset(path, Player)` opens one.
 
     It sees the parts that the manifest names when it is opened; `refresh` goes on to the newest. Objects are lazy, as
-    those of a read-only session, and read on after `close`. Where the class has a `Key`, `get` finds an object by it.
-    A dataset does not check that keys differ between parts, except within a shard that one call writes.
+    those of a read-only session, and read on after `close`. Where the class has a `Key`, `get` finds an object by it,
+    and a commit refuses a key that another part has.
 
     Attributes:
         path: the folder, a str.
@@ -106,7 +106,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         writer = DatasetWriter(
             folder, model, partition_by=partition_by, shards=shards, rows_per_file=rows_per_file, replace=replace
         )
-        writer.commit([writer.write(stream)])
+        writer.write_all(stream)
         return cls(folder, model)
 
     def append(self, models: Iterable[M]) -> None:
@@ -119,8 +119,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
             SchemaMismatchError: the class is not as the dataset has it.
             InputError, IntegrityError, EncodeError, StorageError: as `write`.
         """
-        writer = self.writer()
-        writer.commit([writer.write(models)])
+        self.writer().write_all(models)
         self.refresh()
 
     def writer(self) -> DatasetWriter:
@@ -249,8 +248,26 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         return self.scalars(statement).first()
 
     def execute(self, statement: Select[Any]) -> Result[Any]:
-        """The rows that a statement selects, as named tuples, as `Session.execute` gives them."""
+        """The rows that a statement selects, as named tuples, as `Session.execute` gives them.
+
+        Raises:
+            TypeError, QueryError: as `scalars`. QueryError: an `update` or a `delete`, as parts never change.
+        """
+        if isinstance(statement, Update | Delete):
+            raise QueryError(
+                "the parts of a dataset never change: append() adds rows, and write(path, rows, replace=True) replaces "
+                "all of them"
+            )
         return Result(self._bound(checked(statement, "select")), self._check)
+
+    def explain(self, statement: Select[Any]) -> Plan:
+        """What a statement will do in the parts that it looks into, as `Session.explain`. No value is read.
+
+        Raises:
+            TypeError, QueryError: as `scalars`.
+        """
+        self._check()
+        return explain(self._bound(checked(statement, "explain")))
 
     def parts(self, *where: Any) -> list[Part]:
         """The parts that can have rows which fulfil conditions, by their keys and the values of their partitions.
@@ -327,18 +344,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         return Parts(self.model, self.manifest, self.opened)
 
     def _bound(self, statement: Select[Any]) -> Select[Any]:
-        given: Any = statement._source
-        if given is None:
-            first = next(iter(occurrences_of(statement)), None)
-            given = None if first is None else first.rows
-        if not isinstance(given, Parts) and not (is_entity_class(given) and plain_class(given) is self.model):
-            what = given.__qualname__ if isinstance(given, type) else called(given)
-            raise QueryError(
-                f"the dataset has rows of {self.model.__qualname__}, and the statement asks {what}: write "
-                f"select({self.model.__name__}), or dataset.select(...)"
-            )
-        parts = given if isinstance(given, Parts) else self._parts()
-        return statement._with(_source=parts if statement._joins else parts.where(statement._where))
+        return over(statement, self._parts())
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 

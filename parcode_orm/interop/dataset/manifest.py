@@ -142,13 +142,21 @@ def _checked(part: Part) -> Part:
     return part
 
 
-def commit(folder: str, made: Manifest, parts: Sequence[Part], *, replaces: bool) -> Manifest:
+def commit(
+    folder: str,
+    made: Manifest,
+    parts: Sequence[Part],
+    check: Callable[[Sequence[Part]], None],
+    *,
+    replaces: bool,
+) -> Manifest:
     """Add parts to the dataset, or make them all that it has (`replaces`): all at once.
 
     Args:
         folder: where the dataset is.
         made: a manifest without parts, for what the parts were written.
         parts: the parts.
+        check: is given the parts that stay, and raises where the others do not go with them.
         replaces: whether the parts that are there leave the manifest.
 
     Raises:
@@ -159,11 +167,13 @@ def commit(folder: str, made: Manifest, parts: Sequence[Part], *, replaces: bool
         check_there(folder, part)
 
     def next_one(now: Manifest | None) -> Manifest:
+        if now is not None and not replaces:
+            now.check_fits(made)
+        check(() if now is None or replaces else now.parts)
         if now is None:
             return replace(made, parts=tuple(parts), sequence=1)
         if replaces:
             return replace(made, parts=tuple(parts), sequence=now.sequence + 1)
-        now.check_fits(made)
         return replace(now, parts=(*now.parts, *parts), sequence=now.sequence + 1)
 
     return _changed(folder, next_one)

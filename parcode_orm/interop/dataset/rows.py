@@ -11,14 +11,17 @@ import numpy as np
 
 from ...codec.base import Column
 from ...codec.keys.canonical import key_hash
-from ...errors import EncodeError
+from ...errors import EncodeError, QueryError, called
+from ...lazy.proxy import plain_class
 from ...model.entities import is_entity
 from ...model.keys import key_fields
+from ...query.aliases import Aliased
+from ...query.engine import run
 from ...query.expressions import Expression
 from ...query.filtering import found
-from ...query.given import Derived
-from ...query.nodes import Item, Logical
-from ...query.occurrences import leaves_of
+from ...query.given import Derived, Home, is_entity_class
+from ...query.nodes import Item, Key, Logical
+from ...query.occurrences import leaves_of, occurrences_of
 from ...query.prepared import prepared
 from ...query.pruning import compared
 from ...query.simple import are_simple
@@ -62,6 +65,56 @@ class Parts(Derived):
 
     def __repr__(self) -> str:
         return f"<{len(self._manifest.parts)} parts of {self.cls.__qualname__}>"
+
+
+class PartsHome(Home):
+    """What a dataset has for the statements that it runs: rows of its class, also where they are named inside."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def entities(self, cls: type[Any]) -> Parts:
+        """See `Home`.
+
+        Raises:
+            QueryError: the dataset has no rows of the class.
+        """
+        if plain_class(cls) is not self._parts.cls:
+            raise QueryError(
+                f"the dataset has rows of {self._parts.cls.__qualname__}, and a part of the statement asks "
+                f"{cls.__qualname__}: take these from where they are, as other.select(...) of another dataset, or as "
+                "a list or dictionary of objects"
+            )
+        return self._parts
+
+    def keys(self, cls: type[Any], where: Expression[bool], most: int) -> list[Any] | None:
+        """See `Home`."""
+        statement = Select[object](self.entities(cls), (Key(),), (where,), _limit=most + 1, _home=self)
+        found = [key for part in run(statement) for key in part[0].tolist()]
+        return found if len(found) <= most else None
+
+
+def over(statement: Select[Any], own: Parts) -> Select[Any]:
+    """A statement that runs over the rows of a dataset, its `own` parts.
+
+    Raises:
+        QueryError: it asks other rows.
+    """
+    given: Any = statement._source
+    if given is None:
+        first = next(iter(occurrences_of(statement)), None)
+        given = None if first is None else first.rows
+    home = PartsHome(own)
+    if isinstance(given, Aliased | Derived) and not isinstance(given, Parts):  # their rows are found by their home
+        return statement._with(_home=home)
+    if not isinstance(given, Parts) and not (is_entity_class(given) and plain_class(given) is own.cls):
+        what = given.__qualname__ if isinstance(given, type) else called(given)
+        raise QueryError(
+            f"the dataset has rows of {own.cls.__qualname__}, and the statement asks {what}: write "
+            f"select({own.cls.__name__}), or dataset.select(...)"
+        )
+    parts = given if isinstance(given, Parts) else own
+    return statement._with(_source=parts if statement._joins else parts.where(statement._where), _home=home)
 
 
 class PartsSource:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import StorageError, told
 from . import manifest as manifests
+from .duplicates import check_keys
 from .layout import checked_model, new_manifest
 from .manifest import Manifest, Part
 from .writing import write_parts
@@ -67,7 +68,22 @@ class DatasetWriter:
 
         Raises:
             SchemaMismatchError, StorageError: they do not fit the dataset.
+            IntegrityError: two parts would have an entity with one key.
             FileMissingError: a file is missing; nothing is committed.
         """
         parts = [part for each in written for part in each]
-        return manifests.commit(self.path, self.manifest, parts, replaces=self.replace)
+
+        def check(there: Sequence[Part]) -> None:
+            check_keys(self.path, self.model, self.manifest, there, parts)
+
+        return manifests.commit(self.path, self.manifest, parts, check, replaces=self.replace)
+
+    def write_all(self, models: Iterable[Any]) -> Manifest:
+        """Write objects and make them visible; no file stays if that fails. Raises as both."""
+        parts = self.write(models)
+        try:
+            return self.commit([parts])
+        except BaseException:
+            for part in parts:
+                os.unlink(os.path.join(self.path, part.file))
+            raise

@@ -34,7 +34,7 @@ def write_parts(folder: str, cls: Any, manifest: Manifest, objs: Iterable[Any]) 
 
     Raises:
         InputError: one is of another class.
-        IntegrityError: a key comes twice in one part.
+        IntegrityError: a key comes twice in one part; a commit compares those of several.
         EncodeError: a value does not fit its field, or stands for no value of a partition.
         StorageError: the disk is full, or the folder is missing.
     """

@@ -39,12 +39,16 @@ from parcode_orm import (
     StorageError,
     UnsupportedTypeError,
     UnsupportedVersion,
+    aliased,
+    delete,
     func,
     select,
+    update,
 )
-from parcode_orm.interop.dataset import DatasetWriter, collection, writing
+from parcode_orm.interop.dataset import DatasetWriter, collection, duplicates, writing
+from parcode_orm.interop.dataset.duplicates import may_share
 from parcode_orm.interop.dataset.layout import list_class
-from parcode_orm.interop.dataset.manifest import load
+from parcode_orm.interop.dataset.manifest import Part, load
 from parcode_orm.interop.dataset.parts import PartReader
 from parcode_orm.interop.dataset.rows import may_have
 from parcode_orm.lazy.proxy import is_lazy
@@ -65,6 +69,10 @@ class Player(Model):
     level: int | None = Index(default=None)
     hue: Hue = Hue.RED
     joined: dt.date = dt.date(2024, 1, 1)
+
+
+class Guild(Model):
+    name: str = Key()
 
 
 class Point(Model):
@@ -365,3 +373,85 @@ def test_what_cannot_be_asked_or_written_is_refused(tmp_path: Path) -> None:
     data.close()
     with pytest.raises(ClosedError, match="was closed"):
         list(data)
+
+
+class Tagged(Model):
+    name: str = Key()
+    at: int = Key()
+
+
+def test_a_key_that_another_part_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that came twice, in two parts, was stored, and `get` found the older row."""
+    for number, division in enumerate([{}, {"shards": 2}, {"partition_by": "guild"}]):
+        folder = tmp_path / str(number)
+        data = Dataset.write(folder, players(60), rows_per_file=7, **division)
+        before, files = data.manifest, sorted(os.listdir(folder))
+        for probed in (duplicates.PROBED, 0):  # the first compares hashes, the second looks each key up
+            monkeypatch.setattr(duplicates, "PROBED", probed)
+            again = Player(id=33, name="again", guild="c")
+            with pytest.raises(IntegrityError, match="two Player would have the key 33"):
+                data.append([Player(id=-1, name="", guild="a"), again])
+        assert load(str(folder)) == before and sorted(os.listdir(folder)) == files
+        data.append(players(10, 60))
+        assert ids(data) == list(range(70))
+        with pytest.raises(IntegrityError, match="5"):  # within one call
+            Dataset.write(folder, [*players(9), *players(1, 5)], rows_per_file=4, replace=True, **division)
+        assert ids(Dataset(folder, Player)) == list(range(70))
+        Dataset.write(folder, players(3), replace=True, **division)  # the others go
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    first=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), unique=True),
+    second=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), unique=True),
+    shards=st.integers(0, 2),
+    size=st.integers(1, 4),
+)
+def test_keys_are_compared_as_python_compares_them(
+    tmp_path: Path, first: list[tuple[str, int]], second: list[tuple[str, int]], shards: int, size: int
+) -> None:
+    def rows(keys: list[tuple[str, int]]) -> list[Tagged]:
+        return [Tagged(name=name, at=at) for name, at in keys]
+
+    data = Dataset.write(tmp_path / "d", rows(first), Tagged, shards=shards, rows_per_file=size, replace=True)
+    if set(first) & set(second):
+        with pytest.raises(IntegrityError):
+            data.append(rows(second))
+        second = []
+    else:
+        data.append(rows(second))
+    assert sorted((row.name, row.at) for row in data) == sorted([*first, *second])
+
+
+def test_bounds_and_shards_say_that_parts_share_no_key() -> None:
+    def part(low: Any, high: Any, shard: int | None = None, rows: int = 9) -> Part:
+        return Part("part-a.par", rows, 1, shard, low, high)
+
+    assert may_share(part(1, 5), part(5, 9)) and may_share(part(None, None), part(1, 2))
+    assert not may_share(part(1, 5), part(6, 9)) and not may_share(part(1, 5), part("a", "z"))
+    assert not may_share(part(1, 5, 0), part(1, 5, 1)) and not may_share(part(1, 5), part(None, None, None, 0))
+
+
+def test_joins_inner_statements_and_plans_are_of_the_whole_dataset(tmp_path: Path) -> None:
+    plain = list(players(60))
+    data = Dataset.write(tmp_path / "d", players(60), rows_per_file=7, partition_by="guild")
+    guilds = Dataset.write(tmp_path / "g", [Guild(name=name) for name in "ab"])
+    other = aliased(Player)
+    pairs = select(Player.id, other.id).join(other, Player.id == other.level).where(Player.guild == "a")
+    wanted = sorted((a.id, b.id) for a in plain for b in plain if a.id == b.level and a.guild == "a")
+    assert sorted(map(tuple, data.execute(pairs).all())) == wanted
+    named = select(Player.id, Guild.name).join(list(guilds), Player.guild == Guild.name)
+    assert len(data.execute(named).all()) == sum(p.guild in "ab" for p in plain)
+    assert data.scalars(select(Player).where(Player.guild.in_(guilds.select(Guild.name)))).count() == 40
+    levels = [p.level for p in plain if p.level is not None]
+    above = select(Player).where(Player.level > select(func.avg(Player.level)).scalar_subquery())
+    assert data.scalars(above).count() == sum(level > sum(levels) / len(levels) for level in levels)
+    both = select(Player.id).where(Player.id < 3).union(select(Player.id).where(Player.id > 57))
+    assert data.scalars(both).all() == [0, 1, 2, 58, 59]
+    plan = data.explain(select(Player.id).where(Player.level > 15, Player.guild == "a"))
+    assert plan.rows == 20 and plan.groups == 3 and "filter" in str(plan)
+    with pytest.raises(QueryError, match=r"asks Guild: take these from where they are, as other.select"):
+        data.execute(select(Player.id, Guild.name).join(Guild, Player.guild == Guild.name)).all()
+    for change in (update(Player).values(name="x"), delete(Player)):
+        with pytest.raises(QueryError, match="parts of a dataset never change"):
+            data.execute(change)  # type: ignore[arg-type]
