@@ -240,9 +240,15 @@ def _marks(path: Path, count: int) -> mmap.mmap:
 
 def put(url: str, path: str, options: dict[str, Any]) -> None:
     """Copy the local file at `path` to `url`. Raises as `RemoteFile`."""
-    with _reaching(url, "write"):
-        files, name = _file_system(url, options)
+    with reached(url, options, "write") as (files, name):
         files.put_file(path, name)
+
+
+@contextmanager
+def reached(url: str, options: dict[str, Any], doing: str) -> Iterator[tuple[Any, str]]:
+    """The file system of fsspec for `url`, and the name there. Errors in the block are those of `RemoteFile`."""
+    with _reaching(url, doing):
+        yield _file_system(url, options)
 
 
 def _file_system(url: str, options: dict[str, Any]) -> tuple[Any, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
+from ...storage.remote import Remote
 from .collection import Dataset
 from .on_dask import write_bag
 from .on_ray import datasink
@@ -15,15 +16,15 @@ M = TypeVar("M")
 __all__ = ["Dataset", "DatasetWriter", "datasink", "dataset", "write_bag"]
 
 
-def dataset(path: str | os.PathLike[str], model: type[M] | None = None) -> Dataset[M]:
-    """The dataset in a folder.
+def dataset(path: str | os.PathLike[str] | Remote, model: type[M] | None = None) -> Dataset[M]:
+    """The dataset in a folder, or under a prefix elsewhere.
 
     Args:
-        path: the folder.
+        path: the folder; a URL or a `Remote` for a prefix elsewhere.
         model: the class of the rows; without it, one is made of the stored schema.
 
     Raises:
-        FileMissingError: the folder has no manifest.
+        FileMissingError: there is no manifest.
         UnsupportedVersion, CorruptionError: the manifest is of a newer version, or damaged.
         TypeError: `model` is no class of rows.
     """

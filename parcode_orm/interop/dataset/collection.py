@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
@@ -23,10 +21,12 @@ from ...query.statement import Select, checked
 from ...query.statement import select as selecting
 from ...session import Session
 from ...session.entity.tables import keys_of
+from ...storage.remote import Remote
 from . import manifest as manifests
 from .layout import checked_model, open_part
 from .manifest import Manifest, Part
 from .parts import PartReader
+from .places import place_of
 from .rows import Parts, may_have, over, rows_of
 from .writer import ROWS_PER_FILE, DatasetWriter
 
@@ -36,14 +36,16 @@ STALE = 3600.0  # seconds after which a file that no manifest names is no part t
 
 
 class Dataset(ArrowStream, Sequence[M], Generic[M]):
-    """A folder of part files, read as one lazy sequence. `parcode_orm.dataset(path, Player)` opens one.
+    """Part files in a folder, or under a prefix in an object store, read as one lazy sequence.
+
+    `parcode_orm.dataset(path, Player)` opens one.
 
     It sees the parts that the manifest names when it is opened; `refresh` goes on to the newest. Objects are lazy, as
     those of a read-only session, and read on after `close`. Where the class has a `Key`, `get` finds an object by it,
     and a commit refuses a key that another part has.
 
     Attributes:
-        path: the folder, a str.
+        path: the folder, or the URL of the prefix, a str.
         model: the class of the rows.
         manifest: what is known of the parts.
 
@@ -55,16 +57,17 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         ClosedError: by reads: the dataset was closed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], model: type[M] | None = None) -> None:
-        self.path = os.path.abspath(os.fspath(path))
-        self.manifest: Manifest = manifests.load(self.path)
+    def __init__(self, path: str | os.PathLike[str] | Remote, model: type[M] | None = None) -> None:
+        self._place = place_of(path)
+        self.path = self._place.path
+        self.manifest: Manifest = manifests.load(self._place)
         self.model: Any = self._stored_model() if model is None else checked_model(model)
         self._sessions: OrderedDict[str, Session] | None = OrderedDict()
 
     @classmethod
     def write(
         cls,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Remote,
         models: Iterable[M],
         model: type[M] | None = None,
         *,
@@ -76,7 +79,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         """Write objects as a new dataset, whose parts become visible together.
 
         Args:
-            path: the folder; it is made.
+            path: the folder, which is made; or a URL or a `Remote` of a prefix elsewhere.
             models: the objects, of one class; a stream is read as it is written, in bounded memory.
             model: their class; without it, that of the first object.
             partition_by: a field, or several, of whose values each part has one. Conditions on them choose parts.
@@ -92,10 +95,10 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
             IntegrityError, EncodeError: as a commit of a session.
             ValueError: a number is out of range.
         """
-        folder = os.path.abspath(os.fspath(path))
-        if not replace and os.path.exists(os.path.join(folder, manifests.NAME)):
+        place = place_of(path)
+        if not replace and place.manifest() is not None:
             raise StorageError(
-                17, "there is a dataset: append() to it, give another folder, or pass replace=True", folder
+                17, "there is a dataset: append() to it, give another folder, or pass replace=True", place.path
             )
         stream = iter(models)
         if model is None:
@@ -104,10 +107,10 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
                 raise QueryError("there are no rows to tell the class of a dataset: give it, write(path, [], Player)")
             model, stream = plain_class(first.__class__), chain([first], stream)
         writer = DatasetWriter(
-            folder, model, partition_by=partition_by, shards=shards, rows_per_file=rows_per_file, replace=replace
+            path, model, partition_by=partition_by, shards=shards, rows_per_file=rows_per_file, replace=replace
         )
         writer.write_all(stream)
-        return cls(folder, model)
+        return cls(path, model)
 
     def append(self, models: Iterable[M]) -> None:
         """Add rows in parts of their own, all at once.
@@ -130,7 +133,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         """
         now = self.manifest
         made = DatasetWriter(
-            self.path,
+            self._place.given,
             self.model,
             partition_by=now.partition_by,
             shards=now.shards,
@@ -141,7 +144,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
 
     def refresh(self) -> None:
         """Go on to the parts that the newest manifest names."""
-        self.manifest = manifests.load(self.path)
+        self.manifest = manifests.load(self._place)
 
     def clean(self, older_than: float = STALE) -> list[str]:
         """Remove files of parts that no manifest names: what killed writers left, and parts that were replaced.
@@ -152,19 +155,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         Returns:
             The names of the files and folders removed.
         """
-        removed = []
-        with manifests.locked(self.path):
-            named = {part.file for part in manifests.load(self.path).parts}
-            for entry in list(os.scandir(self.path)):
-                ours = entry.name.startswith(("part-", "manifest-", "spill-")) and entry.name.endswith((".par", ".tmp"))
-                if not ours or entry.name in named or time.time() - entry.stat().st_mtime < older_than:
-                    continue
-                if entry.is_dir():
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    os.unlink(entry.path)
-                removed.append(entry.name)
-        return sorted(removed)
+        return self._place.clean(lambda: {part.file for part in manifests.load(self._place).parts}, older_than)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -335,7 +326,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         return read(datasource(self._reader(where), self.parts(*where), columns))
 
     def _reader(self, where: Sequence[Any]) -> PartReader:
-        return PartReader.of(self.path, self.model, self.manifest, where)
+        return PartReader.of(self._place, self.model, self.manifest, where)
 
     def _result(self) -> ScalarResult[M]:
         return ScalarResult(self.select(), self._check)
@@ -353,7 +344,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         sessions = self._check()
         session = sessions.pop(part.file, None)
         if session is None:
-            session = open_part(self.path, part, self.model, self.manifest)
+            session = open_part(self._place, part, self.model, self.manifest)
         sessions[part.file] = session
         if len(sessions) > OPEN:
             sessions.popitem(last=False)  # it is not closed: objects of it may be in use
@@ -380,7 +371,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         """The class, made of the schema of the first part."""
         if not self.manifest.parts:
             raise QueryError(f"{self.path} has no parts to make a class of: give it, dataset(path, Player)")
-        path = manifests.check_there(self.path, self.manifest.parts[0])
+        path: Any = manifests.check_there(self._place, self.manifest.parts[0])
         with Session.open(path) as session:
             models = session.models()
             if self.manifest.model in models:
@@ -389,7 +380,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
             return rows.model_fields["rows"].annotation.__args__[0]
 
     def __reduce__(self) -> Any:
-        return Dataset, (self.path, self.model)
+        return Dataset, (self._place.given, self.model)
 
     def __repr__(self) -> str:
         return f"<Dataset of {len(self):,} {self.model.__name__} in {len(self.manifest.parts)} parts, {self.path}>"

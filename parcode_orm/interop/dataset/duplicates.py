@@ -21,11 +21,12 @@ from ...session import Session
 from ...session.entity.queries import bound
 from .layout import open_part
 from .manifest import Manifest, Part
+from .places import Place
 
 PROBED = 64  # times as many rows as are new: each new key is looked up there, and the others are not read
 
 
-def check_keys(folder: str, cls: Any, manifest: Manifest, old: Sequence[Part], new: Sequence[Part]) -> None:
+def check_keys(place: Place, cls: Any, manifest: Manifest, old: Sequence[Part], new: Sequence[Part]) -> None:
     """Refuse new parts with a key that another new part has, or one of the `old` parts.
 
     Raises:
@@ -37,7 +38,7 @@ def check_keys(folder: str, cls: Any, manifest: Manifest, old: Sequence[Part], n
     asked = [each for each in new if any(may_share(each, other) for other in (*new, *others) if other is not each)]
     if not asked:
         return
-    reader = _Keys(folder, cls, manifest)
+    reader = _Keys(place, cls, manifest)
     hashes = np.sort(np.concatenate([found for part in asked for _, found in reader.of(part)]))
     doubled = [hashes[1:][hashes[1:] == hashes[:-1]]]
     read = list(asked)
@@ -67,11 +68,11 @@ def may_share(a: Part, b: Part) -> bool:
 class _Keys:
     """The keys of parts, each part open while it is read."""
 
-    def __init__(self, folder: str, cls: Any, manifest: Manifest) -> None:
-        self._folder, self._cls, self._manifest = folder, cls, manifest
+    def __init__(self, place: Place, cls: Any, manifest: Manifest) -> None:
+        self._place, self._cls, self._manifest = place, cls, manifest
 
     def _opened(self, part: Part) -> Session:
-        return open_part(self._folder, part, self._cls, self._manifest)
+        return open_part(self._place, part, self._cls, self._manifest)
 
     def of(self, part: Part) -> Iterator[tuple[list[Any], Any]]:
         """The keys of a part, some thousand at once, and their hashes."""

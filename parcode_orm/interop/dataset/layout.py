@@ -18,6 +18,7 @@ from ...model.entities import is_entity, table_class, table_name
 from ...model.fields import Chunk
 from ...session import Session
 from .manifest import Manifest, Part, check_there
+from .places import Place
 
 
 @lru_cache(maxsize=256)
@@ -78,7 +79,7 @@ def of_json(cls: Any, name: str) -> Callable[[Any], Any]:
     return lambda value: _adapter(cls, name).validate_python(value, strict=False)
 
 
-def open_part(folder: str, part: Part, cls: Any, manifest: Manifest) -> Session:
+def open_part(place: Place, part: Part, cls: Any, manifest: Manifest) -> Session:
     """A session that reads a part.
 
     Raises:
@@ -86,7 +87,7 @@ def open_part(folder: str, part: Part, cls: Any, manifest: Manifest) -> Session:
         SchemaMismatchError: its rows have another schema than the manifest says.
         CorruptionError, NotAParcodeFile: it is damaged.
     """
-    path = check_there(folder, part)
+    path: Any = check_there(place, part)
     session = Session.open(path)
     source = session._work.source
     name = table_name(cls) if is_entity(cls) else name_of(list_class(cls))

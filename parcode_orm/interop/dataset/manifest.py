@@ -6,27 +6,23 @@
          "parts": [{"file": "part-....par", "rows": 100000, "bytes": 3565152, "shard": null,
                     "low": 0, "high": 99999, "values": {"guild": "red"}}, ...]}
 
-A part is part of the dataset once the manifest names it. A commit writes the next manifest beside the old one, and
-renames it over that under a lock: readers see all parts of a commit or none.
+A part is part of the dataset once the newest manifest names it. A commit puts the next manifest in the place of that
+one at once: readers see all parts of a commit or none. `places` says how.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ...errors import CorruptionError, FileMissingError, SchemaMismatchError, StorageError, UnsupportedVersion
-from ...storage.files import storing
+from ...storage.remote import Remote
+from .places import Place
 
-NAME = "manifest.json"
-LOCK = "manifest.lock"
 VERSION = 1
 
 
@@ -104,8 +100,8 @@ class Manifest:
             )
 
 
-def load(folder: str) -> Manifest:
-    """The manifest in a folder.
+def load(place: Place) -> Manifest:
+    """The manifest of a dataset.
 
     Raises:
         FileMissingError: there is none.
@@ -113,13 +109,15 @@ def load(folder: str) -> Manifest:
         CorruptionError: it is damaged.
         StorageError: it cannot be read.
     """
-    path = os.path.join(folder, NAME)
-    if not os.path.exists(path):
+    text = place.manifest()
+    if text is None:
         raise FileMissingError(
-            errno.ENOENT, f"this folder is no dataset, as it has no {NAME}: Dataset.write makes one", folder
+            errno.ENOENT, "there is no dataset, as there is no manifest: Dataset.write makes one", place.path
         )
-    with storing("read", path), open(path, "rb") as file:
-        text = file.read()
+    return _parsed(text, place.path)
+
+
+def _parsed(text: bytes, path: str) -> Manifest:
     try:
         found = json.loads(text)
         version = found.pop("parcode_dataset")
@@ -143,7 +141,7 @@ def _checked(part: Part) -> Part:
 
 
 def commit(
-    folder: str,
+    place: Place,
     made: Manifest,
     parts: Sequence[Part],
     check: Callable[[Sequence[Part]], None],
@@ -153,7 +151,7 @@ def commit(
     """Add parts to the dataset, or make them all that it has (`replaces`): all at once.
 
     Args:
-        folder: where the dataset is.
+        place: where the dataset is.
         made: a manifest without parts, for what the parts were written.
         parts: the parts.
         check: is given the parts that stay, and raises where the others do not go with them.
@@ -164,7 +162,7 @@ def commit(
         FileMissingError: one of their files is missing; nothing is committed.
     """
     for part in parts:
-        check_there(folder, part)
+        check_there(place, part)
 
     def next_one(now: Manifest | None) -> Manifest:
         if now is not None and not replaces:
@@ -176,55 +174,28 @@ def commit(
             return replace(made, parts=tuple(parts), sequence=now.sequence + 1)
         return replace(now, parts=(*now.parts, *parts), sequence=now.sequence + 1)
 
-    return _changed(folder, next_one)
+    made_last: list[Manifest] = []
+
+    def change(text: bytes | None) -> bytes:
+        found = next_one(None if text is None else _parsed(text, place.path))
+        made_last[:] = [found]
+        return json.dumps({"parcode_dataset": VERSION, **asdict(found)}, indent=1).encode()
+
+    place.change(change)
+    return made_last[0]
 
 
-def check_there(folder: str, part: Part) -> str:
-    """The path of a part.
+def check_there(place: Place, part: Part) -> str | Remote:
+    """What a session opens to read a part.
 
     Raises:
         FileMissingError: there is no such file.
     """
-    path = os.path.join(folder, part.file)
-    if not os.path.exists(path):
+    found = place.part(part.file)
+    if not place.has(part.file):
         raise FileMissingError(
-            errno.ENOENT, f"a part of {part.rows:,} rows is missing: restore the file, or write the dataset anew", path
+            errno.ENOENT,
+            f"a part of {part.rows:,} rows is missing: restore the file, or write the dataset anew",
+            str(found),
         )
-    return path
-
-
-def _changed(folder: str, change: Callable[[Manifest | None], Manifest]) -> Manifest:
-    path = os.path.join(folder, NAME)
-    with locked(folder):
-        now = load(folder) if os.path.exists(path) else None
-        found = change(now)
-        beside = os.path.join(folder, f"manifest-{uuid.uuid4().hex}.tmp")
-        body = json.dumps({"parcode_dataset": VERSION, **asdict(found)}, indent=1)
-        with storing("write", beside), open(beside, "w", encoding="utf-8") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(beside, path)
-        sync_folder(folder)
     return found
-
-
-@contextmanager
-def locked(folder: str) -> Iterator[None]:
-    """Keep other processes from committing to a dataset meanwhile."""
-    path = os.path.join(folder, LOCK)
-    with storing("lock", path):
-        file = open(path, "ab")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def sync_folder(folder: str) -> None:
-    """Wait until the names of the files in a folder are on the disk."""
-    with storing("sync", folder):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

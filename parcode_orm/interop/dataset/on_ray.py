@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -28,7 +27,7 @@ def datasource(reader: PartReader, parts: Sequence[Part], columns: Sequence[str]
             metadata = block.BlockMetadata(
                 num_rows=None if reader.where else part.rows,
                 size_bytes=part.bytes,
-                input_files=(os.path.join(reader.path, part.file),),
+                input_files=(f"{reader.place.path}/{part.file}",),
                 exec_stats=None,
             )
             read = partial(reader.tables, part, columns)

@@ -11,6 +11,7 @@ from ...errors import MissingExtraError
 from ...query.result import ScalarResult
 from .layout import open_part
 from .manifest import Manifest, Part
+from .places import Place
 from .rows import rows_of
 
 
@@ -19,21 +20,21 @@ class PartReader:
     """Reads parts of a dataset, in any process: it can be pickled.
 
     Attributes:
-        path: the folder.
+        place: where the dataset lies.
         model: the class of the rows.
         manifest: what all parts have in common; it names no parts.
         where: conditions that rows fulfil.
     """
 
-    path: str
+    place: Place
     model: Any
     manifest: Manifest
     where: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, path: str, model: Any, manifest: Manifest, where: Sequence[Any] = ()) -> PartReader:
+    def of(cls, place: Place, model: Any, manifest: Manifest, where: Sequence[Any] = ()) -> PartReader:
         """A reader of the parts of a dataset."""
-        return cls(path, model, replace(manifest, parts=()), tuple(where))
+        return cls(place, model, replace(manifest, parts=()), tuple(where))
 
     def objects(self, part: Part) -> Iterator[Any]:
         """The objects of a part. They are lazy; what sends them to another process sends plain ones."""
@@ -56,7 +57,7 @@ class PartReader:
         return to_pandas(self._rows(part).arrow(columns).read_all())
 
     def _rows(self, part: Part) -> ScalarResult[Any]:
-        session = open_part(self.path, part, self.model, self.manifest)
+        session = open_part(self.place, part, self.model, self.manifest)
         return session.scalars(rows_of(session, self.model).where(*self.where))
 
 

@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...errors import StorageError, told
+from ...errors import told
+from ...storage.remote import Remote
 from . import manifest as manifests
 from .duplicates import check_keys
 from .layout import checked_model, new_manifest
 from .manifest import Manifest, Part
+from .places import place_of
 from .writing import write_parts
 
 ROWS_PER_FILE = 1_000_000
@@ -23,7 +25,7 @@ class DatasetWriter:
     once. Files of writers that died before are removed by `Dataset.clean`.
 
     Args:
-        path: the folder; it is made.
+        path: the folder, which is made; or a URL or a `Remote` of a prefix elsewhere.
         model: the class of the rows.
         partition_by, shards, rows_per_file: as for `Dataset.write`.
         replace: whether the commit replaces the parts that are there, in place of adding to them.
@@ -34,7 +36,7 @@ class DatasetWriter:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Remote,
         model: type[Any],
         *,
         partition_by: str | Sequence[str] = (),
@@ -45,15 +47,12 @@ class DatasetWriter:
         for name, value, least in (("shards", shards, 0), ("rows_per_file", rows_per_file, 1)):
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} is {least} or more, not {told(value)}")
-        self.path = os.path.abspath(os.fspath(path))
+        self.place = place_of(path)
         self.model = checked_model(model)
         fields = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by)
         self.manifest = new_manifest(self.model, fields, shards, rows_per_file)
         self.replace = replace
-        try:
-            os.makedirs(self.path, exist_ok=True)
-        except OSError as problem:
-            raise StorageError(problem.errno, f"cannot make the folder: {problem.strerror}", self.path) from problem
+        self.place.make()
 
     def write(self, models: Iterable[Any]) -> list[Part]:
         """Write objects as parts that are not visible yet; raises as `Dataset.write`.
@@ -61,7 +60,7 @@ class DatasetWriter:
         Returns:
             What `commit` takes.
         """
-        return write_parts(self.path, self.model, self.manifest, models)
+        return write_parts(self.place, self.model, self.manifest, models)
 
     def commit(self, written: Iterable[Sequence[Part]]) -> Manifest:
         """Make all parts of several calls of `write` visible at once.
@@ -74,9 +73,9 @@ class DatasetWriter:
         parts = [part for each in written for part in each]
 
         def check(there: Sequence[Part]) -> None:
-            check_keys(self.path, self.model, self.manifest, there, parts)
+            check_keys(self.place, self.model, self.manifest, there, parts)
 
-        return manifests.commit(self.path, self.manifest, parts, check, replaces=self.replace)
+        return manifests.commit(self.place, self.manifest, parts, check, replaces=self.replace)
 
     def write_all(self, models: Iterable[Any]) -> Manifest:
         """Write objects and make them visible; no file stays if that fails. Raises as both."""
@@ -85,5 +84,5 @@ class DatasetWriter:
             return self.commit([parts])
         except BaseException:
             for part in parts:
-                os.unlink(os.path.join(self.path, part.file))
+                self.place.remove(part.file)
             raise

@@ -20,14 +20,15 @@ from ...session.entity.tables import keys_of
 from ...tuning import TUNING
 from .layout import as_json, list_class
 from .manifest import Manifest, Part
+from .places import Place
 
 IN_MEMORY = 65_536  # objects that wait for their files in memory; more are spilled
 FEW = TUNING.group_rows  # a session attaches so many objects at most; it streams more
 
-Place = tuple[int | None, tuple[Any, ...]]
+Division = tuple[int | None, tuple[Any, ...]]  # the shard, and the values of the partition
 
 
-def write_parts(folder: str, cls: Any, manifest: Manifest, objs: Iterable[Any]) -> list[Part]:
+def write_parts(place: Place, cls: Any, manifest: Manifest, objs: Iterable[Any]) -> list[Part]:
     """Write objects as parts that no manifest names yet.
 
     Memory holds 65,536 objects at most, besides what a commit of one file needs.
@@ -38,7 +39,7 @@ def write_parts(folder: str, cls: Any, manifest: Manifest, objs: Iterable[Any]) 
         EncodeError: a value does not fit its field, or stands for no value of a partition.
         StorageError: the disk is full, or the folder is missing.
     """
-    writer = _Writer(folder, cls, manifest)
+    writer = _Writer(place, cls, manifest)
     stream = _checked(cls, objs)
     try:
         if manifest.partition_by or manifest.shards:
@@ -48,7 +49,7 @@ def write_parts(folder: str, cls: Any, manifest: Manifest, objs: Iterable[Any]) 
                 writer.part((None, ()), chain(head, islice(stream, manifest.rows_per_file - 1)))
     except BaseException:
         for part in writer.parts:
-            os.unlink(os.path.join(folder, part.file))
+            place.remove(part.file)
         raise
     return writer.parts
 
@@ -86,9 +87,9 @@ class _Bucket:
 
 
 class _Writer:
-    def __init__(self, folder: str, cls: Any, manifest: Manifest) -> None:
+    def __init__(self, place: Place, cls: Any, manifest: Manifest) -> None:
         self.parts: list[Part] = []
-        self._folder = folder
+        self._at = place
         self._cls = cls
         self._manifest = manifest
         self._key_of: Callable[[Any], Any] | None = keys_of(cls).of if is_entity(cls) else None
@@ -97,11 +98,11 @@ class _Writer:
         """Write objects to parts of one partition and shard each."""
         most = self._manifest.rows_per_file
         waiting = 0
-        spilled = tempfile.mkdtemp(prefix="spill-", suffix=".tmp", dir=self._folder)
+        spilled = tempfile.mkdtemp(prefix="spill-", suffix=".tmp", dir=self._at.drafts())
         try:
-            buckets: dict[Place, _Bucket] = {}
+            buckets: dict[Division, _Bucket] = {}
             for obj in stream:
-                place = self._place(obj)
+                place = self._division(obj)
                 bucket = buckets.get(place)
                 if bucket is None:
                     bucket = buckets[place] = _Bucket(os.path.join(spilled, str(len(buckets))))
@@ -121,7 +122,7 @@ class _Writer:
         finally:
             shutil.rmtree(spilled, ignore_errors=True)
 
-    def _place(self, obj: Any) -> Place:
+    def _division(self, obj: Any) -> Division:
         manifest = self._manifest
         values = tuple([as_json(self._cls, name, getattr(obj, name)) for name in manifest.partition_by])
         try:
@@ -134,11 +135,10 @@ class _Writer:
         shard = key_hash(self._key_of(obj)) % manifest.shards if manifest.shards and self._key_of is not None else None
         return shard, values
 
-    def part(self, place: Place, objs: Iterator[Any]) -> None:
+    def part(self, place: Division, objs: Iterator[Any]) -> None:
         """Write one part. It has a temporary name until it is whole."""
         file = f"part-{uuid.uuid4().hex}.par"
-        path = os.path.join(self._folder, file)
-        beside = f"{path}.tmp"
+        beside = os.path.join(self._at.drafts(), f"{file}.tmp")
         seen = _Seen(self._cls, self._key_of)
         try:
             with Session(beside) as session:
@@ -147,16 +147,17 @@ class _Writer:
                 else:
                     session.add(list_class(self._cls)(rows=seen.of(_unattached(objs))))
                 session.commit()
-            os.replace(beside, path)
+            size = os.path.getsize(beside)
+            self._at.take(beside, file)
         except BaseException as problem:
             if os.path.exists(beside):
                 os.unlink(beside)
             if isinstance(problem, OSError) and not isinstance(problem, StorageError):
-                raise StorageError(problem.errno, f"cannot write: {problem.strerror}", path) from problem
+                raise StorageError(problem.errno, f"cannot write: {problem.strerror}", beside) from problem
             raise
         shard, values = place
         named = dict(zip(self._manifest.partition_by, values, strict=True))
-        self.parts.append(Part(file, seen.rows, os.path.getsize(path), shard, *seen.bounds(), named))
+        self.parts.append(Part(file, seen.rows, size, shard, *seen.bounds(), named))
 
 
 def _unattached(objs: Iterator[Any]) -> Iterator[Any]:

@@ -50,6 +50,7 @@ from parcode_orm.interop.dataset.duplicates import may_share
 from parcode_orm.interop.dataset.layout import list_class
 from parcode_orm.interop.dataset.manifest import Part, load
 from parcode_orm.interop.dataset.parts import PartReader
+from parcode_orm.interop.dataset.places import place_of
 from parcode_orm.interop.dataset.rows import may_have
 from parcode_orm.lazy.proxy import is_lazy
 from parcode_orm.tuning import TUNING
@@ -295,7 +296,7 @@ def test_a_dataset_is_read_without_its_class(tmp_path: Path) -> None:
 def test_a_worker_reads_a_part_by_what_it_was_sent(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     data = Dataset.write(tmp_path / "d", players(40), rows_per_file=15)
-    sent = PartReader.of(data.path, Player, data.manifest, [Player.level > 8, Player.hue == Hue.BLUE])
+    sent = PartReader.of(data._place, Player, data.manifest, [Player.level > 8, Player.hue == Hue.BLUE])
     reader = pickle.loads(pickle.dumps(sent))
     kept = [p for p in players(40) if p.level is not None and p.level > 8 and p.hue is Hue.BLUE]
     assert [obj for part in data.manifest.parts for obj in reader.objects(part)] == kept
@@ -304,7 +305,7 @@ def test_a_worker_reads_a_part_by_what_it_was_sent(tmp_path: Path) -> None:
     assert {str(each["hue"].dtype) for each in frames} == {"string[pyarrow]"}
     rows = [each for part in data.manifest.parts for each in reader.tables(part, ["id"])]
     assert [n for each in rows for n in each["id"].to_pylist()] == [p.id for p in kept]
-    none = PartReader.of(data.path, Player, data.manifest, [Player.level > 99])
+    none = PartReader.of(data._place, Player, data.manifest, [Player.level > 99])
     assert [each.num_rows for each in none.tables(data.manifest.parts[0], ["id"])] == [0]
 
 
@@ -339,10 +340,10 @@ def test_what_is_wrong_with_a_dataset_has_its_error(tmp_path: Path) -> None:
     for damaged in ("", "[]", '{"parts": 3}', json.dumps(whole)[:-9], json.dumps(whole).replace("part-", "../part-")):
         manifest.write_text(damaged)
         with pytest.raises(CorruptionError, match="manifest"):
-            load(str(path))
+            load(place_of(path))
     manifest.write_text(json.dumps({**whole, "parcode_dataset": 2}))
     with pytest.raises(UnsupportedVersion, match="version 2 of the manifest"):
-        load(str(path))
+        load(place_of(path))
     with pytest.raises(FileMissingError, match="no dataset"):
         parcode_orm.dataset(tmp_path, Player)
 
@@ -391,7 +392,7 @@ def test_a_key_that_another_part_has_is_refused(tmp_path: Path, monkeypatch: pyt
             again = Player(id=33, name="again", guild="c")
             with pytest.raises(IntegrityError, match="two Player would have the key 33"):
                 data.append([Player(id=-1, name="", guild="a"), again])
-        assert load(str(folder)) == before and sorted(os.listdir(folder)) == files
+        assert load(place_of(folder)) == before and sorted(os.listdir(folder)) == files
         data.append(players(10, 60))
         assert ids(data) == list(range(70))
         with pytest.raises(IntegrityError, match="5"):  # within one call

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from parcode_orm import Chunk, Model, Session, ShardedMap, load, save
+from parcode_orm import Chunk, Dataset, Key, Model, Session, ShardedMap, load, save
 from parcode_orm.interop.remote import Remote
 
 moto = pytest.importorskip("moto.server")
@@ -59,3 +60,21 @@ def test_opening_and_finding_take_few_requests(place: Remote) -> None:
 def test_all_of_it_is_loaded(place: Remote) -> None:
     found = load(place, Big)
     assert len(found.rows) == COUNT and len(found.blob) == 4_000_000
+
+
+class Visit(Model):
+    id: int = Key()
+
+
+def test_commits_to_a_dataset_follow_each_other(place: Remote) -> None:
+    """Both writers read the same manifest; the store refuses the second one's, which then goes on from the first's."""
+    there = Remote("s3://games/visits", **place.options)
+    data = Dataset.write(there, [Visit(id=0)])
+    threads = [Thread(target=data.writer().write_all, args=([Visit(id=n)],)) for n in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    data.refresh()
+    assert sorted(row.id for row in data) == [0, 1, 2, 3, 4] and data.manifest.sequence == 5
+    assert len(data.clean(older_than=-60)) == 4 and data.get(3) is not None  # the clocks may differ
