@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
-from struct import pack
+from struct import error, pack
 from typing import Any
 
 from ..errors import ChecksumError, CorruptionError, EncodeError, MissingExtraError, UnsupportedVersion
+from ..native import compiled
 from . import compression
 from .checksum import checksum
 from .heads import (
@@ -171,6 +172,42 @@ class Encoder:
         """The parts of the finished chunk, the head first. The chunks referred to lie at `refs`."""
         directory, parts = self.finish()
         return [self.head(directory, parts, refs), *parts]
+
+    def at_once(self, refs: list[Reference], limit: int) -> tuple[bytes, int] | None:
+        """The bytes of the finished chunk, and the checksum of its head; None unless it is uncompressed and shorter
+        than `limit`.
+        """
+        if self.compression is not None or sum(map(len, self.buffers)) >= limit:
+            return None
+        header = CHUNK_HEADER.pack(CHUNK_MAGIC, self.kind, 0, 0, 0, 0, 0, self.fingerprint)
+        return small_chunk(header, self.entries, self.buffers, refs, checksum, limit)
+
+
+@compiled
+def small_chunk(
+    header: bytes,
+    entries: list[list[Any]],
+    buffers: list[Buffer],
+    refs: list[Reference],
+    digest: Callable[[Buffer], int],
+    limit: int,
+) -> tuple[bytes, int] | None:
+    """An uncompressed chunk as it lies in the file, and the checksum of its head, which `digest` computes.
+
+    `header` has its kind and fingerprint. None where it takes `limit` bytes or more, a number does not fit, or a buffer
+    is no bytes: `Encoder.whole` takes any, and says what is wrong.
+    """
+    if not entries or len(entries) != len(buffers) or not {bytes}.issuperset(map(type, buffers)):
+        return None
+    _, kind, _, _, _, _, _, fingerprint = CHUNK_HEADER.unpack(header)
+    chunk = Encoder(Kind(kind), None, None, fingerprint)
+    chunk.entries, chunk.buffers, chunk.refs = entries, buffers, [*refs]
+    try:
+        head, *parts = chunk.whole(refs)
+    except (error, TypeError, ValueError):
+        return None
+    found = b"".join([head, *parts])
+    return (found, digest(head)) if len(found) < limit else None
 
 
 class Chunk:

@@ -10,6 +10,7 @@
 #error "stored numbers are little-endian: the pure Python package serves other machines"
 #endif
 
+extern PyMethodDef chunks_methods[];
 extern PyMethodDef groups_methods[];
 extern PyMethodDef heads_methods[];
 extern PyMethodDef items_methods[];

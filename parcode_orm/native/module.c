@@ -7,6 +7,7 @@ execute(PyObject *module)
 {
     PyMethodDef *topics[] = {
         build_methods,
+        chunks_methods,
         groups_methods,
         heads_methods,
         items_methods,

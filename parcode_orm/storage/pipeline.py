@@ -239,11 +239,16 @@ class Pipeline:
             raise ValueError("a chunk refers to one that was not submitted before it")
         first = self._start_offset
         self.referred.update([ref[0] for ref in references if ref[0] < first])
-        parts = chunk.whole(references) if finished is None else [chunk.head(*finished, references), *finished[1]]
         output = self.output
         start = output.position
-        offset = output.put(*parts, align=CHUNK_ALIGN)
-        ticket.reference = Reference(offset, output.position - offset, checksum(parts[0]), int(chunk.kind))
+        small = chunk.at_once(references, DIRECT) if finished is None else None
+        if small is not None:
+            data, head = small
+            offset = output.put(data, align=CHUNK_ALIGN)
+        else:
+            parts = chunk.whole(references) if finished is None else [chunk.head(*finished, references), *finished[1]]
+            offset, head = output.put(*parts, align=CHUNK_ALIGN), checksum(parts[0])
+        ticket.reference = Reference(offset, output.position - offset, head, int(chunk.kind))
         if len(self.below) < LEADING:
             self.below[offset] = references
         self.stats.chunks_written += 1

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from parcode_orm.codec.kernels import pack
 from parcode_orm.codec.views.build import FullSet
+from parcode_orm.format.checksum import checksum
+from parcode_orm.format.layout import CHUNK_HEADER, CHUNK_MAGIC, Kind
 from tests.native.strategies import FLOATS, SCALARS, sequences
 
 WIDE = st.one_of(*(st.integers(-(1 << bits), 1 << bits) for bits in (3, 8, 16, 32, 63, 66)), st.integers())
@@ -77,6 +79,21 @@ NESTED = sequences(LISTS) | sequences(LISTS | st.dictionaries(st.integers(), st.
 HASHES = st.lists(st.integers(0, 9) | st.integers(0, (1 << 64) - 1), max_size=300)
 MANY_HASHES = st.builds(lambda seed, few: Random(seed).choices(few, k=5000), st.integers(0, 9), HASHES.filter(len))
 
+NUMBERS = st.integers(0, 255) | st.integers(-1, 1 << 33)
+EDGES = st.binary(max_size=20)
+NODES = st.tuples(st.integers(0, 99), *[st.integers(0, 3) | NUMBERS] * 5, EDGES, EDGES).map(list)
+REFERENCES = st.lists(st.tuples(*[st.integers(0, 1 << 64)] * 3, st.integers(1, 9)), max_size=3)
+BUFFERS = st.binary(max_size=20) | st.sampled_from([b"ab" * 150, bytes(4096), bytes(4095)]) | st.just(memoryview(b"abc"))
+HEADER = CHUNK_HEADER.pack(CHUNK_MAGIC, Kind.COLUMN, 0, 0, 0, 0, 0, 7)
+
+
+@st.composite
+def small_chunks(draw: st.DrawFn) -> tuple[Any, ...]:
+    entries = draw(st.lists(NODES, max_size=4))
+    buffers = draw(st.lists(BUFFERS, min_size=len(entries), max_size=len(entries)))
+    return HEADER, entries, buffers, draw(REFERENCES), checksum, draw(st.sampled_from([1 << 16, 4500, 300]))
+
+
 ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "all_set": st.tuples(MODELS, st.just(FULL) | st.sets(st.sampled_from("abc"))),
     "are_distinct": st.tuples(MODELS | st.lists(st.sampled_from([object() for _ in range(40)]))),
@@ -95,6 +112,7 @@ ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "pack_floats": st.tuples(sequences(FLOATS) | sequences(SCALARS)),
     "pack_text": st.tuples(sequences(TEXTS) | sequences(SCALARS) | st.just([])),
     "present": st.tuples(sequences(st.none() | SCALARS) | sequences(FLOATS)),
+    "small_chunk": small_chunks(),
     "spaced": st.tuples(st.dictionaries(SCALARS, SCALARS), st.integers(1, 5), st.integers(0, 6)),
     "tuples_apart": st.tuples(NESTED | sequences(st.tuples(SCALARS, SCALARS)) | st.just([]), st.integers(0, 3)),
     "types_within": st.tuples(MODELS.filter(are_models)),
