@@ -20,9 +20,7 @@ from ..codec.columns.boundary import ChunkColumn
 from ..codec.views.boundary import ExternalView
 from ..codec.views.stretch import InMemory
 from ..errors import EncodeError, FieldNotStored
-from ..lazy.handles import LazyCollection
-from ..lazy.list import LazyList
-from ..lazy.map import LazyMap
+from ..lazy.handles import COLLECTIONS, LazyCollection
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanRows
@@ -147,7 +145,7 @@ class Comparison:
                 if type(stored) not in ATOMIC:  # `!=` of an array says nothing
                     return Change.PERHAPS
                 return _surely(type(stored) is not type(value) or stored != value)
-            if not isinstance(value, LazyList | LazyMap):
+            if type(value) not in COLLECTIONS:
                 return self._compared(column, value, view, name, row)
             key = id(value), id(view), name, row  # it is asked for again when the row is written
             change = self._marked.get(key)
@@ -168,7 +166,7 @@ class Comparison:
             stored = (view.getters.get(name) or view.getter(name))(row)
             if type(stored) is type(value) and repr(stored) == repr(value):
                 return Change.NO
-        if isinstance(value, LazyList | LazyMap) and isinstance(column, ChunkColumn):
+        if type(value) in COLLECTIONS and isinstance(column, ChunkColumn):
             if ordinal_of(value, view, name, row):
                 return self.collection(value)
             stored = view.getter(name)(row)
@@ -275,7 +273,7 @@ class Comparison:
 
 def ordinal_of(value: Any, view: RowView, name: str, row: int) -> int:
     """Where `value` is the table that is stored as the field `name`: the ordinal of its reference; else 0."""
-    if not isinstance(value, LazyList | LazyMap) or not isinstance(value.rows, TableRows):
+    if type(value) not in COLLECTIONS or not isinstance(value.rows, TableRows):
         return 0
     field = view.field(name)
     if isinstance(field, ExternalView):

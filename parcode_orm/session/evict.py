@@ -7,18 +7,16 @@ field gives way to the lazy one that it was stored as, unless the program holds 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from ..codec.columns.boundary import ChunkColumn
-from ..codec.views.boundary import hands_out
 from ..errors import FieldNotStored
 from ..format.layout import Kind
-from ..lazy.list import LazyList
-from ..lazy.map import LazyMap
+from ..lazy.handles import COLLECTIONS
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanRows
@@ -66,7 +64,7 @@ def give_way(obj: object) -> None:
                 with suppress(FieldNotStored):
                     _take_place(values, name, view.getter(name)(row), owner_of(obj))
         elif (
-            not isinstance(values[name], LazyList | LazyMap)
+            type(values[name]) not in COLLECTIONS
             and not find_held([values[name]])
             and _is_blob(view.field(name), row)
         ):
@@ -74,7 +72,7 @@ def give_way(obj: object) -> None:
 
 
 def _take_place(values: dict[str, Any], name: str, found: object, owner: object) -> None:
-    if not isinstance(found, LazyList | LazyMap) or len(found) != len(values[name]):
+    if type(found) not in COLLECTIONS or len(found) != len(values[name]):
         return
     most = max(MANY, len(found) // 8)
     kept = list(islice(held_in(values[name]), most + 1))
@@ -169,20 +167,13 @@ def _changed(handed: dict[int, Any]) -> set[int]:
     return {place for place, item in handed.items() if id(item) not in same}
 
 
-def _with_lazy_fields(values: Iterable[object]) -> Iterator[object]:
+def _with_lazy_fields(values: Iterable[object]) -> list[object]:
     """The `values` but for lazy objects whose class has no field that is marked or holds lazy objects."""
-    known: dict[int, bool] = {}
-    for value in values:
-        if is_proxy(value):
-            column = proxy_state(value)[0].column
-            there = known.get(id(column))
-            if there is None:
-                there = known[id(column)] = any(
-                    isinstance(each, ChunkColumn) or hands_out(each) for _, each in column.fields
-                )
-            if not there:
-                continue
-        yield value
+    return [
+        value
+        for value in values
+        if not isinstance(value, LazyModel) or proxy_state(value)[0].column.lets_go
+    ]
 
 
 def _let_go(handed: dict[int, object], changed: Callable[[dict[int, object]], Collection[int]]) -> None:

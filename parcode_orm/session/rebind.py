@@ -19,7 +19,7 @@ from ..codec.entity_keys import key_fields
 from ..codec.refs import Ref
 from ..codec.views.boundary import hands_out
 from ..format.chunk import Ticket
-from ..lazy.handles import LazyCollection
+from ..lazy.handles import COLLECTIONS, LazyCollection
 from ..lazy.proxy import become_lazy, become_lazy_all, decoded, is_proxy, lazy_class, make_proxy, proxy_state
 from ..lazy.rows import TableRows
 from ..lazy.spans import SpanPairs, SpanRows
@@ -81,10 +81,15 @@ def _item_of(stored: Stored, key: Any) -> object:
 
 def _settle_fields(fields: dict[str, object], stored: Stored, owner: object) -> None:
     for name, old in fields.items():  # replacing the value of a key does not disturb this
-        if not _is_plain(old):
-            new = settle(old, partial(_field_of, stored, name), owner)
-            if new is not old:
-                fields[name] = new
+        if _is_plain(old):
+            continue
+        found = partial(_field_of, stored, name)
+        if type(old) in COLLECTIONS and owner_of(old) is owner:
+            _settle_collection(old, found, owner)
+            continue
+        new = settle(old, found, owner)
+        if new is not old:
+            fields[name] = new
 
 
 def _settle_dataclass(value: Any, stored: Stored, owner: object) -> None:

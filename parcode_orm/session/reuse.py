@@ -10,8 +10,7 @@ from ..codec.types.compiled import same_classes
 from ..codec.views.boundary import Kept, Unread
 from ..format.chunk import Ticket
 from ..format.layout import Reference
-from ..lazy.list import LazyList
-from ..lazy.map import LazyMap
+from ..lazy.handles import COLLECTIONS
 from ..lazy.rows import TableRows
 from ..storage.mapped import Source
 from ..storage.spill import SPILLED, is_spilled
@@ -39,7 +38,7 @@ def reuse_from(source: Source | None, owner: object, comparison: Comparison) -> 
             if type(value) is Kept and comparison.field(column, value.known):
                 return None
             return sink.copy(value.ref, value.space) if is_spilled(value.ref) else value.ref
-        if not isinstance(value, LazyList | LazyMap):
+        if type(value) not in COLLECTIONS:
             return None
         rows = value.rows
         if not isinstance(rows, TableRows):

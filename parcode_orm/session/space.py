@@ -14,6 +14,7 @@ from ..codec.evolution.defaults import GENERATED
 from ..errors import DetachedError, NoResultFound, ReadOnlyError, SessionError, told
 from ..format.chunk import Chunk
 from ..format.layout import Reference
+from ..lazy.handles import COLLECTIONS
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import STATE, VALUES, enter_proxy, forget_dead, is_proxy, make_proxies, make_proxy, meet, proxy_state
@@ -384,7 +385,8 @@ def space_of(value: object) -> Any:
     """What a lazy value is read through; None for a plain one."""
     if isinstance(value, LazyModel):
         return proxy_state(value)[0].space
-    return value.rows.space if isinstance(value, LazyList | LazyMap) else None
+    collection: Any = value
+    return collection.rows.space if type(value) in COLLECTIONS else None
 
 
 def owner_of(value: object) -> Any:

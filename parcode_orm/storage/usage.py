@@ -6,7 +6,7 @@ The rest is dead.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..errors import CorruptionError
 from ..format.commit import Record
@@ -22,26 +22,46 @@ def released(source: Source, catalog: Reference, kept: Collection[int]) -> int:
     at `kept`.
 
     The walk stops at kept chunks, so it costs what is released. The result is an upper bound: a chunk
-    that is used only through an old chunk counts as released. An example is a row group with slices in
-    two tree nodes, one of which was replaced. The walk does not look below a damaged chunk.
+    that is used only through an old chunk counts as released, unless the session wrote that one and
+    knows what it refers to (`below`). An example is a row group with slices in two tree nodes, one of
+    which was replaced. The walk does not look below a damaged chunk.
     """
     size = 0
     seen = set(kept)
     waiting = [catalog]
+    looked = False  # below the kept chunks: few walks leave what is in memory
     while waiting:
         ref = waiting.pop()
-        if ref.offset in seen:
+        offset = ref.offset
+        known = source.below.get(offset)
+        if known is None and not looked and ref not in source.cache.kept:
+            seen |= _known_below(source.below, kept)
+            looked = True
+        if offset in seen:
             continue
-        seen.add(ref.offset)
+        seen.add(offset)
         size += ref.length + -ref.length % CHUNK_ALIGN
         if ref.kind in LEADING:
             try:
-                known = source.below.get(ref.offset)
                 below = source.peek(ref).refs if known is None else known
                 waiting += [each for each in below if each.offset not in seen]
             except CorruptionError:
                 continue
     return size
+
+
+def _known_below(below: Mapping[int, Sequence[Reference]], kept: Iterable[int]) -> set[int]:
+    """The offsets of chunks that are in use, as those at `kept` refer to them, as far as `below` tells."""
+    found: set[int] = set()
+    waiting = [kept]
+    while waiting:
+        for offset in waiting.pop():
+            refs = below.get(offset)
+            if refs is not None:
+                fresh = [each.offset for each in refs if each.offset not in found]
+                found.update(fresh)
+                waiting.append(fresh)
+    return found
 
 
 def record_bytes(record: Record) -> int:

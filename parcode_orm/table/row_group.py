@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 from weakref import ref as weak
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from .table import Table
 
 MAPPED = 8  # bytes of a file's pages, which the system can take back, count as one
+
+
+_compression_of = attrgetter("compression")
 
 
 def _no_key(place: int) -> Any:
@@ -89,7 +93,7 @@ class Group:
 
     __slots__ = (
         "count", "get", "held", "items", "key", "keys", "older", "proxies", "ref", "texts", "used", "whole",
-        "__weakref__", "_chunk", "_columns", "_mapped", "_space",
+        "__weakref__", "_chunk", "_columns", "_fixed", "_mapped", "_space",
     )  # fmt: skip
 
     def __init__(
@@ -118,8 +122,10 @@ class Group:
         self.whole = not chunk.refs  # reading its rows reads nothing else
         self.count = count = root.count
         self._columns = columns
-        # Whether all that it keeps, but for nodes and views, are pages of the file; found when it is first asked.
-        self._mapped: bool | None = None
+        # Whether all that it keeps, but for nodes and views, are pages of the file, and the bytes that it takes in any
+        # case; both found when its size is first asked.
+        self._mapped = False
+        self._fixed: int | None = None
         self._space = space
         self.items: View = open_child(columns[-1], chunk, children[-1], space, count)
         self.get = accessor(self.items)
@@ -171,6 +177,8 @@ class Group:
         The view forgets those that are gone: else each commit would look at all that the session ever read.
         """
         live, held = self.live, self.held
+        if not live:
+            return [], []
         known = live.copy()
         rows, proxies = list(known), [each() for each in known.values()]
         there = [at for at, proxy in enumerate(proxies) if proxy is not None and rows[at] not in held]
@@ -186,20 +194,22 @@ class Group:
         """Whether nothing that was given out of it may still be in use."""
         if self.held:
             return False
-        for known in self.live.copy().values():  # other threads may add to it
-            if known() is not None:
-                return False
+        live = self.live
+        if live:
+            for known in live.copy().values():  # other threads may add to it
+                if known() is not None:
+                    return False
         return True
 
     @property
     def size(self) -> int:
         """About the bytes that it keeps: buffers that were read, nodes, and columns stored apart, read or not."""
         chunk = self._chunk
-        if self._mapped is None:
-            compressed = any(node.compression for node in chunk.nodes)
+        if self._fixed is None:
+            self._fixed = self._apart + NODE_BYTES * chunk.node_count
+            compressed = any(map(_compression_of, chunk.nodes))
             self._mapped = self.whole and not is_spilled(self.ref) and not compressed
-        held = chunk.held // MAPPED if self._mapped else chunk.held
-        return held + self._apart + NODE_BYTES * chunk.node_count
+        return self._fixed + (chunk.held // MAPPED if self._mapped else chunk.held)
 
     @property
     def _apart(self) -> int:

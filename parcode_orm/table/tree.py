@@ -138,8 +138,8 @@ class Tree:
         found: list[tuple[int, Piece]] = []
         for leaf in self._leaves():
             if leaf.meets(groups):
-                stored = [piece for piece in leaf.children or () if piece.ref is not None]
-                found += [(piece.ref.offset, piece) for piece in stored if piece.ref.offset in groups]
+                known = leaf.groups or {}
+                found += [(offset, piece) for offset in known.keys() & groups for piece in known[offset]]
         return found
 
     def loaded(self) -> Iterator[Piece]:

@@ -25,7 +25,7 @@ from ..apart import all_set, columns_of, models_apart, types_of
 from ..base import Space, View, is_lazy
 from ..cycles import MAX_NESTED, deep_error
 from ..structs import EXTRA, MISSING, PRIVATE, SETS, UNDECLARED, Struct, StructPlan
-from ..views.boundary import hands_out
+from ..views.boundary import Marked, hands_out
 from ..views.build import Builder
 from ..views.nodes import open_child
 from ..views.struct import StructView
@@ -69,7 +69,7 @@ class _TooDeep(Exception):
 class StructColumn(Struct, Physical):
     """Objects of one class."""
 
-    __slots__ = ("_lazy", "_lazy_names", "_few", "_ways", "_builder")
+    __slots__ = ("_lazy", "_lazy_names", "_lets_go", "_few", "_ways", "_builder")
     encodings = frozenset({Encoding.STRUCT, Encoding.POLY, Encoding.ROWS})
     mixes = True
 
@@ -77,6 +77,7 @@ class StructColumn(Struct, Physical):
         super().forget()
         self._lazy: bool | None = None
         self._lazy_names: list[str] | None = None
+        self._lets_go: bool | None = None
         self._few: int | None = None
         self._ways: Ways | None = None
         self._builder: Builder | None = None
@@ -114,6 +115,13 @@ class StructColumn(Struct, Physical):
         if self._lazy_names is None:
             self._lazy_names = [name for name, column in self.plan.fields if hands_out(column)]
         return self._lazy_names
+
+    @property
+    def lets_go(self) -> bool:
+        """Whether a field is marked, or its values are, or hold, lazy objects."""
+        if self._lets_go is None:
+            self._lets_go = any(isinstance(column, Marked) or hands_out(column) for _, column in self.plan.fields)
+        return self._lets_go
 
     @property
     def few(self) -> int:
