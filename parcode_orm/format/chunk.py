@@ -84,24 +84,26 @@ class Encoder:
         param: int = 0,
         low: bytes = b"",
         high: bytes = b"",
-        span: int = 1,
+        ints: Sequence[tuple[int, bytes, int]] = (),
     ) -> int:
-        """Append a node and return its index; its children follow until `close`, or for `span` - 1 nodes."""
-        self.entries.append([encoding, width, flags, span, count, param, low, high])
+        """Append a node and return its index; its children follow until `close`.
+
+        Of `ints`, each is a child that is an INT node: how many values, these, and their width. No others follow then.
+        """
+        entries = self.entries
+        at = len(entries)
+        entries.append([encoding, width, flags, 1 + len(ints), count, param, low, high])
         self.buffers.append(data)
-        return len(self.entries) - 1
+        for below, values, each_width in ints:
+            entries.append([Encoding.INT, each_width, 0, 1, below, 0, b"", b""])
+            self.buffers.append(values)
+        return at
 
     def close(self, index: int) -> None:
         """End the node opened as `index`."""
         self.entries[index][3] = len(self.entries) - index
 
     leaf = open  # a node without children
-
-    def ints(self, *columns: tuple[int, bytes, int]) -> None:
-        """Append INT nodes without children: for each how many values, these, and their width."""
-        for count, data, width in columns:
-            self.entries.append([Encoding.INT, width, 0, 1, count, 0, b"", b""])
-            self.buffers.append(data)
 
     def ref(self, target: Encoder | Ticket | Reference) -> int:
         """Add `target` to the reference table and return its ordinal. An unsubmitted chunk goes before this one."""

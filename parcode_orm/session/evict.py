@@ -64,14 +64,12 @@ def give_way(obj: object) -> None:
                 with suppress(FieldNotStored):
                     _take_place(values, name, view.getter(name)(row), owner_of(obj))
         elif (
-            type(values[name]) not in COLLECTIONS
-            and not find_held([values[name]])
-            and _is_blob(view.field(name), row)
+            type(values[name]) not in COLLECTIONS and not find_held([values[name]]) and _is_blob(view.field(name), row)
         ):
             del values[name]
 
 
-def _take_place(values: dict[str, Any], name: str, found: object, owner: object) -> None:
+def _take_place(values: dict[str, Any], name: str, found: Any, owner: object) -> None:
     if type(found) not in COLLECTIONS or len(found) != len(values[name]):
         return
     most = max(MANY, len(found) // 8)
@@ -103,21 +101,17 @@ def _release_all(values: Iterable[object]) -> None:
     """`release` what lazy objects and collections there are among `values`, and in the plain ones of these."""
     waiting: Iterable[object] = values
     while waiting:
-        by_class: dict[type, list[object]] = {}
+        plain: dict[type, list[object]] = {}
         for each in waiting:
-            by_class.setdefault(type(each), []).append(each)
-        below: list[object] = []
-        for cls, some in by_class.items():
+            cls: type = type(each)
             kind = kind_of_class(cls)
             if kind == "collection":
-                for each in some:
-                    _release_collection(each)
+                _release_collection(each)
             elif kind == "proxy":
-                for each in some:
-                    _release_nested(each)
+                _release_nested(each)
             else:
-                below += inner_of(some)
-        waiting = below
+                plain.setdefault(cls, []).append(each)
+        waiting = [inner for some in plain.values() for inner in inner_of(some)] if plain else ()
 
 
 def _release_collection(value: Any) -> None:
@@ -169,11 +163,7 @@ def _changed(handed: dict[int, Any]) -> set[int]:
 
 def _with_lazy_fields(values: Iterable[object]) -> list[object]:
     """The `values` but for lazy objects whose class has no field that is marked or holds lazy objects."""
-    return [
-        value
-        for value in values
-        if not isinstance(value, LazyModel) or proxy_state(value)[0].column.lets_go
-    ]
+    return [value for value in values if not isinstance(value, LazyModel) or proxy_state(value)[0].column.lets_go]
 
 
 def _let_go(handed: dict[int, object], changed: Callable[[dict[int, object]], Collection[int]]) -> None:

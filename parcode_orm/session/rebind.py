@@ -35,6 +35,7 @@ from .space import file_of, is_detached, owner_of
 from .traversal import ATOMIC, children, kind_of
 
 Stored = Callable[[], Any]
+FEW = 8  # rows: of more, all fields of all are looked at together
 
 
 @roomy
@@ -81,15 +82,10 @@ def _item_of(stored: Stored, key: Any) -> object:
 
 def _settle_fields(fields: dict[str, object], stored: Stored, owner: object) -> None:
     for name, old in fields.items():  # replacing the value of a key does not disturb this
-        if _is_plain(old):
-            continue
-        found = partial(_field_of, stored, name)
-        if type(old) in COLLECTIONS and owner_of(old) is owner:
-            _settle_collection(old, found, owner)
-            continue
-        new = settle(old, found, owner)
-        if new is not old:
-            fields[name] = new
+        if not _is_plain(old):
+            new = settle(old, partial(_field_of, stored, name), owner)
+            if new is not old:
+                fields[name] = new
 
 
 def _settle_dataclass(value: Any, stored: Stored, owner: object) -> None:
@@ -152,13 +148,41 @@ def _settle_table(table: Table, owner: object) -> None:
     known = table.rows_held() if table.holding else {}
     if not known:
         return
-    plain = {offset for offset, held in known.items() if _are_plain(list(held.values()), owner)}
+    plain = {
+        offset
+        for offset, held in known.items()
+        if _are_settled(list(held.values()), owner) or _are_plain(list(held.values()), owner)
+    }
     for offset, piece in table.tree.loaded_of(known.keys() - plain):
         held = known[offset]
         for row, old in piece.among(held):
             new = settle(old, partial(_fresh, table, piece, row), owner)
             if new is not old:
                 held[row] = new
+
+
+def _are_settled(values: list[object], owner: object) -> bool:
+    """Whether `values`, if they are few, are lazy objects of `owner` with plain values and collections of `owner` alone
+    in memory. What the collections hold is settled then.
+    """
+    if len(values) > FEW or not all(isinstance(value, LazyModel) and owner_of(value) is owner for value in values):
+        return False
+    collections: list[Any] = []
+    for value in values:
+        for field in decoded(value).values():
+            if not _is_plain(field):
+                if type(field) not in COLLECTIONS or owner_of(field) is not owner:
+                    return False
+                collections.append(field)
+    return all(_is_settled(each.rows, owner) for each in collections)
+
+
+@roomy
+def _is_settled(rows: SpanRows | TableRows, owner: object) -> bool:
+    if isinstance(rows, TableRows):
+        _settle_table(rows.table, owner)
+        return True
+    return _are_settled(rows.held(), owner)
 
 
 def _are_plain(values: list[object], owner: object) -> bool:
@@ -193,6 +217,8 @@ def moved(table: Table, ticket: Ticket, known: Known, *, streamed: bool) -> None
         return
     group = table.open(ref)  # open for as long as it holds rows, so that `Table.reset` finds what is stored of them
     owner = getattr(table.space, "owner", None)
+    if len(values) == 1 and not streamed and _attach_one(group, known.rows[0], values[0], owner):
+        return
     may_hold = hands_out(table.items)
     fresh = set() if streamed or group.proxies is None else _attach_all(group, known, kept, owner)
     for at in range(len(values)) if len(fresh) < len(values) else ():
@@ -232,6 +258,18 @@ def _attach_all(group: Group, known: Known, kept: set[int], owner: object) -> se
     changing = changing_in_place(objs)
     group.held.update({rows[at]: objs[at] for at in changing})
     return set(places)
+
+
+def _attach_one(group: Group, row: int, value: Any, owner: object) -> bool:
+    """As `_attach_all`, for one lazy object of `owner`. Return whether it is one."""
+    view: Any = group.proxies
+    lazy: object = None if view is None else lazy_class(view.cls)
+    if type(value) is not lazy or owner_of(value) is not owner or isinstance(proxy_state(value)[0], WithoutFields):
+        return False
+    rebase(value, view, row)
+    if may_change_in_place(value):
+        group.held[row] = value
+    return True
 
 
 def _attachable(known: Known, places: list[int], cls: type, owner: object) -> Iterator[int]:

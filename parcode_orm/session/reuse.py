@@ -31,7 +31,7 @@ def reuse_from(source: Source | None, owner: object, comparison: Comparison) -> 
 
     here = None if source is None or source.identity is None else (source.identity, source.uuid)
 
-    def reuse(sink: TableSink, value: object, column: Any) -> Ticket | Reference | None:
+    def reuse(sink: TableSink, value: Any, column: Any) -> Ticket | Reference | None:
         if isinstance(value, Unread):
             if value.column is not column or file_of(value.space) != here:
                 return None

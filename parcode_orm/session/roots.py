@@ -351,7 +351,7 @@ def write_roots(
 
 def unbuilt(table: object) -> dict[str, str]:
     """The fields of a table for indexes that the file does not have as they are now, with what to do about it."""
-    reading = getattr(proxy_state(table)[0], "reading", None) if is_proxy(table) else None
+    reading = getattr(proxy_state(table)[0], "reading", None) if isinstance(table, LazyModel) else None
     return {} if reading is None else dict(reading.unbuilt)
 
 

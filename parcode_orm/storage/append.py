@@ -110,6 +110,7 @@ class Appender:
         self._earlier = source
         self._catalog: CatalogData | None = None  # of the newest commit, if this object wrote it
         self._ending: bytes | None = None  # as the source has it
+        self._last: tuple[bytes, int] = b"", 0  # what was written last, if it is short, and where it stands
         self.lock = lock or WriterLock(self.path, files=files)
         try:
             self.lock.acquire(timeout=timeout)
@@ -233,6 +234,7 @@ class Appender:
             self.path,
             stats or self.stats,
             self.lock.identity,
+            *self._last,
             earlier=earlier,
             catalog=self._catalog,
         )
@@ -321,6 +323,7 @@ class Appender:
             self._files.write(self.lock.fd, data, self._position)
         except OSError as problem:
             raise storage_error(problem, "write", self.path) from problem
+        self._last = (data, self._position) if type(data) is bytes and len(data) <= 2 * AT_ONCE else (b"", 0)
         self._position += memoryview(data).nbytes
 
     def _sync(self) -> None:

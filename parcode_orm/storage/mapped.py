@@ -97,7 +97,7 @@ class Source:
         if catalog is not None:
             self.catalog = catalog
         self.ending: bytes | None = None  # the copies of the record, where a writer knows them
-        self._tail = memoryview(tail)
+        self._tail = memoryview(tail) if earlier is None else tail  # else each chunk has bytes of its own
         self._tail_at = tail_at if tail else length
 
     @classmethod
@@ -192,7 +192,7 @@ class Source:
             raise CorruptionError(f"reference to {length} bytes leads out of the file", path=self.path, offset=offset)
         at = offset - self._tail_at
         if at >= 0:
-            return self._tail[at : at + length]
+            return memoryview(self._tail[at : at + length])
         mapped = self._data
         if mapped is not None and offset + length <= len(mapped):
             return mapped[offset : offset + length]

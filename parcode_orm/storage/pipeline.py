@@ -241,7 +241,7 @@ class Pipeline:
         self.referred.update([ref[0] for ref in references if ref[0] < first])
         output = self.output
         start = output.position
-        small = chunk.at_once(references, DIRECT) if finished is None else None
+        small = chunk.at_once(references, DIRECT) if finished is None and type(chunk) is Encoder else None
         if small is not None:
             data, head = small
             offset = output.put(data, align=CHUNK_ALIGN)

@@ -13,13 +13,21 @@ from ..format.layout import Encoding
 _CODES: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-def put_ints(out: Encoder, *columns: Sequence[int]) -> None:
-    """Append an INT node for each column, at the smallest width that fits its values (0 <= value < 2**64)."""
+def packed_ints(*columns: Sequence[int]) -> list[tuple[int, bytes, int]]:
+    """How many values each column has, these as bytes, at the smallest width that fits them (0 <= value < 2**64), and
+    the width.
+    """
     found: list[tuple[int, bytes, int]] = []
     for values in columns:
         width = WIDTHS[max(values, default=0).bit_length()]
         found.append((len(values), array(_CODES[width], values).tobytes(), width))
-    out.ints(*found)
+    return found
+
+
+def put_ints(out: Encoder, *columns: Sequence[int]) -> None:
+    """Append an INT node for each column."""
+    for count, data, width in packed_ints(*columns):
+        out.leaf(Encoding.INT, count, data, width=width)
 
 
 def put_array(out: Encoder, values: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..codec.base import Sink
 from ..format.chunk import Chunk, Ticket
 from ..format.layout import Encoding, Kind, Reference
-from .ints import get_ints, put_ints
+from .ints import get_ints, packed_ints
 
 NO_ID = -1  # lists: rows are known by their position alone
 _ref_of, _length_of, _first_of, _start_of = map(attrgetter, ("ref", "length", "first", "start"))
@@ -242,11 +242,11 @@ def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
     out = sink.encoder(Kind.TREE_NODE)
     out.refs = list(map(_ref_of, entries))
     counts = list(map(_length_of, entries))
-    out.open(Encoding.STRUCT, len(entries), param=height, span=4)
     none = [0] * len(entries)
     first = entries[0].first
     firsts = none if first == NO_ID else list(map(_first_of, entries))
-    put_ints(out, counts, firsts, list(map(_start_of, entries)) if height == 1 else none)
+    ints = packed_ints(counts, firsts, list(map(_start_of, entries)) if height == 1 else none)
+    out.open(Encoding.STRUCT, len(entries), param=height, ints=ints)
     return Node(height, sum(counts), first, sink.submit(out), entries)
 
 

@@ -46,6 +46,8 @@ class Stored(NamedTuple):
                 here.pop(row, None)
             if not here:
                 table.holding.discard(offset)
+            if offset in table.lively and (group := table.groups.get(offset)) is not None:
+                group.forget(rows)
         if table.spilled:
             for opened in (table.groups, table.held):
                 for offset in [offset for offset in opened if offset >= SPILLED]:

@@ -177,7 +177,7 @@ class Group:
         The view forgets those that are gone: else each commit would look at all that the session ever read.
         """
         live, held = self.live, self.held
-        if not live:
+        if live.keys() <= held.keys():
             return [], []
         known = live.copy()
         rows, proxies = list(known), [each() for each in known.values()]
@@ -188,6 +188,12 @@ class Group:
             if proxy is None and live.get(row) is known[row]:
                 del live[row]
         return [rows[at] for at in there], [proxies[at] for at in there]
+
+    def forget(self, rows: range) -> None:
+        """Know the lazy objects of `rows` no more: they are rows of another row group now."""
+        live = self.live
+        for row in [row for row in live.copy() if row in rows] if len(live) < len(rows) else rows:
+            live.pop(row, None)
 
     @property
     def idle(self) -> bool:

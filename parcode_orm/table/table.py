@@ -144,9 +144,9 @@ class Table:
         return True
 
     def close_small(self, offset: int) -> None:
-        """Close a small row group: a commit opens the one it wrote, to hold a row of it."""
-        group = self.groups.get(offset)
-        if group is not None and group.ref.length < self.space.tuning.small_bytes:
+        """Close a small row group of few rows: a commit opens the one it wrote, to hold a row of it."""
+        group, tuning = self.groups.get(offset), self.space.tuning
+        if group is not None and group.count <= tuning.merged and group.ref.length < tuning.small_bytes:
             self.close(offset, pages=False)  # others lie on the same
 
     def value(self, piece: Piece, place: int) -> Any:

@@ -83,7 +83,9 @@ NUMBERS = st.integers(0, 255) | st.integers(-1, 1 << 33)
 EDGES = st.binary(max_size=20)
 NODES = st.tuples(st.integers(0, 99), *[st.integers(0, 3) | NUMBERS] * 5, EDGES, EDGES).map(list)
 REFERENCES = st.lists(st.tuples(*[st.integers(0, 1 << 64)] * 3, st.integers(1, 9)), max_size=3)
-BUFFERS = st.binary(max_size=20) | st.sampled_from([b"ab" * 150, bytes(4096), bytes(4095)]) | st.just(memoryview(b"abc"))
+BUFFERS = (
+    st.binary(max_size=20) | st.sampled_from([b"ab" * 150, bytes(4096), bytes(4095)]) | st.just(memoryview(b"abc"))
+)
 HEADER = CHUNK_HEADER.pack(CHUNK_MAGIC, Kind.COLUMN, 0, 0, 0, 0, 0, 7)
 
 

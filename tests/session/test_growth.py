@@ -16,7 +16,9 @@ from pydantic import ConfigDict
 
 from parcode_orm import Chunk, Model, Session, ShardedMap, compact, lazy, load, save, verify
 from parcode_orm.lazy.rows import TableRows
+from parcode_orm.storage.mapped import Source
 from tests.session.trees import Branch, Leaf, Tree
+from tests.small import tuned
 
 pytestmark = pytest.mark.once
 
@@ -50,6 +52,27 @@ def test_appends_write_little(tmp_path: Path) -> None:
             assert path.stat().st_size - size < 64 * 1024
         assert path.stat().st_size - before < 300 * 10_000
     assert [item.level for item in load(path, World).items[10_000:]] == list(range(300))
+
+
+class Grove(Model):
+    branches: list[Holder] = Chunk(default=[])
+
+
+class Forest(Model):
+    groves: list[Grove] = Chunk(default=[])
+
+
+def test_rows_that_are_merged_do_not_release_what_is_in_use(tmp_path: Path) -> None:
+    """The row group of all rows knew tables as they were: what lies below these counted as dead when it went."""
+    path, sizes = tmp_path / "f.par", tuned(group_rows=64)
+    groves = [Grove(branches=[Holder(numbers=range(100 * n, 100 * n + 90)) for n in range(9)]) for _ in range(12)]
+    sizes.save(path, Forest(groves=groves))
+    with sizes.Session(path, durability="fast") as session:
+        forest = session.root(Forest)
+        for at in range(12):
+            forest.groves[at].branches[at % 9].numbers.append(at)
+            session.commit()
+            assert Source.open(path).record.live > 0.95 * verify(path).live
 
 
 class Page(Model):

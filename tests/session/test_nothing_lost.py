@@ -1025,6 +1025,23 @@ def test_a_row_that_is_merged_with_rows_of_other_classes_stays_one_object(tmp_pa
         assert [each.level for each in load(path, World).rows] == [-1 if i == held else i for i in range(90)]
 
 
+def test_a_row_that_moved_is_held_where_it_is_alone(tmp_path: Path) -> None:
+    path = tmp_path / "w.par"
+    save(path, World(big={str(i): Item(level=i) for i in range(LARGE)}))
+    with Session(path, durability="fast") as session:
+        big: Any = session.root(World).big
+        row = big["7"]
+        for level in range(3):
+            row.level = level
+            row.tags.append("x")
+            session.commit()
+            held = {offset: dict(rows) for offset, rows in big.rows.table.rows_held().items()}
+            there = {piece.ref.offset for piece, _, _ in big.rows.table.tree.pieces()}
+            assert held.keys() <= there and [list(rows.values()) for rows in held.values()] == [[row]]
+            assert all(group.ref.offset in there for group in big.rows.table.live_groups())
+    assert load(path, World).big["7"] == Item(level=2, tags=["x"] * 3)
+
+
 def test_row_groups_that_were_merged_do_not_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Table, "close_small", lambda table, offset: None)  # which closes most of them
     path = tmp_path / "w.par"

@@ -139,8 +139,8 @@ class ChunkColumn(Marked, Physical):
             return [], True
         mixed = (Mixed, MixedPairs)
         exact = [at for at in places if len(values[at]) <= WEIGHED_WHOLE and type(values[at]) not in mixed]
-        if len(exact) == 1:
-            exact = []
+        if len(exact) < 2:
+            return [at for at in places if weigh_items(self, values[at]) > limit], False
         found = [at for at in set(places).difference(exact) if weigh_items(self, values[at]) > limit]
         weights = weigh(self.inner, [values[at] for at in exact])
         found += [at for at, weight in zip(exact, weights, strict=True) if weight > limit]

@@ -89,8 +89,7 @@ def write_text(packed: kernels.PackedText | None, count: int, out: Encoder, boun
         low, high = b"", b""
     else:
         flags |= NodeFlag.STATISTICS
-    out.open(Encoding.TEXT, count, data, flags=flags, low=low, high=high, span=2)
-    out.leaf(Encoding.INT, count + 1, offsets, width=width)
+    out.open(Encoding.TEXT, count, data, flags=flags, low=low, high=high, ints=[(count + 1, offsets, width)])
 
 
 def text_range(values: Sequence[str]) -> tuple[bytes, bytes | None]:

@@ -66,7 +66,10 @@ def read_fixed(chunk: Chunk, at: int, node: Node) -> memoryview:
 
 def read_offsets(chunk: Chunk, at: int, count: int, total: int) -> memoryview:
     """Offsets of `count` values over `total` items. Using them checks that they rise."""
-    offsets = read_numbers(chunk, at, count + 1)
+    node = chunk.nodes[at]
+    if node.encoding != INT or node.count != count + 1 or node.flags & SIGNED:
+        raise chunk.error(at, f"not {count + 1} unsigned integers")
+    offsets = read_fixed(chunk, at, node)
     if offsets[0] != 0 or offsets[count] != total:
         raise chunk.error(at, f"offsets run from {offsets[0]} to {offsets[count]} over {total} items")
     return offsets
