@@ -168,7 +168,9 @@ def _with_lazy_fields(values: Iterable[object]) -> list[object]:
 
 def _let_go(handed: dict[int, object], changed: Callable[[dict[int, object]], Collection[int]]) -> None:
     """Drop what nobody else holds, but for what is `changed`: a commit was not told of it."""
-    _release_all(once(_with_lazy_fields(handed.values())))
+    inner = _with_lazy_fields(handed.values())
+    _release_all(inner if len(inner) < 2 else once(inner))
+    del inner  # `find_held` counts references
     places = list(handed)
     kept = find_held([handed[place] for place in places])
     rest = {place: handed[place] for at, place in enumerate(places) if at not in kept}

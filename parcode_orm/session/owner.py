@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 from weakref import ref as weak
 
 from ..errors import CorruptionError, StorageError
@@ -28,7 +27,9 @@ class Owner:
         self.edits = 0  # changes that were begun
         self.committing: int | None = None  # the thread that does
         self._families: list[weak[Family]] = []
-        self._shown: tuple[WeakValueDictionary[object, Any], WeakValueDictionary[object, object]] | None = None
+        # Views of rows, and the row groups that they were opened for, by where the rows lie.
+        self._shown: dict[object, tuple[weak[Any], weak[object]]] = {}
+        self._until_sweep = SWEEP_EVERY
 
     @property
     def work(self) -> Any:
@@ -42,20 +43,25 @@ class Owner:
 
     def living(self, group: Any) -> Any:
         """The view of the rows of a row group: that of lazy objects in use whose collection is not, or its own."""
-        if self._shown is None:  # only a session that writes asks
-            self._shown = WeakValueDictionary(), WeakValueDictionary()
-        views, groups = self._shown
-        view = group.items
+        shown, view = self._shown, group.items
         key = view.space.source.uuid, view.chunk.where[1], view.at, id(view.column)
-        known = views.get(key)
-        if known is not None and (key in groups or known.space.family is not view.space.family):
-            return view
-        groups[key] = group
-        return views.setdefault(key, view)
+        pair = shown.get(key)
+        known = None if pair is None else pair[0]()
+        if pair is not None and known is not None:
+            if pair[1]() is not None or known.space.family is not view.space.family:
+                return view
+            shown[key] = pair[0], weak(group)
+            return known
+        shown[key] = weak(view), weak(group)
+        self._until_sweep -= 1
+        if self._until_sweep <= 0:
+            self._shown = shown = {key: pair for key, pair in shown.items() if pair[0]() is not None}
+            self._until_sweep = max(SWEEP_EVERY, len(shown))
+        return view
 
     def forget_views(self) -> None:
         """The session goes on to another commit: what is read from now on shares no view with what was read before."""
-        self._shown = None
+        self._shown = {}
 
     def families(self) -> list[Family]:
         """Those that something still belongs to."""

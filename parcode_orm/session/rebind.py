@@ -165,16 +165,21 @@ def _are_settled(values: list[object], owner: object) -> bool:
     """Whether `values`, if they are few, are lazy objects of `owner` with plain values and collections of `owner` alone
     in memory. What the collections hold is settled then.
     """
-    if len(values) > FEW or not all(isinstance(value, LazyModel) and owner_of(value) is owner for value in values):
+    if len(values) > FEW:
         return False
     collections: list[Any] = []
     for value in values:
+        if not isinstance(value, LazyModel) or owner_of(value) is not owner:
+            return False
         for field in decoded(value).values():
             if not _is_plain(field):
                 if type(field) not in COLLECTIONS or owner_of(field) is not owner:
                     return False
                 collections.append(field)
-    return all(_is_settled(each.rows, owner) for each in collections)
+    for each in collections:
+        if not _is_settled(each.rows, owner):
+            return False
+    return True
 
 
 @roomy

@@ -170,7 +170,12 @@ def has_handed_out(rows: Any) -> bool:
     """Whether a row of a lazy collection may be in use."""
     if isinstance(rows, TableRows):
         table = rows.table  # a row that handed out nothing is known to its view alone, and reached through this table
-        return table.tree.root.ref is None or not all(group.idle for group in table.groups.values())
+        if table.tree.root.ref is None:
+            return True
+        for group in table.groups.values():
+            if group.held or (group.proxies is not None and group.proxies.live and not group.idle):
+                return True
+        return False
     return rows.order is not None or bool(rows.handed) or rows.may_change_keys()
 
 

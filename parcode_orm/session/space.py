@@ -391,5 +391,12 @@ def space_of(value: object) -> Any:
 
 def owner_of(value: object) -> Any:
     """The `Owner` of a lazy value, None without one."""
-    family = getattr(space_of(value), "family", None)
+    collection: Any = value
+    if isinstance(value, LazyModel):
+        space: Any = proxy_state(value)[0].space
+    elif type(value) in COLLECTIONS:
+        space = collection.rows.space
+    else:
+        return None
+    family = getattr(space, "family", None)
     return None if family is None else family.owner

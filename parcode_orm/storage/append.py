@@ -51,6 +51,7 @@ REMEMBERED = 1024  # chunks: what they refer to
 DOUBLED, FAST, SETTLED, WAITED = map(int, (RecordFlag.DOUBLED, RecordFlag.FAST, RecordFlag.SETTLED, RecordFlag.WAITED))
 FRESH = int(RecordFlag.WHOLE_FILE | RecordFlag.COPIED)  # the file's name may be as new as such a record
 AT_ONCE = 64 * 1024  # bytes of a commit whose record is written with its chunks
+KEPT = 2 * AT_ONCE  # bytes that were written last: what the session reads of them it takes from memory
 SETTLE_EVERY = 64  # one fast commit in so many waits for the disk: this bounds what recovery verifies
 
 
@@ -323,7 +324,7 @@ class Appender:
             self._files.write(self.lock.fd, data, self._position)
         except OSError as problem:
             raise storage_error(problem, "write", self.path) from problem
-        self._last = (data, self._position) if type(data) is bytes and len(data) <= 2 * AT_ONCE else (b"", 0)
+        self._last = (data, self._position) if type(data) is bytes and len(data) <= KEPT else (b"", 0)
         self._position += memoryview(data).nbytes
 
     def _sync(self) -> None:

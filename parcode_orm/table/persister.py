@@ -46,8 +46,6 @@ class Stored(NamedTuple):
                 here.pop(row, None)
             if not here:
                 table.holding.discard(offset)
-            if offset in table.lively and (group := table.groups.get(offset)) is not None:
-                group.forget(rows)
         if table.spilled:
             for opened in (table.groups, table.held):
                 for offset in [offset for offset in opened if offset >= SPILLED]:
@@ -57,7 +55,9 @@ class Stored(NamedTuple):
             table.index([found for run in self.runs if (found := _reference(run)) is not None])
         while moved:  # rows that are let go of here would keep their row groups from being closed
             settle(table, *moved.pop(0))
-        for offset, _ in self.left:
+        for offset, rows in self.left:
+            if offset in table.lively and (group := table.groups.get(offset)) is not None:
+                group.forget(rows)  # not before: after an interrupt they are found there
             table.close_small(offset)
         if self.merged:
             still = {offset for offset, _ in table.tree.loaded_of(self.merged)}

@@ -176,7 +176,7 @@ class Group:
 
         The view forgets those that are gone: else each commit would look at all that the session ever read.
         """
-        live, held = self.live, self.held
+        held, live = self.held, {} if self.proxies is None else self.proxies.live
         if live.keys() <= held.keys():
             return [], []
         known = live.copy()
@@ -200,9 +200,8 @@ class Group:
         """Whether nothing that was given out of it may still be in use."""
         if self.held:
             return False
-        live = self.live
-        if live:
-            for known in live.copy().values():  # other threads may add to it
+        if self.proxies is not None and self.proxies.live:
+            for known in self.proxies.live.copy().values():  # other threads may add to it
                 if known() is not None:
                     return False
         return True

@@ -270,7 +270,7 @@ class Table:
         found: list[Group] = []
         for offset in list(self.lively):
             group = self.groups.get(offset)
-            if group is not None and group.live:
+            if group is not None and group.proxies is not None and group.proxies.live:
                 found.append(group)
             else:
                 self.lively.discard(offset)
