@@ -557,6 +557,31 @@ def test_columns_that_fit_are_not_validated_one_by_one() -> None:
     assert next(from_arrow(pa.table({"n": [1], "f": [1.0], "text": [" a "]}), Stripped)).text == "a"
 
 
+def test_objects_that_are_not_validated_are_as_others() -> None:
+    """The columns may stand in any order, and the values may be absent."""
+
+    class Plane(Model):
+        name: str
+        seats: int | None = None
+        price: float | None = None
+
+    planes = [Plane(name=f"p{i}", seats=i or None, price=None if i % 2 else i / 4) for i in range(100)]
+    columns = {name: [getattr(plane, name) for plane in planes] for name in ("price", "name", "seats")}
+    found = list(from_arrow(pa.table(columns), Plane))
+    assert found == planes
+    assert [list(vars(plane)) for plane in found] == [["name", "seats", "price"]] * 100
+    assert found[3].model_fields_set == {"name", "seats", "price"}
+
+
+def test_dictionaries_within_other_values_come_in() -> None:
+    class Log(BaseModel):
+        counts: list[dict[str, int]]
+
+    tp = pa.list_(pa.map_(pa.string(), pa.int64()))
+    table = pa.table({"counts": pa.array([[[("a", 1)], []]], tp)})
+    assert list(from_arrow(table, Log)) == [Log(counts=[{"a": 1}, {}])]
+
+
 def test_partitions_of_parquet(session: Session, tmp_path: Path) -> None:
     rows = session.scalars(select(Player))
     to_parquet(rows, tmp_path / "one.parquet", columns=["id", "guild"])

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ...codec import kernels
+from ...codec.bulk import gc_paused
 from ...codec.schema import describe
 from ...codec.types.compile import struct_for
 from ...errors import InputError, called, told
@@ -147,7 +148,8 @@ def _objects(reader: Any, model: Any, key: str | None) -> Iterator[Any]:
         for at in range(0, whole.num_rows, BATCH):
             batch = whole.slice(at, BATCH)
             keys = None if key is None else _values(batch.column(key), key, passed)
-            objects = fit(batch, passed)
+            with gc_paused():
+                objects = fit(batch, passed)
             yield from objects if keys is None else zip(keys, objects, strict=True)
             passed += batch.num_rows
 
@@ -171,10 +173,12 @@ class _Fit:
 
     def __call__(self, batch: Any, passed: int) -> list[Any]:
         columns = [self._column(name, batch.column(name), passed) for name in self._names]
-        dicts = [{} for _ in range(batch.num_rows)] if self._dicts is None else self._dicts(*columns)
         if self._required is not None and not any(batch.column(name).null_count for name in self._required):
-            made: list[Any] = self._builder.objects(dicts, None, None, None)
+            by_name = dict(zip(self._names, columns, strict=True))
+            fields = [by_name[name] for name in self._builder.names]
+            made: list[Any] = self._builder.rows(fields, batch.num_rows, None, None, None, False)
             return made
+        dicts = [{} for _ in range(batch.num_rows)] if self._dicts is None else self._dicts(*columns)
         try:
             return self._adapter.validate_python(dicts, strict=False, by_alias=True, by_name=True)
         except ValidationError as problem:
@@ -212,7 +216,19 @@ def _values(array: Any, name: str, passed: int) -> list[Any]:
         return found
     if tp == arrow.month_day_nano_interval():
         return list(map(_duration, array.to_pylist()))
-    return list(array.to_pylist(maps_as_pydicts="strict"))
+    if _has_maps(tp):
+        return list(array.to_pylist(maps_as_pydicts="strict"))
+    return list(array.to_pylist())  # the argument makes pyarrow 26 ten to a hundred times slower
+
+
+def _has_maps(tp: Any) -> bool:
+    """Whether values of a type may be dictionaries of any keys, or hold such."""
+    arrow = pyarrow()
+    if arrow.types.is_map(tp) or isinstance(tp, arrow.BaseExtensionType):
+        return True
+    if arrow.types.is_dictionary(tp):
+        return _has_maps(tp.value_type)
+    return any(_has_maps(tp.field(i).type) for i in range(tp.num_fields))
 
 
 def _cast(array: Any, tp: Any) -> Any:
