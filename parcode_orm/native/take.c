@@ -353,6 +353,22 @@ are_full(
     return fine;
 }
 
+/* Whether in each of some models, all of the class of the first one, the names that were set are `full`, whose items are
+   `names`, and there are no extra values; -1 on an error. */
+static int
+all_are_full(PyObject *values, PyObject *full, PyObject *names)
+{
+    if (!PySequence_Fast_GET_SIZE(values))
+        return 1;
+    PyTypeObject *cls = (PyTypeObject *)Py_NewRef(Py_TYPE(PySequence_Fast_GET_ITEM(values, 0)));
+    Py_ssize_t slots[] = {slot_of(cls, "__pydantic_fields_set__"), slot_of(cls, "__pydantic_extra__")};
+    int fine = 1;
+    for (Py_ssize_t at = 0; fine > 0 && at < PySequence_Fast_GET_SIZE(values); at += AHEAD)
+        fine = are_full(values, at, AHEAD, full, names, cls, slots);
+    Py_DECREF(cls);
+    return fine;
+}
+
 /* all_set(values, full): whether in each of some models, all of one class, the names that were set are `full`, and
    there are no extra values. */
 static PyObject *
@@ -362,23 +378,15 @@ all_set(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO!:all_set", &values, &PySet_Type, &full))
         return NULL;
     values = as_sequence(values);
-    if (values == NULL)
-        return NULL;
-    if (!PySequence_Fast_GET_SIZE(values)) {
-        Py_DECREF(values);
-        Py_RETURN_TRUE;
+    PyObject *names = values == NULL ? NULL : PySequence_Tuple(full);
+    int fine = -1;
+    if (names != NULL) {
+        BEGIN_LOCKED(values);
+        fine = all_are_full(values, full, names);
+        END_LOCKED;
     }
-    PyTypeObject *cls = (PyTypeObject *)Py_NewRef(Py_TYPE(PySequence_Fast_GET_ITEM(values, 0)));
-    Py_ssize_t slots[] = {slot_of(cls, "__pydantic_fields_set__"), slot_of(cls, "__pydantic_extra__")};
-    PyObject *names = PySequence_Tuple(full);
-    int fine = names == NULL ? -1 : 1;
-    BEGIN_LOCKED(values);
-    for (Py_ssize_t at = 0; fine > 0 && at < PySequence_Fast_GET_SIZE(values); at += AHEAD)
-        fine = are_full(values, at, AHEAD, full, names, cls, slots);
-    END_LOCKED;
     Py_XDECREF(names);
-    Py_DECREF(values);
-    Py_DECREF(cls);
+    Py_XDECREF(values);
     return fine < 0 ? NULL : PyBool_FromLong(fine);
 }
 

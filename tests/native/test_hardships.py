@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sysconfig
 from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import ref
@@ -28,6 +29,8 @@ from tests.native.test_compiled import outcome
 def test_nothing_crashes_or_leaks(what: str) -> None:
     if what == "memory":
         pytest.importorskip("_testcapi")
+        if sysconfig.get_config_var("Py_GIL_DISABLED"):
+            pytest.skip("a free-threaded CPython 3.14 itself crashes when a list gets no memory for its items")
     child = run("tests.native.hardships", what)
     assert child.returncode == 0, child.stdout[-100:] + child.stderr[-3000:]
     assert child.stdout.split() == sorted(native.specifications)

@@ -111,6 +111,13 @@ class Collections(Physical, ABC):
         """Append collections that are as long as those in `sized`, with these contents."""
 
 
+def _check_unchanged(total: int, parts: list[Part]) -> None:
+    """Raise EncodeError unless collections of `total` items gave as many: another thread changed one meanwhile."""
+    taken = sum(part.stop - part.start if isinstance(part, Stretch) else len(part) for part in parts)
+    if taken != total:
+        raise EncodeError("a collection changed while it was stored: let no other thread change it meanwhile")
+
+
 class ListColumn(Collections):
     """Sequences of one item type."""
 
@@ -135,7 +142,7 @@ class ListColumn(Collections):
 
     def _write(self, sized: Sequence[Any], taken: Taken, out: Encoder) -> None:
         node = out.open(Encoding.LIST, len(sized))
-        write_lengths(sized, out)
+        _check_unchanged(write_lengths(sized, out), taken[1])
         try:
             encode_parts(self.item, joined(taken[1]), out)
         except EncodeError as problem:
@@ -225,7 +232,8 @@ class MapColumn(Collections):
     def _write(self, sized: Sequence[Any], taken: Taken, out: Encoder) -> None:
         keys, values = taken
         node = out.open(Encoding.MAP, len(sized))
-        write_lengths(sized, out)
+        _check_unchanged(write_lengths(sized, out), [keys])
+        _check_unchanged(len(keys), values)
         try:
             self.key.encode(keys, out)
             encode_parts(self.value, joined(values), out)

@@ -151,10 +151,11 @@ def write_offsets(lengths: list[int], out: Encoder) -> int:
     return total
 
 
-def write_lengths(sized: Sequence[Any], out: Encoder) -> None:
-    """Append offsets from the lengths of what is in `sized` as an INT node."""
-    data, width, _ = kernels.offsets_of(sized)
+def write_lengths(sized: Sequence[Any], out: Encoder) -> int:
+    """Append offsets from the lengths of what is in `sized` as an INT node; return their total."""
+    data, width, total = kernels.offsets_of(sized)
     out.leaf(Encoding.INT, len(sized) + 1, data, width=width)
+    return total
 
 
 def write_codes(codes: list[int], out: Encoder) -> None:
