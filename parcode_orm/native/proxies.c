@@ -172,6 +172,7 @@ meet(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return PyLong_FromSsize_t(fresh);
 }
 
+#ifndef Py_GIL_DISABLED
 /* The object for `row` that `live` knows, or `proxy`, which it knows by `ref` from now on; NULL with an error. No other
    code runs meanwhile. `*fresh` says which. */
 static PyObject *
@@ -201,6 +202,7 @@ count_one(PyObject *counted, PyObject *slot)
     Py_XDECREF(after);
     return failed ? -1 : 0;
 }
+#endif
 
 /* enter_proxy(live, view, row, cls, state, fields, counted, counter, lock): see parcode_orm.lazy.proxy. The GIL is the
    lock: without it, the caller does all of this. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ def test_each_function_has_a_specification_and_cases() -> None:
 @pytest.mark.parametrize("name", sorted(CASES))
 @given(data=st.data())
 def test_results_are_equal(name: str, data: st.DataObject) -> None:
+    if name == "enter_proxy" and sysconfig.get_config_var("Py_GIL_DISABLED"):
+        pytest.skip("without the GIL it leaves all to its caller")
     arguments = data.draw(CASES[name])
     assert outcome(getattr(_core, name), arguments) == outcome(native.specifications[name], arguments)
 
