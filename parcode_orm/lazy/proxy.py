@@ -144,8 +144,7 @@ def enter_proxy(
 ) -> object:
     """The object for a row that `live` knows; else a new one, as of `new_proxies`, which `live` knows from now on.
 
-    None if `live` is empty, so that it may be no longer in use, or if threads run at once: the caller is to hold the
-    lock.
+    None if `live` is empty, so that it may be no longer in use: the caller is to hold the lock.
 
     Args:
         live: the objects of the rows of the view.
@@ -156,8 +155,8 @@ def enter_proxy(
         fields: the descriptor that gets a new dictionary, or None.
         counted: what counts new objects,
         counter: in this slot.
-        lock: is held where `live` is looked at. Compiled, the function runs at once, as `forget_dead` does, and needs
-            none.
+        lock: is held where `live` is looked at; not where the GIL lets no other code run meanwhile, nor while
+            `forget_dead` does.
     """
     proxy = _new(cls)
     state.__set__(proxy, (view, row))

@@ -118,6 +118,18 @@ list_item(PyObject *list, Py_ssize_t i)
 #endif
 }
 
+/* What a dictionary has under a key, owned; NULL without an error if that is nothing. */
+static inline PyObject *
+dict_item(PyObject *dict, PyObject *key)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *found;
+    return PyDict_GetItemRef(dict, key, &found) < 0 ? NULL : found;
+#else
+    return Py_XNewRef(PyDict_GetItemWithError(dict, key));
+#endif
+}
+
 /* The attribute `name`, as an interned string: types keep the names that they are asked for, each as an object. */
 static inline PyObject *
 attribute(PyObject *value, const char *name)

@@ -187,7 +187,7 @@ first_row(PyObject *run, PyObject *slots, uint64_t hashed)
     PyObject *shards = held(run, slots, SHARDS), *shard = NULL;
     PyObject *number = PyLong_FromUnsignedLongLong(shift < 64 ? hashed >> shift : 0);
     if (number != NULL && shards != NULL && PyDict_CheckExact(shards))
-        shard = Py_XNewRef(PyDict_GetItemWithError(shards, number));
+        shard = dict_item(shards, number);
     if (shard != NULL) {
         PyObject *lows = held(shard, slots, LOWS), *rows = held(shard, slots, ROWS);
         if (lows != NULL && rows != NULL)
@@ -254,7 +254,7 @@ group_of(PyObject *piece, PyObject *slots, PyObject *groups)
 {
     PyObject *ref = held(piece, slots, REF), *found = NULL;
     if (ref != NULL && PyTuple_Check(ref) && PyTuple_GET_SIZE(ref) > 0 && PyLong_CheckExact(PyTuple_GET_ITEM(ref, 0)))
-        found = Py_XNewRef(PyDict_GetItemWithError(groups, PyTuple_GET_ITEM(ref, 0)));
+        found = dict_item(groups, PyTuple_GET_ITEM(ref, 0));
     Py_XDECREF(ref);
     return found;
 }

@@ -204,8 +204,21 @@ count_one(PyObject *counted, PyObject *slot)
 }
 #endif
 
-/* enter_proxy(live, view, row, cls, state, fields, counted, counter, lock): see parcode_orm.lazy.proxy. The GIL is the
-   lock: without it, the caller does all of this. */
+/* As known_or_new, and count what is new; None if `live` is empty. */
+static PyObject *
+entered(PyObject *live, PyObject *row, PyObject *proxy, PyObject *ref, PyObject *counted, PyObject *counter)
+{
+    int fresh = 0;
+    if (!PyDict_GET_SIZE(live))
+        return Py_NewRef(Py_None);
+    PyObject *found = known_or_new(live, row, proxy, ref, &fresh);
+    if (found != NULL && fresh && count_one(counted, counter) < 0)
+        Py_CLEAR(found);
+    return found;
+}
+
+/* enter_proxy(live, view, row, cls, state, fields, counted, counter, lock): see parcode_orm.lazy.proxy. The GIL, where
+   there is one, serves as the lock. */
 static PyObject *
 enter_proxy(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -215,28 +228,34 @@ enter_proxy(PyObject *module, PyObject *const *args, Py_ssize_t count)
         || !PyObject_TypeCheck(args[6], PyDescr_TYPE(args[7]))
         || (args[5] != Py_None && Py_TYPE(args[5])->tp_descr_set == NULL))
         return PyErr_Format(PyExc_TypeError, "enter_proxy takes a dictionary, a view and a row, a class and slots");
-#ifdef Py_GIL_DISABLED
-    Py_RETURN_NONE;
-#else
     PyMemberDef *state = ((PyMemberDescrObject *)args[4])->d_member;
     PyObject *nothing = PyTuple_New(0), *found = NULL;
     PyObject *proxy = nothing == NULL
                           ? NULL : new_proxy((PyTypeObject *)args[3], nothing, state, args[5], args[1], args[2]);
     PyObject *ref = proxy == NULL ? NULL : PyWeakref_NewRef(proxy, NULL);
     if (ref != NULL) {
-        int fresh = 0;
         PyObject_GC_UnTrack(ref); /* as in fill_proxies */
-        if (!PyDict_GET_SIZE(args[0]))
-            found = Py_NewRef(Py_None);
-        else if ((found = known_or_new(args[0], args[2], proxy, ref, &fresh)) != NULL && fresh
-                 && count_one(args[6], args[7]) < 0)
-            Py_CLEAR(found);
+#ifdef Py_GIL_DISABLED
+        PyObject *held = PyObject_CallMethod(args[8], "__enter__", NULL);
+        if (held != NULL) {
+            found = entered(args[0], args[2], proxy, ref, args[6], args[7]);
+            PyObject *error = PyErr_GetRaisedException();
+            PyObject *left = PyObject_CallMethod(args[8], "__exit__", "OOO", Py_None, Py_None, Py_None);
+            if (left == NULL)
+                Py_CLEAR(found);
+            if (error != NULL)
+                PyErr_SetRaisedException(error);
+            Py_XDECREF(left);
+            Py_DECREF(held);
+        }
+#else
+        found = entered(args[0], args[2], proxy, ref, args[6], args[7]);
+#endif
     }
     Py_XDECREF(ref);
     Py_XDECREF(proxy);
     Py_XDECREF(nothing);
     return found;
-#endif
 }
 
 /* Forget the objects of `live` that are gone; `dead` has room for their rows. -1 with an error. */
