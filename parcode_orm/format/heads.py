@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ..errors import ChecksumError, CorruptionError
 from ..native import compiled
 from .checksum import checksum
-from .layout import CHUNK_ALIGN, CHUNK_HEADER, CHUNK_MAGIC, NODE, REFERENCE, Reference
+from .layout import CHUNK_ALIGN, CHUNK_HEADER, CHUNK_MAGIC, NODE, REFERENCE, Node, Reference
 
 T = TypeVar("T", bound=tuple[Any, ...])
 MAX_NODES = 1 << 20
@@ -20,6 +20,9 @@ MAX_REFERENCES = 1 << 24
 MAX_DEPTH = 4096  # nodes inside each other: readers recurse
 SPAN_AT = 4  # bytes into the entry of a node
 span_at: Callable[[Any, int], tuple[int]] = Struct("<I").unpack_from
+
+
+_node: Any = partial(tuple.__new__, Node)  # `_make` without its Python frame
 
 
 @compiled
@@ -41,7 +44,7 @@ def read_head(data: Any, reference: Reference) -> tuple[int, int, int, list[Refe
     size = nodes_at + nodes * NODE.size
     if magic != CHUNK_MAGIC or kind != reference[3] or length != reference[1]:
         return None
-    if not 1 <= nodes <= MAX_NODES or references > MAX_REFERENCES or size > min(len(data), length):
+    if not 1 <= nodes <= MAX_NODES or references > MAX_REFERENCES or size > length or size > len(data):
         return None
     if checksum(data[:size]) != reference[2]:
         return None
@@ -129,7 +132,7 @@ def nodes_of(cls: type[T], directory: Any) -> list[T]:
     """
     if len(directory) % NODE.size:
         raise ValueError(f"a directory has entries of {NODE.size} bytes")
-    return list(map(partial(tuple.__new__, cls), NODE.iter_unpack(directory)))
+    return list(map(_node if cls is Node else partial(tuple.__new__, cls), NODE.iter_unpack(directory)))
 
 
 @compiled
@@ -147,19 +150,17 @@ def children_of(head: Any, nodes_at: int, nodes: int, index: int) -> list[int] |
     """
     if nodes_at < 0 or not 0 <= index < nodes <= (len(head) - nodes_at) // NODE.size:
         raise IndexError(f"there is no node {index}")
-    at = nodes_at + SPAN_AT
-    end = index + span_at(head, at + index * NODE.size)[0]
+    at, unpack = nodes_at + SPAN_AT, span_at
+    end = index + unpack(head, at + index * NODE.size)[0]
     if end > nodes:
         return None
     found = []
     child = index + 1
     while child < end:
-        (span,) = span_at(head, at + child * NODE.size)
-        if span == 0 or child + span > end:
-            return None
         found.append(child)
-        child += span
-    return found
+        (span,) = unpack(head, at + child * NODE.size)
+        child += span or end  # none is nothing's
+    return found if child == end or not found else None
 
 
 def deeper(spans: Sequence[int]) -> Iterator[int]:

@@ -24,6 +24,7 @@ from ..lazy.state import RowView
 from ..lazy.web import FASTAPI, Encoders, meet_fastapi
 from ..model.plain import LazyModel
 from ..model.references import entities_seen
+from ..native import accelerated
 from ..stack import home_thread
 from ..storage.blob import Blob
 from ..storage.mapped import Source
@@ -222,34 +223,33 @@ class FileSpace:
     def proxy(self, view: Any, row: int) -> object:
         """The proxy of a row: the same object while anyone holds it, whichever thread asks."""
         live = view.live
-        known = live.get(row)
-        if known is not None:
-            found = known()
-            if found is not None:
-                return found
-        made = view.made
-        if live and made is not None:
+        if (known := live.get(row)) is not None and (found := known()) is not None:
+            return found
+        if accelerated and live and (made := view.made) is not None:
             found = enter_proxy(live, view, row, made, STATE, VALUES, self._stats, ROWS_READ, self._meeting)
             if found is not None:
                 self._until_sweep -= 1
                 if self._until_sweep <= 0:
-                    with self._meeting:
-                        self._sweep()
+                    self._sweep()
                 return found
-        both = [found := make_proxy(view, row)], [weak(found)]  # before the lock is taken: making a weak reference may
-        with self._meeting:  # run the cycle collector, and that any code
-            self._count(meet(view.live or self._first(view), [row], *both, 0))
-        return both[0][0]
+        found = make_proxy(view, row)
+        ref = weak(found)  # before the lock is taken, as making it may run the cycle collector, and that any code
+        with self._meeting:
+            live = view.live or self._first(view)
+            if (other := live.setdefault(row, ref)()) is not None and other is not found:  # another thread was first
+                return other
+            live[row] = ref
+            self._count(1)
+        return found
 
     def proxies(self, wanted: Sequence[tuple[Any, list[int]]]) -> list[object]:
         """As `proxy`, of rows of several views of one class: each view with its rows."""
         found, refs = make_proxies(wanted)  # before the lock is taken, as `proxy` says
-        done = fresh = 0
+        done = 0
         with self._meeting:
             for view, rows in wanted:
-                fresh += meet(view.live or self._first(view), rows, found, refs, done)
+                self._count(meet(view.live or self._first(view), rows, found, refs, done))
                 done += len(rows)
-            self._count(fresh)
         return found
 
     def _count(self, fresh: int) -> None:
@@ -301,8 +301,8 @@ class FileSpace:
 
     def _sweep(self) -> None:
         """Forget the proxies that are gone: else a scan would leave a dead reference for every row it met."""
-        alive = forget_dead(self._lives)
-        self._until_sweep = max(SWEEP_EVERY, alive)
+        with self._meeting:
+            self._until_sweep = max(SWEEP_EVERY, forget_dead(self._lives))
 
     def pin(self, proxy: LazyModel) -> None:
         """Called when a proxy hands out what may change in place, or is changed: its row group keeps it alive.
