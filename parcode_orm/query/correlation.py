@@ -1,7 +1,9 @@
-"""Statements that depend on a row of the statement around them, by equalities, run for all such rows at once.
+"""Statements that depend on a row of the statement around them, run for all such rows at once.
 
-`select(func.max(B.x)).where(B.a == A.id)` inside of a statement over A becomes `select(B.a, func.max(B.x))`, grouped by
-`B.a`: its rows are looked up by `A.id`. W. Kim describes it in "On optimizing an SQL-like nested query" (1982).
+By equalities: `select(func.max(B.x)).where(B.a == A.id)` inside of a statement over A becomes `select(B.a,
+func.max(B.x))`, grouped by `B.a`: its rows are looked up by `A.id`. W. Kim describes it in "On optimizing an SQL-like
+nested query" (1982). By other conditions, `B.start < A.end`: the rows are joined to the different values of `A.end`,
+and looked up by these, as T. Neumann and A. Kemper describe it in "Unnesting arbitrary queries" (2015).
 """
 
 from __future__ import annotations
@@ -12,15 +14,20 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ..errors import QueryError
+from .aggregates import NAN
+from .computed import Computed, Pending
+from .derived import Subquery, subquery
 from .engine import run
-from .expressions import Expression
+from .evaluate import Frame, evaluate
+from .expressions import Expression, has
 from .functions import has_aggregate
-from .joining import single
+from .joining import is_safe, single
 from .nodes import Field, Item, Key, Literal, Operation
 from .occurrences import Join, Occurrence, leaves_of, not_found, occurrences_of, place_of
-from .rewriting import restated
+from .rewriting import mapped, restated
 from .sorting import is_nan
 from .statement import Select
+from .vectors import Numbers, Objects, Vector
 from .windows import Over
 
 Pair = tuple[Expression[Any], Expression[Any]]
@@ -28,34 +35,66 @@ Pair = tuple[Expression[Any], Expression[Any]]
 Leaf = Field[Any] | Item[Any] | Key[Any]
 
 
-def divided(inner: Select[Any], outer: Any) -> tuple[Select[Any], list[Pair]]:
-    """A statement without the conditions that name fields of the statement around it, and these, which are equalities.
+class Link(NamedTuple):
+    """What a statement says of the rows of the statement around it: equal values, and `others`, any conditions.
+
+    `own` and `around` are the sources of both; `outer` is the statement around.
+    """
+
+    pairs: list[Pair]
+    others: list[Expression[bool]]
+    own: Sequence[Occurrence]
+    around: Sequence[Occurrence]
+    outer: Any
+
+    def __bool__(self) -> bool:
+        return bool(self.pairs or self.others)
+
+
+def divided(inner: Select[Any], outer: Any) -> tuple[Select[Any], Link]:
+    """A statement without the conditions that name fields of the statement around it, and these.
 
     Args:
         inner: the statement inside.
         outer: the statement around it, a `Select`, an `Update` or a `Delete`.
 
     Raises:
-        QueryError: a field of the statement around it stands elsewhere, or one of neither.
+        QueryError: a field of the statement around it stands elsewhere, or one of neither; such fields are compared
+            with no field of the statement.
     """
     around = occurrences_of(outer if isinstance(outer, Select) else Select(outer._source, (), outer._where))
     inner = replace(inner, _home=outer._home)
     own = occurrences_of(_placed(inner, around))
     if own:  # named, so that another selection keeps them
-        joins = tuple(Join(each.alias or each.rows, each.on, each.outer) for each in own[1:])
-        inner = replace(inner, _source=own[0].alias or own[0].rows, _joins=joins)
+        inner = replace(inner, _source=own[0].alias or own[0].rows, _joins=_joins(own))
     where: list[Expression[bool]] = []
-    pairs: list[Pair] = []
+    link = Link([], [], own, around, outer)
     for condition in single(inner._where):
-        if not _others(condition, own):
+        strange = _others(condition, own)
+        if not strange:
             where.append(condition)
-            continue
-        pairs.append(_pair(condition, own, around, inner))
+        elif (pair := _pair(condition, own, around)) is not None:
+            link.pairs.append(pair)
+        elif any(isinstance(leaf, Item) or place_of(leaf, around) is None for leaf in strange):
+            raise _refused(strange[0], condition, link, inner)
+        else:
+            link.others.append(condition)
+    if link.others and not link.pairs and all(len(_others(each, own)) == _leaves(each) for each in link.others):
+        raise _refused(_others(link.others[0], own)[0], link.others[0], link, inner)
     rest = [*inner._outputs, *inner._groups, *inner._having, *(each._of for each in inner._order)]
     for each in [*rest, *(condition for join in inner._joins for condition in join.on)]:
         if strange := _others(each, own):
-            raise _refused(strange[0], each, own, around, inner)
-    return replace(inner, _where=tuple(where)), pairs
+            raise _refused(strange[0], each, link, inner)
+    return replace(inner, _where=tuple(where)), link
+
+
+def _joins(sources: Sequence[Occurrence]) -> tuple[Join, ...]:
+    """The sources after the first, as a statement joins them."""
+    return tuple([Join(each.alias or each.rows, each.on, each.outer) for each in sources[1:]])
+
+
+def _leaves(expression: Expression[Any]) -> int:
+    return sum(1 for _ in leaves_of(expression))
 
 
 def _placed(inner: Select[Any], around: Sequence[Occurrence]) -> Select[Any]:
@@ -72,29 +111,23 @@ def _others(expression: Expression[Any], own: Sequence[Occurrence]) -> list[Leaf
     return [leaf for leaf in leaves_of(expression) if place_of(leaf, own) is None]
 
 
-def _pair(
-    condition: Expression[bool], own: Sequence[Occurrence], around: Sequence[Occurrence], inner: Select[Any]
-) -> Pair:
+def _pair(condition: Expression[bool], own: Sequence[Occurrence], around: Sequence[Occurrence]) -> Pair | None:
+    """The values of both statements that a condition says are equal; None for any other condition."""
     if isinstance(condition, Operation) and condition._operator == "==":
         for mine, other in (condition._args, condition._args[::-1]):
             leaves = list(leaves_of(other))
             if leaves and not _others(mine, own) and all(place_of(each, around) is not None for each in leaves):
                 return mine, other
-    raise _refused(_others(condition, own)[0], condition, own, around, inner)
+    return None
 
 
-def _refused(
-    leaf: Leaf,
-    whole: Expression[Any],
-    own: Sequence[Occurrence],
-    around: Sequence[Occurrence],
-    inner: Select[Any],
-) -> QueryError:
-    if place_of(leaf, around) is None:
-        return not_found(leaf, own)
+def _refused(leaf: Leaf, whole: Expression[Any], link: Link, inner: Select[Any]) -> QueryError:
+    if place_of(leaf, link.around) is None:
+        return not_found(leaf, link.own)
+    name = link.own[0].name if link.own else "Other"
     return QueryError(
-        f"{whole} in {inner}: {leaf} is of the statement around it. Such a field stands in where() alone, as one side "
-        f"of an equality: where({own[0].name}.field == {leaf}). Join the rows for other conditions"
+        f"{whole} in {inner}: {leaf} is of the statement around it. Such a field stands in where() alone, compared "
+        f"with a field of {name}: where({name}.field == {leaf}). Other conditions on it belong to the statement around"
     )
 
 
@@ -102,19 +135,26 @@ class Table(NamedTuple):
     """The first values of the rows of a statement, by the values that it depends on.
 
     A key is a tuple, if it has several values. `missing` are the rows of other keys: an aggregate gives one of no rows.
+    `keys` are these values in the statement around it.
     """
 
     rows: dict[Any, list[Any]]
     missing: list[Any]
     ran: Select[Any]
+    keys: Sequence[Expression[Any]]
 
 
-def correlated(inner: Select[Any], by: Sequence[Expression[Any]]) -> Table:
-    """The rows of a statement for all values of the expressions `by`, with its limit and offset for each of them.
+def correlated(inner: Select[Any], link: Link) -> Table:
+    """The rows of a statement for all values that it depends on, with its limit and offset for each of them.
 
     Raises:
-        QueryError: the statement does not fit its rows; values of `by` have no hash.
+        QueryError: the statement does not fit its rows; such values have no hash.
     """
+    by: Sequence[Expression[Any]] = [mine for mine, _ in link.pairs]
+    keys: Sequence[Expression[Any]] = [other for _, other in link.pairs]
+    alone = inner
+    if link.others:
+        inner, by, keys = _surrounded(inner, link)
     asked = [*inner._outputs, *inner._having, *(each._of for each in inner._order)]
     grouped = bool(inner._groups) or any(map(has_aggregate, asked))
     changes: dict[str, Any] = {"_limit": None, "_offset": 0}
@@ -130,9 +170,11 @@ def correlated(inner: Select[Any], by: Sequence[Expression[Any]]) -> Table:
     width = len(by)
     for part in run(ran):
         for row in zip(*[vector.tolist() for vector in part], strict=True):
+            if any(map(is_nan, row[:width])):
+                if not link.others:  # equal to nothing
+                    continue
+                row = tuple([NAN if is_nan(each) else each for each in row[:width]]) + row[width:]
             key = row[0] if width == 1 else row[:width]
-            if any(map(is_nan, row[:width])):  # equal to nothing
-                continue
             try:
                 rows = found.setdefault(key, [])
             except TypeError as problem:
@@ -143,9 +185,77 @@ def correlated(inner: Select[Any], by: Sequence[Expression[Any]]) -> Table:
         found = {key: list(islice(rows, start, stop)) for key, rows in found.items()}
     missing: list[Any] = []
     if grouped and not inner._groups:
-        none = replace(inner, _where=(*inner._where, Literal(False)))
+        none = replace(alone, _where=(*alone._where, Literal(False)))
         missing = [value for part in run(none) for value in part[0].tolist()]
-    return Table(found, missing, ran)
+    return Table(found, missing, ran, keys)
+
+
+def _surrounded(
+    inner: Select[Any], link: Link
+) -> tuple[Select[Any], Sequence[Expression[Any]], Sequence[Expression[Any]]]:
+    """A statement joined to the values around it that it depends on; these there, and in the statement around.
+
+    Raises:
+        QueryError: a join of the statement around has a statement in its conditions.
+    """
+    wanted = [other for _, other in link.pairs]
+    wanted += [leaf for each in link.others for leaf in _others(each, link.own)]
+    keys = {each._identity(): each for each in wanted}
+    values = _values_around(link, list(keys.values()))
+    columns = dict(zip(keys, values.c, strict=True))
+
+    def change(leaf: Expression[Any]) -> Expression[Any] | None:
+        there = isinstance(leaf, Field | Item | Key) and place_of(leaf, link.own) is None
+        return columns[leaf._identity()] if there else None
+
+    on: list[Expression[bool]] = [
+        Operation("==", (mine, columns[other._identity()]), bool) for mine, other in link.pairs
+    ]
+    on += [mapped(each, change) for each in link.others]
+    inner = replace(inner, _joins=(*inner._joins, Join(values, tuple(on))))
+    return inner, list(values.c), list(map(OneNaN, keys.values()))
+
+
+def _values_around(link: Link, keys: Sequence[Expression[Any]]) -> Subquery:
+    """The different values of expressions in the rows of the statement around, without rows that it leaves out."""
+    outer, around = link.outer, link.around
+    if any(has(each, Pending) for source in around for each in source.on):
+        raise QueryError(
+            f"{link.others[0]} is no equality, and the statement around has a join whose conditions have a statement: "
+            "ask that in where()"
+        )
+    where = tuple(filter(is_safe, single(outer._where)))
+    first = around[0].alias or around[0].rows
+    asked = Select[Any](first, tuple(keys), where, _distinct=True, _joins=_joins(around), _home=outer._home)
+    return subquery(asked, "around")
+
+
+class OneNaN(Computed[Any]):
+    """A value by which rows are looked up: each NaN as one object, which a dictionary finds."""
+
+    __slots__ = ("_of", "_tp")
+
+    def __init__(self, of: Expression[Any]) -> None:
+        self._of = of
+        self._tp = of._tp
+
+    def _parts(self) -> tuple[Expression[Any], ...]:
+        return (self._of,)
+
+    def _rebuilt(self, parts: tuple[Expression[Any], ...]) -> Expression[Any]:
+        return OneNaN(parts[0])
+
+    def _identity(self) -> Any:
+        return OneNaN, self._of._identity()
+
+    def _values(self, frame: Frame) -> Vector:
+        found = evaluate(self._of, frame)
+        if isinstance(found, Numbers) and (found.kind is not None or found.values.dtype.kind != "f"):
+            return found
+        return Objects([NAN if is_nan(each) else each for each in found.tolist()])
+
+    def __str__(self) -> str:
+        return str(self._of)
 
 
 def _within(expression: Expression[Any], by: Sequence[Expression[Any]]) -> Expression[Any] | None:

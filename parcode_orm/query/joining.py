@@ -109,13 +109,13 @@ def single(conditions: Iterable[Expression[bool]]) -> Conditions:
     return found
 
 
-def _is_safe(expression: Expression[Any]) -> bool:
+def is_safe(expression: Expression[Any]) -> bool:
     """Whether an expression fails for no row, so that it may be asked of rows that other conditions leave out."""
     if isinstance(expression, Operation) and expression._operator not in _SAFE:
         return False
     if isinstance(expression, Computed) and not isinstance(expression, Reached | Searched):
         return False
-    return all(map(_is_safe, expression._parts()))
+    return all(map(is_safe, expression._parts()))
 
 
 def _taken(conditions: Conditions, wanted: Callable[[Expression[bool]], bool]) -> Conditions:
@@ -156,7 +156,7 @@ class _Plan:
 
     def _divide(self, conditions: Conditions, place: int) -> None:
         """Take the conditions on source `place` alone out of `conditions`."""
-        mine = _taken(conditions, lambda each: _used(each) == {place} and _is_safe(each))
+        mine = _taken(conditions, lambda each: _used(each) == {place} and is_safe(each))
         self.own[place] += map(_of_source, mine)
 
     def ordered(self, first: int) -> list[Step]:

@@ -16,8 +16,8 @@ class Nesting:
         """The one value of the one row of the statement, as a value in another statement; None where there is no row.
 
         `select(Player).where(Player.level == select(func.max(Player.level)).scalar_subquery())` finds the best. A
-        condition of the subquery may be an equality with a field of the statement around it: then the value is another
-        one for each row. All values are computed at once.
+        condition of the subquery may compare its fields with fields of the statement around it: then the value is
+        another one for each row. All values are computed at once.
 
         Raises:
             QueryError: the statement gives several values a row, or whole rows.

@@ -27,6 +27,7 @@ from .other_side import OtherSide
 from .sorting import is_nan
 from .statement import Select
 from .subresults import MANY, Found, Lookup
+from .windows import has_window
 
 T = TypeVar("T")
 
@@ -62,12 +63,12 @@ class Scalar(_Nested[T]):
         self._tp = output._tp if output._tp is Any else output._tp | None
 
     def _ready(self, outer: Any) -> Expression[Any]:
-        inner, pairs = divided(self._statement, outer)
-        if pairs:
-            table = correlated(inner, [mine for mine, _ in pairs])
+        inner, link = divided(self._statement, outer)
+        if link:
+            table = correlated(inner, link)
             found = {key: MANY if len(rows) > 1 else rows[0] if rows else None for key, rows in table.rows.items()}
             missing = table.missing[0] if table.missing else None
-            return Lookup([other for _, other in pairs], found, missing, str(self), table.ran, tp=self._tp)
+            return Lookup(table.keys, found, missing, str(self), table.ran, tp=self._tp)
         limited = replace(inner, _limit=min(2, 2 if inner._limit is None else inner._limit))
         values = _values(limited)
         if len(values) > 1:
@@ -109,15 +110,16 @@ class Chosen(_OfValue[bool]):
         return _members(values)
 
     def _ready(self, outer: Any) -> Expression[Any]:
-        inner, pairs = divided(self._statement, outer)
-        if not pairs:
+        inner, link = divided(self._statement, outer)
+        if not link:
             values = self._among(_values(inner))
             return Operation("in", (self._value, Found(values, repr(self._statement), inner)), bool)
-        table = correlated(inner, [mine for mine, _ in pairs])
+        if link.others and _is_plain(inner):  # each value once, however many rows have it
+            inner = replace(inner, _groups=inner._outputs, _order=())
+        table = correlated(inner, link)
         found = {key: self._among(rows) for key, rows in table.rows.items()}
-        members: Expression[Any] = Lookup(
-            [other for _, other in pairs], found, self._among(table.missing), str(self._statement), table.ran
-        )
+        missing = self._among(table.missing)
+        members: Expression[Any] = Lookup(table.keys, found, missing, str(self._statement), table.ran)
         return Operation("contains", (members, self._value), bool)
 
     def __str__(self) -> str:
@@ -166,23 +168,32 @@ class Exists(_Nested[bool]):
         self._statement = statement
 
     def _ready(self, outer: Any) -> Expression[Any]:
-        inner, pairs = divided(self._statement, outer)
+        inner, link = divided(self._statement, outer)
         asked = [*inner._outputs, *inner._having, *(each._of for each in inner._order)]
         if not (inner._distinct or inner._groups or any(map(has_aggregate, asked))):
             inner = replace(inner, _outputs=(Literal(True),))  # no objects are made
-        if not pairs:
+        if link.others and _is_plain(inner):  # one row for each value around it, however many fit
+            inner = replace(inner, _groups=inner._outputs, _order=())
+        if not link:
             limited = replace(inner, _limit=min(1, 1 if inner._limit is None else inner._limit))
             return Found(any(len(part[0]) for part in run(limited)), str(self), limited)
-        table = correlated(inner, [mine for mine, _ in pairs])
+        table = correlated(inner, link)
         keys = {key for key, rows in table.rows.items() if rows}
-        others = [other for _, other in pairs]
-        if not table.missing and len(others) == 1:  # an index serves it, as it does any in_()
-            return Operation("in", (others[0], Found(frozenset(keys), str(self), table.ran)), bool)
+        if not table.missing and len(table.keys) == 1 and not link.others:  # an index serves it, as it does any in_()
+            return Operation("in", (table.keys[0], Found(frozenset(keys), str(self), table.ran)), bool)
         found = dict.fromkeys(table.rows, False) | dict.fromkeys(keys, True)
-        return Lookup(others, found, bool(table.missing), str(self), table.ran, tp=bool)
+        return Lookup(table.keys, found, bool(table.missing), str(self), table.ran, tp=bool)
 
     def __str__(self) -> str:
         return f"exists({self._statement})"
+
+
+def _is_plain(statement: Select[Any]) -> bool:
+    """Whether a statement gives a value of each row, of all rows."""
+    asked = [*statement._outputs, *statement._having, *(each._of for each in statement._order)]
+    if statement._groups or statement._limit is not None or statement._offset or any(map(has_aggregate, asked)):
+        return False
+    return not any(map(has_window, asked)) and not any(isinstance(each, Item) for each in statement._outputs)
 
 
 def _single(statement: Any, name: str) -> Expression[Any]:
@@ -246,15 +257,16 @@ def _rows_of(statement: Select[Any], output: Item[Any]) -> Any:
 def exists(statement: Any) -> Expression[bool]:
     """Whether `statement` gives a row: `exists(select(Flight).where(Flight.plane == Plane.tail))`.
 
-    A condition of `statement` may be an equality with a field of the statement around it: then each row of that is
-    asked whether there are such rows.
+    Conditions of `statement` may compare its fields with fields of the statement around it: then each row of that is
+    asked whether there are such rows. Equalities are fast; other conditions are asked of each pair of rows for which
+    the equalities hold.
 
     Args:
         statement: what `select` gives.
 
     Raises:
-        QueryError: `statement` is no statement; when the statement around it runs, it depends on its rows by other than
-            equalities.
+        QueryError: `statement` is no statement; when the statement around it runs, a field of that stands elsewhere
+            than in where().
     """
     if not isinstance(statement, Select):
         raise QueryError(f"exists(statement) takes what select() gives, not {called(statement)}")

@@ -82,6 +82,26 @@ def equalities(draw: Any, outer: Any, inner: Any) -> tuple[Any, Callable[[Any, A
     return said, lambda out, obj: getattr(obj, other) == getattr(out, name)
 
 
+@st.composite
+def comparisons(draw: Any, outer: Any, inner: Any) -> tuple[Any, Callable[[Any, Any], bool]]:
+    """Another condition on a field of the inner class and one of the outer class; None fulfils none but !=."""
+    name = draw(st.sampled_from(list(VALUES)))
+    other = draw(st.sampled_from(MEET.get(name, [name])))
+    kind = draw(st.sampled_from(["<", ">=", "!=", "or"]))
+    mine, theirs = getattr(inner, other), getattr(outer, name)
+    said = {"<": mine < theirs, ">=": theirs >= mine, "!=": mine != theirs, "or": (mine == theirs) | (inner.id == 2)}
+
+    def plain(out: Any, obj: Any) -> bool:
+        a, b = getattr(obj, other), getattr(out, name)
+        if kind == "!=":
+            return bool(a != b)
+        if kind == "or":
+            return bool(a == b) or obj.id == 2
+        return a is not None and b is not None and bool(a < b if kind == "<" else b >= a)
+
+    return said[kind], plain
+
+
 def rows(cls: Any) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries({name: st.sampled_from(values) for name, values in VALUES.items()}).map(
         lambda values: cls(**values)
