@@ -13,6 +13,7 @@ from .codec.renames import renamed_from
 from .codec.upgrades import upgrade
 from .codec.vectors import Vector
 from .errors import *  # noqa: F403
+from .errors import RenamedWarning
 from .format.compression import register as register_compression
 from .lazy.handles import lazy
 from .lazy.list import LazyList
@@ -132,6 +133,7 @@ __all__ = [
     "not_",
     "or_",
     "prefetch",
+    "RenamedWarning",
     "raise_lazy",
     "recover",
     "register",

@@ -40,6 +40,8 @@
         │   └── CommitGone               the commit to go on from is no longer in the file
         └── MultipleResultsFound     (also LookupError)
 
+`RenamedWarning` is a warning, a `UserWarning`, and no error.
+
 None derives from `AttributeError`. While a proxy decodes a field, `getattr`, `hasattr` and Pydantic would take such an
 error for "no such field", and the damage would go unnoticed.
 """
@@ -343,6 +345,13 @@ class IntegrityError(ParcodeError):
 
 class DanglingError(IntegrityError, EncodeError):
     """A reference leads to an object that is not stored, and that the commit does not add."""
+
+
+class RenamedWarning(UserWarning):
+    """A statement asks a class of which the file has no entities, and the class seems to have been renamed.
+
+    The file has entities of a class with the same fields, whose name no class of the program has.
+    """
 
 
 class QueryError(ParcodeError):

@@ -68,6 +68,7 @@ def examples(path: Path) -> Iterator[Any]:
     yield parcode_orm.backup(path.with_name("saved.par"), path.with_name("copy.par"))
     yield parcode_orm.Dataset.write(path.with_name("rows"), [Keyed(id=1)])
     yield parcode_orm.func()  # nobody makes one, as its methods are static
+    yield parcode_orm.RenamedWarning()
     for name in parcode_orm.errors.__all__:
         yield getattr(parcode_orm, name)()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import sqrt
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..errors import QueryError, told
 from ..native import compiled
 from .concat import Concat
 from .evaluate import Frame, evaluate
+from .expressions import Expression
 from .nodes import Aggregate
 from .sorting import is_nan
 from .vectors import Coded, Numbers, Vector, factorized
@@ -78,6 +79,8 @@ class State:
                     return
             self._merge(_partial(aggregate._function, vector, grouped), numbers.tolist(), known)
         except (TypeError, ArithmeticError) as problem:
+            if aggregate._function == "count_distinct" and isinstance(problem, TypeError):
+                raise without_hash(aggregate, vector.tolist(), "counted once each") from None
             raise QueryError(f"{aggregate}: {problem}") from None
 
     def _add(self, sums: Any, counts: Any, numbers: Any, known: int) -> None:
@@ -123,6 +126,22 @@ class State:
         values += [None] * (known - len(values))
         aggregate = self._aggregate
         return list(map(aggregate.finished if isinstance(aggregate, Concat) else FINISH[aggregate._function], values))
+
+
+def without_hash(of: Expression[Any], values: Iterable[Any], what: str) -> QueryError:
+    """The error that some of the `values` of an expression cannot be told apart fast, as keys of a dictionary are."""
+    for value in values:
+        try:
+            hash(value)
+        except TypeError:
+            kind = type(value).__name__
+            hint = {"list": "a tuple", "set": "a frozenset"}.get(kind, "")
+            instead = f"declare the field as {hint}, which has one, or " if hint else ""
+            return QueryError(
+                f"{of}: values of the type {kind} have no hash, so they cannot be {what}: {instead}use what can be a "
+                "key of a dictionary, such as a field of a simple type or len_() of a collection"
+            )
+    return QueryError(f"{of}: its values cannot be {what}")
 
 
 _SUMMED = frozenset({"count", "sum", "avg"})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import QueryError
-from .aggregates import NAN, Grouped, State
+from .aggregates import NAN, Grouped, State, without_hash
 from .evaluate import Frame, Unparted, evaluate
 from .expressions import Expression
 from .nodes import Aggregate
@@ -113,8 +113,8 @@ def _merged(codes: Any, words: list[Any], of: Expression[Any]) -> tuple[Any, lis
 def _hashable(words: list[Any], of: Expression[Any]) -> list[Any]:
     try:
         types = set(map(type, set(words)))
-    except TypeError as problem:
-        raise QueryError(f"{of} cannot be grouped or told apart: {problem}") from None
+    except TypeError:
+        raise without_hash(of, words, "grouped or told apart") from None
     return [NAN if is_nan(word) else word for word in words] if float in types else words
 
 

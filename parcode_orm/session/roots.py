@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -11,16 +10,13 @@ from typing import Any, NamedTuple
 
 from ..codec import trail
 from ..codec.classes.names import name_of
-from ..codec.columns.poly import subclasses
 from ..codec.columns.struct import StructColumn
-from ..codec.evolution.defaults import GENERATED
 from ..codec.evolution.rows import UpgradedView
 from ..codec.renames import class_names
 from ..codec.schema import canonical_schema, known, short_fingerprint
-from ..codec.stored import parsed, parts_of
+from ..codec.stored import parts_of
 from ..codec.types.compile import struct_for
 from ..errors import (
-    CorruptionError,
     EncodeError,
     MigrationRequired,
     NoResultFound,
@@ -33,7 +29,7 @@ from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..model.base import Model
-from ..model.entities import RUNS, SUFFIX, TEXT, is_entity, table_class
+from ..model.entities import RUNS, SUFFIX, TEXT
 from ..model.keys import key_fields
 from ..model.plain import LazyModel
 from ..storage.mapped import Source
@@ -43,6 +39,7 @@ from ..table.row_groups import Newest, TableSink
 from .content_hash import UnreadStream, is_stored
 from .dirty import Change, Comparison
 from .owner import Family
+from .renamed import classes_named, renamed_hint
 from .reuse import reuse_from
 from .space import FileSpace
 
@@ -171,7 +168,7 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     if ref is None:
         there = ", ".join(sorted(each for each in space.source.catalog.roots if SUFFIX not in each)) or "no root"
         where = space.source.path or "the file"
-        hint = "" if SUFFIX in name else _renamed_hint(space.source, column)
+        hint = "" if SUFFIX in name else renamed_hint(space.source, name, set(column.places))
         raise NoResultFound(f"no root of type {name}: {where} holds {there}; {hint}add(obj) and commit() store one")
     group = Group(ref, space, (column,), short_fingerprint(column), {})
     if group.count != 1:
@@ -179,30 +176,6 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     if group.proxies is not None:
         group.proxies.held = None  # the session holds the root; it would hold itself
     return group
-
-
-def _renamed_hint(source: Source, column: StructColumn) -> str:
-    """What to do if a class seems to have been renamed: one root has its fields, and the name of no class."""
-    fields = set(column.places)
-    alike = []
-    for name in source.catalog.roots:
-        ref = source.catalog.schemas.get(source.catalog.writers.get(name, ""))
-        if SUFFIX in name or not isinstance(ref, Reference) or classes_named(name):
-            continue
-        with suppress(CorruptionError, LookupError, TypeError):  # a message needs no more
-            body = parsed(bytes(source.chunk(ref).buffer(0))).struct()
-            if fields == {field for field, _ in body["fields"]}:
-                alike.append(name)
-    if len(alike) != 1 or not fields:
-        return ""
-    return f"{alike[0]} has the same fields: if it was renamed, say @renamed_from({alike[0]!r}) above the class; else "
-
-
-def classes_named(name: str) -> list[type]:
-    """The models of roots called `name` that this process has defined, the older ones first."""
-    bare = name.removesuffix(SUFFIX)
-    found = [cls for cls in subclasses(Model) if name_of(cls) == bare and cls.__module__ != GENERATED]
-    return found if bare == name else [table_class(cls) for cls in found if is_entity(cls)]
 
 
 def class_of_root(space: FileSpace, name: str) -> type | None:

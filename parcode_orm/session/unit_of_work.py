@@ -53,6 +53,7 @@ class UnitOfWork:
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
         self.met: dict[type, tuple[str, type]] = {}  # by class: name and class of the root of entities asked for by key
         self.source: Source | None = None  # the snapshot that is read; None: nothing is stored yet
+        self.empty: set[str] = set()  # tables that statements asked and the file does not have
         self.owner = Owner(self)
         self._own: Family | None = None  # what belongs to no root
         self._current: dict[Family, FileSpace] = {}  # what reads the snapshot, by what it reads

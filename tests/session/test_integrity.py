@@ -29,7 +29,7 @@ from parcode_orm import (
 )
 from parcode_orm.model.on_delete import rule_of
 from parcode_orm.model.referring import places_of
-from parcode_orm.session import roots
+from parcode_orm.session import renamed
 from parcode_orm.session.entity.dangling import check_targets
 from parcode_orm.session.entity.holders import holders
 from parcode_orm.session.entity.integrity import follow_deletes
@@ -377,7 +377,7 @@ def test_a_class_that_was_renamed_is_known_by_its_present_rules(tmp_path: Path) 
     with Small(path) as session:
         session.delete(session.get_one(Part, 1))
         with pytest.MonkeyPatch.context() as patch:  # the classes of `write` are defined still
-            known = roots.classes_named
+            known = renamed.classes_named
             patch.setattr(
                 "parcode_orm.session.entity.holders.classes_named",
                 lambda name: known(name) if "Engine" not in name else [],

@@ -24,7 +24,8 @@ from ...query.nodes import Item, Key, Literal, Operation, Quantified
 from ...query.statement import Select
 from ...table.scan import walk
 from ..dirty import rows_to_compare
-from ..roots import class_of_root, classes_named
+from ..renamed import classes_named
+from ..roots import class_of_root
 from ..unit_of_work import UnitOfWork
 from .met import Met, met_in_field
 from .queries import StoredEntities

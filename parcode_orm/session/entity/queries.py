@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ...lazy.map import LazyMap
 from ...lazy.rows import Whole
-from ...model.entities import field_of
+from ...model.entities import field_of, table_name
 from ...model.indexes import IndexSpec, Path, indexes_of
 from ...query.corpus import Indexed
 from ...query.engine import run
@@ -23,6 +23,7 @@ from ...storage.spill import is_spilled
 from ...table.pairs import known_keys
 from ...table.replacing import remove_keys
 from ...table.row_group import Group
+from ..renamed import warn_if_renamed
 from ..roots import Unread, unbuilt
 from ..unit_of_work import UnitOfWork
 from .changes import expunge
@@ -82,6 +83,9 @@ class StoredEntities(Entities):
         self._work = work
         self.root = find_table(work, cls)
         self.rows: Mapping[object, object] = {} if self.root is None else entities(self.root)
+        if self.root is None and work.source is not None and table_name(cls) not in work.empty:
+            work.empty.add(table_name(cls))
+            warn_if_renamed(work.source, cls)
         missing = {} if self.root is None else unbuilt(self.root.obj)
         self.unbuilt = tuple(spec.name for spec in indexes_of(cls) if field_of(spec) in missing) if missing else ()
 

@@ -13,7 +13,8 @@ from ...lazy.shown import cut
 from ...lazy.state import MISSING
 from ...model.base import Model
 from ...model.entities import SUFFIX, is_entity, table_class, table_name
-from ..roots import class_of_root, classes_named, read_root, root_name, settle_name
+from ..renamed import classes_named
+from ..roots import class_of_root, read_root, root_name, settle_name
 from ..space import FileSpace
 from .compare import compare
 from .difference import Difference, Place
