@@ -94,8 +94,9 @@ class State:
                 self._sums = self._sums.astype(object)
             if more := known - len(self._sums):
                 self._sums = np.concatenate([self._sums, np.zeros(more, self._sums.dtype)])
-            np.add.at(self._sums, numbers, sums if self._sums.dtype == sums.dtype else np.array(sums.tolist(), object))
-        np.add.at(self._counts, numbers, counts)  # groups here may have one number
+            sums = sums if self._sums.dtype == sums.dtype else np.array(sums.tolist(), object)
+            _add_at(self._sums, numbers, sums)
+        _add_at(self._counts, numbers, counts)
 
     def _merge(self, found: list[Any], numbers: list[int], known: int) -> None:
         if self._counts is not None:
@@ -142,6 +143,14 @@ def without_hash(of: Expression[Any], values: Iterable[Any], what: str) -> Query
                 "key of a dictionary, such as a field of a simple type or len_() of a collection"
             )
     return QueryError(f"{of}: its values cannot be {what}")
+
+
+def _add_at(sums: Any, numbers: Any, values: Any) -> None:
+    """Add values to the sums with these numbers. Several may have one number, which `+=` would add once."""
+    if len(numbers) == 1:
+        sums[numbers] += values
+    else:
+        np.add.at(sums, numbers, values)
 
 
 _SUMMED = frozenset({"count", "sum", "avg"})

@@ -16,6 +16,7 @@ from .pruning import candidates, compared
 from .sources import Batch
 from .vectors import EXACT_FLOAT, WIDEST, Coded, Numbers, Vector
 
+NONE = np.empty(0, np.int64)
 MOST = 4  # a condition is computed of a whole column unless one row in so many is left out
 
 
@@ -26,8 +27,13 @@ def found(batch: Batch, where: Sequence[Expression[bool]]) -> Frame:
 
 def matched(where: Sequence[Expression[bool]], batch: Batch, parts: Any) -> Frame:
     """The rows of some `parts` of a batch, or of all (None), that fulfil the conditions."""
-    frame, inside = Frame(batch), None if parts is None else batch.inside(parts)
-    if where and (inside is None or MOST * (len(inside) - np.count_nonzero(inside)) <= len(inside)):
+    frame, inside, left_out = Frame(batch), None, 0
+    if parts is not None:
+        inside = batch.inside(parts)
+        left_out = len(inside) - int(np.count_nonzero(inside))
+        if left_out == len(inside):
+            return frame.at(NONE)
+    if where and MOST * left_out <= batch.count:
         rows = _scanned(where[0], frame)
         if rows is not None:
             frame, where = frame.at(rows if inside is None else rows[inside[rows]]), where[1:]

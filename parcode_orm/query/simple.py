@@ -40,7 +40,11 @@ def is_simple(statement: Any, also: Any = ()) -> bool:
     Its expressions are simple, or of the classes `also`.
     """
     given = statement._source
-    cls = given if isinstance(given, type) else given.cls if isinstance(given, Entities) else lazy_model(given)
+    if given is None:  # the class of what is selected first
+        first = statement._outputs[0]
+        cls = first._cls if isinstance(first, Field | Item) and first._source is None else None
+    else:
+        cls = given if isinstance(given, type) else given.cls if isinstance(given, Entities) else lazy_model(given)
     return cls is not None and not statement._joins and are_simple(statement._expressions(), cls, also)
 
 

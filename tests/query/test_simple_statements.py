@@ -37,6 +37,7 @@ def test_what_is_simple() -> None:
     assert (
         is_simple(simple)
         and is_simple(select(Boat.id, Boat.feet).select_from(Boat))
+        and is_simple(select(Boat.id, Boat.feet).where(Boat.feet > 3))
         and is_simple(select(Boat).where(Boat.owner == 3))
     )
     others: list[Any] = [
@@ -45,6 +46,8 @@ def test_what_is_simple() -> None:
         select(Boat).join(Owner, Boat.owner == Owner.id),
         select(Boat).where(exists(select(Owner).where(Owner.id == Boat.id))),
         select(aliased(Boat)),
+        select(Boat.id, Owner.id),
+        select(Boat.id).where(Owner.id == 3),
         select(Boat, func.rank().over(order_by=Boat.feet)),
         select(Yacht).where(Boat.feet > 3),
         select(Boat.feet).select_from([Boat(id=1)]),
