@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,15 +35,32 @@ class Part:
         self.matrix = whole if whole is not None and whole.dtype == np.float32 and whole.ndim == 2 else None
 
 
+class InPlace(NamedTuple):
+    """Rows of neighbouring parts, from `first` to `last`, and their matrices; none if they do not lie in place.
+
+    `numbers` are those of the parts.
+    """
+
+    matrices: tuple[Any, ...]
+    first: int
+    last: int
+    numbers: range
+
+
+def _is_in_place(matrix: Any, width: int) -> bool:
+    return matrix is not None and matrix.shape[1] == width and matrix.flags.c_contiguous and matrix.flags.aligned
+
+
 class Stack:
     """Parts one after the other. `norms` are the lengths of the vectors of the first rows, float32.
 
     `base`: the stack that this one has at its beginning.
     """
 
-    __slots__ = ("base", "begins", "norms", "parts")
+    __slots__ = ("_in_place", "base", "begins", "norms", "parts")
 
     def __init__(self, parts: Sequence[Part], base: Stack | None = None) -> None:
+        self._in_place: dict[int, list[InPlace]] = {}
         self.parts = parts
         self.base = base
         self.norms: Any = np.empty(0, np.float32) if base is None else base.norms
@@ -53,6 +70,19 @@ class Stack:
     def count(self) -> int:
         """The number of rows."""
         return int(self.begins[-1])
+
+    def in_place(self, width: int) -> list[InPlace]:
+        """Neighbouring parts together: those whose vectors lie in place as float32 of this width, and the others."""
+        known = self._in_place.get(width)
+        if known is None:
+            flags = [_is_in_place(part.matrix, width) for part in self.parts]
+            known = self._in_place[width] = []
+            for here, together in groupby(range(len(self.parts)), flags.__getitem__):
+                run = list(together)
+                matrices = tuple([self.parts[number].matrix for number in run]) if here else ()
+                first, last = self.begins[[run[0], run[-1] + 1]].tolist()
+                known.append(InPlace(matrices, first, last, range(run[0], run[-1] + 1)))
+        return known
 
     def keep(self, norms: Any) -> None:
         """Keep the lengths of the vectors of all rows."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,7 +42,6 @@ class Columns(Protocol):
         """The keys of `rows`, or their positions."""
 
 
-@runtime_checkable
 class HasVectors(Protocol):
     """Columns that give arrays in place."""
 
@@ -146,17 +145,18 @@ def bounds_of(expression: Distance, frame: Frame) -> Bounds:
 
 def _vectors(expression: Expression[Any], frame: Frame) -> Vectors:
     """The values of `expression`, which are vectors."""
-    if isinstance(expression, Field | Of) and isinstance(frame.columns, HasVectors):
+    if isinstance(expression, Field | Of) and hasattr(frame.columns, "vectors"):
         return vectors_at(frame, expression._path)
     return vectors_in(evaluate(expression, frame).tolist())
 
 
 def vectors_at(frame: Frame, path: tuple[str, ...]) -> Vectors:
     """The arrays at `path` of the rows of `frame`."""
-    columns = frame.columns
-    if not isinstance(columns, HasVectors):
+    columns: Any = frame.columns
+    if not hasattr(columns, "vectors"):  # a check of the protocol takes longer than all else here
         return vectors_in(frame.get(path, lambda rows: columns.column(path, rows)).tolist())
-    found = frame.get((Vectors, path), lambda rows: columns.vectors(path, rows))
+    having: HasVectors = columns
+    found = frame.get((Vectors, path), lambda rows: having.vectors(path, rows))
     assert isinstance(found, Vectors)
     return found
 

@@ -168,21 +168,14 @@ def _multiplied(vectors: Vectors, unit: Any, dots: Any, norms: Any, nulls: Any) 
 
     Returns the numbers of the other parts.
     """
-    stack, known, left = vectors.stack, len(vectors.stack.norms), []
+    stack, known = vectors.stack, len(vectors.stack.norms)
+    left: list[int] = []
     workers = worker_count(vectors.workers) if stack.count * len(unit) >= _MANY else 0
-
-    def in_place(number: int) -> bool:
-        found = stack.parts[number].matrix
-        return found is not None and found.shape[1] == len(unit) and found.flags.c_contiguous and found.flags.aligned
-
-    for here, together in itertools.groupby(range(len(stack.parts)), in_place):
-        run = list(together)
-        if not here:
-            left += run
+    for matrices, a, b, numbers in stack.in_place(len(unit)):
+        if not matrices:
+            left += numbers
             continue
-        a, b = stack.begins[[run[0], run[-1] + 1]].tolist()
         nulls[a:b] = False
-        matrices = tuple(stack.parts[number].matrix for number in run)
         inner_products(matrices, unit, dots[a:b], norms[a:b] if b > known else None, workers)
     return left
 
