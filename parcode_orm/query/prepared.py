@@ -24,7 +24,7 @@ from .rewriting import mapped, ready
 from .scope import check_scope
 from .searched import Search, Selection, bound, given_of, has_search, weighted
 from .selected import SelectedSource
-from .simple import fact, is_simple, varied
+from .simple import fact, is_simple, placed, varied
 from .sorting import is_nan
 from .sources import MemorySource, Source, TableSource, source_of
 from .statement import Select
@@ -72,6 +72,9 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
     """
     simple = fact(statement, "quick", _is_quick)
     rows = [each.rows for each in occurrences_of(statement)] if statement._groups else []
+    if simple and statement._source is None:  # what is selected first says where the rows are
+        sources = occurrences_of(statement)
+        statement = placed(statement, _source=sources[0].rows) if sources else statement
     if not simple:
         statement, source = _located(reached(ready(statement)), counted)
     if statement._groups:
