@@ -37,6 +37,20 @@ def none_set(slots: tuple[Any, ...], objects: Sequence[object]) -> bool:
     return True
 
 
+@compiled
+def none_filled(slots: tuple[Any, ...], objects: Sequence[object]) -> bool:
+    """As `none_set`, where None and an empty dictionary are no values."""
+    for each in objects:
+        for slot in slots:
+            try:
+                value = slot.__get__(each)
+            except AttributeError:
+                continue
+            if value is not None and not (type(value) is dict and not value):
+                return False
+    return True
+
+
 @per_class
 def hidden(cls: type) -> frozenset[str]:
     """The names of the slots that `cls` hides."""

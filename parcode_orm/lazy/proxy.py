@@ -19,6 +19,7 @@ from weakref import ref as weak
 
 from pydantic import BaseModel
 
+from parcode_orm.codec.apart import are_distinct, types_of
 from parcode_orm.codec.base import ATOMS, is_lazy_collection
 from parcode_orm.codec.kernels import drain
 from parcode_orm.codec.slots import SLOTS, from_slots, hidden, to_slots
@@ -218,12 +219,13 @@ def become_lazy(obj: Any, view: RowView, row: int) -> None:
 def become_lazy_all(objs: Sequence[object], view: RowView, rows: Sequence[int]) -> None:
     """Make plain objects of exactly `view.cls` lazy in place, or move lazy ones: each to its row."""
     lazy = lazy_class(view.cls)
-    plain = [obj for obj in objs if type(obj) is not lazy]
-    if len(plain) < len(objs):
+    plain = objs
+    if lazy in types_of(objs):
+        plain = [obj for obj in objs if type(obj) is not lazy]
         states = [get_state(obj) for obj in objs if type(obj) is lazy]
         for before in {id(before): before for before, _ in states}.values():
             _note_stray(before)
-    view.strays |= len(set(map(id, objs))) < len(objs)
+    view.strays |= not are_distinct(objs)
     drain(map(set_state, objs, zip(repeat(view), rows)))
     if hidden(view.cls):
         drain(map(to_slots, plain))

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from parcode_orm.codec.apart import types_within
 from parcode_orm.codec.base import Getter, View
 from parcode_orm.codec.columns.struct import StructColumn
-from parcode_orm.codec.slots import MORE, SLOTS, none_set
+from parcode_orm.codec.slots import MORE, SLOTS, none_filled
 from parcode_orm.codec.structs import UNDECLARED
 from parcode_orm.codec.views.build import private_values
 from parcode_orm.errors import DecodeError, FieldNotStored, ParcodeError, SchemaMismatchError
@@ -203,7 +203,7 @@ def changing_in_place(proxies: Sequence[Any]) -> list[int]:
     """The places of those `proxies` of which `may_change_in_place` is true."""
     types = types_within(proxies)
     fixed = all(cls in ATOMIC or issubclass(cls, Enum) for cls in types)
-    if fixed and none_set(MORE, proxies):
+    if fixed and none_filled(MORE, proxies):
         return []
     return [place for place, proxy in enumerate(proxies) if may_change_in_place(proxy)]
 

@@ -306,14 +306,20 @@ forget_dead(PyObject *module, PyObject *lives)
     return failed ? NULL : PyLong_FromSsize_t(alive);
 }
 
-/* none_set(slots, objects): whether none of the objects has a value in any of the slots, a tuple of descriptors. */
-static PyObject *
-none_set(PyObject *module, PyObject *const *args, Py_ssize_t count)
+/* Whether a slot has nothing in it: it is unset, or, where None `counts` as nothing, None or an empty dictionary. */
+static inline int
+is_nothing(PyObject *value, int counts)
 {
-    if (count != 2 || !PyTuple_CheckExact(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "none_set takes a tuple of slots, and objects");
-        return NULL;
-    }
+    return value == NULL
+        || (counts && (value == Py_None || (PyDict_CheckExact(value) && PyDict_GET_SIZE(value) == 0)));
+}
+
+/* Whether all slots of all objects have nothing in them; `name` is that of the function, for its errors. */
+static PyObject *
+look_at_slots(PyObject *const *args, Py_ssize_t count, int none_counts, const char *name)
+{
+    if (count != 2 || !PyTuple_CheckExact(args[0]))
+        return PyErr_Format(PyExc_TypeError, "%s takes a tuple of slots, and objects", name);
     PyObject *slots = args[0], *objects = as_sequence(args[1]), *result = Py_True;
     if (objects == NULL)
         return NULL;
@@ -324,10 +330,10 @@ none_set(PyObject *module, PyObject *const *args, Py_ssize_t count)
             PyMemberDescrObject *slot = (PyMemberDescrObject *)PyTuple_GET_ITEM(slots, j);
             if (!Py_IS_TYPE((PyObject *)slot, &PyMemberDescr_Type)
                 || slot->d_member->type != T_OBJECT_EX || !PyObject_TypeCheck(object, PyDescr_TYPE(slot))) {
-                PyErr_SetString(PyExc_TypeError, "none_set takes slots of the objects' class");
+                PyErr_Format(PyExc_TypeError, "%s takes slots of the objects' class", name);
                 result = NULL;
             }
-            else if (*(PyObject **)((char *)object + slot->d_member->offset) != NULL)
+            else if (!is_nothing(*(PyObject **)((char *)object + slot->d_member->offset), none_counts))
                 result = Py_False;
         }
     }
@@ -336,10 +342,25 @@ none_set(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return Py_XNewRef(result);
 }
 
+/* none_set(slots, objects): whether none of the objects has a value in any of the slots, a tuple of descriptors. */
+static PyObject *
+none_set(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    return look_at_slots(args, count, 0, "none_set");
+}
+
+/* none_filled(slots, objects): as none_set, where None and an empty dictionary are no values. */
+static PyObject *
+none_filled(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    return look_at_slots(args, count, 1, "none_filled");
+}
+
 PyMethodDef proxies_methods[] = {
     {"new_proxies", (PyCFunction)(void (*)(void))new_proxies, METH_FASTCALL, NULL},
     {"enter_proxy", (PyCFunction)(void (*)(void))enter_proxy, METH_FASTCALL, NULL},
     {"forget_dead", forget_dead, METH_O, NULL},
+    {"none_filled", (PyCFunction)(void (*)(void))none_filled, METH_FASTCALL, NULL},
     {"none_set", (PyCFunction)(void (*)(void))none_set, METH_FASTCALL, NULL},
     {"meet", (PyCFunction)(void (*)(void))meet, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from ..codec.apart import types_of
 from ..errors import SessionError, called
 from ..lazy.proxy import is_lazy, is_proxy, proxy_state
 from ..model.base import Model
@@ -38,7 +39,7 @@ def check_several(objs: object) -> None:
 
 def check_addable(work: UnitOfWork, objs: list[Model], *, replace: bool) -> None:
     """Raise the error for the first of `objs` that cannot be added. A plain entity can be, so few are looked at."""
-    kinds = set(map(type, objs))
+    kinds = types_of(objs)
     plain = [cls for cls in kinds if issubclass(cls, Model) and not issubclass(cls, LazyModel)]
     addable = set(filter(is_entity, plain))
     if kinds - addable:

@@ -15,6 +15,7 @@ from typing import Any
 
 from parcode_orm.lazy.state import RowView
 
+from ..codec.apart import types_of
 from ..codec.entity_keys import key_fields
 from ..codec.refs import Ref
 from ..codec.views.boundary import hands_out
@@ -250,7 +251,7 @@ def _attach_all(group: Group, known: Known, kept: set[int], owner: object) -> se
     """
     view: Any = group.items
     places = sorted(kept)
-    if set(map(type, known.values)) != {view.cls}:
+    if types_of(known.values) != {view.cls}:
         places = list(_attachable(known, places, view.cls, owner))
     objs, rows = [known.values[at] for at in places], [known.rows[at] for at in places]
     become_lazy_all(objs, view, rows)

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..codec.apart import types_of
 from ..codec.classes.immutable import has_only_attributes, is_immutable, members
 from ..codec.columns.privates import LooseColumn
 from ..codec.slots import EVERY, none_set
@@ -55,7 +56,7 @@ def held(values: list[object]) -> set[int]:
 
     Each value belongs to one container, and is held by that and by the list `values`.
     """
-    types: set[type] = set(map(type, values))
+    types = types_of(values)
     kinds = types - ATOMIC
     for cls in list(kinds):
         if _is_fixed(cls):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -72,6 +72,27 @@ class DictCut(Cut):
         taken = self.peek(count)
         self._at += count
         return taken
+
+
+class PartsCut(Cut):
+    """Takes the pairs of a stream that comes in parts, each a list of keys and one of values, as `Pairs`."""
+
+    def __init__(self, parts: Iterator[tuple[list[Any], list[Any]]]) -> None:
+        super().__init__(())
+        self._parts = parts
+        self._pairs = Pairs([], [])
+
+    def peek(self, count: int) -> Any:
+        pairs = self._pairs
+        while len(pairs) < count and (part := next(self._parts, None)) is not None:
+            pairs.left += part[0]
+            pairs.right += part[1]
+        return pairs
+
+    def take(self, count: int) -> Any:
+        pairs = self.peek(count)
+        self._pairs = pairs[count:]
+        return pairs[:count]
 
 
 def cut_of(pairs: Any) -> Cut:

@@ -115,7 +115,13 @@ class KeyHashes:
 
         found = []
         if self._repeated:
-            for keys, rows, checks in self._stretches(bits):
+            for columns in self._stretches(bits):
+                keys = columns[0]
+                equal = keys[1:] == keys[:-1]
+                if not equal.any():
+                    continue
+                near = np.append(equal, False) | np.append(False, equal)
+                keys, rows, checks = (column[near] for column in columns)
                 order = np.lexsort((checks, keys))  # stable: equal keys stay in the order of their rows
                 keys, checks = keys[order], checks[order]
                 again = (keys[1:] == keys[:-1]) & (checks[1:] == checks[:-1])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from ..codec import trail
@@ -19,7 +18,7 @@ from ..codec.keys.canonical import hash_keys
 from ..errors import EncodeError
 from ..format.chunk import Ticket
 from ..format.layout import Reference
-from .cuts import Cut, keys_of
+from .cuts import Batch, Cut, Pairs, keys_of
 from .index import Run
 from .key_sort import KeyHashes
 from .nodes import NO_ID, Node, Piece, without
@@ -45,12 +44,17 @@ def columns_of(column: ChunkColumn) -> tuple[Column, Column | None]:
 
 def gather(space: Space, column: ChunkColumn, source: Iterator[Any]) -> list[Any] | Spilled:
     """The rows of `source` (pairs where `column` holds dictionaries): as they are if they fit one row group."""
+    found = gather_cut(space, column, Cut(source))
+    assert not isinstance(found, Pairs)
+    return found
+
+
+def gather_cut(space: Space, column: ChunkColumn, cut: Cut) -> Batch | Spilled:
+    """As `gather`, of the rows that `cut` takes."""
     few = space.tuning.sample_rows
-    head = list(islice(source, few))
-    if len(head) < few:
+    if len(cut.peek(few)) < few:
+        head: Batch = cut.take(few)
         return head
-    cut = Cut(chain(head, source))
-    del head
     items, keys = columns_of(column)
     pieces: list[Piece] = []
     hashes = KeyHashes(repeated=True)
@@ -63,13 +67,14 @@ def gather(space: Space, column: ChunkColumn, source: Iterator[Any]) -> list[Any
         groups = sink.groups(items, keys, column.compression)
         room = groups.room(cut, placed)
         if len(cut.peek(room + 1)) <= room:
-            whole: list[Any] = cut.take(room)
+            whole: Batch = cut.take(room)
             return whole
         for ticket, batch in groups.write(cut, placed):
             pieces.append(Piece(ticket, 0, len(batch), done))
             if keys is not None:
                 hashes.add(keys_of(batch))
             done += len(batch)
+            del batch  # so that nothing has the rows when the next ones are taken
     for piece in pieces:
         piece.ref = reference(piece.ref)
     return Spilled(space, pieces, hashes)

@@ -111,7 +111,7 @@ def slotted(draw: st.DrawFn) -> tuple[Any, ...]:
     """Objects of which some have a value in a slot; sometimes one without slots, and what is no slot."""
     found: list[Any] = [Slotted() for _ in range(draw(st.integers(0, 5)))]
     for each in draw(st.lists(st.sampled_from(found), max_size=2)) if found else ():
-        each.other = draw(st.none() | st.integers())
+        each.other = draw(st.sampled_from([None, {}, {1: 2}, 0, 7]))
     found += draw(st.sampled_from([[], [], [], [7]]))
     slots = [Slotted.__dict__["one"], Slotted.__dict__["other"]]
     slots += draw(st.sampled_from([[], [], [], [type.__dict__["mro"]]]))
@@ -206,6 +206,7 @@ QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "meet": meetings(),
     "nearest_rows": candidates(),
     "new_proxies": lazies(),
+    "none_filled": slotted(),
     "none_set": slotted(),
     "rows_by_part": positions(),
     "rows_where": comparisons(),

@@ -321,6 +321,8 @@ SPARSE = 4  # a column is read whole up to the last row if at least one of so ma
 
 def values_at(view: View, rows: Sequence[int]) -> list[Any]:
     """The values of some rows, at least one."""
+    if type(rows) is range and rows.step == 1:
+        return list(view.read(rows.start, rows.stop))
     first, stop = min(rows), max(rows) + 1
     if stop - first > SPARSE * len(rows):
         return list(map(accessor(view), rows))

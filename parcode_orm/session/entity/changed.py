@@ -18,7 +18,7 @@ from ...table.row_group import Group
 from ...table.table import Table
 from ..roots import Root, Unread
 from ..unit_of_work import UnitOfWork
-from .tables import entities, in_memory, stored_rows, table_in
+from .tables import entities, parts_in_memory, stored_rows, table_in
 from .values import field_values, fits, index_column, stored_values
 
 
@@ -45,9 +45,11 @@ class Changed:
         self._work = work
         self._root = root
         self._rows = entities(root)
-        pairs = list(in_memory(self._rows, paths))
-        self.keys: list[object] = [key for key, _ in pairs]
-        self.objs: list[object] = [obj for _, obj in pairs]
+        self.keys: list[object] = []
+        self.objs: list[object] = []
+        for keys, objs in parts_in_memory(self._rows, paths):
+            self.keys += keys
+            self.objs += objs
         self._before: dict[object, object] | None = None
         self._stored: Any = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from ...codec.apart import are_distinct, types_of
@@ -19,8 +19,9 @@ from ...model.entities import table_class, table_name
 from ...storage.mapped import Source
 from ...storage.spill import is_spilled
 from ...storage.writer import whole_bytes
+from ...table.cuts import Pairs, PartsCut
 from ...table.pairs import known_keys, put_new
-from ...table.streaming import Spilled, gather, new_table, put_pairs
+from ...table.streaming import Spilled, gather_cut, new_table, put_pairs
 from ..expire import Reset
 from ..merge import own_references
 from ..owner import Family
@@ -204,9 +205,10 @@ def insert_stream(
     column = struct_for(table_class(cls)).places["rows"][1]
     assert isinstance(column, ChunkColumn)
     with told_by_key():
-        found = gather(_space(work), column, chain.from_iterable(_pairs(added, objs, check)))
+        found = gather_cut(_space(work), column, PartsCut(_parts(added, objs, check)))
     if not isinstance(found, Spilled):
-        insert(work, [obj for _, obj in found], replace=replace)
+        assert isinstance(found, Pairs)
+        insert(work, found.right, replace=replace)
         return
     root = table_of(work, cls)
     rows = entities(root)
@@ -222,13 +224,13 @@ def insert_stream(
     root.obj.last = max(root.obj.last, added.last)
 
 
-def _pairs(
+def _parts(
     added: _Added, objs: Iterator[object], check: Callable[[list[object]], None]
-) -> Iterator[Iterable[tuple[object, object]]]:
-    """Keys and objects, some thousand at a time."""
-    while part := list(islice(objs, AT_ONCE)):
+) -> Iterator[tuple[list[object], list[object]]]:
+    """Keys and objects, some hundred at a time."""
+    while part := list(islice(objs, -(-AT_ONCE // 8))):
         check(part)
-        for obj in part if set(map(type, part)) != {added.cls} else ():
+        for obj in part if types_of(part) != {added.cls} else ():
             if plain_class(obj.__class__) is not added.cls:
                 raise TypeError(
                     f"add_all(objs): an iterator of more than {AT_ONCE} objects gives objects of one class, and this "
@@ -237,7 +239,8 @@ def _pairs(
         keys = added.keys_for(part, in_turn=True)
         for obj, number in added.numbered:
             set_key(obj, added.keys.numbered, number)
-        yield zip(keys, part, strict=True)
+        yield keys, part
+        del keys, part  # the objects leave memory with their row group
 
 
 # -- deleting and letting go -------------------------------------------------------------------------------------------

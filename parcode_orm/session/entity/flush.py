@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from ...codec.apart import types_of
 from ...codec.bulk import gc_paused
 from ...errors import SessionError
 from ...model.entities import SUFFIX, field_of
@@ -92,7 +93,7 @@ def _move(work: UnitOfWork, root: Root, changed: Changed, undo: ExitStack) -> se
     """Move the entities among `changed` whose key fields were changed to their new keys. Return their former keys."""
     cls = entity_class(root.obj.__class__)
     keys, rows = keys_of(cls), entities(root)
-    lazy = {cls for cls in set(map(type, changed.objs)) if issubclass(cls, LazyModel)}
+    lazy = {cls for cls in types_of(changed.objs) if issubclass(cls, LazyModel)}
     for obj in [obj for obj in changed.objs if type(obj) in lazy] if lazy else ():
         _check_ours(work, obj)
     current = keys.of_all(changed.objs)

@@ -197,6 +197,13 @@ def in_memory(rows: LazyMap[object, object], paths: Sequence[Path] | None = None
 
     Where `paths` are given, those are left out that stand where they are stored, with the same values there.
     """
+    return chain.from_iterable(zip(keys, objs, strict=True) for keys, objs in parts_in_memory(rows, paths))
+
+
+def parts_in_memory(
+    rows: LazyMap[object, object], paths: Sequence[Path] | None = None
+) -> Iterator[tuple[list[object], list[object]]]:
+    """As `in_memory`: lists of keys and of entities, which are not to be changed."""
     table = table_in(rows)
     if paths is None:
         held: dict[int, dict[int, object]] = rows_to_compare(table)
@@ -206,11 +213,15 @@ def in_memory(rows: LazyMap[object, object], paths: Sequence[Path] | None = None
         return
     for piece in list(table.tree.loaded()):
         if piece.rows is not None:
-            yield from zip(list(piece.keys or ()), list(piece.rows), strict=True)
+            yield piece.keys or [], piece.rows
             continue
-        for row, value in piece.among(held.get(piece.offset) or {}):
-            if paths is None or differs(table.group(piece).items, row, value, paths):
-                yield table.key(piece, row - piece.start), value
+        found = [
+            (table.key(piece, row - piece.start), value)
+            for row, value in piece.among(held.get(piece.offset) or {})
+            if paths is None or differs(table.group(piece).items, row, value, paths)
+        ]
+        if found:
+            yield [key for key, _ in found], [value for _, value in found]
 
 
 def known_key(root: Root, obj: object) -> object:
