@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from parcode_orm.codec.slots import SLOTS
+from parcode_orm.codec.slots import FIELDS_SET, SLOTS, none_set
 from parcode_orm.codec.types.core_schemas import schemas_in
 from parcode_orm.lazy.state import check_change, get_dict, get_state, load_all, set_dict, touch
 from parcode_orm.model.plain import LazyModel
@@ -76,15 +76,16 @@ def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
 
 
 def _set_field(proxy: Any, name: str, value: object) -> None:
-    check_change(proxy)
+    view, row = get_state(proxy)
+    space = view.space
+    space.check_change(view.cls)
     get_dict(proxy)[name] = value
-    try:
+    if not none_set(FIELDS_SET, (proxy,)):
         _fields_set(proxy).add(name)
-    except AttributeError:  # never asked for: a row of which all fields were set has this name among them
-        view, row = get_state(proxy)
-        if view.fields_set(row) is not None:
-            proxy.__pydantic_fields_set__.add(name)
-    touch(proxy)
+    elif view.fields_set(row) is not None:  # a row of which all fields were set has this name among them
+        proxy.__pydantic_fields_set__.add(name)
+    if space.writable:
+        space.pin(proxy)
 
 
 def _set_references(convert: Converter) -> Handler:

@@ -9,11 +9,11 @@ out one that is not.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from enum import Enum
-from itertools import chain
-from operator import itemgetter
+from itertools import chain, compress
+from operator import itemgetter, ne
 from typing import Any
 from uuid import UUID
 
@@ -78,6 +78,41 @@ def changed(view: RowView, rows: Sequence[int], proxies: Sequence[Any]) -> list[
     return sorted(found)
 
 
+def surely_changed(view: Any, values: Mapping[int, Any]) -> set[int]:
+    """Rows of a struct view whose lazy objects, the `values`, have another value in a plain field."""
+    if not hasattr(view, "live"):
+        return set()
+    rows = [row for row, value in values.items() if proxy_state(value)[0] is view]
+    dicts = [decoded(values[row]) for row in rows]
+    found: set[int] = set()
+    for name, (_, column) in view.column.places.items():
+        if len(found) == len(rows):
+            break
+        there = [name in fields for fields in dicts]
+        here = list(compress(rows, there))
+        if is_lazy(column) or not here or max(here) - min(here) > 4 * len(here):
+            continue
+        try:
+            stored = values_at(view.field(name), here)
+        except UNREADABLE:
+            continue
+        found.update(_surely_other(here, [fields[name] for fields in compress(dicts, there)], stored))
+    return found
+
+
+def _surely_other(rows: list[int], now: list[Any], stored: list[Any]) -> Iterable[int]:
+    """Those of `rows` whose value `now` is surely another than the stored one."""
+    types = list(map(type, now))
+    if EXACT_ATOMS.issuperset(types) and types == list(map(type, stored)):
+        return compress(rows, map(ne, now, stored))
+    return [row for row, value, old in zip(rows, now, stored, strict=True) if _is_surely_other(value, old)]
+
+
+def _is_surely_other(value: object, old: object) -> bool:
+    cls = type(value)
+    return cls is type(old) and bool(value != old if cls in EXACT_ATOMS else plainly_differ(value, old))
+
+
 def _differing(view: RowView, name: str, rows: Sequence[int], values: list[Any]) -> Iterable[int]:
     """The places of those `values` of a field that may not be the stored ones."""
     column = view.column.places[name][1]
@@ -88,9 +123,17 @@ def _differing(view: RowView, name: str, rows: Sequence[int], values: list[Any])
         stored = values_at(view.field(name), rows)
     except (FieldNotStored, *UNREADABLE):
         return every
+    kinds, types = list(map(type, values)), list(map(type, stored))
+    if kinds == types and (SAME.issuperset(kinds) or {float}.issuperset(kinds)):
+        mine, theirs = (values, stored) if kinds[0] is not float else (_bits(values), _bits(stored))
+        return list(compress(every, map(ne, mine, theirs)))
     if _are_same(values, stored):
         return ()
     return [at for at in every if not _is_same(values[at], stored[at])]
+
+
+def _bits(values: list[float]) -> Sequence[int]:
+    return memoryview(struct.pack(f"{len(values)}d", *values)).cast("q")
 
 
 def _are_same(values: list[Any], stored: list[Any]) -> bool:

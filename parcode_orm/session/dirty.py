@@ -30,9 +30,9 @@ from ..table.nodes import Piece
 from ..table.rewriting import Changes
 from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
-from .as_read import changed, elsewhere, unlike
+from .as_read import changed, elsewhere, surely_changed, unlike
 from .content_hash import UnreadStream, digest_of, is_stored_apart
-from .equality import differ, differs_from_row, items_differ, plainly_differ, rest_differs
+from .equality import differ, differs_from_row, items_differ, rest_differs
 from .space import file_of, owner_of
 
 Look = Callable[[Any, list[int], list[Any]], list[int]]
@@ -247,7 +247,7 @@ class Comparison:
         if len(lazy) >= MANY:
             items = table.group(piece).items
             lazy = _unlike(items, list(lazy), list(lazy.values()), changed)
-            found.update(_plainly_changed(items, lazy))
+            found.update(dict.fromkeys(surely_changed(items, lazy), Change.YES))
         for row, value in lazy.items():
             if row not in found:
                 change = asked.get(id(value))
@@ -323,31 +323,6 @@ def _plain_rows_differ(table: Table, piece: Piece, values: dict[int, object]) ->
                 found[row] = Change.YES
         except UNREADABLE:
             found[row] = Change.YES
-    return found
-
-
-def _plainly_changed(view: Any, values: dict[int, Any]) -> dict[int, Change]:
-    """Rows of a struct view whose lazy objects have another value in a plain field: found a column at a time."""
-    if not hasattr(view, "live"):
-        return {}
-    here = [(row, decoded(value)) for row, value in values.items() if proxy_state(value)[0] is view]
-    found: dict[int, Change] = {}
-    for name, (_, column) in view.column.places.items():
-        known = [(row, fields[name]) for row, fields in here if name in fields]
-        if is_lazy(column) or not known:
-            continue
-        first, last = min([row for row, _ in known]), max([row for row, _ in known])
-        if last - first > 4 * len(known):
-            continue
-        try:
-            stored = view.field(name).read(first, last + 1)
-        except UNREADABLE:
-            continue
-        for row, value in known:
-            old = stored[row - first]
-            cls = type(value)
-            if cls is type(old) and (value != old if cls in EXACT_ATOMS else plainly_differ(value, old)):
-                found[row] = Change.YES
     return found
 
 

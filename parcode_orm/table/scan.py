@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codec.base import Space
@@ -80,6 +81,34 @@ def lazy_rows(table: Table, start: int, stop: int | None) -> Iterator[Any]:
             yield from table.space.proxies([(group.proxies, rows)])
             at += ahead
             ahead = min(2 * ahead, AHEAD)
+
+
+def changing_rows(table: Table, position: int, stop: int) -> Iterator[Any]:
+    """As `lazy_rows`, of a table that may change: what was made ahead is looked up again after a change."""
+    tree, trail, ahead = table.tree, Trail(table), 1
+    while position < min(stop, tree.rows):
+        piece, place = tree.at(position)
+        trail.meet(piece)
+        generation, end = tree.generation, min(piece.length, place + stop - position)
+        while place < end and tree.generation == generation:
+            for value in _some(table, piece, place, min(place + ahead, end)):
+                yield value
+                position += 1
+                place += 1
+                if tree.generation != generation:
+                    break
+            ahead = min(2 * ahead, AHEAD)
+
+
+def _some(table: Table, piece: Piece, start: int, stop: int) -> Iterable[Any]:
+    """The rows `start` to `stop` of a piece, lazy. If some are held or not yet written, each is looked up in turn."""
+    if piece.rows is None:
+        group = table.group(piece)
+        rows = list(range(piece.start + start, piece.start + stop))
+        if group.proxies is not None and not any(map(group.held.__contains__, rows)):
+            group.used = True
+            return table.space.proxies([(group.proxies, rows)])
+    return map(table.value, repeat(piece), range(start, stop))
 
 
 def read_parts(

@@ -23,7 +23,7 @@ from .index import Run, open_runs
 from .lookup import WAY, find_open, search
 from .nodes import Piece
 from .row_group import Group, Held, HeldRows, KeptGroup
-from .scan import Part, Trail, lazy_rows, read_parts, walk
+from .scan import Part, changing_rows, lazy_rows, read_parts, walk
 from .tree import MAX_HEIGHT, Tree
 
 MAX_ROWS = 1 << 48
@@ -208,20 +208,9 @@ class Table:
     def scan(self, start: int = 0, stop: int | None = None) -> Iterator[Any]:
         """Rows `start` to `stop`, lazy, a row group at a time; rows that change meanwhile come as they are then."""
         if self.space.writable:
-            yield from self._scan_changing(start, self.rows if stop is None else stop)
+            yield from changing_rows(self, start, self.rows if stop is None else stop)
             return
         yield from lazy_rows(self, start, stop)
-
-    def _scan_changing(self, position: int, stop: int) -> Iterator[Any]:
-        tree, trail = self.tree, Trail(self)
-        while position < min(stop, tree.rows):
-            piece, place = tree.at(position)
-            trail.meet(piece)
-            generation = tree.generation
-            while position < stop and place < piece.length and tree.generation == generation:
-                yield self.value(piece, place)
-                position += 1
-                place += 1
 
     def read(self, start: int = 0, stop: int | None = None, plain: Callable[[Any], Any] | None = None) -> list[Any]:
         """Rows `start` to `stop`, whole; what is held or not yet written goes through `plain`."""

@@ -69,6 +69,18 @@ def test_commits_within_a_loop_from_the_end(path: Path, kind: str, count: int) -
     assert [row.n for row in (found.values() if kind == "by_key" else found)] == [10_000 + i for i in range(count)]
 
 
+def test_rows_replaced_among_those_that_were_made_ahead(path: Path) -> None:
+    """A loop that goes on makes 64 rows at once."""
+    with Session(path) as session:
+        rows = session.root(World).rows
+        for i, row in enumerate(rows):
+            assert row is rows[i] and row.n == (-i if i == 205 else i)
+            if i == 202:
+                rows[205] = Row(n=-205, s="new")
+            if i == 210:
+                break
+
+
 def test_rows_replaced_ahead(path: Path) -> None:
     with Session(path) as session:
         read = session.root(World)

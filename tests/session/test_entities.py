@@ -1263,8 +1263,8 @@ def test_entities_that_are_no_table_are_damage(tmp_path: Path) -> None:
 def test_the_rows_in_memory_are_looked_at_once_a_commit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each index looked at all of them again."""
     looked = []
-    plain = changed.in_memory
-    monkeypatch.setattr(changed, "in_memory", lambda *given: looked.append(given) or plain(*given))
+    plain = changed.parts_in_memory
+    monkeypatch.setattr(changed, "parts_in_memory", lambda *given: looked.append(given) or plain(*given))
     with Session(path) as session:
         session.add_all([Player(name=f"p{n}") for n in range(5)])
         session.commit()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain, repeat
-from operator import is_not
+from operator import is_not, itemgetter
 from typing import Any
 
 from ...errors import CorruptionError, EncodeError
@@ -39,7 +39,7 @@ _more = [SLOTS["__pydantic_extra__"].__get__, SLOTS["__pydantic_private__"].__ge
 class _Stored:
     """Rows `start` to `stop` of a struct view, and in `here` their values in memory, if any."""
 
-    __slots__ = ("here", "objects", "start", "stop", "view")
+    __slots__ = ("_names", "here", "objects", "start", "stop", "view")
 
     def __init__(self, view: StructView, start: int, stop: int, objects: list[Any] | None = None) -> None:
         self.view = view
@@ -47,22 +47,14 @@ class _Stored:
         self.stop = stop
         self.objects = objects  # lazy ones
         self.here: list[dict[str, Any]] | None = None
+        self._names: set[str] | None = None  # what stands in any of these
 
     def __len__(self) -> int:
         return self.stop - self.start
 
     def field(self, name: str, column: Column) -> list[Part]:
         view, start = self.view, self.start
-        values: list[Any] = []
-        rows: list[int] = []  # of those in memory
-        for row, here in enumerate(self.here or ()):
-            value = here.get(name, _MISSING)
-            if value is not _MISSING:
-                rows.append(row)
-                if isinstance(column, Marked):
-                    with suppress(CorruptionError):  # so nothing that is stored can serve
-                        value = view.field_to_keep(name, start + row, value)
-            values.append(value)
+        values, rows = self._in_memory(name, column)
         if rows and len(rows) == len(values):
             return [values]
         apart = bool(view.chunk.refs)
@@ -77,6 +69,25 @@ class _Stored:
             return [whole]
         known = whole.values(column)
         return [[old if new is _MISSING else new for old, new in zip(known, values, strict=True)]] if rows else [known]
+
+    def _in_memory(self, name: str, column: Column) -> tuple[list[Any], Sequence[int]]:
+        """The values of a field that are in memory, `_MISSING` for others, and the places of those that are."""
+        here = self.here or []
+        if self._names is None:
+            self._names = set().union(*here)
+        if name not in self._names:
+            return [_MISSING] * len(here), ()
+        values: list[Any]
+        if not isinstance(column, Marked):
+            with suppress(KeyError):
+                values = list(map(itemgetter(name), here))
+                return values, range(len(values))
+        values = [each.get(name, _MISSING) for each in here]
+        rows = [row for row, value in enumerate(values) if value is not _MISSING]
+        for row in rows if isinstance(column, Marked) else ():
+            with suppress(CorruptionError):  # so nothing that is stored can serve
+                values[row] = self.view.field_to_keep(name, self.start + row, values[row])
+        return values, rows
 
     def sets(self, names: set[str]) -> list[Any]:
         """The names of the fields that were set, a row each."""
@@ -182,7 +193,8 @@ def write_mixed(column: Struct, mixed: Mixed, out: Encoder) -> None:
                 parts += each.field(name, field)
             if len(parts) > 1:
                 parts = joined(parts)
-            parts = _without_gaps(parts, name, missing)
+            if any(type(some) is _Objects for some in rows):
+                parts = _without_gaps(parts, name, missing)
             if name in missing:
                 field.encode(Gappy(Mixed(parts).plain(field), missing[name]), out)
             elif len(parts) == 1 and isinstance(parts[0], list):
@@ -272,6 +284,8 @@ def _objects(column: Struct, values: list[Any]) -> list[_Rows] | None:
     if not column.exact.issuperset(map(stands_for, types)):
         return None
     found: list[_Rows] = []
+    if len(types) == 1 and (together := _neighbours(column, values, *types)):
+        return [together]
     for value in values:
         cls: Any = type(value)
         if cls in column.exact:
@@ -281,9 +295,26 @@ def _objects(column: Struct, values: list[Any]) -> list[_Rows] | None:
     return found
 
 
+def _neighbours(column: Struct, values: list[Any], cls: Any) -> _Stored | None:
+    """Lazy objects of one class, if all stand for neighbouring rows of a view as which they can be written."""
+    view, row = cls._p_stored_(values[0])
+    if not _can_be_mixed(column, view):
+        return None
+    count = len(values)
+    if list(map(cls._p_stored_, values)) != list(zip([view] * count, range(row, row + count), strict=True)):
+        return None
+    found = _Stored(view, row, row + count, values)
+    found.here = list(map(get_dict, values))
+    return found
+
+
+def _can_be_mixed(column: Struct, view: Any) -> bool:
+    return type(view) is StructView and view.column is column and not view.bits & ~SETS and not column.plan.private
+
+
 def _add_lazy(found: list[_Rows], column: Struct, value: Any, view: Any, row: int) -> None:
     here = get_dict(value)
-    if type(view) is not StructView or view.column is not column or view.bits & ~SETS or column.plan.private:
+    if not _can_be_mixed(column, view):
         _add_object(found, value, value._p_fields_to_store_())
         return
     last = found[-1] if found else None
