@@ -186,8 +186,8 @@ class Space(Protocol):
     def fill(self, places: Sequence[tuple[int, int, int]], out: memoryview) -> bool:
         """Read stretches of the file into `out`: offset, size, checksum of each. False if one is not as it is to be."""
 
-    def check_change(self, what: str | type) -> None:
-        """Raise an error where `what` ("this list", or the class of an object) may not be changed."""
+    def check_change(self, what: str) -> None:
+        """Raise an error where `what` ("list", or the name of a class) may not be changed."""
 
     def lazy_list(self, column: Any, items: View, start: int, stop: int, row: int) -> Any:
         """A lazy list, value of the marked field `column` in its row `row`, over the items `start` to `stop`."""

@@ -78,7 +78,7 @@ def lazy_handler(cls: type[Any], name: str, plain: Handler) -> Handler:
 def _set_field(proxy: Any, name: str, value: object) -> None:
     view, row = get_state(proxy)
     space = view.space
-    space.check_change(view.cls)
+    space.check_change(view.cls.__name__)
     get_dict(proxy)[name] = value
     if not none_set(FIELDS_SET, (proxy,)):
         _fields_set(proxy).add(name)

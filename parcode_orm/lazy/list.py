@@ -125,7 +125,7 @@ class LazyList(ArrowStream, MutableSequence[T], Generic[T]):
         return self.rows.held()
 
     def _changing(self) -> Rows:
-        self.rows.space.check_change("this list")
+        self.rows.space.check_change("list")
         return self.rows
 
     def _checked(self, values: list[object], places: Sequence[int]) -> list[object]:

@@ -151,7 +151,7 @@ class LazyMap(ArrowStream, MutableMapping[K, V], Generic[K, V]):
         return self.rows.held()
 
     def _changing(self) -> PairRows:
-        self.rows.space.check_change("this map")
+        self.rows.space.check_change("map")
         return self.rows
 
     def _checked(self, pairs: list[tuple[object, object]]) -> list[tuple[Any, Any]]:

@@ -92,7 +92,7 @@ def touch(proxy: LazyModel) -> None:
 def check_change(proxy: LazyModel) -> None:
     """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `proxy` may not be changed."""
     view = get_state(proxy)[0]
-    view.space.check_change(view.cls)
+    view.space.check_change(view.cls.__name__)
 
 
 def first_read(proxy: LazyModel, name: str) -> Any:

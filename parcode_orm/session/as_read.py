@@ -53,7 +53,7 @@ def unlike(
         return []
     known = view.column.places
     found: set[int] = set()
-    there = set(chain.from_iterable(dicts))
+    there: set[str] = set().union(*dicts)
     if names is None and not there <= known.keys():  # a cached property, say
         found.update(at for at, fields in enumerate(dicts) if not fields.keys() <= known.keys())
     for name in there & (known.keys() if names is None else set(names)):
@@ -123,10 +123,13 @@ def _differing(view: RowView, name: str, rows: Sequence[int], values: list[Any])
         stored = values_at(view.field(name), rows)
     except (FieldNotStored, *UNREADABLE):
         return every
-    kinds, types = list(map(type, values)), list(map(type, stored))
-    if kinds == types and (SAME.issuperset(kinds) or {float}.issuperset(kinds)):
-        mine, theirs = (values, stored) if kinds[0] is not float else (_bits(values), _bits(stored))
-        return list(compress(every, map(ne, mine, theirs)))
+    kinds = list(map(type, values))
+    if kinds == list(map(type, stored)):
+        types = set(kinds)
+        if types <= SAME:
+            return () if values == stored else list(compress(every, map(ne, values, stored)))
+        if types == {float}:
+            return list(compress(every, map(ne, _bits(values), _bits(stored))))
     if _are_same(values, stored):
         return ()
     return [at for at in every if not _is_same(values[at], stored[at])]

@@ -164,16 +164,14 @@ class FileSpace:
                 found.setdefault(cls, set()).update(keys)
         return found
 
-    def check_change(self, what: str | type) -> None:
-        """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `what` may not be changed."""
+    def check_change(self, what: str) -> None:
+        """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `what` ("list") may not be changed."""
+        if not self.writable:
+            raise ReadOnlyError(f"this {what} was opened read-only: open the file with Session(path) to change it")
         owner = None if self.family is None else self.family.owner
-        refused = owner is not None and owner.committing is not None and owner.committing != home_thread()
-        if refused or not self.writable:
-            what = what if isinstance(what, str) else f"this {what.__name__}"
-            if self.writable:
-                raise SessionError(CHANGED_MEANWHILE.format(what))
-            raise ReadOnlyError(f"{what} was opened read-only: open the file with Session(path) to change it")
         if owner is not None:
+            if owner.committing is not None and owner.committing != home_thread():
+                raise SessionError(CHANGED_MEANWHILE.format(f"this {what}"))
             owner.edits += 1
 
     def release(self, ref: Reference, refs: Iterable[Reference]) -> None:
