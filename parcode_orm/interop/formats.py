@@ -38,3 +38,13 @@ def pyarrow() -> Any:
             "Arrow and Parquet need pyarrow: install it with pip install 'parcode-orm[arrow]'"
         ) from problem
     return pyarrow
+
+
+def has_maps(tp: Any) -> bool:
+    """Whether values of a type may be dictionaries of any keys, or hold such."""
+    arrow = pyarrow()
+    if arrow.types.is_map(tp) or isinstance(tp, arrow.BaseExtensionType):
+        return True
+    if arrow.types.is_dictionary(tp):
+        return has_maps(tp.value_type)
+    return any(has_maps(tp.field(i).type) for i in range(tp.num_fields))

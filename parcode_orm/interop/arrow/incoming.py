@@ -16,7 +16,7 @@ from ...codec.bulk import gc_paused
 from ...codec.schema import describe
 from ...codec.types.compile import struct_for
 from ...errors import InputError, called, told
-from ..formats import pyarrow
+from ..formats import has_maps, pyarrow
 from ..importing import restored
 from .reading import KEY, MODEL
 from .types import mapped
@@ -216,19 +216,9 @@ def _values(array: Any, name: str, passed: int) -> list[Any]:
         return found
     if tp == arrow.month_day_nano_interval():
         return list(map(_duration, array.to_pylist()))
-    if _has_maps(tp):
+    if has_maps(tp):
         return list(array.to_pylist(maps_as_pydicts="strict"))
     return list(array.to_pylist())  # the argument makes pyarrow 26 ten to a hundred times slower
-
-
-def _has_maps(tp: Any) -> bool:
-    """Whether values of a type may be dictionaries of any keys, or hold such."""
-    arrow = pyarrow()
-    if arrow.types.is_map(tp) or isinstance(tp, arrow.BaseExtensionType):
-        return True
-    if arrow.types.is_dictionary(tp):
-        return _has_maps(tp.value_type)
-    return any(_has_maps(tp.field(i).type) for i in range(tp.num_fields))
 
 
 def _cast(array: Any, tp: Any) -> Any:
