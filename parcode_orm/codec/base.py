@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol
 
 from ..errors import CorruptionError
-from ..format.chunk import Buffer, Chunk, Encoder, Ticket
+from ..format.chunk import Chunk
+from ..format.encoder import Buffer, Encoder, Ticket
 from ..format.layout import Kind, Node, Reference
 from ..storage.cache import Cache
 from ..tuning import TUNING, Tuning

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
-from ..format.chunk import Chunk, Encoder
+from ..format.chunk import Chunk
+from ..format.encoder import Encoder
 from .base import Column, Space, View
 from .cycles import get_dict
 

@@ -12,7 +12,7 @@ from struct import pack
 
 from . import compression
 from .checksum import checksum
-from .chunk import Buffer, Encoder
+from .encoder import Buffer, Encoder
 from .layout import (
     BLOB_HEADER,
     BLOB_PIECE,

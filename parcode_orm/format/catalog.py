@@ -12,7 +12,8 @@ import msgspec
 
 from ..errors import EncodeError
 from ..stack import room_for
-from .chunk import Chunk, Encoder, Ticket
+from .chunk import Chunk
+from .encoder import Encoder, Ticket
 from .layout import Encoding, Kind, Reference
 
 MAX_PAYLOAD = 64 << 20

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .chunk import Buffer, Chunk, Encoder, Ticket
+from .chunk import Chunk
+from .encoder import Buffer, Encoder, Ticket
 from .layout import Kind, Reference
 
 STRETCH = 1 << 20  # bytes of a copied chunk that are written at once

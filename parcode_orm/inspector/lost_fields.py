@@ -13,7 +13,7 @@ from ..codec.types.compile import struct_for
 from ..codec.views.boundary import ExternalView, Unread
 from ..errors import ParcodeError, SchemaError
 from ..format.catalog import CatalogData, Target
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap

@@ -17,8 +17,9 @@ from ..codec.types.compile import column_for
 from ..errors import ParcodeError
 from ..format import catalog as catalogs
 from ..format.catalog import CatalogData, Target
-from ..format.chunk import Chunk, Ticket
+from ..format.chunk import Chunk
 from ..format.chunk_copy import Copy
+from ..format.encoder import Ticket
 from ..format.layout import Kind, Reference
 from ..model.generated import Generated
 from ..stack import is_deep, on_fresh_stack

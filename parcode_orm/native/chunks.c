@@ -152,7 +152,7 @@ chunk_of(PyObject *start, PyObject *entries, PyObject *buffers, PyObject *refs, 
     return result;
 }
 
-/* small_chunk(header, entries, buffers, refs, digest, limit): see parcode_orm.format.chunk. */
+/* small_chunk(header, entries, buffers, refs, digest, limit): see parcode_orm.format.encoder. */
 static PyObject *
 small_chunk(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {

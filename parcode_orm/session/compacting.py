@@ -14,7 +14,7 @@ from ..codec.columns.weights import ROW, weigh_items
 from ..codec.types.compile import struct_for
 from ..codec.views.boundary import ExternalView, Unread
 from ..format.catalog import CatalogData, Target
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..format.layout import Kind, Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap

@@ -16,8 +16,9 @@ from ..codec.views.stretch import Stretch
 from ..errors import CorruptionError, EncodeError
 from ..format.blob import BlobEncoder
 from ..format.checksum import wide_checksum
-from ..format.chunk import Buffer, Chunk, Encoder, Ticket
+from ..format.chunk import Chunk
 from ..format.chunk_copy import unverified
+from ..format.encoder import Buffer, Encoder, Ticket
 from ..format.layout import Kind, Reference
 from ..stack import roomy
 from ..storage.mapped import Source

@@ -19,7 +19,7 @@ from ..codec.apart import types_of
 from ..codec.entity_keys import key_fields
 from ..codec.refs import Ref
 from ..codec.views.boundary import hands_out
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..lazy.handles import COLLECTIONS, LazyCollection
 from ..lazy.proxy import become_lazy, become_lazy_all, decoded, is_proxy, lazy_class, make_proxy, proxy_state
 from ..lazy.rows import TableRows

@@ -8,7 +8,7 @@ from ..codec.columns.boundary import ChunkColumn
 from ..codec.schema import short_fingerprint
 from ..codec.types.compiled import same_classes
 from ..codec.views.boundary import Kept, Unread
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..format.layout import Reference
 from ..lazy.handles import COLLECTIONS
 from ..lazy.rows import TableRows

@@ -24,7 +24,7 @@ from ..errors import (
     told,
 )
 from ..format.catalog import CatalogData, Target
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView

@@ -168,8 +168,7 @@ class FileSpace:
         """Raise `ReadOnlyError`, `DetachedError` or `SessionError` where `what` ("list") may not be changed."""
         if not self.writable:
             raise ReadOnlyError(f"this {what} was opened read-only: open the file with Session(path) to change it")
-        owner = None if self.family is None else self.family.owner
-        if owner is not None:
+        if self.family is not None and (owner := self.family.owner) is not None:
             if owner.committing is not None and owner.committing != home_thread():
                 raise SessionError(CHANGED_MEANWHILE.format(f"this {what}"))
             owner.edits += 1
@@ -202,8 +201,7 @@ class FileSpace:
         Raises:
             NoResultFound: there is none.
         """
-        found = self.entities(cls).get(key)
-        if found is None:
+        if (found := self.entities(cls).get(key)) is None:
             raise NoResultFound(f"a reference leads to the {cls.__qualname__} with the key {told(key)}: there is none")
         return found
 

@@ -33,8 +33,8 @@ from ..errors import ConflictError, CorruptionError, SessionError, StorageError,
 from ..format import catalog as catalogs
 from ..format import commit
 from ..format.catalog import CatalogData
-from ..format.chunk import Buffer
 from ..format.commit import Record
+from ..format.encoder import Buffer
 from ..format.layout import RECORD, RECORD_ALIGN, RECORD_COPY, RECORD_SEAL, RecordFlag
 from ..format.superblock import Superblock
 from .files import FILES, Descriptor, Files, storage_error, storing, syncing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ..format.chunk import Buffer
+from ..format.encoder import Buffer
 
 LIMIT = 1 << 20  # bytes that wait at most; one part may be larger
 

@@ -7,7 +7,8 @@ from struct import unpack
 from ..errors import CorruptionError
 from ..format import compression
 from ..format.blob import CHECKSUMS, DATA, ENDS
-from ..format.chunk import Buffer, Chunk
+from ..format.chunk import Chunk
+from ..format.encoder import Buffer
 from ..format.layout import BLOB_HEADER, BLOB_PIECE, Encoding, Kind, NodeFlag
 
 

@@ -16,8 +16,8 @@ from ..errors import ParcodeError, StorageError, told
 from ..format import catalog as catalogs
 from ..format import commit, superblock
 from ..format.catalog import CatalogData
-from ..format.chunk import Buffer
 from ..format.commit import Record
+from ..format.encoder import Buffer
 from ..format.layout import CHUNK_ALIGN, RECORD, RECORD_ALIGN, RECORD_COPY, RecordFlag, Reference
 from .append import check_stands_on, newest_locked
 from .copier import Copier

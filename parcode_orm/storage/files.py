@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import AccessDeniedError, FileMissingError, NotAFileError, StorageError, SyncError, called
-from ..format.chunk import Buffer
+from ..format.encoder import Buffer
 
 CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 BINARY = getattr(os, "O_BINARY", 0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from ..format.chunk import Buffer
+from ..format.encoder import Buffer
 from .files import Files, storing
 from .mapped import Source
 from .stats import Stats

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..format.checksum import WideChecksum
-from ..format.chunk import Buffer
+from ..format.encoder import Buffer
 
 DIRECT = 64 * 1024  # bytes: a part from this size on goes out by itself
 GATHER = 256 * 1024  # bytes that wait at most

@@ -14,7 +14,7 @@ from ..errors import StorageError
 from ..format import compression as compressions
 from ..format.blob import BlobEncoder
 from ..format.checksum import checksum
-from ..format.chunk import Buffer, Encoder, Ticket
+from ..format.encoder import Buffer, Encoder, Ticket
 from ..format.layout import CHUNK_ALIGN, Kind, Reference
 from .behind import Behind, immutable
 from .output import DIRECT, Output

@@ -16,7 +16,8 @@ from typing import Any
 from weakref import finalize
 
 from ..errors import CorruptionError, SessionError
-from ..format.chunk import Buffer, Chunk, Ticket
+from ..format.chunk import Chunk
+from ..format.encoder import Buffer, Ticket
 from ..format.layout import Reference
 from .files import FILES, storing
 from .mapped import Source

@@ -13,8 +13,8 @@ from ..errors import ConflictError, FileMissingError
 from ..format import catalog as catalogs
 from ..format import commit, superblock
 from ..format.catalog import CatalogData
-from ..format.chunk import Buffer
 from ..format.commit import Record
+from ..format.encoder import Buffer
 from ..format.layout import CHUNK_ALIGN, RECORD, SUPERBLOCK, RecordFlag
 from .files import FILES, Files, check_regular, storage_error, storing, syncing
 from .lock import WriterLock

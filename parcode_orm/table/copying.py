@@ -15,7 +15,7 @@ from ..codec.views.boundary import ExternalView, Unread
 from ..codec.views.stretch import Stretch
 from ..errors import EncodeError
 from ..format import compression as compressions
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..format.layout import Kind
 from .cuts import Cut, keys_of
 from .key_sort import KeyHashes

@@ -17,7 +17,8 @@ from parcode_orm.native import compiled
 
 from ..codec.base import Sink
 from ..codec.keys.canonical import hash_keys
-from ..format.chunk import Buffer, Chunk, Encoder, Ticket
+from ..format.chunk import Chunk
+from ..format.encoder import Buffer, Encoder, Ticket
 from ..format.layout import Encoding, Kind, Reference
 from ..storage.spill import SPILLED, is_spilled
 from .ints import get_ints, put_array, put_ints

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..codec.kernels import WIDTHS
-from ..format.chunk import Chunk, Encoder
+from ..format.chunk import Chunk
+from ..format.encoder import Encoder
 from ..format.layout import Encoding
 
 _CODES: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}

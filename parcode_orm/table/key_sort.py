@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple, Self
 from ..codec.base import Sink
 from ..codec.keys.canonical import canonical_keys, hash_keys, holds_nan
 from ..codec.keys.numbers import NAN
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..storage.files import storing
 from .index import sorted_hashes, write_run, write_run_of
 

@@ -12,7 +12,7 @@ from ..codec.columns.mixed import Mixed
 from ..codec.columns.weights import weigh_keys, weigh_parts
 from ..codec.schema import short_fingerprint
 from ..errors import EncodeError
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..tuning import Tuning
 
 TARGET_BYTES = 192 * 1024  # that the rows of a row group weigh, with all that is below them

@@ -14,7 +14,8 @@ from operator import add, attrgetter, gt
 from typing import Any, NamedTuple, TypeVar
 
 from ..codec.base import Sink
-from ..format.chunk import Chunk, Ticket
+from ..format.chunk import Chunk
+from ..format.encoder import Ticket
 from ..format.layout import Encoding, Kind, Reference
 from .ints import get_ints, packed_ints
 

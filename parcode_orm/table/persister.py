@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..codec.base import Space
 from ..codec.bulk import gc_paused
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
 from .index import write_runs

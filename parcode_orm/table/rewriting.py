@@ -14,7 +14,7 @@ from ..codec.columns.mixed import Mixed, Part
 from ..codec.columns.mixed import joined as joined_parts
 from ..codec.views.stretch import Stretch
 from ..errors import EncodeError
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..format.layout import Reference
 from ..storage.spill import SPILLED
 from .cuts import Cut

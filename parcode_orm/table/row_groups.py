@@ -14,8 +14,9 @@ from ..codec.columns.arrays import vector_bytes
 from ..codec.columns.mixed import Mixed, MixedPairs, encode_parts
 from ..codec.schema import known, short_fingerprint
 from ..errors import EncodeError, StreamConsumedError
-from ..format.chunk import Buffer, Chunk, Encoder, Ticket
+from ..format.chunk import Chunk
 from ..format.chunk_copy import Copy
+from ..format.encoder import Buffer, Encoder, Ticket
 from ..format.layout import TABLE_HEADER, Encoding, Kind, Reference
 from ..storage.spill import is_spilled
 from ..tuning import TUNING, Tuning

@@ -16,7 +16,7 @@ from ..codec.columns.boundary import ChunkColumn
 from ..codec.columns.containers import ListColumn, MapColumn
 from ..codec.keys.canonical import hash_keys
 from ..errors import EncodeError
-from ..format.chunk import Ticket
+from ..format.encoder import Ticket
 from ..format.layout import Reference
 from .cuts import Batch, Cut, Pairs, keys_of
 from .index import Run

@@ -16,7 +16,8 @@ from typing import Any
 
 from ..codec.base import Sink
 from ..errors import CorruptionError
-from ..format.chunk import Chunk, Ticket
+from ..format.chunk import Chunk
+from ..format.encoder import Ticket
 from ..format.layout import Kind, Reference
 from ..storage.spill import SPILLED
 from ..tuning import TUNING

@@ -15,7 +15,8 @@ from typing import Any
 from parcode_orm.codec.base import Column, View
 from parcode_orm.codec.columns.mixed import Mixed, MixedPairs
 from parcode_orm.errors import FieldNotStored, SchemaMismatchError
-from parcode_orm.format.chunk import Chunk, Encoder, Ticket
+from parcode_orm.format.chunk import Chunk
+from parcode_orm.format.encoder import Encoder, Ticket
 from parcode_orm.format.layout import Encoding, Kind, Reference
 from parcode_orm.tuning import TUNING
 

@@ -19,7 +19,7 @@ from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.codec.views.boundary import read_spans
 from parcode_orm.codec.views.stretch import Stretch
 from parcode_orm.errors import CorruptionError
-from parcode_orm.format.chunk import Encoder
+from parcode_orm.format.encoder import Encoder
 from parcode_orm.format.layout import SPAN, Encoding, Kind
 from parcode_orm.tuning import TUNING
 from tests.codec.harness import MemorySink, MemorySpace

@@ -21,7 +21,7 @@ from parcode_orm.codec.columns.rows import DEEP, FEW
 from parcode_orm.codec.schema import canonical_schema
 from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.errors import CorruptionError, EncodeError
-from parcode_orm.format.chunk import Encoder
+from parcode_orm.format.encoder import Encoder
 from parcode_orm.format.layout import Encoding, Kind
 from tests.equality import same
 

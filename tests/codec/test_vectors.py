@@ -31,7 +31,7 @@ from parcode_orm.codec.columns.containers import encoded
 from parcode_orm.codec.schema import known
 from parcode_orm.codec.types.compile import struct_for
 from parcode_orm.codec.vectors import vector_in
-from parcode_orm.format.chunk import Encoder
+from parcode_orm.format.encoder import Encoder
 
 pytestmark = pytest.mark.once
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from parcode_orm.errors import CorruptionError
 from parcode_orm.format import chunk as chunks_module
 from parcode_orm.format.checksum import checksum
-from parcode_orm.format.chunk import Chunk, Encoder, read_chunks
+from parcode_orm.format.chunk import Chunk, read_chunks
+from parcode_orm.format.encoder import Encoder
 from parcode_orm.format.heads import chunks_of, nodes_of, read_head
 from parcode_orm.format.layout import Encoding, Kind, Node, Reference
 from parcode_orm.native import specifications

@@ -19,8 +19,9 @@ from parcode_orm.errors import (
 )
 from parcode_orm.format import catalog, commit, superblock
 from parcode_orm.format.checksum import checksum
-from parcode_orm.format.chunk import Chunk, Encoder
+from parcode_orm.format.chunk import Chunk
 from parcode_orm.format.commit import Record
+from parcode_orm.format.encoder import Encoder
 from parcode_orm.format.heads import MAX_DEPTH
 from parcode_orm.format.layout import (
     CHUNK_HEADER,

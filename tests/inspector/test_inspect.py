@@ -24,6 +24,7 @@ from parcode_orm.format.layout import CHUNK_HEADER, NODE, REFERENCE, Encoding, K
 from parcode_orm.inspector import owners, survey
 from parcode_orm.inspector.entries import Entry
 from parcode_orm.inspector.tree import table
+from parcode_orm.native import specifications
 from parcode_orm.storage.mapped import Source
 from parcode_orm.storage.pipeline import Pipeline
 from parcode_orm.storage.writer import whole_bytes
@@ -503,7 +504,10 @@ def test_directories_that_lie(node: int, lie: str, monkeypatch: pytest.MonkeyPat
     source = Source.open(SMALL_WORLD)
     ref = source.catalog.root("GameWorld")
     chunk = source.chunk(ref)
-    monkeypatch.setattr("parcode_orm.format.chunk.checksum", lambda *_: Agreed())
+    for module in ("chunk", "heads"):
+        monkeypatch.setattr(f"parcode_orm.format.{module}.checksum", lambda *_: Agreed())
+        monkeypatch.setattr(f"parcode_orm.format.{module}.read_head", specifications["read_head"])  # C has its own
+        monkeypatch.setattr(f"parcode_orm.format.{module}.chunks_of", specifications["chunks_of"])
     at, value = LIES[lie]
     place = ref.offset + CHUNK_HEADER.size + len(chunk.refs) * REFERENCE.size + node * NODE.size + at
     size = {0: 1, 24: 8}.get(at, 4)

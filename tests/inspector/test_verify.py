@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from parcode_orm import Chunk, Model, Session, ShardedMap, VerifyReport, dumps, save, verify
 from parcode_orm.errors import FileMissingError, NotAFileError, NotAParcodeFile, UnsupportedVersion
 from parcode_orm.format.catalog import CatalogData
-from parcode_orm.format.chunk import Encoder
+from parcode_orm.format.encoder import Encoder
 from parcode_orm.format.layout import SPAN, TABLE_HEADER, Encoding, Kind, Reference
 from parcode_orm.storage.compaction import compact_file
 from parcode_orm.storage.mapped import Source

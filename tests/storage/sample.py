@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parcode_orm.format.catalog import CatalogData
-from parcode_orm.format.chunk import Encoder
+from parcode_orm.format.encoder import Encoder
 from parcode_orm.format.layout import Encoding, Kind, NodeFlag, Reference
 from parcode_orm.storage.blob import Blob
 from parcode_orm.storage.mapped import Source

@@ -12,7 +12,8 @@ from parcode_orm.errors import ChecksumError, CompressionError, CorruptionError,
 from parcode_orm.format import compression
 from parcode_orm.format.catalog import CatalogData
 from parcode_orm.format.checksum import checksum
-from parcode_orm.format.chunk import Buffer, Chunk, Encoder, Ticket
+from parcode_orm.format.chunk import Chunk
+from parcode_orm.format.encoder import Buffer, Encoder, Ticket
 from parcode_orm.format.layout import BLOB_HEADER, BLOB_PIECE, NODE, Encoding, Kind, NodeFlag, Reference
 from parcode_orm.storage.blob import Blob
 from parcode_orm.storage.mapped import Source

@@ -7,7 +7,8 @@ from typing import Any
 from parcode_orm.codec.base import Column
 from parcode_orm.format.blob import BlobEncoder
 from parcode_orm.format.checksum import checksum
-from parcode_orm.format.chunk import Buffer, Chunk, Encoder, Ticket
+from parcode_orm.format.chunk import Chunk
+from parcode_orm.format.encoder import Buffer, Encoder, Ticket
 from parcode_orm.format.layout import Reference
 from parcode_orm.storage.cache import Cache
 from parcode_orm.table.persister import store

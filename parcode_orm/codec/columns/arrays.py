@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import EncodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding, Node
 from .. import trail
 from ..base import Column, Space, View

@@ -11,8 +11,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ...errors import EncodeError
-from ...format.chunk import Chunk, Encoder, Ticket
+from ...format.chunk import Chunk
 from ...format.compression import check
+from ...format.encoder import Encoder, Ticket
 from ...format.layout import SPAN, Encoding, Kind, Node, Reference
 from .. import kernels, trail
 from ..apart import types_of

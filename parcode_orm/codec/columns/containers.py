@@ -10,7 +10,8 @@ from operator import sub
 from typing import Any, ClassVar
 
 from ...errors import EncodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding, Node
 from .. import trail
 from ..apart import flatten, types_of

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import EncodeError
-from ...format.chunk import Encoder
+from ...format.encoder import Encoder
 from .. import trail
 from ..base import Column
 from ..classes.convert import each

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ...errors import CyclicGraphError, EncodeError, with_article
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding
 from .. import trail
 from ..asis import UNREADABLE, AsIs, gives_stand_ins

@@ -14,7 +14,7 @@ from operator import is_not, itemgetter
 from typing import Any
 
 from ...errors import CorruptionError, EncodeError
-from ...format.chunk import Encoder
+from ...format.encoder import Encoder
 from ...format.layout import Encoding
 from .. import trail
 from ..apart import types_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding
 from ..base import Column, Space, View
 from ..packed.blobs import ANY_KIND

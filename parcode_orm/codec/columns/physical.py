@@ -12,7 +12,8 @@ from types import NoneType
 from typing import Any, ClassVar
 
 from ...errors import EncodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding
 from .. import kernels, trail
 from ..apart import present, types_of

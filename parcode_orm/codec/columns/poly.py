@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ...errors import EncodeError, ParcodeError, SchemaMismatchError, UnsupportedTypeError, with_article
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding, Node
 from .. import trail
 from ..base import Column, Space, View

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ...errors import EncodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding, Node
 from ..base import Column, Space, View, scratch
 from ..cycles import find_cycle

@@ -7,7 +7,8 @@ from types import NoneType
 from typing import Any
 
 from ...errors import DanglingError, with_article
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding
 from .. import trail
 from ..apart import types_of

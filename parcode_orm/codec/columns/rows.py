@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import msgspec
 
 from ...errors import CorruptionError, EncodeError, ParcodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding, Node
 from ...stack import room_for
 from ..base import Column

@@ -17,7 +17,8 @@ from pydantic import BaseModel, RootModel
 from typing_extensions import is_typeddict
 
 from ...errors import EncodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding, Node
 from ...stack import carried, is_deep, on_fresh_stack
 from .. import kernels, trail

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...errors import EncodeError
-from ...format.chunk import Encoder
+from ...format.encoder import Encoder
 from .. import trail
 from ..classes.registry import is_registered
 from .physical import write_packed

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ...errors import EncodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding, Node
 from .. import trail
 from ..apart import tuples_apart

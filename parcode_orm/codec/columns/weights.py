@@ -13,7 +13,8 @@ from itertools import accumulate, chain, islice, pairwise
 from typing import Any
 
 from ...errors import CorruptionError, EncodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding
 from .. import kernels
 from ..apart import spaced, types_of

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import EncodeError, ParcodeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding
 from .. import trail
 from ..apart import present, types_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import EncodeError
-from ...format.chunk import Buffer
+from ...format.encoder import Buffer
 from ..kernels import loaded_numpy
 from .arrays import array_bytes, array_from, array_meta, parse_meta
 

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 
 from ...errors import EncodeError, UnsupportedTypeError
-from ...format.chunk import Chunk, Encoder
+from ...format.chunk import Chunk
+from ...format.encoder import Encoder
 from ...format.layout import Encoding, Node
 from .. import schema, trail
 from ..base import Column, Space, View

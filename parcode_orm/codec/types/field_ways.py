@@ -14,7 +14,7 @@ from pydantic_core import SchemaSerializer, SchemaValidator
 from pydantic_core import core_schema as cs
 
 from ...errors import EncodeError
-from ...format.chunk import Encoder
+from ...format.encoder import Encoder
 from .. import trail
 from ..base import Column
 from ..classes.alike import alike
