@@ -1,4 +1,4 @@
-"""The `bulk` workload: many objects stored at once, and changed by statements, beside SQLAlchemy with SQLite.
+"""The `bulk` workload: many objects stored at once, changed in a loop and by statements, beside SQLAlchemy with SQLite.
 
 Both have the same rows and an index of one field, and wait for the disk. Each figure says which way it is, and whether
 the objects or dictionaries are made before the clock starts or inside it. Each round begins with a new file.
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import clock, machine, number, say, table
-from benchmarks.query import Alchemy, Stored, data
-from parcode_orm import Session, delete, select, update
+from benchmarks.query import Alchemy, Hero, Heroes, Stored, data
+from parcode_orm import Session, delete, save, select, update
 
 ROUNDS = 3
 SOME = 10  # of 1,000 levels: one row in 100
@@ -68,6 +68,24 @@ def ours_held(path: Path, rows: list[dict[str, Any]]) -> float:
         assert sum(each.level for each in held) >= 0
         held[len(held) // 2].level += 1
         return seconds(session.commit)
+
+
+def _each(session: Any, objs: Any) -> None:
+    for each in objs:
+        each.level += 1
+    session.commit()
+
+
+def ours_each(path: Path, rows: list[dict[str, Any]]) -> float:
+    store(path, iter([Stored(**row) for row in rows]))
+    with Session(path) as session:
+        return seconds(lambda: _each(session, session.scalars(select(Stored))))
+
+
+def ours_each_of_list(path: Path, rows: list[dict[str, Any]]) -> float:
+    save(path, Heroes(rows=[Hero(**row) for row in rows], guilds=[]))
+    with Session(path) as session:
+        return seconds(lambda: _each(session, session.root(Heroes).rows))
 
 
 def _run(session: Any, statement: Any) -> None:
@@ -142,6 +160,13 @@ def orm_held(path: Path, rows: list[dict[str, Any]]) -> float:
         return seconds(session.commit)
 
 
+def orm_each(path: Path, rows: list[dict[str, Any]]) -> float:
+    from sqlalchemy import select as sql_select
+
+    with alchemy(path, rows) as (session, kind):
+        return seconds(lambda: _each(session, session.scalars(sql_select(kind))))
+
+
 STEPS: dict[str, list[Step]] = {
     "insert all": [
         ("Parcode ORM: add_all of a list, objects made before", ours_before),
@@ -153,6 +178,11 @@ STEPS: dict[str, list[Step]] = {
     ],
     "update one row in 100, by a statement, and commit": [("Parcode ORM", ours_update), ("SQLAlchemy", orm_update)],
     "delete one row in 100, by a statement, and commit": [("Parcode ORM", ours_delete), ("SQLAlchemy", orm_delete)],
+    "change every row in a loop, and commit": [
+        ("Parcode ORM, a list of a root", ours_each_of_list),
+        ("Parcode ORM, entities", ours_each),
+        ("SQLAlchemy", orm_each),
+    ],
     "commit one change while all rows are held": [("Parcode ORM", ours_held), ("SQLAlchemy", orm_held)],
 }
 
