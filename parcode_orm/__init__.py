@@ -187,13 +187,13 @@ def __dir__() -> list[str]:
 
 
 def _field_of(cls: type[Any], name: str) -> Any:
-    from .query.functions import field_of
+    from .query.expressions.functions import field_of
 
     return field_of(cls, name)
 
 
 def _other_side(backref: Any, owner: type[Any]) -> Any:
-    from .query.other_side import of_class
+    from .query.expressions.backrefs import of_class
 
     return of_class(backref, owner)
 

@@ -23,13 +23,13 @@ from ..model.arrays import LazyArray
 from ..model.blobs import LazyBytes, LazyText
 from ..model.kinds import fields_of
 from ..query import func, select
-from ..query.building import attribute
-from ..query.given import is_entity_class, model_of
-from ..query.nodes import Item
-from ..query.statement import Select
-from ..query.text import columns as columns_of
-from ..query.text import condition, labelled
-from ..query.text import order as order_of
+from ..query.expressions.building import attribute
+from ..query.expressions.nodes import Item
+from ..query.expressions.selectables import is_entity_class, model_of
+from ..query.statements.parsing import columns as columns_of
+from ..query.statements.parsing import condition, labelled
+from ..query.statements.parsing import order as order_of
+from ..query.statements.statement import Select
 from ..session import Session
 from .app import File, Json, command, out, say, say_json
 from .tables import print_rows

@@ -19,10 +19,10 @@ from ..interop.formats import format_of
 from ..interop.importing import import_rows
 from ..interop.rows import statement_of
 from ..interop.rust.reading import streamed
-from ..query.statement import select
-from ..query.text import columns as columns_of
-from ..query.text import condition, labelled
-from ..query.text import order as order_of
+from ..query.statements.parsing import columns as columns_of
+from ..query.statements.parsing import condition, labelled
+from ..query.statements.parsing import order as order_of
+from ..query.statements.statement import select
 from ..session import Session
 from ..session import compact as compact_file
 from .app import DAMAGED, File, Json, bars, command, say, say_json

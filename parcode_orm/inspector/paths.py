@@ -25,7 +25,7 @@ from ..model.entities import SUFFIX
 from ..model.keys import key_type
 from ..model.kinds import fields_of, item_type
 from ..model.literals import meant
-from ..query.given import is_collection
+from ..query.expressions.selectables import is_collection
 from ..session.entity.tables import entity_class, rows_of
 from ..session.session import Session
 from ..session.without_classes import short_name

@@ -15,11 +15,11 @@ from ..codec.types.compile import struct_for
 from ..errors import EncodeError, told
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
-from ..query.building import attribute
-from ..query.functions import func
-from ..query.given import model_of
-from ..query.nodes import Item
-from ..query.statement import Select, select
+from ..query.expressions.building import attribute
+from ..query.expressions.functions import func
+from ..query.expressions.nodes import Item
+from ..query.expressions.selectables import model_of
+from ..query.statements.statement import Select, select
 
 BLOCK = 4096  # rows at once
 

@@ -11,7 +11,7 @@ from ..codec.base import is_lazy_collection
 from ..codec.types.marks import Mark
 from ..errors import MigrationError, called
 from ..lazy.map import LazyMap
-from ..query.operators import keyed
+from ..query.columns.operators import keyed
 from .convert import converter, item_converter
 from .history import History
 from .state import Field, ProjectState, same_type

@@ -83,7 +83,7 @@ add_values(const Numbers *codes, const Numbers *values, Numbers *sums)
 #undef BY_VALUE
 }
 
-/* group_sums(codes, values, sums, small): see parcode_orm.query.aggregates. */
+/* group_sums(codes, values, sums, small): see parcode_orm.query.rows.aggregates. */
 static PyObject *
 group_sums(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -171,7 +171,7 @@ count_all(const Numbers *codes, int64_t *counts, Py_ssize_t groups)
     return done;
 }
 
-/* count_codes(codes, counts): see parcode_orm.query.vectors. */
+/* count_codes(codes, counts): see parcode_orm.query.columns.vectors. */
 static PyObject *
 count_codes(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {

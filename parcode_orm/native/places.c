@@ -81,7 +81,7 @@ no_ends:
     return -1;
 }
 
-/* find_nodes(packed, ends, at, places, found): see parcode_orm.query.packed_nodes. */
+/* find_nodes(packed, ends, at, places, found): see parcode_orm.query.columns.packed_nodes. */
 static PyObject *
 find_nodes(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -111,7 +111,7 @@ find_nodes(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_RETURN_NONE;
 }
 
-/* find_statistics(packed, ends, at, found, nulls): see parcode_orm.query.packed_nodes. */
+/* find_statistics(packed, ends, at, found, nulls): see parcode_orm.query.columns.packed_nodes. */
 static PyObject *
 find_statistics(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {

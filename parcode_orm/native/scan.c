@@ -48,7 +48,7 @@ pairs_of(const Numbers *rows, const Numbers *ends, const Numbers *shifts)
     return found;
 }
 
-/* rows_by_part(rows, ends, shifts): see parcode_orm.query.blocks. */
+/* rows_by_part(rows, ends, shifts): see parcode_orm.query.columns.blocks. */
 static PyObject *
 rows_by_part(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -217,7 +217,7 @@ find_rows(const Numbers *values, const Range *range, int64_t **out)
     return found;
 }
 
-/* rows_where(values, operator, number): see parcode_orm.query.filtering. */
+/* rows_where(values, operator, number): see parcode_orm.query.rows.filtering. */
 static PyObject *
 rows_where(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -279,7 +279,7 @@ mark(
     return 1;
 }
 
-/* mark_texts(data, begins, ends, wanted, whole, found): see parcode_orm.query.texts. */
+/* mark_texts(data, begins, ends, wanted, whole, found): see parcode_orm.query.columns.texts. */
 static PyObject *
 mark_texts(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {

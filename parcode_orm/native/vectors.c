@@ -4,7 +4,7 @@
 #include <math.h>
 
 #define MOST_THREADS 16
-#define SMALLEST 0x1p-40f /* see parcode_orm.query.measuring */
+#define SMALLEST 0x1p-40f /* see parcode_orm.query.columns.distance_kernels */
 #define TINY 0x1p-100f
 #define LANES 64 /* sums that run beside each other: they hide the latency of additions, and fill vector registers */
 
@@ -131,7 +131,7 @@ fill_products(const Share *whole, int threads)
     }
 }
 
-/* inner_products(matrices, unit, dots, norms, workers): see parcode_orm.query.measuring. The GIL is free meanwhile. */
+/* inner_products(matrices, unit, dots, norms, workers): see parcode_orm.query.columns.distance_kernels. The GIL is free meanwhile. */
 static PyObject *
 inner_products(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -233,7 +233,7 @@ around_l2(
     }
 }
 
-/* bounds_around(metric, dots, norms, length, error, low, high): see parcode_orm.query.measuring. */
+/* bounds_around(metric, dots, norms, length, error, low, high): see parcode_orm.query.columns.distance_kernels. */
 static PyObject *
 bounds_around(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -303,7 +303,7 @@ limit_of(const float *values, Py_ssize_t count, int turned, float *heap, Py_ssiz
     return *heap;
 }
 
-/* nearest_rows(low, high, count, worst, descending): see parcode_orm.query.nearest. */
+/* nearest_rows(low, high, count, worst, descending): see parcode_orm.query.rows.nearest. */
 static PyObject *
 nearest_rows(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {

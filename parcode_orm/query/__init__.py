@@ -1,16 +1,16 @@
 """Queries: expressions, `select`, and what a statement gives."""
 
-from .aliases import aliased
-from .cases import case
-from .changes import Delete, Update, delete, update
-from .compound import except_, intersect, union, union_all
-from .expressions import Expression
-from .functions import all_, and_, any_, asc, cast, col, desc, func, len_, not_, or_
-from .options import prefetch, raise_lazy
-from .plan import Plan, explain
-from .result import Result, ScalarResult
-from .statement import Select, checked, select
-from .subqueries import exists
+from .expressions.aliases import aliased
+from .expressions.cases import case
+from .expressions.expressions import Expression
+from .expressions.functions import all_, and_, any_, asc, cast, col, desc, func, len_, not_, or_
+from .nested.compound import except_, intersect, union, union_all
+from .nested.subqueries import exists
+from .running.plan import Plan, explain
+from .running.result import Result, ScalarResult
+from .running.update_delete import Delete, Update, delete, update
+from .statements.options import prefetch, raise_lazy
+from .statements.statement import Select, checked, select
 
 __all__ = [
     "Delete", "Expression", "Plan", "Result", "ScalarResult", "Select", "Update", "aliased", "all_", "and_", "any_",

@@ -133,7 +133,7 @@ class ByKey(Connection):
 
 def _check_key(cls: Any, key: Any) -> None:
     """Raise TypeError for what no entity of `cls` can have as its key: a str where keys are ints."""
-    from ..query.functions import field_of
+    from ..query.expressions.functions import field_of
 
     names = key_fields(cls)
     if len(names) > 1 and not (isinstance(key, tuple) and len(key) == len(names)):

@@ -30,16 +30,16 @@ from parcode_orm import (
     save,
     select,
 )
-from parcode_orm.query import ordered
-from parcode_orm.query.blocks import Block
-from parcode_orm.query.columns import DATE
-from parcode_orm.query.cutting import leaves
-from parcode_orm.query.merging import kept_bytes, merged, patched
-from parcode_orm.query.nodes import Ordering
-from parcode_orm.query.operators import FUNCTIONS
-from parcode_orm.query.parts import by_part
-from parcode_orm.query.sorting import first_places_of, order
-from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
+from parcode_orm.query.columns.block_cache import leaves
+from parcode_orm.query.columns.blocks import Block
+from parcode_orm.query.columns.columns import DATE
+from parcode_orm.query.columns.merging import kept_bytes, merged, patched
+from parcode_orm.query.columns.operators import FUNCTIONS
+from parcode_orm.query.columns.parts import by_part
+from parcode_orm.query.columns.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
+from parcode_orm.query.expressions.nodes import Ordering
+from parcode_orm.query.rows import ordered
+from parcode_orm.query.rows.sorting import first_places_of, order
 from parcode_orm.storage import cache
 from tests.small import small_caches, tuned
 

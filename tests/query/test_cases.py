@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm import Model, QueryError, Session, case, cast, col, func, select, update
-from parcode_orm.query.cases import Case
+from parcode_orm.query.expressions.cases import Case
 from tests.query import plainly
 from tests.query.models import TEXTS, Row
 from tests.query.plainly import NUMERIC, OTHERS, TEXTUAL, Both, alike

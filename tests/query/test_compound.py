@@ -25,7 +25,9 @@ from parcode_orm import (
     union_all,
     update,
 )
-from parcode_orm.query import columnar, compound, derived, nesting
+from parcode_orm.query.expressions import nesting
+from parcode_orm.query.nested import compound, derived
+from parcode_orm.query.rows import columnar
 from tests.query import plainly
 from tests.query.families import VALUES, Owner, Pet, conditions, everything, families, same
 from tests.query.test_random import limits, tables, tries

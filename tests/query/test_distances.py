@@ -31,9 +31,10 @@ from parcode_orm import (
     update,
     verify,
 )
-from parcode_orm.query import array_parts, arrays, measuring
-from parcode_orm.query.distances import METRICS, Distance, distance_test, holds_vectors
-from parcode_orm.query.nearest import nearest
+from parcode_orm.query.columns import array_parts, arrays
+from parcode_orm.query.columns import distance_kernels as measuring
+from parcode_orm.query.expressions.distances import METRICS, Distance, distance_test, holds_vectors
+from parcode_orm.query.rows.nearest import nearest
 from tests.small import small_caches, tuned
 
 pytestmark = pytest.mark.once
@@ -567,7 +568,7 @@ def test_a_statement_never_changes() -> None:
 
 def test_nearest_takes_few(session: Session) -> None:
     """`nearest` gives back the rows that may count, with exact distances, and `len_` still counts numbers."""
-    from parcode_orm.query.evaluate import Frame, InMemory
+    from parcode_orm.query.expressions.evaluate import Frame, InMemory
 
     rows = [Doc(id=n, inline=np.array([n, 0.0])) for n in range(100)]
     of: Any = Doc.inline.l2([50, 0])

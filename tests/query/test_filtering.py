@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parcode_orm.query.filtering import rows_where
+from parcode_orm.query.rows.filtering import rows_where
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,

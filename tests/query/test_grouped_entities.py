@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, Key, Model, QueryError, Ref, Session, ShardedMap, aliased, desc, func, prefetch, select
-from parcode_orm.query import nodes
-from parcode_orm.query.grouped_entities import GroupedEntities
+from parcode_orm.query.expressions import nodes
+from parcode_orm.query.rows.grouped_entities import GroupedEntities
 
 pytestmark = pytest.mark.once
 

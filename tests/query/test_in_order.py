@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from parcode_orm import Index, Key, Model, QueryError, Session, col, desc, func, select, update
-from parcode_orm.query.nodes import Ordering
+from parcode_orm.query.expressions.nodes import Ordering
 from parcode_orm.session.entity import in_order
 from tests.query.plainly import Order
 from tests.query.plainly import in_order as sorted_plainly

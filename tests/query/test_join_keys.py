@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm.errors import QueryError
-from parcode_orm.query import hashed
-from parcode_orm.query.join_keys import KeyIndex
-from parcode_orm.query.nodes import Literal
-from parcode_orm.query.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
+from parcode_orm.query.columns import hashed
+from parcode_orm.query.columns.vectors import Coded, Constant, Numbers, Objects, Texts, Vector
+from parcode_orm.query.expressions.nodes import Literal
+from parcode_orm.query.joins.join_keys import KeyIndex
 
 pytestmark = pytest.mark.once
 INTS = [0, 1, 2, -1, 300, 1 << 40, (1 << 53) + 1, (1 << 62) + 1, (1 << 63) - 1, -(1 << 63)]

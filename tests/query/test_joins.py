@@ -10,7 +10,7 @@ import pytest
 
 from parcode_orm import Index, Key, Model, Session, ShardedMap, aliased, col, func, select
 from parcode_orm.errors import QueryError
-from parcode_orm.query import joined
+from parcode_orm.query.joins import hash_join as joined
 
 pytestmark = pytest.mark.once
 

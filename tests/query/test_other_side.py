@@ -31,7 +31,7 @@ from parcode_orm import (
     update,
 )
 from parcode_orm.model.other_side import referring
-from parcode_orm.query.other_side import OtherSide
+from parcode_orm.query.expressions.backrefs import OtherSide
 from tests.effort import half
 from tests.small import tuned
 

@@ -26,9 +26,9 @@ from parcode_orm import (
     raise_lazy,
     select,
 )
-from parcode_orm.query.fetching import Fetched
-from parcode_orm.query.loading import Refused
-from parcode_orm.query.options import Loading
+from parcode_orm.query.rows.target_lookup import Fetched
+from parcode_orm.query.running.loader_options import Refused
+from parcode_orm.query.statements.options import Loading
 from tests.effort import half
 from tests.small import tuned
 

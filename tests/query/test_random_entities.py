@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from parcode_orm import Index, Key, Model, Session, any_, delete, func, select, update, verify
 from parcode_orm.errors import ReadOnlyError
 from parcode_orm.model.indexes import indexes_of
-from parcode_orm.query.nodes import Field
+from parcode_orm.query.expressions.nodes import Field
 from parcode_orm.session.entity import indexes, queries
 from parcode_orm.tuning import TUNING
 from tests.query import plainly

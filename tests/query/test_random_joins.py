@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parcode_orm import func
-from parcode_orm.query import joined
+from parcode_orm.query.joins import hash_join as joined
 from parcode_orm.session.entity import indexes, queries
 from tests.query import related
 from tests.query.plainly import Order, alike, compared
@@ -71,7 +71,7 @@ def test_pairs_are_those_that_nested_loops_find(tmp_path: Path, data: st.DataObj
 
 
 def func_item(source: related.Source) -> Any:
-    from parcode_orm.query.nodes import Item
+    from parcode_orm.query.expressions.nodes import Item
 
     return Item(source.stands)
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from parcode_orm import Chunk, Index, Key, Model, QueryError, Ref, Session, aliased, desc, exists, func, select
-from parcode_orm.query import prepared, selected
-from parcode_orm.query.computed import Searched
-from parcode_orm.query.nodes import Aggregate
-from parcode_orm.query.simple import is_simple, varied
+from parcode_orm.query.expressions.computed import Searched
+from parcode_orm.query.expressions.nodes import Aggregate
+from parcode_orm.query.expressions.simple import is_simple, varied
+from parcode_orm.query.rows import rows_by_id as selected
+from parcode_orm.query.running import prepared
 
 pytestmark = pytest.mark.once
 

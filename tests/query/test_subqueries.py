@@ -26,7 +26,9 @@ from parcode_orm import (
     select,
     update,
 )
-from parcode_orm.query import correlation, rewriting, subqueries, subresults
+from parcode_orm.query.expressions import rewriting
+from parcode_orm.query.nested import correlation, subqueries
+from parcode_orm.query.running import subquery_results as subresults
 from tests.query.families import (
     AGGREGATES,
     VALUES,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parcode_orm.query.texts import mark_texts
-from parcode_orm.query.vectors import Texts
+from parcode_orm.query.columns.texts import mark_texts
+from parcode_orm.query.columns.vectors import Texts
 
 pytestmark = pytest.mark.once
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parcode_orm import Index, Key, Model, Session, ShardedMap, any_, col, explain, func, select, update
-from parcode_orm.query.negation import without_not
+from parcode_orm.query.expressions.negation import without_not
 from parcode_orm.session.entity import ways
 
 pytestmark = pytest.mark.once

@@ -13,8 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parcode_orm import Key, Model, QueryError, Session, case, cast, col, desc, func, select, update
-from parcode_orm.query import picked as picked_rows
-from parcode_orm.query import rewriting, windowed, windows
+from parcode_orm.query.expressions import rewriting, windows
+from parcode_orm.query.rows import picked as picked_rows
+from parcode_orm.query.running import window_values as windowed
 from tests.query import plainly
 from tests.query.models import Row
 from tests.query.plainly import AGGREGATES, NUMERIC, OTHERS, TEXTUAL, Both, Order, Pair, alike, compared, in_order

@@ -30,7 +30,7 @@ from parcode_orm import (
     update,
 )
 from parcode_orm.model.backrefs import BackrefProperty
-from parcode_orm.query.other_side import OtherSide
+from parcode_orm.query.expressions.backrefs import OtherSide
 from parcode_orm.session.entity.related import Related
 from tests.effort import half
 from tests.small import tuned

@@ -9,8 +9,8 @@ from ...errors import QueryError
 from ...lazy.shown import visible
 from ...model.kinds import fields_of
 from ...query import Select, func, select
-from ...query.given import model_of
-from ...query.text import condition, order
+from ...query.expressions.selectables import model_of
+from ...query.statements.parsing import condition, order
 from ...session import Session
 from ..steps import quoted
 from . import places

@@ -21,9 +21,9 @@ from ...codec.views.refs import RefView
 from ...codec.views.scalars import BitsView, NumbersView
 from ...codec.views.struct import StructView
 from ...errors import EncodeError
-from ...query.array_parts import matrix_of
-from ...query.columns import DATE, DURATION, MOMENT, present, read
-from ...query.vectors import Coded, Constant, Numbers, Texts, Vector
+from ...query.columns.array_parts import matrix_of
+from ...query.columns.columns import DATE, DURATION, MOMENT, present, read
+from ...query.columns.vectors import Coded, Constant, Numbers, Texts, Vector
 from ..formats import pyarrow
 from ..rows import plain
 from .types import Mapped

@@ -10,7 +10,7 @@ from typing import Any
 from ...codec.classes.names import name_of
 from ...errors import MissingExtraError, NoResultFound, QueryError, StorageError, called, told
 from ...lazy.proxy import plain_class
-from ...query.statement import select
+from ...query.statements.statement import select
 from ...session import Session
 from ...storage.files import is_remote
 from ...storage.remote import Remote

@@ -12,9 +12,9 @@ from typing import Any
 
 from ...codec.schema import describe
 from ...codec.types.compile import struct_for
-from ...query.building import attribute
-from ...query.functions import and_, not_, or_
-from ...query.nodes import Item
+from ...query.expressions.building import attribute
+from ...query.expressions.functions import and_, not_, or_
+from ...query.expressions.nodes import Item
 
 _COMPARE = {
     "Eq": "__eq__", "NotEq": "__ne__", "Lt": "__lt__", "LtEq": "__le__", "Gt": "__gt__", "GtEq": "__ge__",

@@ -14,17 +14,17 @@ from ...codec.views.boundary import ReferenceView
 from ...codec.views.struct import StructView
 from ...errors import EncodeError, QueryError, told
 from ...lazy.map import LazyMap
-from ...query.building import attribute
-from ...query.columns import read
-from ...query.engine import run
-from ...query.given import model_of
-from ...query.nodes import Field, Item, Key, Label
-from ...query.places import is_scalar
-from ...query.prepared import prepared
-from ...query.result import Result, ScalarResult
-from ...query.sources import StoredBatch
-from ...query.statement import Select
-from ...query.vectors import Coded, Vector
+from ...query.columns.columns import read
+from ...query.columns.places import is_scalar
+from ...query.columns.vectors import Coded, Vector
+from ...query.expressions.building import attribute
+from ...query.expressions.nodes import Field, Item, Key, Label
+from ...query.expressions.selectables import model_of
+from ...query.rows.sources import StoredBatch
+from ...query.running.engine import run
+from ...query.running.prepared import prepared
+from ...query.running.result import Result, ScalarResult
+from ...query.statements.statement import Select
 from ..formats import pyarrow
 from ..rows import plain, statement_of
 from .arrays import array_of, array_of_vector, is_in_place

@@ -13,12 +13,12 @@ from ...errors import ClosedError, QueryError, StorageError
 from ...lazy.arrow import ArrowStream
 from ...lazy.proxy import plain_class
 from ...model.entities import is_entity
-from ...query.changes import Delete, Update
-from ...query.nodes import Item
-from ...query.plan import Plan, explain
-from ...query.result import Result, ScalarResult
-from ...query.statement import Select, checked
-from ...query.statement import select as selecting
+from ...query.expressions.nodes import Item
+from ...query.running.plan import Plan, explain
+from ...query.running.result import Result, ScalarResult
+from ...query.running.update_delete import Delete, Update
+from ...query.statements.statement import Select, checked
+from ...query.statements.statement import select as selecting
 from ...session import Session
 from ...session.entity.tables import keys_of
 from ...storage.remote import Remote

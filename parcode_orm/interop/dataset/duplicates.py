@@ -14,9 +14,9 @@ import numpy as np
 from ...codec.keys.canonical import hash_keys
 from ...errors import IntegrityError, told
 from ...model.entities import is_entity
-from ...query.engine import run
-from ...query.nodes import Key
-from ...query.statement import Select
+from ...query.expressions.nodes import Key
+from ...query.running.engine import run
+from ...query.statements.statement import Select
 from ...session import Session
 from ...session.entity.queries import bound
 from .layout import open_part

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from ...errors import MissingExtraError
-from ...query.result import ScalarResult
+from ...query.running.result import ScalarResult
 from .layout import open_part
 from .manifest import Manifest, Part
 from .places import Place

@@ -15,18 +15,18 @@ from ...errors import EncodeError, QueryError, called
 from ...lazy.proxy import plain_class
 from ...model.entities import is_entity
 from ...model.keys import key_fields
-from ...query.aliases import Aliased
-from ...query.engine import run
-from ...query.expressions import Expression
-from ...query.filtering import found
-from ...query.given import Derived, Home, is_entity_class
-from ...query.nodes import Item, Key, Logical
-from ...query.occurrences import leaves_of, occurrences_of
-from ...query.prepared import prepared
-from ...query.pruning import compared
-from ...query.simple import are_simple
-from ...query.sources import Batch, InMemoryBatch, Source, StoredBatch
-from ...query.statement import Select
+from ...query.expressions.aliases import Aliased
+from ...query.expressions.expressions import Expression
+from ...query.expressions.nodes import Item, Key, Logical
+from ...query.expressions.occurrences import leaves_of, occurrences_of
+from ...query.expressions.selectables import Derived, Home, is_entity_class
+from ...query.expressions.simple import are_simple
+from ...query.rows.filtering import found
+from ...query.rows.pruning import compared
+from ...query.rows.sources import Batch, InMemoryBatch, Source, StoredBatch
+from ...query.running.engine import run
+from ...query.running.prepared import prepared
+from ...query.statements.statement import Select
 from ...session import Session
 from ...session.entity.queries import bound
 from ...session.entity.tables import KEYS

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from ...model.annotations import present
 from ...model.indexes import IndexSpec
-from ...query.expressions import Expression
-from ...query.nodes import Field, Item, Key, Quantified
+from ...query.expressions.expressions import Expression
+from ...query.expressions.nodes import Field, Item, Key, Quantified
 from .changed import Entries
 
 _SAME = (int, str, bytes, bool, date, timedelta, UUID)

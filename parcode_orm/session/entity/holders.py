@@ -17,11 +17,11 @@ from ...lazy.state import field_value
 from ...model.base import Model
 from ...model.entities import SUFFIX, is_entity
 from ...model.referring import Place, places_of
-from ...query.engine import run
-from ...query.expressions import Expression
-from ...query.functions import field_of
-from ...query.nodes import Item, Key, Literal, Operation, Quantified
-from ...query.statement import Select
+from ...query.expressions.expressions import Expression
+from ...query.expressions.functions import field_of
+from ...query.expressions.nodes import Item, Key, Literal, Operation, Quantified
+from ...query.running.engine import run
+from ...query.statements.statement import Select
 from ...table.scan import walk
 from ..dirty import rows_to_compare
 from ..renamed import classes_named

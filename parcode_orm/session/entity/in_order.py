@@ -23,12 +23,12 @@ from ...lazy.map import LazyMap
 from ...model.annotations import arms, present
 from ...model.indexes import IndexSpec, Path
 from ...model.ordering import UNORDERED, Order, order_of_parts
-from ...query.engine import run
-from ...query.expressions import Expression
-from ...query.given import First
-from ...query.nodes import Field, Key, Literal, Operation, Ordering
-from ...query.sorting import is_nan
-from ...query.statement import Select
+from ...query.expressions.expressions import Expression
+from ...query.expressions.nodes import Field, Key, Literal, Operation, Ordering
+from ...query.expressions.selectables import First
+from ...query.rows.sorting import is_nan
+from ...query.running.engine import run
+from ...query.statements.statement import Select
 from .covering import is_same
 from .indexes import Range, entries_in, entries_of, spans_of
 from .long_runs import Entry

@@ -17,8 +17,8 @@ from ...lazy.map import LazyMap
 from ...model.entities import SUFFIX
 from ...model.on_delete import RULES, Rule
 from ...model.referring import Place
-from ...query.changes import Delete, Update
-from ...query.nodes import Key, Literal, Operation
+from ...query.expressions.nodes import Key, Literal, Operation
+from ...query.running.update_delete import Delete, Update
 from ...table.pairs import known_keys
 from ...table.replacing import remove_keys
 from ..roots import Root

@@ -16,9 +16,9 @@ from ...model.indexes import ITEMS, IndexSpec, Path, path_text
 from ...model.kinds import item_type
 from ...model.ordering import UNORDERED, Order, order_of
 from ...model.references import stored_type
-from ...query.expressions import Expression
-from ...query.negation import without_not
-from ...query.nodes import Field, Item, Literal, Logical, Operation, Quantified
+from ...query.expressions.expressions import Expression
+from ...query.expressions.negation import without_not
+from ...query.expressions.nodes import Field, Item, Literal, Logical, Operation, Quantified
 from .indexes import Range
 
 _DAY = timedelta(days=1)

@@ -10,15 +10,15 @@ from ...lazy.map import LazyMap
 from ...lazy.rows import Whole
 from ...model.entities import field_of, table_name
 from ...model.indexes import IndexSpec, Path, indexes_of
-from ...query.corpus import Indexed
-from ...query.engine import run
-from ...query.expressions import Expression
-from ...query.given import Asked, Entities, Home, Narrowed, is_entity_class
-from ...query.nodes import Key
-from ...query.occurrences import occurrences_of
-from ...query.prepared import is_quick
-from ...query.simple import fact, placed
-from ...query.statement import Select
+from ...query.expressions.corpus import Indexed
+from ...query.expressions.expressions import Expression
+from ...query.expressions.nodes import Key
+from ...query.expressions.occurrences import occurrences_of
+from ...query.expressions.selectables import Asked, Entities, Home, Narrowed, is_entity_class
+from ...query.expressions.simple import fact, placed
+from ...query.running.engine import run
+from ...query.running.prepared import is_quick
+from ...query.statements.statement import Select
 from ...storage.spill import is_spilled
 from ...table.pairs import known_keys
 from ...table.replacing import remove_keys

@@ -11,13 +11,13 @@ from ...errors import DetachedError, told
 from ...lazy.proxy import is_proxy, plain_class
 from ...model.backrefs import BackrefProperty
 from ...model.other_side import referring
-from ...query.expressions import Expression
-from ...query.fetching_related import known_related
-from ...query.functions import field_of
-from ...query.given import Selected
-from ...query.nodes import Item, Key, Literal, Operation, Quantified
-from ...query.result import ScalarResult
-from ...query.statement import Select
+from ...query.expressions.expressions import Expression
+from ...query.expressions.functions import field_of
+from ...query.expressions.nodes import Item, Key, Literal, Operation, Quantified
+from ...query.expressions.selectables import Selected
+from ...query.running.backref_lookup import known_related
+from ...query.running.result import ScalarResult
+from ...query.statements.statement import Select
 from ..space import space_of
 from .queries import StoredEntities
 from .tables import key_of

@@ -11,8 +11,8 @@ from ...lazy.map import LazyMap
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec
 from ...model.words import words_of
-from ...query.corpus import NONE, Array, Indexed, among
-from ...query.searching import Term
+from ...query.expressions.corpus import NONE, Array, Indexed, among
+from ...query.expressions.text_search import Term
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
 from .tables import entities, in_memory, stored_rows, table_in

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ...model.entities import field_of
 from ...model.indexes import IndexSpec, indexes_of
 from ...model.ordering import UNORDERED, order_of_parts
-from ...query.expressions import Expression
+from ...query.expressions.expressions import Expression
 from ..roots import unbuilt
 from .indexes import entries_in, spans_of
 from .opened_runs import runs_of

@@ -1,0 +1,1 @@
+"""Rows of several sources that belong together."""

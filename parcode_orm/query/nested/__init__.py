@@ -1,0 +1,1 @@
+"""Statements inside of others, and statements made of several."""

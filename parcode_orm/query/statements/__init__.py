@@ -1,0 +1,1 @@
+"""`select`, its joins and options, and statements written as text."""
