@@ -6,10 +6,11 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from ..storage.files import check_regular, file_name, storing
 from ..storage.mapped import FLAGS, check_binary, content_of
+from ..storage.paths import Content, LocalPath
 from ..storage.recovery import Read
 
 
@@ -23,7 +24,7 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, call: str) -> Iterator[Opened]:
+def opened(path: LocalPath | Content, call: str) -> Iterator[Opened]:
     """Open a path, the bytes of a file, or a binary file object. `call` spells the public function.
 
     Raises:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from ..errors import CorruptionError, ParcodeError, told
 from ..format.chunk import Chunk
@@ -12,6 +11,7 @@ from ..format.commit import Record
 from ..format.compression import name_of
 from ..format.layout import CHUNK_HEADER, NODE, REFERENCE, SUPERBLOCK, Kind, RecordFlag, Reference
 from ..lazy.shown import visible
+from ..storage.paths import Content, LocalPath
 from ..storage.recovery import newest, record_at
 from ..storage.usage import footprint, live_bytes
 from .entries import CommitInfo, SchemaInfo
@@ -29,9 +29,7 @@ COUNTED = 10_000  # commits whose records are read to count them
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def inspect(
-    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, depth: int | None = None
-) -> Report:
+def inspect(path: LocalPath | Content, *, depth: int | None = None) -> Report:
     """Report what is in a file: its commits and schemas, and what each part of it takes.
 
     `inspect` needs no class, and reads no values: of most chunks it reads the head alone. It looks at the newest

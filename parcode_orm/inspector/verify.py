@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..errors import CorruptionError, DecodeError, MigrationRequired, ParcodeError, SchemaMismatchError, told
 from ..format.checksum import WideChecksum, fingerprint
@@ -17,6 +16,7 @@ from ..model.entities import is_entity
 from ..session.space import FileSpace
 from ..storage.check import Sweep, check_buffers
 from ..storage.mapped import Source
+from ..storage.paths import Content, LocalPath
 from ..storage.progress import Done, Progress, untold
 from ..storage.recovery import BLOCK, Read
 from ..storage.usage import footprint, live_bytes
@@ -32,7 +32,7 @@ from .walk import ROWS, Step, Walk, where
 
 
 def verify(
-    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    path: LocalPath | Content,
     *,
     models: Iterable[type[Any]] = (),
     progress: Progress | None = None,

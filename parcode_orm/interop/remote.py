@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..storage.remote import Remote
+from ..storage.paths import Remote
 
 __all__ = ["Remote"]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError, told
 from ..format import compression as compressions
@@ -14,10 +14,11 @@ from ..lazy.display import table
 from ..lazy.shown import visible
 from ..model.entities import SUFFIX
 from ..storage.backend import Backend, Durability
-from ..storage.files import check_directory, file_name, is_remote
+from ..storage.files import check_directory, file_name
 from ..storage.mapped import Source
 from ..storage.memory import NAME
 from ..storage.parallel import check_workers
+from ..storage.paths import AnyPath, Content, is_remote
 from ..storage.recovery import Recovered
 from ..storage.stats import Stats
 from ..tuning import TUNING
@@ -81,7 +82,7 @@ class Connection:
 
     def __init__(
         self,
-        path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+        path: AnyPath | Content,
         *,
         read_only: bool = False,
         at: At | None = None,
@@ -140,7 +141,7 @@ class Connection:
 
             source = open_remote(path, self.stats)
         else:
-            source = Source.open(path, self.stats)
+            source = Source.open(cast(Any, path), self.stats)
         if source is not None:
             self._recovery = source.recovery
             self._work.stand_on(source if at is None else earlier(source, at))
@@ -157,13 +158,11 @@ class Connection:
             return None
 
     @classmethod
-    def open(
-        cls, path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, at: At | None = None
-    ) -> Self:
+    def open(cls, path: AnyPath | Content, *, at: At | None = None) -> Self:
         """A read-only session.
 
         Args:
-            path: a file's path, the bytes of a file, or a binary file object.
+            path: a file's path, a URL or a `Remote` of a file elsewhere, the bytes of a file, or a binary file object.
             at: an earlier commit to read, as in `Session(path, at=...)`; without it the newest.
 
         Raises:

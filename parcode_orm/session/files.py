@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, Literal
 from uuid import UUID
@@ -12,7 +11,8 @@ from ..codec.types.compile import struct_for
 from ..errors import EncodeError, told
 from ..format.catalog import CatalogData
 from ..model.base import Model
-from ..storage.files import file_name, is_remote, stream_writer
+from ..storage.files import file_name, stream_writer
+from ..storage.paths import AnyPath, is_remote
 from ..storage.pipeline import Pipeline
 from ..storage.writer import save_path, whole_bytes, write_whole
 from ..table.row_groups import TableSink
@@ -57,7 +57,7 @@ def _identity(uuid: UUID | None, time_ns: int | None) -> dict[str, Any]:
 
 
 def save(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     obj: Model,
     *,
     compression: str | None = None,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..codec.bulk import gc_paused
 from ..codec.types.compile import struct_for
 from ..errors import called
 from ..lazy.proxy import plain_class
 from ..model.base import Model
-from ..storage.files import is_remote
 from ..storage.mapped import Source
 from ..storage.parallel import check_workers
+from ..storage.paths import AnyPath, Content, is_remote
 from .roots import root_group, root_name
 from .space import FileSpace
 
@@ -20,7 +20,7 @@ M = TypeVar("M", bound=Model)
 
 
 def load(
-    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    path: AnyPath | Content,
     cls: type[M],
     *,
     workers: int | None = None,
@@ -28,7 +28,7 @@ def load(
     """The root of type `cls`, whole: plain objects without ties to the file. Nothing is validated again.
 
     Args:
-        path: a path, the bytes of a file, or a binary file object.
+        path: a path, a URL or a `Remote` of a file elsewhere, the bytes of a file, or a binary file object.
         cls: the root's class.
         workers: threads that decompress row groups ahead (on a free-threaded interpreter they decode them); 0 starts
             none, `None` chooses.
@@ -48,7 +48,7 @@ def load(
 
         source: Source = open_remote(path)
     else:
-        source = Source.open(path)
+        source = Source.open(cast(Any, path))
     try:
         with gc_paused():
             space = FileSpace(source, writable=False, workers=workers, finds_targets=False)

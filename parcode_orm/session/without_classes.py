@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Container, Iterator, Mapping
 from functools import lru_cache, partial
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from ..codec.stored import Schema, believed, parsed
 from ..errors import CorruptionError, NoResultFound, ParcodeError, SchemaError, told
 from ..model.entities import SUFFIX, table_class
 from ..model.generated import Generated
-from ..storage.files import is_remote
 from ..storage.mapped import Source
+from ..storage.paths import AnyPath, Content, is_remote
 from .described import FileSchema
 
 T = TypeVar("T")
@@ -128,11 +128,11 @@ def stored_class(source: Source, name: str) -> type:
     return table_class(found) if is_table else found
 
 
-def schema(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> FileSchema:
+def schema(path: AnyPath | Content) -> FileSchema:
     """What a file says about the classes of its newest commit.
 
     Args:
-        path: a file's path, the bytes of a file, or a binary file object.
+        path: a file's path, a URL or a `Remote` of a file elsewhere, the bytes of a file, or a binary file object.
 
     Returns:
         JSON Schema, a dict: `"$defs"` has each class, `"roots"` and `"entities"` name those stored, and `"damaged"`, if
@@ -148,7 +148,8 @@ def schema(path: str | os.PathLike[str] | bytes | bytearray | memoryview | Binar
 
         source: Source = open_remote(path)
     else:
-        source = Source.open(os.fspath(path) if hasattr(path, "__fspath__") else path)
+        given: Any = path
+        source = Source.open(os.fspath(given) if hasattr(given, "__fspath__") else given)
     try:
         found = schemas_in(source)
         damaged = {name: str(each) for name, each in found.items() if isinstance(each, ParcodeError)}

@@ -41,7 +41,8 @@ def storage_error(problem: OSError, doing: str, path: str = "") -> StorageError:
 def _missing(path: str) -> str:
     if path.partition("/")[0].endswith(":"):  # a URL, of which a `Path` keeps one slash
         return (
-            "only Session.open, AsyncSession.open, load, save, schema and scan_parcode take a URL: copy the file here"
+            "only Session.open, AsyncSession.open, load, save, schema, dataset and scan_parcode take a URL: "
+            "copy the file here"
         )
     directory = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(directory):
@@ -53,11 +54,6 @@ def check_directory(path: str) -> None:
     """Raise `FileMissingError` if the directory of a new file is missing."""
     if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
         raise FileMissingError(errno.ENOENT, f"cannot create: {_missing(path)}", path)
-
-
-def is_remote(path: object) -> bool:
-    """Whether `path` says where a file elsewhere is: a text such as `s3://bucket/key`, or a `Remote`."""
-    return ("://" in path and path[0].isalpha()) if isinstance(path, str) else hasattr(path, "_p_remote_")
 
 
 def file_name(path: Any, call: str) -> str:

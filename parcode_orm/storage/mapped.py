@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from operator import index
 from stat import S_ISREG
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..errors import CorruptionError, DetachedError, StorageError, TruncatedError, called
 from ..format import catalog as catalogs
@@ -22,6 +22,7 @@ from .cache import Cache
 from .files import CLOEXEC, FILES, Descriptor, check_regular, file_name, storage_error, storing
 from .kept import DONTNEED, KeptChunk, drop_pages
 from .maps import OpenFile, known_map, map_file, mapping, open_file
+from .paths import Content, LocalPath
 from .recovery import Found, Read, at_end, commit_at, newest, records_from, with_tail
 from .stats import Stats
 
@@ -103,7 +104,7 @@ class Source:
     @classmethod
     def open(
         cls,
-        path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+        path: LocalPath | Content,
         stats: Stats | None = None,
         *,
         at: int | None = None,

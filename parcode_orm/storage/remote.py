@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from ..errors import CorruptionError, DetachedError, FormatError, told
+from ..errors import CorruptionError, DetachedError, FormatError
 from ..format.catalog import CatalogData
 from ..format.checksum import checksum
 from ..format.chunk import Chunk
 from ..format.commit import Record
 from ..format.layout import CHUNK_ALIGN, CHUNK_HEADER, NODE, REFERENCE, SUPERBLOCK, Reference
-from .files import is_remote
 from .kept import KeptChunk
 from .mapped import TAIL, Source
+from .paths import remote_of
 from .pipeline import Pipeline
 from .ranges import RemoteFile, put
 from .recovery import Found, commit_at, newest, records_from
@@ -25,38 +25,6 @@ from .writer import save_path
 
 WHOLE = 128 << 10  # bytes: a chunk of up to so many is fetched at once
 HEAD = 16 << 10  # bytes of a larger one that are fetched first
-
-
-class Remote:
-    """A file elsewhere, and how it is reached: `Session.open(Remote("s3://games/world.par", endpoint_url=...))`.
-
-    Args:
-        url: where it is. Where nothing else is needed, the text alone does.
-        cache: a folder that keeps what is fetched for later programs; None: until the session ends.
-        options: what fsspec takes for the protocol, as keyword arguments.
-
-    Raises:
-        ValueError: `url` says nothing of where the file is. TypeError: `cache` is no folder.
-    """
-
-    _p_remote_ = True
-
-    def __init__(self, url: str, *, cache: str | os.PathLike[str] | None = None, **options: Any) -> None:
-        if not is_remote(url):
-            raise ValueError(f"Remote(url): url says where a file is, as s3://bucket/key does, not {told(url)}")
-        if cache is not None and not isinstance(cache, str | os.PathLike):
-            raise TypeError(f"Remote(url, cache=...): cache is a folder, as a text or a Path, not {told(cache)}")
-        self.url = url
-        self.cache = None if cache is None else os.fspath(cache)
-        self.options = options
-
-    def __repr__(self) -> str:
-        return f"<Remote {self.url}>"
-
-
-def remote_of(path: Any) -> Remote:
-    """A path that `is_remote`, with the options to reach it."""
-    return path if isinstance(path, Remote) else Remote(path)
 
 
 def open_remote(path: Any, stats: Stats | None = None, at: int | None = None) -> RemoteSource:

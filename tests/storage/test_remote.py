@@ -32,8 +32,8 @@ from parcode_orm import (
     select,
 )
 from parcode_orm.interop.remote import Remote
+from parcode_orm.storage.paths import remote_of
 from parcode_orm.storage.ranges import BLOCK, RemoteFile, _marks, put
-from parcode_orm.storage.remote import remote_of
 
 fsspec = pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")

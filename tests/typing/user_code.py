@@ -6,6 +6,7 @@ It is checked, not run: "type: ignore" speaks to mypy and "pyright: ignore" to p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, assert_type
 
 from pydantic import Field
@@ -38,6 +39,10 @@ from parcode_orm import (
     select,
     union,
 )
+from parcode_orm.interop.aio import AsyncSession
+from parcode_orm.interop.arrow import scan_parcode
+from parcode_orm.interop.dataset import DatasetWriter
+from parcode_orm.interop.remote import Remote
 from parcode_orm.query import Expression, Select
 from parcode_orm.session import open as open_session
 
@@ -150,6 +155,29 @@ with open_session("world.par") as reader:
     opened.name.upper()
 
 assert_type(Session.open("world.par").root(GameWorld).settings.difficulty, int)
+
+# What is read is a path, a place elsewhere, bytes or a binary file; what is written to, a path or a place elsewhere.
+place = Remote("s3://games/world.par", cache=Path("kept"), endpoint_url="http://127.0.0.1:5000")
+for readable in ("world.par", "s3://games/world.par", Path("world.par"), place, b"", bytearray(), memoryview(b"")):
+    assert_type(Session.open(readable), Session)
+    assert_type(Session(readable, read_only=True), Session)
+    assert_type(parcode_orm.load(readable, GameWorld), GameWorld)
+    assert_type(parcode_orm.schema(readable).source(), str)
+    AsyncSession.open(readable)
+with Path("world.par").open("rb") as file:
+    assert_type(open_session(file), Session)
+    parcode_orm.inspect(file)
+    parcode_orm.verify(file)
+for writable in ("world.par", "s3://games/world.par", Path("world.par"), place):
+    parcode_orm.save(writable, world)
+    assert_type(parcode_orm.dataset(writable, Player), parcode_orm.Dataset[Player])
+    assert_type(parcode_orm.Dataset.write(writable, [hero]), parcode_orm.Dataset[Player])
+    DatasetWriter(writable, Player)
+    scan_parcode(writable, Guild)
+Session.open(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+parcode_orm.save(b"", world)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+parcode_orm.inspect(place)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+backup(place, "copy.par")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 # Handles of large values.
 terrain: LazyBytes = opened.lazy("terrain")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, BinaryIO, Concatenate, Literal, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
 
 from ...errors import ClosedError, SessionError
 from ...model import Model
@@ -15,6 +14,7 @@ from ...session import CommitChanges, Diff, Session, Snapshot
 from ...session.hooks import Event
 from ...session.identity_set import IdentitySet
 from ...session.versions import POLL
+from ...storage.paths import AnyPath, Content
 from ...storage.stats import Stats
 from .blocks import AsyncAttempt, AsyncSavepoint
 from .results import AsyncResult, AsyncScalarResult
@@ -65,7 +65,7 @@ class AsyncSession:
 
     def __init__(
         self,
-        path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+        path: AnyPath | Content,
         **options: Unpack[Options],
     ) -> None:
         self._path, self._options = path, options
@@ -73,7 +73,7 @@ class AsyncSession:
         self._thread: Worker | None = Worker("parcode-session")
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, at: Any = None) -> Self:
+    def open(cls, path: AnyPath | Content, *, at: Any = None) -> Self:
         """A read-only session, as `Session.open`."""
         return cls(path, read_only=True, at=at)
 

@@ -12,8 +12,7 @@ from ...errors import MissingExtraError, NoResultFound, QueryError, StorageError
 from ...lazy.proxy import plain_class
 from ...query.statements.statement import select
 from ...session import Session
-from ...storage.files import is_remote
-from ...storage.remote import Remote
+from ...storage.paths import AnyPath, LocalPath, Remote, is_remote
 from ..exporting import replacing
 from ..formats import pyarrow
 from .predicates import condition_of
@@ -23,7 +22,7 @@ TOGETHER = 65_536  # rows that Polars is given at once at least, if there are so
 
 def to_parquet(
     rows: Any,
-    path: str | os.PathLike[str],
+    path: LocalPath,
     *,
     columns: Sequence[str] | None = None,
     partition_by: Sequence[str] = (),
@@ -76,7 +75,7 @@ def to_parquet(
         raise StorageError(f"{os.fspath(path)} cannot be written: {problem}") from problem
 
 
-def scan_parcode(path: str | os.PathLike[str] | Remote, model: type[Any], *, at: Any = None) -> Any:
+def scan_parcode(path: AnyPath, model: type[Any], *, at: Any = None) -> Any:
     """A `polars.LazyFrame` of the entities of a class. What Polars asks of it, the planner of queries reads.
 
     Polars hands over the columns that a query names, the number of rows it needs, and its conditions. Comparisons of

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TypeVar
 
-from ...storage.remote import Remote
+from ...storage.paths import AnyPath
 from .collection import Dataset
 from .on_dask import write_bag
 from .on_ray import datasink
@@ -16,7 +15,7 @@ M = TypeVar("M")
 __all__ = ["Dataset", "DatasetWriter", "datasink", "dataset", "write_bag"]
 
 
-def dataset(path: str | os.PathLike[str] | Remote, model: type[M] | None = None) -> Dataset[M]:
+def dataset(path: AnyPath, model: type[M] | None = None) -> Dataset[M]:
     """The dataset in a folder, or under a prefix elsewhere.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
@@ -21,7 +20,7 @@ from ...query.statements.statement import Select, checked
 from ...query.statements.statement import select as selecting
 from ...session import Session
 from ...session.entity.tables import keys_of
-from ...storage.remote import Remote
+from ...storage.paths import AnyPath
 from . import manifest as manifests
 from .layout import checked_model, open_part
 from .manifest import Manifest, Part
@@ -31,6 +30,7 @@ from .rows import Parts, may_have, over, rows_of
 from .writer import ROWS_PER_FILE, DatasetWriter
 
 M = TypeVar("M")
+N = TypeVar("N")
 OPEN = 32  # parts that stay open; more are opened again when they are asked for
 STALE = 3600.0  # seconds after which a file that no manifest names is no part that is being written
 
@@ -57,25 +57,24 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
         ClosedError: by reads: the dataset was closed.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | Remote, model: type[M] | None = None) -> None:
+    def __init__(self, path: AnyPath, model: type[M] | None = None) -> None:
         self._place = place_of(path)
         self.path = self._place.path
         self.manifest: Manifest = manifests.load(self._place)
         self.model: Any = self._stored_model() if model is None else checked_model(model)
         self._sessions: OrderedDict[str, Session] | None = OrderedDict()
 
-    @classmethod
+    @staticmethod
     def write(
-        cls,
-        path: str | os.PathLike[str] | Remote,
-        models: Iterable[M],
-        model: type[M] | None = None,
+        path: AnyPath,
+        models: Iterable[N],
+        model: type[N] | None = None,
         *,
         partition_by: str | Sequence[str] = (),
         shards: int = 0,
         rows_per_file: int = ROWS_PER_FILE,
         replace: bool = False,
-    ) -> Dataset[M]:
+    ) -> Dataset[N]:
         """Write objects as a new dataset, whose parts become visible together.
 
         Args:
@@ -110,7 +109,7 @@ class Dataset(ArrowStream, Sequence[M], Generic[M]):
             path, model, partition_by=partition_by, shards=shards, rows_per_file=rows_per_file, replace=replace
         )
         writer.write_all(stream)
-        return cls(path, model)
+        return Dataset(path, model)
 
     def append(self, models: Iterable[M]) -> None:
         """Add rows in parts of their own, all at once.

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ...errors import CorruptionError, FileMissingError, SchemaMismatchError, StorageError, UnsupportedVersion
-from ...storage.remote import Remote
+from ...storage.paths import Remote
 from .places import Place
 
 VERSION = 1

@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ...errors import StorageError
-from ...storage.files import is_remote, storing
+from ...storage.files import storing
+from ...storage.paths import Remote, is_remote, remote_of
 from ...storage.ranges import put, reached
-from ...storage.remote import Remote, remote_of
 
 NAME = "manifest.json"
 LOCK = "manifest.lock"

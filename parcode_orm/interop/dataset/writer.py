@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...errors import told
-from ...storage.remote import Remote
+from ...storage.paths import AnyPath
 from . import manifest as manifests
 from .duplicates import check_keys
 from .layout import checked_model, new_manifest
@@ -36,7 +35,7 @@ class DatasetWriter:
 
     def __init__(
         self,
-        path: str | os.PathLike[str] | Remote,
+        path: AnyPath,
         model: type[Any],
         *,
         partition_by: str | Sequence[str] = (),
