@@ -12,6 +12,7 @@
 
 extern PyMethodDef chunks_methods[];
 extern PyMethodDef groups_methods[];
+extern PyMethodDef compare_methods[];
 extern PyMethodDef heads_methods[];
 extern PyMethodDef items_methods[];
 extern PyMethodDef keys_methods[];

@@ -8,6 +8,7 @@ execute(PyObject *module)
     PyMethodDef *topics[] = {
         build_methods,
         chunks_methods,
+        compare_methods,
         groups_methods,
         heads_methods,
         items_methods,

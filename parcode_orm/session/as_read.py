@@ -12,7 +12,7 @@ import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from enum import Enum
-from itertools import chain, compress
+from itertools import chain, compress, repeat
 from operator import itemgetter, ne
 from typing import Any
 from uuid import UUID
@@ -28,9 +28,9 @@ from ..errors import FieldNotStored
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..table.table import EXACT
-from .equality import items_differ, plainly_differ, slots_differ
+from .equality import OTHER, PERHAPS, SAME, compare_values, items_differ, plainly_differ, slots_differ
 
-SAME = EXACT_ATOMS | {date, timedelta, UUID}  # types whose `==` tells all
+EQUAL_TELLS = EXACT_ATOMS | {date, timedelta, UUID}  # types whose `==` tells all
 
 
 def elsewhere(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
@@ -43,39 +43,49 @@ def elsewhere(view: Any, rows: Sequence[int], proxies: Sequence[Any]) -> list[in
 
 def unlike(
     view: RowView, rows: Sequence[int], proxies: Sequence[Any], names: Collection[str] | None = None
-) -> list[int]:
-    """The places of those lazy objects that may differ from their rows of `view` in the fields `names`, or in any.
+) -> bytearray:
+    """`SAME`, `PERHAPS` or `OTHER` for each of some lazy objects: whether it differs from its row of `view`.
 
-    Each stands for its row. What an object has beside fields is not looked at.
+    Each stands for its row. Only the fields `names` count, if they are given. What an object has
+    beside fields is not looked at.
     """
+    marks = bytearray(len(rows))
     dicts = list(map(decoded, proxies))
     if not any(dicts):
-        return []
+        return marks
     known = view.column.places
-    found: set[int] = set()
     there: set[str] = set().union(*dicts)
     if names is None and not there <= known.keys():  # a cached property, say
-        found.update(at for at, fields in enumerate(dicts) if not fields.keys() <= known.keys())
+        _raise(marks, None, bytes(not fields.keys() <= known.keys() for fields in dicts))
     for name in there & (known.keys() if names is None else set(names)):
         try:
             values, at = list(map(itemgetter(name), dicts)), None
         except KeyError:
             at = [place for place, fields in enumerate(dicts) if name in fields]
             values = [dicts[place][name] for place in at]
-        differing = _differing(view, name, rows if at is None else [rows[place] for place in at], values)
-        found.update(differing if at is None else (at[place] for place in differing))
-    return sorted(found)
+        _raise(marks, at, _differing(view, name, rows if at is None else [rows[place] for place in at], values))
+    return marks
 
 
-def changed(view: RowView, rows: Sequence[int], proxies: Sequence[Any]) -> list[int]:
+def changed(view: RowView, rows: Sequence[int], proxies: Sequence[Any]) -> bytearray:
     """As `unlike`, but with what an object has beside fields."""
-    found = set(unlike(view, rows, proxies))
-    if none_set(EVERY, proxies):
-        return sorted(found)
-    for at, (row, proxy) in enumerate(zip(rows, proxies, strict=True)):
-        if slots_differ(proxy, view, row):
-            found.add(at)
-    return sorted(found)
+    marks = unlike(view, rows, proxies)
+    if not none_set(EVERY, proxies):
+        for at, (row, proxy) in enumerate(zip(rows, proxies, strict=True)):
+            if not marks[at] and slots_differ(proxy, view, row):
+                marks[at] = PERHAPS
+    return marks
+
+
+def _raise(marks: bytearray, at: list[int] | None, found: bytes | None) -> None:
+    """Let the marks at the places `at`, or all, be `found` where that says more."""
+    if found is None:
+        return
+    if at is None:
+        marks[:] = bytes(map(max, marks, found)) if any(marks) else found
+        return
+    for place, mark in zip(at, found, strict=True):
+        marks[place] = max(marks[place], mark)
 
 
 def surely_changed(view: Any, values: Mapping[int, Any]) -> set[int]:
@@ -96,47 +106,44 @@ def surely_changed(view: Any, values: Mapping[int, Any]) -> set[int]:
             stored = values_at(view.field(name), here)
         except UNREADABLE:
             continue
-        found.update(_surely_other(here, [fields[name] for fields in compress(dicts, there)], stored))
+        marks = _marks([fields[name] for fields in compress(dicts, there)], stored)
+        found.update(row for row, mark in zip(here, marks or (), strict=False) if mark == OTHER)
     return found
 
 
-def _surely_other(rows: list[int], now: list[Any], stored: list[Any]) -> Iterable[int]:
-    """Those of `rows` whose value `now` is surely another than the stored one."""
-    types = list(map(type, now))
-    if EXACT_ATOMS.issuperset(types) and types == list(map(type, stored)):
-        return compress(rows, map(ne, now, stored))
-    return [row for row, value, old in zip(rows, now, stored, strict=True) if _is_surely_other(value, old)]
-
-
-def _is_surely_other(value: object, old: object) -> bool:
-    cls = type(value)
-    return cls is type(old) and bool(value != old if cls in EXACT_ATOMS else plainly_differ(value, old))
-
-
-def _differing(view: RowView, name: str, rows: Sequence[int], values: list[Any]) -> Iterable[int]:
-    """The places of those `values` of a field that may not be the stored ones."""
+def _differing(view: RowView, name: str, rows: Sequence[int], values: list[Any]) -> bytes | None:
+    """A mark for each of those `values` of a field; None if all are the stored ones."""
     column = view.column.places[name][1]
-    every = range(len(values))
+    unsure = bytes([PERHAPS]) * len(values)
     if is_lazy(column) or isinstance(column, ChunkColumn) or view.bits & MISSING:
-        return every
+        return unsure
     try:
-        stored = values_at(view.field(name), rows)
+        return _marks(values, values_at(view.field(name), rows))
     except (FieldNotStored, *UNREADABLE):
-        return every
-    kinds = list(map(type, values))
-    if kinds == list(map(type, stored)):
-        types = set(kinds)
-        if types <= SAME:
-            return () if values == stored else list(compress(every, map(ne, values, stored)))
-        if types == {float}:
-            return list(compress(every, map(ne, _bits(values), _bits(stored))))
+        return unsure
+
+
+def _marks(values: list[Any], stored: list[Any]) -> bytes | None:
+    """As `compare_values`, of values of all types."""
+    marks = compare_values(values, stored)
+    if marks is None or PERHAPS not in marks:
+        return marks
+    found = bytearray(marks)
+    at = [at for at, mark in enumerate(found) if mark == PERHAPS and type(values[at]) is type(stored[at]) is not float]
+    values, stored = [values[place] for place in at], [stored[place] for place in at]
     if _are_same(values, stored):
-        return ()
-    return [at for at in every if not _is_same(values[at], stored[at])]
+        more: Iterable[int] = repeat(SAME)
+    elif (types := list(map(type, values))) == list(map(type, stored)) and EQUAL_TELLS.issuperset(types):
+        more = (PERHAPS if differs else SAME for differs in map(ne, values, stored))
+    else:
+        more = map(_mark, values, stored)
+    for place, mark in zip(at, more, strict=False):
+        found[place] = mark
+    return bytes(found)
 
 
-def _bits(values: list[float]) -> Sequence[int]:
-    return memoryview(struct.pack(f"{len(values)}d", *values)).cast("q")
+def _mark(value: object, stored: object) -> int:
+    return SAME if _is_same(value, stored) else OTHER if plainly_differ(value, stored) else PERHAPS
 
 
 def _are_same(values: list[Any], stored: list[Any]) -> bool:
@@ -145,15 +152,15 @@ def _are_same(values: list[Any], stored: list[Any]) -> bool:
     if kinds != list(map(type, stored)):
         return False
     types = set(kinds)
-    if types <= SAME:
+    if types <= EQUAL_TELLS:
         return values == stored
-    if types <= SAME | {float}:
+    if types <= EQUAL_TELLS | {float}:
         floats = [[each for each in column if type(each) is float] for column in (values, stored)]
         others = [[each for each in column if type(each) is not float] for column in (values, stored)]
         return others[0] == others[1] and struct.pack(f"{len(floats[0])}d", *floats[0]) == struct.pack(
             f"{len(floats[1])}d", *floats[1]
         )
-    if types <= SAME | {Ref}:
+    if types <= EQUAL_TELLS | {Ref}:
         mine, theirs = ([each for each in column if type(each) is Ref] for column in (values, stored))
         others = [[each for each in column if type(each) is not Ref] for column in (values, stored)]
         return others[0] == others[1] and items_differ(mine, theirs) is False
@@ -161,7 +168,7 @@ def _are_same(values: list[Any], stored: list[Any]) -> bool:
         if list(map(len, values)) != list(map(len, stored)):
             return False
         items = list(chain.from_iterable(values))
-        return (SAME | {float, Ref}).issuperset(map(type, items)) and _are_same(
+        return (EQUAL_TELLS | {float, Ref}).issuperset(map(type, items)) and _are_same(
             items, list(chain.from_iterable(stored))
         )
     return False

@@ -9,11 +9,13 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntEnum
 from functools import partial
+from itertools import compress
 from typing import Any, NamedTuple
 
 from parcode_orm.lazy.state import RowView
 from parcode_orm.model.plain import LazyModel
 
+from ..codec.apart import types_of
 from ..codec.asis import UNREADABLE, to_write
 from ..codec.base import EXACT_ATOMS, Column, View, is_lazy
 from ..codec.columns.boundary import ChunkColumn
@@ -32,10 +34,10 @@ from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
 from .as_read import changed, elsewhere, surely_changed, unlike
 from .content_hash import UnreadStream, digest_of, is_stored_apart
-from .equality import differ, differs_from_row, items_differ, rest_differs
+from .equality import OTHER, PERHAPS, differ, differs_from_row, items_differ, rest_differs
 from .space import file_of, owner_of
 
-Look = Callable[[Any, list[int], list[Any]], list[int]]
+Look = Callable[[Any, list[int], list[Any]], bytearray]
 MANY = 16  # rows: their fields are compared a column at a time
 DOUBLE = struct.Struct("d")
 
@@ -240,13 +242,16 @@ class Comparison:
         """
         asked = {} if asked is None else asked
         plain: dict[int, object] = {}
-        lazy: dict[int, object] = {}
-        for row, value in values.items():
-            (lazy if isinstance(value, LazyModel) else plain)[row] = value
+        lazy = values
+        if not all(issubclass(cls, LazyModel) for cls in types_of(list(values.values()))):
+            lazy = {row: value for row, value in values.items() if isinstance(value, LazyModel)}
+            plain = {row: value for row, value in values.items() if row not in lazy}
         found = _plain_rows_differ(table, piece, plain) if plain else {}
         if len(lazy) >= MANY:
-            items = table.group(piece).items
-            lazy = _unlike(items, list(lazy), list(lazy.values()), changed)
+            items, rows = table.group(piece).items, list(lazy)
+            marks = _marks(items, rows, list(lazy.values()), changed)
+            found.update(dict.fromkeys(compress(rows, map(OTHER.__eq__, marks)), Change.YES))
+            lazy = {row: lazy[row] for row in compress(rows, map(PERHAPS.__eq__, marks))} if PERHAPS in marks else {}
             found.update(dict.fromkeys(surely_changed(items, lazy), Change.YES))
         for row, value in lazy.items():
             if row not in found:
@@ -357,17 +362,24 @@ def rows_to_index(table: Table, names: Collection[str]) -> dict[int, dict[int, o
 
 def _unlike(view: View, rows: list[int], values: list[object], look: Look) -> dict[int, object]:
     """Those of the `values` in memory for `rows` of a view that stand for others, or that `look` says may differ."""
+    marks = _marks(view, rows, values, look)
+    return dict(zip(compress(rows, marks), compress(values, marks), strict=True))
+
+
+def _marks(view: View, rows: list[int], values: list[object], look: Look) -> bytes | bytearray:
+    """What `look` says of lazy objects in memory for `rows` of a view; `PERHAPS` of other values, and of objects that
+    stand for other rows.
+    """
     if not hasattr(view, "live"):
-        return dict(zip(rows, values, strict=True))
-    plain = {cls for cls in set(map(type, values)) if not issubclass(cls, LazyModel)}
+        return bytes([PERHAPS]) * len(rows)
+    plain = {cls for cls in types_of(values) if not issubclass(cls, LazyModel)}
     unsure = set(elsewhere(view, rows, values))
     if plain:
         unsure.update(at for at, value in enumerate(values) if type(value) in plain)
-    here: Sequence[int] = range(len(rows))
-    if unsure:
-        here = [at for at in here if at not in unsure]
-        differing = look(view, [rows[at] for at in here], [values[at] for at in here])
-    else:
-        differing = look(view, rows, values)
-    unsure.update(here[at] for at in differing)
-    return {rows[at]: values[at] for at in sorted(unsure)}
+    if not unsure:
+        return look(view, rows, values)
+    marks = bytearray([PERHAPS]) * len(rows)
+    here = [at for at in range(len(rows)) if at not in unsure]
+    for at, mark in zip(here, look(view, [rows[at] for at in here], [values[at] for at in here]), strict=True):
+        marks[at] = mark
+    return marks

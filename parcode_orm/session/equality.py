@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
 from parcode_orm.lazy.state import RowView
+from parcode_orm.native import compiled
 
 from ..codec.asis import to_write
 from ..codec.base import EXACT_ATOMS, Column, View, is_lazy
@@ -23,6 +26,8 @@ from ..lazy.proxy import decoded
 from .content_hash import UnreadStream, digest_of, digest_of_row
 
 LEVELS = 3  # of lists and dictionaries inside each other that are compared without encoding them
+SAME, PERHAPS, OTHER = range(3)
+DOUBLE = struct.Struct("d")
 
 
 def differs_from_row(column: Column, value: object, view: View, row: int) -> bool:
@@ -48,6 +53,38 @@ def differ(column: Column, value: object, stored: object) -> bool:
         return True
     except EncodeError:  # it was stored in its field's way, or what is wrong will be said, with its path, when written
         return not (alike(value, stored) and details(value) == details(stored) and sets_of(value) == sets_of(stored))
+
+
+@compiled
+def compare_values(values: Iterable[object], stored: Iterable[object]) -> bytes | None:
+    """`SAME`, `PERHAPS` or `OTHER` for each value: whether it would be stored as other bytes. None if all are the same.
+
+    Types alone tell it: numbers, texts and bytes, and what consists of them, `LEVELS` deep.
+    """
+    found = bytes(_compare(value, other, LEVELS) for value, other in zip(values, stored, strict=True))
+    return found if any(found) else None
+
+
+def _compare(value: Any, stored: Any, levels: int) -> int:
+    cls = type(value)
+    if cls is not type(stored):
+        return PERHAPS
+    if cls in EXACT_ATOMS:
+        return SAME if value == stored else OTHER
+    if cls is float:
+        return SAME if DOUBLE.pack(value) == DOUBLE.pack(stored) else PERHAPS
+    if cls not in (list, tuple, dict) or not levels:
+        return PERHAPS
+    if len(value) != len(stored):
+        return OTHER
+    if cls is dict:  # in the order in which it is stored
+        value, stored = (chain.from_iterable(each.items()) for each in (value, stored))
+    most = SAME
+    for mine, theirs in zip(value, stored, strict=True):
+        most = max(most, _compare(mine, theirs, levels - 1))
+        if most == OTHER:
+            break
+    return most
 
 
 def plainly_differ(value: Any, stored: Any) -> bool | None:

@@ -202,9 +202,9 @@ def _models(values: list[Any]) -> set[int]:
         if inside.count(None) < len(inside):
             found |= look(values, inside)
     if isinstance(values[0], LazyModel):
-        for at, (view, _) in enumerate(map(proxy_state, values)):
-            if isinstance(view, WithoutFields):
-                found.add(at)
+        views = {id(view): view for view, _ in map(proxy_state, values)}
+        if any(isinstance(view, WithoutFields) for view in views.values()):
+            found.update(at for at, value in enumerate(values) if isinstance(proxy_state(value)[0], WithoutFields))
     return found
 
 

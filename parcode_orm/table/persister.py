@@ -42,6 +42,8 @@ class Stored(NamedTuple):
         table.added.clear()
         for offset, rows in self.left:
             here: dict[int, Any] = table.held.get(offset) or {}
+            if here and rows.start <= min(here) and max(here) < rows.stop:
+                here.clear()
             for row in [row for row in here if row in rows] if len(here) < len(rows) else rows:
                 here.pop(row, None)
             if not here:

@@ -345,7 +345,9 @@ def _in_memory(table: Table, piece: Piece) -> dict[int, tuple[Any, bool]]:
 
 
 def _runs_of(rows: list[int], start: int) -> list[tuple[int, int]]:
-    """Consecutive `rows` as (first, end), counted from `start`."""
+    """Consecutive `rows`, which rise, as (first, end), counted from `start`."""
+    if rows[-1] - rows[0] == len(rows) - 1:
+        return [(rows[0] - start, rows[-1] + 1 - start)]
     runs: list[tuple[int, int]] = []
     for row in rows:
         place = row - start

@@ -192,6 +192,8 @@ class Group:
     def forget(self, rows: range) -> None:
         """Know the lazy objects of `rows` no more: they are rows of another row group now."""
         live = self.live
+        if len(rows) == self.count:
+            live.clear()
         for row in [row for row in live.copy() if row in rows] if len(live) < len(rows) else rows:
             live.pop(row, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -96,10 +97,31 @@ def small_chunks(draw: st.DrawFn) -> tuple[Any, ...]:
     return HEADER, entries, buffers, draw(REFERENCES), checksum, draw(st.sampled_from([1 << 16, 4500, 300]))
 
 
+DEEP = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.sampled_from([1, True, "a", b"", None, 0.0]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def compared(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Values beside others, most of which are copies."""
+    values = draw(sequences(DEEP | st.just(Thing())))
+    other = draw(st.dictionaries(st.integers(0, len(values)), DEEP, max_size=3))
+    stored = [other.get(at, value) for at, value in enumerate(deepcopy(values))]
+    return values, stored + draw(st.sampled_from([[], [], [], [0]]))
+
+
 ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "all_set": st.tuples(MODELS, st.just(FULL) | st.sets(st.sampled_from("abc"))),
     "are_distinct": st.tuples(MODELS | st.lists(st.sampled_from([object() for _ in range(40)]))),
     "columns_of": st.tuples(sequences(ROWS) | MODELS.filter(lambda rows: not rows), NAMES),
+    "compare_values": compared(),
     "field_of": st.tuples(MODELS.filter(are_models), st.sampled_from("abc")),
     "flatten": st.tuples(NESTED | st.lists(SCALARS, max_size=3)),
     "float_range": sequences(FLOATS).map(lambda values: (values, pack("d", values))),
