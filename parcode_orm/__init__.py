@@ -20,7 +20,8 @@ from .lazy.list import LazyList
 from .lazy.map import LazyMap
 from .model import Backref, Chunk, Field, Index, Key, LazyArray, LazyBytes, LazyText, Model, ShardedMap
 from .model.backrefs import in_queries, related
-from .model.base import fields_of_queries
+from .model.base import fields_of_queries, on_complete
+from .model.entity_names import is_entity
 from .model.references import entities_seen
 from .native import accelerated as accelerated  # a bool, no name of `import *`
 
@@ -210,7 +211,15 @@ def _entities_of(space: Any, cls: type[Any]) -> Any:
     return entities_of(space, cls)
 
 
+def _with_table(cls: type[Any]) -> None:  # so that what cannot be a key is refused when the class is defined
+    if is_entity(cls):
+        from .model.entities import table_class
+
+        table_class(cls)
+
+
 fields_of_queries.append(_field_of)
 in_queries.append(_other_side)
 related.append(_related)
 entities_seen.append(_entities_of)
+on_complete.append(_with_table)

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.once
 
 HEAVY = [
     "numpy", "concurrent.futures", "parcode_orm.query", "parcode_orm.inspector", "parcode_orm.migrations",
+    "parcode_orm.model.entities",
     "parcode_orm.session.compacting", "parcode_orm.session.entity.flush", "parcode_orm.session.history.diff",
     "parcode_orm.storage.append", "parcode_orm.storage.compaction", "parcode_orm.storage.notify",
 ]  # fmt: skip

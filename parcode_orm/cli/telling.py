@@ -13,7 +13,7 @@ import parcode_orm
 
 from ..errors import InputError
 from ..interop.rows import json_of, plain
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..session import Change, Session, Snapshot
 from .app import DAMAGED, DIFFERS, File, Json, command, say, say_json
 from .asking import json_text

@@ -24,7 +24,8 @@ from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.proxy import is_proxy, plain_class, proxy_state
 from ..lazy.state import MISSING, field_value
-from ..model.entities import is_entity, table_class, table_name
+from ..model.entities import table_class
+from ..model.entity_names import is_entity, table_name
 from ..session.entity.tables import keys_of
 from ..session.entity.targets import stored_entities
 from ..session.roots import read_root, root_name, settle_name

@@ -16,7 +16,7 @@ from ..codec.views.nodes import read_numbers
 from ..errors import CorruptionError
 from ..format.chunk import Chunk
 from ..format.layout import Encoding
-from ..model.entities import BY, RUNS, TEXT
+from ..model.entity_names import BY, RUNS, TEXT
 from .owners import Owner
 from .parts import MARKS, is_leaf, kind_of
 from .schemas import Schemas

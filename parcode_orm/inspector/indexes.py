@@ -16,7 +16,8 @@ from ..codec.asis import as_stored
 from ..codec.types.compile import struct_for
 from ..errors import told
 from ..lazy.list import LazyList
-from ..model.entities import field_of, table_class, table_name
+from ..model.entities import table_class
+from ..model.entity_names import field_of, table_name
 from ..model.indexes import IndexSpec, indexes_of
 from ..model.ordering import UNORDERED, order_of_parts
 from ..session.entity import indexes

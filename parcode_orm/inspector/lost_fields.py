@@ -18,7 +18,8 @@ from ..format.layout import Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
-from ..model.entities import BY, RUNS, TEXT, table_class
+from ..model.entities import table_class
+from ..model.entity_names import BY, RUNS, TEXT
 from ..model.generated import Generated
 from ..session.roots import read_root, write_schema
 from ..session.space import FileSpace

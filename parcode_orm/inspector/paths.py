@@ -21,7 +21,7 @@ from ..model.annotations import arms
 from ..model.arrays import LazyArray
 from ..model.base import Model
 from ..model.blobs import LazyBytes, LazyText
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..model.keys import key_type
 from ..model.kinds import fields_of, item_type
 from ..model.literals import meant

@@ -16,7 +16,7 @@ from ..errors import CorruptionError, ParcodeError, StorageError
 from ..format.catalog import CatalogData
 from ..format.commit import Record
 from ..format.layout import Reference
-from ..model.entities import SUFFIX, field_of
+from ..model.entity_names import SUFFIX, field_of
 from ..model.indexes import indexes_of
 from ..session import Session
 from ..session.entity.changed import Entries

@@ -11,7 +11,7 @@ from ..errors import ParcodeError
 from ..format.catalog import CatalogData
 from ..format.chunk import Chunk
 from ..format.layout import Reference
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 
 Read = Callable[[Reference], Chunk]
 Known = dict[str, bytes | ParcodeError]

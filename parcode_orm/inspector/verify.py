@@ -12,7 +12,7 @@ from ..format.commit import Record
 from ..format.layout import Encoding, Kind, RecordFlag, Reference
 from ..lazy.proxy import plain_class
 from ..model.base import Model
-from ..model.entities import is_entity
+from ..model.entity_names import is_entity
 from ..session.space import FileSpace
 from ..storage.check import Sweep, check_buffers
 from ..storage.mapped import Source

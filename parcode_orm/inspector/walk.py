@@ -21,7 +21,7 @@ from ..format.catalog import CatalogData
 from ..format.chunk import Chunk
 from ..format.layout import Kind, Reference
 from ..lazy.shown import visible
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..session.without_classes import short_name
 from ..table.nodes import Piece, read_node
 from .guide import Guide, Target

@@ -17,7 +17,7 @@ from ..codec.schema import describe
 from ..codec.stored import LISTS, MAPS
 from ..codec.types.compile import struct_for
 from ..errors import InputError, told
-from ..model.entities import is_entity
+from ..model.entity_names import is_entity
 from ..model.keys import key_fields
 from .formats import has_maps, pyarrow
 from .infer import inferred, typed

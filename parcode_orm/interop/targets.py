@@ -7,7 +7,7 @@ from typing import Any
 
 from ..codec.stored import Schema
 from ..errors import DanglingError, told
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..session.entity.met import Here
 from ..session.entity.tables import rows_of
 from ..session.entity.unknown import RESTRICT, entity_node, met_by_schema

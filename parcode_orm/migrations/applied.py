@@ -8,7 +8,8 @@ from ..codec.schema import fingerprint_of
 from ..codec.types.compile import struct_for
 from ..errors import MigrationError
 from ..format.catalog import CatalogData
-from ..model.entities import SUFFIX, table_class
+from ..model.entities import table_class
+from ..model.entity_names import SUFFIX
 from .history import History
 from .loader import Graph, states_of
 from .operations import RunPython

@@ -22,7 +22,8 @@ from ..codec.types.compile import struct_for
 from ..codec.upgrades import version_of
 from ..errors import MigrationError
 from ..model.base import Model
-from ..model.entities import EntityTable, Run, TextRun, is_entity, table_class
+from ..model.entities import EntityTable, Run, TextRun, table_class
+from ..model.entity_names import is_entity
 from ..model.keys import IndexMark, KeyMark
 from .state import EXTRA, UNSET, Field, Indexed, Marker, ModelState, ProjectState
 from .types import Member, normal

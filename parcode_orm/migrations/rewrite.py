@@ -10,7 +10,8 @@ from typing import Any
 from ..codec.schema import fingerprint_of, known
 from ..codec.types.compile import struct_for
 from ..format.catalog import CatalogData
-from ..model.entities import SUFFIX, table_class
+from ..model.entities import table_class
+from ..model.entity_names import SUFFIX
 from ..session import Session
 from ..session.entity.changes import table_of
 from ..session.entity.tables import find_table, rows_of

@@ -15,7 +15,8 @@ from ..codec.stored import parsed
 from ..codec.types.compile import struct_for
 from ..errors import MigrationError, SchemaMismatchError
 from ..format.layout import Reference
-from ..model.entities import SUFFIX, is_entity, table_class
+from ..model.entities import table_class
+from ..model.entity_names import SUFFIX, is_entity
 from ..storage.files import file_name
 from ..storage.mapped import Source
 

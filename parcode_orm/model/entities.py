@@ -12,26 +12,18 @@ from typing import Any
 
 from pydantic.errors import PydanticUndefinedAnnotation
 
-from ..codec.classes.names import name_of
 from ..codec.renames import EXACT, FOUND_BY, derived, field_names
 from ..errors import UnsupportedTypeError
 from .annotations import present
-from .base import Model, ModelMeta, on_complete
+from .base import Model, ModelMeta
+from .entity_names import SUFFIX, TEXT_END, field_of, prefix_of, table_name
 from .fields import Chunk, ShardedMap
 from .indexes import ITEMS, IndexSpec, Path, indexes_of, path_text
 from .keys import key_fields, key_type
 from .kinds import fields_of, item_type
 
-SUFFIX = "[]"  # of the names of the roots that hold entities
-BY, RUNS, TEXT = "by_", "index_", "text_"  # prefixes of the fields for unique, ordered and text indexes
-TEXT_END = "[text]"  # of the names of the classes of runs of text indexes
 _TABLE_CLASS = "_p_table_class_"  # in the model's own `__dict__`, so that it lives as long as the model
 _RUN_CLASSES = "_p_run_classes_"
-
-
-def is_entity(cls: type[Any]) -> bool:
-    """Whether the objects of a model class are entities."""
-    return bool(key_fields(cls))
 
 
 class EntityTable(Model):
@@ -76,7 +68,7 @@ def _derived_table(cls: type[Any]) -> type[EntityTable]:
     annotations: dict[str, Any] = {"rows": _dict_of(key, cls)}
     fields: dict[str, Any] = {"rows": ShardedMap(default_factory=dict)}
     for spec in sorted(indexes_of(cls), key=lambda spec: not spec.unique):
-        older = tuple(f"{_prefix(spec)}{name}" for name in _earlier(cls, spec)) or None
+        older = tuple(f"{prefix_of(spec)}{name}" for name in _earlier(cls, spec)) or None
         if spec.unique:
             annotations[field_of(spec)] = _dict_of(spec.value, key)
             fields[field_of(spec)] = ShardedMap(default_factory=dict, renamed_from=older)
@@ -126,28 +118,6 @@ def _dict_of(key: Any, value: Any) -> Any:
 
 def _list_of(item: Any) -> Any:
     return list[item]
-
-
-def _prepare(cls: type[Any]) -> None:
-    if is_entity(cls):
-        table_class(cls)
-
-
-on_complete.append(_prepare)  # so that what cannot be a key is refused when the class is defined
-
-
-def table_name(cls: type[Any]) -> str:
-    """The name of the root that holds the entities of `cls`."""
-    return name_of(cls) + SUFFIX
-
-
-def field_of(spec: IndexSpec) -> str:
-    """The name of the table's field for an index."""
-    return f"{_prefix(spec)}{spec.name}"
-
-
-def _prefix(spec: IndexSpec) -> str:
-    return TEXT if spec.text else BY if spec.unique else RUNS
 
 
 class Run(Model):

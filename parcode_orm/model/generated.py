@@ -26,7 +26,7 @@ from ..codec.evolution.defaults import GENERATED
 from ..codec.stored import LISTS, MAPS, Schema
 from ..codec.upgrades import VERSION, without_code
 from .base import Model
-from .entities import BY, RUNS, TEXT
+from .entity_names import BY, RUNS, TEXT
 from .fields import Chunk, ShardedMap
 from .indexes import ITEMS
 from .keys import Index, Key

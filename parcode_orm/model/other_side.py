@@ -13,7 +13,7 @@ from parcode_orm.errors import UnsupportedTypeError
 from parcode_orm.model.annotations import arms
 from parcode_orm.model.backrefs import BackrefProperty
 from parcode_orm.model.base import Model
-from parcode_orm.model.entities import is_entity
+from parcode_orm.model.entity_names import is_entity
 from parcode_orm.model.kinds import item_type
 from parcode_orm.model.references import referred_class
 from parcode_orm.model.referring import Place, places_of

@@ -11,7 +11,7 @@ from ..codec.apart import types_of
 from ..errors import SessionError, called
 from ..lazy.proxy import is_lazy, is_proxy, proxy_state
 from ..model.base import Model
-from ..model.entities import is_entity
+from ..model.entity_names import is_entity
 from ..model.plain import LazyModel
 from ..storage.mapped import Source
 from .roots import ITEMS, Root, root_name

@@ -11,7 +11,7 @@ from ..codec.entity_keys import key_value
 from ..errors import MultipleResultsFound, NoResultFound, QueryError, called, told
 from ..lazy.proxy import plain_class
 from ..model.base import Model
-from ..model.entities import is_entity
+from ..model.entity_names import is_entity
 from ..model.keys import key_fields
 from .connection import Connection
 from .entity.tables import keys_of, known_rows, names, rows_of

@@ -19,7 +19,8 @@ from ..format.layout import Kind, Reference
 from ..lazy.list import LazyList
 from ..lazy.map import LazyMap
 from ..lazy.rows import TableRows
-from ..model.entities import EntityTable, field_of
+from ..model.entities import EntityTable
+from ..model.entity_names import field_of
 from ..model.indexes import indexes_of
 from ..storage.compaction import Rewrite
 from ..storage.mapped import Source

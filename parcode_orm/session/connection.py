@@ -12,7 +12,7 @@ from ..errors import ClosedError, FileMissingError, ReadOnlyError, SessionError,
 from ..format import compression as compressions
 from ..lazy.display import table
 from ..lazy.shown import visible
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..storage.backend import Backend, Durability
 from ..storage.files import check_directory, file_name
 from ..storage.mapped import Source

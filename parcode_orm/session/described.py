@@ -6,7 +6,7 @@ from typing import Any
 
 from ..codec.stored import LISTS, MAPS, Schema, believed
 from ..codec.upgrades import VERSION
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..model.generated import FALLBACK
 from .source import Stored, Writer
 

@@ -12,7 +12,7 @@ from ..codec.stored import Schema, believed
 from ..errors import DowngradeError, SchemaMismatchError
 from ..format.catalog import CatalogData
 from ..lazy.proxy import is_proxy
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..storage.mapped import Source
 from .roots import Root
 from .schemas import schemas_of, subclasses_known

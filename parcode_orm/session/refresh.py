@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FileMissingError, NoResultFound, SchemaMismatchError
 from ..lazy.proxy import is_proxy, proxy_state
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..storage.backend import Backend
 from ..storage.mapped import Source
 from ..table.state import known_rows

@@ -13,7 +13,7 @@ from ..codec.stored import parsed
 from ..errors import CorruptionError, RenamedWarning
 from ..format.layout import Reference
 from ..model.base import Model
-from ..model.entities import SUFFIX, is_entity, table_class, table_name
+from ..model.entity_names import SUFFIX, is_entity, table_name
 from ..storage.mapped import Source
 
 PACKAGE = __name__.partition(".")[0]
@@ -23,7 +23,11 @@ def classes_named(name: str) -> list[type]:
     """The models of roots called `name` that this process has defined, the older ones first."""
     bare = name.removesuffix(SUFFIX)
     found = [cls for cls in subclasses(Model) if name_of(cls) == bare and cls.__module__ != GENERATED]
-    return found if bare == name else [table_class(cls) for cls in found if is_entity(cls)]
+    if bare == name:
+        return found
+    from ..model.entities import table_class
+
+    return [table_class(cls) for cls in found if is_entity(cls)]
 
 
 def renamed_hint(source: Source, name: str, fields: set[str]) -> str:

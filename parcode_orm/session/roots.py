@@ -29,7 +29,7 @@ from ..format.layout import Encoding, Kind, Reference
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
 from ..model.base import Model
-from ..model.entities import RUNS, SUFFIX, TEXT
+from ..model.entity_names import RUNS, SUFFIX, TEXT
 from ..model.keys import key_fields
 from ..model.plain import LazyModel
 from ..storage.mapped import Source

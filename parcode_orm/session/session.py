@@ -16,7 +16,7 @@ from ..codec.types.compile import struct_for
 from ..errors import NoResultFound, SessionError, told
 from ..lazy.proxy import is_lazy, plain_class
 from ..model.base import Model, ModelMeta
-from ..model.entities import SUFFIX, is_entity
+from ..model.entity_names import SUFFIX, is_entity
 from .adding import check_addable, check_model, check_several, is_taken, this
 from .by_key import ByKey
 from .changes import Changes

@@ -13,7 +13,7 @@ import pydantic
 from ..codec.classes.named import PYDANTIC
 from ..codec.stored import LISTS, MAPS, Schema
 from ..codec.upgrades import VERSION
-from ..model.entities import RUNS, SUFFIX, TEXT
+from ..model.entity_names import RUNS, SUFFIX, TEXT
 from ..model.generated import FALLBACK, indexes_in, is_path, literal_values, type_of_items, used_as_keys
 from ..model.indexes import ITEMS
 

@@ -12,7 +12,7 @@ from ..codec.columns.struct import StructColumn, outermost
 from ..codec.refs import bind
 from ..errors import ConflictError, MigrationRequired, NoResultFound, SchemaMismatchError, SessionError
 from ..lazy.proxy import is_proxy
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..stack import home_thread
 from ..storage.backend import NOT_READ, Backend, Build
 from ..storage.mapped import Source

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import NoResultFound, SessionError
 from ..format.commit import Record
 from ..model.base import Model
-from ..model.entities import SUFFIX
+from ..model.entity_names import SUFFIX
 from ..storage.backend import Backend
 from ..storage.mapped import Source
 from .adding import this

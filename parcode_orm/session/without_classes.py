@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from ..codec.stored import Schema, believed, parsed
 from ..errors import CorruptionError, NoResultFound, ParcodeError, SchemaError, told
-from ..model.entities import SUFFIX, table_class
+from ..model.entities import table_class
+from ..model.entity_names import SUFFIX
 from ..model.generated import Generated
 from ..storage.mapped import Source
 from ..storage.paths import AnyPath, Content, is_remote

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from parcode_orm import Model, RowChange, Session, select
-from parcode_orm.model.entities import is_entity
+from parcode_orm.model.entity_names import is_entity
 from parcode_orm.model.plain import deep_plain
 from parcode_orm.session.entity.tables import key_of
 

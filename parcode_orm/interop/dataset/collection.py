@@ -11,7 +11,7 @@ from ...codec.entity_keys import key_value
 from ...errors import ClosedError, QueryError, StorageError
 from ...lazy.arrow import ArrowStream
 from ...lazy.proxy import plain_class
-from ...model.entities import is_entity
+from ...model.entity_names import is_entity
 from ...query.expressions.nodes import Item
 from ...query.running.plan import Plan, explain
 from ...query.running.result import Result, ScalarResult

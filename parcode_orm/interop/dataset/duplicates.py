@@ -13,7 +13,7 @@ import numpy as np
 
 from ...codec.keys.canonical import hash_keys
 from ...errors import IntegrityError, told
-from ...model.entities import is_entity
+from ...model.entity_names import is_entity
 from ...query.expressions.nodes import Key
 from ...query.running.engine import run
 from ...query.statements.statement import Select

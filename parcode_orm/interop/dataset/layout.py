@@ -14,7 +14,8 @@ from ...codec.types.compile import struct_for
 from ...errors import SchemaMismatchError, UnsupportedTypeError, called, told
 from ...lazy.proxy import plain_class
 from ...model.base import Model, ModelMeta
-from ...model.entities import is_entity, table_class, table_name
+from ...model.entities import table_class
+from ...model.entity_names import is_entity, table_name
 from ...model.fields import Chunk
 from ...session import Session
 from .manifest import Manifest, Part, check_there

@@ -13,7 +13,7 @@ from ...codec.base import Column
 from ...codec.keys.canonical import key_hash
 from ...errors import EncodeError, QueryError, called
 from ...lazy.proxy import plain_class
-from ...model.entities import is_entity
+from ...model.entity_names import is_entity
 from ...model.keys import key_fields
 from ...query.expressions.aliases import Aliased
 from ...query.expressions.expressions import Expression

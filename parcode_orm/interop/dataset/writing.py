@@ -14,7 +14,7 @@ from typing import Any
 from ...codec.keys.canonical import key_hash
 from ...errors import EncodeError, InputError, StorageError, called
 from ...lazy.proxy import is_lazy, plain_class
-from ...model.entities import is_entity
+from ...model.entity_names import is_entity
 from ...session import Session
 from ...session.entity.tables import keys_of
 from ...tuning import TUNING

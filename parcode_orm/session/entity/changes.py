@@ -15,7 +15,8 @@ from ...format.catalog import CatalogData
 from ...lazy.proxy import is_proxy, plain_again, plain_class, proxy_state
 from ...lazy.rows import Whole
 from ...lazy.state import MISSING
-from ...model.entities import table_class, table_name
+from ...model.entities import table_class
+from ...model.entity_names import table_name
 from ...storage.mapped import Source
 from ...storage.spill import is_spilled
 from ...storage.writer import whole_bytes

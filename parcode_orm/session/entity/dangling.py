@@ -12,7 +12,8 @@ from typing import Any
 from ...codec.classes.names import name_of
 from ...codec.types.compile import struct_for
 from ...errors import DanglingError, NoResultFound
-from ...model.entities import table_class, table_name
+from ...model.entities import table_class
+from ...model.entity_names import table_name
 from ...table.pairs import known_keys
 from ..roots import read_root
 from ..unit_of_work import UnitOfWork

@@ -14,7 +14,7 @@ from typing import Any
 from ...codec.apart import types_of
 from ...codec.bulk import gc_paused
 from ...errors import SessionError
-from ...model.entities import SUFFIX, field_of
+from ...model.entity_names import SUFFIX, field_of
 from ...model.indexes import IndexSpec, indexes_of
 from ...model.plain import LazyModel
 from ..roots import Root, unbuilt

@@ -15,7 +15,7 @@ from ...errors import told
 from ...lazy.proxy import plain_class
 from ...lazy.state import field_value
 from ...model.base import Model
-from ...model.entities import SUFFIX, is_entity
+from ...model.entity_names import SUFFIX, is_entity
 from ...model.referring import Place, places_of
 from ...query.expressions.expressions import Expression
 from ...query.expressions.functions import field_of

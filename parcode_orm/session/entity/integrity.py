@@ -14,7 +14,7 @@ from typing import Any
 from ...codec.types.compile import struct_for
 from ...errors import IntegrityError
 from ...lazy.map import LazyMap
-from ...model.entities import SUFFIX
+from ...model.entity_names import SUFFIX
 from ...model.on_delete import RULES, Rule
 from ...model.referring import Place
 from ...query.expressions.nodes import Key, Literal, Operation

@@ -13,7 +13,7 @@ from ...codec.asis import as_stored
 from ...codec.views.tuples import TupleView
 from ...lazy.list import LazyList
 from ...lazy.rows import TableRows
-from ...model.entities import field_of
+from ...model.entity_names import field_of
 from ...model.indexes import IndexSpec
 from .long_runs import Entry, part
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ...lazy.map import LazyMap
 from ...lazy.rows import Whole
-from ...model.entities import field_of, table_name
+from ...model.entity_names import field_of, table_name
 from ...model.indexes import IndexSpec, Path, indexes_of
 from ...query.expressions.corpus import Indexed
 from ...query.expressions.expressions import Expression

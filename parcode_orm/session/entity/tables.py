@@ -18,7 +18,7 @@ from ...lazy.map import LazyMap
 from ...lazy.proxy import is_lazy, is_proxy, plain_class
 from ...lazy.rows import TablePairs
 from ...lazy.state import MISSING, field_value
-from ...model.entities import SUFFIX, table_class, table_name
+from ...model.entity_names import SUFFIX, table_name
 from ...model.indexes import Path, indexes_of
 from ...model.keys import key_fields, numbered_field
 from ...table.index import open_runs
@@ -128,6 +128,8 @@ def told_by_key() -> Iterator[None]:
 
 def find_table(work: UnitOfWork, cls: type) -> Root | None:
     """The root that holds the entities of `cls`; None where there were never any."""
+    from ...model.entities import table_class
+
     table = table_class(cls)
     try:
         return work.find(table_name(cls), table, struct_for(table))
@@ -141,6 +143,8 @@ def rows_of(work: UnitOfWork, cls: type) -> Mapping[object, Any]:
     if root is None:
         return {}
     if not keys_of(cls).refer:
+        from ...model.entities import table_class
+
         work.met[cls] = table_name(cls), table_class(cls)
     return entities(root)
 

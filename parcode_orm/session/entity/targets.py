@@ -7,7 +7,8 @@ from typing import Any
 
 from ...codec.types.compile import struct_for
 from ...errors import NoResultFound
-from ...model.entities import table_class, table_name
+from ...model.entities import table_class
+from ...model.entity_names import table_name
 from ..owner import Family, Owner
 from ..roots import read_root
 from ..space import FileSpace

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...lazy.map import LazyMap
-from ...model.entities import field_of
+from ...model.entity_names import field_of
 from ...model.indexes import IndexSpec
 from ...model.words import words_of
 from ...query.expressions.corpus import NONE, Array, Indexed, among

@@ -9,7 +9,7 @@ from ...codec.asis import as_stored
 from ...codec.columns.boundary import ChunkColumn
 from ...errors import IntegrityError, told
 from ...lazy.map import LazyMap
-from ...model.entities import field_of
+from ...model.entity_names import field_of
 from ...model.indexes import IndexSpec
 from ...table.pairs import known_keys, put_new
 from ...table.replacing import remove_keys

@@ -13,7 +13,8 @@ from ...codec.renames import class_names
 from ...codec.stored import LISTS, MAPS, Schema
 from ...codec.types.compile import struct_for
 from ...errors import told
-from ...model.entities import SUFFIX, table_class
+from ...model.entities import table_class
+from ...model.entity_names import SUFFIX
 from ...model.on_delete import Rule
 from ..roots import read_root
 from ..unit_of_work import UnitOfWork

@@ -9,7 +9,7 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-from ...model.entities import field_of
+from ...model.entity_names import field_of
 from ...model.indexes import IndexSpec, indexes_of
 from ...model.ordering import UNORDERED, order_of_parts
 from ...query.expressions.expressions import Expression

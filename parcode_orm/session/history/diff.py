@@ -12,7 +12,8 @@ from ...errors import SchemaMismatchError
 from ...lazy.shown import cut
 from ...lazy.state import MISSING
 from ...model.base import Model
-from ...model.entities import SUFFIX, is_entity, table_class, table_name
+from ...model.entities import table_class
+from ...model.entity_names import SUFFIX, is_entity, table_name
 from ..renamed import classes_named
 from ..roots import class_of_root, read_root, root_name, settle_name
 from ..space import FileSpace

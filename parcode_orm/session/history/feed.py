@@ -18,7 +18,8 @@ from ...format.commit import Record
 from ...lazy.proxy import plain_class
 from ...lazy.state import MISSING
 from ...model.base import Model
-from ...model.entities import SUFFIX, is_entity, table_class, table_name
+from ...model.entities import table_class
+from ...model.entity_names import SUFFIX, is_entity, table_name
 from ...storage.mapped import Source
 from ..roots import class_of_root, read_root, root_name
 from ..schemas import reads
