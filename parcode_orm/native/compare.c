@@ -69,7 +69,8 @@ compare(PyObject *value, PyObject *stored, int levels)
         return value == stored ? SAME : OTHER;
     if (cls == &PyFloat_Type) {
         double mine = PyFloat_AS_DOUBLE(value), theirs = PyFloat_AS_DOUBLE(stored);
-        return memcmp(&mine, &theirs, sizeof mine) ? PERHAPS : SAME;
+        int numbers = mine == mine || theirs == theirs;
+        return memcmp(&mine, &theirs, sizeof mine) == 0 ? SAME : numbers ? OTHER : PERHAPS;
     }
     if (levels < 1 || !(is_sequence(value) || PyDict_CheckExact(value)))
         return PERHAPS;

@@ -9,11 +9,11 @@ out one that is not.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from enum import Enum
 from itertools import chain, compress, repeat
-from operator import itemgetter, ne
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -129,21 +129,41 @@ def _marks(values: list[Any], stored: list[Any]) -> bytes | None:
     if marks is None or PERHAPS not in marks:
         return marks
     found = bytearray(marks)
-    at = [at for at, mark in enumerate(found) if mark == PERHAPS and type(values[at]) is type(stored[at]) is not float]
+    at = [at for at, mark in enumerate(found) if mark == PERHAPS]
     values, stored = [values[place] for place in at], [stored[place] for place in at]
-    if _are_same(values, stored):
-        more: Iterable[int] = repeat(SAME)
-    elif (types := list(map(type, values))) == list(map(type, stored)) and EQUAL_TELLS.issuperset(types):
-        more = (PERHAPS if differs else SAME for differs in map(ne, values, stored))
-    else:
-        more = map(_mark, values, stored)
+    more = repeat(SAME) if _are_same(values, stored) else map(_mark, values, stored)
     for place, mark in zip(at, more, strict=False):
         found[place] = mark
     return bytes(found)
 
 
-def _mark(value: object, stored: object) -> int:
-    return SAME if _is_same(value, stored) else OTHER if plainly_differ(value, stored) else PERHAPS
+def _mark(value: Any, stored: Any) -> int:
+    """As `compare_values`, of values that this cannot tell apart.
+
+    Unequal values of one type are stored as other bytes, as each is read again as it was.
+    """
+    cls = type(value)
+    if cls is not type(stored):
+        return OTHER if cls in EXACT_ATOMS or stored is None else PERHAPS
+    if cls in EQUAL_TELLS:
+        return SAME if value == stored else OTHER
+    if cls in EXACT:
+        if _surely_unequal(value, stored):
+            return OTHER
+        return SAME if repr(value) == repr(stored) else PERHAPS
+    if issubclass(cls, Enum):
+        return SAME if value is stored else OTHER
+    if cls is dict:
+        differs = plainly_differ(value, stored)
+        return PERHAPS if differs is None else OTHER if differs else SAME
+    return SAME if _are_same([value], [stored]) else OTHER if plainly_differ(value, stored) else PERHAPS
+
+
+def _surely_unequal(value: Any, stored: Any) -> bool:
+    try:
+        return bool(value != stored and (value == value or stored == stored))  # NaN equals nothing
+    except Exception:  # a signaling NaN, or the code of a time zone
+        return False
 
 
 def _are_same(values: list[Any], stored: list[Any]) -> bool:
@@ -172,14 +192,3 @@ def _are_same(values: list[Any], stored: list[Any]) -> bool:
             items, list(chain.from_iterable(stored))
         )
     return False
-
-
-def _is_same(value: object, stored: object) -> bool:
-    cls = type(value)
-    if cls is not type(stored):
-        return False
-    if cls in EXACT:
-        return repr(value) == repr(stored)
-    if issubclass(cls, Enum):
-        return value is stored
-    return plainly_differ(value, stored) is False if cls is dict else _are_same([value], [stored])

@@ -72,7 +72,8 @@ def _compare(value: Any, stored: Any, levels: int) -> int:
     if cls in EXACT_ATOMS:
         return SAME if value == stored else OTHER
     if cls is float:
-        return SAME if DOUBLE.pack(value) == DOUBLE.pack(stored) else PERHAPS
+        numbers = value == value or stored == stored  # one of them at least
+        return SAME if DOUBLE.pack(value) == DOUBLE.pack(stored) else OTHER if numbers else PERHAPS
     if cls not in (list, tuple, dict) or not levels:
         return PERHAPS
     if len(value) != len(stored):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from parcode_orm import Index, Key, Model, Session, ShardedMap, accelerated, save, select
 from parcode_orm.lazy.proxy import proxy_state
-from parcode_orm.session import as_read, dirty
+from parcode_orm.session import as_read, dirty, equality
 from tests.effort import half
 from tests.small import tuned
 
@@ -157,6 +157,38 @@ def test_an_object_that_left_its_row_is_looked_at(path: Path) -> None:
         made[5].text = "moves"
         session.commit()
         assert as_read.elsewhere(view, [at], [made[5]]) == [0]
+
+
+OTHERS: dict[str, Any] = {
+    "number": 77,
+    "text": None,
+    "share": 0.75,
+    "day": date(1999, 1, 1),
+    "when": datetime(1999, 1, 1),
+    "price": Decimal("7.50"),
+    "grade": Grade(2),
+    "tags": [1, 2, 3],
+    "notes": {"a": 3},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_rows_that_surely_changed_are_not_encoded_to_compare_them(
+    name: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Floats, dates and times that changed were encoded row by row, twice each. 40,000 took 1.2 s, and ints 0.1."""
+    digests, plain = [], equality.digest_of
+    monkeypatch.setattr(equality, "digest_of", lambda *given: digests.append(given) or plain(*given))
+    with Session(path) as session:
+        session.add_all(iter([row(number) for number in range(COUNT)]))
+        session.commit()
+        held = session.scalars(select(Row).order_by(Row.id)).all()
+        for each in held:
+            setattr(each, name, copied(OTHERS[name]))
+        session.commit()
+        assert not digests
+    with Session.open(path) as session:
+        assert {repr(each) for each in session.scalars(select(getattr(Row, name)))} == {repr(OTHERS[name])}
 
 
 class Bag(Model):
