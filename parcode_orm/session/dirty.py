@@ -347,13 +347,17 @@ def rows_to_compare(table: Table) -> dict[int, dict[int, object]]:
     return found
 
 
-def rows_to_index(table: Table, names: Collection[str]) -> dict[int, dict[int, object]]:
-    """The rows in memory that may have other values in the fields `names`, by the offsets of their row groups."""
+def rows_to_index(table: Table, names: Collection[str], *, live: bool) -> dict[int, dict[int, object]]:
+    """The rows in memory that may have other values in the fields `names`, by the offsets of their row groups.
+
+    These are the rows that the table holds, and if `live`, those that were changed past every hook. To find these, all
+    objects that the program has are looked at.
+    """
     look = partial(unlike, names=names)
     found: dict[int, dict[int, object]] = {}
     for offset, held in table.rows_held().items():
         found[offset] = _unlike(table.groups[offset].items, list(held), list(held.values()), look)
-    for group in table.live_groups():
+    for group in table.live_groups() if live else ():
         more = _unlike(group.items, *group.alive(), look)
         if more:
             found[group.ref.offset] = {**found.get(group.ref.offset, {}), **more}

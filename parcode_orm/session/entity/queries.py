@@ -29,7 +29,7 @@ from ..unit_of_work import UnitOfWork
 from .changes import expunge
 from .covering import covers, row_of
 from .in_order import find, match
-from .tables import entities, find_table, in_memory, paths_of, stored_rows, table_in
+from .tables import changed_at, entities, find_table, paths_of, stored_rows, table_in
 from .text_corpus import StoredCorpus, stack_of
 from .ways import Limits, best_way
 
@@ -186,7 +186,7 @@ class StoredEntities(Entities):
         """The keys of the entities in memory that are new or changed; None where they are many."""
         most = _limits(len(self.rows), quick=False).rows
         assert isinstance(self.rows, LazyMap)
-        found = [key for key, _ in islice(in_memory(self.rows, paths_of(self.cls)), most + 1)]
+        found = [key for key, _ in islice(changed_at(self.rows, paths_of(self.cls)), most + 1)]
         return found if len(found) <= most else None
 
 

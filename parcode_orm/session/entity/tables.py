@@ -196,23 +196,37 @@ def entity_class(table: type) -> type:
     return found
 
 
-def in_memory(rows: LazyMap[object, object], paths: Sequence[Path] | None = None) -> Iterator[tuple[object, object]]:
-    """The entities that may have changed, with the keys by which they are known.
+def in_memory(rows: LazyMap[object, object]) -> Iterator[tuple[object, object]]:
+    """The entities that may have changed, with the keys by which they are known."""
+    return _pairs(parts_in_memory(rows))
 
-    Where `paths` are given, those are left out that stand where they are stored, with the same values there.
+
+def changed_at(rows: LazyMap[object, object], paths: Sequence[Path]) -> Iterator[tuple[object, object]]:
+    """The entities that have other values at `paths` than are stored, or are new, with the keys by which they are known.
+
+    A statement asks this, so it costs what changed, not what the program has in memory: as a scan does, it knows no
+    change that was made past every hook (`object.__setattr__`). A commit finds these.
     """
-    return chain.from_iterable(zip(keys, objs, strict=True) for keys, objs in parts_in_memory(rows, paths))
+    return _pairs(parts_in_memory(rows, paths, live=False))
+
+
+def _pairs(parts: Iterator[tuple[list[object], list[object]]]) -> Iterator[tuple[object, object]]:
+    return chain.from_iterable(zip(keys, objs, strict=True) for keys, objs in parts)
 
 
 def parts_in_memory(
-    rows: LazyMap[object, object], paths: Sequence[Path] | None = None
+    rows: LazyMap[object, object], paths: Sequence[Path] | None = None, *, live: bool = True
 ) -> Iterator[tuple[list[object], list[object]]]:
-    """As `in_memory`: lists of keys and of entities, which are not to be changed."""
+    """As `in_memory`: lists of keys and of entities, which are not to be changed.
+
+    Where `paths` are given, those are left out that stand where they are stored, with the same values there. Without
+    `live`, changes made past every hook are not looked for.
+    """
     table = table_in(rows)
     if paths is None:
         held: dict[int, dict[int, object]] = rows_to_compare(table)
     else:
-        held = rows_to_index(table, {path[0] for path in paths})
+        held = rows_to_index(table, {path[0] for path in paths}, live=live) if live or table.holding else {}
     if not held and table.tree.root.ref is not None:  # the tree is as it is stored
         return
     for piece in list(table.tree.loaded()):

@@ -15,7 +15,7 @@ from ...query.expressions.corpus import NONE, Array, Indexed, among
 from ...query.expressions.text_search import Term
 from ..roots import Root
 from ..unit_of_work import UnitOfWork
-from .tables import entities, in_memory, stored_rows, table_in
+from .tables import changed_at, entities, stored_rows, table_in
 from .text_lengths import GONE
 from .text_reader import Stack, StackKey
 from .text_runs import is_of_this_version
@@ -50,7 +50,7 @@ class StoredCorpus(Indexed):
         self._known: dict[Term, tuple[Array, Array]] = {}
         self.rows, self.words = stack.rows, stack.words
         self._left_out, self._memory = NONE, []
-        changed = list(in_memory(entities(root), spec.parts))
+        changed = list(changed_at(entities(root), spec.parts))
         if changed or root.gone:
             self._look_at(work, root, spec, changed)
 
