@@ -190,6 +190,7 @@ def __dir__() -> list[str]:
 def _field_of(cls: type[Any], name: str) -> Any:
     from .query.expressions.functions import field_of
 
+    fields_of_queries[:] = [field_of]
     return field_of(cls, name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from types import NoneType
 from typing import Annotated, Any, NewType, NotRequired, Required, TypeVar, Union, get_args, get_origin
 
 from typing_extensions import ReadOnly
@@ -30,6 +31,8 @@ def bare(tp: Any) -> Any:
 
 def arms(tp: Any) -> list[Any]:
     """The types that `tp` is a union of, None among them; of any other type, that alone."""
+    if type(tp) is type:  # a plain class, as most are
+        return [tp]
     tp = bare(tp)
     if get_origin(tp) in (Union, types.UnionType):
         return [arm for each in get_args(tp) for arm in arms(each)]
@@ -38,5 +41,7 @@ def arms(tp: Any) -> list[Any]:
 
 def present(tp: Any) -> Any:
     """The only type in `tp` apart from None; `Any` if there are several."""
-    found = [arm for arm in arms(tp) if arm is not type(None)]
+    if type(tp) is type and tp is not NoneType:
+        return tp
+    found = [arm for arm in arms(tp) if arm is not NoneType]
     return found[0] if len(found) == 1 else Any

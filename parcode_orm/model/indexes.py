@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from types import GenericAlias
 from typing import Any, NamedTuple, NoReturn, get_origin
 
@@ -45,7 +46,7 @@ class IndexSpec(NamedTuple):
     @property
     def name(self) -> str:
         """`guild, level` for an index of two fields, `items[].price` for one of the items of a list."""
-        return ", ".join(map(path_text, self.parts))
+        return _named(self.parts)
 
     @property
     def value(self) -> Any:
@@ -59,6 +60,11 @@ class IndexSpec(NamedTuple):
     def of_items(self) -> bool:
         """Whether an entity has a value for each item of a list."""
         return ITEMS in self.parts[0]
+
+
+@lru_cache(maxsize=1024)
+def _named(parts: tuple[Path, ...]) -> str:
+    return ", ".join(map(path_text, parts))
 
 
 def path_text(path: Path) -> str:

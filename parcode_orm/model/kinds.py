@@ -48,8 +48,18 @@ PARTS: dict[str, dict[str, Any]] = {
 PARTS["datetime"] = {**PARTS["date"], **PARTS["time"]}
 
 
+_OF_TYPES: dict[type, Kinds] = {
+    **{cls: frozenset({"number"}) for cls in (int, float, bool, Decimal)},
+    **{cls: frozenset({kind}) for cls, kind in _KINDS[1:] if isinstance(cls, type)},
+    type(None): frozenset({NONE}),
+}
+"""The kinds of values of the types that most fields have."""
+
+
 def kinds_of(tp: Any) -> Kinds | None:
     """The kinds of the values of `tp`; None where one is not known."""
+    if type(tp) is type and tp in _OF_TYPES:
+        return _OF_TYPES[tp]
     found: set[Any] = set()
     for arm in arms(tp):
         kinds = _kinds_of_arm(arm)
@@ -82,8 +92,16 @@ def _plain_kind(cls: type) -> str | None:
 
 def kinds_of_value(value: Any) -> Kinds | None:
     """The kinds of a value; None where it is of none."""
+    known = _OF_TYPES.get(type(value))
+    if known is not None:
+        return known
     found = _kinds_of_arm(type(value))
     return None if found is None else frozenset(found)
+
+
+def has_fields(tp: Any) -> bool:
+    """Whether `tp` is a class that is stored field by field."""
+    return (isinstance(tp, type) and issubclass(tp, BaseModel)) or fields_of(tp) is not None
 
 
 def fields_of(tp: Any) -> Mapping[str, Any] | None:

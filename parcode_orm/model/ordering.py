@@ -16,6 +16,7 @@ from ..codec.classes.named import flag_name
 from .annotations import present
 
 ORDERED = (int, float, str, bytes, date, datetime, time, timedelta, Decimal, Fraction, UUID)
+_PLAIN = frozenset({int, float, str, bytes, date})
 UNORDERED = (TypeError, ValueError, AttributeError, ArithmeticError)  # what comparing raises where there is no order
 Order = Callable[[Any], Any]
 
@@ -26,6 +27,8 @@ def order_of(tp: Any) -> Order | None:
     The function raises one of `UNORDERED` for what does not fit. Enum members are in the order of their names.
     """
     kind = present(tp)
+    if type(kind) is type and kind in _PLAIN:
+        return itself
     if get_origin(kind) is tuple:
         return _of_places(get_args(kind))
     if not isinstance(kind, type):

@@ -38,6 +38,8 @@ _COPIED = (*_PLAIN, dict)
 
 def referred_class(tp: Any) -> type[Any] | None:
     """The class to which references of the type `tp` lead, where that is `Ref[cls]`; None for any other type."""
+    if type(tp) is type:  # a plain class, as most are
+        return None
     found: type[Any] | None = target_of(tp)
     return found
 
@@ -65,6 +67,8 @@ def _is_type(arg: Any) -> bool:
 
 def stored_type(tp: Any) -> Any:
     """`tp`, with the type of the keys instead of `Ref[...]`, if it is a reference or may be one."""
+    if type(tp) is type:
+        return tp
     return union_of(map(key_type_of, arms(tp))) if referred_classes(tp) else tp
 
 

@@ -24,7 +24,8 @@ class Queries(Connection):
             TypeError: `statement` is not a statement.
             QueryError, ClosedError: by the methods of the result.
         """
-        from ..query import ScalarResult, checked
+        from ..query.running.result import ScalarResult
+        from ..query.statements.statement import checked
         from .entity.queries import bound
 
         self._check_open()
@@ -51,11 +52,13 @@ class Queries(Connection):
             EncodeError: a value of an update does not fit its field; a row that is in memory raises it at the commit.
             ReadOnlyError: it changes rows, and the session was opened read-only.
         """
-        from ..query import Delete, Result, Update, checked
+        from ..query.running.update_delete import Delete, Update
+        from ..query.running.result import Result
+        from ..query.statements.statement import checked
         from .entity.queries import bound
 
         self._check_open()
-        if isinstance(statement, Update | Delete):
+        if isinstance(statement, (Update, Delete)):
             self._check_writable()
             with told_by_key():
                 return bound(self._work, statement).run()

@@ -18,6 +18,8 @@ from ...format.chunk import Chunk
 from ...format.layout import Encoding
 from ...table.table import Table
 
+_AROUND = (OptionalColumn, ChunkColumn, LenientColumn, RefColumn)
+_CONVERTING = (OptionalColumn, LenientColumn, ConvertColumn)
 _SCALARS = (IntColumn, FloatColumn, BoolColumn, TextColumn)
 
 
@@ -34,7 +36,7 @@ class Place(NamedTuple):
 
 def bare(column: Column) -> Column:
     """A column without those that stand around it and whose nodes may be its own."""
-    while isinstance(column, OptionalColumn | ChunkColumn | LenientColumn | RefColumn):
+    while isinstance(column, _AROUND):
         column = column.inner
     return column
 
@@ -48,7 +50,7 @@ def is_scalar(column: Column, path: tuple[str, ...]) -> bool:
         column = column.places[name][1]
         if isinstance(column, ChunkColumn):
             return False
-    while isinstance(column, OptionalColumn | LenientColumn | ConvertColumn):
+    while isinstance(column, _CONVERTING):
         if isinstance(column, ConvertColumn) and column.name == "datetime":
             return True
         column = column.inner

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ...codec.aliases import union_of
+from ...codec.base import EXACT_ATOMS
 from ...codec.refs import Ref
 from ...codec.types.typeforms import spelled
 from ...errors import QueryError, called, told
@@ -52,6 +53,8 @@ _RESULTS: dict[tuple[str, Any, Any], Any] = {
 
 def literal(value: Any) -> Expression[Any]:
     """`value` as an expression."""
+    if type(value) in EXACT_ATOMS:
+        return Literal(value)
     return value if isinstance(value, Expression) else _checked_literal(value)
 
 
@@ -82,7 +85,7 @@ def condition(value: Any) -> Expression[bool]:
             f"a condition is an expression such as Player.level > 3, not {told(value)}"
             + (": compare a field of the class, not of an object" if isinstance(value, bool) else "")
         )
-    if present(value._tp) not in (bool, Any):
+    if value._tp is not bool and present(value._tp) not in (bool, Any):
         raise QueryError(f"{value} is {_what(value)}, and no condition: compare it with something")
     return value
 

@@ -83,10 +83,10 @@ def evaluate(expression: Expression[Any], frame: Frame) -> Vector:
     Raises:
         QueryError: the values of a row do not fit the expression, as in a division by zero.
     """
-    if isinstance(expression, Field | Of):
+    if isinstance(expression, (Field, Of)):
         path = expression._path
         column = frame.get(path, lambda rows: frame.columns.column(path, rows))
-        return _keyed(column, expression._tp) if isinstance(column, Objects | Coded) else column
+        return _keyed(column, expression._tp) if isinstance(column, (Objects, Coded)) else column
     if isinstance(expression, Literal):
         return Constant(expression._value, len(frame))
     if isinstance(expression, Label):

@@ -13,6 +13,7 @@ from .building import attribute, check_kinds, condition, joined, literal, quanti
 from .expressions import Expression, built, has
 from .group_concat import concat
 from .nodes import Aggregate, Field, Item, Key, Literal, Operation, Ordering
+from .simple import is_comparison
 from .windows import Over, of_one, shifted, without_window
 
 T = TypeVar("T")
@@ -368,6 +369,8 @@ def row_condition(value: Any) -> Expression[bool]:
         QueryError: it is no condition, or one of groups.
     """
     found = condition(value)
+    if is_comparison(found):
+        return found
     if has_aggregate(found):
         raise QueryError(f"where({found}): an aggregate is a value of a group: group_by() and having() choose groups")
     without_window("where", found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ...errors import told
-from ...model.kinds import fields_of
+from ...model.kinds import has_fields
 from .expressions import Expression, builds, built
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Item(Expression[T]):
 
     def __init__(self, tp: Any = Any, source: Any = None) -> None:
         self._tp = tp
-        self._cls = tp if fields_of(tp) is not None else None
+        self._cls = tp if has_fields(tp) else None
         self._source = source
 
     def _identity(self) -> Any:

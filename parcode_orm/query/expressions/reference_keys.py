@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args, get_origin
 
+from ...codec.base import EXACT_ATOMS
 from ...codec.entity_keys import key_fields, key_of, plain_key
 from ...codec.refs import Ref
 from ...errors import QueryError, told
@@ -29,6 +30,8 @@ def fitting(of: Expression[Any], value: Any, tp: Any = None) -> Any:
     Raises:
         QueryError: it is an object of another class than the reference leads to, or has no key.
     """
+    if type(value) in EXACT_ATOMS:
+        return value
     if type(value) is tuple:  # a composite key, whose parts may be references and objects
         return plain_key(value) if referred_classes(of._tp if tp is None else tp) else value
     if isinstance(value, Expression) or not (type(value) is Ref or key_fields(value.__class__)):

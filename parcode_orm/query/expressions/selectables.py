@@ -117,9 +117,12 @@ class Derived(ABC):
 
 def is_collection(value: Any) -> bool:
     """Whether a query can take its rows from `value`."""
-    if isinstance(value, LazyList | LazyMap | Mapping | list | tuple | set | frozenset | Entities | Selected):
-        return True
-    return is_entity_class(value)
+    if isinstance(value, type):
+        return is_entity_class(value)
+    return isinstance(value, _COLLECTIONS)
+
+
+_COLLECTIONS = (LazyList, LazyMap, list, tuple, set, frozenset, Mapping, Entities, Selected)
 
 
 def is_entity_class(value: Any) -> bool:

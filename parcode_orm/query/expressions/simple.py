@@ -34,6 +34,14 @@ def are_simple(expressions: Iterable[Expression[Any]], cls: type[Any], also: Any
     return True
 
 
+def is_comparison(condition: Expression[Any]) -> bool:
+    """Whether a condition is an operation on fields and constants, as most are."""
+    return type(condition) is Operation and all([type(each) in _LEAVES for each in condition._args])
+
+
+_LEAVES = (Field, Literal)
+
+
 def is_simple(statement: Any, also: Any = ()) -> bool:
     """Whether a statement asks the entities of one class, or a lazy collection of models of one class.
 

@@ -7,22 +7,50 @@ from typing import Any
 
 import numpy as np
 
+from ...codec.base import ATOMS
 from ...native import compiled
 from ..columns.kernels import COMPARE, code_of
-from ..columns.operators import TURNED
+from ..columns.operators import FUNCTIONS, TURNED, dig
 from ..columns.vectors import EXACT_FLOAT, WIDEST, Coded, Numbers, Vector
-from ..expressions.evaluate import Frame, evaluate, matching
+from ..expressions.evaluate import Frame, InMemory, evaluate, matching
 from ..expressions.expressions import Expression
 from .pruning import candidates, compared
 from .sources import Batch
 
 NONE = np.empty(0, np.int64)
+FEW = 32  # objects in memory that are compared one by one
 MOST = 4  # a condition is computed of a whole column unless one row in so many is left out
 
 
 def found(batch: Batch, where: Sequence[Expression[bool]]) -> Frame:
     """The rows of a batch that fulfil the conditions."""
+    if isinstance(batch, InMemory) and batch.count <= FEW:
+        rows = _compared_one_by_one(where, batch.values)
+        if rows is not None:
+            return Frame(batch, None if len(rows) == batch.count else np.array(rows, np.int64))
     return matched(where, batch, candidates(where, batch))
+
+
+def _compared_one_by_one(where: Sequence[Expression[bool]], values: list[Any]) -> Sequence[int] | None:
+    """The places of the objects whose fields compare with constants so; None where other conditions are to be tested.
+
+    Arrays of a few values take longer to make than to compare.
+    """
+    rows: Sequence[int] = range(len(values))
+    for condition in where:
+        parts = compared(condition)
+        if parts is None or parts[1] not in TURNED:
+            return None
+        field, operator, value = parts
+        found = [dig(values[row], field._path) for row in rows]
+        if type(value) not in ATOMS or not ATOMS.issuperset(map(type, found)):
+            return None
+        test = FUNCTIONS[operator]
+        try:
+            rows = [row for row, each in zip(rows, found, strict=True) if test(each, value)]
+        except TypeError:  # which evaluating the condition explains
+            return None
+    return rows
 
 
 def matched(where: Sequence[Expression[bool]], batch: Batch, parts: Any) -> Frame:

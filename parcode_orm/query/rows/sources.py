@@ -308,15 +308,19 @@ class TableSource:
             found = {key: place for key in keys if (place := table.find(key)) is not None}
         except (TypeError, ParcodeError):  # a key that no index can look for
             return None
-        rows = sorted(
-            ((table.tree.position(piece.first + at), piece, at) for piece, at in found.values()), key=lambda row: row[0]
-        )
+        places = list(found.values())
+        if len(places) > 1:
+            places.sort(key=_id)  # ids rise
         return MemorySource(
-            [table.value(piece, at) for _, piece, at in rows],
-            [table.key(piece, at) for _, piece, at in rows],
+            [table.value(piece, at) for piece, at in places],
+            [table.key(piece, at) for piece, at in places],
             self.model,
             f"look up {len(keys):,} rows {how}: ",
         )
+
+
+def _id(place: tuple[Piece, int]) -> int:
+    return place[0].first + place[1]
 
 
 class MemorySource:

@@ -135,7 +135,7 @@ def _divided(statement: Select[Any], rows: Sequence[Any], *, simple: bool) -> tu
     """What is asked of the rows of a statement, without its limit; with a grouping, of the groups."""
     outputs = statement._outputs
     where, ordering = statement._where, statement._order
-    if not statement._groups and not fact(statement, "aggregates", _has_aggregates):
+    if not statement._groups and not _aggregated(statement):
         if statement._having:
             raise QueryError("having() chooses groups, and the statement makes none: use where(), or group_by()")
         windows = () if simple else _windows(outputs, ordering)
@@ -155,6 +155,10 @@ def _divided(statement: Select[Any], rows: Sequence[Any], *, simple: bool) -> tu
     windows = () if simple else _windows(outputs, ordering)
     query = Query(having, outputs, ordering, 0, None, statement._distinct, windows)
     return _after(query, statement), Grouping(where, entities.by, tuple(aggregates))
+
+
+def _aggregated(statement: Select[Any]) -> bool:
+    return not fact(statement, "simple", is_simple) and fact(statement, "aggregates", _has_aggregates)
 
 
 def _has_aggregates(statement: Select[Any]) -> bool:
@@ -216,14 +220,18 @@ def _alone(statement: Select[Any], counted: bool) -> list[Expression[Any]] | Non
     """What a statement asks of rows, if neither the rows themselves nor their order are asked; else None."""
     if statement._groups or statement._after is not None:
         return None
-    aggregates = fact(statement, "all aggregates", _aggregates)
+    aggregates = _aggregates(statement)
     if aggregates:
         return [*statement._where, *aggregates]
     return None if statement._distinct or not counted else [*statement._where]
 
 
-def _aggregates(statement: Select[Any]) -> list[Aggregate[Any]]:
+def _aggregates(statement: Select[Any]) -> Sequence[Aggregate[Any]]:
     """The aggregates that a statement has."""
+    return () if fact(statement, "simple", is_simple) else fact(statement, "all aggregates", _found_aggregates)
+
+
+def _found_aggregates(statement: Select[Any]) -> list[Aggregate[Any]]:
     return [each for whole in _after_where(statement) for each in found_in(whole, Aggregate)]
 
 
@@ -234,7 +242,7 @@ def _after_where(statement: Select[Any]) -> list[Expression[Any]]:
 
 def _first(statement: Select[Any]) -> tuple[First, ...]:
     """The rows that are first in an order, if no others count: those up to a limit, or with an extreme value."""
-    aggregates = fact(statement, "all aggregates", _aggregates)
+    aggregates = _aggregates(statement)
     if statement._groups or statement._distinct or not (aggregates or statement._limit is not None):
         return ()
     if any(map(has_window, _after_where(statement))):  # of all rows

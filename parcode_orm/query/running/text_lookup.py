@@ -26,7 +26,7 @@ from ..expressions.nodes import Field, Logical, Of
 from ..expressions.occurrences import Occurrence, bare, leaves_of, place_of
 from ..expressions.rewriting import changed
 from ..expressions.selectables import Derived, Entities
-from ..expressions.simple import fact, varied
+from ..expressions.simple import fact, is_simple, varied
 from ..expressions.text_search import K1, B, Term, Weights, Words, parsed
 from ..joins.hash_join import JoinedBatch, Part
 from ..joins.join_planning import alone
@@ -262,7 +262,7 @@ def weighted(statement: Select[Any], sources: Sequence[Occurrence]) -> Select[An
 
 def has_search(statement: Select[Any]) -> bool:
     """Whether a statement looks for words."""
-    return fact(statement, "searches", _searches)
+    return not fact(statement, "simple", is_simple) and fact(statement, "searches", _searches)
 
 
 def _searches(statement: Select[Any]) -> bool:

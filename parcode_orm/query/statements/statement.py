@@ -9,7 +9,8 @@ from typing import Any, Generic, overload
 from typing_extensions import TypeVar
 
 from ...errors import QueryError, called, told
-from ...model.kinds import fields_of
+from ...model.kinds import has_fields
+from ...model.plain import LazyModel
 from ..expressions.aliases import Aliased
 from ..expressions.building import condition
 from ..expressions.expressions import Expression
@@ -388,8 +389,8 @@ def _outputs(given: Any) -> tuple[Expression[Any], ...]:
 
 
 def _output(given: Any) -> Expression[Any]:
-    if isinstance(given, type) and fields_of(given) is not None:
-        return Item(getattr(given, "_p_model_", given))
+    if isinstance(given, type) and has_fields(given):
+        return Item(given._p_model_ if issubclass(given, LazyModel) else given)
     if isinstance(given, Expression):
         return given
     if is_collection(given):

@@ -157,7 +157,7 @@ def spans_of(runs: Iterable[object], ranges: Iterable[Range], order: Order) -> l
     return found
 
 
-def entries_in(spans: Iterable[Span], order: Order) -> list[tuple[object, object]]:
+def entries_in(spans: Sequence[Span], order: Order) -> list[tuple[object, object]]:
     """The values in the ranges of `spans`, each with the key of an entity that has it."""
     counts: Counter[tuple[object, object]] = Counter()
     for run, start, stop, ranges in spans:
@@ -167,6 +167,8 @@ def entries_in(spans: Iterable[Span], order: Order) -> list[tuple[object, object
             found = part(run.entries, start, stop)
             values = [entry[0] for entry in found]
             some = [found[slice(*_within(each, order, values))] for each in ranges]
+        if len(spans) == len(some) == 1 and all([has for _, _, has in some[0]]):  # nothing takes an entry back
+            return list(dict.fromkeys([(value, key) for value, key, _ in some[0]]))
         for value, key, has in chain.from_iterable(some):  # where ranges overlap, entries count twice, in all runs
             counts[value, key] += 1 if has else -1
     return [pair for pair, count in counts.items() if count > 0]

@@ -29,6 +29,7 @@ from ..unit_of_work import UnitOfWork
 from .changes import expunge
 from .covering import covers, row_of
 from .in_order import find, match
+from .points import point_way
 from .tables import changed_at, entities, find_table, paths_of, stored_rows, table_in
 from .text_corpus import StoredCorpus, stack_of
 from .ways import Limits, best_way
@@ -170,8 +171,10 @@ class StoredEntities(Entities):
         """The entities that fulfil the conditions, by keys or indexes."""
         root, rows = self.root, self.rows
         assert root is not None
-        limits, any_scan = _limits(len(rows), quick=is_fast), _limits(len(rows), quick=False)
-        best = best_way(root.obj, self.cls, asked.where, limits if asked.alone is None else any_scan)
+        limits = _limits(len(rows), quick=is_fast)
+        may_cost = limits if asked.alone is None else _limits(len(rows), quick=False)
+        best = point_way(root.obj, self.cls, asked.where, may_cost)
+        best = best or best_way(root.obj, self.cls, asked.where, may_cost)
         changed = None if best is None else self._changed()
         if best is None or changed is None:
             return None
@@ -184,8 +187,11 @@ class StoredEntities(Entities):
 
     def _changed(self) -> list[object] | None:
         """The keys of the entities in memory that are new or changed; None where they are many."""
-        most = _limits(len(self.rows), quick=False).rows
         assert isinstance(self.rows, LazyMap)
+        table = table_in(self.rows)
+        if not table.holding and table.tree.root.ref is not None:  # it is as it is stored
+            return []
+        most = _limits(len(self.rows), quick=False).rows
         found = [key for key, _ in islice(changed_at(self.rows, paths_of(self.cls)), most + 1)]
         return found if len(found) <= most else None
 

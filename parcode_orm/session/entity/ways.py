@@ -9,6 +9,7 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
+from ...codec.per_class import per_class
 from ...model.entity_names import field_of
 from ...model.indexes import IndexSpec, indexes_of
 from ...model.ordering import UNORDERED, order_of_parts
@@ -107,8 +108,10 @@ def built_indexes(table: object, cls: type) -> list[IndexSpec]:
 
 def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Way]:
     """The ways by the key, and by each index, to the entities whose values are in `scope`."""
-    key = IndexSpec(tuple((name,) for name in keys_of(cls).fields), (), unique=True)
+    key = _key_spec(cls)
     for spec in (key, *built_indexes(table, cls)):
+        if spec.parts[0] not in scope:
+            continue
         if spec.unique:
             values = exact(spec, scope)
             if values is None or not all(is_hashable(each) for some in values for each in some):
@@ -116,11 +119,11 @@ def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Wa
             number = prod(map(len, values))
             wanted = values[0] if len(values) == 1 else product(*values)
             if spec is key:
-                yield Way(("key",), number, number, partial(_paired, wanted), len(values))
+                yield Way(("key",), number, number, partial(paired, wanted), len(values))
             else:
                 index = getattr(table, field_of(spec))
                 name = f"the index of {spec.name}"
-                yield Way((name,), number, number, partial(_found, index, wanted), len(values))
+                yield Way((name,), number, number, partial(found_in, index, wanted), len(values))
             continue
         with suppress(*UNORDERED):
             asked = ranges_of(spec, scope, limits.rows)
@@ -140,9 +143,17 @@ def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Wa
                 )
 
 
-def _paired(keys: Iterable[object]) -> Pairs:
+@per_class
+def _key_spec(cls: Any) -> IndexSpec:
+    """The key of a class, as an index."""
+    return IndexSpec(tuple((name,) for name in keys_of(cls).fields), (), unique=True)
+
+
+def paired(keys: Iterable[object]) -> Pairs:
+    """Keys as pairs of a value and a key."""
     return [(key, key) for key in keys]
 
 
-def _found(index: Mapping[object, object], values: Iterable[object]) -> Pairs:
+def found_in(index: Mapping[object, object], values: Iterable[object]) -> Pairs:
+    """The values that an index of unique values has, each with its key."""
     return [(value, key) for value in values if (key := index.get(value)) is not None]
