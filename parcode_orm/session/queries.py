@@ -52,8 +52,8 @@ class Queries(Connection):
             EncodeError: a value of an update does not fit its field; a row that is in memory raises it at the commit.
             ReadOnlyError: it changes rows, and the session was opened read-only.
         """
-        from ..query.running.update_delete import Delete, Update
         from ..query.running.result import Result
+        from ..query.running.update_delete import Delete, Update
         from ..query.statements.statement import checked
         from .entity.queries import bound
 

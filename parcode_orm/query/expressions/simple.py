@@ -36,10 +36,10 @@ def are_simple(expressions: Iterable[Expression[Any]], cls: type[Any], also: Any
 
 def is_comparison(condition: Expression[Any]) -> bool:
     """Whether a condition is an operation on fields and constants, as most are."""
-    return type(condition) is Operation and all([type(each) in _LEAVES for each in condition._args])
+    return type(condition) is Operation and _LEAVES.issuperset(map(type, condition._args))
 
 
-_LEAVES = (Field, Literal)
+_LEAVES: frozenset[type] = frozenset({Field, Literal})
 
 
 def is_simple(statement: Any, also: Any = ()) -> bool:

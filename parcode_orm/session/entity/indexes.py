@@ -167,7 +167,7 @@ def entries_in(spans: Sequence[Span], order: Order) -> list[tuple[object, object
             found = part(run.entries, start, stop)
             values = [entry[0] for entry in found]
             some = [found[slice(*_within(each, order, values))] for each in ranges]
-        if len(spans) == len(some) == 1 and all([has for _, _, has in some[0]]):  # nothing takes an entry back
+        if len(spans) == len(some) == 1 and all(map(itemgetter(2), some[0])):  # nothing takes an entry back
             return list(dict.fromkeys([(value, key) for value, key, _ in some[0]]))
         for value, key, has in chain.from_iterable(some):  # where ranges overlap, entries count twice, in all runs
             counts[value, key] += 1 if has else -1

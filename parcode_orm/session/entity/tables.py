@@ -202,7 +202,7 @@ def in_memory(rows: LazyMap[object, object]) -> Iterator[tuple[object, object]]:
 
 
 def changed_at(rows: LazyMap[object, object], paths: Sequence[Path]) -> Iterator[tuple[object, object]]:
-    """The entities that have other values at `paths` than are stored, or are new, with the keys by which they are known.
+    """The entities that are new, or have other values at `paths` than are stored, with the keys they are known by.
 
     A statement asks this, so it costs what changed, not what the program has in memory: as a scan does, it knows no
     change that was made past every hook (`object.__setattr__`). A commit finds these.

@@ -1,0 +1,146 @@
+"""Statements that find a few entities: the short ways that they take give what the long ones give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parcode_orm import Index, Key, Model, QueryError, Session, func, select
+from parcode_orm.codec.base import ATOMS
+from parcode_orm.query.expressions.evaluate import Frame
+from parcode_orm.query.rows import filtering
+from parcode_orm.query.rows.sources import InMemoryBatch
+from parcode_orm.session.entity import queries
+from parcode_orm.table.row_group import Group
+
+pytestmark = pytest.mark.once
+
+COUNT = 3_000
+
+
+class Account(Model):
+    id: int = Key()
+    email: str = Index(unique=True)
+    group: int = Index()
+    city: str = Index()
+    open: bool = Index(default=True)
+    level: int | None = Index(default=None)
+    score: float = 0.0
+    tags: list[str] = []
+    __indexes__ = (Index("city", "group"),)
+
+
+def account(n: int) -> Account:
+    level = None if n % 3 else n % 50
+    return Account(id=n, email=f"a{n}@b", group=n % 700, city=f"c{n % 900}", open=n % 900 > 1, level=level, score=n / 4)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    path = tmp_path / "accounts.par"
+    with Session(path, durability="fast") as session:
+        session.add_all(map(account, range(COUNT)))
+        session.commit()
+    with Session(path, durability="fast") as session:
+        yield session
+
+
+def conditions() -> list[tuple[Any, ...]]:
+    A: Any = Account
+    return [
+        (A.id == 7,), (A.id == -1,), (A.id.is_(None),), (A.id.is_(True),), (A.email == "a9@b",), (A.email == "none",),
+        (A.email.is_(None),), (A.group == 5,), (A.group == 5, A.city == "c5"), (A.group == 5, A.score < 300),
+        (A.id == 7, A.group == 7), (A.id == 7, A.group == 8), (A.email == "a9@b", A.level.is_(None)),
+        (A.score > 1, A.email == "a9@b"), (A.city == "c7",), (A.open.is_(False),), (A.open.is_(True),), (A.level == 9,),
+        (A.level.is_(None),), (A.group == 5.0,), (A.group.is_(True),), (A.score == 4,), ((A.id == 7) | (A.group == 3),),
+        (A.group != 5, A.id == 6), (A.tags == ["x"], A.id == 6),
+    ]  # fmt: skip
+
+
+def asked(session: Session) -> list[Any]:
+    """What statements with these conditions give, and how they find it."""
+    found: list[Any] = []
+    for where in conditions():
+        statement = select(Account).where(*where)
+        found.append(sorted(each.id for each in session.scalars(statement)))
+        found.append(session.scalars(statement).count())
+        found.append(session.scalar(select(func.count()).select_from(Account).where(*where)))
+        found.append(session.scalars(select(Account.id).where(*where).order_by(Account.score.desc()).limit(2)).all())
+        found.append(str(session.explain(statement)))
+    return found
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_short_way_to_one_value_is_the_one_that_planning_finds(
+    session: Session, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    if changed:
+        session.get_one(Account, 5).group = 8
+        session.get_one(Account, 8).email = "a9@b+"
+        session.delete(session.get_one(Account, 705))
+        session.add(Account(id=COUNT, email="new", group=5, city="c5"))
+        session.get_one(Account, 9).tags.append("x")
+    asked(session)  # some rows are held from then on
+    short = asked(session)
+    monkeypatch.setattr(queries, "point_way", lambda *given: None)
+    assert asked(session) == short
+
+
+def test_the_short_way_is_taken(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "best_way", None)
+    assert [each.id for each in session.scalars(select(Account).where(Account.group == 5))] == [
+        5,
+        705,
+        1405,
+        2105,
+        2805,
+    ]
+    assert session.scalars(select(Account).where(Account.email == "a9@b")).one().id == 9
+    assert session.scalars(select(Account).where(Account.id == 9, Account.score > 2)).one().id == 9
+
+
+def test_a_statement_looks_at_no_object_that_is_as_it_was_read(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compared all objects that the program had with their rows: each small statement cost as much as a commit."""
+    kept = session.scalars(select(Account)).all()
+    assert sum(each.group for each in kept) and len(kept) == COUNT
+    looked: list[Group] = []
+    alive = Group.alive
+    monkeypatch.setattr(Group, "alive", lambda group: looked.append(group) or alive(group))
+    assert session.scalars(select(Account).where(Account.group == 5)).count() == 5
+    assert session.scalars(select(Account).where(Account.email == "a9@b")).one() is kept[9]
+    kept[9].group = 5
+    assert session.scalars(select(Account).where(Account.group == 5)).count() == 6
+    assert not looked
+    session.commit()
+    assert looked
+
+
+VALUES: list[Any] = [None, 1, 2, True, 2.0, -0.0, float("nan"), 1 << 70]
+
+
+@pytest.mark.parametrize("operator", ["==", "!=", "<", "<=", ">", ">="])
+@pytest.mark.parametrize("value", [1, 1.5, True, float("nan"), 1 << 70])
+def test_objects_that_are_compared_one_by_one_are_those_that_arrays_find(operator: str, value: Any) -> None:
+    A: Any = Account
+    rows = [Account.model_construct(id=n, level=each, tags=[]) for n, each in enumerate(VALUES)]
+    assert ATOMS.issuperset(map(type, VALUES))
+    compare = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}[operator]
+    for where in ([getattr(A.level, compare)(value)], [A.id < 6, getattr(A.level, compare)(value)]):
+        batch = InMemoryBatch(rows)
+        short, long = filtering.found(batch, where), filtering.matched(where, batch, None)
+        assert places(short) == places(long)
+
+
+def places(frame: Frame) -> list[int]:
+    return list(range(len(frame))) if frame.rows is None else frame.rows.tolist()
+
+
+def test_what_cannot_be_compared_is_told_as_arrays_tell_it() -> None:
+    rows = [Account.model_construct(id=1, level="high", tags=[])]
+    with pytest.raises(QueryError, match=r"Account\.level > 3"):
+        filtering.found(InMemoryBatch(rows), [Account.level > 3])  # type: ignore[operator, list-item]
