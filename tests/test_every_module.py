@@ -116,7 +116,6 @@ TESTED_BY = {
     "query.rows.pruning": "query/test_random.py",
     "query.running.result": "query/test_results.py",
     "query.expressions.scope": "query/test_bad_input.py",
-    "query.rows.sources": "query/test_update_delete.py",
     "query.statements.statement": "query/test_results.py",
     "query.statements.syntax": "query/test_parsing.py",
     "session.by_key": "session/test_entities.py",
@@ -160,7 +159,6 @@ TESTED_BY = {
     "table.copying": "session/test_compacting.py",
     "table.merging": "session/test_growth.py",
     "table.mixed_groups": "session/test_nested_edits.py",
-    "table.row_group": "table/test_tables.py",
 }
 
 

@@ -13,7 +13,7 @@ from parcode_orm.codec.base import ATOMS
 from parcode_orm.query.expressions.evaluate import Frame
 from parcode_orm.query.rows import filtering
 from parcode_orm.query.rows.sources import InMemoryBatch
-from parcode_orm.session.entity import queries
+from parcode_orm.session.entity import points, queries
 from parcode_orm.table.row_group import Group
 
 pytestmark = pytest.mark.once
@@ -85,7 +85,7 @@ def test_the_short_way_to_one_value_is_the_one_that_planning_finds(
         session.get_one(Account, 9).tags.append("x")
     asked(session)  # some rows are held from then on
     short = asked(session)
-    monkeypatch.setattr(queries, "point_way", lambda *given: None)
+    monkeypatch.setattr(queries, points.point_way.__name__, lambda *given: None)
     assert asked(session) == short
 
 
@@ -118,6 +118,18 @@ def test_a_statement_looks_at_no_object_that_is_as_it_was_read(
     assert not looked
     session.commit()
     assert looked
+
+
+def test_the_index_of_a_few_entities_is_not_read(tmp_path: Path) -> None:
+    """The short way opened the runs of the index before it was known that a scan is as fast."""
+    with Session(tmp_path / "few.par") as session:
+        session.add_all(map(account, range(9)))
+        session.commit()
+    with Session(tmp_path / "few.par") as session:
+        session.scalars(select(Account)).first()
+        before = session.stats.chunks_read
+        assert session.scalars(select(Account).where(Account.group == 5)).count() == 1
+        assert session.stats.chunks_read == before
 
 
 VALUES: list[Any] = [None, 1, 2, True, 2.0, -0.0, float("nan"), 1 << 70]

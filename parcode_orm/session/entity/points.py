@@ -29,19 +29,21 @@ def point_way(table: object, cls: type, where: Sequence[Expression[bool]], limit
 
     None where the conditions are not such, where the way is not surely the best, or where a scan may be as fast.
     """
+    if not limits.rows:
+        return None
     key = keys_of(cls).fields
     for condition in where:
         path, value = _point(condition)
         if path is None:
             continue
         if path == key:
-            return Way(("key",), 1, 1, partial(paired, (value,)), 1) if limits.rows else None
+            return Way(("key",), 1, 1, partial(paired, (value,)), 1)
         spec = next((each for each in indexes_of(cls) if each.parts == (path,) and not each.text), None)
         if spec is None or (not spec.unique and len(where) > 1) or field_of(spec) in unbuilt(table):
             continue
         if spec.unique:
             pairs = partial(found_in, getattr(table, field_of(spec)), (value,))
-            return Way((f"the index of {spec.name}",), 1, 1, pairs, 1) if limits.rows else None
+            return Way((f"the index of {spec.name}",), 1, 1, pairs, 1)
         return _by_runs(table, spec, path, value, limits)
     return None
 
