@@ -186,3 +186,16 @@ def small_chunk(
         return None
     found = b"".join([head, *parts])
     return (found, digest(head)) if len(found) < limit else None
+
+
+@compiled
+def references_of(refs: list[Any], ticket: type[Ticket], first: int, older: set[int]) -> list[Reference] | None:
+    """What a chunk refers to: a reference for each ticket in `refs`, all others as they are; None if one has none yet.
+
+    `older` gets the offsets below `first`, where the chunks of earlier commits lie. `ticket` is the class of tickets.
+    """
+    found: list[Any] = [ref.reference if type(ref) is ticket else ref for ref in refs]
+    if None in found:
+        return None
+    older.update([ref[0] for ref in found if ref[0] < first])
+    return found

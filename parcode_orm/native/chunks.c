@@ -173,7 +173,45 @@ small_chunk(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
+/* references_of(refs, ticket, first, older): see parcode_orm.format.encoder. */
+static PyObject *
+references_of(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !PyList_CheckExact(args[0]) || !PyType_Check(args[1]) || !PySet_CheckExact(args[3]))
+        return PyErr_Format(PyExc_TypeError, "references_of takes a list, a class, an offset and a set");
+    PyObject *name = PyUnicode_InternFromString("reference"), *found = PyList_GetSlice(args[0], 0, PY_SSIZE_T_MAX);
+    int fine = name != NULL && found != NULL, missing = 0;
+    for (Py_ssize_t i = 0; fine && i < PyList_GET_SIZE(found); i++) { /* `found` is this function's own */
+        PyObject *ref = PyList_GET_ITEM(found, i);
+        if ((PyObject *)Py_TYPE(ref) == args[1]) {
+            PyObject *placed = PyObject_GetAttr(ref, name);
+            fine = placed != NULL;
+            if (fine) {
+                PyList_SET_ITEM(found, i, placed);
+                Py_DECREF(ref);
+                ref = placed;
+            }
+        }
+        missing |= fine && ref == Py_None;
+    }
+    for (Py_ssize_t i = 0; fine && !missing && i < PyList_GET_SIZE(found); i++) {
+        PyObject *ref = PyList_GET_ITEM(found, i);
+        if (!PyTuple_Check(ref) || PyTuple_GET_SIZE(ref) == 0) {
+            PyErr_SetString(PyExc_TypeError, "a reference is a tuple of numbers");
+            fine = 0;
+        }
+        int below = fine ? PyObject_RichCompareBool(PyTuple_GET_ITEM(ref, 0), args[2], Py_LT) : 0;
+        fine = fine && below >= 0 && (below == 0 || PySet_Add(args[3], PyTuple_GET_ITEM(ref, 0)) == 0);
+    }
+    Py_XDECREF(name);
+    if (fine && !missing)
+        return found;
+    Py_XDECREF(found);
+    return fine ? Py_NewRef(Py_None) : NULL;
+}
+
 PyMethodDef chunks_methods[] = {
+    {"references_of", (PyCFunction)(void (*)(void))references_of, METH_FASTCALL, NULL},
     {"small_chunk", (PyCFunction)(void (*)(void))small_chunk, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -270,7 +270,44 @@ offsets_of_locked(PyObject *values)
 
 SEQUENCE_METHOD(offsets_of)
 
+/* pack_field(objects, name): see parcode_orm.table.ints. */
+static PyObject *
+pack_field(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyList_CheckExact(args[0]) || !PyUnicode_Check(args[1]))
+        return PyErr_Format(PyExc_TypeError, "pack_field takes a list of objects and a name");
+    Py_ssize_t size = PyList_GET_SIZE(args[0]), done = 0;
+    uint64_t *numbers = PyMem_New(uint64_t, size ? size : 1), all = 0, total = 0;
+    if (numbers == NULL)
+        return PyErr_NoMemory();
+    for (; done < size; done++) {
+        PyObject *object = list_item(args[0], done), *number = NULL;
+        if (object != NULL)
+            number = PyObject_GetAttr(object, args[1]);
+        Py_XDECREF(object);
+        numbers[done] = number == NULL ? 0 : PyLong_AsUnsignedLongLong(number);
+        Py_XDECREF(number);
+        if (number == NULL || (numbers[done] == (uint64_t)-1 && PyErr_Occurred()))
+            break;
+        all |= numbers[done];
+        total += numbers[done];
+        if (total < numbers[done]) {
+            PyErr_SetString(PyExc_OverflowError, "the sum takes more than 64 bits");
+            break;
+        }
+    }
+    PyObject *packed = NULL;
+    int width = all >> 32 ? 8 : all >> 16 ? 4 : all >> 8 ? 2 : 1;
+    if (done == size)
+        packed = PyBytes_FromStringAndSize(NULL, size * width);
+    for (Py_ssize_t i = 0; packed != NULL && i < size; i++) /* little-endian: the low bytes come first */
+        memcpy(PyBytes_AS_STRING(packed) + i * width, &numbers[i], width);
+    PyMem_Free(numbers);
+    return packed == NULL ? NULL : Py_BuildValue("(NiK)", packed, width, (unsigned long long)total);
+}
+
 PyMethodDef numbers_methods[] = {
+    {"pack_field", (PyCFunction)(void (*)(void))pack_field, METH_FASTCALL, NULL},
     {"float_range", float_range, METH_VARARGS, NULL},
     {"offsets_of", offsets_of, METH_O, NULL},
     {"pack_bools", pack_bools, METH_O, NULL},

@@ -8,13 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import StorageError
 from ..format import compression as compressions
 from ..format.blob import BlobEncoder
 from ..format.checksum import checksum
-from ..format.encoder import Buffer, Encoder, Ticket
+from ..format.encoder import Buffer, Encoder, Ticket, references_of
 from ..format.layout import CHUNK_ALIGN, Kind, Reference
 from .behind import Behind, immutable
 from .output import DIRECT, Output
@@ -234,11 +234,9 @@ class Pipeline:
                 self._changed.notify_all()
 
     def _place(self, chunk: Encoder, ticket: Ticket, finished: Finished | None) -> None:
-        references: list[Any] = [ref.reference if type(ref) is Ticket else ref for ref in chunk.refs]
-        if None in references:
+        references = references_of(chunk.refs, Ticket, self._start_offset, self.referred)
+        if references is None:
             raise ValueError("a chunk refers to one that was not submitted before it")
-        first = self._start_offset
-        self.referred.update([ref[0] for ref in references if ref[0] < first])
         output = self.output
         start = output.position
         small = chunk.at_once(references, DIRECT) if finished is None and type(chunk) is Encoder else None

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Literal
 
 from ..codec.kernels import WIDTHS
 from ..format.chunk import Chunk
 from ..format.encoder import Encoder
 from ..format.layout import Encoding
+from ..native import compiled
 
 _CODES: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-def packed_ints(*columns: Sequence[int]) -> list[tuple[int, bytes, int]]:
-    """How many values each column has, these as bytes, at the smallest width that fits them (0 <= value < 2**64), and
-    the width.
-    """
-    found: list[tuple[int, bytes, int]] = []
+def put_ints(out: Encoder, *columns: Sequence[int]) -> None:
+    """Append an INT node for each column of values, 0 <= value < 2**64, at the smallest width that fits them."""
     for values in columns:
         width = WIDTHS[max(values, default=0).bit_length()]
-        found.append((len(values), array(_CODES[width], values).tobytes(), width))
-    return found
+        out.leaf(Encoding.INT, len(values), array(_CODES[width], values).tobytes(), width=width)
 
 
-def put_ints(out: Encoder, *columns: Sequence[int]) -> None:
-    """Append an INT node for each column."""
-    for count, data, width in packed_ints(*columns):
-        out.leaf(Encoding.INT, count, data, width=width)
+@compiled
+def pack_field(objects: list[Any], name: str) -> tuple[bytes, int, int]:
+    """The numbers that `objects` have in the attribute `name`, as the bytes of an INT node, its width, and their sum.
+
+    Raises:
+        OverflowError: a number is below 0, or the sum takes more than 64 bits.
+    """
+    values = list(map(attrgetter(name), objects))
+    total = sum(values)
+    if total >> 64:
+        raise OverflowError("the sum takes more than 64 bits")
+    width = WIDTHS[max(values, default=0).bit_length()]
+    return array(_CODES[width], values).tobytes(), width, total
 
 
 def put_array(out: Encoder, values: Any) -> None:

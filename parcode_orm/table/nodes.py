@@ -17,10 +17,10 @@ from ..codec.base import Sink
 from ..format.chunk import Chunk
 from ..format.encoder import Ticket
 from ..format.layout import Encoding, Kind, Reference
-from .ints import get_ints, packed_ints
+from .ints import get_ints, pack_field
 
 NO_ID = -1  # lists: rows are known by their position alone
-_ref_of, _length_of, _first_of, _start_of = map(attrgetter, ("ref", "length", "first", "start"))
+ref_of, _length_of, _first_of = map(attrgetter, ("ref", "length", "first"))
 Target = Ticket | Reference
 T = TypeVar("T")
 
@@ -241,14 +241,15 @@ def write_level(sink: Sink, entries: list[Any], height: int) -> list[Node]:
 
 def _write_node(sink: Sink, entries: list[Any], height: int) -> Node:
     out = sink.encoder(Kind.TREE_NODE)
-    out.refs = list(map(_ref_of, entries))
-    counts = list(map(_length_of, entries))
-    none = [0] * len(entries)
-    first = entries[0].first
-    firsts = none if first == NO_ID else list(map(_first_of, entries))
-    ints = packed_ints(counts, firsts, list(map(_start_of, entries)) if height == 1 else none)
-    out.open(Encoding.STRUCT, len(entries), param=height, ints=ints)
-    return Node(height, sum(counts), first, sink.submit(out), entries)
+    out.refs = list(map(ref_of, entries))
+    count, first = len(entries), entries[0].first
+    lengths, width, rows = pack_field(entries, "length")
+    ints = [(count, lengths, width)]
+    for name, stored in (("first", first != NO_ID), ("start", height == 1)):
+        data, width, _ = pack_field(entries, name) if stored else (bytes(count), 1, 0)
+        ints.append((count, data, width))
+    out.open(Encoding.STRUCT, count, param=height, ints=ints)
+    return Node(height, rows, first, sink.submit(out), entries)
 
 
 def read_node(chunk: Chunk, height: int, rows: int, keyed: bool) -> list[Any]:

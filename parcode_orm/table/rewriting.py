@@ -19,7 +19,7 @@ from ..format.layout import Reference
 from ..storage.spill import SPILLED
 from .cuts import Cut
 from .merging import Merger
-from .nodes import Known, Node, Piece
+from .nodes import Known, Node, Piece, ref_of
 from .row_group import Group
 from .row_groups import TARGET_BYTES, TableSink
 from .table import ATOMIC, Table
@@ -119,21 +119,23 @@ class Rewriter:
 
     def written(self, leaves: list[list[Piece]]) -> Iterator[list[Piece]]:
         """The pieces that `leaf` gave, all written: short ones of all leaves together, so that few row groups come."""
-        short: list[Piece] = []
-        for pieces in leaves:
-            for piece in pieces:
-                if piece.rows is not None and type(piece) is Piece and piece.length <= self._tuning.short:
-                    short.append(piece)
+        most = self._tuning.short
+        short = [
+            piece
+            for pieces in leaves
+            for piece in pieces
+            if piece.rows is not None and type(piece) is Piece and piece.length <= most
+        ]
         gathered = self._write_gathered(short) if len(short) > 1 else {}
         for pieces in leaves:
             found: list[Piece] = []
-            for piece in pieces:
-                if id(piece) in gathered:
-                    found += gathered[id(piece)]
-                elif piece.rows is None and isinstance(piece.ref, Reference) and piece.ref.offset < SPILLED:
-                    found.append(piece)
-                else:
-                    found += self._write(piece)
+            done = 0
+            for i in [i for i, ref in enumerate(map(ref_of, pieces)) if ref is None or ref[0] >= SPILLED]:
+                piece = pieces[i]
+                found += pieces[done:i]
+                found += gathered[id(piece)] if id(piece) in gathered else self._write(piece)
+                done = i + 1
+            found += pieces[done:]
             yield found
 
     def _split(self, piece: Piece, changed: list[int]) -> list[Piece]:

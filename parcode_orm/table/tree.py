@@ -312,7 +312,7 @@ class Tree:
         for part in self._parts(node, changed) if node in changed else ():
             if isinstance(part, list):
                 found.append(part)
-            else:
+            elif part in changed:
                 found += self.changed_leaves(changed, part)
         return found
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from parcode_orm.codec.kernels import pack
 from parcode_orm.codec.views.build import FullSet
 from parcode_orm.format.checksum import checksum
-from parcode_orm.format.layout import CHUNK_HEADER, CHUNK_MAGIC, Kind
+from parcode_orm.format.encoder import Ticket
+from parcode_orm.format.layout import CHUNK_HEADER, CHUNK_MAGIC, Kind, Reference
 from tests.native.strategies import FLOATS, SCALARS, sequences
 
 WIDE = st.one_of(*(st.integers(-(1 << bits), 1 << bits) for bits in (3, 8, 16, 32, 63, 66)), st.integers())
@@ -117,6 +118,30 @@ def compared(draw: st.DrawFn) -> tuple[Any, ...]:
     return values, stored + draw(st.sampled_from([[], [], [], [0]]))
 
 
+class Numbered:
+    """What has a number, or none."""
+
+    __slots__ = ("n",)
+
+    def __init__(self, *numbers: Any) -> None:
+        for self.n in numbers:
+            pass
+
+
+def numbered(*odd: Any) -> st.SearchStrategy[list[Numbered]]:
+    numbers = st.integers(0, 300) | st.integers(0, (1 << 64) - 1)
+    return st.lists((numbers | st.sampled_from(odd) if odd else numbers).map(Numbered), max_size=70)
+
+
+def ticket(reference: Any) -> Ticket:
+    made = Ticket()
+    made.reference = reference
+    return made
+
+
+PLACED = st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.just(1)).map(Reference._make)
+TARGETS = st.lists(PLACED | PLACED.map(ticket), max_size=6)
+
 ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "all_set": st.tuples(MODELS, st.just(FULL) | st.sets(st.sampled_from("abc"))),
     "are_distinct": st.tuples(MODELS | st.lists(st.sampled_from([object() for _ in range(40)]))),
@@ -133,9 +158,15 @@ ENCODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "offsets_of": st.tuples(NESTED | sequences(SCALARS) | st.just([])),
     "pack_bools": st.tuples(sequences(st.booleans()) | sequences(SCALARS)),
     "pack_exact_ints": st.tuples(sequences(WIDE) | sequences(SCALARS) | st.just([])),
+    "pack_field": st.tuples(
+        numbered() | numbered(-1) | numbered("", None) | st.lists(st.just(Numbered()), max_size=2), st.just("n")
+    ),
     "pack_floats": st.tuples(sequences(FLOATS) | sequences(SCALARS)),
     "pack_text": st.tuples(sequences(TEXTS) | sequences(SCALARS) | st.just([])),
     "present": st.tuples(sequences(st.none() | SCALARS) | sequences(FLOATS)),
+    "references_of": st.tuples(
+        TARGETS | st.lists(PLACED | st.just(ticket(None))), st.just(Ticket), st.integers(0, 9), st.just(set())
+    ),
     "small_chunk": small_chunks(),
     "spaced": st.tuples(st.dictionaries(SCALARS, SCALARS), st.integers(1, 5), st.integers(0, 6)),
     "tuples_apart": st.tuples(NESTED | sequences(st.tuples(SCALARS, SCALARS)) | st.just([]), st.integers(0, 3)),

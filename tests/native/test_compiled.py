@@ -45,13 +45,14 @@ def typed(value: Any) -> Any:
     return type(value), value
 
 
-FILLED = np.ndarray | list | dict
+FILLED = np.ndarray | list | dict | set
 
 
 def outcome(function: Any, arguments: tuple[Any, ...]) -> Any:
     """What a call gives, with the types of all values, or the type of the error that it raises.
 
-    Arrays, lists and dictionaries among the arguments are copied first, and compared afterwards: functions fill them.
+    Arrays, lists, dictionaries and sets among the arguments are copied first, and compared afterwards:
+    functions fill them.
     """
     given = [each.copy() if isinstance(each, FILLED) else each for each in arguments]
     try:
