@@ -30,6 +30,7 @@ from .types import Mapped
 
 DAY_ONE = 719_163  # the ordinal of 1970-01-01
 _ZERO = np.uint8(0)
+_PLAIN = {str, int, float, bool, bytes, type(None)}
 
 
 def array_of(view: View, rows: range, column: Mapped) -> Any:
@@ -219,7 +220,7 @@ def _coded(vector: Coded, column: Mapped) -> Any:
 
 def _of_objects(values: list[Any], column: Mapped) -> Any:
     arrow, convert = pyarrow(), column.convert
-    found = list(map(plain, values))
+    found = values if _PLAIN.issuperset(map(type, values)) else list(map(plain, values))
     if convert is not None:
         found = [None if value is None else convert(value) for value in found]
     try:
