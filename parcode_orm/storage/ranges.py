@@ -33,6 +33,7 @@ GAP = 8  # blocks: fetching so many between two that are missing costs less than
 AHEAD = 8 << 20  # bytes that are fetched at most beyond what is needed, when a file is read from front to back
 GROWTH = 4  # times as much is fetched ahead as before, while a file is read from front to back
 THREADED = 32  # blocks ahead: so many are fetched by a thread meanwhile
+TOGETHER = 128  # blocks of a request: a longer range is fetched by several at once, since stores limit each one's pace
 
 
 class RemoteFile:
@@ -187,6 +188,9 @@ class RemoteFile:
     def _fetch_all(self, ranges: list[list[int]]) -> None:
         if not ranges:
             return
+        ranges = [
+            [start, min(start + TOGETHER, stop)] for first, stop in ranges for start in range(first, stop, TOGETHER)
+        ]
         starts = [first * BLOCK for first, _ in ranges]
         ends = [min(stop * BLOCK, self.size) for _, stop in ranges]
         self.requests += len(ranges)

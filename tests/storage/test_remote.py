@@ -33,7 +33,7 @@ from parcode_orm import (
 )
 from parcode_orm.interop.remote import Remote
 from parcode_orm.storage.paths import remote_of
-from parcode_orm.storage.ranges import BLOCK, RemoteFile, _marks, put
+from parcode_orm.storage.ranges import BLOCK, TOGETHER, RemoteFile, _marks, put
 
 fsspec = pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")
@@ -135,6 +135,15 @@ def test_what_is_touched_is_fetched_and_no_more(url: str, content: bytes) -> Non
         assert len(Served.asked) == before
         assert [each.level for each in session.scalars(select(Player).where(Player.level > 97)).all()] == [98, 99]
         assert session.stats.bytes_read > 0
+
+
+def test_a_long_range_is_fetched_by_several_requests(url: str, content: bytes) -> None:
+    """A store limits the pace of a connection: one request for 8 MiB after the other took as long as the whole object."""
+    with Session.open(url) as session:
+        assert session.root(World).terrain == world().terrain
+    lengths = [int(each[2]) - int(each[1]) + 1 for line in Served.asked if (each := re.search(r"(\d+)-(\d+)", line))]
+    assert max(lengths) <= TOGETHER * BLOCK < len(world().terrain) + BLOCK
+    assert sum(lengths) < len(content) + len(lengths) * BLOCK  # none is fetched twice
 
 
 def test_a_scan_fetches_ahead(url: str) -> None:
@@ -258,7 +267,7 @@ def test_blocks_ahead_come_by_a_thread_while_others_are_read(content: bytes) -> 
     for offset in range(0, size, 50_000):
         stop = min(offset + 50_000, size)
         assert remote.need(offset, stop - offset) == whole[offset:stop]
-    assert remote.requests <= 20 and remote._thread is not None
+    assert remote.requests <= size // (TOGETHER * BLOCK) + 12 and remote._thread is not None  # 12 to begin with
     scattered = RemoteFile("memory://long.par", None, {})
     for offset in range(size - 100, 0, -(8 << 20)):
         assert scattered.need(offset, 100) == whole[offset : offset + 100]
