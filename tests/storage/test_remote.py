@@ -138,7 +138,7 @@ def test_what_is_touched_is_fetched_and_no_more(url: str, content: bytes) -> Non
 
 
 def test_a_long_range_is_fetched_by_several_requests(url: str, content: bytes) -> None:
-    """A store limits the pace of a connection: one request for 8 MiB after the other took as long as the whole object."""
+    """A store limits the pace of a connection: one request for 8 MiB after the other took as long as the whole."""
     with Session.open(url) as session:
         assert session.root(World).terrain == world().terrain
     lengths = [int(each[2]) - int(each[1]) + 1 for line in Served.asked if (each := re.search(r"(\d+)-(\d+)", line))]
