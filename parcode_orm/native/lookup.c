@@ -307,41 +307,135 @@ row_in(
     return found;
 }
 
+/* The piece that would have the row with this id; NULL without an error where not all nodes are in memory. */
+static PyObject *
+piece_with(PyObject *root, PyObject *slots, long long row)
+{
+    PyObject *node = Py_NewRef(root);
+    for (int is_piece = 0; node != NULL && !is_piece;) {
+        PyObject *child = child_with(node, slots, row, &is_piece);
+        Py_SETREF(node, child);
+    }
+    return node;
+}
+
+/* Whether `slots` are those that functions here read; 0 with an error if they are not. */
+static int
+are_slots(PyObject *slots)
+{
+    int known = PyTuple_CheckExact(slots) && PyTuple_GET_SIZE(slots) == SLOTS;
+    for (int i = 0; known && i < SLOTS; i++) {
+        PyMemberDescrObject *slot = (PyMemberDescrObject *)PyTuple_GET_ITEM(slots, i);
+        known = Py_IS_TYPE((PyObject *)slot, &PyMemberDescr_Type) && slot->d_member->type == T_OBJECT_EX;
+    }
+    known = known && PyDescr_TYPE(PyTuple_GET_ITEM(slots, USED)) == PyDescr_TYPE(PyTuple_GET_ITEM(slots, COUNT));
+    if (!known)
+        PyErr_SetString(PyExc_TypeError, "a way to rows takes slots, those of row groups of one class");
+    return known;
+}
+
 /* find_open(key, run, node, groups, slots): see parcode_orm.table.lookup. */
 static PyObject *
 find_open(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 5 || !PyDict_CheckExact(args[3]) || !PyTuple_CheckExact(args[4]) || PyTuple_GET_SIZE(args[4]) != SLOTS)
+    if (count != 5 || !PyDict_CheckExact(args[3]))
         return PyErr_Format(PyExc_TypeError, "find_open takes a key, a run, a node, a dictionary and slots");
     PyObject *key = args[0], *slots = args[4];
-    for (int i = 0; i < SLOTS; i++) {
-        PyMemberDescrObject *slot = (PyMemberDescrObject *)PyTuple_GET_ITEM(slots, i);
-        if (!Py_IS_TYPE((PyObject *)slot, &PyMemberDescr_Type) || slot->d_member->type != T_OBJECT_EX)
-            return PyErr_Format(PyExc_TypeError, "find_open takes slots");
-    }
-    if (PyDescr_TYPE(PyTuple_GET_ITEM(slots, USED)) != PyDescr_TYPE(PyTuple_GET_ITEM(slots, COUNT)))
-        return PyErr_Format(PyExc_TypeError, "find_open takes slots of one class of row groups");
+    if (!are_slots(slots))
+        return NULL;
     char room[SHORT];
     const char *data;
     Py_ssize_t size;
     int known = key_bytes(key, room, &data, &size);
     int64_t row = known > 0 ? first_row(args[1], slots, checksum_of((const unsigned char *)data, (size_t)size)) : -1;
-    PyObject *node = row < 0 ? NULL : Py_NewRef(args[2]), *found = NULL;
-    for (int is_piece = 0; node != NULL && !is_piece;) {
-        PyObject *child = child_with(node, slots, row, &is_piece);
-        Py_SETREF(node, child);
-    }
-    if (node != NULL)
-        found = row_in(node, slots, args[3], row, key, data, size);
-    Py_XDECREF(node);
+    PyObject *piece = row < 0 ? NULL : piece_with(args[2], slots, row), *found = NULL;
+    if (piece != NULL)
+        found = row_in(piece, slots, args[3], row, key, data, size);
+    Py_XDECREF(piece);
     if (found == NULL && !PyErr_Occurred())
         found = Py_NewRef(Py_None);
     return found;
+}
+
+/* open_rows(ids, root, slots): see parcode_orm.table.lookup. */
+static PyObject *
+open_rows(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3 || !PyList_CheckExact(args[0]))
+        return PyErr_Format(PyExc_TypeError, "open_rows takes a list of ids, a node and slots");
+    PyObject *ids = args[0], *slots = args[2], *pieces = NULL, *places = NULL, *found = NULL;
+    if (!are_slots(slots) || (pieces = PyList_New(0)) == NULL || (places = PyList_New(0)) == NULL)
+        goto end;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(ids); i++) {
+        PyObject *id = list_item(ids, i), *piece = NULL, *place = NULL;
+        int overflow = id == NULL || !PyLong_CheckExact(id);
+        long long row = overflow ? 0 : PyLong_AsLongLongAndOverflow(id, &overflow), first, length;
+        Py_XDECREF(id);
+        if (!overflow)
+            piece = piece_with(args[1], slots, row);
+        int known = piece != NULL && held_number(piece, slots, FIRST, &first)
+                    && held_number(piece, slots, LENGTH, &length) && first >= 0 && row >= first;
+        if (known && row - first < length) {
+            place = PyLong_FromLongLong(row - first);
+            known = place != NULL && PyList_Append(pieces, piece) == 0 && PyList_Append(places, place) == 0;
+        }
+        Py_XDECREF(place);
+        Py_XDECREF(piece);
+        if (!known)
+            goto end;
+    }
+    found = PyTuple_Pack(2, pieces, places);
+end:
+    Py_XDECREF(pieces);
+    Py_XDECREF(places);
+    return found == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : found;
+}
+
+/* The key of a row of a piece; NULL without an error if its row group is not open. */
+static PyObject *
+key_in(PyObject *piece, PyObject *slots, PyObject *groups, PyObject *place)
+{
+    long long start, count;
+    int overflow = place == NULL || !PyLong_CheckExact(place);
+    long long at = overflow ? 0 : PyLong_AsLongLongAndOverflow(place, &overflow);
+    PyObject *group = overflow || piece == NULL ? NULL : group_of(piece, slots, groups), *found = NULL;
+    if (group != NULL && held_number(piece, slots, START, &start) && held_number(group, slots, COUNT, &count)
+        && at >= 0 && start >= 0 && start < count && at < count - start) {
+        PyObject *get = attribute(group, "key"), *row = get == NULL ? NULL : PyLong_FromLongLong(start + at);
+        found = row == NULL ? NULL : PyObject_CallOneArg(get, row);
+        Py_XDECREF(row);
+        Py_XDECREF(get);
+    }
+    Py_XDECREF(group);
+    return found;
+}
+
+/* open_keys(pieces, places, groups, slots): see parcode_orm.table.lookup. */
+static PyObject *
+open_keys(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !PyList_CheckExact(args[0]) || !PyList_CheckExact(args[1]) || !PyDict_CheckExact(args[2]))
+        return PyErr_Format(PyExc_TypeError, "open_keys takes lists of pieces and places, a dictionary and slots");
+    if (PyList_GET_SIZE(args[0]) != PyList_GET_SIZE(args[1]))
+        return PyErr_Format(PyExc_ValueError, "open_keys takes a place for each piece");
+    PyObject *found = are_slots(args[3]) ? PyList_New(0) : NULL;
+    for (Py_ssize_t i = 0; found != NULL && i < PyList_GET_SIZE(args[0]); i++) {
+        PyObject *piece = list_item(args[0], i), *place = piece == NULL ? NULL : list_item(args[1], i);
+        PyObject *key = place == NULL ? NULL : key_in(piece, args[3], args[2], place);
+        if (key == NULL || PyList_Append(found, key) < 0)
+            Py_CLEAR(found);
+        Py_XDECREF(key);
+        Py_XDECREF(place);
+        Py_XDECREF(piece);
+    }
+    return found == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : found;
 }
 
 PyMethodDef lookup_methods[] = {
     {"find_row", (PyCFunction)(void (*)(void))find_row, METH_FASTCALL, NULL},
     {"is_text", (PyCFunction)(void (*)(void))is_text, METH_FASTCALL, NULL},
     {"find_open", (PyCFunction)(void (*)(void))find_open, METH_FASTCALL, NULL},
+    {"open_rows", (PyCFunction)(void (*)(void))open_rows, METH_FASTCALL, NULL},
+    {"open_keys", (PyCFunction)(void (*)(void))open_keys, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
 from math import inf
 from struct import error as PackError
 from typing import TYPE_CHECKING, Any
@@ -115,11 +114,14 @@ def search(table: Table, key: Any) -> tuple[Piece, int, Group | None] | None:
     return None
 
 
-def rows_with(tree: Tree, ids: Iterable[int]) -> tuple[list[Piece], list[int]]:
+def rows_with(tree: Tree, ids: list[int]) -> tuple[list[Piece], list[int]]:
     """Where the rows with `ids`, which rise, are: the piece of each, and its place there; without rows that are gone.
 
     As `Tree.row` says of each; but a leaf is looked for once, for all ids that it may have.
     """
+    opened = open_rows(ids, tree.root, WAY)
+    if opened is not None:
+        return opened
     pieces: list[Piece] = []
     places: list[int] = []
     firsts: list[int] = []
@@ -131,6 +133,25 @@ def rows_with(tree: Tree, ids: Iterable[int]) -> tuple[list[Piece], list[int]]:
         at = bisect_right(firsts, each) - 1
         if at >= 0 and (place := each - firsts[at]) < children[at].length:
             pieces.append(children[at])
+            places.append(place)
+    return pieces, places
+
+
+@compiled
+def open_rows(ids: list[int], root: Any, slots: tuple[Any, ...]) -> tuple[list[Any], list[int]] | None:
+    """What `rows_with` gives where all nodes that lead there are in memory, else None; `slots` is `WAY`."""
+    pieces: list[Any] = []
+    places: list[int] = []
+    for each in ids:
+        node, height = root, 2
+        while height > 1:
+            at = bisect_right(node.firsts, each) if node.ends and node.children else 0
+            if not at:
+                return None
+            height, node = node.height, node.children[at - 1]
+        place = each - node.first
+        if place < node.length:
+            pieces.append(node)
             places.append(place)
     return pieces, places
 
@@ -155,12 +176,27 @@ def _leaf_with(tree: Tree, row_id: int) -> tuple[Node, float]:
 def keys_of(table: Table, pieces: list[Piece], places: list[int]) -> list[Any]:
     """The keys of rows of written pieces."""
     groups = table.groups
+    opened = open_keys(pieces, places, groups, WAY)
+    if opened is not None:
+        return opened
     found = []
     for piece, place in zip(pieces, places, strict=True):
         ref: Any = piece.ref
         group, row = groups.get(ref.offset), piece.start + place
         if group is None or row >= group.count:
             group = table.group(piece)
+        found.append(group.key(row))
+    return found
+
+
+@compiled
+def open_keys(pieces: list[Any], places: list[int], groups: dict[int, Any], slots: tuple[Any, ...]) -> list[Any] | None:
+    """What `keys_of` gives where all row groups are open, else None; `slots` is `WAY`."""
+    found: list[Any] = []
+    for piece, place in zip(pieces, places, strict=True):
+        group, row = groups.get(piece.ref[0]), piece.start + place
+        if group is None or row >= group.count:
+            return None
         found.append(group.key(row))
     return found
 

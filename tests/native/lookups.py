@@ -72,4 +72,20 @@ def ways(draw: st.DrawFn) -> tuple[Any, ...]:
     return key, Run(64 - bits, 32 - bits, shards), root, groups, WAY
 
 
-LOOKUPS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {"find_open": ways()}
+@st.composite
+def rows(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Arguments of `open_rows`: ids that rise, some of which no row has."""
+    _, _, root, _, slots = draw(ways())
+    return sorted(draw(st.sets(st.integers(0, 9) | st.sampled_from([-1, 1 << 62])))), root, slots
+
+
+@st.composite
+def keys(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Arguments of `open_keys`: pieces of a table, some again and again, and places in them."""
+    _, _, root, groups, slots = draw(ways())
+    node = root if root.height == 1 else root.children[0]
+    pieces = draw(st.lists(st.sampled_from(node.children), max_size=9)) if node.children else []
+    return pieces, [draw(st.integers(0, piece.length)) for piece in pieces], groups, slots
+
+
+LOOKUPS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {"find_open": ways(), "open_rows": rows(), "open_keys": keys()}

@@ -38,6 +38,10 @@ class Searched(Computed[T]):
     def _parts(self) -> tuple[Expression[Any], ...]:
         return (self._of,)
 
+    def _holds_of(self, batch: Any) -> bool:
+        """Whether it is known to be true of all rows of a batch."""
+        return False
+
     def _reads(self) -> bool:
         """Whether the texts of stored rows are read: no index knows them."""
         raise TypeError(type(self).__name__)

@@ -12,6 +12,7 @@ from ...native import compiled
 from ..columns.kernels import COMPARE, code_of
 from ..columns.operators import FUNCTIONS, TURNED, dig
 from ..columns.vectors import EXACT_FLOAT, WIDEST, Coded, Numbers, Vector
+from ..expressions.computed import Searched
 from ..expressions.evaluate import Frame, InMemory, evaluate, matching
 from ..expressions.expressions import Expression
 from .pruning import candidates, compared
@@ -28,7 +29,8 @@ def found(batch: Batch, where: Sequence[Expression[bool]]) -> Frame:
         rows = _compared_one_by_one(where, batch.values)
         if rows is not None:
             return Frame(batch, None if len(rows) == batch.count else np.array(rows, np.int64))
-    return matched(where, batch, candidates(where, batch))
+    where = [each for each in where if not (isinstance(each, Searched) and each._holds_of(batch))]
+    return matched(where, batch, candidates(where, batch)) if where else Frame(batch)
 
 
 def _compared_one_by_one(where: Sequence[Expression[bool]], values: list[Any]) -> Sequence[int] | None:

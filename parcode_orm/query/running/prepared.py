@@ -30,7 +30,7 @@ from ..expressions.nodes import (
     Slot,
 )
 from ..expressions.occurrences import occurrences_of
-from ..expressions.rewriting import mapped, ready
+from ..expressions.rewriting import ready
 from ..expressions.scope import check_scope
 from ..expressions.selectables import Asked, Derived, Entities, First, Narrowed
 from ..expressions.simple import fact, is_simple, placed, varied
@@ -111,13 +111,10 @@ def _searched(
     """What is asked of rows, with what indexes found for the text searches, and the rows that these leave."""
 
     def bound_in(values: Iterable[Any]) -> tuple[Any, ...]:
-        return tuple([mapped(each, search.bound) for each in values])
+        return tuple([search.informed(each) for each in values])
 
     order = tuple(
-        [
-            Ordering(mapped(each._of, search.bound), descending=each._descending, first=each._first)
-            for each in query.order
-        ]
+        [Ordering(search.informed(each._of), descending=each._descending, first=each._first) for each in query.order]
     )
     query = query._replace(where=bound_in(query.where), outputs=bound_in(query.outputs), order=order)
     if grouping is None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +24,9 @@ from ..expressions.computed import Searched
 from ..expressions.corpus import Array, Corpus, Indexed, among
 from ..expressions.evaluate import Frame, evaluate
 from ..expressions.expressions import Expression, builds, has
-from ..expressions.nodes import Field, Logical, Of
+from ..expressions.nodes import Field, Item, Logical, Of
 from ..expressions.occurrences import Occurrence, bare, leaves_of, place_of
-from ..expressions.rewriting import changed
+from ..expressions.rewriting import changed, mapped
 from ..expressions.selectables import Derived, Entities
 from ..expressions.simple import fact, is_simple, varied
 from ..expressions.text_search import K1, B, Term, Weights, Words, parsed
@@ -56,9 +58,12 @@ class Matches(Searched[bool]):
     def _identity(self) -> Any:
         return Matches, self._of._identity(), self._words
 
+    def _holds_of(self, batch: Any) -> bool:
+        """See `Searched`."""
+        return isinstance(batch, (SelectedBatch, LookedUpBatch)) and any(map(partial(is_, self._found), batch.found))
+
     def _values(self, frame: Any) -> Vector:
-        columns = frame.columns
-        if isinstance(columns, SelectedBatch | LookedUpBatch) and any(each is self._found for each in columns.found):
+        if self._holds_of(frame.columns):
             return Numbers(np.ones(len(frame), bool))
         stored = None if self._found is None else _stored(frame, self._of)
         if stored is not None:
@@ -276,6 +281,13 @@ class Search:
         self._home = statement._home
         self._given = given
         self._corpora: dict[Any, Indexed | None] = {}
+
+    def informed(self, expression: Expression[Any]) -> Expression[Any]:
+        """An expression in which searches know what indexes found."""
+        if isinstance(expression, (Field, Item)):
+            return expression
+        found = self.bound(expression) if isinstance(expression, Searched) else None
+        return mapped(expression, self.bound) if found is None else found
 
     def bound(self, expression: Expression[Any]) -> Expression[Any] | None:
         """A search that knows what an index found; None for any other expression."""

@@ -145,7 +145,7 @@ def _one(data: bytes) -> Postings:
     found = word_postings(data)
     if found is None:
         raise CorruptionError(_WRONG)
-    rows, times = (np.frombuffer(each, np.int64) for each in found)
+    rows, times = np.frombuffer(found[0], np.int64), np.frombuffer(found[1], np.int64)
     return Postings(np.array([len(rows)]), rows, times)
 
 

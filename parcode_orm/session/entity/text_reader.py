@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,15 +42,18 @@ class OpenRun:
         if at < 0:
             return []
         start, stop = at * STEP, min((at + 1) * STEP, self._size)
-        near = self._entries.rows.stretch(start) if isinstance(self._entries, LazyList) else None
-        if near is not None and isinstance(near.view, TupleView) and near.after >= stop - start - 1:
-            column, blocks = near.view.items
-            words = column.read(near.row, near.row + stop - start)
-            place = bisect_left(words, word)
-            return [blocks.get(near.row + place)] if place < len(words) and words[place] == word else []
-        words = self._words(start, stop)
-        place = bisect_left(words, word)
-        return [self._block(start + place)] if place < len(words) and words[place] == word else []
+        while start < stop:  # the entries may lie in several row groups
+            place = self._entries.rows.stretch(start) if isinstance(self._entries, LazyList) else None
+            if place is None or not isinstance(place.view, TupleView):
+                near: list[Entry] = part(self._entries, start, stop)
+                return [block for known, block in near if known == word]
+            words, blocks = place.view.items
+            end = place.row + min(stop - start, place.after + 1)
+            row = bisect_left(range(end), word, place.row, key=words.get)
+            if row < end:
+                return [blocks.get(row)] if words.get(row) == word else []
+            start += end - place.row
+        return []
 
     def beginning(self, prefix: str) -> list[bytes]:
         """The postings of the words that begin with `prefix`."""
@@ -67,27 +70,6 @@ class OpenRun:
         """All entries, some hundred at a time."""
         for first in range(0, self._size, STEP):
             yield part(self._entries, first, min(first + STEP, self._size))
-
-    def _words(self, start: int, stop: int) -> list[str]:
-        """The words of the entries `start` to `stop`. Their postings are not read, if they are many."""
-        found: list[str] = []
-        while start < stop:
-            place = self._entries.rows.stretch(start) if isinstance(self._entries, LazyList) else None
-            if place is None or not isinstance(place.view, TupleView):
-                return found + [word for word, _ in part(self._entries, start, stop)]
-            count = min(stop - start, place.after + 1)
-            found += place.view.items[0].read(place.row, place.row + count)
-            start += count
-        return found
-
-    def _block(self, at: int) -> bytes:
-        place = self._entries.rows.stretch(at) if isinstance(self._entries, LazyList) else None
-        if place is None or not isinstance(place.view, TupleView):
-            ((_, block),) = part(self._entries, at, at + 1)
-        else:
-            block = place.view.items[1].get(place.row)
-        found: bytes = block
-        return found
 
 
 class Stack:
@@ -120,6 +102,9 @@ class Stack:
 
     def postings(self, word: str, *, prefix: bool) -> tuple[Array, Array]:
         """The ids of the rows with a word, rising, and how often each has it; or with words that begin with it."""
+        if len(self._runs) == 1 and not prefix:
+            found = decoded(self._runs[0].find(word))
+            return found.rows, found.times
         rows, times = [], []
         for run, void in zip(self._runs, self._void, strict=True):
             found = decoded(run.beginning(word) if prefix else run.find(word))
@@ -163,16 +148,9 @@ def summed(rows: Array, times: Array) -> tuple[Array, Array]:
     return (rows[firsts], np.add.reduceat(times, firsts)) if len(firsts) else (rows, times)
 
 
-class StackKey:
-    """What a cache knows a stack by: where the table of its entities lies, and the field."""
+class StackKey(NamedTuple):
+    """What a cache knows a stack by: the file, where the table of its entities lies, and the field."""
 
-    __slots__ = ("_what",)
-
-    def __init__(self, *what: Hashable) -> None:
-        self._what = what
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StackKey) and self._what == other._what
-
-    def __hash__(self) -> int:
-        return hash(self._what)
+    file: Hashable
+    offset: int
+    field: str
