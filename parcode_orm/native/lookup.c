@@ -107,6 +107,48 @@ is_text(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return same < 0 ? NULL : PyBool_FromLong(same);
 }
 
+/* How text `row` of a column compares with these bytes: below 0 if it is less. As slices do, it ends with the bytes. */
+static int
+text_order(const Typed *texts, const Typed *offsets, Py_ssize_t gap, Py_ssize_t row, const char *data, Py_ssize_t size)
+{
+    uint64_t room = texts->view.len, skip = gap ? (uint64_t)row : 0, limit = room < skip ? 0 : room - skip;
+    uint64_t start = unsigned_at(offsets, row), stop = unsigned_at(offsets, row + 1);
+    stop = stop < limit ? stop : limit;
+    Py_ssize_t length = start < stop ? (Py_ssize_t)(stop - start) : 0;
+    int order = length && size ? memcmp(texts->data + start + skip, data, length < size ? length : size) : 0;
+    return order ? order : length < size ? -1 : length > size;
+}
+
+/* text_place(data, texts, offsets, gap, start, stop): see parcode_orm.table.index. */
+static PyObject *
+text_place(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 6 || !PyBytes_Check(args[0]))
+        return PyErr_Format(PyExc_TypeError, "text_place takes bytes and 5 other arguments");
+    Py_ssize_t gap = PyLong_AsSsize_t(args[3]), start = PyErr_Occurred() ? 0 : PyLong_AsSsize_t(args[4]);
+    Py_ssize_t stop = PyErr_Occurred() ? 0 : PyLong_AsSsize_t(args[5]);
+    Typed texts, offsets;
+    if (PyErr_Occurred() || !open_typed(args[1], &texts))
+        return NULL;
+    if (!open_typed(args[2], &offsets)) {
+        PyBuffer_Release(&texts.view);
+        return NULL;
+    }
+    int inside = start >= 0 && start <= stop && stop < offsets.count;
+    while (inside && start < stop) {
+        Py_ssize_t middle = start + (stop - start) / 2;
+        if (text_order(&texts, &offsets, gap, middle, PyBytes_AS_STRING(args[0]), PyBytes_GET_SIZE(args[0])) < 0)
+            start = middle + 1;
+        else
+            stop = middle;
+    }
+    PyBuffer_Release(&offsets.view);
+    PyBuffer_Release(&texts.view);
+    if (!inside)
+        return PyErr_Format(PyExc_IndexError, "texts are sought beyond those of a column");
+    return PyLong_FromSsize_t(start);
+}
+
 /* -- from a key to an opened row group ----------------------------------------------------------------------------------- */
 
 enum {
@@ -434,6 +476,7 @@ open_keys(PyObject *module, PyObject *const *args, Py_ssize_t count)
 PyMethodDef lookup_methods[] = {
     {"find_row", (PyCFunction)(void (*)(void))find_row, METH_FASTCALL, NULL},
     {"is_text", (PyCFunction)(void (*)(void))is_text, METH_FASTCALL, NULL},
+    {"text_place", (PyCFunction)(void (*)(void))text_place, METH_FASTCALL, NULL},
     {"find_open", (PyCFunction)(void (*)(void))find_open, METH_FASTCALL, NULL},
     {"open_rows", (PyCFunction)(void (*)(void))open_rows, METH_FASTCALL, NULL},
     {"open_keys", (PyCFunction)(void (*)(void))open_keys, METH_FASTCALL, NULL},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .connection import Connection
@@ -14,6 +15,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+@cache
+def _engine() -> tuple[Any, Any, Any, Any]:
+    """What runs statements; imported when the first one runs. An import statement is no step to take for each."""
+    from ..query.running.result import Result, ScalarResult
+    from ..query.statements.statement import checked
+    from .entity.queries import bound
+
+    return ScalarResult, Result, checked, bound
+
+
 class Queries(Connection):
     """The methods of a `Session` that run statements."""
 
@@ -24,12 +35,10 @@ class Queries(Connection):
             TypeError: `statement` is not a statement.
             QueryError, ClosedError: by the methods of the result.
         """
-        from ..query.running.result import ScalarResult
-        from ..query.statements.statement import checked
-        from .entity.queries import bound
-
         self._check_open()
-        return ScalarResult(bound(self._work, checked(statement, "scalars")), self._check_open)
+        scalars, _, checked, bound = _engine()
+        found: ScalarResult[T] = scalars(bound(self._work, checked(statement, "scalars")), self._check_open)
+        return found
 
     def scalar(self, statement: Select[T]) -> T | None:
         """The first value of the first row of `statement`; None where there is no row.
@@ -52,17 +61,15 @@ class Queries(Connection):
             EncodeError: a value of an update does not fit its field; a row that is in memory raises it at the commit.
             ReadOnlyError: it changes rows, and the session was opened read-only.
         """
-        from ..query.running.result import Result
-        from ..query.running.update_delete import Delete, Update
-        from ..query.statements.statement import checked
-        from .entity.queries import bound
-
         self._check_open()
+        _, result, checked, bound = _engine()
+        from ..query.running.update_delete import Delete, Update
+
         if isinstance(statement, (Update, Delete)):
             self._check_writable()
             with told_by_key():
                 return bound(self._work, statement).run()
-        return Result(bound(self._work, checked(statement, "execute")), self._check_open)
+        return result(bound(self._work, checked(statement, "execute")), self._check_open)
 
     def explain(self, statement: Select[Any]) -> Plan:
         """What `statement` will do: which row groups, columns and indexes it reads, and why.

@@ -51,6 +51,7 @@ class UnitOfWork:
         self.roots: dict[str, Root] = {}  # attached, by name
         self.settled: dict[str, Root] = {}  # persisted by the last commit, including any since deleted or replaced
         self.deleted: dict[str, Root] = {}  # stored, until the next commit
+        self.named: dict[type, tuple[str, type]] = {}  # by class of entities: name and class of their root
         self.met: dict[type, tuple[str, type]] = {}  # by class: name and class of the root of entities asked for by key
         self.source: Source | None = None  # the snapshot that is read; None: nothing is stored yet
         self.empty: set[str] = set()  # tables that statements asked and the file does not have

@@ -203,6 +203,23 @@ def is_text(data: bytes, texts: memoryview, offsets: memoryview, gap: int, row: 
     return stop - start == len(data) and texts[start + gap * row : stop + gap * row] == data
 
 
+@compiled
+def text_place(data: bytes, texts: memoryview, offsets: memoryview, gap: int, start: int, stop: int) -> int:
+    """The first of the texts `start` to `stop`, which are sorted, that is not below `data`; `stop` where all are.
+
+    Arguments are as for `is_text`.
+    """
+    if not 0 <= start <= stop < len(offsets):
+        raise IndexError("texts are sought beyond those of a column")
+    while start < stop:
+        middle = (start + stop) // 2
+        if bytes(texts[offsets[middle] + gap * middle : offsets[middle + 1] + gap * middle]) < data:
+            start = middle + 1
+        else:
+            stop = middle
+    return start
+
+
 class Shard:
     """One shard, opened."""
 

@@ -109,6 +109,19 @@ def texts_at(draw: st.DrawFn) -> tuple[Any, ...]:
     return sought, memoryview(joined), memoryview(struct.pack(f"{len(ends)}H", *ends)).cast("H"), gap, row
 
 
+@st.composite
+def text_places(draw: st.DrawFn) -> tuple[Any, ...]:
+    sought, joined, offsets, gap, _ = draw(texts_at())
+    if draw(st.booleans()):
+        words = sorted(draw(st.lists(st.text(max_size=5).map(str.encode), min_size=1, max_size=9)))
+        joined = memoryview((b"\0" * gap).join(words))
+        ends = [sum(map(len, words[:i])) for i in range(len(words) + 1)]
+        offsets = memoryview(struct.pack(f"{len(ends)}I", *ends)).cast("I")
+        sought = draw(st.sampled_from(words) | st.text(max_size=5).map(str.encode))
+    start, stop = sorted([draw(st.integers(0, len(offsets) - 1)), draw(st.integers(0, len(offsets) - 1))])
+    return sought, joined, offsets, gap, start, stop + draw(st.sampled_from([0, 0, 0, 9]))
+
+
 DECODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "build_models": st.integers(0, 8).flatmap(columns),
     "fill_map": st.tuples(st.builds(dict), st.lists(SCALARS, max_size=4), st.lists(SCALARS, max_size=4)),
@@ -117,6 +130,7 @@ DECODING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "slices": st.tuples(
         st.lists(SCALARS, max_size=40) | st.binary(max_size=40) | st.lists(SCALARS, max_size=40).map(tuple), rising(40)
     ),
+    "text_place": text_places(),
     "unpack_bits": st.tuples(st.binary(max_size=8), st.integers(0, 70), st.integers(0, 70)),
     "unpack_codes": st.tuples(st.lists(SCALARS, max_size=300), buffers("BHIQ"), PLACES, PLACES),
     "unpack_lists": st.tuples(buffers(), OFFSETS, PLACES | st.integers(0, 4), PLACES | st.integers(0, 12)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -99,7 +99,7 @@ def prepared(statement: Select[Any], *, counted: bool = False) -> tuple[Source, 
         if has_search(statement):
             search = Search(statement, given_of(statement))
             query, grouping, found = _searched(query, grouping, search)
-        source = _source(statement, found, _asked(statement, counted), simple=True)
+        source = _source(statement, found, partial(_asked, statement, counted), simple=True)
     first = statement._offset
     stop = None if statement._limit is None else first + statement._limit
     return source, query._replace(first=first, stop=stop), grouping
@@ -263,7 +263,7 @@ def _located(statement: Select[Any], counted: bool) -> tuple[Select[Any], Source
     elif sources and statement._source is None:
         statement = varied(statement, _source=sources[0].rows)
     statement, found = bound(statement)
-    return statement, _source(statement, found, _asked(statement, counted))
+    return statement, _source(statement, found, partial(_asked, statement, counted))
 
 
 def _asked(statement: Select[Any], counted: bool) -> Asked:
@@ -273,10 +273,12 @@ def _asked(statement: Select[Any], counted: bool) -> Asked:
 def _filtered(statement: Select[Any]) -> tuple[tuple[Expression[bool], ...], Source]:
     """The conditions of a source of a join, and its rows."""
     statement, found = bound(statement)
-    return statement._where, _source(statement, found, Asked(statement._where, None, ()))
+    return statement._where, _source(statement, found, partial(Asked, statement._where, None, ()))
 
 
-def _source(statement: Select[Any], found: Selection | None, asked: Asked, *, simple: bool = False) -> Source:
+def _source(
+    statement: Select[Any], found: Selection | None, asked: Callable[[], Asked], *, simple: bool = False
+) -> Source:
     """The rows of a statement. A `simple` one names no keys, and has fields of its rows alone."""
     if statement._source is None:
         if any(has(each, Found) for each in statement._outputs):  # select(exists(...)): values of no rows, once
@@ -293,7 +295,7 @@ def _source(statement: Select[Any], found: Selection | None, asked: Asked, *, si
     keys = None if simple else _keys(statement._where)
     narrowed = None if keys is None else Narrowed(keys, "by key")
     if keys is None and isinstance(given, Entities) and (found is None or len(found.ids) > FEW):
-        narrowed = given.narrowed(asked)
+        narrowed = given.narrowed(asked())
     if narrowed is None and found is not None and isinstance(source, TableSource):
         source = SelectedSource(source, found.ids, found.parts, f"by the text index of {found.name}: ")
     if narrowed is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from ..columns.vectors import Vector
 
 T_co = TypeVar("T_co", covariant=True)
+
+
+@cache
+def _engine() -> tuple[Any, Any]:
+    from .engine import run
+    from .loader_options import run_loading
+
+    return run, run_loading
 
 
 class _Rows(ArrowStream, Generic[T_co]):
@@ -38,11 +46,10 @@ class _Rows(ArrowStream, Generic[T_co]):
         raise TypeError(type(self).__name__)
 
     def _run(self, statement: Select[Any], *, whole: bool = False) -> Iterator[list[Vector]]:
-        from .engine import run
-        from .loader_options import run_loading
-
+        run, run_loading = _engine()
         self._check()
-        return run_loading(statement, whole=whole) if statement._options else run(statement)
+        found: Iterator[list[Vector]] = run_loading(statement, whole=whole) if statement._options else run(statement)
+        return found
 
     def _rows(self, *, whole: bool) -> Iterator[T_co]:
         rows = chain.from_iterable(map(self._made, self._run(self._statement, whole=whole)))

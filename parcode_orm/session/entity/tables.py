@@ -128,11 +128,17 @@ def told_by_key() -> Iterator[None]:
 
 def find_table(work: UnitOfWork, cls: type) -> Root | None:
     """The root that holds the entities of `cls`; None where there were never any."""
-    from ...model.entities import table_class
+    known = work.named.get(cls)
+    if known is None:
+        from ...model.entities import table_class
 
-    table = table_class(cls)
+        known = work.named[cls] = table_name(cls), table_class(cls)
+    name, table = known
+    found = work.roots.get(name)
+    if found is not None and found.column.plan.cls is table:
+        return found
     try:
-        return work.find(table_name(cls), table, struct_for(table))
+        return work.find(name, table, struct_for(table))
     except NoResultFound:
         return None
 

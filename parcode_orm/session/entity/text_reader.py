@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...codec.views.text import TextView
 from ...codec.views.tuples import TupleView
 from ...errors import CorruptionError
 from ...lazy.list import LazyList
+from ...table.index import text_place
 from .indexes import STEP
 from .long_runs import part
 from .postings import EMPTY, Array, decoded
@@ -49,7 +51,12 @@ class OpenRun:
                 return [block for known, block in near if known == word]
             words, blocks = place.view.items
             end = place.row + min(stop - start, place.after + 1)
-            row = bisect_left(range(end), word, place.row, key=words.get)
+            if isinstance(words, TextView):
+                row = text_place(
+                    word.encode("utf-8", "surrogatepass"), words.data, words.offsets, words.gap, place.row, end
+                )
+            else:
+                row = bisect_left(range(end), word, place.row, key=words.get)
             if row < end:
                 return [blocks.get(row)] if words.get(row) == word else []
             start += end - place.row
