@@ -6,10 +6,12 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import HttpUrl, SecretStr
 
 from parcode_orm import (
     Chunk,
@@ -31,6 +33,7 @@ from parcode_orm import (
     not_,
     or_,
     select,
+    update,
 )
 
 
@@ -53,6 +56,10 @@ class Player(Model):
     tags: list[str] = []
     mixed: int | str = 0
     places: list[Place] = []
+    site: HttpUrl | None = None
+    file: Path = Path("a")
+    ip: IPv4Address | IPv6Address = IPv4Address(1)
+    secret: SecretStr = SecretStr("")
 
 
 class World(Model):
@@ -108,6 +115,22 @@ MISTAKES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "SQL for a condition": (lambda: select_all.where("level > 3"), ["'level > 3'", "Player.level > 3"]),
     "a class to count": (lambda: func.count(Player), ["class", "func.count() without an argument counts rows"]),
     "an item for a list": (lambda: P.tags == "a", ["Player.tags", "'a'", "contains() finds an item"]),
+    # These found no row, and get_or_create(site="https://...") made another object each time.
+    "a text for a URL": (lambda: P.site == "https://a.org/", ["Player.site", "HttpUrl | None", "give a HttpUrl"]),
+    "texts for a URL": (lambda: P.site.in_(["https://a.org/"]), ["Player.site", "give a HttpUrl"]),
+    "a text for a URL, in words": (lambda: select_all.filter_by(site="https://a.org/"), ["Player.site", "HttpUrl"]),
+    "a text for a path": (lambda: P.file == "a", ["Player.file", "Path", "'a'"]),
+    "a number for an address": (lambda: P.ip == 1, ["Player.ip", "IPv4Address", "1"]),
+    "a text for a secret": (lambda: P.secret != "x", ["Player.secret", "give a SecretStr"]),
+    "a pattern on a URL": (lambda: P.site.startswith("https"), ["cast(Player.site, str).startswith('https')"]),
+    "a text to set a URL to": (
+        lambda: update(WORLD.players).values({P.site: "x"}),
+        ["Player.site", "cannot be set to"],
+    ),
+    "a text to set a list to": (
+        lambda: update(WORLD.players).values({P.tags: "x"}),
+        ["Player.tags", "cannot be set to"],
+    ),
     "a limit that is none": (lambda: select_all.limit(-1), ["limit", "-1"]),
     "an offset that is none": (lambda: select_all.offset("a"), ["offset", "'a'"]),
     "a page without an order": (lambda: select_all.limit(3, after=1), ["order_by", "after"]),

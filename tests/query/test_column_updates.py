@@ -271,6 +271,34 @@ def test_a_value_that_does_not_fit_names_the_row_and_changes_nothing(path: Path)
         assert len(list(session.history())) == 1
 
 
+@pytest.mark.parametrize("held", [0, 1, 200])
+@pytest.mark.parametrize(("field", "value"), [("home", {"rooms": 3}), ("level", 1.5), ("tags", ["x"]), ("notes", [1])])
+def test_a_value_that_does_not_fit_changes_nothing_whatever_is_in_memory(
+    path: Path, held: int, field: str, value: Any
+) -> None:
+    """Rows in memory took any value, and the commit refused it, with all other changes."""
+    with filled(path, 200) as session:
+        objects = [session.get_one(Row, key) for key in range(held)]
+        before = [each.model_copy() for each in objects]
+        for change in (update(Row), update(Row).where(Row.id < 3)):  # the few rows become objects
+            with pytest.raises(EncodeError, match=rf"^Row\[\d+\]\.{field}"):
+                session.execute(change.values({field: value, "name": "changed"}))
+            assert not list(session.dirty)
+            assert session.scalars(select(Row).where(Row.name == "changed")).count() == 0
+        assert objects == before
+        session.commit()
+        assert len(list(session.history())) == 1
+
+
+def test_a_value_that_does_not_fit_a_nested_field_changes_nothing(path: Path) -> None:
+    with Session(path) as session:
+        session.add_all([row(1), Row(id=2, level=1, home=Home(rooms=2))])
+        session.commit()
+        with pytest.raises(EncodeError, match=r"^Row\[2\]\.home\.rooms: expected int, found 1\.5"):
+            session.execute(update(Row).where(Row.id == 2).values({Row.home.rooms: 1.5}))  # type: ignore[union-attr]
+        assert session.get_one(Row, 2).home == Home(rooms=2)
+
+
 def test_a_unique_value_that_a_statement_repeats_is_refused_by_the_commit(path: Path) -> None:
     with filled(path) as session:
         session.execute(update(Row).where(Row.id < 900).values(code="same"))

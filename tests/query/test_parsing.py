@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import HttpUrl
 
 import parcode_orm
 from parcode_orm import Key, Model, QueryError, Session, all_, any_, col, func, len_, select
@@ -147,6 +150,22 @@ def test_a_text_gives_the_expression_of_python(said: Said) -> None:
 def test_constants_are_values_of_the_type_that_they_meet(text: str, python: Any) -> None:
     found = condition(Row, text if "\n" not in text else f"({text})")
     assert str(found) == str(python()) and found._identity() == python()._identity()
+
+
+def test_texts_are_urls_paths_and_addresses_where_they_meet_them() -> None:
+    class Page(Model):
+        site: HttpUrl | None = None
+        file: Path = Path("a")
+        ip: IPv4Address
+
+    for text, value in (
+        ('site == "https://a.org"', Page.site == HttpUrl("https://a.org")),
+        ('file in ["b"]', col(Page.file).in_([Path("b")])),
+        ('ip < "1.2.3.4"', Page.ip < IPv4Address("1.2.3.4")),
+    ):
+        assert condition(Page, text)._identity() == value._identity()  # type: ignore[union-attr]
+    with pytest.raises(QueryError, match="give a HttpUrl"):
+        condition(Page, 'site == "none"')
 
 
 HOSTILE: dict[str, tuple[str, int, str]] = {

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 from ...codec.aliases import union_of
 from ...codec.base import EXACT_ATOMS
+from ...codec.classes.named import KNOWN
 from ...codec.refs import Ref
 from ...codec.types.typeforms import spelled
-from ...errors import QueryError, called, told
+from ...errors import QueryError, called, told, with_article
 from ...model.annotations import arms, present
 from ...model.kinds import NONE, PARTS, Kinds, fields_of, item_type, kinds_of, kinds_of_value
 from ...model.references import referred_class, targets_in
@@ -138,16 +140,20 @@ def check_kinds(operator: str, left: Expression[Any], right: Expression[Any]) ->
         hint = ": its day is .date()" if {"date", "datetime"} <= one | other else ""
         if any(isinstance(kind, type) for kind in one | other):  # an enum
             hint = ": give a member, or compare its .value or .name"
-        if isinstance(right, Literal):
-            shown = f"{called(right._value)} ({told(right._value)})"
-        else:
-            shown = f"{right}, which is {_what(right)}"
-        cannot = f"set to {shown}" if operator == SETTING else f"compared with {shown} by {operator}"
-        raise QueryError(f"{left} is {_what(left)}, and cannot be {cannot}{hint}")
+        raise _never_fits(operator, left, right, hint)
+
+
+def _never_fits(operator: str, left: Expression[Any], right: Expression[Any], hint: str) -> QueryError:
+    if isinstance(right, Literal):
+        shown = f"{called(right._value)} ({told(right._value)})"
+    else:
+        shown = f"{right}, which is {_what(right)}"
+    cannot = f"set to {shown}" if operator == SETTING else f"compared with {shown} by {operator}"
+    return QueryError(f"{left} is {_what(left)}, and cannot be {cannot}{hint}")
 
 
 def _check_structure(operator: str, left: Expression[Any], right: Expression[Any]) -> None:
-    """Refuse to compare a model with a number or a text, or a list with a number."""
+    """Refuse to compare a model with a number or a text, a list with a number, or a URL with a text."""
     for one, other in ((left, right), (right, left)):
         kinds = _kinds(other)
         if kinds is None or not kinds - {NONE} or isinstance(one, Literal | Slot | Key):
@@ -155,14 +161,20 @@ def _check_structure(operator: str, left: Expression[Any], right: Expression[Any
         found = [arm for arm in arms(one._tp) if arm is not type(None)]
         origins = [getattr(arm, "__origin__", arm) for arm in found]
         if found and all(isinstance(arm, type) and issubclass(arm, _STRUCTURES) for arm in origins):
-            raise QueryError(
-                f"{one} is {_what(one)}, and cannot be compared with {other} by {operator}: contains() finds an item"
-            )
+            raise _never_fits(operator, one, other, "" if operator == SETTING else ": contains() finds an item")
         if found and all(fields_of(arm) is not None for arm in found):
-            raise QueryError(f"{one} is {_what(one)}, and cannot be compared with {other} by {operator}: name a field")
+            raise _never_fits(operator, one, other, "" if operator == SETTING else ": name a field")
+        if _is_wrapped(one):
+            raise _never_fits(operator, one, other, f": give {with_article(found[0].__name__)}")
 
 
 _STRUCTURES = (list, dict, set, frozenset, tuple)
+_WRAPPED = (*KNOWN, IPv4Address, IPv6Address, IPv4Network, IPv6Network)  # no text and no number equals one of these
+
+
+def _is_wrapped(value: Expression[Any]) -> bool:
+    found = [arm for arm in arms(value._tp) if arm is not type(None)]
+    return bool(found) and all(isinstance(arm, type) and issubclass(arm, _WRAPPED) for arm in found)
 
 
 def _check_order(value: Expression[Any], operator: str) -> None:
@@ -210,6 +222,8 @@ def text_test(name: str, value: Expression[Any], pattern: Any) -> Expression[boo
     kinds = _kinds(value)
     if kinds is not None and "text" not in kinds:
         raise QueryError(f"{value} is {_what(value)}, and no text: {name}({told(pattern)}) does not fit it")
+    if _is_wrapped(value):
+        raise QueryError(f"{value} is {_what(value)}, and no text: write cast({value}, str).{name}({told(pattern)})")
     return Operation(name, (value, literal(pattern)), bool)
 
 

@@ -6,8 +6,14 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from ...errors import QueryError
-from ...lazy.proxy import decoded, is_proxy
+from ...codec import trail
+from ...codec.types.compile import struct_for
+from ...errors import EncodeError, QueryError, told
+from ...format.layout import Kind
+from ...lazy.proxy import decoded, is_proxy, plain_class
+from ...model.base import Model
+from ...model.keys import key_fields
+from ...table.row_groups import Nowhere, TableSink
 from ...table.table import ATOMIC
 
 
@@ -43,6 +49,49 @@ def assign(rows: Iterable[tuple[Any, ...]], paths: Sequence[tuple[str, ...]]) ->
         for each in reversed(done):
             _put_back(each)
         raise
+
+
+def check_fit(rows: Sequence[tuple[Any, ...]], paths: Sequence[tuple[str, ...]]) -> None:
+    """Refuse values that the fields at `paths` cannot store. Each row is an object and the new values.
+
+    Classes that look at what is assigned to them refuse it themselves, or make another value of it.
+
+    Raises:
+        EncodeError: a value does not fit its field; it names the object.
+        QueryError: there is None on the way to a nested field.
+    """
+    for at, path in enumerate(paths, 1):
+        places: dict[type, list[int]] = {}  # by class
+        for number, row in enumerate(rows):
+            places.setdefault(plain_class(_holder(row[0], path).__class__), []).append(number)
+        for cls, numbers in places.items():
+            if not is_set_plainly(cls, path[-1]):
+                continue
+            column = struct_for(cls).places[path[-1]][1]
+            try:
+                column.encode([rows[number][at] for number in numbers], TableSink(Nowhere(), None).encoder(Kind.COLUMN))
+            except EncodeError as problem:
+                raise _named(problem, rows[numbers[trail.row_of(problem)]][0], path) from None
+
+
+def _named(problem: EncodeError, obj: Any, path: tuple[str, ...]) -> EncodeError:
+    cls = plain_class(obj.__class__)
+    keys = [told(getattr(obj, name)) for name in key_fields(cls)]
+    trail.below(problem, ".".join(path), 0)
+    if keys:
+        problem.path = f"[{', '.join(keys)}].{problem.path}"
+    problem.model = cls.__qualname__
+    return problem
+
+
+def is_set_plainly(cls: Any, name: str) -> bool:
+    """Whether assigning the field `name` of an object of `cls` does nothing but set it."""
+    if not (isinstance(cls, type) and issubclass(cls, Model)):
+        return False
+    config, field = cls.model_config, cls.__pydantic_fields__.get(name)
+    if field is None or field.frozen or config.get("frozen") or config.get("validate_assignment"):
+        return False
+    return cls.__setattr__ is Model.__setattr__
 
 
 def _holder(obj: Any, path: tuple[str, ...]) -> Any:

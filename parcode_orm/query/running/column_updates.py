@@ -17,7 +17,6 @@ from ...codec.base import View
 from ...codec.columns.picked import can_be_picked, runs_of
 from ...codec.structs import SETS
 from ...lazy.rows import Whole
-from ...model.base import Model
 from ...storage.spill import is_spilled
 from ...table.nodes import Piece
 from ...table.replacing import DENSE, Parts, Rewritten, replace_pieces, without_rows
@@ -28,6 +27,7 @@ from ..expressions.expressions import Expression
 from ..expressions.nodes import Key
 from ..rows.filtering import found
 from ..rows.sources import Batch, StoredBatch, TableSource
+from .assignments import check_fit
 from .prepared import Query, are_arrays
 
 Rows = list[tuple[Any, ...]]
@@ -55,6 +55,7 @@ def update_rows(source: TableSource, where: Where, values: dict[str, Expression[
                 else:
                     left += zip(batch.objects(rows), *columns, strict=True)
             left += aside.finish()
+        check_fit(left, [(name,) for name in values])
         replace_pieces(table, aside.rewritten.parts())
     return aside.count, left
 
@@ -191,13 +192,3 @@ def _matching(source: TableSource, where: Where, asked: tuple[Expression[Any], .
         frame = found(batch, where)
         if len(frame):
             yield batch, frame
-
-
-def is_set_plainly(cls: Any, name: str) -> bool:
-    """Whether assigning the field `name` of an object of `cls` does nothing but set it."""
-    if not (isinstance(cls, type) and issubclass(cls, Model)):
-        return False
-    config, field = cls.model_config, cls.__pydantic_fields__.get(name)
-    if field is None or field.frozen or config.get("frozen") or config.get("validate_assignment"):
-        return False
-    return cls.__setattr__ is Model.__setattr__

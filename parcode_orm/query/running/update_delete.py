@@ -25,8 +25,8 @@ from ..rows.rows_by_id import SelectedSource
 from ..rows.sources import Source, TableSource
 from ..statements.lookups import conditions_of
 from ..statements.statement import Select
-from .assignments import assign
-from .column_updates import delete_rows, is_set_plainly, update_rows
+from .assignments import assign, check_fit, is_set_plainly
+from .column_updates import delete_rows, update_rows
 from .engine import run
 from .prepared import FEW, Query, prepared
 
@@ -116,7 +116,11 @@ class Update(_Change):
         return replace(found, _values=tuple(values))
 
     def run(self) -> int:
-        """Set the fields of all rows, or of none if one of them refuses its value: how many rows were changed."""
+        """Set the fields of all rows, or of none if one of them refuses its value: how many rows were changed.
+
+        Raises:
+            EncodeError: a value does not fit its field.
+        """
         if not self._values:
             raise QueryError("an update sets nothing: write .values(level=3)")
         count, rows = self._ready().computed()
@@ -136,7 +140,9 @@ class Update(_Change):
         ):
             names = [path[0] for path, _ in self._values]
             return update_rows(source, query.where, dict(zip(names, query.outputs, strict=True)))
-        return 0, _rows(self, Item(), *asked)
+        rows = _rows(self, Item(), *asked)
+        check_fit(rows, [path for path, _ in self._values])
+        return 0, rows
 
 
 def _refuse_frozen(field: Field[Any]) -> None:
