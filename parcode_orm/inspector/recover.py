@@ -32,7 +32,7 @@ from ..storage.mapped import Source
 from ..storage.pipeline import Pipeline
 from ..storage.progress import Done, Progress, untold
 from ..storage.writer import save_path
-from .indexes import pairs_of
+from .indexes import check_entities, pairs_of
 from .lost_fields import Roots
 from .mended import mended
 from .opened import opened
@@ -85,8 +85,8 @@ def recover(
     """Write a new file of what verifies of a damaged one. The damaged file is only read.
 
     What is whole is copied as it stands, for any class. Collections and entities lose the rows that are damaged, and
-    indexes are brought in line with the rows that are left. A root loses fields of its own that are damaged: they are
-    not in its stored schema any more, so a class that has them gives their defaults, or asks for a migration.
+    indexes that do not fit the rows that are left are made anew. A root loses fields of its own that are damaged: they
+    are not in its stored schema any more, so a class that has them gives their defaults, or asks for a migration.
     Where the newest commit cannot be found, an earlier one is taken. Where bytes are missing in the middle, or the end
     with the only commit record is, the rest is found by its bytes.
 
@@ -109,8 +109,7 @@ def recover(
     with _opened(name, out, notes) as source:
         try:
             work = _of_a_commit(source, draft, notes, progress or untold)
-            if work.entities:
-                _rebuild_indexes(draft, work.entities)
+            _mend_indexes(draft, work.emptied, notes)
             with storing("create", out):
                 os.link(draft, out)
         finally:
@@ -166,7 +165,7 @@ class _Recovery:
         self._progress = progress
         self.losses: list[Loss] = []
         self.saved: list[str] = []
-        self.entities: list[str] = []  # those whose indexes are to be made anew
+        self.emptied: list[str] = []  # the roots of entities whose indexes are to be made anew
         self._source = source
         self._record = record
         self._notes = notes
@@ -220,7 +219,7 @@ class _Recovery:
         name = step.root
         if step.owner.kind == "entities" and not salvage.is_whole(step.ref):
             catalog.roots[name] = roots.entities(step)
-            self.entities.append(name)
+            self.emptied.append(name)
             return
         try:
             catalog.roots[name] = salvage.value(step)
@@ -251,14 +250,22 @@ class _Recovery:
 
 
 class _Session(Session):
-    def rebuild(self, name: str) -> None:
+    def fitting(self, cls: Any) -> bool:
+        """Whether all indexes of entities fit their rows."""
+        space = self._work.space
+        assert space is not None
+        try:
+            return not any(part.startswith("index ") for part, _ in check_entities(_reading(space), cls))
+        except ParcodeError:  # rows that cannot be read give no values
+            return True
+
+    def rebuild(self, cls: Any) -> None:
         """Make all indexes of entities anew."""
-        cls = self.models()[name]
         root = find_table(self._work, cls)
         space = self._work.space
         assert root is not None and space is not None
         # Made of a stored schema, the class reads rows that lack its fields only where it does not write.
-        stored = read_root(FileSpace(space.source, writable=False), root.name, root.column)
+        stored = read_root(_reading(space), root.name, root.column)
         for spec in indexes_of(cls):
             if spec.text:
                 words: list[Any] = []
@@ -267,7 +274,9 @@ class _Session(Session):
                 continue
             pairs = list(pairs_of(stored, spec))
             if spec.unique:
-                getattr(root.obj, field_of(spec)).update(pairs)
+                values = getattr(root.obj, field_of(spec))
+                values.clear()
+                values.update(pairs)
             else:
                 entries = Entries([value for value, _ in pairs], [key for _, key in pairs])
                 runs: list[Any] = []
@@ -275,9 +284,18 @@ class _Session(Session):
                 setattr(root.obj, field_of(spec), runs)
 
 
-def _rebuild_indexes(path: str, roots: list[str]) -> None:
+def _reading(space: FileSpace) -> FileSpace:
+    return FileSpace(space.source, writable=False)
+
+
+def _mend_indexes(path: str, emptied: list[str], notes: list[str]) -> None:
+    """Make the indexes of entities anew: those of the roots `emptied`, and those that do not fit their rows."""
     with _Session(path) as session:
-        names = session.models()
-        for root in roots:
-            session.rebuild(root if root in names else root.removesuffix(SUFFIX))
+        models = session.models()
+        for name in session.entities():
+            lost = name in emptied or name + SUFFIX in emptied
+            if lost or not session.fitting(models[name]):
+                session.rebuild(models[name])
+                if not lost:
+                    notes.append(f"the indexes of {name} did not fit its entities, and were made anew")
         session.commit("indexes of recovered entities")

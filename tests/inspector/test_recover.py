@@ -34,6 +34,7 @@ from parcode_orm import (
 from parcode_orm.format.layout import Kind
 from parcode_orm.inspector import scan
 from parcode_orm.inspector.scan import chunks
+from parcode_orm.session.entity import flush
 from parcode_orm.storage.mapped import Source
 from tests.cli.shell import parcode
 
@@ -507,3 +508,42 @@ def test_a_root_of_an_earlier_commit_is_written_by_the_class_of_the_newest(tmp_p
         session.root(newer).b = 4
         session.commit()
     assert verify(target, models=[newer]).ok
+
+
+class Note(Model):
+    __indexes__ = (Index("tags", text=True), Index("author.city", "day"))
+
+    id: int = Key(default=None, auto=True)
+    body: str = Index(text=True)
+    day: int = Index()
+    code: str = Index(unique=True)
+    tags: list[str] = Index(default=[])
+    author: Place = Place()
+
+
+def test_indexes_that_an_earlier_version_left_wrong_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in an earlier version could leave a text index behind its rows, and `recover` copied it as it stood."""
+    path, target = tmp_path / "a.par", tmp_path / "b.par"
+    with Session(path) as session:
+        session.add_all(Note(body=f"red {n}", day=n, code=f"c{n}", tags=[f"t{n}"]) for n in range(300))
+        session.add(trade(1))
+        session.commit()
+    with monkeypatch.context() as patch, Session(path) as session:
+        patch.setattr(flush, "flush_text", lambda *args: None)
+        patch.setattr(flush.Changed, "of", lambda self, spec: iter([]))
+        note = session.get_one(Note, 7)
+        note.body, note.day, note.code, note.tags = "blue", 1_000, "new", ["new"]
+        session.commit()
+    assert len(verify(path, models=[Note, Trade]).problems) > 3
+    report = recover(path, target)
+    assert report.ok and report.notes == ("the indexes of Note did not fit its entities, and were made anew",)
+    assert verify(target, models=[Note, Trade]).ok
+    with Session(target) as session:
+        for condition in (Note.body.matches("blue"), Note.day == 1_000, Note.code == "new", Note.tags.matches("new")):  # type: ignore[attr-defined]
+            assert session.scalars(select(Note.id).where(condition)).all() == [7]
+        assert session.get_or_create(Note, {"body": "", "day": 0}, code="c6")[1]  # the unique value is free again
+        session.commit()
+    assert verify(target, models=[Note, Trade]).ok
+    assert recover(target, tmp_path / "c.par").notes == ()
