@@ -148,6 +148,32 @@ def test_columns_of_fixed_width_are_not_copied(path: Path) -> None:
     assert found["good"].to_pylist() == [n % 2 == 0 for n in range(COUNT)]
 
 
+class Lap(Model):
+    id: int = Key()
+    times: list[int]
+    gears: list[int] = []
+
+
+def test_lists_are_not_copied_where_they_are_stored_as_wide(tmp_path: Path) -> None:
+    """Ints of 64 bits and offsets of 32 lie in the map of the file. Narrower ones are widened."""
+    path = tmp_path / "laps.par"
+    times = [(n * 7919 % 65_537) << 40 for n in range(70_000)]
+    with Session(path) as session:
+        session.add_all(Lap(id=n, times=times[n:], gears=[n, 3]) for n in range(8))
+        session.commit()
+    with Session.open(path) as session:
+        table = session.scalars(select(Lap)).arrow(["times", "gears"]).read_all()
+        maps = [line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(path))]
+        ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in maps]
+        buffers = list(addresses(table["times"]))
+        assert len(buffers) >= 2
+        for address, size in buffers:
+            assert any(low <= address and address + size <= high for low, high in ranges), size
+        some = session.scalars(select(Lap)).arrow(["gears"]).read_all()["gears"]
+    assert table["times"].to_pylist() == [times[n:] for n in range(8)]
+    assert table["gears"].to_pylist() == some.to_pylist() == [[n, 3] for n in range(8)]
+
+
 class Note(Model):
     id: int = Key()
     place: Annotated[NDArray[np.float32], Vector(4)]

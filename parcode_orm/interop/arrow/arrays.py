@@ -107,13 +107,19 @@ def _places(there: Any) -> Any:
 
 
 def _lists(view: ListView, rows: range, column: Mapped) -> Any:
+    """Lists over the array of their items. Offsets of four bytes stay where they are; narrower ones are widened."""
     arrow = pyarrow()
-    offsets = np.frombuffer(view.offsets, np.dtype(view.offsets.format))[rows.start : rows.stop + 1].astype(np.int64)
-    if len(offsets) and ((np.diff(offsets) < 0).any() or offsets[-1] > view.items.count):
+    offsets = np.frombuffer(view.offsets, np.dtype(view.offsets.format))[rows.start : rows.stop + 1]
+    if (offsets[1:] < offsets[:-1]).any() or offsets[-1] > view.items.count:
         raise view.chunk.error(view.at, "offsets fall")
-    first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+    first, last = int(offsets[0]), int(offsets[-1])
     items = array_of(view.items, range(first, last), column.parts[0])
-    return arrow.ListArray.from_arrays(arrow.array((offsets - first).astype(np.int32)), items, type=column.type)
+    if first:
+        offsets = offsets - offsets.dtype.type(first)
+    if offsets.dtype == np.uint32 and last - first < 1 << 31:
+        offsets = offsets.view(np.int32)
+    ends = arrow.Array.from_buffers(arrow.int32(), len(offsets), [None, buffer_of(offsets, np.int32)])
+    return arrow.ListArray.from_arrays(ends, items, type=column.type)
 
 
 def _vectors(view: ArrayView, rows: range, tp: Any) -> Any:
