@@ -201,6 +201,7 @@ QUERYING: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "enter_proxy": entered(),
     "forget_dead": lives(),
     "group_sums": sums(),
+    "int_sum": sums().filter(lambda given: given[1].dtype.kind != "f").map(lambda given: (given[1],)),
     "inner_products": products(),
     "mark_texts": stored_texts(),
     "meet": meetings(),

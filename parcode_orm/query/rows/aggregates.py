@@ -221,15 +221,21 @@ def _sums(values: Any, grouped: Grouped) -> Any:
     kind, width = values.dtype.kind, values.dtype.itemsize
     if kind == "f":
         return np.array([values.sum()]) if codes is None else _by_code(codes, values.astype(float, copy=False), count)
-    if codes is None and kind != "b" and width < 4:
-        small = int(values.max()) * len(values) < 1 << 32 and int(values.min()) >= 0
-        return np.array([values.sum(dtype=np.uint32 if small else np.int64)], np.int64)
+    if codes is None:
+        total = int_sum(np.ascontiguousarray(values))
+        return np.array([total], np.int64) if -1 << 62 < total < 1 << 62 else None
     largest = len(values) << 16 if width < 4 else max(-int(values.min()), int(values.max())) * len(values)
     if largest >= 1 << 62:
         return None
-    if codes is None:
-        return np.array([values.sum(dtype=np.int64)])
     return _by_code(codes, values, count, largest < 1 << 53)
+
+
+@compiled
+def int_sum(values: Any) -> int:
+    """The sum of an array of ints or bools, however large it is."""
+    if values.dtype.itemsize < 8:
+        return int(values.sum(dtype=np.int64))
+    return (int((values >> 32).sum(dtype=np.int64)) << 32) + int((values & 0xFFFFFFFF).sum(dtype=np.int64))
 
 
 def _by_code(codes: Any, values: Any, count: int, small: bool = True) -> Any:
