@@ -32,7 +32,7 @@ from ..table.nodes import Piece
 from ..table.rewriting import Changes
 from ..table.streaming import columns_of
 from ..table.table import ATOMIC, EXACT, Table
-from .as_read import changed, elsewhere, surely_changed, unlike
+from .as_read import changed, elsewhere, perhaps_changed, surely_changed, unlike
 from .content_hash import UnreadStream, digest_of, is_stored_apart
 from .equality import OTHER, PERHAPS, differ, differs_from_row, items_differ, rest_differs
 from .space import file_of, owner_of
@@ -356,7 +356,11 @@ def rows_to_index(table: Table, names: Collection[str], *, live: bool) -> dict[i
     look = partial(unlike, names=names)
     found: dict[int, dict[int, object]] = {}
     for offset, held in table.rows_held().items():
-        found[offset] = _unlike(table.groups[offset].items, list(held), list(held.values()), look)
+        group = table.groups[offset]
+        there: dict[int, object] = held if live else perhaps_changed(group, held, names)
+        more = _unlike(group.items, list(there), list(there.values()), look) if there else {}
+        if more:
+            found[offset] = more
     for group in table.live_groups() if live else ():
         more = _unlike(group.items, *group.alive(), look)
         if more:

@@ -92,7 +92,7 @@ class Group:
     """
 
     __slots__ = (
-        "count", "get", "held", "items", "key", "keys", "older", "proxies", "ref", "texts", "used", "whole",
+        "compared", "count", "get", "held", "items", "key", "keys", "older", "proxies", "ref", "texts", "used", "whole",
         "__weakref__", "_chunk", "_columns", "_fixed", "_mapped", "_space",
     )  # fmt: skip
 
@@ -131,6 +131,7 @@ class Group:
         self.get = accessor(self.items)
         self.texts: tuple[memoryview, memoryview, int] | None = None  # keys that are read: bytes, offsets, gap
         self.held = held
+        self.compared: dict[int, dict[str, Any]] = {}  # values of fields that rows in memory are compared with
         self.proxies = _gives_proxies(self.items)
         if self.proxies is not None:
             self.proxies.held = self.held

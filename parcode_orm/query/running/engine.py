@@ -18,7 +18,7 @@ from ..rows.filtering import found, matched
 from ..rows.grouping import Groups, distinct, group
 from ..rows.ordered import Best, Hits, Part, outputs
 from ..rows.pruning import candidates
-from ..rows.sources import Batch
+from ..rows.sources import Batch, Source
 from ..statements.statement import Select
 from .prepared import Grouping, Query, are_arrays, prepared
 from .window_values import windowed
@@ -32,7 +32,11 @@ def run(statement: Select[Any]) -> Iterator[Part]:
     Raises:
         QueryError: the statement names no collection, or what it says does not fit the rows.
     """
-    source, query, grouped = prepared(statement)
+    return run_prepared(*prepared(statement))
+
+
+def run_prepared(source: Source, query: Query, grouped: Grouping | None = None) -> Iterator[Part]:
+    """As `run`, of a statement that is prepared."""
     batches: Iterator[Batch] = source.batches(arrays=partial(are_arrays, query, grouped))
     if grouped is not None:
         batches = iter([_grouped(batches, grouped)])

@@ -27,7 +27,7 @@ from ..statements.lookups import conditions_of
 from ..statements.statement import Select
 from .assignments import assign, check_fit, is_set_plainly
 from .column_updates import delete_rows, update_rows
-from .engine import run
+from .engine import run_prepared
 from .prepared import FEW, Query, prepared
 
 Values = tuple[tuple[tuple[str, ...], Expression[Any]], ...]
@@ -132,15 +132,14 @@ class Update(_Change):
 
         Each object comes with its new values, in the order of the fields.
         """
-        asked = tuple(value for _, value in self._values)
-        source, query = _source(self, asked)
+        source, query = _source(self, (Item(), *[value for _, value in self._values]))
         keys = key_fields(source.model) if isinstance(self._source, Entities) else ()  # a commit moves objects alone
         if isinstance(source, TableSource) and all(
             len(path) == 1 and path[0] not in keys and is_set_plainly(source.model, path[0]) for path, _ in self._values
         ):
             names = [path[0] for path, _ in self._values]
-            return update_rows(source, query.where, dict(zip(names, query.outputs, strict=True)))
-        rows = _rows(self, Item(), *asked)
+            return update_rows(source, query.where, dict(zip(names, query.outputs[1:], strict=True)))
+        rows = _rows(source, query)
         check_fit(rows, [path for path, _ in self._values])
         return 0, rows
 
@@ -173,7 +172,7 @@ class Delete(_Change):
         change = self._ready()
         source, query = _source(change, (Key(),))
         if not isinstance(source, TableSource):
-            return self._delete([key for (key,) in _rows(change, Key())])
+            return self._delete([key for (key,) in _rows(source, query)])
         gone, keys = delete_rows(source, query.where)
         if isinstance(self._source, Entities):
             self._source.deleted(gone)
@@ -196,11 +195,10 @@ def _source(change: _Change, asked: tuple[Expression[Any], ...]) -> tuple[Source
     return source, query
 
 
-def _rows(change: _Change, *outputs: Expression[Any]) -> list[tuple[Any, ...]]:
-    """The values of `outputs` for the rows of a change, all found before anything is changed."""
-    statement: Select[Any] = Select(change._source, outputs, change._where, _home=change._home)
+def _rows(source: Source, query: Query) -> list[tuple[Any, ...]]:
+    """What is asked of the rows of a change, all found before anything is changed."""
     found: list[tuple[Any, ...]] = []
-    for part in run(statement):
+    for part in run_prepared(source, query):
         found += zip(*[vector.tolist() for vector in part], strict=True)
     return found
 

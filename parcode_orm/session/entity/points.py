@@ -37,13 +37,13 @@ def point_way(table: object, cls: type, where: Sequence[Expression[bool]], limit
         if path is None:
             continue
         if path == key:
-            return Way(("key",), 1, 1, partial(paired, (value,)), 1)
+            return Way(("key",), 1, 1, partial(paired, (value,)), 1, (path,))
         spec = next((each for each in indexes_of(cls) if each.parts == (path,) and not each.text), None)
         if spec is None or (not spec.unique and len(where) > 1) or field_of(spec) in unbuilt(table):
             continue
         if spec.unique:
             pairs = partial(found_in, getattr(table, field_of(spec)), (value,))
-            return Way((f"the index of {spec.name}",), 1, 1, pairs, 1)
+            return Way((f"the index of {spec.name}",), 1, 1, pairs, 1, (path,))
         return _by_runs(table, spec, path, value, limits)
     return None
 
@@ -67,4 +67,4 @@ def _by_runs(table: object, spec: IndexSpec, path: Path, value: Any, limits: Lim
     if least > limits.rows or most > limits.entries:
         return None
     name = f"the index of {spec.name} ({spelled(path, Wanted(spec.types[0], [Range(value, value)]))})"
-    return Way((name,), least, most, partial(entries_in, spans, order), 1, spec)
+    return Way((name,), least, most, partial(entries_in, spans, order), 1, (path,), spec)

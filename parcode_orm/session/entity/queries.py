@@ -144,7 +144,7 @@ class StoredEntities(Entities):
         root, rows = self.root, self.rows
         assert root is not None and isinstance(rows, LazyMap)
         matches = [found for each in asked.first if (found := match(root.obj, self.cls, asked.where, each)) is not None]
-        changed = self._changed() if matches and len(matches) == len(asked.first) else None
+        changed = self._changed(paths_of(self.cls)) if matches and len(matches) == len(asked.first) else None
         if changed is None:
             return None
         is_fast = is_fast and all(each.tp in (int, float, bool) for each in matches)
@@ -175,7 +175,7 @@ class StoredEntities(Entities):
         may_cost = limits if asked.alone is None else _limits(len(rows), quick=False)
         best = point_way(root.obj, self.cls, asked.where, may_cost)
         best = best or best_way(root.obj, self.cls, asked.where, may_cost)
-        changed = None if best is None else self._changed()
+        changed = None if best is None else self._changed(best.paths)
         if best is None or changed is None:
             return None
         pairs = best.pairs()
@@ -185,14 +185,14 @@ class StoredEntities(Entities):
             return None
         return Narrowed({*(key for _, key in pairs), *changed}, f"by {best.name}{_beside(changed)}")
 
-    def _changed(self) -> list[object] | None:
-        """The keys of the entities in memory that are new or changed; None where they are many."""
+    def _changed(self, paths: Sequence[Path]) -> list[object] | None:
+        """The keys of the entities in memory that are new or changed at `paths`; None where they are many."""
         assert isinstance(self.rows, LazyMap)
         table = table_in(self.rows)
         if not table.holding and table.tree.root.ref is not None:  # it is as it is stored
             return []
         most = _limits(len(self.rows), quick=False).rows
-        found = [key for key, _ in islice(changed_at(self.rows, paths_of(self.cls)), most + 1)]
+        found = [key for key, _ in islice(changed_at(self.rows, paths), most + 1)]
         return found if len(found) <= most else None
 
 

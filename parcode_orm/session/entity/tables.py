@@ -239,9 +239,11 @@ def parts_in_memory(
         if piece.rows is not None:
             yield piece.keys or [], piece.rows
             continue
+        if piece.offset not in held:
+            continue
         found = [
             (table.key(piece, row - piece.start), value)
-            for row, value in piece.among(held.get(piece.offset) or {})
+            for row, value in piece.among(held[piece.offset])
             if paths is None or differs(table.group(piece).items, row, value, paths)
         ]
         if found:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ...codec.per_class import per_class
 from ...model.entity_names import field_of
-from ...model.indexes import IndexSpec, indexes_of
+from ...model.indexes import IndexSpec, Path, indexes_of
 from ...model.ordering import UNORDERED, order_of_parts
 from ...query.expressions.expressions import Expression
 from ..roots import unbuilt
@@ -37,7 +37,8 @@ class Way(NamedTuple):
     """A way to find entities.
 
     `least` is about how many it finds at least, `most` how many entries it reads. `pairs` gives values and keys,
-    `parts` is how many fields it looks at, and `spec` the ordered index that has the values.
+    `parts` is how many fields it looks at, and `paths` where the values lie by which it knows entities: it finds one
+    with other values there in memory by the stored ones. `spec` is the ordered index that has the values.
     """
 
     names: tuple[str, ...]
@@ -45,6 +46,7 @@ class Way(NamedTuple):
     most: int
     pairs: Callable[[], Pairs]
     parts: int
+    paths: tuple[Path, ...]
     spec: IndexSpec | None = None
 
     @property
@@ -93,7 +95,8 @@ def _union(
     spec = found[0].spec if all(way.spec is found[0].spec for way in found) else None
     names = tuple(dict.fromkeys(name for way in found for name in way.names))
     pairs = partial(_together, [way.pairs for way in found])
-    return Way(names, least, most, pairs, min(way.parts for way in found), spec)
+    paths = tuple(dict.fromkeys(path for way in found for path in way.paths))
+    return Way(names, least, most, pairs, min(way.parts for way in found), paths, spec)
 
 
 def _together(parts: Iterable[Callable[[], Pairs]]) -> Pairs:
@@ -119,11 +122,11 @@ def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Wa
             number = prod(map(len, values))
             wanted = values[0] if len(values) == 1 else product(*values)
             if spec is key:
-                yield Way(("key",), number, number, partial(paired, wanted), len(values))
+                yield Way(("key",), number, number, partial(paired, wanted), len(values), spec.parts)
             else:
                 index = getattr(table, field_of(spec))
                 name = f"the index of {spec.name}"
-                yield Way((name,), number, number, partial(found_in, index, wanted), len(values))
+                yield Way((name,), number, number, partial(found_in, index, wanted), len(values), spec.parts)
             continue
         with suppress(*UNORDERED):
             asked = ranges_of(spec, scope, limits.rows)
@@ -139,6 +142,7 @@ def _ways(table: object, cls: type, scope: Scope, limits: Limits) -> Iterator[Wa
                     most,
                     partial(entries_in, spans, order),
                     len(bounds),
+                    spec.parts,
                     spec,
                 )
 
