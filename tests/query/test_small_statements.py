@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Index, Key, Model, QueryError, Session, func, select
+from parcode_orm import Index, Key, Model, QueryError, Session, delete, func, select, update
 from parcode_orm.codec.base import ATOMS
 from parcode_orm.query.expressions.evaluate import Frame
 from parcode_orm.query.rows import filtering
 from parcode_orm.query.rows.sources import InMemoryBatch
+from parcode_orm.query.running import engine, update_delete
+from parcode_orm.session import as_read, dirty
 from parcode_orm.session.entity import points, queries
 from parcode_orm.table.row_group import Group
 
@@ -130,6 +132,43 @@ def test_the_index_of_a_few_entities_is_not_read(tmp_path: Path) -> None:
         before = session.stats.chunks_read
         assert session.scalars(select(Account).where(Account.group == 5)).count() == 1
         assert session.stats.chunks_read == before
+
+
+def test_a_change_compares_no_row_anew_that_was_changed_before(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each update compared all rows that earlier ones had changed with what is stored, and was prepared twice."""
+    read: list[int] = []
+    prepared: list[Any] = []
+    for n in range(40):
+        session.execute(update(Account).where(Account.group == n).values(score=1.0))
+    first, last = update_delete.prepared, as_read.unlike
+    monkeypatch.setattr(update_delete, "prepared", lambda given: prepared.append(given) or first(given))
+    monkeypatch.setattr(engine, "prepared", lambda given: prepared.append(given) or first(given))
+    monkeypatch.setattr(dirty, "unlike", lambda *given, **names: read.append(1) or last(*given, **names))
+    assert session.execute(update(Account).where(Account.group == 41).values(score=1.0)) == 5
+    assert session.execute(delete(Account).where(Account.id == 42)) == 1
+    assert not read
+    assert len(prepared) == 2
+
+
+def test_a_value_that_goes_back_and_forth_is_found_each_time(session: Session) -> None:
+    obj, other = session.get_one(Account, 5), session.get_one(Account, 6)
+
+    def of_group(group: int) -> list[int]:
+        return sorted(each.id for each in session.scalars(select(Account).where(Account.group == group)))
+
+    whole = [5, 705, 1405, 2105, 2805]
+    for group in (699, 5, True, 698, 5):
+        obj.group, other.score = group, 0.0 * group
+        assert of_group(5) == (whole if obj.group == 5 else whole[1:])
+        assert (5 in of_group(group)) and other.id in of_group(6)
+    session.commit()
+    assert of_group(5) == whole
+    obj.group = 6
+    assert of_group(5) == whole[1:] and 5 in of_group(6)
+    session.rollback()
+    assert of_group(5) == whole
 
 
 VALUES: list[Any] = [None, 1, 2, True, 2.0, -0.0, float("nan"), 1 << 70]
