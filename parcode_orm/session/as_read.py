@@ -27,6 +27,7 @@ from ..codec.views.nodes import values_at
 from ..errors import FieldNotStored
 from ..lazy.proxy import decoded, is_proxy, proxy_state
 from ..lazy.state import RowView
+from ..model.plain import LazyModel
 from ..table.row_group import Group
 from ..table.table import EXACT
 from .equality import OTHER, PERHAPS, SAME, compare_values, items_differ, plainly_differ, slots_differ
@@ -92,37 +93,43 @@ def _raise(marks: bytearray, at: list[int] | None, found: bytes | None) -> None:
 def perhaps_changed(group: Group, held: Mapping[int, object], names: Collection[str]) -> dict[int, object]:
     """The objects in memory for rows of `group` that may have other values in the fields `names` than are stored.
 
-    Rows are as they are, so a value once read to be compared is kept (`Group.compared`). A program that changes one
+    Rows are as they are, so a value that is the stored one is kept (`Group.compared`). A program that changes one
     object after the other, each found by a statement, has these compared again and again.
     """
     view: Any = group.items
     if not hasattr(view, "live"):
         return dict(held)
     found = {}
+    compared = [(name, group.compared.setdefault(name, {})) for name in names]
     for row, value in list(held.items()):
-        if not is_proxy(value) or proxy_state(value)[0] is not view or proxy_state(value)[1] != row:
+        state = proxy_state(value) if isinstance(value, LazyModel) else None
+        if state is None or state[0] is not view or state[1] != row:
             found[row] = value
             continue
         fields = decoded(value)
-        for name in names:
-            if name in fields and not _is_stored(view, group.compared, name, row, fields[name]):
+        for name, known in compared:
+            now = fields.get(name, _UNREAD)
+            if now is known.get(row, _UNREAD) or now is _UNREAD:
+                continue
+            if not _is_stored(view, name, row, now):
                 found[row] = value
                 break
+            known[row] = now
     return found
 
 
-def _is_stored(view: RowView, compared: dict[int, dict[str, Any]], name: str, row: int, value: Any) -> bool:
-    """Whether a value is surely the stored one of a field."""
+_UNREAD: Any = object()
+
+
+def _is_stored(view: RowView, name: str, row: int, value: Any) -> bool:
+    """Whether a value is surely the stored one of a field, and cannot change in place."""
     cls = type(value)
     if cls not in EQUAL_TELLS and cls is not float:
         return False
-    known = compared.setdefault(row, {})
-    if name not in known:
-        try:
-            known[name] = view.getter(name)(row)
-        except (*UNREADABLE, FieldNotStored):
-            return False
-    stored = known[name]
+    try:
+        stored = view.getter(name)(row)
+    except (*UNREADABLE, FieldNotStored):
+        return False
     return type(stored) is cls and bool(stored == value) and (cls is not float or value != 0)
 
 

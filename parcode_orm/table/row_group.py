@@ -131,7 +131,7 @@ class Group:
         self.get = accessor(self.items)
         self.texts: tuple[memoryview, memoryview, int] | None = None  # keys that are read: bytes, offsets, gap
         self.held = held
-        self.compared: dict[int, dict[str, Any]] = {}  # values of fields that rows in memory are compared with
+        self.compared: dict[str, dict[int, Any]] = {}  # by field and row: values in memory that are the stored ones
         self.proxies = _gives_proxies(self.items)
         if self.proxies is not None:
             self.proxies.held = self.held
