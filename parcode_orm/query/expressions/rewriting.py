@@ -26,6 +26,8 @@ def rewritten(expression: Expression[Any], replace: Replace) -> Expression[Any]:
     if found is not None:
         return found
     parts = expression._parts()
+    if not parts:
+        return expression
     new = tuple(rewritten(each, replace) for each in parts)
     if isinstance(expression, Quantified):
         condition = rewritten(expression._condition, replace)
