@@ -30,7 +30,7 @@ from .changes import expunge
 from .covering import covers, row_of
 from .in_order import find, match
 from .points import point_way
-from .tables import changed_at, entities, find_table, paths_of, stored_rows, table_in
+from .tables import changed_at, entities, find_table, is_as_stored, paths_of, stored_rows, table_in
 from .text_corpus import StoredCorpus, stack_of
 from .ways import Limits, best_way
 
@@ -188,8 +188,7 @@ class StoredEntities(Entities):
     def _changed(self, paths: Sequence[Path]) -> list[object] | None:
         """The keys of the entities in memory that are new or changed at `paths`; None where they are many."""
         assert isinstance(self.rows, LazyMap)
-        table = table_in(self.rows)
-        if not table.holding and table.tree.root.ref is not None:  # it is as it is stored
+        if is_as_stored(table_in(self.rows)):
             return []
         most = _limits(len(self.rows), quick=False).rows
         found = [key for key, _ in islice(changed_at(self.rows, paths), most + 1)]

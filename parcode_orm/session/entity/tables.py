@@ -213,7 +213,12 @@ def changed_at(rows: LazyMap[object, object], paths: Sequence[Path]) -> Iterator
     A statement asks this, so it costs what changed, not what the program has in memory: as a scan does, it knows no
     change that was made past every hook (`object.__setattr__`). A commit finds these.
     """
-    return _pairs(parts_in_memory(rows, paths, live=False))
+    return iter(()) if is_as_stored(table_in(rows)) else _pairs(parts_in_memory(rows, paths, live=False))
+
+
+def is_as_stored(table: Table) -> bool:
+    """Whether a table holds no rows, and has those that are stored."""
+    return not table.holding and table.tree.root.ref is not None
 
 
 def _pairs(parts: Iterator[tuple[list[object], list[object]]]) -> Iterator[tuple[object, object]]:
