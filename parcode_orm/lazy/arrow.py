@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ArrowStream:
-    """Rows that pyarrow, Polars, DuckDB and pandas take as they are: `polars.from_arrow(players)`."""
+    """Rows that pyarrow, Polars, DuckDB and pandas take as they are: `polars.DataFrame(players)`."""
 
     __slots__ = ()
 

@@ -375,6 +375,19 @@ def test_arrays_are_given_to_other_libraries_by_dlpack(compression: str, tmp_pat
     assert np.array_equal(given, ARRAYS["plane"]) and not given.flags.writeable
 
 
+@pytest.mark.parametrize("library", ["jax.numpy", "torch"])
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_libraries_of_tensors_take_arrays(library: str, compression: str, tmp_path: Path) -> None:
+    tensors = pytest.importorskip(library)
+    array = np.arange(40_000, dtype=np.float32).reshape(-1, 4)
+    save(tmp_path / "a.par", World(array=array), compression=compression)
+    with Session.open(tmp_path / "a.par") as session:
+        handle = session.root(World).lazy("array")
+        given = [tensors.from_dlpack(handle), tensors.asarray(handle)]
+    for each in given:  # they stay, after the session, and copies of them may be changed
+        assert np.array_equal(np.asarray(each), array) and np.array_equal(np.asarray(each + 1), array + 1)
+
+
 class Before1:
     """What a library asks that knows no read-only capsules."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, overload
 from uuid import UUID
@@ -16,6 +16,7 @@ from ...codec.bulk import gc_paused
 from ...codec.schema import describe
 from ...codec.types.compile import struct_for
 from ...errors import InputError, called, told
+from ...storage.paths import LocalPath
 from ..formats import has_maps, pyarrow
 from ..importing import restored
 from .reading import KEY, MODEL
@@ -86,8 +87,8 @@ def from_polars(frame: Any, model: Any = None, *, key: str | None = None) -> Ite
     return from_arrow(frame, model, key=key)
 
 
-def from_parquet(path: str | os.PathLike[str], model: Any = None, *, key: str | None = None) -> Iterator[Any]:
-    """As `from_arrow`, of a Parquet file or a folder of such, partitioned or not. It is read as it is asked for.
+def from_parquet(path: LocalPath | Sequence[LocalPath], model: Any = None, *, key: str | None = None) -> Iterator[Any]:
+    """As `from_arrow`, of a Parquet file, a list of files, or a folder, partitioned or not. It is read as asked for.
 
     Raises:
         InputError: it cannot be read.
@@ -104,8 +105,13 @@ def from_parquet(path: str | os.PathLike[str], model: Any = None, *, key: str | 
         schema, batches = found.schema, found.to_batches(batch_size=BATCH)
         return from_arrow(arrow.RecordBatchReader.from_batches(schema, batches), model, key=key)
     except (arrow.ArrowException, OSError) as problem:
-        reason = "there is no such file or folder" if isinstance(problem, FileNotFoundError) else problem
-        raise InputError(f"{os.fspath(path)} cannot be read as Parquet: {reason}") from problem
+        name = os.fspath(path) if isinstance(path, str | os.PathLike) else f"{len(path)} files"
+        reason: object = problem
+        if isinstance(problem, FileNotFoundError) and isinstance(path, str | os.PathLike):
+            reason = "there is no such file or folder"
+            if "*" in str(path):
+                reason = "it is a pattern: give the list of the files, glob.glob(pattern)"
+        raise InputError(f"{name} cannot be read as Parquet: {reason}") from problem
 
 
 def _texts(model: Any, folders: Any) -> Any:

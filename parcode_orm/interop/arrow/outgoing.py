@@ -25,7 +25,7 @@ def to_parquet(
     path: LocalPath,
     *,
     columns: Sequence[str] | None = None,
-    partition_by: Sequence[str] = (),
+    partition_by: str | Sequence[str] = (),
 ) -> None:
     """Write rows as Parquet, a row group at a time.
 
@@ -34,7 +34,7 @@ def to_parquet(
         path: a file, which stays as it is if anything fails; with `partition_by` a folder, which has a folder
             `name=value` for each value of these columns.
         columns: the names of the columns; all without it.
-        partition_by: the columns that tell the folders.
+        partition_by: the column that tells the folders, or several.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -51,11 +51,11 @@ def to_parquet(
             f"to_parquet() takes a lazy list or map, or a result such as session.scalars(select(T)), not {called(rows)}"
         )
     reader = rows.arrow(columns)
-    if isinstance(partition_by, str) or not set(partition_by) <= set(reader.schema.names):
-        raise QueryError(
-            f"partition_by is a list of columns of {', '.join(reader.schema.names)}, not {told(partition_by)}"
-        )
-    if not partition_by:
+    partitions = [partition_by] if isinstance(partition_by, str) else list(partition_by)
+    missing = [name for name in partitions if name not in reader.schema.names]
+    if missing:
+        raise QueryError(f"partition_by: there is no column {told(missing[0])}: {', '.join(reader.schema.names)}")
+    if not partitions:
         with (
             replacing(Path(path), force=True) as file,
             arrow.parquet.ParquetWriter(file, reader.schema) as writer,
@@ -66,9 +66,7 @@ def to_parquet(
     try:
         if os.path.isdir(path) and any(name.endswith(".parquet") for _, _, names in os.walk(path) for name in names):
             raise StorageError(f"{os.fspath(path)} holds Parquet files: remove it, or give another folder")
-        datasets.write_dataset(
-            reader, path, format="parquet", partitioning=list(partition_by), partitioning_flavor="hive"
-        )
+        datasets.write_dataset(reader, path, format="parquet", partitioning=partitions, partitioning_flavor="hive")
     except OSError as problem:
         if isinstance(problem, StorageError):
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 from .manifest import Part
 from .parts import PartReader, needed, to_pandas
@@ -25,11 +26,15 @@ def to_frame(reader: PartReader, parts: Sequence[Part], schema: Any) -> Any:
 
 
 class _ReadFrame:
-    """Gives the DataFrame of a part."""
+    """Gives the DataFrame of a part. Dask names its task by a token, since a class of the script itself has none."""
 
     def __init__(self, reader: PartReader, names: list[str]) -> None:
         self._reader = reader
         self._names = names
+        self._token = uuid4().hex
+
+    def __dask_tokenize__(self) -> str:
+        return self._token
 
     def __call__(self, part: Part, columns: Sequence[str] | None = None) -> Any:
         return self._reader.frame(part, self._names if columns is None else list(columns))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parcode_orm import Dataset, func, select
+from parcode_orm import Dataset, Key, Model, func, select
 from parcode_orm.interop.dataset.on_dask import write_bag
 from parcode_orm.interop.dataset.writer import DatasetWriter
 from tests.interop.heavy.visits import Visit, kill_once, visits
@@ -87,3 +87,18 @@ def test_a_killed_worker_writes_nothing_twice(cluster: Any, tmp_path: Path) -> N
     named = {part.file for part in data.manifest.parts}
     data.clean(older_than=0)
     assert {path.name for path in (tmp_path / "d").glob("part-*")} == named
+
+
+def test_a_frame_of_a_class_of_the_script_is_computed_in_threads(tmp_path: Path) -> None:
+    """Dask names tasks by hashes of what they hold, and refused a class that pickle knows by value alone."""
+
+    class Trip(Model):
+        id: int = Key()
+        city: str
+        fare: float
+
+    trips = [Trip(id=n, city="ab"[n % 2], fare=n / 2) for n in range(100)]
+    data = Dataset.write(tmp_path / "trips", trips, rows_per_file=30)
+    frame = data.to_dask(["city", "fare"], Trip.fare >= 1)
+    means = frame.groupby("city").fare.mean().compute(scheduler="threads").to_dict()
+    assert means == {each: sum(n / 2 for n in range(2, 100) if "ab"[n % 2] == each) / 49 for each in "ab"}
