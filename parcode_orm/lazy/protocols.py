@@ -36,6 +36,10 @@ class CollectionRows(Protocol):
         """Where the stored rows lie."""
 
     @property
+    def origin(self) -> Any:
+        """The rows that go back to what is stored: others, until a commit, where a stream moved them to a table."""
+
+    @property
     def version(self) -> int:
         """A number that rises whenever rows, or keys, come or go."""
 

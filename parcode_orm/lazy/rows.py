@@ -9,6 +9,7 @@ from ..codec.base import Getter, Space
 from ..codec.columns.boundary import ChunkColumn
 from ..errors import called
 from ..model.plain import deep_plain
+from ..storage.spill import is_spilled
 from ..table.columns import column as field_of
 from ..table.columns import column_parts
 from ..table.state import begin, end, places_in_memory, put_back, remember, undo
@@ -88,12 +89,18 @@ def walk(lazy: Any, version: int, message: str) -> Iterator[Any]:
 
 
 class TableRows:
-    """The rows of a table."""
+    """The rows of a table. A stream put them there where `before` are the rows that are stored."""
 
-    __slots__ = ("table",)
+    __slots__ = ("_before", "table")
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, before: Any = None) -> None:
         self.table = table
+        self._before = before
+
+    @property
+    def origin(self) -> Any:
+        """The rows that go back to what is stored: those before a stream came, until a commit stores the table."""
+        return self._before if self._before is not None and is_spilled(self.table.ref) else self
 
     @property
     def space(self) -> Space:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from ..codec.asis import AsIs, to_write
 from ..codec.base import Getter, Space, View
@@ -38,6 +38,11 @@ class SpanRows:
         self.order: list[int] | None = None
         self.fresh: list[object] = []
         self.version = 0
+
+    @property
+    def origin(self) -> Self:
+        """The rows that go back to what is stored."""
+        return self
 
     @property
     def location(self) -> tuple[int, ...]:
@@ -216,7 +221,7 @@ class SpanRows:
         table = new_table(self.space, column)
         table.splice(0, 0, list(self.scan(0, len(self))))
         put_rows(table, start, stop, spilled)
-        return TableRows(table)
+        return TableRows(table, self)
 
     def reset(self, keep: Callable[[Getter, int, object], bool]) -> None:
         """Forget every change since the rows were stored; of those handed out, what `keep` says is held further."""
@@ -389,7 +394,7 @@ class SpanPairs(SpanRows):
         for key, value in zip(self.keys(), self.scan(0, len(self)), strict=True):
             table.put(key, value)
         put_pairs(table, spilled)
-        return TablePairs(table)
+        return TablePairs(table, self)
 
     def _check(self) -> None:
         super()._check()

@@ -105,7 +105,8 @@ class Reset:
         """Reset a lazy collection."""
         if id(collection) not in self._done:
             self._done[id(collection)] = collection
-            rows: Any = collection.rows
+            rows: Any = collection.rows.origin
+            collection.rows = rows
             rows.reset(self.keep)
 
     @roomy
@@ -207,7 +208,7 @@ class Follow:
 
 
 def _place(collection: LazyCollection) -> tuple[object, ...]:
-    return type(collection), *collection.location
+    return type(collection), *collection.rows.origin.location
 
 
 def _disown(collection: LazyCollection, lost: FileSpace) -> None:

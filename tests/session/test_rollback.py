@@ -723,3 +723,54 @@ def test_no_object_takes_the_collection_of_another_one(tmp_path: Path, back: str
             two.named["8"] = 8
             assert len(one.items) == len(one.named) == count
             assert len(two.items) == len(two.named) == count + 1
+
+
+@pytest.mark.parametrize("count", [0, 2, 40])
+@pytest.mark.parametrize("more", [3, 60])
+@pytest.mark.parametrize("back", ["expire", "rollback", "expire_all", "begin_nested"])
+def test_a_collection_that_a_stream_made_a_table_goes_back(tmp_path: Path, back: str, more: int, count: int) -> None:
+    """A small list that an iterator made a table was not known again where it is stored.
+
+    The session let go of it: `items.append(1)` raised `DetachedError`.
+    """
+    with tuned().Session(tmp_path / "rows.par") as session:
+        session.add(Row(id=1, items=list(range(count)), named={str(n): n for n in range(count)}))
+        session.commit()
+        row = session.get_one(Row, 1)
+        items, named = row.items, row.named
+        for stored in (False, True):  # again, when a commit has stored the table
+            if stored:
+                items.extend(iter(range(30)))
+                named.update(iter({str(n): n for n in range(count, count + 30)}.items()))
+                session.commit()
+            held = list(items), dict(named)
+            savepoint = session.begin_nested() if back == "begin_nested" else None
+            items.extend(iter(range(more)))
+            named.update(iter({f"new{n}": n for n in range(more)}.items()))
+            items.append(5)
+            if savepoint is not None:
+                savepoint.rollback()
+            else:
+                getattr(session, back)(*([row] if back == "expire" else []))
+            assert row.items is items and row.named is named
+            assert (list(items), dict(named)) == held and not session.is_modified(row)
+        items.append(7)
+        named["seven"] = 7
+        session.commit()
+        assert session.get_one(Row, 1).items[-1] == 7
+    with Session.open(tmp_path / "rows.par") as session:
+        assert list(session.get_one(Row, 1).items) == [*held[0], 7]
+        assert dict(session.get_one(Row, 1).named) == {**held[1], "seven": 7}
+
+
+@pytest.mark.parametrize("of", ["items", "named"])
+def test_expire_of_a_collection_itself_that_a_stream_made_a_table(tmp_path: Path, of: str) -> None:
+    with tuned().Session(tmp_path / "rows.par") as session:
+        session.add(Row(id=1, items=[1, 2], named={"a": 1}))
+        session.commit()
+        row = session.get_one(Row, 1)
+        row.items.extend(iter(range(60)))
+        row.named.update((str(n), n) for n in range(60))
+        session.expire(getattr(row, of))
+        assert list(row.items) == [1, 2] if of == "items" else dict(row.named) == {"a": 1}
+        assert len(row.named if of == "items" else row.items) > 60
