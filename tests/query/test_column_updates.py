@@ -27,7 +27,7 @@ from parcode_orm import (
     verify,
 )
 from tests.effort import half
-from tests.small import SMALL, tuned
+from tests.small import SMALL, small_caches, tuned
 
 pytestmark = pytest.mark.once
 
@@ -297,6 +297,30 @@ def test_a_value_that_does_not_fit_a_nested_field_changes_nothing(path: Path) ->
         with pytest.raises(EncodeError, match=r"^Row\[2\]\.home\.rooms: expected int, found 1\.5"):
             session.execute(update(Row).where(Row.id == 2).values({Row.home.rooms: 1.5}))  # type: ignore[union-attr]
         assert session.get_one(Row, 2).home == Home(rooms=2)
+
+
+@pytest.mark.parametrize("way", ["objects", "update"])
+def test_rows_of_more_row_groups_than_the_cache_keeps_are_all_changed(path: Path, way: str) -> None:
+    """The cache closed row groups while a query opened the next ones, before it had made their objects.
+
+    Objects of a closed row group were part of nothing: no commit stored what was assigned to them.
+    """
+    small = tuned(SMALL).Session
+    with small_caches():
+        with small(path) as session:
+            session.add_all(row(number) for number in range(60))
+            session.commit()
+        with small(path) as session:
+            session.scalars(select(Row.level)).all()  # the block of the query is known, and the row groups are closed
+            if way == "objects":
+                for each in session.scalars(select(Row)).all():
+                    each.name = "changed"
+            else:
+                assert session.execute(update(Row).where(Row.id.in_([1, 20, 50])).values(name="changed")) == 3  # type: ignore[attr-defined]
+            session.commit()
+        with small(path) as session:
+            count = session.scalars(select(Row).where(Row.name == "changed")).count()
+            assert count == (60 if way == "objects" else 3)
 
 
 def test_a_unique_value_that_a_statement_repeats_is_refused_by_the_commit(path: Path) -> None:

@@ -195,15 +195,16 @@ class StoredBatch:
         if getattr(self._of.rows, "table", None) is not self.table:  # such objects would be part of nothing
             raise QueryError(CHANGED)
         parts, order = self.block.by_part(np.asarray(indices(rows), np.int64))
-        views = [(self._view(part), part, within) for part, within in parts]
+        # With their row groups: the cache would close one while the next is opened, and a commit miss its objects.
+        views = [(*self._view(part), part, within) for part, within in parts]
         found: list[Any] = []
         with gc_paused():
             for space, together in groupby(views, lambda each: None if each[0] is None else each[0].space):
                 if space is None:
-                    for _, part, places in together:
+                    for _, _, part, places in together:
                         found += self._values(part, places)
                 else:
-                    found += space.proxies([(view, places) for view, _, places in together])
+                    found += space.proxies([(view, places) for view, _, _, places in together])
         if order is None:
             return found
         placed: list[Any] = [None] * len(found)
@@ -223,14 +224,14 @@ class StoredBatch:
         group.used = True
         return group
 
-    def _view(self, part: int) -> StructView | None:
-        """What makes all objects of a part together; None where each row is looked at."""
+    def _view(self, part: int) -> tuple[StructView | None, Group | None]:
+        """What makes all objects of a part together, None where each row is looked at; and what must stay open."""
         if not self.table.space.writable:
             view = self.block.view(self.table, part)
             if view is not None:
-                return view
+                return view, None
         group = self._opened(part)
-        return None if self.table.space.writable and group.held else group.proxies
+        return (None if self.table.space.writable and group.held else group.proxies), group
 
     def _values(self, part: int, rows: list[int]) -> list[Any]:
         """The rows of a part, one by one."""
