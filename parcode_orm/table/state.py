@@ -21,6 +21,7 @@ class TableState(NamedTuple):
     added: dict[Any, int]
     runs: list[Reference]
     version: int
+    next_row: int
 
 
 def remember(table: Table) -> TableState:
@@ -28,7 +29,7 @@ def remember(table: Table) -> TableState:
     root, stored = table.tree.remember()
     # Rows are held of open groups alone, so that what is stored of them is at hand.
     held = {table.groups[offset].ref: dict(rows) for offset, rows in table.rows_held().items()}
-    return TableState(root, stored, held, dict(table.added), table.run_refs, table.version)
+    return TableState(root, stored, held, dict(table.added), table.run_refs, table.version, table.next_row)
 
 
 def put_back(table: Table, state: TableState, keep: Callable[[Getter, int, Any], bool]) -> None:
@@ -38,6 +39,7 @@ def put_back(table: Table, state: TableState, keep: Callable[[Getter, int, Any],
     """
     table.tree.go_back(state.root, stored=state.stored)
     table.added = state.added
+    table.next_row = max(table.next_row, state.next_row)  # lower after a reset, which forgot the rows with these ids
     if table.run_refs is not state.runs:
         table.index(state.runs)
     if table.version != state.version:  # rows came or went: for those who iterate

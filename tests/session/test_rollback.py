@@ -774,3 +774,26 @@ def test_expire_of_a_collection_itself_that_a_stream_made_a_table(tmp_path: Path
         session.expire(getattr(row, of))
         assert list(row.items) == [1, 2] if of == "items" else dict(row.named) == {"a": 1}
         assert len(row.named if of == "items" else row.items) > 60
+
+
+@pytest.mark.parametrize("how", ["expire", "expire_all"])
+def test_keys_that_a_savepoint_brings_back_after_expire_are_found(tmp_path: Path, how: str) -> None:
+    """`expire` took back the ids that new keys had, and the savepoint did not: the next key got one of them again.
+
+    Then `named["n0"]` raised KeyError, while a loop over the map gave the key.
+    """
+    with tuned().Session(tmp_path / "rows.par") as session:
+        session.add(Row(id=1, named={str(n): n for n in range(40)}))
+        session.commit()
+        row = session.get_one(Row, 1)
+        for n in range(3):
+            row.named[f"n{n}"] = n
+        savepoint = session.begin_nested()
+        getattr(session, how)(*([row] if how == "expire" else []))
+        savepoint.rollback()
+        row.named["more"] = 7
+        assert [row.named[key] for key in row.named] == [*range(40), 0, 1, 2, 7]
+        del row.named["n0"]
+        session.commit()
+    with Session.open(tmp_path / "rows.par") as session:
+        assert dict(session.get_one(Row, 1).named) == {**{str(n): n for n in range(40)}, "n1": 1, "n2": 2, "more": 7}
