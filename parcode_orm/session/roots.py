@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -178,10 +178,13 @@ def root_group(space: FileSpace, name: str, column: StructColumn) -> Group:
     return group
 
 
-def class_of_root(space: FileSpace, name: str) -> type | None:
-    """The class that the root `name` was written with, by its name and schema; None where no such one is defined."""
+def class_of_root(space: FileSpace, name: str, modules: Collection[str] = ()) -> type | None:
+    """The class that the root `name` was written with, by its name and schema; None where no such one is defined.
+
+    Of several, one that was defined in `modules` comes first, then the youngest.
+    """
     written = space.chunk(space.source.catalog.root(name)).fingerprint
-    for cls in reversed(classes_named(name)):
+    for cls in sorted(reversed(classes_named(name)), key=lambda cls: cls.__module__ not in modules):
         try:
             if short_fingerprint(struct_for(cls)) == written:
                 found: type = cls

@@ -27,6 +27,7 @@ from parcode_orm import (
     update,
     verify,
 )
+from parcode_orm.codec.classes.names import name_of
 from parcode_orm.model.on_delete import rule_of
 from parcode_orm.model.referring import places_of
 from parcode_orm.session import renamed
@@ -206,6 +207,16 @@ def test_cascades_go_on_and_cycles_end(path: Path) -> None:
         session.delete(session.get_one(Pilot, "b"))
         session.commit()
         assert [pilot.name for pilot in session.scalars(select(Pilot))] == ["d"]
+
+
+def test_a_delete_takes_the_classes_beside_those_in_use(path: Path) -> None:
+    others = [type(cls.__name__, (cls,), {"__module__": "elsewhere"}) for cls in (Seat, Ticket)]
+    assert {name_of(cls) for cls in others} == {"Seat", "Ticket"}  # younger ones, with the same names and schemas
+    with Small(path) as session:
+        session.delete(session.get_one(Flight, 2))
+        session.commit()
+        assert refs(session, Ticket, "seat") == [1, 2, None, None, *range(5, 17)]
+        assert session.get_one(Seat, 1).flight.key == 1
 
 
 def test_bulk_deletes_follow_the_rules_of_tables_that_are_not_in_use(path: Path) -> None:

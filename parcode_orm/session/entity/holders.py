@@ -53,8 +53,9 @@ def holders(work: UnitOfWork) -> tuple[list[Holder], list[Unknown]]:
     Stored ones without a class in the program come apart.
     """
     found, names = [], []
+    modules = {cls.__module__ for cls in (*work.named, *(root.obj.__class__ for root in work.roots.values()))}
     for name in work.names():
-        cls = _class_of(work, name)
+        cls = _class_of(work, name, modules)
         if cls is None:
             names.append(name)
         elif places := places_of(cls):
@@ -62,14 +63,17 @@ def holders(work: UnitOfWork) -> tuple[list[Holder], list[Unknown]]:
     return found, unknown(work, names)
 
 
-def _class_of(work: UnitOfWork, name: str) -> Any:
-    """The class of a root, or of the entities that it has; None if the program defines none."""
+def _class_of(work: UnitOfWork, name: str, modules: Collection[str]) -> Any:
+    """The class of a root, or of the entities that it has; None if the program defines none.
+
+    Of classes of one name, one that was defined beside classes in use, in `modules`, comes first.
+    """
     attached = work.roots.get(name)
     if attached is not None:
         return _entities_of(plain_class(attached.obj.__class__), name)
     defined = classes_named(name)
     if defined and work.space is not None:
-        return _entities_of(class_of_root(work.space, name) or defined[-1], name)
+        return _entities_of(class_of_root(work.space, name, modules) or defined[-1], name)
     bare = name.removesuffix(SUFFIX)  # of a class that was renamed
     return next(
         (cls for cls in subclasses(Model) if bare in class_names(cls) and is_entity(cls) is (bare != name)), None
